@@ -1,0 +1,39 @@
+"""Models behind one interface. Usable alone: nothing here imports `webchat`.
+
+A backend turns a `Request` into an async stream of typed events (see `backends.base` for the law).
+"""
+
+from backends.base import Backend, Capabilities, LoadProgress, collect
+from backends.errors import BackendError
+from backends.types import (
+    Event,
+    Finished,
+    ImagePart,
+    Message,
+    ReasoningDelta,
+    Request,
+    Sampling,
+    TextDelta,
+    TextPart,
+    ToolCallDelta,
+    Usage,
+)
+
+__all__ = [
+    "Backend",
+    "BackendError",
+    "Capabilities",
+    "Event",
+    "Finished",
+    "ImagePart",
+    "LoadProgress",
+    "Message",
+    "ReasoningDelta",
+    "Request",
+    "Sampling",
+    "TextDelta",
+    "TextPart",
+    "ToolCallDelta",
+    "Usage",
+    "collect",
+]

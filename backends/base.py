@@ -1,0 +1,114 @@
+"""The one interface of every model.
+
+The law, checked for every backend by `tests/backends/test_contract.py`:
+
+- `stream(request)` yields any number of `TextDelta`, `ReasoningDelta` and `ToolCallDelta`, at most one `Usage`,
+  and exactly one `Finished`, last.
+- Failures are raised as `BackendError`, never yielded.
+- Closing the iterator stops the work soon (in process: within one decode step, in a prefill too; remote: the
+  connection is closed) and frees its slot. `aclose()` returns after the slot is free.
+- Two streams at once never mix. `max_tokens` is respected. Where `capabilities.seed`, the same seed repeats.
+- `start()` may be called again after it failed; `stream()` before `start()` starts by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend takes. Requests are fitted to it, never sent blind.
+
+    context_length: tokens of prompt and reply together, `None` when unknown.
+    sampling: names of the `Sampling` fields it honours.
+    prefill: takes `Request.continue_final`.
+    """
+
+    system_role: bool = True
+    images: bool = False
+    tools: bool = False
+    logprobs: bool = False
+    seed: bool = False
+    prefill: bool = False
+    context_length: int | None = None
+    sampling: frozenset[str] = frozenset({"temperature", "top_p", "max_tokens", "stop"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """How far a model is on its way into memory. `done` and `total` in bytes, `None` when unknown."""
+
+    phase: Literal["connecting", "downloading", "loading", "warming"]
+    done: int | None = None
+    total: int | None = None
+
+
+ProgressCallback = Callable[[LoadProgress], None]
+"""Called from any thread, often; must return at once."""
+
+
+class Backend(Protocol):
+    """A model that answers. `kind` names the family (`echo`, `openai`, `llamacpp`, `local`)."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def model(self) -> str:
+        """The model's id, as provenance records it."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it takes; may become more exact once started or after a first request."""
+        ...
+
+    async def start(self, progress: ProgressCallback | None = None) -> None:
+        """Load weights or open connections. Raises `BackendError`."""
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer one request. See the law above. Raises `BackendError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop all work and free everything. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole reply: the fold of a stream."""
+
+    text: str
+    reasoning: str
+    usage: Usage | None
+    finished: Finished
+
+
+async def collect(events: AsyncIterator[Event]) -> Completion:
+    """Fold a stream into one reply. Raises what the stream raises."""
+    text: list[str] = []
+    reasoning: list[str] = []
+    usage: Usage | None = None
+    finished: Finished | None = None
+    async for event in events:
+        match event:
+            case TextDelta(text=piece):
+                text.append(piece)
+            case ReasoningDelta(text=piece):
+                reasoning.append(piece)
+            case Usage():
+                usage = event
+            case Finished():
+                finished = event
+            case _:
+                pass
+    if finished is None:
+        raise RuntimeError("the backend ended its stream without Finished")
+    return Completion("".join(text), "".join(reasoning), usage, finished)

@@ -1,0 +1,110 @@
+"""What can go wrong at a backend, as a tree.
+
+    BackendError
+    ├── Unavailable          cannot be reached, or is not running          (retryable)
+    ├── Timeout              did not answer in time                        (retryable)
+    ├── RateLimited          refuses for now; `retry_after` seconds        (retryable)
+    ├── AuthFailed           the key is missing or wrong
+    ├── BadRequest           the request is not understood
+    │   └── ContextTooLong   the conversation does not fit the window
+    ├── ModelNotFound        no model of that name or at that place
+    ├── ModelUnsupported     found, but not a chat model / refused on purpose / needs a package
+    ├── OutOfMemory          the model or this request does not fit
+    └── BadResponse          the endpoint broke the protocol               (retryable)
+
+Every error carries `message`, a sentence for the person at the screen, and `cure`, what to do next. Neither
+ever holds a secret, a stack trace or raw markup from a server. `code` is the stable name that interfaces
+translate by; `params` are the values of that translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class BackendError(Exception):
+    """Base of everything a backend raises on purpose."""
+
+    code: ClassVar[str] = "backend_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, cure: str = "", params: Mapping[str, str | int | float] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.params: Mapping[str, str | int | float] = dict(params or {})
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.cure}".strip()
+
+
+class Unavailable(BackendError):
+    """The model's server cannot be reached, or the engine is not running."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class Timeout(BackendError):
+    """Nothing came within the time set for connecting, the first token, or the next token."""
+
+    code = "timeout"
+    retryable = True
+
+
+class RateLimited(BackendError):
+    """Refused for now. `retry_after` is in seconds, `None` when the endpoint did not say."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, cure: str = "", retry_after: float | None = None) -> None:
+        params: dict[str, str | int | float] = {} if retry_after is None else {"retry_after": retry_after}
+        super().__init__(message, cure=cure, params=params)
+        self.retry_after = retry_after
+
+
+class AuthFailed(BackendError):
+    """The endpoint refused the key, or wants one."""
+
+    code = "auth_failed"
+
+
+class BadRequest(BackendError):
+    """The endpoint or engine does not accept this request."""
+
+    code = "bad_request"
+
+
+class ContextTooLong(BadRequest):
+    """Prompt and reply do not fit the context window."""
+
+    code = "context_too_long"
+
+
+class ModelNotFound(BackendError):
+    """No such model at this endpoint, hub or path."""
+
+    code = "model_not_found"
+
+
+class ModelUnsupported(BackendError):
+    """The model is there but cannot be used as a chat model here; the cure says why and what helps."""
+
+    code = "model_unsupported"
+
+
+class OutOfMemory(BackendError):
+    """The model, or this request, does not fit into memory."""
+
+    code = "out_of_memory"
+
+
+class BadResponse(BackendError):
+    """The endpoint answered something that is not the protocol."""
+
+    code = "bad_response"
+    retryable = True

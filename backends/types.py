@@ -1,0 +1,128 @@
+"""What a backend is given and what it says: frozen values, equal by content, standard library only.
+
+Identity (ids, owners, parents) is the caller's concern and never appears here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+"""Why a reply ended, in the words of the OpenAI chat completions API."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Plain text inside a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image inside a message: encoded bytes and their media type (`image/png`, `image/jpeg`, ...)."""
+
+    data: bytes
+    media_type: str
+
+
+Part = TextPart | ImagePart
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation. `content` is text, or parts in reading order."""
+
+    role: Role
+    content: str | tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The text of the message, its text parts joined without a separator."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters; `None` leaves the choice to the model's own defaults.
+
+    temperature: 0 means greedy. top_p in (0, 1]. top_k >= 1. min_p in [0, 1].
+    repetition_penalty > 0, 1 is none. max_tokens: most tokens to generate. stop: strings that end the
+    reply and are not part of it.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a model.
+
+    messages: the conversation, oldest first, at least one.
+    continue_final: the last message is the beginning of the reply; the backend writes on from its last
+    character instead of starting a new reply. Only sent to backends whose capabilities say `prefill`.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    continue_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of the answer. Whole characters only, never half of one."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's reasoning, kept apart from the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call, as the endpoint sent it; pieces of one call share `index`."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one reply, as counted by the model's own tokenizer (or told by the endpoint)."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of every stream. `model` and `revision` name what really answered, where known."""
+
+    reason: FinishReason
+    model: str | None = None
+    revision: str | None = None
+    seed: int | None = None
+    details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+Event = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished

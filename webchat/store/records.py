@@ -1,0 +1,219 @@
+"""What the store hands out: frozen records, never rows. Times are aware datetimes in UTC; ids are opaque strings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from backends.types import Role, Sampling
+
+T = TypeVar("T")
+
+TurnState = Literal["queued", "streaming", "complete", "stopped", "blocked", "failed", "interrupted"]
+"""State of a message. A user's message is always `complete`."""
+
+RUNNING: frozenset[TurnState] = frozenset({"queued", "streaming"})
+
+OwnerKind = Literal["local", "visitor", "guest"]
+"""`local`: the one person of a loopback start. `visitor`: came by the start link. `guest`: came by a tester link."""
+
+JournalKind = Literal["text", "reasoning", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whoever conversations belong to. `link_id` is the tester link a guest came by."""
+
+    id: str
+    kind: OwnerKind
+    name: str
+    link_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSettings:
+    """What a conversation remembers; `None` means the model's own default."""
+
+    model: str | None = None
+    system_prompt: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation as its owner sees it. `running` is true while any turn of it runs."""
+
+    id: str
+    owner_id: str
+    title: str
+    title_by: Literal["auto", "model", "user"]
+    pinned: bool
+    archived: bool
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    active_leaf_id: str | None
+    settings: ConversationSettings
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn failed: `code` translates, `message` and `cure` are the English sentences."""
+
+    code: str
+    message: str
+    cure: str = ""
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One node of a conversation's tree.
+
+    text, reasoning: everything released so far; of a running turn this is the journal folded up to `seq`.
+    seq: the number of journal entries folded into `text` and `reasoning` (0 for a user's message).
+    siblings: ids of all messages under the same parent with the same role, oldest first, this one included.
+    continues: the reply this one wrote on from; its text is the beginning of this text.
+    reasoning_seconds: from the first to the last piece of reasoning.
+    """
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Role
+    author_id: str | None
+    text: str
+    reasoning: str
+    state: TurnState
+    created_at: datetime
+    finished_at: datetime | None = None
+    finish_reason: str | None = None
+    failure: Failure | None = None
+    model: str | None = None
+    continues: str | None = None
+    reasoning_seconds: float | None = None
+    rating: int = 0
+    seq: int = 0
+    siblings: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        return self.state in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a reply comes from, stored with it. Times in seconds from the start of the turn.
+
+    model is the name in the picker, model_id what the backend answered with. template names the prompt template
+    and its version. prompt holds the messages as they were sent.
+    """
+
+    backend: str | None = None
+    model: str | None = None
+    model_id: str | None = None
+    revision: str | None = None
+    adapter: str | None = None
+    template: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+    prompt: tuple[Mapping[str, Any], ...] = ()
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    queued_seconds: float | None = None
+    first_token_seconds: float | None = None
+    total_seconds: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A piece of a running reply. `seq` counts from 1 within the message. Appended, never rewritten."""
+
+    message_id: str
+    seq: int
+    kind: JournalKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewTurn:
+    """Everything `Store.begin_turn` writes in one transaction.
+
+    conversation_id: `None` makes a new conversation with `settings` (idempotent by owner and client key).
+    parent_id: the message the new messages hang under; `None` at the root.
+    user_text: text of a new user message under `parent_id`, the reply then hangs under it; `None` when the reply
+    itself hangs under `parent_id` (regenerate, continue).
+    continues: the reply whose text and reasoning begin the new one.
+    client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second turn.
+    """
+
+    conversation_id: str | None
+    parent_id: str | None
+    user_text: str | None
+    client_key: str
+    model: str
+    settings: ConversationSettings | None = None
+    continues: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BegunTurn:
+    """`created` is false when the client key was seen before: the same messages, nothing written."""
+
+    conversation: Conversation
+    user: Message | None
+    reply: Message
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedTurn:
+    """How a turn ended; the store folds the journal into the message in the same transaction."""
+
+    message_id: str
+    state: TurnState
+    finish_reason: str | None = None
+    failure: Failure | None = None
+    reasoning_seconds: float | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tester link. Only a hash of its token is stored."""
+
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    uses: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A conversation found. `snippet` is plain text around the match; `ranges` are (start, end) offsets of the
+    matches within it, in characters. `message_id` is `None` when the title matched."""
+
+    conversation_id: str
+    message_id: str | None
+    title: str
+    snippet: str
+    ranges: tuple[tuple[int, int], ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing; `next` is the cursor of the page after it, `None` at the end."""
+
+    items: tuple[T, ...]
+    next: str | None
