@@ -1,0 +1,194 @@
+"""A deterministic OpenAI-compatible endpoint on a raw asyncio socket: cheap enough to share two cores with a load test.
+
+The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a second after half a
+second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in pieces of three characters;
+`status=429` answers with that status. Anything else gets `words=12 rate=0`.
+
+Run alone: `python -m tests.scripted_endpoint --port 8123`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+
+@dataclass
+class Call:
+    """One chat completion as the endpoint saw it."""
+
+    body: dict[str, Any]
+    sent: int = 0
+    finished: bool = False
+    closed_early: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ScriptedEndpoint:
+    """`async with ScriptedEndpoint() as endpoint:` serves until the block ends. `endpoint.calls` records them."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self.calls: list[Call] = []
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def __aenter__(self) -> ScriptedEndpoint:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (head := await _head(reader)) is not None:
+                path, length = head
+                body = await reader.readexactly(length) if length else b""
+                if path.endswith("/chat/completions"):
+                    await self._complete(json.loads(body), reader, writer)
+                    if writer.is_closing():
+                        return
+                elif path.endswith("/models"):
+                    listing = {"object": "list", "data": [{"id": "scripted", "object": "model"}]}
+                    await _respond(writer, 200, listing)
+                else:
+                    await _respond(writer, 404, {"error": {"message": "no such route"}})
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _complete(
+        self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        call = Call(body)
+        self.calls.append(call)
+        script = str(body["messages"][-1]["content"])
+        if status := _number(script, "status"):
+            await _respond(writer, int(status), {"error": {"message": f"scripted status {int(status)}"}})
+            call.finished = True
+            return
+        pieces = _pieces(script)
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": "".join(pieces)}
+            await _respond(
+                writer, 200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+            )
+            call.finished = True
+            return
+        await self._stream(call, pieces, script, reader, writer)
+
+    async def _stream(
+        self,
+        call: Call,
+        pieces: list[str],
+        script: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        rate = _number(script, "rate") or 0.0
+        # A client that reads a stream sends nothing more: the first byte or end of file means it has gone.
+        gone = asyncio.create_task(reader.read(1))
+        loop = asyncio.get_running_loop()
+        start = loop.time() + (_number(script, "delay") or 0.0)
+        try:
+            for index, piece in enumerate(pieces):
+                due = start + index / rate if rate else start
+                if due > loop.time():
+                    await asyncio.wait({gone}, timeout=due - loop.time())
+                if gone.done():
+                    raise ConnectionResetError
+                _chunk(writer, _delta({"content": piece}))
+                call.sent += 1
+                if not rate and index % 50 == 49:
+                    await writer.drain()
+            _chunk(writer, _delta({}, finish="stop"))
+            usage = {"prompt_tokens": 7, "completion_tokens": len(pieces), "total_tokens": 7 + len(pieces)}
+            _chunk(writer, json.dumps({"choices": [], "usage": usage}))
+            _chunk(writer, "[DONE]")
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+            call.finished = True
+            writer.close()
+        except ConnectionError:
+            call.closed_early.set()
+            raise
+        finally:
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[str, int] | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    found = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
+    return head.split(" ", 2)[1].split("?")[0], int(found.group(1)) if found else 0
+
+
+async def _respond(writer: asyncio.StreamWriter, status: int, value: object) -> None:
+    body = json.dumps(value).encode()
+    writer.write(
+        f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    await writer.drain()
+
+
+def _chunk(writer: asyncio.StreamWriter, data: str) -> None:
+    line = f"data: {data}\n\n".encode()
+    writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+
+
+def _delta(delta: dict[str, str], finish: str | None = None) -> str:
+    return json.dumps(
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "model": "scripted",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        }
+    )
+
+
+def _number(script: str, name: str) -> float | None:
+    found = re.search(rf"\b{name}=([0-9.]+)", script)
+    return float(found.group(1)) if found else None
+
+
+def _pieces(script: str) -> list[str]:
+    if found := re.search(r"\btext=(\S+)", script):
+        text = unquote(found.group(1))
+        return [text[at : at + 3] for at in range(0, len(text), 3)]
+    return [f"w{index} " for index in range(int(_number(script, "words") or 12))]
+
+
+async def _run(port: int) -> None:
+    async with ScriptedEndpoint(port) as endpoint:
+        print(endpoint.url, flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="a deterministic OpenAI-compatible endpoint")
+    parser.add_argument("--port", type=int, default=0)
+    asyncio.run(_run(parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()
