@@ -1,8 +1,8 @@
-"""A deterministic OpenAI-compatible endpoint on a raw asyncio socket: cheap enough to share two cores with a load test.
+"""A deterministic OpenAI-compatible endpoint on a raw asyncio socket, cheap enough to share two cores with a load.
 
-The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a second after half a
-second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in pieces of three characters;
-`status=429` answers with that status. Anything else gets `words=12 rate=0`.
+The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a second after
+half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in pieces of three
+characters; `status=429` answers with that status. Anything else gets `words=12 rate=0`.
 
 Run alone: `python -m tests.scripted_endpoint --port 8123`.
 """
@@ -29,7 +29,7 @@ class Call:
 
 
 class ScriptedEndpoint:
-    """`async with ScriptedEndpoint() as endpoint:` serves until the block ends. `endpoint.calls` records them."""
+    """`async with ScriptedEndpoint() as endpoint:` serves until the block ends; `calls` records what it was asked."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -143,10 +143,8 @@ async def _head(reader: asyncio.StreamReader) -> tuple[str, int] | None:
 
 async def _respond(writer: asyncio.StreamWriter, status: int, value: object) -> None:
     body = json.dumps(value).encode()
-    writer.write(
-        f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        + body
-    )
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
     await writer.drain()
 
 

@@ -1,0 +1,92 @@
+"""The real app in a process of its own, as a user starts it: for end-to-end, crash and load tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class AppProcess:
+    """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts."""
+
+    def __init__(
+        self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None, port: int | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = port or free_port()
+        self.log = data_dir / "server.log"
+        self._flags: Sequence[str] = flags
+        self._env = dict(env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, timeout: float = 60) -> AppProcess:
+        """Start and wait until it answers. Raises RuntimeError with the log when it does not."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "webchat", "--port", str(self.port), "--no-open", *self._flags]
+        env = {**os.environ, "WEBCHAT_DATA_DIR": str(self.data_dir), **self._env}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}/healthz", timeout=1).status_code == 200:
+                    return self
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        self.kill()
+        raise RuntimeError(f"the app did not start:\n{self.log.read_text()[-4000:]}")
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self, timeout: float = 30) -> int:
+        """SIGTERM; returns the exit code."""
+        return self._end(signal.SIGTERM, timeout)
+
+    def _end(self, sign: signal.Signals, timeout: float = 30) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(sign)
+        try:
+            return self._process.wait(timeout)
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> AppProcess:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
