@@ -1,8 +1,8 @@
-"""A deterministic OpenAI-compatible endpoint on a raw asyncio socket, cheap enough to share two cores with a load.
+"""A deterministic OpenAI-compatible endpoint on a raw asyncio socket, cheap enough to share the cores.
 
-The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a second after
-half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in pieces of three
-characters; `status=429` answers with that status. Anything else gets `words=12 rate=0`.
+The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a
+second after half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in
+pieces of three characters; `status=429` answers with that status. Anything else gets `words=12 rate=0`.
 
 Run alone: `python -m tests.scripted_endpoint --port 8123`.
 """
@@ -29,7 +29,7 @@ class Call:
 
 
 class ScriptedEndpoint:
-    """`async with ScriptedEndpoint() as endpoint:` serves until the block ends; `calls` records what it was asked."""
+    """`async with ScriptedEndpoint() as endpoint:` serves until the block ends; `calls` is its record."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
