@@ -1,0 +1,66 @@
+"""From the kind of a backend to the backend. Built-ins are imported when first asked for.
+
+Another package adds a kind with an entry point in the group `webchat.backends`, a callable that takes the
+options as keyword arguments and returns a `Backend`:
+
+    [project.entry-points."webchat.backends"]
+    mine = "my_package:MyBackend"
+
+Built-in names win. An entry point is loaded only when its own kind is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from backends.base import Backend
+from backends.errors import ModelNotFound, ModelUnsupported
+
+GROUP = "webchat.backends"
+
+BUILT_IN = {
+    "echo": "backends.echo:EchoBackend",
+    "llamacpp": "backends.llamacpp:LlamaCppBackend",
+    "local": "backends.local:LocalBackend",
+    "openai": "backends.openai_compat:OpenAICompatBackend",
+}
+
+
+def kinds() -> tuple[str, ...]:
+    """Every kind there is, installed plug-ins included, in order; loads nothing."""
+    return tuple(sorted(BUILT_IN.keys() | {entry.name for entry in entry_points(group=GROUP)}))
+
+
+def create(kind: str, **options: Any) -> Backend:
+    """Make a backend, not started. `options` are those of its constructor.
+
+    Raises `ModelNotFound` for an unknown kind and `ModelUnsupported` for a plug-in that cannot be loaded.
+    """
+    backend: Backend = factory(kind)(**options)
+    return backend
+
+
+def factory(kind: str) -> Callable[..., Backend]:
+    """The callable that makes backends of this kind. Raises as `create` does."""
+    if kind in BUILT_IN:
+        module, _, name = BUILT_IN[kind].partition(":")
+        built_in: Callable[..., Backend] = getattr(import_module(module), name)
+        return built_in
+    for entry in entry_points(group=GROUP, name=kind):
+        try:
+            plugin: Callable[..., Backend] = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ModelUnsupported(
+                f"The backend {kind!r} is installed but cannot be loaded: {error}.",
+                cure="Reinstall the package it comes from.",
+                params={"kind": kind},
+            ) from error
+        return plugin
+    raise ModelNotFound(
+        f"There is no backend of the kind {kind!r}.",
+        cure=f"Choose one of {', '.join(kinds())}.",
+        params={"kind": kind},
+    )

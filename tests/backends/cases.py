@@ -1,0 +1,50 @@
+"""The backends that the contract suite runs over. Add one: append a `BackendCase` to `CASES`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from backends.base import Backend
+from backends.echo import EchoBackend
+from backends.errors import BackendError, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class BackendCase:
+    """One backend under the law.
+
+    make: a backend, not started; fixtures (a server, a model file) come from the request.
+    live: how many streams hold a slot at this moment, asked of whatever really does the work.
+    broken: a backend that cannot start or answer, and the error it must give.
+    long: a prompt whose greedy reply has well over 60 tokens.
+    unicode: a prompt whose greedy reply holds characters that the tokenizer splits (emoji, Chinese), and
+    unicode_begun: the beginning of that reply, given as a prefill where that is what makes the model do it.
+    """
+
+    name: str
+    make: Callable[[pytest.FixtureRequest], Backend]
+    live: Callable[[Backend], Awaitable[int]]
+    broken: Callable[[pytest.FixtureRequest], tuple[Backend, type[BackendError]]]
+    long: str = "Write a long story about a lighthouse keeper and the sea."
+    unicode: str = "Repeat these: 🎉🚀👩‍🚀 你好，世界 🎉🚀👩‍🚀 你好，世界"
+    unicode_begun: str = ""
+    marks: tuple[pytest.MarkDecorator, ...] = ()
+
+
+async def _echo_live(backend: Backend) -> int:
+    assert isinstance(backend, EchoBackend)
+    return backend.live
+
+
+ECHO = BackendCase(
+    name="echo",
+    make=lambda _: EchoBackend(rate=1000, context_length=1000),
+    live=_echo_live,
+    broken=lambda _: (EchoBackend(start_errors=[Unavailable("Not running.")] * 2), Unavailable),
+    long=" ".join(f"w{n}" for n in range(300)),
+)
+
+CASES = [ECHO]

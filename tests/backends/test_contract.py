@@ -1,0 +1,238 @@
+"""The law of `backends.base`, over every backend in `tests.backends.cases`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import cast
+
+import pytest
+
+from backends.base import Backend, Capabilities, Completion, LoadProgress, collect
+from backends.errors import BackendError, ContextTooLong
+from backends.types import (
+    Event,
+    Finished,
+    Message,
+    ReasoningDelta,
+    Request,
+    Sampling,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from tests.backends.cases import BackendCase
+
+
+def ask(text: str, *, max_tokens: int = 24, seed: int | None = None, stop: tuple[str, ...] = ()) -> Request:
+    """A greedy request (or a seeded one at temperature 1)."""
+    temperature = 0.0 if seed is None else 1.0
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed, stop=stop)
+    return Request((Message("user", text),), sampling)
+
+
+def opened(backend: Backend, request: Request) -> aclosing[AsyncGenerator[Event, None]]:
+    """The stream, closed when the block ends."""
+    return aclosing(cast(AsyncGenerator[Event, None], backend.stream(request)))
+
+
+async def events_of(backend: Backend, request: Request) -> list[Event]:
+    async with opened(backend, request) as stream:
+        return [event async for event in stream]
+
+
+async def reply(backend: Backend, request: Request) -> Completion:
+    async with opened(backend, request) as stream:
+        return await collect(stream)
+
+
+async def first_delta(stream: AsyncGenerator[Event, None]) -> Event:
+    async for event in stream:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            return event
+    raise AssertionError("the stream ended without text")
+
+
+async def freed(case: BackendCase, backend: Backend, within: float = 3.0) -> bool:
+    """Whether no stream holds a slot, soon: a server may take a moment to see a connection closed."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    while await case.live(backend):
+        if loop.time() > end:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def test_events_are_in_order_and_finished_is_once_and_last(case: BackendCase, backend: Backend) -> None:
+    events = await events_of(backend, ask(case.long))
+    assert all(isinstance(e, TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished) for e in events)
+    assert [i for i, e in enumerate(events) if isinstance(e, Finished)] == [len(events) - 1]
+    assert sum(isinstance(e, Usage) for e in events) <= 1
+    deltas = [e.text for e in events if isinstance(e, TextDelta | ReasoningDelta)]
+    assert len(deltas) > 1
+    assert all(deltas)
+    assert await freed(case, backend)
+
+
+async def test_max_tokens_is_respected_and_named_as_the_reason(case: BackendCase, backend: Backend) -> None:
+    completion = await reply(backend, ask(case.long, max_tokens=7))
+    assert completion.finished.reason == "length"
+    if completion.usage is not None:
+        assert completion.usage.completion_tokens == 7
+        assert completion.usage.prompt_tokens > 0
+    longer = await reply(backend, ask(case.long, max_tokens=14))
+    assert longer.text.startswith(completion.text)
+    assert len(longer.text) > len(completion.text)
+
+
+async def test_a_stop_string_ends_the_reply_and_is_not_in_it(case: BackendCase, backend: Backend) -> None:
+    whole = (await reply(backend, ask(case.long, max_tokens=40))).text
+    middle = len(whole) // 2
+    stop = whole[middle : middle + 9]
+    cut = await reply(backend, ask(case.long, max_tokens=40, stop=("never said", stop)))
+    assert cut.finished.reason == "stop"
+    assert cut.text == whole[: whole.index(stop)]
+
+
+async def test_the_same_seed_repeats(case: BackendCase, backend: Backend) -> None:
+    if not backend.capabilities.seed:
+        pytest.skip("makes no promise about seeds")
+    once, again = [await reply(backend, ask(case.long, seed=42)) for _ in range(2)]
+    assert (once.text, once.reasoning) == (again.text, again.reasoning)
+
+
+async def test_closing_stops_the_work_and_frees_the_slot(case: BackendCase, backend: Backend) -> None:
+    async with opened(backend, ask(case.long, max_tokens=2000)) as stream:
+        await first_delta(stream)
+        assert await case.live(backend) == 1
+    assert await freed(case, backend)
+    assert (await reply(backend, ask(case.long, max_tokens=3))).finished.reason == "length"
+
+
+async def test_a_stream_that_was_never_read_holds_nothing(case: BackendCase, backend: Backend) -> None:
+    async with opened(backend, ask(case.long)):
+        pass
+    assert await case.live(backend) == 0
+
+
+@pytest.mark.parametrize("after", [0.0, 0.001, 0.005, 0.02, 0.05, 0.1, 0.2])
+async def test_cancelling_at_any_moment_frees_the_slot(
+    case: BackendCase, backend: Backend, after: float
+) -> None:
+    task = asyncio.create_task(reply(backend, ask(case.long, max_tokens=2000)))
+    await asyncio.sleep(after)
+    task.cancel()
+    with suppress(asyncio.CancelledError):  # the quickest may be done by then
+        await task
+    assert await freed(case, backend)
+    assert (await reply(backend, ask(case.long, max_tokens=3))).finished.reason == "length"
+
+
+async def test_closing_after_any_number_of_events_frees_the_slot(case: BackendCase, backend: Backend) -> None:
+    for count in range(1, 7):
+        async with opened(backend, ask(case.long, max_tokens=5)) as stream:
+            for _ in range(count):
+                await anext(stream, None)
+        assert await freed(case, backend)
+
+
+async def test_two_streams_never_mix(case: BackendCase, backend: Backend) -> None:
+    prompts = [case.long, "What is the capital of France?", "Say one two three four five six."]
+    alone = [(await reply(backend, ask(prompt))).text for prompt in prompts]
+    together = await asyncio.gather(*(reply(backend, ask(prompt)) for prompt in prompts * 2))
+    assert len(set(alone)) == len(prompts)
+    # Batched arithmetic may round differently, so a real model's greedy reply can drift late: the beginning
+    # is what tells the streams apart.
+    assert [c.text[:24] for c in together] == [text[:24] for text in alone * 2]
+    assert all(c.finished.reason in ("stop", "length") for c in together)
+
+
+async def test_a_slow_consumer_gets_every_event(case: BackendCase, backend: Backend) -> None:
+    quick = await reply(backend, ask(case.long, max_tokens=12))
+    pieces: list[str] = []
+    async with opened(backend, ask(case.long, max_tokens=12)) as stream:
+        async for event in stream:
+            await asyncio.sleep(0.03)
+            if isinstance(event, TextDelta):
+                pieces.append(event.text)
+    assert "".join(pieces) == quick.text
+
+
+async def test_split_characters_are_whole(case: BackendCase, backend: Backend) -> None:
+    messages: tuple[Message, ...] = (Message("user", case.unicode),)
+    if case.unicode_begun:
+        assert backend.capabilities.prefill
+        messages += (Message("assistant", case.unicode_begun),)
+    request = Request(
+        messages, Sampling(temperature=0, max_tokens=48), continue_final=bool(case.unicode_begun)
+    )
+    events = await events_of(backend, request)
+    pieces = [e.text for e in events if isinstance(e, TextDelta | ReasoningDelta)]
+    assert any(not piece.isascii() for piece in pieces), "this case proves nothing without such characters"
+    for piece in pieces:
+        assert "\ufffd" not in piece
+        piece.encode("utf-8")  # a lone surrogate would raise
+
+
+async def test_a_prefill_is_continued_and_not_repeated(case: BackendCase, backend: Backend) -> None:
+    if not backend.capabilities.prefill:
+        pytest.skip("takes no prefill")
+    whole = (await reply(backend, ask(case.long, max_tokens=30))).text
+    begun = whole[: len(whole) // 2]
+    messages = (Message("user", case.long), Message("assistant", begun))
+    rest = await reply(backend, Request(messages, Sampling(temperature=0, max_tokens=8), continue_final=True))
+    assert rest.text
+    assert not rest.text.startswith(begun)
+
+
+async def test_a_conversation_beyond_the_window_is_refused(case: BackendCase, backend: Backend) -> None:
+    window = backend.capabilities.context_length
+    assert window is not None
+    with pytest.raises(ContextTooLong) as caught:
+        await reply(backend, ask("many words " * window))
+    assert caught.value.cure
+    assert await freed(case, backend)
+    assert (await reply(backend, ask(case.long, max_tokens=3))).finished.reason == "length"
+
+
+async def test_a_failure_is_an_error_of_ours_each_time_it_is_tried(
+    case: BackendCase, request: pytest.FixtureRequest
+) -> None:
+    broken, expected = case.broken(request)
+    try:
+        for _ in range(2):
+            with pytest.raises(expected) as caught:
+                await reply(broken, ask("Hello"))
+            assert caught.value.message
+    finally:
+        await broken.aclose()
+
+
+async def test_stream_starts_by_itself_and_start_may_be_repeated(
+    case: BackendCase, request: pytest.FixtureRequest
+) -> None:
+    backend = case.make(request)
+    try:
+        assert (await reply(backend, ask(case.long, max_tokens=3))).finished.reason == "length"
+        seen: list[LoadProgress] = []
+        await backend.start(seen.append)
+        assert backend.model
+        assert isinstance(backend.capabilities, Capabilities)
+    finally:
+        await backend.aclose()
+
+
+async def test_closing_the_backend_ends_its_streams_with_an_error_of_ours(
+    case: BackendCase, request: pytest.FixtureRequest
+) -> None:
+    backend = case.make(request)
+    async with opened(backend, ask(case.long, max_tokens=2000)) as stream:
+        await first_delta(stream)
+        await backend.aclose()
+        await backend.aclose()
+        with pytest.raises(BackendError):
+            async for _ in stream:
+                pass
+    assert await freed(case, backend)
