@@ -1,0 +1,16 @@
+"""The settings: one frozen value, and where each part of it came from. The one reader of the environment."""
+
+from webchat.settings.fields import Access, ModelSpec, Settings, kind_of
+from webchat.settings.load import BadSettings, Loaded, load_settings
+from webchat.settings.models import model_specs
+
+__all__ = [
+    "Access",
+    "BadSettings",
+    "Loaded",
+    "ModelSpec",
+    "Settings",
+    "kind_of",
+    "load_settings",
+    "model_specs",
+]

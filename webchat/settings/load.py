@@ -1,0 +1,317 @@
+"""From flags, environment and files to one checked value, with where each part came from.
+
+Order, the strongest first: flags, environment, `.env`, `webchat.toml`, defaults. In an environment the
+variable `WEBCHAT_X` is stronger than one honoured from elsewhere (`OPENAI_BASE_URL`, `DATABASE_URL`, ...).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
+
+from webchat.settings.fields import ModelSpec, Settings
+
+PREFIX = "WEBCHAT_"
+CONFIG = "WEBCHAT_CONFIG"
+"""The one variable that is no setting: a file to read instead of `webchat.toml`."""
+
+HONOURED = {
+    "OPENAI_BASE_URL": "endpoint",
+    "OPENAI_API_KEY": "api_key",
+    "HF_TOKEN": "hf_token",
+    "HF_HOME": "hf_home",
+    "DATABASE_URL": "database_url",
+    "GRADIO_SERVER_NAME": "host",
+    "GRADIO_SERVER_PORT": "port",
+}
+"""Variables of other programs that are read too, and the setting each one fills."""
+
+SPACE = {"host": "0.0.0.0", "access": "open", "embed": True}
+"""What a Hugging Face Space (`SPACE_ID` is set) has as defaults: the Space's own visibility is its door, and
+each visitor sees only their own conversations."""
+
+
+class BadSettings(Exception):
+    """The settings cannot be used. The message names the key, where it came from, the value (never a
+    secret's) and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source's values. `origins` names, per field, the flag, variable or file key it came from."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings and where each came from (`default` where nobody said)."""
+
+    settings: Settings
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, name: str) -> str:
+        return self.origins.get(name, "default")
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Loaded:
+    """Read every source and check every value.
+
+    flags: field name -> what the command line said. environ and cwd: the process's own unless given.
+    Raises BadSettings.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = Path.cwd() if cwd is None else cwd
+    env_file = {name: value for name, value in dotenv_values(cwd / ".env").items() if value is not None}
+    layers = [
+        _flag_layer(flags or {}),
+        _own_layer(environ, ""),
+        _honoured_layer(environ, ""),
+        _own_layer(env_file, ".env: "),
+        _honoured_layer(env_file, ".env: "),
+        _file_layer(environ.get(CONFIG) or env_file.get(CONFIG), cwd),
+        _machine_layer(environ),
+    ]
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in reversed(layers):
+        for name, value in layer.values.items():
+            _check(name, value, layer.origins[name])
+            values[name], origins[name] = value, layer.origins[name]
+    _prefer_local_model(values, origins, layers)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise BadSettings(_sentence(error, "the settings", "together")) from None
+    return Loaded(_with_keys(settings, {**env_file, **environ}), origins)
+
+
+def _flag_layer(flags: Mapping[str, Any]) -> Layer:
+    return Layer(flags, {name: flag_of(name) for name in flags})
+
+
+class _Variables(EnvSettingsSource):
+    """The variables handed in instead of the process's."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(Settings, case_sensitive=False, env_prefix=PREFIX, env_ignore_empty=True)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environ.items() if value}
+
+
+def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
+    """`WEBCHAT_*`. An empty variable counts as not set."""
+    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    for variable in environ:
+        if variable.upper().startswith(PREFIX) and variable.upper() not in {*known, CONFIG}:
+            raise BadSettings(_unknown(label + variable, variable.upper(), known))
+    source = _Variables(environ)
+    found = {name: source.get_field_value(info, name)[0] for name, info in Settings.model_fields.items()}
+    values = {name: value for name, value in found.items() if value is not None}
+    if "models" in values:
+        try:
+            values["models"] = json.loads(values["models"])
+        except ValueError:
+            pass  # said by the check, as for every wrong value
+    return Layer(values, {name: f"{label}{PREFIX}{name.upper()}" for name in values})
+
+
+def _honoured_layer(environ: Mapping[str, str], label: str) -> Layer:
+    found = {name: variable for variable, name in HONOURED.items() if environ.get(variable)}
+    return Layer(
+        {name: environ[variable] for name, variable in found.items()},
+        {name: label + variable for name, variable in found.items()},
+    )
+
+
+def _file_layer(named: str | None, cwd: Path) -> Layer:
+    path = cwd / (named or "webchat.toml")
+    if named and not path.is_file():
+        raise BadSettings(f"{CONFIG} names {path}, and there is no such file.")
+    try:
+        values = TomlConfigSettingsSource(Settings, path).toml_data if path.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path.name} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise BadSettings(f"{path} cannot be read: {error.strerror}.") from None
+    for name, value in values.items():
+        if name not in Settings.model_fields:
+            raise BadSettings(_unknown(f'"{name}" in {path.name}', name, Settings.model_fields))
+        _check_toml_type(name, value, f"{path.name}: {name}")
+    return Layer(values, {name: f"{path.name}: {name}" for name in values})
+
+
+def _machine_layer(environ: Mapping[str, str]) -> Layer:
+    """Defaults that depend on where this runs."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    screen = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
+    if environ.get("SSH_CONNECTION") or (sys.platform == "linux" and not screen):
+        values["open_browser"], origins["open_browser"] = False, "default without a screen"
+    if environ.get("SPACE_ID"):
+        values.update(SPACE)
+        origins.update(dict.fromkeys(SPACE, "default on a Space (SPACE_ID)"))
+    return Layer(values, origins)
+
+
+def _prefer_local_model(values: dict[str, Any], origins: dict[str, str], layers: Iterable[Layer]) -> None:
+    """A model on this disk, named in a stronger source, wins over an endpoint from a weaker one: whoever has
+    OPENAI_BASE_URL set for other programs can still say `--model file.gguf`."""
+    for layer in layers:
+        if "endpoint" in layer.values:
+            return
+        model = str(layer.values.get("model") or "")
+        if model and (model.lower().endswith(".gguf") or Path(model).expanduser().exists()):
+            values.pop("endpoint", None)
+            origins.pop("endpoint", None)
+            return
+
+
+def _with_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Fill the keys that `api_key_env` names."""
+    specs = []
+    for index, spec in enumerate(settings.models):
+        if spec.api_key_env and spec.api_key is None:
+            key = environ.get(spec.api_key_env)
+            if not key:
+                raise BadSettings(
+                    f'models[{index}].api_key_env = "{spec.api_key_env}": this variable is not set;'
+                    " allowed: the name of a variable that is set."
+                )
+            spec = spec.model_copy(update={"api_key": SecretStr(key)})
+        specs.append(spec)
+    return settings.model_copy(update={"models": tuple(specs)})
+
+
+# What is said about a wrong value
+
+
+def is_secret(info: FieldInfo) -> bool:
+    """Whether a field's value must never be shown."""
+    return SecretStr in (info.annotation, *get_args(info.annotation))
+
+
+def allowed(info: FieldInfo) -> str:
+    """What a field takes, in words."""
+    extra = info.json_schema_extra
+    words = str(extra.get("allowed", "")) if isinstance(extra, dict) else ""
+    if words:
+        return words
+    if info.annotation is bool:
+        return "true or false"
+    return ", ".join(str(choice) for choice in get_args(info.annotation))
+
+
+def flag_of(name: str) -> str:
+    """The flag of a field, `""` where it has none."""
+    extra = Settings.model_fields[name].json_schema_extra
+    flag = extra.get("flag", True) if isinstance(extra, dict) else True
+    if flag is False:
+        return ""
+    return "--" + (flag if isinstance(flag, str) else name).replace("_", "-")
+
+
+def _check(name: str, value: Any, origin: str) -> None:
+    try:
+        Settings(**{name: value})
+    except ValidationError as error:
+        raise BadSettings(_sentence(error, name, f"from {origin}")) from None
+    except ValueError:  # a list that is not JSON
+        raise BadSettings(_wrong(name, Settings.model_fields[name], value, f"from {origin}")) from None
+
+
+def _check_toml_type(
+    name: str, value: Any, origin: str, fields: Mapping[str, FieldInfo] | None = None
+) -> None:
+    """TOML has types: a quoted number or a switch written as a number is a mistake, not a spelling."""
+    info = (fields or Settings.model_fields)[name]
+    if name == "models" and fields is None:
+        if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+            raise BadSettings(f"models (from {origin}) is no list of tables; write [[models]] above each.")
+        for index, table in enumerate(value):
+            for key in table.keys() & ModelSpec.model_fields.keys():
+                _check_toml_type(key, table[key], f"{origin}[{index}]", ModelSpec.model_fields)
+        return
+    if type(value) not in _toml_types(info.annotation):
+        raise BadSettings(_wrong(name, info, value, f"from {origin}"))
+
+
+def _toml_types(annotation: Any) -> set[type]:
+    if annotation is bool:
+        return {bool}
+    if annotation is int:
+        return {int}
+    if annotation is float:
+        return {int, float}
+    if get_origin(annotation) is tuple:
+        return {list, str}
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if inner and not isinstance(inner[0], str) and type(None) in get_args(annotation):
+        return _toml_types(inner[0])
+    if getattr(annotation, "__metadata__", None):
+        return _toml_types(annotation.__origin__)
+    return {str}
+
+
+def _sentence(error: ValidationError, name: str, origin: str) -> str:
+    first = error.errors(include_url=False)[0]
+    loc = first["loc"]
+    if first["type"] == "value_error" and (not loc or (loc[0] == "models" and len(loc) <= 2)):
+        where = f"{_path(loc) or name} ({origin}): " if loc else ""
+        return f"{where}{first['ctx']['error']}."
+    if len(loc) >= 3 and loc[0] == "models":
+        key = str(loc[2])
+        if first["type"] == "extra_forbidden":
+            return _unknown(f'"{key}" in models[{loc[1]}] ({origin})', key, ModelSpec.model_fields)
+        return _wrong(_path(loc[:3]), ModelSpec.model_fields[key], first["input"], origin)
+    top = str(loc[0]) if loc else name
+    return _wrong(top, Settings.model_fields[top], first["input"], origin)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _wrong(name: str, info: FieldInfo, value: Any, origin: str) -> str:
+    if is_secret(info):
+        shown = "(a secret, not shown)"
+    elif name.startswith("models") and "." not in name:
+        shown = "(not shown, it may hold keys)"
+    else:
+        shown = _shown(value)
+    return f"{name} = {shown} ({origin}) does not work; allowed: {allowed(info)}."
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, str | int | float | bool):
+        value = "a list or table" if isinstance(value, list | tuple | dict) else type(value).__name__
+        return str(value)
+    text = re.sub(r"//[^/@]*@", "//…@", str(value))  # a password in a URL
+    return json.dumps(text if len(text) <= 200 else text[:200] + "…", ensure_ascii=False)
+
+
+def _unknown(shown: str, key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1)
+    hint = f" Did you mean {close[0]}?" if close else " `webchat settings` lists all."
+    return f"There is no setting {shown}.{hint}"

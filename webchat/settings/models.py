@@ -1,0 +1,70 @@
+"""Which models a server offers: the list, the shortcut flags, or the embedded demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from webchat.settings.fields import EngineFields, ModelSpec, SamplingFields, Settings
+from webchat.settings.load import BadSettings
+
+DEMO_NAME = "SmolLM2-135M-Instruct"
+
+
+def installed(package: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    return find_spec(package) is not None
+
+
+def model_specs(
+    settings: Settings, *, has: Callable[[str], bool] = installed, needed: bool = True
+) -> tuple[ModelSpec, ...]:
+    """The models of the picker, the default first, each with the server's defaults filled in.
+
+    The shortcut settings (`model`, `endpoint`, ...) make one that stands before the list `models`. With
+    nothing configured it is the embedded demo model, where the `llamacpp` extra is installed. Raises
+    BadSettings when there is none and one is needed.
+    """
+    specs = [*_shortcut(settings), *settings.models]
+    if not specs and has("xllamacpp"):
+        specs = [ModelSpec(name=DEMO_NAME, kind="llamacpp", demo=True)]
+    if not specs and needed:
+        raise BadSettings(
+            "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
+            " with: pip install 'webchat[llamacpp]'."
+        )
+    specs = [_with_defaults(spec, settings) for spec in specs]
+    names = [spec.name for spec in specs]
+    if settings.default_model is not None:
+        # A name that is not listed may still be a model an endpoint lists once it is asked.
+        specs.sort(key=lambda spec: spec.name != settings.default_model)
+        if settings.default_model not in names and all(spec.model for spec in specs if spec.endpoint):
+            raise BadSettings(
+                f'default_model = "{settings.default_model}" does not work; allowed: {", ".join(names)}.'
+            )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadSettings(f'Two models are named "{twice}": give each a name of its own.')
+    return tuple(specs)
+
+
+def _shortcut(settings: Settings) -> list[ModelSpec]:
+    if not settings.model and not settings.endpoint:
+        return []
+    engine: dict[str, Any] = {name: getattr(settings, name) for name in EngineFields.model_fields}
+    key = settings.api_key if settings.endpoint else None
+    return [ModelSpec(model=settings.model, endpoint=settings.endpoint, api_key=key, **engine)]
+
+
+def _with_defaults(spec: ModelSpec, settings: Settings) -> ModelSpec:
+    filled: dict[str, Any] = {
+        name: getattr(settings, name) for name in SamplingFields.model_fields if not _given(spec, name)
+    }
+    if spec.system_prompt is None:
+        filled["system_prompt"] = settings.system_prompt
+    return spec.model_copy(update=filled)
+
+
+def _given(spec: ModelSpec, name: str) -> bool:
+    return getattr(spec, name) not in (None, ())
