@@ -1,6 +1,6 @@
 """The settings: one frozen value, and where each part of it came from. The one reader of the environment."""
 
-from webchat.settings.fields import Access, ModelSpec, Settings, kind_of
+from webchat.settings.fields import Access, ModelSettings, Settings, kind_of
 from webchat.settings.load import BadSettings, Loaded, load_settings
 from webchat.settings.models import model_specs
 
@@ -8,7 +8,7 @@ __all__ = [
     "Access",
     "BadSettings",
     "Loaded",
-    "ModelSpec",
+    "ModelSettings",
     "Settings",
     "kind_of",
     "load_settings",

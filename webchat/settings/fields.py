@@ -129,7 +129,7 @@ class EngineFields(BaseModel):
         return value
 
 
-class ModelSpec(SamplingFields, EngineFields):
+class ModelSettings(SamplingFields, EngineFields):
     """One model of the picker: where it comes from and its defaults. Frozen.
 
     kind: which backend serves it; by default an endpoint is `openai`, a `.gguf` file `llamacpp`, anything
@@ -267,7 +267,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         None, "Base URL of an OpenAI-compatible server.", "an http(s) URL without a password in it"
     )
     api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
-    models: tuple[ModelSpec, ...] = setting(
+    models: tuple[ModelSettings, ...] = setting(
         (), "More models, side by side; see Models below.", "a list of tables", flag=False
     )
     default_model: str | None = setting(

@@ -6,6 +6,7 @@ variable `WEBCHAT_X` is stronger than one honoured from elsewhere (`OPENAI_BASE_
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -22,7 +23,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
-from webchat.settings.fields import ModelSpec, Settings
+from webchat.settings.fields import ModelSettings, Settings
 
 PREFIX = "WEBCHAT_"
 CONFIG = "WEBCHAT_CONFIG"
@@ -130,10 +131,8 @@ def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
     found = {name: source.get_field_value(info, name)[0] for name, info in Settings.model_fields.items()}
     values = {name: value for name, value in found.items() if value is not None}
     if "models" in values:
-        try:
+        with contextlib.suppress(ValueError):  # said by the check, as for every wrong value
             values["models"] = json.loads(values["models"])
-        except ValueError:
-            pass  # said by the check, as for every wrong value
     return Layer(values, {name: f"{label}{PREFIX}{name.upper()}" for name in values})
 
 
@@ -250,8 +249,8 @@ def _check_toml_type(
         if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
             raise BadSettings(f"models (from {origin}) is no list of tables; write [[models]] above each.")
         for index, table in enumerate(value):
-            for key in table.keys() & ModelSpec.model_fields.keys():
-                _check_toml_type(key, table[key], f"{origin}[{index}]", ModelSpec.model_fields)
+            for key in table.keys() & ModelSettings.model_fields.keys():
+                _check_toml_type(key, table[key], f"{origin}[{index}]", ModelSettings.model_fields)
         return
     if type(value) not in _toml_types(info.annotation):
         raise BadSettings(_wrong(name, info, value, f"from {origin}"))
@@ -283,8 +282,8 @@ def _sentence(error: ValidationError, name: str, origin: str) -> str:
     if len(loc) >= 3 and loc[0] == "models":
         key = str(loc[2])
         if first["type"] == "extra_forbidden":
-            return _unknown(f'"{key}" in models[{loc[1]}] ({origin})', key, ModelSpec.model_fields)
-        return _wrong(_path(loc[:3]), ModelSpec.model_fields[key], first["input"], origin)
+            return _unknown(f'"{key}" in models[{loc[1]}] ({origin})', key, ModelSettings.model_fields)
+        return _wrong(_path(loc[:3]), ModelSettings.model_fields[key], first["input"], origin)
     top = str(loc[0]) if loc else name
     return _wrong(top, Settings.model_fields[top], first["input"], origin)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from webchat.settings.fields import EngineFields, ModelSpec, SamplingFields, Settings
+from webchat.settings.fields import EngineFields, ModelSettings, SamplingFields, Settings
 from webchat.settings.load import BadSettings
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
@@ -19,7 +19,7 @@ def installed(package: str) -> bool:
 
 def model_specs(
     settings: Settings, *, has: Callable[[str], bool] = installed, needed: bool = True
-) -> tuple[ModelSpec, ...]:
+) -> tuple[ModelSettings, ...]:
     """The models of the picker, the default first, each with the server's defaults filled in.
 
     The shortcut settings (`model`, `endpoint`, ...) make one that stands before the list `models`. With
@@ -28,7 +28,7 @@ def model_specs(
     """
     specs = [*_shortcut(settings), *settings.models]
     if not specs and has("xllamacpp"):
-        specs = [ModelSpec(name=DEMO_NAME, kind="llamacpp", demo=True)]
+        specs = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True)]
     if not specs and needed:
         raise BadSettings(
             "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
@@ -49,15 +49,15 @@ def model_specs(
     return tuple(specs)
 
 
-def _shortcut(settings: Settings) -> list[ModelSpec]:
+def _shortcut(settings: Settings) -> list[ModelSettings]:
     if not settings.model and not settings.endpoint:
         return []
     engine: dict[str, Any] = {name: getattr(settings, name) for name in EngineFields.model_fields}
     key = settings.api_key if settings.endpoint else None
-    return [ModelSpec(model=settings.model, endpoint=settings.endpoint, api_key=key, **engine)]
+    return [ModelSettings(model=settings.model, endpoint=settings.endpoint, api_key=key, **engine)]
 
 
-def _with_defaults(spec: ModelSpec, settings: Settings) -> ModelSpec:
+def _with_defaults(spec: ModelSettings, settings: Settings) -> ModelSettings:
     filled: dict[str, Any] = {
         name: getattr(settings, name) for name in SamplingFields.model_fields if not _given(spec, name)
     }
@@ -66,5 +66,5 @@ def _with_defaults(spec: ModelSpec, settings: Settings) -> ModelSpec:
     return spec.model_copy(update=filled)
 
 
-def _given(spec: ModelSpec, name: str) -> bool:
+def _given(spec: ModelSettings, name: str) -> bool:
     return getattr(spec, name) not in (None, ())
