@@ -17,7 +17,7 @@ import httpx
 def build(endpoint: str, messages: int) -> gr.ChatInterface:
     """A chat whose page already holds `messages` messages of 80 words."""
     client = httpx.AsyncClient(timeout=600)
-    history = [
+    history: list[Any] = [
         {"role": "user" if index % 2 == 0 else "assistant", "content": "lorem ipsum " * 40}
         for index in range(messages)
     ]
