@@ -1,0 +1,232 @@
+"""The command line: `webchat [flags]` serves; `settings`, `link`, `setup` and `doctor` do one thing and end.
+
+Heavy packages are imported by the command that needs them, so that a wrong flag is told at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from webchat import __version__
+from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
+
+if TYPE_CHECKING:
+    from webchat.store import Store
+
+
+class CommandError(Exception):
+    """What stops a command, as one sentence for the person at the terminal."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command. Returns 0, or 2 after a sentence on stderr."""
+    try:
+        _refuse_unknown_flags(argv)
+        options = vars(_parser().parse_args(argv))
+        command: Callable[[Loaded, Mapping[str, Any]], None] = options.pop("command", _serve)
+        flags = {name: value for name, value in options.items() if name in Settings.model_fields}
+        command(load_settings(flags), options)
+    except (BadSettings, CommandError) as error:
+        print(f"webchat: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message}. See webchat --help.")
+
+
+def _refuse_unknown_flags(argv: Sequence[str]) -> None:
+    """Before argparse, which would take the value of a misspelt flag for a command and complain of that."""
+    known = {"--help", "--version", "--expires"}
+    for action in _flags()._actions:
+        known.update(action.option_strings)
+    for word in argv:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            close = difflib.get_close_matches(flag, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "See webchat --help."
+            raise CommandError(f"There is no flag {flag}. {hint}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    flags = _flags()
+    parser = _Parser(
+        prog="webchat",
+        description="A browser chat app for your own model. Without a command it starts the server.",
+        parents=[flags],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"webchat {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="command")
+
+    def add(
+        name: str,
+        about: str,
+        command: Callable[[Loaded, Mapping[str, Any]], None] | None,
+        into: Any = commands,
+    ) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = into.add_parser(
+            name, help=about, description=about, parents=[flags], allow_abbrev=False
+        )
+        if command is not None:
+            made.set_defaults(command=command)
+        return made
+
+    add("settings", "Print the effective settings and where each came from.", _settings)
+    add("setup", "Fetch and prepare the embedded model.", _setup)
+    add("doctor", "Look at this machine: Python, backends, GPU, database, disk, models.", _doctor)
+    link = commands.add_parser("link", help="Make, list and revoke tester links.", allow_abbrev=False)
+    links = link.add_subparsers(title="commands", metavar="command", required=True)
+    new = add("new", "Make a link that lets its bearer in as a guest.", _link_new, links)
+    new.add_argument("name", help="who it is for")
+    new.add_argument("--expires", default="7d", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (7d)")
+    add("list", "List the links.", _link_list, links)
+    revoke = add("revoke", "End a link at once.", _link_revoke, links)
+    revoke.add_argument("link", metavar="name", help="the link's name or id")
+    return parser
+
+
+def _flags() -> argparse.ArgumentParser:
+    """A flag for every setting that has one; the values are checked with all others, not here."""
+    from webchat.settings.load import flag_of
+    from webchat.settings.table import field_order
+
+    flags = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = flags.add_argument_group("settings (see `webchat settings` and the README)")
+    for name in field_order():
+        info, flag = Settings.model_fields[name], flag_of(name)
+        if not flag:
+            continue
+        about = (info.description or "").replace("%", "%%")
+        if info.annotation is bool:
+            group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=about)
+        else:
+            group.add_argument(flag, dest=name, metavar=name.rpartition("_")[2].upper(), help=about)
+    return flags
+
+
+def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    model_specs(loaded.settings)  # no model: say so before anything heavy is imported
+    from webchat.app import serve
+
+    with _known_errors():
+        serve(loaded.settings)
+
+
+def _settings(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    from webchat.settings.table import effective
+
+    print("\n".join(effective(loaded)))
+
+
+def _doctor(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    from webchat.doctor import report
+
+    for line in report(loaded.settings):
+        print(line)
+
+
+def _open_store(settings: Settings) -> Store:
+    from webchat.store import Store
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
+
+
+def _link_new(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    from webchat.sharing import BadLifetime, new_link
+
+    settings = loaded.settings
+    with _known_errors():
+        store = _open_store(settings)
+        try:
+            made = new_link(store, options["name"], options["expires"], datetime.now(UTC).astimezone())
+        except BadLifetime as error:
+            raise CommandError(f"--expires: {error}.") from None
+        finally:
+            store.close()
+    print(made.url(settings.base_url))
+    ends = (
+        f"It works until {_time(made.link.expires_at)}."
+        if made.link.expires_at
+        else "It works until revoked."
+    )
+    print(f"{ends} The link is shown only now; whoever has it comes in.", file=sys.stderr)
+    if settings.door == "local":
+        print(
+            "The server is on a loopback address, for this machine alone: start it with --host or --share.",
+            file=sys.stderr,
+        )
+
+
+def _link_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    with _known_errors():
+        store = _open_store(loaded.settings)
+        try:
+            links = store.list_links()
+        finally:
+            store.close()
+    now = datetime.now(UTC)
+    for link in links:
+        if link.revoked_at is not None:
+            state = f"revoked {_time(link.revoked_at)}"
+        elif link.expires_at is not None and link.expires_at <= now:
+            state = f"expired {_time(link.expires_at)}"
+        else:
+            state = f"works until {_time(link.expires_at)}" if link.expires_at else "works until revoked"
+        print(f"{link.id}  {link.name}  {state}")
+    if not links:
+        print("No links yet: webchat link new NAME makes one.", file=sys.stderr)
+
+
+def _link_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    from webchat.store import NotFound
+
+    with _known_errors():
+        store = _open_store(loaded.settings)
+        try:
+            link = store.revoke_link(options["link"])
+        except NotFound:
+            raise CommandError(
+                f'there is no link "{options["link"]}"; webchat link list shows all.'
+            ) from None
+        finally:
+            store.close()
+    print(f"{link.name} is revoked; its visitors are out.")
+
+
+@contextmanager
+def _known_errors() -> Iterator[None]:
+    """What the store, a backend or the network says on purpose, as one sentence; anything else is a fault of
+    ours and keeps its traceback."""
+    from backends.errors import BackendError
+    from webchat.store import StoreError
+
+    try:
+        yield
+    except (StoreError, BackendError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+        ) from error
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _setup(_loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    raise CommandError("not there yet")
