@@ -1,0 +1,145 @@
+"""The renderer's protocol and the plain renderer: system prompt and messages as they are, fitted to the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
+
+from backends.base import Capabilities
+from backends.types import Message, Request, Sampling
+from webchat.store.records import ConversationSettings
+from webchat.store.records import Message as StoredMessage
+
+CONTINUE = (
+    "Your last reply was cut off. Go on exactly where it ended, from the next character. "
+    "Repeat nothing and add no introduction."
+)
+"""What a model is told that cannot write on from a given beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything a prompt is made of.
+
+    path: the stored messages from the root to the one the reply answers, oldest first.
+    continues: the reply to write on from.
+    system_prompt, sampling: the model's defaults; the conversation's `settings` win over them.
+    """
+
+    path: Sequence[StoredMessage]
+    capabilities: Capabilities
+    settings: ConversationSettings = field(default_factory=ConversationSettings)
+    system_prompt: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    continues: StoredMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A request and where it came from.
+
+    template: name and version of what made it.
+    prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere else,
+    `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages never change,
+    so `expand` gives back the messages as they were sent, and a long conversation is not copied with each reply.
+    """
+
+    request: Request
+    template: str
+    prompt: tuple[Mapping[str, Any], ...]
+
+
+class Renderer(Protocol):
+    """Makes the request. Pure: the same scene gives the same request."""
+
+    def render(self, scene: Scene) -> Rendered: ...
+
+
+class PlainRenderer:
+    """System prompt, then the conversation word for word. Reasoning is never sent back."""
+
+    template = "plain/1"
+
+    def render(self, scene: Scene) -> Rendered:
+        """Raises `ValueError` when nothing is left to send."""
+        system = scene.settings.system_prompt
+        if system is None:
+            system = scene.system_prompt
+        system = (system or "").strip()
+        prefix: list[Message] = [Message("system", system)] if system else []
+        body = _turns(scene.path)
+        prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]
+        if scene.path:
+            prompt.append({"path": scene.path[-1].id, "count": len(scene.path)})
+        continue_final = False
+        if scene.continues is not None and scene.continues.text:
+            body.append(Message("assistant", scene.continues.text))
+            prompt.append({"path": scene.continues.id, "count": 1})
+            continue_final = scene.capabilities.prefill
+            if not continue_final:
+                body.append(Message("user", CONTINUE))
+                prompt.append({"role": "user", "content": CONTINUE})
+        messages = _fit(prefix + body, scene.capabilities)
+        if not messages:
+            raise ValueError("a prompt needs a message")
+        sampling = fit_sampling(merge_sampling(scene.sampling, scene.settings.sampling), scene.capabilities)
+        return Rendered(Request(messages, sampling, continue_final), self.template, tuple(prompt))
+
+
+def expand(
+    prompt: Iterable[Mapping[str, Any]],
+    messages: Mapping[str, Sequence[StoredMessage]],
+    capabilities: Capabilities,
+) -> tuple[Message, ...]:
+    """The messages of a prompt that provenance holds in short, as they were sent.
+
+    messages: for each `path` id, the stored path that ends there (`Store.path`).
+    """
+    sent: list[Message] = []
+    for item in prompt:
+        if "path" in item:
+            sent += _turns(messages[item["path"]][-item["count"] :])
+        else:
+            sent.append(Message(item["role"], item["content"]))
+    return _fit(sent, capabilities)
+
+
+def merge_sampling(defaults: Sampling, chosen: Sampling) -> Sampling:
+    """`chosen` where it says something, else `defaults`."""
+    unset = Sampling()
+    picked = {
+        f.name: getattr(chosen, f.name)
+        for f in fields(Sampling)
+        if getattr(chosen, f.name) != getattr(unset, f.name)
+    }
+    return replace(defaults, **picked)
+
+
+def fit_sampling(sampling: Sampling, capabilities: Capabilities) -> Sampling:
+    """Without the fields the backend does not take."""
+    taken = set(capabilities.sampling) | ({"seed"} if capabilities.seed else set())
+    return Sampling(**{f.name: getattr(sampling, f.name) for f in fields(Sampling) if f.name in taken})
+
+
+def _turns(path: Iterable[StoredMessage]) -> list[Message]:
+    """Stored messages as a model reads them: without replies that are empty or were blocked."""
+    return [
+        Message(m.role, m.text)
+        for m in path
+        if m.role != "assistant" or (m.text.strip() and m.state != "blocked")
+    ]
+
+
+def _fit(messages: Sequence[Message], capabilities: Capabilities) -> tuple[Message, ...]:
+    """Merge neighbours of one role (templates want them in turn), and move the system prompt if there is no role
+    for it."""
+    merged: list[Message] = []
+    for message in messages:
+        if not capabilities.system_role and message.role == "system":
+            message = Message("user", message.text)
+        if merged and merged[-1].role == message.role:
+            merged[-1] = Message(message.role, f"{merged[-1].text}\n\n{message.text}")
+        else:
+            merged.append(message)
+    return tuple(merged)

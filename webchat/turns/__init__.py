@@ -1,0 +1,35 @@
+"""One message in, one stored reply out: the only path to a model. Durable, resumable, stoppable."""
+
+from webchat.turns.ask import Ask, AskKind
+from webchat.turns.errors import (
+    BadAsk,
+    EmptyMessage,
+    MessageBlocked,
+    MessageTooLong,
+    NotAccepting,
+    StillRunning,
+    TooManyTurns,
+    TurnError,
+    UnknownModel,
+)
+from webchat.turns.events import Delta, Done, Status, TurnEvent
+from webchat.turns.service import Turns
+
+__all__ = [
+    "Ask",
+    "AskKind",
+    "BadAsk",
+    "Delta",
+    "Done",
+    "EmptyMessage",
+    "MessageBlocked",
+    "MessageTooLong",
+    "NotAccepting",
+    "Status",
+    "StillRunning",
+    "TooManyTurns",
+    "TurnError",
+    "TurnEvent",
+    "Turns",
+    "UnknownModel",
+]

@@ -1,0 +1,55 @@
+"""What a person asks for: the one value that starts a turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from webchat.store.records import ConversationSettings
+from webchat.turns.errors import BadAsk, EmptyMessage, MessageTooLong
+
+AskKind = Literal["send", "regenerate", "edit", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request for a reply.
+
+    client_key: chosen by the page, 1 to 64 characters; asking twice with the same key begins one turn.
+    conversation_id: `None` with `send` makes a new conversation with `settings`.
+    parent_id: for `send`, the message it answers (the leaf on the screen); `None` at the root.
+    message_id: for `regenerate` and `continue` the reply, for `edit` the user's message. `regenerate` also takes a
+        user's message that has no reply.
+    text: the words, for `send` and `edit`.
+    model: name in the picker; `None` is the conversation's, else the default.
+    """
+
+    kind: AskKind
+    client_key: str
+    conversation_id: str | None = None
+    parent_id: str | None = None
+    message_id: str | None = None
+    text: str | None = None
+    model: str | None = None
+    settings: ConversationSettings | None = None
+
+    def check(self, message_chars: int) -> None:
+        """Raise `BadAsk` unless the fields make sense together and the text has 1 to `message_chars` characters."""
+        if self.kind not in get_args(AskKind):
+            raise BadAsk(f"There is no ask named {str(self.kind)[:40]!r}.")
+        if not 1 <= len(self.client_key) <= 64:
+            raise BadAsk("The client key must have 1 to 64 characters.")
+        if self.kind in ("send", "edit"):
+            if not (self.text or "").strip():
+                raise EmptyMessage
+            if len(self.text or "") > message_chars:
+                raise MessageTooLong(len(self.text or ""), message_chars)
+        elif self.text is not None:
+            raise BadAsk(f"A {self.kind} takes no text.")
+        if self.kind == "send":
+            if self.message_id is not None:
+                raise BadAsk("A send takes a parent, not a message.")
+            if self.conversation_id is None and self.parent_id is not None:
+                raise BadAsk("A new conversation has no message to answer.")
+        elif self.message_id is None:
+            raise BadAsk(f"A {self.kind} needs the message.")

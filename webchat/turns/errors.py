@@ -1,0 +1,116 @@
+"""Why an ask was not taken, as a tree. Nothing was stored when one of these is raised.
+
+    TurnError
+    ├── NotAccepting       the server is shutting down
+    ├── TooManyTurns       this owner already has `limit` replies running
+    ├── BadAsk             the ask contradicts itself or the conversation
+    │   ├── EmptyMessage   no words in it
+    │   ├── MessageTooLong more than `limit` characters
+    │   ├── UnknownModel   no model of that name is configured
+    │   └── StillRunning   the reply it builds on is still being written
+    └── MessageBlocked     the input review refused it
+
+As with backend errors, `code` is the stable name that interfaces translate by, `params` are the values of that
+translation, `message` and `cure` the English sentences. `status` is the HTTP status that says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class TurnError(Exception):
+    """Base of everything `Turns.start` refuses with."""
+
+    code: ClassVar[str] = "turn_error"
+    status: ClassVar[int] = 400
+
+    def __init__(
+        self, message: str, *, cure: str = "", params: Mapping[str, str | int | float] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.params: Mapping[str, str | int | float] = dict(params or {})
+
+
+class NotAccepting(TurnError):
+    """The server is shutting down and takes no new messages."""
+
+    code = "not_accepting"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The server is restarting.", cure="Send the message again in a moment.")
+
+
+class TooManyTurns(TurnError):
+    """This owner has as many replies running as are allowed at once."""
+
+    code = "too_many_turns"
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} replies are being written for you already.",
+            cure="Wait for one of them, or stop one.",
+            params={"limit": limit},
+        )
+
+
+class BadAsk(TurnError):
+    """The ask contradicts itself or the conversation."""
+
+    code = "bad_ask"
+
+
+class EmptyMessage(BadAsk):
+    """A message without words."""
+
+    code = "empty_message"
+
+    def __init__(self) -> None:
+        super().__init__("The message is empty.", cure="Write something first.")
+
+
+class MessageTooLong(BadAsk):
+    """More characters than a message may have."""
+
+    code = "message_too_long"
+    status = 413
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(
+            f"The message has {length} characters; {limit} are allowed.",
+            cure="Shorten it or send it in parts.",
+            params={"length": length, "limit": limit},
+        )
+
+
+class UnknownModel(BadAsk):
+    """No model of that name is configured."""
+
+    code = "unknown_model"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no model named {name!r}.", cure="Choose another model.", params={"model": name}
+        )
+
+
+class StillRunning(BadAsk):
+    """The reply this ask builds on is still being written."""
+
+    code = "still_running"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("That reply is still being written.", cure="Wait for its end or stop it.")
+
+
+class MessageBlocked(TurnError):
+    """The input review refused the message; `message` is the public sentence of the rule."""
+
+    code = "message_blocked"
+    status = 422

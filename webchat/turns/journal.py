@@ -1,0 +1,326 @@
+"""The shared writer: pieces of all running replies go to the store together, and are shown only from there.
+
+One task commits for all turns. A reply's first entry and its end are committed at once; everything else waits for a
+common tick, `flush_seconds` apart, so 200 replies make about ten commits a second and not two thousand. Between
+ticks the pieces of one kind are joined into one entry. `publish` is called after the commit, never before.
+
+When the store fails, the batch is tried again for `patience_seconds`; a batch that the store refuses for another
+reason is tried turn by turn, so that one bad row does not take the others with it. A turn that cannot be written is
+given up: nothing that was not committed is ever shown, and its end is written when the store is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from webchat.store import StoreUnavailable
+from webchat.store.records import FinishedTurn, JournalEntry, JournalKind, Message
+from webchat.turns.events import Delta
+
+log = logging.getLogger(__name__)
+
+WAITING_CHARS = 256 * 1024
+"""Characters of one reply that may wait for the store before its model has to wait too."""
+
+RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses between attempts while the store fails; the last one repeats."""
+
+Write = Callable[[Sequence[JournalEntry], Sequence[FinishedTurn]], Awaitable[list[Message]]]
+
+
+class JournalFailed(Exception):
+    """The store could not take a turn's entries, or its end."""
+
+
+class Channel:
+    """One running reply on its way to the journal. Ends with `finish`; what is added after that is dropped.
+
+    publish: told the entries once they are committed. fail: told, once, that the reply cannot be stored.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_journal",
+        "_parts",
+        "_room",
+        "_runs",
+        "ended",
+        "fail",
+        "failed",
+        "finished",
+        "kind",
+        "message_id",
+        "publish",
+        "seq",
+        "waiting_chars",
+    )
+
+    def __init__(
+        self,
+        journal: Journal,
+        message_id: str,
+        publish: Callable[[Sequence[Delta]], None],
+        fail: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self.message_id = message_id
+        self.publish = publish
+        self.fail = fail
+        self.seq = 0
+        self.kind: JournalKind | None = None
+        self.waiting_chars = 0
+        self.failed = False
+        self.finished: FinishedTurn | None = None
+        self.ended: asyncio.Future[Message] | None = None
+        self._runs: list[tuple[JournalKind, list[str]]] = []
+        self._parts: list[str] = []
+        self._room = asyncio.Event()
+        self._closed = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the model should wait with `room` before it adds more."""
+        return self.waiting_chars > WAITING_CHARS
+
+    def add(self, kind: JournalKind, text: str) -> None:
+        """Take a piece. It is committed and published soon."""
+        if self._closed or self.failed or not text:
+            return
+        if kind != self.kind:
+            self.kind = kind
+            self._parts = []
+            self._runs.append((kind, self._parts))
+        self._parts.append(text)
+        if not self.waiting_chars:
+            self._journal.enqueue(self, urgent=self.seq == 0)
+        self.waiting_chars += len(text)
+
+    async def room(self) -> None:
+        """Wait until the store has caught up."""
+        while self.full and not self.failed:
+            self._room.clear()
+            await self._room.wait()
+
+    async def finish(self, finished: FinishedTurn) -> Message:
+        """Commit what waits and the end, in one transaction, and return the stored message.
+
+        Raises `JournalFailed`; the end is then written later, when the store is back.
+        """
+        self._closed = True
+        if self.failed:
+            self._journal.owe(finished)
+            raise JournalFailed
+        self.finished = finished
+        self.ended = asyncio.get_running_loop().create_future()
+        self._journal.enqueue(self, urgent=True)
+        return await self.ended
+
+    def take(self) -> list[JournalEntry]:
+        """Everything that waits, as entries: the caller commits them."""
+        runs, self._runs = self._runs, []
+        self.kind, self.waiting_chars = None, 0
+        self._room.set()
+        entries = []
+        for kind, parts in runs:
+            self.seq += 1
+            entries.append(JournalEntry(self.message_id, self.seq, kind, clean("".join(parts))))
+        return entries
+
+    def give_up(self) -> None:
+        """The store refuses: drop what waits, wake the model's side, tell the turn."""
+        self.failed = True
+        self._runs, self.kind, self.waiting_chars = [], None, 0
+        self._room.set()
+        if self.finished is not None and self.ended is not None:
+            self._journal.owe(self.finished)
+            if not self.ended.done():
+                self.ended.set_exception(JournalFailed())
+        else:
+            self.fail()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one turn has in a batch."""
+
+    channel: Channel
+    entries: list[JournalEntry]
+    finished: FinishedTurn | None
+
+
+class Journal:
+    """See the module. `settled(message_id)` is called when an end that was owed is stored, or never can be."""
+
+    def __init__(
+        self,
+        write: Write,
+        *,
+        settled: Callable[[str], None],
+        flush_seconds: float = 0.1,
+        patience_seconds: float = 5.0,
+    ) -> None:
+        self._write = write
+        self._settled = settled
+        self._flush_seconds = flush_seconds
+        self._patience_seconds = patience_seconds
+        self._waiting: dict[Channel, None] = {}
+        self._urgent: dict[Channel, None] = {}
+        self._owed: dict[str, FinishedTurn] = {}
+        self._owed_tries = 0
+        self._owed_timer: asyncio.TimerHandle | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self._tick_at = 0.0
+        self._due = False
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Start the writer."""
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+    async def aclose(self) -> None:
+        """Write what waits, try the owed ends once more, stop. Call it when all turns have ended."""
+        if self._task is None:
+            return
+        self._closing, self._due = True, True
+        self._wake.set()
+        await self._task
+        self._task = None
+        for timer in (self._tick, self._owed_timer):
+            if timer is not None:
+                timer.cancel()
+        await self._pay()
+        for message_id in self._owed:
+            log.error(
+                "the end of reply %s could not be stored; the next start marks it interrupted", message_id
+            )
+
+    def channel(
+        self, message_id: str, publish: Callable[[Sequence[Delta]], None], fail: Callable[[], None]
+    ) -> Channel:
+        """The way of one reply into this journal."""
+        return Channel(self, message_id, publish, fail)
+
+    def enqueue(self, channel: Channel, *, urgent: bool) -> None:
+        """Put a channel that has something to commit into the next batch, or with `urgent` into one now."""
+        self._waiting[channel] = None
+        if urgent:
+            self._urgent[channel] = None
+            self._wake.set()
+        elif self._tick is None:
+            loop = asyncio.get_running_loop()
+            self._tick = loop.call_at(max(self._tick_at, loop.time()), self._on_tick)
+
+    def owe(self, finished: FinishedTurn) -> None:
+        """Remember an end to write as soon as the store takes it."""
+        self._owed[finished.message_id] = finished
+        self._schedule_payment()
+
+    def owes(self, message_id: str) -> bool:
+        """Whether the end of that reply still has to be written."""
+        return message_id in self._owed
+
+    def _on_tick(self) -> None:
+        self._tick, self._due = None, True
+        self._wake.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._due:
+                self._due = False
+                self._tick_at = loop.time() + self._flush_seconds
+                chosen, self._waiting, self._urgent = list(self._waiting), {}, {}
+            else:
+                chosen, self._urgent = list(self._urgent), {}
+                for channel in chosen:
+                    self._waiting.pop(channel, None)
+            batch = [
+                _Part(channel, channel.take(), channel.finished) for channel in chosen if not channel.failed
+            ]
+            if batch:
+                await self._commit(batch)
+            if self._closing and not self._waiting:
+                return
+
+    async def _commit(self, batch: list[_Part]) -> None:
+        """Write a batch, publish it; on failure see the module."""
+        entries = [entry for part in batch for entry in part.entries]
+        finished = [part.finished for part in batch if part.finished is not None]
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience_seconds
+        tries = 0
+        while True:
+            try:
+                messages = await self._write(entries, finished)
+                break
+            except StoreUnavailable as error:
+                pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
+                tries += 1
+                if loop.time() + pause < deadline:
+                    await asyncio.sleep(pause)
+                    continue
+                log.error("the store takes no replies: %s", error)
+                for part in batch:
+                    part.channel.give_up()
+                return
+            except Exception:
+                if len(batch) == 1:
+                    log.exception("the store refuses reply %s", batch[0].channel.message_id)
+                    batch[0].channel.give_up()
+                else:
+                    for part in batch:
+                        await self._commit([part])
+                return
+        ended = {message.id: message for message in messages}
+        for part in batch:
+            if part.entries:
+                part.channel.publish([Delta(entry.seq, entry.kind, entry.text) for entry in part.entries])
+            future = part.channel.ended
+            if part.finished is not None and future is not None and not future.done():
+                future.set_result(ended[part.channel.message_id])
+
+    def _schedule_payment(self) -> None:
+        if self._owed and self._owed_timer is None and not self._closing:
+            pause = RETRY_SECONDS[min(self._owed_tries, len(RETRY_SECONDS) - 1)]
+            self._owed_timer = asyncio.get_running_loop().call_later(pause, self._start_payment)
+
+    def _start_payment(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._pay(), name="owed ends")
+        task.add_done_callback(self._payment_over)
+
+    def _payment_over(self, task: asyncio.Task[None]) -> None:
+        self._owed_timer = None
+        self._owed_tries = self._owed_tries + 1 if self._owed else 0
+        if not task.cancelled() and task.exception() is not None:
+            log.error("writing owed ends", exc_info=task.exception())
+        self._schedule_payment()
+
+    async def _pay(self) -> None:
+        """Write the owed ends, one by one; what the store refuses for good (a purged message) is forgotten."""
+        for message_id, finished in list(self._owed.items()):
+            try:
+                await self._write((), (finished,))
+            except StoreUnavailable:
+                return
+            except Exception:
+                log.exception("the store refuses the end of reply %s", message_id)
+            del self._owed[message_id]
+            self._settled(message_id)
+
+
+def clean(text: str) -> str:
+    """The text as databases and UTF-8 take it: pairs of surrogates joined, lone ones and NUL replaced by U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

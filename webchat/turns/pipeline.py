@@ -1,0 +1,265 @@
+"""The way of one reply: model, prompt, gate, journal, end. Every kind of ask takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import cast
+
+from backends.errors import BackendError
+from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from webchat.models import Models
+from webchat.moderation import Blocked, Gate, GateFactory
+from webchat.prompts import Renderer, Scene
+from webchat.store import Store
+from webchat.store.records import Failure, FinishedTurn, Message, Provenance, TurnState
+from webchat.turns.events import Status
+from webchat.turns.journal import Channel, Journal, JournalFailed
+from webchat.turns.turn import RunningTurn
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+"""How long a stopped backend may take to close its stream before the turn ends without it."""
+
+UNSTORED = Failure(
+    "store_unavailable",
+    "The reply could not be stored, so it was stopped. What is shown was kept.",
+    "See that the disk has room and the database runs, then try again.",
+    retryable=True,
+)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is learned while a reply is made. Times are from `time.monotonic`."""
+
+    channel: Channel
+    began: float = field(default_factory=time.monotonic)
+    sent: float | None = None
+    first: float | None = None
+    reasoned: tuple[float, float] | None = None
+    gate: Gate | None = None
+    usage: Usage | None = None
+    finished: Finished | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+class Pipeline:
+    """Makes replies. One for all turns; holds no state of any."""
+
+    def __init__(
+        self, store: Store, models: Models, renderer: Renderer, gates: GateFactory, journal: Journal
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._renderer = renderer
+        self._gates = gates
+        self._journal = journal
+
+    async def run(self, turn: RunningTurn) -> None:
+        """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
+        run = _Run(self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored")))
+        work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
+        try:
+            await asyncio.wait({work, turn.ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work}, timeout=CLOSE_SECONDS)
+        finally:
+            work.cancel()
+        if not work.done():
+            log.error("the model %s does not close its stream (reply %s)", turn.model, turn.id)
+            work.add_done_callback(_retrieve)
+        state, failure = _outcome(turn, work)
+        if state != "blocked" and run.gate is not None and run.finished is None:
+            state, failure = await self._release_rest(run, state, failure)
+        turn.done(await self._end(turn, run, state, failure))
+
+    async def _produce(self, turn: RunningTurn, run: _Run) -> None:
+        """Stream the reply into the journal. Raises `BackendError`, `Blocked` and whatever goes wrong."""
+        backend = await self._models.ready(turn.model, turn.loading)
+        spec = self._models.spec(turn.model)
+        path = await self._store.call(self._store.path, turn.owner, turn.begun.reply.parent_id)
+        rendered = self._renderer.render(
+            Scene(
+                path=path,
+                capabilities=backend.capabilities,
+                settings=turn.begun.conversation.settings,
+                system_prompt=spec.system_prompt,
+                sampling=spec.sampling,
+                continues=turn.continues,
+            )
+        )
+        run.provenance = Provenance(
+            backend=backend.kind,
+            model=turn.model,
+            model_id=backend.model,
+            template=rendered.template,
+            sampling=rendered.request.sampling,
+            seed=rendered.request.sampling.seed,
+            prompt=rendered.prompt,
+        )
+        run.gate = self._gates.open(turn.owner, turn.model)
+        run.sent = time.monotonic()
+        turn.show(Status("streaming"))
+        # Every backend is an async generator; the protocol only names what readers need.
+        stream = cast(AsyncGenerator[Event, None], backend.stream(rendered.request))
+        async with aclosing(stream) as events:
+            await _pump(events, run, run.gate)
+        if run.finished is None:
+            raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
+
+    async def _release_rest(
+        self, run: _Run, state: TurnState, failure: Failure | None
+    ) -> tuple[TurnState, Failure | None]:
+        """Let the gate release what it still held when the reply broke off."""
+        try:
+            assert run.gate is not None
+            for piece in await run.gate.finish():
+                _add(run.channel, piece)
+        except Blocked as blocked:
+            return "blocked", _blocked(blocked)
+        except Exception:
+            log.exception("the gate failed at the end of reply %s", run.channel.message_id)
+        return state, failure
+
+    async def _end(self, turn: RunningTurn, run: _Run, state: TurnState, failure: Failure | None) -> Message:
+        """Store the end; when the store fails, the message as it is on the screens."""
+        finished = FinishedTurn(
+            turn.id,
+            state,
+            finish_reason=_reason(run, state),
+            failure=failure,
+            reasoning_seconds=None if run.reasoned is None else run.reasoned[1] - run.reasoned[0],
+            provenance=_provenance(run),
+        )
+        try:
+            return await run.channel.finish(finished)
+        except JournalFailed:
+            shown: dict[str, str] = {"text": turn.begun.reply.text, "reasoning": turn.begun.reply.reasoning}
+            for entry in turn.entries:
+                if entry.kind in shown:
+                    shown[entry.kind] += entry.text
+            return replace(
+                turn.begun.reply,
+                **shown,
+                state="failed",
+                failure=UNSTORED,
+                finished_at=datetime.now(UTC),
+                seq=len(turn.entries),
+            )
+
+
+async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> None:
+    """Read the model's events into the journal, through the gate. The hot path: once per token."""
+    channel = run.channel
+    async for event in events:
+        if run.first is None and not isinstance(event, (Usage, Finished)):
+            run.first = time.monotonic()
+        match event:
+            case TextDelta():
+                for piece in await gate.feed(event):
+                    _add(channel, piece)
+            case ReasoningDelta():
+                now = time.monotonic()
+                run.reasoned = (now if run.reasoned is None else run.reasoned[0], now)
+                for piece in await gate.feed(event):
+                    _add(channel, piece)
+            case ToolCallDelta():
+                call = {
+                    "index": event.index,
+                    "id": event.id,
+                    "name": event.name,
+                    "arguments": event.arguments,
+                }
+                channel.add("tool", json.dumps(call, ensure_ascii=False) + "\n")
+            case Usage():
+                run.usage = event
+            case Finished():
+                for piece in await gate.finish():
+                    _add(channel, piece)
+                run.finished = event
+        if channel.full:
+            await channel.room()
+
+
+def _add(channel: Channel, piece: TextDelta | ReasoningDelta) -> None:
+    channel.add("text" if isinstance(piece, TextDelta) else "reasoning", piece.text)
+
+
+def _outcome(turn: RunningTurn, work: asyncio.Task[None]) -> tuple[TurnState, Failure | None]:
+    """How the turn ended, from how its work did."""
+    error = None if not work.done() or work.cancelled() else work.exception()
+    if work.done() and not work.cancelled() and error is None:
+        return "complete", None
+    if isinstance(error, Blocked):
+        return "blocked", _blocked(error)
+    if turn.ended_by == "unstored":
+        return "failed", UNSTORED
+    # An error while the stream closes after a stop is of no interest to the person who stopped it.
+    if turn.ended_by is not None:
+        return turn.ended_by, None
+    if isinstance(error, BackendError):
+        return "failed", failure_of(error)
+    if error is None:
+        return "interrupted", None
+    number = secrets.token_hex(4)
+    log.error("error %s in reply %s", number, turn.id, exc_info=error)
+    return "failed", Failure(
+        "internal_error",
+        "Something went wrong inside webchat.",
+        f"Try again; the log has the details under the number {number}.",
+        params={"id": number},
+        retryable=True,
+    )
+
+
+def failure_of(error: BackendError) -> Failure:
+    """A backend's error as it is stored and shown."""
+    return Failure(error.code, error.message, error.cure, error.params, error.retryable)
+
+
+def _blocked(blocked: Blocked) -> Failure:
+    return Failure("blocked", blocked.sentence, blocked.cure, {"rule": blocked.rule})
+
+
+def _reason(run: _Run, state: TurnState) -> str | None:
+    if state == "blocked":
+        return "content_filter"
+    return run.finished.reason if run.finished is not None and state == "complete" else None
+
+
+def _provenance(run: _Run) -> Provenance:
+    now = time.monotonic()
+    usage, finished = run.usage, run.finished
+    filled = replace(
+        run.provenance,
+        prompt_tokens=None if usage is None else usage.prompt_tokens,
+        completion_tokens=None if usage is None else usage.completion_tokens,
+        cached_tokens=None if usage is None else usage.cached_tokens,
+        queued_seconds=None if run.sent is None else run.sent - run.began,
+        first_token_seconds=None if run.first is None else run.first - run.began,
+        total_seconds=now - run.began,
+    )
+    if finished is None:
+        return filled
+    return replace(
+        filled,
+        model_id=finished.model or filled.model_id,
+        revision=finished.revision,
+        seed=filled.seed if finished.seed is None else finished.seed,
+        details=dict(finished.details),
+    )
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()

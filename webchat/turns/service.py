@@ -1,0 +1,292 @@
+"""The service of turns: takes asks, owns the running turns, lets anyone follow them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from backends.errors import ModelNotFound
+from webchat.models import Models
+from webchat.moderation import Blocked, GateFactory
+from webchat.prompts import Renderer
+from webchat.store import Store
+from webchat.store.records import (
+    BegunTurn,
+    ConversationSettings,
+    FinishedTurn,
+    JournalEntry,
+    Message,
+    NewTurn,
+)
+from webchat.turns.ask import Ask
+from webchat.turns.errors import (
+    BadAsk,
+    MessageBlocked,
+    NotAccepting,
+    StillRunning,
+    TooManyTurns,
+    UnknownModel,
+)
+from webchat.turns.events import Done, TurnEvent
+from webchat.turns.journal import Journal, clean
+from webchat.turns.pipeline import Pipeline
+from webchat.turns.titles import Titles
+from webchat.turns.turn import RunningTurn
+
+log = logging.getLogger(__name__)
+
+FIND_SECONDS = 2.0
+"""How long a message that the store calls running may be unknown here: the moment between begin and task."""
+
+END_SECONDS = 10.0
+"""How long the end of the server waits for turns that were told to end."""
+
+
+class Turns:
+    """Takes asks and makes replies; each turn is a task of this service and outlives whoever asked.
+
+    flush_seconds: least time between two commits of one reply. turns_per_owner: replies one owner may have running
+    at once, `None` for any number. message_chars: longest message. titles: ask models for titles.
+    Not thread-safe: use it on one event loop, between `open` and `aclose`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        *,
+        renderer: Renderer,
+        gates: GateFactory,
+        flush_seconds: float = 0.1,
+        turns_per_owner: int | None = None,
+        message_chars: int = 100_000,
+        titles: bool = True,
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._gates = gates
+        self._turns_per_owner = turns_per_owner
+        self._message_chars = message_chars
+        self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
+        self._pipeline = Pipeline(store, models, renderer, gates, self._journal)
+        self._titles = Titles(store, models, gates) if titles else None
+        self._turns: dict[str, RunningTurn] = {}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._beginning: Counter[str] = Counter()
+        self._accepting = False
+
+    @property
+    def accepting(self) -> bool:
+        """Whether `start` takes asks: from `open` until `aclose`."""
+        return self._accepting
+
+    async def open(self) -> list[str]:
+        """Mark what an earlier server left running as interrupted, with all its text; then take asks.
+
+        Returns the ids of those replies. Raises `StoreError`.
+        """
+        orphans = await self._store.call(self._store.interrupt_orphans)
+        if orphans:
+            log.info("%d replies were cut off by the last end of the server", len(orphans))
+        self._journal.open()
+        self._accepting = True
+        return orphans
+
+    async def aclose(self, grace_seconds: float = 0.0) -> None:
+        """Take no more asks, let replies run on for `grace_seconds`, mark the rest interrupted with their text."""
+        self._accepting = False
+        if self._titles is not None:
+            await self._titles.aclose()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=grace_seconds)
+        for turn in self._turns.values():
+            turn.end("interrupted")
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=END_SECONDS)
+            for task in late:
+                task.cancel()
+        await self._journal.aclose()
+
+    async def start(self, owner: str, ask: Ask) -> BegunTurn:
+        """Store what is asked and begin the reply. Returns once both are stored; the reply goes on by itself.
+
+        Asking again with the same client key gives the first turn with `created` false. Cancelling the caller
+        leaves the turn going. Raises `TurnError` and `StoreError`.
+        """
+        if not self._accepting:
+            raise NotAccepting
+        ask.check(self._message_chars)
+        limit = self._turns_per_owner
+        if limit is not None:
+            mine = [turn for turn in self._turns.values() if turn.owner == owner and turn.message is None]
+            again = any(turn.client_key == ask.client_key for turn in mine)
+            if len(mine) + self._beginning[owner] >= limit and not again:
+                raise TooManyTurns(limit)
+        self._beginning[owner] += 1
+        # A task of its own: a caller who leaves between the commit and the task would leave a reply without a turn.
+        task = asyncio.create_task(self._begin(owner, ask), name="begin turn")
+        self._keep(task)
+        return await asyncio.shield(task)
+
+    async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncIterator[TurnEvent]:
+        """The events of a reply after `after_seq`; of one that has ended only `Done`.
+
+        The first event comes at once. Raises `NotFound` before it for what the owner may not see.
+        """
+        turn = await self._find(owner, message_id)
+        if isinstance(turn, Message):
+            yield Done(turn)
+            return
+        async for event in turn.follow(after_seq):
+            yield event
+
+    async def stop(self, owner: str, message_id: str) -> None:
+        """Stop a reply and its model, keep the text; nothing happens when it has ended. Raises `NotFound`."""
+        turn = await self._find(owner, message_id)
+        if isinstance(turn, RunningTurn):
+            turn.end("stopped")
+
+    def stop_all(self, owner: str, conversation_id: str | None = None) -> None:
+        """Stop all replies of an owner, or those of one conversation: it was deleted, or a link was revoked."""
+        for turn in self._turns.values():
+            if turn.owner == owner and conversation_id in (None, turn.conversation_id):
+                turn.end("stopped")
+
+    def running(self, owner: str) -> tuple[str, ...]:
+        """Ids of the owner's replies that run now."""
+        return tuple(t.id for t in self._turns.values() if t.owner == owner and t.message is None)
+
+    async def _begin(self, owner: str, ask: Ask) -> BegunTurn:
+        try:
+            new, continues = await self._resolve(owner, ask)
+            begun = await self._store.call(self._store.begin_turn, owner, new)
+            if begun.created:
+                turn = RunningTurn(owner, ask.client_key, begun, new.model, continues)
+                self._turns[turn.id] = turn
+                self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
+            return begun
+        finally:
+            self._beginning[owner] -= 1
+
+    async def _resolve(self, owner: str, ask: Ask) -> tuple[NewTurn, Message | None]:
+        """What to write for an ask, and the reply to write on from. Raises `TurnError`, `NotFound`."""
+        text = None
+        if ask.text is not None:
+            text = await self._review(owner, clean(ask.text))
+        target = None
+        if ask.message_id is not None:
+            target = await self._store.call(self._store.message, owner, ask.message_id)
+            if ask.conversation_id not in (None, target.conversation_id):
+                raise BadAsk("The message is of another conversation.")
+        conversation_id = target.conversation_id if target is not None else ask.conversation_id
+        parent_id, continues = ask.parent_id, None
+        if target is not None:
+            parent_id, continues = _place(ask, target)
+        if parent_id in self._turns and self._turns[parent_id].message is None:
+            raise StillRunning
+        model = await self._model(owner, ask, conversation_id)
+        settings = None
+        if conversation_id is None:
+            settings = ask.settings or ConversationSettings()
+            settings = settings if settings.model else replace(settings, model=model)
+        new = NewTurn(
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            user_text=text,
+            client_key=ask.client_key,
+            model=model,
+            settings=settings,
+            continues=None if continues is None else continues.id,
+        )
+        return new, continues
+
+    async def _review(self, owner: str, text: str) -> str:
+        try:
+            return await self._gates.review(owner, text)
+        except Blocked as blocked:
+            raise MessageBlocked(
+                blocked.sentence, cure=blocked.cure, params={"rule": blocked.rule}
+            ) from blocked
+
+    async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
+        """Name of the model that answers. An endpoint's models are asked for when the name is unknown."""
+        name = ask.model or (ask.settings.model if ask.settings else None)
+        if name is None and conversation_id is not None:
+            conversation = await self._store.call(self._store.conversation, owner, conversation_id)
+            name = conversation.settings.model
+        name = name or self._models.default
+        try:
+            self._models.spec(name)
+        except ModelNotFound:
+            await self._models.discover()
+            try:
+                self._models.spec(name)
+            except ModelNotFound as error:
+                raise UnknownModel(name) from error
+        return name
+
+    async def _run(self, turn: RunningTurn) -> None:
+        if self._titles is not None:
+            self._titles.give_way(turn.model)
+        try:
+            await self._pipeline.run(turn)
+        finally:
+            # A turn whose end is owed stays, so that followers get its end from here until the store has it.
+            if not self._journal.owes(turn.id):
+                self._turns.pop(turn.id, None)
+        busy = any(t.model == turn.model and t.message is None for t in self._turns.values())
+        if self._titles is not None and turn.message is not None and self._accepting and not busy:
+            self._titles.consider(turn, turn.message)
+
+    async def _find(self, owner: str, message_id: str) -> RunningTurn | Message:
+        """The turn in memory, or the message that has ended. Raises `NotFound`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + FIND_SECONDS
+        while True:
+            turn = self._turns.get(message_id)
+            if turn is not None and turn.owner == owner:
+                return turn
+            message = await self._store.call(self._store.message, owner, message_id)
+            if not message.running:
+                return message
+            if message_id in self._turns:
+                continue
+            if loop.time() > deadline:
+                # Nobody writes it: only a crash inside the server leaves such a message.
+                log.error("reply %s has no turn; marked interrupted", message_id)
+                (message,) = await self._write((), (FinishedTurn(message_id, "interrupted"),))
+                return message
+            await asyncio.sleep(0.05)
+
+    async def _write(
+        self, entries: Sequence[JournalEntry], finished: Sequence[FinishedTurn]
+    ) -> list[Message]:
+        return await self._store.call(self._store.write_batch, entries, finished)
+
+    def _settled(self, message_id: str) -> None:
+        self._turns.pop(message_id, None)
+
+    def _keep(self, task: asyncio.Task[object]) -> None:
+        """Hold a task until it is done; its failure goes to the log if nobody else looks."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _place(ask: Ask, target: Message) -> tuple[str | None, Message | None]:
+    """Where the new messages hang, and the reply to write on from. Raises `BadAsk`."""
+    if ask.kind == "edit":
+        if target.role != "user":
+            raise BadAsk("Only a message of a person is edited into a new turn.")
+        return target.parent_id, None
+    if ask.kind == "regenerate" and target.role == "user":
+        return target.id, None
+    if target.role != "assistant" or target.parent_id is None:
+        raise BadAsk(f"There is no reply to {ask.kind}.")
+    if ask.kind == "continue":
+        if target.running:
+            raise StillRunning
+        return target.parent_id, target
+    return target.parent_id, None
