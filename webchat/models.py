@@ -1,4 +1,4 @@
-"""The models people may choose from: started when first needed, shared by all, tried again after a failure."""
+"""The models people may choose from: started when first needed, shared by all, retried after a failure."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Models:
         return next(iter(self._shown()), "")
 
     def infos(self) -> tuple[ModelInfo, ...]:
-        """All models in order; an endpoint not yet asked, or not answering, stands there under its own name."""
+        """All models in order; an endpoint not yet asked, or not answering, stands under its own name."""
         return tuple(self._entries[name].info() for name in self._shown())
 
     def spec(self, name: str) -> ModelSpec:

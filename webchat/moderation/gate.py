@@ -26,10 +26,10 @@ class Blocked(Exception):
 class Gate(Protocol):
     """Holds one reply back until its words are safe to show.
 
-    `feed` takes the next piece and returns what may be shown now, in order, which may be nothing, less, more or
-    other than the piece. `finish` is called once after the last piece, also of a stopped or broken reply, and
-    returns the rest. Joined by kind, all that is released equals the check of the whole text, whatever the
-    chunks. Both raise `Blocked`; after that the gate is not used again.
+    `feed` takes the next piece and returns what may be shown now, in order, which may be nothing, less,
+    more or other than the piece. `finish` is called once after the last piece, also of a stopped or broken
+    reply, and returns the rest. Joined by kind, all that is released equals the check of the whole text,
+    whatever the chunks. Both raise `Blocked`; after that the gate is not used again.
     """
 
     async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces: ...

@@ -1,4 +1,5 @@
-"""The renderer's protocol and the plain renderer: system prompt and messages as they are, fitted to the backend."""
+"""The renderer's protocol and the plain renderer: system prompt and messages as they are, fitted to the
+backend."""
 
 from __future__ import annotations
 
@@ -40,9 +41,10 @@ class Rendered:
     """A request and where it came from.
 
     template: name and version of what made it.
-    prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere else,
-    `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages never change,
-    so `expand` gives back the messages as they were sent, and a long conversation is not copied with each reply.
+    prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere
+    else, `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages
+    never change, so `expand` gives back the messages as they were sent, and a long conversation is not
+    copied with each reply.
     """
 
     request: Request
@@ -132,8 +134,8 @@ def _turns(path: Iterable[StoredMessage]) -> list[Message]:
 
 
 def _fit(messages: Sequence[Message], capabilities: Capabilities) -> tuple[Message, ...]:
-    """Merge neighbours of one role (templates want them in turn), and move the system prompt if there is no role
-    for it."""
+    """Merge neighbours of one role (templates want them in turn), and move the system prompt if there is no
+    role for it."""
     merged: list[Message] = []
     for message in messages:
         if not capabilities.system_role and message.role == "system":

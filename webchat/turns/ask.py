@@ -18,8 +18,8 @@ class Ask:
     client_key: chosen by the page, 1 to 64 characters; asking twice with the same key begins one turn.
     conversation_id: `None` with `send` makes a new conversation with `settings`.
     parent_id: for `send`, the message it answers (the leaf on the screen); `None` at the root.
-    message_id: for `regenerate` and `continue` the reply, for `edit` the user's message. `regenerate` also takes a
-        user's message that has no reply.
+    message_id: for `regenerate` and `continue` the reply, for `edit` the user's message. `regenerate`
+        also takes a user's message that has no reply.
     text: the words, for `send` and `edit`.
     model: name in the picker; `None` is the conversation's, else the default.
     """
@@ -34,7 +34,7 @@ class Ask:
     settings: ConversationSettings | None = None
 
     def check(self, message_chars: int) -> None:
-        """Raise `BadAsk` unless the fields make sense together and the text has 1 to `message_chars` characters."""
+        """Raise `BadAsk` unless the fields make sense together; texts have 1 to `message_chars` characters."""
         if self.kind not in get_args(AskKind):
             raise BadAsk(f"There is no ask named {str(self.kind)[:40]!r}.")
         if not 1 <= len(self.client_key) <= 64:

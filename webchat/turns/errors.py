@@ -10,8 +10,9 @@
     │   └── StillRunning   the reply it builds on is still being written
     └── MessageBlocked     the input review refused it
 
-As with backend errors, `code` is the stable name that interfaces translate by, `params` are the values of that
-translation, `message` and `cure` the English sentences. `status` is the HTTP status that says the same.
+As with backend errors, `code` is the stable name that interfaces translate by, `params` are the values of
+that translation, `message` and `cure` the English sentences. `status` is the HTTP status that says the
+same.
 """
 
 from __future__ import annotations

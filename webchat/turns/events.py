@@ -1,4 +1,4 @@
-"""What a follower of a turn is told, in order: one `Status`, then deltas and further statuses, `Done` last."""
+"""What a follower of a turn is told: first a `Status`, then deltas and further statuses, `Done` last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the turn stands. `loading` while its model is on the way, `eta_seconds` until it is there, if known."""
+    """Where the turn stands. `loading` while its model is on the way, `eta_seconds` from being there."""
 
     state: TurnState
     loading: LoadProgress | None = None

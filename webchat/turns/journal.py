@@ -1,12 +1,14 @@
 """The shared writer: pieces of all running replies go to the store together, and are shown only from there.
 
-One task commits for all turns. A reply's first entry and its end are committed at once; everything else waits for a
-common tick, `flush_seconds` apart, so 200 replies make about ten commits a second and not two thousand. Between
-ticks the pieces of one kind are joined into one entry. `publish` is called after the commit, never before.
+One task commits for all turns. A reply's first entry and its end are committed at once; everything else
+waits for a common tick, `flush_seconds` apart, so 200 replies make about ten commits a second and not two
+thousand. Between ticks the pieces of one kind are joined into one entry. `publish` is called after the
+commit, never before.
 
-When the store fails, the batch is tried again for `patience_seconds`; a batch that the store refuses for another
-reason is tried turn by turn, so that one bad row does not take the others with it. A turn that cannot be written is
-given up: nothing that was not committed is ever shown, and its end is written when the store is back.
+When the store fails, the batch is tried again for `patience_seconds`; a batch that the store refuses for
+another reason is tried turn by turn, so that one bad row does not take the others with it. A turn that
+cannot be written is given up: nothing that was not committed is ever shown, and its end is written when the
+store is back.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from webchat.store import StoreUnavailable
+from webchat.store.errors import StoreUnavailable
 from webchat.store.records import FinishedTurn, JournalEntry, JournalKind, Message
 from webchat.turns.events import Delta
 
@@ -152,7 +154,7 @@ class _Part:
 
 
 class Journal:
-    """See the module. `settled(message_id)` is called when an end that was owed is stored, or never can be."""
+    """See the module. `settled(message_id)`: an end that was owed is stored now, or never can be."""
 
     def __init__(
         self,
@@ -303,7 +305,7 @@ class Journal:
         self._schedule_payment()
 
     async def _pay(self) -> None:
-        """Write the owed ends, one by one; what the store refuses for good (a purged message) is forgotten."""
+        """Write the owed ends, one by one; what the store refuses for good (purged messages) is forgotten."""
         for message_id, finished in list(self._owed.items()):
             try:
                 await self._write((), (finished,))
@@ -316,7 +318,8 @@ class Journal:
 
 
 def clean(text: str) -> str:
-    """The text as databases and UTF-8 take it: pairs of surrogates joined, lone ones and NUL replaced by U+FFFD."""
+    """The text as databases and UTF-8 take it: pairs of surrogates joined, lone ones and NUL replaced by
+    U+FFFD."""
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     try:

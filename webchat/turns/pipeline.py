@@ -144,13 +144,11 @@ class Pipeline:
         try:
             return await run.channel.finish(finished)
         except JournalFailed:
-            shown: dict[str, str] = {"text": turn.begun.reply.text, "reasoning": turn.begun.reply.reasoning}
-            for entry in turn.entries:
-                if entry.kind in shown:
-                    shown[entry.kind] += entry.text
+            begun = turn.begun.reply
             return replace(
-                turn.begun.reply,
-                **shown,
+                begun,
+                text=begun.text + "".join(e.text for e in turn.entries if e.kind == "text"),
+                reasoning=begun.reasoning + "".join(e.text for e in turn.entries if e.kind == "reasoning"),
                 state="failed",
                 failure=UNSTORED,
                 finished_at=datetime.now(UTC),

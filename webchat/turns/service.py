@@ -48,8 +48,8 @@ END_SECONDS = 10.0
 class Turns:
     """Takes asks and makes replies; each turn is a task of this service and outlives whoever asked.
 
-    flush_seconds: least time between two commits of one reply. turns_per_owner: replies one owner may have running
-    at once, `None` for any number. message_chars: longest message. titles: ask models for titles.
+    flush_seconds: least time between two commits of one reply. turns_per_owner: replies one owner may have
+    running at once, `None` for any number. message_chars: longest message. titles: ask models for titles.
     Not thread-safe: use it on one event loop, between `open` and `aclose`.
     """
 
@@ -96,7 +96,8 @@ class Turns:
         return orphans
 
     async def aclose(self, grace_seconds: float = 0.0) -> None:
-        """Take no more asks, let replies run on for `grace_seconds`, mark the rest interrupted with their text."""
+        """Take no more asks, let replies run on for `grace_seconds`, mark the rest interrupted with their
+        text."""
         self._accepting = False
         if self._titles is not None:
             await self._titles.aclose()
@@ -126,7 +127,8 @@ class Turns:
             if len(mine) + self._beginning[owner] >= limit and not again:
                 raise TooManyTurns(limit)
         self._beginning[owner] += 1
-        # A task of its own: a caller who leaves between the commit and the task would leave a reply without a turn.
+        # A task of its own: a caller who leaves between the commit and the task would leave a reply without
+        # a turn.
         task = asyncio.create_task(self._begin(owner, ask), name="begin turn")
         self._keep(task)
         return await asyncio.shield(task)
@@ -150,7 +152,8 @@ class Turns:
             turn.end("stopped")
 
     def stop_all(self, owner: str, conversation_id: str | None = None) -> None:
-        """Stop all replies of an owner, or those of one conversation: it was deleted, or a link was revoked."""
+        """Stop all replies of an owner, or those of one conversation: it was deleted, or a link was
+        revoked."""
         for turn in self._turns.values():
             if turn.owner == owner and conversation_id in (None, turn.conversation_id):
                 turn.end("stopped")

@@ -1,8 +1,8 @@
 """Titles from the model: after a reply, one short request, dropped as soon as somebody wants the model.
 
-A title never delays anything: it is asked for only while no reply of that model runs, and a new turn cancels it.
-Whatever goes wrong, the conversation keeps the title the store gave it from its first words; a title that a person
-wrote is never touched.
+A title never delays anything: it is asked for only while no reply of that model runs, and a new turn
+cancels it. Whatever goes wrong, the conversation keeps the title the store gave it from its first words; a
+title that a person wrote is never touched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from backends.types import Message as PromptMessage
 from webchat.models import Models
 from webchat.moderation import Blocked, GateFactory
 from webchat.prompts.renderer import fit_sampling
-from webchat.store import Store, StoreError
+from webchat.store import Store
+from webchat.store.errors import StoreError
 from webchat.store.records import Message
 from webchat.turns.turn import RunningTurn
 
@@ -33,7 +34,8 @@ INSTRUCTION = (
 )
 
 EXCERPT_CHARS = 600
-"""How much of the question and of the answer the model reads for a title: enough for the subject, cheap to read."""
+"""How much of the question and of the answer the model reads for a title: enough for the subject, cheap to
+read."""
 
 TITLE_CHARS = 60
 TITLE_TOKENS = 32
@@ -127,8 +129,8 @@ class Titles:
 
 
 def tidy(text: str) -> str:
-    """A model's proposal as a title: its first line with words, without label, marks and quotes; `""` if none or
-    if it is far too long to be a title."""
+    """A model's proposal as a title: its first line with words, without label, marks and quotes; `""` if
+    none or if it is far too long to be a title."""
     for line in text.splitlines():
         line = _LABEL.sub("", line.strip(_MARKS)).strip(_MARKS).rstrip(".。")
         line = " ".join(line.split())
