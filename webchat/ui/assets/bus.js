@@ -1,0 +1,21 @@
+// One event target for the whole page. See on() for the events' details.
+
+const target = new EventTarget();
+
+export const bus = {
+  emit(name, detail = {}) {
+    target.dispatchEvent(new CustomEvent(name, { detail }));
+  },
+
+  // open {id|null, messageId?} · conversation {conversation} · leaf {conversationId, leafId, running}
+  // model {name} · models {models, default} · connection {online} · suggest {text} · settings {settings}
+  on(name, handler) {
+    const listener = (event) => handler(event.detail);
+    target.addEventListener(name, listener);
+    return () => target.removeEventListener(name, listener);
+  },
+
+  addEventListener: target.addEventListener.bind(target),
+  removeEventListener: target.removeEventListener.bind(target),
+  dispatchEvent: target.dispatchEvent.bind(target),
+};

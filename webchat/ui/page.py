@@ -1,0 +1,79 @@
+"""Assembly: the Blocks of the page, and its place in the parent app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from webchat.ui import theme
+from webchat.ui.head import PageHead, head_html
+from webchat.ui.i18n import gradio_i18n
+from webchat.ui.layout import LABELS, create_layout
+from webchat.ui.static import asset_routes, asset_version
+from webchat.ui.wiring import wire
+
+QUEUE_SIZE = 64
+"""Gradio events that may wait. Nothing of ours runs there (every listener is JavaScript), so this only bounds strangers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """What the page is built with.
+
+    language: the language for every visitor who has not chosen one; `auto` follows the browser.
+    max_message_chars: the longest message the composer sends.
+    version: of the assets' address; by default a digest of their content.
+    """
+
+    title: str = "webchat"
+    language: Literal["auto", "en", "zh-CN"] = "auto"
+    max_message_chars: int = 100_000
+    version: str = field(default_factory=asset_version)
+
+
+def create_page(ui: PageSettings) -> gr.Blocks:
+    """The page's Blocks. Builds components only: no server, no request, no file but the locales."""
+    with gr.Blocks(title=ui.title, analytics_enabled=False, fill_width=True, fill_height=True) as page:
+        wire(create_layout(ui.version, ui.max_message_chars))
+    page.queue(max_size=QUEUE_SIZE, api_open=False, default_concurrency_limit=1)
+    return page
+
+
+def mount(
+    parent: FastAPI,
+    page: gr.Blocks,
+    ui: PageSettings,
+    *,
+    root_path: str = "",
+    max_file_size: int = 1_000_000,
+) -> FastAPI:
+    """Puts the page at `/` and its assets at `/assets/<version>` of `parent`. Call it last: the page takes what is left.
+
+    root_path: the path a proxy serves the app under. max_file_size: bytes of one upload through Gradio's route.
+    """
+    parent.router.routes.extend(asset_routes(ui.version))
+    gr.mount_gradio_app(
+        parent,
+        page,
+        path="/",
+        root_path=root_path or None,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        max_file_size=max_file_size,
+        ssr_mode=False,
+        pwa=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        i18n=gradio_i18n(LABELS),
+        theme=theme.create_theme(),
+    )
+    # Gradio adds a page's own head from its bundle, too late for the language, the theme and the first paint.
+    mounted = parent.router.routes[-1]
+    assert isinstance(mounted, Mount)
+    mounted.app = PageHead(mounted.app, head_html(ui.version, ui.title, ui.language))
+    return parent

@@ -1,0 +1,63 @@
+"""The page's own files: where they are, what version they have, and the routes that serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+
+from webchat.ui.i18n import LANGUAGES, LOCALES, locale_json
+
+ASSETS = Path(__file__).parent / "assets"
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+def asset_version() -> str:
+    """Twelve hex digits over every asset and locale: a changed file has a new address, so caches need no asking."""
+    digest = sha256()
+    for folder in (ASSETS, LOCALES):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                digest.update(
+                    path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+                )
+    return digest.hexdigest()[:12]
+
+
+def asset_routes(version: str) -> list[BaseRoute]:
+    """Routes for the parent app, to stand before the page: `/assets/<version>/...`, kept by browsers for good."""
+    tables = [Route(f"/locales/{language}.json", _table(language), methods=["GET"]) for language in LANGUAGES]
+    files = Mount("/", _Immutable(directory=ASSETS))
+    return [Mount(f"/assets/{version}", routes=[*tables, files])]
+
+
+def _table(language: str) -> Callable[[Request], Response]:
+    body = locale_json(language).encode()
+    return lambda _request: Response(
+        body, media_type="application/json", headers={"cache-control": IMMUTABLE}
+    )
+
+
+class _Immutable:
+    """Static files, compressed, with a cache header that only a found file gets."""
+
+    def __init__(self, directory: Path) -> None:
+        self._files = GZipMiddleware(StaticFiles(directory=directory), minimum_size=1024)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._files(scope, receive, partial(_send_immutable, send))
+
+
+async def _send_immutable(send: Send, message: Message) -> None:
+    if message["type"] == "http.response.start" and message["status"] in (200, 206, 304):
+        message["headers"] = [*message["headers"], (b"cache-control", IMMUTABLE.encode())]
+    await send(message)

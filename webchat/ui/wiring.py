@@ -1,0 +1,18 @@
+"""Every listener of the page, in one place. All of them run in the browser: none asks Gradio's queue."""
+
+from __future__ import annotations
+
+from webchat.ui.layout import Layout
+
+
+def wire(page: Layout) -> None:
+    """Connects the components with the page's modules, which hang on `window.webchat`."""
+    topbar, composer, drawer = page.topbar, page.composer, page.drawer
+    # The module triggers `change` when the models or the conversation's choice are new.
+    topbar.part.change(fn=None, js="() => window.webchat.picker()", outputs=topbar.picker)
+    topbar.picker.input(fn=None, js="(name) => window.webchat.pick(name)", inputs=topbar.picker)
+    composer.send.click(fn=None, js="() => window.webchat.send()")
+    composer.stop.click(fn=None, js="() => window.webchat.stop()")
+    for field in (drawer.system_prompt, drawer.stop, *drawer.sampling):
+        field.input(fn=None, js="() => window.webchat.saveSettings()")
+    drawer.reset.click(fn=None, js="() => window.webchat.resetSettings()")
