@@ -1,0 +1,84 @@
+# make run    a chat with the embedded model on http://127.0.0.1:7860
+# make test   everything that is checked, on a fresh machine too
+#
+# Needs Python 3.11 or newer, make and git. Another Python: make run PYTHON=python3.12
+# Flags of the app: make run ARGS="--port 8000"
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED_RUN := $(VENV)/.installed-run
+INSTALLED_TEST := $(VENV)/.installed-test
+INSTALLED_BROWSER := $(VENV)/.installed-browser
+
+.PHONY: run test test-slow check lint types format bench constraints clean
+
+run: $(INSTALLED_RUN)
+	@$(BIN)/webchat setup $(ARGS)
+	@exec $(BIN)/webchat $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) lint types
+
+lint: $(INSTALLED_TEST)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED_TEST)
+	$(BIN)/mypy
+
+format: $(INSTALLED_TEST)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-slow: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
+	$(BIN)/python -m pytest -m slow --timeout=1800 $(PYTEST_ARGS)
+
+bench: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# The versions in use, without what only this machine has.
+constraints: $(INSTALLED_TEST)
+	@grep '^#' constraints.txt > $(VENV)/constraints.new
+	@{ $(PIP) freeze --exclude webchat | grep -v -e '^-e' -e ' @ ' | sed 's/+[a-z0-9.]*$$//'; \
+	   grep ' ; ' constraints.txt; } | sort -f -u >> $(VENV)/constraints.new
+	@mv $(VENV)/constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov build dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "webchat needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Making the environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "This Python cannot make environments; on Debian or Ubuntu install python3-venv." >&2; exit 2; }
+	@$(PIP) install --quiet --upgrade pip
+
+$(INSTALLED_RUN): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing webchat and the embedded engine (about a minute the first time) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[llamacpp]'
+	@touch $@
+
+$(INSTALLED_TEST): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing webchat with every extra and what the tests need (minutes the first time) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[llamacpp,local,postgres,test,dev]'
+	@touch $@ $(INSTALLED_RUN)
+
+# Debian's own Chromium where we may install it, else the one Playwright fetches.
+$(INSTALLED_BROWSER): | $(INSTALLED_TEST)
+	@echo "Looking for a browser ..."
+	@if command -v chromium > /dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
+	  apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium > /dev/null; \
+	elif grep -qs '^ID=debian' /etc/os-release && sudo -n true 2> /dev/null; then \
+	  sudo apt-get -qq update && sudo apt-get -qq install --yes --no-install-recommends chromium > /dev/null; \
+	elif [ "$$(id -u)" = 0 ]; then $(BIN)/playwright install --with-deps chromium; \
+	else $(BIN)/playwright install chromium; fi
+	@touch $@
