@@ -1,0 +1,17 @@
+"""Who comes in: the door every request passes, the signed cookie, and the owner it stands for."""
+
+from webchat.auth.answers import error_answer, unknown_error_answer
+from webchat.auth.cookies import Cookies, load_or_make_secret
+from webchat.auth.door import Door, DoorSettings
+from webchat.auth.owners import Owners, OwnerStore
+
+__all__ = [
+    "Cookies",
+    "Door",
+    "DoorSettings",
+    "OwnerStore",
+    "Owners",
+    "error_answer",
+    "load_or_make_secret",
+    "unknown_error_answer",
+]

@@ -1,0 +1,84 @@
+"""The answers the door gives by itself: errors as JSON, and the gate page."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.resources import files
+
+from starlette.responses import Response
+
+log = logging.getLogger(__name__)
+
+Params = Mapping[str, str | int | float]
+
+
+def error_body(code: str, message: str, cure: str = "", params: Params | None = None) -> bytes:
+    """The one shape of every error: the page translates by `code`, the sentences are English."""
+    error = {"code": code, "message": message, "cure": cure, "params": dict(params or {})}
+    return json.dumps({"error": error}, ensure_ascii=False).encode()
+
+
+def error_answer(
+    status: int,
+    code: str,
+    message: str,
+    cure: str = "",
+    params: Params | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    return Response(
+        error_body(code, message, cure, params),
+        status,
+        {"cache-control": "no-store", **(headers or {})},
+        media_type="application/json",
+    )
+
+
+def unknown_error_answer(error: Exception) -> Response:
+    """For an error nobody foresaw: it goes to the log under an id, and only the id is told."""
+    ticket = secrets.token_hex(4)
+    log.error("request failed, known as %s", ticket, exc_info=error)
+    return error_answer(
+        500,
+        "internal",
+        f"Something went wrong on the server. The server's log knows it as {ticket}.",
+        "Try again; if it stays, tell whoever runs this server the number.",
+        {"id": ticket},
+    )
+
+
+class Gate:
+    """The page for whoever has no owner yet: redeems the link it was opened with, or takes a pasted one."""
+
+    def __init__(self) -> None:
+        page = files("webchat.auth").joinpath("gate.html").read_text(encoding="utf-8")
+        self._page = page.encode()
+        self._policy = "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src {_hash_of(page, 'script')}",
+                f"style-src {_hash_of(page, 'style')}",
+                "img-src data:",
+                "connect-src 'self'",
+                "base-uri 'none'",
+                "form-action 'none'",
+            )
+        )
+
+    def policy(self, frame_ancestors: str) -> bytes:
+        """The page's own, tighter content security policy."""
+        return f"{self._policy}; frame-ancestors {frame_ancestors}".encode()
+
+    def answer(self, status: int) -> Response:
+        return Response(self._page, status, {"cache-control": "no-store"}, media_type="text/html")
+
+
+def _hash_of(page: str, tag: str) -> str:
+    """The CSP source that allows the page's one inline `tag` and no other."""
+    text = page.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

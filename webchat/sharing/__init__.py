@@ -1,0 +1,30 @@
+"""How others come in: tester links, the start link, and the brake on guessing."""
+
+from webchat.sharing.links import BadLifetime, NewLink, hash_of, make_token, new_link, parse_lifetime
+from webchat.sharing.redeem import (
+    LinkError,
+    LinkExpired,
+    LinkInvalid,
+    LinkRevoked,
+    LinkStore,
+    Redeemer,
+    StartLink,
+    TooManyTries,
+)
+
+__all__ = [
+    "BadLifetime",
+    "LinkError",
+    "LinkExpired",
+    "LinkInvalid",
+    "LinkRevoked",
+    "LinkStore",
+    "NewLink",
+    "Redeemer",
+    "StartLink",
+    "TooManyTries",
+    "hash_of",
+    "make_token",
+    "new_link",
+    "parse_lifetime",
+]
