@@ -1,0 +1,47 @@
+"""Who asks, which models there are, what was said: the small read-only routes."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webchat.api.reading import json_answer, owner_of, query_cursor, query_int, query_text
+from webchat.api.services import Services
+from webchat.api.wire import hit_json, models_json, owner_json
+
+
+class About:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.store
+
+    async def me(self, request: Request) -> Response:
+        services = self._services
+        return json_answer(
+            {
+                "owner": owner_json(owner_of(request)),
+                "version": services.version,
+                "boot": services.boot,
+                "default_model": services.models.default,
+                "language": services.language,
+                "limits": {"message_chars": services.message_chars},
+                "share": {"access": services.access},
+            }
+        )
+
+    async def models(self, request: Request) -> Response:
+        owner_of(request)
+        return json_answer(models_json(self._services.models.infos(), self._services.models.default))
+
+    async def search(self, request: Request) -> Response:
+        owner, query = owner_of(request).id, query_text(request, "q").strip()
+        if not query:
+            return json_answer({"items": [], "next": None})
+        page = await self._store.call(
+            self._store.search,
+            owner,
+            query,
+            limit=query_int(request, "limit", 30, 1, 100),
+            cursor=query_cursor(request),
+        )
+        return json_answer({"items": [hit_json(hit) for hit in page.items], "next": page.next})

@@ -1,0 +1,78 @@
+"""Conversations: list, open, change, delete and take back."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webchat.api.reading import (
+    ConversationBody,
+    body_of,
+    id_of,
+    json_answer,
+    owner_of,
+    query_choice,
+    query_cursor,
+    query_int,
+)
+from webchat.api.services import Services
+from webchat.api.wire import Json, conversation_json, thread_json
+from webchat.store.records import Conversation
+
+
+class Conversations:
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._turns = services.turns
+
+    async def list(self, request: Request) -> Response:
+        page = await self._store.call(
+            self._store.list_conversations,
+            owner_of(request).id,
+            cursor=query_cursor(request),
+            limit=query_int(request, "limit", 40, 1, 200),
+            archived=query_choice(request, "archived", "0", "1") == "1",
+        )
+        return json_answer({"items": [conversation_json(item) for item in page.items], "next": page.next})
+
+    async def open(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        before = query_cursor(request, "before")
+        limit = query_int(request, "limit", 30, 1, 200)
+        conversation = await self._store.call(self._store.conversation, owner, wanted)
+        page = await self._store.call(self._store.thread, owner, wanted, before=before, limit=limit)
+        return json_answer(thread_json(conversation, page))
+
+    async def change(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        body = await body_of(request, ConversationBody)
+        title = " ".join((body.title or "").split()) or None
+        changed = await self._store.call(
+            self._store.update_conversation,
+            owner,
+            wanted,
+            title=title,
+            title_by=None if title is None else "user",
+            pinned=body.pinned,
+            archived=body.archived,
+            settings=None if body.settings is None else body.settings.record(),
+        )
+        return json_answer(conversation_json(changed))
+
+    async def delete(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        await self._store.call(self._store.delete_conversation, owner, wanted)
+        self._turns.stop_all(owner, wanted)
+        return Response(status_code=204)
+
+    async def restore(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        await self._store.call(self._store.restore_conversation, owner, wanted)
+        conversation = await self._store.call(self._store.conversation, owner, wanted)
+        return json_answer(conversation_json(conversation))
+
+
+async def shown(services: Services, owner: str, conversation: Conversation) -> Json:
+    """A conversation with the newest messages of its active branch."""
+    page = await services.store.call(services.store.thread, owner, conversation.id)
+    return thread_json(conversation, page)

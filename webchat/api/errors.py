@@ -1,0 +1,118 @@
+"""One place where exceptions become answers. No exception's own text reaches the page unless it was written
+for it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from backends.errors import BackendError
+from webchat.auth import error_answer, unknown_error_answer
+from webchat.sharing import LinkError
+from webchat.store.errors import NotFound, StoreError, StoreUnavailable
+from webchat.turns import TurnError
+
+log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[ASGIApp]]
+
+_BACKEND_STATUS = {
+    "unavailable": 503,
+    "timeout": 504,
+    "rate_limited": 429,
+    "auth_failed": 502,
+    "bad_request": 400,
+    "context_too_long": 400,
+    "model_not_found": 404,
+    "model_unsupported": 400,
+    "out_of_memory": 503,
+    "bad_response": 502,
+}
+
+
+class ApiError(Exception):
+    """A refusal with a sentence for the person at the screen, and the HTTP status that says the same."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        cure: str = "",
+        params: dict[str, str | int | float] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.cure = cure
+        self.params = params or {}
+
+
+def not_found() -> ApiError:
+    """Not there, or not theirs: nobody learns which."""
+    return ApiError(404, "not_found", "There is nothing at this address.", "It may have been deleted.")
+
+
+def answer_to(error: Exception) -> Response:
+    """The answer an exception stands for. An unknown one is logged under an id, and only the id is told."""
+    match error:
+        case ApiError():
+            return error_answer(error.status, error.code, error.message, error.cure, error.params)
+        case TurnError():
+            return error_answer(error.status, error.code, error.message, error.cure, error.params)
+        case StoreError():
+            return store_answer(error)
+        case BackendError():
+            status = _BACKEND_STATUS.get(error.code, 502)
+            return error_answer(status, error.code, error.message, error.cure, error.params)
+        case LinkError():
+            return error_answer(error.status, error.code, error.message, error.cure)
+        case ValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return error_answer(error.status_code, "bad_request", "The request is not valid.")
+        case _:
+            return unknown_error_answer(error)
+
+
+def store_answer(error: StoreError) -> Response:
+    status = 404 if isinstance(error, NotFound) else 503 if isinstance(error, StoreUnavailable) else 500
+    if status != 404:
+        log.error("the store failed: %s", error)
+    return error_answer(status, error.code, error.message, error.cure, error.params)
+
+
+def _invalid(error: ValidationError) -> Response:
+    """Names the first field that is wrong and what is wrong with it, never the value that was sent."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])[:100]
+    return error_answer(
+        422,
+        "invalid",
+        f"The request is not valid: {field or 'body'}: {first['msg']}."[:300],
+        "Reload the page and try again.",
+        {"field": field, "reason": first["type"]},
+    )
+
+
+def answering(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose exceptions are answers."""
+
+    @functools.wraps(endpoint)
+    async def guarded(request: Request) -> ASGIApp:
+        try:
+            return await endpoint(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:
+            return answer_to(error)
+
+    return guarded

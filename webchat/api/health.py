@@ -1,0 +1,33 @@
+"""Whether the process lives, and whether it can do its work. Both say nothing else to strangers."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webchat.api.reading import json_answer
+from webchat.api.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class Health:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def alive(self, request: Request) -> Response:
+        return json_answer({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """200 while new messages are taken and the database answers, else 503."""
+        services = self._services
+        if not services.turns.accepting:
+            return json_answer({"status": "stopping"}, 503)
+        try:
+            await services.store.call(services.store.local_owner)
+        except Exception:
+            log.warning("the database does not answer", exc_info=True)
+            return json_answer({"status": "database"}, 503)
+        return json_answer({"status": "ok"})

@@ -1,0 +1,66 @@
+"""Single messages: look into, choose a version, correct, rate, delete and take back."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webchat.api.conversations import shown
+from webchat.api.errors import ApiError
+from webchat.api.reading import EditBody, RatingBody, body_of, id_of, json_answer, owner_of
+from webchat.api.services import Services
+from webchat.api.wire import message_json, provenance_json
+
+
+class Messages:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.store
+
+    async def look(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        message = await self._store.call(self._store.message, owner, wanted)
+        provenance = await self._store.call(self._store.provenance, owner, wanted)
+        return json_answer({"message": message_json(message), "provenance": provenance_json(provenance)})
+
+    async def activate(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        conversation = await self._store.call(self._store.activate, owner, wanted)
+        return json_answer(await shown(self._services, owner, conversation))
+
+    async def edit(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        body = await body_of(request, EditBody)
+        self._check_text(body.text)
+        message = await self._store.call(self._store.edit_reply, owner, wanted, body.text)
+        conversation = await self._store.call(self._store.conversation, owner, message.conversation_id)
+        return json_answer(await shown(self._services, owner, conversation))
+
+    def _check_text(self, text: str) -> None:
+        limit = self._services.message_chars
+        if not text.strip():
+            raise ApiError(400, "empty_message", "The message is empty.", "Write something first.")
+        if len(text) > limit:
+            raise ApiError(
+                413,
+                "message_too_long",
+                f"The message has {len(text)} characters; {limit} are allowed.",
+                "Shorten it.",
+                {"length": len(text), "limit": limit},
+            )
+
+    async def delete(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        conversation = await self._store.call(self._store.delete_messages, owner, wanted)
+        return json_answer(await shown(self._services, owner, conversation))
+
+    async def restore(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        conversation = await self._store.call(self._store.restore_messages, owner, wanted)
+        return json_answer(await shown(self._services, owner, conversation))
+
+    async def rate(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        body = await body_of(request, RatingBody)
+        message = await self._store.call(self._store.rate, owner, wanted, body.value)
+        return json_answer(message_json(message))

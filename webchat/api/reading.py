@@ -1,0 +1,172 @@
+"""What a request says, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backends.types import Sampling
+from webchat.api.errors import ApiError, not_found
+from webchat.store.records import ConversationSettings, Owner
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CURSOR_CHARS = 1000
+_QUERY_CHARS = 500
+
+
+def _without_nul(text: str) -> str:
+    """PostgreSQL stores no NUL, and no eye sees one."""
+    return text.replace("\x00", "")
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Stop = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+
+
+class Body(BaseModel):
+    """A request body: nothing unknown in it, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class SamplingBody(Body):
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    stop: Annotated[list[Stop], Field(max_length=16)] = Field(default_factory=list)
+
+    def record(self) -> Sampling:
+        return Sampling(**{**self.model_dump(exclude={"stop"}), "stop": tuple(self.stop)})
+
+
+class SettingsBody(Body):
+    model: Annotated[Text, Field(max_length=300)] | None = None
+    system_prompt: Annotated[Text, Field(max_length=100_000)] | None = None
+    sampling: SamplingBody = SamplingBody()
+
+    def record(self) -> ConversationSettings:
+        return ConversationSettings(self.model, self.system_prompt, self.sampling.record())
+
+
+class TurnBody(Body):
+    kind: Literal["send", "regenerate", "edit", "continue"]
+    client_key: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
+    conversation_id: Id | None = None
+    parent_id: Id | None = None
+    message_id: Id | None = None
+    text: Text | None = None
+    model: Annotated[Text, Field(max_length=300)] | None = None
+    settings: SettingsBody | None = None
+
+
+class ConversationBody(Body):
+    title: Annotated[Text, Field(max_length=300)] | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+    settings: SettingsBody | None = None
+
+
+class EditBody(Body):
+    text: Text
+
+
+class RatingBody(Body):
+    value: Annotated[int, Field(ge=-1, le=1)]
+
+
+class RedeemBody(Body):
+    token: Annotated[str, Field(max_length=200)]
+
+
+B = TypeVar("B", bound=Body)
+
+
+async def body_of(request: Request, kind: type[B]) -> B:
+    """The request's JSON body. Only `application/json` is read: a form on a foreign page cannot send that
+    unasked. Raises `ApiError`, `pydantic.ValidationError`."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ApiError(415, "not_json", "The request's body is not JSON.")
+    return kind.model_validate_json(await request.body())
+
+
+def owner_of(request: Request) -> Owner:
+    """Whom the door let in. A route that is reached without it answers nobody."""
+    owner = getattr(request.state, "owner", None)
+    if not isinstance(owner, Owner):
+        raise ApiError(401, "no_owner", "This chat opens with a link.", "Open the link you were given.")
+    return owner
+
+
+def id_of(request: Request) -> str:
+    """The id in the path. A text that cannot be an id is an address with nothing behind it."""
+    found: str = request.path_params["id"]
+    if not _ID.fullmatch(found):
+        raise not_found()
+    return found
+
+
+def query_id(request: Request, name: str) -> str | None:
+    found = request.query_params.get(name) or None
+    if found is not None and not _ID.fullmatch(found):
+        raise _bad_query(name)
+    return found
+
+
+def query_cursor(request: Request, name: str = "cursor") -> str | None:
+    found = request.query_params.get(name) or None
+    if found is not None and (len(found) > _CURSOR_CHARS or "\x00" in found):
+        raise _bad_query(name)
+    return found
+
+
+def query_int(request: Request, name: str, default: int, least: int, most: int) -> int:
+    found = request.query_params.get(name)
+    if found is None or found == "":
+        return default
+    if not (found.isascii() and found.isdigit() and len(found) <= 18) or not least <= int(found) <= most:
+        raise _bad_query(name)
+    return int(found)
+
+
+def query_text(request: Request, name: str) -> str:
+    found = _without_nul(request.query_params.get(name, ""))
+    if len(found) > _QUERY_CHARS:
+        raise _bad_query(name)
+    return found
+
+
+def query_choice(request: Request, name: str, *choices: str) -> str:
+    """One of `choices`; the first when the request does not say."""
+    found = request.query_params.get(name, choices[0])
+    if found not in choices:
+        raise _bad_query(name)
+    return found
+
+
+def _bad_query(name: str) -> ApiError:
+    return ApiError(
+        400, "bad_request", f"The request is not valid: {name}.", "Reload the page.", {"field": name}
+    )
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer that no cache keeps. A half of a surrogate pair, which UTF-8 has no bytes for, becomes
+    `?`."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(
+        text.encode("utf-8", "replace"),
+        status,
+        {"cache-control": "no-store"},
+        media_type="application/json",
+    )

@@ -1,0 +1,69 @@
+"""Starting, stopping and following replies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from webchat.api.errors import ApiError
+from webchat.api.events import EventStream
+from webchat.api.reading import TurnBody, body_of, id_of, json_answer, owner_of, query_int
+from webchat.api.services import Services
+from webchat.api.wire import conversation_json, message_json
+from webchat.turns import Ask, TurnEvent
+
+_MOST_SEQ = 2**31 - 1
+
+
+class TurnRoutes:
+    def __init__(self, services: Services) -> None:
+        self._turns = services.turns
+
+    async def start(self, request: Request) -> Response:
+        owner = owner_of(request).id
+        body = await body_of(request, TurnBody)
+        begun = await self._turns.start(
+            owner,
+            Ask(
+                kind=body.kind,
+                client_key=body.client_key,
+                conversation_id=body.conversation_id,
+                parent_id=body.parent_id,
+                message_id=body.message_id,
+                text=body.text,
+                model=body.model,
+                settings=None if body.settings is None else body.settings.record(),
+            ),
+        )
+        answer = {
+            "conversation": conversation_json(begun.conversation),
+            "user": None if begun.user is None else message_json(begun.user),
+            "reply": message_json(begun.reply),
+        }
+        return json_answer(answer, 201 if begun.created else 200)
+
+    async def stop(self, request: Request) -> Response:
+        await self._turns.stop(owner_of(request).id, id_of(request))
+        return Response(status_code=202)
+
+    async def events(self, request: Request) -> ASGIApp:
+        """The events of a reply after `from` (or after `Last-Event-ID`, which a browser sends by itself when
+        it comes back to the same address)."""
+        owner, wanted = owner_of(request).id, id_of(request)
+        events = self._turns.follow(owner, wanted, _after(request))
+        # Whoever may not see the message learns so by the status, before any event.
+        first = await anext(events, None)
+        return EventStream(first, cast(AsyncIterator[TurnEvent], events))
+
+
+def _after(request: Request) -> int:
+    last = request.headers.get("last-event-id", "").strip()
+    if not last:
+        return query_int(request, "from", 0, 0, _MOST_SEQ)
+    if not (last.isascii() and last.isdigit() and len(last) <= 10) or int(last) > _MOST_SEQ:
+        raise ApiError(400, "bad_request", "The request is not valid: Last-Event-ID.", "Reload the page.")
+    return int(last)

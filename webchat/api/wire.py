@@ -1,0 +1,169 @@
+"""From records to the JSON of the HTTP API: pure functions, one per shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from backends.base import LoadProgress
+from backends.errors import BackendError
+from backends.types import Sampling
+from webchat.models import ModelInfo
+from webchat.store.records import (
+    Conversation,
+    ConversationSettings,
+    Failure,
+    Message,
+    Owner,
+    Page,
+    Provenance,
+    SearchHit,
+)
+
+Json = dict[str, Any]
+
+SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
+
+
+def time_json(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC, with microseconds and `Z`, so that texts sort as times do."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def owner_json(owner: Owner) -> Json:
+    return {"id": owner.id, "kind": owner.kind, "name": owner.name}
+
+
+def sampling_json(sampling: Sampling) -> Json:
+    """Only what was chosen; a field left out is the model's own default."""
+    chosen = {name: getattr(sampling, name) for name in SAMPLING_FIELDS}
+    return {
+        name: list(value) if name == "stop" else value
+        for name, value in chosen.items()
+        if value is not None and value != ()
+    }
+
+
+def settings_json(settings: ConversationSettings) -> Json:
+    return {
+        "model": settings.model,
+        "system_prompt": settings.system_prompt,
+        "sampling": sampling_json(settings.sampling),
+    }
+
+
+def conversation_json(conversation: Conversation) -> Json:
+    return {
+        "id": conversation.id,
+        "title": conversation.title,
+        "title_by": conversation.title_by,
+        "pinned": conversation.pinned,
+        "archived": conversation.archived,
+        "created_at": time_json(conversation.created_at),
+        "updated_at": time_json(conversation.updated_at),
+        "active_leaf_id": conversation.active_leaf_id,
+        "settings": settings_json(conversation.settings),
+        "running": conversation.running,
+    }
+
+
+def failure_json(failure: Failure | None) -> Json | None:
+    if failure is None:
+        return None
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "cure": failure.cure,
+        "params": dict(failure.params),
+        "retryable": failure.retryable,
+    }
+
+
+def message_json(message: Message) -> Json:
+    return {
+        "id": message.id,
+        "conversation_id": message.conversation_id,
+        "parent_id": message.parent_id,
+        "role": message.role,
+        "author_id": message.author_id,
+        "text": message.text,
+        "reasoning": message.reasoning,
+        "state": message.state,
+        "created_at": time_json(message.created_at),
+        "finished_at": time_json(message.finished_at),
+        "finish_reason": message.finish_reason,
+        "failure": failure_json(message.failure),
+        "model": message.model,
+        "continues": message.continues,
+        "reasoning_seconds": message.reasoning_seconds,
+        "rating": message.rating,
+        "seq": message.seq,
+        "siblings": list(message.siblings),
+    }
+
+
+def thread_json(conversation: Conversation, page: Page[Message]) -> Json:
+    return {
+        "conversation": conversation_json(conversation),
+        "messages": [message_json(message) for message in page.items],
+        "older": page.next,
+    }
+
+
+def provenance_json(provenance: Provenance) -> Json:
+    whole = asdict(provenance)
+    whole["sampling"] = sampling_json(provenance.sampling)
+    whole["prompt"] = [dict(message) for message in provenance.prompt]
+    whole["details"] = dict(provenance.details)
+    return whole
+
+
+def hit_json(hit: SearchHit) -> Json:
+    return {
+        "conversation_id": hit.conversation_id,
+        "message_id": hit.message_id,
+        "title": hit.title,
+        "snippet": hit.snippet,
+        "ranges": [list(span) for span in hit.ranges],
+        "at": time_json(hit.at),
+    }
+
+
+def progress_json(progress: LoadProgress | None, eta_seconds: float | None) -> Json | None:
+    if progress is None:
+        return None
+    return {
+        "phase": progress.phase,
+        "done": progress.done,
+        "total": progress.total,
+        "eta_seconds": None if eta_seconds is None else round(eta_seconds, 1),
+    }
+
+
+def backend_failure(error: BackendError) -> Failure:
+    return Failure(error.code, error.message, error.cure, dict(error.params), error.retryable)
+
+
+def model_json(info: ModelInfo) -> Json:
+    takes = info.capabilities
+    return {
+        "name": info.name,
+        "source": info.source,
+        "kind": info.kind,
+        "status": info.status,
+        "progress": progress_json(info.progress, info.eta_seconds),
+        "failure": None if info.failure is None else failure_json(backend_failure(info.failure)),
+        "system_prompt": info.system_prompt,
+        "sampling": sampling_json(info.sampling),
+        "takes": [name for name in SAMPLING_FIELDS if takes is None or name in takes.sampling],
+        "images": takes is not None and takes.images,
+        "context_length": None if takes is None else takes.context_length,
+    }
+
+
+def models_json(infos: Iterable[ModelInfo], default: str) -> Json:
+    return {"models": [model_json(info) for info in infos], "default": default}
