@@ -17,6 +17,7 @@ from webchat import __version__
 from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
 
 if TYPE_CHECKING:
+    from backends.base import LoadProgress
     from webchat.store import Store
 
 
@@ -228,5 +229,30 @@ def _time(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _setup(_loaded: Loaded, _options: Mapping[str, Any]) -> None:
-    raise CommandError("not there yet")
+def _setup(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    if not any(spec.demo for spec in model_specs(loaded.settings)):
+        return  # models of one's own are fetched or loaded when they are first asked
+    from backends.demo import demo_model
+
+    with _known_errors():
+        demo_model(loaded.settings.demo_dir, _ProgressLine("Embedded model"))
+
+
+class _ProgressLine:
+    """One line on a terminal that is written over; in a log, a line per phase."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._shown = ""
+        self._rewrites = sys.stderr.isatty()
+
+    def __call__(self, progress: LoadProgress) -> None:
+        text = f"{self._title}: {progress.phase}"
+        whole = progress.done is not None and progress.done == progress.total
+        if self._rewrites and progress.done is not None and progress.total:
+            share = progress.done * 100 // progress.total
+            text += f" {share} %, {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB"
+        if text != self._shown:
+            ends = "\r" if self._rewrites and not whole else "\n"
+            print(f"{text:<72}" if self._rewrites else text, end=ends, file=sys.stderr, flush=True)
+            self._shown = text

@@ -249,6 +249,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     data_dir: Path = setting(
         lambda: _user_data_dir(), "Folder of the database and everything kept.", "a folder, or a path for one"
     )
+    cache_dir: Path = setting(
+        lambda: _user_cache_dir(),
+        "Folder of what can be fetched again: the embedded model.",
+        "a folder, or a path for one",
+    )
     database_url: SecretStr | None = setting(
         None,
         "PostgreSQL or SQLite URL (default: webchat.db in the data folder).",
@@ -361,7 +366,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
                 raise ValueError("not a database this app knows")
         return value
 
-    @field_validator("data_dir", "hf_home")
+    @field_validator("data_dir", "cache_dir", "hf_home")
     @classmethod
     def _not_a_file(cls, value: Path | None) -> Path | None:
         if value is None:
@@ -421,6 +426,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         return f"sqlite:///{self.data_dir / 'webchat.db'}"
 
     @property
+    def demo_dir(self) -> Path:
+        """Where the embedded model is kept."""
+        return self.cache_dir / "models"
+
+    @property
     def base_url(self) -> str:
         """The address to print and to build links from, without a slash at its end."""
         if self.public_url:
@@ -433,3 +443,9 @@ def _user_data_dir() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("webchat", appauthor=False)
+
+
+def _user_cache_dir() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("webchat", appauthor=False)
