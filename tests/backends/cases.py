@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -10,6 +12,8 @@ import pytest
 from backends.base import Backend
 from backends.echo import EchoBackend
 from backends.errors import BackendError, Unavailable
+from backends.openai_compat import OpenAICompatBackend
+from tests.llama_server import LlamaServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +51,24 @@ ECHO = BackendCase(
     long=" ".join(f"w{n}" for n in range(300)),
 )
 
-CASES = [ECHO]
+
+def _openai(request: pytest.FixtureRequest) -> Backend:
+    server: LlamaServer = request.getfixturevalue("llama_server")
+    return OpenAICompatBackend(server.url, server.model)
+
+
+async def _openai_live(backend: Backend) -> int:
+    assert isinstance(backend, OpenAICompatBackend)
+    return await asyncio.to_thread(LlamaServer(backend.address.root).busy_slots)
+
+
+def _nobody(_: pytest.FixtureRequest) -> tuple[Backend, type[BackendError]]:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    return OpenAICompatBackend(f"http://127.0.0.1:{port}/v1", "any"), Unavailable
+
+
+OPENAI = BackendCase(name="openai", make=_openai, live=_openai_live, broken=_nobody)
+
+CASES = [ECHO, OPENAI]

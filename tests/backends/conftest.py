@@ -8,6 +8,9 @@ import pytest
 
 from backends.base import Backend
 from tests.backends.cases import CASES, BackendCase
+from tests.llama_server import demo_gguf, llama_server
+
+__all__ = ["demo_gguf", "llama_server"]  # fixtures of the real counterparts
 
 
 @pytest.fixture(params=[pytest.param(case, id=case.name, marks=case.marks) for case in CASES])

@@ -1,0 +1,201 @@
+"""Finding out what an OpenAI-compatible endpoint serves, and the one way to talk to it over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from backends._openai_errors import from_httpx, from_status
+from backends._sse import MAX_EVENT_BYTES
+from backends.errors import AuthFailed, BackendError, BadRequest, BadResponse, Timeout
+
+NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError)
+"""What httpx raises; `OSError` and `RuntimeError` come through when a client is closed in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """One line of an endpoint's list of models. `context_length` in tokens.
+
+    server: `owned_by`, which is how llama.cpp, vLLM and SGLang give themselves away.
+    """
+
+    id: str
+    server: str = ""
+    context_length: int | None = None
+    images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an endpoint is. `base` ends without a slash, `place` is its host, fit to be shown."""
+
+    base: str
+    place: str
+    loopback: bool
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """An address without a path gets `/v1`. Raises `BadRequest` for what is not a web address."""
+        try:
+            parsed = httpx.URL(url.strip())
+        except httpx.InvalidURL:
+            parsed = httpx.URL("")
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise BadRequest(
+                "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
+            )
+        path = parsed.path.rstrip("/").removesuffix("/chat/completions")
+        place = parsed.host if parsed.port is None else f"{parsed.host}:{parsed.port}"
+        return cls(str(parsed.copy_with(path=path or "/v1")), place, _is_loopback(parsed.host))
+
+    @property
+    def root(self) -> str:
+        """The address without its `/v1`, where servers keep routes of their own."""
+        return self.base.removesuffix("/v1")
+
+
+def new_client(
+    address: Address,
+    api_key: str | None,
+    *,
+    connect_timeout: float,
+    keep_alive: bool = True,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """A client that keeps no cookie and follows no redirect. Reads have no timeout: readers set deadlines.
+
+    Proxies of the environment are used, except on the way to this very machine. Raises `AuthFailed` for a
+    key that cannot stand in a header.
+    """
+    headers = {"Accept-Encoding": "identity", "User-Agent": "webchat"}
+    if api_key:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise AuthFailed("The API key holds characters that no key has.", cure="Copy it again.")
+        headers["Authorization"] = f"Bearer {api_key}"
+    return httpx.AsyncClient(
+        headers=headers,
+        timeout=httpx.Timeout(None, connect=connect_timeout, write=60.0),
+        limits=httpx.Limits(
+            max_connections=None, max_keepalive_connections=32 if keep_alive else 0, keepalive_expiry=30.0
+        ),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        trust_env=not address.loopback,
+        transport=transport,
+    )
+
+
+async def list_models(
+    base_url: str,
+    api_key: str | None = None,
+    *,
+    within: float = 10.0,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> tuple[RemoteModel, ...]:
+    """What the endpoint serves, in its own order; `within` is in seconds.
+
+    Raises `BackendError`, for example when there is no list.
+    """
+    address = Address.parse(base_url)
+    client = new_client(address, api_key, connect_timeout=within, transport=transport)
+    async with client:
+        return await read_models(client, address, api_key, within)
+
+
+async def read_models(
+    client: httpx.AsyncClient, address: Address, api_key: str | None, within: float
+) -> tuple[RemoteModel, ...]:
+    """`list_models` over a client there is. Asks llama.cpp for its window where its list does not tell."""
+    listing = await _get(client, f"{address.base}/models", address, api_key, within)
+    rows = listing.get("data") if isinstance(listing, dict) else listing
+    if not isinstance(rows, list):
+        raise BadResponse(f"{address.place} answered with no list of models.", cure="Check the endpoint.")
+    models = tuple(
+        _model(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]
+    )
+    if len(models) == 1 and models[0].server == "llamacpp" and models[0].context_length is None:
+        return (await _with_props(models[0], client, address, api_key, within),)
+    return models
+
+
+def _model(row: dict[str, Any]) -> RemoteModel:
+    meta = row.get("meta")
+    architecture = row.get("architecture")
+    meta = meta if isinstance(meta, dict) else {}
+    inputs = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    lengths = (
+        row.get("max_model_len"),
+        meta.get("n_ctx"),
+        row.get("context_length"),
+        row.get("context_window"),
+    )
+    server = row.get("owned_by")
+    return RemoteModel(
+        row["id"],
+        server.lower() if isinstance(server, str) else "",
+        next((n for n in lengths if isinstance(n, int) and n > 0), None),
+        isinstance(inputs, list) and "image" in inputs,
+    )
+
+
+async def _with_props(
+    model: RemoteModel, client: httpx.AsyncClient, address: Address, api_key: str | None, within: float
+) -> RemoteModel:
+    try:
+        props = await _get(client, f"{address.root}/props", address, api_key, within)
+    except BackendError:
+        return model
+    match props:
+        case {"default_generation_settings": {"n_ctx": int(window)}}:
+            modalities = props.get("modalities")
+            images = isinstance(modalities, Mapping) and modalities.get("vision") is True
+            return RemoteModel(model.id, model.server, window, images or model.images)
+        case _:
+            return model
+
+
+async def _get(
+    client: httpx.AsyncClient, url: str, address: Address, api_key: str | None, within: float
+) -> Any:
+    try:
+        async with asyncio.timeout(within), client.stream("GET", url) as response:
+            body = await read_body(response, MAX_EVENT_BYTES)
+    except TimeoutError:
+        raise Timeout(
+            f"{address.place} did not answer within {within:g} seconds.", cure="Check that it runs."
+        ) from None
+    except NETWORK_ERRORS as error:
+        raise from_httpx(error, place=address.place, connect=within) from error
+    if response.status_code != 200:
+        raise from_status(response.status_code, response.headers, body, key=api_key, place=address.place)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadResponse(
+            f"{address.place} answered with something that is not JSON.", cure="Check the endpoint's address."
+        ) from None
+
+
+async def read_body(response: httpx.Response, limit: int) -> bytes:
+    """The first `limit` bytes of a body."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
