@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from backends.base import Backend, Capabilities, LoadProgress
-from backends.errors import BackendError, ModelNotFound
+from backends.errors import BackendError, ModelNotFound, Unavailable
 from backends.types import Sampling
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ class Models:
     """All configured models. Not thread-safe: use it on one event loop.
 
     create: makes the backend of a spec. list_models: the ids an endpoint with `discover` offers.
+    default: the model used when nobody chose, as soon as it is known; else the first one.
     """
 
     def __init__(
@@ -133,11 +134,13 @@ class Models:
         create: Create = create_backend,
         *,
         list_models: ListModels | None = None,
+        default: str | None = None,
     ) -> None:
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
             raise ValueError(f"model names must differ: {names}")
         self._specs = tuple(specs)
+        self._default = default
         self._create = create
         self._list_models = list_models or _list_endpoint
         self._entries: dict[str, _Entry] = {spec.name: _Entry(spec) for spec in specs}
@@ -147,8 +150,11 @@ class Models:
 
     @property
     def default(self) -> str:
-        """Name of the model used when nobody chose: the first one. Empty when none is configured."""
-        return next(iter(self._shown()), "")
+        """Name of the model used when nobody chose. Empty when none is configured."""
+        shown = self._shown()
+        if self._default in shown:
+            return self._default
+        return next(iter(shown), "")
 
     def infos(self) -> tuple[ModelInfo, ...]:
         """All models in order; an endpoint not yet asked, or not answering, stands under its own name."""
@@ -164,6 +170,8 @@ class Models:
         A caller that is cancelled leaves the start going. After a failure the next call tries again.
         Raises `BackendError`.
         """
+        if self._closed:
+            raise Unavailable("The server is shutting down.", cure="Try again in a moment.")
         entry = self._entry(name)
         if entry.spec.discover:
             await self._discover(entry.spec)
@@ -312,4 +320,5 @@ def _retrieve(task: asyncio.Task[Backend]) -> None:
 async def _list_endpoint(spec: ModelSpec) -> Sequence[str]:
     from backends.openai_compat import list_models
 
-    return await list_models(spec)
+    listed = await list_models(spec.options["base_url"], spec.options.get("api_key"))
+    return [model.id for model in listed]

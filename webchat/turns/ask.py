@@ -34,7 +34,7 @@ class Ask:
     settings: ConversationSettings | None = None
 
     def check(self, message_chars: int) -> None:
-        """Raise `BadAsk` unless the fields make sense together; texts have 1 to `message_chars` characters."""
+        """Raise `BadAsk` unless the fields fit together and a text has 1 to `message_chars` characters."""
         if self.kind not in get_args(AskKind):
             raise BadAsk(f"There is no ask named {str(self.kind)[:40]!r}.")
         if not 1 <= len(self.client_key) <= 64:

@@ -109,11 +109,10 @@ class Channel:
     async def finish(self, finished: FinishedTurn) -> Message:
         """Commit what waits and the end, in one transaction, and return the stored message.
 
-        Raises `JournalFailed`; the end is then written later, when the store is back.
+        Raises `JournalFailed` when the store takes neither; leave the end with `Journal.owe` then.
         """
         self._closed = True
         if self.failed:
-            self._journal.owe(finished)
             raise JournalFailed
         self.finished = finished
         self.ended = asyncio.get_running_loop().create_future()
@@ -136,12 +135,10 @@ class Channel:
         self.failed = True
         self._runs, self.kind, self.waiting_chars = [], None, 0
         self._room.set()
-        if self.finished is not None and self.ended is not None:
-            self._journal.owe(self.finished)
-            if not self.ended.done():
-                self.ended.set_exception(JournalFailed())
-        else:
+        if self.ended is None:
             self.fail()
+        elif not self.ended.done():
+            self.ended.set_exception(JournalFailed())
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +243,14 @@ class Journal:
             batch = [
                 _Part(channel, channel.take(), channel.finished) for channel in chosen if not channel.failed
             ]
-            if batch:
-                await self._commit(batch)
+            try:
+                if batch:
+                    await self._commit(batch)
+            except Exception:
+                # Without its writer every reply would hang for ever.
+                log.exception("the journal's writer failed")
+                for part in batch:
+                    part.channel.give_up()
             if self._closing and not self._waiting:
                 return
 

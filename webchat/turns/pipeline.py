@@ -42,6 +42,7 @@ class _Run:
     """What is learned while a reply is made. Times are from `time.monotonic`."""
 
     channel: Channel
+    provenance: Provenance
     began: float = field(default_factory=time.monotonic)
     sent: float | None = None
     first: float | None = None
@@ -49,7 +50,6 @@ class _Run:
     gate: Gate | None = None
     usage: Usage | None = None
     finished: Finished | None = None
-    provenance: Provenance = field(default_factory=Provenance)
 
 
 class Pipeline:
@@ -66,7 +66,8 @@ class Pipeline:
 
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
-        run = _Run(self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored")))
+        channel = self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored"))
+        run = _Run(channel, Provenance(model=turn.model))
         work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
         try:
             await asyncio.wait({work, turn.ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -144,6 +145,7 @@ class Pipeline:
         try:
             return await run.channel.finish(finished)
         except JournalFailed:
+            self._journal.owe(replace(finished, state="failed", finish_reason=None, failure=UNSTORED))
             begun = turn.begun.reply
             return replace(
                 begun,
