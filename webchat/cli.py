@@ -120,7 +120,7 @@ def _flags() -> argparse.ArgumentParser:
 
 def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
     model_specs(loaded.settings)  # no model: say so before anything heavy is imported
-    from webchat.app import serve
+    from webchat.server import serve
 
     with _known_errors():
         serve(loaded.settings)

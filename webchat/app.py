@@ -1,0 +1,225 @@
+"""The composition root: the one place that names every collaborator.
+
+    Settings -> Store, Models -> Turns -> Services -> routes + page -> Door -> ASGI
+
+`build_app` makes one ASGI application for every way of running; `webchat.server` runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from backends.base import Backend
+from backends.errors import BackendError
+from webchat import __version__
+from webchat.api import Services, routes
+from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
+from webchat.models import Models, ModelSpec, create_backend
+from webchat.moderation import OpenGates
+from webchat.prompts import PlainRenderer
+from webchat.settings import ModelSettings, Settings, model_specs
+from webchat.sharing import Redeemer, StartLink
+from webchat.store import Store
+from webchat.turns import Turns
+from webchat.ui import PageSettings, create_page, mount
+
+log = logging.getLogger(__name__)
+
+PURGE_EVERY = timedelta(hours=6)
+DISCOVER_EVERY = timedelta(minutes=1)
+SPACES_FRAME = ("https://huggingface.co", "https://*.hf.space")
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The application and what its server needs of it. `start_link` is set where visitors need a link."""
+
+    asgi: ASGIApp
+    settings: Settings
+    store: Store
+    models: Models
+    turns: Turns
+    start_link: StartLink | None
+
+
+def build_app(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    specs: Sequence[ModelSpec] | None = None,
+    create: Callable[[ModelSpec], Backend] = create_backend,
+) -> App:
+    """Put the application together. Opens the database (migrating it), starts nothing else.
+
+    store, specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if specs is None:
+        specs = [_spec(model, settings) for model in model_specs(settings)]
+    secret = (
+        settings.cookie_secret.get_secret_value()
+        if settings.cookie_secret is not None
+        else load_or_make_secret(settings.data_dir / "cookie-secret")
+    )
+    store = store or Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
+    models = Models(specs, create, list_models=_list_models)
+    turns = Turns(
+        store,
+        models,
+        renderer=PlainRenderer(),
+        gates=OpenGates(),
+        turns_per_owner=settings.max_turns_per_owner,
+        message_chars=settings.max_message_chars,
+        titles=settings.titles,
+    )
+    guarded = settings.door == "link"
+    start_link = StartLink() if guarded else None
+    services = Services(
+        store=store,
+        turns=turns,
+        models=models,
+        cookies=Cookies(secret, embedded=settings.embed),
+        boot=secrets.token_hex(8),
+        version=__version__,
+        access=settings.door,
+        language=settings.language,
+        message_chars=settings.max_message_chars,
+        redeemer=None if settings.door == "local" else Redeemer(store, start=start_link),
+        secure_cookies=(settings.public_url or "").startswith("https://"),
+    )
+    parent = FastAPI(
+        lifespan=_lifespan(store, models, turns, settings),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    parent.router.routes.extend(routes(services))
+    page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
+    mount(parent, create_page(page), page, root_path=settings.root_path)
+    door = Door(parent, store=store, settings=_door_settings(settings, secret))
+    return App(door, settings, store, models, turns, start_link)
+
+
+def _door_settings(settings: Settings, secret: str) -> DoorSettings:
+    own = (settings.public_url,) if settings.public_url else ()
+    return DoorSettings(
+        access=settings.door,
+        secret=secret,
+        embedded=settings.embed,
+        frame_ancestors=SPACES_FRAME if settings.embed else (),
+        trusted_origins=frozenset((*settings.allowed_origins, *own)),
+        body_bytes=settings.max_body_bytes,
+    )
+
+
+def _lifespan(store: Store, models: Models, turns: Turns, settings: Settings) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await turns.open()
+        tasks = [
+            asyncio.create_task(_warm(models)),
+            asyncio.create_task(_discover(models)),
+            asyncio.create_task(_purge(store, timedelta(days=settings.trash_days))),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await turns.aclose()
+            await models.aclose()
+            store.close()
+
+    return lifespan
+
+
+async def _warm(models: Models) -> None:
+    """Load the default model ahead of the first message. A failure is told where it is used: in the page."""
+    try:
+        await models.ready(models.default)
+    except BackendError as error:
+        log.warning("%s", error)
+
+
+async def _discover(models: Models) -> None:
+    while True:
+        await models.discover()
+        await asyncio.sleep(DISCOVER_EVERY.total_seconds())
+
+
+async def _purge(store: Store, kept: timedelta) -> None:
+    while True:
+        try:
+            gone = await store.call(store.purge, datetime.now(UTC) - kept)
+            if gone:
+                log.info("%d deleted conversations and messages are gone for good", gone)
+        except Exception:
+            log.exception("emptying the trash failed; it is tried again later")
+        await asyncio.sleep(PURGE_EVERY.total_seconds())
+
+
+def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
+    """A configured model as `Models` takes it."""
+    spec = ModelSpec(
+        name=model.name,
+        kind=model.kind,
+        source=model.endpoint or model.model or "",
+        system_prompt=model.system_prompt,
+        sampling=model.sampling(),
+    )
+    match model.kind:
+        case "openai":
+            key = model.api_key.get_secret_value() if model.api_key else None
+            options = {
+                "base_url": model.endpoint,
+                "model": model.model,
+                "api_key": key,
+                "context_length": model.context_length,
+            }
+            return replace(spec, options=options, discover=model.model is None)
+        case "llamacpp":
+            options = {
+                "context_length": model.context_length,
+                "threads": model.threads,
+                "chat_template": _template(model),
+            }
+            if model.demo:
+                folder = settings.data_dir / "models"
+                return replace(spec, kind="demo", options={"cache_dir": folder, **options})
+            return replace(spec, options={"path": model.model, **options})
+        case "local":
+            token = settings.hf_token.get_secret_value() if settings.hf_token else None
+            options = {
+                "source": model.model,
+                "revision": model.revision,
+                "chat_template": _template(model),
+                "load_in_8bit": model.load_in_8bit,
+                "load_in_4bit": model.load_in_4bit,
+                "trust_remote_code": model.trust_remote_code,
+                "token": token,
+            }
+            return replace(spec, options=options)
+        case _:
+            return replace(spec, options={"model": model.model} if model.model else {})
+
+
+def _template(model: ModelSettings) -> str | None:
+    return None if model.chat_template_file is None else model.chat_template_file.read_text(encoding="utf-8")
+
+
+async def _list_models(spec: ModelSpec) -> Sequence[str]:
+    from backends.openai_compat import list_models
+
+    found = await list_models(spec.options["base_url"], spec.options["api_key"])
+    return [model.id for model in found]

@@ -1,0 +1,108 @@
+"""Runs the application: the socket, the line in the terminal, the browser, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+import webbrowser
+
+import uvicorn
+
+from webchat import __version__
+from webchat.app import App, build_app
+from webchat.settings import BadSettings, Settings
+from webchat.ui.tunnel import share_address
+
+LAST_ANSWERS_SECONDS = 3
+"""How long open connections may take to end once all replies have."""
+
+
+class Server(uvicorn.Server):
+    """Lets running replies finish before it stops answering, so that their readers see the end of them.
+
+    A second signal ends the wait.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: App, announce: str) -> None:
+        super().__init__(config)
+        self._app = app
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self._announce, flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        grace = self._app.settings.shutdown_grace
+        ending = asyncio.create_task(self._app.turns.aclose(grace))
+        while not ending.done() and not self.force_exit:
+            await asyncio.wait({ending}, timeout=0.1)
+        if not ending.done():
+            ending.cancel()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it answers."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with _listen(settings) as listener:
+        port = listener.getsockname()[1]
+        settings = settings.model_copy(update={"port": port})
+        app = build_app(settings)
+        address = share_address(port) if settings.share else settings.base_url
+        link = app.start_link.url(address) if app.start_link else address
+        config = uvicorn.Config(
+            app.asgi,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
+            proxy_headers=True,
+            server_header=False,
+        )
+        server = Server(config, app, _announcement(app, link))
+        if settings.open_browser:
+            threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
+        server.run(sockets=[listener])
+
+
+def _announcement(app: App, link: str) -> str:
+    name = app.models.default or "no model yet"
+    where = app.settings.data_dir
+    line = f"webchat {__version__} · {link} · {name} · data in {where}"
+    if app.start_link:
+        line += "\nWhoever opens this link comes in and sees only their own conversations."
+    return line
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, taken before anything is loaded. Raises BadSettings when it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise BadSettings(
+            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}."
+            " Stop what listens there, or choose another port with --port (0 takes a free one)."
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _open_browser(server: Server, link: str) -> None:
+    while not server.started:
+        if server.should_exit:
+            return
+        threading.Event().wait(0.05)
+    try:
+        webbrowser.open(link)
+    except webbrowser.Error as error:
+        print(f"No browser could be opened ({error}); open the address yourself.", file=sys.stderr)
