@@ -247,7 +247,9 @@ def _check_toml_type(
     info = (fields or Settings.model_fields)[name]
     if name == "models" and fields is None:
         if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
-            raise BadSettings(f"models (from {origin}) is no list of tables; write [[models]] above each.")
+            raise BadSettings(
+                f"models (from {origin}) does not work; allowed: a list of tables, [[models]] above each."
+            )
         for index, table in enumerate(value):
             for key in table.keys() & ModelSettings.model_fields.keys():
                 _check_toml_type(key, table[key], f"{origin}[{index}]", ModelSettings.model_fields)
