@@ -7,6 +7,8 @@ what some model servers send: an `error:` field in place of `data:`, a last even
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 """More than any real chunk, little enough to hold for many streams."""
 
@@ -16,7 +18,7 @@ class EventTooLong(ValueError):
 
 
 class SSEParser:
-    """Feed chunks of bytes as they come; get the data of each event that is complete.
+    """Feed chunks of bytes as they come; iterate over the data of each event that is complete.
 
     Splits on LF, CRLF and CR; joins the `data` lines of an event with LF; skips comments, other fields and a
     byte order mark. Bytes that are not UTF-8 become U+FFFD.
@@ -30,8 +32,8 @@ class SSEParser:
         self._data_size = 0
         self._begun = False
 
-    def feed(self, chunk: bytes) -> list[str]:
-        """Raises `EventTooLong`."""
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """Raises `EventTooLong`, after the events before it. To be read to its end before the next chunk."""
         held_return = b""
         if b"\r" in chunk or (self._pieces and self._pieces[-1] == b"\r"):
             if self._pieces and self._pieces[-1] == b"\r":
@@ -42,22 +44,19 @@ class SSEParser:
         end = chunk.rfind(b"\n")
         if end < 0:
             self._hold(chunk)
-            events: list[str] = []
         else:
             block = b"".join((*self._pieces, chunk[:end])) if self._pieces else chunk[:end]
             self._pieces.clear()
             self._size = 0
+            yield from self._lines(block)
             self._hold(chunk[end + 1 :])
-            events = self._lines(block)
         if held_return:
             self._pieces.append(held_return)
-        return events
 
-    def close(self) -> list[str]:
+    def close(self) -> Iterator[str]:
         """The event that the stream ended in, if any of its data is there."""
-        events = self._lines(b"".join(self._pieces).removesuffix(b"\r"))
+        yield from self._lines(b"".join(self._pieces).removesuffix(b"\r") + b"\n")
         self._pieces.clear()
-        return events + self._dispatch()
 
     def _hold(self, piece: bytes) -> None:
         if not piece:
@@ -67,25 +66,19 @@ class SSEParser:
         if self._size > self._limit:
             raise EventTooLong(f"a line has more than {self._limit} bytes")
 
-    def _lines(self, block: bytes) -> list[str]:
+    def _lines(self, block: bytes) -> Iterator[str]:
         if not self._begun and block:
             self._begun = True
             block = block.removeprefix(b"\xef\xbb\xbf")
-        events: list[str] = []
         for line in block.split(b"\n"):
             if not line:
-                events += self._dispatch()
+                if self._data:
+                    data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                    self._data, self._data_size = [], 0
+                    yield data.decode("utf-8", "replace")
             elif line.startswith((b"data:", b"error:")):
                 value = line[line.index(b":") + 1 :]
                 self._data.append(value[1:] if value.startswith(b" ") else value)
                 self._data_size += len(value)
                 if self._data_size > self._limit:
                     raise EventTooLong(f"an event has more than {self._limit} bytes")
-        return events
-
-    def _dispatch(self) -> list[str]:
-        if not self._data:
-            return []
-        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        self._data, self._data_size = [], 0
-        return [data.decode("utf-8", "replace")]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -287,9 +287,11 @@ class OpenAICompatBackend:
                     if isinstance(error, TimeoutError):
                         raise self._too_slow(limit) from None
                     raise self._network(error) from error
-                events = reader.close() if chunk is None else reader.feed(chunk)
+                events, failure = _collected(reader.close() if chunk is None else reader.feed(chunk))
                 if events:
                     yield events
+                if failure is not None:
+                    raise failure
                 if chunk is None:
                     return
                 if reply.done:
@@ -321,7 +323,7 @@ class _BodyReader:
         self._sniffed = False
         self._whole: bytearray | None = None  # of a completion that is not streamed
 
-    def feed(self, chunk: bytes) -> list[Event]:
+    def feed(self, chunk: bytes) -> Iterator[Event]:
         if not self._sniffed and (begin := chunk.lstrip()):
             self._sniffed = True
             if begin.startswith(b"<"):
@@ -330,35 +332,43 @@ class _BodyReader:
                 self._whole = bytearray()
         try:
             if self._whole is None:
-                return self._events(self._parser.feed(chunk))
+                yield from self._events(self._parser.feed(chunk))
+                return
             self._whole += chunk
             if len(self._whole) > MAX_EVENT_BYTES:
                 raise EventTooLong
         except EventTooLong:
             raise self._bad(f"{self._place} sent more at once than any reply holds.") from None
-        return []
 
-    def close(self) -> list[Event]:
+    def close(self) -> Iterator[Event]:
         if self._whole is None:
-            return self._events(self._parser.close())
+            yield from self._events(self._parser.close())
+            return
         try:
             completion = json.loads(self._whole.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             raise self._bad(f"{self._place} answered with broken JSON.") from None
-        events = self._reply.chunk(completion)
+        yield from self._reply.chunk(completion)
         self._reply.done = True
-        return events
 
-    def _events(self, data: list[str]) -> list[Event]:
-        events: list[Event] = []
+    def _events(self, data: Iterable[str]) -> Iterator[Event]:
         for piece in data:
-            if self._reply.done:
-                break
-            events += self._reply.data(piece)
-        return events
+            if not self._reply.done:
+                yield from self._reply.data(piece)
 
     def _bad(self, message: str) -> BadResponse:
         return BadResponse(message, cure="Check the endpoint's address, or try again.")
+
+
+def _collected(events: Iterator[Event]) -> tuple[list[Event], BackendError | None]:
+    """The events before a failure and the failure: what came with the same piece is still to be shown."""
+    collected: list[Event] = []
+    try:
+        for event in events:
+            collected.append(event)  # not a comprehension: an error must leave what came before it
+    except BackendError as error:
+        return collected, error
+    return collected, None
 
 
 async def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
