@@ -52,27 +52,42 @@ def unknown_error_answer(error: Exception) -> Response:
     )
 
 
+def no_owner() -> Response:
+    return error_answer(
+        401,
+        "no_owner",
+        "This chat opens with a link.",
+        "Open the link you were given; if it has ended, ask for a new one.",
+    )
+
+
+def too_large(most: int) -> Response:
+    return error_answer(
+        413,
+        "too_large",
+        f"The request is larger than {most} bytes and was not carried out.",
+        "Send less at once.",
+        {"limit": most},
+        {"connection": "close"},
+    )
+
+
 class Gate:
     """The page for whoever has no owner yet: redeems the link it was opened with, or takes a pasted one."""
 
     def __init__(self) -> None:
         page = files("webchat.auth").joinpath("gate.html").read_text(encoding="utf-8")
         self._page = page.encode()
-        self._policy = "; ".join(
-            (
-                "default-src 'none'",
-                f"script-src {_hash_of(page, 'script')}",
-                f"style-src {_hash_of(page, 'style')}",
-                "img-src data:",
-                "connect-src 'self'",
-                "base-uri 'none'",
-                "form-action 'none'",
-            )
+        self.policy: tuple[str, ...] = (
+            "default-src 'none'",
+            f"script-src {_hash_of(page, 'script')}",
+            f"style-src {_hash_of(page, 'style')}",
+            "img-src data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
         )
-
-    def policy(self, frame_ancestors: str) -> bytes:
-        """The page's own, tighter content security policy."""
-        return f"{self._policy}; frame-ancestors {frame_ancestors}".encode()
+        """Its own content security policy, tighter than the app's."""
 
     def answer(self, status: int) -> Response:
         return Response(self._page, status, {"cache-control": "no-store"}, media_type="text/html")

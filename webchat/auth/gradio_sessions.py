@@ -19,7 +19,6 @@ PREFIX = "/gradio_api/"
 _IN_BODY = frozenset({"queue/join", "cancel", "component_server"})
 _IN_QUERY = frozenset({"queue/data"})
 _WITHOUT_SESSION = frozenset({"startup-events", "info", "theme.css", "app_id", "reset", "queue/status"})
-_WITHOUT_SESSION_BELOW = ("file=", "custom_component/")
 _CLOSED = frozenset({"/monitoring", "/docs", "/redoc", "/openapi.json", "/login", "/logout"})
 
 
@@ -63,7 +62,7 @@ class Sessions:
 
 def is_closed(path: str) -> bool:
     """Whether a path of Gradio's is not served here: run history, deep links, proxying, direct calls that
-    would pass by the page, uploads, monitoring, and whatever a later release adds."""
+    would pass by the page, uploads and files, monitoring, and whatever a later release adds."""
     if path.rstrip("/") in _CLOSED or path.startswith("/monitoring/"):
         return True
     if not path.startswith(PREFIX):
@@ -71,11 +70,7 @@ def is_closed(path: str) -> bool:
     rest = path[len(PREFIX) :]
     known = rest.rstrip("/")
     return not (
-        known in _IN_BODY
-        or known in _IN_QUERY
-        or known in _WITHOUT_SESSION
-        or rest.startswith("heartbeat/")
-        or rest.startswith(_WITHOUT_SESSION_BELOW)
+        known in _IN_BODY or known in _IN_QUERY or known in _WITHOUT_SESSION or rest.startswith("heartbeat/")
     )
 
 

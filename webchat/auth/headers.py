@@ -6,61 +6,68 @@ from collections.abc import Iterable, Sequence
 
 Headers = list[tuple[bytes, bytes]]
 
+_PAGE_POLICY = (
+    "default-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "font-src 'self' data:",
+    "media-src 'self' data: blob:",
+    "connect-src 'self' data: blob:",
+    "worker-src 'self' blob:",
+    "frame-src 'self'",
+    "object-src 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
+)
 
-def content_security_policy(frame_ancestors: Sequence[str] = ()) -> str:
-    """The page's policy: nothing is fetched from, sent to or framed from anywhere but this server.
 
-    Gradio's page holds inline scripts and compiles the scripts of `gr.HTML` parts with `new Function`, hence
-    the two relaxations for scripts; Svelte writes inline styles. frame_ancestors: who may show the page in a
-    frame; nobody by default.
+class Hardening:
+    """Adds to every answer what tells the browser to keep the page to itself.
+
+    Nothing is fetched from, sent to or framed from anywhere but this server. Scripts run that came with the
+    page (a nonce) or from this server; `unsafe-eval` is there because Gradio compiles the scripts of
+    `gr.HTML` parts with `new Function`; Svelte writes inline styles. frame_ancestors: CSP sources of the
+    sites that may show the page in a frame; nobody by default.
     """
-    return "; ".join(
-        (
-            "default-src 'self'",
-            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
-            "media-src 'self' data: blob:",
-            "connect-src 'self' data: blob:",
-            "worker-src 'self' blob:",
-            "frame-src 'self'",
-            "object-src 'none'",
-            "base-uri 'self'",
-            "form-action 'self'",
-            f"frame-ancestors {' '.join(frame_ancestors) or chr(39) + 'none' + chr(39)}",
-        )
-    )
 
+    def __init__(self, frame_ancestors: Sequence[str] = ()) -> None:
+        self._ancestors = f"frame-ancestors {' '.join(frame_ancestors)}" if frame_ancestors else ""
+        pairs = {
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+            "permissions-policy": (
+                "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), "
+                "browsing-topics=(), clipboard-write=(self), fullscreen=(self)"
+            ),
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "x-robots-tag": "noindex, nofollow",
+        }
+        if not frame_ancestors:
+            pairs["x-frame-options"] = "DENY"
+        self._pairs = [(name.encode(), value.encode()) for name, value in pairs.items()]
+        self._names = {name for name, _ in self._pairs} | {b"content-security-policy"}
+        self._plain = self.framed(("default-src 'none'",))
 
-def security_headers(frame_ancestors: Sequence[str] = ()) -> Headers:
-    """What every answer carries, encoded once."""
-    pairs = {
-        "content-security-policy": content_security_policy(frame_ancestors),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "permissions-policy": (
-            "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), "
-            "browsing-topics=(), clipboard-write=(self), fullscreen=(self)"
-        ),
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
-        "x-robots-tag": "noindex, nofollow",
-    }
-    if not frame_ancestors:
-        pairs["x-frame-options"] = "DENY"
-    return [(name.encode(), value.encode()) for name, value in pairs.items()]
+    def framed(self, policy: Iterable[str]) -> bytes:
+        """A content security policy with who may frame the page."""
+        return "; ".join((*policy, self._ancestors or "frame-ancestors 'none'")).encode()
 
+    def page_policy(self, nonce: str) -> bytes:
+        """The policy of one delivery of the page."""
+        return self.framed((*_PAGE_POLICY, f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'"))
 
-def hardened(headers: Iterable[tuple[bytes, bytes]], ours: Headers, origin: str | None) -> Headers:
-    """An answer's headers with ours in place of its own of the same name. Leave to read across origins
-    (`Access-Control-*`) is taken out unless it names `origin`, which the caller has found on the
-    allow-list."""
-    names = {name for name, _ in ours}
-    kept = [
-        (name, value)
-        for name, value in headers
-        if name.lower() not in names
-        and (origin is not None or not name.lower().startswith(b"access-control-"))
-    ]
-    return kept + ours
+    def headers(self, policy: bytes | None = None) -> Headers:
+        """What to add to an answer. What is no page has a policy under which nothing runs if it is opened as
+        one."""
+        return [*self._pairs, (b"content-security-policy", policy or self._plain)]
+
+    def kept(self, headers: Iterable[tuple[bytes, bytes]], trusted: str | None) -> Headers:
+        """An answer's own headers without those set here. Leave to read across origins (`Access-Control-*`),
+        which Gradio gives to any page that asks, is taken out unless a trusted origin asked."""
+        return [
+            (name, value)
+            for name, value in headers
+            if name.lower() not in self._names
+            and (trusted is not None or not name.lower().startswith(b"access-control-"))
+        ]

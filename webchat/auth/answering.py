@@ -1,0 +1,86 @@
+"""The way out: hardens the start of an answer, marks the page's own scripts, and can end an answer early."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
+
+from webchat.auth.answers import no_owner
+from webchat.auth.headers import Hardening
+
+_SCRIPT_TAG = re.compile(rb"<script(?=[\s>])")
+
+
+class Answering:
+    """The `send` of one request.
+
+    A page passes through here whole, and its script tags get a nonce that the policy names: scripts that came
+    with the page run, handlers and scripts smuggled into it later do not. trusted: the foreign origin that
+    asked, when it is on the allow-list.
+    """
+
+    def __init__(self, send: Send, hardening: Hardening, trusted: str | None) -> None:
+        self._send = send
+        self._hardening = hardening
+        self._trusted = trusted
+        self._cookie: bytes | None = None
+        self._held: Message | None = None
+        self._page: list[bytes] = []
+        self._ended = False
+        self._sized = False
+        self.policy: bytes | None = None
+        self.started = False
+
+    def set_cookie(self, header: str) -> None:
+        self._cookie = header.encode("ascii")
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            await self._start(message)
+        elif self._held is not None and message["type"] == "http.response.body":
+            self._page.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                await self._send_page()
+        else:
+            self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        headers = MutableHeaders(raw=self._hardening.kept(message.get("headers", ()), self._trusted))
+        self._sized = "content-length" in headers
+        plain_page = headers.get("content-type", "").startswith("text/html")
+        if plain_page and "content-encoding" not in headers and self.policy is None:
+            self._held = {**message, "headers": headers.raw}
+            return
+        await self._send({**message, "headers": self._complete(headers.raw, self.policy)})
+
+    async def _send_page(self) -> None:
+        nonce = secrets.token_urlsafe(16)
+        page = _SCRIPT_TAG.sub(b'<script nonce="%b"' % nonce.encode(), b"".join(self._page))
+        start, self._held, self._ended = self._held, None, True
+        assert start is not None
+        headers = MutableHeaders(raw=start["headers"])
+        if page or self._sized:
+            headers["content-length"] = str(len(page))
+        headers["cache-control"] = "no-store"
+        complete = self._complete(headers.raw, self._hardening.page_policy(nonce))
+        await self._send({**start, "headers": complete})
+        await self._send({"type": "http.response.body", "body": page})
+
+    def _complete(
+        self, headers: list[tuple[bytes, bytes]], policy: bytes | None
+    ) -> list[tuple[bytes, bytes]]:
+        cookie = [] if self._cookie is None else [(b"set-cookie", self._cookie)]
+        return headers + self._hardening.headers(policy) + cookie
+
+    async def cut(self, scope: Scope, receive: Receive) -> None:
+        """End the answer of a guest whose link has ended."""
+        if self._held is not None or not self.started:
+            self._held = None
+            await no_owner()(scope, receive, self.send)
+        elif not self._ended and not self._sized:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
