@@ -1,0 +1,56 @@
+"""Put a Space together in one folder: `python deploy/space/build.py FOLDER`.
+
+A Space installs `requirements.txt` before its other files are there, so it cannot install the project itself. The
+two packages therefore lie beside `app.py`, and the requirements are those of the core and of the embedded engine, at the
+versions of constraints.txt. Gradio itself comes from `sdk_version`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PACKAGES = ("webchat", "backends")
+EXTRAS = ("llamacpp", "postgres")
+
+
+def requirements() -> str:
+    """The text of requirements.txt: what the project asks for directly, at the tested versions."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in EXTRAS:
+        wanted += project["optional-dependencies"][extra]
+    pinned = dict(
+        line.split("==", 1)
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().splitlines()
+        if "==" in line and not line.startswith("#")
+    )
+    lines = []
+    for requirement in sorted(set(wanted)):
+        name, extra = re.match(r"([A-Za-z0-9_-]+)(\[\w+\])?", requirement).groups(default="")
+        if name != "gradio":
+            lines.append(f"{name}{extra}=={pinned[name.lower()]}\n")
+    return "".join(lines)
+
+
+def build(folder: Path) -> None:
+    """Write the Space into `folder`, over what was there before of the same names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("README.md", "app.py"):
+        shutil.copy(HERE / name, folder / name)
+    for name in PACKAGES:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "requirements.txt").write_text(requirements(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python deploy/space/build.py FOLDER")
+    build(Path(sys.argv[1]))
+    print(f"The Space is in {sys.argv[1]}; push that folder to its repository.")
