@@ -26,7 +26,7 @@ class Health:
         if not services.turns.accepting:
             return json_answer({"status": "stopping"}, 503)
         try:
-            await services.store.call(services.store.local_owner)
+            await services.store.call(services.store.list_conversations, "", limit=1)
         except Exception:
             log.warning("the database does not answer", exc_info=True)
             return json_answer({"status": "database"}, 503)

@@ -10,6 +10,7 @@ from webchat.api.errors import ApiError
 from webchat.api.reading import EditBody, RatingBody, body_of, id_of, json_answer, owner_of
 from webchat.api.services import Services
 from webchat.api.wire import message_json, provenance_json
+from webchat.store import NotFound
 
 
 class Messages:
@@ -52,7 +53,17 @@ class Messages:
     async def delete(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)
         conversation = await self._store.call(self._store.delete_messages, owner, wanted)
+        await self._stop_deleted(owner)
         return json_answer(await shown(self._services, owner, conversation))
+
+    async def _stop_deleted(self, owner: str) -> None:
+        """Stop the replies that nobody can see any more."""
+        turns = self._services.turns
+        for running in turns.running(owner):
+            try:
+                await self._store.call(self._store.message, owner, running)
+            except NotFound:
+                await turns.stop(owner, running)
 
     async def restore(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,14 +19,8 @@ _CURSOR_CHARS = 1000
 _QUERY_CHARS = 500
 
 
-def _without_nul(text: str) -> str:
-    """PostgreSQL stores no NUL, and no eye sees one."""
-    return text.replace("\x00", "")
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Stop = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Body(BaseModel):
@@ -50,8 +44,8 @@ class SamplingBody(Body):
 
 
 class SettingsBody(Body):
-    model: Annotated[Text, Field(max_length=300)] | None = None
-    system_prompt: Annotated[Text, Field(max_length=100_000)] | None = None
+    model: Annotated[str, Field(max_length=300)] | None = None
+    system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
     sampling: SamplingBody = SamplingBody()
 
     def record(self) -> ConversationSettings:
@@ -64,20 +58,20 @@ class TurnBody(Body):
     conversation_id: Id | None = None
     parent_id: Id | None = None
     message_id: Id | None = None
-    text: Text | None = None
-    model: Annotated[Text, Field(max_length=300)] | None = None
+    text: str | None = None
+    model: Annotated[str, Field(max_length=300)] | None = None
     settings: SettingsBody | None = None
 
 
 class ConversationBody(Body):
-    title: Annotated[Text, Field(max_length=300)] | None = None
+    title: Annotated[str, Field(max_length=300)] | None = None
     pinned: bool | None = None
     archived: bool | None = None
     settings: SettingsBody | None = None
 
 
 class EditBody(Body):
-    text: Text
+    text: str
 
 
 class RatingBody(Body):
@@ -140,7 +134,7 @@ def query_int(request: Request, name: str, default: int, least: int, most: int) 
 
 
 def query_text(request: Request, name: str) -> str:
-    found = _without_nul(request.query_params.get(name, ""))
+    found = request.query_params.get(name, "")
     if len(found) > _QUERY_CHARS:
         raise _bad_query(name)
     return found

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import cast
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -14,7 +11,7 @@ from webchat.api.events import EventStream
 from webchat.api.reading import TurnBody, body_of, id_of, json_answer, owner_of, query_int
 from webchat.api.services import Services
 from webchat.api.wire import conversation_json, message_json
-from webchat.turns import Ask, TurnEvent
+from webchat.turns import Ask
 
 _MOST_SEQ = 2**31 - 1
 
@@ -57,7 +54,7 @@ class TurnRoutes:
         events = self._turns.follow(owner, wanted, _after(request))
         # Whoever may not see the message learns so by the status, before any event.
         first = await anext(events, None)
-        return EventStream(first, cast(AsyncIterator[TurnEvent], events))
+        return EventStream(first, events)
 
 
 def _after(request: Request) -> int:

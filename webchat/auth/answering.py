@@ -66,7 +66,7 @@ class Answering:
         headers = MutableHeaders(raw=start["headers"])
         if page or self._sized:
             headers["content-length"] = str(len(page))
-        headers["cache-control"] = "no-store"
+        headers.setdefault("cache-control", "no-cache")
         complete = self._complete(headers.raw, self._hardening.page_policy(nonce))
         await self._send({**start, "headers": complete})
         await self._send({"type": "http.response.body", "body": page})

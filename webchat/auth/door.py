@@ -176,7 +176,7 @@ class Door:
         path: str = scope["path"]
         if path in _GATE and scope["method"] in ("GET", "HEAD"):
             if self._settings.access == "local":
-                raise Refused(RedirectResponse("/", 303))
+                raise Refused(RedirectResponse("../" if path.endswith("/") else "./", 303))
             raise Refused(self._gate_page(200, answering))
         if gradio.is_closed(path):
             raise Refused(error_answer(404, "not_found", "There is nothing at this address."))

@@ -1,0 +1,153 @@
+"""The routes behind the door, over a real SQLite store, real turns and the echo backend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from backends.echo import EchoBackend
+from webchat.api import Services, routes
+from webchat.auth import Cookies, Door, DoorSettings
+from webchat.models import Models, ModelSpec
+from webchat.moderation import OpenGates
+from webchat.prompts import PlainRenderer
+from webchat.sharing import Redeemer, StartLink, new_link
+from webchat.store import Store
+from webchat.store.records import Link, Owner
+from webchat.turns import Turns
+
+SECRET = "a secret of the tests, and of no server anywhere"
+BASE = "http://chat.test"
+CANARY = "canary-key-5b0d"
+
+
+@dataclass
+class Site:
+    """A whole server without Gradio. `client(owner)` speaks as that owner, `client(None)` as a stranger."""
+
+    services: Services
+    door: ASGIApp
+    start: StartLink
+    store: Store
+    turns: Turns
+    models: Models
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
+    _keys: int = 0
+
+    def cookie(self, owner: Owner) -> str:
+        return self.services.cookies.header(owner.id, secure=False).partition(";")[0]
+
+    def client(self, owner: Owner | None, **options: Any) -> httpx.AsyncClient:
+        headers = {} if owner is None else {"cookie": self.cookie(owner)}
+        options.setdefault("base_url", BASE)
+        options.setdefault("transport", httpx.ASGITransport(self.door))
+        client = httpx.AsyncClient(headers=headers, **options)
+        self._clients.append(client)
+        return client
+
+    def visitor(self, name: str = "Ada") -> Owner:
+        return self.store.create_owner("visitor", name)
+
+    def guest(self, name: str = "testers", lifetime: str = "7d") -> tuple[Owner, Link]:
+        link = new_link(self.store, name, lifetime, datetime.now(UTC)).link
+        return self.store.create_owner("guest", name, link.id), link
+
+    async def send(
+        self, client: httpx.AsyncClient, text: str = "Hello there", **fields: Any
+    ) -> dict[str, Any]:
+        """Start a turn over HTTP; the answer's JSON."""
+        self._keys += 1
+        body = {"kind": "send", "client_key": f"key-{self._keys}", "text": text, **fields}
+        answer = await client.post("/api/turns", json=body)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def ended(self, client: httpx.AsyncClient, message_id: str) -> dict[str, Any]:
+        """The reply once it has ended."""
+        while True:
+            message: dict[str, Any] = (await client.get(f"/api/messages/{message_id}")).json()["message"]
+            if message["state"] not in ("queued", "streaming"):
+                return message
+            await asyncio.sleep(0.01)
+
+    async def aclose(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+MakeSite = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> MakeSite:
+    @contextlib.asynccontextmanager
+    async def make(backend: EchoBackend | None = None, **door: Any) -> AsyncIterator[Site]:
+        store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+        chosen = backend or EchoBackend()
+        spec = ModelSpec(name="echo", kind="echo", source="echo", options={"api_key": CANARY})
+        models = Models([spec], lambda _: chosen)
+        turns = Turns(
+            store, models, renderer=PlainRenderer(), gates=OpenGates(), flush_seconds=0.01, titles=False
+        )
+        await turns.open()
+        start = StartLink()
+        settings = DoorSettings(**{"access": "link", "secret": SECRET, **door})
+        services = Services(
+            store=store,
+            turns=turns,
+            models=models,
+            cookies=Cookies(SECRET),
+            boot="boot-1",
+            version="0.test",
+            access=settings.access,
+            message_chars=2000,
+            redeemer=Redeemer(store, start=start),
+        )
+        wrapped = Door(Starlette(routes=routes(services)), store=store, settings=settings)
+        site = Site(services, wrapped, start, store, turns, models)
+        try:
+            yield site
+        finally:
+            await site.aclose()
+            await turns.aclose()
+            await models.aclose()
+            store.close()
+
+    return make
+
+
+@pytest.fixture
+async def site(make_site: MakeSite) -> AsyncIterator[Site]:
+    async with make_site() as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[str]:
+    """A real server on a free port; its address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()

@@ -1,0 +1,84 @@
+"""Our own JSON of whole conversations: every branch, every record, nothing lost. Pure functions both ways.
+
+    {"schema": "webchat/1", "exported_at": ..., "version": ..., "conversations": [CONVERSATION, ...]}
+
+A CONVERSATION is what the API calls one, with `messages` (all branches, parents before children; a message
+hangs under its `parent_id`) and `provenance` by message id. A later schema keeps reading this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from backends.types import Sampling
+from webchat.api.wire import Json, conversation_json, message_json, provenance_json
+from webchat.store import ExportedConversation
+from webchat.store.records import Conversation, ConversationSettings, Failure, Message, Provenance
+
+SCHEMA = "webchat/1"
+
+
+def conversation_archive(exported: ExportedConversation) -> Json:
+    """One conversation as it stands in the file."""
+    whole = conversation_json(exported.conversation)
+    # Whether something runs is true of a server, not of a file.
+    del whole["running"]
+    return {
+        **whole,
+        "messages": [message_json(message) for message in exported.messages],
+        "provenance": {id: provenance_json(found) for id, found in exported.provenance.items()},
+    }
+
+
+def read_archive(document: Mapping[str, Any], owner_id: str) -> list[ExportedConversation]:
+    """The records of a file, as this owner's. Raises `ValueError` for another schema, `KeyError` or
+    `TypeError` for a file that does not hold what its schema says."""
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"not a {SCHEMA} file")
+    return [_read_conversation(found, owner_id) for found in document["conversations"]]
+
+
+def _read_conversation(found: Mapping[str, Any], owner_id: str) -> ExportedConversation:
+    settings = found["settings"]
+    conversation = Conversation(
+        id=found["id"],
+        owner_id=owner_id,
+        title=found["title"],
+        title_by=found["title_by"],
+        pinned=found["pinned"],
+        archived=found["archived"],
+        created_at=datetime.fromisoformat(found["created_at"]),
+        updated_at=datetime.fromisoformat(found["updated_at"]),
+        deleted_at=None,
+        active_leaf_id=found["active_leaf_id"],
+        settings=ConversationSettings(
+            settings["model"], settings["system_prompt"], _read_sampling(settings["sampling"])
+        ),
+    )
+    messages = tuple(_read_message(message) for message in found["messages"])
+    provenance = {id: _read_provenance(value) for id, value in found["provenance"].items()}
+    return ExportedConversation(conversation, messages, provenance)
+
+
+def _read_sampling(found: Mapping[str, Any]) -> Sampling:
+    return Sampling(**{**found, "stop": tuple(found.get("stop", ()))})
+
+
+def _read_message(found: Mapping[str, Any]) -> Message:
+    values = dict(found)
+    values["created_at"] = datetime.fromisoformat(values["created_at"])
+    if values["finished_at"] is not None:
+        values["finished_at"] = datetime.fromisoformat(values["finished_at"])
+    if values["failure"] is not None:
+        values["failure"] = Failure(**values["failure"])
+    values["siblings"] = tuple(values["siblings"])
+    return Message(**values)
+
+
+def _read_provenance(found: Mapping[str, Any]) -> Provenance:
+    values = dict(found)
+    values["sampling"] = _read_sampling(values["sampling"])
+    values["prompt"] = tuple(values["prompt"])
+    return Provenance(**values)

@@ -1,0 +1,102 @@
+"""Downloads: one conversation or all, as our own JSON or as Markdown, sent as they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from webchat.api.archive import SCHEMA, conversation_archive
+from webchat.api.markdown import WORDS, conversation_markdown
+from webchat.api.reading import id_of, owner_of, query_choice
+from webchat.api.services import Services
+from webchat.api.wire import time_json
+from webchat.store import ExportedConversation, NotFound
+
+_SUFFIX = {"json": ".json", "markdown": ".md"}
+_MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
+_NAME_CHARS = 60
+
+
+class Exports:
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._version = services.version
+
+    async def one(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
+        first = await self._store.call(self._store.export_conversation, owner, wanted)
+        return self._answer(request, first.conversation.title, self._whole(owner, (), first))
+
+    async def all(self, request: Request) -> Response:
+        owner = owner_of(request).id
+        ids = await self._store.call(self._store.conversation_ids, owner)
+        name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
+        return self._answer(request, name, self._whole(owner, ids, None))
+
+    def _answer(
+        self, request: Request, name: str, conversations: AsyncIterator[ExportedConversation]
+    ) -> Response:
+        form = query_choice(request, "format", "json", "markdown")
+        if form == "json":
+            pieces = _json_pieces(conversations, self._version)
+        else:
+            pieces = _markdown_pieces(conversations, _language(request))
+        return StreamingResponse(
+            pieces,
+            media_type=_MEDIA_TYPE[form],
+            headers={"content-disposition": disposition(name, _SUFFIX[form]), "cache-control": "no-store"},
+        )
+
+    async def _whole(
+        self, owner: str, ids: Sequence[str], first: ExportedConversation | None
+    ) -> AsyncIterator[ExportedConversation]:
+        if first is not None:
+            yield first
+        for wanted in ids:
+            try:
+                yield await self._store.call(self._store.export_conversation, owner, wanted)
+            except NotFound:
+                continue  # deleted since the download began
+
+
+async def _json_pieces(
+    conversations: AsyncIterator[ExportedConversation], version: str
+) -> AsyncIterator[bytes]:
+    head = {"schema": SCHEMA, "exported_at": time_json(datetime.now(UTC)), "version": version}
+    yield (json.dumps(head)[:-1] + ', "conversations": [').encode()
+    separator = "\n"
+    async for exported in conversations:
+        text = json.dumps(conversation_archive(exported), ensure_ascii=False)
+        yield (separator + text).encode("utf-8", "replace")
+        separator = ",\n"
+    yield b"\n]}\n"
+
+
+async def _markdown_pieces(
+    conversations: AsyncIterator[ExportedConversation], language: str
+) -> AsyncIterator[bytes]:
+    separator = ""
+    async for exported in conversations:
+        yield (separator + conversation_markdown(exported, language)).encode("utf-8", "replace")
+        separator = "\n---\n\n"
+
+
+def _language(request: Request) -> str:
+    """The one asked for, else what the browser prefers."""
+    asked = request.query_params.get("language") or request.headers.get("accept-language", "")
+    return "zh-CN" if asked.strip().lower().startswith("zh") else next(iter(WORDS))
+
+
+def disposition(title: str, suffix: str) -> str:
+    """`Content-Disposition` of a download: a file name from a title that every system takes, in ASCII for old
+    browsers and in full for the others."""
+    words = "".join(char if char.isalnum() else " " for char in title).split()
+    name = "-".join(["webchat", *words])[:_NAME_CHARS].rstrip("-")
+    plain = "".join(char if char.isascii() else "_" for char in name)
+    return f"attachment; filename=\"{plain}{suffix}\"; filename*=UTF-8''{quote(name + suffix, safe='')}"

@@ -1,0 +1,76 @@
+"""A conversation as Markdown, for reading: the branch that is shown. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from webchat.store import ExportedConversation
+from webchat.store.records import Message
+
+WORDS = {
+    "en": {
+        "user": "You",
+        "assistant": "Assistant",
+        "system": "System prompt",
+        "tool": "Tool",
+        "reasoning": "Reasoning",
+        "stopped": "stopped",
+        "interrupted": "interrupted",
+        "failed": "failed",
+        "blocked": "held back",
+        "queued": "still being written",
+        "streaming": "still being written",
+        "untitled": "Untitled",
+    },
+    "zh-CN": {
+        "user": "用户",
+        "assistant": "助手",
+        "system": "系统提示词",
+        "tool": "工具",
+        "reasoning": "思考过程",
+        "stopped": "已停止",
+        "interrupted": "已中断",
+        "failed": "失败",
+        "blocked": "未显示",
+        "queued": "仍在生成",
+        "streaming": "仍在生成",
+        "untitled": "未命名",
+    },
+}
+
+
+def shown_branch(exported: ExportedConversation) -> list[Message]:
+    """From the first message to the active leaf."""
+    by_id = {message.id: message for message in exported.messages}
+    branch: list[Message] = []
+    at = exported.conversation.active_leaf_id
+    while at is not None and (message := by_id.pop(at, None)) is not None:
+        branch.append(message)
+        at = message.parent_id
+    return branch[::-1]
+
+
+def conversation_markdown(exported: ExportedConversation, language: str) -> str:
+    """The text of one conversation. language: `en` or `zh-CN`."""
+    words = WORDS[language]
+    conversation = exported.conversation
+    title = " ".join(conversation.title.split()) or words["untitled"]
+    parts = [f"# {title}", f"*{conversation.created_at:%Y-%m-%d %H:%M} UTC*"]
+    if conversation.settings.system_prompt:
+        parts += [f"## {words['system']}", conversation.settings.system_prompt.strip()]
+    for message in shown_branch(exported):
+        parts.extend(_message(message, words))
+    return "\n\n".join(parts) + "\n"
+
+
+def _message(message: Message, words: dict[str, str]) -> Iterator[str]:
+    notes = [message.model or "", words.get(message.state, "")]
+    note = ", ".join(part for part in notes if part)
+    yield f"## {words[message.role]}" + (f" ({note})" if note else "")
+    if message.reasoning.strip():
+        inside = message.reasoning.strip()
+        yield f"<details>\n<summary>{words['reasoning']}</summary>\n\n{inside}\n\n</details>"
+    if message.text.strip():
+        yield message.text.strip()
+    if message.failure is not None:
+        yield f"> {message.failure.message}"
