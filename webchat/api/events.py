@@ -15,7 +15,7 @@ from webchat.turns import Delta, Done, Status, TurnEvent
 
 log = logging.getLogger(__name__)
 
-RETRY = b"retry: 1000\n\n"
+RETRY = b"retry: 1000\n"
 COMMENT = b": still here\n\n"
 COMMENT_SECONDS = 15.0
 
@@ -84,7 +84,7 @@ class EventStream:
             log.error("following a reply broke off", exc_info=error)
 
     async def _pump(self, send: Send) -> None:
-        opening = RETRY if self._first is None else RETRY + encode(self._first)
+        opening = RETRY + (b"\n" if self._first is None else encode(self._first))
         await send({"type": "http.response.body", "body": opening, "more_body": True})
         async for event in self._rest:
             await send({"type": "http.response.body", "body": encode(event), "more_body": True})

@@ -1,0 +1,164 @@
+"""Every route for every kind of caller. A route without a row here fails the first test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from starlette.routing import Route
+
+from tests.api.conftest import MakeSite, Site
+from webchat.api import routes
+
+
+@dataclass(frozen=True)
+class Row:
+    """A route as its owner calls it. own: the status for whoever the ids belong to. foreign: for anybody else
+    who is let in; the same as `own` where the route speaks of nothing of theirs."""
+
+    method: str
+    path: str
+    own: int
+    foreign: int = 404
+    stranger: int = 401
+    body: Any = None
+    query: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.method, self.path
+
+
+C, R = "/api/conversations/{id}", "/api/messages/{id}"
+ROWS = [
+    Row("GET", "/api/me", 200, 200),
+    Row("GET", "/api/models", 200, 200),
+    Row("GET", "/api/search", 200, 200, query={"q": "Hello"}),
+    Row("GET", "/api/conversations", 200, 200),
+    Row("GET", "/api/export", 200, 200),
+    Row("GET", C, 200),
+    Row("PATCH", C, 200, body={"title": "New"}),
+    Row("GET", C + "/export", 200),
+    Row("GET", R, 200),
+    Row("GET", R + "/events", 200),
+    Row("POST", R + "/stop", 202, body={}),
+    Row("POST", R + "/activate", 200, body={}),
+    Row("POST", R + "/edit", 200, body={"text": "Better"}),
+    Row("PUT", R + "/rating", 200, body={"value": 1}),
+    Row(
+        "POST",
+        "/api/turns",
+        201,
+        body={
+            "kind": "regenerate",
+            "message_id": "{reply}",
+            "conversation_id": "{id}",
+            "client_key": "again",
+        },
+    ),
+    Row("DELETE", R, 200),
+    Row("POST", R + "/restore", 200, body={}),
+    Row("DELETE", C, 204),
+    Row("POST", C + "/restore", 200, body={}),
+    Row("POST", "/t/redeem", 404, 404, 404, body={"token": "wt1_wrong"}),
+    Row("GET", "/healthz", 200, 200, 200),
+    Row("GET", "/readyz", 200, 200, 200),
+    Row("GET", "/api/{rest:path}", 404, 404, 401, url="/api/no/such/thing"),
+]
+
+
+def test_every_route_has_a_row(site: Site) -> None:
+    made = {
+        (method, route.path)
+        for route in routes(site.services)
+        if isinstance(route, Route)
+        for method in route.methods or ()
+        if method != "HEAD" and not (route.path == "/api/{rest:path}" and method != "GET")
+    }
+    assert made == {row.key for row in ROWS}
+
+
+async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
+    url = (row.url or row.path).replace("{id}", ids["reply" if row.path.startswith(R) else "id"])
+    body = row.body
+    if isinstance(body, dict):
+        body = {k: v.format(**ids) if isinstance(v, str) else v for k, v in body.items()}
+    return await client.request(row.method, url, json=body, params=row.query)
+
+
+async def _ids(site: Site, client: Any) -> dict[str, str]:
+    begun = await site.send(client, "Hello from the owner")
+    await site.ended(client, begun["reply"]["id"])
+    return {"id": begun["conversation"]["id"], "reply": begun["reply"]["id"], "user": begun["user"]["id"]}
+
+
+@pytest.mark.parametrize("kind", ["visitor", "guest"])
+async def test_owners_reach_what_is_theirs(site: Site, kind: str) -> None:
+    client = site.client(site.visitor() if kind == "visitor" else site.guest()[0])
+    ids = await _ids(site, client)
+    for row in ROWS:
+        answer = await _call(site, client, row, ids)
+        assert answer.status_code == row.own, (row.key, answer.text)
+
+
+@pytest.mark.parametrize("kind", ["visitor", "guest", "mate"])
+async def test_others_cannot_tell_it_from_nothing(site: Site, kind: str) -> None:
+    """`mate` came by the same tester link as the owner."""
+    guest, link = site.guest()
+    owner = guest if kind == "mate" else site.visitor("Ada")
+    ids = await _ids(site, site.client(owner))
+    others = {
+        "visitor": lambda: site.visitor("Bob"),
+        "guest": lambda: guest,
+        "mate": lambda: site.store.create_owner("guest", "testers", link.id),
+    }
+    client = site.client(others[kind]())
+    nothing = dict.fromkeys(ids, "00000000-0000-7000-8000-000000000000")
+    for row in ROWS:
+        foreign = await _call(site, client, row, ids)
+        assert foreign.status_code == row.foreign, (row.key, foreign.text)
+        assert "Hello from the owner" not in foreign.text
+        if row.foreign == 404:
+            missing = await _call(site, client, row, nothing)
+            assert missing.status_code == 404
+            assert missing.text == foreign.text
+    left = (await site.client(owner).get(f"/api/conversations/{ids['id']}")).json()
+    assert left["conversation"]["title"] != "New"
+    assert len(left["messages"]) == 2
+
+
+async def test_strangers_get_nothing(site: Site) -> None:
+    ids = await _ids(site, site.client(site.visitor()))
+    client = site.client(None)
+    for row in ROWS:
+        answer = await _call(site, client, row, ids)
+        assert answer.status_code == row.stranger, (row.key, answer.text)
+        assert "Hello from the owner" not in answer.text
+
+
+async def test_the_local_owner_is_let_in_without_questions(make_site: MakeSite) -> None:
+    async with make_site(access="local") as site:
+        client = site.client(None, base_url="http://localhost:7860")
+        me = (await client.get("/api/me")).json()
+        assert me["owner"]["kind"] == "local"
+        assert (await site.send(client))["conversation"]["id"]
+
+
+async def test_a_cookie_never_makes_anybody_the_local_owner(site: Site) -> None:
+    client = site.client(site.store.local_owner())
+    assert (await client.get("/api/me")).status_code == 401
+
+
+async def test_no_planted_secret_leaves_the_server(site: Site) -> None:
+    from tests.api.conftest import CANARY, SECRET
+
+    client = site.client(site.visitor())
+    ids = await _ids(site, client)
+    for row in ROWS:
+        answer = await _call(site, client, row, ids)
+        for secret in (CANARY, SECRET, site.start.token):
+            assert secret not in answer.text, row.key
+    assert SECRET not in repr(site.services)
+    assert site.start.token not in repr(site.services)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+from httpx_sse import ServerSentEvent, aconnect_sse
+
+from backends.echo import EchoBackend
+from tests.api.conftest import BASE, MakeSite, Site, serving
+
+WORDS = [f"w{n} " for n in range(60)]
+
+
+async def _events(
+    client: httpx.AsyncClient, message: str, *, query: str = "", headers: dict[str, str] | None = None
+) -> AsyncIterator[ServerSentEvent]:
+    url = f"/api/messages/{message}/events{query}"
+    async with aconnect_sse(client, "GET", url, headers=dict(headers or {})) as source:
+        async for event in source.aiter_sse():
+            yield event
+
+
+def _text(events: list[ServerSentEvent]) -> str:
+    return "".join(json.loads(event.data)["text"] for event in events if event.event == "delta")
+
+
+async def test_a_turn_is_followed_to_its_end(site: Site) -> None:
+    async with serving(site.door) as base:
+        client = site.client(site.visitor(), base_url=base, transport=None)
+        begun = await site.send(client, "one two three 你好 🙂")
+        assert begun["user"]["text"] == "one two three 你好 🙂"
+        assert begun["reply"]["state"] in ("queued", "streaming")
+        events = [event async for event in _events(client, begun["reply"]["id"])]
+    assert events[0].retry == 1000
+    assert events[0].event == "status"
+    assert events[-1].event == "done"
+    deltas = [event for event in events if event.event == "delta"]
+    assert [int(event.id) for event in deltas] == list(range(1, len(deltas) + 1))
+    message = json.loads(events[-1].data)["message"]
+    assert message["state"] == "complete"
+    assert message["text"] == _text(events) == "one two three 你好 🙂"
+
+
+async def test_events_go_on_exactly_where_a_lost_connection_was(make_site: MakeSite) -> None:
+    async with make_site(EchoBackend(script=WORDS, rate=100)) as site, serving(site.door) as base:
+        client = site.client(site.visitor(), base_url=base, transport=None)
+        reply = (await site.send(client))["reply"]["id"]
+        seen: list[ServerSentEvent] = []
+        for drop in (3, 7, 1, 12):
+            last = next((e.id for e in reversed(seen) if e.event == "delta"), "0")
+            got = 0
+            async for event in _events(client, reply, headers={"last-event-id": last}):
+                seen.append(event)
+                got += event.event == "delta"
+                if got == drop:
+                    break
+        last = next(e.id for e in reversed(seen) if e.event == "delta")
+        seen += [event async for event in _events(client, reply, query=f"?from={last}")]
+        message = json.loads(seen[-1].data)["message"]
+        ids = [int(event.id) for event in seen if event.event == "delta"]
+        assert ids == list(range(1, message["seq"] + 1))
+        assert _text(seen) == message["text"] == "".join(WORDS)
+
+
+async def test_a_reply_that_has_ended_says_so_at_once(site: Site) -> None:
+    async with serving(site.door) as base:
+        client = site.client(site.visitor(), base_url=base, transport=None)
+        reply = (await site.send(client))["reply"]["id"]
+        await site.ended(client, reply)
+        events = [event async for event in _events(client, reply, query="?from=99")]
+        assert [event.event for event in events] == ["done"]
+
+
+async def test_a_reader_who_leaves_leaves_the_reply_going(make_site: MakeSite) -> None:
+    async with make_site(EchoBackend(script=WORDS, rate=100)) as site, serving(site.door) as base:
+        client = site.client(site.visitor(), base_url=base, transport=None)
+        reply = (await site.send(client))["reply"]["id"]
+        async for _ in _events(client, reply):
+            break
+        assert (await site.ended(client, reply))["text"] == "".join(WORDS)
+
+
+async def test_many_readers_see_the_same(make_site: MakeSite) -> None:
+    async with make_site(EchoBackend(script=WORDS, rate=200)) as site, serving(site.door) as base:
+        client = site.client(site.visitor(), base_url=base, transport=None)
+        reply = (await site.send(client))["reply"]["id"]
+
+        async def read() -> str:
+            return _text([event async for event in _events(client, reply)])
+
+        assert set(await asyncio.gather(*(read() for _ in range(20)))) == {"".join(WORDS)}
+
+
+async def test_silence_is_filled_with_comments(site: Site) -> None:
+    from webchat.api.events import COMMENT, EventStream
+    from webchat.turns import Status, TurnEvent
+
+    sent: list[bytes] = []
+
+    async def silent() -> AsyncIterator[TurnEvent]:
+        await asyncio.sleep(0.1)
+        yield Status("streaming")
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+
+    stream = EventStream(Status("queued"), silent(), comment_seconds=0.02)
+    await stream({"type": "http", "method": "GET"}, receive, send)
+    assert sent.count(COMMENT) >= 2
+    assert sent[-1] == b""
+    assert b'"streaming"' in sent[-2]
+
+
+async def test_stop_ends_the_reply_and_keeps_its_text(make_site: MakeSite) -> None:
+    async with make_site(EchoBackend(script=WORDS, rate=30)) as site, serving(site.door) as base:
+        client = site.client(site.visitor(), base_url=base, transport=None)
+        reply = (await site.send(client))["reply"]["id"]
+        async for event in _events(client, reply):
+            if event.event == "delta":
+                break
+        assert (await client.post(f"/api/messages/{reply}/stop")).status_code == 202
+        message = await site.ended(client, reply)
+        assert message["state"] == "stopped"
+        assert 0 < len(message["text"]) < len("".join(WORDS))
+
+
+async def test_a_double_click_makes_one_reply(site: Site) -> None:
+    client = site.client(site.visitor())
+    body = {"kind": "send", "client_key": "same", "text": "Hello"}
+    answers = await asyncio.gather(*(client.post("/api/turns", json=body) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
+    assert len({answer.json()["reply"]["id"] for answer in answers}) == 1
+    listed = (await client.get("/api/conversations")).json()["items"]
+    assert len(listed) == 1
+
+
+async def test_deleting_stops_the_model(make_site: MakeSite) -> None:
+    backend = EchoBackend(script=WORDS, rate=5)
+    async with make_site(backend) as site:
+        client = site.client(site.visitor())
+        first = await site.send(client)
+        second = await site.send(client)
+        await _until(lambda: backend.live == 2)
+        await client.delete(f"/api/conversations/{first['conversation']['id']}")
+        await client.delete(f"/api/messages/{second['user']['id']}")
+        await _until(lambda: backend.live == 0)
+
+
+async def _until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not reached():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_refusals_are_sentences_with_a_code(site: Site) -> None:
+    client = site.client(site.visitor())
+
+    async def code(**body: Any) -> tuple[int, str]:
+        answer = await client.post("/api/turns", json={"kind": "send", "client_key": "k", **body})
+        error = answer.json()["error"]
+        assert set(error) == {"code", "message", "cure", "params"}
+        assert error["message"]
+        return answer.status_code, error["code"]
+
+    assert await code(text="   ") == (400, "empty_message")
+    assert await code(text="x" * 200_000) == (413, "message_too_long")
+    assert await code(text="x", model="no such") == (400, "unknown_model")
+    assert await code(text="x", conversation_id="0" * 20) == (404, "not_found")
+    assert await code(text="x", surplus=1) == (422, "invalid")
+    assert await code(text=5) == (422, "invalid")
+    assert await code(text="x", settings={"sampling": {"temperature": 3}}) == (422, "invalid")
+    assert await code(text="x", settings={"sampling": {"top_p": 0}}) == (422, "invalid")
+    assert await code(text="x", settings={"sampling": {"max_tokens": True}}) == (422, "invalid")
+    assert (await client.post("/api/turns", content=b"{}")).status_code == 415
+    assert str(client.base_url).rstrip("/") == BASE
