@@ -31,7 +31,7 @@ _CONTEXT = re.compile(
     r"context.{0,20}(length|window|size|limit)|maximum context|exceed\w* .{0,30}context"
     r"|too many (input )?tokens"
     r"|(prompt|input|request|conversation) .{0,20}too (long|large)|n_ctx|reduce the length|max_model_len"
-    r"|maximum (input|number of tokens|model length)|inputs? tokens? .{0,40}must be",
+    r"|maximum (input|number of tokens|model length)|inputs?`? tokens?.{0,40}must be",
     re.I,
 )
 _MEMORY = re.compile(

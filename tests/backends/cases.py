@@ -6,12 +6,14 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from backends.base import Backend
 from backends.echo import EchoBackend
-from backends.errors import BackendError, Unavailable
+from backends.errors import BackendError, ModelNotFound, Unavailable
+from backends.llamacpp import LlamaCppBackend
 from backends.openai_compat import OpenAICompatBackend
 from tests.llama_server import LlamaServer
 
@@ -71,4 +73,26 @@ def _nobody(_: pytest.FixtureRequest) -> tuple[Backend, type[BackendError]]:
 
 OPENAI = BackendCase(name="openai", make=_openai, live=_openai_live, broken=_nobody)
 
-CASES = [ECHO, OPENAI]
+
+def _llamacpp(request: pytest.FixtureRequest) -> Backend:
+    pytest.importorskip("xllamacpp")
+    path: Path = request.getfixturevalue("demo_gguf")
+    return LlamaCppBackend(path=path, context_length=1024, slots=4)
+
+
+async def _llamacpp_live(backend: Backend) -> int:
+    assert isinstance(backend, LlamaCppBackend)
+    return backend.live
+
+
+LLAMACPP = BackendCase(
+    name="llamacpp",
+    make=_llamacpp,
+    live=_llamacpp_live,
+    broken=lambda request: (
+        LlamaCppBackend(path=request.getfixturevalue("tmp_path") / "missing.gguf"),
+        ModelNotFound,
+    ),
+)
+
+CASES = [ECHO, OPENAI, LLAMACPP]

@@ -1,0 +1,223 @@
+"""Every way of failing has one of our errors, with words for a person."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from backends import errors
+from backends._openai_errors import error_in, from_httpx, from_status, refused_field, seconds_of, shown
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadRequest,
+    BadResponse,
+    ContextTooLong,
+    ModelNotFound,
+    ModelUnsupported,
+    OutOfMemory,
+    RateLimited,
+    Timeout,
+    Unavailable,
+)
+
+SENT = {"temperature", "top_k", "min_p", "seed", "stop", "max_tokens", "stream_options", "system"}
+
+
+def tree(root: type[Exception]) -> list[type[Exception]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in tree(child))]
+
+
+def mapped(status: int, body: object, **headers: str) -> BackendError:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return from_status(status, headers, raw, key="sk-secret-of-mine", place="host:1")
+
+
+def test_codes_are_unique_and_the_docstring_draws_the_whole_tree() -> None:
+    ours = [kind for kind in tree(BackendError) if kind.__module__ == "backends.errors"]
+    assert len({kind.code for kind in ours}) == len(ours)  # type: ignore[attr-defined]
+    assert errors.__doc__ is not None
+    assert all(kind.__name__ in errors.__doc__ for kind in ours)
+
+
+EXPECTED: dict[type[Exception], type[BackendError]] = {
+    httpx.ConnectError: Unavailable,
+    httpx.ReadError: Unavailable,
+    httpx.WriteError: Unavailable,
+    httpx.CloseError: Unavailable,
+    httpx.ProxyError: Unavailable,
+    httpx.RemoteProtocolError: Unavailable,
+    httpx.StreamClosed: Unavailable,
+    httpx.StreamConsumed: Unavailable,
+    httpx.ResponseNotRead: Unavailable,
+    httpx.RequestNotRead: Unavailable,
+    httpx.ConnectTimeout: Timeout,
+    httpx.ReadTimeout: Timeout,
+    httpx.WriteTimeout: Timeout,
+    httpx.PoolTimeout: Timeout,
+    httpx.UnsupportedProtocol: BadRequest,
+    httpx.LocalProtocolError: BadRequest,
+    httpx.DecodingError: BadResponse,
+    httpx.TooManyRedirects: BadResponse,
+    httpx.InvalidURL: BadRequest,
+}
+NEVER_RAISED_HERE = {httpx.HTTPStatusError}  # only by raise_for_status
+
+
+def test_every_exception_of_httpx_is_mapped_on_purpose() -> None:
+    roots = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
+    leaves = {kind for root in roots for kind in tree(root) if not kind.__subclasses__()}
+    assert leaves - NEVER_RAISED_HERE == EXPECTED.keys()
+
+
+@pytest.mark.parametrize(("kind", "expected"), EXPECTED.items())
+def test_an_exception_of_httpx_becomes_ours(kind: type[Exception], expected: type[BackendError]) -> None:
+    raised = kind.__new__(kind)
+    Exception.__init__(raised, "secret detail")
+    error = from_httpx(raised, place="host:1", connect=3)
+    assert type(error) is expected
+    assert error.cure
+    assert "secret detail" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (401, {"error": {"message": "no key"}}, AuthFailed),
+        (403, {"detail": "Forbidden"}, AuthFailed),
+        (404, {"error": {"message": "The model `x` does not exist.", "code": 404}}, ModelNotFound),
+        (404, {"error": {"message": "model 'x' not found, try pulling it first"}}, ModelNotFound),
+        (400, {"error": {"message": "x is not a valid model", "code": "model_not_found"}}, ModelNotFound),
+        (404, {"detail": "Not Found"}, BadRequest),
+        (404, b"<html>nginx</html>", BadRequest),
+        (429, {"error": {"message": "slow down"}}, RateLimited),
+        (500, {"error": {"message": "boom"}}, Unavailable),
+        (502, b"<html>Bad Gateway</html>", Unavailable),
+        (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}, Unavailable),
+        (504, b"", Timeout),
+        (418, b"", BadRequest),
+        (204, b"", BadResponse),
+        (302, b"", BadResponse),
+        (500, {"error": "CUDA out of memory. Tried to allocate 2 GiB"}, OutOfMemory),
+        (500, {"error": "model requires more system memory (9 GiB) than is available (3 GiB)"}, OutOfMemory),
+        (400, {"message": "you must provide a chat template", "object": "error"}, ModelUnsupported),
+        (422, {"detail": [{"loc": ["body", "top_p"], "msg": "ensure this is less than 1"}]}, BadRequest),
+    ],
+)
+def test_a_status_and_its_body_become_an_error(
+    status: int, body: object, expected: type[BackendError]
+) -> None:
+    error = mapped(status, body)
+    assert type(error) is expected
+    assert error.message
+    assert error.cure
+    assert "html" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "error": {
+                "message": "This model's maximum context length is 8192 tokens. However, you requested 9000"
+            }
+        },
+        {"error": {"message": "…", "code": "context_length_exceeded"}},
+        {
+            "error": {
+                "message": "request (9 tokens) exceeds the available context size",
+                "n_ctx": 4,
+                "code": 400,
+            }
+        },
+        {"error": {"message": "x", "type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 4}},
+        {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"},
+        {"error": {"message": "prompt is too long: 210000 tokens > 200000 maximum"}},
+        {
+            "message": "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
+            "code": 400,
+        },
+        [
+            {
+                "error": {
+                    "code": 400,
+                    "message": "The input token count (9) exceeds the maximum number of tokens",
+                }
+            }
+        ],
+    ],
+)
+def test_common_ways_to_say_too_long_are_known(body: Any) -> None:
+    assert isinstance(mapped(400, body), ContextTooLong)
+
+
+def test_a_window_that_is_told_is_passed_on() -> None:
+    body = {"error": {"message": "x", "type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 4}}
+    assert mapped(400, body).params == {"tokens": 9, "limit": 4}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", 30.0),
+        ("soon", None),
+        ("nan", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
+    assert seconds_of(header, datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
+
+
+def test_retry_after_reaches_the_person() -> None:
+    error = mapped(429, {}, **{"retry-after": "12"})
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == 12
+    assert "12 seconds" in error.cure
+    assert error.params == {"retry_after": 12}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "field"),
+    [
+        (400, {"error": {"message": "Unrecognized request argument supplied: top_k"}}, "top_k"),
+        (
+            400,
+            {"error": {"message": "Unsupported parameter: 'max_tokens'", "param": "max_tokens"}},
+            "max_tokens",
+        ),
+        (400, {"error": {"message": "x", "param": "seed", "code": "unsupported_parameter"}}, "seed"),
+        (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "min_p"], "msg": "no"}]}, "min_p"),
+        (400, {"error": {"message": "stream_options is not supported", "type": "x"}}, "stream_options"),
+        (400, {"error": "System role not supported"}, "system"),
+        (500, {"error": {"message": "template: System role not supported"}}, "system"),
+        (500, {"error": {"message": "unsupported top_k"}}, None),
+        (400, {"error": {"message": "temperature must be between 0 and 2", "param": "temperature"}}, None),
+        (400, {"error": {"message": "Unsupported parameter: 'logit_bias'"}}, None),
+        (400, b"<html>unsupported top_k</html>", None),
+        (401, {"error": {"message": "unsupported top_k"}}, None),
+    ],
+)
+def test_a_refusal_names_a_field_that_was_sent(status: int, body: object, field: str | None) -> None:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert refused_field(status, raw, SENT) == field
+
+
+def test_what_a_server_says_is_made_fit_to_be_shown() -> None:
+    assert shown("a <b onclick='x'>bold</b>\n\x1b[31mline", None) == "a bold [31mline"
+    assert len(shown("x" * 5000, None)) == 300
+    assert shown("key my-key and sk-abc123def and Bearer tok", "my-key") == "key *** and *** and ***"
+    assert shown("<scr<script>ipt", None).count("<") == 0
+
+
+@pytest.mark.parametrize(
+    "chunk", [{"choices": []}, {"error": None, "choices": []}, {"error": {}}, {"id": "x"}]
+)
+def test_an_ordinary_chunk_is_no_error(chunk: dict[str, Any]) -> None:
+    assert error_in(chunk, key=None) is None
