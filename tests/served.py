@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    command: list[str | Path], *, port: int, cwd: Path, env: dict[str, str] | None = None
+    command: Sequence[str | Path], *, port: int, cwd: Path, env: dict[str, str] | None = None
 ) -> AsyncIterator[Served]:
     """Start the command, wait until it answers, end it with SIGTERM. Fails with what it said."""
     url = f"http://127.0.0.1:{port}"

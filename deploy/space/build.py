@@ -1,8 +1,8 @@
 """Put a Space together in one folder: `python deploy/space/build.py FOLDER`.
 
-A Space installs `requirements.txt` before its other files are there, so it cannot install the project itself. The
-two packages therefore lie beside `app.py`, and the requirements are those of the core and of the embedded engine, at the
-versions of constraints.txt. Gradio itself comes from `sdk_version`.
+A Space installs `requirements.txt` before its other files are there, so it cannot install the project
+itself. The two packages therefore lie beside `app.py`, and the requirements are those of the core, the
+embedded engine and PostgreSQL, at the versions of constraints.txt. Gradio itself comes from `sdk_version`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def requirements() -> str:
     )
     lines = []
     for requirement in sorted(set(wanted)):
-        name, extra = re.match(r"([A-Za-z0-9_-]+)(\[\w+\])?", requirement).groups(default="")
+        name, extra = re.findall(r"^([A-Za-z0-9_-]+)(\[\w+\])?", requirement)[0]
         if name != "gradio":
             lines.append(f"{name}{extra}=={pinned[name.lower()]}\n")
     return "".join(lines)

@@ -1,0 +1,61 @@
+"""What the deployment files promise, as far as it can be told without their hosts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.clean_environment import CONSTRAINTS, ROOT
+from webchat.settings import Settings
+from webchat.settings.load import CONFIG
+
+DEPLOY = ROOT / "deploy"
+FILES = ["Dockerfile", "compose.yaml", "webchat.service", "README.md", "space/README.md"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_variable_named_is_a_setting(name: str) -> None:
+    named = set(re.findall(r"WEBCHAT_[A-Z_]*[A-Z]", (DEPLOY / name).read_text(encoding="utf-8")))
+    assert named <= {f"WEBCHAT_{field.upper()}" for field in Settings.model_fields} | {CONFIG, "WEBCHAT_NAME"}
+    assert named
+
+
+def test_the_image_is_not_root_and_has_no_torch() -> None:
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^USER (\w+)$", text, re.MULTILINE) == ["webchat"]
+    assert "useradd --uid 1000" in text
+    assert re.findall(r"^ARG EXTRAS=(.*)$", text, re.MULTILINE) == ["llamacpp,postgres"]
+
+
+def test_the_image_copies_only_what_its_context_holds() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied: set[str] = set()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE):
+        copied.update(line.split()[:-1])
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_compose_waits_for_a_healthy_database() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert services["web"]["depends_on"]["database"]["condition"] == "service_healthy"
+    assert services["database"]["image"] == "postgres:18"
+    assert services["database"]["healthcheck"]["test"]
+    assert "C.UTF-8" in services["database"]["environment"]["POSTGRES_INITDB_ARGS"]
+    grace = float(services["web"]["stop_grace_period"].removesuffix("s"))
+    assert grace > Settings().shutdown_grace
+
+
+def test_a_space_asks_for_the_tested_versions(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, DEPLOY / "space/build.py", tmp_path], check=True, capture_output=True)
+    pinned = CONSTRAINTS.read_text(encoding="utf-8").lower()
+    lines = [re.sub(r"\[.*\]", "", line) for line in (tmp_path / "requirements.txt").read_text().splitlines()]
+    assert lines
+    assert not [line for line in lines if f"\n{line}\n" not in pinned]
+    front = (tmp_path / "README.md").read_text(encoding="utf-8").split("---")[1]
+    assert f"gradio=={yaml.safe_load(front)['sdk_version']}\n" in pinned
