@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -36,12 +38,10 @@ class Bench:
     store: Store
     models: Models
     owner: str
-    keys: int = 0
 
     async def ask(self, kind: str = "send", **fields: Any) -> BegunTurn:
         """Start a turn with a fresh client key."""
-        self.keys += 1
-        fields.setdefault("client_key", f"key-{self.keys}")
+        fields.setdefault("client_key", uuid.uuid4().hex)
         return await self.turns.start(self.owner, Ask(kind=kind, **fields))  # type: ignore[arg-type]
 
     async def events(self, message_id: str, after_seq: int = 0) -> list[TurnEvent]:
@@ -57,6 +57,12 @@ class Bench:
     async def say(self, text: str, **fields: Any) -> Message:
         """Send and wait for the whole reply."""
         return await self.end(await self.ask(text=text, **fields))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what happens in the background; the test's own time limit ends it."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 MakeBench = Callable[..., AbstractAsyncContextManager[Bench]]

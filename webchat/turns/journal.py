@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from webchat.store.errors import StoreUnavailable
+from webchat.store import StoreUnavailable
 from webchat.store.records import FinishedTurn, JournalEntry, JournalKind, Message
 from webchat.turns.events import Delta
 

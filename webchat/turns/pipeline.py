@@ -18,7 +18,7 @@ from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallD
 from webchat.models import Models
 from webchat.moderation import Blocked, Gate, GateFactory
 from webchat.prompts import Renderer, Scene
-from webchat.store import Store
+from webchat.store import Store, StoreError
 from webchat.store.records import Failure, FinishedTurn, Message, Provenance, TurnState
 from webchat.turns.events import Status
 from webchat.turns.journal import Channel, Journal, JournalFailed
@@ -48,6 +48,7 @@ class _Run:
     first: float | None = None
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
+    marking: asyncio.Task[None] | None = None
     usage: Usage | None = None
     finished: Finished | None = None
 
@@ -88,7 +89,8 @@ class Pipeline:
         """Stream the reply into the journal. Raises `BackendError`, `Blocked` and whatever goes wrong."""
         backend = await self._models.ready(turn.model, turn.loading)
         spec = self._models.spec(turn.model)
-        path = await self._store.call(self._store.path, turn.owner, turn.begun.reply.parent_id)
+        parent_id = turn.begun.reply.parent_id
+        path = [] if parent_id is None else await self._store.call(self._store.path, turn.owner, parent_id)
         rendered = self._renderer.render(
             Scene(
                 path=path,
@@ -111,12 +113,21 @@ class Pipeline:
         run.gate = self._gates.open(turn.owner, turn.model)
         run.sent = time.monotonic()
         turn.show(Status("streaming"))
+        # Beside the model and not before it: the first word waits for nothing.
+        run.marking = asyncio.create_task(self._mark(turn.id), name=f"mark {turn.id}")
         # Every backend is an async generator; the protocol only names what readers need.
         stream = cast(AsyncGenerator[Event, None], backend.stream(rendered.request))
         async with aclosing(stream) as events:
             await _pump(events, run, run.gate)
         if run.finished is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
+
+    async def _mark(self, message_id: str) -> None:
+        try:
+            await self._store.call(self._store.mark_streaming, message_id)
+        except StoreError as error:
+            # The journal meets the same failure and deals with it.
+            log.info("reply %s is not marked as streaming: %s", message_id, error)
 
     async def _release_rest(
         self, run: _Run, state: TurnState, failure: Failure | None

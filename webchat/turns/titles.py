@@ -21,8 +21,7 @@ from backends.types import Message as PromptMessage
 from webchat.models import Models
 from webchat.moderation import Blocked, GateFactory
 from webchat.prompts.renderer import fit_sampling
-from webchat.store import Store
-from webchat.store.errors import StoreError
+from webchat.store import Store, StoreError
 from webchat.store.records import Message
 from webchat.turns.turn import RunningTurn
 
@@ -93,8 +92,8 @@ class Titles:
         try:
             async with asyncio.timeout(TITLE_SECONDS):
                 title = await self._ask(turn, reply)
-            now = await self._store.call(self._store.conversation, turn.owner, conversation.id)
-            if title and now.title_by == "auto":
+            if title:
+                # The store keeps a title that a person gave meanwhile.
                 await self._store.call(
                     self._store.update_conversation,
                     turn.owner,

@@ -1,0 +1,116 @@
+"""The plain renderer: what a model is sent for a stored conversation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from backends.base import Capabilities
+from backends.types import Message, Sampling
+from webchat.prompts import CONTINUE, PlainRenderer, Scene, expand
+from webchat.prompts.renderer import merge_sampling
+from webchat.store.records import ConversationSettings
+from webchat.store.records import Message as StoredMessage
+
+ALL = Capabilities(prefill=True, seed=True)
+
+
+def path(*said: str, **fields: object) -> list[StoredMessage]:
+    """`u:words` and `a:words` as a stored path."""
+    roles = {"u": "user", "a": "assistant"}
+    return [
+        StoredMessage(
+            id=f"m{i}",
+            conversation_id="c",
+            parent_id=f"m{i - 1}" if i else None,
+            role=roles[text[0]],  # type: ignore[arg-type]
+            author_id=None,
+            text=text[2:],
+            reasoning="thoughts" if text[0] == "a" else "",
+            state="complete",
+            created_at=datetime.now(UTC),
+        )
+        for i, text in enumerate(said)
+    ]
+
+
+def sent(scene: Scene) -> list[tuple[str, str]]:
+    return [(m.role, m.text) for m in PlainRenderer().render(scene).request.messages]
+
+
+def test_system_prompt_then_the_conversation_without_reasoning() -> None:
+    scene = Scene(path("u:one", "a:two", "u:three"), ALL, system_prompt="Be kind.")
+    assert sent(scene) == [
+        ("system", "Be kind."),
+        ("user", "one"),
+        ("assistant", "two"),
+        ("user", "three"),
+    ]
+
+
+@pytest.mark.parametrize(("own", "first"), [(None, "Default"), ("Mine", "Mine"), ("", None)])
+def test_the_conversations_system_prompt_wins_and_an_empty_one_means_none(
+    own: str | None, first: str | None
+) -> None:
+    scene = Scene(path("u:x"), ALL, settings=ConversationSettings(system_prompt=own), system_prompt="Default")
+    assert dict(sent(scene)).get("system") == first
+
+
+def test_without_a_system_role_the_prompt_opens_the_first_message() -> None:
+    scene = Scene(path("u:one"), replace(ALL, system_role=False), system_prompt="Be kind.")
+    assert sent(scene) == [("user", "Be kind.\n\none")]
+
+
+def test_replies_without_words_and_blocked_ones_are_left_out_and_neighbours_merged() -> None:
+    stored = path("u:one", "a:", "u:two", "a:bad", "u:three")
+    stored[3] = replace(stored[3], state="blocked")
+    assert sent(Scene(stored, ALL)) == [("user", "one\n\ntwo\n\nthree")]
+
+
+def test_sampling_is_the_models_then_the_conversations_then_what_the_backend_takes() -> None:
+    defaults = Sampling(temperature=0.5, top_k=40, max_tokens=100, stop=("END",))
+    chosen = Sampling(temperature=0.0, seed=3, min_p=0.1)
+    merged = merge_sampling(defaults, chosen)
+    assert merged == replace(defaults, temperature=0.0, seed=3, min_p=0.1)
+    scene = Scene(
+        path("u:x"),
+        Capabilities(sampling=frozenset({"temperature", "stop"}), seed=True),
+        settings=ConversationSettings(sampling=chosen),
+        sampling=defaults,
+    )
+    assert PlainRenderer().render(scene).request.sampling == Sampling(temperature=0.0, seed=3, stop=("END",))
+
+
+def test_continue_writes_on_from_the_reply_where_the_backend_can() -> None:
+    *before, reply = path("u:one", "a:begun")
+    rendered = PlainRenderer().render(Scene(before, ALL, continues=reply))
+    assert rendered.request.continue_final
+    assert rendered.request.messages[-1] == Message("assistant", "begun")
+
+
+def test_continue_asks_for_the_rest_where_the_backend_cannot() -> None:
+    *before, reply = path("u:one", "a:begun")
+    rendered = PlainRenderer().render(Scene(before, Capabilities(), continues=reply))
+    assert not rendered.request.continue_final
+    assert rendered.request.messages[1:] == (Message("assistant", "begun"), Message("user", CONTINUE))
+
+
+def test_continue_of_a_reply_without_words_begins_anew() -> None:
+    *before, reply = path("u:one", "a:")
+    assert sent(Scene(before, ALL, continues=reply)) == [("user", "one")]
+
+
+def test_an_empty_conversation_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="needs a message"):
+        PlainRenderer().render(Scene([], ALL))
+
+
+@pytest.mark.parametrize("capabilities", [ALL, Capabilities(system_role=False)])
+def test_the_prompt_in_short_is_short_and_expands_to_what_was_sent(capabilities: Capabilities) -> None:
+    *before, reply = path(*["u:question", "a:answer"] * 500, "u:last", "a:begun")
+    rendered = PlainRenderer().render(Scene(before, capabilities, system_prompt="Be kind.", continues=reply))
+    assert len(rendered.prompt) <= 4
+    stored = {before[-1].id: before, reply.id: [*before, reply]}
+    assert expand(rendered.prompt, stored, capabilities) == rendered.request.messages

@@ -1,0 +1,161 @@
+"""A store that fails: nothing unsaved was shown, and the service goes on when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backends.echo import Delay, EchoBackend
+from tests.turns.conftest import Bench, MakeBench, until
+from webchat.store import Store, StoreUnavailable
+from webchat.turns import Delta, Done
+
+WORDS = " ".join(f"w{i}" for i in range(60))
+
+
+class FailingStore:
+    """The real store, whose batches fail while `failing` says so."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.failing: Callable[[Any, Any], Exception | None] = lambda entries, finished: None
+        self.batches = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        if verb == self._store.write_batch:
+            error = self.failing(*args)
+            if error is not None:
+                raise error
+            self.batches += 1
+        return await self._store.call(verb, *args, **kwargs)
+
+
+def full(entries: Any, finished: Any) -> Exception:
+    return StoreUnavailable("The disk is full.")
+
+
+@pytest.fixture
+def failing(store: Store) -> FailingStore:
+    return FailingStore(store)
+
+
+def impatient(at: Bench, seconds: float = 0.1) -> None:
+    at.turns._journal._patience_seconds = seconds
+
+
+async def test_a_short_failure_is_waited_out(bench: MakeBench, failing: FailingStore) -> None:
+    async with bench(EchoBackend(rate=200), store=failing) as at:
+        begun = await at.ask(text=WORDS)
+        await asyncio.sleep(0.05)
+        failing.failing = full
+        await asyncio.sleep(0.2)
+        failing.failing = lambda entries, finished: None
+        assert (await at.end(begun)).text == WORDS
+
+
+async def test_a_lasting_failure_fails_the_turn_with_all_that_was_shown(
+    bench: MakeBench, failing: FailingStore
+) -> None:
+    backend = EchoBackend(rate=200)
+    async with bench(backend, store=failing) as at:
+        impatient(at)
+        begun = await at.ask(text=WORDS)
+        shown = ""
+        async for event in at.turns.follow(at.owner, begun.reply.id):
+            if isinstance(event, Delta):
+                shown += event.text
+                if event.seq == 3:
+                    failing.failing = full
+            if isinstance(event, Done):
+                assert event.message.state == "failed"
+                assert event.message.failure is not None
+                assert event.message.failure.code == "store_unavailable"
+                assert event.message.text == shown
+        stored = at.store.message(at.owner, begun.reply.id)
+        assert stored.running
+        assert stored.text == shown
+        assert backend.live == 0
+        # Back again, without a restart: the end is stored and new turns work.
+        failing.failing = lambda entries, finished: None
+        await until(lambda: not at.store.message(at.owner, begun.reply.id).running)
+        assert at.store.message(at.owner, begun.reply.id).text == shown
+        assert isinstance((await at.events(begun.reply.id))[-1], Done)
+        assert (await at.say("Next")).text == "Next"
+
+
+async def test_an_end_that_cannot_be_stored_is_not_called_complete(
+    bench: MakeBench, failing: FailingStore
+) -> None:
+    async with bench(EchoBackend(script=["a", Delay(0.05), "b"]), store=failing) as at:
+        impatient(at)
+        failing.failing = lambda entries, finished: full(entries, finished) if finished else None
+        begun = await at.ask(text="x")
+        assert (await at.end(begun)).state == "failed"
+        failing.failing = lambda entries, finished: None
+        await until(lambda: not at.store.message(at.owner, begun.reply.id).running)
+        assert at.store.message(at.owner, begun.reply.id).state == "failed"
+
+
+async def test_one_refused_turn_does_not_take_the_others_with_it(
+    bench: MakeBench, failing: FailingStore
+) -> None:
+    async with bench(EchoBackend(rate=300), store=failing) as at:
+        begun = await asyncio.gather(*(at.ask(text=f"{WORDS} {i}") for i in range(4)))
+        bad = begun[1].reply.id
+
+        def refuse(entries: Any, finished: Any) -> Exception | None:
+            return ValueError("no such row") if any(e.message_id == bad for e in entries) else None
+
+        failing.failing = refuse
+        ends = await asyncio.gather(*(at.end(b) for b in begun))
+        assert [end.state for end in ends] == ["complete", "failed", "complete", "complete"]
+        assert [end.text for end in ends if end.id != bad] == [f"{WORDS} {i}" for i in (0, 2, 3)]
+
+
+async def test_an_ask_that_cannot_be_stored_is_refused(bench: MakeBench, store: Store) -> None:
+    class Full(FailingStore):
+        async def call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+            if verb == self._store.begin_turn:
+                raise StoreUnavailable("The disk is full.")
+            return await super().call(verb, *args, **kwargs)
+
+    async with bench(store=Full(store), turns_per_owner=1) as at:
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await at.ask(text="x")
+
+
+async def test_a_model_faster_than_the_store_waits_for_it(
+    bench: MakeBench, failing: FailingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.turns.journal.WAITING_CHARS", 1000)
+    told = 0
+
+    class Flood(EchoBackend):
+        async def stream(self, request):  # type: ignore[no-untyped-def]
+            nonlocal told
+            async for event in super().stream(request):
+                told += 1
+                yield event
+
+    async with bench(Flood(script=["x" * 100] * 500), store=failing) as at:
+        failing.failing = full
+        begun = await at.ask(text="x")
+        await asyncio.sleep(0.3)
+        assert told < 30
+        failing.failing = lambda entries, finished: None
+        assert len((await at.end(begun)).text) == 50_000
+
+
+async def test_replies_share_their_commits(bench: MakeBench, failing: FailingStore) -> None:
+    async with bench(EchoBackend(rate=200), store=failing, flush_seconds=0.1) as at:
+        begun = await asyncio.gather(*(at.ask(text=WORDS) for _ in range(20)))
+        await asyncio.gather(*(at.end(b) for b in begun))
+        # A reply lasts 0.3 s: its first entry, its end, some three ticks; 100 commits if none were shared.
+        assert failing.batches < 60

@@ -1,0 +1,113 @@
+"""The gate's place in the path: it sees every word first, and what it refuses is never shown nor stored."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from backends.echo import Delay, EchoBackend
+from backends.types import ReasoningDelta, TextDelta
+from tests.turns.conftest import MakeBench, until
+from webchat.moderation import Blocked, Gate, Pieces
+from webchat.turns import Delta, MessageBlocked
+
+
+class HoldBack:
+    """Releases only finished lines, blocks the word `bomb`, and shouts: nothing passes as it came."""
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces:
+        self.held += delta.text
+        line, newline, rest = self.held.rpartition("\n")
+        if not newline:
+            return ()
+        self.held = rest
+        return self._release(line + newline)
+
+    async def finish(self) -> Pieces:
+        return self._release(self.held)
+
+    def _release(self, text: str) -> Pieces:
+        if "bomb" in text:
+            raise Blocked("no-bombs", "That is not talked about here.")
+        return (TextDelta(text.upper()),) if text else ()
+
+
+class Gates:
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, str]] = []
+
+    async def review(self, owner: str, text: str) -> str:
+        if "bomb" in text:
+            raise Blocked("no-bombs", "Please ask something else.", cure="Change it.")
+        return text.replace("555-1234", "[phone]")
+
+    def open(self, owner: str, model: str) -> Gate:
+        self.opened.append((owner, model))
+        return HoldBack()
+
+
+async def test_only_what_the_gate_releases_is_shown_and_stored(bench: MakeBench) -> None:
+    gates = Gates()
+    async with bench(EchoBackend(script=["one\ntw", "o\nthr", "ee"]), gates=gates) as at:
+        begun = await at.ask(text="x")
+        events = await at.events(begun.reply.id)
+        assert "".join(e.text for e in events if isinstance(e, Delta)) == "ONE\nTWO\nTHREE"
+        assert (await at.end(begun)).text == "ONE\nTWO\nTHREE"
+        assert gates.opened == [(at.owner, "echo")]
+
+
+@pytest.mark.parametrize("rest", [["mb\n and more\n", Delay(60)], ["mb"]])
+async def test_blocked_text_is_never_shown_and_the_model_is_stopped(
+    bench: MakeBench, rest: list[str | Delay]
+) -> None:
+    backend = EchoBackend(script=["fine\n", "a bo", *rest])
+    async with bench(backend, gates=Gates()) as at:
+        reply = await at.say("x")
+        assert (reply.state, reply.text, reply.finish_reason) == ("blocked", "FINE\n", "content_filter")
+        assert reply.failure is not None
+        assert (reply.failure.code, reply.failure.params) == ("blocked", {"rule": "no-bombs"})
+        assert backend.live == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "state", "text"), [("tail", "stopped", "L\nTAIL"), ("bomb", "blocked", "L\n")]
+)
+async def test_what_the_gate_holds_at_a_stop_passes_the_gate(
+    bench: MakeBench, held: str, state: str, text: str
+) -> None:
+    async with bench(EchoBackend(script=["l\n", held, Delay(60)]), gates=Gates()) as at:
+        begun = await at.ask(text="x")
+        await until(lambda: at.store.message(at.owner, begun.reply.id).text != "")
+        await asyncio.sleep(0.05)
+        await at.turns.stop(at.owner, begun.reply.id)
+        reply = await at.end(begun)
+        assert (reply.state, reply.text) == (state, text)
+
+
+async def test_input_is_reviewed_before_it_is_stored(bench: MakeBench) -> None:
+    async with bench(gates=Gates()) as at:
+        with pytest.raises(MessageBlocked) as refused:
+            await at.ask(text="how to make a bomb")
+        assert refused.value.message == "Please ask something else."
+        assert at.store.list_conversations(at.owner).items == ()
+        begun = await at.ask(text="call 555-1234")
+        assert begun.user is not None
+        assert begun.user.text == "call [phone]"
+        with pytest.raises(MessageBlocked):
+            await at.ask("edit", message_id=begun.user.id, text="bomb")
+
+
+async def test_a_gate_that_breaks_fails_the_turn_and_shows_nothing_more(bench: MakeBench) -> None:
+    class Broken(Gates):
+        def open(self, owner: str, model: str) -> Gate:
+            gate = HoldBack()
+            gate._release = lambda text: 1 // 0  # type: ignore[assignment,method-assign,return-value]
+            return gate
+
+    async with bench(EchoBackend(script=["one\n", "two\n"]), gates=Broken()) as at:
+        reply = await at.say("x")
+        assert (reply.state, reply.text) == ("failed", "")
