@@ -36,11 +36,9 @@ os.environ.__class__ = Watched
 
 def hook(event, args):
     if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
-        if "__pycache__" not in str(args[0]):
-            seen.append(f"writes {args[0]}")
+        seen.append(f"writes {args[0]}")
     elif event in ("os.mkdir", "socket.connect", "subprocess.Popen"):
-        if "__pycache__" not in str(args[0]):
-            seen.append(f"{event} {args[0]}")
+        seen.append(f"{event} {args[0]}")
 
 sys.addaudithook(hook)
 for name in sys.argv[1].split(","):
@@ -52,7 +50,7 @@ print(json.dumps({"seen": seen, "modules": sorted(sys.modules), "threads": threa
 def imported(names: str, cwd: Path) -> dict[str, list[str]]:
     done = subprocess.run(
         [sys.executable, "-c", WATCH, names], cwd=cwd, capture_output=True, text=True, timeout=100,
-        env={"PYTHONPATH": str(ROOT), "HOME": str(cwd), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "HOME": str(cwd), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result: dict[str, list[str]] = json.loads(done.stdout)
