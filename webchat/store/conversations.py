@@ -1,0 +1,134 @@
+"""Verbs on conversations."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, literal, select, tuple_, update
+
+from webchat.store.codec import clean, dump_settings, load_conversation, now
+from webchat.store.database import Database, reads, writes
+from webchat.store.records import Conversation, ConversationSettings, Page
+from webchat.store.search_index import replace_title
+from webchat.store.tables import ConversationRow, TurnRow
+from webchat.store.tree import conversations_query, own_conversation
+
+
+class ConversationVerbs(Database):
+    """What the sidebar does."""
+
+    @reads
+    def conversation(self, connection: Connection, owner: str, conversation_id: str) -> Conversation:
+        """Raises NotFound."""
+        return own_conversation(connection, owner, conversation_id)
+
+    @reads
+    def list_conversations(
+        self,
+        connection: Connection,
+        owner: str,
+        *,
+        cursor: str | None = None,
+        limit: int = 40,
+        archived: bool = False,
+    ) -> Page[Conversation]:
+        """Pinned ones first, then by last change, newest first. A cursor that is none of ours starts over."""
+        key = (ConversationRow.pinned, ConversationRow.updated_at, ConversationRow.id)
+        query = conversations_query().where(
+            ConversationRow.owner_id == owner,
+            ConversationRow.deleted_at.is_(None),
+            ConversationRow.archived == literal(archived),
+        )
+        if (after := _decode(cursor)) is not None:
+            query = query.where(
+                tuple_(*key) < tuple_(*(literal(v, c.type) for v, c in zip(after, key, strict=True)))
+            )
+        rows = connection.execute(query.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
+        items = tuple(load_conversation(row) for row in rows[:limit])
+        return Page(items, _encode(items[-1]) if len(rows) > limit else None)
+
+    @reads
+    def running_conversations(self, connection: Connection, owner: str) -> list[str]:
+        """Ids of the conversations in which a turn runs."""
+        return list(
+            connection.scalars(
+                select(ConversationRow.id)
+                .join(TurnRow, TurnRow.conversation_id == ConversationRow.id)
+                .where(
+                    TurnRow.finished_at.is_(None),
+                    ConversationRow.owner_id == owner,
+                    ConversationRow.deleted_at.is_(None),
+                )
+                .distinct()
+            )
+        )
+
+    @writes
+    def update_conversation(
+        self,
+        connection: Connection,
+        owner: str,
+        conversation_id: str,
+        *,
+        title: str | None = None,
+        title_by: Literal["auto", "model", "user"] | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
+        settings: ConversationSettings | None = None,
+    ) -> Conversation:
+        """Change what is not `None`. A title the user gave is not overwritten by a model's. Raises NotFound."""
+        before = own_conversation(connection, owner, conversation_id, lock=True)
+        if title is not None and before.title_by == "user" and title_by in ("auto", "model"):
+            title = None
+        changes: dict[str, Any] = {
+            "title": None if title is None else clean(title),
+            "title_by": None if title is None else title_by or "user",
+            "pinned": pinned,
+            "archived": archived,
+            "settings": None if settings is None else dump_settings(settings),
+        }
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if changes:
+            connection.execute(
+                update(ConversationRow).where(ConversationRow.id == conversation_id).values(changes)
+            )
+        if "title" in changes:
+            replace_title(connection, conversation_id, changes["title"])
+        return own_conversation(connection, owner, conversation_id)
+
+    @writes
+    def delete_conversation(self, connection: Connection, owner: str, conversation_id: str) -> None:
+        """Put it aside until `restore_conversation` or `purge`. Raises NotFound."""
+        own_conversation(connection, owner, conversation_id, lock=True)
+        connection.execute(
+            update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=now())
+        )
+
+    @writes
+    def restore_conversation(self, connection: Connection, owner: str, conversation_id: str) -> Conversation:
+        """Bring back a deleted conversation. Raises NotFound, also for one that was not deleted."""
+        own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
+        connection.execute(
+            update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=None)
+        )
+        return own_conversation(connection, owner, conversation_id)
+
+
+def _encode(last: Conversation) -> str:
+    key = json.dumps([last.pinned, last.updated_at.isoformat(), last.id])
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def _decode(cursor: str | None) -> tuple[bool, datetime, str] | None:
+    if cursor is None:
+        return None
+    try:
+        pinned, updated_at, id = json.loads(base64.urlsafe_b64decode(cursor))
+        moment = datetime.fromisoformat(updated_at)
+        return (bool(pinned), moment, str(id)) if moment.tzinfo else None
+    except (ValueError, TypeError, binascii.Error):
+        return None

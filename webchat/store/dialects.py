@@ -1,0 +1,289 @@
+"""The two kinds of database: how each is connected, locked against a second server, and how its errors read."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from webchat.store.codec import dump_json
+from webchat.store.errors import DatabaseBusy, StoreUnavailable
+from webchat.store.tables import Base
+
+BUSY_SECONDS = 15
+_LOCK_KEY = 0x77656263686174  # "webchat"
+MIGRATION_KEY = _LOCK_KEY + 1
+
+
+class Dialect(ABC):
+    """What differs between the databases, and nothing else."""
+
+    url: URL
+
+    @abstractmethod
+    def engine(self, *, write: bool, size: int) -> Engine:
+        """An engine of at most `size` lasting connections. Connects to nothing yet."""
+
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[None]:
+        """A context in which this process alone serves the database. Raises DatabaseBusy."""
+
+    @abstractmethod
+    def explain(self, error: Exception) -> StoreUnavailable | None:
+        """The error in words, `None` when it is a mistake of the program."""
+
+    @abstractmethod
+    def scrub_log(self, engine: Engine) -> None:
+        """Leave no trace of deleted rows in the log of the database."""
+
+    @abstractmethod
+    def _insert_ignoring(self, table: type[Base]) -> Any: ...
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Raise a database's errors as StoreUnavailable. Neither SQL nor values are in what is raised."""
+        try:
+            yield
+        except PoolTimeout as error:
+            raise StoreUnavailable("The database is too busy.", cure="Try again in a moment.") from error
+        except DBAPIError as error:
+            explained = None if isinstance(error, IntegrityError) else self.explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, Any]) -> bool:
+        """Insert unless a unique constraint has such a row, also one that another transaction is just writing."""
+        return connection.execute(self._insert_ignoring(table), dict(values)).rowcount == 1
+
+
+class Sqlite(Dialect):
+    """SQLite in WAL mode, every commit on the disk before it returns."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        if not url.database or url.database == ":memory:":
+            raise StoreUnavailable(
+                "The database must be a file.", cure="Give a path, such as sqlite:////home/me/webchat.db."
+            )
+        self.path = Path(url.database).absolute()
+
+    def prepare(self) -> None:
+        """Make the folder. Raises StoreUnavailable."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable() from error
+
+    def engine(self, *, write: bool, size: int) -> Engine:
+        engine = create_engine(
+            self.url.set(drivername="sqlite+pysqlite"),
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=0 if write else size,
+            pool_timeout=60,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
+            json_serializer=dump_json,
+            hide_parameters=True,
+        )
+
+        # The driver's own transactions begin late and never for reads; so it begins none, and these do.
+        @event.listens_for(engine, "connect")
+        def connect(connection: sqlite3.Connection, _record: object) -> None:
+            self._set_pragmas(connection, write=write)
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        return engine
+
+    def _set_pragmas(self, connection: sqlite3.Connection, *, write: bool) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"The disk that holds {self.path} cannot keep a database safely.",
+                cure="Put the database on a local disk (not a network folder), or use PostgreSQL.",
+            )
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            f"journal_size_limit={64 << 20}",
+            "mmap_size=0",
+            f"query_only={'OFF' if write else 'ON'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        # The lock is the kernel's: it ends with the process, however that ends.
+        lock = FileLock(f"{self.path}.lock", blocking=False, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise DatabaseBusy(
+                f"Another webchat uses {self.path}.",
+                cure="Stop it first, or give this one another database.",
+                params={"database": str(self.path)},
+            ) from None
+        except OSError as error:
+            raise self._unwritable() from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def explain(self, error: Exception) -> StoreUnavailable | None:
+        cause = getattr(error, "orig", error)
+        name = getattr(cause, "sqlite_errorname", None) or ""
+        if name.startswith("SQLITE_FULL"):
+            return StoreUnavailable(
+                f"The disk is full: {self.path} cannot grow.", cure="Free some space, then try again."
+            )
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            return self._unwritable()
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return StoreUnavailable(
+                f"The database {self.path} is damaged, or not a database.",
+                cure="Put a backup in its place; nothing was changed.",
+            )
+        if name.startswith("SQLITE_IOERR"):
+            return StoreUnavailable(
+                f"The disk failed while {self.path} was used.", cure="Check the disk and its free space."
+            )
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreUnavailable(
+                f"Another program keeps {self.path} locked.", cure="Close it, then try again."
+            )
+        return None
+
+    def _unwritable(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"The database {self.path} cannot be opened or written.",
+            cure="Check that its folder exists and that you may write in it, or choose another place.",
+            params={"database": str(self.path)},
+        )
+
+    def scrub_log(self, engine: Engine) -> None:
+        with self.translating(), engine.connect() as connection:
+            # Outside a transaction, which a checkpoint does not go into.
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _insert_ignoring(self, table: type[Base]) -> Any:
+        return sqlite.insert(table).on_conflict_do_nothing()
+
+
+class Postgres(Dialect):
+    """PostgreSQL through psycopg 3."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url.set(drivername="postgresql+psycopg")
+        self.place = f"{url.host or url.query.get('host') or 'the local socket'}"
+        try:
+            import psycopg  # noqa: F401
+        except ImportError as error:
+            raise StoreUnavailable(
+                "PostgreSQL needs one more package.", cure="Install it: pip install 'webchat[postgres]'"
+            ) from error
+
+    def engine(self, *, write: bool, size: int) -> Engine:
+        return create_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=size,
+            pool_timeout=60,
+            pool_pre_ping=True,
+            # A reader sees one snapshot: a reply folded meanwhile is not read half from each side of the fold.
+            isolation_level="READ COMMITTED" if write else "REPEATABLE READ",
+            connect_args={"connect_timeout": 10},
+            json_serializer=dump_json,
+            hide_parameters=True,
+        )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        # Held by a session of its own, so it ends with the process, however that ends.
+        engine = create_engine(
+            self.url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"connect_timeout": 10, "keepalives_idle": 30},
+        )
+        with self.translating():
+            connection = engine.connect()
+        try:
+            with self.translating():
+                free = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY})
+            if not free:
+                raise DatabaseBusy(
+                    f"Another webchat uses the database {self.url.database} at {self.place}.",
+                    cure="Stop it first, or give this one another database.",
+                    params={"database": str(self.url.database)},
+                )
+            yield
+        finally:
+            connection.invalidate()
+            connection.close()
+            engine.dispose()
+
+    def explain(self, error: Exception) -> StoreUnavailable | None:
+        state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+        if state.startswith("53"):
+            return StoreUnavailable(
+                f"PostgreSQL at {self.place} has no room (disk, memory or connections).",
+                cure="Give it room, then try again.",
+            )
+        if state.startswith(("28", "3D", "42501")):
+            return StoreUnavailable(
+                f"PostgreSQL at {self.place} refuses this user, password or database.",
+                cure="Check DATABASE_URL.",
+            )
+        if isinstance(error, OperationalError) or state.startswith(("57P", "08", "25006")):
+            return StoreUnavailable(
+                f"PostgreSQL at {self.place} cannot be reached or written.",
+                cure="Check that it runs and that DATABASE_URL is right, then try again.",
+            )
+        return None
+
+    def scrub_log(self, engine: Engine) -> None:
+        """Nothing: PostgreSQL recycles its log and cleans its tables by itself."""
+
+    def _insert_ignoring(self, table: type[Base]) -> Any:
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def dialect_for(url: str) -> Sqlite | Postgres:
+    """The kind of database a URL names: `sqlite:///path`, `postgresql://...`, also spelled `postgres://`.
+
+    Raises StoreUnavailable for anything else.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    match parsed.drivername.partition("+")[0] if parsed else "":
+        case "sqlite":
+            assert parsed is not None
+            return Sqlite(parsed)
+        case "postgres" | "postgresql":
+            assert parsed is not None
+            return Postgres(parsed)
+        case _:
+            # The URL may hold a password: it is not repeated.
+            raise StoreUnavailable(
+                "This is not the URL of a database webchat can use.",
+                cure="Write sqlite:///path/to/file.db or postgresql://user:password@host/name.",
+            )

@@ -1,0 +1,60 @@
+"""What the store raises on purpose.
+
+    StoreError
+    ├── NotFound           no such thing, or not this owner's: the two are never told apart
+    ├── NewerDatabase      a later webchat wrote this database
+    ├── DatabaseBusy       another webchat serves this database
+    └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
+
+Every error carries `message`, a sentence for the person at the screen, and `cure`, what to do next; `code` is the
+stable name that interfaces translate by. None of them ever holds a password or stored text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """Base of everything the store raises on purpose."""
+
+    code: ClassVar[str] = "store_error"
+
+    def __init__(
+        self, message: str, *, cure: str = "", params: Mapping[str, str | int | float] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.params: Mapping[str, str | int | float] = dict(params or {})
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.cure}".strip()
+
+
+class NotFound(StoreError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    code = "not_found"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"This {what} does not exist, or not any more.", params={"what": what})
+
+
+class NewerDatabase(StoreError):
+    """The database was written by a later version of webchat."""
+
+    code = "newer_database"
+
+
+class DatabaseBusy(StoreError):
+    """Another webchat serves this database."""
+
+    code = "database_busy"
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, read or written."""
+
+    code = "store_unavailable"

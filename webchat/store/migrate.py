@@ -1,0 +1,111 @@
+"""Bring a database to this version's tables, after a copy of an SQLite file was put aside."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import ExitStack, closing
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from webchat.store.codec import now
+from webchat.store.dialects import MIGRATION_KEY, Postgres, Sqlite
+from webchat.store.errors import NewerDatabase, StoreUnavailable
+
+BACKUPS_KEPT = 5
+VERSION_TABLE = "webchat_schema"
+
+
+def pending(engine: Engine) -> bool:
+    """Whether a migration is due. Raises NewerDatabase, and StoreUnavailable for tables that are not ours."""
+    with engine.begin() as connection:
+        revision = _revision(connection)
+        if revision is None:
+            if inspect(connection).has_table("messages"):
+                raise StoreUnavailable(
+                    "This database belongs to another program.", cure="Give webchat a database of its own."
+                )
+            return True
+    with ExitStack() as stack:
+        script = ScriptDirectory.from_config(_config(stack))
+        known = {entry.revision for entry in script.walk_revisions()}
+        if revision not in known:
+            raise NewerDatabase(
+                "This database was written by a later version of webchat.",
+                cure="Update webchat (pip install -U webchat), or restore a backup made before the update.",
+                params={"revision": revision},
+            )
+        return revision != script.get_current_head()
+
+
+def migrate(
+    dialect: Sqlite | Postgres, engine: Engine, backup_dir: Path | None, target: str = "head"
+) -> None:
+    """Run the migrations up to `target` in one transaction: all of them happen, or none."""
+    if isinstance(dialect, Sqlite):
+        back_up(dialect.path, backup_dir or dialect.path.parent / "backups", engine)
+    with ExitStack() as stack:
+        config = _config(stack)
+        connection = stack.enter_context(engine.connect())
+        if isinstance(dialect, Sqlite):
+            # Batch migrations copy tables, which must not cascade; only outside a transaction does this work.
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute("PRAGMA foreign_keys=OFF")
+            stack.callback(driver.execute, "PRAGMA foreign_keys=ON")
+        with connection.begin():
+            if isinstance(dialect, Postgres):
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_KEY})
+            config.attributes["connection"] = connection
+            command.upgrade(config, target)
+            if isinstance(dialect, Sqlite) and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise StoreUnavailable(
+                    "The database could not be updated: rows point at rows that do not exist.",
+                    cure="Nothing was changed. Restore a backup, or report this.",
+                )
+
+
+def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
+    """Copy an SQLite database that holds anything into `folder`; the newest copies stay. Returns the copy."""
+    with engine.begin() as connection:
+        revision = _revision(connection)
+    if revision is None:
+        return None
+    copy = folder / f"{path.stem}-{revision}-{now():%Y%m%dT%H%M%S%f}.db"
+    unfinished = copy.with_suffix(".unfinished")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
+            source.backup(target)
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(copy)
+    except (OSError, sqlite3.Error) as error:
+        unfinished.unlink(missing_ok=True)
+        raise StoreUnavailable(
+            f"The database cannot be copied to {folder} before its update.",
+            cure="Nothing was changed. Make room there and check that you may write in it.",
+        ) from error
+    for old in sorted(folder.glob(f"{path.stem}-*.db"), key=lambda file: file.stat().st_mtime)[
+        :-BACKUPS_KEPT
+    ]:
+        old.unlink(missing_ok=True)
+    return copy
+
+
+def _revision(connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def _config(stack: ExitStack) -> Config:
+    folder = stack.enter_context(as_file(files("webchat.store") / "migrations"))
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config

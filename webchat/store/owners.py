@@ -1,0 +1,48 @@
+"""Verbs on owners."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from webchat.store.codec import clean, load_owner, new_id, now
+from webchat.store.database import Database, reads, writes
+from webchat.store.errors import NotFound
+from webchat.store.records import Owner, OwnerKind
+from webchat.store.tables import LinkRow, OwnerRow
+
+
+class OwnerVerbs(Database):
+    """Whoever conversations belong to."""
+
+    @writes
+    def local_owner(self, connection: Connection) -> Owner:
+        """The one person of a loopback start; made on first use."""
+        self.dialect.insert_once(
+            connection, OwnerRow, {"id": new_id(), "kind": "local", "name": "", "created_at": now()}
+        )
+        return load_owner(
+            connection.execute(select(*OwnerRow.__table__.columns).where(OwnerRow.kind == "local")).one()
+        )
+
+    @writes
+    def create_owner(
+        self, connection: Connection, kind: OwnerKind, name: str, link_id: str | None = None
+    ) -> Owner:
+        """A new visitor, or a guest of a link. Raises NotFound for an unknown link."""
+        if link_id is not None and not connection.scalar(select(LinkRow.id).where(LinkRow.id == link_id)):
+            raise NotFound("link")
+        owner = Owner(new_id(), kind, clean(name), link_id, now())
+        connection.execute(
+            insert(OwnerRow).values(
+                id=owner.id, kind=kind, name=owner.name, link_id=link_id, created_at=owner.created_at
+            )
+        )
+        return owner
+
+    @reads
+    def owner(self, connection: Connection, owner_id: str) -> Owner:
+        """Raises NotFound."""
+        row = connection.execute(select(*OwnerRow.__table__.columns).where(OwnerRow.id == owner_id)).first()
+        if row is None:
+            raise NotFound("owner")
+        return load_owner(row)

@@ -1,0 +1,128 @@
+"""The search verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from webchat.store.database import Database, reads
+from webchat.store.records import Page, SearchHit
+from webchat.store.search_index import find
+from webchat.store.tables import ConversationRow, MessageRow
+from webchat.store.words import Term, matches, query_terms
+
+SNIPPET_CHARS = 160
+_CHUNK = 100
+_TOP = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    number: int
+    conversation_id: str
+    message_id: str | None
+    title: str
+    text: str
+    ranges: Sequence[tuple[int, int]]
+    at: datetime
+
+
+class SearchVerbs(Database):
+    """Search over titles and messages."""
+
+    @reads
+    def search(
+        self,
+        connection: Connection,
+        owner: str,
+        query: str,
+        *,
+        limit: int = 30,
+        cursor: str | None = None,
+    ) -> Page[SearchHit]:
+        """Conversations that hold all words of the query in one message or in the title, the last word as a
+        beginning. Each conversation once, by its newest match, newest first. A query without words finds nothing.
+        """
+        terms = query_terms(query)
+        last = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else _TOP
+        hits: list[_Match] = []
+        seen: set[str] = set()
+        for match in _matches(connection, owner, terms):
+            if match.conversation_id in seen:
+                continue
+            seen.add(match.conversation_id)
+            # What earlier pages showed is gone through again, so that no conversation comes twice.
+            if match.number < last:
+                hits.append(match)
+            if len(hits) > limit:
+                break
+        items = tuple(_hit(match) for match in hits[:limit])
+        return Page(items, str(hits[limit - 1].number) if len(hits) > limit else None)
+
+
+def _matches(connection: Connection, owner: str, terms: list[Term]) -> Iterator[_Match]:
+    """All matches, newest first, read in chunks."""
+    below = _TOP
+    while terms:
+        entries = find(connection, owner, terms, below, _CHUNK)
+        messages = _texts(connection, [row.message_id for row in entries if row.message_id is not None])
+        titles = _titles(connection, list({row.conversation_id for row in entries}))
+        for row in entries:
+            conversation = titles[row.conversation_id]
+            source = messages[row.message_id] if row.message_id else conversation
+            if (ranges := matches(terms, source.text)) is not None:
+                yield _Match(
+                    row.number,
+                    row.conversation_id,
+                    row.message_id,
+                    conversation.text,
+                    source.text,
+                    ranges,
+                    source.at,
+                )
+        if len(entries) < _CHUNK:
+            return
+        below = entries[-1].number
+
+
+def _texts(connection: Connection, ids: list[str]) -> dict[str, Row[Any]]:
+    query = select(MessageRow.id, MessageRow.text, MessageRow.created_at.label("at"))
+    return _by_id(connection, query.where(MessageRow.id.in_(ids)))
+
+
+def _titles(connection: Connection, ids: list[str]) -> dict[str, Row[Any]]:
+    query = select(
+        ConversationRow.id, ConversationRow.title.label("text"), ConversationRow.updated_at.label("at")
+    )
+    return _by_id(connection, query.where(ConversationRow.id.in_(ids)))
+
+
+def _by_id(connection: Connection, query: Select[*tuple[Any, ...]]) -> dict[str, Row[Any]]:
+    return {row.id: row for row in connection.execute(query)}
+
+
+def _hit(match: _Match) -> SearchHit:
+    snippet, ranges = _snippet(match.text, match.ranges)
+    return SearchHit(match.conversation_id, match.message_id, match.title, snippet, ranges, match.at)
+
+
+def _snippet(text: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A window of the text around the first match, on one line, and the matches within it."""
+    first = ranges[0][0] if ranges else 0
+    start = (
+        0
+        if len(text) <= SNIPPET_CHARS
+        else max(0, min(first - SNIPPET_CHARS // 4, len(text) - SNIPPET_CHARS))
+    )
+    end = min(len(text), start + SNIPPET_CHARS)
+    before, after = "…" * (start > 0), "…" * (end < len(text))
+    # One character for one, so that the ranges stay true.
+    window = "".join(" " if char.isspace() else char for char in text[start:end])
+    shift = len(before) - start
+    return f"{before}{window}{after}", tuple(
+        (max(a, start) + shift, min(b, end) + shift) for a, b in ranges if a < end and b > start
+    )

@@ -1,0 +1,116 @@
+"""The search index: written in the transaction that writes the text, asked by words.
+
+`search_entries` says what an entry stands for. Its words are in `search_words`: an FTS5 table whose row id is the
+entry's number on SQLite, a tsvector column under a GIN index on PostgreSQL. Both get ready-made words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, TextClause, insert, select, text
+
+from webchat.store.tables import SearchEntryRow
+from webchat.store.words import Term, index_words
+
+_PUT = {
+    "sqlite": text("INSERT INTO search_words (rowid, words) VALUES (:number, :words)"),
+    "postgresql": text(
+        "INSERT INTO search_words (number, words)"
+        " VALUES (:number, array_to_tsvector(string_to_array(CAST(:words AS text), ' ')))"
+    ),
+}
+_TAKE = {
+    "sqlite": text("DELETE FROM search_words WHERE rowid = :number"),
+    "postgresql": text("DELETE FROM search_words WHERE number = :number"),
+}
+
+_FIND = """
+SELECT e.number, e.conversation_id, e.message_id
+FROM search_words AS w
+{join} search_entries AS e ON e.number = w.{number}
+JOIN conversations AS c ON c.id = e.conversation_id
+LEFT JOIN messages AS m ON m.id = e.message_id
+WHERE {match} AND w.{number} < :below
+  AND e.owner_id = :owner AND c.deleted_at IS NULL AND m.deleted_at IS NULL
+ORDER BY w.{number} DESC LIMIT :count
+"""
+# CROSS JOIN tells SQLite to begin with the words, whatever its statistics say.
+FIND = {
+    "sqlite": text(_FIND.format(join="CROSS JOIN", number="rowid", match="search_words MATCH :words")),
+    "postgresql": text(
+        _FIND.format(join="JOIN", number="number", match="w.words @@ CAST(:words AS tsquery)")
+    ),
+}
+
+
+def add_entry(
+    connection: Connection, owner: str, conversation_id: str, message_id: str | None, content: str
+) -> None:
+    """Take a message, or with `None` the conversation's title, into the index."""
+    number = connection.scalar(
+        insert(SearchEntryRow)
+        .values(owner_id=owner, conversation_id=conversation_id, message_id=message_id)
+        .returning(SearchEntryRow.number)
+    )
+    assert number is not None
+    _put(connection, number, content)
+
+
+def set_words(connection: Connection, message_id: str, content: str) -> None:
+    """Replace the words of a message."""
+    number = connection.scalar(select(SearchEntryRow.number).where(SearchEntryRow.message_id == message_id))
+    if number is not None:
+        _replace(connection, number, content)
+
+
+def replace_title(connection: Connection, conversation_id: str, title: str) -> None:
+    """Replace the words of a title."""
+    number = connection.scalar(
+        select(SearchEntryRow.number).where(
+            SearchEntryRow.conversation_id == conversation_id, SearchEntryRow.message_id.is_(None)
+        )
+    )
+    if number is not None:
+        _replace(connection, number, title)
+
+
+def remove_words(connection: Connection, numbers: Sequence[int]) -> None:
+    """Forget the words of these entries."""
+    if numbers:
+        connection.execute(_TAKE[connection.dialect.name], [{"number": number} for number in numbers])
+
+
+def scrub(connection: Connection) -> None:
+    """Leave no trace of removed words in the file: FTS5 keeps them until its parts are merged."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("INSERT INTO search_words (search_words) VALUES ('optimize')")
+
+
+def find(
+    connection: Connection, owner: str, terms: Sequence[Term], below: int, count: int
+) -> Sequence[Row[Any]]:
+    """Up to `count` entries (number, conversation_id, message_id) of living things, newest first, that hold every
+    word of the terms, numbered less than `below`. Longer unspaced terms must still be looked up in the text."""
+    statement: TextClause = FIND[connection.dialect.name]
+    values = {"words": _match(connection, terms), "owner": owner, "below": below, "count": count}
+    return connection.execute(statement, values).all()
+
+
+def _match(connection: Connection, terms: Sequence[Term]) -> str:
+    """The words in the database's query language. Words hold letters, digits, marks and `_` only, so quoting them
+    is all the escaping there is."""
+    if connection.dialect.name == "sqlite":
+        return " AND ".join(f'"{word}"{"*" * term.prefix}' for term in terms for word in term.words)
+    return " & ".join(f"'{word}'{':*' * term.prefix}" for term in terms for word in term.words)
+
+
+def _replace(connection: Connection, number: int, content: str) -> None:
+    connection.execute(_TAKE[connection.dialect.name], {"number": number})
+    _put(connection, number, content)
+
+
+def _put(connection: Connection, number: int, content: str) -> None:
+    if words := index_words(content):
+        connection.execute(_PUT[connection.dialect.name], {"number": number, "words": " ".join(words)})

@@ -1,0 +1,260 @@
+"""The tables. Times are UTC; ids are UUIDv7 strings; `deleted_at` marks what is waiting for its purge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC. SQLite has no time zones and keeps it naive; it sorts as text there."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times must be aware")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Id = String(36)
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is the row id of SQLite
+
+
+class Base(DeclarativeBase):
+    """Names of constraints are fixed, so that migrations can name them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: Json, list[Any]: Json}  # noqa: RUF012
+
+
+class LinkRow(Base):
+    """Tester links; of the token only its hash."""
+
+    __tablename__ = "links"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, index=True)
+    token_hash: Mapped[str] = mapped_column(String(128), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    uses: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class OwnerRow(Base):
+    """Whoever conversations belong to."""
+
+    __tablename__ = "owners"
+    __table_args__ = (
+        # One local owner, also when two starts race for it.
+        Index(
+            "uq_owners_local",
+            "kind",
+            unique=True,
+            sqlite_where=text("kind = 'local'"),
+            postgresql_where=text("kind = 'local'"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    link_id: Mapped[str | None] = mapped_column(Id, ForeignKey("links.id"), index=True)
+    created_at: Mapped[datetime]
+
+
+class ConversationRow(Base):
+    """Conversations. `active_leaf_id` has no foreign key: messages point here already, and a circle of keys
+    makes every create and purge a puzzle; the verbs keep it true."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "client_key"),
+        Index(
+            "ix_conversations_listing",
+            "owner_id",
+            "archived",
+            "pinned",
+            "updated_at",
+            "id",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_conversations_deleted",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    client_key: Mapped[str | None] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(Text)
+    title_by: Mapped[str] = mapped_column(String(8))
+    pinned: Mapped[bool]
+    archived: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    active_leaf_id: Mapped[str | None] = mapped_column(Id)
+    settings: Mapped[dict[str, Any]]
+
+
+class MessageRow(Base):
+    """The nodes of the trees. `under_id` is the parent, or the conversation at the root: never NULL, so that one
+    unique constraint and one index serve roots as well (NULLs are all different to a unique constraint)."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("under_id", "role", "client_key"),
+        Index("ix_messages_siblings", "under_id", "role", "created_at", "id"),
+        Index(
+            "ix_messages_deleted",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), index=True)
+    parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("messages.id"), index=True)
+    under_id: Mapped[str] = mapped_column(Id)
+    role: Mapped[str] = mapped_column(String(16))
+    client_key: Mapped[str | None] = mapped_column(String(64))
+    author_id: Mapped[str | None] = mapped_column(Id, ForeignKey("owners.id"))
+    text: Mapped[str] = mapped_column(Text)
+    reasoning: Mapped[str] = mapped_column(Text, server_default="")
+    seq: Mapped[int] = mapped_column(Integer, server_default="0")
+    model: Mapped[str | None] = mapped_column(Text)
+    continues: Mapped[str | None] = mapped_column(Id)
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class TurnRow(Base):
+    """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL."""
+
+    __tablename__ = "turns"
+    __table_args__ = (
+        Index(
+            "ix_turns_running",
+            "conversation_id",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index("ix_turns_conversation", "conversation_id"),
+    )
+
+    message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"))
+    client_key: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    begun_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    failure: Mapped[dict[str, Any] | None]
+    reasoning_seconds: Mapped[float | None]
+    tool_text: Mapped[str] = mapped_column(Text, server_default="")
+    backend: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    model_id: Mapped[str | None] = mapped_column(Text)
+    revision: Mapped[str | None] = mapped_column(Text)
+    adapter: Mapped[str | None] = mapped_column(Text)
+    template: Mapped[str | None] = mapped_column(Text)
+    sampling: Mapped[dict[str, Any] | None]
+    seed: Mapped[int | None] = mapped_column(BigInteger)
+    prompt: Mapped[list[Any] | None]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    queued_seconds: Mapped[float | None]
+    first_token_seconds: Mapped[float | None]
+    total_seconds: Mapped[float | None]
+    details: Mapped[dict[str, Any] | None]
+
+
+class JournalRow(Base):
+    """Pieces of running replies, appended and never rewritten; gone once folded into their message."""
+
+    __tablename__ = "journal"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    message_id: Mapped[str] = mapped_column(Id, ForeignKey("turns.message_id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class FeedbackRow(Base):
+    """Ratings: one per message and person."""
+
+    __tablename__ = "feedback"
+
+    message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True)
+    value: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+
+
+class SearchEntryRow(Base):
+    """What the search index knows: one row per message, and one per conversation for its title (`message_id`
+    NULL). Numbers grow with creation, so newest first is number order. The words stand in `search_words`, which
+    each database keeps in its own way (see `search_index.py`)."""
+
+    __tablename__ = "search_entries"
+    __table_args__ = (
+        Index(
+            "uq_search_entries_title",
+            "conversation_id",
+            unique=True,
+            sqlite_where=text("message_id IS NULL"),
+            postgresql_where=text("message_id IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), index=True)
+    message_id: Mapped[str | None] = mapped_column(Id, ForeignKey("messages.id"), unique=True)

@@ -1,0 +1,190 @@
+"""Reading the tree of messages: whose it is, the way to the root, what hangs below, and rows as records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import CTE, Connection, Row, Select, and_, exists, literal, select
+from sqlalchemy.orm import aliased
+
+from webchat.store.codec import load_conversation, load_failure
+from webchat.store.errors import NotFound
+from webchat.store.records import Conversation, Message
+from webchat.store.tables import ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
+
+_CHUNK = 500  # ids in one IN list
+
+
+def conversations_query() -> Select[Any]:
+    """Conversations with their `running` flag, answered by the small index of running turns."""
+    running = exists().where(TurnRow.conversation_id == ConversationRow.id, TurnRow.finished_at.is_(None))
+    return select(*ConversationRow.__table__.columns, running.label("running"))
+
+
+def own_conversation(
+    connection: Connection, owner: str, conversation_id: str, *, deleted: bool = False, lock: bool = False
+) -> Conversation:
+    """A conversation of this owner, deleted or not as asked. Raises NotFound.
+
+    lock: no other transaction changes its tree until this one ends (SQLite has one writer anyway).
+    """
+    query = conversations_query().where(
+        ConversationRow.id == conversation_id, ConversationRow.owner_id == owner
+    )
+    if lock:
+        query = query.with_for_update(of=ConversationRow)
+    row = connection.execute(query).first()
+    if row is None or (row.deleted_at is not None) != deleted:
+        raise NotFound("conversation")
+    return load_conversation(row)
+
+
+def own_message(
+    connection: Connection, owner: str, message_id: str, *, deleted: bool = False, lock: bool = False
+) -> Row[Any]:
+    """The row of a message in a living conversation of this owner. Raises NotFound."""
+    query = (
+        select(*MessageRow.__table__.columns)
+        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .where(
+            MessageRow.id == message_id,
+            ConversationRow.owner_id == owner,
+            ConversationRow.deleted_at.is_(None),
+        )
+    )
+    if lock:
+        query = query.with_for_update(of=ConversationRow)
+    row = connection.execute(query).first()
+    if row is None or (row.deleted_at is not None) != deleted:
+        raise NotFound("message")
+    return row
+
+
+def ancestors(message_id: str, limit: int | None = None) -> CTE:
+    """(id, depth) from the message, depth 0, towards the root. Stops after `limit`, whatever lies beyond."""
+    walk = (
+        select(MessageRow.id, MessageRow.parent_id, literal(0).label("depth"))
+        .where(MessageRow.id == message_id)
+        .cte("ancestors", recursive=True)
+    )
+    step = select(MessageRow.id, MessageRow.parent_id, walk.c.depth + 1).where(
+        MessageRow.id == walk.c.parent_id
+    )
+    if limit is not None:
+        step = step.where(walk.c.depth + 1 < limit)
+    return walk.union_all(step)
+
+
+def descendants(message_id: str) -> CTE:
+    """(id) of the message and everything below it, what is deleted too."""
+    walk = select(MessageRow.id).where(MessageRow.id == message_id).cte("descendants", recursive=True)
+    return walk.union_all(select(MessageRow.id).where(MessageRow.under_id == walk.c.id))
+
+
+def newest_leaf(connection: Connection, message_id: str) -> str:
+    """The youngest message below this one (or this one) that has nothing below itself."""
+    below = descendants(message_id)
+    child = aliased(MessageRow)
+    leaf = connection.scalar(
+        select(MessageRow.id)
+        .join(below, below.c.id == MessageRow.id)
+        .where(
+            MessageRow.deleted_at.is_(None),
+            ~exists().where(child.under_id == MessageRow.id, child.deleted_at.is_(None)),
+        )
+        .order_by(MessageRow.created_at.desc(), MessageRow.id.desc())
+        .limit(1)
+    )
+    return leaf or message_id
+
+
+def messages_query() -> Select[Any]:
+    """Messages with what their turn and their owner's rating add."""
+    return (
+        select(
+            *MessageRow.__table__.columns,
+            TurnRow.state,
+            TurnRow.finished_at,
+            TurnRow.finish_reason,
+            TurnRow.failure,
+            TurnRow.reasoning_seconds,
+            FeedbackRow.value.label("rating"),
+        )
+        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
+        .outerjoin(
+            FeedbackRow,
+            and_(FeedbackRow.message_id == MessageRow.id, FeedbackRow.owner_id == ConversationRow.owner_id),
+        )
+    )
+
+
+def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:
+    """The messages of these ids, in this order."""
+    found: dict[str, Message] = {}
+    for chunk in chunks(ids):
+        rows = connection.execute(messages_query().where(MessageRow.id.in_(chunk))).all()
+        found.update((message.id, message) for message in load_messages(connection, rows))
+    return [found[id] for id in ids]
+
+
+def load_messages(connection: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
+    """Rows of `messages_query` as records, in their order; running ones with their journal so far."""
+    siblings: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for chunk in chunks(list({row.under_id for row in rows})):
+        for id, under_id, role in connection.execute(
+            select(MessageRow.id, MessageRow.under_id, MessageRow.role)
+            .where(MessageRow.under_id.in_(chunk), MessageRow.deleted_at.is_(None))
+            .order_by(MessageRow.created_at, MessageRow.id)
+        ):
+            siblings[under_id, role].append(id)
+    running = [row.id for row in rows if row.state is not None and row.finished_at is None]
+    pieces = journal_pieces(connection, running)
+    return [_message(row, pieces.get(row.id, []), tuple(siblings[row.under_id, row.role])) for row in rows]
+
+
+def journal_pieces(connection: Connection, message_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """The journal (message_id, seq, kind, text) of each message, in order."""
+    pieces: dict[str, list[Row[Any]]] = defaultdict(list)
+    for chunk in chunks(message_ids):
+        for row in connection.execute(
+            select(*JournalRow.__table__.columns)
+            .where(JournalRow.message_id.in_(chunk))
+            .order_by(JournalRow.message_id, JournalRow.seq)
+        ):
+            pieces[row.message_id].append(row)
+    return pieces
+
+
+def fold(beginning: str, pieces: Sequence[Row[Any]], kind: str) -> str:
+    """The beginning with all pieces of this kind after it."""
+    return beginning + "".join(piece.text for piece in pieces if piece.kind == kind)
+
+
+def chunks(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+
+
+def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...]) -> Message:
+    return Message(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        parent_id=row.parent_id,
+        role=row.role,
+        author_id=row.author_id,
+        text=fold(row.text, pieces, "text"),
+        reasoning=fold(row.reasoning, pieces, "reasoning"),
+        state=row.state or "complete",
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        finish_reason=row.finish_reason,
+        failure=load_failure(row.failure),
+        model=row.model,
+        continues=row.continues,
+        reasoning_seconds=row.reasoning_seconds,
+        rating=row.rating or 0,
+        seq=pieces[-1].seq if pieces else row.seq,
+        siblings=siblings,
+    )

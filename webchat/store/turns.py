@@ -1,0 +1,290 @@
+"""Verbs on turns: beginning one, journaling what it says, finishing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from webchat.store.codec import clean, dump_failure, dump_provenance, dump_settings, new_id, now, title_of
+from webchat.store.database import Database, reads, writes
+from webchat.store.errors import NotFound
+from webchat.store.records import (
+    BegunTurn,
+    Conversation,
+    ConversationSettings,
+    FinishedTurn,
+    JournalEntry,
+    Message,
+    NewTurn,
+)
+from webchat.store.search_index import add_entry, set_words
+from webchat.store.tables import ConversationRow, JournalRow, MessageRow, OwnerRow, TurnRow
+from webchat.store.tree import fold, journal_pieces, messages_by_id, own_conversation, own_message
+
+_APPEND = insert(JournalRow)
+_FOLD = (
+    update(MessageRow)
+    .where(MessageRow.id == bindparam("message"))
+    .values(text=bindparam("folded"), reasoning=bindparam("thoughts"), seq=bindparam("last"))
+)
+
+
+class TurnVerbs(Database):
+    """What the turns room does."""
+
+    @writes
+    def begin_turn(self, connection: Connection, owner: str, new: NewTurn) -> BegunTurn:
+        """Store the user's message and an empty reply, and show them.
+
+        Whoever comes second with the same client key, even at the same moment, gets the first one's messages and
+        `created=False`. Raises NotFound, ValueError for a client key that is not 1 to 64 characters.
+        """
+        if not 1 <= len(new.client_key) <= 64:
+            raise ValueError("a client key has 1 to 64 characters")
+        conversation_id = new.conversation_id or self._open_conversation(connection, owner, new)
+        conversation = own_conversation(connection, owner, conversation_id, lock=True)
+        if new.parent_id is not None:
+            _own_message_of(connection, owner, conversation, new.parent_id)
+        parent_id, user_id = new.parent_id, None
+        if new.user_text is not None:
+            user_id, _ = self._add_message(
+                connection,
+                conversation,
+                parent_id,
+                "user",
+                new.client_key,
+                text=new.user_text,
+                author_id=owner,
+            )
+            parent_id = user_id
+        beginning = _beginning(connection, owner, conversation, new.continues)
+        reply_id, created = self._add_message(
+            connection, conversation, parent_id, "assistant", new.client_key, model=new.model, **beginning
+        )
+        if created:
+            _open_turn(connection, conversation_id, reply_id, new)
+        begun = messages_by_id(connection, [id for id in (user_id, reply_id) if id is not None])
+        return BegunTurn(
+            own_conversation(connection, owner, conversation_id),
+            begun[0] if user_id is not None else None,
+            begun[-1],
+            created,
+        )
+
+    def _open_conversation(self, connection: Connection, owner: str, new: NewTurn) -> str:
+        """The id of the owner's conversation with this client key, made if there is none."""
+        if new.parent_id is not None:
+            raise NotFound("message")
+        if not connection.scalar(select(OwnerRow.id).where(OwnerRow.id == owner)):
+            raise NotFound("owner")
+        moment = now()
+        title = title_of(clean(new.user_text or ""))
+        values = {
+            "id": new_id(),
+            "owner_id": owner,
+            "client_key": new.client_key,
+            "title": title,
+            "title_by": "auto",
+            "pinned": False,
+            "archived": False,
+            "created_at": moment,
+            "updated_at": moment,
+            "settings": dump_settings(new.settings or ConversationSettings()),
+        }
+        if self.dialect.insert_once(connection, ConversationRow, values):
+            add_entry(connection, owner, str(values["id"]), None, title)
+            return str(values["id"])
+        return str(
+            connection.scalar(
+                select(ConversationRow.id).where(
+                    ConversationRow.owner_id == owner, ConversationRow.client_key == new.client_key
+                )
+            )
+        )
+
+    def _add_message(
+        self,
+        connection: Connection,
+        conversation: Conversation,
+        parent_id: str | None,
+        role: str,
+        client_key: str,
+        *,
+        text: str = "",
+        **values: Any,
+    ) -> tuple[str, bool]:
+        """The id of the message with this key in this place, and whether it was made just now."""
+        id, under_id = new_id(), parent_id or conversation.id
+        values |= {
+            "id": id,
+            "conversation_id": conversation.id,
+            "parent_id": parent_id,
+            "under_id": under_id,
+            "role": role,
+            "client_key": client_key,
+            "text": clean(text),
+            "created_at": now(),
+        }
+        if self.dialect.insert_once(connection, MessageRow, values):
+            add_entry(connection, conversation.owner_id, conversation.id, id, values["text"])
+            return id, True
+        row = connection.execute(
+            select(MessageRow.id, MessageRow.deleted_at).where(
+                MessageRow.under_id == under_id, MessageRow.role == role, MessageRow.client_key == client_key
+            )
+        ).one()
+        if row.deleted_at is not None:
+            raise NotFound("message")
+        return row.id, False
+
+    @writes
+    def mark_streaming(self, connection: Connection, message_id: str) -> None:
+        """A queued turn streams from now on. Nothing happens to a turn that is over."""
+        connection.execute(
+            update(TurnRow)
+            .where(TurnRow.message_id == message_id, TurnRow.finished_at.is_(None))
+            .values(state="streaming")
+        )
+
+    @writes
+    def write_batch(
+        self,
+        connection: Connection,
+        entries: Sequence[JournalEntry],
+        finished: Sequence[FinishedTurn] = (),
+    ) -> list[Message]:
+        """Append to the journals and finish turns, of any owners, in one transaction. Returns the finished replies.
+
+        A turn that was over already stays as it is. Raises IntegrityError for an entry that is there already.
+        """
+        if entries:
+            connection.execute(
+                _APPEND,
+                [
+                    {
+                        "message_id": entry.message_id,
+                        "seq": entry.seq,
+                        "kind": entry.kind,
+                        "text": clean(entry.text),
+                    }
+                    for entry in entries
+                ],
+            )
+        if not finished:
+            return []
+        _finish(connection, finished, now())
+        return messages_by_id(connection, [turn.message_id for turn in finished])
+
+    @reads
+    def journal(
+        self, connection: Connection, owner: str, message_id: str, after_seq: int = 0
+    ) -> list[JournalEntry]:
+        """The journal of a running reply after `after_seq`; empty once it is finished. Raises NotFound."""
+        own_message(connection, owner, message_id)
+        rows = connection.execute(
+            select(*JournalRow.__table__.columns)
+            .where(JournalRow.message_id == message_id, JournalRow.seq > after_seq)
+            .order_by(JournalRow.seq)
+        )
+        return [JournalEntry(row.message_id, row.seq, row.kind, row.text) for row in rows]
+
+    @writes
+    def interrupt_orphans(self, connection: Connection) -> list[str]:
+        """Make every running turn `interrupted`, with all its text: at start, nothing can be running."""
+        orphans = list(
+            connection.scalars(
+                select(TurnRow.message_id).where(TurnRow.finished_at.is_(None)).order_by(TurnRow.message_id)
+            )
+        )
+        _finish(connection, [FinishedTurn(id, "interrupted") for id in orphans], now())
+        return orphans
+
+
+def _own_message_of(
+    connection: Connection, owner: str, conversation: Conversation, message_id: str
+) -> Row[Any]:
+    row = own_message(connection, owner, message_id)
+    if row.conversation_id != conversation.id:
+        raise NotFound("message")
+    return row
+
+
+def _beginning(
+    connection: Connection, owner: str, conversation: Conversation, continues: str | None
+) -> dict[str, Any]:
+    """What a reply that writes on from another begins with."""
+    if continues is None:
+        return {}
+    _own_message_of(connection, owner, conversation, continues)
+    old = messages_by_id(connection, [continues])[0]
+    return {"text": old.text, "reasoning": old.reasoning, "continues": continues}
+
+
+def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new: NewTurn) -> None:
+    moment = now()
+    connection.execute(
+        insert(TurnRow).values(
+            message_id=reply_id,
+            conversation_id=conversation_id,
+            client_key=new.client_key,
+            state="queued",
+            begun_at=moment,
+            model=new.model,
+        )
+    )
+    connection.execute(
+        update(ConversationRow)
+        .where(ConversationRow.id == conversation_id)
+        .values(active_leaf_id=reply_id, updated_at=moment)
+    )
+
+
+def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: datetime) -> None:
+    """Close turns that still run and fold their journals into their messages."""
+    closed = [turn for turn in finished if _close_turn(connection, turn, moment)]
+    pieces = journal_pieces(connection, [turn.message_id for turn in closed])
+    for turn in closed:
+        row = connection.execute(
+            select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
+                MessageRow.id == turn.message_id
+            )
+        ).one()
+        said = pieces.get(turn.message_id, [])
+        text = fold(row.text, said, "text")
+        connection.execute(
+            _FOLD,
+            {
+                "message": turn.message_id,
+                "folded": text,
+                "thoughts": fold(row.reasoning, said, "reasoning"),
+                "last": said[-1].seq if said else row.seq,
+            },
+        )
+        if tools := fold("", said, "tool"):
+            connection.execute(
+                update(TurnRow).where(TurnRow.message_id == turn.message_id).values(tool_text=tools)
+            )
+        connection.execute(delete(JournalRow).where(JournalRow.message_id == turn.message_id))
+        set_words(connection, turn.message_id, text)
+
+
+def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> bool:
+    values = {
+        **dump_provenance(turn.provenance),
+        "state": turn.state,
+        "finished_at": moment,
+        "finish_reason": turn.finish_reason,
+        "failure": dump_failure(turn.failure),
+        "reasoning_seconds": turn.reasoning_seconds,
+    }
+    if values["model"] is None:
+        del values["model"]  # known since the turn began
+    closing = (
+        update(TurnRow)
+        .where(TurnRow.message_id == turn.message_id, TurnRow.finished_at.is_(None))
+        .values(values)
+    )
+    return connection.execute(closing).rowcount == 1

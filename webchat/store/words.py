@@ -1,0 +1,152 @@
+"""Text as searchable words, in one way for every database.
+
+Words are NFKC-normalised and lower-cased. Scripts that put no spaces between words become pairs of characters,
+and the last character of a run alone: 你好吗 is 你好, 好吗, 吗. So two characters are a word of the index, and one
+character is the beginning of one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+WORD_CHARS = 64
+"""Words are cut here, in the index and in a query alike."""
+
+INDEXED_BYTES = 500_000
+"""Of one text this much is indexed: PostgreSQL takes less than 1 MiB of words per row."""
+
+QUERY_WORDS = 16
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A piece of text in which all characters are of one kind, normalised; `start` and `end` of it in the
+    original. `unspaced`: of a script without spaces between words."""
+
+    text: str
+    start: int
+    end: int
+    unspaced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One run of a query. `prefix`: it may go on."""
+
+    text: str
+    unspaced: bool
+    prefix: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the index that must all be there."""
+        if not self.unspaced:
+            return (self.text[:WORD_CHARS],)
+        return tuple(a + b for a, b in zip(self.text, self.text[1:], strict=False)) or (self.text,)
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Stretches of word characters, and runs of one kind inside a normalised stretch."""
+    # Marks belong to their letters (Hindi, Thai, decomposed accents), which \w does not say.
+    marks = "".join(
+        chr(code)
+        for start, end in ((0x300, 0x1B00), (0x1DC0, 0x1E00), (0x3099, 0x309B), (0xA800, 0xAC00))
+        for code in range(start, end)
+        if unicodedata.category(chr(code)).startswith("M")
+    )
+    word = rf"\w{marks}"
+    return re.compile(f"[{word}]+"), re.compile(f"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}])[{word}])+)")
+
+
+def runs(text: str) -> Iterator[Run]:
+    """The runs of a text in reading order."""
+    stretches, kinds = _patterns()
+    for stretch in stretches.finditer(text):
+        original = stretch.group()
+        normal = unicodedata.normalize("NFKC", original).lower()
+        # Where normalising moved characters, a run is as long as its stretch.
+        exact = len(normal) == len(original)
+        for run in kinds.finditer(normal):
+            start, end = run.span() if exact else (0, len(original))
+            yield Run(run.group(), stretch.start() + start, stretch.start() + end, run.lastindex == 1)
+
+
+def index_words(text: str) -> list[str]:
+    """The different words of a text, in order of appearance."""
+    words: dict[str, None] = {}
+    size = 0
+    for run in runs(text):
+        for word in _words(run):
+            if word not in words:
+                words[word] = None
+                size += len(word.encode()) + 1
+        if size > INDEXED_BYTES:
+            break
+    return list(words)
+
+
+def _words(run: Run) -> list[str]:
+    if run.unspaced:
+        return [run.text[at : at + 2] for at in range(len(run.text))]
+    return [run.text[:WORD_CHARS]]
+
+
+def query_terms(query: str) -> list[Term]:
+    """What a query asks for; everything that is not a word (quotes, operators, stars) is a space.
+
+    The last term may go on, and so may a lone character of a script without spaces.
+    """
+    found = list(runs(query[:1000]))[:QUERY_WORDS]
+    return [
+        Term(run.text, run.unspaced, len(run.text) == 1 if run.unspaced else run is found[-1])
+        for run in found
+    ]
+
+
+def matches(terms: list[Term], text: str) -> list[tuple[int, int]] | None:
+    """Where the terms stand in a text, as (start, end) in characters; `None` unless every term does."""
+    places: list[tuple[int, int]] = []
+    missing = set(terms)
+    for run in runs(text):
+        exact = len(run.text) == run.end - run.start
+        for term in terms:
+            if term.unspaced != run.unspaced:
+                continue
+            for start in _places(term, run.text):
+                missing.discard(term)
+                end = min(start + len(term.text), len(run.text))
+                places.append((run.start + start, run.start + end) if exact else (run.start, run.end))
+    return None if missing else _merged(places)
+
+
+def _places(term: Term, text: str) -> Iterator[int]:
+    if not term.unspaced:
+        word = term.text[:WORD_CHARS]
+        if text[:WORD_CHARS] == word or (term.prefix and text.startswith(word)):
+            yield 0
+        return
+    at = text.find(term.text)
+    while at >= 0:
+        yield at
+        at = text.find(term.text, at + 1)
+
+
+def _merged(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(places):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
