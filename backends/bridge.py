@@ -1,0 +1,125 @@
+"""The one place where a worker thread meets an async stream.
+
+    worker = Worker(work)          # starts a thread that runs work(emit, cancelled)
+    async with worker.items() as items:
+        async for item in items:   # what the thread emitted, then the exception it raised, or the end
+            ...
+
+The thread passes three kinds of entries: an item, a failure, the end. So a failure is never lost, and
+silence is never taken for an end. Leaving the block sets `cancelled` and waits, without blocking the event
+loop, until the thread is really gone: only then may what it used be given to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+Work = Callable[[Callable[[T], None], threading.Event], None]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: BaseException
+
+
+class _End:
+    pass
+
+
+class Worker(Generic[T]):
+    """A thread at work for one reader in the event loop that runs now.
+
+    work: called in the thread with `emit(item)`, which never blocks, and the flag `cancelled`, which it must
+    look at often and then return. on_end: called in the event loop once the thread has nothing more to do,
+    whether or not anybody reads.
+    """
+
+    def __init__(
+        self,
+        work: Work[T],
+        *,
+        on_end: Callable[[], None] | None = None,
+        name: str = "backend-worker",
+    ) -> None:
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._entries: asyncio.Queue[_Item[T] | _Failure | _End] = asyncio.Queue()
+        self._ended = asyncio.Event()
+        self._cancelled = threading.Event()
+        # A daemon: a native call that never returns must not keep the process from ending.
+        threading.Thread(target=self._run, args=(work,), name=name, daemon=True).start()
+
+    def cancel(self) -> None:
+        """Ask the thread to return; its reader then sees the end."""
+        self._cancelled.set()
+
+    async def wait(self) -> None:
+        """Until the thread has returned, whatever happens to the task that waits meanwhile."""
+        interruption: asyncio.CancelledError | None = None
+        while not self._ended.is_set():
+            try:
+                await self._ended.wait()
+            except asyncio.CancelledError as cancelled:
+                interruption = cancelled
+        if interruption is not None:
+            raise interruption
+
+    def items(self) -> aclosing[AsyncGenerator[T, None]]:
+        """What the thread emits, to be read once, in an `async with`."""
+        return aclosing(self._items())
+
+    async def _items(self) -> AsyncGenerator[T, None]:
+        try:
+            while True:
+                match await self._entries.get():
+                    case _Item(value=value):
+                        yield value
+                    case _Failure(error=error):
+                        raise error
+                    case _:
+                        return
+        finally:
+            self.cancel()
+            await self.wait()
+            self._report_unread()
+
+    def _run(self, work: Work[T]) -> None:
+        last: _Failure | _End = _End()
+        try:
+            work(lambda item: self._tell(self._entries.put_nowait, _Item(item)), self._cancelled)
+        except BaseException as error:
+            last = _Failure(error)
+        self._tell(self._finish, last)
+
+    def _finish(self, last: _Failure | _End) -> None:
+        self._entries.put_nowait(last)
+        self._ended.set()
+        if self._on_end is not None:
+            self._on_end()
+
+    def _tell(self, call: Callable[..., None], entry: _Item[T] | _Failure | _End) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, entry)
+        except RuntimeError:
+            self._cancelled.set()  # the event loop is closed: nobody is left to read
+
+    def _report_unread(self) -> None:
+        while not self._entries.empty():
+            entry = self._entries.get_nowait()
+            if isinstance(entry, _Failure):
+                _log.warning("a worker failed after its reader had left", exc_info=entry.error)
