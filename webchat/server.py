@@ -48,9 +48,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it answers."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    _log(settings.log_level)
     with _listen(settings) as listener:
         port = listener.getsockname()[1]
         settings = settings.model_copy(update={"port": port})
@@ -69,6 +67,13 @@ def serve(settings: Settings) -> None:
         if settings.open_browser:
             threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
         server.run(sockets=[listener])
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if level != "debug":
+        for talkative in ("alembic", "httpx"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _announcement(app: App, link: str) -> str:
