@@ -16,7 +16,7 @@ _FOREIGN_META = re.compile(
 
 
 def head_html(version: str, title: str, language: str) -> bytes:
-    """The head of our own: the boot script inline (it must not wait for a request), the stylesheets, the modules."""
+    """Our head: the boot script inline (it must not wait for a request), the stylesheets, the modules."""
     base = f"assets/{version}/"
     config = json.dumps({"assets": base, "title": title, "language": language}).replace("<", "\\u003c")
     boot = files("webchat.ui").joinpath("assets/boot.js").read_text(encoding="utf-8")
@@ -38,8 +38,7 @@ def head_html(version: str, title: str, language: str) -> bytes:
             '<meta name="color-scheme" content="light dark" />',
             f"<script>window.webchatConfig = {config};\n{boot}</script>",
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
-            f'<link rel="stylesheet" href="{base}theme.css" />',
-            f'<link rel="stylesheet" href="{base}transcript.css" />',
+            *(f'<link rel="stylesheet" href="{base}{name}.css" />' for name in ("theme", "parts", "transcript")),
             *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in modules),
         )
     ).encode()

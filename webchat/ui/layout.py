@@ -88,8 +88,11 @@ class Layout:
 
 
 def create_layout(version: str, max_message_chars: int) -> Layout:
-    """The whole page, inside a `gr.Blocks` context. Columns of our own rather than `gr.Sidebar`: those remember
-    being closed, take no focus while they are, and do not slide in at every load."""
+    """The whole page, inside a `gr.Blocks` context.
+
+    Plain columns rather than `gr.Sidebar`: they remember being closed, take no focus while they are, and do not
+    slide in at every load.
+    """
     with gr.Column(elem_id="wc-app"):
         create_part("top", version)
         with gr.Column(elem_id="wc-sidebar"):
@@ -135,23 +138,25 @@ def create_topbar(version: str) -> Topbar:
 
 
 def create_composer(version: str, max_message_chars: int) -> Composer:
-    """The box one writes in. Its length limit is soft: the module says what is too long instead of cutting it."""
-    with gr.Column(elem_id="wc-composer"):
-        with gr.Column(elem_id="wc-composer-box"):
-            text = gr.Textbox(
-                label=label("composer.label"),
-                placeholder=label("composer.placeholder"),
-                show_label=False,
-                container=False,
-                lines=1,
-                max_lines=12,
-                max_length=2 * max_message_chars,
-                elem_id="wc-composer-text",
-            )
-            with gr.Row(elem_id="wc-composer-bar"):
-                create_part("composer", version)
-                send = gr.Button(label("composer.send"), variant="primary", elem_id="wc-send")
-                stop = gr.Button(label("composer.stop"), variant="primary", elem_id="wc-stop")
+    """The box one writes in.
+
+    It takes more than a message may have: the module says what is too long instead of cutting it.
+    """
+    with gr.Column(elem_id="wc-composer"), gr.Column(elem_id="wc-composer-box"):
+        text = gr.Textbox(
+            label=label("composer.label"),
+            placeholder=label("composer.placeholder"),
+            show_label=False,
+            container=False,
+            lines=1,
+            max_lines=12,
+            max_length=2 * max_message_chars,
+            elem_id="wc-composer-text",
+        )
+        with gr.Row(elem_id="wc-composer-bar"):
+            create_part("composer", version)
+            send = gr.Button(label("composer.send"), variant="primary", elem_id="wc-send")
+            stop = gr.Button(label("composer.stop"), variant="primary", elem_id="wc-stop")
     return Composer(text, send, stop)
 
 

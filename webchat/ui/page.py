@@ -17,7 +17,7 @@ from webchat.ui.static import asset_routes, asset_version
 from webchat.ui.wiring import wire
 
 QUEUE_SIZE = 64
-"""Gradio events that may wait. Nothing of ours runs there (every listener is JavaScript), so this only bounds strangers."""
+"""Gradio events that may wait. Every listener of ours is JavaScript, so this only bounds strangers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def mount(
     root_path: str = "",
     max_file_size: int = 1_000_000,
 ) -> FastAPI:
-    """Puts the page at `/` and its assets at `/assets/<version>` of `parent`. Call it last: the page takes what is left.
+    """Puts the page at `/` of `parent` and its assets at `/assets/<version>`.
 
-    root_path: the path a proxy serves the app under. max_file_size: bytes of one upload through Gradio's route.
+    Call it last: the page takes every path that is left. root_path: the path a proxy serves the app under.
+    max_file_size: bytes of one upload through Gradio's own route.
     """
     parent.router.routes.extend(asset_routes(ui.version))
     gr.mount_gradio_app(

@@ -22,7 +22,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 def asset_version() -> str:
-    """Twelve hex digits over every asset and locale: a changed file has a new address, so caches need no asking."""
+    """Twelve hex digits over all assets and locales: a changed file has a new address, caches never ask."""
     digest = sha256()
     for folder in (ASSETS, LOCALES):
         for path in sorted(folder.rglob("*")):
@@ -34,7 +34,7 @@ def asset_version() -> str:
 
 
 def asset_routes(version: str) -> list[BaseRoute]:
-    """Routes for the parent app, to stand before the page: `/assets/<version>/...`, kept by browsers for good."""
+    """Routes for the parent app, to stand before the page: `/assets/<version>/...`, kept for good."""
     tables = [Route(f"/locales/{language}.json", _table(language), methods=["GET"]) for language in LANGUAGES]
     files = Mount("/", _Immutable(directory=ASSETS))
     return [Mount(f"/assets/{version}", routes=[*tables, files])]

@@ -22,19 +22,18 @@ function format(value) {
   return typeof value === "number" ? value.toLocaleString(language, { maximumFractionDigits: 3 }) : String(value);
 }
 
-// What happened and what to do, from an ApiError or a message's `failure`; unknown codes keep the server's English.
+// What happened and what to do, from an ApiError or a message's `failure`. The server's sentences are English and say
+// more than ours, so they go first in English; elsewhere they are `detail`, for whoever can use it.
 export function errorText(error) {
   const params = { ...error.params };
   if (typeof params.retry_after === "number") params.retry_after = Math.ceil(params.retry_after);
-  const sentence = (key, fallback) => {
-    if (!has(key)) return fallback ?? "";
-    const text = t(key, params);
-    return /\{\w+\}/.test(text) ? (fallback ?? "") : text; // a value is missing: the server's sentence has it
+  const ours = (key) => {
+    const text = has(key) ? t(key, params) : "";
+    return /\{\w+\}/.test(text) ? "" : text; // a value is missing: the server's sentence has it
   };
-  return {
-    message: sentence(`error.${error.code}`, error.message) || t("error.unknown"),
-    cure: sentence(`error.${error.code}.cure`, error.cure),
-  };
+  const [message, cure] = [ours(`error.${error.code}`), ours(`error.${error.code}.cure`)];
+  if (language === "en") return { message: error.message || message || t("error.unknown"), cure: error.cure || cure, detail: "" };
+  return { message: message || error.message || t("error.unknown"), cure: cure || error.cure || "", detail: error.message ?? "" };
 }
 
 export function errorLine(error) {

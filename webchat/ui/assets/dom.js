@@ -1,0 +1,138 @@
+// Elements, icons and the popover menu: what every part draws with.
+
+// h("button", {class: "x", onclick: f, "aria-label": "y"}, child, ...): text children are text, never markup.
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const PATHS = {
+  sidebar: "M4 5h16v14H4zM9.5 5v14",
+  compose: "M19 12v6a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2h6M10 14l.6-3 8-8 2.4 2.4-8 8z",
+  search: "M11 5a6 6 0 1 1 0 12 6 6 0 0 1 0-12M15.5 15.5 20 20",
+  more: "M5.5 12h.01M12 12h.01M18.5 12h.01",
+  close: "M6 6l12 12M18 6 6 18",
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  pin: "M9 4h6l-.8 6L17 13v2H7v-2l2.8-3zM12 15v5",
+  archive: "M4 5h16v4H4zM5.5 9v10h13V9M10 13h4",
+  trash: "M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7M10.5 11v5M13.5 11v5",
+  pencil: "M5 19l1-4L15.5 5.5l3 3L9 18zM13.5 7.5l3 3",
+  sliders: "M4 8h8M17 8h3M14.5 8m-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0M4 16h3M12 16h8M9.5 16m-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0",
+  download: "M12 4v11M7.5 11 12 15.5 16.5 11M5 19.5h14",
+  back: "M15 5.5 8.5 12l6.5 6.5",
+  settings: "M12 9.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6M12 3.5v2.5M12 18v2.5M3.5 12H6M18 12h2.5M6 6l1.8 1.8M16.2 16.2 18 18M18 6l-1.8 1.8M7.8 16.2 6 18",
+  keyboard: "M3.5 7h17v10h-17zM7 10.5h.01M10.5 10.5h.01M14 10.5h.01M17 10.5h.01M8 14h8",
+  globe: "M12 4a8 8 0 1 1 0 16 8 8 0 0 1 0-16M4 12h16M12 4c3 2.5 3 13.5 0 16M12 4c-3 2.5-3 13.5 0 16",
+  moon: "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z",
+  sun: "M12 8.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7M12 3v1.5M12 19.5V21M3 12h1.5M19.5 12H21M5.6 5.6l1 1M17.4 17.4l1 1M18.4 5.6l-1 1M6.6 17.4l-1 1",
+  screen: "M4 5h16v11H4zM9 20h6M12 16v4",
+  chat: "M5 5.5h14v10h-8L7 19v-3.5H5z",
+};
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "wc-icon");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(svg.namespaceURI, "path");
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return svg;
+}
+
+export function iconButton(name, label, onclick, attributes = {}) {
+  return h("button", { type: "button", class: "wc-icon-button", "aria-label": label, title: label, onclick, ...attributes }, icon(name));
+}
+
+let openMenu = null;
+
+// A menu under its button. items: {label, icon?, onclick, danger?, checked?} | {heading} | "-"
+export function toggleMenu(button, items, { above = false } = {}) {
+  const again = openMenu?.button === button;
+  closeMenu();
+  if (again) return;
+  const menu = h("div", { class: "wc-menu", role: "menu", "aria-label": button.getAttribute("aria-label") }, items.map(menuItem));
+  menu.addEventListener("keydown", onMenuKey);
+  document.body.append(menu);
+  place(menu, button, above);
+  button.setAttribute("aria-expanded", "true");
+  openMenu = { button, menu };
+  document.addEventListener("pointerdown", onOutside, true);
+  window.addEventListener("resize", closeMenu, { once: true });
+  menu.querySelector("[role^=menuitem]")?.focus();
+}
+
+export function closeMenu({ refocus = false } = {}) {
+  if (!openMenu) return;
+  const { button, menu } = openMenu;
+  openMenu = null;
+  menu.remove();
+  button.setAttribute("aria-expanded", "false");
+  document.removeEventListener("pointerdown", onOutside, true);
+  if (refocus) button.focus();
+}
+
+function menuItem(item) {
+  if (item === "-") return h("hr", { role: "separator" });
+  if (item.heading) return h("div", { class: "wc-menu-heading", role: "presentation" }, item.heading);
+  const attributes = {
+    type: "button",
+    tabindex: "-1",
+    role: item.checked === undefined ? "menuitem" : "menuitemradio",
+    "aria-checked": item.checked === undefined ? undefined : String(item.checked),
+    class: item.danger ? "wc-danger" : undefined,
+    onclick: () => {
+      closeMenu({ refocus: true });
+      item.onclick();
+    },
+  };
+  const mark = item.checked === undefined ? null : h("span", { class: "wc-check" }, item.checked ? icon("check") : "");
+  return h("button", attributes, item.icon ? icon(item.icon) : null, h("span", { class: "wc-menu-label" }, item.label), mark);
+}
+
+function onMenuKey(event) {
+  const items = [...event.currentTarget.querySelectorAll("[role^=menuitem]")];
+  const at = items.indexOf(document.activeElement);
+  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 };
+  if (event.key in steps) items.at(steps[event.key] % items.length).focus();
+  else if (event.key === "Escape" || event.key === "Tab") closeMenu({ refocus: true });
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function onOutside(event) {
+  if (!openMenu.menu.contains(event.target) && !openMenu.button.contains(event.target)) closeMenu();
+}
+
+function place(menu, button, above) {
+  const at = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = menu;
+  const below = at.bottom + 4;
+  const up = above || below + height > innerHeight - 8;
+  menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - width - 8))}px`;
+  menu.style.top = `${Math.max(8, up ? at.top - height - 4 : below)}px`;
+}
+
+// A modal dialog that goes when it is closed; the browser keeps the focus inside and gives it back.
+export function showDialog(className, label, ...children) {
+  const dialog = h("dialog", { class: `wc-dialog ${className}`, "aria-label": label }, children);
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+
+// The key that goes with shortcuts here: Command on Apple's machines, Control elsewhere.
+export function command(event) {
+  return (isMac ? event.metaKey : event.ctrlKey) && !event.altKey;
+}

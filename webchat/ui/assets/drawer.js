@@ -1,0 +1,129 @@
+// Settings of the conversation on the screen. Gradio draws the controls; here is what they mean.
+
+import { bus } from "./bus.js";
+import { h, iconButton } from "./dom.js";
+import { t } from "./i18n.js";
+import { settings } from "./settings.js";
+import { toast } from "./toast.js";
+
+const NUMBERS = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed"];
+const WHOLE = new Set(["top_k", "max_tokens", "seed"]);
+const SAVE_AFTER = 600;
+
+const panel = () => document.querySelector("#wc-drawer");
+const field = (name) => document.querySelector(`#wc-sampling-${name}`);
+const input = (name) => field(name).querySelector("input, textarea");
+const prompt = () => document.querySelector("#wc-system-prompt textarea");
+
+let scope, none, state, timer, opener;
+let conversationId = null;
+
+export function mountDrawer(element) {
+  scope = h("p", { class: "wc-drawer-scope" });
+  none = h("p", { class: "wc-drawer-scope", hidden: true }, t("drawer.no_sampling"));
+  state = h("span", { class: "wc-drawer-state", role: "status" });
+  element.replaceChildren(
+    h("div", { class: "wc-drawer-head" }, h("h2", {}, t("drawer.title")), state, iconButton("close", t("app.close"), () => drawer.toggle(false))),
+    scope,
+  );
+  panel().setAttribute("role", "complementary");
+  panel().setAttribute("aria-label", t("drawer.title"));
+  panel().inert = true;
+  document.querySelector("#wc-drawer-reset").before(none);
+  panel().addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    drawer.toggle(false);
+  });
+  bus.on("models", fill);
+  bus.on("settings", fill);
+  fill();
+}
+
+export const drawer = {
+  show(id) {
+    flush();
+    conversationId = id;
+    scope.textContent = t(id === null ? "drawer.scope_new" : "drawer.scope");
+  },
+
+  toggle(open = !document.documentElement.classList.contains("wc-drawer-open")) {
+    if (open) opener = document.activeElement;
+    else flush();
+    document.documentElement.classList.toggle("wc-drawer-open", open);
+    panel().inert = !open;
+    document.querySelector("#wc-drawer-toggle")?.setAttribute("aria-expanded", String(open));
+    if (open) prompt().focus({ preventScroll: true });
+    else opener?.focus?.();
+  },
+
+  // From Gradio's `input` listeners: the controls were changed by the visitor.
+  save() {
+    state.textContent = "";
+    clearTimeout(timer);
+    timer = setTimeout(flush, SAVE_AFTER);
+  },
+
+  async reset() {
+    clearTimeout(timer);
+    timer = undefined;
+    await settings.update({ system_prompt: null, sampling: {} });
+    fill();
+    toast(t("drawer.reset_done"));
+  },
+};
+
+// Saves what is waiting; the conversation it belongs to is still the one shown.
+async function flush() {
+  if (timer === undefined) return;
+  clearTimeout(timer);
+  timer = undefined;
+  const changes = read();
+  if (!changes) return;
+  if (!settings.differ(changes)) return fill(); // Gradio also reports what `put` wrote
+  if (await settings.update(changes)) {
+    state.textContent = t("drawer.saved");
+    setTimeout(() => (state.textContent = ""), 2000);
+  }
+}
+
+// The controls as settings; null when one of them holds what no model takes.
+function read() {
+  const sampling = { ...settings.current.sampling };
+  let valid = true;
+  for (const name of NUMBERS) {
+    const box = input(name);
+    const value = box.value.trim() === "" ? null : Number(box.value);
+    const good = value === null || (Number.isFinite(value) && value >= Number(box.min) && value <= Number(box.max) && (!WHOLE.has(name) || Number.isInteger(value)));
+    box.setAttribute("aria-invalid", String(!good));
+    box.setCustomValidity(good ? "" : t("drawer.invalid", { min: Number(box.min), max: Number(box.max) }));
+    if (!good) box.reportValidity();
+    valid &&= good;
+    sampling[name] = value;
+  }
+  sampling.stop = input("stop").value.split("\n").filter((line) => line !== "");
+  return valid ? { system_prompt: prompt().value.trim() ? prompt().value : null, sampling } : null;
+}
+
+function fill() {
+  if (timer !== undefined) return; // the visitor is writing; what is in the controls is newer
+  const model = settings.info;
+  const { system_prompt, sampling } = settings.current;
+  put(prompt(), system_prompt ?? "");
+  prompt().placeholder = model?.system_prompt ? t("drawer.system_prompt_default", { prompt: model.system_prompt }) : t("drawer.system_prompt_hint");
+  const takes = new Set(model?.takes ?? []);
+  for (const name of [...NUMBERS, "stop"]) field(name).classList.toggle("wc-hidden", !takes.has(name));
+  none.hidden = model === null || takes.size > 0;
+  for (const name of NUMBERS) {
+    const value = model?.sampling?.[name];
+    put(input(name), sampling[name] ?? "");
+    input(name).placeholder = value === undefined || value === null ? t("sampling.default") : t("sampling.default_value", { value });
+  }
+  put(input("stop"), (sampling.stop ?? []).join("\n"));
+}
+
+function put(box, value) {
+  if (box.value === String(value) || box === document.activeElement) return;
+  box.value = value;
+  box.dispatchEvent(new Event("input", { bubbles: true })); // Gradio's component keeps its value by it
+}

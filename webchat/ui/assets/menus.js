@@ -1,0 +1,91 @@
+// What the menus offer: appearance, language, exports, help.
+
+import { url } from "./api.js";
+import { h, iconButton, isMac, showDialog } from "./dom.js";
+import { language, t } from "./i18n.js";
+
+const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
+const THEMES = { system: "screen", light: "sun", dark: "moon" };
+
+export function mainMenu() {
+  const config = window.webchatConfig;
+  return [
+    { heading: t("app.theme") },
+    ...Object.entries(THEMES).map(([name, icon]) => ({
+      label: t(`app.theme.${name}`),
+      icon,
+      checked: config.theme() === name,
+      onclick: () => config.setTheme(name),
+    })),
+    { heading: t("app.language") },
+    ...Object.entries(LANGUAGES).map(([code, label]) => ({
+      label,
+      icon: "globe",
+      checked: language === code,
+      onclick: () => setLanguage(code),
+    })),
+    "-",
+    ...exportAll(),
+    { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
+  ];
+}
+
+// Gradio reads its language once, so the page starts again; drafts and place are kept.
+function setLanguage(code) {
+  if (code === language) return;
+  localStorage.setItem("webchat_lang", code);
+  const path = new URL(document.baseURI).pathname;
+  document.cookie = `webchat_lang=${code}; path=${path}; max-age=31536000; samesite=lax`;
+  location.reload();
+}
+
+export function exportItems(id, all = false) {
+  const one = (format) => () => download(`api/conversations/${id}/export`, format);
+  const items = id === null ? [] : [
+    { label: t("export.chat_markdown"), icon: "download", onclick: one("markdown") },
+    { label: t("export.chat_json"), icon: "download", onclick: one("json") },
+  ];
+  return all ? [...items, ...(items.length ? ["-"] : []), ...exportAll()] : items;
+}
+
+function exportAll() {
+  return [
+    { label: t("export.all_markdown"), icon: "download", onclick: () => download("api/export", "markdown") },
+    { label: t("export.all_json"), icon: "download", onclick: () => download("api/export", "json") },
+  ];
+}
+
+// The server names the file; the browser writes it without holding it.
+function download(path, format) {
+  const link = h("a", { href: url(path, { format }), download: "" });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+export function showShortcuts() {
+  if (document.querySelector(".wc-shortcuts")) return;
+  const mod = isMac ? "⌘" : "Ctrl";
+  const rows = [
+    [["Enter"], "shortcuts.send"],
+    [["Shift", "Enter"], "shortcuts.newline"],
+    [["Esc"], "shortcuts.stop"],
+    [[mod, "K"], "shortcuts.search"],
+    [[mod, "Shift", "O"], "shortcuts.new"],
+    [[mod, "Shift", "S"], "shortcuts.sidebar"],
+    [[mod, ","], "shortcuts.settings"],
+    [["F2"], "shortcuts.rename"],
+    [[mod, "/"], "shortcuts.help"],
+  ];
+  const list = h(
+    "dl",
+    {},
+    rows.map(([keys, text]) => h("div", {}, h("dt", {}, t(text)), h("dd", {}, keys.map((key) => h("kbd", {}, key))))),
+  );
+  const dialog = showDialog(
+    "wc-shortcuts",
+    t("shortcuts.title"),
+    h("div", { class: "wc-dialog-head" }, h("h2", {}, t("shortcuts.title")), iconButton("close", t("app.close"), () => dialog.close())),
+    list,
+  );
+}

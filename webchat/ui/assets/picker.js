@@ -1,0 +1,44 @@
+// The model picker: Gradio's dropdown, fed with the models and their state.
+
+import { bus } from "./bus.js";
+import { t } from "./i18n.js";
+import { settings } from "./settings.js";
+
+let announce = () => {};
+
+// announce: tells Gradio's listener in wiring.py to fetch `pickerUpdate`.
+export function mountPicker(trigger) {
+  announce = () => trigger("change");
+  bus.on("models", refresh);
+  bus.on("settings", refresh);
+  const input = document.querySelector("#wc-picker input");
+  input?.setAttribute("aria-label", t("picker.label"));
+  refresh();
+}
+
+let shown = "";
+
+function refresh() {
+  const now = JSON.stringify(pickerUpdate());
+  if (now === shown) return;
+  shown = now;
+  announce();
+}
+
+export function pickerUpdate() {
+  const choices = settings.models.map((model) => [labelOf(model), model.name]);
+  return { __type__: "update", choices, value: settings.model ?? null };
+}
+
+function labelOf({ name, status, progress }) {
+  const note = {
+    loading: () => progressNote(progress),
+    failed: () => t("picker.failed"),
+  }[status]?.();
+  return note ? `${name} · ${note}` : name;
+}
+
+function progressNote(progress) {
+  if (!progress?.total || !progress.done) return t("picker.loading");
+  return t("picker.loading_percent", { percent: Math.floor((100 * progress.done) / progress.total) });
+}

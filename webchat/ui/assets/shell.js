@@ -1,0 +1,254 @@
+// The page as a whole: gathers its parts, finds what the address asks for, keeps title and history in step.
+
+import { api } from "./api.js";
+import { bus } from "./bus.js";
+import { composer, mountComposer } from "./composer.js";
+import { connection, mountConnection } from "./connection.js";
+import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
+import { drawer, mountDrawer } from "./drawer.js";
+import { errorText, language, t } from "./i18n.js";
+import { mainMenu, exportItems, showShortcuts } from "./menus.js";
+import { mountPicker, pickerUpdate } from "./picker.js";
+import { openSearch } from "./search.js";
+import { settings } from "./settings.js";
+import { mountSidebar, sidebar } from "./sidebar.js";
+import { toast } from "./toast.js";
+import { mountTranscript } from "./transcript.js";
+
+const PARTS = ["top", "sidebar", "topbar-start", "topbar-end", "transcript", "composer", "drawer"];
+const CONTROLS = ["#wc-picker input", "#wc-composer-text textarea", "#wc-send", "#wc-stop", "#wc-system-prompt textarea", "#wc-sampling-seed input", "#wc-sampling-stop textarea", "#wc-drawer-reset"];
+const phone = matchMedia("(max-width: 767px)");
+const root = document.documentElement;
+
+const parts = new Map();
+const ctx = { api, t, bus, toast, language };
+const state = { id: null, conversation: null };
+
+// Called by each part's own script as Gradio puts it on the page.
+export function mount(name, element, trigger) {
+  parts.set(name, { element, trigger });
+  if (PARTS.every((part) => parts.has(part)) && !boot.begun) boot();
+}
+
+async function boot() {
+  boot.begun = true;
+  await present(CONTROLS);
+  start();
+}
+
+// Gradio loads each kind of component by itself, so its controls come in any order.
+async function present(selectors) {
+  const missing = () => selectors.some((selector) => !document.querySelector(selector));
+  while (missing()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+// What the listeners in wiring.py call.
+window.webchat = {
+  picker: pickerUpdate,
+  pick: (name) => void settings.choose(name),
+  send: () => void composer.send(),
+  stop: () => void composer.stop(),
+  saveSettings: () => drawer.save(),
+  resetSettings: () => void drawer.reset(),
+};
+
+function start() {
+  const element = (name) => parts.get(name).element;
+  mountTop(element("top"));
+  mountConnection(element("top").querySelector(".wc-connection"), reload);
+  mountSidebar(element("sidebar"), {
+    open: (id) => go(id),
+    newChat: () => go(null),
+    search,
+    menu: (button) => toggleMenu(button, mainMenu(), { above: true }),
+    exportItems,
+    close: () => toggleSidebar(false),
+  });
+  mountTopbar(element("topbar-start"), element("topbar-end"));
+  mountComposer(element("composer"), ctx);
+  mountDrawer(element("drawer"));
+  mountPicker(parts.get("topbar-end").trigger);
+  ctx.transcript = mountTranscript(element("transcript"), ctx);
+  bus.on("conversation", ({ conversation }) => onConversation(conversation));
+  bus.on("title", ({ conversation }) => onConversation(conversation));
+  window.addEventListener("popstate", () => show(new URLSearchParams(location.search)));
+  document.addEventListener("keydown", onKey);
+  if (phone.matches) toggleSidebar(false, { keep: false });
+  syncSidebar();
+  phone.addEventListener("change", () => toggleSidebar(!phone.matches, { keep: false }));
+  show(new URLSearchParams(location.search));
+  loadModels();
+  loadMe();
+  root.classList.add("wc-ready");
+}
+
+async function loadMe() {
+  try {
+    const me = await api.get("api/me");
+    connection.me = me;
+    composer.limit = me.limits?.message_chars;
+  } catch (error) {
+    if (!error.offline) toast(errorText(error).message, { kind: "error" });
+  }
+}
+
+const MODELS_IDLE = 30_000;
+const MODELS_BUSY = 1_500;
+let modelsTimer;
+
+// While a model loads, its progress is worth a look more often.
+async function loadModels() {
+  clearTimeout(modelsTimer);
+  let busy = false;
+  try {
+    const { models, default: fallback } = await api.get("api/models");
+    settings.setModels(models, fallback);
+    busy = models.some((model) => model.status === "loading");
+  } catch {
+    busy = true;
+  }
+  modelsTimer = setTimeout(() => (document.hidden ? (modelsTimer = setTimeout(loadModels, MODELS_IDLE)) : loadModels()), busy ? MODELS_BUSY : MODELS_IDLE);
+}
+
+bus.on("leaf", ({ running }) => running && setTimeout(loadModels, 300));
+
+// --- routing ------------------------------------------------------------------------------------------------
+
+function address(id) {
+  const url = new URL(location.pathname, location.href);
+  if (id !== null) url.searchParams.set("c", id);
+  return url.href;
+}
+
+function go(id, messageId = null) {
+  if (phone.matches) toggleSidebar(false, { keep: false });
+  if (id === state.id && messageId === null) {
+    composer.focus();
+    return;
+  }
+  if (id !== state.id) history.pushState({}, "", address(id));
+  open(id, messageId);
+}
+
+// What an address asks for: ?c= a conversation, ?q= words for the box (never sent by themselves), ?model= a model.
+function show(query) {
+  const id = query.get("c");
+  open(id, query.get("m"));
+  const [words, model] = [query.get("q"), query.get("model")];
+  if (id !== null || (words === null && model === null)) return;
+  if (words) composer.fill(words);
+  if (model) wish(model);
+  history.replaceState({}, "", address(null)); // a reload must not put the words in again
+}
+
+// The model an address names, for this new chat only, once the models are known.
+function wish(name) {
+  const off = bus.on("models", ({ models }) => {
+    off();
+    if (models.some((model) => model.name === name)) settings.update({ model: name });
+    else toast(t("composer.link_model", { model: name }), { kind: "error" });
+  });
+}
+
+function open(id, messageId = null) {
+  closeMenu();
+  drawer.show(id);
+  state.id = id;
+  state.conversation = id === null ? null : (sidebar.get(id) ?? null);
+  settings.show(id, state.conversation?.settings);
+  sidebar.active = id;
+  composer.show(id);
+  setTitle();
+  bus.emit("open", { id, messageId });
+}
+
+// After a server restart: the same conversation, read again.
+function reload() {
+  loadMe();
+  loadModels();
+  sidebar.refresh();
+  bus.emit("open", { id: state.id, messageId: null });
+}
+
+function onConversation(conversation) {
+  const begun = state.id === null && ctx.transcript?.conversationId === conversation.id;
+  if (begun) adopt(conversation);
+  if (conversation.id !== state.id) return;
+  state.conversation = conversation;
+  settings.show(conversation.id, conversation.settings);
+  setTitle();
+}
+
+// The new chat on the screen became a conversation.
+function adopt(conversation) {
+  history.pushState({}, "", address(conversation.id));
+  state.id = conversation.id;
+  settings.adopt(conversation);
+  drawer.show(conversation.id);
+  composer.adopt(conversation.id);
+  sidebar.active = conversation.id;
+}
+
+function setTitle() {
+  const name = window.webchatConfig.title;
+  const title = state.conversation?.title;
+  document.title = title ? `${title} · ${name}` : name;
+}
+
+// --- around the transcript ----------------------------------------------------------------------------------
+
+function mountTop(element) {
+  const skip = h("a", { class: "wc-skip", href: "#wc-composer-text", onclick: (event) => (event.preventDefault(), composer.focus()) }, t("app.skip"));
+  element.replaceChildren(skip, h("div", { class: "wc-connection", role: "status" }));
+  const main = document.querySelector("#wc-main");
+  main.setAttribute("role", "main");
+  document.querySelector("#wc-sidebar").insertAdjacentElement("afterend", h("div", { class: "wc-scrim", onclick: () => (toggleSidebar(false), drawer.toggle(false)) }));
+}
+
+function mountTopbar(start, end) {
+  start.replaceChildren(
+    iconButton("sidebar", t("sidebar.show"), () => toggleSidebar(), { id: "wc-sidebar-toggle", "aria-controls": "wc-sidebar" }),
+    iconButton("compose", t("app.new_chat"), () => go(null), { id: "wc-new-chat" }),
+  );
+  const more = iconButton("download", t("export.menu"), () => toggleMenu(more, exportItems(state.id, true)), { "aria-haspopup": "menu", "aria-expanded": "false" });
+  const toggle = iconButton("sliders", t("drawer.show"), () => drawer.toggle(), { id: "wc-drawer-toggle", "aria-controls": "wc-drawer", "aria-expanded": "false" });
+  end.replaceChildren(more, toggle);
+}
+
+function search() {
+  if (phone.matches) toggleSidebar(false, { keep: false });
+  openSearch({ open: go, newChat: () => go(null) });
+}
+
+// keep: remember it for the next visit; on a phone the list is always closed at first.
+function toggleSidebar(open = root.classList.contains("wc-sidebar-closed"), { keep = !phone.matches } = {}) {
+  root.classList.toggle("wc-sidebar-closed", !open);
+  if (keep) localStorage.setItem("webchat_sidebar", open ? "open" : "closed");
+  syncSidebar();
+  if (open && phone.matches) document.querySelector("#wc-sidebar .wc-side-action")?.focus();
+}
+
+function syncSidebar() {
+  const open = !root.classList.contains("wc-sidebar-closed");
+  document.querySelector("#wc-sidebar").inert = !open;
+  document.querySelector("#wc-main").inert = open && phone.matches;
+  document.querySelector("#wc-sidebar-toggle")?.setAttribute("aria-expanded", String(open));
+}
+
+function onKey(event) {
+  if (event.isComposing || event.defaultPrevented) return;
+  const key = event.key.toLowerCase();
+  const shortcut = command(event) && (event.shiftKey ? { o: () => go(null), s: () => toggleSidebar() }[key] : { k: search, "/": showShortcuts, ",": () => drawer.toggle() }[key]);
+  if (shortcut) {
+    event.preventDefault();
+    shortcut();
+  } else if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+    escape();
+  }
+}
+
+// The outermost thing first: the overlay, then the running reply.
+function escape() {
+  if (phone.matches && !root.classList.contains("wc-sidebar-closed")) toggleSidebar(false);
+  else if (composer.running) composer.stop();
+}
