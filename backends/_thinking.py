@@ -15,6 +15,11 @@ TAGS = {
 }
 
 
+def storable(text: str, limit: int | None = None) -> str:
+    """A name or the like from outside, as any page and database takes it: no half characters, no NUL."""
+    return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
 class Characters:
     """Joins halves of characters over pieces: servers that escape JSON may cut a surrogate pair in two.
 
