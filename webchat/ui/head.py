@@ -38,7 +38,10 @@ def head_html(version: str, title: str, language: str) -> bytes:
             '<meta name="color-scheme" content="light dark" />',
             f"<script>window.webchatConfig = {config};\n{boot}</script>",
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
-            *(f'<link rel="stylesheet" href="{base}{name}.css" />' for name in ("theme", "parts", "transcript")),
+            *(
+                f'<link rel="stylesheet" href="{base}{name}.css" />'
+                for name in ("theme", "parts", "transcript")
+            ),
             *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in modules),
         )
     ).encode()

@@ -19,6 +19,7 @@ LABELS = frozenset(
         "drawer.reset",
         "drawer.stop",
         "drawer.stop_hint",
+        "drawer.stop_empty",
         "sampling.default",
         *(
             f"sampling.{name}{suffix}"
@@ -90,8 +91,8 @@ class Layout:
 def create_layout(version: str, max_message_chars: int) -> Layout:
     """The whole page, inside a `gr.Blocks` context.
 
-    Plain columns rather than `gr.Sidebar`: they remember being closed, take no focus while they are, and do not
-    slide in at every load.
+    Plain columns rather than `gr.Sidebar`: they remember being closed, take no focus while they are, and do
+    not slide in at every load.
     """
     with gr.Column(elem_id="wc-app"):
         create_part("top", version)
@@ -142,21 +143,21 @@ def create_composer(version: str, max_message_chars: int) -> Composer:
 
     It takes more than a message may have: the module says what is too long instead of cutting it.
     """
-    with gr.Column(elem_id="wc-composer"), gr.Column(elem_id="wc-composer-box"):
-        text = gr.Textbox(
-            label=label("composer.label"),
-            placeholder=label("composer.placeholder"),
-            show_label=False,
-            container=False,
-            lines=1,
-            max_lines=12,
-            max_length=2 * max_message_chars,
-            elem_id="wc-composer-text",
-        )
-        with gr.Row(elem_id="wc-composer-bar"):
-            create_part("composer", version)
+    with gr.Column(elem_id="wc-composer"):
+        with gr.Row(elem_id="wc-composer-box"):
+            text = gr.Textbox(
+                label=label("composer.label"),
+                placeholder=label("composer.placeholder"),
+                show_label=False,
+                container=False,
+                lines=1,
+                max_lines=12,
+                max_length=2 * max_message_chars,
+                elem_id="wc-composer-text",
+            )
             send = gr.Button(label("composer.send"), variant="primary", elem_id="wc-send")
             stop = gr.Button(label("composer.stop"), variant="primary", elem_id="wc-stop")
+        create_part("composer", version)
     return Composer(text, send, stop)
 
 
@@ -176,6 +177,7 @@ def create_drawer(version: str) -> Drawer:
         stop = gr.Textbox(
             label=label("drawer.stop"),
             info=label("drawer.stop_hint"),
+            placeholder=label("drawer.stop_empty"),
             lines=1,
             max_lines=4,
             max_length=400,

@@ -158,7 +158,8 @@ function refresh() {
   send.disabled = !text.value.trim() || long || state.sending || !settings.model;
   const showsLength = long || count > 0.9 * state.limit;
   note.classList.toggle("wc-danger", long);
-  note.textContent = showsLength ? t(long ? "composer.too_long" : "composer.length", { count, limit: state.limit }) : "";
+  const words = showsLength ? t(long ? "composer.too_long" : "composer.length", { count, limit: state.limit }) : t("composer.hint");
+  if (note.textContent !== words) note.textContent = words;
   text.setAttribute("aria-invalid", String(long));
 }
 
