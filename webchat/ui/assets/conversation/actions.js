@@ -1,0 +1,224 @@
+// What the buttons of a message do: one function per `data-act`, given the transcript, the message's view, the button.
+
+import { toggleMenu } from "../dom.js";
+import { errorLine, language } from "../i18n.js";
+import { editor } from "./editor.js";
+import { allowImage } from "./extras.js";
+import { icon } from "./icons.js";
+import { showInfo } from "./info.js";
+
+const WRAP = "webchat.wrap";
+
+async function attempt(transcript, work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!error.code) throw error;
+    transcript.ctx.toast(errorLine(error), { kind: "error" });
+  }
+}
+
+// While a reply is written, nothing may pull the conversation away under it.
+function busy(transcript) {
+  if (!transcript.running) return false;
+  transcript.ctx.toast(transcript.t("transcript.busy"));
+  return true;
+}
+
+async function write(transcript, button, text) {
+  try {
+    await copyText(text);
+  } catch {
+    transcript.ctx.toast(transcript.t("transcript.copy_failed"), { kind: "error" });
+    return;
+  }
+  const { t } = transcript;
+  transcript.say(t("transcript.copied"));
+  const glyph = button.querySelector("svg");
+  const label = button.textContent;
+  if (glyph) glyph.replaceWith(icon("check"));
+  else button.textContent = t("transcript.copied");
+  button.classList.add("wc-did");
+  setTimeout(() => {
+    button.classList.remove("wc-did");
+    if (glyph) button.querySelector("svg")?.replaceWith(icon("copy"));
+    else button.textContent = label;
+  }, 1600);
+}
+
+// navigator.clipboard exists on secure origins only.
+async function copyText(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const box = Object.assign(document.createElement("textarea"), { value: text });
+  box.style.cssText = "position:fixed;opacity:0";
+  document.body.append(box);
+  box.select();
+  const done = document.execCommand("copy");
+  box.remove();
+  if (!done) throw new Error("not allowed");
+}
+
+function again(transcript, view, model = view.record.model) {
+  const { id, parent_id: under } = view.record;
+  if (busy(transcript)) return;
+  attempt(transcript, () => transcript.turn({ kind: "regenerate", message_id: id, model, conversation_id: view.record.conversation_id }, { under, model }));
+}
+
+function regenerate(transcript, view, button) {
+  const { t, models } = transcript;
+  const { model } = view.record;
+  const others = models.filter(({ name }) => name !== model);
+  if (!others.length) return again(transcript, view);
+  toggleMenu(button, [
+    { label: t("transcript.regenerate"), onclick: () => again(transcript, view) },
+    { heading: t("transcript.regenerate_with") },
+    ...others.map(({ name }) => ({ label: name, onclick: () => again(transcript, view, name) })),
+  ]);
+}
+
+function more(transcript, view, button) {
+  const { t } = transcript;
+  const items = [{ label: t("transcript.delete"), icon: "trash", danger: true, onclick: () => remove(transcript, view) }];
+  const goesOn = view.record.role === "assistant" && view.record.text && view.record.id === transcript.leafId;
+  if (goesOn) items.unshift({ label: t("transcript.continue_hint"), icon: "pencil", onclick: () => continueReply(transcript, view) });
+  toggleMenu(button, items);
+}
+
+function continueReply(transcript, view) {
+  const { id, parent_id: under, model, conversation_id, text, reasoning } = view.record;
+  if (busy(transcript)) return;
+  attempt(transcript, () => transcript.turn({ kind: "continue", message_id: id, model, conversation_id }, { under, model, from: { text, reasoning } }));
+}
+
+function remove(transcript, view) {
+  const { api, toast } = transcript.ctx;
+  const { t } = transcript;
+  const { id, conversation_id } = view.record;
+  const restore = async () => {
+    const thread = await api.post(`api/messages/${id}/restore`);
+    if (transcript.conversationId === conversation_id) transcript.showThread(thread);
+    transcript.changed();
+  };
+  attempt(transcript, async () => {
+    transcript.showThread(await api.delete(`api/messages/${id}`));
+    transcript.changed();
+    transcript.scroller.focus({ preventScroll: true });
+    toast(t("transcript.deleted"), { action: { label: t("transcript.undo"), onclick: () => attempt(transcript, restore) } });
+  });
+}
+
+function edit(transcript, view, _button, begun = view.record.text) {
+  const { t } = transcript;
+  const { api } = transcript.ctx;
+  const { id, role, text, parent_id: under, conversation_id } = view.record;
+  const user = role === "user";
+  if (busy(transcript)) return;
+  const close = () => {
+    view.replaceBody(null);
+    view.element.querySelector('[data-act="edit"]')?.focus({ preventScroll: true });
+  };
+  const onSave = (changed) => {
+    if (changed === text) return close();
+    attempt(transcript, async () => {
+      if (user) {
+        const model = transcript.conversation?.settings?.model ?? transcript.messages.at(-1)?.model ?? null;
+        view.replaceBody(null);
+        await transcript.turn({ kind: "edit", message_id: id, text: changed, model, conversation_id }, { under, text: changed, model }).catch((error) => {
+          edit(transcript, transcript.views.get(id), null, changed); // the words are not lost
+          throw error;
+        });
+      } else {
+        const thread = await api.post(`api/messages/${id}/edit`, { text: changed });
+        view.replaceBody(null);
+        transcript.showThread(thread);
+        transcript.changed();
+      }
+    });
+  };
+  const save = t(user ? "transcript.send" : "transcript.save");
+  view.replaceBody(editor({ text: begun, save, hint: t("transcript.edit_hint"), onSave, onCancel: close, t }));
+}
+
+function version(step) {
+  return (transcript, view) => {
+    const { siblings, id } = view.record;
+    const wanted = siblings[siblings.indexOf(id) + step];
+    if (!wanted || busy(transcript)) return;
+    attempt(transcript, async () => {
+      const thread = await transcript.ctx.api.post(`api/messages/${wanted}/activate`);
+      // What comes before stays where it is on the screen; the end is not run after.
+      const anchor = view.element.previousElementSibling ?? transcript.list;
+      transcript.end.leave();
+      transcript.showThread(thread, anchor);
+      const now = transcript.views.get(wanted);
+      now?.element.querySelector(`[data-act="${step < 0 ? "older" : "newer"}-version"]`)?.focus({ preventScroll: true });
+      transcript.changed();
+    });
+  };
+}
+
+function rate(value) {
+  return (transcript, view) => {
+    const before = view.record;
+    const rating = before.rating === value ? 0 : value;
+    view.update({ ...before, rating });
+    attempt(transcript, async () => {
+      try {
+        await transcript.ctx.api.put(`api/messages/${before.id}/rating`, { value: rating });
+        transcript.messages = transcript.messages.map((message) => (message.id === before.id ? { ...message, rating } : message));
+      } catch (error) {
+        view.update({ ...view.record, rating: before.rating });
+        throw error;
+      }
+    });
+  };
+}
+
+function info(transcript, view, button) {
+  attempt(transcript, async () => {
+    const answer = await transcript.ctx.api.get(`api/messages/${view.record.id}`);
+    showInfo(button, answer, transcript.t, language);
+  });
+}
+
+function unfold(transcript, view, button) {
+  const folded = button.parentElement.classList.toggle("wc-folded");
+  button.setAttribute("aria-expanded", String(!folded));
+  button.textContent = transcript.t(folded ? "transcript.show_more" : "transcript.show_less");
+}
+
+function wrap(transcript) {
+  const on = transcript.list.classList.toggle("wc-wrap");
+  try {
+    localStorage.setItem(WRAP, on ? "on" : "");
+  } catch {
+    // not kept, but applied
+  }
+}
+
+/** What the reader chose before, on the element that holds the messages. */
+export function applyChoices(list) {
+  try {
+    list.classList.toggle("wc-wrap", localStorage.getItem(WRAP) === "on");
+  } catch {
+    // storage is blocked
+  }
+}
+
+export const actions = {
+  copy: (transcript, view, button) => write(transcript, button, view.record.text),
+  "copy-code": (transcript, view, button) => write(transcript, button, button.closest(".wc-code").querySelector("code").textContent.replace(/\n$/, "")),
+  wrap,
+  image: (transcript, view, button) => allowImage(button, transcript.t),
+  unfold,
+  edit,
+  regenerate,
+  retry: (transcript, view) => again(transcript, view),
+  continue: continueReply,
+  more,
+  info,
+  "older-version": version(-1),
+  "newer-version": version(1),
+  "rate-up": rate(1),
+  "rate-down": rate(-1),
+};

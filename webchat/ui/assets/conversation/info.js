@@ -1,0 +1,65 @@
+// Where a reply comes from: model, tokens, speed, times, sampling. Read when asked for.
+
+import { h } from "../dom.js";
+import { duration } from "./format.js";
+
+/** Rows of [label, value] from a message and its provenance; what was not recorded is left out. */
+export function infoRows({ message, provenance: from }, t, language) {
+  const number = (value) => value?.toLocaleString(language);
+  const seconds = (value) => (typeof value === "number" ? duration(Math.round(value * 100) / 100, t) : null);
+  const writing = (from.total_seconds ?? 0) - (from.first_token_seconds ?? 0);
+  const speed = from.completion_tokens > 1 && writing > 0.02 ? (from.completion_tokens - 1) / writing : null;
+  const rows = [
+    ["model", from.model ?? message.model],
+    ["model_id", from.model_id !== from.model ? from.model_id : null],
+    ["backend", from.backend],
+    ["revision", from.revision?.slice(0, 12)],
+    ["adapter", from.adapter],
+    ["template", from.template],
+    ["prompt_tokens", number(from.prompt_tokens)],
+    ["cached_tokens", from.cached_tokens ? number(from.cached_tokens) : null],
+    ["completion_tokens", number(from.completion_tokens)],
+    ["speed", speed && t("transcript.info.speed_value", { count: Number(speed.toPrecision(3)) })],
+    ["queued", from.queued_seconds > 0.05 ? seconds(from.queued_seconds) : null],
+    ["first_token", seconds(from.first_token_seconds)],
+    ["total", seconds(from.total_seconds)],
+    ["seed", from.seed],
+    ["finish", message.finish_reason],
+    ["at", message.finished_at && new Date(message.finished_at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" })],
+  ]
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([key, value]) => [t(`transcript.info.${key}`), String(value)]);
+  for (const [name, value] of Object.entries(from.sampling ?? {})) {
+    if (name !== "seed" || from.seed === null) rows.push([name, Array.isArray(value) ? value.map((stop) => JSON.stringify(stop)).join(", ") : String(value)]);
+  }
+  return rows;
+}
+
+let shown = null;
+
+/** Show the rows beside their button, until Escape or a press elsewhere. */
+export function showInfo(button, answer, t, language) {
+  shown?.hidePopover();
+  const rows = infoRows(answer, t, language);
+  const list = h("dl", {}, rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))));
+  const box = h(
+    "div",
+    { class: "wc-info", popover: "auto", role: "dialog", "aria-label": t("transcript.info_title"), tabindex: "-1" },
+    h("h2", {}, t("transcript.info_title")),
+    rows.length ? list : h("p", { class: "wc-muted" }, t("transcript.info.none")),
+  );
+  document.body.append(box);
+  box.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    if (box.contains(document.activeElement) || document.activeElement === document.body) button.focus({ preventScroll: true });
+    box.remove();
+    shown = null;
+  });
+  box.showPopover();
+  shown = box;
+  const at = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = box;
+  box.style.left = `${Math.max(8, Math.min(at.left, innerWidth - width - 8))}px`;
+  box.style.top = `${Math.max(8, at.top - height - 8 > 8 ? at.top - height - 8 : Math.min(at.bottom + 8, innerHeight - height - 8))}px`;
+  box.focus({ preventScroll: true });
+}

@@ -1,0 +1,95 @@
+// What to show of a text whose end is still being written: half a marker is held back, an open one is closed, so
+// that nothing flickers between two readings. For display only; the text itself is never changed.
+
+const FENCE = /^\s*(?:(?:[-*+>]|\d{1,9}[.)])\s+)*(`{3,}|~{3,})/;
+
+export function mend(text) {
+  const start = text.lastIndexOf("\n") + 1;
+  const head = text.slice(0, start);
+  const last = text.slice(start);
+  const fence = openFence(head);
+  if (fence) return /^\s*(`+|~+)\s*$/.test(last) && last.trim()[0] === fence ? head : text;
+  if (/^\s*(?:(?:[-*+>]|\d{1,9}[.)])\s+)*(?:`{1,2}|~{1,2})$/.test(last)) return head;
+  const opening = FENCE.exec(last);
+  if (opening && !last.slice(opening[0].length).includes("`")) return head + opening[0];
+  // A lone marker is the beginning of a list, a heading or a rule, or would make a heading of the line above.
+  if (/^\s*(?:[-*+>]|\d{1,9}[.)]?|#{1,6}|=+|-+|\*{2,}|_{2,})\s*$/.test(last)) return head;
+  const table = tableStart(head, last);
+  if (table >= 0) return text.slice(0, table);
+  return mendInline(text);
+}
+
+function openFence(head) {
+  let open = "";
+  for (const line of head.split("\n")) {
+    const mark = FENCE.exec(line)?.[1];
+    if (!mark) continue;
+    if (!open) open = mark;
+    else if (mark[0] === open[0] && mark.length >= open.length && line.trim() === mark) open = "";
+  }
+  return open[0] ?? "";
+}
+
+// Where a header row begins that has no delimiter row under it yet, or -1.
+function tableStart(head, last) {
+  const lines = head.split("\n");
+  lines.pop();
+  const isRow = (line) => /^\s*\|/.test(line ?? "");
+  const above = lines.at(-1);
+  if (isRow(last) && !isRow(above)) return head.length;
+  if (isRow(above) && !isRow(lines.at(-2)) && /^[\s|:-]*$/.test(last)) return head.length - above.length - 1;
+  return -1;
+}
+
+function mendInline(text) {
+  const from = Math.max(text.lastIndexOf("\n\n") + 2, text.length - 4000, 0);
+  const head = text.slice(0, from);
+  let tail = text.slice(from);
+  const link = /(!?)\[([^[\]\n]*)(?:\]|\]\([^()\s]*)?$/.exec(tail);
+  if (link && !/^\[[ xX]?\]?$/.test(link[0])) tail = tail.slice(0, link.index) + (link[1] ? "" : link[2]);
+  const { cut, closers } = openMarks(tail);
+  if (cut >= 0) return head + tail.slice(0, cut);
+  if (closers === null) return head + tail;
+  const shown = tail.replace(/(?:\*+|~+|\\)$/, "");
+  const open = shown === tail ? closers : openMarks(shown).closers;
+  return head + (open ? shown.trimEnd() + open : shown);
+}
+
+// cut: where a formula begins that has no end yet, or -1. closers: what ends the code and emphasis still open.
+function openMarks(text) {
+  const stack = [];
+  const pattern = /\\[([]|\\[\s\S]|`+|\*{1,3}|~~|\$\$?/g;
+  for (let match; (match = pattern.exec(text)); ) {
+    const mark = match[0];
+    const after = text[pattern.lastIndex] ?? "";
+    const before = text[match.index - 1] ?? "";
+    if (mark === "\\(" || mark === "\\[") {
+      const end = text.indexOf(mark === "\\(" ? "\\)" : "\\]", pattern.lastIndex);
+      if (end < 0) return { cut: match.index, closers: null };
+      pattern.lastIndex = end + 2;
+    } else if (mark[0] === "`") {
+      const end = closingRun(text, pattern.lastIndex, mark.length);
+      if (end < 0) {
+        if (!after) return { cut: match.index, closers: null };
+        return { cut: -1, closers: text.endsWith("`") ? null : mark + stack.reverse().join("") };
+      }
+      pattern.lastIndex = end;
+    } else if (mark[0] === "$") {
+      const end = text.indexOf(mark, pattern.lastIndex);
+      const opens = mark === "$$" || (/[^\s\d]/.test(after || " ") && !/[A-Za-z0-9]/.test(before));
+      if (opens && end < 0 && text.length - match.index < 300) return { cut: match.index, closers: null };
+      if (opens && end >= 0) pattern.lastIndex = end + mark.length;
+    } else if (mark[0] !== "\\") {
+      if (stack.at(-1) === mark && /\S/.test(before)) stack.pop();
+      else if (/\S/.test(after)) stack.push(mark);
+    }
+  }
+  return { cut: -1, closers: stack.reverse().join("") };
+}
+
+function closingRun(text, from, length) {
+  const runs = /`+/g;
+  runs.lastIndex = from;
+  for (let run; (run = runs.exec(text)); ) if (run[0].length === length) return runs.lastIndex;
+  return -1;
+}

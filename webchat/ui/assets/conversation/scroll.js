@@ -1,0 +1,73 @@
+// Keeps the end of the conversation in view while the reader is there, and lets go as soon as the reader is not.
+
+const NEAR = 48; // pixels from the end that count as being there
+
+export class EndKeeper {
+  #scroller;
+  #content;
+  #onChange;
+  #last = 0;
+  #touching = false;
+  atEnd = true;
+
+  constructor(scroller, content, onChange) {
+    this.#scroller = scroller;
+    this.#content = content;
+    this.#onChange = onChange;
+    scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
+    scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.#leave(), { passive: true });
+    scroller.addEventListener("touchmove", () => (this.#touching = true), { passive: true });
+    scroller.addEventListener("touchend", () => (this.#touching = false), { passive: true });
+    new ResizeObserver(() => this.#follow()).observe(content);
+    new ResizeObserver(() => this.#follow()).observe(scroller);
+  }
+
+  get distance() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    return scrollHeight - scrollTop - clientHeight;
+  }
+
+  toEnd({ smooth = false } = {}) {
+    this.#set(true);
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    // A long way is jumped: rendering everything in between would take longer than it shows.
+    const glide = smooth && !calm && this.distance < 3 * this.#scroller.clientHeight;
+    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior: glide ? "smooth" : "instant" });
+  }
+
+  /** Do `change` without moving `element` on the screen. */
+  holding(element, change) {
+    const before = element?.isConnected ? element.getBoundingClientRect().top : null;
+    change();
+    if (before === null || !element.isConnected) return;
+    this.#scroller.scrollTop += element.getBoundingClientRect().top - before;
+    this.#last = this.#scroller.scrollTop;
+  }
+
+  leave() {
+    this.#leave();
+  }
+
+  #follow() {
+    if (this.atEnd && !this.#touching) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    else this.#onChange(this.atEnd);
+  }
+
+  #onScroll() {
+    const { scrollTop } = this.#scroller;
+    // Only a move up by the reader lets go; content that shrinks or grows moves nobody away.
+    if (this.distance < NEAR) this.#set(true);
+    else if (scrollTop < this.#last - 2 && this.#content.isConnected) this.#set(false);
+    this.#last = scrollTop;
+  }
+
+  #leave() {
+    if (this.#scroller.scrollHeight > this.#scroller.clientHeight) this.#set(false);
+  }
+
+  #set(atEnd) {
+    if (this.atEnd === atEnd) return;
+    this.atEnd = atEnd;
+    this.#onChange(atEnd);
+  }
+}

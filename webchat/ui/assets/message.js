@@ -1,0 +1,317 @@
+// One message on the page, drawn from its record. A part is built anew only when what it shows has changed, so the
+// focus, a selection and an open menu survive the updates of a running reply.
+
+import { h } from "./dom.js";
+import { errorText, language } from "./i18n.js";
+import { icon } from "./conversation/icons.js";
+import { duration, progressText, roughly } from "./conversation/format.js";
+import { markdownView } from "./markdown.js";
+
+const RUNNING = new Set(["queued", "streaming"]);
+const TALL = { characters: 1200, lines: 16 };
+
+export const isRunning = (record) => RUNNING.has(record.state);
+
+/** A button of a message; the transcript listens for `data-act`. */
+function action(act, glyph, label, attributes = {}) {
+  return h("button", { type: "button", class: "wc-action", "data-act": act, "aria-label": label, title: label, ...attributes }, icon(glyph));
+}
+
+export function versions({ id, siblings }, t) {
+  if (siblings.length < 2) return null;
+  const index = siblings.indexOf(id) + 1;
+  const count = siblings.length;
+  return h(
+    "div",
+    { class: "wc-versions", role: "group", "aria-label": t("transcript.version_label", { index, count }) },
+    action("older-version", "left", t("transcript.older_version"), { disabled: index <= 1 }),
+    h("span", { class: "wc-version", "aria-hidden": "true" }, t("transcript.version", { index, count })),
+    action("newer-version", "right", t("transcript.newer_version"), { disabled: index >= count }),
+  );
+}
+
+export function userActions(record, t) {
+  return h(
+    "div",
+    { class: "wc-actions" },
+    versions(record, t),
+    action("copy", "copy", t("transcript.copy")),
+    action("edit", "edit", t("transcript.edit_message")),
+    action("more", "more", t("transcript.more"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
+  );
+}
+
+export function replyActions(record, t) {
+  const pressed = (value) => ({ "aria-pressed": String(record.rating === value) });
+  const rated = Boolean(record.text);
+  return h(
+    "div",
+    { class: "wc-actions" },
+    versions(record, t),
+    rated && action("copy", "copy", t("transcript.copy")),
+    rated && action("rate-up", "up", t("transcript.good"), pressed(1)),
+    rated && action("rate-down", "down", t("transcript.bad"), pressed(-1)),
+    action("regenerate", "retry", t("transcript.regenerate"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
+    rated && action("edit", "edit", t("transcript.edit_reply")),
+    action("info", "info", t("transcript.info"), { "aria-haspopup": "dialog" }),
+    action("more", "more", t("transcript.more"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
+  );
+}
+
+/** What stands under a reply that did not simply end: an error with its cure, or why the text stops here. */
+export function note(record, t) {
+  const wide = (act, glyph, label) => h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(glyph), label);
+  if (record.state === "failed" || (record.state === "blocked" && record.failure)) {
+    const { message, cure } = record.failure ? errorText(record.failure) : { message: t("transcript.failed"), cure: "" };
+    const blocked = record.state === "blocked";
+    return h(
+      "div",
+      { class: blocked ? "wc-note" : "wc-error" },
+      h("span", { class: "wc-error-icon" }, icon("alert")),
+      h("div", { class: "wc-error-text" }, h("p", {}, message), cure ? h("p", { class: "wc-muted" }, cure) : null),
+      blocked ? null : wide("retry", "retry", t("transcript.retry")),
+    );
+  }
+  const length = record.state === "complete" && record.finish_reason === "length";
+  const text = length
+    ? t("transcript.length")
+    : ["stopped", "interrupted", "blocked"].includes(record.state)
+      ? t(`transcript.${record.state}`)
+      : record.state === "complete" && !record.text
+        ? t("transcript.empty_reply")
+        : "";
+  if (!text) return null;
+  const more = (length || record.state === "stopped" || record.state === "interrupted") && (record.text || record.reasoning);
+  const again = record.state !== "blocked" && !more;
+  return h(
+    "div",
+    { class: "wc-note" },
+    h("span", {}, text),
+    more ? wide("continue", "play", t("transcript.continue")) : null,
+    again ? wide("retry", "retry", t("transcript.retry")) : null,
+  );
+}
+
+/** What stands where text will come: the queue, a model on its way, or three dots. */
+export function waiting(record, status, t) {
+  if (!isRunning(record) || record.text) return null;
+  if (status?.loading) {
+    const { text, fraction } = progressText(status.loading, t, language);
+    const bar = h("div", {
+      class: fraction === null ? "wc-bar wc-bar-unknown" : "wc-bar",
+      role: "progressbar",
+      "aria-label": text,
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+      "aria-valuenow": fraction === null ? undefined : String(Math.floor(100 * fraction)),
+    });
+    bar.append(h("div", { class: "wc-bar-fill", style: fraction === null ? undefined : `inline-size:${100 * fraction}%` }));
+    return h("div", { class: "wc-loading" }, h("div", {}, text), bar);
+  }
+  if (record.reasoning) return null;
+  const queued = record.state === "queued" && status?.state === "queued" && status.long;
+  return h(
+    "div",
+    { class: "wc-typing" },
+    h("span", { class: "wc-dots", role: "img", "aria-label": t("transcript.writing") }, h("i"), h("i"), h("i")),
+    queued ? h("span", { class: "wc-muted" }, t("transcript.waiting")) : null,
+  );
+}
+
+export class MessageView {
+  #t;
+  #parts = {};
+  #body;
+  #text = null; // the Markdown of a reply
+  #reasoning = null; // {element, label, view, since, timer}
+  #status = null;
+  #queuedTimer = 0;
+
+  constructor(record, t) {
+    this.#t = t;
+    this.record = record;
+    const user = record.role === "user";
+    this.element = h("article", { class: user ? "wc-msg wc-user" : "wc-msg wc-reply" });
+    if (user) this.#body = h("div", { class: "wc-bubble", dir: "auto" });
+    else this.#body = h("div", { class: "wc-md wc-body" });
+    this.#text = user ? null : markdownView(this.#body, { t });
+    this.#slot("head");
+    if (!user) this.#slot("reasoning");
+    this.element.append(this.#body);
+    for (const name of ["waiting", "note", "actions"]) this.#slot(name);
+    this.update(record);
+  }
+
+  get running() {
+    return isRunning(this.record);
+  }
+
+  /** Show another state of the message. Text that this view has further than the record stays. */
+  update(record) {
+    const ahead = this.running && isRunning(record) && this.record.id === record.id && this.record.seq > record.seq;
+    const { text, reasoning, seq } = this.record;
+    this.record = ahead ? { ...record, text, reasoning, seq } : record;
+    if (!isRunning(record)) this.#status = null;
+    this.#draw();
+  }
+
+  delta({ seq, kind, text }) {
+    if (kind === "tool") {
+      this.record = { ...this.record, seq };
+      return;
+    }
+    this.record = { ...this.record, seq, state: "streaming", [kind]: this.record[kind] + text };
+    if (kind === "reasoning") this.#drawReasoning();
+    else if (this.#text.text || !this.record.text.trim()) this.#text.append(text);
+    else this.#draw();
+    if (kind === "reasoning" && !this.record.text) this.#part("waiting", "", () => null);
+  }
+
+  status(status) {
+    this.#status = { ...status, long: this.#status?.long };
+    this.record = { ...this.record, state: status.state };
+    clearTimeout(this.#queuedTimer);
+    if (status.state === "queued" && !status.loading) {
+      this.#queuedTimer = setTimeout(() => {
+        this.#status = { ...this.#status, long: true };
+        this.#draw();
+      }, 2500);
+    }
+    this.#draw();
+  }
+
+  /** Put an element in place of the text, or the text back with `null`. */
+  replaceBody(element) {
+    this.#part("editor", element ? Math.random() : "", () => element);
+    if (!this.#parts.editor.parent) this.#body.before(this.#parts.editor.element);
+    this.element.classList.toggle("wc-editing", Boolean(element));
+  }
+
+  /** The words alone, for a screen reader. */
+  get plainText() {
+    return this.#body.textContent;
+  }
+
+  destroy() {
+    this.#text?.destroy();
+    this.#reasoning?.view.destroy();
+    clearInterval(this.#reasoning?.timer);
+    clearTimeout(this.#queuedTimer);
+    this.element.remove();
+  }
+
+  #slot(name) {
+    const element = h("div", { class: `wc-slot wc-slot-${name}`, hidden: true });
+    this.#parts[name] = { key: "", element };
+    this.element.append(element);
+  }
+
+  #part(name, key, build) {
+    if (!this.#parts[name]) {
+      this.#slot(name);
+      this.#body.before(this.#parts[name].element);
+    }
+    const part = this.#parts[name];
+    if (part.key === key) return;
+    part.key = key;
+    const content = build();
+    const focused = part.element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    part.element.replaceChildren(...(content ? [content] : []));
+    part.element.hidden = !content;
+    if (focused) part.element.querySelector(`[data-act="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  #draw() {
+    const { record } = this;
+    const t = this.#t;
+    const user = record.role === "user";
+    Object.assign(this.element.dataset, { id: record.id, state: record.state });
+    this.element.classList.toggle("wc-running", this.running);
+    this.element.classList.toggle("wc-pending", Boolean(record.pending));
+    this.element.setAttribute("aria-label", user ? t("transcript.you_said") : t("transcript.reply_by", { model: record.model ?? t("transcript.assistant") }));
+    this.element.setAttribute("aria-busy", String(this.running));
+    if (user) this.#drawBubble();
+    else this.#drawReply();
+    const idle = !this.running && !record.pending;
+    const about = [record.id, record.siblings, record.rating, Boolean(record.text)];
+    this.#part("actions", idle ? JSON.stringify(about) : "", () => idle && (user ? userActions : replyActions)(record, t));
+  }
+
+  #drawReply() {
+    const { record } = this;
+    const t = this.#t;
+    const edited = record.author_id && record.state === "complete";
+    this.#part("head", JSON.stringify([record.model, edited]), () =>
+      h("div", { class: "wc-model" }, record.model ?? t("transcript.assistant"), edited ? h("span", { class: "wc-edited" }, t("transcript.edited")) : null),
+    );
+    this.#drawReasoning();
+    const shown = this.#text.text;
+    if (!this.running) this.#text.set(record.text);
+    else if (record.text.startsWith(shown)) {
+      this.#text.append(record.text.slice(shown.length));
+      if (!shown) this.#text.flush();
+    } else this.#text.set(record.text);
+    this.#body.hidden = !record.text;
+    this.#part("waiting", this.running && !record.text ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () =>
+      waiting(record, this.#status, t),
+    );
+    this.#part("note", this.running ? "" : JSON.stringify([record.state, record.finish_reason, record.failure, Boolean(record.text)]), () =>
+      note(record, t),
+    );
+  }
+
+  #drawBubble() {
+    const { text } = this.record;
+    if (this.#body.dataset.text === String(text.length) && this.#body.firstChild?.textContent === text) return;
+    this.#body.dataset.text = text.length;
+    const words = h("div", { class: "wc-words" }, text);
+    const tall = text.length > TALL.characters || text.split("\n").length > TALL.lines;
+    const more = tall && h("button", { type: "button", class: "wc-more", "data-act": "unfold", "aria-expanded": "false" }, this.#t("transcript.show_more"));
+    this.#body.classList.toggle("wc-folded", tall);
+    this.#body.replaceChildren(words, ...(more ? [more] : []));
+  }
+
+  #drawReasoning() {
+    const { record } = this;
+    if (!record.reasoning) return;
+    this.#reasoning ??= this.#makeReasoning();
+    const { view, element } = this.#reasoning;
+    const thinking = this.running && !record.text;
+    // Rendered only while it is open: most readers never look.
+    if (element.open) {
+      if (thinking && record.reasoning.startsWith(view.text)) view.append(record.reasoning.slice(view.text.length));
+      else view.set(record.reasoning);
+    }
+    if (!thinking) clearInterval(this.#reasoning.timer);
+    element.classList.toggle("wc-thinking", thinking);
+    this.#labelReasoning();
+  }
+
+  #makeReasoning() {
+    const label = h("span", { class: "wc-reasoning-label" });
+    const body = h("div", { class: "wc-md wc-reasoning-body" });
+    const element = h("details", { class: "wc-reasoning" }, h("summary", {}, label, icon("chevron")), body);
+    element.addEventListener("toggle", () => this.#drawReasoning());
+    this.#part("reasoning", "shown", () => element);
+    const counting = this.running && !this.record.text;
+    const fresh = counting && this.record.seq <= 1;
+    const timer = fresh ? setInterval(() => this.#labelReasoning(), 1000) : 0;
+    return { element, label, timer, since: fresh ? performance.now() : null, took: null, view: markdownView(body, { t: this.#t }) };
+  }
+
+  #labelReasoning() {
+    const { record } = this;
+    const made = this.#reasoning;
+    const t = this.#t;
+    let text;
+    if (this.running && !record.text) {
+      const seconds = made.since === null ? 0 : (performance.now() - made.since) / 1000;
+      text = seconds >= 1 ? t("transcript.thinking_for", { time: roughly(seconds, t) }) : t("transcript.thinking");
+    } else {
+      if (made.took === null && made.since !== null) made.took = (performance.now() - made.since) / 1000;
+      const seconds = record.reasoning_seconds ?? made.took;
+      text = seconds ? t("transcript.thought_for", { time: seconds < 1 ? duration(seconds, t) : roughly(seconds, t) }) : t("transcript.thought");
+    }
+    if (made.label.textContent !== text) made.label.textContent = text;
+  }
+}

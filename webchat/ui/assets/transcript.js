@@ -1,0 +1,396 @@
+// The conversation on the page: loads it, shows it, sends, follows replies, keeps step with other tabs.
+//
+//   const transcript = mountTranscript(element, {api, t, bus, toast, language});
+//   await transcript.send("Hello", { model, settings });   // rejects with ApiError, the words are the caller's again
+
+import { h } from "./dom.js";
+import { errorText } from "./i18n.js";
+import { follow } from "./follow.js";
+import { isRunning, MessageView } from "./message.js";
+import { actions, applyChoices } from "./conversation/actions.js";
+import { icon } from "./conversation/icons.js";
+import { EndKeeper } from "./conversation/scroll.js";
+import { welcome } from "./conversation/welcome.js";
+
+const PAGE = 30;
+const POLL = 5000;
+const SPOKEN = 1500; // characters of a finished reply that are read out
+const RETRIES = [800, 2500]; // a turn may be asked for again: its client key makes one reply of it
+
+export function mountTranscript(element, ctx) {
+  return new Transcript(element, ctx);
+}
+
+class Transcript {
+  conversationId = null;
+  conversation = null;
+  messages = []; // records, in reading order
+  older = null; // cursor of what comes before
+  models = [];
+  views = new Map();
+  #following = new Map();
+  #visit = 0; // counts what was opened: answers to an earlier visit are dropped
+  #busy = 0;
+  #stopWanted = false;
+  #loadingOlder = false;
+  #told = "";
+  #channel = "BroadcastChannel" in window ? new BroadcastChannel("webchat") : null;
+
+  constructor(element, ctx) {
+    this.ctx = ctx;
+    this.t = ctx.t;
+    this.#build(element);
+    ctx.bus.on("open", (detail) => this.#open(detail));
+    ctx.bus.on("models", ({ models }) => (this.models = models));
+    if (this.#channel) this.#channel.onmessage = ({ data }) => data.conversationId === this.conversationId && this.refresh();
+    document.addEventListener("visibilitychange", () => !document.hidden && this.#poll());
+    setInterval(() => this.#poll(), POLL);
+  }
+
+  // --- what others ask --------------------------------------------------------------------------------------
+
+  get leafId() {
+    return this.messages.at(-1)?.id ?? null;
+  }
+
+  get running() {
+    return this.messages.findLast((message) => message.id && this.views.get(message.id)?.running) ?? null;
+  }
+
+  scrollToEnd() {
+    this.end.toEnd({ smooth: true });
+  }
+
+  send(text, { model, settings } = {}) {
+    const begins = this.conversationId === null;
+    const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, model };
+    if (begins && settings) ask.settings = settings;
+    return this.turn(ask, { under: this.leafId, text, model });
+  }
+
+  async stop() {
+    const { running } = this;
+    if (!running) {
+      this.#stopWanted = this.#busy > 0;
+      return;
+    }
+    await this.ctx.api.post(`api/messages/${running.id}/stop`);
+  }
+
+  /** Start a turn and show at once what it will make: under message `under`, a user's `text` if given, a reply.
+   *  Rejects with ApiError after putting back what was shown. */
+  async turn(ask, { under, text = null, model = null, from = null }) {
+    const visit = this.#visit;
+    const before = this.messages;
+    const stamp = { created_at: new Date().toISOString(), siblings: [], reasoning: "", seq: 0, rating: 0, parent_id: under };
+    const kept = before.slice(0, before.findIndex((message) => message.id === under) + 1);
+    const pending = [];
+    if (text !== null) pending.push({ ...stamp, id: "pending-user", role: "user", text, state: "complete", pending: true });
+    const begun = { text: from?.text ?? "", reasoning: from?.reasoning ?? "" };
+    pending.push({ ...stamp, ...begun, id: "pending-reply", role: "assistant", model, state: "queued", pending: true });
+    this.#busy += 1;
+    this.#show([...kept, ...pending]);
+    this.end.toEnd();
+    try {
+      const answer = await this.#postTurn({ ...ask, client_key: clientKey() });
+      this.#tell("turn", answer.conversation.id);
+      if (visit !== this.#visit) {
+        this.ctx.bus.emit("conversation", { conversation: answer.conversation });
+        return;
+      }
+      this.#rename("pending-user", answer.user?.id);
+      this.#rename("pending-reply", answer.reply.id);
+      this.conversationId = answer.conversation.id;
+      this.#conversationIs(answer.conversation);
+      this.#show([...kept, ...(answer.user ? [answer.user] : []), answer.reply]);
+      this.say(this.t("transcript.writing_by", { model: answer.reply.model ?? this.t("transcript.assistant") }));
+      if (this.#stopWanted) await this.stop();
+    } catch (error) {
+      if (visit === this.#visit) this.#show(before);
+      throw error;
+    } finally {
+      this.#busy -= 1;
+      this.#stopWanted = false;
+    }
+  }
+
+  /** Show a {conversation, messages, older} answer; `anchor` keeps its place on the screen. */
+  showThread({ conversation, messages, older }, anchor = null) {
+    const { messages: shown } = this;
+    const first = messages[0];
+    const at = first ? shown.findIndex((message) => message.id === first.id || message.id === first.parent_id) : -1;
+    const earlier = at < 0 ? [] : shown.slice(0, shown[at].id === first.id ? at : at + 1);
+    this.older = earlier.length ? this.older : older;
+    this.conversationId = conversation.id;
+    this.#conversationIs(conversation);
+    this.end.holding(anchor, () => this.#show([...earlier, ...messages]));
+  }
+
+  /** Ask for the conversation again and show what is new. */
+  async refresh() {
+    const visit = this.#visit;
+    if (this.conversationId === null || this.#busy || this.list.querySelector(".wc-editor")) return;
+    try {
+      const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: PAGE });
+      if (visit === this.#visit && !this.#busy) this.showThread(thread);
+    } catch {
+      // the next poll, or the bar that says the server is away
+    }
+  }
+
+  /** Say something to a screen reader; what is said replaces what was. */
+  say(text) {
+    this.status.textContent = text;
+  }
+
+  /** Tell the other tabs that the conversation shown here has changed. */
+  changed() {
+    this.#tell("changed", this.conversationId);
+  }
+
+  // --- opening and reading on -------------------------------------------------------------------------------
+
+  async #open({ id, messageId = null }) {
+    if (id !== null && id === this.conversationId && this.messages.length) {
+      if (messageId) await this.#goTo(messageId);
+      else await this.refresh();
+      return;
+    }
+    this.#leave();
+    const visit = this.#visit;
+    this.conversationId = id;
+    if (id === null) {
+      this.#show([]);
+      return;
+    }
+    const slow = setTimeout(() => this.#placeholder(h("p", { class: "wc-muted" }, this.t("transcript.loading"))), 250);
+    try {
+      const thread = await this.ctx.api.get(`api/conversations/${id}`, { limit: PAGE });
+      if (visit !== this.#visit) return;
+      this.showThread(thread);
+      this.end.toEnd();
+      if (messageId) await this.#goTo(messageId);
+    } catch (error) {
+      if (visit === this.#visit) this.#loadFailed(error, { id, messageId });
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+
+  #leave() {
+    this.#visit += 1;
+    this.#following.forEach((stop) => stop());
+    this.#following.clear();
+    this.views.forEach((view) => view.destroy());
+    this.views.clear();
+    this.messages = [];
+    this.older = null;
+    this.conversation = null;
+    this.#told = "";
+    this.say("");
+    this.#placeholder(null);
+    this.end.atEnd = true;
+  }
+
+  #loadFailed(error, detail) {
+    const { message, cure } = errorText(error);
+    const again = h("button", { type: "button", class: "wc-button", onclick: () => ((this.messages = []), this.#open(detail)) }, this.t("transcript.retry"));
+    this.#placeholder(h("div", { role: "alert" }, h("p", {}, message || this.t("transcript.load_failed")), h("p", { class: "wc-muted" }, cure), again));
+  }
+
+  async #goTo(messageId) {
+    while (!this.views.has(messageId) && this.older && (await this.loadOlder()));
+    if (!this.views.has(messageId)) {
+      try {
+        this.showThread(await this.ctx.api.post(`api/messages/${messageId}/activate`));
+        while (!this.views.has(messageId) && this.older && (await this.loadOlder()));
+      } catch {
+        return; // it was deleted meanwhile: the conversation is open, which is the better half
+      }
+    }
+    const element = this.views.get(messageId)?.element;
+    if (!element) return;
+    this.end.leave();
+    element.scrollIntoView({ block: "start", behavior: "instant" });
+    element.classList.add("wc-found");
+    setTimeout(() => element.classList.remove("wc-found"), 2500);
+  }
+
+  /** Earlier messages, above those shown. False when none came. */
+  async loadOlder() {
+    if (!this.older || this.#loadingOlder) return false;
+    const visit = this.#visit;
+    this.#loadingOlder = true;
+    this.olderButton.textContent = this.t("transcript.older_loading");
+    try {
+      const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { before: this.older, limit: PAGE });
+      if (visit !== this.#visit) return false;
+      this.older = thread.older;
+      const known = new Set(this.messages.map((message) => message.id));
+      const earlier = thread.messages.filter((message) => !known.has(message.id));
+      this.end.holding(this.list.firstElementChild, () => this.#show([...earlier, ...this.messages]));
+      return earlier.length > 0;
+    } catch (error) {
+      this.ctx.toast(errorText(error).message, { kind: "error" });
+      return false;
+    } finally {
+      this.#loadingOlder = false;
+      this.olderButton.textContent = this.t("transcript.older");
+    }
+  }
+
+  async #poll() {
+    if (document.hidden || this.conversationId === null || this.#busy) return;
+    const visit = this.#visit;
+    try {
+      const { conversation, messages } = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: 1 });
+      if (visit !== this.#visit || this.#busy) return;
+      const leaf = messages.at(-1);
+      const shown = this.views.get(leaf?.id)?.record;
+      const same = leaf ? this.leafId === leaf.id && shown && (shown.state === leaf.state || isRunning(shown)) : !this.messages.length;
+      if (!same || shown?.siblings.length !== leaf?.siblings.length) await this.refresh();
+      else if (conversation.title !== this.conversation?.title) this.#conversationIs(conversation);
+    } catch {
+      // the server is away: the bar above says so
+    }
+  }
+
+  // --- showing ----------------------------------------------------------------------------------------------
+
+  #build(element) {
+    this.list = h("div", { class: "wc-thread", role: "log", "aria-live": "off", "aria-label": this.t("transcript.label") });
+    applyChoices(this.list);
+    this.olderButton = h("button", { type: "button", class: "wc-older", hidden: true, onclick: () => this.loadOlder() }, this.t("transcript.older"));
+    this.placeholder = h("div", { class: "wc-placeholder", hidden: true });
+    const content = h("div", { class: "wc-column" }, this.olderButton, this.placeholder, this.list);
+    this.scroller = h("div", { class: "wc-scroller", tabindex: "-1" }, content);
+    const jump = h("button", { type: "button", class: "wc-jump", "aria-label": this.t("transcript.latest"), title: this.t("transcript.latest"), hidden: true }, icon("arrowDown"));
+    this.status = h("div", { class: "wc-visually-hidden", role: "status", "aria-live": "polite" });
+    element.replaceChildren(h("div", { class: "wc-transcript" }, this.scroller, jump, this.status));
+    this.end = new EndKeeper(this.scroller, content, () => (jump.hidden = this.end.atEnd || this.end.distance < 80));
+    jump.addEventListener("click", () => this.scrollToEnd());
+    this.list.addEventListener("click", (event) => this.#onClick(event));
+    const reached = ([entry]) => entry.isIntersecting && !this.end.atEnd && this.loadOlder();
+    new IntersectionObserver(reached, { root: this.scroller, rootMargin: "400px 0px 0px" }).observe(this.olderButton);
+  }
+
+  #show(records) {
+    this.messages = records;
+    const wanted = new Set(records.map((record) => record.id));
+    for (const [id, view] of this.views) {
+      if (wanted.has(id)) continue;
+      this.#unfollow(id);
+      view.destroy();
+      this.views.delete(id);
+    }
+    let place = this.list.firstElementChild;
+    for (const record of records) {
+      let view = this.views.get(record.id);
+      if (view) view.update(record);
+      else this.views.set(record.id, (view = new MessageView(record, this.t)));
+      if (view.element === place) place = place.nextElementSibling;
+      else this.list.insertBefore(view.element, place);
+      if (view.running && !record.pending) this.#follow(view);
+    }
+    this.olderButton.hidden = !this.older;
+    this.#placeholder(records.length ? null : welcome(this.t, (text) => this.ctx.bus.emit("suggest", { text })));
+    this.#emitLeaf();
+  }
+
+  #placeholder(content) {
+    this.placeholder.replaceChildren(...(content ? [content] : []));
+    this.placeholder.hidden = !content;
+  }
+
+  #rename(id, known) {
+    const view = this.views.get(id);
+    if (!view || !known) return;
+    this.views.delete(id);
+    this.views.set(known, view);
+  }
+
+  #conversationIs(conversation) {
+    this.conversation = conversation;
+    this.ctx.bus.emit("conversation", { conversation });
+  }
+
+  #emitLeaf() {
+    const leaf = { conversationId: this.conversationId, leafId: this.leafId, running: this.running?.id ?? null };
+    if (leaf.leafId?.startsWith("pending")) return;
+    const told = JSON.stringify([this.#visit, leaf]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.ctx.bus.emit("leaf", leaf);
+  }
+
+  // --- a running reply --------------------------------------------------------------------------------------
+
+  #follow(view) {
+    const { id, seq } = view.record;
+    if (this.#following.has(id)) return;
+    const stop = follow(this.ctx.api.url(`api/messages/${id}/events`), {
+      from: seq,
+      onDelta: (delta) => view.delta(delta),
+      onStatus: (status) => view.status(status),
+      onDone: (record) => this.#onDone(view, record),
+      onGone: () => this.#stillThere(view),
+      onConnection: (online) => this.ctx.bus.emit("connection", { online }),
+    });
+    this.#following.set(id, stop);
+  }
+
+  #unfollow(id) {
+    this.#following.get(id)?.();
+    this.#following.delete(id);
+  }
+
+  #onDone(view, record) {
+    this.#following.delete(record.id);
+    // An edit or a regenerate may have made siblings that the message does not know of yet.
+    const known = view.record.siblings;
+    const siblings = record.siblings.length >= known.length ? record.siblings : known;
+    view.update({ ...record, siblings });
+    this.messages = this.messages.map((message) => (message.id === record.id ? view.record : message));
+    this.say(this.t("transcript.done", { text: view.plainText.slice(0, SPOKEN) }));
+    this.#emitLeaf();
+    this.#poll();
+  }
+
+  // The event route answered with an error: is there still something to follow?
+  async #stillThere(view) {
+    try {
+      const { message } = await this.ctx.api.get(`api/messages/${view.record.id}`);
+      if (isRunning(message)) return true;
+      this.#onDone(view, message);
+      return false;
+    } catch (error) {
+      return error.offline || error.status >= 500 || error.status === 429;
+    }
+  }
+
+  async #postTurn(ask) {
+    for (const wait of [...RETRIES, null]) {
+      try {
+        return await this.ctx.api.post("api/turns", ask);
+      } catch (error) {
+        if (!error.offline || wait === null) throw error;
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
+  }
+
+  #tell(type, conversationId) {
+    this.#channel?.postMessage({ type, conversationId });
+  }
+
+  #onClick(event) {
+    const button = event.target.closest("[data-act]");
+    const view = this.views.get(button?.closest("article")?.dataset.id);
+    if (view) actions[button.dataset.act]?.(this, view, button);
+  }
+}
+
+// crypto.randomUUID exists on secure origins only, and a server in the house is often plain http.
+function clientKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
