@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,15 @@ class Served:
     url: str
     client: httpx.AsyncClient
     output: str = field(default="")
+
+    async def open_page(self) -> str:
+        """Come as a new visitor: open the page and keep its cookies, those for TLS too, as behind a proxy."""
+        self.client.headers.pop("cookie", None)
+        page = await self.client.get("/", headers={"Accept": "text/html"})
+        assert page.status_code == 200, page.text
+        set_cookies = page.headers.get_list("set-cookie")
+        self.client.headers["cookie"] = "; ".join(cookie.partition(";")[0] for cookie in set_cookies)
+        return page.text
 
     async def ask(self, text: str) -> str:
         """Send one message and follow its reply to the end; returns the reply's text."""
@@ -46,7 +56,7 @@ class Served:
 async def served(
     command: Sequence[str | Path], *, port: int, cwd: Path, env: dict[str, str] | None = None
 ) -> AsyncIterator[Served]:
-    """Start the command, wait until it answers, end it with SIGTERM. Fails with what it said."""
+    """Start the command, wait until it answers, end it as Ctrl+C does. Fails with what it said."""
     url = f"http://127.0.0.1:{port}"
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -69,6 +79,6 @@ async def served(
                 yield app
         finally:
             if not said.done():
-                process.terminate()
+                process.send_signal(signal.SIGINT)
             app.output = (await said)[0].decode()
-    assert process.returncode == 0, app.output
+    assert process.returncode in (0, 128 + signal.SIGINT), app.output

@@ -64,7 +64,7 @@ async def test_the_core_chats_with_an_endpoint_and_loads_no_engine(core: Path, t
         flags = ["--port", str(port), "--endpoint", endpoint.url, "--no-titles"]
         command: list[str | Path] = [core, "-c", SERVE, *flags]
         async with served(command, port=port, cwd=tmp_path) as app:
-            assert "gradio" in (await app.client.get("/")).text
+            assert "gradio" in await app.open_page()
             assert (await app.ask("words=5 rate=0")).split() == ["w0", "w1", "w2", "w3", "w4"]
     assert "engines: []" in app.output
     assert app.url in app.output

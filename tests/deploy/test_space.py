@@ -53,7 +53,7 @@ async def test_a_space_answers_with_the_embedded_model(
     port = free_port()
     env = environment(tmp_path, port) | {"WEBCHAT_CACHE_DIR": str(demo_gguf.parents[1])}
     async with served([python, "app.py"], port=port, cwd=space, env=env) as app:
-        await app.client.get("/")
+        await app.open_page()
         assert "Paris" in await app.ask("What is the capital of France?")
 
 
@@ -64,9 +64,8 @@ async def test_a_space_answers_through_an_endpoint_and_each_visitor_sees_only_th
     async with ScriptedEndpoint() as endpoint:
         env = environment(tmp_path, port) | {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "key"}
         async with served([python, "app.py"], port=port, cwd=space, env=env) as app:
-            await app.client.get("/")
+            await app.open_page()
             assert (await app.ask("words=3 rate=0")).split() == ["w0", "w1", "w2"]
             assert len((await app.client.get("/api/conversations")).json()["items"]) == 1
-            app.client.cookies.clear()
-            await app.client.get("/")
+            await app.open_page()
             assert (await app.client.get("/api/conversations")).json()["items"] == []
