@@ -80,7 +80,8 @@ class ConversationVerbs(Database):
         archived: bool | None = None,
         settings: ConversationSettings | None = None,
     ) -> Conversation:
-        """Change what is not `None`. A title the user gave is not overwritten by a model's. Raises NotFound."""
+        """Change what is not `None`. A title the user gave is not overwritten by a model's. Raises
+        NotFound."""
         before = own_conversation(connection, owner, conversation_id, lock=True)
         if title is not None and before.title_by == "user" and title_by in ("auto", "model"):
             title = None

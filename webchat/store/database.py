@@ -1,4 +1,5 @@
-"""Connections and transactions: one engine that writes, one that reads, and the threads they are used from."""
+"""Connections and transactions: one engine that writes, one that reads, and the threads they are used
+from."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ S = TypeVar("S", bound="Database")
 class Database:
     """An open database. Verbs build on it; `Store` is their sum.
 
-    Thread-safe. A verb called directly runs in the calling thread; `call` runs it in the database's own threads.
+    Thread-safe. A verb called directly runs in the calling thread; `call` runs it in the database's own
+    threads.
     """
 
     def __init__(self, dialect: Dialect, writer: Engine, reader: Engine, resources: ExitStack) -> None:
@@ -64,7 +66,8 @@ class Database:
 def reads(
     verb: Callable[Concatenate[S, Connection, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """Make a method that takes a connection a verb of its own reading transaction: one consistent snapshot."""
+    """Make a method that takes a connection a verb of its own reading transaction: one consistent
+    snapshot."""
     return _verb(verb, write=False)
 
 

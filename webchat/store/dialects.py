@@ -1,4 +1,5 @@
-"""The two kinds of database: how each is connected, locked against a second server, and how its errors read."""
+"""The two kinds of database: how each is connected, locked against a second server, and how its errors
+read."""
 
 from __future__ import annotations
 
@@ -9,7 +10,18 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    NullPool,
+    QueuePool,
+    create_engine,
+    event,
+    literal,
+    make_url,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -61,8 +73,10 @@ class Dialect(ABC):
             raise explained from error
 
     def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, Any]) -> bool:
-        """Insert unless a unique constraint has such a row, also one that another transaction is just writing."""
-        return connection.execute(self._insert_ignoring(table), dict(values)).rowcount == 1
+        """Insert unless a unique constraint has such a row, also one that another transaction is just
+        writing."""
+        inserted = self._insert_ignoring(table).values(dict(values)).returning(literal(1))
+        return connection.scalar(inserted) is not None
 
 
 class Sqlite(Dialect):
@@ -206,7 +220,8 @@ class Postgres(Dialect):
             max_overflow=size,
             pool_timeout=60,
             pool_pre_ping=True,
-            # A reader sees one snapshot: a reply folded meanwhile is not read half from each side of the fold.
+            # A reader sees one snapshot: a reply folded meanwhile is not read half from each side of the
+            # fold.
             isolation_level="READ COMMITTED" if write else "REPEATABLE READ",
             connect_args={"connect_timeout": 10},
             json_serializer=dump_json,

@@ -6,8 +6,8 @@
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
 
-Every error carries `message`, a sentence for the person at the screen, and `cure`, what to do next; `code` is the
-stable name that interfaces translate by. None of them ever holds a password or stored text.
+Every error carries `message`, a sentence for the person at the screen, and `cure`, what to do next; `code` is
+the stable name that interfaces translate by. None of them ever holds a password or stored text.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from webchat.store.tree import load_messages, messages_query, own_conversation
 
 @dataclass(frozen=True, slots=True)
 class ExportedConversation:
-    """A conversation with its whole tree: messages oldest first (parents before children), and where each reply of
-    a model comes from, by message id."""
+    """A conversation with its whole tree: messages oldest first (parents before children), and where each
+    reply of a model comes from, by message id."""
 
     conversation: Conversation
     messages: tuple[Message, ...]
@@ -74,8 +74,8 @@ class ExportVerbs(Database):
     ) -> Iterator[ExportedConversation]:
         """These conversations, or all, one transaction each, so that the whole is never in memory.
 
-        Reads while it is iterated: do that in a thread, or `call` `conversation_ids` and `export_conversation`.
-        Raises NotFound at the conversation that is not this owner's.
+        Reads while it is iterated: do that in a thread, or `call` `conversation_ids` and
+        `export_conversation`. Raises NotFound at the conversation that is not this owner's.
         """
         for id in self.conversation_ids(owner) if ids is None else ids:
             yield self.export_conversation(owner, id)

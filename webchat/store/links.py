@@ -45,7 +45,8 @@ class LinkVerbs(Database):
 
     @writes
     def revoke_link(self, connection: Connection, id_or_name: str) -> Link:
-        """End a link at once. A name ends every link of that name; the newest is returned. Raises NotFound."""
+        """End a link at once. A name ends every link of that name; the newest is returned. Raises
+        NotFound."""
         named = or_(LinkRow.id == id_or_name, LinkRow.name == id_or_name)
         connection.execute(
             update(LinkRow).where(named, LinkRow.revoked_at.is_(None)).values(revoked_at=now())

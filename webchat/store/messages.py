@@ -36,10 +36,11 @@ class MessageVerbs(Database):
         before: str | None = None,
         limit: int = 30,
     ) -> Page[Message]:
-        """The end of the path to `leaf` (the active one, if `None`), at most `limit` messages in reading order.
+        """The end of the path to `leaf` (the active one, if `None`), at most `limit` messages in reading
+        order.
 
-        before: the oldest message already shown; the page ends above it. `next` is the `before` of older ones.
-        The cost does not grow with the length of the conversation. Raises NotFound.
+        before: the oldest message already shown; the page ends above it. `next` is the `before` of older
+        ones. The cost does not grow with the length of the conversation. Raises NotFound.
         """
         conversation = own_conversation(connection, owner, conversation_id)
         end = leaf or conversation.active_leaf_id
@@ -107,8 +108,8 @@ class MessageVerbs(Database):
 
     @writes
     def delete_messages(self, connection: Connection, owner: str, message_id: str) -> Conversation:
-        """Put a message and everything below it aside. If that was shown, its newest remaining sibling is shown
-        instead, or else its parent. Raises NotFound."""
+        """Put a message and everything below it aside. If that was shown, its newest remaining sibling is
+        shown instead, or else its parent. Raises NotFound."""
         row = own_message(connection, owner, message_id, lock=True)
         below = descendants(message_id)
         connection.execute(
@@ -140,8 +141,8 @@ class MessageVerbs(Database):
 
     @writes
     def restore_messages(self, connection: Connection, owner: str, message_id: str) -> Conversation:
-        """Bring back what one `delete_messages` took, and show it. Raises NotFound, also when it was not deleted
-        or when what it hangs under is deleted as well."""
+        """Bring back what one `delete_messages` took, and show it. Raises NotFound, also when it was not
+        deleted or when what it hangs under is deleted as well."""
         row = own_message(connection, owner, message_id, deleted=True, lock=True)
         if row.parent_id is not None:
             own_message(connection, owner, row.parent_id)

@@ -1,4 +1,5 @@
-"""What the store hands out: frozen records, never rows. Times are aware datetimes in UTC; ids are opaque strings."""
+"""What the store hands out: frozen records, never rows. Times are aware datetimes in UTC; ids are opaque
+strings."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ TurnState = Literal["queued", "streaming", "complete", "stopped", "blocked", "fa
 RUNNING: frozenset[TurnState] = frozenset({"queued", "streaming"})
 
 OwnerKind = Literal["local", "visitor", "guest"]
-"""`local`: the one person of a loopback start. `visitor`: came by the start link. `guest`: came by a tester link."""
+"""`local`: the one person of a loopback start. `visitor`: came by the start link. `guest`: came by a tester
+link."""
 
 JournalKind = Literal["text", "reasoning", "tool"]
 
@@ -110,8 +112,8 @@ class Message:
 class Provenance:
     """Where a reply comes from, stored with it. Times in seconds from the start of the turn.
 
-    model is the name in the picker, model_id what the backend answered with. template names the prompt template
-    and its version. prompt holds the messages as they were sent.
+    model is the name in the picker, model_id what the backend answered with. template names the prompt
+    template and its version. prompt holds the messages as they were sent.
     """
 
     backend: str | None = None
@@ -148,10 +150,11 @@ class NewTurn:
 
     conversation_id: `None` makes a new conversation with `settings` (idempotent by owner and client key).
     parent_id: the message the new messages hang under; `None` at the root.
-    user_text: text of a new user message under `parent_id`, the reply then hangs under it; `None` when the reply
-    itself hangs under `parent_id` (regenerate, continue).
+    user_text: text of a new user message under `parent_id`, the reply then hangs under it; `None` when the
+    reply itself hangs under `parent_id` (regenerate, continue).
     continues: the reply whose text and reasoning begin the new one.
-    client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second turn.
+    client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second
+    turn.
     """
 
     conversation_id: str | None
@@ -200,8 +203,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A conversation found. `snippet` is plain text around the match; `ranges` are (start, end) offsets of the
-    matches within it, in characters. `message_id` is `None` when the title matched."""
+    """A conversation found. `snippet` is plain text around the match; `ranges` are (start, end) offsets of
+    the matches within it, in characters. `message_id` is `None` when the title matched."""
 
     conversation_id: str
     message_id: str | None

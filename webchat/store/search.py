@@ -45,7 +45,8 @@ class SearchVerbs(Database):
         cursor: str | None = None,
     ) -> Page[SearchHit]:
         """Conversations that hold all words of the query in one message or in the title, the last word as a
-        beginning. Each conversation once, by its newest match, newest first. A query without words finds nothing.
+        beginning. Each conversation once, by its newest match, newest first. A query without words finds
+        nothing.
         """
         terms = query_terms(query)
         last = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else _TOP

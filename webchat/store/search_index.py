@@ -1,7 +1,7 @@
 """The search index: written in the transaction that writes the text, asked by words.
 
-`search_entries` says what an entry stands for. Its words are in `search_words`: an FTS5 table whose row id is the
-entry's number on SQLite, a tsvector column under a GIN index on PostgreSQL. Both get ready-made words.
+`search_entries` says what an entry stands for. Its words are in `search_words`: an FTS5 table whose row id is
+the entry's number on SQLite, a tsvector column under a GIN index on PostgreSQL. Both get ready-made words.
 """
 
 from __future__ import annotations
@@ -91,16 +91,17 @@ def scrub(connection: Connection) -> None:
 def find(
     connection: Connection, owner: str, terms: Sequence[Term], below: int, count: int
 ) -> Sequence[Row[Any]]:
-    """Up to `count` entries (number, conversation_id, message_id) of living things, newest first, that hold every
-    word of the terms, numbered less than `below`. Longer unspaced terms must still be looked up in the text."""
+    """Up to `count` entries (number, conversation_id, message_id) of living things, newest first, that hold
+    every word of the terms, numbered less than `below`. Longer unspaced terms must still be looked up in the
+    text."""
     statement: TextClause = FIND[connection.dialect.name]
     values = {"words": _match(connection, terms), "owner": owner, "below": below, "count": count}
     return connection.execute(statement, values).all()
 
 
 def _match(connection: Connection, terms: Sequence[Term]) -> str:
-    """The words in the database's query language. Words hold letters, digits, marks and `_` only, so quoting them
-    is all the escaping there is."""
+    """The words in the database's query language. Words hold letters, digits, marks and `_` only, so quoting
+    them is all the escaping there is."""
     if connection.dialect.name == "sqlite":
         return " AND ".join(f'"{word}"{"*" * term.prefix}' for term in terms for word in term.words)
     return " & ".join(f"'{word}'{':*' * term.prefix}" for term in terms for word in term.words)

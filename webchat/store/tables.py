@@ -141,8 +141,9 @@ class ConversationRow(Base):
 
 
 class MessageRow(Base):
-    """The nodes of the trees. `under_id` is the parent, or the conversation at the root: never NULL, so that one
-    unique constraint and one index serve roots as well (NULLs are all different to a unique constraint)."""
+    """The nodes of the trees. `under_id` is the parent, or the conversation at the root: never NULL, so that
+    one unique constraint and one index serve roots as well (NULLs are all different to a unique
+    constraint)."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -239,8 +240,8 @@ class FeedbackRow(Base):
 
 class SearchEntryRow(Base):
     """What the search index knows: one row per message, and one per conversation for its title (`message_id`
-    NULL). Numbers grow with creation, so newest first is number order. The words stand in `search_words`, which
-    each database keeps in its own way (see `search_index.py`)."""
+    NULL). Numbers grow with creation, so newest first is number order. The words stand in `search_words`,
+    which each database keeps in its own way (see `search_index.py`)."""
 
     __tablename__ = "search_entries"
     __table_args__ = (

@@ -39,8 +39,8 @@ class TurnVerbs(Database):
     def begin_turn(self, connection: Connection, owner: str, new: NewTurn) -> BegunTurn:
         """Store the user's message and an empty reply, and show them.
 
-        Whoever comes second with the same client key, even at the same moment, gets the first one's messages and
-        `created=False`. Raises NotFound, ValueError for a client key that is not 1 to 64 characters.
+        Whoever comes second with the same client key, even at the same moment, gets the first one's messages
+        and `created=False`. Raises NotFound, ValueError for a client key that is not 1 to 64 characters.
         """
         if not 1 <= len(new.client_key) <= 64:
             raise ValueError("a client key has 1 to 64 characters")
@@ -156,7 +156,8 @@ class TurnVerbs(Database):
         entries: Sequence[JournalEntry],
         finished: Sequence[FinishedTurn] = (),
     ) -> list[Message]:
-        """Append to the journals and finish turns, of any owners, in one transaction. Returns the finished replies.
+        """Append to the journals and finish turns, of any owners, in one transaction. Returns the finished
+        replies.
 
         A turn that was over already stays as it is. Raises IntegrityError for an entry that is there already.
         """

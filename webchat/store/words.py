@@ -1,8 +1,8 @@
 """Text as searchable words, in one way for every database.
 
-Words are NFKC-normalised and lower-cased. Scripts that put no spaces between words become pairs of characters,
-and the last character of a run alone: 你好吗 is 你好, 好吗, 吗. So two characters are a word of the index, and one
-character is the beginning of one.
+Words are NFKC-normalised and lower-cased. Scripts that put no spaces between words become pairs of
+characters, and the last character of a run alone: 你好吗 is 你好, 好吗, 吗. So two characters are a word of
+the index, and one character is the beginning of one.
 """
 
 from __future__ import annotations

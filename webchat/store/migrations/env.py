@@ -1,4 +1,5 @@
-"""Run by Alembic, with the connection that `webchat.store.migrate` hands over. There is no other way to run it."""
+"""Run by Alembic, with the connection that `webchat.store.migrate` hands over. There is no other way to run
+it."""
 
 from __future__ import annotations
 

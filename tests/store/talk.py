@@ -1,0 +1,57 @@
+"""Short words for what the turns room does with the store."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from webchat.store import Store
+from webchat.store.records import BegunTurn, FinishedTurn, JournalEntry, Message, NewTurn
+
+_keys = itertools.count()
+
+
+@dataclass
+class Talk:
+    """A person who talks to a model."""
+
+    store: Store
+    owner: str
+    model: str = field(default="echo")
+
+    def begin(
+        self,
+        text: str | None,
+        *,
+        conversation: str | None = None,
+        parent: str | None = None,
+        key: str | None = None,
+        continues: str | None = None,
+    ) -> BegunTurn:
+        key = key or f"key-{next(_keys)}"
+        return self.store.begin_turn(
+            self.owner, NewTurn(conversation, parent, text, key, self.model, continues=continues)
+        )
+
+    def say(self, text: str, reply: str, after: Message | None = None) -> BegunTurn:
+        """A whole turn, under `after` or in a new conversation."""
+        begun = self.begin(
+            text, conversation=after and after.conversation_id, parent=after.id if after else None
+        )
+        self.finish(begun.reply.id, reply)
+        return begun
+
+    def finish(self, message_id: str, *pieces: str, first: int = 1) -> Message:
+        entries = [JournalEntry(message_id, seq, "text", piece) for seq, piece in enumerate(pieces, first)]
+        return self.store.write_batch(entries, [FinishedTurn(message_id, "complete", "stop")])[0]
+
+    def shown(self, conversation: str) -> list[str]:
+        return [message.text for message in self.store.thread(self.owner, conversation, limit=1000).items]
+
+    def found(self, query: str) -> list[str]:
+        return [hit.conversation_id for hit in self.store.search(self.owner, query).items]
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=1)

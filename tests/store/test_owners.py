@@ -1,0 +1,163 @@
+"""Nobody reaches another's rows, through whatever verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.store.talk import Talk
+from webchat.store import NotFound, Store
+from webchat.store.records import BegunTurn, NewTurn
+
+Ask = Callable[[Store, str, BegunTurn], Any]
+
+
+def _begin(parts: dict[str, Any]) -> Ask:
+    def ask(store: Store, owner: str, turn: BegunTurn) -> Any:
+        values = {
+            "conversation_id": turn.conversation.id,
+            "parent_id": None,
+            "user_text": "mine now",
+            "client_key": "other",
+            "model": "echo",
+        }
+        values |= {name: getattr(turn, part).id for name, part in parts.items()}
+        return store.begin_turn(owner, NewTurn(**values))
+
+    return ask
+
+
+REFUSED: dict[str, list[Ask]] = {
+    "conversation": [lambda s, o, t: s.conversation(o, t.conversation.id)],
+    "update_conversation": [lambda s, o, t: s.update_conversation(o, t.conversation.id, title="x")],
+    "delete_conversation": [lambda s, o, t: s.delete_conversation(o, t.conversation.id)],
+    "thread": [
+        lambda s, o, t: s.thread(o, t.conversation.id),
+        lambda s, o, t: s.thread(o, t.conversation.id, leaf=t.reply.id),
+        lambda s, o, t: s.thread(o, t.conversation.id, before=t.reply.id),
+    ],
+    "message": [lambda s, o, t: s.message(o, t.reply.id)],
+    "path": [lambda s, o, t: s.path(o, t.reply.id)],
+    "provenance": [lambda s, o, t: s.provenance(o, t.reply.id)],
+    "activate": [lambda s, o, t: s.activate(o, t.reply.id)],
+    "edit_reply": [lambda s, o, t: s.edit_reply(o, t.reply.id, "x")],
+    "delete_messages": [lambda s, o, t: s.delete_messages(o, t.reply.id)],
+    "rate": [lambda s, o, t: s.rate(o, t.reply.id, 1)],
+    "begin_turn": [_begin({}), _begin({"parent_id": "reply"}), _begin({"continues": "reply"})],
+    "journal": [lambda s, o, t: s.journal(o, t.reply.id)],
+    "export_conversation": [lambda s, o, t: s.export_conversation(o, t.conversation.id)],
+    "export_conversations": [lambda s, o, t: list(s.export_conversations(o, [t.conversation.id]))],
+}
+REFUSED_AFTER_DELETE: dict[str, tuple[Ask, Ask]] = {
+    "restore_conversation": (
+        lambda s, o, t: s.delete_conversation(o, t.conversation.id),
+        lambda s, o, t: s.restore_conversation(o, t.conversation.id),
+    ),
+    "restore_messages": (
+        lambda s, o, t: s.delete_messages(o, t.reply.id),
+        lambda s, o, t: s.restore_messages(o, t.reply.id),
+    ),
+}
+EMPTY: dict[str, Ask] = {
+    "list_conversations": lambda s, o, t: s.list_conversations(o).items,
+    "running_conversations": lambda s, o, t: s.running_conversations(o),
+    "conversation_ids": lambda s, o, t: s.conversation_ids(o),
+    "search": lambda s, o, t: s.search(o, "secret").items,
+    "export_conversations": lambda s, o, t: list(s.export_conversations(o)),
+}
+NOT_OF_AN_OWNER = {
+    # owners themselves, asked by the door
+    "local_owner",
+    "create_owner",
+    "owner",
+    # what the turns room does for all owners at once
+    "mark_streaming",
+    "write_batch",
+    "interrupt_orphans",
+    # the operator's
+    "create_link",
+    "list_links",
+    "revoke_link",
+    "link",
+    "link_by_hash",
+    "touch_link",
+    "purge",
+}
+NOT_VERBS = {"open", "close", "call", "transaction"}
+
+
+def test_every_verb_is_asked() -> None:
+    verbs = {name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))}
+    assert verbs - NOT_VERBS == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | NOT_OF_AN_OWNER
+
+
+@pytest.mark.parametrize("verb", REFUSED)
+def test_a_stranger_is_told_there_is_no_such_thing(
+    verb: str, store: Store, talk: Talk, stranger: Talk
+) -> None:
+    turn = talk.say("secret", "hush")
+    before = list(store.export_conversations(talk.owner))
+    for ask in REFUSED[verb]:
+        with pytest.raises(NotFound):
+            ask(store, stranger.owner, turn)
+    assert list(store.export_conversations(talk.owner)) == before
+    # The owner is not refused: it was not the question that was wrong.
+    for ask in REFUSED[verb]:
+        ask(store, talk.owner, turn)
+        if verb.startswith("delete"):
+            break
+
+
+@pytest.mark.parametrize("verb", REFUSED_AFTER_DELETE)
+def test_a_stranger_restores_nothing(verb: str, store: Store, talk: Talk, stranger: Talk) -> None:
+    turn = talk.say("secret", "hush")
+    remove, restore = REFUSED_AFTER_DELETE[verb]
+    remove(store, talk.owner, turn)
+    with pytest.raises(NotFound):
+        restore(store, stranger.owner, turn)
+    restore(store, talk.owner, turn)
+    assert talk.shown(turn.conversation.id) == ["secret", "hush"]
+
+
+@pytest.mark.parametrize("verb", EMPTY)
+def test_a_stranger_finds_nothing(verb: str, store: Store, talk: Talk, stranger: Talk) -> None:
+    talk.say("secret", "hush")
+    turn = talk.begin("secret too")
+    assert EMPTY[verb](store, talk.owner, turn)
+    assert not EMPTY[verb](store, stranger.owner, turn)
+
+
+def test_a_message_of_another_conversation_is_no_parent(talk: Talk) -> None:
+    one, other = talk.say("a", "b"), talk.say("c", "d")
+    with pytest.raises(NotFound):
+        talk.begin("e", conversation=one.conversation.id, parent=other.reply.id)
+    with pytest.raises(NotFound):
+        talk.begin("e", parent=other.reply.id)
+
+
+def test_there_is_one_local_owner(store: Store) -> None:
+    owner = store.local_owner()
+    assert store.local_owner() == owner == store.owner(owner.id)
+    with pytest.raises(NotFound):
+        store.owner("nobody")
+
+
+def test_a_link_is_known_by_its_hash_until_revoked_by_name(store: Store) -> None:
+    ends = datetime(2040, 1, 1, tzinfo=UTC)
+    link = store.create_link("testers", "hash", ends)
+    twin = store.create_link("testers", "hash-2", None)
+    guest = store.create_owner("guest", "Tess", link.id)
+    assert guest.link_id == link.id
+    assert store.link_by_hash("hash") == store.link(link.id) == link
+    assert link.expires_at == ends
+    assert store.touch_link(link.id).uses == 1
+    assert store.revoke_link("testers").id == twin.id
+    assert all(entry.revoked_at for entry in store.list_links())
+    for missing in (store.link, store.link_by_hash, store.revoke_link, store.touch_link):
+        with pytest.raises(NotFound):
+            missing("nothing")
+    with pytest.raises(NotFound):
+        store.create_owner("guest", "Tess", "nothing")
