@@ -116,7 +116,9 @@ def make_site(tmp_path: Path) -> MakeSite:
             message_chars=2000,
             redeemer=Redeemer(store, start=start),
         )
-        wrapped = Door(Starlette(routes=routes(services)), store=store, settings=settings)
+        wrapped = Door(
+            Starlette(routes=routes(services)), store=store, settings=settings, put_out=turns.stop_all
+        )
         site = Site(services, wrapped, start, store, turns, models)
         try:
             yield site

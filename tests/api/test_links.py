@@ -136,6 +136,14 @@ async def test_a_guest_is_out_within_a_second(make_site: MakeSite, ends: str) ->
         assert b"event: done" not in got[0]
         assert (await clients[0].get("/api/me")).status_code == 401
         assert ended[0] - at < 1.0
+        # The model works on for nobody: the guest's reply is stopped, with the text it had.
+        stopped = await site.store.call(site.store.message, guest.id, replies[0])
+        async with asyncio.timeout(5):
+            while stopped.running:
+                await asyncio.sleep(0.02)
+                stopped = await site.store.call(site.store.message, guest.id, replies[0])
+        assert stopped.state == "stopped"
+        assert stopped.text
         assert not tasks[1].done()
         assert (await clients[1].get("/api/me")).status_code == 200
         tasks[1].cancel()
@@ -144,8 +152,10 @@ async def test_a_guest_is_out_within_a_second(make_site: MakeSite, ends: str) ->
 
 async def test_a_revoked_guest_is_told_in_words(site: Site) -> None:
     guest, link = site.guest()
-    site.store.revoke_link(link.id)
     client = site.client(guest)
+    assert (await client.get("/api/me")).status_code == 200
+    site.store.revoke_link(link.id)
+    await asyncio.sleep(1)
     assert (await client.get("/api/me")).json()["error"]["code"] == "no_owner"
     page = await client.get("/", headers={"accept": "text/html"})
     assert page.status_code == 401

@@ -179,4 +179,7 @@ async def test_refusals_are_sentences_with_a_code(site: Site) -> None:
     assert await code(text="x", settings={"sampling": {"top_p": 0}}) == (422, "invalid")
     assert await code(text="x", settings={"sampling": {"max_tokens": True}}) == (422, "invalid")
     assert (await client.post("/api/turns", content=b"{}")).status_code == 415
+    deep = b'{"settings":' + b"[" * 200_000
+    answer = await client.post("/api/turns", content=deep, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
     assert str(client.base_url).rstrip("/") == BASE

@@ -6,6 +6,7 @@ too large, or has no owner, and hardens every answer. Handlers behind it still a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,9 +55,20 @@ class DoorSettings:
 
 
 class Door:
-    """ASGI middleware around the whole application. Lifespan events pass untouched."""
+    """ASGI middleware around the whole application. Lifespan events pass untouched.
 
-    def __init__(self, app: ASGIApp, *, store: OwnerStore, settings: DoorSettings) -> None:
+    put_out: told the id of a guest who was put out while a reply was being sent to them, so that the reply
+    can be stopped.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        store: OwnerStore,
+        settings: DoorSettings,
+        put_out: Callable[[str], None] | None = None,
+    ) -> None:
         self._app = app
         self._settings = settings
         self._cookies = Cookies(settings.secret, embedded=settings.embedded)
@@ -65,7 +77,7 @@ class Door:
         self._hardening = Hardening(settings.frame_ancestors)
         self._trusted = frozenset(origin.lower().rstrip("/") for origin in settings.trusted_origins)
         self._hosts = frozenset(host.lower() for host in settings.extra_hosts)
-        self.owners = Owners(store)
+        self.owners = Owners(store, put_out=put_out)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

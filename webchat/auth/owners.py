@@ -49,10 +49,14 @@ class _Kept:
 
 
 class Owners:
-    """Resolves owners. An answer is at most `KEPT_SECONDS` old, so a revoked link ends within a second."""
+    """Resolves owners. An answer is at most `KEPT_SECONDS` old, so a revoked link ends within a second.
 
-    def __init__(self, store: OwnerStore) -> None:
+    put_out: told the id of each guest whose open request was ended because their link has.
+    """
+
+    def __init__(self, store: OwnerStore, *, put_out: Callable[[str], None] | None = None) -> None:
         self._store = store
+        self._put_out = put_out
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._local: Owner | None = None
         self._watched: dict[str, set[asyncio.Task[Any]]] = {}
@@ -119,6 +123,8 @@ class Owners:
             if task not in self._cut:
                 raise
             task.uncancel()
+            if self._put_out is not None:
+                self._put_out(owner.id)
             raise Revoked from None
         finally:
             self._cut.discard(task)
