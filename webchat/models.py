@@ -16,8 +16,6 @@ from backends.types import Sampling
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["echo", "openai", "llamacpp", "local"]
-
 ProgressListener = Callable[[LoadProgress, float | None], None]
 """Called on the event loop with the progress and the seconds left, `None` when unknown."""
 
@@ -32,13 +30,14 @@ DISCOVERY_SECONDS = 15.0
 class ModelSpec:
     """A model as configured.
 
-    name: what people pick, unique. source: where it comes from, as text for people, without secrets.
+    name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
+    people, without secrets.
     options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
     discover: an endpoint whose models are asked for; each becomes a model of its own.
     """
 
     name: str
-    kind: Kind
+    kind: str
     source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_prompt: str | None = None
@@ -52,7 +51,7 @@ class ModelInfo:
 
     name: str
     source: str
-    kind: Kind
+    kind: str
     status: Literal["ready", "idle", "loading", "failed"]
     progress: LoadProgress | None
     eta_seconds: float | None

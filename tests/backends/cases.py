@@ -14,6 +14,7 @@ from backends.base import Backend
 from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, Unavailable
 from backends.llamacpp import LlamaCppBackend
+from backends.local import LocalBackend
 from backends.openai_compat import OpenAICompatBackend
 from tests.llama_server import LlamaServer
 
@@ -95,4 +96,23 @@ LLAMACPP = BackendCase(
     ),
 )
 
-CASES = [ECHO, OPENAI, LLAMACPP]
+
+def _local(request: pytest.FixtureRequest) -> Backend:
+    pytest.importorskip("transformers")
+    path: Path = request.getfixturevalue("demo_gguf")
+    return LocalBackend(source=str(path.parent))
+
+
+async def _local_live(backend: Backend) -> int:
+    assert isinstance(backend, LocalBackend)
+    return backend.live
+
+
+LOCAL = BackendCase(
+    name="local",
+    make=_local,
+    live=_local_live,
+    broken=lambda request: (LocalBackend(source=str(request.getfixturevalue("tmp_path"))), ModelNotFound),
+)
+
+CASES = [ECHO, OPENAI, LLAMACPP, LOCAL]

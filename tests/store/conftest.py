@@ -64,5 +64,3 @@ def talk(store: Store) -> Talk:
 def stranger(store: Store) -> Talk:
     """Somebody else."""
     return Talk(store, store.create_owner("visitor", "Eve").id)
-
-    return lambda: Talk(store, store.create_owner("visitor", "Somebody").id)

@@ -37,7 +37,9 @@ class Talk:
     def say(self, text: str, reply: str, after: Message | None = None) -> BegunTurn:
         """A whole turn, under `after` or in a new conversation."""
         begun = self.begin(
-            text, conversation=after and after.conversation_id, parent=after.id if after else None
+            text,
+            conversation=after.conversation_id if after else None,
+            parent=after.id if after else None,
         )
         self.finish(begun.reply.id, reply)
         return begun

@@ -17,7 +17,7 @@ Ask = Callable[[Store, str, BegunTurn], Any]
 
 def _begin(parts: dict[str, Any]) -> Ask:
     def ask(store: Store, owner: str, turn: BegunTurn) -> Any:
-        values = {
+        values: dict[str, Any] = {
             "conversation_id": turn.conversation.id,
             "parent_id": None,
             "user_text": "mine now",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,6 +14,7 @@ from backends.types import Sampling
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
 from webchat.store.records import (
+    BegunTurn,
     ConversationSettings,
     Failure,
     FinishedTurn,
@@ -22,12 +24,12 @@ from webchat.store.records import (
 )
 
 
-def _together(count: int, act: object) -> list[object]:
+def _together(count: int, act: Callable[[], BegunTurn]) -> list[BegunTurn]:
     gate = threading.Barrier(count)
 
-    def run(_: int) -> object:
+    def run(_: int) -> BegunTurn:
         gate.wait()
-        return act()  # type: ignore[operator]
+        return act()
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count)))
@@ -35,22 +37,21 @@ def _together(count: int, act: object) -> list[object]:
 
 def test_a_new_conversation_begins_once_for_one_key(store: Store, talk: Talk) -> None:
     begun = _together(8, lambda: talk.begin("hello", key="double"))
-    assert sum(turn.created for turn in begun) == 1  # type: ignore[attr-defined]
-    assert len({(turn.conversation.id, turn.user.id, turn.reply.id) for turn in begun}) == 1  # type: ignore[attr-defined]
+    assert sum(turn.created for turn in begun) == 1
+    assert len({(turn.conversation.id, turn.user and turn.user.id, turn.reply.id) for turn in begun}) == 1
     assert len(store.list_conversations(talk.owner).items) == 1
-    assert len(store.thread(talk.owner, begun[0].conversation.id).items) == 2  # type: ignore[attr-defined]
+    assert len(store.thread(talk.owner, begun[0].conversation.id).items) == 2
 
 
 def test_a_second_turn_begins_once_for_one_key_and_place(store: Store, talk: Talk) -> None:
     first = talk.say("hello", "hi")
+    assert first.user
     place = {"conversation": first.conversation.id, "parent": first.reply.id}
     begun = _together(8, lambda: talk.begin("and?", key="double", **place))
-    assert sum(turn.created for turn in begun) == 1  # type: ignore[attr-defined]
-    assert len({turn.reply.id for turn in begun}) == 1  # type: ignore[attr-defined]
+    assert sum(turn.created for turn in begun) == 1
+    assert len({turn.reply.id for turn in begun}) == 1
     # Another place, another turn.
-    again = talk.begin(
-        None, conversation=first.conversation.id, parent=first.user and first.user.id, key="double"
-    )
+    again = talk.begin(None, conversation=first.conversation.id, parent=first.user.id, key="double")
     assert again.created
 
 
@@ -59,8 +60,8 @@ def test_a_regenerated_reply_begins_once_for_one_key(store: Store, talk: Talk) -
     assert first.user
     place = {"conversation": first.conversation.id, "parent": first.user.id}
     begun = _together(8, lambda: talk.begin(None, key="again", **place))
-    assert sum(turn.created for turn in begun) == 1  # type: ignore[attr-defined]
-    assert store.message(talk.owner, first.reply.id).siblings == (first.reply.id, begun[0].reply.id)  # type: ignore[attr-defined]
+    assert sum(turn.created for turn in begun) == 1
+    assert store.message(talk.owner, first.reply.id).siblings == (first.reply.id, begun[0].reply.id)
 
 
 def test_a_root_message_can_be_edited_and_each_key_counts_once(store: Store, talk: Talk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import groupby
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from webchat.turns import (
     TooManyTurns,
     UnknownModel,
 )
+from webchat.turns.ask import AskKind
 
 WORDS = " ".join(f"w{i}" for i in range(60))
 
@@ -328,7 +330,7 @@ async def test_text_no_database_takes_is_made_fit(bench: MakeBench) -> None:
 async def test_bad_asks_are_refused_and_store_nothing(bench: MakeBench) -> None:
     async with bench(message_chars=10) as at:
         reply = await at.say("Hi")
-        bad: list[tuple[type[Exception], dict[str, object]]] = [
+        bad: list[tuple[type[Exception], dict[str, Any]]] = [
             (EmptyMessage, {"text": " \n"}),
             (EmptyMessage, {}),
             (MessageTooLong, {"text": "x" * 11}),
@@ -359,9 +361,10 @@ async def test_nobody_reaches_the_turns_of_another(bench: MakeBench) -> None:
             await anext(at.turns.follow(other, begun.reply.id))
         with pytest.raises(NotFound):
             await at.turns.stop(other, begun.reply.id)
-        for kind in ("regenerate", "continue"):
+        kinds: tuple[AskKind, ...] = ("regenerate", "continue")
+        for kind in kinds:
             with pytest.raises(NotFound):
-                await at.turns.start(other, Ask(kind, "k", message_id=begun.reply.id))  # type: ignore[arg-type]
+                await at.turns.start(other, Ask(kind, "k", message_id=begun.reply.id))
         assert at.turns.running(at.owner) == (begun.reply.id,)
 
 

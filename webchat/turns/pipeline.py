@@ -7,8 +7,8 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
@@ -22,9 +22,12 @@ from webchat.store import Store, StoreError
 from webchat.store.records import Failure, FinishedTurn, Message, Provenance, TurnState
 from webchat.turns.events import Status
 from webchat.turns.journal import Channel, Journal, JournalFailed
+from webchat.turns.paths import Paths
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
+
+MARK_SECONDS = 0.5
 
 CLOSE_SECONDS = 5.0
 """How long a stopped backend may take to close its stream before the turn ends without it."""
@@ -46,9 +49,10 @@ class _Run:
     began: float = field(default_factory=time.monotonic)
     sent: float | None = None
     first: float | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
-    marking: asyncio.Task[None] | None = None
+    path: Sequence[Message] = ()
     usage: Usage | None = None
     finished: Finished | None = None
 
@@ -64,12 +68,14 @@ class Pipeline:
         self._renderer = renderer
         self._gates = gates
         self._journal = journal
+        self._paths = Paths(store)
 
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
         channel = self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored"))
         run = _Run(channel, Provenance(model=turn.model))
         work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
+        marking = asyncio.create_task(self._mark(turn, run), name=f"mark {turn.id}")
         try:
             await asyncio.wait({work, turn.ending}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -77,23 +83,26 @@ class Pipeline:
                 await asyncio.wait({work}, timeout=CLOSE_SECONDS)
         finally:
             work.cancel()
+            marking.cancel()
         if not work.done():
             log.error("the model %s does not close its stream (reply %s)", turn.model, turn.id)
             work.add_done_callback(_retrieve)
         state, failure = _outcome(turn, work)
         if state != "blocked" and run.gate is not None and run.finished is None:
             state, failure = await self._release_rest(run, state, failure)
-        turn.done(await self._end(turn, run, state, failure))
+        message = await self._end(turn, run, state, failure)
+        if message.text and run.path:
+            self._paths.keep(run.path, message)
+        turn.done(message)
 
     async def _produce(self, turn: RunningTurn, run: _Run) -> None:
         """Stream the reply into the journal. Raises `BackendError`, `Blocked` and whatever goes wrong."""
         backend = await self._models.ready(turn.model, turn.loading)
         spec = self._models.spec(turn.model)
-        parent_id = turn.begun.reply.parent_id
-        path = [] if parent_id is None else await self._store.call(self._store.path, turn.owner, parent_id)
+        run.path = await self._paths.to(turn.owner, turn.begun)
         rendered = self._renderer.render(
             Scene(
-                path=path,
+                path=run.path,
                 capabilities=backend.capabilities,
                 settings=turn.begun.conversation.settings,
                 system_prompt=spec.system_prompt,
@@ -113,8 +122,6 @@ class Pipeline:
         run.gate = self._gates.open(turn.owner, turn.model)
         run.sent = time.monotonic()
         turn.show(Status("streaming"))
-        # Beside the model and not before it: the first word waits for nothing.
-        run.marking = asyncio.create_task(self._mark(turn.id), name=f"mark {turn.id}")
         # Every backend is an async generator; the protocol only names what readers need.
         stream = cast(AsyncGenerator[Event, None], backend.stream(rendered.request))
         async with aclosing(stream) as events:
@@ -122,12 +129,13 @@ class Pipeline:
         if run.finished is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
-    async def _mark(self, message_id: str) -> None:
-        try:
-            await self._store.call(self._store.mark_streaming, message_id)
-        except StoreError as error:
-            # The journal meets the same failure and deals with it.
-            log.info("reply %s is not marked as streaming: %s", message_id, error)
+    async def _mark(self, turn: RunningTurn, run: _Run) -> None:
+        """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a
+        short reply needs none. A failure is left to the journal, which meets it too."""
+        await run.begun.wait()
+        await asyncio.sleep(MARK_SECONDS)
+        with suppress(StoreError):
+            await self._store.call(self._store.mark_streaming, turn.id)
 
     async def _release_rest(
         self, run: _Run, state: TurnState, failure: Failure | None
@@ -175,6 +183,7 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
     async for event in events:
         if run.first is None and not isinstance(event, (Usage, Finished)):
             run.first = time.monotonic()
+            run.begun.set()
         match event:
             case TextDelta():
                 for piece in await gate.feed(event):

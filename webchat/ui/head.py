@@ -15,34 +15,28 @@ _FOREIGN_META = re.compile(
 )
 
 
+STYLES = ("theme", "parts", "transcript")
+
+MODULES = (
+    "shell", "api", "bus", "composer", "connection", "dom", "drawer", "i18n", "menus", "picker", "search",
+    "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow",
+)  # fmt: skip
+"""What the shell imports, told to the browser at once so that it does not find them one after the other."""
+
+
 def head_html(version: str, title: str, language: str) -> bytes:
     """Our head: the boot script inline (it must not wait for a request), the stylesheets, the modules."""
     base = f"assets/{version}/"
     config = json.dumps({"assets": base, "title": title, "language": language}).replace("<", "\\u003c")
     boot = files("webchat.ui").joinpath("assets/boot.js").read_text(encoding="utf-8")
-    modules = (
-        "shell",
-        "bus",
-        "api",
-        "i18n",
-        "sidebar",
-        "composer",
-        "drawer",
-        "search",
-        "toast",
-        "transcript",
-    )
     return "\n".join(
         (
             f"<title>{escape(title)}</title>",
             '<meta name="color-scheme" content="light dark" />',
             f"<script>window.webchatConfig = {config};\n{boot}</script>",
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
-            *(
-                f'<link rel="stylesheet" href="{base}{name}.css" />'
-                for name in ("theme", "parts", "transcript")
-            ),
-            *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in modules),
+            *(f'<link rel="stylesheet" href="{base}{name}.css" />' for name in STYLES),
+            *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in MODULES),
         )
     ).encode()
 

@@ -39,8 +39,9 @@ def create_page(ui: PageSettings) -> gr.Blocks:
     """The page's Blocks. Builds components only: no server, no request, no file but the locales."""
     with gr.Blocks(title=ui.title, analytics_enabled=False, fill_width=True, fill_height=True) as page:
         wire(create_layout(ui.version, ui.max_message_chars))
-    page.queue(max_size=QUEUE_SIZE, api_open=False, default_concurrency_limit=1)
-    return page
+    blocks: gr.Blocks = page
+    blocks.queue(max_size=QUEUE_SIZE, api_open=False, default_concurrency_limit=1)
+    return blocks
 
 
 def mount(

@@ -24,7 +24,8 @@ _ROW = re.compile(r"^\| `(?P<path>[^`]+)` \| (?P<size>\d+) \| `(?P<sum>[0-9a-f]{
 _INTRO = """# Libraries by other people
 
 Copied unchanged from their npm packages, each with its licence beside it. `packages.json` names the versions;
-`python -m webchat.ui.vendor --refresh` fetches them and writes this page, without `--refresh` it checks the sums.
+`python -m webchat.ui.vendor --refresh` fetches them and writes this page, without `--refresh` it checks the
+sums.
 """
 
 

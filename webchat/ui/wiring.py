@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gradio as gr
+
 from webchat.ui.layout import Layout
 
 
@@ -13,6 +15,7 @@ def wire(page: Layout) -> None:
     topbar.picker.input(fn=None, js="(name) => window.webchat.pick(name)", inputs=topbar.picker)
     composer.send.click(fn=None, js="() => window.webchat.send()")
     composer.stop.click(fn=None, js="() => window.webchat.stop()")
-    for field in (drawer.system_prompt, drawer.stop, *drawer.sampling):
+    fields: tuple[gr.Textbox | gr.Number, ...] = (drawer.system_prompt, drawer.stop, *drawer.sampling)
+    for field in fields:
         field.input(fn=None, js="() => window.webchat.saveSettings()")
     drawer.reset.click(fn=None, js="() => window.webchat.resetSettings()")

@@ -46,7 +46,7 @@ export const composer = {
   },
 
   get running() {
-    return state.running !== null;
+    return state.running !== null || state.sending;
   },
 
   // Another conversation is on the screen: its draft comes back.
@@ -150,12 +150,12 @@ function length() {
 
 function refresh() {
   if (!text) return;
-  const running = state.running !== null;
+  const running = state.running !== null || state.sending;
   const count = length();
   const long = count > state.limit;
   send.hidden = running;
   stop.hidden = !running;
-  send.disabled = !text.value.trim() || long || state.sending || !settings.model;
+  send.disabled = !text.value.trim() || long || running || !settings.model;
   const showsLength = long || count > 0.9 * state.limit;
   note.classList.toggle("wc-danger", long);
   const words = showsLength ? t(long ? "composer.too_long" : "composer.length", { count, limit: state.limit }) : t("composer.hint");

@@ -10,7 +10,7 @@ const LAST_MODEL = "webchat.model";
 
 const EMPTY = { model: null, system_prompt: null, sampling: {} };
 
-const state = { id: null, settings: EMPTY, models: [], fallback: null };
+const state = { id: null, settings: EMPTY, models: [], fallback: null, saving: 0 };
 
 export const settings = {
   get current() {
@@ -40,6 +40,7 @@ export const settings = {
 
   // Another conversation is on the screen, or the same one with fresh settings.
   show(id, stored) {
+    if (id === state.id && state.saving) return; // what was read is older than what is being written
     const same = id === state.id && JSON.stringify(clean(stored)) === JSON.stringify(state.settings);
     state.id = id;
     state.settings = clean(stored);
@@ -69,11 +70,14 @@ export const settings = {
     state.settings = clean({ ...state.settings, ...changes });
     announce();
     if (id === null) return true;
+    state.saving += 1;
     try {
       const conversation = await api.patch(`api/conversations/${id}`, { settings: state.settings });
+      state.saving -= 1;
       bus.emit("conversation", { conversation });
       return true;
     } catch (error) {
+      state.saving -= 1;
       toast(`${t("drawer.save_failed")} ${errorText(error).message}`, { kind: "error" });
       return false;
     }

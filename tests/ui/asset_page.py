@@ -1,0 +1,102 @@
+"""A page made of the shipped assets alone, in a real browser cut off from everything but this machine."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, sync_playwright
+
+from webchat.ui.static import ASSETS
+
+ARGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+HTML = """<!doctype html><html><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="theme.css"><link rel="stylesheet" href="transcript.css"></head>
+<body><div class="wc-transcript"></div><script type="module">
+import { markdownView } from "./markdown.js";
+import { math, prose } from "./conversation/sanitize.js";
+import { allowImage } from "./conversation/extras.js";
+window.t = (key, params = {}) => key + Object.values(params).map((value) => " " + value).join("");
+window.fresh = () => {
+  const element = document.createElement("div");
+  element.className = "wc-md";
+  document.querySelector(".wc-transcript").replaceChildren(element);
+  window.view = markdownView(element, { t });
+  window.shown = element;
+};
+window.whole = (text) => { fresh(); view.set(text); return shown.innerHTML; };
+window.streamed = (pieces, { flush = true } = {}) => {
+  fresh();
+  for (const piece of pieces) { view.append(piece); if (flush) view.flush(); }
+  view.finish();
+  return shown.innerHTML;
+};
+window.drafts = (pieces) => {
+  fresh();
+  return pieces.map((piece) => { view.append(piece); view.flush(); return shown.innerText.trim(); });
+};
+Object.assign(window, { math, prose, allowImage });
+window.ready = true;
+</script></body></html>"""
+
+
+class _Assets(SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path != "/":
+            super().do_GET()
+            return
+        body = HTML.encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def asset_server() -> Iterator[str]:
+    """The assets at an address of this machine, the page above at its root."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Assets, directory=str(ASSETS))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def asset_page() -> Iterator[tuple[Page, list[str]]]:
+    """The page, and the addresses it asked for beyond its own server; those are refused."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    with asset_server() as address, sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        except Exception as error:
+            pytest.skip(f"no browser here: {error}")
+        page = browser.new_page()
+        foreign: list[str] = []
+
+        def guard(route: Route) -> None:
+            if route.request.url.startswith((address, "data:")):
+                route.continue_()
+            else:
+                foreign.append(route.request.url)
+                route.abort()
+
+        page.route("**/*", guard)
+        page.goto(address)
+        page.wait_for_function("window.ready")
+        yield page, foreign
+        browser.close()

@@ -1,0 +1,83 @@
+"""Both languages say everything, and nobody asks for a word that is not there."""
+
+from __future__ import annotations
+
+import re
+import string
+from itertools import chain
+
+import pytest
+
+from backends.errors import BackendError
+from webchat.sharing import LinkError
+from webchat.store import StoreError
+from webchat.turns import TurnError
+from webchat.ui.i18n import LANGUAGES, LOCALES, locale
+from webchat.ui.layout import LABELS
+from webchat.ui.static import ASSETS
+
+SCRIPTS = sorted(path for path in ASSETS.rglob("*.js") if "vendor" not in path.parts)
+
+ASKED = re.compile(r"""\bt\(\s*["']([a-z][\w.]*)["']""")
+CHOSEN = re.compile(
+    r"""["']((?:app|sidebar|search|composer|picker|drawer|sampling|export|shortcuts|connection)\.[\w.]+)["']"""
+)
+
+CODES_OF_THE_DOOR = {
+    "internal", "internal_error", "no_owner", "too_large", "host_not_allowed", "cross_origin", "invalid",
+    "bad_request", "not_found", "blocked", "network", "unknown",
+}  # fmt: skip
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def codes(kind: type[Exception]) -> set[str]:
+    own = {kind.__dict__["code"]} if "code" in kind.__dict__ else set()
+    return own.union(*(codes(child) for child in kind.__subclasses__()))
+
+
+def test_languages_have_the_same_files() -> None:
+    names = {language: {path.name for path in (LOCALES / language).iterdir()} for language in LANGUAGES}
+    assert len(set(map(frozenset, names.values()))) == 1, names
+
+
+def test_languages_have_the_same_keys() -> None:
+    first, *others = (locale(language).keys() for language in LANGUAGES)
+    for other in others:
+        assert first ^ other == set()
+
+
+@pytest.mark.parametrize("key", sorted(locale("en")))
+def test_texts_have_the_same_placeholders(key: str) -> None:
+    assert placeholders(locale("en")[key]) == placeholders(locale("zh-CN")[key])
+    assert all(locale(language)[key].strip() for language in LANGUAGES)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_every_key_a_module_names_exists(path: object) -> None:
+    text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+    named = {*ASKED.findall(text), *CHOSEN.findall(text)} - {"composer.js"}
+    assert {key for key in named if not key.endswith(".js")} - locale("en").keys() == set()
+
+
+def test_every_label_of_the_layout_exists() -> None:
+    assert locale("en").keys() >= LABELS
+
+
+def test_every_error_is_translated_with_its_cure() -> None:
+    known = chain.from_iterable(codes(tree) for tree in (BackendError, StoreError, TurnError, LinkError))
+    for code in {*known, *CODES_OF_THE_DOOR}:
+        for language in LANGUAGES:
+            assert f"error.{code}" in locale(language)
+            assert f"error.{code}.cure" in locale(language)
+
+
+def test_chinese_is_chinese() -> None:
+    same = {
+        key
+        for key, text in locale("zh-CN").items()
+        if text == locale("en")[key] and re.search("[A-Za-z]{3}", text)
+    }
+    assert same <= {key for key in same if key.startswith(("sampling.",)) or "{" in locale("en")[key]}

@@ -1,0 +1,123 @@
+"""The page without a browser: what is built, mounted and sent."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from webchat.ui import PageSettings, create_page, mount
+from webchat.ui.head import MODULES, STYLES, rewrite_page
+from webchat.ui.i18n import LANGUAGES
+from webchat.ui.layout import label
+from webchat.ui.static import ASSETS
+
+
+def client(**settings: object) -> TestClient:
+    ui = PageSettings(version="v1", **settings)  # type: ignore[arg-type]
+    return TestClient(mount(FastAPI(), create_page(ui), ui))
+
+
+@pytest.fixture(scope="module")
+def served() -> TestClient:
+    return client(title="My <chat>", language="zh-CN")
+
+
+def test_page_builds_without_a_server() -> None:
+    assert isinstance(create_page(PageSettings(version="v1")), gr.Blocks)
+
+
+def test_no_listener_reaches_the_server() -> None:
+    page = create_page(PageSettings(version="v1"))
+    assert page.fns
+    for function in page.fns.values():
+        assert function.fn is None
+        assert function.js
+        assert not function.api_name or function.api_visibility != "public" or function.fn is None
+
+
+def test_every_text_box_has_a_bound() -> None:
+    page = create_page(PageSettings(version="v1"))
+    boxes = [block for block in page.blocks.values() if isinstance(block, gr.Textbox)]
+    numbers = [block for block in page.blocks.values() if isinstance(block, gr.Number)]
+    assert boxes
+    assert all(box.max_length for box in boxes)
+    assert all(number.minimum is not None and number.maximum is not None for number in numbers)
+
+
+def test_queue_and_uploads_are_bounded(served: TestClient) -> None:
+    page = create_page(PageSettings(version="v1"))
+    assert page.max_size if hasattr(page, "max_size") else page._queue.max_size
+    config = served.get("/config").json()
+    assert config["enable_queue"] is True
+    assert not config.get("analytics_enabled")
+
+
+def test_head_comes_before_anything_of_gradios(served: TestClient) -> None:
+    page = served.get("/").text
+    boot = page.index("webchatConfig")
+    assert boot < page.index("gradio_config")
+    assert boot < page.index('type="module" crossorigin')
+    assert '"language": "zh-CN"' in page
+    assert "<title>My &lt;chat&gt;</title>" in page
+    assert "My \\u003cchat>" in page
+
+
+def test_page_names_no_other_host(served: TestClient) -> None:
+    page = served.get("/").text
+    head = page[: page.index("window.gradio_config")]
+    assert "manifest" not in head
+    assert set(re.findall(r"https?://[\w.-]+", head)) <= {"http://www.w3.org"}
+    assert "raw.githubusercontent.com" not in page
+
+
+def test_length_of_the_rewritten_page_is_right(served: TestClient) -> None:
+    answer = served.get("/", headers={"accept-encoding": "gzip, br"})
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+def test_page_of_an_unknown_gradio_is_refused() -> None:
+    with pytest.raises(ValueError, match="base"):
+        rewrite_page(b"<html><head></head></html>", b"")
+
+
+def test_assets_are_kept_for_good(served: TestClient) -> None:
+    for path in [*(f"{name}.css" for name in STYLES), *(f"{name}.js" for name in MODULES)]:
+        answer = served.get(f"/assets/v1/{path}")
+        assert answer.status_code == 200, path
+        assert "immutable" in answer.headers["cache-control"]
+    for language in LANGUAGES:
+        assert served.get(f"/assets/v1/locales/{language}.json").json()["app.new_chat"]
+
+
+@pytest.mark.parametrize("path", ["nothing.js", "../__init__.py", "%2e%2e/page.py", "locales/../../page.py"])
+def test_what_is_no_asset_is_not_served(served: TestClient, path: str) -> None:
+    answer = served.get(f"/assets/v1/{path}")
+    assert answer.status_code == 404
+    assert "immutable" not in answer.headers.get("cache-control", "")
+
+
+def test_version_follows_the_content() -> None:
+    assert PageSettings().version == PageSettings().version
+    assert re.fullmatch("[0-9a-f]{12}", PageSettings().version)
+
+
+def test_label_that_gradio_would_not_know_is_refused() -> None:
+    with pytest.raises(KeyError):
+        label("no.such.key")
+
+
+@pytest.mark.parametrize("path", sorted(ASSETS.glob("*.js")), ids=lambda path: path.name)
+def test_modules_parse(path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed; the browser tests load the modules too")
+    done = subprocess.run([node, "--check", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

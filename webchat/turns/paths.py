@@ -1,0 +1,56 @@
+"""The stored messages a prompt is made of, kept in memory for the conversations that go on.
+
+A finished message never changes, and one that was deleted takes everything below it along; so the path to a
+message that is there stays right. The store is asked only for the first turn of a conversation, and the cost
+of the next ones does not grow with its length.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from webchat.store import Store
+from webchat.store.records import BegunTurn, Message
+
+KEPT_CHARS = 8_000_000
+"""Most characters kept in all paths together."""
+
+
+class Paths:
+    """Paths by their last message; the least used goes first."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: OrderedDict[str, tuple[Sequence[Message], int]] = OrderedDict()
+        self._chars = 0
+
+    async def to(self, owner: str, begun: BegunTurn) -> Sequence[Message]:
+        """The messages the reply answers, root first. Raises `StoreError`."""
+        if begun.user is None:
+            return await self._load(owner, begun.reply.parent_id)
+        return [*await self._load(owner, begun.user.parent_id), begun.user]
+
+    def keep(self, path: Sequence[Message], reply: Message) -> None:
+        """Remember the path to a finished reply: most likely the next message goes there."""
+        longer = [*path, reply]
+        self._drop(path[-2].id if len(path) > 1 else "")
+        self._drop(reply.id)
+        chars = sum(len(message.text) + len(message.reasoning) for message in longer)
+        self._kept[reply.id] = (longer, chars)
+        self._chars += chars
+        while self._chars > KEPT_CHARS:
+            self._drop(next(iter(self._kept)))
+
+    async def _load(self, owner: str, message_id: str | None) -> Sequence[Message]:
+        if message_id is None:
+            return ()
+        kept = self._kept.get(message_id)
+        if kept is not None:
+            self._kept.move_to_end(message_id)
+            return kept[0]
+        return await self._store.call(self._store.path, owner, message_id)
+
+    def _drop(self, message_id: str) -> None:
+        _, chars = self._kept.pop(message_id, ((), 0))
+        self._chars -= chars
