@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    FromClause,
     NullPool,
     QueuePool,
     create_engine,
@@ -39,6 +41,7 @@ class Dialect(ABC):
     """What differs between the databases, and nothing else."""
 
     url: URL
+    insert: ClassVar[Callable[..., Any]]
 
     @abstractmethod
     def engine(self, *, write: bool, size: int) -> Engine:
@@ -56,9 +59,6 @@ class Dialect(ABC):
     def scrub_log(self, engine: Engine) -> None:
         """Leave no trace of deleted rows in the log of the database."""
 
-    @abstractmethod
-    def _insert_ignoring(self, table: type[Base]) -> Any: ...
-
     @contextmanager
     def translating(self) -> Iterator[None]:
         """Raise a database's errors as StoreUnavailable. Neither SQL nor values are in what is raised."""
@@ -75,12 +75,13 @@ class Dialect(ABC):
     def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, Any]) -> bool:
         """Insert unless a unique constraint has such a row, also one that another transaction is just
         writing."""
-        inserted = self._insert_ignoring(table).values(dict(values)).returning(literal(1))
-        return connection.scalar(inserted) is not None
+        return connection.scalar(_insert_once(self.insert, table.__table__), values) is not None
 
 
 class Sqlite(Dialect):
     """SQLite in WAL mode, every commit on the disk before it returns."""
+
+    insert = staticmethod(sqlite.insert)
 
     def __init__(self, url: URL) -> None:
         self.url = url
@@ -196,12 +197,11 @@ class Sqlite(Dialect):
             assert isinstance(driver, sqlite3.Connection)
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _insert_ignoring(self, table: type[Base]) -> Any:
-        return sqlite.insert(table).on_conflict_do_nothing()
-
 
 class Postgres(Dialect):
     """PostgreSQL through psycopg 3."""
+
+    insert = staticmethod(postgresql.insert)
 
     def __init__(self, url: URL) -> None:
         self.url = url.set(drivername="postgresql+psycopg")
@@ -276,8 +276,11 @@ class Postgres(Dialect):
     def scrub_log(self, engine: Engine) -> None:
         """Nothing: PostgreSQL recycles its log and cleans its tables by itself."""
 
-    def _insert_ignoring(self, table: type[Base]) -> Any:
-        return postgresql.insert(table).on_conflict_do_nothing()
+
+@cache
+def _insert_once(insert: Callable[..., Any], table: FromClause) -> Any:
+    """The statement, built once: building costs more than running it."""
+    return insert(table).on_conflict_do_nothing().returning(literal(1))
 
 
 def dialect_for(url: str) -> Sqlite | Postgres:

@@ -11,14 +11,12 @@ from webchat.store.records import Conversation, Message, Page, Provenance
 from webchat.store.search_index import add_entry
 from webchat.store.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
 from webchat.store.tree import (
-    ancestors,
     descendants,
-    load_messages,
     messages_by_id,
-    messages_query,
     newest_leaf,
     own_conversation,
     own_message,
+    path_to,
 )
 
 
@@ -51,7 +49,7 @@ class MessageVerbs(Database):
             end = row.parent_id if before else row.id
         if end is None or limit < 1:
             return Page((), None)
-        messages = _path(connection, end, limit)
+        messages = path_to(connection, end, limit)
         return Page(tuple(messages), messages[0].id if messages[0].parent_id else None)
 
     @reads
@@ -64,7 +62,7 @@ class MessageVerbs(Database):
     def path(self, connection: Connection, owner: str, message_id: str) -> list[Message]:
         """All messages from the root to this one. Raises NotFound."""
         own_message(connection, owner, message_id)
-        return _path(connection, message_id, None)
+        return path_to(connection, message_id)
 
     @reads
     def provenance(self, connection: Connection, owner: str, message_id: str) -> Provenance:
@@ -171,14 +169,6 @@ class MessageVerbs(Database):
                 )
             )
         return messages_by_id(connection, [message_id])[0]
-
-
-def _path(connection: Connection, end: str, limit: int | None) -> list[Message]:
-    walk = ancestors(end, limit)
-    rows = connection.execute(
-        messages_query().join(walk, walk.c.id == MessageRow.id).order_by(walk.c.depth.desc())
-    ).all()
-    return load_messages(connection, rows)
 
 
 def _set_leaf(connection: Connection, conversation_id: str, leaf: str | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, insert, select, text
+from sqlalchemy import Connection, Row, TextClause, bindparam, insert, select, text
 
 from webchat.store.tables import SearchEntryRow
 from webchat.store.words import Term, index_words
@@ -25,6 +25,9 @@ _TAKE = {
     "sqlite": text("DELETE FROM search_words WHERE rowid = :number"),
     "postgresql": text("DELETE FROM search_words WHERE number = :number"),
 }
+
+_ADD = insert(SearchEntryRow).returning(SearchEntryRow.number)
+_NUMBER_OF_MESSAGE = select(SearchEntryRow.number).where(SearchEntryRow.message_id == bindparam("message"))
 
 _FIND = """
 SELECT e.number, e.conversation_id, e.message_id
@@ -50,9 +53,7 @@ def add_entry(
 ) -> None:
     """Take a message, or with `None` the conversation's title, into the index."""
     number = connection.scalar(
-        insert(SearchEntryRow)
-        .values(owner_id=owner, conversation_id=conversation_id, message_id=message_id)
-        .returning(SearchEntryRow.number)
+        _ADD, {"owner_id": owner, "conversation_id": conversation_id, "message_id": message_id}
     )
     assert number is not None
     _put(connection, number, content)
@@ -60,7 +61,7 @@ def add_entry(
 
 def set_words(connection: Connection, message_id: str, content: str) -> None:
     """Replace the words of a message."""
-    number = connection.scalar(select(SearchEntryRow.number).where(SearchEntryRow.message_id == message_id))
+    number = connection.scalar(_NUMBER_OF_MESSAGE, {"message": message_id})
     if number is not None:
         _replace(connection, number, content)
 

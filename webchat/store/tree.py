@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Row, Select, and_, exists, literal, select
+from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, literal, select
 from sqlalchemy.orm import aliased
 
 from webchat.store.codec import load_conversation, load_failure
@@ -15,12 +15,83 @@ from webchat.store.records import Conversation, Message
 from webchat.store.tables import ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 _CHUNK = 500  # ids in one IN list
+_NO_LIMIT = 2**31 - 1
 
 
 def conversations_query() -> Select[Any]:
     """Conversations with their `running` flag, answered by the small index of running turns."""
     running = exists().where(TurnRow.conversation_id == ConversationRow.id, TurnRow.finished_at.is_(None))
     return select(*ConversationRow.__table__.columns, running.label("running"))
+
+
+def messages_query() -> Select[Any]:
+    """Messages with what their turn and their owner's rating add."""
+    return (
+        select(
+            *MessageRow.__table__.columns,
+            TurnRow.state,
+            TurnRow.finished_at,
+            TurnRow.finish_reason,
+            TurnRow.failure,
+            TurnRow.reasoning_seconds,
+            FeedbackRow.value.label("rating"),
+        )
+        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
+        .outerjoin(
+            FeedbackRow,
+            and_(FeedbackRow.message_id == MessageRow.id, FeedbackRow.owner_id == ConversationRow.owner_id),
+        )
+    )
+
+
+def _ancestors() -> CTE:
+    """(id, depth) from the message `end`, depth 0, to the root, or `limit` of them."""
+    walk = (
+        select(MessageRow.id, MessageRow.parent_id, literal(0).label("depth"))
+        .where(MessageRow.id == bindparam("end"))
+        .cte("ancestors", recursive=True)
+    )
+    return walk.union_all(
+        select(MessageRow.id, MessageRow.parent_id, walk.c.depth + 1).where(
+            MessageRow.id == walk.c.parent_id, walk.c.depth + 1 < bindparam("limit")
+        )
+    )
+
+
+def _path() -> Select[Any]:
+    walk = _ancestors()
+    return messages_query().join(walk, walk.c.id == MessageRow.id).order_by(walk.c.depth.desc())
+
+
+# Built once: building a statement costs several times what running it does.
+_OWN_CONVERSATION = conversations_query().where(
+    ConversationRow.id == bindparam("conversation"), ConversationRow.owner_id == bindparam("owner")
+)
+_OWN_MESSAGE = (
+    select(*MessageRow.__table__.columns)
+    .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+    .where(
+        MessageRow.id == bindparam("message"),
+        ConversationRow.owner_id == bindparam("owner"),
+        ConversationRow.deleted_at.is_(None),
+    )
+)
+# Keyed by whether the tree is locked against other transactions (SQLite has one writer anyway).
+_CONVERSATION = {False: _OWN_CONVERSATION, True: _OWN_CONVERSATION.with_for_update(of=ConversationRow)}
+_MESSAGE = {False: _OWN_MESSAGE, True: _OWN_MESSAGE.with_for_update(of=ConversationRow)}
+_MESSAGES = messages_query().where(MessageRow.id.in_(bindparam("ids", expanding=True)))
+_PATH = _path()
+_SIBLINGS = (
+    select(MessageRow.id, MessageRow.under_id, MessageRow.role)
+    .where(MessageRow.under_id.in_(bindparam("ids", expanding=True)), MessageRow.deleted_at.is_(None))
+    .order_by(MessageRow.created_at, MessageRow.id)
+)
+_PIECES = (
+    select(*JournalRow.__table__.columns)
+    .where(JournalRow.message_id.in_(bindparam("ids", expanding=True)))
+    .order_by(JournalRow.message_id, JournalRow.seq)
+)
 
 
 def own_conversation(
@@ -30,12 +101,7 @@ def own_conversation(
 
     lock: no other transaction changes its tree until this one ends (SQLite has one writer anyway).
     """
-    query = conversations_query().where(
-        ConversationRow.id == conversation_id, ConversationRow.owner_id == owner
-    )
-    if lock:
-        query = query.with_for_update(of=ConversationRow)
-    row = connection.execute(query).first()
+    row = connection.execute(_CONVERSATION[lock], {"conversation": conversation_id, "owner": owner}).first()
     if row is None or (row.deleted_at is not None) != deleted:
         raise NotFound("conversation")
     return load_conversation(row)
@@ -45,36 +111,10 @@ def own_message(
     connection: Connection, owner: str, message_id: str, *, deleted: bool = False, lock: bool = False
 ) -> Row[Any]:
     """The row of a message in a living conversation of this owner. Raises NotFound."""
-    query = (
-        select(*MessageRow.__table__.columns)
-        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
-        .where(
-            MessageRow.id == message_id,
-            ConversationRow.owner_id == owner,
-            ConversationRow.deleted_at.is_(None),
-        )
-    )
-    if lock:
-        query = query.with_for_update(of=ConversationRow)
-    row = connection.execute(query).first()
+    row = connection.execute(_MESSAGE[lock], {"message": message_id, "owner": owner}).first()
     if row is None or (row.deleted_at is not None) != deleted:
         raise NotFound("message")
     return row
-
-
-def ancestors(message_id: str, limit: int | None = None) -> CTE:
-    """(id, depth) from the message, depth 0, towards the root. Stops after `limit`, whatever lies beyond."""
-    walk = (
-        select(MessageRow.id, MessageRow.parent_id, literal(0).label("depth"))
-        .where(MessageRow.id == message_id)
-        .cte("ancestors", recursive=True)
-    )
-    step = select(MessageRow.id, MessageRow.parent_id, walk.c.depth + 1).where(
-        MessageRow.id == walk.c.parent_id
-    )
-    if limit is not None:
-        step = step.where(walk.c.depth + 1 < limit)
-    return walk.union_all(step)
 
 
 def descendants(message_id: str) -> CTE:
@@ -100,32 +140,17 @@ def newest_leaf(connection: Connection, message_id: str) -> str:
     return leaf or message_id
 
 
-def messages_query() -> Select[Any]:
-    """Messages with what their turn and their owner's rating add."""
-    return (
-        select(
-            *MessageRow.__table__.columns,
-            TurnRow.state,
-            TurnRow.finished_at,
-            TurnRow.finish_reason,
-            TurnRow.failure,
-            TurnRow.reasoning_seconds,
-            FeedbackRow.value.label("rating"),
-        )
-        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
-        .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
-        .outerjoin(
-            FeedbackRow,
-            and_(FeedbackRow.message_id == MessageRow.id, FeedbackRow.owner_id == ConversationRow.owner_id),
-        )
-    )
+def path_to(connection: Connection, end: str, limit: int = _NO_LIMIT) -> list[Message]:
+    """The last `limit` messages of the way from the root to `end`. The cost does not grow with what lies
+    before them."""
+    return load_messages(connection, connection.execute(_PATH, {"end": end, "limit": limit}).all())
 
 
 def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:
     """The messages of these ids, in this order."""
     found: dict[str, Message] = {}
     for chunk in chunks(ids):
-        rows = connection.execute(messages_query().where(MessageRow.id.in_(chunk))).all()
+        rows = connection.execute(_MESSAGES, {"ids": chunk}).all()
         found.update((message.id, message) for message in load_messages(connection, rows))
     return [found[id] for id in ids]
 
@@ -134,11 +159,7 @@ def load_messages(connection: Connection, rows: Sequence[Row[Any]]) -> list[Mess
     """Rows of `messages_query` as records, in their order; running ones with their journal so far."""
     siblings: dict[tuple[str, str], list[str]] = defaultdict(list)
     for chunk in chunks(list({row.under_id for row in rows})):
-        for id, under_id, role in connection.execute(
-            select(MessageRow.id, MessageRow.under_id, MessageRow.role)
-            .where(MessageRow.under_id.in_(chunk), MessageRow.deleted_at.is_(None))
-            .order_by(MessageRow.created_at, MessageRow.id)
-        ):
+        for id, under_id, role in connection.execute(_SIBLINGS, {"ids": chunk}):
             siblings[under_id, role].append(id)
     running = [row.id for row in rows if row.state is not None and row.finished_at is None]
     pieces = journal_pieces(connection, running)
@@ -149,11 +170,7 @@ def journal_pieces(connection: Connection, message_ids: Sequence[str]) -> dict[s
     """The journal (message_id, seq, kind, text) of each message, in order."""
     pieces: dict[str, list[Row[Any]]] = defaultdict(list)
     for chunk in chunks(message_ids):
-        for row in connection.execute(
-            select(*JournalRow.__table__.columns)
-            .where(JournalRow.message_id.in_(chunk))
-            .order_by(JournalRow.message_id, JournalRow.seq)
-        ):
+        for row in connection.execute(_PIECES, {"ids": chunk}):
             pieces[row.message_id].append(row)
     return pieces
 

@@ -24,12 +24,33 @@ from webchat.store.search_index import add_entry, set_words
 from webchat.store.tables import ConversationRow, JournalRow, MessageRow, OwnerRow, TurnRow
 from webchat.store.tree import fold, journal_pieces, messages_by_id, own_conversation, own_message
 
+# Built once: building a statement costs several times what running it does.
+_OWNER = select(OwnerRow.id).where(OwnerRow.id == bindparam("owner"))
+_OPEN_TURN = insert(TurnRow)
+_SHOW = (
+    update(ConversationRow)
+    .where(ConversationRow.id == bindparam("conversation"))
+    .values(active_leaf_id=bindparam("leaf"), updated_at=bindparam("moment"))
+)
+_MARK = (
+    update(TurnRow)
+    .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
+    .values(state="streaming")
+)
 _APPEND = insert(JournalRow)
+_CLOSE = update(TurnRow).where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
+_SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
+    MessageRow.id == bindparam("message")
+)
 _FOLD = (
     update(MessageRow)
     .where(MessageRow.id == bindparam("message"))
     .values(text=bindparam("folded"), reasoning=bindparam("thoughts"), seq=bindparam("last"))
 )
+_TOOLS = (
+    update(TurnRow).where(TurnRow.message_id == bindparam("message")).values(tool_text=bindparam("tools"))
+)
+_CLEAR = delete(JournalRow).where(JournalRow.message_id == bindparam("message"))
 
 
 class TurnVerbs(Database):
@@ -78,7 +99,7 @@ class TurnVerbs(Database):
         """The id of the owner's conversation with this client key, made if there is none."""
         if new.parent_id is not None:
             raise NotFound("message")
-        if not connection.scalar(select(OwnerRow.id).where(OwnerRow.id == owner)):
+        if not connection.scalar(_OWNER, {"owner": owner}):
             raise NotFound("owner")
         moment = now()
         title = title_of(clean(new.user_text or ""))
@@ -143,11 +164,7 @@ class TurnVerbs(Database):
     @writes
     def mark_streaming(self, connection: Connection, message_id: str) -> None:
         """A queued turn streams from now on. Nothing happens to a turn that is over."""
-        connection.execute(
-            update(TurnRow)
-            .where(TurnRow.message_id == message_id, TurnRow.finished_at.is_(None))
-            .values(state="streaming")
-        )
+        connection.execute(_MARK, {"message": message_id})
 
     @writes
     def write_batch(
@@ -226,21 +243,16 @@ def _beginning(
 
 def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new: NewTurn) -> None:
     moment = now()
-    connection.execute(
-        insert(TurnRow).values(
-            message_id=reply_id,
-            conversation_id=conversation_id,
-            client_key=new.client_key,
-            state="queued",
-            begun_at=moment,
-            model=new.model,
-        )
-    )
-    connection.execute(
-        update(ConversationRow)
-        .where(ConversationRow.id == conversation_id)
-        .values(active_leaf_id=reply_id, updated_at=moment)
-    )
+    turn = {
+        "message_id": reply_id,
+        "conversation_id": conversation_id,
+        "client_key": new.client_key,
+        "state": "queued",
+        "begun_at": moment,
+        "model": new.model,
+    }
+    connection.execute(_OPEN_TURN, turn)
+    connection.execute(_SHOW, {"conversation": conversation_id, "leaf": reply_id, "moment": moment})
 
 
 def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: datetime) -> None:
@@ -248,11 +260,7 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
     closed = [turn for turn in finished if _close_turn(connection, turn, moment)]
     pieces = journal_pieces(connection, [turn.message_id for turn in closed])
     for turn in closed:
-        row = connection.execute(
-            select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
-                MessageRow.id == turn.message_id
-            )
-        ).one()
+        row = connection.execute(_SAID, {"message": turn.message_id}).one()
         said = pieces.get(turn.message_id, [])
         text = fold(row.text, said, "text")
         connection.execute(
@@ -265,10 +273,8 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
             },
         )
         if tools := fold("", said, "tool"):
-            connection.execute(
-                update(TurnRow).where(TurnRow.message_id == turn.message_id).values(tool_text=tools)
-            )
-        connection.execute(delete(JournalRow).where(JournalRow.message_id == turn.message_id))
+            connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
+        connection.execute(_CLEAR, {"message": turn.message_id})
         set_words(connection, turn.message_id, text)
 
 
@@ -283,9 +289,4 @@ def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) ->
     }
     if values["model"] is None:
         del values["model"]  # known since the turn began
-    closing = (
-        update(TurnRow)
-        .where(TurnRow.message_id == turn.message_id, TurnRow.finished_at.is_(None))
-        .values(values)
-    )
-    return connection.execute(closing).rowcount == 1
+    return connection.execute(_CLOSE, {"message": turn.message_id, **values}).rowcount == 1
