@@ -41,11 +41,12 @@ async def request_json(
         writer.close()
 
 
-async def converse(port: int, text: str, *, model: str | None = None, cookie: str = "") -> Followed:
-    """Send `text` in a new conversation and follow the reply to its end."""
+async def converse(port: int, text: str, *, cookie: str = "", **place: str | None) -> Followed:
+    """Send `text` and follow the reply to its end. place: `conversation_id` and `parent_id` of an old
+    conversation, or none for a new one; `model`."""
     seen = Followed()
     start = time.perf_counter()
-    ask = {"kind": "send", "text": text, "model": model, "client_key": uuid.uuid4().hex}
+    ask = {"kind": "send", "text": text, "client_key": uuid.uuid4().hex, **place}
     status, begun = await request_json(port, "POST", "/api/turns", ask, cookie)
     if status != 201:
         raise RuntimeError(f"POST /api/turns answered {status}: {begun}")

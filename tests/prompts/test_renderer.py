@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from backends.base import Capabilities
-from backends.types import Message, Sampling
+from backends.types import Message, Role, Sampling
 from webchat.prompts import CONTINUE, PlainRenderer, Scene, expand
 from webchat.prompts.renderer import merge_sampling
-from webchat.store.records import ConversationSettings
-from webchat.store.records import Message as StoredMessage
+from webchat.store.records import ConversationSettings, PathMessage
 
 ALL = Capabilities(prefill=True, seed=True)
 
 
-def path(*said: str, **fields: object) -> list[StoredMessage]:
+def path(*said: str) -> list[PathMessage]:
     """`u:words` and `a:words` as a stored path."""
-    roles = {"u": "user", "a": "assistant"}
-    return [
-        StoredMessage(
-            id=f"m{i}",
-            conversation_id="c",
-            parent_id=f"m{i - 1}" if i else None,
-            role=roles[text[0]],  # type: ignore[arg-type]
-            author_id=None,
-            text=text[2:],
-            reasoning="thoughts" if text[0] == "a" else "",
-            state="complete",
-            created_at=datetime.now(UTC),
-        )
-        for i, text in enumerate(said)
-    ]
+    roles: dict[str, Role] = {"u": "user", "a": "assistant"}
+    return [PathMessage(f"m{i}", roles[text[0]], text[2:], "complete") for i, text in enumerate(said)]
 
 
 def sent(scene: Scene) -> list[tuple[str, str]]:
     return [(m.role, m.text) for m in PlainRenderer().render(scene).request.messages]
 
 
-def test_system_prompt_then_the_conversation_without_reasoning() -> None:
+def test_system_prompt_then_the_conversation() -> None:
     scene = Scene(path("u:one", "a:two", "u:three"), ALL, system_prompt="Be kind.")
     assert sent(scene) == [
         ("system", "Be kind."),

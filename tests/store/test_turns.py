@@ -119,7 +119,6 @@ def test_a_running_reply_is_its_journal_so_far(store: Store, talk: Talk) -> None
     for message in (
         store.message(talk.owner, id),
         store.thread(talk.owner, turn.conversation.id).items[-1],
-        store.path(talk.owner, id)[-1],
     ):
         assert (message.state, message.text, message.reasoning, message.seq) == ("streaming", "hi", "hm", 4)
     assert [entry.seq for entry in store.journal(talk.owner, id, after_seq=2)] == [3, 4]

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from backends.base import Capabilities
 from backends.types import Message, Request, Sampling
-from webchat.store.records import ConversationSettings
-from webchat.store.records import Message as StoredMessage
+from webchat.store.records import ConversationSettings, PathMessage
 
 CONTINUE = (
     "Your last reply was cut off. Go on exactly where it ended, from the next character. "
@@ -28,12 +27,12 @@ class Scene:
     system_prompt, sampling: the model's defaults; the conversation's `settings` win over them.
     """
 
-    path: Sequence[StoredMessage]
+    path: Sequence[PathMessage]
     capabilities: Capabilities
     settings: ConversationSettings = field(default_factory=ConversationSettings)
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
-    continues: StoredMessage | None = None
+    continues: PathMessage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class PlainRenderer:
 
 def expand(
     prompt: Iterable[Mapping[str, Any]],
-    messages: Mapping[str, Sequence[StoredMessage]],
+    messages: Mapping[str, Sequence[PathMessage]],
     capabilities: Capabilities,
 ) -> tuple[Message, ...]:
     """The messages of a prompt that provenance holds in short, as they were sent.
@@ -124,7 +123,7 @@ def fit_sampling(sampling: Sampling, capabilities: Capabilities) -> Sampling:
     return Sampling(**{f.name: getattr(sampling, f.name) for f in fields(Sampling) if f.name in taken})
 
 
-def _turns(path: Iterable[StoredMessage]) -> list[Message]:
+def _turns(path: Iterable[PathMessage]) -> list[Message]:
     """Stored messages as a model reads them: without replies that are empty or were blocked."""
     return [
         Message(m.role, m.text)

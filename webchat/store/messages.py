@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from webchat.store.codec import clean, load_provenance, new_id, now
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
-from webchat.store.records import Conversation, Message, Page, Provenance
+from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance
 from webchat.store.search_index import add_entry
 from webchat.store.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
 from webchat.store.tree import (
@@ -17,6 +17,7 @@ from webchat.store.tree import (
     own_conversation,
     own_message,
     path_to,
+    thread_to,
 )
 
 
@@ -49,7 +50,7 @@ class MessageVerbs(Database):
             end = row.parent_id if before else row.id
         if end is None or limit < 1:
             return Page((), None)
-        messages = path_to(connection, end, limit)
+        messages = thread_to(connection, end, limit)
         return Page(tuple(messages), messages[0].id if messages[0].parent_id else None)
 
     @reads
@@ -59,8 +60,8 @@ class MessageVerbs(Database):
         return messages_by_id(connection, [message_id])[0]
 
     @reads
-    def path(self, connection: Connection, owner: str, message_id: str) -> list[Message]:
-        """All messages from the root to this one. Raises NotFound."""
+    def path(self, connection: Connection, owner: str, message_id: str) -> list[PathMessage]:
+        """All messages from the root to this one, which no turn writes any more. Raises NotFound."""
         own_message(connection, owner, message_id)
         return path_to(connection, message_id)
 

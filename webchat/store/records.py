@@ -109,6 +109,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class PathMessage:
+    """Of a message what prompts need: who said what, and how a reply ended."""
+
+    id: str
+    role: Role
+    text: str
+    state: TurnState
+
+    @classmethod
+    def of(cls, message: Message) -> PathMessage:
+        return cls(message.id, message.role, message.text, message.state)
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a reply comes from, stored with it. Times in seconds from the start of the turn.
 

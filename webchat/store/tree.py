@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.codec import load_conversation, load_failure
 from webchat.store.errors import NotFound
-from webchat.store.records import Conversation, Message
+from webchat.store.records import Conversation, Message, PathMessage
 from webchat.store.tables import ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 _CHUNK = 500  # ids in one IN list
@@ -59,9 +59,10 @@ def _ancestors() -> CTE:
     )
 
 
-def _path() -> Select[Any]:
+def _up(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """The query's messages that are on the way, root first."""
     walk = _ancestors()
-    return messages_query().join(walk, walk.c.id == MessageRow.id).order_by(walk.c.depth.desc())
+    return query.join(walk, walk.c.id == MessageRow.id).order_by(walk.c.depth.desc())
 
 
 # Built once: building a statement costs several times what running it does.
@@ -81,7 +82,12 @@ _OWN_MESSAGE = (
 _CONVERSATION = {False: _OWN_CONVERSATION, True: _OWN_CONVERSATION.with_for_update(of=ConversationRow)}
 _MESSAGE = {False: _OWN_MESSAGE, True: _OWN_MESSAGE.with_for_update(of=ConversationRow)}
 _MESSAGES = messages_query().where(MessageRow.id.in_(bindparam("ids", expanding=True)))
-_PATH = _path()
+_THREAD = _up(messages_query())
+_PATH = _up(
+    select(MessageRow.id, MessageRow.role, MessageRow.text, TurnRow.state)
+    .select_from(MessageRow)
+    .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
+)
 _SIBLINGS = (
     select(MessageRow.id, MessageRow.under_id, MessageRow.role)
     .where(MessageRow.under_id.in_(bindparam("ids", expanding=True)), MessageRow.deleted_at.is_(None))
@@ -140,10 +146,16 @@ def newest_leaf(connection: Connection, message_id: str) -> str:
     return leaf or message_id
 
 
-def path_to(connection: Connection, end: str, limit: int = _NO_LIMIT) -> list[Message]:
+def thread_to(connection: Connection, end: str, limit: int) -> list[Message]:
     """The last `limit` messages of the way from the root to `end`. The cost does not grow with what lies
     before them."""
-    return load_messages(connection, connection.execute(_PATH, {"end": end, "limit": limit}).all())
+    return load_messages(connection, connection.execute(_THREAD, {"end": end, "limit": limit}).all())
+
+
+def path_to(connection: Connection, end: str) -> list[PathMessage]:
+    """All messages from the root to `end`, which no turn writes any more."""
+    rows = connection.execute(_PATH, {"end": end, "limit": _NO_LIMIT})
+    return [PathMessage(id, role, text, state or "complete") for id, role, text, state in rows]
 
 
 def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from webchat.store import Store
-from webchat.store.records import BegunTurn, Message
+from webchat.store.records import BegunTurn, Message, PathMessage
 
 KEPT_CHARS = 8_000_000
 """Most characters kept in all paths together."""
@@ -22,27 +22,27 @@ class Paths:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: OrderedDict[str, tuple[Sequence[Message], int]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Sequence[PathMessage], int]] = OrderedDict()
         self._chars = 0
 
-    async def to(self, owner: str, begun: BegunTurn) -> Sequence[Message]:
+    async def to(self, owner: str, begun: BegunTurn) -> Sequence[PathMessage]:
         """The messages the reply answers, root first. Raises `StoreError`."""
         if begun.user is None:
             return await self._load(owner, begun.reply.parent_id)
-        return [*await self._load(owner, begun.user.parent_id), begun.user]
+        return [*await self._load(owner, begun.user.parent_id), PathMessage.of(begun.user)]
 
-    def keep(self, path: Sequence[Message], reply: Message) -> None:
+    def keep(self, path: Sequence[PathMessage], reply: Message) -> None:
         """Remember the path to a finished reply: most likely the next message goes there."""
-        longer = [*path, reply]
+        longer = [*path, PathMessage.of(reply)]
         self._drop(path[-2].id if len(path) > 1 else "")
         self._drop(reply.id)
-        chars = sum(len(message.text) + len(message.reasoning) for message in longer)
+        chars = sum(len(message.text) for message in longer)
         self._kept[reply.id] = (longer, chars)
         self._chars += chars
         while self._chars > KEPT_CHARS:
             self._drop(next(iter(self._kept)))
 
-    async def _load(self, owner: str, message_id: str | None) -> Sequence[Message]:
+    async def _load(self, owner: str, message_id: str | None) -> Sequence[PathMessage]:
         if message_id is None:
             return ()
         kept = self._kept.get(message_id)

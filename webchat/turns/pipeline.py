@@ -19,7 +19,7 @@ from webchat.models import Models
 from webchat.moderation import Blocked, Gate, GateFactory
 from webchat.prompts import Renderer, Scene
 from webchat.store import Store, StoreError
-from webchat.store.records import Failure, FinishedTurn, Message, Provenance, TurnState
+from webchat.store.records import Failure, FinishedTurn, Message, PathMessage, Provenance, TurnState
 from webchat.turns.events import Status
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.paths import Paths
@@ -52,7 +52,7 @@ class _Run:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
-    path: Sequence[Message] = ()
+    path: Sequence[PathMessage] = ()
     usage: Usage | None = None
     finished: Finished | None = None
 
@@ -107,7 +107,7 @@ class Pipeline:
                 settings=turn.begun.conversation.settings,
                 system_prompt=spec.system_prompt,
                 sampling=spec.sampling,
-                continues=turn.continues,
+                continues=None if turn.continues is None else PathMessage.of(turn.continues),
             )
         )
         run.provenance = Provenance(
