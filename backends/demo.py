@@ -55,6 +55,8 @@ _log = logging.getLogger(__name__)
 class DemoBackend(LlamaCppBackend):
     """The demo model, fetched into `cache_dir` when first started. options: those of `LlamaCppBackend`."""
 
+    kind = "demo"
+
     def __init__(self, *, cache_dir: Path, **options: Any) -> None:
         super().__init__(path=cache_dir / FILE_NAME, name=NAME, **options)
         self._cache_dir = cache_dir

@@ -131,7 +131,7 @@ def tidy(text: str) -> str:
     """A model's proposal as a title: its first line with words, without label, marks and quotes; `""` if
     none or if it is far too long to be a title."""
     for line in text.splitlines():
-        line = _LABEL.sub("", line.strip(_MARKS)).strip(_MARKS).rstrip(".。")
+        line = _LABEL.sub("", line.strip(_MARKS)).strip(_MARKS + ".。")
         line = " ".join(line.split())
         if line:
             return line if len(line) <= TITLE_CHARS else ""

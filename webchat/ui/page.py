@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import gradio as gr
 from fastapi import FastAPI
@@ -15,6 +17,8 @@ from webchat.ui.i18n import gradio_i18n
 from webchat.ui.layout import LABELS, create_layout
 from webchat.ui.static import asset_routes, asset_version
 from webchat.ui.wiring import wire
+
+Built = TypeVar("Built")
 
 QUEUE_SIZE = 64
 """Gradio events that may wait. Every listener of ours is JavaScript, so this only bounds strangers."""
@@ -37,11 +41,29 @@ class PageSettings:
 
 def create_page(ui: PageSettings) -> gr.Blocks:
     """The page's Blocks. Builds components only: no server, no request, no file but the locales."""
-    with gr.Blocks(title=ui.title, analytics_enabled=False, fill_width=True, fill_height=True) as page:
-        wire(create_layout(ui.version, ui.max_message_chars))
-    blocks: gr.Blocks = page
-    blocks.queue(max_size=QUEUE_SIZE, api_open=False, default_concurrency_limit=1)
-    return blocks
+
+    def build() -> gr.Blocks:
+        with gr.Blocks(title=ui.title, analytics_enabled=False, fill_width=True, fill_height=True) as page:
+            wire(create_layout(ui.version, ui.max_message_chars))
+        blocks: gr.Blocks = page
+        blocks.queue(max_size=QUEUE_SIZE, api_open=False, default_concurrency_limit=1)
+        return blocks
+
+    return _in_loop(build)
+
+
+def _in_loop(build: Callable[[], Built]) -> Built:
+    """Build inside a running event loop: without one, Gradio makes a loop for each of its locks and leaves it
+    open."""
+
+    async def run() -> Built:
+        return build()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(run())
+    return build()
 
 
 def mount(
@@ -58,21 +80,23 @@ def mount(
     max_file_size: bytes of one upload through Gradio's own route.
     """
     parent.router.routes.extend(asset_routes(ui.version))
-    gr.mount_gradio_app(
-        parent,
-        page,
-        path="/",
-        root_path=root_path or None,
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        max_file_size=max_file_size,
-        ssr_mode=False,
-        pwa=False,
-        enable_monitoring=False,
-        mcp_server=False,
-        i18n=gradio_i18n(LABELS),
-        theme=theme.create_theme(),
+    _in_loop(
+        lambda: gr.mount_gradio_app(
+            parent,
+            page,
+            path="/",
+            root_path=root_path or None,
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            max_file_size=max_file_size,
+            ssr_mode=False,
+            pwa=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            i18n=gradio_i18n(LABELS),
+            theme=theme.create_theme(),
+        )
     )
     # Gradio adds a page's own head from its bundle, too late for the language, the theme and the first paint.
     mounted = parent.router.routes[-1]
