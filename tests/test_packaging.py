@@ -58,6 +58,12 @@ def test_the_core_has_no_engine_and_says_what_to_add(core: Path, tmp_path: Path)
     assert "webchat[llamacpp]" in err
 
 
+def test_the_module_and_the_command_are_the_same(core: Path, tmp_path: Path) -> None:
+    module = run(core, "-m", "webchat", "--version", cwd=tmp_path)
+    assert module == run(core, str(core.with_name("webchat")), "--version", cwd=tmp_path)
+    assert module[0] == "0"
+
+
 async def test_the_core_chats_with_an_endpoint_and_loads_no_engine(core: Path, tmp_path: Path) -> None:
     port = free_port()
     async with ScriptedEndpoint() as endpoint:

@@ -25,6 +25,7 @@ from backends.errors import BackendError
 from webchat import __version__
 from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
+from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, create_backend
 from webchat.moderation import OpenGates
 from webchat.prompts import PlainRenderer
@@ -64,7 +65,7 @@ def build_app(
 
     store, specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     if specs is None:
         specs = [_spec(model, settings) for model in model_specs(settings)]
     secret = (

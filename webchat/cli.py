@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from webchat import __version__
-from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
+from webchat.settings import BadSettings, Loaded, Settings, check_models, load_settings, model_specs
 
 if TYPE_CHECKING:
     from backends.base import LoadProgress
@@ -119,7 +120,9 @@ def _flags() -> argparse.ArgumentParser:
 
 
 def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
-    model_specs(loaded.settings)  # no model: say so before anything heavy is imported
+    check_models(
+        model_specs(loaded.settings)
+    )  # a model that cannot be: said before anything heavy is imported
     from webchat.server import serve
 
     with _known_errors():
@@ -140,9 +143,10 @@ def _doctor(loaded: Loaded, _options: Mapping[str, Any]) -> None:
 
 
 def _open_store(settings: Settings) -> Store:
+    from webchat.data_folder import make_data_folder
     from webchat.store import Store
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     return Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
 
 
@@ -150,6 +154,7 @@ def _link_new(loaded: Loaded, options: Mapping[str, Any]) -> None:
     from webchat.sharing import BadLifetime, new_link
 
     settings = loaded.settings
+    address = _address(loaded)
     with _known_errors():
         store = _open_store(settings)
         try:
@@ -158,18 +163,32 @@ def _link_new(loaded: Loaded, options: Mapping[str, Any]) -> None:
             raise CommandError(f"--expires: {error}.") from None
         finally:
             store.close()
-    print(made.url(settings.base_url))
+    print(made.url(address))
     ends = (
         f"It works until {_time(made.link.expires_at)}."
         if made.link.expires_at
         else "It works until revoked."
     )
     print(f"{ends} The link is shown only now; whoever has it comes in.", file=sys.stderr)
-    if settings.door == "local":
+    if _is_loopback(address):
         print(
-            "The server is on a loopback address, for this machine alone: start it with --host or --share.",
+            "That address is this machine's own, for nobody else: start the server with --host or --share, or"
+            " say with --public-url how others reach it.",
             file=sys.stderr,
         )
+
+
+def _address(loaded: Loaded) -> str:
+    """Under which address others reach the server: as the settings say, else where it last started."""
+    from webchat.data_folder import last_address
+
+    settings = loaded.settings
+    said = {"host", "port", "public_url", "root_path"} & loaded.origins.keys()
+    return settings.base_url if said else last_address(settings) or settings.base_url
+
+
+def _is_loopback(address: str) -> bool:
+    return Settings(host=urlsplit(address).hostname or "").loopback
 
 
 def _link_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import socket
@@ -14,6 +15,7 @@ import uvicorn
 
 from webchat import __version__
 from webchat.app import App, build_app
+from webchat.data_folder import remember_address
 from webchat.settings import BadSettings, Settings
 from webchat.ui.tunnel import share_address
 
@@ -58,6 +60,7 @@ def serve(settings: Settings) -> None:
         settings = settings.model_copy(update={"port": port})
         app = build_app(settings)
         address = share_address(port) if settings.share else settings.base_url
+        remember_address(settings, others_address(settings, address))
         link = app.start_link.url(address) if app.start_link else address
         config = uvicorn.Config(
             app.asgi,
@@ -67,7 +70,7 @@ def serve(settings: Settings) -> None:
             proxy_headers=True,
             server_header=False,
         )
-        server = Server(config, app, _announcement(app, link))
+        server = Server(config, app, _announcement(app, address))
         if settings.open_browser:
             threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
         server.run(sockets=[listener])
@@ -80,13 +83,35 @@ def _log(level: str) -> None:
             logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
-def _announcement(app: App, link: str) -> str:
+def _announcement(app: App, address: str) -> str:
+    start = app.start_link
+    link = start.url(address) if start else address
     name = app.models.default or "no model yet"
-    where = app.settings.data_dir
-    line = f"webchat {__version__} · {link} · {name} · data in {where}"
-    if app.start_link:
+    line = f"webchat {__version__} · {link} · {name} · data in {app.settings.data_dir}"
+    if start:
         line += "\nWhoever opens this link comes in and sees only their own conversations."
+    others = others_address(app.settings, address)
+    if others != address:
+        line += f"\nFrom another machine: {start.url(others) if start else others}"
     return line
+
+
+def others_address(settings: Settings, address: str) -> str:
+    """The address for another machine of the network: this one's own where the server listens on all, and
+    nothing else was said."""
+    if settings.host not in ("0.0.0.0", "::") or settings.public_url or settings.share:
+        return address
+    family, anywhere = (
+        (socket.AF_INET6, "2001:db8::1") if settings.host == "::" else (socket.AF_INET, "192.0.2.1")
+    )
+    try:
+        # Connecting a datagram socket sends nothing; it only asks for the way there.
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((anywhere, 9))
+            own: str = probe.getsockname()[0]
+    except OSError:
+        return address
+    return settings.model_copy(update={"host": own}).base_url
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -99,11 +124,18 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise BadSettings(
-            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}."
-            " Stop what listens there, or choose another port with --port (0 takes a free one)."
+            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}. {_cure(error)}"
         ) from None
     listener.set_inheritable(True)
     return listener
+
+
+def _cure(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "This machine has no such address; choose another with --host."
+    if error.errno == errno.EACCES:
+        return "Ports below 1024 are not for everybody; choose another with --port."
+    return "Stop what listens there, or choose another port with --port (0 takes a free one)."
 
 
 def _open_browser(server: Server, link: str) -> None:

@@ -142,6 +142,13 @@ def test_without_any_model_it_is_the_embedded_one_or_a_sentence() -> None:
         model_specs(Settings(), has=lambda _: False)
 
 
+def test_the_embedded_model_takes_its_likeliest_words_unless_told_otherwise() -> None:
+    (spec,) = model_specs(Settings(), has=lambda _: True)
+    assert (spec.temperature, spec.max_tokens) == (0.0, 512)
+    (spec,) = model_specs(Settings(temperature=0.7), has=lambda _: True)
+    assert (spec.temperature, spec.max_tokens) == (0.7, 512)
+
+
 def test_the_shortcut_stands_before_the_list(tmp_path: Path) -> None:
     toml = """
         temperature = 0.5

@@ -2,7 +2,7 @@
 
 from webchat.settings.fields import Access, ModelSettings, Settings, kind_of
 from webchat.settings.load import BadSettings, Loaded, load_settings
-from webchat.settings.models import model_specs
+from webchat.settings.models import check_models, model_specs
 
 __all__ = [
     "Access",
@@ -10,6 +10,7 @@ __all__ = [
     "Loaded",
     "ModelSettings",
     "Settings",
+    "check_models",
     "kind_of",
     "load_settings",
     "model_specs",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from webchat.settings.fields import EngineFields, ModelSettings, SamplingFields, Settings
 from webchat.settings.load import BadSettings
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
+DEMO_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 512}
+"""What suits the demo model: drawn at random it names the capital of France in two of three replies, and may
+never end; its likeliest words are right."""
 
 
 def installed(package: str) -> bool:
@@ -49,6 +53,24 @@ def model_specs(
     return tuple(specs)
 
 
+NEEDED = {"local": ("torch", "transformers"), "llamacpp": ("xllamacpp",)}
+"""The packages without which a model of this kind cannot run; an extra has the kind's name."""
+
+
+def check_models(specs: Sequence[ModelSettings], *, has: Callable[[str], bool] = installed) -> None:
+    """Whether each model can be what it says it is, before it is loaded: its packages are installed, its file
+    is there. Raises BadSettings."""
+    for spec in specs:
+        missing = [package for package in NEEDED.get(spec.kind, ()) if not has(package)]
+        if missing:
+            raise BadSettings(
+                f"The model {spec.name} needs {' and '.join(missing)}, which this Python has not: add it with"
+                f" pip install 'webchat[{spec.kind}]', or give --endpoint URL."
+            )
+        if spec.kind == "llamacpp" and not spec.demo and not Path(spec.model or "").expanduser().is_file():
+            raise BadSettings(f"The model {spec.name}: there is no file {spec.model}. Check its path.")
+
+
 def _shortcut(settings: Settings) -> list[ModelSettings]:
     if not settings.model and not settings.endpoint:
         return []
@@ -61,10 +83,12 @@ def _with_defaults(spec: ModelSettings, settings: Settings) -> ModelSettings:
     filled: dict[str, Any] = {
         name: getattr(settings, name) for name in SamplingFields.model_fields if not _given(spec, name)
     }
+    if spec.demo:
+        filled |= {name: value for name, value in DEMO_SAMPLING.items() if not _given(settings, name)}
     if spec.system_prompt is None:
         filled["system_prompt"] = settings.system_prompt
     return spec.model_copy(update=filled)
 
 
-def _given(spec: ModelSettings, name: str) -> bool:
-    return getattr(spec, name) not in (None, ())
+def _given(fields: SamplingFields, name: str) -> bool:
+    return getattr(fields, name) not in (None, ())

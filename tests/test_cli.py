@@ -1,0 +1,138 @@
+"""What stops a start is one sentence with what to do; a link is printed under the address people use."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.app_process import AppProcess
+from webchat.cli import run
+from webchat.data_folder import last_address, remember_address
+from webchat.server import others_address
+from webchat.settings import BadSettings, ModelSettings, Settings, check_models
+
+ENDPOINT = ["--endpoint", "http://127.0.0.1:9/v1"]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(tmp_path / "data"))
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """What a command that is refused says: one line, on stderr alone."""
+    assert run(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("webchat: ")
+    return str(err)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = refusal(capsys, *ENDPOINT, "--port", port)
+    assert port in said
+    assert "--port (0 takes a free one)" in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_address_of_another_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--host" in refusal(capsys, *ENDPOINT, "--host", "203.0.113.9", "--port", "0")
+
+
+@pytest.mark.parametrize("command", [[*ENDPOINT, "--port", "0"], ["link", "list"]])
+def test_a_data_folder_that_cannot_be_made_is_told(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    said = refusal(capsys, *command, "--data-dir", str(tmp_path / "file" / "data"))
+    assert "--data-dir" in said
+    assert "Not a directory" in said
+
+
+def test_a_database_of_a_later_version_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["link", "list"]) == 0
+    with closing(sqlite3.connect(tmp_path / "data" / "webchat.db")) as database:
+        database.execute("UPDATE webchat_schema SET version_num = '9999'")
+        database.commit()
+    capsys.readouterr()
+    assert "later version" in refusal(capsys, *ENDPOINT, "--port", "0")
+    assert "Update webchat" in refusal(capsys, "link", "list")
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "webchat.db"
+    file.write_text("A letter, and no database at all. " * 100)
+    assert "backup" in refusal(capsys, *ENDPOINT, "--port", "0")
+    assert file.read_text().startswith("A letter")
+
+
+def test_a_second_server_of_one_database_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AppProcess(tmp_path / "data", *ENDPOINT):
+        assert "Another webchat" in refusal(capsys, *ENDPOINT, "--port", "0")
+
+
+@pytest.mark.parametrize(
+    ("model", "cure"),
+    [
+        (ModelSettings(model="someone/something"), r"torch and transformers.*webchat\[local\]"),
+        (ModelSettings(model="a.gguf"), r"xllamacpp.*webchat\[llamacpp\]"),
+    ],
+)
+def test_a_model_whose_packages_are_missing_stops_the_start(model: ModelSettings, cure: str) -> None:
+    with pytest.raises(BadSettings, match=cure):
+        check_models([model], has=lambda _: False)
+
+
+def test_a_model_file_that_is_not_there_stops_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no file nosuch.gguf" in refusal(capsys, "--model", "nosuch.gguf")
+
+
+def test_a_link_is_printed_under_the_address_the_server_last_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AppProcess(tmp_path / "data", *ENDPOINT, "--public-url", "https://chat.example.org"):
+        assert run(["link", "new", "Ada"]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"https://chat\.example\.org/t#wt1_[\w-]{43}\n", out)
+    assert "loopback" not in err
+    assert "machine's own" not in err
+    assert run(["link", "new", "Ada", "--public-url", "https://other.example.org"]) == 0
+    assert capsys.readouterr().out.startswith("https://other.example.org/t#")
+
+
+def test_a_link_to_a_loopback_address_comes_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["link", "new", "Ada"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("http://127.0.0.1:7860/t#")
+    assert "--public-url" in err
+
+
+def test_an_address_that_cannot_be_kept_stops_nothing(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "never made")
+    remember_address(settings, "http://somewhere")
+    assert last_address(settings) is None
+
+
+def test_only_a_server_on_every_address_has_another_one_for_others() -> None:
+    for settings in (Settings(), Settings(host="0.0.0.0", public_url="https://chat.example.org")):
+        assert others_address(settings, settings.base_url) == settings.base_url
+    wide = Settings(host="0.0.0.0", port=8000)
+    assert re.fullmatch(r"http://[\d.]+:8000", others_address(wide, wide.base_url))
