@@ -81,6 +81,7 @@ def build_app(
         renderer=PlainRenderer(),
         gates=OpenGates(),
         turns_per_owner=settings.max_turns_per_owner,
+        most_turns=settings.max_turns,
         message_chars=settings.max_message_chars,
         titles=settings.titles,
     )
@@ -97,7 +98,7 @@ def build_app(
         language=settings.language,
         message_chars=settings.max_message_chars,
         redeemer=None if settings.door == "local" else Redeemer(store, start=start_link),
-        secure_cookies=(settings.public_url or "").startswith("https://"),
+        secure_cookies=settings.by_tls,
     )
     parent = FastAPI(
         lifespan=_lifespan(store, models, turns, settings),
@@ -108,7 +109,7 @@ def build_app(
     parent.router.routes.extend(routes(services))
     page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     mount(parent, create_page(page), page, root_path=settings.root_path)
-    door = Door(parent, store=store, settings=_door_settings(settings, secret))
+    door = Door(parent, store=store, settings=_door_settings(settings, secret), put_out=turns.stop_all)
     return App(door, settings, store, models, turns, start_link)
 
 
@@ -121,6 +122,7 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
         frame_ancestors=SPACES_FRAME if settings.embed else (),
         trusted_origins=frozenset((*settings.allowed_origins, *own)),
         body_bytes=settings.max_body_bytes,
+        secure_cookies=settings.by_tls,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from webchat import __version__
-from webchat.settings import BadSettings, Loaded, Settings, check_models, load_settings, model_specs
+from webchat.settings import BadSettings, Loaded, Settings, check_models, hand_on, load_settings, model_specs
 
 if TYPE_CHECKING:
     from backends.base import LoadProgress
@@ -123,6 +123,7 @@ def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
     check_models(
         model_specs(loaded.settings)
     )  # a model that cannot be: said before anything heavy is imported
+    hand_on(loaded.settings)
     from webchat.server import serve
 
     with _known_errors():

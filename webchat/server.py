@@ -69,6 +69,8 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
             proxy_headers=True,
             server_header=False,
+            # The other parser, where some package brings it, takes headers of any length.
+            http="h11",
         )
         server = Server(config, app, _announcement(app, address))
         if settings.open_browser:

@@ -22,6 +22,7 @@ from webchat.turns import (
     EmptyMessage,
     MessageTooLong,
     NotAccepting,
+    ServerBusy,
     Status,
     StillRunning,
     TooManyTurns,
@@ -378,6 +379,21 @@ async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
         assert (await at.turns.start(other, Ask("send", "k", text="Hi"))).created
         at.turns.stop_all(at.owner)
         await until(lambda: not at.turns.running(at.owner))
+        assert (await at.ask(text="Hi")).created
+
+
+async def test_all_owners_together_have_only_so_many_turns(bench: MakeBench) -> None:
+    async with bench(EchoBackend(rate=50), most_turns=2) as at:
+        other = at.store.create_owner("visitor", "Ann").id
+        await at.ask(text=WORDS)
+        kept = Ask("send", "k", text=WORDS)
+        begun = await at.turns.start(other, kept)
+        for owner in (at.owner, other):
+            with pytest.raises(ServerBusy):
+                await at.turns.start(owner, Ask("send", "another", text="Hi"))
+        assert (await at.turns.start(other, kept)).reply.id == begun.reply.id
+        at.turns.stop_all(other)
+        await until(lambda: not at.turns.running(other))
         assert (await at.ask(text="Hi")).created
 
 

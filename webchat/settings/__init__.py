@@ -1,7 +1,7 @@
 """The settings: one frozen value, and where each part of it came from. The one reader of the environment."""
 
 from webchat.settings.fields import Access, ModelSettings, Settings, kind_of
-from webchat.settings.load import BadSettings, Loaded, load_settings
+from webchat.settings.load import BadSettings, Loaded, hand_on, load_settings
 from webchat.settings.models import check_models, model_specs
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ModelSettings",
     "Settings",
     "check_models",
+    "hand_on",
     "kind_of",
     "load_settings",
     "model_specs",

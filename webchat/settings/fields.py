@@ -419,6 +419,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         return "" if self.loopback else self.host
 
     @property
+    def by_tls(self) -> bool:
+        """Whether people come by https although the last hop to this server may be plain http."""
+        return (self.public_url or "").startswith("https://")
+
+    @property
     def store_url(self) -> str:
         """The database's URL, its password included: for the store alone, never for a log."""
         if self.database_url is not None:

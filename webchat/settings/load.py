@@ -106,6 +106,15 @@ def load_settings(
     return Loaded(_with_keys(settings, {**env_file, **environ}), origins)
 
 
+def hand_on(settings: Settings) -> None:
+    """Tell the libraries that read the environment by themselves what was settled here. To be called before
+    they are imported."""
+    if settings.hf_home is not None:
+        os.environ["HF_HOME"] = str(settings.hf_home)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+
 def _flag_layer(flags: Mapping[str, Any]) -> Layer:
     return Layer(flags, {name: flag_of(name) for name in flags})
 

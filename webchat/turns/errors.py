@@ -3,6 +3,7 @@
     TurnError
     ├── NotAccepting       the server is shutting down
     ├── TooManyTurns       this owner already has `limit` replies running
+    ├── ServerBusy         all owners together have as many replies running as this server takes
     ├── BadAsk             the ask contradicts itself or the conversation
     │   ├── EmptyMessage   no words in it
     │   ├── MessageTooLong more than `limit` characters
@@ -57,6 +58,18 @@ class TooManyTurns(TurnError):
             f"{limit} replies are being written for you already.",
             cure="Wait for one of them, or stop one.",
             params={"limit": limit},
+        )
+
+
+class ServerBusy(TurnError):
+    """As many replies are running, in sum, as this server takes."""
+
+    code = "server_busy"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server is writing as many replies as it can.", cure="Send the message again in a moment."
         )
 
 

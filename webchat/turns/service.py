@@ -26,6 +26,7 @@ from webchat.turns.errors import (
     BadAsk,
     MessageBlocked,
     NotAccepting,
+    ServerBusy,
     StillRunning,
     TooManyTurns,
     UnknownModel,
@@ -62,6 +63,7 @@ class Turns:
         gates: GateFactory,
         flush_seconds: float = 0.1,
         turns_per_owner: int | None = None,
+        most_turns: int | None = None,
         message_chars: int = 100_000,
         titles: bool = True,
     ) -> None:
@@ -69,6 +71,7 @@ class Turns:
         self._models = models
         self._gates = gates
         self._turns_per_owner = turns_per_owner
+        self._most_turns = most_turns
         self._message_chars = message_chars
         self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
         self._pipeline = Pipeline(store, models, renderer, gates, self._journal)
@@ -120,18 +123,25 @@ class Turns:
         if not self._accepting:
             raise NotAccepting
         ask.check(self._message_chars)
-        limit = self._turns_per_owner
-        if limit is not None:
-            mine = [turn for turn in self._turns.values() if turn.owner == owner and turn.message is None]
-            again = any(turn.client_key == ask.client_key for turn in mine)
-            if len(mine) + self._beginning[owner] >= limit and not again:
-                raise TooManyTurns(limit)
+        self._check_room(owner, ask.client_key)
         self._beginning[owner] += 1
         # A task of its own: a caller who leaves between the commit and the task would leave a reply without
         # a turn.
         task = asyncio.create_task(self._begin(owner, ask), name="begin turn")
         self._keep(task)
         return await asyncio.shield(task)
+
+    def _check_room(self, owner: str, client_key: str) -> None:
+        """Raises TooManyTurns or ServerBusy; never for a turn that runs already and is asked for again."""
+        running = [turn for turn in self._turns.values() if turn.message is None]
+        mine = [turn for turn in running if turn.owner == owner]
+        if any(turn.client_key == client_key for turn in mine):
+            return
+        limit = self._turns_per_owner
+        if limit is not None and len(mine) + self._beginning[owner] >= limit:
+            raise TooManyTurns(limit)
+        if self._most_turns is not None and len(running) + self._beginning.total() >= self._most_turns:
+            raise ServerBusy
 
     async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncIterator[TurnEvent]:
         """The events of a reply after `after_seq`; of one that has ended only `Done`.
