@@ -3,6 +3,7 @@
 The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a
 second after half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in
 pieces of three characters; `status=429` answers with that status. Anything else gets `words=12 rate=0`.
+`answers` maps a whole message to such a script, for messages that have to read like a person's.
 
 Run alone: `python -m tests.scripted_endpoint --port 8123`.
 """
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -31,8 +33,9 @@ class Call:
 class ScriptedEndpoint:
     """`async with ScriptedEndpoint() as endpoint:` serves until the block ends; `calls` is its record."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, answers: Mapping[str, str] | None = None) -> None:
         self.port = port
+        self.answers = dict(answers or {})
         self.calls: list[Call] = []
         self._server: asyncio.Server | None = None
 
@@ -74,6 +77,7 @@ class ScriptedEndpoint:
         call = Call(body)
         self.calls.append(call)
         script = str(body["messages"][-1]["content"])
+        script = self.answers.get(script, script)
         if status := _number(script, "status"):
             await _respond(writer, int(status), {"error": {"message": f"scripted status {int(status)}"}})
             call.finished = True

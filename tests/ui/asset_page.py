@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
+from tests.browser import LAUNCH
+from webchat.ui.head import STYLES
 from webchat.ui.static import ASSETS
 
-ARGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
 HTML = """<!doctype html><html><head><meta charset="utf-8"><link rel="icon" href="data:,">
-<link rel="stylesheet" href="theme.css"><link rel="stylesheet" href="transcript.css"></head>
+STYLES</head>
 <body><div class="wc-transcript"></div><script type="module">
 import { markdownView } from "./markdown.js";
 import { math, prose } from "./conversation/sanitize.js";
@@ -52,7 +51,8 @@ class _Assets(SimpleHTTPRequestHandler):
         if self.path != "/":
             super().do_GET()
             return
-        body = HTML.encode()
+        sheets = "".join(f'<link rel="stylesheet" href="styles/{name}.css">' for name in STYLES)
+        body = HTML.replace("STYLES", sheets).encode()
         self.send_response(200)
         self.send_header("content-type", "text/html; charset=utf-8")
         self.send_header("content-length", str(len(body)))
@@ -79,10 +79,9 @@ def asset_server() -> Iterator[str]:
 @contextmanager
 def asset_page() -> Iterator[tuple[Page, list[str]]]:
     """The page, and the addresses it asked for beyond its own server; those are refused."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with asset_server() as address, sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+            browser = playwright.chromium.launch(**LAUNCH)
         except Exception as error:
             pytest.skip(f"no browser here: {error}")
         page = browser.new_page()

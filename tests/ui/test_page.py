@@ -89,7 +89,7 @@ def test_page_of_an_unknown_gradio_is_refused() -> None:
 
 
 def test_assets_are_kept_for_good(served: TestClient) -> None:
-    for path in [*(f"{name}.css" for name in STYLES), *(f"{name}.js" for name in MODULES)]:
+    for path in [*(f"styles/{name}.css" for name in STYLES), *(f"{name}.js" for name in MODULES)]:
         answer = served.get(f"/assets/v1/{path}")
         assert answer.status_code == 200, path
         assert "immutable" in answer.headers["cache-control"]

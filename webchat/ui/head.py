@@ -15,7 +15,11 @@ _FOREIGN_META = re.compile(
 )
 
 
-STYLES = ("theme", "parts", "transcript")
+STYLES = (
+    "theme", "frame", "base", "sidebar", "composer", "drawer", "overlays",
+    "messages", "actions", "waiting", "prose", "code",
+)  # fmt: skip
+"""The sheets, in their order."""
 
 MODULES = (
     "shell", "api", "bus", "composer", "connection", "dom", "drawer", "i18n", "menus", "picker", "search",
@@ -35,7 +39,7 @@ def head_html(version: str, title: str, language: str) -> bytes:
             '<meta name="color-scheme" content="light dark" />',
             f"<script>window.webchatConfig = {config};\n{boot}</script>",
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
-            *(f'<link rel="stylesheet" href="{base}{name}.css" />' for name in STYLES),
+            *(f'<link rel="stylesheet" href="{base}styles/{name}.css" />' for name in STYLES),
             *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in MODULES),
         )
     ).encode()

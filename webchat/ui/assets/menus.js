@@ -24,8 +24,9 @@ export function mainMenu() {
       checked: language === code,
       onclick: () => setLanguage(code),
     })),
-    "-",
+    { heading: t("export.menu") },
     ...exportAll(),
+    "-",
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
   ];
 }

@@ -65,10 +65,15 @@ function header() {
   return h(
     "div",
     { class: "wc-sidebar-head" },
-    h("div", { class: "wc-sidebar-title" }, h("span", { class: "wc-brand" }, window.webchatConfig.title), iconButton("sidebar", t("sidebar.hide"), actions.close, { "aria-controls": "wc-sidebar" })),
+    h("div", { class: "wc-sidebar-title" }, brand(), iconButton("sidebar", t("sidebar.hide"), actions.close, { "aria-controls": "wc-sidebar" })),
     h("button", { type: "button", class: "wc-side-action", onclick: actions.newChat }, icon("compose"), h("span", {}, t("app.new_chat"))),
     h("button", { type: "button", class: "wc-side-action", onclick: actions.search }, icon("search"), h("span", {}, t("app.search_chats")), h("kbd", { "aria-hidden": "true" }, key)),
   );
+}
+
+function brand() {
+  const mark = h("img", { src: new URL("./icon.svg", import.meta.url).href, alt: "", width: "22", height: "22" });
+  return h("span", { class: "wc-brand" }, mark, h("span", {}, window.webchatConfig.title));
 }
 
 function footer() {
@@ -407,7 +412,7 @@ function rename(id) {
   });
   box.addEventListener("blur", () => finish(true, false));
   box.focus();
-  box.select();
+  box.setSelectionRange(0, box.value.length, "backward"); // the beginning stays in view
 }
 
 function onListKey(event) {

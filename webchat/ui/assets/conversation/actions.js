@@ -69,19 +69,30 @@ function regenerate(transcript, view, button) {
   const { model } = view.record;
   const others = models.filter(({ name }) => name !== model);
   if (!others.length) return again(transcript, view);
+  const names = [...(others.length < models.length ? [model] : []), ...others.map(({ name }) => name)];
   toggleMenu(button, [
-    { label: t("transcript.regenerate"), onclick: () => again(transcript, view) },
     { heading: t("transcript.regenerate_with") },
-    ...others.map(({ name }) => ({ label: name, onclick: () => again(transcript, view, name) })),
+    ...names.map((name) => ({ label: name, icon: "again", onclick: () => again(transcript, view, name) })),
   ]);
 }
 
 function more(transcript, view, button) {
   const { t } = transcript;
-  const items = [{ label: t("transcript.delete"), icon: "trash", danger: true, onclick: () => remove(transcript, view) }];
   const goesOn = view.record.role === "assistant" && view.record.text && view.record.id === transcript.leafId;
-  if (goesOn) items.unshift({ label: t("transcript.continue_hint"), icon: "pencil", onclick: () => continueReply(transcript, view) });
+  const items = [
+    goesOn && { label: t("transcript.continue_hint"), icon: "continue", onclick: () => continueReply(transcript, view) },
+    hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
+    hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
+  ].filter(Boolean);
+  if (items.length) items.push("-");
+  items.push({ label: t("transcript.delete"), icon: "trash", danger: true, onclick: () => remove(transcript, view) });
   toggleMenu(button, items);
+}
+
+// A button that a narrow screen has no room for.
+function hidden(view, act) {
+  const button = view.element.querySelector(`.wc-actions [data-act="${act}"]`);
+  return button !== null && button.offsetParent === null;
 }
 
 function continueReply(transcript, view) {

@@ -1,6 +1,7 @@
 // Where a reply comes from: model, tokens, speed, times, sampling. Read when asked for.
 
 import { h } from "../dom.js";
+import { has } from "../i18n.js";
 import { duration } from "./format.js";
 
 /** Rows of [label, value] from a message and its provenance; what was not recorded is left out. */
@@ -30,7 +31,7 @@ export function infoRows({ message, provenance: from }, t, language) {
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([key, value]) => [t(`transcript.info.${key}`), String(value)]);
   for (const [name, value] of Object.entries(from.sampling ?? {})) {
-    if (name !== "seed" || from.seed === null) rows.push([name, Array.isArray(value) ? value.map((stop) => JSON.stringify(stop)).join(", ") : String(value)]);
+    if (name !== "seed" || from.seed === null) rows.push([has(`sampling.${name}`) ? t(`sampling.${name}`) : has(`drawer.${name}`) ? t(`drawer.${name}`) : name, Array.isArray(value) ? value.map((stop) => JSON.stringify(stop)).join(", ") : String(value)]);
   }
   return rows;
 }

@@ -1,0 +1,16 @@
+"""How the tests start a browser."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+LAUNCH: dict[str, Any] = {"executable_path": shutil.which("chromium"), "args": ARGS}
+"""Debian's Chromium where it is installed, else the one Playwright fetched."""
