@@ -1,0 +1,91 @@
+"""Many people at once through the page's own routes, beside a bare `gr.ChatInterface`; SQLite with the journal on.
+
+    python -m tests.benchmarks.crowd [--people 200] [--words 200] [--rate 20] [--no-baseline]
+
+The driver, the endpoint and the server share the cores, as they would on a small machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from tests.app_process import AppProcess
+from tests.benchmarks import gradio_wire
+from tests.benchmarks.cost import Load
+from tests.benchmarks.measure import FREELY, bare_gradio, cpu_seconds, endpoint, memory_mib
+from tests.load import Followed, converse, crowd, summary
+
+ARRIVE_SECONDS = 1.0
+"""All have asked by then."""
+
+
+async def of_webchat(url: str, load: Load) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        AppProcess(Path(folder), "--endpoint", url, env=FREELY) as app,
+    ):
+        await converse(app.port, "words=5")
+        used = cpu_seconds(app.pid)
+        seen = await crowd(app.port, load.people, load.ask, arrive=ARRIVE_SECONDS)
+        whole = " ".join(f"w{number}" for number in range(load.words))
+        right = sum(one.text.split() == whole.split() for one in seen)
+        _print("webchat", seen, cpu_seconds(app.pid) - used, memory_mib(app.pid), load)
+        print(f"{'':12} {right} of {load.people} replies are the endpoint's, word for word")
+
+
+async def of_bare_gradio(url: str, load: Load) -> None:
+    with bare_gradio(url, 0) as (port, pid, event):
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(timeout=600, limits=limits) as client:
+            await gradio_wire.converse(client, port, event, "words=5", "first")
+            used = cpu_seconds(pid)
+
+            async def one(number: int) -> Followed:
+                await asyncio.sleep(ARRIVE_SECONDS * number / load.people)
+                return await gradio_wire.converse(client, port, event, load.ask, f"session{number}")
+
+            seen = await asyncio.gather(*(one(number) for number in range(load.people)))
+            _print("bare Gradio", seen, cpu_seconds(pid) - used, memory_mib(pid), load)
+
+
+def _print(name: str, seen: Sequence[Followed], cpu: float, memory: float, load: Load) -> None:
+    found = summary(seen)
+    print(
+        f"{name:12} {found['finished']:.0f} of {load.people} whole; first token median"
+        f" {found['ttft_median'] * 1e3:.0f} ms, p95 {found['ttft_p95'] * 1e3:.0f} ms; gap p50"
+        f" {found['gap_p50'] * 1e3:.0f} ms, p95 {found['gap_p95'] * 1e3:.0f} ms, longest"
+        f" {found['gap_max'] * 1e3:.0f} ms; total median {found['total_median']:.1f} s"
+        f" (the endpoint takes {load.words / load.rate:.1f} s);"
+        f" CPU {cpu / load.thousands:.3f} s / 1,000 tokens; {memory:.0f} MiB",
+        flush=True,
+    )
+
+
+async def run(load: Load, baseline: bool) -> None:
+    print(
+        f"{load.people} people within {ARRIVE_SECONDS:g} s, {load.words} tokens at {load.rate:g} tokens/s\n"
+    )
+    with endpoint() as url:
+        await of_webchat(url, load)
+        if baseline:
+            await of_bare_gradio(url, load)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--words", type=int, default=200)
+    parser.add_argument("--rate", type=float, default=20.0)
+    parser.add_argument("--baseline", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    asyncio.run(run(Load(options.people, options.words, options.rate), options.baseline))
+
+
+if __name__ == "__main__":
+    main()
