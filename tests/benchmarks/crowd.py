@@ -1,4 +1,4 @@
-"""Many people at once through the page's own routes, beside a bare `gr.ChatInterface`; SQLite with the journal on.
+"""Many people at once through the page's own routes, beside a bare `gr.ChatInterface`; SQLite, journal on.
 
     python -m tests.benchmarks.crowd [--people 200] [--words 200] [--rate 20] [--no-baseline]
 
