@@ -1,5 +1,5 @@
-"""All benchmarks, one after the other: `python -m tests.benchmarks [NAME ...]`. Each is also a program of its own,
-with flags. They measure and print ratios; nothing here can fail a build."""
+"""All benchmarks, one after the other: `python -m tests.benchmarks [NAME ...]`. Each is also a program of its
+own, with flags. They measure and print ratios; nothing here can fail a build."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""How long a page takes to open, in a real browser: with short and long conversations, with few and many of them,
-beside a bare `gr.ChatInterface` that already holds as many messages.
+"""How long a page takes to open, in a real browser: with short and long conversations, with few and many of
+them, beside a bare `gr.ChatInterface` that already holds as many messages.
 
     python -m tests.benchmarks.pages [--messages 10 1000] [--conversations 10 10000] [--times 5]
 
-A load lasts from the navigation to the last message (or the list) on the screen. `first` has an empty cache, `again`
-is a reload. Medians.
+A load lasts from the navigation to the messages (or the list) on the screen. `first` has an empty cache,
+`again` is a reload. Medians.
 """
 
 from __future__ import annotations
