@@ -21,7 +21,6 @@ STYLES</head>
 <body><div class="wc-transcript"></div><script type="module">
 import { markdownView } from "./markdown.js";
 import { math, prose } from "./conversation/sanitize.js";
-import { allowImage } from "./conversation/extras.js";
 window.t = (key, params = {}) => key + Object.values(params).map((value) => " " + value).join("");
 window.fresh = () => {
   const element = document.createElement("div");
@@ -41,7 +40,7 @@ window.drafts = (pieces) => {
   fresh();
   return pieces.map((piece) => { view.append(piece); view.flush(); return shown.innerText.trim(); });
 };
-Object.assign(window, { math, prose, allowImage });
+Object.assign(window, { math, prose });
 window.ready = true;
 </script></body></html>"""
 

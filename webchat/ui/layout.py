@@ -131,7 +131,7 @@ def create_topbar(version: str) -> Topbar:
             show_label=False,
             container=False,
             filterable=True,
-            allow_custom_value=True,
+            allow_custom_value=False,
             elem_id="wc-picker",
         )
         part = create_part("topbar-end", version)

@@ -48,15 +48,14 @@ function parser(t) {
     const state = meta.pending ? "wc-math-pending" : "wc-math wc-math-display";
     return `<div class="${state}" dir="ltr" tabindex="0">${escapeHtml(content)}</div>`;
   };
+  // An image elsewhere would tell its host what was said here: it is a link, and the page's policy loads none.
   rules.image = (tokens, index) => {
     const token = tokens[index];
     const src = token.attrGet("src") ?? "";
     const alt = token.content;
-    const name = t("transcript.load_image", { host: hostOf(src) });
-    return (
-      `<button type="button" class="wc-image" data-act="image" data-src="${escapeHtml(src)}" data-alt="${escapeHtml(alt)}">` +
-      `<span class="wc-image-name">${escapeHtml(name)}</span>${alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : ""}</button>`
-    );
+    const name = t("transcript.image", { host: hostOf(src) });
+    const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
+    return `<a class="wc-image" href="${escapeHtml(src)}"><span class="wc-image-name">${escapeHtml(name)}</span>${described}</a>`;
   };
   rules.table_open = () => '<div class="wc-table" tabindex="0"><table>';
   rules.table_close = () => "</table></div>";

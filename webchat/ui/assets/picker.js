@@ -12,7 +12,9 @@ export function mountPicker(trigger) {
   bus.on("models", refresh);
   bus.on("settings", refresh);
   const input = document.querySelector("#wc-picker input");
-  input?.setAttribute("aria-label", t("picker.label"));
+  input.setAttribute("aria-label", t("picker.label"));
+  // What is typed is looked for; it does not go into the name that stands there.
+  input.addEventListener("focus", () => requestAnimationFrame(() => input.select()));
   refresh();
 }
 

@@ -76,10 +76,10 @@ function start() {
   if (phone.matches) toggleSidebar(false, { keep: false });
   syncSidebar();
   phone.addEventListener("change", () => toggleSidebar(!phone.matches, { keep: false }));
+  root.classList.add("wc-ready"); // from here on it is seen, and can have the focus
   show(new URLSearchParams(location.search));
   loadModels();
   loadMe();
-  root.classList.add("wc-ready");
 }
 
 async function loadMe() {

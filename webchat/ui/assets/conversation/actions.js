@@ -3,7 +3,6 @@
 import { toggleMenu } from "../dom.js";
 import { errorLine, language } from "../i18n.js";
 import { editor } from "./editor.js";
-import { allowImage } from "./extras.js";
 import { icon } from "./icons.js";
 import { showInfo } from "./info.js";
 
@@ -220,7 +219,6 @@ export const actions = {
   copy: (transcript, view, button) => write(transcript, button, view.record.text),
   "copy-code": (transcript, view, button) => write(transcript, button, button.closest(".wc-code").querySelector("code").textContent.replace(/\n$/, "")),
   wrap,
-  image: (transcript, view, button) => allowImage(button, transcript.t),
   unfold,
   edit,
   regenerate,

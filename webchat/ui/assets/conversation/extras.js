@@ -57,7 +57,6 @@ function cached(key, make) {
 /** Highlight the code and typeset the formulas below `root`; if their library is still to come, then later in
  *  what is below `place` at that time. */
 export function upgrade(root, place) {
-  for (const button of root.querySelectorAll(".wc-image")) if (asked.has(button.dataset.src)) putImage(button);
   each(root, place, "code[data-lang]:not(.wc-done)", highlighter, highlight);
   each(root, place, ".wc-math:not(.wc-done)", katex, typeset);
 }
@@ -90,25 +89,4 @@ function typeset(element, { renderToString }) {
     element.classList.add("wc-math-error");
     element.title = error.message;
   }
-}
-
-const asked = new Map(); // address -> what to call it when it cannot be shown, for images the reader asked for
-
-/** The reader wants this image: fetch it, now and wherever else it stands. */
-export function allowImage(button, t) {
-  asked.set(button.dataset.src, t("transcript.image_failed"));
-  putImage(button);
-}
-
-function putImage(button) {
-  const { src, alt } = button.dataset;
-  if (!/^https?:/i.test(src)) return;
-  const image = Object.assign(document.createElement("img"), { referrerPolicy: "no-referrer", decoding: "async", alt, src });
-  image.className = "wc-shown-image";
-  image.addEventListener("error", () => {
-    const link = Object.assign(document.createElement("a"), { href: src, target: "_blank", rel: "noopener noreferrer" });
-    link.textContent = asked.get(src);
-    image.replaceWith(link);
-  });
-  button.replaceWith(image);
 }

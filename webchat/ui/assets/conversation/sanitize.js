@@ -6,8 +6,8 @@ const PROSE = {
   ALLOWED_TAGS: (
     "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul"
   ).split(" "),
-  ALLOWED_ATTR: "aria-label class data-act data-alt data-lang data-src dir href role start tabindex title type".split(" "),
-  ADD_URI_SAFE_ATTR: "data-act data-alt data-lang data-src dir start tabindex type".split(" "),
+  ALLOWED_ATTR: "aria-label class data-act data-lang dir href role start tabindex title type".split(" "),
+  ADD_URI_SAFE_ATTR: "data-act data-lang dir start tabindex type".split(" "),
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: true,
