@@ -1,7 +1,8 @@
 """The search index: written in the transaction that writes the text, asked by words.
 
 `search_entries` says what an entry stands for. Its words are in `search_words`: an FTS5 table whose row id is
-the entry's number on SQLite, a tsvector column under a GIN index on PostgreSQL. Both get ready-made words.
+the entry's number on SQLite, a tsvector column under a GIN index on PostgreSQL. Both get ready-made words,
+and one more that stands for the owner: so the index alone finds what somebody said, however much others said.
 """
 
 from __future__ import annotations
@@ -27,23 +28,40 @@ _TAKE = {
 }
 
 _ADD = insert(SearchEntryRow).returning(SearchEntryRow.number)
-_NUMBER_OF_MESSAGE = select(SearchEntryRow.number).where(SearchEntryRow.message_id == bindparam("message"))
+_ENTRY = select(SearchEntryRow.number, SearchEntryRow.owner_id)
+_ENTRY_OF_MESSAGE = _ENTRY.where(SearchEntryRow.message_id == bindparam("message"))
+_ENTRY_OF_TITLE = _ENTRY.where(
+    SearchEntryRow.conversation_id == bindparam("conversation"), SearchEntryRow.message_id.is_(None)
+)
 
 _FIND = """
-SELECT e.number, e.conversation_id, e.message_id
-FROM search_words AS w
+{begin}
 {join} search_entries AS e ON e.number = w.{number}
 JOIN conversations AS c ON c.id = e.conversation_id
 LEFT JOIN messages AS m ON m.id = e.message_id
-WHERE {match} AND w.{number} < :below
+WHERE {match} w.{number} < :below
   AND e.owner_id = :owner AND c.deleted_at IS NULL AND m.deleted_at IS NULL
 ORDER BY w.{number} DESC LIMIT :count
 """
-# CROSS JOIN tells SQLite to begin with the words, whatever its statistics say.
+_CHOICE = "SELECT e.number, e.conversation_id, e.message_id FROM"
+# Both begin with the words, whatever their statistics say: by CROSS JOIN, by MATERIALIZED.
 FIND = {
-    "sqlite": text(_FIND.format(join="CROSS JOIN", number="rowid", match="search_words MATCH :words")),
+    "sqlite": text(
+        _FIND.format(
+            begin=f"{_CHOICE} search_words AS w",
+            join="CROSS JOIN",
+            number="rowid",
+            match="search_words MATCH :words AND",
+        )
+    ),
     "postgresql": text(
-        _FIND.format(join="JOIN", number="number", match="w.words @@ CAST(:words AS tsquery)")
+        _FIND.format(
+            begin="WITH w AS MATERIALIZED"
+            f" (SELECT number FROM search_words WHERE words @@ CAST(:words AS tsquery)) {_CHOICE} w",
+            join="JOIN",
+            number="number",
+            match="",
+        )
     ),
 }
 
@@ -56,25 +74,19 @@ def add_entry(
         _ADD, {"owner_id": owner, "conversation_id": conversation_id, "message_id": message_id}
     )
     assert number is not None
-    _put(connection, number, content)
+    _put(connection, number, owner, content)
 
 
 def set_words(connection: Connection, message_id: str, content: str) -> None:
     """Replace the words of a message."""
-    number = connection.scalar(_NUMBER_OF_MESSAGE, {"message": message_id})
-    if number is not None:
-        _replace(connection, number, content)
+    _replace(connection, connection.execute(_ENTRY_OF_MESSAGE, {"message": message_id}).first(), content)
 
 
 def replace_title(connection: Connection, conversation_id: str, title: str) -> None:
     """Replace the words of a title."""
-    number = connection.scalar(
-        select(SearchEntryRow.number).where(
-            SearchEntryRow.conversation_id == conversation_id, SearchEntryRow.message_id.is_(None)
-        )
+    _replace(
+        connection, connection.execute(_ENTRY_OF_TITLE, {"conversation": conversation_id}).first(), title
     )
-    if number is not None:
-        _replace(connection, number, title)
 
 
 def remove_words(connection: Connection, numbers: Sequence[int]) -> None:
@@ -96,23 +108,37 @@ def find(
     every word of the terms, numbered less than `below`. Longer unspaced terms must still be looked up in the
     text."""
     statement: TextClause = FIND[connection.dialect.name]
-    values = {"words": _match(connection, terms), "owner": owner, "below": below, "count": count}
+    values = {
+        "words": match(connection.dialect.name, owner, terms),
+        "owner": owner,
+        "below": below,
+        "count": count,
+    }
     return connection.execute(statement, values).all()
 
 
-def _match(connection: Connection, terms: Sequence[Term]) -> str:
-    """The words in the database's query language. Words hold letters, digits, marks and `_` only, so quoting
-    them is all the escaping there is."""
-    if connection.dialect.name == "sqlite":
-        return " AND ".join(f'"{word}"{"*" * term.prefix}' for term in terms for word in term.words)
-    return " & ".join(f"'{word}'{':*' * term.prefix}" for term in terms for word in term.words)
+def match(kind: str, owner: str, terms: Sequence[Term]) -> str:
+    """The owner's word and those of the terms in the query language of this kind of database. Words hold
+    letters, digits, marks and `_` only, so quoting them is all the escaping there is."""
+    words = [(_owners_word(owner), False), *((word, term.prefix) for term in terms for word in term.words)]
+    if kind == "sqlite":
+        return " AND ".join(f'"{word}"{"*" * prefix}' for word, prefix in words)
+    return " & ".join(f"'{word}'{':*' * prefix}" for word, prefix in words)
 
 
-def _replace(connection: Connection, number: int, content: str) -> None:
-    connection.execute(_TAKE[connection.dialect.name], {"number": number})
-    _put(connection, number, content)
+def _owners_word(owner: str) -> str:
+    return f"owner_{owner.replace('-', '')}"
 
 
-def _put(connection: Connection, number: int, content: str) -> None:
+def _replace(connection: Connection, entry: Row[int, str] | None, content: str) -> None:
+    if entry is not None:
+        connection.execute(_TAKE[connection.dialect.name], {"number": entry.number})
+        _put(connection, entry.number, entry.owner_id, content)
+
+
+def _put(connection: Connection, number: int, owner: str, content: str) -> None:
     if words := index_words(content):
-        connection.execute(_PUT[connection.dialect.name], {"number": number, "words": " ".join(words)})
+        connection.execute(
+            _PUT[connection.dialect.name],
+            {"number": number, "words": " ".join([_owners_word(owner), *words])},
+        )

@@ -1,0 +1,143 @@
+"""A database is opened whole, by one server, at one version; what came before an update is kept."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, make_url, text
+
+from tests.clean_environment import ROOT
+from tests.store.talk import Talk, later
+from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
+from webchat.store.migrate import BACKUPS_KEPT, VERSION_TABLE, back_up
+from webchat.store.tables import Base
+
+
+def test_the_migrations_make_the_tables_the_code_knows(store: Store) -> None:
+    with store.transaction(write=False) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+        )
+        differences = [
+            change for change in compare_metadata(context, Base.metadata) if "search_words" not in str(change)
+        ]
+    assert differences == []
+
+
+def test_an_empty_database_is_made_and_opened_again(empty_url: str) -> None:
+    with closing(Store.open(empty_url)) as store:
+        turn = Talk(store, store.local_owner().id).say("hello", "hi")
+    with closing(Store.open(empty_url)) as store:
+        assert Talk(store, store.local_owner().id).shown(turn.conversation.id) == ["hello", "hi"]
+
+
+def test_one_server_at_a_time_and_the_command_line_beside_it(url: str) -> None:
+    with closing(Store.open(url)):
+        with pytest.raises(DatabaseBusy, match="Another webchat") as caught:
+            Store.open(url)
+        assert "Stop it first" in caught.value.cure
+        with closing(Store.open(url, serve=False)) as beside:
+            beside.create_link("tester", "hash", None)
+            assert [link.name for link in beside.list_links()] == ["tester"]
+    Store.open(url).close()
+
+
+def test_a_killed_server_leaves_no_lock(url: str) -> None:
+    code = (
+        "import os, signal, sys; from webchat.store import Store; Store.open(sys.argv[1]);"
+        "print('open', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "open\n", done.stderr
+    Store.open(url).close()
+
+
+def _run(url: str, statement: str) -> None:
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg" if url.startswith("postgres") else "sqlite")
+    )
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_a_later_versions_database_is_refused_in_one_sentence_and_left_alone(url: str) -> None:
+    _run(url, f"UPDATE {VERSION_TABLE} SET version_num = 'from-tomorrow'")
+    with pytest.raises(NewerDatabase, match="later version") as caught:
+        Store.open(url)
+    assert "Update webchat" in caught.value.cure
+    assert "\n" not in str(caught.value)
+
+
+def test_another_programs_database_is_refused(empty_url: str) -> None:
+    _run(empty_url, "CREATE TABLE messages (id integer)")
+    with pytest.raises(StoreUnavailable, match="another program"):
+        Store.open(empty_url)
+
+
+@pytest.mark.parametrize("url", ["", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "nonsense"])
+def test_an_address_of_no_database_is_told(url: str) -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        Store.open(url)
+    assert caught.value.cure
+
+
+def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
+        Store.open("postgresql://me:sesame@127.0.0.1:1/chat")
+    assert "sesame" not in str(caught.value) + repr(caught.value)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "chat.db").write_bytes(b"not a database, but long enough to be taken for one" * 40)
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+
+
+def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable, match="cannot be opened or written"):
+        Store.open(f"sqlite:///{tmp_path / 'file' / 'chat.db'}")
+
+
+def test_a_copy_is_put_aside_before_an_update_and_only_the_newest_stay(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "chat.db"
+    shutil.copy(sqlite_template, path)
+    url, folder = f"sqlite:///{path}", tmp_path / "kept"
+    with closing(Store.open(url)) as store:
+        Talk(store, store.local_owner().id).say("precious", "words")
+        with store.transaction(write=True) as connection:
+            engine = connection.engine
+        copies = [back_up(path, folder, engine) for _ in range(BACKUPS_KEPT + 2)]
+    assert sorted(folder.iterdir()) == sorted(copy for copy in copies[-BACKUPS_KEPT:] if copy)
+    newest = copies[-1]
+    assert newest
+    with closing(sqlite3.connect(newest)) as copy:
+        assert copy.execute("SELECT text FROM messages ORDER BY id").fetchall() == [("precious",), ("words",)]
+
+
+def test_a_purge_leaves_no_trace_in_the_files(sqlite_template: Path, tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    shutil.copy(sqlite_template, path)
+    canary = "Zugzwangkanarienvogel"
+    with closing(Store.open(f"sqlite:///{path}")) as store:
+        talk = Talk(store, store.local_owner().id)
+        talk.say("stays", "here")
+        turn = talk.say(canary, f"{canary} again")
+        store.update_conversation(talk.owner, turn.conversation.id, title=canary)
+        assert any(canary.encode() in file.read_bytes() for file in tmp_path.glob("chat.db*"))
+        store.delete_conversation(talk.owner, turn.conversation.id)
+        store.purge(later())
+        for file in tmp_path.glob("chat.db*"):
+            content = file.read_bytes().lower()
+            assert canary.lower().encode() not in content, file

@@ -1,0 +1,189 @@
+"""Search finds words, beginnings of words and Chinese, and nothing of anybody else's."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from tests.store.talk import Talk, later
+from webchat.store import Store
+from webchat.store.search_index import FIND, match
+from webchat.store.words import index_words, matches, query_terms
+
+
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("The quick brown fox", "quick"),
+        ("The quick brown fox", "QUICK fox"),
+        ("The quick brown fox", "bro"),  # the last word may go on
+        ("The quick brown fox", "fox qui"),
+        ("Straße und Café", "café"),
+        ("Ｆｕｌｌｗｉｄｔｈ １２３", "fullwidth 123"),
+        ("snake_case_name = 1", "snake_case"),
+        ("今天天气怎么样?", "天气"),
+        ("今天天气怎么样?", "今天天气怎么样"),
+        ("今天天气怎么样?", "气"),
+        ("用 Python 写爬虫", "python 爬虫"),
+        ("東京タワーへ", "タワー"),
+        ("สวัสดีครับ", "สวัสดี"),
+        ("Привет, мир", "привет"),
+        ("हिन्दी में", "हिन्दी"),
+        ("don't panic", "panic"),
+        ("a-b.c/d", "b c"),
+    ],
+)
+def test_what_was_said_is_found(said: str, query: str, store: Store, talk: Talk) -> None:
+    place = talk.say(said, "other words").conversation.id
+    talk.say("something else", "entirely")
+    assert talk.found(query) == [place]
+
+
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("The quick brown fox", "quack"),
+        ("The quick brown fox", "qui fox"),  # only the last word may go on
+        ("今天天气怎么样", "气天"),
+        ("上海天很热。气温很高", "天气"),
+        ("热天 气温", "天气"),
+        ("anything", ""),
+        ("anything", "  \"' * ( ) AND"),
+        ("anything", "!?&|"),
+    ],
+)
+def test_what_was_not_said_is_not_found(said: str, query: str, talk: Talk) -> None:
+    talk.say(said, said)
+    assert talk.found(query) == []
+
+
+@pytest.mark.parametrize(
+    "query", ['"', "a AND", "NEAR(", "x*", "-", "a:b", "'; DROP TABLE messages", "\0", "\\"]
+)
+def test_no_query_is_an_error(query: str, talk: Talk) -> None:
+    talk.say("a x b", "y")
+    talk.found(query)
+
+
+def test_titles_replies_and_finished_text_are_found_and_renamed_titles_are_not(
+    store: Store, talk: Talk
+) -> None:
+    turn = talk.begin("question")
+    place = turn.conversation.id
+    store.update_conversation(talk.owner, place, title="Holiday plans")
+    assert talk.found("answer") == []
+    talk.finish(turn.reply.id, "the ans", "wer")
+    assert talk.found("answer") == talk.found("holiday") == talk.found("question") == [place]
+    store.update_conversation(talk.owner, place, title="Taxes")
+    assert talk.found("holiday") == []
+    assert store.search(talk.owner, "taxes").items[0].message_id is None
+
+
+def test_nothing_of_a_stranger_is_found(talk: Talk, stranger: Talk) -> None:
+    talk.say("secret plan", "yes")
+    assert stranger.found("secret") == stranger.found("plan") == []
+
+
+def test_what_is_deleted_is_not_found_until_it_is_back(store: Store, talk: Talk) -> None:
+    turn = talk.say("elephant", "grey")
+    store.delete_messages(talk.owner, turn.reply.id)
+    assert (talk.found("grey"), talk.found("elephant")) == ([], [turn.conversation.id])
+    store.restore_messages(talk.owner, turn.reply.id)
+    assert talk.found("grey") == [turn.conversation.id]
+    store.delete_conversation(talk.owner, turn.conversation.id)
+    assert talk.found("elephant") == []
+    store.restore_conversation(talk.owner, turn.conversation.id)
+    assert talk.found("elephant") == [turn.conversation.id]
+
+
+def test_a_hit_shows_where(store: Store, talk: Talk) -> None:
+    turn = talk.say("x " * 300 + "the needle\nin hay 天气 " + "y " * 300, "z")
+    (hit,) = store.search(talk.owner, "needle 天气").items
+    assert hit.message_id == (turn.user and turn.user.id)
+    assert len(hit.snippet) < 200
+    assert [hit.snippet[start:end] for start, end in hit.ranges] == ["needle", "天气"]
+    assert "\n" not in hit.snippet
+
+
+def test_each_conversation_comes_once_newest_first_over_all_pages(store: Store, talk: Talk) -> None:
+    places = []
+    for number in range(7):
+        turn = talk.say(f"apple {number}", "an apple")
+        talk.say("apple again", "apple", after=turn.reply)
+        places.append(turn.conversation.id)
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = store.search(talk.owner, "apple", limit=3, cursor=cursor)
+        found += [hit.conversation_id for hit in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert found == places[::-1]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "9" * 40, "", "0"])
+def test_a_cursor_that_is_none_of_ours_does_no_harm(cursor: str, store: Store, talk: Talk) -> None:
+    talk.say("apple", "pear")
+    assert len(store.search(talk.owner, "apple", cursor=cursor).items) <= 1
+
+
+MANY = (
+    "INSERT INTO messages (id, conversation_id, under_id, role, text, created_at)"
+    " SELECT 'm' || n, :place, :place, 'user', 'x', now() FROM generate_series(1, 30000) AS n",
+    "INSERT INTO search_entries (owner_id, conversation_id, message_id)"
+    " SELECT :owner, :place, 'm' || n FROM generate_series(1, 30000) AS n",
+    "INSERT INTO search_words (number, words) SELECT number, array_to_tsvector(ARRAY['pear', 'w' || number])"
+    " FROM search_entries WHERE message_id LIKE 'm%'",
+    "SELECT gin_clean_pending_list('ix_search_words_words'::regclass)",
+    "ANALYZE",
+)
+"""PostgreSQL decides by the size of things, so there must be some, settled as its vacuum leaves them."""
+
+
+def test_search_walks_the_index_and_scans_no_table(store: Store, talk: Talk, kind: str) -> None:
+    place = talk.say("apple", "pear").conversation.id
+    if kind == "postgresql":
+        with store.transaction(write=True) as connection:
+            for statement in MANY:
+                values = {"owner": talk.owner, "place": place} if ":place" in statement else {}
+                connection.execute(text(statement), values)
+    words = match(kind, talk.owner, query_terms("apple"))
+    explain = "EXPLAIN QUERY PLAN " if kind == "sqlite" else "EXPLAIN "
+    with store.transaction(write=False) as connection:
+        rows = connection.execute(
+            text(explain + FIND[kind].text),
+            {"words": words, "owner": talk.owner, "below": 2**62, "count": 10},
+        ).all()
+    plan = "\n".join(str(row) for row in rows)
+    assert ("VIRTUAL TABLE INDEX" if kind == "sqlite" else "Bitmap Index Scan") in plan, plan
+    # SQLite calls the walk along the virtual table's index a scan too.
+    assert not [row for row in plan.splitlines() if "SCAN" in row and "VIRTUAL TABLE" not in row], plan
+    assert "Seq Scan on search_words" not in plan
+    assert "Seq Scan on messages" not in plan
+
+
+def test_purged_words_are_gone_from_the_index(store: Store, talk: Talk) -> None:
+    turn = talk.say("zebra", "striped")
+    store.delete_conversation(talk.owner, turn.conversation.id)
+    store.purge(later())
+    with store.transaction(write=False) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM search_words")) == 0
+        assert connection.scalar(text("SELECT count(*) FROM search_entries")) == 0
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_part_that_is_words_is_found_again(store: Store, talk: Talk, before: str, after: str) -> None:
+    place = talk.say(f"{before} 中文测试 needle {after}", "").conversation.id
+    for query in ("中文", "测试", "needle", "中文测试 needle", "need"):
+        assert place in {hit.conversation_id for hit in store.search(talk.owner, query, limit=1000).items}
+
+
+@given(st.text(max_size=60))
+def test_words_of_a_text_match_the_text(said: str) -> None:
+    for word in index_words(said)[:5]:
+        if terms := query_terms(word):
+            assert matches(terms, said) is not None or len(terms) > 1 or terms[0].text != word
