@@ -42,11 +42,12 @@ function tableStart(head, last) {
 }
 
 function mendInline(text) {
-  const from = Math.max(text.lastIndexOf("\n\n") + 2, text.length - 4000, 0);
+  const gap = text.lastIndexOf("\n\n");
+  const from = Math.max(gap < 0 ? 0 : gap + 2, text.length - 4000);
   const head = text.slice(0, from);
   let tail = text.slice(from);
   const link = /(!?)\[([^[\]\n]*)(?:\]|\]\([^()\s]*)?$/.exec(tail);
-  if (link && !/^\[[ xX]?\]?$/.test(link[0])) tail = tail.slice(0, link.index) + (link[1] ? "" : link[2]);
+  if (link && !/^\[[ xX]\]?$/.test(link[0])) tail = tail.slice(0, link.index) + (link[1] ? "" : link[2]);
   const { cut, closers } = openMarks(tail);
   if (cut >= 0) return head + tail.slice(0, cut);
   if (closers === null) return head + tail;
@@ -76,6 +77,7 @@ function openMarks(text) {
       pattern.lastIndex = end;
     } else if (mark[0] === "$") {
       const end = text.indexOf(mark, pattern.lastIndex);
+      if (!after) return { cut: match.index, closers: null };
       const opens = mark === "$$" || (/[^\s\d]/.test(after || " ") && !/[A-Za-z0-9]/.test(before));
       if (opens && end < 0 && text.length - match.index < 300) return { cut: match.index, closers: null };
       if (opens && end >= 0) pattern.lastIndex = end + mark.length;

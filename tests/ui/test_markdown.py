@@ -1,0 +1,192 @@
+"""Markdown as the page draws it, in a real browser: the same however it was cut, no half mark seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests import conversations
+from tests.ui.asset_page import asset_page
+
+GUIDE = """# Title
+
+A paragraph with **bold**, *italic*, ~~struck~~, `code` and a [link](https://example.org "its title").
+
+1. one
+2. two
+   - nested **item**
+
+> quoted text
+
+| a | b |
+|:--|--:|
+| 1 | $x^2$ |
+
+```python
+def f(x):
+    return x + 1  # done
+```
+
+$$
+\\int_0^1 x\\,dx = \\tfrac12
+$$
+
+Then [a reference][ref] and the end.
+
+[ref]: https://example.org/ref
+"""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with asset_page() as (page, _):
+        # Once, so that highlighting and typesetting are there from the first test on.
+        page.evaluate("whole('```python\\nx = 1\\n```\\n\\n$x$')")
+        page.wait_for_selector("code.wc-done")
+        page.wait_for_selector(".wc-math.wc-done")
+        yield page
+
+
+def whole(page: Page, text: str) -> str:
+    html: str = page.evaluate("text => whole(text)", text)
+    return html
+
+
+def same(page: Page, text: str, size: int) -> bool:
+    """Whether the text in pieces is drawn as the whole one is."""
+    equal: bool = page.evaluate(
+        """([text, pieces]) => {
+          whole(text);
+          const wanted = shown;
+          streamed(pieces);
+          return shown.isEqualNode(wanted);
+        }""",
+        [text, [text[at : at + size] for at in range(0, len(text), size)]],
+    )
+    return equal
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize(
+    "text", [GUIDE, conversations.ANSWER, conversations.ANSWER_CHINESE], ids=["guide", "english", "chinese"]
+)
+def test_the_result_does_not_depend_on_the_pieces(page: Page, text: str, size: int) -> None:
+    assert same(page, text, size)
+
+
+def test_every_kind_of_block_is_drawn(page: Page) -> None:
+    html = whole(page, GUIDE)
+    for part in (
+        "<h1>",
+        "<strong>",
+        "<em>",
+        "<s>",
+        "<ol>",
+        "<ul>",
+        "<blockquote>",
+        "<table>",
+        "hljs-keyword",
+    ):
+        assert part in html, part
+    assert html.count('class="katex"') + html.count('class="katex-display"') >= 2
+    assert 'href="https://example.org/ref"' in html
+
+
+def test_finished_blocks_are_left_alone_while_others_grow(page: Page) -> None:
+    kept = page.evaluate(
+        """() => {
+          fresh();
+          view.append("first paragraph\\n\\nsecond paragraph\\n\\nthird");
+          view.flush();
+          const [first, second] = shown.querySelectorAll("p");
+          view.append(" grows\\n\\nand a fourth");
+          view.flush();
+          const now = shown.querySelectorAll("p");
+          return [now[0] === first, now[1] === second, now.length];
+        }"""
+    )
+    assert kept == [True, True, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "unwanted"),
+    [
+        ("Some **bold text** here", ["*"]),
+        ("Some `code` here", ["`"]),
+        ("See [the page](https://example.org/a/long/path) now", ["[", "](", "https"]),
+        ("![a picture](https://example.org/cat.png)", ["![", "]("]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |\n", ["|", "---"]),
+        ("```python\nx = 1\n```\n", ["`"]),
+        ("# Heading\n\ntext", ["#"]),
+        ("The value $x^2$ is", ["$"]),
+        ("~~gone~~ now", ["~"]),
+        ("- item one\n- item two\n", ["- "]),
+    ],
+)
+def test_no_half_written_marker_is_ever_seen(page: Page, text: str, unwanted: list[str]) -> None:
+    for draft in page.evaluate("pieces => drafts(pieces)", list(text)):
+        for mark in unwanted:
+            assert mark not in draft, draft
+
+
+@pytest.mark.parametrize(
+    ("text", "bold"),
+    [
+        ("**“重点”**说明", "“重点”"),
+        ("这是**「重点」**的意思", "「重点」"),
+        ("他说**你好。**然后走了", "你好。"),
+        ("**注意：**请先备份", "注意："),
+        ("使用**C++**语言", "C++"),
+        ("**中文**English", "中文"),
+        ("價格是**100元**，很便宜", "100元"),
+        ("これは**「重要」**です", "「重要」"),
+        ("이것은 **“중요”**합니다", "“중요”"),
+    ],
+)
+def test_emphasis_works_beside_characters_without_spaces(page: Page, text: str, bold: str) -> None:
+    assert f"<strong>{bold}</strong>" in whole(page, text)
+
+
+@pytest.mark.parametrize("text", ["2 * 3 * 4", "snake_case_name", "a * b*c"])
+def test_what_is_no_emphasis_stays_plain(page: Page, text: str) -> None:
+    html = whole(page, text)
+    assert "<em>" not in html
+    assert "<strong>" not in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$x$",
+        "\\(x\\)",
+        "$$x$$",
+        "\\[x\\]",
+        "$$\nx\n$$",
+        "\\[\nx\n\\]",
+        "- item $x$",
+        "| a |\n|-|\n| $x$ |",
+    ],
+)
+def test_formulas_are_typeset_in_every_notation(page: Page, text: str) -> None:
+    html = whole(page, text)
+    assert 'class="katex' in html
+    assert "wc-math-error" not in html
+
+
+@pytest.mark.parametrize(
+    "text", ["It costs $5 and $10.", "US$5 (US$)", "`$x$`", "a $ b $ c", "价格$5，共$10元", "\\$x\\$"]
+)
+def test_money_is_no_formula(page: Page, text: str) -> None:
+    assert "katex" not in whole(page, text)
+
+
+def test_a_broken_formula_shows_its_source(page: Page) -> None:
+    html = whole(page, "$\\frac{1$ and more")
+    assert "wc-math-error" in html
+    assert "\\frac{1" in html
+
+
+def test_line_breaks_in_tables_are_drawn(page: Page) -> None:
+    assert "one<br>\ntwo" in whole(page, "| a |\n|-|\n| one<br>two |")
