@@ -81,6 +81,7 @@ async def test_a_turn_that_wants_the_model_ends_the_title(bench: MakeBench) -> N
         ("# Weather  and\tmore.", "Weather and more"),
         (" \n'\"\n", ""),
         ("x" * 61, ""),
+        ("One line, no quotation marks, no full stop.", ""),
     ],
 )
 def test_a_proposal_is_made_one_clean_line(said: str, shown: str) -> None:

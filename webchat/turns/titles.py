@@ -129,10 +129,11 @@ class Titles:
 
 def tidy(text: str) -> str:
     """A model's proposal as a title: its first line with words, without label, marks and quotes; `""` if
-    none or if it is far too long to be a title."""
+    none, if it is far too long to be a title, or if a small model only repeats what it was told."""
     for line in text.splitlines():
         line = _LABEL.sub("", line.strip(_MARKS)).strip(_MARKS + ".。")
         line = " ".join(line.split())
         if line:
-            return line if len(line) <= TITLE_CHARS else ""
+            repeated = line.casefold() in INSTRUCTION.casefold()
+            return "" if repeated or len(line) > TITLE_CHARS else line
     return ""
