@@ -58,7 +58,7 @@ $$
 
 so after one time constant it has covered **63 %** of the way, and after five it is settled:
 
-| Time | Share of the step | With `R = 1 kΩ`, `C = 1 µF` |
+| Time | Share of the step | For 1 kΩ and 1 µF |
 |:--|--:|--:|
 | $\\tau$ | 63.2 % | 1 ms |
 | $3\\tau$ | 95.0 % | 3 ms |
@@ -96,7 +96,7 @@ $$
 
 经过**一个时间常数**达到 63 %，经过**“五个时间常数”**就基本稳定了：
 
-| 时间 | 完成比例 | `R = 1 kΩ`、`C = 1 µF` |
+| 时间 | 完成比例 | 1 kΩ 与 1 µF 时 |
 |:--|--:|--:|
 | $\\tau$ | 63.2 % | 1 毫秒 |
 | $3\\tau$ | 95.0 % | 3 毫秒 |

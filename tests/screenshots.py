@@ -332,12 +332,12 @@ async def pictures(playwright: Playwright, out: Path, only: Sequence[str]) -> No
 
 async def readme(playwright: Playwright, out: Path) -> None:
     browser = await playwright.chromium.launch(**LAUNCH)
-    desktop = LOOKS[0]
+    desktop = replace(LOOKS[0], size={"width": 1280, "height": 1030})
     phone = replace(LOOKS[3], scheme="dark")
     async with running() as app:
         places = await converse(browser, app.url)
         for name, look in (("desktop-light", desktop), ("phone-dark", phone)):
-            async with opened(browser, places["en"], look, scale=2) as page:
+            async with opened(browser, places["en"], look, scale=1.5) as page:
                 await page.add_style_tag(content=FONTS)
                 await page.wait_for_timeout(500)
                 await page.evaluate("document.querySelector('.wc-scroller').scrollTop = 1e9")
