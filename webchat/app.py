@@ -123,6 +123,7 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
         trusted_origins=frozenset((*settings.allowed_origins, *own)),
         body_bytes=settings.max_body_bytes,
         secure_cookies=settings.by_tls,
+        root_path=settings.root_path,
     )
 
 

@@ -12,10 +12,11 @@ _ADDRESS = "address"
 
 
 def make_data_folder(settings: Settings) -> Path:
-    """Make the data folder where it is missing. Raises BadSettings when it cannot be made or written to."""
+    """Make the data folder where it is missing, for this user alone: conversations are nobody else's business.
+    Raises BadSettings when it cannot be made or written to."""
     folder = settings.data_dir
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         refusal = "" if os.access(folder, os.W_OK | os.X_OK) else "Permission denied"
     except OSError as error:
         refusal = error.strerror or type(error).__name__

@@ -85,6 +85,7 @@ def test_a_body_without_a_session_is_refused(body: bytes) -> None:
         "/gradio_api/vibe-edit",
         "/gradio_api/login_check",
         "/gradio_api/token",
+        "/gradio_api/component_server",
         "/gradio_api/openapi.json",
         "/gradio_api/mcp/sse",
         "/gradio_api/something-new",
@@ -144,7 +145,6 @@ def test_every_route_of_the_installed_gradio_is_closed_or_bound() -> None:
     assert served == {
         "/gradio_api/app_id",
         "/gradio_api/cancel",
-        "/gradio_api/component_server",
         "/gradio_api/heartbeat/{session_hash}",
         "/gradio_api/info",
         "/gradio_api/queue/data",

@@ -42,6 +42,8 @@ class DoorSettings:
     extra_hosts: names besides the loopback ones under which a loopback server may be addressed.
     body_bytes: largest request body.
     secure_cookies: people come by https although the last hop may be plain http.
+    root_path: a path such as `/chat` under which a proxy serves the app. Whether the proxy takes it away or
+    not, the app behind the door sees paths without it.
     """
 
     access: Literal["local", "link", "open"]
@@ -52,6 +54,7 @@ class DoorSettings:
     extra_hosts: frozenset[str] = frozenset()
     body_bytes: int = 2_000_000
     secure_cookies: bool = False
+    root_path: str = ""
 
 
 class Door:
@@ -81,9 +84,9 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._http(_below(scope, self._settings.root_path), receive, send)
         elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            await self._websocket(_below(scope, self._settings.root_path), receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -92,7 +95,7 @@ class Door:
         trusted = heard.origin if heard.origin and heard.origin.lower() in self._trusted else None
         answering = Answering(send, self._hardening, trusted)
         try:
-            self._check_origin(scope["method"], heard)
+            self._check_origin(scope["method"], scope["path"], heard)
             self._check_length(heard)
             owner = await self._owner(scope, heard, answering)
             self._check_admitted(scope, heard, owner, answering)
@@ -118,7 +121,7 @@ class Door:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         heard = hear(scope)
         try:
-            self._check_origin("WEBSOCKET", heard)
+            self._check_origin("WEBSOCKET", scope["path"], heard)
             owner = await self._owner(scope, heard, None)
         except Refused:
             owner = None
@@ -132,7 +135,7 @@ class Door:
         except Revoked:
             await send({"type": "websocket.close", "code": 1008})
 
-    def _check_origin(self, method: str, heard: Heard) -> None:
+    def _check_origin(self, method: str, path: str, heard: Heard) -> None:
         if self._settings.access == "local" and not (
             is_loopback(heard.host) or host_name(heard.host) in self._hosts
         ):
@@ -144,8 +147,10 @@ class Door:
                     "Open it as http://localhost with its port, or start it with --host to serve others.",
                 )
             )
-        changes = method not in SAFE_METHODS or heard.preflight
-        if changes and not may_change(
+        # Another site's page can read nothing here, but it could have answers made, and time them.
+        asked_elsewhere = heard.fetch_site is not None and path.startswith(_JSON_BELOW)
+        guarded = method not in SAFE_METHODS or heard.preflight or asked_elsewhere
+        if guarded and not may_change(
             host=heard.host, origin=heard.origin, fetch_site=heard.fetch_site, trusted=self._trusted
         ):
             raise Refused(
@@ -227,6 +232,17 @@ class Door:
             scope["path"] = start + self._sessions.hash_for(owner.id, session)
             scope["raw_path"] = scope["path"].encode("ascii", "ignore")
         return scope, receive
+
+
+def _below(scope: Scope, root_path: str) -> Scope:
+    """The request as if it had been made without the path that a proxy serves the app under."""
+    path: str = scope["path"]
+    if not root_path or not f"{path}/".startswith(f"{root_path}/"):
+        return scope
+    # However often it stands there: what was left of it, Gradio would take away after the door has looked.
+    while f"{path}/".startswith(f"{root_path}/"):
+        path = path[len(root_path) :] or "/"
+    return {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
 
 
 def _with_owner(scope: Scope, owner: Owner | None) -> Scope:

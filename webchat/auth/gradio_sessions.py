@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 PREFIX = "/gradio_api/"
 
-_IN_BODY = frozenset({"queue/join", "cancel", "component_server"})
+_IN_BODY = frozenset({"queue/join", "cancel"})
 _IN_QUERY = frozenset({"queue/data"})
 _WITHOUT_SESSION = frozenset({"startup-events", "info", "theme.css", "app_id", "reset", "queue/status"})
 _CLOSED = frozenset({"/monitoring", "/docs", "/redoc", "/openapi.json", "/login", "/logout"})
@@ -62,7 +62,8 @@ class Sessions:
 
 def is_closed(path: str) -> bool:
     """Whether a path of Gradio's is not served here: run history, deep links, proxying, direct calls that
-    would pass by the page, uploads and files, monitoring, and whatever a later release adds."""
+    would pass by the page, calls of a component's own functions, uploads and files, monitoring, and whatever
+    a later release adds."""
     if path.rstrip("/") in _CLOSED or path.startswith("/monitoring/"):
         return True
     if not path.startswith(PREFIX):

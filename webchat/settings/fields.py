@@ -29,6 +29,9 @@ from backends.types import Sampling
 
 Access = Literal["local", "link", "open"]
 
+OWN_PATHS = frozenset({"api", "assets", "gradio_api", "static", "t", "v1"})
+"""Where the app's own routes begin; no proxy can serve it under one of these."""
+
 
 def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = True) -> Any:
     """A documented field. `allowed` says in words what it takes (left out: told by its type).
@@ -223,7 +226,9 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         True, "Open the page in a browser (default: where there is a screen).", flag="open"
     )
     root_path: str = setting(
-        "", "Path under which a proxy serves the app.", 'a path such as "/chat", without a slash at its end'
+        "",
+        "Path under which a proxy serves the app.",
+        'a path such as "/chat", without a slash at its end and none of the app\'s own ("/api", "/t", ...)',
     )
     public_url: str | None = setting(
         None, "The address people use, where it differs from host and port; for links and cookies.",
@@ -338,6 +343,8 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     def _root_path_is_path(cls, value: str) -> str:
         if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
             raise ValueError("not such a path")
+        if value and value.split("/")[1] in OWN_PATHS:
+            raise ValueError("a path of the app itself")
         return value
 
     @field_validator("endpoint", "public_url")
