@@ -190,3 +190,41 @@ def test_a_broken_formula_shows_its_source(page: Page) -> None:
 
 def test_line_breaks_in_tables_are_drawn(page: Page) -> None:
     assert "one<br>\ntwo" in whole(page, "| a |\n|-|\n| one<br>two |")
+
+
+CODE = "\n\n".join(
+    f'def function_{n}(a, b={n}):\n    """Doc {n}."""\n    return a + b  # sum' for n in range(60)
+)
+
+
+@pytest.mark.parametrize("size", [5, 64, 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Before\n\n```python\n{CODE}\n```\n\nafter",
+        f"```python\n{CODE}\n```",
+        f"~~~python\n{CODE}\n``\n```\n~~~\nafter",
+        f"```\n{CODE}\n```\nafter",
+        f"```nolanguage\n{CODE}",
+        f"- item\n\n  ```python\n  {CODE[:200]}\n  ```",
+    ],
+    ids=["between", "alone", "tildes", "no language", "unknown and open", "in a list"],
+)
+def test_long_code_is_the_same_when_it_has_grown(page: Page, text: str, size: int) -> None:
+    assert same(page, text, size)
+
+
+def test_what_is_far_back_in_growing_code_is_left_alone(page: Page) -> None:
+    kept = page.evaluate(
+        """([begun, more]) => {
+          fresh();
+          view.append("```python\\n" + begun);
+          view.flush();
+          const first = shown.querySelector(".hljs-keyword");
+          view.append(more);
+          view.flush();
+          return [first === shown.querySelector(".hljs-keyword"), shown.querySelector("code").textContent];
+        }""",
+        [CODE[:3000], CODE[3000:]],
+    )
+    assert kept == [True, CODE]

@@ -11,6 +11,7 @@
 import MarkdownIt from "./vendor/markdown-it/markdown-it.js";
 import { cjkEmphasis } from "./conversation/cjk.js";
 import { upgrade } from "./conversation/extras.js";
+import { GrowingCode, openCode } from "./conversation/growing.js";
 import { mathRules } from "./conversation/mathrules.js";
 import { mend } from "./conversation/mend.js";
 import { prose } from "./conversation/sanitize.js";
@@ -111,6 +112,7 @@ class MarkdownView {
   #frame = 0;
   #timer = 0;
   #notBefore = 0;
+  #growing = null; // {index, code}: the last block, while it is code without an end
 
   constructor(element, md, onRender) {
     this.#element = element;
@@ -159,6 +161,7 @@ class MarkdownView {
     this.#blocks.forEach((block) => block.element.remove());
     this.#blocks = [];
     this.#references = {};
+    this.#growing = null;
     this.#finished = this.#begun = this.#looked = 0;
     this.#whole = false;
   }
@@ -188,7 +191,13 @@ class MarkdownView {
 
   #render() {
     const known = Object.keys(this.#references).length;
-    if (this.#streaming) this.#finishBlocks();
+    if (this.#streaming && !openCode(this.#text.slice(this.#begun))) this.#finishBlocks();
+    const open = this.#streaming ? openCode(this.#text.slice(this.#begun)) : null;
+    if (open) {
+      this.#grow(open);
+      return;
+    }
+    this.#growing = null;
     const rest = this.#text.slice(this.#begun);
     const blocks = this.#split(this.#streaming ? mend(rest) : rest, this.#streaming ? { ...this.#references } : this.#references);
     blocks.forEach((block, index) => this.#show(this.#finished + index, block));
@@ -198,6 +207,19 @@ class MarkdownView {
       this.#begun = this.#looked = this.#text.length;
     }
     if (Object.keys(this.#references).length > known) this.#resolveReferences();
+    this.#onRender();
+  }
+
+  #grow({ fence, lang, code }) {
+    const index = this.#finished;
+    if (this.#growing?.index !== index) {
+      const [{ source, html }] = this.#split(fence, {});
+      this.#show(index, { source, html });
+      for (const extra of this.#blocks.splice(index + 1)) extra.element.remove();
+      this.#blocks[index].html = null; // what it shows from now on is no longer what was rendered
+      this.#growing = { index, code: new GrowingCode(this.#blocks[index].element.querySelector("code"), this.#element, lang) };
+    }
+    this.#growing.code.update(code);
     this.#onRender();
   }
 

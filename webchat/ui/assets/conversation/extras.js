@@ -68,6 +68,15 @@ function each(root, place, selector, library, work) {
   else library.need(place);
 }
 
+/** Code as coloured elements; null when its language is not known, or not yet: then `place` is upgraded later. */
+export function highlighted(source, lang, place) {
+  if (!lang) return null;
+  if (!highlighter.value) highlighter.need(place);
+  const hljs = highlighter.value;
+  if (!hljs?.getLanguage(lang)) return null;
+  return cleanCode(hljs.highlight(source, { language: lang, ignoreIllegals: true }).value);
+}
+
 function highlight(element, hljs) {
   const { lang } = element.dataset;
   const source = element.textContent;

@@ -1,0 +1,76 @@
+// Code that is still being written. A long block would cost more with every word if it were drawn anew each time, so
+// what is far enough back is highlighted once and left alone; the whole is drawn again when its fence closes.
+
+import { highlighted } from "./extras.js";
+
+const TAIL = 800; // characters at the end that may still change their colours
+
+/** The fenced code a text begins with when its end has not come yet: {fence, lang, code}, or null. */
+export function openCode(text) {
+  const begun = /^(`{3,}|~{3,})[ \t]*([\w+#.-]{0,30})[^\n`]*\n/.exec(text);
+  if (!begun) return null;
+  const [fence, mark, lang] = begun;
+  const code = text.slice(fence.length);
+  if (new RegExp(`^ {0,3}${mark[0]}{${mark.length},}[ \\t]*$`, "m").test(code)) return null;
+  const last = code.lastIndexOf("\n") + 1;
+  const closing = new RegExp(`^ {0,3}\\${mark[0]}+$`).test(code.slice(last)); // the beginning of the end, perhaps
+  return { fence, lang: lang.toLowerCase(), code: closing ? code.slice(0, last) : code };
+}
+
+export class GrowingCode {
+  #element;
+  #place;
+  #lang;
+  #kept = 0; // characters that are drawn for good
+  #keptNodes = 0;
+  #plain = null; // one text node, for a language that is not known, or not yet
+
+  /** element: the `code` to write into. place: what is upgraded once the highlighter is there. */
+  constructor(element, place, lang) {
+    this.#element = element;
+    this.#place = place;
+    this.#lang = lang;
+    element.classList.add("wc-done"); // nobody else is to colour it meanwhile
+  }
+
+  update(code) {
+    const tail = this.#highlight(code.slice(this.#kept));
+    if (tail === null) {
+      this.#write(code);
+      return;
+    }
+    this.#plain = null;
+    this.#replaceTail(tail);
+    const end = this.#boundary(code);
+    if (end === this.#kept) return;
+    this.#replaceTail(this.#highlight(code.slice(this.#kept, end)));
+    this.#kept = end;
+    this.#keptNodes = this.#element.childNodes.length;
+    this.#replaceTail(this.#highlight(code.slice(end)));
+  }
+
+  #highlight(text) {
+    return highlighted(text, this.#lang, this.#place);
+  }
+
+  #write(code) {
+    if (!this.#plain) this.#element.replaceChildren((this.#plain = document.createTextNode("")));
+    if (code.startsWith(this.#plain.data)) this.#plain.appendData(code.slice(this.#plain.length));
+    else this.#plain.data = code;
+  }
+
+  #replaceTail(fragment) {
+    const nodes = this.#element.childNodes;
+    while (nodes.length > this.#keptNodes) nodes[nodes.length - 1].remove();
+    this.#element.append(fragment);
+  }
+
+  // Up to where it is kept: the last line before the tail that stands at the margin, where most things begin.
+  #boundary(code) {
+    if (code.length - this.#kept < 2 * TAIL) return this.#kept;
+    const settled = code.slice(this.#kept, code.length - TAIL);
+    const margins = [...settled.matchAll(/\n(?=[^\s})\]])/g)];
+    const at = margins.at(-1)?.index ?? settled.lastIndexOf("\n");
+    return this.#kept + at + 1;
+  }
+}
