@@ -7,6 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -21,7 +22,7 @@ run: $(INSTALLED_RUN)
 	@exec $(BIN)/webchat $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) lint types
 

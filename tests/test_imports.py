@@ -11,17 +11,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = {
-    "torch",
-    "transformers",
-    "accelerate",
-    "peft",
-    "xllamacpp",
-    "gradio",
-    "sqlalchemy",
-    "pandas",
-    "numpy",
-}
+ENGINES = {"torch", "transformers", "accelerate", "peft", "xllamacpp", "gguf"}
+HEAVY = {*ENGINES, "gradio", "sqlalchemy", "pandas", "numpy"}
 
 WATCH = """
 import json, os, sys, threading
@@ -80,3 +71,9 @@ def test_every_room_can_be_imported_without_an_effect_or_an_engine(names: str, t
     assert result["seen"] == []
     assert not {"torch", "transformers", "xllamacpp", "gradio"} & set(result["modules"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_server_starts_without_an_engine() -> None:
+    code = f"import sys, webchat.server; print([name for name in {sorted(ENGINES)} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -12,8 +12,10 @@ _ADDRESS = "address"
 
 
 def make_data_folder(settings: Settings) -> Path:
-    """Make the data folder where it is missing, for this user alone: conversations are nobody else's business.
-    Raises BadSettings when it cannot be made or written to."""
+    """Make the data folder where it is missing, for this user alone.
+
+    Raises BadSettings when it cannot be made or written to.
+    """
     folder = settings.data_dir
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
