@@ -171,7 +171,12 @@ async def edit(page: Page) -> None:
 
 
 async def info(page: Page) -> None:
-    await page.locator("[data-act=info]").last.click()
+    button = page.locator("[data-act=info]").last
+    if await button.is_visible():
+        await button.click()
+    else:  # on a phone it is in the menu
+        await page.locator("[data-act=more]").last.click()
+        await page.locator(".wc-menu [role=menuitem]").nth(2).click()
     await page.wait_for_selector(".wc-info")
 
 
