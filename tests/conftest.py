@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +35,7 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("HF_HOME", str(home / "huggingface"))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        patch.setenv("GOMP_SPINCOUNT", "10000")  # as the engine sets it, for tests that load torch before it
         yield
 
 
@@ -43,3 +46,23 @@ def demo_gguf(isolated_environment: None) -> Path:
         if _REAL_HOME is not None:
             patch.setenv("HOME", _REAL_HOME)
         return demo_model(CACHE / "models")
+
+
+@pytest.fixture(scope="session")
+def demo_folder(demo_gguf: Path) -> Path:
+    """The demo model as transformers keeps models; made once from its file, beside it."""
+    folder = demo_gguf.with_suffix("")
+    if not folder.is_dir():
+        transformers = pytest.importorskip("transformers")
+        place = {"pretrained_model_name_or_path": demo_gguf.parent, "gguf_file": demo_gguf.name}
+        dense = transformers.GgufConfig(dequantize=True)
+        model = transformers.AutoModelForCausalLM.from_pretrained(**place, quantization_config=dense)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
+        made = Path(tempfile.mkdtemp(dir=demo_gguf.parent))
+        model.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        try:
+            made.rename(folder)
+        except OSError:  # another worker was first
+            shutil.rmtree(made)
+    return folder

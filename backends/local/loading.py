@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,9 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
 
 
 def _import_packages() -> None:
+    # Read when torch is loaded. OpenMP's threads spin while they wait for each other, by default so long that
+    # on a busy machine a decode step takes ten times as long and the web server beside it starves.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         import torch  # noqa: F401
         import transformers

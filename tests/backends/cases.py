@@ -99,8 +99,7 @@ LLAMACPP = BackendCase(
 
 def _local(request: pytest.FixtureRequest) -> Backend:
     pytest.importorskip("transformers")
-    path: Path = request.getfixturevalue("demo_gguf")
-    return LocalBackend(source=str(path.parent))
+    return LocalBackend(source=str(request.getfixturevalue("demo_folder")))
 
 
 async def _local_live(backend: Backend) -> int:

@@ -1,0 +1,120 @@
+"""The embedded engine on the real demo model: right answers, quick stops, prefixes read once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from backends.base import collect
+from backends.errors import BackendError, ModelNotFound, ModelUnsupported
+from backends.llamacpp import LlamaCppBackend
+from backends.types import Message, Request, Sampling, TextDelta
+
+pytest.importorskip("xllamacpp")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(demo_gguf: Path) -> AsyncIterator[LlamaCppBackend]:
+    backend = LlamaCppBackend(path=demo_gguf, context_length=2048, slots=2)
+    await backend.start()
+    yield backend
+    await backend.aclose()
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def ask(*texts: str, max_tokens: int = 32) -> Request:
+    roles = ("user", "assistant")
+    messages = tuple(Message(roles[i % 2], text) for i, text in enumerate(texts))  # type: ignore[arg-type]
+    return Request(messages, Sampling(temperature=0, max_tokens=max_tokens))
+
+
+async def test_it_knows_the_capital_of_france(engine: LlamaCppBackend) -> None:
+    completion = await collect(engine.stream(ask("What is the capital of France?")))
+    assert "Paris" in completion.text
+    assert completion.finished.reason == "stop"
+
+
+async def test_the_next_turn_reads_only_what_is_new(engine: LlamaCppBackend) -> None:
+    long = "The lighthouse stands on a rock in the sea. " * 40
+    first = await collect(engine.stream(ask(long, max_tokens=8)))
+    assert first.usage
+    again = await collect(engine.stream(ask(long, first.text, "And then?", max_tokens=8)))
+    assert again.usage
+    assert again.usage.cached_tokens is not None
+    assert again.usage.cached_tokens >= first.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("prompt", ["Write a long story.", "word " * 1800], ids=["decode", "prefill"])
+async def test_it_stops_at_once_and_the_slot_is_free(engine: LlamaCppBackend, prompt: str) -> None:
+    task = asyncio.create_task(collect(engine.stream(ask(prompt, max_tokens=1000))))
+    await asyncio.sleep(0.3)
+    assert engine.live == 1
+    asked = time.monotonic()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    # On a quiet machine 0.05 s; the bound only tells stopping from running on to the end.
+    assert time.monotonic() - asked < 3
+    assert engine.live == 0
+    assert (await collect(engine.stream(ask("Hello", max_tokens=2)))).text
+
+
+async def test_more_than_the_slots_wait_and_all_are_answered(engine: LlamaCppBackend) -> None:
+    replies = await asyncio.gather(
+        *(collect(engine.stream(ask("What is the capital of France?"))) for _ in range(5))
+    )
+    assert all("Paris" in reply.text for reply in replies)
+    assert engine.live == 0
+
+
+async def test_the_loop_goes_on_while_it_works(engine: LlamaCppBackend) -> None:
+    beats, running = 0, True
+
+    async def beat() -> None:
+        nonlocal beats
+        while running:
+            await asyncio.sleep(0.01)
+            beats += 1
+
+    heart = asyncio.create_task(beat())
+    async with aclosing(engine.stream(ask("word " * 1200, max_tokens=16))) as stream:
+        async for event in stream:
+            if isinstance(event, TextDelta):
+                break
+    running = False
+    await heart
+    assert beats > 5
+
+
+async def test_a_template_of_ones_own_is_used(demo_gguf: Path) -> None:
+    template = "{% for m in messages %}{{ m['content'] }}{% endfor %} The capital of France is"
+    backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template)
+    try:
+        assert "Paris" in (await collect(backend.stream(ask("Geography.", max_tokens=8)))).text
+    finally:
+        await backend.aclose()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, ModelNotFound), (b"", ModelUnsupported), (b"GGUF" + b"\0" * 64, ModelUnsupported)],
+)
+async def test_a_file_that_is_no_model_is_refused_in_words(
+    content: bytes | None, expected: type[BackendError], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    backend = LlamaCppBackend(path=path)
+    with pytest.raises(expected) as caught:
+        await backend.start()
+    assert path.name in caught.value.message
+    assert caught.value.cure
