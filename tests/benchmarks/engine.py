@@ -66,7 +66,8 @@ async def run(tokens: int, times: int) -> None:
     firsts = [statistics.median(first for _, first in runs) * 1000 for runs in (bare, page)]
     print(
         f"{tokens} tokens, {times} times: engine alone {speeds[0]:.1f} tok/s, through the page"
-        f" {speeds[1]:.1f} tok/s (x{speeds[1] / speeds[0]:.3f}); first token {firsts[0]:.0f} ms and {firsts[1]:.0f} ms"
+        f" {speeds[1]:.1f} tok/s (x{speeds[1] / speeds[0]:.3f});"
+        f" first token {firsts[0]:.0f} ms and {firsts[1]:.0f} ms"
     )
 
 
