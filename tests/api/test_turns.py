@@ -94,8 +94,8 @@ async def test_many_readers_see_the_same(make_site: MakeSite) -> None:
         assert set(await asyncio.gather(*(read() for _ in range(20)))) == {"".join(WORDS)}
 
 
-async def test_silence_is_filled_with_comments(site: Site) -> None:
-    from webchat.api.events import COMMENT, EventStream
+async def test_silence_is_filled_with_beats(site: Site) -> None:
+    from webchat.api.events import BEAT, EventStream
     from webchat.turns import Status, TurnEvent
 
     sent: list[bytes] = []
@@ -111,9 +111,9 @@ async def test_silence_is_filled_with_comments(site: Site) -> None:
     async def send(message: Any) -> None:
         sent.append(message.get("body", b""))
 
-    stream = EventStream(Status("queued"), silent(), comment_seconds=0.02)
+    stream = EventStream(Status("queued"), silent(), beat_seconds=0.02)
     await stream({"type": "http", "method": "GET"}, receive, send)
-    assert sent.count(COMMENT) >= 2
+    assert sent.count(BEAT) >= 2
     assert sent[-1] == b""
     assert b'"streaming"' in sent[-2]
 

@@ -16,8 +16,10 @@ from webchat.turns import Delta, Done, Status, TurnEvent
 log = logging.getLogger(__name__)
 
 RETRY = b"retry: 1000\n"
-COMMENT = b": still here\n\n"
-COMMENT_SECONDS = 15.0
+BEAT = b"event: beat\ndata: {}\n\n"
+"""Sent into a silence: proxies keep the connection, and the page can tell a quiet one from a dead one."""
+
+BEAT_SECONDS = 15.0
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -44,7 +46,7 @@ def _sse(name: str, data: Json) -> bytes:
 
 
 class EventStream:
-    """ASGI application that sends `first` and what follows, a comment when nothing was said for a while, and
+    """ASGI application that sends `first` and what follows, a beat when nothing was said for a while, and
     ends after the last event or when the reader has gone."""
 
     def __init__(
@@ -52,11 +54,11 @@ class EventStream:
         first: TurnEvent | None,
         rest: AsyncIterator[TurnEvent],
         *,
-        comment_seconds: float = COMMENT_SECONDS,
+        beat_seconds: float = BEAT_SECONDS,
     ) -> None:
         self._first = first
         self._rest = rest
-        self._comment_seconds = comment_seconds
+        self._beat_seconds = beat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -69,10 +71,10 @@ class EventStream:
         try:
             while not pump.done() and not gone.done():
                 await asyncio.wait(
-                    {pump, gone}, timeout=self._comment_seconds, return_when=asyncio.FIRST_COMPLETED
+                    {pump, gone}, timeout=self._beat_seconds, return_when=asyncio.FIRST_COMPLETED
                 )
                 if not pump.done() and not gone.done():
-                    await send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+                    await send({"type": "http.response.body", "body": BEAT, "more_body": True})
         finally:
             pump.cancel()
             gone.cancel()

@@ -26,7 +26,9 @@ export function url(path, params = {}) {
   return address.href;
 }
 
-async function request(method, path, { params, body, signal } = {}) {
+const READ_SECONDS = 20; // reading is quick; a connection that died without a word must not hang a page
+
+async function request(method, path, { params, body, signal = method === "GET" ? AbortSignal.timeout(1000 * READ_SECONDS) : undefined } = {}) {
   let response;
   try {
     response = await fetch(url(path, params), {

@@ -6,7 +6,9 @@
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
-const SILENCE = 40_000; // the server says something every 15 s, but only bytes below the events' level
+const SILENCE = 40_000; // an open connection: the server says something every 15 s
+const NO_ANSWER = 10_000; // one that is being made
+const LOOK = 5000;
 
 export function follow(address, handlers) {
   const following = new Following(address, handlers);
@@ -21,6 +23,7 @@ class Following {
   #source = null;
   #wait = FIRST_WAIT;
   #timer = 0;
+  #watch = 0;
   #heard = 0;
   #closed = false;
   #wake = () => this.#onWake();
@@ -32,6 +35,8 @@ class Following {
     addEventListener("online", this.#wake);
     addEventListener("pageshow", this.#wake);
     document.addEventListener("visibilitychange", this.#wake);
+    // A router that forgot the connection tells nobody.
+    this.#watch = setInterval(() => this.#silent() && this.open(), LOOK);
   }
 
   open() {
@@ -53,6 +58,7 @@ class Following {
       this.#handlers.onConnection?.(true);
     });
     on("delta", (event) => this.#onDelta(JSON.parse(event.data)));
+    on("beat", () => {});
     on("status", (event) => this.#handlers.onStatus?.(JSON.parse(event.data)));
     on("done", (event) => {
       this.close();
@@ -64,6 +70,7 @@ class Following {
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
     this.#source?.close();
     this.#source = null;
     removeEventListener("online", this.#wake);
@@ -97,9 +104,13 @@ class Following {
     else this.close();
   }
 
+  #silent() {
+    const limits = { [EventSource.OPEN]: SILENCE, [EventSource.CONNECTING]: NO_ANSWER };
+    return performance.now() - this.#heard > (limits[this.#source?.readyState] ?? Infinity);
+  }
+
   #onWake() {
     if (document.visibilityState === "hidden") return;
-    const silent = performance.now() - this.#heard > SILENCE;
-    if (silent || this.#source?.readyState !== EventSource.OPEN) this.open();
+    if (this.#silent() || this.#source?.readyState !== EventSource.OPEN) this.open();
   }
 }

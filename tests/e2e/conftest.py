@@ -1,0 +1,106 @@
+"""A real browser on the real app: one browser for the run, one app for each module, a fresh visitor for each
+test. Everything shares one event loop, the endpoint too.
+
+Where no browser can be had the tests are skipped with the reason, and fail when `CI` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Error, async_playwright
+
+from tests.app_process import AppProcess
+from tests.browser import LAUNCH
+from tests.e2e.chat import Chat, Server
+from tests.postgres import postgres
+from tests.scripted_endpoint import ScriptedEndpoint
+
+__all__ = ["postgres"]
+
+NewChat = Callable[..., Awaitable[Chat]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(isolated_environment: None) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        try:
+            browser = await playwright.chromium.launch(**LAUNCH)
+        except Error as error:
+            reason = f"no browser: {error}. Install chromium, or run `playwright install chromium`."
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def endpoint() -> AsyncIterator[ScriptedEndpoint]:
+    async with ScriptedEndpoint() as endpoint:
+        yield endpoint
+
+
+@asynccontextmanager
+async def running(
+    data_dir: Path, endpoint: ScriptedEndpoint, *flags: str, **env: str
+) -> AsyncIterator[AppProcess]:
+    """The app on the scripted endpoint, until the block ends."""
+    app = AppProcess(
+        data_dir, "--endpoint", endpoint.url, "--model", "scripted", "--no-titles", *flags, env=env
+    )
+    await asyncio.to_thread(app.start)
+    try:
+        yield app
+    finally:
+        await asyncio.to_thread(app.kill)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def app(
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AppProcess]:
+    async with running(tmp_path_factory.mktemp("app"), endpoint) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[BrowserContext]]]:
+    """Makes browser contexts: people with their own cookies, storage and screen."""
+    made: list[BrowserContext] = []
+
+    async def new(**options: Any) -> BrowserContext:
+        made.append(await browser.new_context(**{"locale": "en-GB", **options}))
+        return made[-1]
+
+    yield new
+    for context in made:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(app: AppProcess, visitor: Callable[..., Awaitable[BrowserContext]]) -> Chat:
+    """A new visitor on an empty page."""
+    context = await visitor()
+    return await Chat(await context.new_page(), app.url).open()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(app: AppProcess) -> AsyncIterator[Server]:
+    async with Server(app.url) as server:
+        yield server
