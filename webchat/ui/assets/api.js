@@ -49,6 +49,7 @@ async function request(method, path, { params, body, signal = method === "GET" ?
     throw new ApiError({ code: "network", message: "The server cannot be reached.", status: response.status });
   }
   bus.emit("connection", { online: true });
+  if (response.status === 401) bus.emit("out");
   if (response.ok) return response.status === 204 || !isJson(response) ? null : response.json();
   throw await errorOf(response);
 }

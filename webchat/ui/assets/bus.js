@@ -8,7 +8,7 @@ export const bus = {
   },
 
   // open {id|null, messageId?} · conversation {conversation} · leaf {conversationId, leafId, running}
-  // model {name} · models {models, default} · connection {online} · suggest {text} · settings {settings}
+  // model {name} · models {models, default} · connection {online} · out {} · suggest {text} · settings {settings}
   on(name, handler) {
     const listener = (event) => handler(event.detail);
     target.addEventListener(name, listener);

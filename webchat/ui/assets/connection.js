@@ -15,6 +15,7 @@ export function mountConnection(bar, reload) {
   state.bar = bar;
   state.reload = reload;
   bus.on("connection", ({ online }) => (online ? up() : down()));
+  bus.on("out", out);
   window.addEventListener("online", probe);
   window.addEventListener("offline", down);
   document.addEventListener("visibilitychange", () => !document.hidden && !state.online && probe());
@@ -28,13 +29,21 @@ export const connection = {
 };
 
 function down() {
-  if (!state.online) return;
+  if (!state.online || state.out) return;
   state.online = false;
   state.show = setTimeout(() => {
     state.bar.textContent = t(navigator.onLine ? "connection.lost" : "connection.offline");
     state.bar.classList.add("wc-open");
   }, SHOW_AFTER);
   state.timer = setTimeout(probe, RETRY);
+}
+
+// The link this visitor came by has ended: said for good, what is on the page can still be read.
+function out() {
+  state.out = true;
+  clearTimeout(state.show);
+  state.bar.textContent = `${t("error.no_owner")} ${t("error.no_owner.cure")}`;
+  state.bar.classList.add("wc-open");
 }
 
 // Any answer means the server is back; whether it is the same one is for `probe` to find out.
@@ -57,6 +66,7 @@ async function probe() {
 }
 
 function back(me) {
+  if (state.out) return;
   const shown = state.bar.classList.contains("wc-open");
   clearTimeout(state.show);
   state.online = true;

@@ -41,6 +41,7 @@ class Transcript {
     this.t = ctx.t;
     this.#build(element);
     ctx.bus.on("open", (detail) => this.#open(detail));
+    ctx.bus.on("out", () => this.#putOut());
     ctx.bus.on("models", ({ models }) => (this.models = models));
     if (this.#channel) this.#channel.onmessage = ({ data }) => data.conversationId === this.conversationId && this.refresh();
     document.addEventListener("visibilitychange", () => !document.hidden && this.#poll());
@@ -354,6 +355,16 @@ class Transcript {
     this.say(this.t("transcript.done", { text: view.plainText.slice(0, SPOKEN) }));
     this.#emitLeaf();
     this.#poll();
+  }
+
+  // This visitor may not follow any more, and the server has stopped what they asked for.
+  #putOut() {
+    for (const id of [...this.#following.keys()]) {
+      this.#unfollow(id);
+      const view = this.views.get(id);
+      view?.update({ ...view.record, state: "stopped" });
+    }
+    this.#emitLeaf();
   }
 
   // The event route answered with an error: is there still something to follow?
