@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
 Json = dict[str, Any]
+
+NewVisitor = Callable[..., Awaitable[BrowserContext]]
+"""Makes a browser context: a person with their own cookies, storage and screen."""
 
 BOX = "#wc-composer-text textarea"
 ENDED = ("complete", "stopped", "interrupted", "failed", "blocked")
@@ -55,7 +58,7 @@ class Chat:
         return self
 
     async def ready(self) -> None:
-        await self.page.wait_for_function("document.documentElement.classList.contains('wc-ready')")
+        await self.page.wait_for_selector("html.wc-ready")
 
     async def new_chat(self) -> None:
         await self.page.click("#wc-sidebar .wc-side-action >> nth=0")

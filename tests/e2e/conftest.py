@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,11 @@ from playwright.async_api import Browser, BrowserContext, Error, async_playwrigh
 
 from tests.app_process import AppProcess
 from tests.browser import LAUNCH
-from tests.e2e.chat import Chat, Server
+from tests.e2e.chat import Chat, NewVisitor, Server
 from tests.postgres import postgres
 from tests.scripted_endpoint import ScriptedEndpoint
 
 __all__ = ["postgres"]
-
-NewChat = Callable[..., Awaitable[Chat]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,7 +78,7 @@ async def app(
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[BrowserContext]]]:
+async def visitor(browser: Browser) -> AsyncIterator[NewVisitor]:
     """Makes browser contexts: people with their own cookies, storage and screen."""
     made: list[BrowserContext] = []
 
@@ -94,7 +92,7 @@ async def visitor(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[Bro
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def chat(app: AppProcess, visitor: Callable[..., Awaitable[BrowserContext]]) -> Chat:
+async def chat(app: AppProcess, visitor: NewVisitor) -> Chat:
     """A new visitor on an empty page."""
     context = await visitor()
     return await Chat(await context.new_page(), app.url).open()

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, Server, eventually, words
+from tests.e2e.chat import Chat, NewVisitor, Server, eventually, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 
 LONG = "words=3000 rate=150"
-
-NewVisitor = Callable[..., Awaitable[BrowserContext]]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

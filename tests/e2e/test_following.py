@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, Server, Wire, words
+from tests.e2e.chat import Chat, NewVisitor, Server, Wire, words
 
 SOME = "words=120 rate=40"
 WHOLE = words(120)
-
-NewVisitor = Callable[..., Awaitable[BrowserContext]]
 
 
 async def test_a_reply_is_shown_whole(chat: Chat) -> None:

@@ -1,0 +1,151 @@
+"""Links let people in, each to their own; revoking puts them out at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, Request, expect
+
+from tests.app_process import ROOT, AppProcess
+from tests.e2e.chat import Chat, NewVisitor, words
+from tests.e2e.conftest import running
+from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sharing.links import hash_of, make_token
+from webchat.store import Store
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guarded(
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AppProcess]:
+    async with running(tmp_path_factory.mktemp("guarded"), endpoint, WEBCHAT_ACCESS="link") as app:
+        yield app
+
+
+def webchat(data_dir: Path, *args: str) -> str:
+    """Run the command line beside the server; returns what it printed."""
+    env = {**os.environ, "WEBCHAT_DATA_DIR": str(data_dir)}
+    done = subprocess.run(
+        [sys.executable, "-m", "webchat", *args],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+async def link(app: AppProcess, name: str, *flags: str) -> str:
+    said = await asyncio.to_thread(webchat, app.data_dir, "link", "new", name, *flags)
+    found = re.search(r"http://\S+/t#\S+", said)
+    assert found, said
+    return found.group()
+
+
+async def come(visitor: NewVisitor, app: AppProcess, url: str) -> Chat:
+    page = await (await visitor()).new_page()
+    await page.goto(url)
+    chat = Chat(page, app.url)
+    await chat.ready()
+    return chat
+
+
+async def test_without_a_link_nobody_comes_in(guarded: AppProcess, visitor: NewVisitor) -> None:
+    page = await (await visitor()).new_page()
+    answer = await page.goto(guarded.url)
+    assert answer
+    assert answer.status == 401
+    assert "gradio" not in (await page.content()).lower()
+    assert (await page.context.request.get(f"{guarded.url}/api/me")).status == 401
+
+
+async def test_visitors_see_only_their_own(guarded: AppProcess, visitor: NewVisitor) -> None:
+    start = re.search(r"http://\S+/t#\S+", guarded.log.read_text())
+    assert start
+    ada = await come(visitor, guarded, start.group())
+    assert "#" not in ada.page.url  # the token is in no history and on no screen
+    place = await ada.ask("words=3")
+    await ada.whole(words(3))
+    eve = await come(visitor, guarded, start.group())
+    await expect(eve.page.locator("#wc-sidebar .wc-row")).to_have_count(0)
+    for path in (f"conversations/{place}", f"conversations/{place}/export"):
+        assert (await eve.page.context.request.get(f"{guarded.url}/api/{path}")).status == 404
+    await eve.page.goto(f"{guarded.url}/?c={place}")
+    await expect(eve.page.locator(".wc-placeholder [role=alert]")).to_be_visible()
+
+
+async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: NewVisitor) -> None:
+    tester = await come(visitor, guarded, await link(guarded, "ada"))
+    me = await (await tester.page.context.request.get(f"{guarded.url}/api/me")).json()
+    assert me["owner"]["kind"] == "guest"
+    await tester.ask("words=5")
+    await tester.whole(words(5))
+    await tester.page.reload()
+    await tester.ready()
+    await tester.send("words=3000 rate=50")
+    await tester.shows("w20 ")
+    await asyncio.to_thread(webchat, guarded.data_dir, "link", "revoke", "ada")
+    revoked = time.monotonic()
+    await tester.state("stopped")
+    print(f"\nthe page said so {time.monotonic() - revoked:.1f} s after the command had ended")
+    await expect(tester.page.locator(".wc-connection.wc-open")).to_contain_text("link")
+    assert (await tester.page.context.request.get(f"{guarded.url}/api/me")).status == 401
+    again = await tester.page.goto(guarded.url)
+    assert again
+    assert again.status == 401
+
+
+async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: NewVisitor) -> None:
+    token = make_token()
+    with closing(Store.open(f"sqlite:///{guarded.data_dir / 'webchat.db'}", serve=False)) as store:
+        store.create_link("late", hash_of(token), datetime.now(UTC) - timedelta(seconds=1))
+    page = await (await visitor()).new_page()
+    await page.goto(f"{guarded.url}/t#{token}")
+    await expect(page.get_by_role("status")).to_contain_text("link")
+    assert (await page.context.request.get(f"{guarded.url}/api/me")).status == 401
+
+
+def _watch(page: Page) -> tuple[list[str], list[str]]:
+    asked: list[str] = []
+    complained: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    page.on("console", lambda m: complained.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complained.append(str(error)))
+    return asked, complained
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_the_page_asks_nobody_else_and_complains_of_nothing(
+    locale: str, app: AppProcess, visitor: NewVisitor
+) -> None:
+    page = await (await visitor(locale=locale)).new_page()
+    asked, complained = _watch(page)
+    chat = await Chat(page, app.url).open()
+    await chat.ask(
+        "text=%21%5Bx%5D%28https%3A%2F%2Fexample.com%2Fx.png%29%20%3Cimg%20src%3Dhttps%3A%2F%2Fexample.com%2Fy%3E"
+    )
+    await chat.state("complete")
+    await page.reload()
+    await chat.ready()
+    await page.wait_for_load_state("networkidle")
+    foreign = [url for url in asked if not url.startswith((app.url, "data:", "blob:"))]
+    assert foreign == []
+    assert complained == []
+    language = "zh-CN" if locale == "zh-CN" else "en"
+    assert await page.evaluate("document.documentElement.lang") == language
