@@ -2,7 +2,8 @@
 
 The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a
 second after half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in
-pieces of three characters; `status=429` answers with that status. Anything else gets `words=12 rate=0`.
+pieces of three characters; `status=429` answers with that status, `retry_after=30` says when to come back.
+Anything else gets `words=12 rate=0`.
 `answers` maps a whole message to such a script, for messages that have to read like a person's.
 
 Run alone: `python -m tests.scripted_endpoint --port 8123`.
@@ -79,7 +80,13 @@ class ScriptedEndpoint:
         script = str(body["messages"][-1]["content"])
         script = self.answers.get(script, script)
         if status := _number(script, "status"):
-            await _respond(writer, int(status), {"error": {"message": f"scripted status {int(status)}"}})
+            after = _number(script, "retry_after")
+            await _respond(
+                writer,
+                int(status),
+                {"error": {"message": f"scripted status {int(status)}"}},
+                retry_after=after,
+            )
             call.finished = True
             return
         pieces = _pieces(script)
@@ -145,10 +152,14 @@ async def _head(reader: asyncio.StreamReader) -> tuple[str, int] | None:
     return head.split(" ", 2)[1].split("?")[0], int(found.group(1)) if found else 0
 
 
-async def _respond(writer: asyncio.StreamWriter, status: int, value: object) -> None:
+async def _respond(
+    writer: asyncio.StreamWriter, status: int, value: object, retry_after: float | None = None
+) -> None:
     body = json.dumps(value).encode()
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    if retry_after is not None:
+        head += f"Retry-After: {retry_after:.0f}\r\n"
+    writer.write(head.encode() + b"\r\n" + body)
     await writer.drain()
 
 

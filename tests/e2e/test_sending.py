@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import BOX, Chat, NewVisitor, Server, Wire, words
@@ -42,6 +43,15 @@ async def test_two_tabs_that_send_at_once_each_get_their_reply(chat: Chat, serve
     await chat.state("complete")
     other = await Chat(await chat.page.context.new_page(), chat.url).open(f"?c={conversation}")
     await other.shows("w1")
+    # Neither request goes on before both are made: no tab can have heard of the other's turn.
+    both = asyncio.Barrier(2)
+
+    async def hold(route: Route) -> None:
+        await both.wait()
+        await route.continue_()
+
+    for tab in (chat, other):
+        await tab.page.route("**/api/turns", hold)
     await asyncio.gather(chat.send("words=20 rate=40"), other.send("words=25 rate=40"))
     for tab in (chat, other):
         await expect(tab.replies).to_have_count(2, timeout=30_000)
@@ -131,6 +141,18 @@ async def test_an_error_stands_in_place_of_the_reply_and_retry_mends_it(
     await error.locator("[data-act=retry]").click()
     await chat.state("complete")
     assert await chat.text() == words(4)
+
+
+@pytest.mark.parametrize(("locale", "said"), [("en-GB", "seconds"), ("zh-CN", "秒")])
+async def test_a_busy_endpoint_is_told_with_the_time_to_come_back(
+    app: AppProcess, visitor: NewVisitor, locale: str, said: str
+) -> None:
+    chat = await Chat(await (await visitor(locale=locale)).new_page(), app.url).open()
+    await chat.ask("status=429 retry_after=37")
+    error = chat.reply.locator(".wc-error")
+    await expect(error).to_contain_text("37", timeout=30_000)
+    await expect(error).to_contain_text(said)
+    await expect(chat.page.locator(".wc-user").last).to_contain_text("status=429 retry_after=37")
 
 
 async def test_words_that_could_not_be_sent_are_back_in_the_box(app: AppProcess, visitor: NewVisitor) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import expect
 
 from tests.app_process import ROOT, AppProcess
 from tests.e2e.chat import Chat, NewVisitor, words
@@ -115,37 +115,3 @@ async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: N
     await page.goto(f"{guarded.url}/t#{token}")
     await expect(page.get_by_role("status")).to_contain_text("link")
     assert (await page.context.request.get(f"{guarded.url}/api/me")).status == 401
-
-
-def _watch(page: Page) -> tuple[list[str], list[str]]:
-    asked: list[str] = []
-    complained: list[str] = []
-
-    def note(request: Request) -> None:
-        asked.append(request.url)
-
-    page.on("request", note)
-    page.on("console", lambda m: complained.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complained.append(str(error)))
-    return asked, complained
-
-
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-async def test_the_page_asks_nobody_else_and_complains_of_nothing(
-    locale: str, app: AppProcess, visitor: NewVisitor
-) -> None:
-    page = await (await visitor(locale=locale)).new_page()
-    asked, complained = _watch(page)
-    chat = await Chat(page, app.url).open()
-    await chat.ask(
-        "text=%21%5Bx%5D%28https%3A%2F%2Fexample.com%2Fx.png%29%20%3Cimg%20src%3Dhttps%3A%2F%2Fexample.com%2Fy%3E"
-    )
-    await chat.state("complete")
-    await page.reload()
-    await chat.ready()
-    await page.wait_for_load_state("networkidle")
-    foreign = [url for url in asked if not url.startswith((app.url, "data:", "blob:"))]
-    assert foreign == []
-    assert complained == []
-    language = "zh-CN" if locale == "zh-CN" else "en"
-    assert await page.evaluate("document.documentElement.lang") == language

@@ -31,7 +31,8 @@ export function errorText(error) {
     const text = has(key) ? t(key, params) : "";
     return /\{\w+\}/.test(text) ? "" : text; // a value is missing: the server's sentence has it
   };
-  const [message, cure] = [ours(`error.${error.code}`), ours(`error.${error.code}.cure`)];
+  const message = ours(`error.${error.code}`);
+  const cure = ours(`error.${error.code}.cure_after`) || ours(`error.${error.code}.cure`); // in seconds, where they are known
   if (language === "en") return { message: error.message || message || t("error.unknown"), cure: error.cure || cure, detail: "" };
   return { message: message || error.message || t("error.unknown"), cure: cure || error.cure || "", detail: error.message ?? "" };
 }
