@@ -49,12 +49,15 @@ class Characters:
 class ThinkingSplitter:
     """Takes `<think>…</think>` and its kin at the beginning of a reply apart, wherever the pieces are split.
 
-    Only there: an answer may well write about such tags. The whitespace around them is dropped.
+    Only there: an answer may well write about such tags. The whitespace around them is dropped. prompt: what
+    the model was given, where it is known: some templates open the reasoning themselves, at the prompt's end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prompt: str = "") -> None:
         self._held = ""
-        self._closing = ""  # the tag that ends the reasoning we are in
+        end = prompt.rstrip()
+        # The tag that ends the reasoning we are in.
+        self._closing = next((closing for opening, closing in TAGS.items() if end.endswith(opening)), "")
         self._answering = False
         self._trim = False  # we are right behind a tag
 

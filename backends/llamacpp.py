@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import random
 import secrets
 import threading
@@ -26,6 +25,7 @@ from typing import Any
 
 from backends._gguf import Header, read_header
 from backends._holdback import StopCutter
+from backends._machine import available_memory, usable_cores
 from backends._thinking import Characters, ThinkingSplitter
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.bridge import Worker
@@ -64,8 +64,8 @@ class LlamaCppBackend:
 
     path: the file. name: what provenance calls it, by default the file's name. context_length: tokens of one
     conversation, by default the model's own up to `LONGEST_CONTEXT`. slots: replies at once. threads: by
-    default one per core. chat_template: Jinja, instead of the one in the file. gpu_layers: layers put on a
-    GPU, by default as many as fit; 0 for none.
+    default one per core, measured best as long as they sleep while they wait. chat_template: Jinja, instead
+    of the one in the file. gpu_layers: layers put on a GPU, by default as many as fit; 0 for none.
     """
 
     kind = "llamacpp"
@@ -86,7 +86,7 @@ class LlamaCppBackend:
         self._path = path
         self._context_length = context_length
         self._slot_count = slots or SLOTS
-        self._threads = threads or default_threads()
+        self._threads = threads or usable_cores()
         self._chat_template = chat_template
         self._gpu_layers = gpu_layers
         self._server: Any = None
@@ -222,7 +222,7 @@ class LlamaCppBackend:
 
     def _refusal(self, header: Header) -> BackendError:
         """The engine says only that it failed; what we know of the file says why, most of the time."""
-        size, free = self._path.stat().st_size, _free_memory()
+        size, free = self._path.stat().st_size, available_memory()
         if free is not None and size > free:
             return OutOfMemory(
                 f"{self._path.name} needs {size / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free.",
@@ -285,13 +285,6 @@ class _Reply:
 
     def _split(self, text: str) -> list[TextDelta | ReasoningDelta]:
         return self._thinking.feed(text) if text else []
-
-
-def default_threads() -> int:
-    """One per core we may run on: measured best, as long as the threads sleep while they wait."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _capabilities(window: int | None, template: str | None) -> Capabilities:
@@ -401,10 +394,3 @@ def _batch_size(file_bytes: int, gpu_layers: int | None) -> int:
     if gpu_layers:
         return 512
     return 64 if file_bytes < 1_000_000_000 else 32
-
-
-def _free_memory() -> int | None:
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None

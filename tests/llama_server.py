@@ -17,8 +17,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backends.demo import demo_model
-
 ROOT = Path(__file__).parent.parent
 CONTEXT_PER_SLOT = 1024
 SLOTS = 4
@@ -67,12 +65,6 @@ def running_llama_server(model: Path) -> Iterator[LlamaServer]:
             process.kill()
             process.wait()
         process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def demo_gguf() -> Path:
-    """The real demo model; made on the first run, kept in the checkout's `.cache`."""
-    return demo_model(ROOT / ".cache" / "models")
 
 
 @pytest.fixture(scope="session")

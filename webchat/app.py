@@ -74,7 +74,7 @@ def build_app(
         else load_or_make_secret(settings.data_dir / "cookie-secret")
     )
     store = store or Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
-    models = Models(specs, create, list_models=_list_models)
+    models = Models(specs, create, list_models=_list_models, default=settings.default_model)
     turns = Turns(
         store,
         models,
@@ -196,8 +196,10 @@ def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
         case "llamacpp":
             options = {
                 "context_length": model.context_length,
+                "slots": model.slots,
                 "threads": model.threads,
                 "chat_template": _template(model),
+                "gpu_layers": model.gpu_layers,
             }
             if model.demo:
                 return replace(spec, kind="demo", options={"cache_dir": settings.demo_dir, **options})
@@ -207,6 +209,10 @@ def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
             options = {
                 "source": model.model,
                 "revision": model.revision,
+                "device": model.device,
+                "dtype": model.dtype,
+                "context_length": model.context_length,
+                "threads": model.threads,
                 "chat_template": _template(model),
                 "load_in_8bit": model.load_in_8bit,
                 "load_in_4bit": model.load_in_4bit,

@@ -24,7 +24,9 @@ class LocalBackend:
 
     source: hub id, folder, adapter folder, a `.gguf` or a folder with one. revision: branch, tag or commit
     on the hub. device: `cpu`, `cuda`, `cuda:1`, `mps`; by default the best there is. dtype: `float32`,
-    `float16`, `bfloat16`, by default what the device does well. chat_template: Jinja, not the model's own.
+    `float16`, `bfloat16`, by default what the device does well. context_length: tokens of prompt and reply,
+    where fewer than the model reads are wanted. threads: of torch in this process, by default one for each
+    core, at most; models beside each other share them. chat_template: Jinja, not the model's own.
     load_in_8bit, load_in_4bit: with bitsandbytes, on NVIDIA GPUs. trust_remote_code: run Python that comes
     with the model. token: for gated and private models on the hub.
     """
@@ -38,6 +40,8 @@ class LocalBackend:
         revision: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        context_length: int | None = None,
+        threads: int | None = None,
         chat_template: str | None = None,
         load_in_8bit: bool = False,
         load_in_4bit: bool = False,
@@ -45,12 +49,16 @@ class LocalBackend:
         token: str | None = None,
     ) -> None:
         self.model = source
-        self.capabilities = Capabilities(seed=True, prefill=True, sampling=_SAMPLING)
+        self.capabilities = Capabilities(
+            seed=True, prefill=True, context_length=context_length, sampling=_SAMPLING
+        )
         self._options = Options(
             source=source,
             revision=revision,
             device=device,
             dtype=dtype,
+            context_length=context_length,
+            threads=threads,
             chat_template=chat_template,
             load_in_8bit=load_in_8bit,
             load_in_4bit=load_in_4bit,

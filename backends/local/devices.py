@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from backends._memory import available_memory
+from backends._machine import available_memory
 from backends.errors import ModelUnsupported, OutOfMemory
 
 _ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}

@@ -12,11 +12,11 @@ from backends._thinking import ThinkingSplitter
 from backends.errors import BackendError, BadRequest, ContextTooLong, Unavailable
 from backends.local import devices
 from backends.local.loading import Loaded, is_out_of_memory
-from backends.types import Event, Finished, FinishReason, Request, Sampling, Usage
+from backends.local.sampling import settings_of
+from backends.types import Event, Finished, FinishReason, Request, Usage
 
-PREFILL_CHUNK = {"cpu": 64}
-LONGEST_PREFILL_CHUNK = 512
-"""Tokens of a prompt between two looks at the stop flag, by family of device: well under half a second."""
+_LONGEST_CHARACTER = 4
+"""Tokens: one for each byte."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,43 +38,68 @@ def generate(
 
     Raises `BackendError`.
     """
-    import torch
-
-    text = _prompt(loaded, request)
-    ids = loaded.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    count = int(ids.shape[1])
-    room = _room(loaded, count)
-    config = _config(loaded, request.sampling, room)
-    reply = _Reply(loaded, request, emit, cancelled, ids[0].tolist() if request.continue_final else [])
-
-    def look(*_: object) -> None:
-        if cancelled.is_set():
-            raise _Stop
-
-    ids = ids.to(loaded.model.device)
-    hook = loaded.model.register_forward_pre_hook(look)
     try:
-        torch.manual_seed(seed)
-        loaded.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config, streamer=reply
-        )
+        _answer(loaded, request, model_name, seed, emit, cancelled)
+    except BackendError:
+        raise
+    except Exception as error:
+        raise _failure(error, loaded, model_name) from error
+
+
+def _answer(
+    loaded: Loaded,
+    request: Request,
+    model_name: str,
+    seed: int,
+    emit: Callable[[Event], None],
+    cancelled: threading.Event,
+) -> None:
+    prompt = _prompt(loaded, request)
+    ids = loaded.tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    count = int(ids.shape[1])
+    settings = settings_of(loaded, request.sampling, _room(loaded, count), seed)
+    before = ids[0].tolist() if request.continue_final else ()
+    reply = _Reply(
+        emit,
+        cancelled,
+        Detokenizer(loaded.tokenizer, before),
+        StopCutter(request.sampling.stop),
+        ThinkingSplitter(prompt),
+        loaded.end_ids,
+    )
+    try:
+        _run(loaded, ids, settings, reply)
     except _Stop:
         if cancelled.is_set():
             return
-    except Exception as error:
-        raise _failure(error, loaded, model_name) from error
     finally:
-        hook.remove()
-    reply.flush()
+        reply.flush()  # what was held back has been said, whatever happened then
     emit(Usage(count, reply.count))
     details: dict[str, str | int | float | bool | None] = {
         "device": loaded.placement.device,
         "dtype": loaded.placement.dtype,
         "dtype_reason": loaded.placement.reason,
     }
-    emit(
-        Finished(reply.reason, model=model_name, revision=loaded.revision, seed=seed, details=details),
-    )
+    emit(Finished(reply.reason, model=model_name, revision=loaded.revision, seed=seed, details=details))
+
+
+def _run(loaded: Loaded, ids: Any, settings: dict[str, Any], reply: _Reply) -> None:
+    """Raises `_Stop`, and whatever torch does."""
+    import torch
+
+    ids = ids.to(loaded.model.device)
+    # Called before each step and each piece of the prompt.
+    hook = loaded.model.register_forward_pre_hook(lambda *_: reply.look())
+    try:
+        loaded.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            streamer=reply,
+            tokenizer=loaded.tokenizer,
+            **settings,
+        )
+    finally:
+        hook.remove()
 
 
 def _prompt(loaded: Loaded, request: Request) -> str:
@@ -115,55 +140,32 @@ def _room(loaded: Loaded, count: int) -> int | None:
     return None if limit is None else limit - count
 
 
-def _config(loaded: Loaded, sampling: Sampling, room: int | None) -> Any:
-    """The model's own generation settings with the request's on top."""
-    from transformers import GenerationConfig
-
-    config = GenerationConfig.from_dict(loaded.model.generation_config.to_dict())
-    wanted = [tokens for tokens in (sampling.max_tokens, room) if tokens is not None]
-    config.max_length = None
-    config.max_new_tokens = min(wanted, default=2048)
-    config.prefill_chunk_size = PREFILL_CHUNK.get(loaded.placement.family, LONGEST_PREFILL_CHUNK)
-    if config.pad_token_id is None:
-        eos = config.eos_token_id
-        config.pad_token_id = eos[0] if isinstance(eos, list) else eos
-    given = {
-        name: value
-        for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-        if (value := getattr(sampling, name)) is not None
-    }
-    if given.get("temperature") == 0:
-        config.do_sample = False
-    elif given.keys() - {"repetition_penalty"}:
-        config.do_sample = True
-    for name, value in given.items():
-        setattr(config, name, value)
-    if not config.do_sample:
-        for name in ("temperature", "top_p", "top_k", "min_p"):
-            setattr(config, name, None)
-    return config
-
-
 class _Reply:
     """The streamer that `generate` hands its tokens to; says events."""
 
     def __init__(
         self,
-        loaded: Loaded,
-        request: Request,
         emit: Callable[[Event], None],
         cancelled: threading.Event,
-        before: Sequence[int],
+        decoder: Detokenizer,
+        cutter: StopCutter,
+        thinking: ThinkingSplitter,
+        end_ids: frozenset[int],
     ) -> None:
         self.count = 0
         self.reason: FinishReason = "length"
         self._emit = emit
         self._cancelled = cancelled
-        self._decoder = Detokenizer(loaded.tokenizer, before)
-        self._cutter = StopCutter(request.sampling.stop)
-        self._thinking = ThinkingSplitter()
-        self._ends = _end_ids(loaded)
+        self._decoder = decoder
+        self._cutter = cutter
+        self._thinking = thinking
+        self._end_ids = end_ids
         self._prompt_seen = False
+
+    def look(self) -> None:
+        """Raises `_Stop` once the reader has left."""
+        if self._cancelled.is_set():
+            raise _Stop
 
     def put(self, tokens: Any) -> None:
         """Called by `generate`: first with the prompt, then with each new token."""
@@ -171,12 +173,11 @@ class _Reply:
             self._prompt_seen = True
             return
         for token in tokens.flatten().tolist():
-            if self._cancelled.is_set():
-                raise _Stop
+            self.look()
             self.count += 1
-            if token in self._ends:
+            if token in self._end_ids:
                 self.reason = "stop"
-                return
+                raise _Stop
             self._say(self._cutter.feed(self._decoder.feed(token)))
             if self._cutter.stopped:
                 self.reason = "stop"
@@ -200,6 +201,7 @@ class Detokenizer:
 
     Tokens are decoded together with those right before them: some tokenizers write a word's space into its
     own token but drop it at the beginning of a text. `before` are the ids a continued text stands behind.
+    Bytes that are no character, which a model may say, are left out.
     """
 
     def __init__(self, tokenizer: Any, before: Sequence[int] = ()) -> None:
@@ -211,33 +213,25 @@ class Detokenizer:
         self._ids.append(token)
         known = self._decode(self._ids[: self._shown])
         text = self._decode(self._ids)
-        if text.endswith("\ufffd") or len(text) <= len(known):
+        half = text.endswith("\ufffd") and len(self._ids) - self._shown < _LONGEST_CHARACTER
+        if half or len(text) <= len(known):
             return ""
         # What was shown is the context of what comes; what was context before is needed no more.
         self._ids, self._shown = self._ids[self._shown :], len(self._ids) - self._shown
-        return text[len(known) :]
+        return text[len(known) :].replace("\ufffd", "")
 
     def flush(self) -> str:
         """What is left at the end: whole characters in front of half a one, which is dropped."""
         rest = self._decode(self._ids)[len(self._decode(self._ids[: self._shown])) :]
         self._shown = len(self._ids)
-        return rest.rstrip("\ufffd")
+        return rest.replace("\ufffd", "")
 
     def _decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
 
-def _end_ids(loaded: Loaded) -> frozenset[int]:
-    ends = loaded.model.generation_config.eos_token_id
-    if ends is None:
-        ends = loaded.tokenizer.eos_token_id
-    return frozenset(ends if isinstance(ends, list) else () if ends is None else (ends,))
-
-
 def _failure(error: Exception, loaded: Loaded, model_name: str) -> BackendError:
-    if isinstance(error, BackendError):
-        return error
     if is_out_of_memory(error):
         return devices.out_of_memory(f"This reply of {model_name}", loaded.placement)
     _log.warning("generating failed", exc_info=error)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backends._machine import usable_cores
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import BackendError, ModelUnsupported
 from backends.local import devices
@@ -20,11 +21,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model ready to answer. `context_length` in tokens, `None` when the model states none."""
+    """A model ready to answer.
+
+    context_length: in tokens, `None` when the model states none. end_ids: the tokens that end a reply.
+    """
 
     model: Any
     tokenizer: Any
     template: str
+    end_ids: frozenset[int]
     placement: Placement
     context_length: int | None
     revision: str | None
@@ -39,6 +44,8 @@ class Options:
     revision: str | None = None
     device: str | None = None
     dtype: str | None = None
+    context_length: int | None = None
+    threads: int | None = None
     chat_template: str | None = None
     load_in_8bit: bool = False
     load_in_4bit: bool = False
@@ -49,6 +56,7 @@ class Options:
 def load(options: Options, report: ProgressCallback) -> Loaded:
     """Load what `options` name. Blocks. Raises `BackendError` only."""
     _import_packages()
+    _set_threads(options.threads)
     placement = devices.choose(options.device, options.dtype)
     quantization = devices.quantization(placement, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
     files = locate(options.source, revision=options.revision, token=options.token, report=report)
@@ -70,12 +78,14 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
     except Exception as error:
         raise _refusal(error, options.source, placement, files) from error
     report(LoadProgress("loading", files.weight_bytes, files.weight_bytes))
+    window = _context_length(model.config)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
         template=template,
+        end_ids=_end_ids(model, tokenizer, template),
         placement=placement,
-        context_length=_context_length(model.config),
+        context_length=min((n for n in (window, options.context_length) if n is not None), default=None),
         revision=files.revision,
         system_role=_takes_system_role(tokenizer, template),
     )
@@ -98,6 +108,13 @@ def _import_packages() -> None:
     log: Any = transformers.utils.logging
     log.set_verbosity_error()
     log.disable_progress_bar()
+
+
+def _set_threads(threads: int | None) -> None:
+    """For all of torch in this process: it has but one number."""
+    import torch
+
+    torch.set_num_threads(threads or min(torch.get_num_threads(), usable_cores()))
 
 
 def _check_kind(config: dict[str, Any], source: str) -> None:
@@ -180,6 +197,20 @@ def _context_length(config: Any) -> int | None:
     text = config.get_text_config()
     length = getattr(text, "max_position_embeddings", None)
     return int(length) if length else None
+
+
+def _end_ids(model: Any, tokenizer: Any, template: str) -> frozenset[int]:
+    """What the model's settings, the tokenizer and the template say: checkpoints often forget one of them."""
+    ids: set[int] = set()
+    for told in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
+        ids.update(told if isinstance(told, list) else () if told is None else (told,))
+    messages = [{"role": "user", "content": "U"}, {"role": "assistant", "content": "the reply"}]
+    try:
+        text = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
+    except Exception:  # templates refuse by raising whatever they like
+        return frozenset(ids)
+    behind = tokenizer(text.rpartition("the reply")[2], add_special_tokens=False)["input_ids"]
+    return frozenset(ids.union(token for token in behind[:1] if token in tokenizer.all_special_ids))
 
 
 def _takes_system_role(tokenizer: Any, template: str) -> bool:

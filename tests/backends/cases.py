@@ -99,7 +99,7 @@ LLAMACPP = BackendCase(
 
 def _local(request: pytest.FixtureRequest) -> Backend:
     pytest.importorskip("transformers")
-    return LocalBackend(source=str(request.getfixturevalue("demo_folder")))
+    return LocalBackend(source=str(request.getfixturevalue("demo_folder")), threads=1)
 
 
 async def _local_live(backend: Backend) -> int:

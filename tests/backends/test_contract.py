@@ -24,6 +24,8 @@ from backends.types import (
 )
 from tests.backends.cases import BackendCase
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 def ask(text: str, *, max_tokens: int = 24, seed: int | None = None, stop: tuple[str, ...] = ()) -> Request:
     """A greedy request (or a seeded one at temperature 1)."""

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(demo_folder: Path) -> AsyncIterator[LocalBackend]:
-    backend = LocalBackend(source=str(demo_folder))
+    backend = LocalBackend(source=str(demo_folder), threads=1)
     await backend.start()
     yield backend
     await backend.aclose()

@@ -121,7 +121,25 @@ class EngineFields(BaseModel):
         None, "Tokens of prompt and reply together (default: the model's own).", "a whole number from 64"
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = setting(
-        None, "Threads of a model in this process (default: chosen by the engine).", "a whole number from 1"
+        None,
+        "Threads of a model in this process (default: one per core it may use).",
+        "a whole number from 1",
+    )
+    slots: Annotated[int, Field(ge=1, le=64)] | None = setting(
+        None,
+        "Replies a GGUF model writes at once; each takes memory (default: 2).",
+        "a whole number from 1 to 64",
+    )
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] | None = setting(
+        None, "Where a transformers model runs (default: the best there is).", "cpu, cuda, cuda:1 or mps"
+    )
+    dtype: Literal["float32", "float16", "bfloat16"] | None = setting(
+        None,
+        "Numbers a transformers model computes with (default: what the device does well).",
+        "float32, float16 or bfloat16",
+    )
+    gpu_layers: Annotated[int, Field(ge=0, le=10_000)] | None = setting(
+        None, "Layers of a GGUF model put on a GPU (default: as many as fit).", "a whole number from 0"
     )
 
     @field_validator("chat_template_file")

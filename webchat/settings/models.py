@@ -32,7 +32,7 @@ def model_specs(
     """
     specs = [*_shortcut(settings), *settings.models]
     if not specs and has("xllamacpp"):
-        specs = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True)]
+        specs = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True, **_engine(settings))]
     if not specs and needed:
         raise BadSettings(
             "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
@@ -74,9 +74,12 @@ def check_models(specs: Sequence[ModelSettings], *, has: Callable[[str], bool] =
 def _shortcut(settings: Settings) -> list[ModelSettings]:
     if not settings.model and not settings.endpoint:
         return []
-    engine: dict[str, Any] = {name: getattr(settings, name) for name in EngineFields.model_fields}
     key = settings.api_key if settings.endpoint else None
-    return [ModelSettings(model=settings.model, endpoint=settings.endpoint, api_key=key, **engine)]
+    return [ModelSettings(model=settings.model, endpoint=settings.endpoint, api_key=key, **_engine(settings))]
+
+
+def _engine(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in EngineFields.model_fields}
 
 
 def _with_defaults(spec: ModelSettings, settings: Settings) -> ModelSettings:

@@ -1,0 +1,70 @@
+"""What this process may use of its machine: memory and cores, limits of its container included."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory() -> int | None:
+    """Bytes that a program could still take without swapping, `None` where the system does not say."""
+    told = [amount for amount in (_of_the_machine(), _of_the_container(_CGROUP)) if amount is not None]
+    return min(told, default=None)
+
+
+def usable_cores() -> int:
+    """How many threads can run at once: the cores we may run on, or the share a container was given of them.
+
+    An engine with a thread for each core of a host of which it has a share is stopped most of the time.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = _share_of_cores(_CGROUP)
+    return cores if share is None else max(1, min(cores, round(share)))
+
+
+def _of_the_machine() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _of_the_container(cgroup: Path) -> int | None:
+    """What is left below the limit; cached files count as free. Source: cgroup v2 and v1."""
+    for limit_name, used_name, cached_name in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            limit = int((cgroup / limit_name).read_text())  # `max`, no limit, is no number
+            used = int((cgroup / used_name).read_text())
+            stat = (cgroup / limit_name).with_name("memory.stat").read_text().split()
+            cached = int(stat[stat.index(cached_name) + 1])
+        except (OSError, ValueError):
+            continue
+        return max(0, limit - used + cached)
+    return None
+
+
+def _share_of_cores(cgroup: Path) -> float | None:
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota, period = (
+                (cgroup / "cpu" / f"cpu.cfs_{part}_us").read_text() for part in ("quota", "period")
+            )
+        except OSError:
+            return None
+    try:
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (ValueError, ZeroDivisionError):  # `max`: no limit
+        return None
