@@ -35,8 +35,10 @@ async def test_what_was_shown_survives_a_kill_at_any_moment(
     dice = random.Random(kills)
     async with running(tmp_path, endpoint, **database) as app:
         chat = await Chat(await (await visitor()).new_page(), app.url).open()
+        kept = 0
         for _ in range(kills):
-            await _survives(app, chat, dice.uniform(0, 1.2))
+            kept += await _survives(app, chat, dice.uniform(0, 1.2))
+        print(f"\n{kills} kills; all of the {kept} characters that were shown are there")
         await _goes_on(chat)
         await asyncio.to_thread(app.stop)
     if not database:
@@ -45,8 +47,10 @@ async def test_what_was_shown_survives_a_kill_at_any_moment(
             assert file.execute("SELECT count(*) FROM journal").fetchone() == (0,)
 
 
-async def _survives(app: AppProcess, chat: Chat, moment: float) -> None:
-    """Three programs and a page follow replies; so long after their first words the server is killed."""
+async def _survives(app: AppProcess, chat: Chat, moment: float) -> int:
+    """Three programs and a page follow replies; so long after their first words the server is killed.
+
+    Returns how many characters they had seen."""
     await chat.new_chat()
     await chat.ask(LONG)
     async with Server(app.url) as server:
@@ -73,6 +77,7 @@ async def _survives(app: AppProcess, chat: Chat, moment: float) -> None:
     stored = (await chat.thread())[-1]["text"].strip()
     assert stored.startswith(shown)
     await expect(chat.reply.locator(".wc-body")).to_have_text(stored)
+    return len(shown) + sum(len(reply.text) for reply in replies)
 
 
 async def _goes_on(chat: Chat) -> None:
