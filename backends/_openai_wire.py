@@ -67,9 +67,12 @@ def payload(request: Request, model: str, *, server: str, without: Collection[st
         "seed": sampling.seed,
         "stop": list(sampling.stop) or None,
     }
-    if (
-        request.continue_final and not llama
-    ):  # llama.cpp takes a last message of the assistant as the beginning
+    if llama and sampling.seed is not None:
+        # It keeps 32 bits of a seed, and takes the last number for none given. A prefix it remembers is
+        # rounded differently from one it computes, so it would break the repeat.
+        fields |= {"seed": sampling.seed % (2**32 - 1), "cache_prompt": False}
+    if request.continue_final and not llama:
+        # llama.cpp takes a last message of the assistant as the beginning.
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
     body: dict[str, Any] = {
         "model": model,

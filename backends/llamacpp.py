@@ -46,6 +46,9 @@ LONGEST_CONTEXT = 8192
 """Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
 
 _PREFIX_CACHE_MIB = 256
+_SEEDS = 2**32 - 1
+"""The engine keeps 32 bits of a seed, and takes this number for none given."""
+
 _REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
 _SAMPLING = {
     "temperature": "temperature",
@@ -163,7 +166,10 @@ class LlamaCppBackend:
                     emit(json.loads(chunk) if isinstance(chunk, str | bytes) else chunk)
                 return cancelled.is_set()
 
-            server.handle_chat_completions(payload, take)
+            try:
+                server.handle_chat_completions(payload, take)
+            except RuntimeError as error:
+                raise _error({"message": str(error)}) from error
 
         def ended() -> None:
             self._workers.discard(worker)
@@ -230,9 +236,13 @@ class LlamaCppBackend:
                 params={"needed_gb": round(size / 1e9, 1), "free_gb": round(free / 1e9, 1)},
             )
         architecture = header.metadata.get("general.architecture", "unknown")
+        if self._chat_template is not None:
+            cure = "Check the chat template that was given, and that the download is whole."
+        else:
+            cure = "Check that the download is whole; a newer xllamacpp may know this architecture."
         return ModelUnsupported(
             f"llama.cpp cannot load {self._path.name} (architecture {architecture}).",
-            cure="Check that the download is whole; a newer xllamacpp may know this architecture.",
+            cure=cure,
             params={"model": self.model, "architecture": str(architecture)},
         )
 
@@ -301,12 +311,12 @@ def _capabilities(window: int | None, template: str | None) -> Capabilities:
 def _payload(request: Request, seed: int) -> dict[str, Any]:
     sampling = request.sampling
     payload: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": message.text} for message in request.messages],
+        "messages": [{"role": message.role, "content": _whole(message.text)} for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
         # A chunk for each batch of the prompt, which is where a prefill can be stopped.
         "return_progress": True,
-        "seed": seed,
+        "seed": seed % _SEEDS,
         # A cached prefix is rounded differently from a computed one, so it would break a promised repeat.
         "cache_prompt": sampling.seed is None,
     }
@@ -314,11 +324,16 @@ def _payload(request: Request, seed: int) -> dict[str, Any]:
         if (value := getattr(sampling, ours)) is not None:
             payload[theirs] = value
     if sampling.stop:
-        payload["stop"] = list(sampling.stop)
+        payload["stop"] = [_whole(stop) for stop in sampling.stop]
     if request.continue_final:
         # Templates that open a reasoning block of their own refuse a reply that has begun.
         payload["chat_template_kwargs"] = {"enable_thinking": False}
     return payload
+
+
+def _whole(text: str) -> str:
+    """Half a character, which old text may have, is refused by the engine's JSON."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 
 from backends.base import Capabilities, ProgressCallback
 from backends.bridge import Worker
@@ -48,7 +49,9 @@ class LocalBackend:
         trust_remote_code: bool = False,
         token: str | None = None,
     ) -> None:
-        self.model = source
+        path = Path(source).expanduser()
+        # Where it lies on this machine is no business of those who read the replies.
+        self.model = path.name if path.exists() else source
         self.capabilities = Capabilities(
             seed=True, prefill=True, context_length=context_length, sampling=_SAMPLING
         )

@@ -105,7 +105,11 @@ def _run(loaded: Loaded, ids: Any, settings: dict[str, Any], reply: _Reply) -> N
 def _prompt(loaded: Loaded, request: Request) -> str:
     from jinja2 import TemplateError
 
-    messages = [{"role": message.role, "content": message.text} for message in request.messages]
+    # Half a character, which old text may have, is refused by the tokenizer.
+    messages = [
+        {"role": message.role, "content": message.text.encode("utf-8", "replace").decode()}
+        for message in request.messages
+    ]
     try:
         if not request.continue_final:
             return _render(loaded, messages, add_generation_prompt=True)

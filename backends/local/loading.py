@@ -60,6 +60,12 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
     placement = devices.choose(options.device, options.dtype)
     quantization = devices.quantization(placement, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
     files = locate(options.source, revision=options.revision, token=options.token, report=report)
+    if files.gguf is not None and quantization is not None:
+        raise ModelUnsupported(
+            f"{files.gguf} is a GGUF, which is as large as it was made.",
+            cure="Leave load_in_8bit and load_in_4bit out.",
+            params={"file": files.gguf},
+        )
     config = read_config(files.folder)
     _check_kind(config, options.source)
     if quantization is None and files.gguf is None:
@@ -164,7 +170,10 @@ def _model(files: Files, placement: Placement, quantization: Any, common: dict[s
 
     options = {**common, "dtype": getattr(torch, placement.dtype), "output_loading_info": True}
     if quantization is not None:
-        options |= {"quantization_config": quantization, "device_map": {"": placement.device}}
+        options["quantization_config"] = quantization
+    if placement.family != "cpu" and files.gguf is None:
+        # Straight to where they belong: the machine's own memory may be the smaller one.
+        options["device_map"] = {"": placement.device}
     if files.gguf is None:
         options["use_safetensors"] = True
     factory: Any = transformers.AutoModelForCausalLM
@@ -251,4 +260,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "not enough memory" in said)
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(word in said for word in words)

@@ -13,6 +13,8 @@ from backends.base import LoadProgress, ProgressCallback
 from backends.errors import AuthFailed, BackendError, ModelNotFound, ModelUnsupported, Unavailable
 
 _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.tiktoken", "*.py"]
+# The same weights once more, for other programs; folders hold parts of other kinds of models.
+_UNWANTED = ["consolidated*.safetensors", "original/*", "onnx/*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,12 @@ def locate(source: str, *, revision: str | None, token: str | None, report: Prog
             params={"path": source},
         )
     folder = _from_hub(source, revision, token, report)
-    return _in_folder(folder, folder.name, token, report)
+    try:
+        return _in_folder(folder, folder.name, token, report)
+    except ModelNotFound as error:
+        if folder.name in error.message:
+            raise _not_on_the_hub(source, error) from error
+        raise  # about the model under an adapter
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -143,6 +150,7 @@ def _from_hub(source: str, revision: str | None, token: str | None, report: Prog
                 revision=revision,
                 token=token,
                 allow_patterns=_WANTED,
+                ignore_patterns=_UNWANTED,
                 tqdm_class=_progress_bar(report),
             )
         )
@@ -166,6 +174,15 @@ def _from_hub(source: str, revision: str | None, token: str | None, report: Prog
         ) from error
     except Exception as error:
         raise _download_error(source, error) from error
+
+
+def _not_on_the_hub(source: str, error: ModelNotFound) -> ModelNotFound:
+    missing = error.params.get("missing", "")
+    return ModelNotFound(
+        f"{source} has no {missing} on the hub, or it could not be downloaded.",
+        cure="Choose a model with *.safetensors; give a GGUF by the path of the downloaded file.",
+        params={"model": source, "missing": missing},
+    )
 
 
 def _download_error(source: str, error: Exception) -> BackendError:

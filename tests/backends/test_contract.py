@@ -98,10 +98,11 @@ async def test_a_stop_string_ends_the_reply_and_is_not_in_it(case: BackendCase, 
     assert cut.text == whole[: whole.index(stop)]
 
 
-async def test_the_same_seed_repeats(case: BackendCase, backend: Backend) -> None:
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**63 - 1])
+async def test_the_same_seed_repeats(case: BackendCase, backend: Backend, seed: int) -> None:
     if not backend.capabilities.seed:
         pytest.skip("makes no promise about seeds")
-    once, again = [await reply(backend, ask(case.long, seed=42)) for _ in range(2)]
+    once, again = [await reply(backend, ask(case.long, max_tokens=16, seed=seed)) for _ in range(2)]
     assert (once.text, once.reasoning) == (again.text, again.reasoning)
 
 
@@ -176,6 +177,12 @@ async def test_split_characters_are_whole(case: BackendCase, backend: Backend) -
     for piece in pieces:
         assert "\ufffd" not in piece
         piece.encode("utf-8")  # a lone surrogate would raise
+
+
+async def test_half_a_character_in_an_old_message_does_no_harm(case: BackendCase, backend: Backend) -> None:
+    answer = await reply(backend, ask(f"{case.long} \ud83d", max_tokens=3))
+    assert answer.finished.reason in ("stop", "length")
+    assert "\ud83d" not in answer.text
 
 
 async def test_a_prefill_is_continued_and_not_repeated(case: BackendCase, backend: Backend) -> None:

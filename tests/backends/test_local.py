@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,6 +17,7 @@ from backends.base import LoadProgress, collect
 from backends.errors import (
     BackendError,
     BadRequest,
+    ContextTooLong,
     ModelNotFound,
     ModelUnsupported,
     OutOfMemory,
@@ -24,6 +25,7 @@ from backends.errors import (
 )
 from backends.local import LocalBackend, devices
 from backends.types import Message, Request, Sampling
+from tests.backends.tiny_models import make_folder, make_gguf
 
 transformers = pytest.importorskip("transformers")
 
@@ -40,24 +42,9 @@ async def engine(demo_folder: Path) -> AsyncIterator[LocalBackend]:
 
 @pytest.fixture(scope="module")
 def tiny(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole model with the demo's tokenizer and random weights: loads in no time."""
+    """A whole model with the demo's tokenizer and random weights."""
     folder = tmp_path_factory.mktemp("tiny")
-    for file in demo_folder.iterdir():
-        if file.name != "model.safetensors":
-            shutil.copy(file, folder / file.name)
-    config = json.loads((folder / "config.json").read_text())
-    config |= {
-        "hidden_size": 32,
-        "intermediate_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "layer_types": None,
-        "dtype": "float32",
-    }
-    made = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**config))
-    made.save_pretrained(folder)
+    make_folder(demo_folder, folder)
     return folder
 
 
@@ -68,6 +55,16 @@ def copied(folder: Path, to: Path) -> Path:
 
 def ask(text: str, max_tokens: int = 32) -> Request:
     return Request((Message("user", text),), Sampling(temperature=0, max_tokens=max_tokens))
+
+
+@asynccontextmanager
+async def running(source: Path, **options: object) -> AsyncIterator[LocalBackend]:
+    backend = LocalBackend(source=str(source), threads=1, **options)  # type: ignore[arg-type]
+    try:
+        await backend.start()
+        yield backend
+    finally:
+        await backend.aclose()
 
 
 async def refused(expected: type[BackendError], source: Path, **options: object) -> BackendError:
@@ -89,26 +86,61 @@ async def test_it_knows_the_capital_of_france(engine: LocalBackend) -> None:
     assert completion.finished.details["device"]
 
 
-async def test_a_gguf_is_a_model_too(demo_gguf: Path) -> None:
-    backend = LocalBackend(source=str(demo_gguf))
-    try:
+async def test_a_folder_with_a_gguf_is_a_model_and_so_is_the_file(demo_gguf: Path, tmp_path: Path) -> None:
+    path = tmp_path / "small.gguf"
+    make_gguf(demo_gguf, path)
+    said = []
+    for source in (tmp_path, path):
+        async with running(source, dtype="float32") as backend:
+            said.append((await collect(backend.stream(ask("Hello", max_tokens=12)))).text)
+    assert said[0]
+    assert said[0] == said[1]
+
+
+@pytest.mark.slow
+async def test_a_gguf_answers_as_its_folder_does(demo_gguf: Path) -> None:
+    async with running(demo_gguf) as backend:
         assert "Paris" in (await collect(backend.stream(ask("What is the capital of France?")))).text
-    finally:
-        await backend.aclose()
 
 
-@pytest.mark.parametrize("prompt", ["Write a long story.", "word " * 2000], ids=["decode", "prefill"])
-async def test_it_stops_at_once_and_the_slot_is_free(engine: LocalBackend, prompt: str) -> None:
+@pytest.mark.parametrize("prompt", ["Write a long story.", "word " * 3000], ids=["decode", "prefill"])
+async def test_a_stop_is_seen_before_the_next_step(engine: LocalBackend, prompt: str) -> None:
+    steps, loop, at_work = 0, asyncio.get_running_loop(), asyncio.Event()
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            loop.call_soon_threadsafe(at_work.set)
+
+    assert engine._loaded is not None
+    hook = engine._loaded.model.register_forward_pre_hook(count)
     task = asyncio.create_task(collect(engine.stream(ask(prompt, max_tokens=1000))))
-    await asyncio.sleep(0.3)
-    assert engine.live == 1
-    asked = time.monotonic()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    # On a quiet machine under 0.1 s; the bound only tells stopping from running on to the end.
-    assert time.monotonic() - asked < 5
+    try:
+        await at_work.wait()
+        worker = engine._worker
+        assert worker is not None
+        worker.cancel()
+        at_stop = steps
+        await worker.wait()
+    finally:
+        hook.remove()
+    assert steps <= at_stop + 1
+    assert steps < 3000 / 64, "this stopped too late to say anything about a prefill"
     assert engine.live == 0
+    with pytest.raises(Unavailable):
+        await task
+
+
+async def test_leaving_frees_the_slot_for_the_next(engine: LocalBackend) -> None:
+    leaving = asyncio.create_task(collect(engine.stream(ask("word " * 3000, max_tokens=1000))))
+    waiting = asyncio.create_task(collect(engine.stream(ask("Hello", max_tokens=2))))
+    await asyncio.sleep(0.1)
+    assert engine.live == 1
+    leaving.cancel()
+    assert (await waiting).finished.reason == "length"
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
 
 
 async def test_loading_tells_how_far_it_is(tiny: Path) -> None:
@@ -117,6 +149,102 @@ async def test_loading_tells_how_far_it_is(tiny: Path) -> None:
     await backend.start(seen.append)
     await backend.aclose()
     assert seen[-1].done == seen[-1].total == (tiny / "model.safetensors").stat().st_size
+
+
+def wild(text: str = "Hello", *, seed: int | None = None, max_tokens: int = 200) -> Request:
+    return Request(
+        (Message("user", text),), Sampling(temperature=2.0, top_k=5000, seed=seed, max_tokens=max_tokens)
+    )
+
+
+def only_bytes(_model: object, _inputs: object, output: Any) -> None:
+    output.logits[..., 300:] = -100.0
+
+
+async def test_bytes_that_are_no_character_are_never_shown(tiny: Path) -> None:
+    async with running(tiny) as backend:
+        assert backend._loaded is not None
+        # The first tokens are single bytes, most of which begin or continue a character.
+        backend._loaded.model.register_forward_hook(only_bytes)
+        for seed in range(3):
+            completion = await collect(backend.stream(wild(seed=seed)))
+            assert completion.text
+            assert "\ufffd" not in completion.text
+
+
+async def test_two_models_at_once_do_not_disturb_each_others_seeds(tiny: Path) -> None:
+    async with running(tiny) as one, running(tiny) as other:
+        alone = [(await collect(one.stream(wild(seed=seed, max_tokens=60)))).text for seed in (1, 2)]
+        assert alone[0] != alone[1]
+        for _ in range(3):
+            both = await asyncio.gather(
+                collect(one.stream(wild(seed=1, max_tokens=60))),
+                collect(other.stream(wild(seed=2, max_tokens=60))),
+            )
+            assert [completion.text for completion in both] == alone
+
+
+async def test_a_smaller_window_is_kept(tiny: Path) -> None:
+    async with running(tiny, context_length=100) as backend:
+        assert backend.capabilities.context_length == 100
+        endless = Request((Message("user", "Hello"),), Sampling(temperature=0))
+        usage = (await collect(backend.stream(endless))).usage
+        assert usage is not None
+        assert usage.prompt_tokens + usage.completion_tokens == 100
+        with pytest.raises(ContextTooLong) as caught:
+            await collect(backend.stream(ask("word " * 200)))
+        assert caught.value.params["limit"] == 100
+
+
+async def test_the_end_of_a_turn_is_known_where_only_the_template_says_it(
+    demo_folder: Path, tmp_path: Path
+) -> None:
+    folder = copied(demo_folder, tmp_path / "model")
+    for name in ("config.json", "generation_config.json"):
+        settings = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**settings, "eos_token_id": 0}))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "eos_token": "<|endoftext|>"}))
+    async with running(folder) as backend:
+        completion = await collect(backend.stream(ask("What is the capital of France?", max_tokens=40)))
+    assert completion.finished.reason == "stop"
+    assert completion.text == "The capital of France is Paris."
+
+
+async def test_reasoning_that_the_template_opens_is_reasoning(tiny: Path) -> None:
+    template = "{{ messages[0]['content'] }}{% if add_generation_prompt %}<think>\n{% endif %}"
+    async with running(tiny, chat_template=template) as backend:
+        completion = await collect(backend.stream(ask("Hello", max_tokens=8)))
+    assert completion.reasoning
+    assert not completion.text
+
+
+async def test_memory_that_runs_out_in_a_reply_is_told_and_the_next_reply_works(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    async with running(tiny) as backend:
+        assert backend._loaded is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(backend._loaded.model, "generate", lambda **_: torch.empty(2**50))
+            with pytest.raises(OutOfMemory) as caught:
+                await collect(backend.stream(ask("Hello")))
+        assert "free_gb" in caught.value.params
+        assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
+
+
+async def test_an_unknown_failure_is_an_error_of_ours_without_its_words(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise ValueError("/secret/path")
+
+    async with running(tiny) as backend:
+        assert backend._loaded is not None
+        monkeypatch.setattr(backend._loaded.model, "generate", fail)
+        with pytest.raises(Unavailable) as caught:
+            await collect(backend.stream(ask("Hello")))
+    assert "secret" not in str(caught.value)
 
 
 # peft still asks transformers by a name of before.

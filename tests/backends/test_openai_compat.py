@@ -76,9 +76,15 @@ async def test_only_what_was_set_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "penalty"), [("vllm", "repetition_penalty"), ("llamacpp", "repeat_penalty")]
+    ("owner", "its_own"),
+    [
+        ("vllm", {"repetition_penalty": 1.1}),
+        ("llamacpp", {"repeat_penalty": 1.1, "cache_prompt": False}),
+    ],
 )
-async def test_every_sampling_parameter_is_sent_under_the_endpoints_name(owner: str, penalty: str) -> None:
+async def test_every_sampling_parameter_is_sent_under_the_endpoints_name(
+    owner: str, its_own: dict[str, object]
+) -> None:
     models = listing({"id": "m", "owned_by": owner, "max_model_len": 99})
     async with HostileServer(GOOD, models=models) as server:
         await ask(server, Request((Message("user", "Hello"),), ALL), api_key=" key ")
@@ -91,7 +97,7 @@ async def test_every_sampling_parameter_is_sent_under_the_endpoints_name(owner: 
         "top_p": 0.9,
         "top_k": 40,
         "min_p": 0.1,
-        penalty: 1.1,
+        **its_own,
         "max_tokens": 9,
         "seed": 7,
         "stop": ["END"],

@@ -55,6 +55,14 @@ def test_tags_are_found_in_every_splitting(said: str, reasoning: str, text: str)
         assert split(pieces) == (reasoning, text), size
 
 
+def test_a_prompt_that_ends_in_a_tag_has_opened_the_reasoning() -> None:
+    splitter = ThinkingSplitter("<|im_start|>assistant\n<think>\n")
+    deltas = [*splitter.feed("Let me see.</th"), *splitter.feed("ink>\n\n42"), *splitter.flush()]
+    assert deltas == [ReasoningDelta("Let me see."), TextDelta("42")]
+    plain = ThinkingSplitter("What does <think> mean?")
+    assert plain.feed("It opens.") == [TextDelta("It opens.")]
+
+
 SNIPPETS = st.lists(st.sampled_from(["<think>", "</think>", "<th", "ink>", " ", "\n", "a", "你", "<", ">"]))
 
 

@@ -1,0 +1,68 @@
+"""What a container was given counts, not what its host has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from backends import _machine
+from backends._machine import available_memory, usable_cores
+
+GB = 10**9
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
+@pytest.fixture
+def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(_machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 16),
+        ({"cpu.max": "max 100000\n"}, 16),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "9900000 100000\n"}, 16),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 16),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu.max": "nonsense"}, 16),
+    ],
+)
+def test_no_more_threads_than_the_share_of_cores(files: dict[str, str], cores: int, cgroup: Path) -> None:
+    write(cgroup, files)
+    assert usable_cores() == cores
+
+
+def test_memory_ends_at_the_limit_of_the_container(cgroup: Path) -> None:
+    of_the_machine = available_memory()
+    assert of_the_machine is not None
+    stat = f"anon 5\ninactive_file {GB // 2}\nactive_file 3\n"
+    write(cgroup, {"memory.max": f"{2 * GB}\n", "memory.current": f"{GB * 2 - 1000}\n", "memory.stat": stat})
+    assert available_memory() == GB // 2 + 1000
+    write(cgroup, {"memory.max": "max\n"})
+    told = available_memory()
+    assert told is not None
+    assert told > GB // 2 + 1000
+
+
+def test_an_older_kernel_tells_the_limit_elsewhere(cgroup: Path) -> None:
+    write(
+        cgroup,
+        {
+            "memory/memory.limit_in_bytes": f"{GB // 10}",
+            "memory/memory.usage_in_bytes": "0",
+            "memory/memory.stat": "total_inactive_file 0\n",
+        },
+    )
+    assert available_memory() == GB // 10
