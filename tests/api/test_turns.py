@@ -142,7 +142,7 @@ async def test_a_double_click_makes_one_reply(site: Site) -> None:
 
 
 async def test_deleting_stops_the_model(make_site: MakeSite) -> None:
-    backend = EchoBackend(script=WORDS, rate=5)
+    backend = EchoBackend(script=WORDS * 100, rate=5)  # neither ends by itself before both are deleted
     async with make_site(backend) as site:
         client = site.client(site.visitor())
         first = await site.send(client)
@@ -154,7 +154,7 @@ async def test_deleting_stops_the_model(make_site: MakeSite) -> None:
 
 
 async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not reached():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

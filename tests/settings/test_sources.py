@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,33 @@ def test_the_embedded_model_takes_its_likeliest_words_unless_told_otherwise() ->
     assert (spec.temperature, spec.max_tokens) == (0.0, 512)
     (spec,) = model_specs(Settings(temperature=0.7), has=lambda _: True)
     assert (spec.temperature, spec.max_tokens) == (0.7, 512)
+
+
+def test_the_embedded_model_is_run_as_the_settings_say() -> None:
+    (spec,) = model_specs(Settings(threads=1, context_length=512), has=lambda _: True)
+    assert (spec.demo, spec.threads, spec.context_length) == (True, 1, 512)
+
+
+SERVE = """
+import sys, types
+server = types.ModuleType("webchat.server")
+def serve(settings):
+    from huggingface_hub import constants
+    print(constants.HF_HOME)
+server.serve = serve
+sys.modules["webchat.server"] = server
+from webchat.cli import run
+assert "huggingface_hub" not in sys.modules
+sys.exit(run(["--endpoint", "http://127.0.0.1:9", *sys.argv[1:]]))
+"""
+
+
+def test_where_models_are_kept_is_known_to_the_hub_when_it_is_imported(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, "--hf-home", str(tmp_path / "models")],
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(tmp_path / "models"), done.stderr
 
 
 def test_the_shortcut_stands_before_the_list(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""The composition root: every setting of a model reaches the backend that takes it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from backends.registry import factory
+from webchat.app import _spec
+from webchat.settings import ModelSettings, Settings
+from webchat.settings.fields import EngineFields
+
+ENGINE: dict[str, Any] = {
+    "revision": "v1",
+    "load_in_8bit": True,
+    "load_in_4bit": False,
+    "trust_remote_code": True,
+    "context_length": 777,
+    "threads": 3,
+    "slots": 5,
+    "device": "cuda:1",
+    "dtype": "float16",
+    "gpu_layers": 9,
+}
+MODELS: dict[str, dict[str, Any]] = {
+    "openai": {"endpoint": "http://host/v1", "model": "a", "api_key": "key"},
+    "llamacpp": {"model": "/models/a.gguf"},
+    "demo": {"kind": "llamacpp", "demo": True},
+    "local": {"model": "me/model"},
+}
+TAKEN = {
+    "openai": {"context_length"},
+    "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
+    "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
+    "local": ENGINE.keys() - {"slots", "gpu_layers"} | {"chat_template"},
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ messages }}")
+    model = ModelSettings(**{**ENGINE, **MODELS[kind], "chat_template_file": template})
+    spec = _spec(model, Settings(hf_token=SecretStr("hf_token")))
+    given = {**ENGINE, "chat_template": "{{ messages }}"}
+    assert spec.kind == kind
+    assert {name for name in given if name in spec.options} == TAKEN[kind]
+    assert all(spec.options[name] == given[name] for name in TAKEN[kind])
+    inspect.signature(factory(kind)).bind(**spec.options)  # raises TypeError
+
+
+def test_no_setting_of_an_engine_is_taken_by_none() -> None:
+    assert EngineFields.model_fields.keys() - {"chat_template_file"} == ENGINE.keys()
+    assert ENGINE.keys() <= set().union(*TAKEN.values())
