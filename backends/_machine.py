@@ -14,14 +14,17 @@ def available_memory() -> int | None:
     return min(told, default=None)
 
 
-def usable_cores() -> int:
-    """How many threads can run at once: the cores we may run on, or the share a container was given of them.
+def engine_threads() -> int:
+    """How many threads an engine should compute with: one for each core but one.
 
-    An engine with a thread for each core of a host of which it has a share is stopped most of the time.
+    Engines split every small step among their threads and wait for the slowest, so one thread that has to
+    share its core slows down all: on two cores and one other busy process, two threads wrote a tenth of what
+    one wrote, and on an idle machine a fifth more. The core that is left is for the server, its page and the
+    rest. In a container the cores are its share of them: more threads would be stopped most of the time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = _share_of_cores(_CGROUP)
-    return cores if share is None else max(1, min(cores, round(share)))
+    return max(1, (cores if share is None else min(cores, round(share))) - 1)
 
 
 def _of_the_machine() -> int | None:

@@ -8,7 +8,8 @@ shape this file:
   is given to it only when a slot is free: inside its own queue nothing could be stopped.
 - It also opens a port on the loopback interface, which cannot be switched off; a random key nobody knows
   closes it.
-- By default its threads spin while they wait, which starves the web server beside it: they sleep here.
+- By default its threads spin while they wait, which starves the web server beside it: they sleep here, and
+  one core is left to the rest (`engine_threads`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -25,7 +27,7 @@ from typing import Any
 
 from backends._gguf import Header, read_header
 from backends._holdback import StopCutter
-from backends._machine import available_memory, usable_cores
+from backends._machine import available_memory, engine_threads
 from backends._thinking import Characters, ThinkingSplitter
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.bridge import Worker
@@ -59,6 +61,8 @@ _SAMPLING = {
     "max_tokens": "max_tokens",
 }
 
+_REFUSED_BY_TEMPLATE = re.compile(r"Jinja Exception: (.+)")
+
 _log = logging.getLogger(__name__)
 
 
@@ -67,8 +71,8 @@ class LlamaCppBackend:
 
     path: the file. name: what provenance calls it, by default the file's name. context_length: tokens of one
     conversation, by default the model's own up to `LONGEST_CONTEXT`. slots: replies at once. threads: by
-    default one per core, measured best as long as they sleep while they wait. chat_template: Jinja, instead
-    of the one in the file. gpu_layers: layers put on a GPU, by default as many as fit; 0 for none.
+    default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file.
+    gpu_layers: layers put on a GPU, by default as many as fit; 0 for none.
     """
 
     kind = "llamacpp"
@@ -89,7 +93,7 @@ class LlamaCppBackend:
         self._path = path
         self._context_length = context_length
         self._slot_count = slots or SLOTS
-        self._threads = threads or usable_cores()
+        self._threads = threads or engine_threads()
         self._chat_template = chat_template
         self._gpu_layers = gpu_layers
         self._server: Any = None
@@ -168,7 +172,9 @@ class LlamaCppBackend:
 
             try:
                 server.handle_chat_completions(payload, take)
-            except RuntimeError as error:
+            except ValueError as error:
+                raise _error({"message": str(error), "code": 400}) from error
+            except Exception as error:
                 raise _error({"message": str(error)}) from error
 
         def ended() -> None:
@@ -358,6 +364,11 @@ def _error(error: Any) -> BackendError:
             f"The conversation has {tokens} tokens and this model reads {limit}.",
             cure="Shorten it, or start a new conversation.",
             params={"tokens": tokens, "limit": limit},
+        )
+    if refusal := _REFUSED_BY_TEMPLATE.search(said):
+        return BadRequest(
+            f"The model's chat template refuses this conversation: {refusal[1][:200]}.",
+            cure="Check the order of the roles and the system prompt.",
         )
     _log.warning("llama.cpp refused a request: %s", said)
     if error.get("code") == 400:

@@ -27,7 +27,7 @@ class LocalBackend:
     on the hub. device: `cpu`, `cuda`, `cuda:1`, `mps`; by default the best there is. dtype: `float32`,
     `float16`, `bfloat16`, by default what the device does well. context_length: tokens of prompt and reply,
     where fewer than the model reads are wanted. threads: of torch in this process, by default one for each
-    core, at most; models beside each other share them. chat_template: Jinja, not the model's own.
+    core but one; models beside each other share them. chat_template: Jinja, not the model's own.
     load_in_8bit, load_in_4bit: with bitsandbytes, on NVIDIA GPUs. trust_remote_code: run Python that comes
     with the model. token: for gated and private models on the hub.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backends._machine import usable_cores
+from backends._machine import engine_threads
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import BackendError, ModelUnsupported
 from backends.local import devices
@@ -120,7 +120,7 @@ def _set_threads(threads: int | None) -> None:
     """For all of torch in this process: it has but one number."""
     import torch
 
-    torch.set_num_threads(threads or min(torch.get_num_threads(), usable_cores()))
+    torch.set_num_threads(threads or min(torch.get_num_threads(), engine_threads()))
 
 
 def _check_kind(config: dict[str, Any], source: str) -> None:

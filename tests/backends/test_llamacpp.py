@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from backends.base import collect
-from backends.errors import BackendError, ModelNotFound, ModelUnsupported
+from backends.errors import BackendError, BadRequest, ModelNotFound, ModelUnsupported
 from backends.llamacpp import LlamaCppBackend
 from backends.types import Message, Request, Sampling, TextDelta
 
@@ -52,19 +52,56 @@ async def test_the_next_turn_reads_only_what_is_new(engine: LlamaCppBackend) -> 
     assert again.usage.cached_tokens >= first.usage.prompt_tokens
 
 
+class Counted:
+    """The engine's server, counting how often it looks at the stop flag."""
+
+    def __init__(self, server: Any, at_work: Callable[[], object]) -> None:
+        self.looks = 0
+        self._server = server
+        self._at_work = at_work
+
+    def handle_chat_completions(self, payload: str, take: Callable[[Any], bool]) -> None:
+        def counted(chunk: Any) -> bool:
+            self.looks += 1
+            if self.looks == 3:
+                self._at_work()
+            return take(chunk)
+
+        self._server.handle_chat_completions(payload, counted)
+
+
 @pytest.mark.parametrize("prompt", ["Write a long story.", "word " * 1800], ids=["decode", "prefill"])
-async def test_it_stops_at_once_and_the_slot_is_free(engine: LlamaCppBackend, prompt: str) -> None:
+async def test_a_stop_is_seen_before_the_next_step(
+    engine: LlamaCppBackend, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, at_work = asyncio.get_running_loop(), asyncio.Event()
+    counted = Counted(engine._server, lambda: loop.call_soon_threadsafe(at_work.set))
+    monkeypatch.setattr(engine, "_server", counted)
     task = asyncio.create_task(collect(engine.stream(ask(prompt, max_tokens=1000))))
-    await asyncio.sleep(0.3)
-    assert engine.live == 1
-    asked = time.monotonic()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    # On a quiet machine 0.05 s; the bound only tells stopping from running on to the end.
-    assert time.monotonic() - asked < 10
+    await at_work.wait()
+    (worker,) = engine._workers
+    worker.cancel()
+    at_stop = counted.looks
+    await worker.wait()
+    assert counted.looks <= at_stop + 1
+    assert counted.looks < 1800 / 64, "this stopped too late to say anything about a prefill"
     assert engine.live == 0
+    with pytest.raises(BackendError):
+        await task
+    monkeypatch.undo()
     assert (await collect(engine.stream(ask("Hello", max_tokens=2)))).text
+
+
+async def test_a_template_that_refuses_the_conversation_is_a_bad_request(demo_gguf: Path) -> None:
+    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    template += "{% if messages|length > 2 %}{{ raise_exception('roles must alternate') }}{% endif %}"
+    backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template)
+    try:
+        assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
+        with pytest.raises(BadRequest, match="roles must alternate"):
+            await collect(backend.stream(ask("a", "b", "c")))
+    finally:
+        await backend.aclose()
 
 
 async def test_more_than_the_slots_wait_and_all_are_answered(engine: LlamaCppBackend) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends import _machine
-from backends._machine import available_memory, usable_cores
+from backends._machine import available_memory, engine_threads
 
 GB = 10**9
 
@@ -27,21 +27,21 @@ def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("files", "cores"),
+    ("files", "threads"),
     [
-        ({}, 16),
-        ({"cpu.max": "max 100000\n"}, 16),
-        ({"cpu.max": "200000 100000\n"}, 2),
+        ({}, 15),
+        ({"cpu.max": "max 100000\n"}, 15),
+        ({"cpu.max": "200000 100000\n"}, 1),
         ({"cpu.max": "50000 100000\n"}, 1),
-        ({"cpu.max": "9900000 100000\n"}, 16),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 16),
-        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
-        ({"cpu.max": "nonsense"}, 16),
+        ({"cpu.max": "9900000 100000\n"}, 15),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 15),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu.max": "nonsense"}, 15),
     ],
 )
-def test_no_more_threads_than_the_share_of_cores(files: dict[str, str], cores: int, cgroup: Path) -> None:
+def test_one_core_of_the_share_is_left_to_the_rest(files: dict[str, str], threads: int, cgroup: Path) -> None:
     write(cgroup, files)
-    assert usable_cores() == cores
+    assert engine_threads() == threads
 
 
 def test_memory_ends_at_the_limit_of_the_container(cgroup: Path) -> None:

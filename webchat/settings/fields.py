@@ -122,7 +122,7 @@ class EngineFields(BaseModel):
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = setting(
         None,
-        "Threads of a model in this process (default: one per core it may use).",
+        "Threads of a model in this process (default: one per core but one).",
         "a whole number from 1",
     )
     slots: Annotated[int, Field(ge=1, le=64)] | None = setting(
