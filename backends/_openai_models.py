@@ -175,6 +175,12 @@ async def _get(
         ) from None
     except NETWORK_ERRORS as error:
         raise from_httpx(error, place=address.place, connect=within) from error
+    if response.status_code == 500:
+        # Its list is broken, as that of `transformers serve` without a cache; the model may well answer.
+        raise BadResponse(
+            f"{address.place} failed when it was asked what it serves.",
+            cure="Name the model, or check the endpoint.",
+        )
     if response.status_code != 200:
         raise from_status(response.status_code, response.headers, body, key=api_key, place=address.place)
     try:

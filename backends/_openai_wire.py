@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from backends._holdback import StopCutter
 from backends._openai_errors import error_in
 from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
@@ -115,10 +116,15 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
 
 
 class Reply:
-    """Reads the pieces of one reply and remembers how it ended. Everything unknown is passed over."""
+    """Reads the pieces of one reply and remembers how it ended. Everything unknown is passed over.
 
-    def __init__(self, key: str | None) -> None:
+    stop: the strings that were asked to end it. Some servers send them along, with what follows in the same
+    token, and some take none; so they are looked for here.
+    """
+
+    def __init__(self, key: str | None, stop: Sequence[str] = ()) -> None:
         self._key = key
+        self._cutter = StopCutter(stop)
         self._characters = Characters()
         self._reasoning_characters = Characters()
         self._thinking = ThinkingSplitter()
@@ -170,7 +176,9 @@ class Reply:
         choice = choices[0]
         delta = choice.get("delta") or choice.get("message")
         events = self._delta(delta) if isinstance(delta, dict) else []
-        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+        if self._cutter.stopped:
+            self._reason = "stop"
+        elif isinstance(reason := choice.get("finish_reason"), str) and reason:
             self._reason = storable(reason, _LONGEST_NAME)
         return events
 
@@ -185,7 +193,7 @@ class Reply:
             events.append(ReasoningDelta(text))
         for piece in (content, delta.get("refusal")):
             if isinstance(piece, str) and piece:
-                events += self._thinking.feed(self._characters.feed(piece))
+                events += self._thinking.feed(self._cutter.feed(self._characters.feed(piece)))
         if isinstance(calls := delta.get("tool_calls"), list):
             events += [_tool_call(call, at) for at, call in enumerate(calls) if isinstance(call, dict)]
         if events:
@@ -196,7 +204,8 @@ class Reply:
         """What was held back because more might have come."""
         half = self._reasoning_characters.flush()
         held: list[Event] = [ReasoningDelta(half)] if half else []
-        held += [*self._thinking.feed(self._characters.flush()), *self._thinking.flush()]
+        text = self._cutter.feed(self._characters.flush()) + self._cutter.flush()
+        held += [*self._thinking.feed(text), *self._thinking.flush()]
         self.said_something = self.said_something or bool(held)
         return held
 

@@ -174,7 +174,7 @@ class OpenAICompatBackend:
         deadline = asyncio.get_running_loop().time() + self._timeouts.first_token
         attempt = 0
         while True:
-            reply = Reply(self._key)
+            reply = Reply(self._key, request.sampling.stop)
             begun = False
             try:
                 response = await self._open(request, deadline)
@@ -261,7 +261,8 @@ class OpenAICompatBackend:
         """Remember that this model refuses a field."""
         self._without |= {field}
         names = {"repeat_penalty": "repetition_penalty", "max_completion_tokens": "max_tokens"}
-        dropped = set() if field == "max_tokens" else {names.get(field, field)}  # it has another name first
+        # The first has another name to try, the second is seen to here.
+        dropped = set() if field in ("max_tokens", "stop") else {names.get(field, field)}
         had = self.capabilities
         self.capabilities = replace(
             had,

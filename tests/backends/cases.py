@@ -16,6 +16,7 @@ from backends.errors import BackendError, ModelNotFound, Unavailable
 from backends.llamacpp import LlamaCppBackend
 from backends.local import LocalBackend
 from backends.openai_compat import OpenAICompatBackend
+from tests import transformers_server
 from tests.llama_server import LlamaServer
 
 
@@ -114,4 +115,23 @@ LOCAL = BackendCase(
     broken=lambda request: (LocalBackend(source=str(request.getfixturevalue("tmp_path"))), ModelNotFound),
 )
 
-CASES = [ECHO, OPENAI, LLAMACPP, LOCAL]
+
+def _served(request: pytest.FixtureRequest) -> Backend:
+    address: str = request.getfixturevalue("transformers_server")
+    return OpenAICompatBackend(f"{address}/v1", str(request.getfixturevalue("demo_folder")))
+
+
+async def _served_live(backend: Backend) -> int:
+    assert isinstance(backend, OpenAICompatBackend)
+    return await asyncio.to_thread(transformers_server.busy, backend.address.root)
+
+
+SERVED = BackendCase(
+    name="transformers-serve",
+    make=_served,
+    live=_served_live,
+    broken=_nobody,
+    marks=(pytest.mark.slow, pytest.mark.timeout(600)),
+)
+
+CASES = [ECHO, OPENAI, LLAMACPP, LOCAL, SERVED]

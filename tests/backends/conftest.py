@@ -10,8 +10,9 @@ import pytest_asyncio
 from backends.base import Backend
 from tests.backends.cases import CASES, BackendCase
 from tests.llama_server import llama_server
+from tests.transformers_server import transformers_server
 
-__all__ = ["llama_server"]  # a fixture
+__all__ = ["llama_server", "transformers_server"]  # fixtures of the real counterparts
 
 
 @pytest.fixture(scope="module", params=[pytest.param(case, id=case.name, marks=case.marks) for case in CASES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -430,3 +431,40 @@ async def test_a_real_model_knows_the_capital_of_france_each_time(llama: OpenAIC
         assert "Paris" in reply.text
         assert reply.usage is not None
         assert reply.finished.model == "smol"
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+async def test_a_stop_string_is_cut_where_the_endpoint_sends_it_along(size: int) -> None:
+    said = "One ENough. END of it."
+    pieces = [says(said[at : at + size]) for at in range(0, len(said), size)]
+    request = Request((Message("user", "Hello"),), Sampling(stop=("END", "STOP")))
+    async with HostileServer(sse(*pieces, says(finish="length"), USAGE, DONE)) as server:
+        _, (completion,) = await ask(server, request)
+    assert completion.text == "One ENough. "
+    assert completion.finished.reason == "stop"
+    assert completion.usage is not None
+
+
+async def test_an_endpoint_that_writes_on_behind_a_stop_string_is_left() -> None:
+    request = Request((Message("user", "Hello"),), Sampling(stop=("END",)))
+    endless = sse(says("One END"), *[says(" more")] * 1000, pause=0.1, end="hang")
+    async with HostileServer(endless) as server:
+        _, (completion,) = await asyncio.wait_for(ask(server, request), 60)
+    assert (completion.text, completion.finished.reason) == ("One ", "stop")
+
+
+async def test_stop_strings_work_where_the_endpoint_refuses_them() -> None:
+    refusal = {"error": {"message": "Unsupported parameter: 'stop'", "param": "stop"}}
+    refused = status(400, json.dumps(refusal).encode())
+    request = Request((Message("user", "Hello"),), Sampling(stop=("END",)))
+    async with HostileServer(refused, sse(says("One END two", finish="stop"), DONE)) as server:
+        backend = OpenAICompatBackend(server.url, "m")
+        assert (await collect(backend.stream(request))).text == "One "
+        assert "stop" not in server.requests[-1].body
+        assert "stop" in backend.capabilities.sampling
+        await backend.aclose()
+
+
+async def test_a_broken_list_of_models_is_no_reason_not_to_ask_a_model_that_is_named() -> None:
+    async with HostileServer(GOOD, models=status(500, b"Internal Server Error")) as server:
+        assert (await ask(server))[1][0].text == "Hi"
