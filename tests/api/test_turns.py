@@ -142,19 +142,36 @@ async def test_a_double_click_makes_one_reply(site: Site) -> None:
 
 
 async def test_deleting_stops_the_model(make_site: MakeSite) -> None:
-    backend = EchoBackend(script=WORDS * 100, rate=5)  # neither ends by itself before both are deleted
+    backend = EchoBackend(script=WORDS, rate=5)
     async with make_site(backend) as site:
         client = site.client(site.visitor())
         first = await site.send(client)
         second = await site.send(client)
         await _until(lambda: backend.live == 2)
-        await client.delete(f"/api/conversations/{first['conversation']['id']}")
-        await client.delete(f"/api/messages/{second['user']['id']}")
+        gone = await client.delete(f"/api/conversations/{first['conversation']['id']}")
+        assert gone.status_code == 204
+        gone = await client.delete(f"/api/messages/{second['user']['id']}")
+        assert gone.status_code == 200
+        await _until(lambda: backend.live == 0)
+
+
+async def test_a_reply_that_ends_meanwhile_keeps_no_deleted_one_going(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = EchoBackend(script=WORDS, rate=5)
+    async with make_site(backend) as site:
+        client = site.client(site.visitor())
+        begun = await site.send(client)
+        # As if another reply, deleted too, had ended between the list of those that run and the look at it.
+        running = site.turns.running
+        monkeypatch.setattr(site.turns, "running", lambda owner: ("ended", *running(owner)))
+        await _until(lambda: backend.live == 1)
+        assert (await client.delete(f"/api/messages/{begun['user']['id']}")).status_code == 200
         await _until(lambda: backend.live == 0)
 
 
 async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(5):
         while not reached():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -30,6 +30,7 @@ class BackendCase:
     long: a prompt whose greedy reply has well over 60 tokens.
     unicode: a prompt whose greedy reply holds characters that the tokenizer splits (emoji, Chinese), and
     unicode_begun: the beginning of that reply, given as a prefill where that is what makes the model do it.
+    tells_window: whether it must know how many tokens a conversation may have.
     """
 
     name: str
@@ -39,6 +40,7 @@ class BackendCase:
     long: str = "Write a long story about a lighthouse keeper and the sea."
     unicode: str = "Repeat these: 🎉🚀👩‍🚀 你好，世界 🎉🚀👩‍🚀 你好，世界"
     unicode_begun: str = ""
+    tells_window: bool = True
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
@@ -131,6 +133,7 @@ SERVED = BackendCase(
     make=_served,
     live=_served_live,
     broken=_nobody,
+    tells_window=False,
     marks=(pytest.mark.slow, pytest.mark.timeout(600)),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -63,7 +65,8 @@ class Messages:
             try:
                 await self._store.call(self._store.message, owner, running)
             except NotFound:
-                await turns.stop(owner, running)
+                with suppress(NotFound):  # it has ended by itself meanwhile
+                    await turns.stop(owner, running)
 
     async def restore(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)
