@@ -48,6 +48,7 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     spec = _spec(model, Settings(hf_token=SecretStr("hf_token")))
     given = {**ENGINE, "chat_template": "{{ messages }}"}
     assert spec.kind == kind
+    assert spec.titles == (kind != "demo")
     assert {name for name in given if name in spec.options} == TAKEN[kind]
     assert all(spec.options[name] == given[name] for name in TAKEN[kind])
     inspect.signature(factory(kind)).bind(**spec.options)  # raises TypeError

@@ -33,7 +33,8 @@ class ModelSpec:
     name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
     people, without secrets.
     options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
-    discover: an endpoint whose models are asked for; each becomes a model of its own.
+    discover: an endpoint whose models are asked for; each becomes a model of its own. titles: it is asked to
+    name conversations; not worth it for the smallest models.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelSpec:
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     discover: bool = False
+    titles: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,11 @@ def bench(store: Store) -> MakeBench:
     """`async with bench(backend, **options of Turns)`; several backends are models named by their ids."""
 
     @contextlib.asynccontextmanager
-    async def make(*backends: Backend, grace: float = 0.0, **options: Any) -> AsyncIterator[Bench]:
+    async def make(
+        *backends: Backend, grace: float = 0.0, names: bool = True, **options: Any
+    ) -> AsyncIterator[Bench]:
         chosen = {backend.model: backend for backend in backends or (EchoBackend(),)}
-        specs = [ModelSpec(name=name, kind="echo") for name in chosen]
+        specs = [ModelSpec(name=name, kind="echo", titles=names) for name in chosen]
         models = Models(specs, lambda spec: chosen[spec.name])
         options.setdefault("titles", False)
         options.setdefault("flush_seconds", 0.01)

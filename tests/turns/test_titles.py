@@ -40,6 +40,15 @@ async def test_the_model_names_the_conversation_after_the_first_reply(bench: Mak
         assert len(backend.requests) == 3
 
 
+async def test_a_model_too_small_to_name_anything_is_not_asked(bench: MakeBench) -> None:
+    backend = titled("The answer is")
+    async with bench(backend, titles=True, names=False) as at:
+        reply = await at.say("Hello there")
+        await asyncio.sleep(0.1)
+        assert len(backend.requests) == 1
+        assert title(at, reply.conversation_id) == ("Hello there", "auto")
+
+
 async def test_a_persons_title_stays(bench: MakeBench) -> None:
     async with bench(titled(Delay(0.1), "Model's"), titles=True) as at:
         reply = await at.say("Hello")

@@ -66,6 +66,7 @@ class Titles:
             or conversation.title_by != "auto"
             or tries >= TRIES
             or turn.model in self._tasks
+            or not self._models.spec(turn.model).titles
         ):
             return
         self._tries[conversation.id] = tries + 1
