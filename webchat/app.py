@@ -202,8 +202,8 @@ def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
                 "gpu_layers": model.gpu_layers,
             }
             if model.demo:
-                options = {"cache_dir": settings.demo_dir, **options}
-                return replace(spec, kind="demo", titles=False, options=options)
+                demo = {"cache_dir": settings.demo_dir, **options}
+                return replace(spec, kind="demo", titles=False, options=demo)
             return replace(spec, options={"path": Path(model.model or "").expanduser(), **options})
         case "local":
             token = settings.hf_token.get_secret_value() if settings.hf_token else None
