@@ -13,8 +13,8 @@ The law, checked for every backend by `tests/backends/test_contract.py`:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, Usage
@@ -27,6 +27,9 @@ class Capabilities:
     context_length: tokens of prompt and reply together, `None` when unknown.
     sampling: names of the `Sampling` fields it honours.
     prefill: takes `Request.continue_final`.
+    slots: replies it writes at once, `None` for as many as come (an endpoint). Callers that keep more than
+    that from it can tell people their place; a request beyond it waits inside the backend.
+    engine: backends of the same engine share its slots (adapters of one base); `None`: an engine of its own.
     """
 
     system_role: bool = True
@@ -37,6 +40,21 @@ class Capabilities:
     prefill: bool = False
     context_length: int | None = None
     sampling: frozenset[str] = frozenset({"temperature", "top_p", "max_tokens", "stop"})
+    slots: int | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a backend holds of a device's memory.
+
+    device: `cpu`, `cuda:0`, `mps`. parts: bytes by what they are for; backends that share a part (the weights
+    under two adapters) name it alike, and it counts once. measured: false for an estimate from the files.
+    """
+
+    device: str
+    parts: Mapping[str, int] = field(default_factory=dict)
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,11 @@ class Backend(Protocol):
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
         """Load weights or open connections. Raises `BackendError`."""
+        ...
+
+    def footprint(self) -> Footprint | None:
+        """The memory it takes, or would take once started. `None`: none here, or not known before. Cheap
+        enough for an event loop."""
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Event]:

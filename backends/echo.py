@@ -17,10 +17,11 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 
 from backends._holdback import StopCutter
-from backends.base import Capabilities, LoadProgress, ProgressCallback
+from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.errors import BackendError, ContextTooLong, Unavailable
 from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, Usage
 
@@ -51,6 +52,7 @@ class EchoBackend:
     rate: tokens per second, `None` is as fast as the reader. reasoning: said before the reply.
     shuffle: the reply's words in an order drawn from the seed, so that a regenerated reply differs.
     load_seconds: how long `start` takes, with progress. start_errors: raised by `start`, one per call.
+    slots: replies at once, the others wait; `None` for any number. memory: what it says to take, in bytes.
     Raises `ContextTooLong` when `context_length` is set and the prompt has more tokens.
     """
 
@@ -67,6 +69,8 @@ class EchoBackend:
         load_seconds: float = 0.0,
         start_errors: Sequence[BackendError] = (),
         context_length: int | None = None,
+        slots: int | None = None,
+        memory: int | None = None,
     ) -> None:
         self.model = model
         self.capabilities = Capabilities(
@@ -75,7 +79,10 @@ class EchoBackend:
             images=True,
             context_length=context_length,
             sampling=frozenset({"max_tokens", "seed", "stop"}),
+            slots=slots,
         )
+        self._slots = None if slots is None else asyncio.Semaphore(slots)
+        self._memory = memory
         self.live = 0
         self.requests: list[Request] = []
         self._script = script
@@ -98,8 +105,16 @@ class EchoBackend:
             raise self._start_errors.pop(0)
         self._started = True
 
+    def footprint(self) -> Footprint | None:
+        return None if self._memory is None else Footprint("cpu", {f"weights {self.model}": self._memory})
+
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
+        async with self._slots or nullcontext(), aclosing(self._reply(request)) as events:
+            async for event in events:
+                yield event
+
+    async def _reply(self, request: Request) -> AsyncGenerator[Event, None]:
         self.requests.append(request)
         self._check_length(request)
         seed = random.getrandbits(31) if request.sampling.seed is None else request.sampling.seed

@@ -2,6 +2,7 @@
 
     BackendError
     ├── Unavailable          cannot be reached, or is not running          (retryable)
+    │   └── EngineFailed     the engine in this process broke and restarts (retryable)
     ├── Timeout              did not answer in time                        (retryable)
     ├── RateLimited          refuses for now; `retry_after` seconds        (retryable)
     ├── AuthFailed           the key is missing or wrong
@@ -46,6 +47,12 @@ class Unavailable(BackendError):
 
     code = "unavailable"
     retryable = True
+
+
+class EngineFailed(Unavailable):
+    """The engine in this process broke while it wrote; it starts again by itself."""
+
+    code = "engine_failed"
 
 
 class Timeout(BackendError):

@@ -29,7 +29,7 @@ from backends._gguf import Header, read_header
 from backends._holdback import StopCutter
 from backends._machine import available_memory, engine_threads
 from backends._thinking import Characters, ThinkingSplitter
-from backends.base import Capabilities, LoadProgress, ProgressCallback
+from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
 from backends.errors import (
     BackendError,
@@ -89,7 +89,7 @@ class LlamaCppBackend:
         gpu_layers: int | None = None,
     ) -> None:
         self.model = name or path.stem
-        self.capabilities = _capabilities(context_length, chat_template)
+        self.capabilities = _capabilities(context_length, chat_template, slots or SLOTS)
         self._path = path
         self._context_length = context_length
         self._slot_count = slots or SLOTS
@@ -116,7 +116,10 @@ class LlamaCppBackend:
                 progress(LoadProgress("loading"))
             header, server = await asyncio.to_thread(self._load)
             self._server = server
-            self.capabilities = _capabilities(self._window(header), self._template(header))
+            self.capabilities = _capabilities(self._window(header), self._template(header), self._slot_count)
+
+    def footprint(self) -> Footprint | None:
+        return None
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
@@ -303,7 +306,7 @@ class _Reply:
         return self._thinking.feed(text) if text else []
 
 
-def _capabilities(window: int | None, template: str | None) -> Capabilities:
+def _capabilities(window: int | None, template: str | None, slots: int) -> Capabilities:
     return Capabilities(
         # Templates without a system role say so by raising; there is no other sign.
         system_role="system role not supported" not in (template or "").lower(),
@@ -311,6 +314,7 @@ def _capabilities(window: int | None, template: str | None) -> Capabilities:
         prefill=True,
         context_length=window,
         sampling=frozenset({*_SAMPLING, "seed", "stop"}),
+        slots=slots,
     )
 
 

@@ -125,6 +125,9 @@ class OpenAICompatBackend:
             self._client = client
             self._fresh = self._new_client(keep_alive=False)
 
+    def footprint(self) -> None:
+        """Its memory is the endpoint's."""
+
     def _new_client(self, *, keep_alive: bool) -> httpx.AsyncClient:
         return new_client(
             self.address,

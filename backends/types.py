@@ -116,11 +116,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of every stream. `model` and `revision` name what really answered, where known."""
+    """The last event of every stream. `model`, `revision` and `adapter` (a LoRA adapter, name and hash)
+    name what really answered, where known."""
 
     reason: FinishReason
     model: str | None = None
     revision: str | None = None
+    adapter: str | None = None
     seed: int | None = None
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from backends.base import Capabilities, ProgressCallback
+from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Worker
 from backends.errors import Unavailable
 from backends.local.generation import generate
@@ -93,6 +93,9 @@ class LocalBackend:
                 context_length=loaded.context_length,
                 sampling=_SAMPLING,
             )
+
+    def footprint(self) -> Footprint | None:
+        return None
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()

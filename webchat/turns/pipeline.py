@@ -275,6 +275,7 @@ def _provenance(run: _Run) -> Provenance:
         filled,
         model_id=finished.model or filled.model_id,
         revision=finished.revision,
+        adapter=finished.adapter,
         seed=filled.seed if finished.seed is None else finished.seed,
         details=dict(finished.details),
     )
