@@ -1,13 +1,15 @@
-"""The one place where a worker thread meets an async stream.
+"""The one place where threads meet an async stream.
 
-    worker = Worker(work)          # starts a thread that runs work(emit, cancelled)
-    async with worker.items() as items:
-        async for item in items:   # what the thread emitted, then the exception it raised, or the end
+    line = Line()                  # in the event loop; the thread emits, then finishes
+    async with line.items() as items:
+        async for item in items:   # what was emitted, then the exception it failed with, or the end
             ...
 
-The thread passes three kinds of entries: an item, a failure, the end. So a failure is never lost, and
-silence is never taken for an end. Leaving the block sets `cancelled` and waits, without blocking the event
-loop, until the thread is really gone: only then may what it used be given to the next.
+    worker = Worker(work)          # a line with a thread of its own that runs work(emit, cancelled)
+
+Three kinds of entries pass: an item, a failure, the end. So a failure is never lost, and silence is never
+taken for an end. Leaving the block sets `cancelled` and waits, without blocking the event loop, until the
+thread has finished the line: only then may what it used be given to the next.
 """
 
 from __future__ import annotations
@@ -41,35 +43,34 @@ class _End:
     pass
 
 
-class Worker(Generic[T]):
-    """A thread at work for one reader in the event loop that runs now.
+class Line(Generic[T]):
+    """From one thread to one reader in the event loop that runs now.
 
-    work: called in the thread with `emit(item)`, which never blocks, and the flag `cancelled`, which it must
-    look at often and then return. on_end: called in the event loop once the thread has nothing more to do,
-    whether or not anybody reads.
+    on_end: called in the event loop once the thread has finished, whether or not anybody reads. The thread
+    must look at `cancelled` often and finish soon once it is set.
     """
 
-    def __init__(
-        self,
-        work: Work[T],
-        *,
-        on_end: Callable[[], None] | None = None,
-        name: str = "backend-worker",
-    ) -> None:
+    def __init__(self, *, on_end: Callable[[], None] | None = None) -> None:
+        self.cancelled = threading.Event()
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._entries: asyncio.Queue[_Item[T] | _Failure | _End] = asyncio.Queue()
         self._ended = asyncio.Event()
-        self._cancelled = threading.Event()
-        # A daemon: a native call that never returns must not keep the process from ending.
-        threading.Thread(target=self._run, args=(work,), name=name, daemon=True).start()
+
+    def emit(self, item: T) -> None:
+        """Say one item. Called by the thread; never blocks."""
+        self._tell(self._entries.put_nowait, _Item(item))
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Say the last word. Called once, by the thread or for one that never began."""
+        self._tell(self._finish, _End() if error is None else _Failure(error))
 
     def cancel(self) -> None:
-        """Ask the thread to return; its reader then sees the end."""
-        self._cancelled.set()
+        """Ask the thread to finish; its reader then sees the end."""
+        self.cancelled.set()
 
     async def wait(self) -> None:
-        """Until the thread has returned, whatever happens to the task that waits meanwhile."""
+        """Until the thread has finished, whatever happens to the task that waits meanwhile."""
         interruption: asyncio.CancelledError | None = None
         while not self._ended.is_set():
             try:
@@ -98,14 +99,6 @@ class Worker(Generic[T]):
             await self.wait()
             self._report_unread()
 
-    def _run(self, work: Work[T]) -> None:
-        last: _Failure | _End = _End()
-        try:
-            work(lambda item: self._tell(self._entries.put_nowait, _Item(item)), self._cancelled)
-        except BaseException as error:
-            last = _Failure(error)
-        self._tell(self._finish, last)
-
     def _finish(self, last: _Failure | _End) -> None:
         self._entries.put_nowait(last)
         self._ended.set()
@@ -116,10 +109,37 @@ class Worker(Generic[T]):
         try:
             self._loop.call_soon_threadsafe(call, entry)
         except RuntimeError:
-            self._cancelled.set()  # the event loop is closed: nobody is left to read
+            self.cancelled.set()  # the event loop is closed: nobody is left to read
 
     def _report_unread(self) -> None:
         while not self._entries.empty():
             entry = self._entries.get_nowait()
             if isinstance(entry, _Failure):
                 _log.warning("a worker failed after its reader had left", exc_info=entry.error)
+
+
+class Worker(Line[T]):
+    """A thread at work for one reader in the event loop that runs now.
+
+    work: called in the thread with `emit(item)`, which never blocks, and the flag `cancelled`, which it must
+    look at often and then return. on_end: as of `Line`.
+    """
+
+    def __init__(
+        self,
+        work: Work[T],
+        *,
+        on_end: Callable[[], None] | None = None,
+        name: str = "backend-worker",
+    ) -> None:
+        super().__init__(on_end=on_end)
+        # A daemon: a native call that never returns must not keep the process from ending.
+        threading.Thread(target=self._run, args=(work,), name=name, daemon=True).start()
+
+    def _run(self, work: Work[T]) -> None:
+        try:
+            work(self.emit, self.cancelled)
+        except BaseException as error:
+            self.finish(error)
+        else:
+            self.finish()
