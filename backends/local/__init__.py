@@ -1,5 +1,7 @@
-"""Transformer models in this process, through torch and transformers (neither is imported before `start`)."""
+"""The transformer engine: causal language models on torch and transformers, which only this package
+imports."""
 
 from backends.local.backend import LocalBackend
+from backends.local.engines import Engines
 
-__all__ = ["LocalBackend"]
+__all__ = ["Engines", "LocalBackend"]

@@ -1,35 +1,48 @@
-"""The face of the transformer engine: one reply at a time, the others wait in the order they came."""
+"""The face of the transformer engine: many replies at once from one model, see `engine`."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from threading import Thread
 
 from backends.base import Capabilities, Footprint, ProgressCallback
-from backends.bridge import Worker
-from backends.errors import Unavailable
-from backends.local.generation import generate
-from backends.local.loading import Loaded, Options, load
-from backends.types import Event, Finished, Request
+from backends.bridge import Line
+from backends.errors import BackendError
+from backends.local import devices
+from backends.local.engine import closed, failure
+from backends.local.engines import Engines, Shared, Sizes
+from backends.local.loading import Options, is_out_of_memory
+from backends.local.plain import write
+from backends.local.prompts import Prompt, prompt_of
+from backends.local.replies import Reply
+from backends.local.rows import Row
+from backends.local.sampling import Choice, Sampler, most_tokens
+from backends.types import Event, Finished, Request, Usage
 
 _SAMPLING = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
 )
 
+_log = logging.getLogger(__name__)
+
 
 class LocalBackend:
-    """A causal language model with a chat template, run by transformers.
+    """A causal language model, run by transformers.
 
-    source: hub id, folder, adapter folder, a `.gguf` or a folder with one. revision: branch, tag or commit
-    on the hub. device: `cpu`, `cuda`, `cuda:1`, `mps`; by default the best there is. dtype: `float32`,
-    `float16`, `bfloat16`, by default what the device does well. context_length: tokens of prompt and reply,
-    where fewer than the model reads are wanted. threads: of torch in this process, by default one for each
-    core but one; models beside each other share them. chat_template: Jinja, not the model's own.
-    load_in_8bit, load_in_4bit: with bitsandbytes, on NVIDIA GPUs. trust_remote_code: run Python that comes
-    with the model. token: for gated and private models on the hub.
+    source: hub id, folder, adapter folder, a `.gguf` or a folder with one. adapter: LoRA adapter of it, a
+    folder or hub id. engines: where models are shared with other backends, by default nowhere. revision:
+    branch, tag or commit on the hub. device: `cpu`, `cuda`, `cuda:1`, `mps`; by default the best there is.
+    dtype: `float32`, `float16`, `bfloat16`, by default what the device does well. context_length: tokens of
+    prompt and reply, where fewer than the model reads are wanted. slots: replies in one batch. cache_tokens:
+    tokens of all conversations that memory is taken for. batching: without it one reply at a time, by plain
+    `generate`. threads: of torch in this process, by default one for each core but one; models beside each
+    other share them. chat_template: Jinja, not the model's own. quantization, load_in_8bit, load_in_4bit:
+    smaller weights, see `loading`. trust_remote_code: run Python that comes with the model. token: for gated
+    and private models on the hub.
     """
 
     kind = "local"
@@ -38,104 +51,204 @@ class LocalBackend:
         self,
         *,
         source: str,
+        adapter: str | None = None,
+        engines: Engines | None = None,
         revision: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
         context_length: int | None = None,
+        slots: int | None = None,
+        cache_tokens: int | None = None,
+        batching: bool = True,
         threads: int | None = None,
         chat_template: str | None = None,
+        quantization: str | None = None,
         load_in_8bit: bool = False,
         load_in_4bit: bool = False,
         trust_remote_code: bool = False,
         token: str | None = None,
     ) -> None:
-        path = Path(source).expanduser()
-        # Where it lies on this machine is no business of those who read the replies.
-        self.model = path.name if path.exists() else source
+        self.model = _name(source)
         self.capabilities = Capabilities(
-            seed=True, prefill=True, context_length=context_length, sampling=_SAMPLING
+            seed=True, prefill=True, context_length=context_length, sampling=_SAMPLING, slots=slots
         )
         self._options = Options(
             source=source,
+            adapter=adapter,
             revision=revision,
             device=device,
             dtype=dtype,
             context_length=context_length,
             threads=threads,
             chat_template=chat_template,
+            quantization=quantization,
             load_in_8bit=load_in_8bit,
             load_in_4bit=load_in_4bit,
             trust_remote_code=trust_remote_code,
             token=token,
         )
-        self._loaded: Loaded | None = None
+        self._sizes = Sizes(slots=slots, cache_tokens=cache_tokens, batching=batching)
+        self._engines = engines or Engines()
+        self._shared: Shared | None = None
         self._starting = asyncio.Lock()
-        self._slot = asyncio.Semaphore(1)
-        self._worker: Worker[Event] | None = None
+        self._one = asyncio.Semaphore(1)
+        self._lines: set[Line[Event]] = set()
         self._closed = False
 
     @property
     def live(self) -> int:
-        """How many replies are being written now: 0 or 1."""
-        return int(self._worker is not None)
+        """How many replies are being written now or wait for their turn in the engine."""
+        return len(self._lines)
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
         async with self._starting:
-            if self._loaded is not None:
+            if self._shared is not None:
                 return
             self._closed = False
-            loaded = await asyncio.to_thread(load, self._options, progress or (lambda _: None))
-            self._loaded = loaded
+            shared = await self._engines.take(self._options, self._sizes, progress or (lambda _: None))
+            self._shared = shared
             self.capabilities = Capabilities(
-                system_role=loaded.system_role,
+                system_role=shared.loaded.system_role,
                 seed=True,
                 prefill=True,
-                context_length=loaded.context_length,
+                context_length=shared.window,
                 sampling=_SAMPLING,
+                slots=shared.slots,
+                engine=f"local {id(shared)}",
             )
 
     def footprint(self) -> Footprint | None:
-        return None
+        return None if self._shared is None else self._shared.footprint
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
-        worker = await self._start_worker(request)
+        shared = self._open()
+        line = await self._begin(shared, request)
         finished = False
-        async with worker.items() as events:
+        async with line.items() as events:
             async for event in events:
                 finished = isinstance(event, Finished)
                 yield event
         if not finished:
-            raise _closed()
+            raise closed()
 
     async def aclose(self) -> None:
         self._closed = True
-        if self._worker is not None:
-            worker = self._worker
-            worker.cancel()
-            await worker.wait()
+        lines = list(self._lines)
+        for line in lines:
+            line.cancel()
+        for line in lines:
+            await line.wait()
         async with self._starting:
-            self._loaded = None
+            shared, self._shared = self._shared, None
+            if shared is not None:
+                await self._engines.give_back(shared)
 
-    async def _start_worker(self, request: Request) -> Worker[Event]:
-        """Wait for the slot and put a thread to work in it, which gives it back."""
-        seed = random.getrandbits(31) if request.sampling.seed is None else request.sampling.seed
-        await self._slot.acquire()
-        loaded = self._loaded
-        if self._closed or loaded is None:
-            self._slot.release()
-            raise _closed()
+    def _open(self) -> Shared:
+        if self._closed or self._shared is None:
+            raise closed()
+        return self._shared
 
-        def work(emit: Callable[[Event], None], cancelled: threading.Event) -> None:
-            generate(loaded, request, model_name=self.model, seed=seed, emit=emit, cancelled=cancelled)
+    async def _begin(self, shared: Shared, request: Request) -> Line[Event]:
+        """Hand the request to what answers it. Raises `BackendError`."""
+        prompt = await asyncio.to_thread(
+            prompt_of, shared.loaded, self._template(shared), request, shared.window
+        )
+        engine = shared.engine
+        if engine is None:
+            await self._one.acquire()
+        self._open()
+        line: Line[Event] = Line(on_end=lambda: self._ended(line, plain=engine is None))
+        row = self._row(shared, request, prompt, line)
+        if engine is None:
+            Thread(target=self._write, args=(shared, row), name="local-model", daemon=True).start()
+        else:
+            engine.submit(row)
+        self._lines.add(line)
+        return line
 
-        def ended() -> None:
-            self._worker = None
-            self._slot.release()
+    def _template(self, shared: Shared) -> str:
+        return self._options.chat_template or shared.loaded.template
 
-        self._worker = Worker(work, on_end=ended, name="local-model")
-        return self._worker
+    def _ended(self, line: Line[Event], *, plain: bool) -> None:
+        self._lines.discard(line)
+        if plain:
+            self._one.release()
+
+    def _row(self, shared: Shared, request: Request, prompt: Prompt, line: Line[Event]) -> Row:
+        loaded, sampling = shared.loaded, request.sampling
+        seed = random.getrandbits(31) if sampling.seed is None else sampling.seed
+        limit = most_tokens(sampling, prompt.room)
+        reply = Reply(
+            line.emit,
+            loaded.tokenizer,
+            end_ids=loaded.end_ids,
+            limit=limit,
+            stop=sampling.stop,
+            before=prompt.ids if request.continue_final else (),
+            opens=prompt.text,
+        )
+        sampler = Sampler(loaded.model.generation_config, sampling, seed, loaded.model.device)
+        return Row(prompt.ids, limit, sampler, _Speaker(line, reply, self.model, shared, seed))
+
+    def _write(self, shared: Shared, row: Row) -> None:
+        """A reply by plain `generate`. Runs in a thread."""
+        error: BackendError | None = None
+        try:
+            write(shared.loaded, row, chunk=shared.chunk, lock=shared.lock)
+        except Exception as wrong:
+            error = failure(wrong, self.model)
+            if is_out_of_memory(wrong):
+                error = devices.out_of_memory(f"This reply of {self.model}", shared.loaded.placement)
+            elif not isinstance(wrong, BackendError):
+                _log.warning("generating failed", exc_info=wrong)
+        row.speaker.finish(row, error)
 
 
-def _closed() -> Unavailable:
-    return Unavailable("The model was closed.", cure="Start it again.")
+def _name(source: str) -> str:
+    """What the model is called: where it lies on this machine is no business of those who read its
+    replies."""
+    path = Path(source).expanduser()
+    return path.name if path.exists() else source
+
+
+class _Speaker:
+    """Says the tokens of one row to the one who reads them."""
+
+    def __init__(self, line: Line[Event], reply: Reply, model: str, shared: Shared, seed: int) -> None:
+        self._line = line
+        self._reply = reply
+        self._model = model
+        self._shared = shared
+        self._seed = seed
+
+    @property
+    def cancelled(self) -> bool:
+        return self._line.cancelled.is_set()
+
+    def token(self, choice: Choice) -> bool:
+        return self._reply.feed(choice.token)
+
+    def finish(self, row: Row, error: BaseException | None) -> None:
+        try:
+            self._reply.flush()
+            if error is None and self._reply.ended:
+                self._line.emit(Usage(row.prompt, self._reply.count, row.cached))
+                self._line.emit(self._finished(row))
+        except Exception as wrong:
+            error = error or failure(wrong, self._model)
+        finally:
+            self._line.finish(error)
+
+    def _finished(self, row: Row) -> Finished:
+        loaded = self._shared.loaded
+        details: dict[str, str | int | float | bool | None] = {
+            "device": loaded.placement.device,
+            "dtype": loaded.placement.dtype,
+            "dtype_reason": loaded.placement.reason,
+            "batched": self._shared.engine is not None,
+            **row.timings(),
+        }
+        return Finished(
+            self._reply.reason, model=self._model, revision=loaded.revision, seed=self._seed, details=details
+        )

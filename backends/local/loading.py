@@ -47,6 +47,8 @@ class Options:
     context_length: int | None = None
     threads: int | None = None
     chat_template: str | None = None
+    adapter: str | None = None
+    quantization: str | None = None
     load_in_8bit: bool = False
     load_in_4bit: bool = False
     trust_remote_code: bool = False

@@ -1,88 +1,172 @@
-"""How the next token is chosen: the model's own settings with the request's on top, drawn from a seed."""
+"""How the next token is chosen: the model's own settings with the request's on top, drawn from a seed.
+
+One way for every path: the engine asks a `Sampler` for each row, plain `generate` through `Draw`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from backends.local.loading import Loaded
 from backends.types import Sampling
-
-PREFILL_CHUNK = {"cpu": 64}
-LONGEST_PREFILL_CHUNK = 512
-"""Tokens of a prompt between two looks at the stop flag, by family of device: well under half a second."""
 
 LONGEST_REPLY = 2048
 """Tokens, where neither the request nor the window sets an end."""
 
 TOP_K = 50
-"""Of `generate`, where neither the request nor the model says another."""
+"""Of transformers' `generate`, where neither the request nor the model says another."""
 
 _DRAWN = ("temperature", "top_p", "top_k", "min_p")
 
 
-class Draw:
-    """A processor of scores for `generate`, the last one: draws a token and leaves no other.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chosen token. logprob: natural logarithm of its probability as the model gave it, before temperature
+    and cuts; alternatives: the likeliest (token, logprob), likeliest first. `None` and empty unless asked
+    for."""
 
-    `generate` itself draws from torch's one generator for the whole process, where two models at work would
-    spoil each other's seeds. So it is told to take the likeliest token, which is the drawn one.
+    token: int
+    logprob: float | None = None
+    alternatives: tuple[tuple[int, float], ...] = ()
+
+
+class Sampler:
+    """Chooses the tokens of one reply.
+
+    config: the model's `GenerationConfig`. alternatives: how many to tell of each token with its logprob,
+    `None` to tell no logprobs. Same seed, settings and scores give the same tokens, whatever else runs.
     """
 
-    def __init__(self, warpers: Sequence[Any], seed: int, device: Any) -> None:
+    def __init__(
+        self, config: Any, sampling: Sampling, seed: int, device: Any, *, alternatives: int | None = None
+    ) -> None:
         import torch
 
-        self._warpers = warpers
+        given = {name: value for name in _DRAWN if (value := getattr(sampling, name)) is not None}
+        self.greedy = given.get("temperature") == 0 or not (given or config.do_sample)
+        values = {name: given.get(name, getattr(config, name)) for name in _DRAWN}
+        self._processors = _processors(config, sampling)
+        self._warpers = [] if self.greedy else _warpers(values)
+        top_k = TOP_K if values["top_k"] is None else int(values["top_k"])
+        self._top_k = top_k or None
+        # A generator of its own: torch's one for the whole process is shared with everybody else.
         self._generator = torch.Generator(device).manual_seed(seed)
+        self._alternatives = alternatives
+
+    @property
+    def plain(self) -> bool:
+        """Whether it only ever takes the likeliest token and tells nothing more."""
+        return self.greedy and not self._processors and self._alternatives is None
+
+    def choose(self, ids: Sequence[int], scores: Any) -> Choice:
+        """ids: all tokens so far. scores: (vocabulary,). Raises `ValueError` for scores that are no
+        numbers."""
+        import torch
+
+        raw = scores = scores[None].float()
+        if self._processors:
+            before = torch.tensor([ids], device=scores.device)
+            for processor in self._processors:
+                scores = processor(before, scores)
+        token = int(scores.argmax()) if self.greedy else self._draw(scores)
+        if self._alternatives is None:
+            return Choice(token)
+        told = raw[0].log_softmax(-1)
+        best = told.topk(min(self._alternatives, told.shape[0]))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return Choice(token, float(told[token]), tuple(pairs))
+
+    def _draw(self, scores: Any) -> int:
+        import torch
+
+        # What top_k drops need not be sorted, warped and summed: on a CPU that is most of the time.
+        count = min(self._top_k or scores.shape[-1], scores.shape[-1])
+        best = scores.topk(count)
+        kept = best.values
+        for warper in self._warpers:
+            kept = warper(None, kept)
+        share = kept.softmax(dim=-1)
+        if not bool(torch.isfinite(share).all()):
+            raise ValueError("the model's scores are no numbers")
+        drawn = torch.multinomial(share, num_samples=1, generator=self._generator)
+        return int(best.indices[0, drawn[0, 0]])
+
+
+class Draw:
+    """A processor of scores for plain `generate`, the last one: leaves only the token that `sampler` chose,
+    which is in `choice` until the next."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.choice = Choice(0)
+        self._sampler = sampler
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """input_ids: (1, tokens so far). scores: (1, vocabulary), float32. Returns scores of that shape."""
+        """input_ids: (1, tokens so far). scores: (1, vocabulary). Returns scores of that shape."""
         import torch
 
-        for warper in self._warpers:
-            scores = warper(input_ids, scores)
-        drawn = torch.multinomial(scores.softmax(dim=-1), num_samples=1, generator=self._generator)
+        self.choice = self._sampler.choose(input_ids[0].tolist(), scores[0])
+        drawn = torch.tensor([[self.choice.token]], device=scores.device)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
 
 
-def settings_of(loaded: Loaded, sampling: Sampling, room: int | None, seed: int) -> dict[str, Any]:
-    """The arguments of `generate` that say how long the reply may be and how its tokens are chosen.
+def most_tokens(sampling: Sampling, room: int | None) -> int:
+    """How long a reply may be. room: tokens left in the window, `None` when that is not known."""
+    wanted = [tokens for tokens in (sampling.max_tokens, room) if tokens is not None]
+    return min(wanted, default=LONGEST_REPLY)
 
-    room: tokens left in the window, `None` when that is not known.
+
+def plain_config(own: Any, limit: int, chunk: int) -> Any:
+    """The settings of plain `generate` for one reply whose tokens `Draw` chooses.
+
+    chunk: tokens of a prompt read at once.
     """
     from transformers import GenerationConfig
 
-    config: Any = GenerationConfig.from_dict(loaded.model.generation_config.to_dict())
-    wanted = [tokens for tokens in (sampling.max_tokens, room) if tokens is not None]
+    config: Any = GenerationConfig.from_dict(own.to_dict())
     config.max_length = None
-    config.max_new_tokens = min(wanted, default=LONGEST_REPLY)
-    config.prefill_chunk_size = PREFILL_CHUNK.get(loaded.placement.family, LONGEST_PREFILL_CHUNK)
-    # One reply, token by token, whatever else the model's publisher found good.
+    config.max_new_tokens = limit
+    config.prefill_chunk_size = chunk
+    # One reply, token by token, whatever else the model's publisher found good; `Sampler` chooses.
     config.num_beams = config.num_return_sequences = 1
+    config.do_sample = False
+    config.repetition_penalty = config.no_repeat_ngram_size = config.bad_words_ids = None
+    config.suppress_tokens = None
+    for name in _DRAWN:
+        setattr(config, name, None)
     if config.pad_token_id is None:
         eos = config.eos_token_id
         config.pad_token_id = eos[0] if isinstance(eos, list) else eos
-    if sampling.repetition_penalty is not None:
-        config.repetition_penalty = sampling.repetition_penalty
-    given = {name: value for name in _DRAWN if (value := getattr(sampling, name)) is not None}
-    drawn = given.get("temperature") != 0 and (given or config.do_sample)
-    warpers = _warpers({name: given.get(name, getattr(config, name)) for name in _DRAWN}) if drawn else []
-    config.do_sample = False
-    for name in _DRAWN:
-        setattr(config, name, None)
-    processors = [Draw(warpers, seed, loaded.model.device)] if drawn else []
-    return {"generation_config": config, "logits_processor": processors}
+    return config
+
+
+def _processors(config: Any, sampling: Sampling) -> list[Any]:
+    """What changes scores before a token is chosen, as the model's publisher or the request wants it."""
+    import transformers
+
+    made: list[Any] = []
+    penalty = sampling.repetition_penalty
+    if penalty is None:
+        penalty = config.repetition_penalty
+    if penalty not in (None, 1):
+        made.append(transformers.RepetitionPenaltyLogitsProcessor(float(penalty)))
+    if config.no_repeat_ngram_size:
+        made.append(transformers.NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size))
+    if config.bad_words_ids:
+        made.append(transformers.NoBadWordsLogitsProcessor(config.bad_words_ids))
+    if config.suppress_tokens:
+        made.append(transformers.SuppressTokensLogitsProcessor(config.suppress_tokens))
+    return made
 
 
 def _warpers(values: dict[str, Any]) -> list[Any]:
-    """In the order of `generate`."""
+    """In the order of `generate`; top_k comes before them, which changes nothing but the cost."""
     import transformers
 
-    temperature, top_p, top_k, min_p = (values[name] for name in _DRAWN)
+    temperature, top_p, _, min_p = (values[name] for name in _DRAWN)
     made: list[Any] = []
     if temperature not in (None, 0, 1):
         made.append(transformers.TemperatureLogitsWarper(float(temperature)))
-    if top_k != 0:
-        made.append(transformers.TopKLogitsWarper(TOP_K if top_k is None else int(top_k)))
     if top_p is not None and top_p < 1:
         made.append(transformers.TopPLogitsWarper(float(top_p)))
     if min_p is not None:

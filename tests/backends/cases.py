@@ -110,12 +110,19 @@ async def _local_live(backend: Backend) -> int:
     return backend.live
 
 
-LOCAL = BackendCase(
-    name="local",
-    make=_local,
-    live=_local_live,
-    broken=lambda request: (LocalBackend(source=str(request.getfixturevalue("tmp_path"))), ModelNotFound),
-)
+def _no_folder(request: pytest.FixtureRequest) -> tuple[Backend, type[BackendError]]:
+    return LocalBackend(source=str(request.getfixturevalue("tmp_path"))), ModelNotFound
+
+
+LOCAL = BackendCase(name="local", make=_local, live=_local_live, broken=_no_folder)
+
+
+def _one_by_one(request: pytest.FixtureRequest) -> Backend:
+    pytest.importorskip("transformers")
+    return LocalBackend(source=str(request.getfixturevalue("demo_folder")), threads=1, batching=False)
+
+
+ONE_BY_ONE = BackendCase(name="local-plain", make=_one_by_one, live=_local_live, broken=_no_folder)
 
 
 def _served(request: pytest.FixtureRequest) -> Backend:
@@ -137,4 +144,4 @@ SERVED = BackendCase(
     marks=(pytest.mark.slow, pytest.mark.timeout(600)),
 )
 
-CASES = [ECHO, OPENAI, LLAMACPP, LOCAL, SERVED]
+CASES = [ECHO, OPENAI, LLAMACPP, LOCAL, ONE_BY_ONE, SERVED]

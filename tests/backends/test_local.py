@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from backends.base import LoadProgress, collect
+from backends.base import Completion, LoadProgress, collect
 from backends.errors import (
     BackendError,
     BadRequest,
@@ -23,7 +23,7 @@ from backends.errors import (
     OutOfMemory,
     Unavailable,
 )
-from backends.local import LocalBackend, devices
+from backends.local import Engines, LocalBackend, devices
 from backends.types import Message, Request, Sampling
 from tests.backends.tiny_models import make_folder, make_gguf
 
@@ -51,6 +51,11 @@ def tiny(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(folder: Path, to: Path) -> Path:
     shutil.copytree(folder, to)
     return to
+
+
+def model_of(backend: LocalBackend) -> Any:
+    assert backend._shared is not None
+    return backend._shared.loaded.model
 
 
 def ask(text: str, max_tokens: int = 32) -> Request:
@@ -113,16 +118,14 @@ async def test_a_stop_is_seen_before_the_next_step(engine: LocalBackend, prompt:
         if steps == 3:
             loop.call_soon_threadsafe(at_work.set)
 
-    assert engine._loaded is not None
-    hook = engine._loaded.model.register_forward_pre_hook(count)
+    hook = model_of(engine).register_forward_pre_hook(count)
     task = asyncio.create_task(collect(engine.stream(ask(prompt, max_tokens=1000))))
     try:
         await at_work.wait()
-        worker = engine._worker
-        assert worker is not None
-        worker.cancel()
+        (line,) = engine._lines
+        line.cancel()
         at_stop = steps
-        await worker.wait()
+        await line.wait()
     finally:
         hook.remove()
     assert steps <= at_stop + 1
@@ -132,15 +135,21 @@ async def test_a_stop_is_seen_before_the_next_step(engine: LocalBackend, prompt:
         await task
 
 
-async def test_leaving_frees_the_slot_for_the_next(engine: LocalBackend) -> None:
-    leaving = asyncio.create_task(collect(engine.stream(ask("word " * 3000, max_tokens=1000))))
-    waiting = asyncio.create_task(collect(engine.stream(ask("Hello", max_tokens=2))))
-    await asyncio.sleep(0.1)
-    assert engine.live == 1
-    leaving.cancel()
-    assert (await waiting).finished.reason == "length"
-    with pytest.raises(asyncio.CancelledError):
-        await leaving
+@pytest.mark.parametrize("batching", [True, False])
+async def test_leaving_frees_the_slot_for_the_next(tiny: Path, batching: bool) -> None:
+    async with running(tiny, slots=1, batching=batching) as engine:
+        leaving = asyncio.create_task(collect(engine.stream(ask("word " * 3000, max_tokens=5000))))
+        for _ in range(5000):
+            if engine.live:
+                break
+            await asyncio.sleep(0.001)
+        waiting = asyncio.create_task(collect(engine.stream(ask("Hello", max_tokens=2))))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        leaving.cancel()
+        assert (await waiting).finished.reason == "length"
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
 
 
 async def test_loading_tells_how_far_it_is(tiny: Path) -> None:
@@ -163,9 +172,8 @@ def only_bytes(_model: object, _inputs: object, output: Any) -> None:
 
 async def test_bytes_that_are_no_character_are_never_shown(tiny: Path) -> None:
     async with running(tiny) as backend:
-        assert backend._loaded is not None
         # The first tokens are single bytes, most of which begin or continue a character.
-        backend._loaded.model.register_forward_hook(only_bytes)
+        model_of(backend).register_forward_hook(only_bytes)
         for seed in range(3):
             completion = await collect(backend.stream(wild(seed=seed)))
             assert completion.text
@@ -219,32 +227,78 @@ async def test_reasoning_that_the_template_opens_is_reasoning(tiny: Path) -> Non
     assert not completion.text
 
 
+@pytest.mark.parametrize("batching", [True, False])
 async def test_memory_that_runs_out_in_a_reply_is_told_and_the_next_reply_works(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, batching: bool
 ) -> None:
     torch = pytest.importorskip("torch")
-    async with running(tiny) as backend:
-        assert backend._loaded is not None
+    async with running(tiny, batching=batching) as backend:
         with monkeypatch.context() as patch:
-            patch.setattr(backend._loaded.model, "generate", lambda **_: torch.empty(2**50))
+            patch.setattr(model_of(backend), "forward", lambda **_: torch.empty(2**50))
             with pytest.raises(OutOfMemory) as caught:
                 await collect(backend.stream(ask("Hello")))
-        assert "free_gb" in caught.value.params
+        assert caught.value.params
         assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
 
 
+@pytest.mark.parametrize("batching", [True, False])
 async def test_an_unknown_failure_is_an_error_of_ours_without_its_words(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, batching: bool
 ) -> None:
     def fail(**_: object) -> None:
         raise ValueError("/secret/path")
 
+    async with running(tiny, batching=batching) as backend:
+        with monkeypatch.context() as patch:
+            patch.setattr(model_of(backend), "forward", fail)
+            with pytest.raises(Unavailable) as caught:
+                await collect(backend.stream(ask("Hello")))
+        assert "secret" not in str(caught.value)
+        assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
+
+
+async def test_both_paths_say_the_same(tiny: Path) -> None:
+    said = []
+    for batching in (True, False):
+        async with running(tiny, batching=batching) as backend:
+            requests = [ask("Hello"), ask("word " * 200), wild(seed=5, max_tokens=40)]
+            said.append([(await collect(backend.stream(request))).text for request in requests])
+    assert said[0] == said[1]
+
+
+async def test_a_conversation_is_read_once(tiny: Path) -> None:
+    def cached(completion: Completion) -> int:
+        assert completion.usage is not None
+        assert completion.usage.cached_tokens is not None
+        return completion.usage.cached_tokens
+
     async with running(tiny) as backend:
-        assert backend._loaded is not None
-        monkeypatch.setattr(backend._loaded.model, "generate", fail)
-        with pytest.raises(Unavailable) as caught:
-            await collect(backend.stream(ask("Hello")))
-    assert "secret" not in str(caught.value)
+        first = ask("word " * 300)
+        completion = await collect(backend.stream(first))
+        assert completion.usage is not None
+        assert cached(completion) == 0
+        again = await collect(backend.stream(first))
+        assert again.text == completion.text
+        assert cached(again) == completion.usage.prompt_tokens - 1
+        talk = (*first.messages, Message("assistant", completion.text), Message("user", "And?"))
+        turn = await collect(backend.stream(Request(talk, first.sampling)))
+        assert turn.usage is not None
+        assert cached(turn) > 0.9 * completion.usage.prompt_tokens
+
+
+async def test_models_of_one_pool_are_loaded_once_and_unloaded_by_the_last(tiny: Path) -> None:
+    engines = Engines()
+    one, other = (LocalBackend(source=str(tiny), engines=engines) for _ in range(2))
+    await asyncio.gather(one.start(), other.start())
+    assert model_of(one) is model_of(other)
+    assert one.capabilities.engine == other.capabilities.engine
+    footprint, same = one.footprint(), other.footprint()
+    assert footprint is not None
+    assert footprint == same
+    await one.aclose()
+    assert (await collect(other.stream(ask("Hello", max_tokens=2)))).usage
+    await other.aclose()
+    assert not engines._shared
 
 
 # peft still asks transformers by a name of before.
