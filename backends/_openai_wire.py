@@ -19,9 +19,11 @@ from backends.types import (
     Finished,
     FinishReason,
     ImagePart,
+    Logprobs,
     Message,
     ReasoningDelta,
     Request,
+    TokenLogprob,
     ToolCallDelta,
     Usage,
 )
@@ -67,6 +69,8 @@ def payload(request: Request, model: str, *, server: str, without: Collection[st
         "max_completion_tokens" if "max_tokens" in without else "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
         "stop": list(sampling.stop) or None,
+        "logprobs": None if request.logprobs is None else True,
+        "top_logprobs": request.logprobs,
     }
     if llama and sampling.seed is not None:
         # It keeps 32 bits of a seed, and takes the last number for none given. A prefix it remembers is
@@ -176,6 +180,8 @@ class Reply:
         choice = choices[0]
         delta = choice.get("delta") or choice.get("message")
         events = self._delta(delta) if isinstance(delta, dict) else []
+        if (told := logprobs_in(choice)) is not None:
+            events.append(told)
         if self._cutter.stopped:
             self._reason = "stop"
         elif isinstance(reason := choice.get("finish_reason"), str) and reason:
@@ -225,6 +231,25 @@ class Reply:
         reason = FINISH_REASONS.get(self._reason or "", "stop")
         usage: list[Event] = [] if self._usage is None else [self._usage]
         return [*usage, Finished(reason, self._model, self._fingerprint, details=details)]
+
+
+def logprobs_in(choice: dict[str, Any]) -> Logprobs | None:
+    """What a choice tells of its tokens' probabilities; what is not as the reference says is left out."""
+    told = choice.get("logprobs")
+    content = told.get("content") if isinstance(told, dict) else None
+    tokens = [] if not isinstance(content, list) else [_logprob(token) for token in content]
+    known = tuple(token for token in tokens if token is not None)
+    return Logprobs(known) if known else None
+
+
+def _logprob(told: Any) -> TokenLogprob | None:
+    match told:
+        case {"token": str(token), "logprob": int() | float() as logprob}:
+            best = told.get("top_logprobs")
+            pairs = [_logprob(other) for other in (best if isinstance(best, list) else ())]
+            known = tuple((other.token, other.logprob) for other in pairs if other is not None)
+            return TokenLogprob(storable(token, _LONGEST_NAME), float(logprob), known)
+    return None
 
 
 def _parts(parts: list[Any]) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 The law, checked for every backend by `tests/backends/test_contract.py`:
 
-- `stream(request)` yields any number of `TextDelta`, `ReasoningDelta` and `ToolCallDelta`, at most one
-  `Usage`, and exactly one `Finished`, last.
+- `stream(request)` yields any number of `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and (where asked for)
+  `Logprobs`, at most one `Usage`, and exactly one `Finished`, last.
 - Failures are raised as `BackendError`, never yielded.
 - Closing the iterator stops the work soon (in process: within one decode step, in a prefill too; remote: the
   connection is closed) and frees its slot. `aclose()` returns after the slot is free.

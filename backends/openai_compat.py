@@ -88,6 +88,7 @@ class OpenAICompatBackend:
         self.capabilities = Capabilities(
             images=bool(images),
             tools=True,
+            logprobs=True,
             prefill=bool(prefill),
             context_length=context_length,
             sampling=SAMPLING_FIELDS,
@@ -271,6 +272,7 @@ class OpenAICompatBackend:
             had,
             system_role=had.system_role and field != "system",
             seed=had.seed and field != "seed",
+            logprobs=had.logprobs and field not in ("logprobs", "top_logprobs"),
             prefill=had.prefill and field not in ("continue_final_message", "add_generation_prompt"),
             sampling=had.sampling - dropped,
         )

@@ -74,11 +74,14 @@ class Request:
     messages: the conversation, oldest first, at least one.
     continue_final: the last message is the beginning of the reply; the backend writes on from its last
     character instead of starting a new reply. Only sent to backends whose capabilities say `prefill`.
+    logprobs: tell of each token of the reply how likely it was, and so many alternatives (0 to 20); `None`
+    does not. Only sent where the capabilities say `logprobs`.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     continue_final: bool = False
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,24 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely a token was: the natural logarithm of its probability, before temperature and cuts.
+    alternatives: the likeliest tokens with theirs, likeliest first."""
+
+    token: str
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Of the next tokens of the reply, in order. May come before or after their text, which may be held
+    back."""
+
+    tokens: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts of one reply, as counted by the model's own tokenizer (or told by the endpoint)."""
 
@@ -127,4 +148,4 @@ class Finished:
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Event = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+Event = TextDelta | ReasoningDelta | ToolCallDelta | Logprobs | Usage | Finished

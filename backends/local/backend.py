@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from threading import Thread
 
@@ -21,7 +21,7 @@ from backends.local.prompts import Prompt, prompt_of
 from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Choice, Sampler, most_tokens
-from backends.types import Event, Finished, Request, Usage
+from backends.types import Event, Finished, Logprobs, Request, TokenLogprob, Usage
 
 _SAMPLING = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
@@ -70,7 +70,12 @@ class LocalBackend:
     ) -> None:
         self.model = _name(source)
         self.capabilities = Capabilities(
-            seed=True, prefill=True, context_length=context_length, sampling=_SAMPLING, slots=slots
+            seed=True,
+            prefill=True,
+            logprobs=True,
+            context_length=context_length,
+            sampling=_SAMPLING,
+            slots=slots,
         )
         self._options = Options(
             source=source,
@@ -111,6 +116,7 @@ class LocalBackend:
                 system_role=shared.loaded.system_role,
                 seed=True,
                 prefill=True,
+                logprobs=True,
                 context_length=shared.window,
                 sampling=_SAMPLING,
                 slots=shared.slots,
@@ -188,7 +194,13 @@ class LocalBackend:
             before=prompt.ids if request.continue_final else (),
             opens=prompt.text,
         )
-        sampler = Sampler(loaded.model.generation_config, sampling, seed, loaded.model.device)
+        sampler = Sampler(
+            loaded.model.generation_config,
+            sampling,
+            seed,
+            loaded.model.device,
+            alternatives=request.logprobs,
+        )
         return Row(prompt.ids, limit, sampler, _Speaker(line, reply, self.model, shared, seed))
 
     def _write(self, shared: Shared, row: Row) -> None:
@@ -227,7 +239,14 @@ class _Speaker:
         return self._line.cancelled.is_set()
 
     def token(self, choice: Choice) -> bool:
+        if choice.logprob is not None and choice.token not in self._shared.loaded.end_ids:
+            self._line.emit(Logprobs((self._logprob(choice, choice.logprob),)))
         return self._reply.feed(choice.token)
+
+    def _logprob(self, choice: Choice, logprob: float) -> TokenLogprob:
+        text: Callable[[list[int]], str] = self._shared.loaded.tokenizer.decode
+        others = tuple((text([token]), value) for token, value in choice.alternatives)
+        return TokenLogprob(text([choice.token]), logprob, others)
 
     def finish(self, row: Row, error: BaseException | None) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -14,6 +15,7 @@ from backends.errors import BackendError, ContextTooLong
 from backends.types import (
     Event,
     Finished,
+    Logprobs,
     Message,
     ReasoningDelta,
     Request,
@@ -104,6 +106,24 @@ async def test_the_same_seed_repeats(case: BackendCase, backend: Backend, seed: 
         pytest.skip("makes no promise about seeds")
     once, again = [await reply(backend, ask(case.long, max_tokens=16, seed=seed)) for _ in range(2)]
     assert (once.text, once.reasoning) == (again.text, again.reasoning)
+
+
+async def test_logprobs_are_told_of_each_token_where_asked(case: BackendCase, backend: Backend) -> None:
+    if not backend.capabilities.logprobs:
+        pytest.skip("tells no logprobs")
+    events = await events_of(backend, replace(ask(case.long, max_tokens=6), logprobs=3))
+    told = [token for event in events if isinstance(event, Logprobs) for token in event.tokens]
+    assert "".join(token.token for token in told) == "".join(
+        event.text for event in events if isinstance(event, TextDelta)
+    )
+    assert len(told) == 6
+    for token in told:
+        assert token.logprob <= 0
+        assert len(token.alternatives) == 3
+        # Greedy: the token that was said is the likeliest.
+        assert token.alternatives[0][0] == token.token
+        assert token.alternatives[0][1] == pytest.approx(token.logprob, abs=1e-3)
+    assert not any(isinstance(event, Logprobs) for event in await events_of(backend, ask(case.long)))
 
 
 async def test_closing_stops_the_work_and_frees_the_slot(case: BackendCase, backend: Backend) -> None:
