@@ -120,8 +120,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
-    """Of the next tokens of the reply, in order. May come before or after their text, which may be held
-    back."""
+    """Of the next tokens of the reply, in order. Their text may come before or after: some is held back."""
 
     tokens: tuple[TokenLogprob, ...]
 

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.batching [--tokens 100] [--times 3] [--threads N]
 
-Sums of tokens per second for 1 to 16 people (`generate` serves them one after another, so it has one speed), the
-first token of a long conversation's tenth turn read anew and from what is kept, and how long a stop takes. Medians.
+Sums of tokens per second for 1 to 16 people (`generate` serves them one after another, so it has one speed),
+the first token of a long conversation's tenth turn, read anew and from what is kept, and how long a stop
+takes. Medians.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from backends.local import LocalBackend
 from backends.types import Event, Message, Request, Sampling, TextDelta, Usage
@@ -60,8 +61,7 @@ def limited(request: Request, tokens: int) -> Request:
 async def ask(backend: LocalBackend, request: Request) -> Told:
     began = time.perf_counter()
     first, usage = 0.0, Usage(0, 0)
-    stream = cast(AsyncGenerator[Event, None], backend.stream(request))
-    async with aclosing(stream) as events:
+    async with aclosing(backend.stream(request)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 first = first or time.perf_counter()
@@ -143,7 +143,7 @@ async def stops(backend: LocalBackend, times: int) -> None:
             request = Request(
                 (Message("user", f"{number} {text}"),), Sampling(temperature=0, max_tokens=2000)
             )
-            stream = cast(AsyncGenerator[Event, None], backend.stream(request))
+            stream = backend.stream(request)
             reader = asyncio.create_task(_read(stream, tokens_first))
             if tokens_first:
                 await reader
