@@ -37,6 +37,11 @@ LOADING = (
     '"total": 2800000000, "eta_seconds": 41}}\n\n'
 )
 
+QUEUED = (
+    'event: status\ndata: {"state": "queued", "loading": null, '
+    '"queue": {"place": 3, "eta_seconds": 21.4}}\n\n'
+)
+
 FONTS = ':root { --wc-font: "Liberation Sans", "Noto Sans CJK SC", sans-serif !important }'
 """For the README: nearer to what people's machines have than a bare Linux's default."""
 
@@ -118,6 +123,18 @@ async def loading(page: Page) -> None:
     await page.route("**/events*", answer)
     await send(page, talk.DELAYED, wait=False)
     await page.wait_for_selector(".wc-loading")
+    await page.wait_for_timeout(400)
+
+
+async def queued(page: Page) -> None:
+    """The events of a reply that waits in line, as the server tells them."""
+
+    async def answer(route: object) -> None:
+        await route.fulfill(content_type="text/event-stream", body=QUEUED)  # type: ignore[attr-defined]
+
+    await page.route("**/events*", answer)
+    await send(page, talk.DELAYED, wait=False)
+    await page.wait_for_selector(".wc-place")
     await page.wait_for_timeout(400)
 
 
@@ -239,6 +256,7 @@ STATES = (
     State("deleted", deleted, after=undo),
     State("slow", slow, long=False),
     State("loading", loading, long=False),
+    State("queued", queued, long=False),
     State("streaming", streaming, long=False),
     State("stopped", stopped, long=False),
     State("error", error, long=False),

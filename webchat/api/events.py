@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Receive, Scope, Send
 
-from webchat.api.wire import Json, message_json, progress_json
+from webchat.api.wire import Json, message_json, progress_json, queue_json
 from webchat.turns import Delta, Done, Status, TurnEvent
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def encode(event: TurnEvent) -> bytes:
             return event.sse
         case Status():
             loading = progress_json(event.loading, event.eta_seconds)
-            return _sse("status", {"state": event.state, "loading": loading})
+            queue = queue_json(event.place, event.wait_seconds)
+            return _sse("status", {"state": event.state, "loading": loading, "queue": queue})
         case Done():
             return _sse("done", {"message": message_json(event.message)})
 

@@ -144,6 +144,12 @@ def progress_json(progress: LoadProgress | None, eta_seconds: float | None) -> J
     }
 
 
+def queue_json(place: int | None, wait_seconds: float | None) -> Json | None:
+    if place is None:
+        return None
+    return {"place": place, "eta_seconds": None if wait_seconds is None else round(wait_seconds, 1)}
+
+
 def backend_failure(error: BackendError) -> Failure:
     return Failure(error.code, error.message, error.cure, dict(error.params), error.retryable)
 

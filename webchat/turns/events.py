@@ -27,11 +27,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the turn stands. `loading` while its model is on the way, `eta_seconds` from being there."""
+    """Where the turn stands. `loading` while its model is on the way, `eta_seconds` from being there. `place`
+    in line, from 1, while others are before it, and `wait_seconds`, about how long that will be."""
 
     state: TurnState
     loading: LoadProgress | None = None
     eta_seconds: float | None = None
+    place: int | None = None
+    wait_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from webchat.store.records import Failure, FinishedTurn, Message, PathMessage, P
 from webchat.turns.events import Status
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.paths import Paths
+from webchat.turns.queue import Queue
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Pipeline:
         self._gates = gates
         self._journal = journal
         self._paths = Paths(store)
+        self._queue = Queue()
 
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
@@ -120,12 +122,14 @@ class Pipeline:
             prompt=rendered.prompt,
         )
         run.gate = self._gates.open(turn.owner, turn.model)
-        run.sent = time.monotonic()
-        turn.show(Status("streaming"))
-        # Every backend is an async generator; the protocol only names what readers need.
-        stream = cast(AsyncGenerator[Event, None], backend.stream(rendered.request))
-        async with aclosing(stream) as events:
-            await _pump(events, run, run.gate)
+        takes = backend.capabilities
+        async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
+            run.sent = time.monotonic()
+            turn.show(Status("streaming"))
+            # Every backend is an async generator; the protocol only names what readers need.
+            stream = cast(AsyncGenerator[Event, None], backend.stream(rendered.request))
+            async with aclosing(stream) as events:
+                await _pump(events, run, run.gate)
         if run.finished is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 

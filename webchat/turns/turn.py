@@ -48,6 +48,10 @@ class RunningTurn:
         """Show how far the model's start is."""
         self.show(Status("queued", progress, eta_seconds))
 
+    def in_line(self, place: int, wait_seconds: float | None) -> None:
+        """Show the place in line before the model."""
+        self.show(Status("queued", place=place, wait_seconds=wait_seconds))
+
     def show(self, status: Status) -> None:
         """Show another status."""
         if status != self.status:

@@ -4,7 +4,7 @@
 import { h } from "./dom.js";
 import { errorText, language } from "./i18n.js";
 import { icon } from "./conversation/icons.js";
-import { duration, progressText, roughly } from "./conversation/format.js";
+import { duration, placeText, progressText, roughly } from "./conversation/format.js";
 import { markdownView } from "./markdown.js";
 
 const RUNNING = new Set(["queued", "streaming"]);
@@ -109,12 +109,14 @@ export function waiting(record, status, t) {
     return h("div", { class: "wc-loading" }, h("div", {}, text), bar);
   }
   if (record.reasoning) return null;
-  const queued = record.state === "queued" && status?.state === "queued" && status.long;
+  const queued = record.state === "queued" && status?.state === "queued";
+  const place = queued && status.queue ? placeText(status.queue, t, language) : "";
+  const line = place || (queued && status.long ? t("transcript.waiting") : "");
   return h(
     "div",
     { class: "wc-typing" },
     h("span", { class: "wc-dots", role: "img", "aria-label": t("transcript.writing") }, h("i"), h("i"), h("i")),
-    queued ? h("span", { class: "wc-muted" }, t("transcript.waiting")) : null,
+    line ? h("span", { class: place ? "wc-muted wc-place" : "wc-muted" }, line) : null,
   );
 }
 

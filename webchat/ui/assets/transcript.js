@@ -8,6 +8,7 @@ import { errorText } from "./i18n.js";
 import { follow } from "./follow.js";
 import { isRunning, MessageView } from "./message.js";
 import { actions, applyChoices } from "./conversation/actions.js";
+import { placeText } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { EndKeeper } from "./conversation/scroll.js";
 import { welcome } from "./conversation/welcome.js";
@@ -141,7 +142,7 @@ class Transcript {
 
   /** Say something to a screen reader; what is said replaces what was. */
   say(text) {
-    this.status.textContent = text;
+    if (this.status.textContent !== text) this.status.textContent = text;
   }
 
   /** Tell the other tabs that the conversation shown here has changed. */
@@ -332,7 +333,10 @@ class Transcript {
     const stop = follow(this.ctx.api.url(`api/messages/${id}/events`), {
       from: seq,
       onDelta: (delta) => view.delta(delta),
-      onStatus: (status) => view.status(status),
+      onStatus: (status) => {
+        if (status.queue) this.say(placeText({ place: status.queue.place }, this.t, this.ctx.language)); // not each new guess
+        view.status(status);
+      },
       onDone: (record) => this.#onDone(view, record),
       onGone: () => this.#stillThere(view),
       onConnection: (online) => this.ctx.bus.emit("connection", { online }),

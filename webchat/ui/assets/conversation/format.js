@@ -21,6 +21,16 @@ export function bytes(count, language) {
   return `${value.toLocaleString(language, { maximumFractionDigits: step > 2 && value < 100 ? 1 : 0 })} ${units[step]}`;
 }
 
+/** Where in line someone is, from {place, eta_seconds}: "3rd in line, about 20 s", "You are next". */
+export function placeText({ place, eta_seconds: eta }, t, language) {
+  const kind = new Intl.PluralRules(language, { type: "ordinal" }).select(place);
+  const where = place === 1 ? t("transcript.queue.next") : t(`transcript.queue.place.${kind}`, { place });
+  if (eta === null || eta === undefined) return where;
+  // Guesses are not counted down by the second: people would hold the page to it.
+  const rough = eta < 10 ? eta : eta < 60 ? 5 * Math.round(eta / 5) : 30 * Math.round(eta / 30);
+  return t("transcript.queue.about", { where, time: roughly(rough, t) });
+}
+
 /** What a loading model is at, from {phase, done, total, eta_seconds}: {text, fraction|null}. */
 export function progressText({ phase, done, total, eta_seconds: eta }, t, language) {
   const what = t(`transcript.progress.${phase}`);
