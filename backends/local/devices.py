@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
 from dataclasses import dataclass
 from typing import Any
 
 from backends._machine import available_memory
 from backends.errors import ModelUnsupported, OutOfMemory
+from backends.local.shards import Weights
+
+QUANTIZATIONS = ("none", "fp16", "int8", "nf4")
+"""What weights can be made smaller to. fp16 on a CPU: see `weights`; int8 and nf4 are bitsandbytes'."""
 
 _ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+_NF4_BYTES = 0.56
+"""For each weight, its share of the scales included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A device (`cpu`, `cuda`, `cuda:1`, `mps`), a dtype by its name in torch, and the reason for it."""
+    """A device (`cpu`, `cuda`, `cuda:1`, `mps`), the dtype computed in by its name in torch, what the
+    weights are made smaller to (`none`: they have that dtype), and the reason for it."""
 
     device: str
     dtype: str
     reason: str
+    quantization: str = "none"
 
     @property
     def family(self) -> str:
         return self.device.partition(":")[0]
 
 
-def choose(device: str | None, dtype: str | None) -> Placement:
-    """The device and dtype asked for, or the best here. Raises `ModelUnsupported` for what is not there."""
+def choose(device: str | None, dtype: str | None, quantization: str | None = None) -> Placement:
+    """The device, dtype and quantization asked for, or the best here.
+
+    Raises `ModelUnsupported` for what is not there, or would ruin the replies.
+    """
     import torch
 
     chosen = device or ("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
@@ -36,15 +49,67 @@ def choose(device: str | None, dtype: str | None) -> Placement:
             cure="Leave the device out, or install a torch made for it.",
             params={"device": chosen},
         )
-    if dtype and dtype != "auto":
-        if dtype not in _ITEM_BYTES:
+    dtype = None if dtype == "auto" else dtype
+    for name, value, known in (("dtype", dtype, _ITEM_BYTES), ("quantization", quantization, QUANTIZATIONS)):
+        if value is not None and value not in known:
             raise ModelUnsupported(
-                f"{dtype} is not a dtype weights can have.",
-                cure=f"Choose one of {', '.join(_ITEM_BYTES)}.",
-                params={"dtype": dtype},
+                f"{value} is not a {name} weights can have.",
+                cure=f"Choose one of {', '.join(known)}.",
+                params={name: value},
             )
-        return Placement(chosen, dtype, "as asked for")
-    return Placement(chosen, *_best_dtype(family))
+    if quantization in ("int8", "nf4"):
+        _check_bitsandbytes(quantization, chosen)
+    if quantization == "fp16":
+        return _halved(chosen, dtype)
+    if dtype is not None:
+        return Placement(chosen, dtype, "as asked for", quantization or "none")
+    if quantization is None and family == "cpu" and why_no_half() is None and not _cpu_has_amx():
+        return Placement(chosen, "float32", _HALF_REASON, "fp16")
+    return Placement(chosen, *_best_dtype(family), quantization or "none")
+
+
+_HALF_REASON = (
+    "weights in float16, computed with in float32: on this CPU faster than float32 or bfloat16, and it"
+    " writes what float32 does"
+)
+
+
+def why_no_half() -> str | None:
+    """Why this CPU has no kernels for weights in float16, `None` if it has."""
+    import torch
+
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return "torch has kernels for them on x86 only"
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
+        return "this torch was made without FBGEMM"
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        return "this CPU has no AVX2"
+    return None
+
+
+def _halved(device: str, dtype: str | None) -> Placement:
+    """Weights in float16 because somebody asked for them."""
+    if device.partition(":")[0] != "cpu":
+        if dtype not in (None, "float16"):
+            raise _contradiction(dtype)
+        return Placement(device, "float16", "as asked for")
+    if dtype not in (None, "float32"):
+        raise _contradiction(dtype)
+    if (why := why_no_half()) is not None:
+        raise ModelUnsupported(
+            f"Weights in fp16 cannot be computed with here: {why}.",
+            cure="Leave the quantization out, or use a quantized GGUF.",
+            params={"quantization": "fp16", "device": device},
+        )
+    return Placement(device, "float32", "as asked for", "fp16")
+
+
+def _contradiction(dtype: str | None) -> ModelUnsupported:
+    return ModelUnsupported(
+        f"The quantization fp16 and the dtype {dtype} contradict each other.",
+        cure="Give one of them.",
+        params={"quantization": "fp16", "dtype": dtype or ""},
+    )
 
 
 def _best_dtype(family: str) -> tuple[str, str]:
@@ -62,11 +127,19 @@ def _best_dtype(family: str) -> tuple[str, str]:
 
 
 def _cpu_has_bfloat16() -> bool:
+    return _cpu_has_amx() or _torch_says("_is_avx512_bf16_supported")
+
+
+def _cpu_has_amx() -> bool:
+    # There bfloat16 was not measured against float16 weights; it is what the units are made for.
+    return _torch_says("_is_amx_tile_supported")
+
+
+def _torch_says(probe: str) -> bool:
     import torch
 
     # Torch keeps these probes private; a torch without them is taken for a CPU without the units.
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return bool(getattr(torch.cpu, probe, bool)())
 
 
 def _has_mps() -> bool:
@@ -75,13 +148,31 @@ def _has_mps() -> bool:
     return bool(torch.backends.mps.is_available())
 
 
-def check_memory(placement: Placement, weight_bytes: int, stored_dtype: str | None, name: str) -> None:
-    """Refuse what cannot fit before the system kills the process. Raises `OutOfMemory` with the numbers."""
-    stored = _ITEM_BYTES.get(stored_dtype or "", 2)
-    needed = weight_bytes * _ITEM_BYTES[placement.dtype] // stored
+def check_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool, name: str) -> None:
+    """Refuse what cannot fit before the system kills the process. Raises `OutOfMemory` with the numbers.
+
+    embedding: numbers in it. tied: the output layer uses the same.
+    """
+    needed = needed_memory(placement, weights, embedding, tied=tied)
     free = free_memory(placement)
     if free is not None and needed > free:
         raise out_of_memory(name, placement, needed=needed)
+
+
+def needed_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool) -> int:
+    """Bytes that loading takes at its worst.
+
+    Files are mapped while they are read, which takes no memory that others could not have.
+    """
+    item = _ITEM_BYTES[placement.dtype]
+    small = {"fp16": 2.0, "int8": 1.0, "nf4": _NF4_BYTES}.get(placement.quantization)
+    if small is None:
+        return weights.parameters * item
+    # The embedding is not made smaller; an output layer that shares it becomes one of its own on a CPU.
+    layers = weights.parameters - (0 if tied and placement.family == "cpu" else embedding)
+    kept = int(layers * small) + embedding * item
+    # While a layer is packed it exists once more, in float32.
+    return kept + (4 * weights.largest if placement.family == "cpu" else 0)
 
 
 def free_memory(placement: Placement) -> int | None:
@@ -96,11 +187,12 @@ def free_memory(placement: Placement) -> int | None:
 def out_of_memory(name: str, placement: Placement, *, needed: int | None = None) -> OutOfMemory:
     """The error, with what is needed (bytes, where known) and what is free."""
     free = free_memory(placement)
-    params: dict[str, str | int | float] = {"device": placement.device, "dtype": placement.dtype}
+    numbers = placement.dtype if placement.quantization == "none" else placement.quantization
+    params: dict[str, str | int | float] = {"device": placement.device, "dtype": numbers}
     need = have = ""
     if needed is not None:
         params["needed_gb"] = round(needed / 1e9, 1)
-        need = f"needs {needed / 1e9:.1f} GB in {placement.dtype}"
+        need = f"needs {needed / 1e9:.1f} GB in {numbers}"
     if free is not None:
         params["free_gb"] = round(free / 1e9, 1)
         have = f"{free / 1e9:.1f} GB are free on {placement.device}"
@@ -112,35 +204,53 @@ def out_of_memory(name: str, placement: Placement, *, needed: int | None = None)
     )
 
 
-def quantization(placement: Placement, *, in_8bit: bool, in_4bit: bool) -> Any:
-    """The configuration for bitsandbytes, `None` for none. Raises `ModelUnsupported` where it cannot work."""
-    if not (in_8bit or in_4bit):
-        return None
-    option = "load_in_8bit" if in_8bit else "load_in_4bit"
-    if in_8bit and in_4bit:
-        raise ModelUnsupported("load_in_8bit and load_in_4bit exclude each other.", cure="Give one of them.")
-    if placement.family != "cuda":
-        raise ModelUnsupported(
-            f"{option} needs an NVIDIA GPU, and this model would run on {placement.device}.",
-            cure="Leave it out, or use a quantized GGUF, which runs well on a CPU.",
-            params={"option": option, "device": placement.device},
+def preset(quantization: str | None, *, in_8bit: bool, in_4bit: bool) -> str | None:
+    """The one quantization that is asked for in up to three ways. Raises `ModelUnsupported` for two of
+    them."""
+    asked = {
+        name: value
+        for name, value in (
+            ("quantization", quantization),
+            ("load_in_8bit", "int8" if in_8bit else None),
+            ("load_in_4bit", "nf4" if in_4bit else None),
         )
-    import importlib.util
+        if value
+    }
+    if len(set(asked.values())) > 1:
+        raise ModelUnsupported(f"{' and '.join(asked)} exclude each other.", cure="Give one of them.")
+    return next(iter(asked.values()), None)
 
+
+def _check_bitsandbytes(quantization: str, device: str) -> None:
+    if device.partition(":")[0] != "cuda":
+        why = f"this model would run on {device}"
+        if device == "cpu" and quantization == "int8":
+            why = "on a CPU it was measured to ruin the replies"
+        raise ModelUnsupported(
+            f"The quantization {quantization} needs an NVIDIA GPU: {why}.",
+            cure="Choose fp16, which changes no reply, or a quantized GGUF, which a CPU runs well.",
+            params={"quantization": quantization, "device": device},
+        )
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelUnsupported(
-            f"{option} needs the package bitsandbytes.",
+            f"The quantization {quantization} needs the package bitsandbytes.",
             cure="pip install bitsandbytes",
-            params={"option": option},
+            params={"quantization": quantization},
         )
+
+
+def bitsandbytes(placement: Placement) -> Any:
+    """The configuration transformers takes for int8 and nf4, `None` for what needs none."""
     import torch
     import transformers
 
     configuration: Any = transformers.BitsAndBytesConfig
-    if in_8bit:
+    if placement.quantization == "int8":
         return configuration(load_in_8bit=True)
-    return configuration(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=getattr(torch, placement.dtype),
-    )
+    if placement.quantization == "nf4":
+        return configuration(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=getattr(torch, placement.dtype),
+        )
+    return None

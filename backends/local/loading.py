@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backends._machine import engine_threads
 from backends.base import LoadProgress, ProgressCallback
-from backends.errors import BackendError, ModelUnsupported
-from backends.local import devices
+from backends.errors import BackendError, ModelNotFound, ModelUnsupported
+from backends.local import devices, templates
+from backends.local.adapters import AdapterInfo, load_adapter
 from backends.local.devices import Placement
-from backends.local.sources import Files, locate, read_config
+from backends.local.reading import (
+    import_packages,
+    read_model,
+    read_processor,
+    read_tokenizer,
+    set_threads,
+    told,
+)
+from backends.local.sources import Files, base_of, locate, locate_adapter, read_config
 
 _CHAT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _log = logging.getLogger(__name__)
@@ -24,6 +31,11 @@ class Loaded:
     """A model ready to answer.
 
     context_length: in tokens, `None` when the model states none. end_ids: the tokens that end a reply.
+    revision: commit on the hub. template_source: where the template is from. stop: strings that end each
+    reply beside those asked for, where the template is the default one. processor: of a vision-language
+    model, `None` where it reads text only. parts: the template takes messages as lists of parts.
+    image_token: stands for an image in rendered text. adapter: the LoRA that was loaded with it; it acts
+    only inside `adapters.using`. parameters: how many weights. weight_bytes: what they take on the device.
     """
 
     model: Any
@@ -34,6 +46,19 @@ class Loaded:
     context_length: int | None
     revision: str | None
     system_role: bool
+    template_source: str = "model"
+    stop: tuple[str, ...] = ()
+    processor: Any = None
+    parts: bool = False
+    image_token: str | None = None
+    adapter: AdapterInfo | None = None
+    parameters: int = 0
+    weight_bytes: int = 0
+
+    @property
+    def images(self) -> bool:
+        """Whether it reads images."""
+        return self.processor is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,7 @@ class Options:
     threads: int | None = None
     chat_template: str | None = None
     adapter: str | None = None
+    adapter_revision: str | None = None
     quantization: str | None = None
     load_in_8bit: bool = False
     load_in_4bit: bool = False
@@ -55,74 +81,140 @@ class Options:
     token: str | None = None
 
 
+def resolve(options: Options) -> Options:
+    """Where `source` is an adapter: its model as the source and itself as the adapter. Otherwise as they are.
+
+    Options that then differ in nothing but the adapter and the chat template share a loaded model. May
+    ask the hub. Raises `BackendError`.
+    """
+    if options.adapter is not None:
+        return options
+    base = base_of(options.source, revision=options.revision, token=options.token)
+    if base is None:
+        return options
+    return replace(
+        options,
+        source=base.source,
+        revision=base.revision,
+        adapter=options.source,
+        adapter_revision=options.revision,
+    )
+
+
 def load(options: Options, report: ProgressCallback) -> Loaded:
     """Load what `options` name. Blocks. Raises `BackendError` only."""
-    _import_packages()
-    _set_threads(options.threads)
-    placement = devices.choose(options.device, options.dtype)
-    quantization = devices.quantization(placement, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
-    files = locate(options.source, revision=options.revision, token=options.token, report=report)
-    if files.gguf is not None and quantization is not None:
-        raise ModelUnsupported(
-            f"{files.gguf} is a GGUF, which is as large as it was made.",
-            cure="Leave load_in_8bit and load_in_4bit out.",
-            params={"file": files.gguf},
-        )
+    import_packages()
+    set_threads(options.threads)
+    wanted = devices.preset(options.quantization, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
+    placement = devices.choose(options.device, options.dtype, wanted)
+    options = resolve(options)
+    adapter = _adapter_folder(options, report)  # the smaller download first, which may be refused
+    files = _located(options, report)
     config = read_config(files.folder)
     _check_kind(config, options.source)
-    if quantization is None and files.gguf is None:
-        stored = config.get("dtype") or config.get("torch_dtype")
-        devices.check_memory(placement, files.weight_bytes, stored, options.source)
-    report(LoadProgress("loading", 0, files.weight_bytes))
-    common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code, "local_files_only": True}
-    if files.gguf is not None:
-        common["gguf_file"] = files.gguf
+    placement = _placed(placement, wanted, files, config, options)
+    _check_memory(placement, files, config, options.source)
     try:
-        tokenizer = _tokenizer(files, common)
-        template = _template(tokenizer, options)
-        model = _model(files, placement, quantization, common)
+        loaded = _loaded(options, files, config, placement, report)
+        return loaded if adapter is None else _with_adapter(loaded, options, adapter)
     except BackendError:
         raise
     except Exception as error:
         raise _refusal(error, options.source, placement, files) from error
-    report(LoadProgress("loading", files.weight_bytes, files.weight_bytes))
+
+
+def add_adapter(loaded: Loaded, options: Options, report: ProgressCallback) -> AdapterInfo:
+    """Load the adapter that `options` name beside those that `loaded` has. Raises `BackendError`."""
+    folder = _adapter_folder(options, report)
+    assert folder is not None
+    return load_adapter(loaded.model, folder, adapter_name(str(options.adapter)))
+
+
+def _adapter_folder(options: Options, report: ProgressCallback) -> Path | None:
+    if options.adapter is None:
+        return None
+    return locate_adapter(
+        options.adapter, revision=options.adapter_revision, token=options.token, report=report
+    )
+
+
+def adapter_name(source: str) -> str:
+    """What people call an adapter: its folder's name, or its id on the hub."""
+    path = Path(source).expanduser()
+    return path.resolve().name if path.is_dir() else source
+
+
+def _loaded(
+    options: Options, files: Files, config: dict[str, Any], placement: Placement, report: ProgressCallback
+) -> Loaded:
+    from backends.local import weights
+
+    common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code, "local_files_only": True}
+    if files.gguf is not None:
+        common["gguf_file"] = files.gguf
+    total = files.weight_bytes
+    report(LoadProgress("loading", 0, total))
+    processor = read_processor(files, config, common)
+    tokenizer = read_tokenizer(files, common) if processor is None else processor.tokenizer
+    packs = placement.family == "cpu" and placement.quantization == "fp16"
+    with told(report, total if not packs else None):
+        model = read_model(files, placement, config, common)
+    parameters = int(model.num_parameters())
+    if packs:
+        weights.pack(
+            model, lambda done, all_: report(LoadProgress("loading", total * done // max(1, all_), total))
+        )
+    report(LoadProgress("loading", total, total))
+    template = templates.choose(
+        tokenizer, given=options.chat_template, own=getattr(processor, "chat_template", None)
+    )
+    parts = processor is not None and templates.takes_parts(tokenizer, template.text)
     window = _context_length(model.config)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        template=template,
-        end_ids=_end_ids(model, tokenizer, template),
+        template=template.text,
+        end_ids=templates.end_ids(model, tokenizer, template.text, parts=parts),
         placement=placement,
         context_length=min((n for n in (window, options.context_length) if n is not None), default=None),
         revision=files.revision,
-        system_role=_takes_system_role(tokenizer, template),
+        system_role=templates.takes_system_role(tokenizer, template.text, parts=parts),
+        template_source=template.source,
+        stop=template.stop,
+        processor=processor,
+        parts=parts,
+        image_token=getattr(processor, "image_token", None),
+        parameters=parameters,
+        weight_bytes=weights.nbytes(model),
     )
 
 
-def _import_packages() -> None:
-    # Read when torch is loaded. OpenMP's threads spin while they wait for each other, by default so long that
-    # on a busy machine a decode step takes ten times as long and the web server beside it starves.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+def _with_adapter(loaded: Loaded, options: Options, folder: Path) -> Loaded:
+    adapter = load_adapter(loaded.model, folder, adapter_name(str(options.adapter)))
+    if options.chat_template or not adapter.template:
+        return replace(loaded, adapter=adapter)
+    return replace(
+        loaded,
+        adapter=adapter,
+        template=adapter.template,
+        template_source="adapter",
+        stop=(),
+        end_ids=templates.end_ids(loaded.model, loaded.tokenizer, adapter.template, parts=loaded.parts),
+        system_role=templates.takes_system_role(loaded.tokenizer, adapter.template, parts=loaded.parts),
+    )
+
+
+def _located(options: Options, report: ProgressCallback) -> Files:
     try:
-        import torch  # noqa: F401
-        import transformers
-    except ImportError as error:
-        raise ModelUnsupported(
-            f"Running a transformer here needs the package {error.name or 'torch'}.",
-            cure="pip install 'webchat[local]'",
-            params={"package": error.name or "torch"},
+        return locate(options.source, revision=options.revision, token=options.token, report=report)
+    except ModelNotFound as error:
+        if options.adapter is None:
+            raise
+        raise ModelNotFound(
+            f"The model under this adapter cannot be found: {error.message}",
+            cure=f"Make {options.source} available; adapter_config.json names it.",
+            params={"base": options.source},
         ) from error
-    # What matters is in our errors and progress; the rest would only fill the terminal.
-    log: Any = transformers.utils.logging
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-
-
-def _set_threads(threads: int | None) -> None:
-    """For all of torch in this process: it has but one number."""
-    import torch
-
-    torch.set_num_threads(threads or min(torch.get_num_threads(), engine_threads()))
 
 
 def _check_kind(config: dict[str, Any], source: str) -> None:
@@ -136,101 +228,42 @@ def _check_kind(config: dict[str, Any], source: str) -> None:
         )
 
 
-def _tokenizer(files: Files, common: dict[str, Any]) -> Any:
-    from transformers import AutoTokenizer
-
-    # Adapters often bring the tokenizer they were trained with, added tokens and template included.
-    own = files.adapter is not None and (files.adapter / "tokenizer_config.json").is_file()
-    folder = files.adapter if own else files.folder
-    options = {key: value for key, value in common.items() if not own or key != "gguf_file"}
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, **options)
-    if len(tokenizer) == 0 or not tokenizer("a", add_special_tokens=False)["input_ids"]:
+def _placed(
+    placement: Placement, wanted: str | None, files: Files, config: dict[str, Any], options: Options
+) -> Placement:
+    """The placement, where the files leave a choice. Raises `ModelUnsupported` where they contradict it."""
+    if files.gguf is not None and placement.quantization in ("int8", "nf4"):
         raise ModelUnsupported(
-            f"{folder} has no tokenizer: tokenizer.json is missing.",
-            cure="Download or copy the model again, with its tokenizer's files.",
-            params={"folder": str(folder), "missing": "tokenizer.json"},
+            f"{files.gguf} is a GGUF, which is as large as it was made.",
+            cure=f"Leave {placement.quantization} out.",
+            params={"file": files.gguf},
         )
-    return tokenizer
-
-
-def _template(tokenizer: Any, options: Options) -> str:
-    template = options.chat_template or tokenizer.chat_template
-    if isinstance(template, dict):
-        template = template.get("default")
-    if not isinstance(template, str) or not template.strip():
+    method = config.get("quantization_config")
+    if method is None:
+        return placement
+    if wanted not in (None, "none"):
+        name = str(method.get("quant_method", "quantized")) if isinstance(method, dict) else "quantized"
         raise ModelUnsupported(
-            f"{options.source} has no chat template, so it is a base model rather than a chat model.",
-            cure="Choose a chat (instruct) model, or give a template with --chat-template-file.",
-            params={"model": options.source},
+            f"{options.source} is quantized already ({name}).",
+            cure=f"Leave {wanted} out, or choose the model it was made from.",
+            params={"model": options.source, "quantization": name},
         )
-    return template
+    return devices.choose(options.device, options.dtype, "none")
 
 
-def _model(files: Files, placement: Placement, quantization: Any, common: dict[str, Any]) -> Any:
-    import torch
-    import transformers
-
-    options = {**common, "dtype": getattr(torch, placement.dtype), "output_loading_info": True}
-    if quantization is not None:
-        options["quantization_config"] = quantization
-    if placement.family != "cpu" and files.gguf is None:
-        # Straight to where they belong: the machine's own memory may be the smaller one.
-        options["device_map"] = {"": placement.device}
-    if files.gguf is None:
-        options["use_safetensors"] = True
-    factory: Any = transformers.AutoModelForCausalLM
-    model, info = factory.from_pretrained(files.folder, **options)
-    if missing := sorted(info["missing_keys"]):
-        raise ModelUnsupported(
-            f"{files.folder} lacks weights: {', '.join(missing[:3])}"
-            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}.",
-            cure="Choose a model with a language head, or download it again.",
-            params={"folder": str(files.folder), "missing": missing[0]},
-        )
-    if files.adapter is not None:
-        model = _with_adapter(model, files.adapter)
-    if quantization is None:
-        model = model.to(placement.device)
-    return model.eval()
-
-
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise ModelUnsupported(
-            "Loading an adapter needs the package peft.", cure="pip install 'webchat[local]'"
-        ) from error
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+def _check_memory(placement: Placement, files: Files, config: dict[str, Any], source: str) -> None:
+    if files.weights is None or config.get("quantization_config") is not None:
+        return
+    text = config.get("text_config") or config
+    embedding = int(text.get("vocab_size") or 0) * int(text.get("hidden_size") or 0)
+    tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)))
+    devices.check_memory(placement, files.weights, embedding, tied=tied, name=source)
 
 
 def _context_length(config: Any) -> int | None:
     text = config.get_text_config()
     length = getattr(text, "max_position_embeddings", None)
     return int(length) if length else None
-
-
-def _end_ids(model: Any, tokenizer: Any, template: str) -> frozenset[int]:
-    """What the model's settings, the tokenizer and the template say: checkpoints often forget one of them."""
-    ids: set[int] = set()
-    for told in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
-        ids.update(told if isinstance(told, list) else () if told is None else (told,))
-    messages = [{"role": "user", "content": "U"}, {"role": "assistant", "content": "the reply"}]
-    try:
-        text = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
-    except Exception:  # templates refuse by raising whatever they like
-        return frozenset(ids)
-    behind = tokenizer(text.rpartition("the reply")[2], add_special_tokens=False)["input_ids"]
-    return frozenset(ids.union(token for token in behind[:1] if token in tokenizer.all_special_ids))
-
-
-def _takes_system_role(tokenizer: Any, template: str) -> bool:
-    messages = [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}]
-    try:
-        tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
-    except Exception:  # templates refuse by raising whatever they like
-        return False
-    return True
 
 
 def _refusal(error: Exception, source: str, placement: Placement, files: Files) -> BackendError:

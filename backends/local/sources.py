@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from backends.base import LoadProgress, ProgressCallback
-from backends.errors import AuthFailed, BackendError, ModelNotFound, ModelUnsupported, Unavailable
+from backends.base import ProgressCallback
+from backends.errors import ModelNotFound, ModelUnsupported
+from backends.local import shards
+from backends.local.hub import download, download_file
+from backends.local.shards import Weights
 
-_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.tiktoken", "*.py"]
-# The same weights once more, for other programs; folders hold parts of other kinds of models.
-_UNWANTED = ["consolidated*.safetensors", "original/*", "onnx/*"]
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where a model lies. `gguf`: name of the GGUF in `folder`. `adapter`: folder of a LoRA on top of it.
+    """Where a model lies. `revision`: commit on the hub. `gguf`: name of the GGUF in `folder`.
 
-    weight_bytes: what the weights take on the disk.
+    weights: what the safetensors hold, `None` for a GGUF. weight_bytes: what the weights take on the disk.
     """
 
     folder: Path
     revision: str | None
     weight_bytes: int
+    weights: Weights | None = None
     gguf: str | None = None
-    adapter: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model an adapter belongs to, as the adapter names it."""
+
+    source: str
+    revision: str | None
 
 
 def locate(source: str, *, revision: str | None, token: str | None, report: ProgressCallback) -> Files:
@@ -45,21 +53,66 @@ def locate(source: str, *, revision: str | None, token: str | None, report: Prog
                 params={"path": source},
             )
         return Files(path.parent, None, path.stat().st_size, gguf=path.name)
-    if path.is_dir():
-        return _in_folder(path, None, token, report)
-    if path.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1:
-        raise ModelNotFound(
-            f"There is no model at {source}.",
-            cure="Give a folder, a .gguf file, or a hub id like owner/name.",
-            params={"path": source},
-        )
-    folder = _from_hub(source, revision, token, report)
+    folder, commit = _folder(source, revision, token, report)
     try:
-        return _in_folder(folder, folder.name, token, report)
+        return _in_folder(folder, commit)
     except ModelNotFound as error:
-        if folder.name in error.message:
+        if commit is not None:
             raise _not_on_the_hub(source, error) from error
-        raise  # about the model under an adapter
+        raise
+
+
+def base_of(source: str, *, revision: str | None, token: str | None) -> Base | None:
+    """The model that the adapter at `source` is for; `None` where no adapter is.
+
+    Raises `ModelUnsupported` for an adapter that does not say.
+    """
+    path = Path(source).expanduser()
+    file: Path | None = path / ADAPTER_CONFIG
+    if not path.exists() and _is_hub_id(source):
+        file = download_file(source, ADAPTER_CONFIG, revision, token)
+    if file is None or not file.is_file():
+        return None
+    config = _json(file)
+    return Base(_base_named(config, source), config.get("revision"))
+
+
+def locate_adapter(source: str, *, revision: str | None, token: str | None, report: ProgressCallback) -> Path:
+    """The folder of an adapter, from the hub if it is not here, checked that it is whole.
+
+    Raises what `locate` does.
+    """
+    folder, _ = _folder(source, revision, token, report)
+    check_adapter(folder)
+    return folder
+
+
+def check_adapter(folder: Path) -> dict[str, Any]:
+    """The settings of the adapter in `folder`. Raises `ModelNotFound` or `ModelUnsupported` if it is not
+    whole."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise ModelNotFound(
+            f"{folder} holds no adapter: {ADAPTER_CONFIG} is missing.",
+            cure=f"Give a folder with {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}.",
+            params={"folder": str(folder), "missing": ADAPTER_CONFIG},
+        )
+    config = _json(folder / ADAPTER_CONFIG)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        _raise_for_weights(folder, [ADAPTER_WEIGHTS], pickled="adapter_model.bin")
+    _base_named(config, str(folder))
+    shards.checked([folder / ADAPTER_WEIGHTS])
+    return config
+
+
+def _base_named(config: dict[str, Any], source: str) -> str:
+    base = str(config.get("base_model_name_or_path") or "")
+    if not base:
+        raise ModelUnsupported(
+            f"The adapter {source} does not say which model it belongs to.",
+            cure=f"Write base_model_name_or_path into its {ADAPTER_CONFIG}.",
+            params={"folder": source},
+        )
+    return base
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -67,11 +120,32 @@ def read_config(folder: Path) -> dict[str, Any]:
     return _json(folder / "config.json")
 
 
-def _in_folder(folder: Path, revision: str | None, token: str | None, report: ProgressCallback) -> Files:
-    if (folder / "adapter_config.json").is_file():
-        return _adapter(folder, revision, token, report)
+def _folder(
+    source: str, revision: str | None, token: str | None, report: ProgressCallback
+) -> tuple[Path, str | None]:
+    """Where the files of `source` are, and their commit if they are the hub's."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path, None
+    if not _is_hub_id(source):
+        raise ModelNotFound(
+            f"There is no model at {source}.",
+            cure="Give a folder, a .gguf file, or a hub id like owner/name.",
+            params={"path": source},
+        )
+    folder = download(source, revision, token, report)
+    return folder, folder.name
+
+
+def _is_hub_id(source: str) -> bool:
+    return not Path(source).is_absolute() and not source.startswith((".", "~")) and source.count("/") == 1
+
+
+def _in_folder(folder: Path, revision: str | None) -> Files:
     if (folder / "config.json").is_file():
-        return Files(folder, revision, _checked_weights(folder))
+        read_config(folder)  # the smaller file first: the clearer error
+        weights = shards.checked(_weight_files(folder))
+        return Files(folder, revision, weights.stored, weights)
     ggufs = sorted(folder.glob("*.gguf"))
     if len(ggufs) == 1:
         return Files(folder, revision, ggufs[0].stat().st_size, gguf=ggufs[0].name)
@@ -88,39 +162,18 @@ def _in_folder(folder: Path, revision: str | None, token: str | None, report: Pr
     )
 
 
-def _adapter(folder: Path, revision: str | None, token: str | None, report: ProgressCallback) -> Files:
-    config = _json(folder / "adapter_config.json")
-    if not (folder / "adapter_model.safetensors").is_file():
-        _raise_for_weights(folder, ["adapter_model.safetensors"], pickled="adapter_model.bin")
-    base = str(config.get("base_model_name_or_path") or "")
-    if not base:
-        raise ModelUnsupported(
-            f"The adapter in {folder} does not say which model it belongs to.",
-            cure="Write base_model_name_or_path into its adapter_config.json.",
-        )
-    try:
-        found = locate(base, revision=config.get("revision"), token=token, report=report)
-    except ModelNotFound as error:
-        raise ModelNotFound(
-            f"The model under this adapter cannot be found: {error.message}",
-            cure=f"Make {base} available; adapter_config.json names it.",
-            params={"base": base},
-        ) from error
-    return Files(found.folder, revision or found.revision, found.weight_bytes, found.gguf, adapter=folder)
-
-
-def _checked_weights(folder: Path) -> int:
+def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = sorted(set(_json(index).get("weight_map", {}).values()))
-        missing = [name for name in shards if not (folder / name).is_file()]
+        names = sorted(set(_json(index).get("weight_map", {}).values()))
+        missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             _raise_for_weights(folder, missing, pickled=None)
-        return sum((folder / name).stat().st_size for name in shards)
+        return [folder / name for name in names]
     whole = folder / "model.safetensors"
     if not whole.is_file():
         _raise_for_weights(folder, [whole.name], pickled="pytorch_model.bin")
-    return whole.stat().st_size
+    return [whole]
 
 
 def _raise_for_weights(folder: Path, missing: list[str], *, pickled: str | None) -> None:
@@ -139,43 +192,6 @@ def _raise_for_weights(folder: Path, missing: list[str], *, pickled: str | None)
     )
 
 
-def _from_hub(source: str, revision: str | None, token: str | None, report: ProgressCallback) -> Path:
-    from huggingface_hub import errors, snapshot_download
-
-    report(LoadProgress("connecting"))
-    try:
-        return Path(
-            snapshot_download(
-                source,
-                revision=revision,
-                token=token,
-                allow_patterns=_WANTED,
-                ignore_patterns=_UNWANTED,
-                tqdm_class=_progress_bar(report),
-            )
-        )
-    except errors.GatedRepoError as error:
-        raise AuthFailed(
-            f"{source} asks its users to sign in and to accept its terms.",
-            cure="Accept them on the model's page, then set HF_TOKEN.",
-            params={"model": source},
-        ) from error
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
-        raise ModelNotFound(
-            f"The hub has no model {source}{f' at revision {revision}' if revision else ''}.",
-            cure="Check the id, or set HF_TOKEN when it is a private one.",
-            params={"model": source},
-        ) from error
-    except errors.LocalEntryNotFoundError as error:
-        raise Unavailable(
-            f"{source} is not on this machine, and the hub cannot be reached.",
-            cure="Check the network and HF_HUB_OFFLINE, or give a folder.",
-            params={"model": source},
-        ) from error
-    except Exception as error:
-        raise _download_error(source, error) from error
-
-
 def _not_on_the_hub(source: str, error: ModelNotFound) -> ModelNotFound:
     missing = error.params.get("missing", "")
     return ModelNotFound(
@@ -183,34 +199,6 @@ def _not_on_the_hub(source: str, error: ModelNotFound) -> ModelNotFound:
         cure="Choose a model with *.safetensors; give a GGUF by the path of the downloaded file.",
         params={"model": source, "missing": missing},
     )
-
-
-def _download_error(source: str, error: Exception) -> BackendError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return Unavailable(
-            f"The disk became full while {source} was downloaded.",
-            cure="Make room, or move HF_HOME elsewhere.",
-        )
-    return Unavailable(f"Downloading {source} failed ({type(error).__name__}).", cure="Try again.")
-
-
-def _progress_bar(report: ProgressCallback) -> Any:
-    """A tqdm that draws nothing and reports the bytes of all files together."""
-    tqdm: Any = import_module("tqdm.auto").tqdm
-
-    class Reporting(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
-            self._bytes = options.get("unit") == "B"
-            super().__init__(*args, **{**options, "disable": True})
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self.n += n or 0
-            if self._bytes:
-                report(LoadProgress("downloading", int(self.n), int(self.total) if self.total else None))
-            return True
-
-    return Reporting
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -10,33 +10,102 @@ from typing import Any
 import pytest
 
 _LAYERS = 2
+_SMALL = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": _LAYERS,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "layer_types": None,
+    "dtype": "float32",
+}
+_IMAGE = 32
+"""Pixels of a side, as the tiny vision-language model sees an image: four tokens."""
+_VISION_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 _SPECIAL_AND_BYTES = 17 + 256
 """The demo's vocabulary begins with these; then each merge makes one token, in order."""
 _MERGES = 1000
 
 
-def make_folder(demo_folder: Path, folder: Path) -> None:
-    """A model of transformers in `folder`, with the demo's tokenizer and random weights."""
+def make_folder(demo_folder: Path, folder: Path, **changes: Any) -> None:
+    """A model of transformers in `folder`, with the demo's tokenizer and random weights.
+
+    changes: to its configuration.
+    """
     transformers = pytest.importorskip("transformers")
     torch = pytest.importorskip("torch")
     for file in demo_folder.iterdir():
         if file.name != "model.safetensors":
             shutil.copy(file, folder / file.name)
     config = json.loads((folder / "config.json").read_text())
-    config |= {
-        "hidden_size": 32,
-        "intermediate_size": 32,
-        "num_hidden_layers": _LAYERS,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "layer_types": None,
-        "dtype": "float32",
-    }
+    config |= _SMALL | changes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**config))
     made.save_pretrained(folder)
+
+
+def make_adapter(base: Path, folder: Path, *, seed: int = 0, strength: float = 5.0, **options: Any) -> None:
+    """A LoRA for the model in `base` with random weights that change what it says."""
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    peft = pytest.importorskip("peft")
+    model = transformers.AutoModelForCausalLM.from_pretrained(base)
+    asked = {"task_type": "CAUSAL_LM", "target_modules": "all-linear", "r": 2, "lora_alpha": 3} | options
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        tuner = peft.LoraModel(model, peft.LoraConfig(**asked, base_model_name_or_path=str(base)), "default")
+        for name, weight in tuner.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=strength)
+    folder.mkdir(parents=True, exist_ok=True)
+    tuner.peft_config["default"].save_pretrained(str(folder))
+    tensors = {
+        f"base_model.{name.replace('.default', '')}": weight.detach().contiguous()
+        for name, weight in tuner.named_parameters()
+        if "lora_" in name
+    }
+    pytest.importorskip("safetensors.torch").save_file(tensors, folder / "adapter_model.safetensors")
+
+
+def make_vision(demo_folder: Path, folder: Path) -> None:
+    """A vision-language model with its processor, the demo's tokenizer and random weights."""
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("PIL")
+    images = pytest.importorskip("transformers.models.idefics3.image_processing_pil_idefics3")
+    processor = transformers.Idefics3Processor(
+        images.Idefics3ImageProcessorPil(
+            do_image_splitting=False, size={"longest_edge": _IMAGE}, max_image_size={"longest_edge": _IMAGE}
+        ),
+        transformers.AutoTokenizer.from_pretrained(demo_folder),
+        image_seq_len=4,
+        chat_template=_VISION_TEMPLATE,
+    )
+    text = json.loads((demo_folder / "config.json").read_text())
+    text |= {**_SMALL, "vocab_size": len(processor.tokenizer)}
+    seen = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.Idefics3Config(
+        text_config={key: value for key, value in text.items() if key != "architectures"},
+        vision_config={**seen, "image_size": _IMAGE, "patch_size": 8},
+        scale_factor=2,
+        image_token_id=processor.image_token_id,
+        pad_token_id=0,
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = transformers.Idefics3ForConditionalGeneration(config)
+    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
 
 
 def make_gguf(demo_gguf: Path, path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Files of weights, looked at before they are loaded: whether they are whole, and how many weights they hold.
+
+Source of the format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends.errors import ModelUnsupported
+
+_LENGTH_BYTES = 8
+_LONGEST_HEADER = 100_000_000
+"""Bytes, as the format says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """stored: bytes in the files. parameters: how many numbers. largest: those of the largest tensor."""
+
+    stored: int
+    parameters: int
+    largest: int
+
+
+def checked(files: Iterable[Path]) -> Weights:
+    """Look at the headers of all `files`. Raises `ModelUnsupported` for one that is cut short or damaged."""
+    stored, sizes = 0, [0]
+    for file in files:
+        stored += file.stat().st_size
+        sizes += [math.prod(shape) for shape in shapes(file).values()]
+    return Weights(stored, sum(sizes), max(sizes))
+
+
+def shapes(file: Path) -> dict[str, list[int]]:
+    """Name and shape of each tensor. Raises `ModelUnsupported` for a file that is cut short or damaged."""
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
+            begin = _LENGTH_BYTES + length
+            if size < min(begin, _LONGEST_HEADER):
+                raise _cut_short(file, size, None)
+            header: dict[str, Any] = json.loads(opened.read(length)) if length <= _LONGEST_HEADER else {}
+        header.pop("__metadata__", None)
+        whole = begin + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        found = {name: [int(number) for number in tensor["shape"]] for name, tensor in header.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _damaged(file) from error
+    if size < whole:
+        raise _cut_short(file, size, whole)
+    if size > whole or not found:
+        raise _damaged(file)
+    return found
+
+
+def _cut_short(file: Path, size: int, whole: int | None) -> ModelUnsupported:
+    of = "" if whole is None else f" of {whole:,}"
+    return ModelUnsupported(
+        f"{file} is cut short: it has {size:,}{of} bytes.",
+        cure="Delete it, then download or copy it again.",
+        params={"file": str(file), "bytes": size, **({} if whole is None else {"whole": whole})},
+    )
+
+
+def _damaged(file: Path) -> ModelUnsupported:
+    return ModelUnsupported(
+        f"{file} is no safetensors file, or a damaged one.",
+        cure="Delete it, then download or copy it again.",
+        params={"file": str(file)},
+    )

@@ -1,0 +1,147 @@
+"""How a conversation becomes the text a model reads: its own chat template, one that was given, or the
+default for base models, which know no conversations and only write on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends.errors import BadRequest
+from backends.types import ImagePart, Message
+
+_PLAIN = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ message['content'] }}\n\n"
+    "{% elif message['role'] == 'assistant' %}Assistant: {{ message['content'] }}\n"
+    "{% else %}User: {{ message['content'] }}\n{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}Assistant:{% endif %}"
+)
+_PLAIN_STOP = ("\nUser:", "\nAssistant:")
+_INVISIBLE = "\u200b"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """text: Jinja. source: where it is from, a sentence where it is the default. stop: strings that end a
+    reply because the model would write the other side as well."""
+
+    text: str
+    source: str
+    stop: tuple[str, ...] = ()
+
+    @property
+    def is_default(self) -> bool:
+        return bool(self.stop)
+
+
+def choose(tokenizer: Any, *, given: str | None = None, own: Any = None) -> Template:
+    """given: by the person, from a file. own: of an adapter or a processor, before the tokenizer's."""
+    if given:
+        return Template(given, "file")
+    for template in (own, tokenizer.chat_template):
+        text = template.get("default") if isinstance(template, dict) else template
+        if isinstance(text, str) and text.strip():
+            return Template(text, "model")
+    begins = tokenizer("", add_special_tokens=True)["input_ids"][:1]
+    first = "{{ bos_token }}" if begins and begins[0] == tokenizer.bos_token_id else ""
+    source = "default: this is a base model without a chat template, which writes a dialogue on"
+    return Template(first + _PLAIN, source, _PLAIN_STOP)
+
+
+def as_chat(
+    messages: Sequence[Message], *, parts: bool, image_token: str | None = None
+) -> list[dict[str, Any]]:
+    """Messages as chat templates take them.
+
+    parts: the template takes lists of parts, images among them. image_token: what stands for an image in the
+    rendered text; where a person writes it, it is made invisible to the processor, which would miss an image.
+    """
+    return [{"role": message.role, "content": _content(message, parts, image_token)} for message in messages]
+
+
+def _content(message: Message, parts: bool, image_token: str | None) -> Any:
+    if not parts:
+        return _clean(message.text, image_token)
+    if isinstance(message.content, str):
+        return [{"type": "text", "text": _clean(message.content, image_token)}]
+    return [
+        {"type": "image"}
+        if isinstance(part, ImagePart)
+        else {"type": "text", "text": _clean(part.text, image_token)}
+        for part in message.content
+    ]
+
+
+def _clean(text: str, image_token: str | None) -> str:
+    # Half a character, which old text may have, is refused by the tokenizer.
+    whole = text.encode("utf-8", "replace").decode()
+    return whole.replace(image_token, image_token[0] + _INVISIBLE + image_token[1:]) if image_token else whole
+
+
+def render(
+    tokenizer: Any,
+    template: str,
+    messages: Sequence[Message],
+    *,
+    continue_final: bool = False,
+    parts: bool = False,
+    image_token: str | None = None,
+) -> str:
+    """The conversation as the template writes it; see `as_chat`. Raises `BadRequest` if it refuses."""
+    from jinja2 import TemplateError
+
+    chat = as_chat(messages, parts=parts, image_token=image_token)
+
+    def written(chat: list[dict[str, Any]], **options: bool) -> str:
+        text: str = tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False, **options)
+        return text
+
+    try:
+        if not continue_final:
+            return written(chat, add_generation_prompt=True)
+        try:
+            return written(chat, continue_final_message=True)
+        except ValueError:
+            # The template changes the last message (strips it, say), so its end cannot be found.
+            return written(chat[:-1], add_generation_prompt=True) + _clean(messages[-1].text, image_token)
+    except TemplateError as error:
+        raise BadRequest(
+            f"The model's chat template refuses this conversation: {str(error)[:200]}.",
+            cure="Check the order of the roles and the system prompt.",
+        ) from error
+
+
+def takes_parts(tokenizer: Any, template: str) -> bool:
+    """Whether a template writes the text of a list of parts, rather than the list."""
+    text = _try(tokenizer, template, [Message("user", "probe")], parts=True)
+    return text is not None and "probe" in text and "'type'" not in text and '"type"' not in text
+
+
+def takes_system_role(tokenizer: Any, template: str, *, parts: bool = False) -> bool:
+    """Whether a template accepts a system prompt."""
+    return _try(tokenizer, template, [Message("system", "S"), Message("user", "U")], parts=parts) is not None
+
+
+def end_ids(model: Any, tokenizer: Any, template: str, *, parts: bool = False) -> frozenset[int]:
+    """What the model's settings, the tokenizer and the template say: checkpoints often forget one of them."""
+    ids: set[int] = set()
+    for told in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
+        ids.update(told if isinstance(told, list) else () if told is None else (told,))
+    messages = [Message("user", "U"), Message("assistant", "the reply")]
+    text = _try(tokenizer, template, messages, parts=parts)
+    if text is None:
+        return frozenset(ids)
+    behind = tokenizer(text.rpartition("the reply")[2], add_special_tokens=False)["input_ids"]
+    return frozenset(ids.union(token for token in behind[:1] if token in tokenizer.all_special_ids))
+
+
+def _try(tokenizer: Any, template: str, messages: Sequence[Message], *, parts: bool) -> str | None:
+    try:
+        text: str = tokenizer.apply_chat_template(
+            as_chat(messages, parts=parts), chat_template=template, tokenize=False
+        )
+    except Exception:  # templates refuse by raising whatever they like
+        return None
+    return text
