@@ -1,0 +1,134 @@
+"""Conversations with images: decoding within limits, and what a vision-language model's processor makes of
+them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.errors import BackendError, BadRequest
+from backends.local.loading import Loaded
+from backends.local.templates import render
+from backends.types import ImagePart, Message
+
+MOST_BYTES = 20_000_000
+MOST_PIXELS = 40_000_000
+MOST_IMAGES = 16
+"""In one conversation: each is read again with every reply."""
+
+_MILLION = MOST_PIXELS // 1_000_000
+_FORMATS = ("PNG", "JPEG", "WEBP")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a model reads. text: as the template wrote it. ids: tokens, those that stand for images included.
+    extra: the model's inputs beside them (tensors, on its device)."""
+
+    text: str
+    ids: list[int]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def has_images(messages: Sequence[Message]) -> bool:
+    return any(isinstance(part, ImagePart) for message in messages for part in _parts(message))
+
+
+def inputs_of(
+    loaded: Loaded, messages: Sequence[Message], *, template: str | None = None, continue_final: bool = False
+) -> Inputs:
+    """Render a conversation with images. template: by default the model's.
+
+    Raises `BadRequest` for images that cannot be read, or by this model. Decodes and resizes: slow, for a
+    thread.
+    """
+    check_images(loaded, messages)
+    pictures = [
+        decode(part) for message in messages for part in _parts(message) if isinstance(part, ImagePart)
+    ]
+    text = render(
+        loaded.tokenizer,
+        template or loaded.template,
+        messages,
+        continue_final=continue_final,
+        parts=loaded.parts,
+        image_token=loaded.image_token,
+    )
+    try:
+        made = loaded.processor(
+            text=[text], images=pictures or None, add_special_tokens=False, return_tensors="pt"
+        )
+    except (ValueError, IndexError) as error:
+        raise BadRequest(
+            "The model's chat template has no place for the images of this conversation.",
+            cure="Leave the chat template to the model, or remove the images.",
+        ) from error
+    tensors = dict(made)
+    ids: list[int] = tensors.pop("input_ids")[0].tolist()
+    tensors.pop("attention_mask", None)
+    model = loaded.model
+    extra = {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+        for name, value in tensors.items()
+    }
+    return Inputs(text, ids, extra)
+
+
+def check_images(loaded: Loaded, messages: Sequence[Message]) -> None:
+    """Raises `BadRequest` where messages have images that this model does not take."""
+    count = sum(isinstance(part, ImagePart) for message in messages for part in _parts(message))
+    if count and not loaded.images:
+        raise BadRequest(
+            "This model reads no images.",
+            cure="Choose a vision-language model, or start a conversation without the image.",
+        )
+    if count > MOST_IMAGES:
+        raise BadRequest(
+            f"The conversation has {count} images; at most {MOST_IMAGES} are read.",
+            cure="Start a new conversation with the images that matter.",
+            params={"count": count, "limit": MOST_IMAGES},
+        )
+
+
+def decode(part: ImagePart) -> Any:
+    """The picture, upright and without transparency. Raises `BadRequest`."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise BadRequest("Reading images needs the package Pillow.", cure="pip install pillow") from error
+    if len(part.data) > MOST_BYTES:
+        raise _too_large(f"{len(part.data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read")
+    try:
+        with Image.open(io.BytesIO(part.data), formats=_FORMATS) as opened:
+            # Known before anything is unpacked: a few bytes may claim to be any number of pixels.
+            if opened.width * opened.height > MOST_PIXELS:
+                raise _too_large(
+                    f"{opened.width} times {opened.height} pixels; at most {_MILLION} million are read"
+                )
+            upright: Any = ImageOps.exif_transpose(opened)
+            if not upright.has_transparency_data:
+                return upright.convert("RGB")
+            seen = upright.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    except BackendError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(f"too many pixels; at most {_MILLION} million are read") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever they like about damaged files
+        raise BadRequest(
+            "An image cannot be read: it is damaged, or neither PNG, JPEG nor WebP.",
+            cure="Save it again as PNG or JPEG, or leave it out.",
+            params={"media_type": part.media_type[:40]},
+        ) from error
+
+
+def _too_large(what: str) -> BadRequest:
+    return BadRequest(f"An image is too large: {what}.", cure="Make it smaller and send it again.")
+
+
+def _parts(message: Message) -> Sequence[Any]:
+    return () if isinstance(message.content, str) else message.content
