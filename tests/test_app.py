@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from backends.local import Engines
 from backends.registry import factory
 from webchat.app import _spec
 from webchat.settings import ModelSettings, Settings
@@ -22,6 +23,8 @@ ENGINE: dict[str, Any] = {
     "context_length": 777,
     "threads": 3,
     "slots": 5,
+    "cache_tokens": 4096,
+    "quantization": None,
     "device": "cuda:1",
     "dtype": "float16",
     "gpu_layers": 9,
@@ -36,7 +39,7 @@ TAKEN = {
     "openai": {"context_length"},
     "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
     "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
-    "local": ENGINE.keys() - {"slots", "gpu_layers"} | {"chat_template"},
+    "local": ENGINE.keys() - {"gpu_layers"} | {"chat_template"},
 }
 
 
@@ -45,7 +48,7 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     template = tmp_path / "chat.jinja"
     template.write_text("{{ messages }}")
     model = ModelSettings(**{**ENGINE, **MODELS[kind], "chat_template_file": template})
-    spec = _spec(model, Settings(hf_token=SecretStr("hf_token")))
+    spec = _spec(model, Settings(hf_token=SecretStr("hf_token")), Engines())
     given = {**ENGINE, "chat_template": "{{ messages }}"}
     assert spec.kind == kind
     assert spec.titles == (kind != "demo")
@@ -55,5 +58,5 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
 
 
 def test_no_setting_of_an_engine_is_taken_by_none() -> None:
-    assert EngineFields.model_fields.keys() - {"chat_template_file"} == ENGINE.keys()
+    assert EngineFields.model_fields.keys() - {"chat_template_file", "adapters"} == ENGINE.keys()
     assert ENGINE.keys() <= set().union(*TAKEN.values())

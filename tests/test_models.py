@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ async def test_a_backend_that_cannot_be_made_is_a_failure_too() -> None:
 async def test_the_time_left_is_told_from_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[float | None] = []
     now = 100.0
-    monkeypatch.setattr("webchat.models.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("webchat.models.entry.time", SimpleNamespace(monotonic=lambda: now))
 
     class Downloading(EchoBackend):
         async def start(self, progress=None) -> None:  # type: ignore[no-untyped-def]
@@ -101,7 +102,7 @@ async def test_the_time_left_is_told_from_the_rate(monkeypatch: pytest.MonkeyPat
     assert told[-1] == pytest.approx(7.0)
 
 
-def endpoints(lists: dict[str, Sequence[str] | BackendError], **options: str) -> Models:
+def endpoints(lists: dict[str, Sequence[str] | BackendError], **options: Any) -> Models:
     async def list_models(spec: ModelSpec) -> Sequence[str]:
         found = lists[spec.name]
         if isinstance(found, BackendError):

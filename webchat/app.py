@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from backends.base import Backend
 from backends.errors import BackendError
+from backends.local import Engines
 from webchat import __version__
 from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
@@ -67,14 +68,18 @@ def build_app(
     """
     make_data_folder(settings)
     if specs is None:
-        specs = [_spec(model, settings) for model in model_specs(settings)]
+        engines = Engines()
+        specs = [_spec(model, settings, engines) for model in model_specs(settings)]
     secret = (
         settings.cookie_secret.get_secret_value()
         if settings.cookie_secret is not None
         else load_or_make_secret(settings.data_dir / "cookie-secret")
     )
     store = store or Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
-    models = Models(specs, create, list_models=_list_models, default=settings.default_model)
+    budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
+    models = Models(
+        specs, create, list_models=_list_models, default=settings.default_model, memory_budget=budget
+    )
     turns = Turns(
         store,
         models,
@@ -174,14 +179,15 @@ async def _purge(store: Store, kept: timedelta) -> None:
         await asyncio.sleep(PURGE_EVERY.total_seconds())
 
 
-def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
-    """A configured model as `Models` takes it."""
+def _spec(model: ModelSettings, settings: Settings, engines: Engines) -> ModelSpec:
+    """A configured model as `Models` takes it. engines: where models of one base share it."""
     spec = ModelSpec(
         name=model.name,
         kind=model.kind,
         source=model.endpoint or model.model or "",
         system_prompt=model.system_prompt,
         sampling=model.sampling(),
+        pinned=model.pinned,
     )
     match model.kind:
         case "openai":
@@ -207,20 +213,25 @@ def _spec(model: ModelSettings, settings: Settings) -> ModelSpec:
             return replace(spec, options={"path": Path(model.model or "").expanduser(), **options})
         case "local":
             token = settings.hf_token.get_secret_value() if settings.hf_token else None
-            options = {
+            local: dict[str, Any] = {
                 "source": model.model,
+                "adapter": model.adapter,
+                "engines": engines,
                 "revision": model.revision,
                 "device": model.device,
                 "dtype": model.dtype,
                 "context_length": model.context_length,
+                "slots": model.slots,
+                "cache_tokens": model.cache_tokens,
                 "threads": model.threads,
                 "chat_template": _template(model),
+                "quantization": model.quantization,
                 "load_in_8bit": model.load_in_8bit,
                 "load_in_4bit": model.load_in_4bit,
                 "trust_remote_code": model.trust_remote_code,
                 "token": token,
             }
-            return replace(spec, options=options)
+            return replace(spec, options=local)
         case _:
             return replace(spec, options={"model": model.model} if model.model else {})
 

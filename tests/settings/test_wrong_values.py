@@ -51,7 +51,11 @@ WRONG: dict[str, Any] = {
     "trust_remote_code": "never ever",
     "context_length": 3,
     "threads": 0,
-    "slots": 65,
+    "slots": 257,
+    "cache_tokens": 10,
+    "quantization": "int3",
+    "adapters": 5,
+    "memory_budget": 0,
     "device": "gpu",
     "dtype": "float8",
     "gpu_layers": -1,
@@ -71,10 +75,12 @@ WRONG_OF_A_MODEL: dict[str, Any] = {
     "kind": 3,
     "api_key_env": 3,
     "demo": "very",
+    "adapter": 3,
+    "pinned": "very",
 }
 
 # A variable or flag is text, and any text is good for these.
-ANY_TEXT = {"model", "api_key", "default_model", "system_prompt", "hf_token", "revision", "stop"}
+ANY_TEXT = {"model", "api_key", "default_model", "system_prompt", "hf_token", "revision", "stop", "adapters"}
 
 
 def test_every_setting_has_a_wrong_value() -> None:

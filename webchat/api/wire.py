@@ -168,6 +168,8 @@ def model_json(info: ModelInfo) -> Json:
         "takes": [name for name in SAMPLING_FIELDS if takes is None or name in takes.sampling],
         "images": takes is not None and takes.images,
         "context_length": None if takes is None else takes.context_length,
+        "in_process": info.in_process,
+        "load_seconds": None if info.load_seconds is None else round(info.load_seconds, 1),
     }
 
 

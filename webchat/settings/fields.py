@@ -125,10 +125,28 @@ class EngineFields(BaseModel):
         "Threads of a model in this process (default: one per core but one).",
         "a whole number from 1",
     )
-    slots: Annotated[int, Field(ge=1, le=64)] | None = setting(
+    slots: Annotated[int, Field(ge=1, le=256)] | None = setting(
         None,
-        "Replies a GGUF model writes at once; each takes memory (default: 2).",
-        "a whole number from 1 to 64",
+        "Replies a model in this process writes at once; others wait in line (default: a GGUF 2, a"
+        " transformers model 8 on a CPU and 32 on a GPU).",
+        "a whole number from 1 to 256",
+    )
+    cache_tokens: Annotated[int, Field(ge=1024)] | None = setting(
+        None,
+        "Tokens of all conversations a transformers model keeps in memory (default: every slot's window, as"
+        " far as memory allows).",
+        "a whole number from 1024",
+    )
+    adapters: Words = setting(
+        (),
+        "LoRA adapters of a transformers model, folders or hub ids; each is one more model in the picker.",
+        'a list of texts, ["a", "b"] or a,b',
+    )
+    quantization: Literal["none", "fp16", "int8", "nf4"] | None = setting(
+        None,
+        "How small a transformers model's weights are made (default: what keeps its quality). int8 and nf4"
+        " need an NVIDIA GPU.",
+        "none, fp16, int8 or nf4",
     )
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] | None = setting(
         None, "Where a transformers model runs (default: the best there is).", "cpu, cuda, cuda:1 or mps"
@@ -179,6 +197,8 @@ class ModelSettings(SamplingFields, EngineFields):
     )
     system_prompt: str | None = setting(None, "What the model is told before every conversation.", "a text")
     demo: bool = setting(False, "The small embedded model.", flag=False)
+    adapter: str | None = setting(None, "The LoRA adapter this one speaks with.", "a text", flag=False)
+    pinned: bool = setting(False, "Never unload it to make room for another.", flag=False)
 
     @field_validator("endpoint")
     @classmethod
@@ -195,7 +215,7 @@ class ModelSettings(SamplingFields, EngineFields):
         if not filled.get("kind"):
             filled["kind"] = kind_of(str(model or ""), str(endpoint or ""))
         if not filled.get("name"):
-            filled["name"] = _name_of(str(model or ""), str(endpoint or "")) or filled["kind"]
+            filled["name"] = name_of(str(model or ""), str(endpoint or "")) or filled["kind"]
         return filled
 
     @model_validator(mode="after")
@@ -206,9 +226,16 @@ class ModelSettings(SamplingFields, EngineFields):
             raise ValueError("endpoint is missing: kind openai needs one")
         if self.kind in ("local", "llamacpp") and not (self.model or self.demo):
             raise ValueError("model or endpoint is missing: say which model this is")
-        if self.load_in_8bit and self.load_in_4bit:
-            raise ValueError("load_in_8bit and load_in_4bit exclude each other: choose one")
+        _check_quantization(self)
         return self
+
+
+def _check_quantization(engine: EngineFields) -> None:
+    asked = [name for name in ("load_in_8bit", "load_in_4bit") if getattr(engine, name)]
+    if engine.quantization is not None:
+        asked.append("quantization")
+    if len(asked) > 1:
+        raise ValueError(f"{asked[0]} and {asked[1]} exclude each other: choose one")
 
 
 def kind_of(model: str, endpoint: str) -> str:
@@ -218,7 +245,8 @@ def kind_of(model: str, endpoint: str) -> str:
     return "llamacpp" if model.lower().endswith(".gguf") else "local"
 
 
-def _name_of(model: str, endpoint: str) -> str:
+def name_of(model: str, endpoint: str) -> str:
+    """What a model is called where nobody gave it a name."""
     if endpoint:
         return model or (urlsplit(endpoint).hostname or "")
     return re.sub(r"\.gguf$", "", re.split(r"[/\\]", model.rstrip("/\\"))[-1], flags=re.IGNORECASE)[:200]
@@ -311,6 +339,13 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     hf_home: Path | None = setting(
         None, "Where downloaded models are kept (default: Hugging Face's own).", "a folder, or a path for one"
+    )
+
+    memory_budget: Annotated[float, Field(gt=0, le=100_000)] | None = setting(
+        None,
+        "GB that all models in this process may take together; those unused longest are unloaded for others"
+        " (default: what is free).",
+        "a number above 0",
     )
 
     # The page
@@ -407,8 +442,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
             raise ValueError(
                 f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
             )
-        if self.load_in_8bit and self.load_in_4bit:
-            raise ValueError("load_in_8bit and load_in_4bit exclude each other: choose one")
+        _check_quantization(self)
         names = [spec.name for spec in self.models]
         for name in names:
             if names.count(name) > 1:

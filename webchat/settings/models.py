@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from webchat.settings.fields import EngineFields, ModelSettings, SamplingFields, Settings
+from webchat.settings.fields import EngineFields, ModelSettings, SamplingFields, Settings, name_of
 from webchat.settings.load import BadSettings
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
@@ -30,7 +31,7 @@ def model_specs(
     nothing configured it is the embedded demo model, where the `llamacpp` extra is installed. Raises
     BadSettings when there is none and one is needed.
     """
-    specs = [*_shortcut(settings), *settings.models]
+    specs = [made for spec in (*_shortcut(settings), *settings.models) for made in _with_adapters(spec)]
     if not specs and has("xllamacpp"):
         specs = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True, **_engine(settings))]
     if not specs and needed:
@@ -76,6 +77,36 @@ def _shortcut(settings: Settings) -> list[ModelSettings]:
         return []
     key = settings.api_key if settings.endpoint else None
     return [ModelSettings(model=settings.model, endpoint=settings.endpoint, api_key=key, **_engine(settings))]
+
+
+def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
+    """A transformers model and its adapters, each a model of its own. An adapter's folder comes before the
+    model under it."""
+    if spec.kind != "local" or spec.adapter is not None:
+        return [spec]
+    base = _base_of(spec.model or "")
+    if base:
+        below = spec.model_copy(update={"model": base, "name": name_of(base, "")})
+        spec = below.model_copy(update={"adapter": spec.model, "name": spec.name, "adapters": ()})
+        return [spec, *_with_adapters(below)]
+    names = [f"{spec.name} + {name_of(adapter, '')}" for adapter in spec.adapters]
+    return [
+        spec,
+        *(
+            spec.model_copy(update={"adapter": adapter, "name": name, "adapters": ()})
+            for adapter, name in zip(spec.adapters, names, strict=True)
+        ),
+    ]
+
+
+def _base_of(model: str) -> str:
+    """The model under a LoRA adapter in a folder; empty where there is none."""
+    try:
+        config = json.loads((Path(model).expanduser() / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""  # no adapter, or one whose fault is told when it is loaded
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    return base if isinstance(base, str) else ""
 
 
 def _engine(settings: Settings) -> dict[str, Any]:

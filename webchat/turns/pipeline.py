@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
 
+from backends.base import Backend
 from backends.errors import BackendError
 from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
@@ -99,7 +100,10 @@ class Pipeline:
 
     async def _produce(self, turn: RunningTurn, run: _Run) -> None:
         """Stream the reply into the journal. Raises `BackendError`, `Blocked` and whatever goes wrong."""
-        backend = await self._models.ready(turn.model, turn.loading)
+        async with self._models.use(turn.model, turn.loading) as backend:
+            await self._stream(turn, run, backend)
+
+    async def _stream(self, turn: RunningTurn, run: _Run, backend: Backend) -> None:
         spec = self._models.spec(turn.model)
         run.path = await self._paths.to(turn.owner, turn.begun)
         rendered = self._renderer.render(

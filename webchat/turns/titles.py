@@ -114,15 +114,15 @@ class Titles:
             question = await self._store.call(self._store.message, turn.owner, reply.parent_id)
         asked = "" if question is None else question.text[:EXCERPT_CHARS]
         prompt = f"{INSTRUCTION}User: {asked}\n\nAssistant: {reply.text[:EXCERPT_CHARS]}"
-        backend = await self._models.ready(turn.model)
-        sampling = fit_sampling(Sampling(temperature=0.0, max_tokens=TITLE_TOKENS), backend.capabilities)
-        stream = cast(
-            AsyncGenerator[Event, None],
-            backend.stream(Request((PromptMessage("user", prompt),), sampling)),
-        )
-        # Closed here and not when garbage is collected: a title that is dropped must free the model at once.
-        async with aclosing(stream) as events:
-            completion = await collect(events)
+        async with self._models.use(turn.model) as backend:
+            sampling = fit_sampling(Sampling(temperature=0.0, max_tokens=TITLE_TOKENS), backend.capabilities)
+            stream = cast(
+                AsyncGenerator[Event, None],
+                backend.stream(Request((PromptMessage("user", prompt),), sampling)),
+            )
+            # Closed here, not when garbage is collected: a title that is dropped must free the model at once.
+            async with aclosing(stream) as events:
+                completion = await collect(events)
         gate = self._gates.open(turn.owner, turn.model)
         pieces = [*await gate.feed(TextDelta(completion.text)), *await gate.finish()]
         return tidy("".join(piece.text for piece in pieces if isinstance(piece, TextDelta)))

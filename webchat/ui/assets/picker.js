@@ -1,6 +1,7 @@
 // The model picker: Gradio's dropdown, fed with the models and their state.
 
 import { bus } from "./bus.js";
+import { roughly } from "./conversation/format.js";
 import { t } from "./i18n.js";
 import { settings } from "./settings.js";
 
@@ -28,14 +29,19 @@ function refresh() {
 }
 
 export function pickerUpdate() {
-  const choices = settings.models.map((model) => [labelOf(model), model.name]);
+  const several = settings.models.filter((model) => model.in_process).length > 1;
+  const choices = settings.models.map((model) => [labelOf(model, several), model.name]);
   return { __type__: "update", choices, value: settings.model ?? null };
 }
 
-function labelOf({ name, status, progress }) {
+// several: there is a choice between models that take turns in this machine's memory.
+function labelOf({ name, status, progress, in_process: here, load_seconds: seconds }, several) {
   const note = {
     loading: () => progressNote(progress),
     failed: () => t("picker.failed"),
+    unfit: () => t("picker.unfit"),
+    ready: () => (several && here ? t("picker.loaded") : ""),
+    idle: () => (several && seconds ? t("picker.loads", { time: roughly(seconds, t) }) : ""),
   }[status]?.();
   return note ? `${name} · ${note}` : name;
 }

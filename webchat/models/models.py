@@ -1,125 +1,30 @@
-"""The models people may choose from: started when first needed, shared by all, retried after a failure."""
+"""All models: started when first needed, shared by all, retried after a failure, unloaded for others."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import logging
-import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
-from backends.base import Backend, Capabilities, LoadProgress
-from backends.errors import BackendError, ModelNotFound, Unavailable
-from backends.types import Sampling
+from backends.base import Backend
+from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
+from webchat.models.entry import Entry, ProgressListener, Relay
+from webchat.models.room import Tenant, leaving, no_room, total
+from webchat.models.specs import Create, ListModels, ModelInfo, ModelSpec, create_backend
 
 log = logging.getLogger(__name__)
-
-ProgressListener = Callable[[LoadProgress, float | None], None]
-"""Called on the event loop with the progress and the seconds left, `None` when unknown."""
-
-PROGRESS_SECONDS = 0.2
-"""Progress of one phase is passed on at most this often; engines report per block, people read slowly."""
 
 DISCOVERY_SECONDS = 15.0
 """How long to wait for an endpoint's list of models."""
 
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """A model as configured.
-
-    name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
-    people, without secrets.
-    options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
-    discover: an endpoint whose models are asked for; each becomes a model of its own. titles: it is asked to
-    name conversations; not worth it for the smallest models.
-    """
-
-    name: str
-    kind: str
-    source: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    system_prompt: str | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-    discover: bool = False
-    titles: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """A model as the picker shows it. `capabilities` is `None` until the backend exists."""
-
-    name: str
-    source: str
-    kind: str
-    status: Literal["ready", "idle", "loading", "failed"]
-    progress: LoadProgress | None
-    eta_seconds: float | None
-    failure: BackendError | None
-    sampling: Sampling
-    system_prompt: str | None
-    capabilities: Capabilities | None
-
-
-Create = Callable[[ModelSpec], Backend]
-ListModels = Callable[[ModelSpec], Awaitable[Sequence[str]]]
-
-
-def create_backend(spec: ModelSpec) -> Backend:
-    """Make the backend of a spec through the registry. Raises `BackendError`."""
-    from backends.registry import create
-
-    return create(spec.kind, **spec.options)
-
-
-class _Entry:
-    """One model: its spec, its backend once made, and how far its start is. Lives on the event loop."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-        self.backend: Backend | None = None
-        self.starting: asyncio.Task[Backend] | None = None
-        self.ready = False
-        self.failure: BackendError | None = None
-        self.progress: LoadProgress | None = None
-        self.eta_seconds: float | None = None
-        self.listeners: list[ProgressListener] = []
-        self._phase_began: tuple[str, float, int] | None = None
-
-    def report(self, progress: LoadProgress) -> None:
-        """Take progress and tell the listeners. The time left is from the rate since the phase began."""
-        now, done = time.monotonic(), progress.done or 0
-        if self._phase_began is None or self._phase_began[0] != progress.phase:
-            self._phase_began = (progress.phase, now, done)
-        _, began, first = self._phase_began
-        self.progress, self.eta_seconds = progress, None
-        if progress.total and done > first and now - began > 1:
-            self.eta_seconds = max(0.0, (progress.total - done) * (now - began) / (done - first))
-        for listener in tuple(self.listeners):
-            listener(progress, self.eta_seconds)
-
-    def info(self) -> ModelInfo:
-        status: Literal["ready", "idle", "loading", "failed"] = "idle"
-        if self.ready:
-            status = "ready"
-        elif self.starting is not None and not self.starting.done():
-            status = "loading"
-        elif self.failure is not None:
-            status = "failed"
-        return ModelInfo(
-            name=self.spec.name,
-            source=self.spec.source,
-            kind=self.spec.kind,
-            status=status,
-            progress=self.progress if status == "loading" else None,
-            eta_seconds=self.eta_seconds if status == "loading" else None,
-            failure=self.failure if status == "failed" else None,
-            sampling=self.spec.sampling,
-            system_prompt=self.spec.system_prompt,
-            capabilities=None if self.backend is None else self.backend.capabilities,
-        )
+LOAD_RATE = 200e6
+"""Bytes a second, where nothing was loaded yet: of a slow disk, so that most are pleasantly surprised."""
 
 
 class Models:
@@ -127,6 +32,7 @@ class Models:
 
     create: makes the backend of a spec. list_models: the ids an endpoint with `discover` offers.
     default: the model used when nobody chose, as soon as it is known; else the first one.
+    memory_budget: bytes that models in this process may take together on one device; `None`: what they find.
     """
 
     def __init__(
@@ -136,6 +42,7 @@ class Models:
         *,
         list_models: ListModels | None = None,
         default: str | None = None,
+        memory_budget: int | None = None,
     ) -> None:
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
@@ -144,10 +51,13 @@ class Models:
         self._default = default
         self._create = create
         self._list_models = list_models or _list_endpoint
-        self._entries: dict[str, _Entry] = {spec.name: _Entry(spec) for spec in specs}
+        self._entries: dict[str, Entry] = {spec.name: Entry(spec) for spec in specs}
         self._found: dict[str, tuple[str, ...]] = {}
         self._discovering: dict[str, asyncio.Task[None]] = {}
         self._closed = False
+        self._budget = memory_budget
+        self._making_room = asyncio.Lock()
+        self._rate = LOAD_RATE
 
     @property
     def default(self) -> str:
@@ -159,7 +69,18 @@ class Models:
 
     def infos(self) -> tuple[ModelInfo, ...]:
         """All models in order; an endpoint not yet asked, or not answering, stands under its own name."""
-        return tuple(self._entries[name].info() for name in self._shown())
+        return tuple(self._info(self._entries[name]) for name in self._shown())
+
+    @asynccontextmanager
+    async def use(self, name: str, on_progress: ProgressListener | None = None) -> AsyncIterator[Backend]:
+        """The started backend of that name, not unloaded within the block. Raises as `ready` does."""
+        entry = await self._resolved(name)
+        entry.users += 1
+        try:
+            yield await self.ready(entry.spec.name, on_progress)
+        finally:
+            entry.users -= 1
+            entry.since = time.monotonic()
 
     def spec(self, name: str) -> ModelSpec:
         """The spec of that name. Raises `ModelNotFound`."""
@@ -171,15 +92,7 @@ class Models:
         A caller that is cancelled leaves the start going. After a failure the next call tries again.
         Raises `BackendError`.
         """
-        if self._closed:
-            raise Unavailable("The server is shutting down.", cure="Try again in a moment.")
-        entry = self._entry(name)
-        if entry.spec.discover:
-            await self._discover(entry.spec)
-            found = self._found.get(name)
-            if not found:
-                raise entry.failure or _no_models(entry.spec)
-            entry = self._entry(found[0])
+        entry = await self._resolved(name)
         if entry.ready and entry.backend is not None:
             return entry.backend
         if entry.starting is None or entry.starting.done():
@@ -213,32 +126,107 @@ class Models:
         for entry in self._entries.values():
             backend, entry.backend, entry.ready = entry.backend, None, False
             if backend is not None:
-                try:
-                    await backend.aclose()
-                except Exception:
-                    log.exception("closing the model %s", entry.spec.name)
+                await _close(entry.spec.name, backend)
 
     def _shown(self) -> list[str]:
         return [name for spec in self._specs for name in (self._found.get(spec.name) or (spec.name,))]
 
-    def _entry(self, name: str) -> _Entry:
+    def _entry(self, name: str) -> Entry:
         entry = self._entries.get(name)
         if entry is None:
             raise ModelNotFound(f"There is no model named {name!r}.", cure="Choose another model.")
         return entry
 
-    async def _start(self, entry: _Entry) -> Backend:
-        loop = asyncio.get_running_loop()
+    async def _resolved(self, name: str) -> Entry:
+        """The entry of that name; of an endpoint that lists its models, the first of them."""
+        if self._closed:
+            raise Unavailable("The server is shutting down.", cure="Try again in a moment.")
+        entry = self._entry(name)
+        if not entry.spec.discover:
+            return entry
+        await self._discover(entry.spec)
+        found = self._found.get(name)
+        if not found:
+            raise entry.failure or _no_models(entry.spec)
+        return self._entry(found[0])
+
+    async def _start(self, entry: Entry) -> Backend:
         entry.failure, entry.progress, entry.eta_seconds = None, None, None
         try:
             if entry.backend is None:
                 entry.backend = self._create(entry.spec)
-            await entry.backend.start(_Relay(loop, entry.report))
+            await self._make_room(entry)
+            began = time.monotonic()
+            await self._load(entry, entry.backend)
         except BackendError as error:
             entry.failure = error
             raise
-        entry.ready = True
+        entry.ready, entry.since = True, time.monotonic()
+        entry.load_seconds = entry.since - began
+        if (footprint := entry.footprint) is not None and entry.load_seconds > 0:
+            self._rate = total([footprint]) / entry.load_seconds
         return entry.backend
+
+    async def _load(self, entry: Entry, backend: Backend) -> None:
+        """Start a backend; where memory runs out, after unloading what is not in use, one after another."""
+        while True:
+            try:
+                await backend.start(Relay(asyncio.get_running_loop(), entry.report))
+                return
+            except OutOfMemory:
+                async with self._making_room:
+                    idle = [one for one in self._tenants(entry) if not one.fixed]
+                    if not idle:
+                        raise
+                    await self._unload(self._entries[min(idle, key=lambda one: one.since).name])
+
+    async def _make_room(self, entry: Entry) -> None:
+        """Unload what has to go for a model. It counts as there from now on. Raises `OutOfMemory`."""
+        needed = entry.footprint
+        if needed is None or self._budget is None:
+            return
+        async with self._making_room:
+            tenants = self._tenants(entry)
+            names = leaving(tenants, needed, self._budget)
+            if names is None:
+                raise no_room(entry.spec.name, tenants, needed, self._budget)
+            for name in names:
+                await self._unload(self._entries[name])
+            entry.placed = True
+
+    def _tenants(self, but: Entry) -> list[Tenant]:
+        """The models in memory, and those on their way for which room was made."""
+        return [
+            Tenant(entry.spec.name, footprint, bool(entry.why_fixed), entry.why_fixed, entry.since)
+            for entry in self._entries.values()
+            if entry is not but
+            and (entry.ready or (entry.loading and entry.placed))
+            and (footprint := entry.footprint) is not None
+        ]
+
+    async def _unload(self, entry: Entry) -> None:
+        backend, entry.backend, entry.ready, entry.placed = entry.backend, None, False, False
+        log.info("unloading the model %s to make room", entry.spec.name)
+        if backend is not None:
+            await _close(entry.spec.name, backend)
+            del backend
+            await asyncio.to_thread(_give_memory_back)
+
+    def _info(self, entry: Entry) -> ModelInfo:
+        if entry.backend is None and entry.failure is None and not entry.spec.discover:
+            try:
+                # Not started: only to hear what it would take.
+                entry.backend = self._create(entry.spec)
+            except BackendError as error:
+                entry.failure = error
+        footprint = entry.footprint
+        if footprint is None:
+            return entry.info()
+        size = total([footprint])
+        unfit = None
+        if self._budget is not None and size > self._budget:
+            unfit = no_room(entry.spec.name, (), footprint, self._budget)
+        return entry.info(unfit=unfit, load_seconds=size / self._rate)
 
     async def _discover(self, spec: ModelSpec) -> None:
         """Ask one endpoint, once for all who wait."""
@@ -269,7 +257,7 @@ class Models:
             names.append(name)
             if name not in self._entries:
                 found = replace(spec, name=name, options={**spec.options, "model": model}, discover=False)
-                self._entries[name] = _Entry(found)
+                self._entries[name] = Entry(found)
         if ids:
             self._found[spec.name] = tuple(names)
 
@@ -284,25 +272,18 @@ class Models:
         return model if mine else f"{model} ({spec.name})"
 
 
-class _Relay:
-    """Carries progress from whatever thread the engine reports on to the event loop, thinned out."""
+async def _close(name: str, backend: Backend) -> None:
+    try:
+        await backend.aclose()
+    except Exception:
+        log.exception("closing the model %s", name)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, report: Callable[[LoadProgress], None]) -> None:
-        self._loop = loop
-        self._report = report
-        self._lock = threading.Lock()
-        self._phase = ""
-        self._at = 0.0
 
-    def __call__(self, progress: LoadProgress) -> None:
-        now = time.monotonic()
-        with self._lock:
-            if progress.phase == self._phase and now - self._at < PROGRESS_SECONDS:
-                return
-            self._phase, self._at = progress.phase, now
-        # A closed loop: the program ends while an engine still loads in its thread; nobody is left to tell.
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._report, progress)
+def _give_memory_back() -> None:
+    """Let the system have what a model left: Python's garbage, and what the C library keeps for later."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _no_models(spec: ModelSpec) -> ModelNotFound:

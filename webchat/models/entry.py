@@ -1,0 +1,112 @@
+"""One model at work: its backend once made, how far its start is, who uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+from backends.base import Backend, Footprint, LoadProgress
+from backends.errors import BackendError, OutOfMemory
+from webchat.models.specs import ModelInfo, ModelSpec, Status
+
+ProgressListener = Callable[[LoadProgress, float | None], None]
+"""Called on the event loop with the progress and the seconds left, `None` when unknown."""
+
+PROGRESS_SECONDS = 0.2
+"""Progress of one phase is passed on at most this often; engines report per block, people read slowly."""
+
+
+class Entry:
+    """One model: its spec, its backend once made, and how far its start is. Lives on the event loop."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.backend: Backend | None = None
+        self.starting: asyncio.Task[Backend] | None = None
+        self.ready = False
+        self.failure: BackendError | None = None
+        self.progress: LoadProgress | None = None
+        self.eta_seconds: float | None = None
+        self.listeners: list[ProgressListener] = []
+        self.users = 0
+        self.placed = False  # room was made for it
+        self.since = 0.0
+        self.load_seconds: float | None = None
+        self._phase_began: tuple[str, float, int] | None = None
+
+    def report(self, progress: LoadProgress) -> None:
+        """Take progress and tell the listeners. The time left is from the rate since the phase began."""
+        now, done = time.monotonic(), progress.done or 0
+        if self._phase_began is None or self._phase_began[0] != progress.phase:
+            self._phase_began = (progress.phase, now, done)
+        _, began, first = self._phase_began
+        self.progress, self.eta_seconds = progress, None
+        if progress.total and done > first and now - began > 1:
+            self.eta_seconds = max(0.0, (progress.total - done) * (now - began) / (done - first))
+        for listener in tuple(self.listeners):
+            listener(progress, self.eta_seconds)
+
+    @property
+    def loading(self) -> bool:
+        return self.starting is not None and not self.starting.done()
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """What it takes, or would take; `None` where that is not known or not here."""
+        return None if self.backend is None else self.backend.footprint()
+
+    @property
+    def why_fixed(self) -> str:
+        """Why it stays in memory; empty when it may go."""
+        if self.users or self.loading:
+            return "in use"
+        return "pinned" if self.spec.pinned else ""
+
+    def info(self, *, unfit: OutOfMemory | None = None, load_seconds: float | None = None) -> ModelInfo:
+        """unfit: why it does not fit even alone. load_seconds: a guess for one that was never loaded."""
+        status: Status = "idle"
+        if self.ready:
+            status = "ready"
+        elif self.loading:
+            status = "loading"
+        elif unfit is not None:
+            status = "unfit"
+        elif self.failure is not None:
+            status = "failed"
+        return ModelInfo(
+            name=self.spec.name,
+            source=self.spec.source,
+            kind=self.spec.kind,
+            status=status,
+            progress=self.progress if status == "loading" else None,
+            eta_seconds=self.eta_seconds if status == "loading" else None,
+            failure={"failed": self.failure, "unfit": unfit}.get(status),
+            sampling=self.spec.sampling,
+            system_prompt=self.spec.system_prompt,
+            capabilities=None if self.backend is None else self.backend.capabilities,
+            in_process=self.footprint is not None,
+            load_seconds=(self.load_seconds or load_seconds) if status == "idle" else None,
+        )
+
+
+class Relay:
+    """Carries progress from whatever thread the engine reports on to the event loop, thinned out."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, report: Callable[[LoadProgress], None]) -> None:
+        self._loop = loop
+        self._report = report
+        self._lock = threading.Lock()
+        self._phase = ""
+        self._at = 0.0
+
+    def __call__(self, progress: LoadProgress) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if progress.phase == self._phase and now - self._at < PROGRESS_SECONDS:
+                return
+            self._phase, self._at = progress.phase, now
+        # A closed loop: the program ends while an engine still loads in its thread; nobody is left to tell.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._report, progress)

@@ -1,0 +1,66 @@
+"""What a model is, as configured and as the picker shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from backends.base import Backend, Capabilities, LoadProgress
+from backends.errors import BackendError
+from backends.types import Sampling
+
+Status = Literal["ready", "idle", "loading", "failed", "unfit"]
+"""`unfit`: it would not fit the memory budget even alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model as configured.
+
+    name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
+    people, without secrets.
+    options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
+    discover: an endpoint whose models are asked for; each becomes a model of its own. titles: it is asked to
+    name conversations; not worth it for the smallest models. pinned: once loaded it stays.
+    """
+
+    name: str
+    kind: str
+    source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    system_prompt: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    discover: bool = False
+    titles: bool = True
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as the picker shows it. `capabilities` is `None` until the backend exists. in_process: it takes
+    memory here. load_seconds: about how long it will take to load, while it is idle."""
+
+    name: str
+    source: str
+    kind: str
+    status: Status
+    progress: LoadProgress | None
+    eta_seconds: float | None
+    failure: BackendError | None
+    sampling: Sampling
+    system_prompt: str | None
+    capabilities: Capabilities | None
+    in_process: bool = False
+    load_seconds: float | None = None
+
+
+Create = Callable[[ModelSpec], Backend]
+ListModels = Callable[[ModelSpec], Awaitable[Sequence[str]]]
+
+
+def create_backend(spec: ModelSpec) -> Backend:
+    """Make the backend of a spec through the registry. Raises `BackendError`."""
+    from backends.registry import create
+
+    return create(spec.kind, **spec.options)
