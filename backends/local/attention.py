@@ -98,6 +98,11 @@ class Memory:
         self.keys = [torch.empty(shape, dtype=dtype, device=device) for shape in self._shapes]
         self.values = [torch.empty(shape, dtype=dtype, device=device) for shape in self._shapes]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all layers, whether or not the system has given them yet."""
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+
     @staticmethod
     def bytes_per_token(config: Any, item_bytes: int) -> int:
         """What one token of one conversation takes."""

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Mapping
+from functools import cached_property
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Line
 from backends.errors import BackendError
 from backends.local import devices
+from backends.local.adapters import using
 from backends.local.engine import closed, failure
-from backends.local.engines import Engines, Shared, Sizes
+from backends.local.engines import Engines, Taken, weights_of
 from backends.local.loading import Options, is_out_of_memory
+from backends.local.opening import Sizes
 from backends.local.plain import write
 from backends.local.prompts import Prompt, prompt_of
 from backends.local.replies import Reply
 from backends.local.rows import Row
-from backends.local.sampling import Choice, Sampler, most_tokens
-from backends.types import Event, Finished, Logprobs, Request, TokenLogprob, Usage
+from backends.local.sampling import Sampler, most_tokens
+from backends.local.sources import base_of, locate
+from backends.local.speaker import LineSpeaker
+from backends.types import Event, Finished, Request
 
 _SAMPLING = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
@@ -94,7 +100,7 @@ class LocalBackend:
         )
         self._sizes = Sizes(slots=slots, cache_tokens=cache_tokens, batching=batching)
         self._engines = engines or Engines()
-        self._shared: Shared | None = None
+        self._taken: Taken | None = None
         self._starting = asyncio.Lock()
         self._one = asyncio.Semaphore(1)
         self._lines: set[Line[Event]] = set()
@@ -107,29 +113,44 @@ class LocalBackend:
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
         async with self._starting:
-            if self._shared is not None:
+            if self._taken is not None:
                 return
             self._closed = False
-            shared = await self._engines.take(self._options, self._sizes, progress or (lambda _: None))
-            self._shared = shared
+            taken = await self._engines.take(self._options, self._sizes, progress or (lambda _: None))
+            self._taken = taken
             self.capabilities = Capabilities(
-                system_role=shared.loaded.system_role,
+                system_role=taken.voice.system_role,
+                images=taken.shared.opened.loaded.images,
                 seed=True,
                 prefill=True,
                 logprobs=True,
-                context_length=shared.window,
+                context_length=taken.shared.window,
                 sampling=_SAMPLING,
-                slots=shared.slots,
-                engine=f"local {id(shared)}",
+                slots=taken.shared.opened.slots,
+                engine=f"local {id(taken.shared)}",
             )
 
     def footprint(self) -> Footprint | None:
-        return None if self._shared is None else self._shared.footprint
+        return self._estimate if self._taken is None else self._taken.shared.footprint
+
+    @cached_property
+    def _estimate(self) -> Footprint | None:
+        """From the files, where they are here already."""
+        try:
+            source = self._options.source
+            base = None if _on_the_hub(source) else base_of(source, revision=None, token=None)
+            source = source if base is None else base.source
+            if _on_the_hub(source):
+                return None
+            files = locate(source, revision=None, token=None, report=lambda _: None)
+        except BackendError:
+            return None  # told when it is loaded
+        device = self._options.device or "cpu"
+        return Footprint(device, {weights_of(source): files.weight_bytes})
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
-        shared = self._open()
-        line = await self._begin(shared, request)
+        line = await self._begin(self._open(), request)
         finished = False
         async with line.items() as events:
             async for event in events:
@@ -146,72 +167,80 @@ class LocalBackend:
         for line in lines:
             await line.wait()
         async with self._starting:
-            shared, self._shared = self._shared, None
-            if shared is not None:
-                await self._engines.give_back(shared)
+            taken, self._taken = self._taken, None
+            if taken is not None:
+                await self._engines.give_back(taken)
 
-    def _open(self) -> Shared:
-        if self._closed or self._shared is None:
+    def _open(self) -> Taken:
+        if self._closed or self._taken is None:
             raise closed()
-        return self._shared
+        return self._taken
 
-    async def _begin(self, shared: Shared, request: Request) -> Line[Event]:
+    async def _begin(self, taken: Taken, request: Request) -> Line[Event]:
         """Hand the request to what answers it. Raises `BackendError`."""
+        opened, voice = taken.shared.opened, taken.voice
         prompt = await asyncio.to_thread(
-            prompt_of, shared.loaded, self._template(shared), request, shared.window
+            prompt_of, opened.loaded, voice.template, request, taken.shared.window
         )
-        engine = shared.engine
+        # The engine packs tokens, not images.
+        engine = None if prompt.extra else opened.engine
         if engine is None:
             await self._one.acquire()
         self._open()
         line: Line[Event] = Line(on_end=lambda: self._ended(line, plain=engine is None))
-        row = self._row(shared, request, prompt, line)
+        row = self._row(taken, request, prompt, line, batched=engine is not None)
         if engine is None:
-            Thread(target=self._write, args=(shared, row), name="local-model", daemon=True).start()
+            args = (taken, row, prompt.extra)
+            Thread(target=self._write, args=args, name="local-model", daemon=True).start()
         else:
             engine.submit(row)
         self._lines.add(line)
         return line
-
-    def _template(self, shared: Shared) -> str:
-        return self._options.chat_template or shared.loaded.template
 
     def _ended(self, line: Line[Event], *, plain: bool) -> None:
         self._lines.discard(line)
         if plain:
             self._one.release()
 
-    def _row(self, shared: Shared, request: Request, prompt: Prompt, line: Line[Event]) -> Row:
-        loaded, sampling = shared.loaded, request.sampling
+    def _row(
+        self, taken: Taken, request: Request, prompt: Prompt, line: Line[Event], *, batched: bool
+    ) -> Row:
+        loaded, voice, sampling = taken.shared.opened.loaded, taken.voice, request.sampling
         seed = random.getrandbits(31) if sampling.seed is None else sampling.seed
         limit = most_tokens(sampling, prompt.room)
         reply = Reply(
             line.emit,
             loaded.tokenizer,
-            end_ids=loaded.end_ids,
+            end_ids=voice.end_ids,
             limit=limit,
-            stop=sampling.stop,
+            stop=(*sampling.stop, *voice.stop),
             before=prompt.ids if request.continue_final else (),
             opens=prompt.text,
         )
-        sampler = Sampler(
-            loaded.model.generation_config,
-            sampling,
-            seed,
-            loaded.model.device,
-            alternatives=request.logprobs,
-        )
-        return Row(prompt.ids, limit, sampler, _Speaker(line, reply, self.model, shared, seed))
+        config, device = loaded.model.generation_config, loaded.model.device
+        sampler = Sampler(config, sampling, seed, device, alternatives=request.logprobs)
+        speaker = LineSpeaker(line, reply, self.model, taken, seed=seed, batched=batched)
+        adapter = None if voice.adapter is None else voice.adapter.name
+        return Row(prompt.ids, limit, sampler, speaker, adapter)
 
-    def _write(self, shared: Shared, row: Row) -> None:
+    def _write(self, taken: Taken, row: Row, extra: Mapping[str, Any]) -> None:
         """A reply by plain `generate`. Runs in a thread."""
+        opened = taken.shared.opened
+        model = opened.loaded.model
         error: BackendError | None = None
         try:
-            write(shared.loaded, row, chunk=shared.chunk, lock=shared.lock)
+            write(
+                opened.loaded,
+                row,
+                chunk=opened.chunk,
+                lock=opened.lock,
+                extra=extra,
+                adapted=lambda: using(model, [(row.adapter, slice(None))]),
+            )
         except Exception as wrong:
             error = failure(wrong, self.model)
             if is_out_of_memory(wrong):
-                error = devices.out_of_memory(f"This reply of {self.model}", shared.loaded.placement)
+                error = devices.out_of_memory(f"This reply of {self.model}", opened.loaded.placement)
             elif not isinstance(wrong, BackendError):
                 _log.warning("generating failed", exc_info=wrong)
         row.speaker.finish(row, error)
@@ -224,50 +253,5 @@ def _name(source: str) -> str:
     return path.name if path.exists() else source
 
 
-class _Speaker:
-    """Says the tokens of one row to the one who reads them."""
-
-    def __init__(self, line: Line[Event], reply: Reply, model: str, shared: Shared, seed: int) -> None:
-        self._line = line
-        self._reply = reply
-        self._model = model
-        self._shared = shared
-        self._seed = seed
-
-    @property
-    def cancelled(self) -> bool:
-        return self._line.cancelled.is_set()
-
-    def token(self, choice: Choice) -> bool:
-        if choice.logprob is not None and choice.token not in self._shared.loaded.end_ids:
-            self._line.emit(Logprobs((self._logprob(choice, choice.logprob),)))
-        return self._reply.feed(choice.token)
-
-    def _logprob(self, choice: Choice, logprob: float) -> TokenLogprob:
-        text: Callable[[list[int]], str] = self._shared.loaded.tokenizer.decode
-        others = tuple((text([token]), value) for token, value in choice.alternatives)
-        return TokenLogprob(text([choice.token]), logprob, others)
-
-    def finish(self, row: Row, error: BaseException | None) -> None:
-        try:
-            self._reply.flush()
-            if error is None and self._reply.ended:
-                self._line.emit(Usage(row.prompt, self._reply.count, row.cached))
-                self._line.emit(self._finished(row))
-        except Exception as wrong:
-            error = error or failure(wrong, self._model)
-        finally:
-            self._line.finish(error)
-
-    def _finished(self, row: Row) -> Finished:
-        loaded = self._shared.loaded
-        details: dict[str, str | int | float | bool | None] = {
-            "device": loaded.placement.device,
-            "dtype": loaded.placement.dtype,
-            "dtype_reason": loaded.placement.reason,
-            "batched": self._shared.engine is not None,
-            **row.timings(),
-        }
-        return Finished(
-            self._reply.reason, model=self._model, revision=loaded.revision, seed=self._seed, details=details
-        )
+def _on_the_hub(source: str) -> bool:
+    return not Path(source).expanduser().exists()

@@ -7,76 +7,62 @@ them and the engine that runs them are the same. Imports no torch until somethin
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from backends.base import Footprint, ProgressCallback
-from backends.local import devices
-from backends.local.attention import Memory, NotPackable, Part, pack, run
-from backends.local.engine import Engine
-from backends.local.loading import Loaded, Options, is_out_of_memory, load
-
-PREFILL_CHUNK = 64
-"""Tokens of a prompt between two looks at a stop, on a CPU and a small model: about a tenth of a second."""
-SMALL = 300_000_000
-"""Parameters up to which that holds; larger models read less at once."""
-LONGEST_PREFILL_CHUNK = 512
-"""The same elsewhere."""
-
-SLOTS = {"cpu": 8}
-MOST_SLOTS = 32
-"""Replies in one batch, where nobody says another number: on a CPU and elsewhere."""
-
-CPU_MEMORY = 2 * 2**30
-"""Most bytes for keys and values on a CPU, where nobody says another number."""
-WINDOW = 8192
-"""Tokens taken for a model's window where it states none."""
-
-_PROBE = ([1, 5, 9, 3, 7, 2, 8], [4, 6, 2])
-_log = logging.getLogger(__name__)
+from backends.local.adapters import AdapterInfo, load_adapter, remove_adapter
+from backends.local.loading import Options, adapter_name, load, resolve
+from backends.local.opening import Opened, Sizes, open_engine
+from backends.local.sources import locate_adapter
+from backends.local.voices import Voice, voice_of
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How large an engine is: replies at once, tokens of all conversations, `None` for what suits the
-    machine; whether it batches at all."""
-
-    slots: int | None = None
-    cache_tokens: int | None = None
-    batching: bool = True
+@dataclass(eq=False, slots=True)
+class _Adapter:
+    info: AdapterInfo
+    users: int = 0
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Shared:
-    """A loaded model and what runs it. engine: `None` where the model's attention cannot be packed; it then
-    writes one reply at a time. lock: held by whoever is in the model."""
+    """A model in memory, its adapters by their folders, and how many use it."""
 
     key: Options
-    loaded: Loaded
-    lock: threading.Lock
-    slots: int
-    chunk: int
-    engine: Engine | None
-    tokens: int
+    opened: Opened
+    adapters: dict[Path, _Adapter] = field(default_factory=dict)
     users: int = 0
 
     @property
     def footprint(self) -> Footprint:
         """The weights and the memory for conversations."""
-        loaded, memory = self.loaded, 0
-        if self.engine is not None:
-            memory = sum(t.nbytes for t in (*self.engine.memory.keys, *self.engine.memory.values))
-        name = f"{self.key.source} {id(self)}"
-        parts = {f"weights {name}": int(loaded.model.get_memory_footprint()), f"conversations {name}": memory}
+        loaded, engine = self.opened.loaded, self.opened.engine
+        parts = {weights_of(self.key.source): loaded.weight_bytes}
+        if engine is not None:
+            parts[f"conversations of {self.key.source}"] = engine.memory.nbytes
         return Footprint(loaded.placement.device, parts, measured=True)
 
     @property
     def window(self) -> int | None:
         """Tokens of one conversation: what the model reads and its memory holds."""
-        limits = [self.loaded.context_length, self.tokens if self.engine is not None else None]
+        limits = [self.opened.loaded.context_length]
+        if self.opened.engine is not None:
+            limits.append(self.opened.tokens)
         return min((limit for limit in limits if limit is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One backend's use of a model. folder: of its adapter."""
+
+    shared: Shared
+    voice: Voice
+    folder: Path | None
+
+
+def weights_of(source: str) -> str:
+    """How a footprint names the weights of a model."""
+    return f"weights of {source}"
 
 
 class Engines:
@@ -86,110 +72,79 @@ class Engines:
         self._shared: dict[Options, Shared] = {}
         self._locks: dict[Options, asyncio.Lock] = {}
 
-    async def take(self, options: Options, sizes: Sizes, progress: ProgressCallback) -> Shared:
-        """The model that `options` name, loaded if nobody uses it yet, as large as its first user wants it.
-        Give it back after use. Raises `BackendError`.
+    async def take(self, options: Options, sizes: Sizes, progress: ProgressCallback) -> Taken:
+        """The model that `options` name, loaded if nobody uses it yet, as large as its first user wants it,
+        and its adapter, loaded beside the others. Give it back after use. Raises `BackendError`.
         """
-        key = replace(options, chat_template=None)
+        resolved = await asyncio.to_thread(resolve, options)
+        key = replace(resolved, adapter=None, adapter_revision=None, chat_template=None)
         async with self._locks.setdefault(key, asyncio.Lock()):
+            folder = await asyncio.to_thread(_adapter_folder, resolved, progress)
             shared = self._shared.get(key)
             if shared is None:
-                shared = await asyncio.to_thread(_open, options, key, sizes, progress)
+                shared = await asyncio.to_thread(_open, key, sizes, progress)
                 self._shared[key] = shared
             shared.users += 1
-            return shared
+            try:
+                adapter = None
+                if folder is not None:
+                    adapter = await asyncio.to_thread(_use_adapter, shared, folder, str(resolved.adapter))
+                voice = voice_of(shared.opened.loaded, given=options.chat_template, adapter=adapter)
+            except BaseException:
+                await self._leave(shared)
+                raise
+            return Taken(shared, voice, folder)
 
-    async def give_back(self, shared: Shared) -> None:
-        """The last who gives a model back unloads it."""
-        async with self._locks[shared.key]:
-            shared.users -= 1
-            if shared.users:
-                return
+    async def give_back(self, taken: Taken) -> None:
+        """The last who gives a model, or an adapter, back unloads it."""
+        async with self._locks[taken.shared.key]:
+            if taken.folder is not None:
+                await asyncio.to_thread(_leave_adapter, taken.shared, taken.folder)
+            await self._leave(taken.shared)
+
+    async def _leave(self, shared: Shared) -> None:
+        shared.users -= 1
+        if not shared.users:
             del self._shared[shared.key]
-            if shared.engine is not None:
-                await asyncio.to_thread(shared.engine.close)
+            if shared.opened.engine is not None:
+                await asyncio.to_thread(shared.opened.engine.close)
 
 
-def _open(options: Options, key: Options, sizes: Sizes, progress: ProgressCallback) -> Shared:
-    loaded = load(options, progress)
-    family = loaded.placement.family
-    lock = threading.Lock()
-    chunk = _chunk(loaded)
-    slots = sizes.slots or SLOTS.get(family, MOST_SLOTS)
-    tokens = sizes.cache_tokens or _tokens(loaded, slots)
-    padded = family != "cpu"
-    try:
-        if not sizes.batching:
-            raise NotPackable("as asked for")
-        memory = _packed(loaded, tokens, padded=padded)
-    except NotPackable as why:
-        _log.warning("%s writes one reply at a time: %s", options.source, why)
-        return Shared(key, loaded, lock, 1, chunk, None, tokens)
-    engine = Engine(
-        loaded.model, memory, slots=slots, chunk=chunk, padded=padded, lock=lock, name=options.source
+def _open(key: Options, sizes: Sizes, progress: ProgressCallback) -> Shared:
+    return Shared(key, open_engine(load(key, progress), sizes, adapter_name(key.source)))
+
+
+def _adapter_folder(options: Options, progress: ProgressCallback) -> Path | None:
+    """Looked at before the model under it, which may be a large download in vain."""
+    if options.adapter is None:
+        return None
+    folder = locate_adapter(
+        options.adapter, revision=options.adapter_revision, token=options.token, report=progress
     )
-    return Shared(key, loaded, lock, slots, chunk, engine, tokens)
+    return folder.resolve()
 
 
-def _packed(loaded: Loaded, tokens: int, *, padded: bool) -> Memory:
-    """Memory for a model that is now packed, and proved to say what it said before. Raises `NotPackable`,
-    leaving the model as it was, and `OutOfMemory`."""
-    import torch
-
-    model, before = loaded.model, loaded.model.config._attn_implementation
-    try:
-        expected = [_alone(model, ids) for ids in _PROBE]
-        pack(model)
-        memory = Memory(model.config, tokens, model.get_input_embeddings().weight.dtype, model.device)
-        if not all(
-            torch.allclose(told, alone, rtol=0, atol=0.05 * float(alone.abs().max()))
-            for told, alone in zip(_together(model, memory, padded=padded), expected, strict=True)
-        ):
-            raise NotPackable("packed replies would differ from those of transformers")
-    except Exception as error:
-        model.set_attn_implementation(before)
-        if is_out_of_memory(error):
-            raise devices.out_of_memory(
-                f"The memory for conversations ({tokens} tokens)", loaded.placement
-            ) from error
-        if isinstance(error, NotPackable):
-            raise
-        raise NotPackable(f"its attention is of another kind ({type(error).__name__})") from error
-    return memory
+def _use_adapter(shared: Shared, folder: Path, source: str) -> AdapterInfo:
+    """Load an adapter, once. Between two steps: nobody may be in the model."""
+    held = shared.adapters.get(folder)
+    if held is None:
+        name = adapter_name(source)
+        while any(one.info.name == name for one in shared.adapters.values()):
+            name += "'"  # another folder of that name
+        with shared.opened.lock:
+            held = _Adapter(load_adapter(shared.opened.loaded.model, folder, name))
+        shared.adapters[folder] = held
+    held.users += 1
+    return held.info
 
 
-def _alone(model: Any, ids: list[int]) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0, -1]
-
-
-def _together(model: Any, memory: Memory, *, padded: bool) -> Any:
-    """The scores behind each probe, read in pieces beside the other."""
-    longer, shorter = _PROBE
-    run(model, memory, [Part(longer[:4], 0, 0, last=False), Part(shorter[:-1], 0, 16, last=False)])
-    run(model, memory, [Part(longer[4:-1], 4, 0, last=False)])
-    parts = [Part(longer[-1:], len(longer) - 1, 0), Part(shorter[-1:], len(shorter) - 1, 16)]
-    return run(model, memory, parts, padded=padded)
-
-
-def _chunk(loaded: Loaded) -> int:
-    if loaded.placement.family != "cpu":
-        return LONGEST_PREFILL_CHUNK
-    return max(16, PREFILL_CHUNK * SMALL // max(SMALL, _parameters(loaded.model)))
-
-
-def _parameters(model: Any) -> int:
-    return int(model.num_parameters())
-
-
-def _tokens(loaded: Loaded, slots: int) -> int:
-    """How many tokens of conversations to keep in memory: all windows, as far as that is sober."""
-    item = loaded.model.get_input_embeddings().weight.element_size()
-    each = Memory.bytes_per_token(loaded.model.config, item)
-    window = loaded.context_length or WINDOW
-    free = devices.free_memory(loaded.placement)
-    most = CPU_MEMORY if loaded.placement.family == "cpu" else 2**62
-    room = min(most, most if free is None else free // 2) // each
-    return max(1024, min(room, slots * window))
+def _leave_adapter(shared: Shared, folder: Path) -> None:
+    held = shared.adapters[folder]
+    held.users -= 1
+    if held.users:
+        return
+    del shared.adapters[folder]
+    if shared.opened.engine is not None:
+        shared.opened.engine.forget(held.info.name)
+    with shared.opened.lock:
+        remove_adapter(shared.opened.loaded.model, held.info.name)

@@ -94,8 +94,11 @@ class _Turn:
         self._adapted = adapted
         self._speaker = speaker
         self._held: AbstractContextManager[Any] | None = None
+        self._thread = threading.get_ident()
 
     def begin(self, *_: Any) -> None:
+        if threading.get_ident() != self._thread:
+            return  # the engine's pass, or another reply's
         if self._speaker.cancelled:
             raise _Enough
         self._lock.acquire()
@@ -103,8 +106,9 @@ class _Turn:
         self._held.__enter__()
 
     def end(self, *_: Any) -> None:
-        # Also called when the pass never began.
+        if threading.get_ident() != self._thread:
+            return
         held, self._held = self._held, None
-        if held is not None:
+        if held is not None:  # a pass that was refused has none
             held.__exit__(None, None, None)
             self._lock.release()

@@ -51,8 +51,8 @@ def copied(folder: Path, to: Path) -> Path:
 
 
 def model_of(backend: LocalBackend) -> Any:
-    assert backend._shared is not None
-    return backend._shared.loaded.model
+    assert backend._taken is not None
+    return backend._taken.shared.opened.loaded.model
 
 
 def ask(text: str, max_tokens: int = 32) -> Request:

@@ -1,0 +1,35 @@
+"""What makes a model speak as one entry of the picker: its chat template, where replies end, its adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backends.local import templates
+from backends.local.adapters import AdapterInfo
+from backends.local.loading import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """template: Jinja. stop: strings that end each reply beside those asked for. adapter: the LoRA it speaks
+    with, by the name it has in the model."""
+
+    template: str
+    end_ids: frozenset[int]
+    stop: tuple[str, ...]
+    system_role: bool
+    adapter: AdapterInfo | None = None
+
+
+def voice_of(loaded: Loaded, *, given: str | None, adapter: AdapterInfo | None) -> Voice:
+    """given: a template from the person, which wins over the adapter's own and the model's."""
+    template = given or (adapter.template if adapter is not None else None)
+    if template is None:
+        return Voice(loaded.template, loaded.end_ids, loaded.stop, loaded.system_role, adapter)
+    return Voice(
+        template,
+        templates.end_ids(loaded.model, loaded.tokenizer, template, parts=loaded.parts),
+        (),
+        templates.takes_system_role(loaded.tokenizer, template, parts=loaded.parts),
+        adapter,
+    )
