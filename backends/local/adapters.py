@@ -1,18 +1,21 @@
 """LoRA adapters beside each other on one model: any number share its weights, and each row of a batch uses
 its own.
 
-peft reads an adapter and says which layers it belongs to and how strong it is; from then on a layer
-computes what it computed before, bit for bit, and adds an adapter's part only to the tokens of the rows
-that use it (`using`).
+A layer computes what it computed before, bit for bit, and adds an adapter's part only to the tokens of the
+rows that use it (`using`). peft reads the files, but its layers are not used: they know adapters for whole
+batches, not for the tokens of a packed sequence, and with them each layer would be unpacked (`weights`) to
+be looked at.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +62,11 @@ def load_adapter(model: Any, folder: Path, name: str) -> AdapterInfo:
     tensors = _tensors(folder)
     base = str(config["base_model_name_or_path"])
     _check_shapes(model, tensors, folder, base)
-    remove_adapter(model, name)
+    scalings = _scalings(folder, tensors)
     adapters: _Adapters = getattr(model, _ATTRIBUTE, None) or _Adapters(model)
-    try:
-        rank = adapters.add(folder, name, tensors)
-    except Exception as error:
-        adapters.remove(name)
-        raise ModelUnsupported(
-            f"peft cannot load the adapter in {folder} ({type(error).__name__}).",
-            cure="Check that it was made for this model and with a version of peft that is installed here.",
-            params={"folder": str(folder)},
-        ) from error
+    adapters.add(name, tensors, scalings)
     digest = hashlib.sha256((folder / ADAPTER_WEIGHTS).read_bytes()).hexdigest()[:12]
-    return AdapterInfo(name, digest, base, rank, _template(folder))
+    return AdapterInfo(name, digest, base, int(config.get("r") or 0), _template(folder))
 
 
 def remove_adapter(model: Any, name: str) -> None:
@@ -103,112 +98,89 @@ def using(model: Any, rows: Sequence[tuple[str | None, slice]]) -> Iterator[None
         adapters.shares = before
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one adapter adds to one layer: `up(down(x)) * scaling`. bias: of `up`."""
+
+    down: Any
+    up: Any
+    bias: Any
+    scaling: float
+
+
 class _Adapters:
-    """The adapters of one model. shares: who adds to which tokens now, as slots and indices."""
+    """The adapters of one model. shares: who adds to which tokens now, as names and indices."""
 
     def __init__(self, model: Any) -> None:
         self.shares: Sequence[tuple[str, Any]] = ()
         self._model = model
-        self._tuner: Any = None
-        self._slots: dict[str, str] = {}
-        self._made = 0
+        self._layers: dict[str, _Adding] = {}
+        self._names: set[str] = set()
         setattr(model, _ATTRIBUTE, self)
 
-    def add(self, folder: Path, name: str, tensors: Mapping[str, Any]) -> int:
-        """Returns the rank. Raises whatever peft does."""
-        import peft
-
-        config: Any = peft.LoraConfig.from_pretrained(str(folder))
-        config.inference_mode = True
-        config.init_lora_weights = False  # what the file holds is filled in below
-        # Names may hold what the names of modules may not.
-        self._made += 1
-        slot = self._slots[name] = f"a{self._made}"
-        try:
-            if self._tuner is None:
-                self._tuner = peft.LoraModel(self._model, config, slot)
-            else:
-                self._tuner.peft_config[slot] = config
-                self._tuner.active_adapter = slot
-                self._tuner.inject_adapter(self._model, slot)
-        finally:
-            for _, layer in self._layers():
-                layer.forward = _Adding(layer, self)
-        self._model.requires_grad_(False)
-        layers = [(path, layer) for path, layer in self._layers() if slot in layer.lora_A]
-        unused = {name.partition(".lora_")[0] for name in tensors} - {path for path, _ in layers}
-        if unused or any(layer.lora_variant.get(slot) is not None for _, layer in layers):
-            raise ValueError("the settings do not name the layers of the weights, or another kind of LoRA")
-        for path, layer in layers:
-            _fill(layer, slot, path, tensors)
-        return int(config.r)
+    def add(self, name: str, tensors: Mapping[str, Any], scalings: Mapping[str, float]) -> None:
+        modules = dict(self._model.named_modules())
+        self.remove(name)
+        self._names.add(name)
+        for path, scaling in scalings.items():
+            if path not in self._layers:
+                module = modules[path]
+                self._layers[path] = module.forward = _Adding(module.forward, self)
+            down, up, bias = (self._placed(tensors.get(path + kind)) for kind in (_A, _B, _BIAS))
+            self._layers[path].parts[name] = _Part(down, up, bias, scaling)
 
     def remove(self, name: str) -> None:
-        slot = self._slots.pop(name, None)
-        if slot is None:
-            return
-        for _, layer in self._layers():
-            layer.set_adapter([], inference_mode=True)  # or peft warns that it deletes an active one
-            if slot in layer.lora_A:
-                layer.delete_adapter(slot)
-        if self._tuner is not None:
-            self._tuner.peft_config.pop(slot, None)
+        self._names.discard(name)
+        for layer in self._layers.values():
+            layer.parts.pop(name, None)
 
     def shared(self, rows: Sequence[tuple[str, slice]]) -> list[tuple[str, Any]]:
         """The tokens of each adapter: one slice, or an index where they do not lie side by side."""
         import torch
 
-        parts: dict[str, list[slice]] = {}
-        for name, part in rows:
-            known = parts.setdefault(self._slots[name], [])
-            if known and known[-1].stop is not None and known[-1].stop == part.start:
-                known[-1] = slice(known[-1].start, part.stop)
+        places: dict[str, list[slice]] = {}
+        for name, place in rows:
+            if name not in self._names:
+                raise KeyError(name)
+            known = places.setdefault(name, [])
+            if known and known[-1].stop is not None and known[-1].stop == place.start:
+                known[-1] = slice(known[-1].start, place.stop)
             else:
-                known.append(part)
+                known.append(place)
         device = self._model.device
         return [
-            (slot, own[0])
+            (name, own[0])
             if len(own) == 1
-            else (slot, torch.cat([torch.arange(part.start, part.stop, device=device) for part in own]))
-            for slot, own in parts.items()
+            else (name, torch.cat([torch.arange(place.start, place.stop, device=device) for place in own]))
+            for name, own in places.items()
         ]
 
-    def _layers(self) -> list[tuple[str, Any]]:
-        from peft.tuners.lora import LoraLayer
-
-        return [
-            (path, module) for path, module in self._model.named_modules() if isinstance(module, LoraLayer)
-        ]
+    def _placed(self, tensor: Any) -> Any:
+        return None if tensor is None else tensor.to(self._model.device, self._model.dtype)
 
 
 class _Adding:
     """The forward of a layer with adapters: the layer's own, and what each adapter adds to its rows."""
 
-    def __init__(self, layer: Any, adapters: _Adapters) -> None:
-        self._base = layer.base_layer
-        self._a, self._b, self._scaling = layer.lora_A, layer.lora_B, layer.scaling
+    def __init__(self, base: Callable[..., Any], adapters: _Adapters) -> None:
+        self.parts: dict[str, _Part] = {}
+        self._base = base
         self._adapters = adapters
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        from torch.nn.functional import linear
+
         out = self._base(x, *args, **kwargs)
-        for slot, tokens in self._adapters.shares:
-            if slot not in self._a:
+        for name, tokens in self._adapters.shares:
+            part = self.parts.get(name)
+            if part is None:
                 continue
-            everything = tokens == slice(None) if isinstance(tokens, slice) else False
+            everything = isinstance(tokens, slice) and tokens == slice(None)
             at = ... if everything else (..., tokens, slice(None))
-            down = self._a[slot]
-            added = self._b[slot](down(x[at].to(down.weight.dtype))) * self._scaling[slot]
-            # In place: for an index, `out[at] += added` reads, adds and writes only these rows.
-            out[at] += added.to(out.dtype)
+            added = linear(linear(x[at].to(part.down.dtype), part.down), part.up, part.bias)
+            # In place: for an index, this reads, adds and writes only these rows.
+            out[at] += (added * part.scaling).to(out.dtype)
         return out
-
-
-def _fill(layer: Any, slot: str, path: str, tensors: Mapping[str, Any]) -> None:
-    down, up = layer.lora_A[slot], layer.lora_B[slot]
-    down.weight.data.copy_(tensors[path + _A])
-    up.weight.data.copy_(tensors[path + _B])
-    if up.bias is not None:
-        up.bias.data.copy_(tensors[path + _BIAS])
 
 
 def _tensors(folder: Path) -> dict[str, Any]:
@@ -217,6 +189,42 @@ def _tensors(folder: Path) -> dict[str, Any]:
 
     loaded: dict[str, Any] = load_peft_weights(str(folder), device="cpu")
     return {name.removeprefix(_PREFIX): tensor for name, tensor in loaded.items()}
+
+
+def _scalings(folder: Path, tensors: Mapping[str, Any]) -> dict[str, float]:
+    """How strongly the adapter acts, for each layer by its path. Raises `ModelUnsupported`."""
+    import peft
+
+    try:
+        config: Any = peft.LoraConfig.from_pretrained(str(folder))
+        kinds = [field.name for field in fields(config) if field.metadata.get("is_lora_variant")]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _unreadable(folder) from error
+    if more := [name for name in kinds if getattr(config, name)]:
+        raise _merge_it(folder, ", ".join(more))
+    found: dict[str, float] = {}
+    for path in {name.partition(".lora_")[0]: None for name in tensors}:
+        if not {path + _A, path + _B} <= tensors.keys():
+            raise _unreadable(folder)
+        rank = _for_layer(config.rank_pattern, path, config.r)
+        alpha = _for_layer(config.alpha_pattern, path, config.lora_alpha)
+        if {tensors[path + _A].shape[0], tensors[path + _B].shape[1]} != {rank}:
+            raise _unreadable(folder)
+        found[path] = alpha / (math.sqrt(rank) if config.use_rslora else rank)
+    return found
+
+
+def _for_layer(patterns: Mapping[str, Any], path: str, otherwise: Any) -> Any:
+    """What a pattern of the settings says of a layer; the first that matches counts, as for peft."""
+    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", path)), otherwise)
+
+
+def _unreadable(folder: Path) -> ModelUnsupported:
+    return ModelUnsupported(
+        f"The weights of the adapter in {folder} do not fit its own settings (adapter_config.json).",
+        cure="Copy the adapter again, all files of one training together.",
+        params={"folder": str(folder)},
+    )
 
 
 def _check_kind(config: Mapping[str, Any], folder: Path) -> None:
@@ -242,11 +250,11 @@ def _merge_it(folder: Path, what: str) -> ModelUnsupported:
 
 def _check_shapes(model: Any, tensors: Mapping[str, Any], folder: Path, base: str) -> None:
     """Refuse an adapter that does not fit this model, before anything is changed."""
-    modules = {path.replace(".base_layer", ""): module for path, module in model.named_modules()}
+    modules = dict(model.named_modules())
     output = model.get_output_embeddings()
     for name, tensor in tensors.items():
         path, _, kind = name.partition(".lora_")
-        module = _base_of(modules.get(path))
+        module = modules.get(path)
         if not name.endswith((_A, _B, _BIAS)) or (module is not None and module is output):
             # The output layer sees the last tokens only, an embedding no tokens that are vectors.
             raise _merge_it(folder, name)
@@ -268,10 +276,6 @@ _SIDES = {
     "B.weight": ("out_features", "nf"),
     "B.bias": ("out_features", "nf"),
 }
-
-
-def _base_of(module: Any) -> Any:
-    return getattr(module, "base_layer", module)
 
 
 def _template(folder: Path) -> str | None:

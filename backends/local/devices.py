@@ -168,11 +168,12 @@ def needed_memory(placement: Placement, weights: Weights, embedding: int, *, tie
     small = {"fp16": 2.0, "int8": 1.0, "nf4": _NF4_BYTES}.get(placement.quantization)
     if small is None:
         return weights.parameters * item
-    # The embedding is not made smaller; an output layer that shares it becomes one of its own on a CPU.
-    layers = weights.parameters - (0 if tied and placement.family == "cpu" else embedding)
-    kept = int(layers * small) + embedding * item
-    # While a layer is packed it exists once more, in float32.
-    return kept + (4 * weights.largest if placement.family == "cpu" else 0)
+    if placement.family != "cpu":
+        return int((weights.parameters - embedding) * small) + embedding * item
+    # The embedding is not made smaller, and an output layer that shared it becomes one of its own. While a
+    # layer is packed it exists once more, in float32.
+    layers = weights.packed - (0 if tied else embedding)
+    return int(layers * small) + embedding * item + weights.largest * 4
 
 
 def free_memory(placement: Placement) -> int | None:

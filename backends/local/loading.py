@@ -23,6 +23,7 @@ from backends.local.reading import (
 from backends.local.sources import Files, base_of, locate, locate_adapter, read_config
 
 _CHAT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _log = logging.getLogger(__name__)
 
 
@@ -240,13 +241,29 @@ def _placed(
         )
     method = config.get("quantization_config")
     if method is None:
-        return placement
+        return _placed_experts(placement, wanted, config, options)
     if wanted not in (None, "none"):
         name = str(method.get("quant_method", "quantized")) if isinstance(method, dict) else "quantized"
         raise ModelUnsupported(
             f"{options.source} is quantized already ({name}).",
             cure=f"Leave {wanted} out, or choose the model it was made from.",
             params={"model": options.source, "quantization": name},
+        )
+    return devices.choose(options.device, options.dtype, "none")
+
+
+def _placed_experts(
+    placement: Placement, wanted: str | None, config: dict[str, Any], options: Options
+) -> Placement:
+    """Experts are no linear layers of their own, so their weights cannot be packed on a CPU."""
+    text = config.get("text_config") or config
+    if placement.family != "cpu" or placement.quantization != "fp16" or not any(map(text.get, _EXPERTS)):
+        return placement
+    if wanted is not None:
+        raise ModelUnsupported(
+            f"{options.source} is a mixture of experts, whose weights cannot be in fp16 on a CPU.",
+            cure="Leave the quantization out, or use a quantized GGUF, which a CPU runs well.",
+            params={"model": options.source, "quantization": "fp16"},
         )
     return devices.choose(options.device, options.dtype, "none")
 

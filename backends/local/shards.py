@@ -15,26 +15,37 @@ from typing import Any
 from backends.errors import ModelUnsupported
 
 _LENGTH_BYTES = 8
+_BLOCK = 512
+"""Rows of a block of FBGEMM's packed matrices."""
 _LONGEST_HEADER = 100_000_000
 """Bytes, as the format says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """stored: bytes in the files. parameters: how many numbers. largest: those of the largest tensor."""
+    """stored: bytes in the files. parameters: how many numbers. largest: those of the largest tensor. packed:
+    how many they become when they are packed for a CPU (`weights`)."""
 
     stored: int
     parameters: int
     largest: int
+    packed: int
 
 
 def checked(files: Iterable[Path]) -> Weights:
     """Look at the headers of all `files`. Raises `ModelUnsupported` for one that is cut short or damaged."""
-    stored, sizes = 0, [0]
+    stored, found = 0, [[0]]
     for file in files:
         stored += file.stat().st_size
-        sizes += [math.prod(shape) for shape in shapes(file).values()]
-    return Weights(stored, sum(sizes), max(sizes))
+        found += shapes(file).values()
+    sizes = [math.prod(shape) for shape in found]
+    packed = sum(shape[0] * padded(shape[1]) if len(shape) == 2 else math.prod(shape) for shape in found)
+    return Weights(stored, sum(sizes), max(sizes), packed)
+
+
+def padded(inputs: int) -> int:
+    """What FBGEMM makes of the inputs of a layer when it packs it: a multiple of its block."""
+    return -(-inputs // _BLOCK) * _BLOCK
 
 
 def shapes(file: Path) -> dict[str, list[int]]:

@@ -31,10 +31,6 @@ class Template:
     source: str
     stop: tuple[str, ...] = ()
 
-    @property
-    def is_default(self) -> bool:
-        return bool(self.stop)
-
 
 def choose(tokenizer: Any, *, given: str | None = None, own: Any = None) -> Template:
     """given: by the person, from a file. own: of an adapter or a processor, before the tokenizer's."""

@@ -82,9 +82,8 @@ def test_what_is_loaded_says_its_size(tiny: Path) -> None:
     plain, packed = loaded(tiny, dtype="float32"), loaded(tiny, quantization="fp16")
     assert plain.parameters == packed.parameters == plain.model.num_parameters()
     assert plain.weight_bytes >= 4 * plain.parameters
-    embedding = plain.model.get_input_embeddings().weight.numel()
-    # The output layer, which shared the embedding, is one of its own now.
-    assert packed.weight_bytes < 4 * embedding + 2 * plain.parameters + 10_000
+    # Packing pays where layers are wider than its blocks, which those of a tiny model are not.
+    assert packed.weight_bytes > plain.weight_bytes
 
 
 @HALF
@@ -93,7 +92,6 @@ def test_on_a_cpu_weights_are_float16_and_say_what_float32_says(demo_folder: Pat
     if packed.placement.quantization != "fp16":
         pytest.skip("this CPU does better with something else")
     assert "float16" in packed.placement.reason
-    assert packed.weight_bytes < 0.75 * plain.weight_bytes
     for question in ("What is the capital of France?", "Write a haiku about rain.", "What is 17 plus 25?"):
         text = render(plain.tokenizer, plain.template, [Message("user", question)])
         ids = plain.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
@@ -228,6 +226,15 @@ def test_a_model_that_is_quantized_already_is_not_quantized_again(copy: Path) ->
     )
 
 
+def test_a_mixture_of_experts_is_not_packed(demo_folder: Path, tmp_path: Path) -> None:
+    experts = {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2}
+    make_folder(demo_folder, tmp_path, architectures=["MixtralForCausalLM"], **experts)
+    assert loaded(tmp_path).placement.quantization == "none"
+    assert (
+        "mixture of experts" in refused(ModelUnsupported, tmp_path, device="cpu", quantization="fp16").message
+    )
+
+
 def test_what_does_not_fit_is_refused_with_numbers_before_it_is_tried(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,11 +245,11 @@ def test_what_does_not_fit_is_refused_with_numbers_before_it_is_tried(
 
 
 def test_packed_weights_need_room_for_one_layer_more() -> None:
-    weights = Weights(stored=2_000_000, parameters=1_000_000, largest=100_000)
+    weights = Weights(stored=2_000_000, parameters=1_000_000, largest=100_000, packed=1_200_000)
     cpu = Placement("cpu", "float32", "", "fp16")
     # Layers in two bytes, the embedding in four, and the largest once more in four while it is packed.
-    assert needed_memory(cpu, weights, 100_000, tied=False) == 900_000 * 2 + 100_000 * 4 + 100_000 * 4
-    assert needed_memory(cpu, weights, 100_000, tied=True) == 1_000_000 * 2 + 100_000 * 4 + 100_000 * 4
+    assert needed_memory(cpu, weights, 100_000, tied=False) == 1_100_000 * 2 + 100_000 * 4 + 100_000 * 4
+    assert needed_memory(cpu, weights, 100_000, tied=True) == 1_200_000 * 2 + 100_000 * 4 + 100_000 * 4
     assert needed_memory(Placement("cpu", "float32", ""), weights, 100_000, tied=True) == 4_000_000
     int8, nf4 = (Placement("cuda", "bfloat16", "", name) for name in ("int8", "nf4"))
     assert needed_memory(int8, weights, 100_000, tied=True) == 1_100_000
