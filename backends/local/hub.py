@@ -14,7 +14,7 @@ _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.tiktoken
 # The same weights once more, for other programs or from the middle of a training; parts of other kinds of
 # models.
 _UNWANTED = ["consolidated*.safetensors", "original/*", "onnx/*", "checkpoint-*/*"]
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 def download(source: str, revision: str | None, token: str | None, report: ProgressCallback) -> Path:

@@ -172,6 +172,31 @@ def test_what_ruins_replies_on_a_cpu_is_refused_and_fp16_named(quantization: str
     assert "fp16" in caught.value.cure
 
 
+def test_smaller_weights_on_a_gpu_are_those_of_bitsandbytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelUnsupported, match="needs the package bitsandbytes") as caught:
+        choose("cuda", None, "nf4")
+    assert "pip install bitsandbytes" in caught.value.cure
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert choose("cuda", None, "int8").quantization == "int8"
+    assert choose("cuda", None, "nf4").dtype == "bfloat16"
+    assert choose("cuda", None, "fp16") == Placement("cuda", "float16", "as asked for")
+    with pytest.raises(ModelUnsupported, match="contradict"):
+        choose("cuda", "bfloat16", "fp16")
+
+
+def test_what_bitsandbytes_is_told() -> None:
+    int8, nf4, none = (
+        devices.bitsandbytes(Placement("cuda", "bfloat16", "", name)) for name in ("int8", "nf4", "none")
+    )
+    assert int8.load_in_8bit
+    assert (nf4.load_in_4bit, nf4.bnb_4bit_quant_type) == (True, "nf4")
+    assert nf4.bnb_4bit_compute_dtype == torch.bfloat16
+    assert none is None
+
+
 @pytest.mark.parametrize(
     ("units", "found"),
     [(set(), ("float32", "fp16")), ({"_is_amx_tile_supported"}, ("bfloat16", "none"))],

@@ -104,6 +104,20 @@ def test_a_template_without_a_place_for_images_is_told(seeing: Loaded) -> None:
         inputs_of(seeing, about(image()), template="{{ messages[0]['role'] }}")
 
 
+def test_a_processor_that_cannot_run_here_leaves_a_model_that_reads_text(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ImportError("it needs torchvision")
+
+    make_vision(demo_folder, tmp_path)
+    monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", fail)
+    loaded = load(Options(source=str(tmp_path), threads=1, device="cpu"), lambda _: None)
+    assert not loaded.images
+    with pytest.raises(BadRequest, match="reads no images"):
+        inputs_of(loaded, about(image()))
+
+
 def test_a_model_that_reads_text_only_says_so(blind: Loaded) -> None:
     with pytest.raises(BadRequest, match="reads no images") as caught:
         inputs_of(blind, about(image()))
