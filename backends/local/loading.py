@@ -124,13 +124,6 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
         raise _refusal(error, options.source, placement, files) from error
 
 
-def add_adapter(loaded: Loaded, options: Options, report: ProgressCallback) -> AdapterInfo:
-    """Load the adapter that `options` name beside those that `loaded` has. Raises `BackendError`."""
-    folder = _adapter_folder(options, report)
-    assert folder is not None
-    return load_adapter(loaded.model, folder, adapter_name(str(options.adapter)))
-
-
 def _adapter_folder(options: Options, report: ProgressCallback) -> Path | None:
     if options.adapter is None:
         return None
