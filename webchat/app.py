@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from backends.base import Backend
 from backends.errors import BackendError
+from backends.llamacpp import Servers
 from backends.local import Engines
 from webchat import __version__
 from webchat.api import Services, routes
@@ -68,8 +69,8 @@ def build_app(
     """
     make_data_folder(settings)
     if specs is None:
-        engines = Engines()
-        specs = [_spec(model, settings, engines) for model in model_specs(settings)]
+        shared = _Shared(Engines(), Servers())
+        specs = [_spec(model, settings, shared) for model in model_specs(settings)]
     secret = (
         settings.cookie_secret.get_secret_value()
         if settings.cookie_secret is not None
@@ -179,8 +180,16 @@ async def _purge(store: Store, kept: timedelta) -> None:
         await asyncio.sleep(PURGE_EVERY.total_seconds())
 
 
-def _spec(model: ModelSettings, settings: Settings, engines: Engines) -> ModelSpec:
-    """A configured model as `Models` takes it. engines: where models of one base share it."""
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Where models in this process share what is loaded: adapters of one base, the base itself."""
+
+    engines: Engines
+    servers: Servers
+
+
+def _spec(model: ModelSettings, settings: Settings, shared: _Shared) -> ModelSpec:
+    """A configured model as `Models` takes it."""
     spec = ModelSpec(
         name=model.name,
         kind=model.kind,
@@ -200,7 +209,10 @@ def _spec(model: ModelSettings, settings: Settings, engines: Engines) -> ModelSp
             }
             return replace(spec, options=options, discover=model.model is None)
         case "llamacpp":
-            options = {
+            llama: dict[str, Any] = {
+                "adapters": tuple(Path(adapter).expanduser() for adapter in model.adapters),
+                "adapter": None if model.adapter is None else Path(model.adapter).expanduser(),
+                "servers": shared.servers,
                 "context_length": model.context_length,
                 "slots": model.slots,
                 "threads": model.threads,
@@ -208,15 +220,15 @@ def _spec(model: ModelSettings, settings: Settings, engines: Engines) -> ModelSp
                 "gpu_layers": model.gpu_layers,
             }
             if model.demo:
-                demo = {"cache_dir": settings.demo_dir, **options}
+                demo = {"cache_dir": settings.demo_dir, **llama}
                 return replace(spec, kind="demo", titles=False, options=demo)
-            return replace(spec, options={"path": Path(model.model or "").expanduser(), **options})
+            return replace(spec, options={"path": Path(model.model or "").expanduser(), **llama})
         case "local":
             token = settings.hf_token.get_secret_value() if settings.hf_token else None
             local: dict[str, Any] = {
                 "source": model.model,
                 "adapter": model.adapter,
-                "engines": engines,
+                "engines": shared.engines,
                 "revision": model.revision,
                 "device": model.device,
                 "dtype": model.dtype,

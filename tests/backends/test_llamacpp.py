@@ -13,8 +13,9 @@ import pytest_asyncio
 
 from backends.base import collect
 from backends.errors import BackendError, BadRequest, ModelNotFound, ModelUnsupported
-from backends.llamacpp import LlamaCppBackend
+from backends.llamacpp import LlamaCppBackend, Servers
 from backends.types import Message, Request, Sampling, TextDelta
+from tests.backends.tiny_models import make_gguf_adapter
 
 pytest.importorskip("xllamacpp")
 
@@ -75,8 +76,9 @@ async def test_a_stop_is_seen_before_the_next_step(
     engine: LlamaCppBackend, prompt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, at_work = asyncio.get_running_loop(), asyncio.Event()
-    counted = Counted(engine._server, lambda: loop.call_soon_threadsafe(at_work.set))
-    monkeypatch.setattr(engine, "_server", counted)
+    assert engine._server is not None
+    counted = Counted(engine._server.native, lambda: loop.call_soon_threadsafe(at_work.set))
+    monkeypatch.setattr(engine._server, "native", counted)
     task = asyncio.create_task(collect(engine.stream(ask(prompt, max_tokens=1000))))
     await at_work.wait()
     (worker,) = engine._workers
@@ -162,3 +164,82 @@ async def test_a_file_that_is_no_model_is_refused_in_words(
         await backend.start()
     assert path.name in caught.value.message
     assert caught.value.cure
+
+
+async def test_adapters_share_one_server_and_each_backend_speaks_with_its_own(
+    demo_gguf: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.gguf", tmp_path / "second.gguf"
+    for seed, path in enumerate((first, second)):
+        make_gguf_adapter(path, std=0.3, seed=seed)
+    servers = Servers()
+    backends = [
+        LlamaCppBackend(
+            path=demo_gguf, adapters=(first, second), adapter=adapter, servers=servers, context_length=512
+        )
+        for adapter in (None, first, second)
+    ]
+    question = ask("What is the capital of France?", max_tokens=12)
+    alone = [await collect(backend.stream(question)) for backend in backends]
+    assert len(servers._servers) == 1
+    assert len({backend.capabilities.engine for backend in backends}) == 1
+    assert "Paris" in alone[0].text
+    assert len({completion.text for completion in alone}) == 3
+    names = [completion.finished.adapter for completion in alone]
+    assert names[0] is None
+    assert [str(name).split()[0] for name in names[1:]] == ["first", "second"]
+    together = await asyncio.gather(*(collect(backend.stream(question)) for backend in backends))
+    # Batched arithmetic rounds differently, and what a random adapter says hangs on little.
+    assert [completion.text[:6] for completion in together] == [completion.text[:6] for completion in alone]
+    await backends[0].aclose()
+    assert (await collect(backends[1].stream(question))).text[:6] == alone[1].text[:6]
+    for backend in backends:
+        await backend.aclose()
+    assert not servers._servers
+
+
+async def test_an_adapter_of_another_kind_of_model_is_refused_in_words(
+    demo_gguf: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.gguf"
+    make_gguf_adapter(other, std=0.1, architecture="gemma")
+    for adapter, said in ((other, "another kind of model"), (demo_gguf, "no LoRA adapter")):
+        backend = LlamaCppBackend(path=demo_gguf, adapter=adapter)
+        with pytest.raises(ModelUnsupported, match=said) as refused:
+            await backend.start()
+        assert refused.value.cure
+        await backend.aclose()
+
+
+async def test_a_switched_conversation_comes_back_warm(engine: LlamaCppBackend) -> None:
+    long = {
+        name: f"{name} stands on a rock in the sea. " * 60
+        for name in ("The lighthouse", "A castle", "An inn")
+    }
+    first = {name: await collect(engine.stream(ask(text, max_tokens=4))) for name, text in long.items()}
+    for name, text in long.items():  # three conversations over two slots
+        again = await collect(engine.stream(ask(text, first[name].text, "And then?", max_tokens=4)))
+        assert again.usage is not None
+        assert again.usage.cached_tokens is not None
+        assert again.usage.cached_tokens > 0.9 * (first[name].usage or again.usage).prompt_tokens
+
+
+async def test_a_regenerated_reply_reads_nothing_again(engine: LlamaCppBackend) -> None:
+    question = ask("The harbour lies between two hills. " * 50, max_tokens=4)
+    first, again = [await collect(engine.stream(question)) for _ in range(2)]
+    assert again.usage is not None
+    assert first.text == again.text
+    assert again.usage.cached_tokens is not None
+    assert again.usage.cached_tokens > 0.9 * again.usage.prompt_tokens
+
+
+async def test_the_memory_is_known_before_it_is_taken(demo_gguf: Path) -> None:
+    size = await asyncio.to_thread(demo_gguf.stat)
+    small = LlamaCppBackend(path=demo_gguf, context_length=512, slots=1).footprint()
+    large = LlamaCppBackend(path=demo_gguf, context_length=4096, slots=2).footprint()
+    assert small is not None
+    assert large is not None
+    assert small.parts[str(demo_gguf)] == size.st_size
+    # 30 layers, 3 heads of 64 for keys and for values, in float16.
+    assert sum(large.parts.values()) - sum(small.parts.values()) == (2 * 4096 - 512) * 30 * 3 * 64 * 2 * 2
+    assert LlamaCppBackend(path=demo_gguf.parent / "missing.gguf").footprint() is None

@@ -108,6 +108,25 @@ def make_vision(demo_folder: Path, folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
+def make_gguf_adapter(path: Path, *, std: float, seed: int = 0, architecture: str = "llama") -> None:
+    """A LoRA for the demo model's GGUF with random weights."""
+    gguf = pytest.importorskip("gguf")
+    numpy = pytest.importorskip("numpy")
+    random, rank, width, layers = numpy.random.default_rng(seed), 4, 576, 30
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 16.0)
+    for layer in range(layers):
+        for name, shape in (("lora_a", (rank, width)), ("lora_b", (width, rank))):
+            values = random.normal(0, std, shape).astype(numpy.float32)
+            writer.add_tensor(f"blk.{layer}.attn_q.weight.{name}", values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def make_gguf(demo_gguf: Path, path: Path) -> None:
     """The demo model cut down to its first layers and tokens: a real GGUF that talks nonsense."""
     gguf = pytest.importorskip("gguf")

@@ -11,6 +11,7 @@ NAMES = {
     "crowd": "200 people at once",
     "pages": "opening the page: long conversations, many of them",
     "start": "start time and memory",
+    "busy": "opening the page while the transformer engine writes",
     "engine": "the embedded model through the page against the engine alone",
 }
 

@@ -130,7 +130,7 @@ async def turns(backend: LocalBackend, times: int) -> None:
         await ask(backend, before)
         warm.append(await ask(backend, last))
     base = statistics.median(told.first for told in cold)
-    print(f"turn {TURNS} of {cold[0].prompt} tokens: first token {base:.2f} s when nothing is kept")
+    print(f"turn {TURNS} of {cold[-1].prompt} tokens: first token {base:.2f} s when nothing is kept")
     for name, told in (("as the next turn", warm), ("regenerated", again)):
         first = statistics.median(one.first for one in told)
         print(f"  {name}: {first:.3f} s ({told[-1].cached} tokens kept), x{first / base:.3f}")

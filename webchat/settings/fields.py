@@ -139,7 +139,8 @@ class EngineFields(BaseModel):
     )
     adapters: Words = setting(
         (),
-        "LoRA adapters of a transformers model, folders or hub ids; each is one more model in the picker.",
+        "LoRA adapters of the model, each one more model in the picker: folders or hub ids, of a GGUF .gguf"
+        " files.",
         'a list of texts, ["a", "b"] or a,b',
     )
     quantization: Literal["none", "fp16", "int8", "nf4"] | None = setting(

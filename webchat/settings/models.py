@@ -80,20 +80,19 @@ def _shortcut(settings: Settings) -> list[ModelSettings]:
 
 
 def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
-    """A transformers model and its adapters, each a model of its own. An adapter's folder comes before the
-    model under it."""
-    if spec.kind != "local" or spec.adapter is not None:
+    """A model and its adapters, each a model of its own; an adapter's folder before the model under it."""
+    if spec.kind not in ("local", "llamacpp") or spec.adapter is not None:
         return [spec]
-    base = _base_of(spec.model or "")
+    base = _base_of(spec.model or "") if spec.kind == "local" else ""
     if base:
         below = spec.model_copy(update={"model": base, "name": name_of(base, "")})
-        spec = below.model_copy(update={"adapter": spec.model, "name": spec.name, "adapters": ()})
+        spec = below.model_copy(update={"adapter": spec.model, "name": spec.name})
         return [spec, *_with_adapters(below)]
     names = [f"{spec.name} + {name_of(adapter, '')}" for adapter in spec.adapters]
     return [
         spec,
         *(
-            spec.model_copy(update={"adapter": adapter, "name": name, "adapters": ()})
+            spec.model_copy(update={"adapter": adapter, "name": name})
             for adapter, name in zip(spec.adapters, names, strict=True)
         ),
     ]

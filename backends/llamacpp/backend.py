@@ -1,0 +1,193 @@
+"""The face of llama.cpp: what its server says, as events, and stopping it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+from collections.abc import AsyncGenerator, Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from backends._machine import engine_threads
+from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
+from backends.bridge import Worker
+from backends.errors import BackendError, Unavailable
+from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload
+from backends.llamacpp.servers import Server, Servers, Setup, checked_header
+from backends.types import Event, Request
+
+SLOTS = 2
+
+
+class LlamaCppBackend:
+    """One GGUF file. See the package.
+
+    path: the file. name: what provenance calls it, by default the file's name. adapters: LoRA files (GGUF)
+    that are loaded with it; adapter: the one of them this backend speaks with, `None` for the model itself.
+    servers: where a loaded file is shared with other backends, by default nowhere. context_length: tokens of
+    one conversation, by default the model's own up to `LONGEST_CONTEXT`. slots: replies at once. threads: by
+    default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file.
+    gpu_layers: layers put on a GPU, by default as many as fit; 0 for none.
+    """
+
+    kind = "llamacpp"
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        name: str | None = None,
+        adapters: tuple[Path, ...] = (),
+        adapter: Path | None = None,
+        servers: Servers | None = None,
+        context_length: int | None = None,
+        slots: int | None = None,
+        threads: int | None = None,
+        chat_template: str | None = None,
+        gpu_layers: int | None = None,
+    ) -> None:
+        self.model = name or path.stem
+        if adapter is not None and adapter not in adapters:
+            adapters = (*adapters, adapter)
+        self._setup = Setup(
+            path=path,
+            name=self.model,
+            context_length=context_length,
+            slots=slots or SLOTS,
+            threads=threads or engine_threads(),
+            chat_template=chat_template,
+            gpu_layers=gpu_layers,
+            adapters=adapters,
+        )
+        self.capabilities = self._capabilities(context_length, chat_template)
+        self._adapter = adapter
+        self._servers = servers or Servers()
+        self._server: Server | None = None
+        self._starting = asyncio.Lock()
+        self._workers: set[Worker[dict[str, Any]]] = set()
+        self._closed = False
+
+    @property
+    def live(self) -> int:
+        """How many slots work now for this backend."""
+        return len(self._workers)
+
+    async def start(self, progress: ProgressCallback | None = None) -> None:
+        async with self._starting:
+            if self._server is not None:
+                return
+            self._closed = False
+            if progress is not None:
+                progress(LoadProgress("loading"))
+            server = await self._servers.take(self._setup)
+            self._server = server
+            self.capabilities = self._capabilities(
+                self._setup.window(server.header),
+                self._setup.chat_template or server.header.chat_template,
+                engine=f"llamacpp {id(server)}",
+            )
+
+    def footprint(self) -> Footprint | None:
+        return self._footprint
+
+    @cached_property
+    def _footprint(self) -> Footprint | None:
+        """From the files: the engine tells nothing."""
+        setup = self._setup
+        try:
+            header = checked_header(setup.path)
+            sizes = {str(path): path.stat().st_size for path in (setup.path, *setup.adapters)}
+        except (BackendError, OSError):
+            return None  # told when it is loaded
+        device = "cpu" if setup.gpu_layers == 0 else "llama.cpp"
+        return Footprint(device, {**sizes, f"conversations of {setup.path}": setup.memory(header)})
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        await self.start()
+        server = self._open()
+        seed = random.getrandbits(31) if request.sampling.seed is None else request.sampling.seed
+        scales = [float(path == self._adapter) for path in self._setup.adapters]
+        worker = await self._worker(server, json.dumps(payload(request, seed, scales)))
+        reply = Reply(request, self.model, seed, adapter=self._adapter_name(server))
+        async with worker.items() as chunks:
+            async for chunk in chunks:
+                for event in reply.feed(chunk):
+                    yield event
+                if reply.ended:
+                    break
+        if not reply.ended:
+            self._open()
+        for event in reply.end():
+            yield event
+
+    async def aclose(self) -> None:
+        self._closed = True
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        for worker in workers:
+            await worker.wait()
+        async with self._starting:
+            server, self._server = self._server, None
+            if server is not None:
+                await self._servers.give_back(server)
+
+    def _open(self) -> Server:
+        if self._closed or self._server is None:
+            raise Unavailable("The model was closed.", cure="Start it again.")
+        return self._server
+
+    def _adapter_name(self, server: Server) -> str | None:
+        if self._adapter is None:
+            return None
+        return f"{self._adapter.stem} {server.hashes[self._setup.adapters.index(self._adapter)]}"
+
+    async def _worker(self, server: Server, body: str) -> Worker[dict[str, Any]]:
+        """Wait for a slot and put a thread to work in it, which gives it back."""
+        await server.slots.acquire()
+        try:
+            self._open()
+        except BackendError:
+            server.slots.release()
+            raise
+        native = server.native
+
+        def work(emit: Callable[[dict[str, Any]], None], cancelled: threading.Event) -> None:
+            def take(chunk: Any) -> bool:
+                """Called between two batches and for each token; true stops the engine."""
+                if not cancelled.is_set():
+                    emit(json.loads(chunk) if isinstance(chunk, str | bytes) else chunk)
+                return cancelled.is_set()
+
+            try:
+                native.handle_chat_completions(body, take)
+            except ValueError as error:
+                raise error_of({"message": str(error), "code": 400}) from error
+            except Exception as error:
+                raise error_of({"message": str(error)}) from error
+
+        def ended() -> None:
+            self._workers.discard(worker)
+            server.slots.release()
+
+        worker: Worker[dict[str, Any]] = Worker(work, on_end=ended, name="llamacpp")
+        self._workers.add(worker)
+        return worker
+
+    def _capabilities(
+        self, window: int | None, template: str | None, *, engine: str | None = None
+    ) -> Capabilities:
+        return Capabilities(
+            # Templates without a system role say so by raising; there is no other sign.
+            system_role="system role not supported" not in (template or "").lower(),
+            seed=True,
+            prefill=True,
+            logprobs=True,
+            context_length=window,
+            sampling=frozenset({*SAMPLING, "seed", "stop"}),
+            slots=self._setup.slots,
+            engine=engine,
+        )

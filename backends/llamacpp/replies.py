@@ -1,0 +1,162 @@
+"""One request in the words of llama.cpp's server, and its answer as events."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from backends._holdback import StopCutter
+from backends._openai_wire import logprobs_in
+from backends._thinking import Characters, ThinkingSplitter
+from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
+from backends.types import Event, Finished, FinishReason, ReasoningDelta, Request, TextDelta, Usage
+
+_SEEDS = 2**32 - 1
+"""The engine keeps 32 bits of a seed, and takes this number for none given."""
+
+_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
+SAMPLING = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "repeat_penalty",
+    "max_tokens": "max_tokens",
+}
+
+_REFUSED_BY_TEMPLATE = re.compile(r"Jinja Exception: (.+)")
+
+_log = logging.getLogger(__name__)
+
+
+class Reply:
+    """Turns the engine's chunks into events."""
+
+    def __init__(self, request: Request, model: str, seed: int, *, adapter: str | None = None) -> None:
+        self.ended = False
+        self._model = model
+        self._seed = seed
+        self._adapter = adapter
+        self._characters = Characters()
+        self._thinking = ThinkingSplitter()
+        self._cutter = StopCutter(request.sampling.stop)
+        self._reason: FinishReason = "stop"
+        self._usage: Usage | None = None
+        self._details: dict[str, str | int | float | bool | None] = {}
+
+    def feed(self, chunk: dict[str, Any]) -> list[Event]:
+        if "error" in chunk:
+            raise error_of(chunk["error"])
+        events: list[Event] = []
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            if reasoning := self._characters.feed(delta.get("reasoning_content") or ""):
+                events.append(ReasoningDelta(reasoning))
+            events += self._text(delta.get("content") or "")
+            if (told := logprobs_in(choice)) is not None:
+                events.append(told)
+            if reason := choice.get("finish_reason"):
+                self._reason = _REASONS.get(reason, "stop")
+        if usage := chunk.get("usage"):
+            self._usage = _usage(usage)
+            self._details = _timings(chunk.get("timings") or {})
+            self.ended = True
+        return events
+
+    def end(self) -> list[Event]:
+        if not self.ended:
+            raise BadResponse("llama.cpp ended the reply without saying why.", cure="Try again.")
+        events: list[Event] = [
+            *self._split(self._cutter.feed(self._characters.flush()) + self._cutter.flush())
+        ]
+        events += self._thinking.flush()
+        if self._usage is not None:
+            events.append(self._usage)
+        return [
+            *events,
+            Finished(
+                self._reason,
+                model=self._model,
+                adapter=self._adapter,
+                seed=self._seed,
+                details=self._details,
+            ),
+        ]
+
+    def _text(self, content: str) -> list[TextDelta | ReasoningDelta]:
+        return self._split(self._cutter.feed(self._characters.feed(content)))
+
+    def _split(self, text: str) -> list[TextDelta | ReasoningDelta]:
+        return self._thinking.feed(text) if text else []
+
+
+def payload(request: Request, seed: int, scales: Sequence[float] = ()) -> dict[str, Any]:
+    """scales: how strongly each of the server's adapters acts."""
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "messages": [{"role": message.role, "content": _whole(message.text)} for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        # A chunk for each batch of the prompt, which is where a prefill can be stopped.
+        "return_progress": True,
+        "seed": seed % _SEEDS,
+        # A cached prefix is rounded differently from a computed one, so it would break a promised repeat.
+        "cache_prompt": sampling.seed is None,
+    }
+    for ours, theirs in SAMPLING.items():
+        if (value := getattr(sampling, ours)) is not None:
+            body[theirs] = value
+    if scales:
+        # All are named: one that is not would act with the strength it was loaded with.
+        body["lora"] = [{"id": number, "scale": scale} for number, scale in enumerate(scales)]
+    if request.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": request.logprobs}
+    if sampling.stop:
+        body["stop"] = [_whole(stop) for stop in sampling.stop]
+    if request.continue_final:
+        # Templates that open a reasoning block of their own refuse a reply that has begun.
+        body["chat_template_kwargs"] = {"enable_thinking": False}
+    return body
+
+
+def _whole(text: str) -> str:
+    """Half a character, which old text may have, is refused by the engine's JSON."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    return Usage(usage["prompt_tokens"], usage["completion_tokens"], details.get("cached_tokens"))
+
+
+def _timings(timings: dict[str, Any]) -> dict[str, str | int | float | bool | None]:
+    return {
+        ours: round(float(timings[theirs]) / 1000, 4)
+        for ours, theirs in (("prefill_seconds", "prompt_ms"), ("decode_seconds", "predicted_ms"))
+        if theirs in timings
+    }
+
+
+def error_of(error: Any) -> BackendError:
+    error = error if isinstance(error, dict) else {"message": str(error)}
+    said = str(error.get("message", ""))
+    if error.get("type") == "exceed_context_size_error":
+        tokens, limit = int(error.get("n_prompt_tokens", 0)), int(error.get("n_ctx", 0))
+        return ContextTooLong(
+            f"The conversation has {tokens} tokens and this model reads {limit}.",
+            cure="Shorten it, or start a new conversation.",
+            params={"tokens": tokens, "limit": limit},
+        )
+    if refusal := _REFUSED_BY_TEMPLATE.search(said):
+        return BadRequest(
+            f"The model's chat template refuses this conversation: {refusal[1][:200]}.",
+            cure="Check the order of the roles and the system prompt.",
+        )
+    _log.warning("llama.cpp refused a request: %s", said)
+    if error.get("code") == 400:
+        return BadRequest(
+            "llama.cpp does not accept this request.", cure="Check the sampling settings and the messages."
+        )
+    return Unavailable("llama.cpp failed while it wrote the reply.", cure="Try again.")

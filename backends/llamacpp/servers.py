@@ -1,0 +1,231 @@
+"""llama.cpp's server objects: one for each file and its settings, shared by the backends that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends._gguf import Header, read_header
+from backends._machine import available_memory
+from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOfMemory
+
+LONGEST_CONTEXT = 8192
+"""Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
+
+_PREFIX_CACHE_MIB = 256
+_CACHE_ITEM_BYTES = 2  # float16
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a server is made of; equal ones are one server. adapters: LoRA files, all loaded with it."""
+
+    path: Path
+    name: str
+    context_length: int | None
+    slots: int
+    threads: int
+    chat_template: str | None
+    gpu_layers: int | None
+    adapters: tuple[Path, ...] = ()
+
+    def window(self, header: Header) -> int:
+        """Tokens of one conversation."""
+        trained = header.of_architecture("context_length")
+        wanted = self.context_length or LONGEST_CONTEXT
+        return min(wanted, trained) if trained else wanted
+
+    def memory(self, header: Header) -> int:
+        """Bytes for keys and values of all slots, and for kept prefixes."""
+        layers = header.of_architecture("block_count") or 0
+        heads = header.of_architecture("attention.head_count") or 1
+        groups = header.of_architecture("attention.head_count_kv") or heads
+        size = (header.of_architecture("embedding_length") or 0) // heads
+        key = header.of_architecture("attention.key_length") or size
+        value = header.of_architecture("attention.value_length") or size
+        each = layers * groups * (key + value) * _CACHE_ITEM_BYTES
+        return each * self.window(header) * self.slots + _PREFIX_CACHE_MIB * 2**20
+
+
+class Server:
+    """A running server. slots: taken by who writes. hashes: of the adapters, in their order."""
+
+    def __init__(self, setup: Setup, header: Header, native: Any) -> None:
+        self.setup = setup
+        self.header = header
+        self.native: Any = native
+        self.slots = asyncio.Semaphore(setup.slots)
+        self.hashes = [_hash(adapter) for adapter in setup.adapters]
+        self.users = 0
+
+
+class Servers:
+    """Shares servers between backends. Lives on one event loop."""
+
+    def __init__(self) -> None:
+        self._servers: dict[Setup, Server] = {}
+        self._locks: dict[Setup, asyncio.Lock] = {}
+
+    async def take(self, setup: Setup) -> Server:
+        """The server of this setup, loaded if nobody uses it yet. Give it back after use. Raises
+        `BackendError`."""
+        async with self._locks.setdefault(setup, asyncio.Lock()):
+            server = self._servers.get(setup)
+            if server is None:
+                header, native = await asyncio.to_thread(_load, setup)
+                server = self._servers[setup] = Server(setup, header, native)
+            server.users += 1
+            return server
+
+    async def give_back(self, server: Server) -> None:
+        """The last who gives a server back ends it."""
+        async with self._locks[server.setup]:
+            server.users -= 1
+            if not server.users:
+                del self._servers[server.setup]
+                await asyncio.to_thread(_drop, server)
+
+
+def _drop(server: Server) -> None:
+    """Give the weights back, which takes a moment; this was the last reference."""
+    server.native = None
+
+
+def _load(setup: Setup) -> tuple[Header, Any]:
+    xllamacpp = _import_xllamacpp()
+    header = checked_header(setup.path)
+    if (setup.chat_template or header.chat_template) is None:
+        raise ModelUnsupported(
+            f"{setup.path.name} has no chat template, so it is a base model rather than a chat model.",
+            cure="Choose a chat (instruct) model, or give a template with --chat-template-file.",
+            params={"model": setup.name},
+        )
+    for adapter in setup.adapters:
+        _check_adapter(adapter, header, setup.path)
+    try:
+        return header, xllamacpp.Server(_params(xllamacpp, setup, header))
+    except RuntimeError as error:
+        raise _refusal(setup, header) from error
+
+
+def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
+    params = xllamacpp.CommonParams()
+    params.model.path = str(setup.path)
+    params.model_alias = {setup.name}
+    params.n_parallel = setup.slots
+    # Each slot has its own window: in a shared one a long conversation could starve a running reply.
+    params.kv_unified = False
+    params.n_ctx = setup.window(header) * setup.slots
+    params.n_batch = params.n_ubatch = _batch_size(setup.path.stat().st_size, setup.gpu_layers)
+    params.cache_ram_mib = _PREFIX_CACHE_MIB
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads = setup.threads
+        threads.poll = 0
+    if setup.gpu_layers is not None:
+        params.n_gpu_layers = setup.gpu_layers
+    if setup.chat_template is not None:
+        params.chat_template = setup.chat_template
+    if setup.adapters:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in setup.adapters]
+        params.lora_init_without_apply = True
+    params.verbosity = -1
+    params.ui = False
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_threads_http = 1
+    params.api_keys = [secrets.token_urlsafe(32)]
+    return params
+
+
+def _refusal(setup: Setup, header: Header) -> BackendError:
+    """The engine says only that it failed; what we know of the file says why, most of the time."""
+    size, free = setup.path.stat().st_size, available_memory()
+    if free is not None and size > free:
+        return OutOfMemory(
+            f"{setup.path.name} needs {size / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free.",
+            cure="Choose a smaller or more strongly quantized file.",
+            params={"needed_gb": round(size / 1e9, 1), "free_gb": round(free / 1e9, 1)},
+        )
+    architecture = str(header.metadata.get("general.architecture", "unknown"))
+    if setup.adapters:
+        cure = "Check that its adapters were made for this model; one of them does not fit."
+    elif setup.chat_template is not None:
+        cure = "Check the chat template that was given, and that the download is whole."
+    else:
+        cure = "Check that the download is whole; a newer xllamacpp may know this architecture."
+    return ModelUnsupported(
+        f"llama.cpp cannot load {setup.path.name} (architecture {architecture}).",
+        cure=cure,
+        params={"model": setup.name, "architecture": architecture},
+    )
+
+
+def _check_adapter(path: Path, base: Header, base_path: Path) -> None:
+    """Refuse what is no adapter, or one of another kind of model, before native code is given it."""
+    header = checked_header(path)
+    if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
+        raise ModelUnsupported(
+            f"{path.name} is a model of its own and no LoRA adapter.",
+            cure="Give it as a model, or give a LoRA that was converted to GGUF.",
+            params={"path": str(path)},
+        )
+    kind, wanted = (one.metadata.get("general.architecture") for one in (header, base))
+    if kind != wanted:
+        raise ModelUnsupported(
+            f"The adapter {path.name} was made for another kind of model ({kind});"
+            f" {base_path.name} is {wanted}.",
+            cure="Use it with the model it was trained on.",
+            params={"path": str(path), "architecture": str(kind)},
+        )
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _import_xllamacpp() -> Any:
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise ModelUnsupported(
+            "Running a GGUF needs the package xllamacpp.", cure="pip install 'webchat[llamacpp]'"
+        ) from error
+    return xllamacpp
+
+
+def checked_header(path: Path) -> Header:
+    try:
+        header = read_header(path)
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise ModelNotFound(
+            f"There is no file {path}.", cure="Check the path of the model.", params={"path": str(path)}
+        ) from error
+    except OSError as error:
+        raise ModelNotFound(
+            f"{path} cannot be read: {error.strerror}.", cure="Check the path.", params={"path": str(path)}
+        ) from error
+    except ValueError as error:
+        raise ModelUnsupported(
+            f"{path.name} is not a whole GGUF file: {error}.",
+            cure="Download it again, or choose another file.",
+            params={"path": str(path)},
+        ) from error
+    if size < header.end:
+        raise ModelUnsupported(
+            f"{path.name} is cut off: it has {size / 1e6:.1f} MB of at least {header.end / 1e6:.1f} MB.",
+            cure="Download it again.",
+            params={"path": str(path), "bytes": size, "expected_bytes": header.end},
+        )
+    return header
+
+
+def _batch_size(file_bytes: int, gpu_layers: int | None) -> int:
+    """Tokens of a prompt between two looks at the stop flag: about a quarter of a second on a CPU."""
+    if gpu_layers:
+        return 512
+    return 64 if file_bytes < 1_000_000_000 else 32
