@@ -69,7 +69,7 @@ $(INSTALLED_RUN): pyproject.toml constraints.txt | $(BIN)/python
 
 $(INSTALLED_TEST): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing webchat with every extra and what the tests need (minutes the first time) ..."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[llamacpp,local,postgres,test,dev]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[llamacpp,local,plot,postgres,test,dev]'
 	@touch $@ $(INSTALLED_RUN)
 
 # Debian's own Chromium where we may install it, else the one Playwright fetches.

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.registry import factory
-from webchat.app import _Shared, _spec
+from webchat.models.configured import Shared, spec_of
 from webchat.settings import ModelSettings, Settings
 from webchat.settings.fields import EngineFields
 
@@ -49,7 +49,7 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     template = tmp_path / "chat.jinja"
     template.write_text("{{ messages }}")
     model = ModelSettings(**{**ENGINE, **MODELS[kind], "chat_template_file": template})
-    spec = _spec(model, Settings(hf_token=SecretStr("hf_token")), _Shared(Engines(), Servers()))
+    spec = spec_of(model, Settings(hf_token=SecretStr("hf_token")), Shared(Engines(), Servers()))
     given = {**ENGINE, "chat_template": "{{ messages }}"}
     assert spec.kind == kind
     assert spec.titles == (kind != "demo")

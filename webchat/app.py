@@ -12,9 +12,8 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,16 +21,14 @@ from starlette.types import ASGIApp
 
 from backends.base import Backend
 from backends.errors import BackendError
-from backends.llamacpp import Servers
-from backends.local import Engines
 from webchat import __version__
 from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
-from webchat.models import Models, ModelSpec, create_backend
+from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import OpenGates
 from webchat.prompts import PlainRenderer
-from webchat.settings import ModelSettings, Settings, model_specs
+from webchat.settings import Settings
 from webchat.sharing import Redeemer, StartLink
 from webchat.store import Store
 from webchat.turns import Turns
@@ -69,8 +66,7 @@ def build_app(
     """
     make_data_folder(settings)
     if specs is None:
-        shared = _Shared(Engines(), Servers())
-        specs = [_spec(model, settings, shared) for model in model_specs(settings)]
+        specs = configured(settings)
     secret = (
         settings.cookie_secret.get_secret_value()
         if settings.cookie_secret is not None
@@ -178,78 +174,6 @@ async def _purge(store: Store, kept: timedelta) -> None:
         except Exception:
             log.exception("emptying the trash failed; it is tried again later")
         await asyncio.sleep(PURGE_EVERY.total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """Where models in this process share what is loaded: adapters of one base, the base itself."""
-
-    engines: Engines
-    servers: Servers
-
-
-def _spec(model: ModelSettings, settings: Settings, shared: _Shared) -> ModelSpec:
-    """A configured model as `Models` takes it."""
-    spec = ModelSpec(
-        name=model.name,
-        kind=model.kind,
-        source=model.endpoint or model.model or "",
-        system_prompt=model.system_prompt,
-        sampling=model.sampling(),
-        pinned=model.pinned,
-    )
-    match model.kind:
-        case "openai":
-            key = model.api_key.get_secret_value() if model.api_key else None
-            options = {
-                "base_url": model.endpoint,
-                "model": model.model,
-                "api_key": key,
-                "context_length": model.context_length,
-            }
-            return replace(spec, options=options, discover=model.model is None)
-        case "llamacpp":
-            llama: dict[str, Any] = {
-                "adapters": tuple(Path(adapter).expanduser() for adapter in model.adapters),
-                "adapter": None if model.adapter is None else Path(model.adapter).expanduser(),
-                "servers": shared.servers,
-                "context_length": model.context_length,
-                "slots": model.slots,
-                "threads": model.threads,
-                "chat_template": _template(model),
-                "gpu_layers": model.gpu_layers,
-            }
-            if model.demo:
-                demo = {"cache_dir": settings.demo_dir, **llama}
-                return replace(spec, kind="demo", titles=False, options=demo)
-            return replace(spec, options={"path": Path(model.model or "").expanduser(), **llama})
-        case "local":
-            token = settings.hf_token.get_secret_value() if settings.hf_token else None
-            local: dict[str, Any] = {
-                "source": model.model,
-                "adapter": model.adapter,
-                "engines": shared.engines,
-                "revision": model.revision,
-                "device": model.device,
-                "dtype": model.dtype,
-                "context_length": model.context_length,
-                "slots": model.slots,
-                "cache_tokens": model.cache_tokens,
-                "threads": model.threads,
-                "chat_template": _template(model),
-                "quantization": model.quantization,
-                "load_in_8bit": model.load_in_8bit,
-                "load_in_4bit": model.load_in_4bit,
-                "trust_remote_code": model.trust_remote_code,
-                "token": token,
-            }
-            return replace(spec, options=local)
-        case _:
-            return replace(spec, options={"model": model.model} if model.model else {})
-
-
-def _template(model: ModelSettings) -> str | None:
-    return None if model.chat_template_file is None else model.chat_template_file.read_text(encoding="utf-8")
 
 
 async def _list_models(spec: ModelSpec) -> Sequence[str]:

@@ -42,6 +42,17 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
+def _flags_of(parser: argparse.ArgumentParser) -> set[str]:
+    """All flags of a parser and its commands."""
+    flags: set[str] = set()
+    for action in parser._actions:
+        flags.update(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                flags |= _flags_of(command)
+    return flags
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of the whole usage."""
 
@@ -51,9 +62,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _refuse_unknown_flags(argv: Sequence[str]) -> None:
     """Before argparse, which would take the value of a misspelt flag for a command and complain of that."""
-    known = {"--help", "--version", "--expires"}
-    for action in _flags()._actions:
-        known.update(action.option_strings)
+    known = _flags_of(_parser())
     for word in argv:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag not in known:
@@ -88,6 +97,18 @@ def _parser() -> argparse.ArgumentParser:
 
     add("settings", "Print the effective settings and where each came from.", _settings)
     add("setup", "Fetch and prepare the embedded model.", _setup)
+    bench = add("bench", "Measure how fast the model answers several people at once.", _bench)
+    for flag, default, about in (
+        ("--users", "1,2,4,8", "numbers of people at once (1,2,4,8)"),
+        ("--tokens", "128", "tokens of each reply (128)"),
+        ("--prompt-tokens", "256", "about how many tokens the first message has (256)"),
+        ("--turns", "2", "messages of each person, one after another (2)"),
+        ("--rounds", "1", "how often each is measured; the one in the middle is told (1)"),
+    ):
+        bench.add_argument(flag, default=default, metavar="N", help=about)
+    bench.add_argument("--no-baseline", action="store_true", help="leave out one request after another")
+    bench.add_argument("--json", metavar="FILE", help="write everything as JSON; - for the terminal")
+    bench.add_argument("--plot", metavar="FILE", help="draw a PNG")
     add("doctor", "Look at this machine: Python, backends, GPU, database, disk, models.", _doctor)
     link = commands.add_parser("link", help="Make, list and revoke tester links.", allow_abbrev=False)
     links = link.add_subparsers(title="commands", metavar="command", required=True)
@@ -141,6 +162,18 @@ def _doctor(loaded: Loaded, _options: Mapping[str, Any]) -> None:
 
     for line in report(loaded.settings):
         print(line)
+
+
+def _bench(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    check_models(model_specs(loaded.settings))
+    hand_on(loaded.settings)
+    from webchat.bench.command import BadPlan, run
+
+    with _known_errors():
+        try:
+            run(loaded.settings, options)
+        except BadPlan as error:
+            raise CommandError(f"{error}.") from None
 
 
 def _open_store(settings: Settings) -> Store:

@@ -1,0 +1,90 @@
+"""From the settings to the models: what each backend is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from backends.llamacpp import Servers
+from backends.local import Engines
+from webchat.models.specs import ModelSpec
+from webchat.settings import ModelSettings, Settings, model_specs
+
+
+def configured(settings: Settings) -> list[ModelSpec]:
+    """The models of the picker, the default first. Raises `BadSettings`."""
+    shared = Shared(Engines(), Servers())
+    return [spec_of(model, settings, shared) for model in model_specs(settings)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Where models in this process share what is loaded: adapters of one base, the base itself."""
+
+    engines: Engines
+    servers: Servers
+
+
+def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSpec:
+    """A configured model as `Models` takes it."""
+    spec = ModelSpec(
+        name=model.name,
+        kind=model.kind,
+        source=model.endpoint or model.model or "",
+        system_prompt=model.system_prompt,
+        sampling=model.sampling(),
+        pinned=model.pinned,
+    )
+    match model.kind:
+        case "openai":
+            key = model.api_key.get_secret_value() if model.api_key else None
+            options = {
+                "base_url": model.endpoint,
+                "model": model.model,
+                "api_key": key,
+                "context_length": model.context_length,
+            }
+            return replace(spec, options=options, discover=model.model is None)
+        case "llamacpp":
+            llama: dict[str, Any] = {
+                "adapters": tuple(Path(adapter).expanduser() for adapter in model.adapters),
+                "adapter": None if model.adapter is None else Path(model.adapter).expanduser(),
+                "servers": shared.servers,
+                "context_length": model.context_length,
+                "slots": model.slots,
+                "threads": model.threads,
+                "chat_template": _template(model),
+                "gpu_layers": model.gpu_layers,
+            }
+            if model.demo:
+                demo = {"cache_dir": settings.demo_dir, **llama}
+                return replace(spec, kind="demo", titles=False, options=demo)
+            return replace(spec, options={"path": Path(model.model or "").expanduser(), **llama})
+        case "local":
+            token = settings.hf_token.get_secret_value() if settings.hf_token else None
+            local: dict[str, Any] = {
+                "source": model.model,
+                "adapter": model.adapter,
+                "engines": shared.engines,
+                "revision": model.revision,
+                "device": model.device,
+                "dtype": model.dtype,
+                "context_length": model.context_length,
+                "slots": model.slots,
+                "cache_tokens": model.cache_tokens,
+                "threads": model.threads,
+                "chat_template": _template(model),
+                "quantization": model.quantization,
+                "load_in_8bit": model.load_in_8bit,
+                "load_in_4bit": model.load_in_4bit,
+                "trust_remote_code": model.trust_remote_code,
+                "token": token,
+            }
+            return replace(spec, options=local)
+        case _:
+            return replace(spec, options={"model": model.model} if model.model else {})
+
+
+def _template(model: ModelSettings) -> str | None:
+    return None if model.chat_template_file is None else model.chat_template_file.read_text(encoding="utf-8")
