@@ -208,15 +208,20 @@ class Engine:
             youngest = self._running[-1]
             self._finish(youngest, self._too_large(youngest))
         planned = [(row, 1) for row in ready if row.pending == 1]
-        # Short prompts are done first, what they leave of the budget is for the long ones: nobody waits for
-        # another's thousands of tokens.
-        reading = sorted((row for row in ready if row.pending > 1), key=lambda row: row.pending)
-        budget = self._chunk
-        for index, row in enumerate(reading):
-            count = min(row.pending, max(1, budget // (len(reading) - index)), budget)
+        reading = [row for row in ready if row.pending > 1]
+        if not reading:
+            return planned
+        # Half of a step is the oldest's, so that nobody waits for ever; the other half goes where it ends a
+        # wait soonest: to the shortest.
+        oldest, budget = reading[0], self._chunk
+        counts = {oldest: min(oldest.pending, max(1, budget // 2))}
+        budget -= counts[oldest]
+        for row in sorted(reading, key=lambda row: row.pending):
+            count = min(row.pending - counts.get(row, 0), budget)
             budget -= count
             if count:
-                planned.append((row, count))
+                counts[row] = counts.get(row, 0) + count
+        planned += counts.items()
         return planned
 
     def _has_room(self, row: Row) -> bool:

@@ -68,11 +68,11 @@ def open_engine(loaded: Loaded, sizes: Sizes, name: str) -> Opened:
     tokens = sizes.cache_tokens or _tokens(loaded, slots)
     padded = family != "cpu"
     try:
-        if not sizes.batching:
-            raise NotPackable("as asked for")
-        memory = _packed(loaded, tokens, padded=padded)
+        memory = _packed(loaded, tokens, padded=padded) if sizes.batching else None
     except NotPackable as why:
         _log.warning("%s writes one reply at a time: %s", name, why)
+        memory = None
+    if memory is None:
         return Opened(loaded, lock, 1, chunk, tokens, None)
     engine = Engine(
         loaded.model,
