@@ -16,7 +16,7 @@ from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallbac
 from backends.bridge import Worker
 from backends.errors import BackendError, Unavailable
 from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload
-from backends.llamacpp.servers import Server, Servers, Setup, checked_header
+from backends.llamacpp.servers import Server, Servers, Setup, checked_header, device_of
 from backends.types import Event, Request
 
 SLOTS = 2
@@ -102,8 +102,8 @@ class LlamaCppBackend:
             sizes = {str(path): path.stat().st_size for path in (setup.path, *setup.adapters)}
         except (BackendError, OSError):
             return None  # told when it is loaded
-        device = "cpu" if setup.gpu_layers == 0 else "llama.cpp"
-        return Footprint(device, {**sizes, f"conversations of {setup.path}": setup.memory(header)})
+        parts = {**sizes, f"conversations of {setup.path}": setup.memory(header)}
+        return Footprint(device_of(setup.gpu_layers), parts)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()

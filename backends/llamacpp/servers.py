@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOf
 LONGEST_CONTEXT = 8192
 """Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
 
-_PREFIX_CACHE_MIB = 256
+PREFIX_CACHE_MIB = 256
 _CACHE_ITEM_BYTES = 2  # float16
 
 
@@ -33,6 +36,15 @@ class Setup:
     gpu_layers: int | None
     adapters: tuple[Path, ...] = ()
 
+    @property
+    def prefix_cache(self) -> int:
+        """MiB for prefixes of conversations that have no slot now.
+
+        None with adapters: the engine compares the tokens of a kept prefix, not which adapter read them, so a
+        reply would go on from what another adapter made of the conversation. A slot it does clear.
+        """
+        return 0 if self.adapters else PREFIX_CACHE_MIB
+
     def window(self, header: Header) -> int:
         """Tokens of one conversation."""
         trained = header.of_architecture("context_length")
@@ -48,18 +60,18 @@ class Setup:
         key = header.of_architecture("attention.key_length") or size
         value = header.of_architecture("attention.value_length") or size
         each = layers * groups * (key + value) * _CACHE_ITEM_BYTES
-        return each * self.window(header) * self.slots + _PREFIX_CACHE_MIB * 2**20
+        return each * self.window(header) * self.slots + self.prefix_cache * 2**20
 
 
 class Server:
     """A running server. slots: taken by who writes. hashes: of the adapters, in their order."""
 
-    def __init__(self, setup: Setup, header: Header, native: Any) -> None:
+    def __init__(self, setup: Setup, header: Header, native: Any, hashes: Sequence[str]) -> None:
         self.setup = setup
         self.header = header
         self.native: Any = native
         self.slots = asyncio.Semaphore(setup.slots)
-        self.hashes = [_hash(adapter) for adapter in setup.adapters]
+        self.hashes = hashes
         self.users = 0
 
 
@@ -76,8 +88,7 @@ class Servers:
         async with self._locks.setdefault(setup, asyncio.Lock()):
             server = self._servers.get(setup)
             if server is None:
-                header, native = await asyncio.to_thread(_load, setup)
-                server = self._servers[setup] = Server(setup, header, native)
+                server = self._servers[setup] = Server(setup, *await asyncio.to_thread(_load, setup))
             server.users += 1
             return server
 
@@ -95,7 +106,7 @@ def _drop(server: Server) -> None:
     server.native = None
 
 
-def _load(setup: Setup) -> tuple[Header, Any]:
+def _load(setup: Setup) -> tuple[Header, Any, Sequence[str]]:
     xllamacpp = _import_xllamacpp()
     header = checked_header(setup.path)
     if (setup.chat_template or header.chat_template) is None:
@@ -107,9 +118,10 @@ def _load(setup: Setup) -> tuple[Header, Any]:
     for adapter in setup.adapters:
         _check_adapter(adapter, header, setup.path)
     try:
-        return header, xllamacpp.Server(_params(xllamacpp, setup, header))
+        native = xllamacpp.Server(_params(xllamacpp, setup, header))
     except RuntimeError as error:
         raise _refusal(setup, header) from error
+    return header, native, [_hash(adapter) for adapter in setup.adapters]
 
 
 def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
@@ -121,7 +133,7 @@ def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
     params.kv_unified = False
     params.n_ctx = setup.window(header) * setup.slots
     params.n_batch = params.n_ubatch = _batch_size(setup.path.stat().st_size, setup.gpu_layers)
-    params.cache_ram_mib = _PREFIX_CACHE_MIB
+    params.cache_ram_mib = setup.prefix_cache
     for threads in (params.cpuparams, params.cpuparams_batch):
         threads.n_threads = setup.threads
         threads.poll = 0
@@ -184,7 +196,27 @@ def _check_adapter(path: Path, base: Header, base_path: Path) -> None:
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+@cache
+def device_of(gpu_layers: int | None) -> str:
+    """Where a model's weights lie: on the first GPU that this llama.cpp can use, else in main memory.
+
+    What does not fit there stays in main memory, which is not told apart.
+    """
+    if gpu_layers == 0:
+        return "cpu"
+    try:
+        devices = _import_xllamacpp().get_device_info()
+    except (BackendError, RuntimeError):
+        return "cpu"  # told when it is loaded
+    gpus = [str(one["name"]) for one in devices if one["type"].name.endswith("TYPE_GPU")]
+    if not gpus:
+        return "cpu"
+    cuda = re.fullmatch(r"CUDA(\d+)", gpus[0])
+    return f"cuda:{cuda[1]}" if cuda else "mps" if gpus[0].startswith(("Metal", "MTL")) else gpus[0]
 
 
 def _import_xllamacpp() -> Any:

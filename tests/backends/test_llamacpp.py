@@ -198,6 +198,39 @@ async def test_adapters_share_one_server_and_each_backend_speaks_with_its_own(
     assert not servers._servers
 
 
+async def test_what_one_adapter_has_read_is_never_used_by_another(demo_gguf: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.gguf", tmp_path / "second.gguf"
+    for seed, path in enumerate((first, second)):
+        make_gguf_adapter(path, std=0.3, seed=seed)
+    servers = Servers()
+    one, other = (
+        LlamaCppBackend(
+            path=demo_gguf,
+            adapters=(first, second),
+            adapter=adapter,
+            servers=servers,
+            context_length=512,
+            slots=1,
+        )
+        for adapter in (first, second)
+    )
+    shared = ask("The lighthouse stands on a rock in the sea. " * 12, max_tokens=4)
+    between = ask("A castle is made of stone and stands on a hill. " * 12, max_tokens=4)
+    await collect(one.stream(shared))
+    await collect(other.stream(between))  # takes the only slot, so that the prefix of the first leaves it
+    crossed = await collect(other.stream(shared))
+    assert crossed.usage is not None
+    assert crossed.usage.cached_tokens is not None
+    # The template's own first words are read by both: those it has from `between`.
+    assert crossed.usage.cached_tokens < crossed.usage.prompt_tokens / 4
+    again = await collect(other.stream(shared))
+    assert again.usage is not None
+    assert again.usage.cached_tokens is not None
+    assert again.usage.cached_tokens > 0.9 * again.usage.prompt_tokens, "its own prefix it does use"
+    await one.aclose()
+    await other.aclose()
+
+
 async def test_an_adapter_of_another_kind_of_model_is_refused_in_words(
     demo_gguf: Path, tmp_path: Path
 ) -> None:
@@ -243,3 +276,7 @@ async def test_the_memory_is_known_before_it_is_taken(demo_gguf: Path) -> None:
     # 30 layers, 3 heads of 64 for keys and for values, in float16.
     assert sum(large.parts.values()) - sum(small.parts.values()) == (2 * 4096 - 512) * 30 * 3 * 64 * 2 * 2
     assert LlamaCppBackend(path=demo_gguf.parent / "missing.gguf").footprint() is None
+    assert (
+        LlamaCppBackend(path=demo_gguf, gpu_layers=0).footprint()
+        == LlamaCppBackend(path=demo_gguf).footprint()
+    ), "without a GPU both lie in main memory"
