@@ -69,6 +69,8 @@ class Model:
     """A packed tiny model, and what plain `generate` says on it."""
 
     def __init__(self, folder: Path, dtype: Any) -> None:
+        # As engines do: threads of several test processes would spin against each other.
+        torch.set_num_threads(1)
         self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
         pack(self.model)
         self.said = [self._plain(prompt) for prompt in PROMPTS]
