@@ -1,0 +1,178 @@
+"""What people have without an engine: transformers' own `generate`, one request after another.
+
+Only to measure against. The model is loaded as a script would load it: no packed weights, no quantization,
+float32 on a CPU and the model's own dtype elsewhere, on all cores, and nothing is kept between two requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from backends.base import Capabilities, Footprint, ProgressCallback
+from backends.bridge import Worker
+from backends.errors import Unavailable
+from backends.local import devices
+from backends.local.adapters import using
+from backends.local.loading import Loaded, Options, load
+from backends.local.prompts import prompt_of
+from backends.local.reading import import_packages
+from backends.local.replies import Reply
+from backends.types import Event, Finished, Request, Usage
+
+_KEPT = {field.name for field in fields(Options)} - {
+    "dtype",
+    "quantization",
+    "load_in_8bit",
+    "load_in_4bit",
+    "threads",
+}
+"""Which options of `LocalBackend` say what the model is, and not how it is made fast."""
+
+
+class PlainGenerate:
+    """A backend that answers greedily with `generate`, one request at a time.
+
+    options: those of `LocalBackend`; what makes it faster or smaller is left out.
+    """
+
+    kind = "generate"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.model = str(options["source"])
+        self.capabilities = Capabilities(sampling=frozenset({"max_tokens"}), slots=1)
+        self._options = {name: value for name, value in options.items() if name in _KEPT}
+        self._threads: int | None = options.get("threads")
+        self._dtype: str | None = options.get("dtype")
+        self._loaded: Loaded | None = None
+        self._one = asyncio.Lock()
+
+    @property
+    def about(self) -> str:
+        """How it computes, once started: `float32 on cpu`."""
+        return "" if self._loaded is None else _told(self._loaded)
+
+    async def start(self, progress: ProgressCallback | None = None) -> None:
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(self._load, progress or (lambda _: None))
+
+    def footprint(self) -> Footprint | None:
+        loaded = self._loaded
+        if loaded is None:
+            return None
+        return Footprint(loaded.placement.device, {"weights": loaded.weight_bytes}, measured=True)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Whatever its sampling says, greedily. Raises `BackendError`, and what torch raises."""
+        await self.start()
+        async with self._one:
+            loaded = self._loaded
+            if loaded is None:
+                raise Unavailable("The model was closed.", cure="Start it again.")
+
+            def work(emit: Callable[[Event], None], cancelled: threading.Event) -> None:
+                _write(loaded, request, emit, cancelled)
+
+            worker: Worker[Event] = Worker(work, name="plain-generate")
+            async with worker.items() as events:
+                async for event in events:
+                    yield event
+
+    async def aclose(self) -> None:
+        async with self._one:
+            self._loaded = None
+
+    def _load(self, progress: ProgressCallback) -> Loaded:
+        import_packages()
+        on_cpu = devices.choose(self._options.get("device"), None, "none").family == "cpu"
+        dtype = "float32" if on_cpu else self._dtype
+        loaded = load(Options(**self._options, dtype=dtype, quantization="none"), progress)
+        import torch
+
+        torch.set_num_threads(self._threads or _cores())
+        return loaded
+
+
+class _Left(Exception):
+    """Nobody listens any more."""
+
+
+class _Streamer:
+    """What `generate` hands its tokens to: first the prompt, then each new one."""
+
+    def __init__(self, reply: Reply, cancelled: threading.Event) -> None:
+        self._reply = reply
+        self._cancelled = cancelled
+        self._prompt_seen = False
+
+    def put(self, tokens: Any) -> None:
+        if self._cancelled.is_set():
+            raise _Left
+        if self._prompt_seen:
+            for token in tokens.flatten().tolist():
+                self._reply.feed(token)
+        self._prompt_seen = True
+
+    def end(self) -> None:
+        """The reply knows its end."""
+
+
+def _write(
+    loaded: Loaded, request: Request, emit: Callable[[Event], None], cancelled: threading.Event
+) -> None:
+    import torch
+
+    prompt = prompt_of(loaded, loaded.template, request, loaded.context_length)
+    limits = [n for n in (request.sampling.max_tokens, prompt.room) if n is not None]
+    limit = min(limits, default=256)
+    reply = Reply(emit, loaded.tokenizer, end_ids=loaded.end_ids, limit=limit, opens=prompt.text)
+    ids = torch.tensor([prompt.ids], device=loaded.model.device)
+    adapter = None if loaded.adapter is None else loaded.adapter.name
+    try:
+        with torch.inference_mode(), using(loaded.model, [(adapter, slice(None))]):
+            loaded.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=limit,
+                do_sample=False,
+                num_beams=1,
+                eos_token_id=sorted(loaded.end_ids) or None,
+                pad_token_id=next(iter(sorted(loaded.end_ids)), 0),
+                streamer=_Streamer(reply, cancelled),
+            )
+    except _Left:
+        return
+    reply.flush()
+    emit(Usage(len(prompt.ids), reply.count, 0))
+    emit(Finished(reply.reason, model=loaded.model.config.model_type, revision=loaded.revision))
+
+
+def _cores() -> int:
+    """What torch takes by itself; the engine beside it may have told it otherwise."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _told(loaded: Loaded) -> str:
+    dtype = str(loaded.model.dtype).removeprefix("torch.")
+    return f"{dtype} on {loaded.placement.device}"
+
+
+def gpu_peak_bytes(*, reset: bool = False) -> int | None:
+    """The most that torch has held of all GPUs since the last reset; `None` where it uses none.
+
+    reset: begin anew, after the answer. Loads nothing.
+    """
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    numbers = range(torch.cuda.device_count())
+    peak = sum(int(torch.cuda.max_memory_reserved(number)) for number in numbers)
+    if reset:
+        for number in numbers:
+            torch.cuda.reset_peak_memory_stats(number)
+    return peak
