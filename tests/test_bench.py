@@ -2,95 +2,241 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+import selectors
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from pydantic import SecretStr
 
-from backends.base import collect
-from backends.echo import EchoBackend, Step
-from backends.errors import Unavailable
-from backends.types import Message, Request, Usage
-from webchat.bench import Plan, Result, Run, as_json, measure, table
+import webchat.bench.command as command
+from backends.base import Backend
+from backends.echo import Delay, EchoBackend, Step
+from backends.errors import AuthFailed, Unavailable
+from backends.types import Event, Message, Request, Sampling, TextDelta, Usage
+from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.bench import Bench, Plan, Prompts, Reply, Result, Round, Run, as_json, table
 from webchat.bench.command import BadPlan, plan_of, run
-from webchat.bench.measure import Reply, one_after_another, percentile, prompt, side_by_side
+from webchat.bench.result import Memory, percentile
+from webchat.cli import run as webchat
 from webchat.settings import ModelSettings, Settings
 
-
-class Ticks:
-    """A clock that goes on by one second each time it is looked at."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1.0
-        return self.now
+T = TypeVar("T")
 
 
-def script(request: Request) -> Iterator[Step]:
-    yield from ["one ", "two ", "three"]
-    yield Usage(10, 30, 4)
+class Jumping(selectors.DefaultSelector):
+    """Waits for nothing: where a loop would sleep, its clock jumps."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout:
+            self.now += timeout
+        return super().select(0)
 
 
-async def test_the_numbers_are_those_of_the_backend() -> None:
-    run = await side_by_side(EchoBackend(script=script), Plan(turns=1), 1, 0, Ticks())
-    # The clock is read at the beginning, for the request, for each of three pieces, and at the end.
-    assert run.seconds == 5.0
-    assert run.replies == (Reply(0, 1.0, (1.0, 1.0), 30, 4),)
-    assert run.tokens_per_second == 6.0
-    assert (run.first(0.5), run.gap(0.95), run.first(0.5, later=True)) == (1.0, 1.0, None)
+def in_no_time(main: Callable[[Callable[[], float]], Coroutine[Any, Any, T]]) -> T:
+    """Run `main(clock)` on a loop whose time is exact and passes only where somebody sleeps."""
+    selector = Jumping()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now  # type: ignore[method-assign]
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(main(loop.time))
 
 
-async def test_pieces_are_counted_where_nobody_counts_tokens() -> None:
+def measured(backend: Backend, plan: Plan, *, baseline: bool = False) -> Result:
+    """What the bench makes of a backend, in exact time."""
+
+    async def main(clock: Callable[[], float]) -> Result:
+        result = Result(plan, "scripted", "echo")
+        bench = Bench(plan, Prompts(plan.prompt_tokens, "n"), lambda _: None, clock)
+        await bench.side_by_side(backend, result)
+        if baseline:
+            await bench.one_after_another(backend, result)
+        return result
+
+    return in_no_time(main)
+
+
+def paced(request: Request) -> Iterator[Step]:
+    """Ten tokens in five pieces: the first after 2 seconds, in later turns after 0.5, then every 0.1."""
+    yield Delay(2.0 if len(request.messages) == 1 else 0.5)
+    for number in range(5):
+        if number:
+            yield Delay(0.1)
+        yield f"w{number} "
+    yield Usage(prompt_tokens=20, completion_tokens=10, cached_tokens=len(request.messages) - 1)
+
+
+# Both turns of one person, and so of all at once: 2 s + 0.5 s to the first texts, 2 x 4 gaps of 0.1 s.
+BOTH_TURNS = 2.5 + 0.8
+
+
+def test_every_number_is_that_of_the_backend() -> None:
+    result = measured(EchoBackend(script=paced), Plan(users=(1, 4), tokens=10, turns=2), baseline=True)
+    for users, one in zip((1, 4), result.runs, strict=True):
+        assert one.users == users
+        assert one.rounds[0].seconds == pytest.approx(BOTH_TURNS)
+        assert one.tokens_per_second == pytest.approx(users * 20 / BOTH_TURNS)
+        assert [one.ttft(0.5), one.ttft(0.95)] == pytest.approx([2.0, 2.0])
+        assert [one.ttft(0.5, later=True), one.itl(0.95)] == pytest.approx([0.5, 0.1])
+        assert one.tokens_per_piece == pytest.approx(2.0)
+    # Two people one after another take twice as long, for twice the tokens.
+    assert result.baseline is not None
+    assert result.baseline.rounds[0].seconds == pytest.approx(2 * BOTH_TURNS)
+    assert [result.ratio(one) for one in result.runs] == pytest.approx([1.0, 4.0])
+
+
+def test_table_and_json_say_what_was_measured() -> None:
+    result = measured(EchoBackend(script=paced), Plan(users=(1, 4), tokens=10, turns=2), baseline=True)
+    rows = [line.split() for line in table(result)]
+    assert rows[0][:2] == ["tok/s", "tok/s"]
+    assert rows[1] == ["users", "sum", "each", "plain", "p50", "p95", "p50", "p95", "GB", "failed"]
+    times = ["2.00s", "2.00s", "500ms", "100ms"]
+    assert rows[2][:8] == ["plain", "6.06", "6.06", "x1.00", *times]
+    assert rows[3][:8] == ["1", "6.06", "6.06", "x1.00", *times]
+    assert rows[4][:8] == ["4", "24.2", "6.06", "x4.00", *times]
+    assert rows[4][-1] == "0"
+    four = as_json(result)["runs"][1]
+    assert four["tokens_per_second"] == pytest.approx(4 * 20 / BOTH_TURNS)
+    assert four["tokens_per_second_each"] == pytest.approx(20 / BOTH_TURNS)
+    assert (four["tokens"], four["replies"], four["cached_tokens"]) == (80, 8, 8)
+    assert "2.0 tokens" in " ".join(table(result)), "several tokens a piece are told"
+
+
+def test_waiting_for_a_slot_is_part_of_the_first_text_and_told() -> None:
+    result = measured(EchoBackend(script=paced, slots=1), Plan(users=(2,), tokens=10, turns=1))
+    assert result.runs[0].ttft(0.5) == pytest.approx(2.0)
+    assert result.runs[0].ttft(0.95) == pytest.approx(2.4 + 2.0)
+    assert table(result)[2].split()[4:6] == ["2.00s", "4.40s"]
+    told = as_json(result)["runs"][0]
+    assert [told["ttft_p50"], told["ttft_p95"]] == pytest.approx([2.0, 4.4])
+    assert any("writes 1 reply at once" in line for line in table(result))
+
+
+def test_each_turn_goes_on_from_the_one_before_and_no_two_people_begin_alike() -> None:
+    backend = EchoBackend(script=paced)
+    result = measured(backend, Plan(users=(3,), turns=3, tokens=10), baseline=True)
+    assert [reply.turn for reply in result.runs[0].done] == [0, 1, 2] * 3
+    talks = {request.messages[0].text for request in backend.requests}
+    assert len(talks) == 1 + 3 + 2, "the warm-up, three people, and two of the baseline"
+    assert len({text[:6] for text in talks}) == len(talks)
+    assert {request.sampling.max_tokens for request in backend.requests[1:]} == {10}
+    last = backend.requests[-1].messages
+    assert [message.role for message in last] == ["user", "assistant"] * 2 + ["user"]
+    assert last[1].text == "w0 w1 w2 w3 w4 "
+
+
+def test_the_baseline_never_asks_two_at_a_time() -> None:
+    most = 0
+
+    class Watched(EchoBackend):
+        async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+            nonlocal most
+            async for event in super().stream(request):
+                most = max(most, self.live)
+                yield event
+
+    async def main(clock: Callable[[], float]) -> Result:
+        result = Result(Plan(users=(8,), tokens=10), "m", "echo")
+        bench = Bench(result.plan, Prompts(8, "n"), lambda _: None, clock)
+        await bench.one_after_another(Watched(script=paced), result)
+        return result
+
+    assert len(in_no_time(main).baseline.done) == 4  # type: ignore[union-attr]
+    assert most == 1
+
+
+class Failing(EchoBackend):
+    """Its second, third and so on request fails; the first is the warm-up."""
+
+    def __init__(self, *faults: Exception) -> None:
+        super().__init__(script=paced)
+        self._faults = list(faults)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        if self.requests and self._faults:
+            raise self._faults.pop(0)
+        async for event in super().stream(request):
+            yield event
+
+
+def test_what_fails_is_counted_and_the_others_go_on() -> None:
+    backend = Failing(Unavailable("Gone.", cure="Wait."), ValueError("with a canary"))
+    result = measured(backend, Plan(users=(4,), turns=1, tokens=10))
+    (one,) = result.runs
+    assert (len(one.done), len(one.failures)) == (2, 2)
+    assert one.tokens_per_second == pytest.approx(20 / 2.4), "only what came counts"
+    lines = table(result)
+    assert lines[2].split()[-1] == "2"
+    assert any(line.startswith("failed 1 x: Gone.") for line in lines)
+    told = as_json(result)["runs"][0]
+    assert (told["replies"], told["failed"], sum(told["failures"].values())) == (2, 2, 2)
+    assert "canary" not in json.dumps(told), "a fault's own words may hold anything"
+
+
+def test_a_run_in_which_all_fail_has_no_times() -> None:
+    result = measured(Failing(*[Unavailable("Gone.")] * 2), Plan(users=(2,), turns=2, tokens=10))
+    assert table(result)[2].split()[:7] == ["2", "0.00", "0.00", "-", "-", "-", "-"]
+
+
+async def test_a_model_that_does_not_answer_at_all_is_an_error() -> None:
+    bench = Bench(Plan(), Prompts(8, "n"), lambda _: None)
+    with pytest.raises(AuthFailed):
+        await bench.side_by_side(EchoBackend(script=[AuthFailed("No key.")]), Result(Plan(), "m", "echo"))
+
+
+async def test_what_was_measured_before_an_interruption_stays() -> None:
+    begun = asyncio.Event()
+
+    def script(request: Request) -> Iterator[Step]:
+        yield "a"
+        if len(asked) > 2:
+            begun.set()
+            yield Delay(1000)
+        asked.append(request)
+
+    asked: list[Request] = []
+    result = Result(Plan(users=(1, 2), turns=1), "m", "echo")
+    bench = Bench(result.plan, Prompts(8, "n"), lambda _: None)
+    task = asyncio.create_task(bench.side_by_side(EchoBackend(script=script), result))
+    asked.append(Request((Message("user", ""),)))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [one.users for one in result.runs] == [1]
+    assert as_json(result)["complete"] is False
+
+
+def test_pieces_stand_for_tokens_where_nobody_counts_them() -> None:
     class Silent(EchoBackend):
-        async def stream(self, request: Request):  # type: ignore[no-untyped-def]
+        async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
             async for event in super().stream(request):
                 if not isinstance(event, Usage):
                     yield event
 
-    run = await side_by_side(Silent(script=["a", "b"]), Plan(turns=1), 1, 0, Ticks())
-    assert run.replies[0].tokens == 2
+    result = measured(Silent(script=["a", "b"]), Plan(users=(1,), turns=1))
+    assert result.runs[0].done[0].tokens == 2
+    assert any("Nobody counted" in line for line in table(result))
 
 
-async def test_each_turn_goes_on_from_the_one_before() -> None:
-    backend = EchoBackend(script=script)
-    run = await side_by_side(backend, Plan(turns=3), 2, 0, Ticks())
-    assert [reply.turn for reply in run.replies] == [0, 1, 2, 0, 1, 2]
-    lengths = sorted(len(request.messages) for request in backend.requests)
-    assert lengths == [1, 1, 3, 3, 5, 5]
-    beginnings = {request.messages[0].text for request in backend.requests}
-    assert len(beginnings) == 2, "people do not share a beginning by accident"
-
-
-async def test_a_failed_request_is_counted_and_the_others_go_on() -> None:
-    calls = 0
-
-    def sometimes(request: Request) -> list[Step]:
-        nonlocal calls
-        calls += 1
-        return [Unavailable("Gone.")] if calls == 2 else ["fine"]
-
-    result = Result(Plan(users=(3,), turns=1), "m", "echo")
-    await measure(
-        EchoBackend(script=lambda request: ["x"]), Plan(users=(1,), turns=1), result, lambda _: None
-    )
-    result.runs.append(await side_by_side(EchoBackend(script=sometimes), Plan(turns=1), 3, 0, Ticks()))
-    assert result.runs[-1].failures == ["Gone."]
-    assert len(result.runs[-1].done) == 2
-    assert any("Gone." in line for line in table(result))
-    assert as_json(result)["runs"][-1]["failures"] == ["Gone."]
-
-
-async def test_the_baseline_asks_one_at_a_time() -> None:
-    backend = EchoBackend(script=script, slots=1)
-    run = await one_after_another(backend, Plan(turns=2), people=3, clock=Ticks())
-    assert len(run.done) == 6
-    result = Result(Plan(), "m", "echo", baseline=run)
-    twice = Run(2, run.seconds / 2, run.replies)
-    assert result.ratio(twice) == pytest.approx(2.0)
+def test_rounds_are_told_by_their_median_and_no_failure_is_dropped() -> None:
+    good = Reply(0, 1.0, (), 1, 30)
+    rounds = [
+        Round(10.0, (good,)),
+        Round(1.0, (good,)),
+        Round(3.0, (good, Reply(0, None, (), 0, 0, error="x"))),
+    ]
+    assert Run(1, tuple(rounds)).tokens_per_second == 10.0
+    assert Run(1, tuple(rounds)).failures == ["x"]
+    backend = EchoBackend(script=paced)
+    assert len(measured(backend, Plan(users=(1,), turns=1, rounds=3)).runs[0].rounds) == 3
 
 
 @pytest.mark.parametrize(
@@ -98,61 +244,184 @@ async def test_the_baseline_asks_one_at_a_time() -> None:
     [([], 0.5, None), ([3.0], 0.95, 3.0), ([4.0, 1.0, 3.0, 2.0], 0.5, 2.0), (list(range(1, 101)), 0.95, 95)],
 )
 def test_a_percentile_is_a_value_that_was_measured(
-    values: list[float], share: float, expected: float | None
+    values: Sequence[float], share: float, expected: float | None
 ) -> None:
     assert percentile(values, share) == expected
 
 
 def test_the_table_fits_a_terminal() -> None:
-    reply = Reply(0, 12.3, (0.1,) * 5, 900)
-    plain, crowd = (Run(users, 3.0, (reply,) * users, 80_000_000_000) for users in (1, 128))
-    lines = table(Result(Plan(), "m", "local", baseline=plain, baseline_is="in turn", runs=[plain, crowd]))
+    slow = Reply(0, 123.4, (0.999,) * 5, 6, 90_000, 1000)
+    later = Reply(1, 123.4, (0.999,) * 5, 6, 90_000, 1000)
+    rounds = (Round(3.0, (slow, later), Memory(80_000_000_000, 141_000_000_000), 3.0),)
+    runs = [Run(users, rounds) for users in (1, 1000)]
+    result = Result(Plan(), "m", "local", slots=2, baseline=runs[0], baseline_is="x " * 80, runs=runs)
+    lines = table(result)
     assert max(map(len, lines)) <= 80
+    assert len({len(line) for line in lines[1:5]}) == 1, "aligned"
+    assert "GPU" in lines[0]
 
 
-def test_prompts_have_about_the_asked_length(demo_gguf: Path) -> None:
-    counts = [len(prompt(number, 256).split()) * 1.5 for number in range(5)]
-    assert all(0.8 * 256 < count < 1.3 * 256 for count in counts)
+def test_messages_get_the_asked_length_in_the_models_own_tokens() -> None:
+    overhead, a_word = 30, 3
+
+    def counted(request: Request) -> Iterator[Step]:
+        yield "fine"
+        yield Usage(overhead + a_word * len(request.messages[0].text.split()), 1)
+
+    result = measured(EchoBackend(script=counted), Plan(users=(4,), turns=1, prompt_tokens=400))
+    assert result.runs[0].prompt_tokens == pytest.approx(400, rel=0.1)
 
 
 def options(**given: object) -> dict[str, object]:
-    return {"users": "1,2", "tokens": "4", "prompt_tokens": "8", "turns": "1", "rounds": "1", **given}
+    plan = {"users": "1,2", "tokens": "4", "prompt_tokens": "8", "turns": "2", "rounds": "1"}
+    return {**plan, **given}
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"users": "0"}, {"users": "a"}, {"users": ""}, {"tokens": "-1"}, {"turns": "0"}]
+    ("wrong", "flag"),
+    [
+        ({"users": "0"}, "--users"),
+        ({"users": "1,a"}, "--users"),
+        ({"users": ""}, "--users"),
+        ({"users": "1001"}, "--users"),
+        ({"tokens": "-1"}, "--tokens"),
+        ({"prompt_tokens": "1.5"}, "--prompt-tokens"),
+        ({"turns": "0"}, "--turns"),
+    ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(wrong: dict[str, object]) -> None:
-    with pytest.raises(BadPlan, match="take"):
+def test_what_makes_no_sense_is_refused_in_a_sentence(wrong: dict[str, object], flag: str) -> None:
+    with pytest.raises(BadPlan, match=f"^{flag} takes a whole number from 1 to"):
         plan_of(options(**wrong))
 
 
-def test_the_command_measures_the_configured_model_and_tells_no_secret(
+def test_a_wrong_flag_is_one_sentence_on_stderr(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for argv in (
+        ["bench", "--users", "none"],
+        ["bench", "--json", str(tmp_path / "no" / "out.json")],
+        ["bench", "--json", str(tmp_path)],
+        ["bench", "--user", "1"],
+    ):
+        assert webchat(argv) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith("webchat: ")
+
+
+def test_a_missing_matplotlib_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "can_plot", lambda: False)
+    with pytest.raises(BadPlan, match=r"webchat\[plot\]"):
+        run(Settings(), options(plot="out.png"))
+
+
+KEYS = {
+    "version", "date", "complete", "versions", "machine", "model", "settings", "plan", "baseline_is",
+    "baseline", "runs",
+}  # fmt: skip
+RUN_KEYS = {
+    "users", "tokens_per_second", "tokens_per_second_each", "ratio", "ttft_p50", "ttft_p95", "next_ttft_p50",
+    "next_ttft_p95", "itl_p50", "itl_p95", "tokens", "tokens_per_piece", "prompt_tokens", "cached_tokens",
+    "memory_bytes", "gpu_memory_bytes", "replies", "failed", "failures", "rounds",
+}  # fmt: skip
+
+
+def test_the_command_measures_the_configured_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(
+        models=(ModelSettings(name="fake", kind="echo", model="fake"),), data_dir=tmp_path / "data"
+    )
+    run(settings, options(json="out.json", plot="out.png"))
+    told = capsys.readouterr()
+    assert "users" in told.out.splitlines()[1]
+    assert "1 at once" in told.err
+    whole = json.loads(Path("out.json").read_text())
+    assert whole.keys() == KEYS
+    assert (whole["version"], whole["complete"]) == (2, True)
+    assert {"webchat", "python"} <= whole["versions"].keys()
+    assert {"cpu", "cores", "gpus"} <= whole["machine"].keys()
+    assert [one["users"] for one in whole["runs"]] == [1, 2]
+    assert all(one.keys() == RUN_KEYS for one in (*whole["runs"], whole["baseline"]))
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out.json", "out.png"], "no database is made"
+
+
+def test_json_for_the_terminal_is_nothing_but_json(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(models=(ModelSettings(name="fake", kind="echo", model="fake"),))
+    run(settings, options(json="-", no_baseline=True))
+    told = capsys.readouterr()
+    assert json.loads(told.out)["baseline"] is None
+    assert "tok/s" in told.err
+
+
+def test_an_interrupted_command_tells_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def interrupted(settings: Settings, result: Result, *, baseline: bool) -> None:
+        result.runs.append(Run(1, (Round(1.0, (Reply(0, 0.5, (), 1, 4, 8),)),)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(Settings(), options())
+    told = capsys.readouterr()
+    assert "Interrupted" in told.err
+    assert told.out.splitlines()[2].split()[:2] == ["1", "4.00"]
+
+
+async def test_an_endpoint_is_measured_and_no_secret_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(
-        models=(ModelSettings(name="fake", kind="echo", model="fake"),),
-        hf_token=SecretStr("hf_canary"),
-        api_key=SecretStr("canary"),
-    )
-    file, picture = tmp_path / "out.json", tmp_path / "out.png"
-    run(settings, options(json=str(file), plot=str(picture)))
+    async with ScriptedEndpoint() as endpoint:
+        settings = Settings(
+            endpoint=endpoint.url, api_key=SecretStr("sk-canary-key"), hf_token=SecretStr("hf_canary")
+        )
+        file = tmp_path / "out.json"
+        await asyncio.to_thread(run, settings, options(json=str(file)))
     told = capsys.readouterr()
-    assert told.out.split("\n")[0].split()[:2] == ["users", "tok/s"]
     whole = json.loads(file.read_text())
-    assert [one["users"] for one in whole["runs"]] == [1, 2]
-    assert whole["version"] == 1
-    assert whole["baseline"]["is"]
-    assert {"machine", "model", "plan", "webchat", "date"} <= whole.keys()
+    assert (whole["model"]["kind"], whole["model"]["name"]) == ("openai", "scripted")
+    assert whole["settings"]["endpoint"] == endpoint.url
+    # The warm-up; 1 + 2 people and 2 in turn, with two messages each.
+    assert len(endpoint.calls) == 1 + 2 * (1 + 2 + 2)
+    assert all(one["memory_bytes"] is None for one in whole["runs"]), "an endpoint's memory is not ours"
     assert "canary" not in file.read_text() + told.out + told.err
-    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_that_is_not_there_is_told_before_anything_is_measured() -> None:
-    with pytest.raises(BadPlan, match="no folder"):
-        run(Settings(), options(json="/no/such/folder/out.json"))
+def test_the_bench_loads_neither_engine_nor_matplotlib_by_itself() -> None:
+    code = "import sys, webchat.bench.command; print({'torch', 'xllamacpp', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
-async def test_the_request_is_one_a_model_takes() -> None:
-    completion = await collect(EchoBackend().stream(Request((Message("user", prompt(1, 20)),))))
-    assert completion.text.startswith("Story 1")
+async def test_plain_generate_says_what_the_engine_says(demo_folder: Path) -> None:
+    pytest.importorskip("torch")
+    from backends.local import LocalBackend
+    from backends.local.baseline import PlainGenerate
+
+    question = Request(
+        (Message("user", "What is the capital of France?"),), Sampling(temperature=0, max_tokens=12)
+    )
+    said = []
+    for backend in (PlainGenerate({"source": str(demo_folder)}), LocalBackend(source=str(demo_folder))):
+        events = [event async for event in backend.stream(question)]
+        said.append("".join(event.text for event in events if isinstance(event, TextDelta)))
+        assert [event.prompt_tokens for event in events if isinstance(event, Usage)]
+        await backend.aclose()
+    assert said[0] == said[1]
+    assert "Paris" in said[0]
+
+
+async def test_plain_generate_stops_when_nobody_reads(demo_folder: Path) -> None:
+    pytest.importorskip("torch")
+    from backends.local.baseline import PlainGenerate
+
+    backend = PlainGenerate({"source": str(demo_folder)})
+    stream = backend.stream(
+        Request((Message("user", "Write a long story."),), Sampling(temperature=0, max_tokens=4000))
+    )
+    async for event in stream:
+        if isinstance(event, TextDelta):
+            break
+    await stream.aclose()
+    await asyncio.wait_for(backend.aclose(), 60)

@@ -1,6 +1,8 @@
 """How fast a model answers several people at once: what `webchat bench` measures, and how it says it."""
 
-from webchat.bench.measure import Plan, Result, Run, measure
+from webchat.bench.measure import Bench
+from webchat.bench.prompts import Prompts
 from webchat.bench.report import as_json, table
+from webchat.bench.result import Plan, Reply, Result, Round, Run
 
-__all__ = ["Plan", "Result", "Run", "as_json", "measure", "table"]
+__all__ = ["Bench", "Plan", "Prompts", "Reply", "Result", "Round", "Run", "as_json", "table"]

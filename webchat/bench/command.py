@@ -5,89 +5,152 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from webchat.bench.measure import Plan, Result, measure, one_after_another, warm_up
-from webchat.bench.plot import NoMatplotlib, plot
+from backends.base import LoadProgress
+from backends.errors import BackendError
+from webchat.bench.measure import BASELINE_PEOPLE, Bench
+from webchat.bench.plot import WITHOUT, can_plot, plot
+from webchat.bench.prompts import Prompts
 from webchat.bench.report import as_json, table
-from webchat.models import ModelSpec, configured, create_backend
+from webchat.bench.result import Plan, Result
+from webchat.models import Models, ModelSpec, configured
 from webchat.settings import Settings
+from webchat.settings.table import without_password
+
+_LIMITS = {"tokens": 100_000, "prompt_tokens": 1_000_000, "turns": 100, "rounds": 100}
+_MOST_USERS = 1000
+_SHOWN = (
+    *("source", "path", "model", "adapter", "revision", "device", "dtype", "quantization", "load_in_8bit"),
+    *("load_in_4bit", "context_length", "slots", "cache_tokens", "threads", "gpu_layers"),
+)
+"""Options of a backend that may be told to anybody; one that is not named here is not told."""
 
 
 class BadPlan(Exception):
-    """What was asked to be measured makes no sense, as one sentence."""
+    """What was asked to be measured makes no sense, as one sentence without its full stop."""
 
 
 def plan_of(options: Mapping[str, Any]) -> Plan:
     """From the flags. Raises `BadPlan`."""
+    users = tuple(_number("users", part, _MOST_USERS) for part in str(options["users"]).split(","))
+    numbers = {name: _number(name, str(options[name]), most) for name, most in _LIMITS.items()}
+    return Plan(tuple(dict.fromkeys(users)), **numbers)
+
+
+def _number(name: str, text: str, most: int) -> int:
+    flag = f"--{name.replace('_', '-')}"
+    several = ", or several like 1,2,4,8" if name == "users" else ""
     try:
-        users = tuple(int(number) for number in str(options["users"]).split(","))
-        numbers = {name: int(options[name]) for name in ("tokens", "prompt_tokens", "turns", "rounds")}
+        number = int(text)
     except ValueError:
-        raise BadPlan("--users, --tokens, --prompt-tokens, --turns and --rounds take whole numbers") from None
-    if min(*users, *numbers.values(), 1) < 1 or max(users) > 1000:
-        raise BadPlan("--users takes numbers from 1 to 1000 (1,2,4,8), the others numbers from 1")
-    return Plan(users, **numbers)
+        number = 0
+    if not 1 <= number <= most:
+        raise BadPlan(f'{flag} takes a whole number from 1 to {most}{several}, not "{text}"')
+    return number
 
 
 def run(settings: Settings, options: Mapping[str, Any]) -> None:
-    """Measure the default model and print what was found, also when interrupted. Raises `BadPlan`,
-    `BackendError`."""
+    """Measure the default model and print what was found, what there is of it when interrupted.
+
+    Raises `BadPlan`, `BackendError` when the model does not start, `OSError`, `KeyboardInterrupt` after all
+    was told.
+    """
     plan = plan_of(options)
+    _check_outputs(options)
+    result = Result(plan, "", "")
+    try:
+        asyncio.run(_measure(settings, result, baseline=not options.get("no_baseline")))
+    except KeyboardInterrupt:
+        _say("Interrupted; this is what was measured.")
+        _tell(result, options)
+        raise
+    result.complete = True
+    _tell(result, options)
+
+
+def _check_outputs(options: Mapping[str, Any]) -> None:
+    """Before minutes are spent. Raises `BadPlan`."""
+    if options.get("plot") and not can_plot():
+        raise BadPlan(WITHOUT)
     for flag in ("json", "plot"):
         where = options.get(flag)
-        if where and where != "-" and not Path(where).expanduser().absolute().parent.is_dir():
-            raise BadPlan(f"--{flag}: there is no folder {Path(where).expanduser().absolute().parent}")
-    spec = next(iter(configured(settings)))
-    result = Result(plan, spec.name, spec.kind)
-    try:
-        asyncio.run(_measure(spec, plan, result, baseline=not options.get("no_baseline")))
-    except KeyboardInterrupt:
-        print("Interrupted; this is what was measured.", file=sys.stderr)
-    if result.runs or result.baseline is not None:
-        _tell(result, options)
+        if not where or (flag == "json" and where == "-"):
+            continue
+        file = Path(where).expanduser().absolute()
+        if not file.parent.is_dir():
+            raise BadPlan(f"--{flag}: there is no folder {file.parent}")
+        if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise BadPlan(f"--{flag}: {file} cannot be written")
 
 
-async def _measure(spec: ModelSpec, plan: Plan, result: Result, *, baseline: bool) -> None:
-    backend = create_backend(spec)
+async def _measure(settings: Settings, result: Result, *, baseline: bool) -> None:
+    budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
+    models = Models(configured(settings), default=settings.default_model, memory_budget=budget)
+    bench = Bench(result.plan, Prompts(result.plan.prompt_tokens, secrets.token_hex(3)), _say)
     try:
-        _say(f"Loading {spec.name} ...")
-        await measure(backend, plan, result, _say)
-        if baseline and spec.kind != "local":
-            result.baseline_is = "one request after another"
-            _say(f"plain: {result.baseline_is} ...")
-            result.baseline = await one_after_another(backend, plan)
+        await models.discover()
+        result.model, result.kind = models.default, models.spec(models.default).kind
+        _say(f"Starting {result.model} ...")
+        async with models.use(models.default, _Progress()) as backend:
+            spec = models.spec(models.default)
+            result.model, result.kind, result.settings = spec.name, spec.kind, _settings(spec)
+            await bench.side_by_side(backend, result)
+            if baseline and spec.kind != "local":
+                result.baseline_is = f"{_people(result.plan)}, one request after another"
+                await bench.one_after_another(backend, result)
     finally:
-        await backend.aclose()
+        await models.aclose()
     if baseline and spec.kind == "local":
-        await _generate(spec, plan, result)
+        await _generate(bench, spec, result)
 
 
-async def _generate(spec: ModelSpec, plan: Plan, result: Result) -> None:
-    """The same model as people had it before: transformers' `generate`, one request after another, on all
-    cores; on a CPU in float32."""
-    options = {name: value for name, value in spec.options.items() if not name.startswith("load_in_")}
-    on_cpu = result.details.get("device") == "cpu"
-    plain = {
-        "batching": False,
-        "engines": None,
-        "quantization": "none",
-        "dtype": "float32" if on_cpu else options["dtype"],
-        "threads": options["threads"] or os.cpu_count(),
-    }
-    backend = create_backend(replace(spec, options={**options, **plain}))
-    result.baseline_is = f"transformers' generate{' in float32' if on_cpu else ''}, one request after another"
+async def _generate(bench: Bench, spec: ModelSpec, result: Result) -> None:
+    """The same model by transformers alone. What was measured before is not lost when that cannot be."""
+    from backends.local.baseline import PlainGenerate
+
+    _say("Starting plain generate ...")
+    plain = PlainGenerate(spec.options)
     try:
-        _say(f"plain: {result.baseline_is} ...")
-        await backend.start()
-        await warm_up(backend)
-        result.baseline = await one_after_another(backend, plan)
+        await plain.start()
+        result.baseline_is = (
+            f"{_people(result.plan)} with transformers' generate, {plain.about}, one request after another"
+        )
+        await bench.warm_up(plain)
+        await bench.one_after_another(plain, result)
+    except BackendError as error:
+        result.baseline_is = f"not measured. {error}"
     finally:
-        await backend.aclose()
+        await plain.aclose()
+
+
+def _people(plan: Plan) -> str:
+    return "one person" if max(plan.users) == 1 else f"{BASELINE_PEOPLE} people"
+
+
+def _settings(spec: ModelSpec) -> dict[str, object]:
+    shown = {name: value for name in _SHOWN if (value := spec.options.get(name)) is not None}
+    if endpoint := spec.options.get("base_url"):
+        shown["endpoint"] = without_password(str(endpoint))
+    return {
+        name: value if isinstance(value, bool | int | float) else str(value) for name, value in shown.items()
+    }
+
+
+class _Progress:
+    """A line for each phase of the start."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __call__(self, progress: LoadProgress, _eta: float | None) -> None:
+        if progress.phase != self._phase:
+            self._phase = progress.phase
+            _say(f"  {progress.phase} ...")
 
 
 def _say(text: str) -> None:
@@ -95,15 +158,19 @@ def _say(text: str) -> None:
 
 
 def _tell(result: Result, options: Mapping[str, Any]) -> None:
-    whole = json.dumps(as_json(result), indent=2, ensure_ascii=False)
+    if not result.runs:
+        return
+    as_text = "\n".join(table(result))
     if options.get("json") == "-":
-        print(whole)
+        _say(as_text)
+        print(_json(result))
     else:
-        print("\n".join(table(result)))
+        print(as_text)
         if options.get("json"):
-            Path(options["json"]).expanduser().write_text(whole + "\n", encoding="utf-8")
+            Path(options["json"]).expanduser().write_text(_json(result) + "\n", encoding="utf-8")
     if options.get("plot"):
-        try:
-            plot(result, Path(options["plot"]).expanduser())
-        except NoMatplotlib:
-            _say("A plot needs the package matplotlib: pip install 'webchat[plot]'")
+        plot(result, Path(options["plot"]).expanduser())
+
+
+def _json(result: Result) -> str:
+    return json.dumps(as_json(result), indent=2, ensure_ascii=False)

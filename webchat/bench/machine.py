@@ -1,11 +1,20 @@
-"""What this machine is, and how much memory this process takes."""
+"""What this machine is, what is installed, and how much memory this process takes."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
+import shutil
+import subprocess
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from webchat import __version__
+
+SAMPLE_SECONDS = 0.05
+_PACKAGES = ("torch", "transformers", "xllamacpp", "httpx")
 
 
 def memory_bytes() -> int | None:
@@ -15,14 +24,69 @@ def memory_bytes() -> int | None:
     return None
 
 
-def machine() -> dict[str, str | int | None]:
-    """The processor and the system."""
+def others_seconds() -> float | None:
+    """Seconds of work that all processors together did for other programs, since the machine started; only
+    differences mean something. `None` where the system does not say (Linux does)."""
+    with suppress(OSError, ValueError, AttributeError):
+        user, nice, system, _idle, _wait, *interrupts = map(int, _first_line("/proc/stat").split()[1:8])
+        busy = (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+        own = os.times()
+        return busy - own.user - own.system
+    return None
+
+
+def _first_line(path: str) -> str:
+    with Path(path).open() as file:
+        return file.readline()
+
+
+class MemoryPeak:
+    """The most this process takes while the block runs, looked at every `SAMPLE_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.most: int | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> MemoryPeak:
+        self._look()
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._look()
+
+    def _look(self) -> None:
+        now = memory_bytes()
+        if now is not None:
+            self.most = max(now, self.most or 0)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self._look()
+
+
+def machine() -> dict[str, object]:
+    """The processor, the memory, the GPU and the system. Asks `nvidia-smi` where there is one."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": _memory(),
+        "gpus": _gpus(),
         "system": platform.platform(terse=True),
-        "python": platform.python_version(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of webchat, Python and the packages that run models, where installed."""
+    found = {"webchat": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _cpu() -> str:
@@ -31,3 +95,20 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _memory() -> int | None:
+    with suppress(OSError, ValueError, AttributeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _gpus() -> list[str]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    command = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        return told.strip().splitlines()
+    return []

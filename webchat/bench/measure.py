@@ -1,216 +1,170 @@
-"""The measuring: conversations side by side on one backend, and the same requests one after another."""
+"""The measuring: conversations side by side on one backend, and the same one after another."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import random
-import statistics
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
 from backends.base import Backend
 from backends.errors import BackendError
+from backends.local.baseline import gpu_peak_bytes
 from backends.types import Event, Finished, Message, ReasoningDelta, Request, Sampling, TextDelta, Usage
-from webchat.bench.machine import memory_bytes
+from webchat.bench.machine import MemoryPeak, others_seconds
+from webchat.bench.prompts import Prompts
+from webchat.bench.result import REMOTE, Memory, Plan, Reply, Result, Round, Run
 
 Clock = Callable[[], float]
 Say = Callable[[str], None]
 
 WARM_UP_TOKENS = 8
-
-_WORDS = (
-    *("river", "lamp", "stone", "garden", "letter", "winter", "bridge", "silver", "market", "violin"),
-    *("cloud", "window", "forest", "copper", "paper", "island", "candle", "mirror", "valley", "thunder"),
-    *("orchard", "ribbon", "meadow", "lantern", "castle", "feather", "anchor", "saddle", "pepper", "marble"),
-)
-_TOKENS_A_WORD = 1.5
+BASELINE_PEOPLE = 2
+"""Conversations of the baseline: one after another each takes as long as the next, so a few tell all."""
+NEXT_MESSAGE = "Go on with the story, in as many words as before."
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is asked. users: how many people at once, one run for each number. tokens: of each reply.
-    prompt_tokens: about how many the first message has. turns: messages of one person, one after another."""
-
-    users: tuple[int, ...] = (1, 2, 4, 8)
-    tokens: int = 128
-    prompt_tokens: int = 256
-    turns: int = 2
-    rounds: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One reply. first: seconds to its first text. gaps: seconds between two pieces of text after it. turn:
-    from 0. cached: tokens of its prompt that were not read again, where that is told."""
-
-    turn: int
-    first: float
-    gaps: tuple[float, ...]
-    tokens: int
-    cached: int | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A number of people at once. seconds: from the first request to the last token."""
-
-    users: int
-    seconds: float
-    replies: tuple[Reply, ...]
-    memory: int | None = None
-
-    @property
-    def done(self) -> list[Reply]:
-        return [reply for reply in self.replies if not reply.error]
-
-    @property
-    def failures(self) -> list[str]:
-        return [reply.error for reply in self.replies if reply.error]
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Of all people together."""
-        return sum(reply.tokens for reply in self.done) / self.seconds if self.seconds else 0.0
-
-    def first(self, share: float, *, later: bool = False) -> float | None:
-        """Seconds to the first text that this share of the replies had by then. later: of the turns after the
-        first, which find what was read before."""
-        return percentile((reply.first for reply in self.done if (reply.turn > 0) == later), share)
-
-    def gap(self, share: float) -> float | None:
-        return percentile((gap for reply in self.done for gap in reply.gaps), share)
-
-
-@dataclass(slots=True)
-class Result:
-    """Everything that was measured so far. baseline: the same requests one after another; how it was made."""
+class Bench:
+    """Measures one plan. prompts: where first messages come from. clock: in seconds."""
 
     plan: Plan
-    model: str
-    kind: str
-    details: dict[str, object] = field(default_factory=dict)
-    baseline: Run | None = None
-    baseline_is: str = ""
-    runs: list[Run] = field(default_factory=list)
+    prompts: Prompts
+    say: Say
+    clock: Clock = time.perf_counter
 
-    def ratio(self, run: Run) -> float | None:
-        """How many times the tokens a second of the baseline."""
-        plain = self.baseline.tokens_per_second if self.baseline is not None else 0.0
-        return run.tokens_per_second / plain if plain else None
+    async def side_by_side(self, backend: Backend, result: Result) -> None:
+        """Add a run for each number of people to `result`, also what is done of one when cancelled. A
+        request that fails is counted, no more. Raises `BackendError` when the first request fails."""
+        result.details = await self.warm_up(backend)
+        result.slots = backend.capabilities.slots
+        for users in self.plan.users:
+            rounds: list[Round] = []
+            try:
+                for number in range(self.plan.rounds):
+                    rounds.append(await self._round(backend, partial(self._at_once, backend, users)))
+                    self._say(f"{users} at once", number, rounds[-1])
+            finally:
+                if rounds:
+                    result.runs.append(Run(users, tuple(rounds)))
 
+    async def one_after_another(self, backend: Backend, result: Result) -> None:
+        """Measure the baseline: conversations like those, strictly one request at a time."""
+        people = min(BASELINE_PEOPLE, max(self.plan.users))
+        rounds: list[Round] = []
+        try:
+            for number in range(self.plan.rounds):
+                rounds.append(await self._round(backend, partial(self._in_turn, backend, people)))
+                self._say("one after another", number, rounds[-1])
+        finally:
+            if rounds:
+                result.baseline = Run(1, tuple(rounds))
 
-def percentile(values: Iterable[float], share: float) -> float | None:
-    """The smallest value that at least this share of all are not above."""
-    known = sorted(values)
-    if not known:
-        return None
-    return known[max(0, math.ceil(len(known) * share) - 1)]
-
-
-async def measure(
-    backend: Backend, plan: Plan, result: Result, say: Say, *, clock: Clock = time.perf_counter
-) -> None:
-    """Fill `result` with a run for each number of users. A request that fails is counted, no more. Raises
-    `BackendError` only when the model cannot be started."""
-    await backend.start()
-    result.details = await warm_up(backend)
-    for users in plan.users:
-        say(f"{users} at once ...")
-        rounds = [
-            await side_by_side(backend, plan, users, number * 1000, clock) for number in range(plan.rounds)
-        ]
-        result.runs.append(_median(rounds))
-
-
-async def warm_up(backend: Backend) -> dict[str, object]:
-    """One short reply that is not measured. Returns what the backend tells of itself."""
-    request = Request((Message("user", "Hello"),), Sampling(max_tokens=WARM_UP_TOKENS))
-    async with aclosing(_stream(backend, request)) as events:
-        async for event in events:
-            if isinstance(event, Finished):
-                return {"revision": event.revision, "adapter": event.adapter, **event.details}
-    return {}
-
-
-async def one_after_another(
-    backend: Backend, plan: Plan, *, people: int = 2, clock: Clock = time.perf_counter
-) -> Run:
-    """The same conversations, strictly one request at a time."""
-    began = clock()
-    replies = [
-        reply for number in range(people) for reply in await _talk(backend, plan, 500_000 + number, clock)
-    ]
-    return Run(1, clock() - began, tuple(replies), memory_bytes())
-
-
-async def side_by_side(backend: Backend, plan: Plan, users: int, first: int, clock: Clock) -> Run:
-    began = clock()
-    talks = await asyncio.gather(
-        *(_talk(backend, plan, users * 10_000 + first + number, clock) for number in range(users))
-    )
-    return Run(users, clock() - began, tuple(reply for talk in talks for reply in talk), memory_bytes())
-
-
-async def _talk(backend: Backend, plan: Plan, number: int, clock: Clock) -> list[Reply]:
-    """One person's turns. A failure ends them."""
-    messages = [Message("user", prompt(number, plan.prompt_tokens))]
-    replies: list[Reply] = []
-    for turn in range(plan.turns):
-        request = Request(tuple(messages), Sampling(temperature=0.0, max_tokens=plan.tokens))
-        reply, text = await _ask(backend, request, turn, clock)
-        replies.append(reply)
-        if reply.error:
-            break
-        messages += [
-            Message("assistant", text),
-            Message("user", f"Tell me more about number {number + turn}."),
-        ]
-    return replies
-
-
-async def _ask(backend: Backend, request: Request, turn: int, clock: Clock) -> tuple[Reply, str]:
-    began = clock()
-    at: list[float] = []
-    pieces: list[str] = []
-    usage: Usage | None = None
-    error = ""
-    try:
+    async def warm_up(self, backend: Backend) -> dict[str, object]:
+        """A short reply that is not measured; its prompt tells how long words are in tokens. Returns what
+        the backend tells of itself. Raises `BackendError`."""
+        request = Request(
+            (Message("user", self.prompts.next()),), _sampling(backend, min(self.plan.tokens, WARM_UP_TOKENS))
+        )
+        details: dict[str, object] = {}
         async with aclosing(_stream(backend, request)) as events:
             async for event in events:
                 match event:
-                    case TextDelta(text=text) | ReasoningDelta(text=text):
-                        at.append(clock())
-                        pieces.append(text)
-                    case Usage():
-                        usage = event
-    except BackendError as failed:
-        error = str(failed)
-    gaps = tuple(later - earlier for earlier, later in pairwise(at))
-    # An endpoint may send several tokens in one piece; without its count the pieces are all there is.
-    tokens = len(at) if usage is None else usage.completion_tokens
-    first = (at[0] if at else clock()) - began
-    cached = None if usage is None else usage.cached_tokens
-    return Reply(turn, first, gaps, tokens, cached, error), "".join(pieces)
+                    case Usage(prompt_tokens=seen):
+                        self.prompts.fit(seen)
+                    case Finished():
+                        details = {
+                            "answered_by": event.model,
+                            "revision": event.revision,
+                            "adapter": event.adapter,
+                        }
+        return details
+
+    async def _round(self, backend: Backend, talks: Callable[[], Awaitable[list[Reply]]]) -> Round:
+        gpu_peak_bytes(reset=True)
+        async with MemoryPeak() as memory:
+            before, began = others_seconds(), self.clock()
+            replies = await talks()
+            seconds, after = self.clock() - began, others_seconds()
+        others = None
+        if before is not None and after is not None and seconds > 0:
+            others = max(0.0, (after - before) / seconds)
+        here = Memory(memory.most, gpu_peak_bytes())
+        return Round(seconds, tuple(replies), Memory() if backend.kind == REMOTE else here, others)
+
+    async def _at_once(self, backend: Backend, users: int) -> list[Reply]:
+        talks = await asyncio.gather(*(self._talk(backend) for _ in range(users)))
+        return [reply for talk in talks for reply in talk]
+
+    async def _in_turn(self, backend: Backend, people: int) -> list[Reply]:
+        return [reply for _ in range(people) for reply in await self._talk(backend)]
+
+    async def _talk(self, backend: Backend) -> list[Reply]:
+        """One person's turns. A failure ends them."""
+        messages = [Message("user", self.prompts.next())]
+        replies: list[Reply] = []
+        for turn in range(self.plan.turns):
+            request = Request(tuple(messages), _sampling(backend, self.plan.tokens))
+            reply, text = await self._ask(backend, request, turn)
+            replies.append(reply)
+            if reply.error:
+                break
+            messages += [Message("assistant", text or "..."), Message("user", NEXT_MESSAGE)]
+        return replies
+
+    async def _ask(self, backend: Backend, request: Request, turn: int) -> tuple[Reply, str]:
+        began = self.clock()
+        at: list[float] = []
+        pieces: list[str] = []
+        said: list[str] = []
+        usage: Usage | None = None
+        error = ""
+        try:
+            async with aclosing(_stream(backend, request)) as events:
+                async for event in events:
+                    match event:
+                        case TextDelta(text=text) | ReasoningDelta(text=text):
+                            at.append(self.clock())
+                            pieces.append(text)
+                            if isinstance(event, TextDelta):
+                                said.append(text)
+                        case Usage():
+                            usage = event
+        except BackendError as failed:
+            error = str(failed)
+        except Exception as fault:
+            # A fault of ours or of a package: its words may hold anything, and the others go on.
+            error = f"It broke off with {type(fault).__name__}."
+        reply = Reply(
+            turn=turn,
+            first=at[0] - began if at else None,
+            gaps=tuple(later - earlier for earlier, later in pairwise(at)),
+            pieces=len(pieces),
+            tokens=len(pieces) if usage is None else usage.completion_tokens,
+            prompt=None if usage is None else usage.prompt_tokens,
+            cached=None if usage is None else usage.cached_tokens,
+            error=error,
+        )
+        return reply, "".join(said)
+
+    def _say(self, what: str, number: int, done: Round) -> None:
+        which = f" ({number + 1} of {self.plan.rounds})" if self.plan.rounds > 1 else ""
+        failed = sum(bool(reply.error) for reply in done.replies)
+        self.say(
+            f"{what}{which}: {done.tokens_per_second:.1f} tok/s in {done.seconds:.1f} s"
+            f"{f', {failed} failed' if failed else ''}"
+        )
+
+
+def _sampling(backend: Backend, tokens: int) -> Sampling:
+    greedy = "temperature" in backend.capabilities.sampling
+    return Sampling(temperature=0.0 if greedy else None, max_tokens=tokens)
 
 
 def _stream(backend: Backend, request: Request) -> AsyncGenerator[Event, None]:
     # Every backend is an async generator; the protocol only names what readers need.
     return cast(AsyncGenerator[Event, None], backend.stream(request))
-
-
-def prompt(number: int, tokens: int) -> str:
-    """A text of about so many tokens that begins like no other."""
-    words = random.Random(number).choices(_WORDS, k=max(1, round(tokens / _TOKENS_A_WORD)))
-    return f"Story {number} is about {', '.join(words)}. Write it down, as long as you can."
-
-
-def _median(rounds: Sequence[Run]) -> Run:
-    """The round in the middle by its speed."""
-    middle = statistics.median_low(run.tokens_per_second for run in rounds)
-    return next(run for run in rounds if run.tokens_per_second == middle)

@@ -2,39 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Any
 
-from webchat import __version__
-from webchat.bench.machine import machine
-from webchat.bench.measure import Result, Run
+from webchat.bench.machine import machine, versions
+from webchat.bench.result import REMOTE, Result, Run
 
-VERSION = 1
-"""Of the JSON; raised when a name in it changes its meaning."""
+VERSION = 2
+"""Of the JSON; raised when a name in it goes or changes its meaning."""
 
-_HEAD = ("users", "tok/s", "each", "ratio", "TTFT p50", "p95", "next p50", "gap p95", "memory", "fails")
+WIDTH = 80
+_HEAD = (
+    ("", "users"),
+    ("tok/s", "sum"),
+    ("tok/s", "each"),
+    ("to", "plain"),
+    ("TTFT", "p50"),
+    ("TTFT", "p95"),
+    ("next", "p50"),
+    ("ITL", "p95"),
+    ("RAM", "GB"),
+    ("GPU", "GB"),
+    ("", "failed"),
+)
+_GPU = 9
+_LEGEND = (
+    "each: tok/s of one person. TTFT: time to the first text of a first message; next: of a later one, whose"
+    " beginning the engine may have kept. ITL: time between two pieces of text. RAM, GPU: the most that this"
+    " process took."
+)
+_MOST_REASONS = 5
+_SEVERAL = 1.2
+"""Tokens a piece from which a piece is no longer a token."""
+_BUSY = 0.1
+"""Share of the cores from which other programs are worth a word."""
 
 
 def table(result: Result) -> list[str]:
-    """Lines of at most 80 characters. Numbers a terminal shows side by side."""
-    rows: list[tuple[str, ...]] = [_HEAD]
+    """Lines of at most `WIDTH` characters, and what has to be known to read them."""
+    rows: list[tuple[str, ...]] = [tuple(top for top, _ in _HEAD), tuple(below for _, below in _HEAD)]
     if result.baseline is not None:
         rows.append(_row("plain", result.baseline, 1.0))
     rows += [_row(str(run.users), run, result.ratio(run)) for run in result.runs]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    notes = [f"plain: {result.baseline_is}"] if result.baseline is not None else []
-    failures = sorted({failure for run in result.runs for failure in run.failures})
-    return [*lines, "", *notes, *_LEGEND, *(f"failed: {failure}" for failure in failures[:5])]
+    if all(run.memory.gpu is None for run in _all(result)):
+        rows = [row[:_GPU] + row[_GPU + 1 :] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return [*lines, "", *(line for note in _notes(result) for line in wrap(note, WIDTH))]
 
 
-_LEGEND = (
-    "tok/s: of all together; each: of one person; ratio: to plain. TTFT: to the first",
-    "text of the first message; next: of later ones, whose beginning was read before.",
-    "gap: between two pieces of text.",
-)
+def _notes(result: Result) -> Iterator[str]:
+    if result.baseline_is:
+        yield f"plain: {result.baseline_is}"
+    yield _LEGEND
+    replies = [reply for run in result.runs for reply in run.done]
+    prompt = next((run.prompt_tokens for run in result.runs if run.prompt_tokens is not None), None)
+    if prompt is not None:
+        yield f"First messages had about {prompt:.0f} tokens, with the chat template."
+    if short := sum(reply.tokens < result.plan.tokens for reply in replies):
+        yield f"{short} of {len(replies)} replies ended before {result.plan.tokens} tokens."
+    most = max((run.users for run in result.runs), default=0)
+    if result.slots is not None and result.slots < most:
+        at_once = "1 reply" if result.slots == 1 else f"{result.slots} replies"
+        yield f"The engine writes {at_once} at once; the others wait, which is part of their TTFT."
+    several = max((run.tokens_per_piece or 0 for run in result.runs), default=0)
+    if any(reply.prompt is None for reply in replies):
+        yield "Nobody counted the tokens of some replies: there a piece of text stands for one."
+    elif several >= _SEVERAL:
+        yield f"A piece of text held up to {several:.1f} tokens on average: ITL is not the time of one token."
+    yield from _doubts(result)
+    reasons = Counter(failure for run in _all(result) for failure in run.failures)
+    for reason, times in reasons.most_common(_MOST_REASONS):
+        yield f"failed {times} x: {reason}"
+    if len(reasons) > _MOST_REASONS:
+        yield f"and {len(reasons) - _MOST_REASONS} more reasons, which --json lists."
+
+
+def _doubts(result: Result) -> Iterator[str]:
+    """What makes the figures worse than the machine is, and how much memory is not told."""
+    if result.kind == REMOTE:
+        yield "RAM: what the endpoint takes is not known here."
+        return
+    others = max((one.others for run in _all(result) for one in run.rounds if one.others), default=0.0)
+    if others > max(0.3, _BUSY * (os.cpu_count() or 1)):
+        yield (
+            f"Other programs kept {others:.1f} cores busy meanwhile: speeds and ratios are not those of an"
+            " idle machine."
+        )
+
+
+def _all(result: Result) -> Iterable[Run]:
+    return result.runs if result.baseline is None else [result.baseline, *result.runs]
 
 
 def _row(name: str, run: Run, ratio: float | None) -> tuple[str, ...]:
@@ -43,59 +108,78 @@ def _row(name: str, run: Run, ratio: float | None) -> tuple[str, ...]:
         _three(run.tokens_per_second),
         _three(run.tokens_per_second / run.users),
         "-" if ratio is None else f"x{_three(ratio)}",
-        _time(run.first(0.5)),
-        _time(run.first(0.95)),
-        _time(run.first(0.5, later=True)),
-        _time(run.gap(0.95)),
-        "-" if run.memory is None else f"{run.memory / 1e9:.1f} GB",
+        _time(run.ttft(0.5)),
+        _time(run.ttft(0.95)),
+        _time(run.ttft(0.5, later=True)),
+        _time(run.itl(0.95)),
+        _gigabytes(run.memory.process),
+        _gigabytes(run.memory.gpu),
         str(len(run.failures)),
     )
 
 
 def _three(value: float) -> str:
     """At least three digits, as many as matter."""
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
-    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.2f} s"
+    return f"{seconds * 1000:.0f}ms" if seconds < 0.9995 else f"{_three(seconds)}s"
+
+
+def _gigabytes(size: int | None) -> str:
+    return "-" if size is None else _three(size / 1e9)
 
 
 def as_json(result: Result, now: datetime | None = None) -> dict[str, Any]:
     """Everything, in seconds and bytes. No setting that could be a secret is in it."""
+    baseline = None if result.baseline is None else _run_json(result.baseline, 1.0)
     return {
         "version": VERSION,
-        "webchat": __version__,
         "date": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        "complete": result.complete,
+        "versions": versions(),
         "machine": machine(),
-        "model": {"name": result.model, "kind": result.kind, **result.details},
+        "model": {"name": result.model, "kind": result.kind, "slots": result.slots, **result.details},
+        "settings": result.settings,
         "plan": asdict(result.plan),
-        "baseline": None
-        if result.baseline is None
-        else {"is": result.baseline_is, **_run_json(result.baseline, 1.0)},
+        "baseline_is": result.baseline_is,
+        "baseline": baseline,
         "runs": [_run_json(run, result.ratio(run)) for run in result.runs],
     }
 
 
 def _run_json(run: Run, ratio: float | None) -> dict[str, Any]:
+    cached = [reply.cached for reply in run.done if reply.cached is not None]
+    memory = run.memory
     return {
         "users": run.users,
-        "seconds": run.seconds,
-        "tokens": sum(reply.tokens for reply in run.done),
         "tokens_per_second": run.tokens_per_second,
+        "tokens_per_second_each": run.tokens_per_second / run.users,
         "ratio": ratio,
-        "first_p50": run.first(0.5),
-        "first_p95": run.first(0.95),
-        "next_first_p50": run.first(0.5, later=True),
-        "gap_p95": run.gap(0.95),
-        "cached_tokens": _sum(reply.cached for reply in run.done),
-        "memory_bytes": run.memory,
-        "failures": run.failures,
+        "ttft_p50": run.ttft(0.5),
+        "ttft_p95": run.ttft(0.95),
+        "next_ttft_p50": run.ttft(0.5, later=True),
+        "next_ttft_p95": run.ttft(0.95, later=True),
+        "itl_p50": run.itl(0.5),
+        "itl_p95": run.itl(0.95),
+        "tokens": sum(reply.tokens for reply in run.done),
+        "tokens_per_piece": run.tokens_per_piece,
+        "prompt_tokens": run.prompt_tokens,
+        "cached_tokens": sum(cached) if cached else None,
+        "memory_bytes": memory.process,
+        "gpu_memory_bytes": memory.gpu,
+        "replies": len(run.done),
+        "failed": len(run.failures),
+        "failures": dict(Counter(run.failures)),
+        "rounds": [
+            {
+                "seconds": one.seconds,
+                "tokens_per_second": one.tokens_per_second,
+                "other_programs_cores": one.others,
+            }
+            for one in run.rounds
+        ],
     }
-
-
-def _sum(values: Any) -> int | None:
-    known: Sequence[int] = [value for value in values if value is not None]
-    return sum(known) if known else None
