@@ -99,11 +99,13 @@ class LlamaCppBackend:
         setup = self._setup
         try:
             header = checked_header(setup.path)
-            sizes = {str(path): path.stat().st_size for path in (setup.path, *setup.adapters)}
+            sizes = {path: path.stat().st_size for path in (setup.path, *setup.adapters)}
         except (BackendError, OSError):
             return None  # told when it is loaded
-        parts = {**sizes, f"conversations of {setup.path}": setup.memory(header)}
-        return Footprint(device_of(setup.gpu_layers), parts)
+        device, server = device_of(setup.gpu_layers), f"(server {hash(setup) % 2**32:08x})"
+        # In main memory a file is mapped, once for all servers; a GPU holds a copy for each.
+        parts = {f"{path}" if device == "cpu" else f"{path} {server}": size for path, size in sizes.items()}
+        return Footprint(device, {**parts, f"conversations of {setup.path} {server}": setup.memory(header)})
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
@@ -153,7 +155,6 @@ class LlamaCppBackend:
         except BackendError:
             server.slots.release()
             raise
-        native = server.native
 
         def work(emit: Callable[[dict[str, Any]], None], cancelled: threading.Event) -> None:
             def take(chunk: Any) -> bool:
@@ -163,7 +164,8 @@ class LlamaCppBackend:
                 return cancelled.is_set()
 
             try:
-                native.handle_chat_completions(body, take)
+                # Through the server, which drops it in the end: what lingers of a reply keeps no weights.
+                server.native.handle_chat_completions(body, take)
             except ValueError as error:
                 raise error_of({"message": str(error), "code": 400}) from error
             except Exception as error:

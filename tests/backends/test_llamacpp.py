@@ -276,7 +276,14 @@ async def test_the_memory_is_known_before_it_is_taken(demo_gguf: Path) -> None:
     # 30 layers, 3 heads of 64 for keys and for values, in float16.
     assert sum(large.parts.values()) - sum(small.parts.values()) == (2 * 4096 - 512) * 30 * 3 * 64 * 2 * 2
     assert LlamaCppBackend(path=demo_gguf.parent / "missing.gguf").footprint() is None
-    assert (
-        LlamaCppBackend(path=demo_gguf, gpu_layers=0).footprint()
-        == LlamaCppBackend(path=demo_gguf).footprint()
-    ), "without a GPU both lie in main memory"
+    assert small.device == "cpu"
+
+
+async def test_servers_of_one_file_share_its_weights_and_nothing_else(demo_gguf: Path) -> None:
+    one, other, same = (
+        LlamaCppBackend(path=demo_gguf, context_length=512, slots=slots).footprint() for slots in (1, 2, 1)
+    )
+    assert one is not None
+    assert other is not None
+    assert one.parts.keys() & other.parts.keys() == {str(demo_gguf)}
+    assert one == same
