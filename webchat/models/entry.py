@@ -34,12 +34,27 @@ class Entry:
         self.placed = False  # room was made for it
         self.since = 0.0
         self.load_seconds: float | None = None
+        self._measured: Footprint | None = None
+        self._fetching = 0.0
         self._phase_began: tuple[str, float, int] | None = None
+
+    def begin(self) -> None:
+        """A start begins."""
+        self.failure, self.progress, self.eta_seconds, self.placed = None, None, None, False
+        self._phase_began, self._fetching = None, 0.0
+
+    def loaded(self, seconds: float) -> None:
+        """A start took `seconds`. What was spent on the network is no part of how long a load takes."""
+        self._end_phase(time.monotonic())
+        self.ready, self.since = True, time.monotonic()
+        self.load_seconds = max(0.0, seconds - self._fetching)
+        self._measured = self.footprint
 
     def report(self, progress: LoadProgress) -> None:
         """Take progress and tell the listeners. The time left is from the rate since the phase began."""
         now, done = time.monotonic(), progress.done or 0
         if self._phase_began is None or self._phase_began[0] != progress.phase:
+            self._end_phase(now)
             self._phase_began = (progress.phase, now, done)
         _, began, first = self._phase_began
         self.progress, self.eta_seconds = progress, None
@@ -48,19 +63,27 @@ class Entry:
         for listener in tuple(self.listeners):
             listener(progress, self.eta_seconds)
 
+    def _end_phase(self, now: float) -> None:
+        if self._phase_began is not None and self._phase_began[0] in ("connecting", "downloading"):
+            self._fetching += now - self._phase_began[1]
+
     @property
     def loading(self) -> bool:
         return self.starting is not None and not self.starting.done()
 
     @property
     def footprint(self) -> Footprint | None:
-        """What it takes, or would take; `None` where that is not known or not here."""
-        return None if self.backend is None else self.backend.footprint()
+        """What it takes, took when it was here, or would take; `None` where that is not known or not here."""
+        if self.backend is None or (self._measured is not None and not self.ready):
+            return self._measured
+        return self.backend.footprint()
 
     @property
     def why_fixed(self) -> str:
         """Why it stays in memory; empty when it may go."""
-        if self.users or self.loading:
+        if self.loading:
+            return "loading"
+        if self.users:
             return "in use"
         return "pinned" if self.spec.pinned else ""
 

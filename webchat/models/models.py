@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
+from backends.memory import free_memory
+from webchat.models.budget import Budget, Measure
 from webchat.models.entry import Entry, ProgressListener, Relay
-from webchat.models.room import Tenant, leaving, no_room, total
+from webchat.models.room import NoRoom, Tenant, beside, leaving, place_of, refusal, total
 from webchat.models.specs import Create, ListModels, ModelInfo, ModelSpec, create_backend
+from webchat.models.unloading import close, give_memory_back
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ class Models:
 
     create: makes the backend of a spec. list_models: the ids an endpoint with `discover` offers.
     default: the model used when nobody chose, as soon as it is known; else the first one.
-    memory_budget: bytes that models in this process may take together on one device; `None`: what they find.
+    memory_budget: bytes that models in this process may take together on one device; `None`: most of what is
+    free there, as `measure` says.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Models:
         list_models: ListModels | None = None,
         default: str | None = None,
         memory_budget: int | None = None,
+        measure: Measure = free_memory,
     ) -> None:
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
@@ -55,7 +58,7 @@ class Models:
         self._found: dict[str, tuple[str, ...]] = {}
         self._discovering: dict[str, asyncio.Task[None]] = {}
         self._closed = False
-        self._budget = memory_budget
+        self._budget = Budget(memory_budget, measure)
         self._making_room = asyncio.Lock()
         self._rate = LOAD_RATE
 
@@ -126,7 +129,7 @@ class Models:
         for entry in self._entries.values():
             backend, entry.backend, entry.ready = entry.backend, None, False
             if backend is not None:
-                await _close(entry.spec.name, backend)
+                await close(entry.spec.name, backend)
 
     def _shown(self) -> list[str]:
         return [name for spec in self._specs for name in (self._found.get(spec.name) or (spec.name,))]
@@ -151,19 +154,21 @@ class Models:
         return self._entry(found[0])
 
     async def _start(self, entry: Entry) -> Backend:
-        entry.failure, entry.progress, entry.eta_seconds = None, None, None
+        entry.begin()
         try:
             if entry.backend is None:
                 entry.backend = self._create(entry.spec)
-            await self._make_room(entry)
+            expected = await self._make_room(entry)
             began = time.monotonic()
             await self._load(entry, entry.backend)
+            entry.loaded(time.monotonic() - began)
+            await self._check_room(entry, expected)
+        except NoRoom:
+            raise  # of this moment, and no fault of the model
         except BackendError as error:
             entry.failure = error
             raise
-        entry.ready, entry.since = True, time.monotonic()
-        entry.load_seconds = entry.since - began
-        if (footprint := entry.footprint) is not None and entry.load_seconds > 0:
+        if (footprint := entry.footprint) is not None and entry.load_seconds:
             self._rate = total([footprint]) / entry.load_seconds
         return entry.backend
 
@@ -175,29 +180,55 @@ class Models:
                 return
             except OutOfMemory:
                 async with self._making_room:
-                    idle = [one for one in self._tenants(entry) if not one.fixed]
+                    footprint, tenants = entry.footprint, self._tenants(entry)
+                    near = tenants if footprint is None else beside(tenants, footprint)
+                    idle = [one for one in near if not one.fixed]
                     if not idle:
                         raise
                     await self._unload(self._entries[min(idle, key=lambda one: one.since).name])
 
-    async def _make_room(self, entry: Entry) -> None:
-        """Unload what has to go for a model. It counts as there from now on. Raises `OutOfMemory`."""
+    async def _make_room(self, entry: Entry) -> int:
+        """Unload what has to go for a model, which counts as there from now on. Returns the bytes it is
+        expected to take, 0 where that is not known. Raises `OutOfMemory`."""
         needed = entry.footprint
-        if needed is None or self._budget is None:
+        if needed is None:
+            return 0
+        async with self._making_room:
+            budget = await self._budget.of(place_of(needed))
+            if budget is not None:
+                tenants = self._tenants(entry)
+                names = leaving(tenants, needed, budget)
+                if names is None:
+                    raise refusal(entry.spec.name, tenants, needed, budget)
+                for name in names:
+                    await self._unload(self._entries[name])
+            entry.placed = True
+        return total([needed])
+
+    async def _check_room(self, entry: Entry, expected: int) -> None:
+        """Make room for what a loaded model takes more than was expected; where there is none it goes again.
+        Raises `OutOfMemory`."""
+        taken = entry.footprint
+        if taken is None or total([taken]) <= expected:
             return
         async with self._making_room:
+            budget = await self._budget.of(place_of(taken))
             tenants = self._tenants(entry)
-            names = leaving(tenants, needed, self._budget)
-            if names is None:
-                raise no_room(entry.spec.name, tenants, needed, self._budget)
-            for name in names:
+            names = [] if budget is None else leaving(tenants, taken, budget)
+            if names is None and budget is not None:
+                if self._budget.configured is not None:
+                    await self._unload(entry)
+                    raise refusal(entry.spec.name, tenants, taken, budget)
+                # A measure is no promise: it is here, and works.
+                log.warning("%s takes more memory than models should", entry.spec.name)
+                names = [tenant.name for tenant in beside(tenants, taken) if not tenant.fixed]
+            for name in names or ():
                 await self._unload(self._entries[name])
-            entry.placed = True
 
     def _tenants(self, but: Entry) -> list[Tenant]:
         """The models in memory, and those on their way for which room was made."""
         return [
-            Tenant(entry.spec.name, footprint, bool(entry.why_fixed), entry.why_fixed, entry.since)
+            Tenant(entry.spec.name, footprint, entry.why_fixed, entry.since)
             for entry in self._entries.values()
             if entry is not but
             and (entry.ready or (entry.loading and entry.placed))
@@ -206,11 +237,13 @@ class Models:
 
     async def _unload(self, entry: Entry) -> None:
         backend, entry.backend, entry.ready, entry.placed = entry.backend, None, False, False
+        if not entry.loading:
+            entry.starting = None  # its result is the backend
         log.info("unloading the model %s to make room", entry.spec.name)
         if backend is not None:
-            await _close(entry.spec.name, backend)
+            await close(entry.spec.name, backend)
             del backend
-            await asyncio.to_thread(_give_memory_back)
+            await asyncio.to_thread(give_memory_back)
 
     def _info(self, entry: Entry) -> ModelInfo:
         if entry.backend is None and entry.failure is None and not entry.spec.discover:
@@ -222,10 +255,10 @@ class Models:
         footprint = entry.footprint
         if footprint is None:
             return entry.info()
-        size = total([footprint])
+        size, budget = total([footprint]), self._budget.known(place_of(footprint))
         unfit = None
-        if self._budget is not None and size > self._budget:
-            unfit = no_room(entry.spec.name, (), footprint, self._budget)
+        if budget is not None and size > budget:
+            unfit = refusal(entry.spec.name, (), footprint, budget)
         return entry.info(unfit=unfit, load_seconds=size / self._rate)
 
     async def _discover(self, spec: ModelSpec) -> None:
@@ -270,20 +303,6 @@ class Models:
             and model in self._found.get(spec.name, ())
         )
         return model if mine else f"{model} ({spec.name})"
-
-
-async def _close(name: str, backend: Backend) -> None:
-    try:
-        await backend.aclose()
-    except Exception:
-        log.exception("closing the model %s", name)
-
-
-def _give_memory_back() -> None:
-    """Let the system have what a model left: Python's garbage, and what the C library keeps for later."""
-    gc.collect()
-    with suppress(AttributeError, OSError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _no_models(spec: ModelSpec) -> ModelNotFound:

@@ -9,15 +9,37 @@ from backends.base import Footprint
 from backends.errors import OutOfMemory
 
 
+class ModelTooLarge(OutOfMemory):
+    """It would not fit even alone."""
+
+    code = "model_too_large"
+
+
+class NoRoom(OutOfMemory):
+    """It fits, but not beside those that have to stay now."""
+
+    code = "no_room"
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A model in memory or on its way. fixed: it stays, and `why`. since: when it was last used."""
+    """A model in memory or on its way. why: it has to stay, empty when it may go. since: when it was last
+    used."""
 
     name: str
     footprint: Footprint
-    fixed: bool
     why: str
     since: float
+
+    @property
+    def fixed(self) -> bool:
+        return self.why != ""
+
+
+def place_of(footprint: Footprint) -> str:
+    """The memory a footprint is of: one name for each, where devices have several or share it."""
+    return {"cuda": "cuda:0", "mps": "cpu"}.get(footprint.device, footprint.device)
 
 
 def total(footprints: Iterable[Footprint]) -> int:
@@ -29,41 +51,65 @@ def total(footprints: Iterable[Footprint]) -> int:
     return sum(parts.values())
 
 
+def beside(tenants: Iterable[Tenant], new: Footprint) -> list[Tenant]:
+    """Those that share their memory with `new`."""
+    return [tenant for tenant in tenants if place_of(tenant.footprint) == place_of(new)]
+
+
 def leaving(tenants: Sequence[Tenant], new: Footprint, budget: int) -> list[str] | None:
-    """Names of the models to unload so that `new` fits with the rest into `budget` bytes, the one unused
-    longest first; `None` when it cannot fit."""
-    here = [tenant for tenant in tenants if tenant.footprint.device == new.device]
-    gone: list[str] = []
+    """Names of the models to unload so that `new` fits with the rest into `budget` bytes; `None` when it
+    cannot fit.
+
+    Those unused longest go first. One whose memory is not needed after all stays: it was too small to matter,
+    or shares its weights with one that stays.
+    """
+    here = beside(tenants, new)
+
+    def fits(*more: Tenant) -> bool:
+        return total([new, *(one.footprint for one in (*here, *more))]) <= budget
+
+    gone: list[Tenant] = []
     for tenant in sorted((one for one in here if not one.fixed), key=lambda one: one.since):
-        if total([new, *(one.footprint for one in here)]) <= budget:
+        if fits():
             break
         here.remove(tenant)
-        gone.append(tenant.name)
-    return gone if total([new, *(one.footprint for one in here)]) <= budget else None
+        gone.append(tenant)
+    if not fits():
+        return None
+    for tenant in gone[::-1]:
+        if fits(tenant):
+            here.append(tenant)
+            gone.remove(tenant)
+    return [tenant.name for tenant in gone]
 
 
-def no_room(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -> OutOfMemory:
+def refusal(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -> OutOfMemory:
     """Why a model cannot be loaded, with the numbers."""
-    here = [tenant for tenant in tenants if tenant.footprint.device == new.device and tenant.fixed]
-    needed, taken = total([new]), total(tenant.footprint for tenant in here)
+    needed = total([new])
     params: dict[str, str | int | float] = {
         "model": name,
         "needed_gb": gigabytes(needed),
         "budget_gb": gigabytes(budget),
     }
     if needed > budget:
-        return OutOfMemory(
-            f"{name} needs about {gigabytes(needed)} GB, and all models together may take"
-            f" {gigabytes(budget)} GB.",
-            cure="Choose a smaller or more strongly quantized model, or raise memory_budget.",
+        return ModelTooLarge(
+            f"{name} needs about {gigabytes(needed)} GB, and models may take {gigabytes(budget)} GB here.",
+            cure="Choose a smaller or more strongly quantized model, or give it a shorter context_length or"
+            " fewer slots; memory_budget is the limit.",
             params=params,
         )
-    others = ", ".join(f"{tenant.name} ({tenant.why})" for tenant in here)
-    return OutOfMemory(
+    fixed = [tenant for tenant in beside(tenants, new) if tenant.fixed]
+    taken = total(tenant.footprint for tenant in fixed)
+    others = ", ".join(f"{tenant.name} ({tenant.why})" for tenant in fixed)
+    return NoRoom(
         f"{name} needs about {gigabytes(needed)} GB, and of {gigabytes(budget)} GB for models"
         f" {gigabytes(taken)} GB are taken by {others}.",
-        cure="Try again when their replies have ended, or raise memory_budget.",
-        params={**params, "taken_gb": gigabytes(taken), "others": others},
+        cure="Try again when their replies have ended, or choose a model that is loaded.",
+        params={
+            **params,
+            "taken_gb": gigabytes(taken),
+            "others": ", ".join(tenant.name for tenant in fixed),
+        },
     )
 
 

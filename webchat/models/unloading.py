@@ -1,0 +1,28 @@
+"""Ending a backend, and giving its memory back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+from contextlib import suppress
+
+from backends.base import Backend
+
+log = logging.getLogger(__name__)
+
+
+async def close(name: str, backend: Backend) -> None:
+    """A failure is logged: whoever needs the room can do nothing about it."""
+    try:
+        await backend.aclose()
+    except Exception:
+        log.exception("closing the model %s", name)
+
+
+def give_memory_back() -> None:
+    """Let the system have what a model left: Python's garbage, and what the C library keeps for later.
+    Blocks."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
