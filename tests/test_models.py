@@ -255,8 +255,12 @@ async def test_a_part_that_two_models_share_counts_once() -> None:
         lambda spec: Sharing(spec.name),
         memory_budget=10,
     )
-    async with models.use("a"), models.use("b"):
-        assert {info.status for info in models.infos()} == {"ready"}
+    async with models.use("a"):
+        seconds = models.infos()[1].load_seconds
+        assert seconds is not None
+        assert seconds * models._rate == pytest.approx(1), "the weights under it are here already"
+        async with models.use("b"):
+            assert {info.status for info in models.infos()} == {"ready"}
 
 
 async def test_memory_that_runs_out_without_a_budget_unloads_what_nobody_uses() -> None:

@@ -259,7 +259,9 @@ class Models:
         unfit = None
         if budget is not None and size > budget:
             unfit = refusal(entry.spec.name, (), footprint, budget)
-        return entry.info(unfit=unfit, load_seconds=size / self._rate)
+        here = [tenant.footprint for tenant in self._tenants(entry)]
+        new = total([footprint, *here]) - total(here)  # an adapter's base may be here already
+        return entry.info(unfit=unfit, load_seconds=new / self._rate)
 
     async def _discover(self, spec: ModelSpec) -> None:
         """Ask one endpoint, once for all who wait."""

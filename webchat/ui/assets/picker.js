@@ -35,11 +35,11 @@ export function pickerUpdate() {
 }
 
 // several: there is a choice between models that take turns in this machine's memory.
-function labelOf({ name, status, progress, in_process: here, load_seconds: seconds }, several) {
+function labelOf({ name, status, progress, failure, in_process: here, load_seconds: seconds }, several) {
   const note = {
     loading: () => progressNote(progress),
     failed: () => t("picker.failed"),
-    unfit: () => t("picker.unfit"),
+    unfit: () => t("picker.unfit", failure?.params),
     ready: () => (several && here ? t("picker.loaded") : ""),
     idle: () => (several && seconds ? t("picker.loads", { time: roughly(seconds, t) }) : ""),
   }[status]?.();

@@ -3,7 +3,7 @@
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
-import { errorText, t } from "./i18n.js";
+import { errorLine, errorText, t } from "./i18n.js";
 import { toast } from "./toast.js";
 
 const LAST_MODEL = "webchat.model";
@@ -54,7 +54,10 @@ export const settings = {
     announce();
   },
 
+  // A model that cannot answer says why at once; who wants it all the same may try.
   choose(name) {
+    const failure = state.models.find((model) => model.name === name)?.failure;
+    if (failure && name !== settings.model) toast(errorLine(failure), { kind: "error" });
     localStorage.setItem(LAST_MODEL, name);
     bus.emit("model", { name });
     return settings.update({ model: name });
