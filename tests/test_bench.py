@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -18,12 +19,14 @@ import webchat.bench.command as command
 from backends.base import Backend
 from backends.echo import Delay, EchoBackend, Step
 from backends.errors import AuthFailed, Unavailable
+from backends.local.baseline import PlainGenerate, gpu_peak_bytes
 from backends.types import Event, Message, Request, Sampling, TextDelta, Usage
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.bench import Bench, Plan, Prompts, Reply, Result, Round, Run, as_json, table
 from webchat.bench.command import BadPlan, plan_of, run
 from webchat.bench.result import Memory, percentile
 from webchat.cli import run as webchat
+from webchat.models import ModelSpec
 from webchat.settings import ModelSettings, Settings
 
 T = TypeVar("T")
@@ -369,6 +372,40 @@ def test_an_interrupted_command_tells_what_there_is(
     assert told.out.splitlines()[2].split()[:2] == ["1", "4.00"]
 
 
+async def test_a_baseline_that_cannot_be_leaves_what_was_measured(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    result = Result(Plan(users=(1,)), "m", "local", complete=True)
+    result.runs.append(Run(1, (Round(1.0, (Reply(0, 0.5, (), 1, 4, 8),)),)))
+    spec = ModelSpec("m", "local", options={"source": str(tmp_path / "none"), "engines": None})
+    await command._generate(Bench(result.plan, Prompts(8, "n"), lambda _: None), spec, result)
+    lines = table(result)
+    assert lines[2].split()[:4] == ["1", "4.00", "4.00", "-"]
+    assert any(line.startswith("plain: not measured. There is no model at") for line in lines)
+    assert as_json(result)["baseline"] is None
+
+
+def test_work_of_other_programs_is_told_but_not_an_endpoints_own() -> None:
+    rounds = (Round(1.0, (Reply(0, 0.5, (), 1, 4, 8),), others=1000.0),)
+    for kind, told in (("local", True), ("openai", False)):
+        result = Result(Plan(users=(1,)), "m", kind, runs=[Run(1, rounds)])
+        assert any("Other programs kept 1000.0 cores busy" in line for line in table(result)) is told
+
+
+def test_the_gpus_peak_is_that_of_all_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert gpu_peak_bytes() is None
+    held = {0: 3, 1: 4}
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        device_count=lambda: 2,
+        max_memory_reserved=lambda number: held[number],
+        reset_peak_memory_stats=lambda number: held.update({number: 0}),
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert [gpu_peak_bytes(reset=True), gpu_peak_bytes()] == [7, 0]
+
+
 async def test_an_endpoint_is_measured_and_no_secret_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -397,7 +434,6 @@ def test_the_bench_loads_neither_engine_nor_matplotlib_by_itself() -> None:
 async def test_plain_generate_says_what_the_engine_says(demo_folder: Path) -> None:
     pytest.importorskip("torch")
     from backends.local import LocalBackend
-    from backends.local.baseline import PlainGenerate
 
     question = Request(
         (Message("user", "What is the capital of France?"),), Sampling(temperature=0, max_tokens=12)
@@ -414,8 +450,6 @@ async def test_plain_generate_says_what_the_engine_says(demo_folder: Path) -> No
 
 async def test_plain_generate_stops_when_nobody_reads(demo_folder: Path) -> None:
     pytest.importorskip("torch")
-    from backends.local.baseline import PlainGenerate
-
     backend = PlainGenerate({"source": str(demo_folder)})
     stream = backend.stream(
         Request((Message("user", "Write a long story."),), Sampling(temperature=0, max_tokens=4000))

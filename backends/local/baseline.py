@@ -11,14 +11,15 @@ import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any
 
-from backends.base import Capabilities, Footprint, ProgressCallback
-from backends.bridge import Worker
-from backends.errors import Unavailable
+from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
+from backends.bridge import Line
 from backends.local import devices
 from backends.local.adapters import using
+from backends.local.engine import closed
 from backends.local.loading import Loaded, Options, load
 from backends.local.prompts import prompt_of
 from backends.local.reading import import_packages
@@ -50,7 +51,9 @@ class PlainGenerate:
         self._threads: int | None = options.get("threads")
         self._dtype: str | None = options.get("dtype")
         self._loaded: Loaded | None = None
-        self._one = asyncio.Lock()
+        self._closed = False
+        # One for all, as in a script: torch makes its helpers anew for each thread that computes.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="plain-generate")
 
     @property
     def about(self) -> str:
@@ -58,8 +61,11 @@ class PlainGenerate:
         return "" if self._loaded is None else _told(self._loaded)
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
+        if self._closed:
+            raise closed()
         if self._loaded is None:
-            self._loaded = await asyncio.to_thread(self._load, progress or (lambda _: None))
+            loop = asyncio.get_running_loop()
+            self._loaded = await loop.run_in_executor(self._thread, self._load, progress or _silent)
 
     def footprint(self) -> Footprint | None:
         loaded = self._loaded
@@ -70,22 +76,16 @@ class PlainGenerate:
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Whatever its sampling says, greedily. Raises `BackendError`, and what torch raises."""
         await self.start()
-        async with self._one:
-            loaded = self._loaded
-            if loaded is None:
-                raise Unavailable("The model was closed.", cure="Start it again.")
-
-            def work(emit: Callable[[Event], None], cancelled: threading.Event) -> None:
-                _write(loaded, request, emit, cancelled)
-
-            worker: Worker[Event] = Worker(work, name="plain-generate")
-            async with worker.items() as events:
-                async for event in events:
-                    yield event
+        assert self._loaded is not None
+        line: Line[Event] = Line()
+        self._thread.submit(_work, self._loaded, request, line)
+        async with line.items() as events:
+            async for event in events:
+                yield event
 
     async def aclose(self) -> None:
-        async with self._one:
-            self._loaded = None
+        self._closed, self._loaded = True, None
+        await asyncio.to_thread(self._thread.shutdown)
 
     def _load(self, progress: ProgressCallback) -> Loaded:
         import_packages()
@@ -120,6 +120,21 @@ class _Streamer:
 
     def end(self) -> None:
         """The reply knows its end."""
+
+
+def _work(loaded: Loaded, request: Request, line: Line[Event]) -> None:
+    """Runs in the thread."""
+    try:
+        if not line.cancelled.is_set():
+            _write(loaded, request, line.emit, line.cancelled)
+    except BaseException as error:
+        line.finish(error)
+    else:
+        line.finish()
+
+
+def _silent(_: LoadProgress) -> None:
+    pass
 
 
 def _write(

@@ -59,7 +59,7 @@ def table(result: Result) -> list[str]:
 
 
 def _notes(result: Result) -> Iterator[str]:
-    if result.baseline_is:
+    if result.baseline_is and (result.baseline is not None or result.complete):
         yield f"plain: {result.baseline_is}"
     yield _LEGEND
     replies = [reply for run in result.runs for reply in run.done]
