@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 import socket
@@ -9,7 +10,12 @@ import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from backends.errors import BackendError
+from backends.memory import free_memory
 from webchat import __version__
+from webchat.models import ModelSpec, configured, create_backend
+from webchat.models.budget import Budget
+from webchat.models.room import gigabytes, place_of, refusal, total
 from webchat.settings import BadSettings, Settings, model_specs
 from webchat.settings.table import without_password
 
@@ -61,13 +67,34 @@ def _gpu() -> str:
 
 def _models(settings: Settings) -> Iterator[str]:
     try:
-        specs = model_specs(settings)
+        models, specs = model_specs(settings), configured(settings)
     except BadSettings as error:
         yield f"--  model: {error}"
         return
-    for spec in specs:
-        source = "embedded" if spec.demo else f"{spec.endpoint or ''} {spec.model or ''}".strip()
-        yield f"ok  model {spec.name}: {spec.kind}, {source}"
+    budget = Budget(
+        None if settings.memory_budget is None else int(settings.memory_budget * 1e9), free_memory
+    )
+    for model, spec in zip(models, specs, strict=True):
+        source = "embedded" if model.demo else f"{model.endpoint or ''} {model.model or ''}".strip()
+        if model.adapter is not None:
+            source += f" with {model.adapter}"
+        fits, said = _memory(spec, budget)
+        yield f"{'ok' if fits else '--'}  model {model.name}: {model.kind}, {source}{said}"
+
+
+def _memory(spec: ModelSpec, budget: Budget) -> tuple[bool, str]:
+    """Whether a model fits into memory by itself, and what to say of it."""
+    try:
+        footprint = create_backend(spec).footprint()
+    except BackendError as error:
+        return False, f"; {error}"
+    if footprint is None:
+        return True, "" if spec.kind == "openai" else "; what it needs is known once it is here"
+    needed, limit = total([footprint]), asyncio.run(budget.of(place_of(footprint)))
+    if limit is not None and needed > limit:
+        return False, f"; {refusal(spec.name, (), footprint, limit)}"
+    of = "" if limit is None else f" of {gigabytes(limit)} GB for models"
+    return True, f"; needs about {gigabytes(needed)} GB{of}"
 
 
 def _database(settings: Settings) -> str:

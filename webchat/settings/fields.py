@@ -139,7 +139,7 @@ class EngineFields(BaseModel):
     )
     adapters: Words = setting(
         (),
-        "LoRA adapters of the model, each one more model in the picker: folders or hub ids, of a GGUF .gguf"
+        "LoRA adapters of the model, each one more model in the picker: folders or hub ids; for a GGUF, .gguf"
         " files.",
         'a list of texts, ["a", "b"] or a,b',
     )
@@ -199,7 +199,12 @@ class ModelSettings(SamplingFields, EngineFields):
     system_prompt: str | None = setting(None, "What the model is told before every conversation.", "a text")
     demo: bool = setting(False, "The small embedded model.", flag=False)
     adapter: str | None = setting(None, "The LoRA adapter this one speaks with.", "a text", flag=False)
-    pinned: bool = setting(False, "Never unload it to make room for another.", flag=False)
+    pinned: bool = setting(
+        False,
+        "Once loaded, never unload it to make room for another (default: any model may go, that of new chats"
+        " too).",
+        flag=False,
+    )
 
     @field_validator("endpoint")
     @classmethod
@@ -227,16 +232,21 @@ class ModelSettings(SamplingFields, EngineFields):
             raise ValueError("endpoint is missing: kind openai needs one")
         if self.kind in ("local", "llamacpp") and not (self.model or self.demo):
             raise ValueError("model or endpoint is missing: say which model this is")
-        _check_quantization(self)
+        _check_engine(self, self.kind)
         return self
 
 
-def _check_quantization(engine: EngineFields) -> None:
+def _check_engine(engine: EngineFields, kind: str) -> None:
+    """Refuse what contradicts itself, and what this kind of model would not heed. Raises ValueError."""
     asked = [name for name in ("load_in_8bit", "load_in_4bit") if getattr(engine, name)]
     if engine.quantization is not None:
         asked.append("quantization")
     if len(asked) > 1:
         raise ValueError(f"{asked[0]} and {asked[1]} exclude each other: choose one")
+    if asked and kind == "llamacpp":
+        raise ValueError(f"{asked[0]} is for transformers models: a GGUF is quantized as its file is")
+    if engine.adapters and kind == "openai":
+        raise ValueError("adapters are for a model in this process: an endpoint lists its own as models")
 
 
 def kind_of(model: str, endpoint: str) -> str:
@@ -344,8 +354,8 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     memory_budget: Annotated[float, Field(gt=0, le=100_000)] | None = setting(
         None,
-        "GB that all models in this process may take together; those unused longest are unloaded for others"
-        " (default: what is free).",
+        "GB that all models in this process may take together, in main memory and on each GPU; those unused"
+        " longest are unloaded for others (default: nine tenths of what is free before the first is loaded).",
         "a number above 0",
     )
 
@@ -443,7 +453,10 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
             raise ValueError(
                 f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
             )
-        _check_quantization(self)
+        if self.model or self.endpoint:
+            _check_engine(self, kind_of(self.model or "", self.endpoint or ""))
+        else:
+            _check_engine(self, "")
         names = [spec.name for spec in self.models]
         for name in names:
             if names.count(name) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,9 +32,10 @@ def model_specs(
     nothing configured it is the embedded demo model, where the `llamacpp` extra is installed. Raises
     BadSettings when there is none and one is needed.
     """
-    specs = [made for spec in (*_shortcut(settings), *settings.models) for made in _with_adapters(spec)]
-    if not specs and has("xllamacpp"):
-        specs = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True, **_engine(settings))]
+    bases = [*_shortcut(settings), *settings.models]
+    if not bases and has("xllamacpp"):
+        bases = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True, **_engine(settings))]
+    specs = [made for spec in bases for made in _with_adapters(spec)]
     if not specs and needed:
         raise BadSettings(
             "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
@@ -68,8 +70,10 @@ def check_models(specs: Sequence[ModelSettings], *, has: Callable[[str], bool] =
                 f"The model {spec.name} needs {' and '.join(missing)}, which this Python has not: add it with"
                 f" pip install 'webchat[{spec.kind}]', or give --endpoint URL."
             )
-        if spec.kind == "llamacpp" and not spec.demo and not Path(spec.model or "").expanduser().is_file():
-            raise BadSettings(f"The model {spec.name}: there is no file {spec.model}. Check its path.")
+        if spec.kind == "llamacpp":
+            for path in (*(() if spec.demo else (spec.model or "",)), *spec.adapters):
+                if not Path(path).expanduser().is_file():
+                    raise BadSettings(f"The model {spec.name}: there is no file {path}. Check its path.")
 
 
 def _shortcut(settings: Settings) -> list[ModelSettings]:
@@ -88,13 +92,24 @@ def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
         below = spec.model_copy(update={"model": base, "name": name_of(base, "")})
         spec = below.model_copy(update={"adapter": spec.model, "name": spec.name})
         return [spec, *_with_adapters(below)]
-    names = [f"{spec.name} + {name_of(adapter, '')}" for adapter in spec.adapters]
+    names = [f"{spec.name} + {name}" for name in _adapter_names(spec.adapters)]
     return [
         spec,
         *(
             spec.model_copy(update={"adapter": adapter, "name": name})
             for adapter, name in zip(spec.adapters, names, strict=True)
         ),
+    ]
+
+
+def _adapter_names(adapters: Sequence[str]) -> list[str]:
+    """What each is called: its folder or file, and the folder above it where two are called alike (two runs
+    have a `checkpoint-100` each)."""
+    parts = [re.split(r"[/\\]", adapter.rstrip("/\\")) for adapter in adapters]
+    short = [name_of(adapter, "") for adapter in adapters]
+    return [
+        name if short.count(name) == 1 else "/".join([*path[:-1][-1:], name])
+        for name, path in zip(short, parts, strict=True)
     ]
 
 

@@ -1,0 +1,37 @@
+"""The doctor: whether each model fits into memory, and what to do where it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from webchat import doctor
+from webchat.settings import Settings
+
+
+def model_lines(settings: Settings) -> list[str]:
+    return [line for line in doctor.report(settings) if "  model " in line]
+
+
+def test_each_model_is_told_to_fit_or_not(demo_gguf: Path) -> None:
+    (fits,) = model_lines(Settings(model=str(demo_gguf), memory_budget=100))
+    assert fits.startswith("ok  model ")
+    assert "GB of 100.0 GB for models" in fits
+    (unfit,) = model_lines(Settings(model=str(demo_gguf), memory_budget=0.2))
+    assert unfit.startswith("--  model ")
+    assert "models may take 0.2 GB here" in unfit
+    assert "Choose a smaller model" in unfit
+
+
+def test_without_a_budget_it_is_measured(demo_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "free_memory", lambda device: 2 * 10**9)
+    (line,) = model_lines(Settings(model=str(demo_gguf)))
+    assert "of 1.8 GB for models" in line
+
+
+def test_of_a_model_that_is_not_here_yet_nothing_is_guessed() -> None:
+    (line,) = model_lines(Settings(model="org/not-downloaded"))
+    assert line.endswith("known once it is here")
+    (line,) = model_lines(Settings(endpoint="http://127.0.0.1:9", model="m"))
+    assert "GB" not in line
