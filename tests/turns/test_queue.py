@@ -1,8 +1,10 @@
-"""The line before a busy model: people take turns and know their place, and every slot comes back."""
+"""The line before a busy model: people take turns and know their place, and every slot comes back. Time is
+virtual here, so waits are exact."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,39 +12,55 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.echo import Delay, EchoBackend, Step
 from backends.errors import Unavailable
-from backends.types import Request
-from tests.turns.conftest import MakeBench, until
-from webchat.turns import Ask, Done, Status
-from webchat.turns.queue import Queue
+from tests.turns.virtual_time import virtual_time
+from webchat.turns.queue import LEFT, PACE_SECONDS, REFRESH_SECONDS, Queue
+
+SOON = 2 * PACE_SECONDS
+"""Virtual seconds after which everybody has been told."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Person:
-    """Somebody at the queue: enters when made, writes until told to end."""
+    """Somebody at the queue: enters when made, writes for `length` virtual seconds, or until told to end."""
 
     queue: Queue
     name: str
-    slots: int = 1
-    places: list[int] = field(default_factory=list)
-    waits: list[float | None] = field(default_factory=list)
+    slots: int | None = 1
+    length: float | None = None
+    told: list[tuple[float, int, float | None]] = field(default_factory=list)
     inside: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: float = -1.0
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
 
     def __post_init__(self) -> None:
         self.task = asyncio.create_task(self._go())
 
+    @property
+    def places(self) -> list[int]:
+        return [place for _, place, _ in self.told]
+
+    @property
+    def place(self) -> int:
+        return self.places[-1]
+
+    @property
+    def wait(self) -> float | None:
+        return self.told[-1][2]
+
     def _told(self, place: int, wait: float | None) -> None:
         assert not self.inside.is_set(), "nobody inside stands in line"
-        self.places.append(place)
-        self.waits.append(wait)
+        self.told.append((asyncio.get_running_loop().time(), place, wait))
 
     async def _go(self) -> None:
         async with self.queue.slot("engine", self.slots, self.name, self._told):
+            self.entered = asyncio.get_running_loop().time()
             self.inside.set()
-            await self.leave.wait()
+            if self.length is None:
+                await self.leave.wait()
+            else:
+                await asyncio.sleep(self.length)
             if self.fails:
                 raise Unavailable("gone")
 
@@ -51,18 +69,21 @@ class Person:
         with suppress(Unavailable, asyncio.CancelledError):
             await self.task
 
+    async def give_up(self) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
 
-async def settled() -> None:
-    for _ in range(4):
-        await asyncio.sleep(0)
+
+def is_inside(people: Sequence[Person]) -> list[bool]:
+    return [person.inside.is_set() for person in people]
 
 
-async def served(people: list[Person]) -> list[str]:
+async def served(people: Sequence[Person]) -> list[str]:
     """End everybody as they come in; returns their names in that order."""
     order: list[str] = []
     left = list(people)
     while left:
-        await settled()
+        await asyncio.sleep(SOON)
         inside = [person for person in left if person.inside.is_set()]
         assert inside, "nobody is let in and nobody writes"
         order.append(inside[0].name)
@@ -71,180 +92,285 @@ async def served(people: list[Person]) -> list[str]:
     return order
 
 
+@virtual_time
 async def test_a_person_with_ten_tabs_waits_like_a_person_with_one() -> None:
     queue = Queue()
     people = [Person(queue, "ten tabs") for _ in range(10)]
-    await settled()
+    await asyncio.sleep(SOON)
     people += [Person(queue, "one"), Person(queue, "another")]
-    await settled()
-    assert people[10].places[-1] == 1
-    assert people[11].places[-1] == 2
+    await asyncio.sleep(SOON)
+    assert [person.place for person in people[10:]] == [1, 2]
+    assert [person.place for person in people[1:10]] == list(range(3, 12))
     assert await served(people) == ["ten tabs", "one", "another", *["ten tabs"] * 9]
 
 
-async def test_people_take_turns() -> None:
-    queue = Queue()
-    people = [Person(queue, name) for name in "aaabbbc"]
-    assert await served(people) == list("abcabab")
-
-
+@virtual_time
 async def test_whoever_asks_again_at_once_does_not_pass_those_who_wait() -> None:
     queue = Queue()
     a, b, c = (Person(queue, name) for name in "abc")
-    await settled()
+    await asyncio.sleep(SOON)
     await a.end()
     again = Person(queue, "a")
     assert await served([b, c, again]) == ["b", "c", "a"]
 
 
+@virtual_time
 async def test_leaving_the_line_lets_the_others_move_up_and_they_are_told() -> None:
     queue = Queue()
     people = [Person(queue, name) for name in "abcd"]
-    await settled()
+    await asyncio.sleep(SOON)
     assert [person.places for person in people] == [[], [1], [2], [3]]
-    people[1].task.cancel()
-    await settled()
-    assert [person.places[-1] for person in people[2:]] == [1, 2]
+    await people[1].give_up()
+    await asyncio.sleep(SOON)
+    assert [person.places for person in people] == [[], [1], [2, 1], [3, 2]]
     assert await served([people[0], *people[2:]]) == ["a", "c", "d"]
 
 
-async def test_the_wait_is_guessed_from_how_long_replies_took() -> None:
+@virtual_time
+async def test_the_wait_is_guessed_from_how_long_replies_took_and_goes_down() -> None:
     queue = Queue()
-    first = Person(queue, "a")
-    second = Person(queue, "b")
-    await settled()
-    assert second.waits == [None]
-    await asyncio.sleep(0.2)
+    first, second, third = (Person(queue, name) for name in "abc")
+    await asyncio.sleep(20)
+    assert [(person.place, person.wait) for person in (second, third)] == [(1, None), (2, None)]
     await first.end()
-    third, fourth = Person(queue, "c"), Person(queue, "d")
-    await settled()
-    (wait, longer) = (third.waits[-1], fourth.waits[-1])
-    assert wait is not None
-    assert longer is not None
-    assert longer - wait == pytest.approx(0.2, rel=0.5)
+    await asyncio.sleep(SOON)
+    assert third.place == 1
+    assert third.wait == pytest.approx(20, abs=SOON)
+    fourth = Person(queue, "d")
+    await asyncio.sleep(SOON)
+    assert fourth.place == 2
+    assert fourth.wait == pytest.approx(40, abs=2 * SOON)
+    await asyncio.sleep(14)
+    told = [wait for _, place, wait in third.told if place == 1 and wait is not None]
+    assert told == sorted(told, reverse=True)
+    assert told[-1] == pytest.approx(10, abs=2)
     await served([second, third, fourth])
 
 
+@virtual_time
+async def test_a_reply_longer_than_usual_promises_nothing_below_a_part_of_the_usual() -> None:
+    queue = Queue()
+    await Person(queue, "a", length=20).task
+    slow, waits = Person(queue, "a"), Person(queue, "b")
+    await asyncio.sleep(100)
+    assert waits.wait == pytest.approx(5)
+    await served([slow, waits])
+
+
+@virtual_time
+async def test_who_was_stopped_before_writing_does_not_count_as_a_short_reply() -> None:
+    queue = Queue()
+    await Person(queue, "a", length=20).task
+    inside, in_line = Person(queue, "a"), Person(queue, "b")
+    await asyncio.sleep(0)
+    await asyncio.gather(inside.end(), in_line.give_up())
+    await asyncio.sleep(0)
+    granted = Person(queue, "a")
+    granted.task.cancel()  # before it came to run at all
+    writing, waits = Person(queue, "a"), Person(queue, "b")
+    await asyncio.sleep(SOON)
+    assert waits.wait is not None
+    assert waits.wait > 10
+    await served([writing, waits])
+
+
+@virtual_time
+async def test_those_whose_place_stays_are_told_only_now_and_then() -> None:
+    queue = Queue()
+    await Person(queue, "a", length=60).task
+    inside, waits = Person(queue, "a"), Person(queue, "b")
+    others: list[Person] = []
+    for _ in range(40):
+        await asyncio.sleep(1)
+        others.append(Person(queue, "z"))  # the line is busy behind
+        await asyncio.sleep(0)
+    assert set(waits.places) == {1}
+    assert 40 / REFRESH_SECONDS / 2 <= len(waits.told) <= 40 / REFRESH_SECONDS + 2
+    await served([inside, waits, *others])
+
+
+@virtual_time
+async def test_many_short_replies_do_not_wake_the_whole_line_each() -> None:
+    queue = Queue()
+    people = [Person(queue, f"{number}", length=0.01) for number in range(200)]
+    await asyncio.gather(*(person.task for person in people))
+    assert len(people[-1].told) <= 2 / PACE_SECONDS + 2
+    assert queue.idle()
+
+
+@virtual_time
 async def test_more_slots_let_more_people_in_at_once() -> None:
     queue = Queue()
     people = [Person(queue, name) for name in "abc"]
-    await settled()
-    assert [person.inside.is_set() for person in people] == [True, False, False]
+    await asyncio.sleep(SOON)
+    assert is_inside(people) == [True, False, False]
     people.append(Person(queue, "d", slots=3))
-    await settled()
-    assert [person.inside.is_set() for person in people] == [True, True, True, False]
+    await asyncio.sleep(SOON)
+    assert is_inside(people) == [True, True, True, False]
     await served(people)
 
 
+@virtual_time
+async def test_with_fewer_slots_nobody_is_let_in_before_enough_have_ended() -> None:
+    queue = Queue()
+    people = [Person(queue, name, slots=3) for name in "abc"]
+    await asyncio.sleep(SOON)
+    people.append(Person(queue, "d", slots=1))
+    await people[0].end()
+    await people[1].end()
+    await asyncio.sleep(SOON)
+    assert is_inside(people) == [True, True, True, False]
+    await people[2].end()
+    await asyncio.wait_for(people[3].inside.wait(), 1)
+    await people[3].end()
+
+
+@virtual_time
 async def test_without_a_number_of_slots_nobody_waits() -> None:
     queue = Queue()
-    people = [Person(queue, "a", slots=None) for _ in range(50)]  # type: ignore[arg-type]
-    await settled()
-    assert all(person.inside.is_set() for person in people)
+    people = [Person(queue, "a", slots=None) for _ in range(50)]
+    await asyncio.sleep(0)
+    assert all(is_inside(people))
     await asyncio.gather(*(person.end() for person in people))
 
 
+@virtual_time
+async def test_engines_have_lines_of_their_own() -> None:
+    queue = Queue()
+    inside = Person(queue, "a")
+    await asyncio.sleep(0)
+    async with queue.slot("another engine", 1, "a", lambda *_: pytest.fail("waits")):
+        pass
+    await inside.end()
+
+
+@virtual_time
+async def test_work_that_can_wait_gets_a_slot_nobody_wants_and_goes_when_somebody_does() -> None:
+    queue = Queue()
+    asked = asyncio.Event()
+    async with queue.spare("engine", 2, asked.set) as free:
+        assert free
+        one = Person(queue, "a", slots=2)
+        await asyncio.sleep(SOON)
+        assert one.inside.is_set()
+        assert not asked.is_set(), "a slot is free still"
+        two = Person(queue, "b", slots=2)
+        await asyncio.sleep(SOON)
+        assert asked.is_set()
+        assert two.place == 1
+    await asyncio.wait_for(two.inside.wait(), 1)
+    async with queue.spare("engine", 2, lambda: None) as free:
+        assert not free, "all slots are taken"
+    await served([one, two])
+    async with queue.spare("engine", 2, lambda: None) as free:
+        assert free
+    assert queue.idle()
+
+
+VISITS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 3)), min_size=1, max_size=25)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VISITS, st.integers(1, 4))
+def test_where_replies_take_the_same_time_what_was_told_comes_true(
+    visits: list[tuple[str, int]], slots: int
+) -> None:
+    virtual_time(_what_was_told_comes_true)(visits, slots)
+
+
+async def _what_was_told_comes_true(visits: list[tuple[str, int]], slots: int) -> None:
+    """Once nobody comes any more, a place is how many come in until then, and a wait is how long it takes."""
+    queue = Queue()
+    length = 40.0
+    await Person(queue, "a", slots=slots, length=length).task
+    people = []
+    for number, (name, pause) in enumerate(visits):
+        # No two at the same moment, nor whole seconds apart: else two replies end at once, in any order.
+        await asyncio.sleep(pause + 0.013 * (number + 1))
+        people.append(Person(queue, name, slots=slots, length=length))
+    await asyncio.sleep(SOON)
+    last = asyncio.get_running_loop().time()
+    waiting = sorted((p for p in people if not p.inside.is_set()), key=lambda p: p.place)
+    assert [person.place for person in waiting] == list(range(1, len(waiting) + 1))
+    await asyncio.gather(*(person.task for person in people))
+    entries = [person.entered for person in waiting]
+    assert entries == sorted(entries), "they come in as they were told"
+    for person in waiting:
+        told_since = [place for at, place, _ in person.told if at > last - SOON]
+        assert told_since == sorted(told_since, reverse=True), "nobody falls back"
+        for at, _, wait in person.told:
+            if at > last - SOON and wait is not None:
+                # A reply in its last quarter is taken to need a quarter, so a guess may be long, never short.
+                assert -0.01 < at + wait - person.entered < LEFT * length + 0.01
+    assert queue.idle()
+
+
 EVENTS = st.lists(
-    st.tuples(st.sampled_from(["come", "end", "fail", "leave"]), st.integers(0, 30)), min_size=1, max_size=60
+    st.tuples(
+        st.sampled_from(["come", "come", "end", "end", "fail", "leave", "time", "slots", "title"]),
+        st.integers(0, 30),
+    ),
+    min_size=1,
+    max_size=80,
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(EVENTS, st.integers(1, 3))
 def test_whatever_happens_slots_come_back_and_places_are_true(
     events: list[tuple[str, int]], slots: int
 ) -> None:
-    asyncio.run(_whatever_happens(events, slots))
+    virtual_time(_whatever_happens)(events, slots)
+
+
+async def _title(queue: Queue, slots: int) -> None:
+    """Work that can wait, from half a minute to the moment it is asked to go."""
+    go = asyncio.Event()
+    async with queue.spare("engine", slots, go.set) as free:
+        if free:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(go.wait(), 30)
 
 
 async def _whatever_happens(events: list[tuple[str, int]], slots: int) -> None:
     queue = Queue()
     people: list[Person] = []
+    titles: list[asyncio.Task[None]] = []
+    capacity = slots  # what the lane was told last
     for event, number in events:
         waiting = [person for person in people if not person.inside.is_set()]
         inside = [person for person in people if person.inside.is_set()]
-        next_one = next((person for person in waiting if person.places[-1] == 1), None)
+        next_one = next((person for person in waiting if person.place == 1), None)
         if event == "come":
             people.append(Person(queue, "abcd"[number % 4], slots))
+            capacity = slots
+        elif event == "slots":
+            slots = 1 + number % 3
+        elif event == "time":
+            await asyncio.sleep(number)
+        elif event == "title":
+            titles.append(asyncio.create_task(_title(queue, slots)))
+            capacity = slots
         elif event == "leave" and waiting:
             gone = waiting[number % len(waiting)]
-            gone.task.cancel()
+            await gone.give_up()
             people.remove(gone)
-        elif inside:
+        elif event in ("end", "fail") and inside:
             ended = inside[number % len(inside)]
             ended.fails = event == "fail"
-            # With one slot what they are told is exact; with more it depends on who ends first.
-            expected = next_one if slots == 1 else None
             await ended.end()
             people.remove(ended)
-            await settled()
-            assert expected is None or expected.inside.is_set(), "who is told to be next is next"
-        await settled()
-        now_inside = sum(person.inside.is_set() for person in people)
-        assert now_inside == min(slots, len(people)), "no slot is lost, none is given twice"
-        places = [person.places[-1] for person in people if not person.inside.is_set()]
+            await asyncio.sleep(0)
+            if next_one is not None and capacity == len(inside) == 1:
+                # With more slots than one it depends on who ends first.
+                assert next_one.inside.is_set(), "who is told to be next is next"
+        await asyncio.sleep(SOON)
+        now_inside = sum(is_inside(people))
+        assert now_inside <= max(capacity, len(inside)), "no slot is given twice"
+        # A title that met somebody has gone by now; a lane that grew says so when somebody comes or goes.
+        assert now_inside >= min(capacity, len(people)) or event == "title", "no slot is lost"
+        places = [person.place for person in people if not person.inside.is_set()]
         assert sorted(places) == list(range(1, len(places) + 1))
     await served(people)
-    assert not any(lane.running or lane.order.waiting for lane in queue._lanes.values())
-
-
-def _statuses(events: list[object]) -> list[Status]:
-    return [event for event in events if isinstance(event, Status)]
-
-
-async def test_a_turn_tells_its_place_in_line_and_then_streams(bench: MakeBench) -> None:
-    backend = EchoBackend(slots=1, script=["one ", Delay(0.2), "two"])
-    async with bench(backend, names=False) as at:
-        first, second, third = [await at.ask(text=f"{n}") for n in range(3)]
-        await until(lambda: bool(at.turns.running(at.owner)))
-        events = await at.events(third.reply.id)
-        statuses = _statuses(list(events))
-        assert [status.place for status in statuses if status.place] == [2, 1]
-        assert statuses[-1].state == "streaming"
-        assert statuses[-1].place is None
-        assert isinstance(events[-1], Done)
-        reply = events[-1].message
-        assert (reply.state, reply.text) == ("complete", "one two")
-        for begun in (first, second):
-            assert (await at.end(begun)).state == "complete"
-        provenance = at.store.provenance(at.owner, third.reply.id)
-        assert provenance.queued_seconds is not None
-        assert provenance.queued_seconds > 0.2
-
-
-async def test_a_turn_in_line_is_stopped_and_lets_the_next_one_pass(bench: MakeBench) -> None:
-    backend = EchoBackend(slots=1, script=["x", Delay(0.3)])
-    async with bench(backend, names=False) as at:
-        first, second, third = [await at.ask(text=f"{n}") for n in range(3)]
-        await at.turns.stop(at.owner, second.reply.id)
-        assert (await at.end(second)).state == "stopped"
-        assert (await at.end(first)).state == "complete"
-        assert (await at.end(third)).state == "complete"
-        assert len(backend.requests) == 2
-
-
-async def test_a_failed_turn_gives_its_slot_back(bench: MakeBench) -> None:
-    replies: list[list[Step]] = [[Unavailable("gone")], ["fine"]]
-    scripts = iter(replies)
-    async with bench(EchoBackend(slots=1, script=lambda _: next(scripts)), names=False) as at:
-        first, second = [await at.ask(text=f"{n}") for n in range(2)]
-        assert {(await at.end(begun)).state for begun in (first, second)} == {"failed", "complete"}
-
-
-async def test_two_people_and_one_slot(bench: MakeBench) -> None:
-    """The second person's only turn comes before the first one's second."""
-    order: list[str] = []
-
-    def script(request: Request) -> list[Step]:
-        order.append(request.messages[-1].text)
-        return ["x", Delay(0.05)]
-
-    async with bench(EchoBackend(slots=1, script=script), names=False) as at:
-        other = at.store.create_owner("visitor", "Other").id
-        many = [await at.ask(text=f"mine {n}") for n in range(4)]
-        theirs = await at.turns.start(other, Ask(kind="send", client_key="k", text="theirs"))
-        async for _ in at.turns.follow(other, theirs.reply.id):
-            pass
-        for begun in many:
-            await at.end(begun)
-    assert order.index("theirs") <= 2
+    await asyncio.gather(*titles)
+    assert queue.idle()

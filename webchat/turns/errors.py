@@ -2,8 +2,8 @@
 
     TurnError
     ├── NotAccepting       the server is shutting down
-    ├── TooManyTurns       this owner already has `limit` replies running
-    ├── ServerBusy         all owners together have as many replies running as this server takes
+    ├── TooManyTurns       this owner already has `limit` replies running or in line
+    ├── ServerBusy         all owners together have as many replies running or in line as this server takes
     ├── BadAsk             the ask contradicts itself or the conversation
     │   ├── EmptyMessage   no words in it
     │   ├── MessageTooLong more than `limit` characters
@@ -48,28 +48,29 @@ class NotAccepting(TurnError):
 
 
 class TooManyTurns(TurnError):
-    """This owner has as many replies running as are allowed at once."""
+    """This owner has as many replies running or in line as are allowed at once."""
 
     code = "too_many_turns"
     status = 429
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"{limit} replies are being written for you already.",
+            f"As many of your replies as may be at once ({limit}) are being written or in line.",
             cure="Wait for one of them, or stop one.",
             params={"limit": limit},
         )
 
 
 class ServerBusy(TurnError):
-    """As many replies are running, in sum, as this server takes."""
+    """As many replies are running or in line, in sum, as this server takes."""
 
     code = "server_busy"
     status = 503
 
     def __init__(self) -> None:
         super().__init__(
-            "The server is writing as many replies as it can.", cure="Send the message again in a moment."
+            "As many replies as this server takes are being written or in line.",
+            cure="Send the message again in a moment.",
         )
 
 

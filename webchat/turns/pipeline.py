@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from backends.base import Backend
 from backends.errors import BackendError
 from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
-from webchat.moderation import Blocked, Gate, GateFactory
+from webchat.moderation import Blocked, Gate, GateFactory, Pieces
 from webchat.prompts import Renderer, Scene
 from webchat.store import Store, StoreError
 from webchat.store.records import Failure, FinishedTurn, Message, PathMessage, Provenance, TurnState
@@ -63,7 +63,13 @@ class Pipeline:
     """Makes replies. One for all turns; holds no state of any."""
 
     def __init__(
-        self, store: Store, models: Models, renderer: Renderer, gates: GateFactory, journal: Journal
+        self,
+        store: Store,
+        models: Models,
+        renderer: Renderer,
+        gates: GateFactory,
+        journal: Journal,
+        queue: Queue,
     ) -> None:
         self._store = store
         self._models = models
@@ -71,7 +77,7 @@ class Pipeline:
         self._gates = gates
         self._journal = journal
         self._paths = Paths(store)
-        self._queue = Queue()
+        self._queue = queue
 
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
@@ -151,8 +157,7 @@ class Pipeline:
         """Let the gate release what it still held when the reply broke off."""
         try:
             assert run.gate is not None
-            for piece in await run.gate.finish():
-                _add(run.channel, piece)
+            await _show(run.channel, run.gate.finish())
         except Blocked as blocked:
             return "blocked", _blocked(blocked)
         except Exception:
@@ -194,13 +199,11 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
             run.begun.set()
         match event:
             case TextDelta():
-                for piece in await gate.feed(event):
-                    _add(channel, piece)
+                await _show(channel, gate.feed(event))
             case ReasoningDelta():
                 now = time.monotonic()
                 run.reasoned = (now if run.reasoned is None else run.reasoned[0], now)
-                for piece in await gate.feed(event):
-                    _add(channel, piece)
+                await _show(channel, gate.feed(event))
             case ToolCallDelta():
                 call = {
                     "index": event.index,
@@ -212,11 +215,22 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
             case Usage():
                 run.usage = event
             case Finished():
-                for piece in await gate.finish():
-                    _add(channel, piece)
+                await _show(channel, gate.finish())
                 run.finished = event
         if channel.full:
             await channel.room()
+
+
+async def _show(channel: Channel, released: Awaitable[Pieces]) -> None:
+    """Write what the gate releases. Raises `Blocked`, after what may still be shown."""
+    try:
+        pieces = await released
+    except Blocked as blocked:
+        for piece in blocked.pieces:
+            _add(channel, piece)
+        raise
+    for piece in pieces:
+        _add(channel, piece)
 
 
 def _add(channel: Channel, piece: TextDelta | ReasoningDelta) -> None:

@@ -1,9 +1,10 @@
 """Who writes next when a model writes as many replies as it can: fair between people, and everybody knows
 their place.
 
-One lane for each engine. Whoever has the fewest replies running is next; of those the one who was served
-longest ago, or never; so a person with ten tabs waits like a person with one. Within one person the order is
-theirs.
+One lane for each engine. Whoever has the fewest replies running is next, so a person with ten tabs waits like
+a person with one; of those who have as few, the one whose turn it is (see `rotation`). Work that can wait,
+such as titles, takes a slot only while nobody wants it. A lane is touched when a reply begins and when it
+ends, never for a token.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-REFRESH_SECONDS = 5.0
-"""How often those who wait are told anew how long it may take."""
+from webchat.turns.rotation import Rotation
 
-_WEIGHT = 0.3
+REFRESH_SECONDS = 5.0
+"""How often those whose place stays are told anew how long it may take."""
+
+PACE_SECONDS = 0.25
+"""Least time between two rounds of telling: not every short reply of many people wakes the whole line."""
+
+WEIGHT = 0.3
 """Of the newest reply in the average length of one."""
+
+LEFT = 0.25
+"""Of the average, what a reply is taken to need still, however long it has run already."""
 
 Told = Callable[[int, float | None], None]
 """Called with the place in line, from 1, and about how many seconds that means; `None` when nothing is
@@ -28,129 +36,118 @@ known."""
 
 
 @dataclass(eq=False, slots=True)
-class _Ticket:
+class Ticket:
+    """One reply in a lane: in line until `began`, a time of the loop, then with a slot."""
+
     owner: str
     told: Told
     granted: asyncio.Future[None]
     number: int
     began: float | None = None
-    shown: tuple[int, int | None] = (0, None)
+    place: int = 0
+    wait: float | None = None
+    told_at: float = 0.0
 
 
-@dataclass(slots=True)
-class _Order:
-    """The rule of who is next, over state that can be copied to look ahead."""
-
-    waiting: dict[str, deque[_Ticket]]
-    running: Counter[str]
-    served: dict[str, int]
-    turn: int = 0
-
-    def copy(self) -> _Order:
-        lines = {owner: deque(line) for owner, line in self.waiting.items()}
-        return _Order(lines, Counter(self.running), dict(self.served), self.turn)
-
-    def next(self) -> _Ticket:
-        """Take the next out of the line; it counts as running from now on."""
-        owner = min(
-            self.waiting,
-            key=lambda name: (self.running[name], self.served.get(name, 0), self.waiting[name][0].number),
-        )
-        line = self.waiting[owner]
-        ticket = line.popleft()
-        if not line:
-            del self.waiting[owner]
-        self.turn += 1
-        self.running[owner] += 1
-        self.served[owner] = self.turn
-        return ticket
-
-    def ended(self, owner: str) -> None:
-        self.running[owner] -= 1
-        if self.running[owner] <= 0:
-            del self.running[owner]
-
-
-@dataclass(eq=False)
-class _Lane:
-    """The people before one engine."""
+@dataclass(eq=False, slots=True)
+class Lane:
+    """The people before one engine that has `slots` places at once."""
 
     slots: int = 1
     average: float | None = None
-    order: _Order = field(default_factory=lambda: _Order({}, Counter(), {}))
-    running: list[_Ticket] = field(default_factory=list)
-    refresh: asyncio.TimerHandle | None = None
+    rotation: Rotation[Ticket] = field(default_factory=Rotation)
+    running: dict[Ticket, None] = field(default_factory=dict)
+    guests: list[Callable[[], None]] = field(default_factory=list)
+    _told_at: float = float("-inf")
+    _telling: asyncio.TimerHandle | None = None
 
-    def join(self, ticket: _Ticket) -> None:
-        self.order.waiting.setdefault(ticket.owner, deque()).append(ticket)
+    @property
+    def free(self) -> int:
+        """Slots that nobody has; negative while more are running than an engine that shrank has slots."""
+        return self.slots - len(self.running) - len(self.guests)
+
+    def join(self, ticket: Ticket) -> None:
+        """Stand in line; the slot, if one is free, is granted at once."""
+        self.rotation.join(ticket.owner, ticket)
         self.move()
 
-    def leave(self, ticket: _Ticket) -> None:
-        """Give back a slot, or step out of the line."""
-        if ticket.began is not None:
-            self.running.remove(ticket)
-            self.order.ended(ticket.owner)
-            took = asyncio.get_running_loop().time() - ticket.began
-            self.average = took if self.average is None else self.average + _WEIGHT * (took - self.average)
+    def leave(self, ticket: Ticket, *, wrote: bool) -> None:
+        """Give back a slot, or step out of the line. Only a reply that `wrote` counts for the average."""
+        if ticket.began is None:
+            self.rotation.leave(ticket.owner, ticket)
         else:
-            line = self.order.waiting[ticket.owner]
-            line.remove(ticket)
-            if not line:
-                del self.order.waiting[ticket.owner]
+            del self.running[ticket]
+            self.rotation.ended(ticket.owner)
+            took = asyncio.get_running_loop().time() - ticket.began
+            if wrote:
+                self.average = took if self.average is None else self.average + WEIGHT * (took - self.average)
         self.move()
 
     def move(self) -> None:
-        """Let in whoever has room, and tell the others where they stand now."""
-        now = asyncio.get_running_loop().time()
-        while self.order.waiting and len(self.running) < self.slots:
-            ticket = self.order.next()
-            ticket.began = now
-            self.running.append(ticket)
+        """Let in whoever has room; where there is none ask the guests to go. Tell those who wait."""
+        while self.rotation and self.free > 0:
+            ticket = self.rotation.next()
+            ticket.began = asyncio.get_running_loop().time()
+            self.running[ticket] = None
             if not ticket.granted.done():
                 ticket.granted.set_result(None)
-        if not self.order.waiting:
-            self.order.served = {owner: self.order.served[owner] for owner in self.order.running}
-        self._tell(now)
+        if self.rotation:
+            for give_way in self.guests:
+                give_way()
+        self._tell_within(PACE_SECONDS)
 
-    def _tell(self, now: float) -> None:
-        if self.refresh is not None:
-            self.refresh.cancel()
-            self.refresh = None
-        for place, (ticket, wait) in enumerate(self._ahead(now), start=1):
-            shown = (place, None if wait is None else round(wait))
-            if shown != ticket.shown:
-                ticket.shown = shown
-                ticket.told(place, wait)
-        if self.order.waiting:
-            loop = asyncio.get_running_loop()
-            self.refresh = loop.call_later(REFRESH_SECONDS, lambda: self._tell(loop.time()))
-
-    def _ahead(self, now: float) -> list[tuple[_Ticket, float | None]]:
-        """All who wait, in the order they will be served if every reply takes the average time."""
-        order, average = self.order.copy(), self.average or 0.0
+    def ahead(self) -> Iterable[tuple[Ticket, float | None]]:
+        """All who wait, in the order they will be let in if every reply takes the average time, and the
+        seconds until then."""
+        now = asyncio.get_running_loop().time()
+        order, average = self.rotation.copy(), self.average or 0.0
         numbers = itertools.count()
-        ends = [
-            (max(0.1 * average, average - (now - (ticket.began or now))), next(numbers), ticket.owner)
-            for ticket in self.running
-        ]
+        ends: list[tuple[float, int, str | None]] = [(0.0, next(numbers), None) for _ in self.guests]
+        for ticket in self.running:
+            ran = now - (now if ticket.began is None else ticket.began)
+            ends.append((max(LEFT * average, average - ran), next(numbers), ticket.owner))
         heapq.heapify(ends)
-        ahead: list[tuple[_Ticket, float | None]] = []
-        while order.waiting:
+        while order:
             at = 0.0
-            if len(ends) >= self.slots:
+            while len(ends) >= self.slots:
                 at, _, owner = heapq.heappop(ends)
-                order.ended(owner)
+                if owner is not None:
+                    order.ended(owner)
             ticket = order.next()
             heapq.heappush(ends, (at + average, next(numbers), ticket.owner))
-            ahead.append((ticket, None if self.average is None else at))
-        return ahead
+            yield ticket, None if self.average is None else at
+
+    def _tell_within(self, seconds: float) -> None:
+        """Tell the line where it stands, `seconds` after it was told last: now, if that is over."""
+        if not self.rotation:
+            if self._telling is not None:
+                self._telling.cancel()
+                self._telling = None
+            return
+        loop = asyncio.get_running_loop()
+        due = max(loop.time(), self._told_at + seconds)
+        if self._telling is not None:
+            if self._telling.when() <= due:
+                return
+            self._telling.cancel()
+        self._telling = loop.call_at(due, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        self._told_at = now = asyncio.get_running_loop().time()
+        for place, (ticket, wait) in enumerate(self.ahead(), start=1):
+            stale = now - ticket.told_at >= REFRESH_SECONDS and not _same(wait, ticket.wait)
+            if place != ticket.place or stale:
+                ticket.place, ticket.wait, ticket.told_at = place, wait, now
+                ticket.told(place, wait)
+        self._tell_within(REFRESH_SECONDS)
 
 
 class Queue:
     """All lanes. Lives on one event loop."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._numbers = itertools.count(1)
 
     @asynccontextmanager
@@ -162,13 +159,52 @@ class Queue:
         if slots is None:
             yield
             return
-        lane = self._lanes.setdefault(engine, _Lane())
-        lane.slots = max(1, slots)
+        lane = self._lane(engine, slots)
         granted = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(owner, told, granted, next(self._numbers))
+        ticket = Ticket(owner, told, granted, next(self._numbers))
         lane.join(ticket)
+        wrote = False
         try:
             await granted
+            wrote = True
             yield
         finally:
-            lane.leave(ticket)
+            lane.leave(ticket, wrote=wrote)
+
+    @asynccontextmanager
+    async def spare(
+        self, engine: str, slots: int | None, give_way: Callable[[], None]
+    ) -> AsyncIterator[bool]:
+        """For work that can wait: true with a slot that nobody wants, false where there is none.
+
+        `give_way` is called, maybe more than once, when a person wants it after all: the block should end.
+        """
+        if slots is None:
+            yield True
+            return
+        lane = self._lane(engine, slots)
+        if lane.rotation or lane.free <= 0:
+            yield False
+            return
+        lane.guests.append(give_way)
+        try:
+            yield True
+        finally:
+            lane.guests.remove(give_way)
+            lane.move()
+
+    def idle(self) -> bool:
+        """Whether nobody has a slot and nobody waits for one."""
+        return not any(lane.rotation or lane.running or lane.guests for lane in self._lanes.values())
+
+    def _lane(self, engine: str, slots: int) -> Lane:
+        lane = self._lanes.setdefault(engine, Lane())
+        lane.slots = max(1, slots)
+        return lane
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    """Whether two guesses are the same to a person."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) < 1.0

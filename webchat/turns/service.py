@@ -34,6 +34,7 @@ from webchat.turns.errors import (
 from webchat.turns.events import Done, TurnEvent
 from webchat.turns.journal import Journal, clean
 from webchat.turns.pipeline import Pipeline
+from webchat.turns.queue import Queue
 from webchat.turns.titles import Titles
 from webchat.turns.turn import RunningTurn
 
@@ -49,8 +50,9 @@ END_SECONDS = 10.0
 class Turns:
     """Takes asks and makes replies; each turn is a task of this service and outlives whoever asked.
 
-    flush_seconds: least time between two commits of one reply. turns_per_owner: replies one owner may have
-    running at once, `None` for any number. message_chars: longest message. titles: ask models for titles.
+    flush_seconds: least time between two commits of one reply. turns_per_owner, most_turns: replies that one
+    owner, and all together, may have running and in line, `None` for any number. message_chars: longest
+    message. titles: ask models for titles.
     Not thread-safe: use it on one event loop, between `open` and `aclose`.
     """
 
@@ -74,8 +76,9 @@ class Turns:
         self._most_turns = most_turns
         self._message_chars = message_chars
         self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
-        self._pipeline = Pipeline(store, models, renderer, gates, self._journal)
-        self._titles = Titles(store, models, gates) if titles else None
+        queue = Queue()
+        self._pipeline = Pipeline(store, models, renderer, gates, self._journal, queue)
+        self._titles = Titles(store, models, gates, queue) if titles else None
         self._turns: dict[str, RunningTurn] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._beginning: Counter[str] = Counter()

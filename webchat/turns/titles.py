@@ -1,8 +1,8 @@
 """Titles from the model: after a reply, one short request, dropped as soon as somebody wants the model.
 
-A title never delays anything: it is asked for only while no reply of that model runs, and a new turn
-cancels it. Whatever goes wrong, the conversation keeps the title the store gave it from its first words; a
-title that a person wrote is never touched.
+A title never delays anything: it is asked for only while no reply of that model runs and its engine has a
+slot that nobody wants, and a new turn cancels it. Whatever goes wrong, the conversation keeps the title the
+store gave it from its first words; a title that a person wrote is never touched.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import cast
 
-from backends.base import collect
+from backends.base import Completion, collect
 from backends.errors import BackendError
 from backends.types import Event, Request, Sampling, TextDelta
 from backends.types import Message as PromptMessage
@@ -23,6 +24,7 @@ from webchat.moderation import Blocked, GateFactory
 from webchat.prompts.renderer import fit_sampling
 from webchat.store import Store, StoreError
 from webchat.store.records import Message
+from webchat.turns.queue import Queue
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,8 @@ _MARKS = " \t\"'`*_#“”‘’「」『』《》«»"
 class Titles:
     """Makes titles in the background; one at a time per model."""
 
-    def __init__(self, store: Store, models: Models, gates: GateFactory) -> None:
+    def __init__(self, store: Store, models: Models, gates: GateFactory, queue: Queue) -> None:
+        self._queue = queue
         self._store = store
         self._models = models
         self._gates = gates
@@ -78,7 +81,7 @@ class Titles:
         """A turn wants this model: drop the title it is making, without waiting."""
         task = self._tasks.get(model)
         if task is not None:
-            task.cancel()
+            _drop(task)
 
     async def aclose(self) -> None:
         """Drop all titles."""
@@ -114,18 +117,37 @@ class Titles:
             question = await self._store.call(self._store.message, turn.owner, reply.parent_id)
         asked = "" if question is None else question.text[:EXCERPT_CHARS]
         prompt = f"{INSTRUCTION}User: {asked}\n\nAssistant: {reply.text[:EXCERPT_CHARS]}"
-        async with self._models.use(turn.model) as backend:
-            sampling = fit_sampling(Sampling(temperature=0.0, max_tokens=TITLE_TOKENS), backend.capabilities)
-            stream = cast(
-                AsyncGenerator[Event, None],
-                backend.stream(Request((PromptMessage("user", prompt),), sampling)),
-            )
-            # Closed here, not when garbage is collected: a title that is dropped must free the model at once.
-            async with aclosing(stream) as events:
-                completion = await collect(events)
+        completion = await self._complete(turn, prompt)
+        if completion is None:
+            return ""
         gate = self._gates.open(turn.owner, turn.model)
         pieces = [*await gate.feed(TextDelta(completion.text)), *await gate.finish()]
         return tidy("".join(piece.text for piece in pieces if isinstance(piece, TextDelta)))
+
+    async def _complete(self, turn: RunningTurn, prompt: str) -> Completion | None:
+        """What the model answers; `None` when all its slots are wanted. Such a try does not count."""
+        task = self._tasks[turn.model]
+        async with self._models.use(turn.model) as backend:
+            takes = backend.capabilities
+            give_way = partial(_drop, task)
+            async with self._queue.spare(takes.engine or turn.model, takes.slots, give_way) as free:
+                if not free:
+                    self._tries[turn.conversation_id] -= 1
+                    return None
+                sampling = fit_sampling(Sampling(temperature=0.0, max_tokens=TITLE_TOKENS), takes)
+                stream = cast(
+                    AsyncGenerator[Event, None],
+                    backend.stream(Request((PromptMessage("user", prompt),), sampling)),
+                )
+                # Closed here, not when garbage is collected: a title that is dropped frees the model at once.
+                async with aclosing(stream) as events:
+                    return await collect(events)
+
+
+def _drop(task: asyncio.Task[None]) -> None:
+    """Cancel a title once: a second time would break off the closing of its stream."""
+    if not task.cancelling():
+        task.cancel()
 
 
 def tidy(text: str) -> str:
