@@ -26,9 +26,10 @@ from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
-from webchat.moderation import OpenGates
+from webchat.moderation import GateFactory, Moderation, OpenGates
+from webchat.moderation.rules import BadRules, load_rules
 from webchat.prompts import PlainRenderer
-from webchat.settings import Settings
+from webchat.settings import BadSettings, Settings
 from webchat.sharing import Redeemer, StartLink
 from webchat.store import Store
 from webchat.turns import Turns
@@ -81,7 +82,7 @@ def build_app(
         store,
         models,
         renderer=PlainRenderer(),
-        gates=OpenGates(),
+        gates=_gates(settings),
         turns_per_owner=settings.max_turns_per_owner,
         most_turns=settings.max_turns,
         message_chars=settings.max_message_chars,
@@ -113,6 +114,16 @@ def build_app(
     mount(parent, create_page(page), page, root_path=settings.root_path)
     door = Door(parent, store=store, settings=_door_settings(settings, secret), put_out=turns.stop_all)
     return App(door, settings, store, models, turns, start_link)
+
+
+def _gates(settings: Settings) -> GateFactory:
+    """What words pass on their way in and out. Raises `BadSettings` for rules that cannot be."""
+    if settings.moderation is None:
+        return OpenGates()
+    try:
+        return Moderation(load_rules(settings.moderation))
+    except BadRules as error:
+        raise BadSettings(f"moderation = {error}.") from None
 
 
 def _door_settings(settings: Settings, secret: str) -> DoorSettings:

@@ -5,6 +5,20 @@ chunking of a text the released text equals the check of the whole text. Every d
 regenerate, continue and the title a model proposes.
 """
 
-from webchat.moderation.gate import OPEN, Blocked, Gate, GateFactory, OpenGate, OpenGates, Pieces
+from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates
+from webchat.moderation.moderation import Decision, Moderation
+from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
 
-__all__ = ["OPEN", "Blocked", "Gate", "GateFactory", "OpenGate", "OpenGates", "Pieces"]
+__all__ = [
+    "OPEN",
+    "Blocked",
+    "Context",
+    "Decision",
+    "Finding",
+    "Gate",
+    "GateFactory",
+    "Moderation",
+    "OpenGate",
+    "OpenGates",
+    "Pieces",
+]

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from backends.types import ReasoningDelta, TextDelta
-
-Pieces = Sequence[TextDelta | ReasoningDelta]
-
-
-class Blocked(Exception):
-    """A moderator refuses the text. What was released before stays, nothing more is.
-
-    rule: id of the rule, for the log and for translation. sentence: what the person may read about it.
-    """
-
-    def __init__(self, rule: str, sentence: str, *, cure: str = "") -> None:
-        super().__init__(sentence)
-        self.rule = rule
-        self.sentence = sentence
-        self.cure = cure
+from webchat.moderation.verdicts import Pieces
 
 
 class Gate(Protocol):
@@ -29,7 +14,8 @@ class Gate(Protocol):
     `feed` takes the next piece and returns what may be shown now, in order, which may be nothing, less,
     more or other than the piece. `finish` is called once after the last piece, also of a stopped or broken
     reply, and returns the rest. Joined by kind, all that is released equals the check of the whole text,
-    whatever the chunks. Both raise `Blocked`; after that the gate is not used again.
+    whatever the chunks. Both raise `Blocked`, whose `pieces` may still be shown; after that the gate is not
+    used again.
     """
 
     async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces: ...

@@ -365,6 +365,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     titles: bool = setting(True, "Let the model name a conversation after its first reply.")
 
+    moderation: Path | None = setting(
+        None,
+        "A file of rules for what people write and what models say; see Moderation below.",
+        "a file that exists",
+    )
+
     # Limits
     max_message_chars: Annotated[int, Field(ge=1, le=10_000_000)] = setting(
         100_000, "Longest message, in characters.", "a whole number from 1 to 10000000"
@@ -435,6 +441,13 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
             scheme = value.get_secret_value().partition("://")[0].partition("+")[0]
             if scheme not in ("sqlite", "postgresql", "postgres"):
                 raise ValueError("not a database this app knows")
+        return value
+
+    @field_validator("moderation")
+    @classmethod
+    def _rules_exist(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("no such file")
         return value
 
     @field_validator("data_dir", "cache_dir", "hf_home")

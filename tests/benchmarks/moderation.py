@@ -1,0 +1,110 @@
+"""What moderation costs: a long message, a streamed reply, a long list of phrases, beside no moderation.
+
+    python -m tests.benchmarks.moderation [--times 200]
+
+Everything in one run; 95th percentiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+
+from backends.types import TextDelta
+from webchat.moderation import Decision, Moderation
+from webchat.moderation.filters import Moderator
+from webchat.moderation.limits import Limits, Tidy
+from webchat.moderation.matching import Rule
+from webchat.moderation.phrases import Phrases
+from webchat.moderation.secrets import secrets
+
+CHARS = 4000
+PIECE = 4
+WORDS = (
+    "the",
+    "sea",
+    "is",
+    "calm",
+    "and",
+    "lighthouse",
+    "keepers",
+    "write",
+    "letters",
+    "home",
+    "every",
+    "day",
+)
+
+
+def text(length: int, seed: int) -> str:
+    words = random.Random(seed).choices(WORDS, k=length)
+    return " ".join(words)[:length]
+
+
+def phrases(count: int) -> Phrases:
+    letters = random.Random(0)
+    made = {"".join(letters.choices("abcdefghij", k=letters.randint(6, 14))) for _ in range(count)}
+    return Phrases("phrases", dict.fromkeys(made, Rule("phrases", "block")))
+
+
+def quiet(_: Decision) -> None:
+    """Decisions are not measured."""
+
+
+def p95(values: Sequence[float]) -> float:
+    return sorted(values)[int(0.95 * (len(values) - 1))]
+
+
+async def run(times: int) -> None:
+    chains: tuple[tuple[str, list[Moderator]], ...] = (
+        ("default rules", [Tidy(), Limits(most_repeats=2000), secrets(), phrases(100)]),
+        ("100 phrases", [phrases(100)]),
+        ("10,000 phrases", [phrases(10_000)]),
+    )
+    for name, moderators in chains:
+        whole, chunks = await measured(Moderation(moderators, quiet), times)
+        print(
+            f"{name:15} message of {CHARS} characters {p95(whole) * 1000:6.2f} ms,"
+            f" piece of {PIECE} characters {p95(chunks) * 1000:6.3f} ms (p95)"
+        )
+    first, last = await growth([Tidy(), secrets(), phrases(100)])
+    print(f"a piece at the end of {CHARS * 10} characters against the beginning: x{last / first:.2f}")
+
+
+async def measured(moderation: Moderation, times: int) -> tuple[list[float], list[float]]:
+    whole, chunks = [], []
+    for number in range(times):
+        message = text(CHARS, number)
+        began = time.perf_counter()
+        await moderation.review("owner", message)
+        whole.append(time.perf_counter() - began)
+    gate, reply = moderation.open("owner", "model"), text(CHARS, 1)
+    for at in range(0, CHARS, PIECE):
+        began = time.perf_counter()
+        await gate.feed(TextDelta(reply[at : at + PIECE]))
+        chunks.append(time.perf_counter() - began)
+    return whole, chunks
+
+
+async def growth(moderators: list[Moderator]) -> tuple[float, float]:
+    """Seconds for the first and the last thousand pieces of a long reply."""
+    gate, reply = Moderation(moderators, quiet).open("owner", "model"), text(CHARS * 10, 2)
+    took = []
+    for at in range(0, len(reply), PIECE):
+        began = time.perf_counter()
+        await gate.feed(TextDelta(reply[at : at + PIECE]))
+        took.append(time.perf_counter() - began)
+    return sum(took[:1000]), sum(took[-1000:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--times", type=int, default=200)
+    asyncio.run(run(parser.parse_args().times))
+
+
+if __name__ == "__main__":
+    main()

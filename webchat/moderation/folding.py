@@ -1,0 +1,84 @@
+"""Text as rules compare it: without case, accents, invisible characters and look-alikes.
+
+Each character is folded for itself, so it does not matter where a text is cut, and every folded character
+knows where it came from. Sources: Unicode NFKD and case folding, UTS 39 for the look-alikes (Cyrillic and
+Greek letters that are drawn like Latin ones).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LOOK_ALIKES = str.maketrans(
+    "авгезікмнорстухѕјһԁԛԝьӏαβεικνορτυχηωγ",
+    "abresikmhopctyxsjhdqwblabeiknoptuxnwy",
+)
+# Of these kinds nothing is seen: marks that lie over a letter, format characters, controls but for spaces.
+_UNSEEN = frozenset({"Mn", "Me", "Cf"})
+
+
+class _Table(dict[str, str]):
+    """Folds a character when it is first met."""
+
+    def __missing__(self, char: str) -> str:
+        if char.isspace():
+            folded = " "
+        elif unicodedata.category(char) in _UNSEEN or char in "\u115f\u1160\u3164\uffa0":
+            folded = ""
+        else:
+            parts = unicodedata.normalize("NFKD", char).casefold()
+            kept = "".join(part for part in parts if unicodedata.category(part) not in _UNSEEN)
+            folded = kept.translate(_LOOK_ALIKES)
+        self[char] = folded
+        return folded
+
+
+_TABLE = _Table()
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """text: folded. at: for each of its characters, the offset of the one it came from; `None` where nothing
+    moved."""
+
+    text: str
+    at: Sequence[int] | None
+
+    def start(self, index: int) -> int:
+        """Offset in the original of a folded character."""
+        return index if self.at is None else self.at[index]
+
+    def end(self, index: int) -> int:
+        """Offset behind the original of the folded character before `index`."""
+        return index if self.at is None else self.at[index - 1] + 1
+
+
+def fold(text: str, *, after_space: bool = False) -> Folded:
+    """Fold a text, runs of spaces into one. after_space: a space came before it."""
+    if text.isascii() and "  " not in text and text.isprintable() and not (after_space and text[:1] == " "):
+        return Folded(text.lower(), None)
+    pieces: list[str] = []
+    at: list[int] = []
+    for offset, char in enumerate(text):
+        folded = _TABLE[char]
+        if folded == " ":
+            if after_space:
+                continue
+            after_space = True
+        elif folded:
+            after_space = False
+        pieces.append(folded)
+        at += [offset] * len(folded)
+    return Folded("".join(pieces), at)
+
+
+def is_letter(char: str) -> bool:
+    """Whether a word goes on with it: a letter or digit of a script that puts spaces between words."""
+    return char.isalnum() and not is_ideograph(char)
+
+
+def is_ideograph(char: str) -> bool:
+    """Whether it is of a script that writes without spaces: a word may begin anywhere."""
+    return "\u2e80" <= char <= "\u9fff" or "\uf900" <= char <= "\ufaff" or char >= "\U00020000"

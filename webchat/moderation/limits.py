@@ -1,0 +1,144 @@
+"""What keeps a text within bounds: how long it is, how often it repeats itself, how often one person writes,
+and how much of it is unseen."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections import deque
+from collections.abc import Callable
+
+from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
+
+MOST_UNSEEN = 16
+"""Marks and invisible characters in a row: enough for every script and emoji, too few to hide or pile up."""
+
+_UNSEEN = frozenset({"Mn", "Me", "Cf"})
+
+
+class Tidy:
+    """Drops invisible characters and marks beyond `MOST_UNSEEN` in a row, wherever the text is cut."""
+
+    name = "tidy"
+    stages: frozenset[Stage] = frozenset({"input", "output"})
+    fail: Fail = "open"
+    seconds = 5.0
+
+    def open(self, context: Context, report: Report) -> _Tidying:
+        return _Tidying()
+
+
+class _Tidying:
+    held = ""
+
+    def __init__(self) -> None:
+        self._run = 0
+
+    async def feed(self, text: str) -> str:
+        if text.isascii():
+            self._run = 0
+            return text
+        kept: list[str] = []
+        for char in text:
+            self._run = self._run + 1 if unicodedata.category(char) in _UNSEEN else 0
+            if self._run <= MOST_UNSEEN:
+                kept.append(char)
+        return "".join(kept)
+
+    async def finish(self) -> str:
+        return ""
+
+
+class Limits:
+    """What one person may write. most_chars: of one text. most_repeats: of one character or line in a row.
+    most_a_minute: texts of one person. `None` sets no limit."""
+
+    name = "limits"
+    stages: frozenset[Stage] = frozenset({"input"})
+    fail: Fail = "open"
+    seconds = 5.0
+
+    def __init__(
+        self,
+        *,
+        most_chars: int | None = None,
+        most_repeats: int | None = 2000,
+        most_a_minute: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most_chars = most_chars
+        self._most_repeats = most_repeats
+        self._most_a_minute = most_a_minute
+        self._clock = clock
+        self._written: dict[str, deque[float]] = {}
+
+    def open(self, context: Context, report: Report) -> _Limiting:
+        return _Limiting(self, context, report)
+
+    def check(self, owner: str, text: str) -> Blocked | None:
+        """What is wrong with a whole text of a person."""
+        if self._most_chars is not None and len(text) > self._most_chars:
+            return Blocked(
+                "limits.length",
+                f"The message has {len(text)} characters; {self._most_chars} are allowed.",
+                cure="Shorten it or send it in parts.",
+            )
+        if self._most_repeats is not None and _longest_run(text) > self._most_repeats:
+            return Blocked(
+                "limits.repeats", "The message says one thing again and again.", cure="Shorten it."
+            )
+        if self._most_a_minute is not None and self._too_often(owner, self._most_a_minute):
+            return Blocked(
+                "limits.rate",
+                f"You have written {self._most_a_minute} messages within a minute.",
+                cure="Wait a moment, then send it again.",
+            )
+        return None
+
+    def _too_often(self, owner: str, most: int) -> bool:
+        now = self._clock()
+        for name in [name for name, times in self._written.items() if times[-1] < now - 60]:
+            del self._written[name]
+        times = self._written.setdefault(owner, deque())
+        while times and times[0] < now - 60:
+            times.popleft()
+        if len(times) >= most:
+            return True
+        times.append(now)
+        return False
+
+
+class _Limiting:
+    """Takes the whole text before it says anything: what is asked is of the whole."""
+
+    def __init__(self, limits: Limits, context: Context, report: Report) -> None:
+        self._limits = limits
+        self._owner = context.owner
+        self._report = report
+        self.held = ""
+
+    async def feed(self, text: str) -> str:
+        self.held += text
+        return ""
+
+    async def finish(self) -> str:
+        text, self.held = self.held, ""
+        blocked = self._limits.check(self._owner, text)
+        if blocked is not None:
+            self._report(Finding(blocked.rule, "block", 0, len(text)))
+            raise blocked
+        return text
+
+
+def _longest_run(text: str) -> int:
+    """Of one character, or of one line that is not empty."""
+    longest = run = 0
+    before = ""
+    for char in text:
+        run = run + 1 if char == before and not char.isspace() else 1
+        before, longest = char, max(longest, run)
+    run, line_before = 0, ""
+    for line in text.splitlines():
+        run = run + 1 if line.strip() and line == line_before else 1
+        line_before, longest = line, max(longest, run)
+    return longest

@@ -1,0 +1,127 @@
+"""The filter under every moderator that finds things in a text and does something about them.
+
+A moderator says what it finds in the text before it, and from where on more text could change that; the rest
+is the same for all: what is released, when, and what stands in the place of what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from webchat.moderation.folding import fold
+from webchat.moderation.verdicts import Action, Blocked, Finding, Report
+
+CONTEXT = 32
+"""Characters before the text that are still known: whether a word begins there, and after what."""
+
+SENTENCE = "This text is not allowed here."
+CURE = "Change it and try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is done about a match. id: for the log and for translation. instead: for `replace`, and for `mask`
+    where no other is wanted. sentence, cure: what a person reads when it blocks."""
+
+    id: str
+    action: Action
+    instead: str = ""
+    sentence: str = SENTENCE
+    cure: str = CURE
+
+    @property
+    def shown(self) -> str:
+        """What stands in the place of a match."""
+        return self.instead or ("" if self.action == "replace" else "***")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule's match, in characters of the window it was found in."""
+
+    start: int
+    end: int
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """matches: not overlapping, in order, each one certain. open: from here on more text could change what is
+    found; no match begins behind it."""
+
+    matches: Sequence[Match]
+    open: int
+
+
+class Finder(Protocol):
+    """Looks at a window of a text. window: the text from a little before where matches may begin.
+    begin: where they may. last: whether nothing follows. Pure: what it finds before `open` never changes,
+    however the text goes on."""
+
+    def __call__(self, window: str, begin: int, *, last: bool) -> Seen: ...
+
+
+class Matching:
+    """See the module. A `Filter`.
+
+    report: told the findings with their place in the whole text.
+    """
+
+    def __init__(self, find: Finder, report: Report) -> None:
+        self._find = find
+        self._report = report
+        self._context = ""
+        self._held = ""
+        self._done = 0  # characters released or replaced so far
+
+    @property
+    def held(self) -> str:
+        return self._held
+
+    async def feed(self, text: str) -> str:
+        return self._look(text, last=False)
+
+    async def finish(self) -> str:
+        return self._look("", last=True)
+
+    def _look(self, text: str, *, last: bool) -> str:
+        self._held += text
+        begin = len(self._context)
+        window = self._context + self._held
+        seen = self._find(window, begin, last=last)
+        released: list[str] = []
+        at = begin
+        for match in seen.matches:
+            released.append(window[at : match.start])
+            at = match.end
+            said = self._judge(match, window[match.start : match.end], begin, "".join(released))
+            released.append(said)
+        end = max(at, len(window) if last else seen.open)
+        released.append(window[at:end])
+        self._done += end - begin
+        self._context = _behind(window[:end])
+        self._held = window[end:]
+        return "".join(released)
+
+    def _judge(self, match: Match, found: str, begin: int, before: str) -> str:
+        """What stands in the place of a match. Raises `Blocked`."""
+        rule = match.rule
+        start = self._done + match.start - begin
+        instead = rule.shown if rule.action in ("mask", "replace") else found
+        told = instead if rule.action in ("mask", "replace") else ""
+        self._report(Finding(rule.id, rule.action, start, start + len(found), told))
+        if rule.action == "block":
+            raise Blocked(rule.id, rule.sentence, cure=rule.cure, before=before)
+        return instead
+
+
+def _behind(text: str) -> str:
+    """The end of a text as the next look needs it: with a character that is seen, however many that are not
+    stand behind it."""
+    end = text[-CONTEXT:]
+    if not end or fold(end).text:
+        return end
+    seen = next((char for char in reversed(text) if fold(char).text), "")
+    return seen + end

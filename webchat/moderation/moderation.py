@@ -1,0 +1,110 @@
+"""Moderators in their order, at every stage: the one pipeline that all doors pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from backends.types import ReasoningDelta, TextDelta
+from webchat.moderation.filters import Chain, Guarded, Moderator, whole
+from webchat.moderation.gate import OPEN, Gate
+from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A finding and whose text it was in. The text itself is not in it."""
+
+    context: Context
+    finding: Finding
+
+
+Record = Callable[[Decision], None]
+
+
+def log_decision(decision: Decision) -> None:
+    """Write a decision to the log: rule, action, stage and owner, never the text."""
+    context, finding = decision.context, decision.finding
+    _log.info("%s %s in %s of %s", finding.action, finding.rule, context.stage, context.owner)
+
+
+class Moderation:
+    """A `GateFactory` of moderators; each stage has those that name it, in the order given.
+
+    record: told each decision.
+    """
+
+    def __init__(self, moderators: Sequence[Moderator], record: Record = log_decision) -> None:
+        self.moderators = tuple(moderators)
+        self._record = record
+
+    async def review(self, owner: str, text: str) -> str:
+        """The person's text as it may be stored and sent. Raises `Blocked`."""
+        return await self.check(Context("input", owner), text)
+
+    async def check(self, context: Context, text: str) -> str:
+        """The whole text as the moderators of this stage leave it. Raises `Blocked`."""
+        return await whole(self._filters(context), text)
+
+    def open(self, owner: str, model: str) -> Gate:
+        """A gate for one reply."""
+        context = Context("output", owner, model)
+        if not any(context.stage in moderator.stages for moderator in self.moderators):
+            return OPEN
+        return _Gate(lambda: Chain(self._filters(context)))
+
+    def _filters(self, context: Context) -> list[Guarded]:
+        def report(finding: Finding) -> None:
+            self._record(Decision(context, finding))
+
+        return [Guarded(one, context, report) for one in self.moderators if context.stage in one.stages]
+
+
+class _Gate:
+    """One reply. Its answer is one text; each stretch of reasoning is a text of its own, and ends where the
+    answer goes on."""
+
+    def __init__(self, new_chain: Callable[[], Chain]) -> None:
+        self._new_chain = new_chain
+        self._answer = new_chain()
+        self._reasoning: Chain | None = None
+        self._reasoned = False
+
+    async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces:
+        if isinstance(delta, ReasoningDelta):
+            pieces: list[TextDelta | ReasoningDelta] = []
+            if self._reasoning is None:
+                self._reasoning = self._new_chain()
+                if self._reasoned:
+                    # What two stretches say is never one word.
+                    pieces.append(ReasoningDelta("\n\n"))
+                self._reasoned = True
+            return [*pieces, *await _said("reasoning", self._reasoning.feed(delta.text))]
+        ended = await self._end_reasoning()
+        return [*ended, *await _said("text", self._answer.feed(delta.text), ended)]
+
+    async def finish(self) -> Pieces:
+        ended = await self._end_reasoning()
+        return [*ended, *await _said("text", self._answer.finish(), ended)]
+
+    async def _end_reasoning(self) -> Pieces:
+        if self._reasoning is None:
+            return ()
+        chain, self._reasoning = self._reasoning, None
+        return await _said("reasoning", chain.finish())
+
+
+async def _said(kind: Literal["text", "reasoning"], work: Awaitable[str], before: Pieces = ()) -> Pieces:
+    """What a chain releases, as the gate says it. A block carries what may still be shown with it."""
+    made = TextDelta if kind == "text" else ReasoningDelta
+    try:
+        text = await work
+    except Blocked as blocked:
+        rest = [made(blocked.before)] if blocked.before else []
+        blocked.pieces = [*before, *rest]
+        raise
+    return [made(text)] if text else []

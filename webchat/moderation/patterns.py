@@ -1,0 +1,146 @@
+"""Regular expressions that cannot be made slow: RE2 reads a text once, whatever the pattern.
+
+A match is never longer than the rule's `window`, which is how much text is held back for it; where all that
+it matches begins with one of a few texts (`starts`), only from there. Of patterns that match alike the first
+counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from webchat.moderation.matching import Match, Matching, Rule, Seen
+from webchat.moderation.verdicts import Context, Fail, Report, Stage
+
+WINDOW = 64
+LONGEST_WINDOW = 8192
+_STRETCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """pattern: in RE2's syntax. window: most characters of a match. starts: texts one of which every match
+    begins with. accepts: looks at what matched, where a pattern cannot say it (a checksum)."""
+
+    pattern: str
+    rule: Rule
+    window: int = WINDOW
+    starts: tuple[str, ...] = ()
+    accepts: Callable[[str], bool] | None = None
+
+
+class BadPattern(ValueError):
+    """A pattern that is refused, with the reason."""
+
+
+class Patterns:
+    """A moderator; see the module. Raises `BadPattern`."""
+
+    def __init__(
+        self,
+        name: str,
+        patterns: Sequence[Pattern],
+        *,
+        stages: Iterable[Stage] = ("input", "output"),
+        fail: Fail = "closed",
+        seconds: float = 5.0,
+    ) -> None:
+        self.name = name
+        self.stages = frozenset(stages)
+        self.fail: Fail = fail
+        self.seconds = seconds
+        self._patterns = [(pattern, _compiled(pattern)) for pattern in patterns]
+
+    def open(self, context: Context, report: Report) -> Matching:
+        return Matching(self._find, report)
+
+    def _find(self, window: str, begin: int, *, last: bool) -> Seen:
+        opened = len(window)
+        if not last:
+            opened = min((_open(pattern, window, begin) for pattern, _ in self._patterns), default=opened)
+        matches: list[Match] = []
+        at, coming = begin, dict[int, Match | None]()
+        while at < opened:
+            for order, (pattern, compiled) in enumerate(self._patterns):
+                known = coming.get(order, _UNKNOWN)
+                if known is _UNKNOWN or (known is not None and known.start < at):
+                    coming[order] = _next(pattern, compiled, window, at, opened)
+            ahead = [match for match in coming.values() if match is not None]
+            if not ahead:
+                break
+            best = min(ahead, key=lambda match: match.start)  # of equals the first pattern's
+            matches.append(best)
+            at = best.end
+        return Seen(matches, opened)
+
+
+_UNKNOWN = Match(-1, -1, Rule("", "allow"))
+
+
+def _compiled(pattern: Pattern) -> Any:
+    import re2
+
+    if not 1 <= pattern.window <= LONGEST_WINDOW:
+        raise BadPattern(f"{pattern.rule.id}: a window has 1 to {LONGEST_WINDOW} characters")
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(pattern.pattern, options)
+    except re2.error as error:
+        why = error.args[0] if error.args else "it is not understood"
+        said = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
+        raise BadPattern(f"{pattern.rule.id}: {said}") from None
+    if compiled.fullmatch(""):
+        raise BadPattern(f"{pattern.rule.id}: it matches nothing at all, and so everywhere")
+    return compiled
+
+
+def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> Match | None:
+    """The first match from `at` on that begins before `opened`."""
+    while (start := _candidate(pattern, compiled, window, at, opened)) is not None:
+        # Within its own window, so that a match does not depend on how much of the text is there.
+        found = compiled.match(window, start, min(len(window), start + pattern.window))
+        text = found.group() if found is not None else ""
+        if text and (pattern.accepts is None or pattern.accepts(text)):
+            return Match(start, start + len(text), pattern.rule)
+        at = start + 1
+    return None
+
+
+def _candidate(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> int | None:
+    """Where a match may begin, from `at` on and before `opened`.
+
+    Without `starts` it is searched for in stretches, so that a long text costs its length times the window at
+    most: a match that begins in the first half of a stretch ends within it.
+    """
+    if pattern.starts:
+        # One that begins before `opened` may well end behind it.
+        places = [window.find(start, at, opened + len(start) - 1) for start in pattern.starts]
+        return min((place for place in places if place >= 0), default=None)
+    half = max(pattern.window, _STRETCH)
+    while at < opened:
+        found = compiled.search(window, at, min(len(window), at + 2 * half))
+        if found is not None and found.start() < min(opened, at + half):
+            return int(found.start())
+        at += half
+    return None
+
+
+def _open(pattern: Pattern, window: str, begin: int) -> int:
+    """Offset from which a match could begin whose end is not yet there."""
+    first = max(begin, len(window) - pattern.window)
+    if not pattern.starts:
+        return first
+    return min((_begins(start, window, first) for start in pattern.starts), default=first)
+
+
+def _begins(start: str, window: str, first: int) -> int:
+    at = window.find(start, first)
+    if at >= 0:
+        return at
+    for length in range(min(len(start) - 1, len(window) - first), 0, -1):
+        if window.endswith(start[:length]):
+            return len(window) - length
+    return len(window)

@@ -1,0 +1,144 @@
+"""Moderators from a file of rules: TOML, one `[[moderators]]` table for each, in the order they act.
+
+[[moderators]]
+kind = "phrases"                 # phrases, patterns, secrets or limits
+action = "block"                 # flag, mask, replace or block
+phrases = ["secret project", "机密项目"]
+file = "words.txt"               # more of them, one a line
+sentence = "We do not talk about this here."
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from webchat.moderation.filters import Moderator
+from webchat.moderation.limits import Limits, Tidy
+from webchat.moderation.matching import CURE, SENTENCE, Rule
+from webchat.moderation.patterns import WINDOW, BadPattern, Pattern, Patterns
+from webchat.moderation.phrases import Phrases
+from webchat.moderation.secrets import secrets
+from webchat.moderation.verdicts import Fail, Stage
+
+_Act = Literal["flag", "mask", "replace", "block"]
+
+
+class BadRules(ValueError):
+    """The file of rules cannot be used; the message says where and why."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str = ""
+    stages: Annotated[list[Literal["input", "output"]], Field(min_length=1)] = ["input", "output"]
+    fail: Fail = "closed"
+
+    def where(self) -> frozenset[Stage]:
+        return frozenset(self.stages)
+
+
+class _Acting(_Table):
+    """What is done about a match."""
+
+    action: _Act = "block"
+    instead: str = ""
+    sentence: str = SENTENCE
+    cure: str = CURE
+
+    def rule(self, name: str) -> Rule:
+        return Rule(name, self.action, self.instead, self.sentence, self.cure)
+
+
+class _Phrases(_Acting):
+    kind: Literal["phrases"]
+    phrases: list[str] = []
+    file: str | None = None
+
+    def make(self, folder: Path) -> Moderator:
+        name = self.name or "phrases"
+        words = [*self.phrases, *(_lines(folder / self.file) if self.file else ())]
+        if not words:
+            raise BadRules(f"{name}: phrases or file is missing, so there is nothing to look for")
+        rule = self.rule(name)
+        return Phrases(name, dict.fromkeys(words, rule), stages=self.where(), fail=self.fail)
+
+
+class _Patterns(_Acting):
+    kind: Literal["patterns"]
+    patterns: Annotated[list[str], Field(min_length=1)]
+    window: int = WINDOW
+
+    def make(self, folder: Path) -> Moderator:
+        name = self.name or "patterns"
+        rule = self.rule(name)
+        made = [Pattern(pattern, rule, self.window) for pattern in self.patterns]
+        return Patterns(name, made, stages=self.where(), fail=self.fail)
+
+
+class _Secrets(_Table):
+    kind: Literal["secrets"]
+    action: _Act = "mask"
+
+    def make(self, folder: Path) -> Moderator:
+        return secrets(self.action, stages=self.where())
+
+
+class _Limits(_Table):
+    kind: Literal["limits"]
+    most_chars: Annotated[int, Field(ge=1)] | None = None
+    most_repeats: Annotated[int, Field(ge=2)] | None = None
+    most_a_minute: Annotated[int, Field(ge=1)] | None = None
+
+    def make(self, folder: Path) -> Moderator:
+        return Limits(
+            most_chars=self.most_chars, most_repeats=self.most_repeats, most_a_minute=self.most_a_minute
+        )
+
+
+_Any = Annotated[_Phrases | _Patterns | _Secrets | _Limits, Field(discriminator="kind")]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    moderators: list[_Any] = []
+
+
+def load_rules(path: Path) -> Sequence[Moderator]:
+    """The moderators of a file, in its order. What hides text from rules is taken away before any of them
+    looks. Raises `BadRules`."""
+    content = _read(path, tomllib.loads)
+    try:
+        tables = _File.model_validate(content).moderators
+        made = [table.make(path.parent) for table in tables]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadRules(f"{path}: {where}: {first['msg']}") from None
+    except (BadPattern, BadRules, ValueError) as error:
+        raise BadRules(f"{path}: {error}") from None
+    names = [one.name for one in made]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise BadRules(f'{path}: two moderators are named "{twice}": give each a name of its own')
+    return [Tidy(), *made]
+
+
+def _lines(path: Path) -> list[str]:
+    """One phrase a line; empty lines and those that begin with # are passed over."""
+    lines = _read(path, str.splitlines)
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadRules(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadRules(f"{path}: {error}") from None

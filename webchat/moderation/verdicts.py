@@ -1,0 +1,69 @@
+"""The words of moderation: where a text is looked at, what may be done about it, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from backends.types import ReasoningDelta, TextDelta
+
+Pieces = Sequence[TextDelta | ReasoningDelta]
+"""What may be shown, in order."""
+
+Stage = Literal["input", "prompt", "output", "stored"]
+"""`input`: what a person writes, before it is stored. `prompt`: what a model is sent. `output`: what a model
+says, before anybody sees it. `stored`: what is already there: imports, changed rules."""
+
+Action = Literal["allow", "flag", "mask", "replace", "block"]
+"""`flag` only tells the log. `mask` and `replace` change the text found; `block` ends it there."""
+
+Fail = Literal["open", "closed"]
+"""What a moderator that breaks or takes too long means: the text passes (and the log says so), or is
+blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a rule found. start, end: offsets in characters of the text as the moderator was given it.
+    instead: what stands there now, for `mask` and `replace`."""
+
+    rule: str
+    action: Action
+    start: int
+    end: int
+    instead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose text it is and where it goes. `remote`: the model runs on another's machine."""
+
+    stage: Stage
+    owner: str = ""
+    model: str = ""
+    conversation_id: str | None = None
+    remote: bool = False
+
+
+Report = Callable[[Finding], None]
+"""Told each finding, in the order of the text."""
+
+
+class Blocked(Exception):
+    """A moderator refuses the text. What was released before stays, nothing more is.
+
+    rule: id of the rule, for the log and for translation. sentence: what the person may read about it.
+    before: text in front of what is refused that may still be released; `pieces`: the same, as a gate says
+    it.
+    """
+
+    def __init__(
+        self, rule: str, sentence: str, *, cure: str = "", before: str = "", pieces: Pieces = ()
+    ) -> None:
+        super().__init__(sentence)
+        self.rule = rule
+        self.sentence = sentence
+        self.cure = cure
+        self.before = before
+        self.pieces = pieces
