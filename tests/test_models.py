@@ -18,9 +18,11 @@ from backends.base import Footprint, LoadProgress, collect
 from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.types import Message, Request, Sampling
+from webchat.api.wire import model_json
 from webchat.models import Models, ModelSpec
 from webchat.models.room import ModelTooLarge, NoRoom, Tenant, beside, leaving, total
 
+GB = 10**9
 HELLO = Request((Message("user", "Hello"),), Sampling(temperature=0, max_tokens=4))
 
 
@@ -245,6 +247,19 @@ async def test_a_model_that_fits_nowhere_is_told_before_anybody_asks() -> None:
     assert loaded == {"a"}, "nothing is unloaded for what does not fit anyway"
 
 
+async def test_the_picker_is_told_the_state_of_each_model() -> None:
+    models, _ = several({"a": 4 * GB, "b": 4 * GB, "huge": 40 * GB}, 10 * GB)
+    async with models.use("a"):
+        pass
+    a, b, huge = (model_json(info) for info in models.infos())
+    assert (a["status"], a["load_seconds"], a["failure"], a["in_process"]) == ("ready", None, None, True)
+    assert (b["status"], b["failure"]) == ("idle", None)
+    assert b["load_seconds"] is not None
+    assert (huge["status"], huge["load_seconds"]) == ("unfit", None)
+    assert huge["failure"]["code"] == "model_too_large"
+    assert huge["failure"]["params"] == {"model": "huge", "needed_gb": 40.0, "budget_gb": 10.0}
+
+
 async def test_a_part_that_two_models_share_counts_once() -> None:
     class Sharing(EchoBackend):
         def footprint(self) -> Footprint:
@@ -259,8 +274,10 @@ async def test_a_part_that_two_models_share_counts_once() -> None:
         seconds = models.infos()[1].load_seconds
         assert seconds is not None
         assert seconds * models._rate == pytest.approx(1), "the weights under it are here already"
+        rate = models._rate
         async with models.use("b"):
             assert {info.status for info in models.infos()} == {"ready"}
+        assert models._rate == rate, "an adapter beside its base says nothing of how fast others load"
 
 
 async def test_memory_that_runs_out_without_a_budget_unloads_what_nobody_uses() -> None:
@@ -293,7 +310,6 @@ async def test_how_long_a_load_takes_is_told_from_the_last_one() -> None:
     assert {info.name: info.load_seconds for info in models.infos()}["a"] is None
 
 
-GB = 10**9
 ASKS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.booleans()), max_size=25)
 
 

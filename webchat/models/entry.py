@@ -88,8 +88,7 @@ class Entry:
         return "pinned" if self.spec.pinned else ""
 
     def info(self, *, unfit: OutOfMemory | None = None, load_seconds: float | None = None) -> ModelInfo:
-        """unfit: why it does not fit even alone. load_seconds: a guess from its size, 0 where it is all here
-        already."""
+        """unfit: why it does not fit even alone. load_seconds: how long it would take to load, about."""
         status: Status = "idle"
         if self.ready:
             status = "ready"
@@ -111,7 +110,7 @@ class Entry:
             system_prompt=self.spec.system_prompt,
             capabilities=None if self.backend is None else self.backend.capabilities,
             in_process=self.footprint is not None,
-            load_seconds=(load_seconds and (self.load_seconds or load_seconds)) if status == "idle" else None,
+            load_seconds=load_seconds if status == "idle" else None,
         )
 
 

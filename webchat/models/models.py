@@ -7,22 +7,19 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
-from backends.base import Backend
+from backends.base import Backend, Footprint
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.memory import free_memory
 from webchat.models.budget import Budget, Measure
+from webchat.models.discovery import Discovery, no_models
 from webchat.models.entry import Entry, ProgressListener, Relay
 from webchat.models.room import NoRoom, Tenant, beside, leaving, place_of, refusal, total
 from webchat.models.specs import Create, ListModels, ModelInfo, ModelSpec, create_backend
 from webchat.models.unloading import close, give_memory_back
 
 log = logging.getLogger(__name__)
-
-DISCOVERY_SECONDS = 15.0
-"""How long to wait for an endpoint's list of models."""
 
 LOAD_RATE = 200e6
 """Bytes a second, where nothing was loaded yet: of a slow disk, so that most are pleasantly surprised."""
@@ -53,10 +50,8 @@ class Models:
         self._specs = tuple(specs)
         self._default = default
         self._create = create
-        self._list_models = list_models or _list_endpoint
         self._entries: dict[str, Entry] = {spec.name: Entry(spec) for spec in specs}
-        self._found: dict[str, tuple[str, ...]] = {}
-        self._discovering: dict[str, asyncio.Task[None]] = {}
+        self._discovery = Discovery(self._entries, list_models)
         self._closed = False
         self._budget = Budget(memory_budget, measure)
         self._making_room = asyncio.Lock()
@@ -114,14 +109,14 @@ class Models:
     async def discover(self) -> None:
         """Ask every endpoint with `discover` for its models. Failures stand in `infos()`, none is raised."""
         endpoints = [spec for spec in self._specs if spec.discover]
-        await asyncio.gather(*(self._discover(spec) for spec in endpoints))
+        await asyncio.gather(*(self._discovery.ask(spec) for spec in endpoints))
 
     async def aclose(self) -> None:
         """Stop all starts and close all backends. Idempotent."""
         self._closed = True
         tasks = [entry.starting for entry in self._entries.values() if entry.starting is not None]
         pending: list[asyncio.Task[Any]] = [task for task in tasks if not task.done()]
-        pending += [task for task in self._discovering.values() if not task.done()]
+        pending += self._discovery.pending
         for task in pending:
             task.cancel()
         if pending:
@@ -132,7 +127,9 @@ class Models:
                 await close(entry.spec.name, backend)
 
     def _shown(self) -> list[str]:
-        return [name for spec in self._specs for name in (self._found.get(spec.name) or (spec.name,))]
+        return [
+            name for spec in self._specs for name in (self._discovery.found.get(spec.name) or (spec.name,))
+        ]
 
     def _entry(self, name: str) -> Entry:
         entry = self._entries.get(name)
@@ -147,10 +144,10 @@ class Models:
         entry = self._entry(name)
         if not entry.spec.discover:
             return entry
-        await self._discover(entry.spec)
-        found = self._found.get(name)
+        await self._discovery.ask(entry.spec)
+        found = self._discovery.found.get(name)
         if not found:
-            raise entry.failure or _no_models(entry.spec)
+            raise entry.failure or no_models(entry.spec)
         return self._entry(found[0])
 
     async def _start(self, entry: Entry) -> Backend:
@@ -168,9 +165,23 @@ class Models:
         except BackendError as error:
             entry.failure = error
             raise
-        if (footprint := entry.footprint) is not None and entry.load_seconds:
-            self._rate = total([footprint]) / entry.load_seconds
+        self._learn_rate(entry)
         return entry.backend
+
+    def _learn_rate(self, entry: Entry) -> None:
+        """How fast models load, from one that just did; an adapter whose base was here teaches nothing."""
+        if (footprint := entry.footprint) is None or not entry.load_seconds:
+            return
+        new = self._missing(entry, footprint)
+        if new >= total([footprint]) / 2:
+            self._rate = new / entry.load_seconds
+        else:
+            entry.load_seconds = None
+
+    def _missing(self, entry: Entry, footprint: Footprint) -> int:
+        """Bytes of a model that are not here for another already."""
+        here = [tenant.footprint for tenant in self._tenants(entry)]
+        return total([footprint, *here]) - total(here)
 
     async def _load(self, entry: Entry, backend: Backend) -> None:
         """Start a backend; where memory runs out, after unloading what is not in use, one after another."""
@@ -254,74 +265,17 @@ class Models:
                 entry.failure = error
         footprint = entry.footprint
         if footprint is None:
-            return entry.info()
+            return entry.info(load_seconds=entry.load_seconds)
         size, budget = total([footprint]), self._budget.known(place_of(footprint))
         unfit = None
         if budget is not None and size > budget:
             unfit = refusal(entry.spec.name, (), footprint, budget)
-        here = [tenant.footprint for tenant in self._tenants(entry)]
-        new = total([footprint, *here]) - total(here)  # an adapter's base may be here already
-        return entry.info(unfit=unfit, load_seconds=new / self._rate)
-
-    async def _discover(self, spec: ModelSpec) -> None:
-        """Ask one endpoint, once for all who wait."""
-        task = self._discovering.get(spec.name)
-        if task is None or task.done():
-            task = asyncio.create_task(self._ask(spec), name=f"discover {spec.name}")
-            self._discovering[spec.name] = task
-        await asyncio.shield(task)
-
-    async def _ask(self, spec: ModelSpec) -> None:
-        entry = self._entries[spec.name]
-        try:
-            async with asyncio.timeout(DISCOVERY_SECONDS):
-                ids = await self._list_models(spec)
-        except BackendError as error:
-            entry.failure = error
-            return
-        except TimeoutError:
-            entry.failure = ModelNotFound(
-                f"{spec.source or spec.name} did not list its models in time.",
-                cure="Check that the endpoint runs, or name the model in the settings.",
-            )
-            return
-        entry.failure = None if ids else _no_models(spec)
-        names = []
-        for model in dict.fromkeys(ids):
-            name = self._name(spec, model)
-            names.append(name)
-            if name not in self._entries:
-                found = replace(spec, name=name, options={**spec.options, "model": model}, discover=False)
-                self._entries[name] = Entry(found)
-        if ids:
-            self._found[spec.name] = tuple(names)
-
-    def _name(self, spec: ModelSpec, model: str) -> str:
-        """The model's id, or with the endpoint's name where another endpoint has the same."""
-        taken = self._entries.get(model)
-        mine = taken is None or (
-            not taken.spec.discover
-            and taken.spec.source == spec.source
-            and model in self._found.get(spec.name, ())
-        )
-        return model if mine else f"{model} ({spec.name})"
-
-
-def _no_models(spec: ModelSpec) -> ModelNotFound:
-    return ModelNotFound(
-        f"{spec.source or spec.name} lists no models.",
-        cure="Load a model there, or name one in the settings.",
-    )
+        new = self._missing(entry, footprint)
+        seconds = entry.load_seconds if entry.load_seconds and new >= size / 2 else new / self._rate
+        return entry.info(unfit=unfit, load_seconds=seconds)
 
 
 def _retrieve(task: asyncio.Task[Backend]) -> None:
     """Look at the exception, so that a start whose waiters all left is not reported as never retrieved."""
     if not task.cancelled():
         task.exception()
-
-
-async def _list_endpoint(spec: ModelSpec) -> Sequence[str]:
-    from backends.openai_compat import list_models
-
-    listed = await list_models(spec.options["base_url"], spec.options.get("api_key"))
-    return [model.id for model in listed]
