@@ -87,6 +87,7 @@ def build_app(
         most_turns=settings.max_turns,
         message_chars=settings.max_message_chars,
         titles=settings.titles,
+        cuts=settings.context_overflow == "cut",
     )
     guarded = settings.door == "link"
     start_link = StartLink() if guarded else None

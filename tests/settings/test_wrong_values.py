@@ -38,6 +38,7 @@ WRONG: dict[str, Any] = {
     "hf_home": str(Path(__file__)),
     "language": "fr",
     "titles": "many",
+    "context_overflow": "wrap",
     "moderation": "/no/such/rules.toml",
     "max_message_chars": 0,
     "max_body_bytes": 100,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from backends.base import Capabilities
 from backends.types import Message, Request, Sampling
+from webchat.prompts.fitting import first_kept
 from webchat.store.records import ConversationSettings, PathMessage
 
 CONTINUE = (
@@ -23,7 +24,7 @@ class Scene:
     """Everything a prompt is made of.
 
     path: the stored messages from the root to the one the reply answers, oldest first.
-    continues: the reply to write on from.
+    continues: the reply to write on from. room: characters that may be sent, `None` for all; see `fitting`.
     system_prompt, sampling: the model's defaults; the conversation's `settings` win over them.
     """
 
@@ -33,6 +34,7 @@ class Scene:
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     continues: PathMessage | None = None
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ class Rendered:
     prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere
     else, `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages
     never change, so `expand` gives back the messages as they were sent, and a long conversation is not
-    copied with each reply.
+    copied with each reply. left_out: how many of the oldest messages are not sent.
     """
 
     request: Request
     template: str
     prompt: tuple[Mapping[str, Any], ...]
+    left_out: int = 0
 
 
 class Renderer(Protocol):
@@ -69,10 +72,15 @@ class PlainRenderer:
             system = scene.system_prompt
         system = (system or "").strip()
         prefix: list[Message] = [Message("system", system)] if system else []
-        body = _turns(scene.path)
+        left_out = 0
+        if scene.room is not None:
+            begun = "" if scene.continues is None else scene.continues.text
+            left_out = first_kept(scene.path, scene.room - len(system) - len(begun))
+        path = scene.path[left_out:]
+        body = _turns(path)
         prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]
-        if scene.path:
-            prompt.append({"path": scene.path[-1].id, "count": len(scene.path)})
+        if path:
+            prompt.append({"path": path[-1].id, "count": len(path)})
         continue_final = False
         if scene.continues is not None and scene.continues.text:
             body.append(Message("assistant", scene.continues.text))
@@ -85,7 +93,8 @@ class PlainRenderer:
         if not messages:
             raise ValueError("a prompt needs a message")
         sampling = fit_sampling(merge_sampling(scene.sampling, scene.settings.sampling), scene.capabilities)
-        return Rendered(Request(messages, sampling, continue_final), self.template, tuple(prompt))
+        request = Request(messages, sampling, continue_final)
+        return Rendered(request, self.template, tuple(prompt), left_out)
 
 
 def expand(

@@ -365,6 +365,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     titles: bool = setting(True, "Let the model name a conversation after its first reply.")
 
+    context_overflow: Literal["cut", "refuse"] = setting(
+        "cut",
+        "What happens to a conversation that is longer than its model reads: `cut` leaves out whole turns,"
+        " the oldest first; `refuse` says so.",
+    )
     moderation: Path | None = setting(
         None,
         "A file of rules for what people write and what models say; see Moderation below.",

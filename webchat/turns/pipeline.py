@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from typing import cast
 
 from backends.base import Backend
-from backends.errors import BackendError
-from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from backends.errors import BackendError, ContextTooLong
+from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
 from webchat.moderation import Blocked, Gate, GateFactory, Pieces
-from webchat.prompts import Renderer, Scene
+from webchat.prompts import Fitting, Rendered, Renderer, Scene
+from webchat.prompts.renderer import merge_sampling
 from webchat.store import Store, StoreError
 from webchat.store.records import Failure, FinishedTurn, Message, PathMessage, Provenance, TurnState
 from webchat.turns.events import Status
@@ -30,6 +31,9 @@ from webchat.turns.turn import RunningTurn
 log = logging.getLogger(__name__)
 
 MARK_SECONDS = 0.5
+
+MOST_CUTS = 5
+"""How often a prompt is made shorter before the model's refusal counts."""
 
 CLOSE_SECONDS = 5.0
 """How long a stopped backend may take to close its stream before the turn ends without it."""
@@ -60,7 +64,10 @@ class _Run:
 
 
 class Pipeline:
-    """Makes replies. One for all turns; holds no state of any."""
+    """Makes replies. One for all turns; holds no state of any.
+
+    cuts: whether a conversation that is too long for its model loses its oldest turns, or is refused.
+    """
 
     def __init__(
         self,
@@ -70,6 +77,8 @@ class Pipeline:
         gates: GateFactory,
         journal: Journal,
         queue: Queue,
+        *,
+        cuts: bool = True,
     ) -> None:
         self._store = store
         self._models = models
@@ -78,6 +87,8 @@ class Pipeline:
         self._journal = journal
         self._paths = Paths(store)
         self._queue = queue
+        self._cuts = cuts
+        self._fitting = Fitting()
 
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
@@ -110,16 +121,49 @@ class Pipeline:
             await self._stream(turn, run, backend)
 
     async def _stream(self, turn: RunningTurn, run: _Run, backend: Backend) -> None:
-        spec = self._models.spec(turn.model)
         run.path = await self._paths.to(turn.owner, turn.begun)
+        rendered = self._render(turn, run, backend, None)
+        takes = backend.capabilities
+        async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
+            run.sent = time.monotonic()
+            turn.show(Status("streaming"))
+            for _ in range(MOST_CUTS):
+                try:
+                    await self._answer(turn, run, backend, rendered.request)
+                    break
+                except ContextTooLong as error:
+                    limit = rendered.request.sampling.max_tokens
+                    room = self._fitting.refused(_key(turn), rendered.request, error, limit)
+                    shorter = self._render(turn, run, backend, room)
+                    if not self._cuts or run.first is not None or shorter.left_out <= rendered.left_out:
+                        raise
+                    rendered = shorter
+            else:
+                raise ContextTooLong(
+                    "The conversation is too long for this model, however much of it is left out.",
+                    cure="Shorten the last message, or choose a model that reads more.",
+                )
+        if run.finished is None:
+            raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
+        if run.usage is not None:
+            self._fitting.learn(_key(turn), rendered.request, run.usage.prompt_tokens)
+
+    def _render(self, turn: RunningTurn, run: _Run, backend: Backend, room: int | None) -> Rendered:
+        """The request, and where it is from. room: characters of it, where the model has refused more."""
+        spec = self._models.spec(turn.model)
+        settings = turn.begun.conversation.settings
+        if room is None and self._cuts:
+            limit = merge_sampling(spec.sampling, settings.sampling).max_tokens
+            room = self._fitting.room(_key(turn), backend.capabilities, limit)
         rendered = self._renderer.render(
             Scene(
                 path=run.path,
                 capabilities=backend.capabilities,
-                settings=turn.begun.conversation.settings,
+                settings=settings,
                 system_prompt=spec.system_prompt,
                 sampling=spec.sampling,
                 continues=None if turn.continues is None else PathMessage.of(turn.continues),
+                room=room,
             )
         )
         run.provenance = Provenance(
@@ -130,18 +174,16 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
+            details={"left_out": rendered.left_out} if rendered.left_out else {},
         )
+        return rendered
+
+    async def _answer(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
         run.gate = self._gates.open(turn.owner, turn.model)
-        takes = backend.capabilities
-        async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
-            run.sent = time.monotonic()
-            turn.show(Status("streaming"))
-            # Every backend is an async generator; the protocol only names what readers need.
-            stream = cast(AsyncGenerator[Event, None], backend.stream(rendered.request))
-            async with aclosing(stream) as events:
-                await _pump(events, run, run.gate)
-        if run.finished is None:
-            raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
+        # Every backend is an async generator; the protocol only names what readers need.
+        stream = cast(AsyncGenerator[Event, None], backend.stream(request))
+        async with aclosing(stream) as events:
+            await _pump(events, run, run.gate)
 
     async def _mark(self, turn: RunningTurn, run: _Run) -> None:
         """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a
@@ -188,6 +230,10 @@ class Pipeline:
                 finished_at=datetime.now(UTC),
                 seq=len(turn.entries),
             )
+
+
+def _key(turn: RunningTurn) -> tuple[str, str]:
+    return turn.conversation_id, turn.model
 
 
 async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> None:
@@ -299,7 +345,7 @@ def _provenance(run: _Run) -> Provenance:
         revision=finished.revision,
         adapter=finished.adapter,
         seed=filled.seed if finished.seed is None else finished.seed,
-        details=dict(finished.details),
+        details={**run.provenance.details, **finished.details},
     )
 
 

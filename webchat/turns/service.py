@@ -52,7 +52,8 @@ class Turns:
 
     flush_seconds: least time between two commits of one reply. turns_per_owner, most_turns: replies that one
     owner, and all together, may have running and in line, `None` for any number. message_chars: longest
-    message. titles: ask models for titles.
+    message. titles: ask models for titles. cuts: leave out the oldest turns of a conversation that
+    is too long for its model, instead of refusing it.
     Not thread-safe: use it on one event loop, between `open` and `aclose`.
     """
 
@@ -68,6 +69,7 @@ class Turns:
         most_turns: int | None = None,
         message_chars: int = 100_000,
         titles: bool = True,
+        cuts: bool = True,
     ) -> None:
         self._store = store
         self._models = models
@@ -77,7 +79,7 @@ class Turns:
         self._message_chars = message_chars
         self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
         queue = Queue()
-        self._pipeline = Pipeline(store, models, renderer, gates, self._journal, queue)
+        self._pipeline = Pipeline(store, models, renderer, gates, self._journal, queue, cuts=cuts)
         self._titles = Titles(store, models, gates, queue) if titles else None
         self._turns: dict[str, RunningTurn] = {}
         self._tasks: set[asyncio.Task[object]] = set()

@@ -17,6 +17,7 @@ export function infoRows({ message, provenance: from }, t, language) {
     ["revision", from.revision?.slice(0, 12)],
     ["adapter", from.adapter],
     ["template", from.template],
+    ["left_out", from.details?.left_out && t("transcript.info.left_out_value", { count: from.details.left_out })],
     ["prompt_tokens", number(from.prompt_tokens)],
     ["cached_tokens", from.cached_tokens ? number(from.cached_tokens) : null],
     ["completion_tokens", number(from.completion_tokens)],

@@ -1,0 +1,63 @@
+"""A turn whose conversation is too long for its model: cut and answered, or refused, as the setting says."""
+
+from __future__ import annotations
+
+from backends.echo import EchoBackend
+from backends.errors import ContextTooLong
+from backends.types import Request
+from tests.turns.conftest import Bench, MakeBench
+from webchat.store.records import Message
+
+WORDS = "one two three four five six seven eight nine ten"
+
+
+async def talk(at: Bench, turns: int) -> list[Message]:
+    """A conversation of so many turns; its replies."""
+    replies = [await at.say(WORDS)]
+    for _ in range(turns - 1):
+        before = replies[-1]
+        place = {"conversation_id": before.conversation_id, "parent_id": before.id}
+        replies.append(await at.say(WORDS, **place))
+    return replies
+
+
+async def test_the_oldest_turns_are_left_out_and_the_reply_says_so(bench: MakeBench) -> None:
+    backend = EchoBackend(context_length=60)
+    async with bench(backend, names=False) as at:
+        replies = await talk(at, 8)
+        assert {reply.state for reply in replies} == {"complete"}
+        assert {reply.text for reply in replies} == {WORDS}
+        left_out = [at.store.provenance(at.owner, reply.id).details.get("left_out", 0) for reply in replies]
+        assert left_out[0] == 0
+        assert left_out[-1] > 0
+        assert left_out == sorted(left_out)
+    for request in backend.requests[-1:]:
+        assert request.messages[0].role == "user"
+        assert len(request.messages) < 15
+
+
+async def test_it_is_refused_where_that_is_wanted(bench: MakeBench) -> None:
+    async with bench(EchoBackend(context_length=60), names=False, cuts=False) as at:
+        replies = await talk(at, 5)
+        assert replies[-1].state == "failed"
+        assert replies[-1].failure is not None
+        assert replies[-1].failure.code == "context_too_long"
+
+
+async def test_a_message_that_is_too_long_by_itself_is_refused_with_its_numbers(bench: MakeBench) -> None:
+    async with bench(EchoBackend(context_length=5), names=False) as at:
+        reply = await at.say(WORDS)
+        assert reply.state == "failed"
+        assert reply.failure is not None
+        assert reply.failure.params["limit"] == 5
+
+
+async def test_an_endpoint_that_tells_no_numbers_is_asked_again_with_less(bench: MakeBench) -> None:
+    def script(request: Request) -> list[str | ContextTooLong]:
+        return ["fine"] if len(request.messages) <= 3 else [ContextTooLong("Too long.")]
+
+    backend = EchoBackend(script=script)
+    async with bench(backend, names=False) as at:
+        replies = await talk(at, 4)
+        assert [reply.state for reply in replies] == ["complete"] * 4
+        assert replies[-1].text == "fine"
