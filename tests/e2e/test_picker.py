@@ -57,7 +57,7 @@ async def test_the_picker_says_what_is_loaded_what_is_not_and_what_cannot_be(cha
     await expect(picker).to_have_value("short · loaded", timeout=60_000)
     await picker.click()
     options = chat.page.get_by_role("option")
-    await expect(options.nth(1)).to_contain_text(re.compile(r"long · loads in about \d+ s"))
+    await expect(options.nth(1)).to_contain_text(re.compile(r"long · loads in about \d+\ss"))
     await expect(options.nth(2)).to_contain_text(re.compile(r"wide · too large: needs [\d.]+ of 0.8 GB"))
 
 
@@ -81,5 +81,5 @@ async def test_a_model_chosen_takes_the_room_of_the_one_nobody_uses(
     other = await Chat(await (await visitor(locale="zh-CN")).new_page(), app.url).open()
     await other.page.locator("#wc-picker input").click()
     options = other.page.get_by_role("option")
-    await expect(options.nth(0)).to_contain_text(re.compile(r"short · 加载约需 \d+ 秒"))
+    await expect(options.nth(0)).to_contain_text(re.compile(r"short · 加载约需 \d+\s秒"))
     await expect(options.nth(1)).to_contain_text("long · 已加载")

@@ -94,8 +94,8 @@ def refusal(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -
     if needed > budget:
         return ModelTooLarge(
             f"{name} needs about {gigabytes(needed)} GB, and models may take {gigabytes(budget)} GB here.",
-            cure="Choose a smaller model, or give it fewer slots, a shorter context_length or more"
-            " memory_budget.",
+            cure="Choose a smaller model, or give it a shorter context_length, fewer slots or cache_tokens,"
+            " or more memory_budget.",
             params=params,
         )
     fixed = [tenant for tenant in beside(tenants, new) if tenant.fixed]
