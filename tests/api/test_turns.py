@@ -11,6 +11,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 
 from backends.echo import EchoBackend
 from tests.api.conftest import BASE, MakeSite, Site, serving
+from tests.turns.held import Held
 
 WORDS = [f"w{n} " for n in range(60)]
 
@@ -117,6 +118,54 @@ async def test_silence_is_filled_with_beats(site: Site) -> None:
     assert sent.count(BEAT) >= 2
     assert sent[-1] == b""
     assert b'"streaming"' in sent[-2]
+
+
+async def _first_status(client: httpx.AsyncClient, reply: str) -> Any:
+    async for event in _events(client, reply):
+        assert event.event == "status"
+        return json.loads(event.data)
+
+
+async def test_a_reply_in_line_is_told_its_place(make_site: MakeSite) -> None:
+    backend = Held()
+    async with make_site(backend) as site, serving(site.door) as base:
+        ada, ben = (site.client(site.visitor(name), base_url=base, transport=None) for name in ("Ada", "Ben"))
+        first = (await site.send(ada, "1"))["reply"]["id"]
+        await backend.writes("1")
+        assert (await _first_status(ada, first))["queue"] is None
+        second, third = [(await site.send(ben, text))["reply"]["id"] for text in ("2", "3")]
+        statuses: list[Any] = []
+        deltas: list[str] = []
+        async for event in _events(ben, third):
+            if event.event == "status":
+                statuses.append(json.loads(event.data))
+                if statuses[-1]["queue"] == {"place": 2, "eta_seconds": None}:
+                    # So it is told to whoever comes now, a second tab or the same one reloaded.
+                    assert await _first_status(ben, third) == statuses[-1]
+                    backend.go["1"].set()
+                elif statuses[-1]["queue"]:
+                    for text in ("2", "3"):
+                        backend.go[text].set()
+            elif event.event == "delta":
+                deltas.append(json.loads(event.data)["text"])
+        assert statuses[-2]["queue"]["place"] == 1
+        assert statuses[-2]["queue"]["eta_seconds"] >= 0
+        assert all(set(status) == {"state", "loading", "queue"} for status in statuses)
+        assert statuses[-1] == {"state": "streaming", "loading": None, "queue": None}
+        assert "".join(deltas) == "begun 3"
+        assert (await site.ended(ben, second))["state"] == "complete"
+
+
+async def test_a_reply_in_line_is_stopped_at_once(make_site: MakeSite) -> None:
+    backend = Held()
+    async with make_site(backend) as site:
+        client = site.client(site.visitor())
+        await site.send(client, "1")
+        second = (await site.send(client, "2"))["reply"]["id"]
+        assert (await client.post(f"/api/messages/{second}/stop")).status_code == 202
+        message = await site.ended(client, second)
+        assert (message["state"], message["text"]) == ("stopped", "")
+        assert backend.order == ["1"]
 
 
 async def test_stop_ends_the_reply_and_keeps_its_text(make_site: MakeSite) -> None:

@@ -226,6 +226,21 @@ async def test_with_fewer_slots_nobody_is_let_in_before_enough_have_ended() -> N
 
 
 @virtual_time
+async def test_with_fewer_slots_the_wait_lasts_until_enough_have_ended() -> None:
+    queue = Queue()
+    await Person(queue, "a", slots=3, length=20).task
+    for name in "abc":
+        inside = Person(queue, name, slots=3, length=20)
+        await asyncio.sleep(4)
+    waits = Person(queue, "d", slots=1, length=20)
+    await asyncio.sleep(SOON)
+    assert waits.wait is not None
+    assert waits.told[0][0] + waits.wait == pytest.approx(inside.entered + 20)
+    await waits.task
+    assert waits.entered == pytest.approx(inside.entered + 20)
+
+
+@virtual_time
 async def test_without_a_number_of_slots_nobody_waits() -> None:
     queue = Queue()
     people = [Person(queue, "a", slots=None) for _ in range(50)]

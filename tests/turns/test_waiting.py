@@ -4,56 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
 
 from backends.echo import Delay, EchoBackend, Step
 from backends.errors import EngineFailed, Unavailable
-from backends.types import Event, Finished, Request, TextDelta
+from backends.types import Request
 from tests.turns.conftest import Bench, MakeBench, until
+from tests.turns.held import Held
 from webchat.store.records import BegunTurn
 from webchat.turns import Ask, Done, ServerBusy, Status, TooManyTurns, TurnEvent
 from webchat.turns.titles import INSTRUCTION
-
-
-class Held(EchoBackend):
-    """Writes `begun ` at once, and the message only when the test lets it go.
-
-    order: the messages as they were begun. errors: raised instead of going on. hangs: never closes.
-    """
-
-    def __init__(self, slots: int = 1) -> None:
-        super().__init__(slots=slots)
-        self.order: list[str] = []
-        self.go: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self.errors: dict[str, Exception] = {}
-        self.hangs: set[str] = set()
-
-    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
-        text = request.messages[-1].text
-        self.order.append(text)
-        self.live += 1
-        try:
-            assert self.live <= (self.capabilities.slots or 0), "more at once than the model takes"
-            yield TextDelta("begun ")
-            await self.go[text].wait()
-            if text in self.errors:
-                raise self.errors[text]
-            yield TextDelta(text)
-            yield Finished("stop")
-        finally:
-            try:
-                if text in self.hangs:
-                    await asyncio.Event().wait()
-            finally:
-                self.live -= 1
-
-    async def writes(self, text: str) -> None:
-        """Wait until this message is being answered."""
-        await until(lambda: text in self.order)
 
 
 def places(events: list[TurnEvent]) -> list[int]:

@@ -55,8 +55,8 @@ class TooManyTurns(TurnError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"As many of your replies as may be at once ({limit}) are being written or in line.",
-            cure="Wait for one of them, or stop one.",
+            f"Only {limit} of your replies can be written or in line at once.",
+            cure="Wait until one has ended, or stop one.",
             params={"limit": limit},
         )
 
@@ -69,8 +69,7 @@ class ServerBusy(TurnError):
 
     def __init__(self) -> None:
         super().__init__(
-            "As many replies as this server takes are being written or in line.",
-            cure="Send the message again in a moment.",
+            "The server's line is full.", cure="Your words are kept. Send them again in a moment."
         )
 
 

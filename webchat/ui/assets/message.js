@@ -92,6 +92,8 @@ export function note(record, t) {
   );
 }
 
+const dots = (attributes) => h("span", attributes, h("i"), h("i"), h("i"));
+
 /** What stands where text will come: the queue, a model on its way, or three dots. */
 export function waiting(record, status, t) {
   if (!isRunning(record) || record.text) return null;
@@ -115,7 +117,7 @@ export function waiting(record, status, t) {
   return h(
     "div",
     { class: "wc-typing" },
-    h("span", { class: "wc-dots", role: "img", "aria-label": t("transcript.writing") }, h("i"), h("i"), h("i")),
+    line ? dots({ class: "wc-dots wc-dots-still", "aria-hidden": "true" }) : dots({ class: "wc-dots", role: "img", "aria-label": t("transcript.writing") }),
     line ? h("span", { class: place ? "wc-muted wc-place" : "wc-muted" }, line) : null,
   );
 }

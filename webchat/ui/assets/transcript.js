@@ -15,6 +15,7 @@ import { welcome } from "./conversation/welcome.js";
 
 const PAGE = 30;
 const POLL = 5000;
+const PLACE_PAUSE = 15_000; // ms between two places in line that are read out
 const SPOKEN = 1500; // characters of a finished reply that are read out
 const RETRIES = [800, 2500]; // a turn may be asked for again: its client key makes one reply of it
 
@@ -35,6 +36,7 @@ class Transcript {
   #stopWanted = false;
   #loadingOlder = false;
   #told = "";
+  #placeSaid = {}; // {id, place, at}: the place in line that was read out last
   #channel = "BroadcastChannel" in window ? new BroadcastChannel("webchat") : null;
 
   constructor(element, ctx) {
@@ -334,7 +336,7 @@ class Transcript {
       from: seq,
       onDelta: (delta) => view.delta(delta),
       onStatus: (status) => {
-        if (status.queue) this.say(placeText({ place: status.queue.place }, this.t, this.ctx.language)); // not each new guess
+        if (status.queue) this.#sayPlace(id, status.queue.place);
         view.status(status);
       },
       onDone: (record) => this.#onDone(view, record),
@@ -342,6 +344,15 @@ class Transcript {
       onConnection: (online) => this.ctx.bus.emit("connection", { online }),
     });
     this.#following.set(id, stop);
+  }
+
+  // The place alone, not each new guess, and of a line that moves fast not each step.
+  #sayPlace(id, place) {
+    const said = this.#placeSaid;
+    const now = performance.now();
+    if (said.id === id && (said.place === place || (place > 1 && now - said.at < PLACE_PAUSE))) return;
+    this.#placeSaid = { id, place, at: now };
+    this.say(placeText({ place }, this.t, this.ctx.language));
   }
 
   #unfollow(id) {
