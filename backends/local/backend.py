@@ -17,7 +17,8 @@ from backends.errors import BackendError
 from backends.local import devices
 from backends.local.adapters import using
 from backends.local.engine import closed, failure
-from backends.local.engines import Engines, Taken, weights_of
+from backends.local.engines import Engines, Taken
+from backends.local.estimates import estimate
 from backends.local.loading import Options, is_out_of_memory
 from backends.local.opening import Sizes
 from backends.local.plain import write
@@ -25,7 +26,6 @@ from backends.local.prompts import Prompt, prompt_of
 from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Sampler, most_tokens
-from backends.local.sources import base_of, locate
 from backends.local.speaker import LineSpeaker
 from backends.types import Event, Finished, Request
 
@@ -135,18 +135,7 @@ class LocalBackend:
 
     @cached_property
     def _estimate(self) -> Footprint | None:
-        """From the files, where they are here already."""
-        try:
-            source = self._options.source
-            base = None if _on_the_hub(source) else base_of(source, revision=None, token=None)
-            source = source if base is None else base.source
-            if _on_the_hub(source):
-                return None
-            files = locate(source, revision=None, token=None, report=lambda _: None)
-        except BackendError:
-            return None  # told when it is loaded
-        device = self._options.device or "cpu"
-        return Footprint(device, {weights_of(source): files.weight_bytes})
+        return estimate(self._options, self._sizes)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
@@ -251,7 +240,3 @@ def _name(source: str) -> str:
     replies."""
     path = Path(source).expanduser()
     return path.name if path.exists() else source
-
-
-def _on_the_hub(source: str) -> bool:
-    return not Path(source).expanduser().exists()

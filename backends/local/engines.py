@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backends.base import Footprint, ProgressCallback
 from backends.local.adapters import AdapterInfo, load_adapter, remove_adapter
+from backends.local.estimates import conversations_of, weights_of
 from backends.local.loading import Options, adapter_name, load, resolve
 from backends.local.opening import Opened, Sizes, open_engine
 from backends.local.sources import locate_adapter
@@ -37,9 +38,9 @@ class Shared:
     def footprint(self) -> Footprint:
         """The weights and the memory for conversations."""
         loaded, engine = self.opened.loaded, self.opened.engine
-        parts = {weights_of(self.key.source): loaded.weight_bytes}
+        parts = {weights_of(self.key): loaded.weight_bytes}
         if engine is not None:
-            parts[f"conversations of {self.key.source}"] = engine.memory.nbytes
+            parts[conversations_of(self.key)] = engine.memory.nbytes
         return Footprint(loaded.placement.device, parts, measured=True)
 
     @property
@@ -58,11 +59,6 @@ class Taken:
     shared: Shared
     voice: Voice
     folder: Path | None
-
-
-def weights_of(source: str) -> str:
-    """How a footprint names the weights of a model."""
-    return f"weights of {source}"
 
 
 class Engines:
@@ -106,8 +102,16 @@ class Engines:
         shared.users -= 1
         if not shared.users:
             del self._shared[shared.key]
-            if shared.opened.engine is not None:
-                await asyncio.to_thread(shared.opened.engine.close)
+            await asyncio.to_thread(_close, shared.opened)
+
+
+def _close(opened: Opened) -> None:
+    if opened.engine is not None:
+        opened.engine.close()
+    if opened.loaded.placement.family == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()  # what torch keeps of a GPU for itself is others' now
 
 
 def _open(key: Options, sizes: Sizes, progress: ProgressCallback) -> Shared:

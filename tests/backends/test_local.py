@@ -283,3 +283,22 @@ async def test_a_template_that_refuses_the_conversation_is_a_bad_request(tiny: P
     with pytest.raises(BadRequest, match="no such role"):
         await collect(backend.stream(ask("Hello")))
     await backend.aclose()
+
+
+async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(tiny: Path) -> None:
+    backend = LocalBackend(source=str(tiny), slots=2, cache_tokens=2048)
+    before = backend.footprint()
+    assert before is not None
+    await backend.start()
+    after = backend.footprint()
+    await backend.aclose()
+    assert after is not None
+    assert after.measured
+    assert before.parts.keys() == after.parts.keys()
+    conversations = next(name for name in after.parts if name.startswith("conversations"))
+    # 2 layers, 2 heads of 16 for keys and for values, in float32.
+    assert before.parts[conversations] == after.parts[conversations] == 2048 * 2 * 2 * 16 * 2 * 4
+    other = LocalBackend(source=str(tiny), dtype="float32").footprint()
+    assert other is not None
+    assert not other.parts.keys() & before.parts.keys(), "other numbers are other weights"
+    assert LocalBackend(source="owner/model").footprint() is None
