@@ -14,7 +14,7 @@ from backends.local import Engines
 from backends.registry import factory
 from webchat.models.configured import Shared, spec_of
 from webchat.settings import ModelSettings, Settings
-from webchat.settings.fields import EngineFields
+from webchat.settings.engine import EngineFields
 
 ENGINE: dict[str, Any] = {
     "revision": "v1",

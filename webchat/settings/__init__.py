@@ -1,7 +1,8 @@
 """The settings: one frozen value, and where each part of it came from. The one reader of the environment."""
 
-from webchat.settings.fields import Access, ModelSettings, Settings, kind_of
+from webchat.settings.fields import Access, Settings
 from webchat.settings.load import BadSettings, Loaded, hand_on, load_settings
+from webchat.settings.model import ModelSettings, kind_of
 from webchat.settings.models import check_models, model_specs
 
 __all__ = [

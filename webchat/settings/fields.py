@@ -7,260 +7,20 @@ Flat on purpose: a field `max_turns` is the flag `--max-turns`, the variable `WE
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from backends.types import Sampling
+from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
+from webchat.settings.model import ModelSettings, check_engine, http_url, kind_of, origin_of
 
 Access = Literal["local", "link", "open"]
 
 OWN_PATHS = frozenset({"api", "assets", "gradio_api", "static", "t", "v1"})
 """Where the app's own routes begin; no proxy can serve it under one of these."""
-
-
-def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = True) -> Any:
-    """A documented field. `allowed` says in words what it takes (left out: told by its type).
-
-    flag: False where the command line is no place for it (secrets, lists); a text is the flag's own name.
-    """
-    extra: dict[str, Any] = {"allowed": allowed, "flag": flag}
-    if callable(default):
-        return Field(default_factory=default, description=about, json_schema_extra=extra)
-    return Field(default=default, description=about, json_schema_extra=extra)
-
-
-def _listed(value: object) -> object:
-    """A JSON list or comma-separated text, as variables and flags write lists."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not an http(s) URL")
-    if parts.username or parts.password:
-        raise ValueError("a URL with a password in it")
-    _ = parts.port  # raises ValueError where it is no port
-    return value.rstrip("/")
-
-
-def _origin(value: str) -> str:
-    url = _http_url(value)
-    if urlsplit(url).path or urlsplit(url).query:
-        raise ValueError("an origin has no path")
-    return url
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-class SamplingFields(BaseModel):
-    """Sampling defaults; `None` leaves the choice to the model."""
-
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = setting(
-        None, "Sampling temperature; 0 is greedy.", "a number from 0 to 2"
-    )
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = setting(
-        None, "Nucleus sampling: keep the likeliest tokens up to this share.", "a number above 0, up to 1"
-    )
-    top_k: Annotated[int, Field(ge=1)] | None = setting(
-        None, "Keep only this many of the likeliest tokens.", "a whole number from 1"
-    )
-    min_p: Probability | None = setting(
-        None, "Drop tokens less likely than this share of the likeliest.", "a number from 0 to 1"
-    )
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = setting(
-        None, "Penalty for tokens already there; 1 is none.", "a number above 0, up to 10"
-    )
-    max_tokens: Annotated[int, Field(ge=1)] | None = setting(
-        None, "Most tokens of one reply.", "a whole number from 1"
-    )
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = setting(
-        None, "Seed of the sampler, where the model takes one.", "a whole number from 0"
-    )
-    stop: Words = setting((), "Strings that end a reply.", 'a list of texts, ["a", "b"] or a,b')
-
-    def sampling(self) -> Sampling:
-        """These defaults as a backend takes them."""
-        return Sampling(**{name: getattr(self, name) for name in SamplingFields.model_fields})
-
-
-class EngineFields(BaseModel):
-    """How a model is loaded; each backend takes what concerns it."""
-
-    revision: str | None = setting(None, "Branch, tag or commit of the hub model.", "a text")
-    load_in_8bit: bool = setting(False, "Load a transformers model with 8-bit weights (needs a GPU).")
-    load_in_4bit: bool = setting(False, "Load a transformers model with 4-bit weights (needs a GPU).")
-    chat_template_file: Path | None = setting(
-        None, "A Jinja chat template to use instead of the model's own.", "a file that exists"
-    )
-    trust_remote_code: bool = setting(
-        False, "Run code that comes with the model. Only for publishers you trust."
-    )
-    context_length: Annotated[int, Field(ge=64)] | None = setting(
-        None, "Tokens of prompt and reply together (default: the model's own).", "a whole number from 64"
-    )
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = setting(
-        None,
-        "Threads of a model in this process (default: one per core but one).",
-        "a whole number from 1",
-    )
-    slots: Annotated[int, Field(ge=1, le=256)] | None = setting(
-        None,
-        "Replies a model in this process writes at once; others wait in line (default: a GGUF 2, a"
-        " transformers model 8 on a CPU and 32 on a GPU).",
-        "a whole number from 1 to 256",
-    )
-    cache_tokens: Annotated[int, Field(ge=1024)] | None = setting(
-        None,
-        "Tokens of all conversations a transformers model keeps in memory (default: every slot's window, as"
-        " far as memory allows).",
-        "a whole number from 1024",
-    )
-    adapters: Words = setting(
-        (),
-        "LoRA adapters of the model, each one more model in the picker: folders or hub ids; for a GGUF, .gguf"
-        " files.",
-        'a list of texts, ["a", "b"] or a,b',
-    )
-    quantization: Literal["none", "fp16", "int8", "nf4"] | None = setting(
-        None,
-        "How small a transformers model's weights are made (default: what keeps its quality). int8 and nf4"
-        " need an NVIDIA GPU.",
-        "none, fp16, int8 or nf4",
-    )
-    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] | None = setting(
-        None, "Where a transformers model runs (default: the best there is).", "cpu, cuda, cuda:1 or mps"
-    )
-    dtype: Literal["float32", "float16", "bfloat16"] | None = setting(
-        None,
-        "Numbers a transformers model computes with (default: what the device does well).",
-        "float32, float16 or bfloat16",
-    )
-    gpu_layers: Annotated[int, Field(ge=0, le=10_000)] | None = setting(
-        None, "Layers of a GGUF model put on a GPU (default: as many as fit).", "a whole number from 0"
-    )
-
-    @field_validator("chat_template_file")
-    @classmethod
-    def _template_exists(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("no such file")
-        return value
-
-
-class ModelSettings(SamplingFields, EngineFields):
-    """One model of the picker: where it comes from and its defaults. Frozen.
-
-    kind: which backend serves it; by default an endpoint is `openai`, a `.gguf` file `llamacpp`, anything
-    else `local`. The embedded demo model has `demo` set and no path yet.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
-
-    name: str = setting(
-        "", "The name in the picker (default: the model's own).", "a text up to 200 characters"
-    )
-    kind: str = setting(
-        "", "The backend: openai, llamacpp, local, or an installed plugin's name.", "a backend's name"
-    )
-    endpoint: str | None = setting(
-        None, "Base URL of an OpenAI-compatible server.", "an http(s) URL without a password in it"
-    )
-    model: str | None = setting(
-        None,
-        "Hub id, folder or .gguf file; with an endpoint the model's id there (default: all it lists).",
-        "a text",
-    )
-    api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
-    api_key_env: str | None = setting(
-        None, "Name of the variable that holds the endpoint's key.", "a variable that is set"
-    )
-    system_prompt: str | None = setting(None, "What the model is told before every conversation.", "a text")
-    demo: bool = setting(False, "The small embedded model.", flag=False)
-    adapter: str | None = setting(None, "The LoRA adapter this one speaks with.", "a text", flag=False)
-    pinned: bool = setting(
-        False,
-        "Once loaded, never unload it to make room for another (default: any model may go, that of new chats"
-        " too).",
-        flag=False,
-    )
-
-    @field_validator("endpoint")
-    @classmethod
-    def _endpoint_is_url(cls, value: str | None) -> str | None:
-        return _http_url(value) if value else None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        filled = dict(data)
-        model, endpoint = filled.get("model"), filled.get("endpoint")
-        if not filled.get("kind"):
-            filled["kind"] = kind_of(str(model or ""), str(endpoint or ""))
-        if not filled.get("name"):
-            filled["name"] = name_of(str(model or ""), str(endpoint or "")) or filled["kind"]
-        return filled
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if len(self.name) > 200:
-            raise ValueError("name is longer than 200 characters")
-        if self.kind == "openai" and self.endpoint is None:
-            raise ValueError("endpoint is missing: kind openai needs one")
-        if self.kind in ("local", "llamacpp") and not (self.model or self.demo):
-            raise ValueError("model or endpoint is missing: say which model this is")
-        _check_engine(self, self.kind)
-        return self
-
-
-def _check_engine(engine: EngineFields, kind: str) -> None:
-    """Refuse what contradicts itself, and what this kind of model would not heed. Raises ValueError."""
-    asked = [name for name in ("load_in_8bit", "load_in_4bit") if getattr(engine, name)]
-    if engine.quantization is not None:
-        asked.append("quantization")
-    if len(asked) > 1:
-        raise ValueError(f"{asked[0]} and {asked[1]} exclude each other: choose one")
-    if asked and kind == "llamacpp":
-        raise ValueError(f"{asked[0]} is for transformers models: a GGUF is quantized as its file is")
-    if engine.adapters and kind == "openai":
-        raise ValueError("adapters are for a model in this process: an endpoint lists its own as models")
-
-
-def kind_of(model: str, endpoint: str) -> str:
-    """Which backend serves a model: `openai` an endpoint, `llamacpp` a .gguf file, `local` anything else."""
-    if endpoint:
-        return "openai"
-    return "llamacpp" if model.lower().endswith(".gguf") else "local"
-
-
-def name_of(model: str, endpoint: str) -> str:
-    """What a model is called where nobody gave it a name."""
-    if endpoint:
-        return model or (urlsplit(endpoint).hostname or "")
-    return re.sub(r"\.gguf$", "", re.split(r"[/\\]", model.rstrip("/\\"))[-1], flags=re.IGNORECASE)[:200]
 
 
 class Settings(SamplingFields, EngineFields, BaseSettings):
@@ -425,12 +185,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     @field_validator("endpoint", "public_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        return _http_url(value) if value else None
+        return http_url(value) if value else None
 
     @field_validator("allowed_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_origin(origin) for origin in value)
+        return tuple(origin_of(origin) for origin in value)
 
     @field_validator("cookie_secret")
     @classmethod
@@ -472,9 +232,9 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
                 f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
             )
         if self.model or self.endpoint:
-            _check_engine(self, kind_of(self.model or "", self.endpoint or ""))
+            check_engine(self, kind_of(self.model or "", self.endpoint or ""))
         else:
-            _check_engine(self, "")
+            check_engine(self, "")
         names = [spec.name for spec in self.models]
         for name in names:
             if names.count(name) > 1:

@@ -23,7 +23,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
-from webchat.settings.fields import ModelSettings, Settings
+from webchat.settings.fields import Settings
+from webchat.settings.model import ModelSettings
 
 PREFIX = "WEBCHAT_"
 CONFIG = "WEBCHAT_CONFIG"

@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from webchat.settings.fields import EngineFields, ModelSettings, SamplingFields, Settings, name_of
+from webchat.settings.engine import EngineFields, SamplingFields
+from webchat.settings.fields import Settings
 from webchat.settings.load import BadSettings
+from webchat.settings.model import ModelSettings, name_of
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
 DEMO_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 512}

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from webchat.settings.fields import EngineFields, ModelSettings, SamplingFields, Settings
+from webchat.settings.engine import EngineFields, SamplingFields
+from webchat.settings.fields import Settings
 from webchat.settings.load import HONOURED, Loaded, allowed, flag_of, is_secret
+from webchat.settings.model import ModelSettings
 
 
 def readme_table() -> str:

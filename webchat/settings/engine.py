@@ -1,0 +1,131 @@
+"""The settings that a model has: how its tokens are chosen and how it is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic_settings import NoDecode
+
+from backends.types import Sampling
+
+
+def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = True) -> Any:
+    """A documented field. `allowed` says in words what it takes (left out: told by its type).
+
+    flag: False where the command line is no place for it (secrets, lists); a text is the flag's own name.
+    """
+    extra: dict[str, Any] = {"allowed": allowed, "flag": flag}
+    if callable(default):
+        return Field(default_factory=default, description=about, json_schema_extra=extra)
+    return Field(default=default, description=about, json_schema_extra=extra)
+
+
+def _listed(value: object) -> object:
+    """A JSON list or comma-separated text, as variables and flags write lists."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class SamplingFields(BaseModel):
+    """Sampling defaults; `None` leaves the choice to the model."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = setting(
+        None, "Sampling temperature; 0 is greedy.", "a number from 0 to 2"
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = setting(
+        None, "Nucleus sampling: keep the likeliest tokens up to this share.", "a number above 0, up to 1"
+    )
+    top_k: Annotated[int, Field(ge=1)] | None = setting(
+        None, "Keep only this many of the likeliest tokens.", "a whole number from 1"
+    )
+    min_p: Probability | None = setting(
+        None, "Drop tokens less likely than this share of the likeliest.", "a number from 0 to 1"
+    )
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = setting(
+        None, "Penalty for tokens already there; 1 is none.", "a number above 0, up to 10"
+    )
+    max_tokens: Annotated[int, Field(ge=1)] | None = setting(
+        None, "Most tokens of one reply.", "a whole number from 1"
+    )
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = setting(
+        None, "Seed of the sampler, where the model takes one.", "a whole number from 0"
+    )
+    stop: Words = setting((), "Strings that end a reply.", 'a list of texts, ["a", "b"] or a,b')
+
+    def sampling(self) -> Sampling:
+        """These defaults as a backend takes them."""
+        return Sampling(**{name: getattr(self, name) for name in SamplingFields.model_fields})
+
+
+class EngineFields(BaseModel):
+    """How a model is loaded; each backend takes what concerns it."""
+
+    revision: str | None = setting(None, "Branch, tag or commit of the hub model.", "a text")
+    load_in_8bit: bool = setting(False, "Load a transformers model with 8-bit weights (needs a GPU).")
+    load_in_4bit: bool = setting(False, "Load a transformers model with 4-bit weights (needs a GPU).")
+    chat_template_file: Path | None = setting(
+        None, "A Jinja chat template to use instead of the model's own.", "a file that exists"
+    )
+    trust_remote_code: bool = setting(
+        False, "Run code that comes with the model. Only for publishers you trust."
+    )
+    context_length: Annotated[int, Field(ge=64)] | None = setting(
+        None, "Tokens of prompt and reply together (default: the model's own).", "a whole number from 64"
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = setting(
+        None,
+        "Threads of a model in this process (default: one per core but one).",
+        "a whole number from 1",
+    )
+    slots: Annotated[int, Field(ge=1, le=256)] | None = setting(
+        None,
+        "Replies a model in this process writes at once; others wait in line (default: a GGUF 2, a"
+        " transformers model 8 on a CPU and 32 on a GPU).",
+        "a whole number from 1 to 256",
+    )
+    cache_tokens: Annotated[int, Field(ge=1024)] | None = setting(
+        None,
+        "Tokens of all conversations a transformers model keeps in memory (default: every slot's window, as"
+        " far as memory allows).",
+        "a whole number from 1024",
+    )
+    adapters: Words = setting(
+        (),
+        "LoRA adapters of the model, each one more model in the picker: folders or hub ids; for a GGUF, .gguf"
+        " files.",
+        'a list of texts, ["a", "b"] or a,b',
+    )
+    quantization: Literal["none", "fp16", "int8", "nf4"] | None = setting(
+        None,
+        "How small a transformers model's weights are made (default: what keeps its quality). int8 and nf4"
+        " need an NVIDIA GPU.",
+        "none, fp16, int8 or nf4",
+    )
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] | None = setting(
+        None, "Where a transformers model runs (default: the best there is).", "cpu, cuda, cuda:1 or mps"
+    )
+    dtype: Literal["float32", "float16", "bfloat16"] | None = setting(
+        None,
+        "Numbers a transformers model computes with (default: what the device does well).",
+        "float32, float16 or bfloat16",
+    )
+    gpu_layers: Annotated[int, Field(ge=0, le=10_000)] | None = setting(
+        None, "Layers of a GGUF model put on a GPU (default: as many as fit).", "a whole number from 0"
+    )
+
+    @field_validator("chat_template_file")
+    @classmethod
+    def _template_exists(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("no such file")
+        return value

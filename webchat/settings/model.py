@@ -1,0 +1,125 @@
+"""One model of the picker as it is configured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, SecretStr, field_validator, model_validator
+
+from webchat.settings.engine import EngineFields, SamplingFields, setting
+
+
+def http_url(value: str) -> str:
+    """The URL without a slash at its end. Raises `ValueError` for what is none, or has a password in it."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http(s) URL")
+    if parts.username or parts.password:
+        raise ValueError("a URL with a password in it")
+    _ = parts.port  # raises ValueError where it is no port
+    return value.rstrip("/")
+
+
+def origin_of(value: str) -> str:
+    """A URL that is an origin. Raises `ValueError`."""
+    url = http_url(value)
+    if urlsplit(url).path or urlsplit(url).query:
+        raise ValueError("an origin has no path")
+    return url
+
+
+class ModelSettings(SamplingFields, EngineFields):
+    """One model of the picker: where it comes from and its defaults. Frozen.
+
+    kind: which backend serves it; by default an endpoint is `openai`, a `.gguf` file `llamacpp`, anything
+    else `local`. The embedded demo model has `demo` set and no path yet.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+
+    name: str = setting(
+        "", "The name in the picker (default: the model's own).", "a text up to 200 characters"
+    )
+    kind: str = setting(
+        "", "The backend: openai, llamacpp, local, or an installed plugin's name.", "a backend's name"
+    )
+    endpoint: str | None = setting(
+        None, "Base URL of an OpenAI-compatible server.", "an http(s) URL without a password in it"
+    )
+    model: str | None = setting(
+        None,
+        "Hub id, folder or .gguf file; with an endpoint the model's id there (default: all it lists).",
+        "a text",
+    )
+    api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
+    api_key_env: str | None = setting(
+        None, "Name of the variable that holds the endpoint's key.", "a variable that is set"
+    )
+    system_prompt: str | None = setting(None, "What the model is told before every conversation.", "a text")
+    demo: bool = setting(False, "The small embedded model.", flag=False)
+    adapter: str | None = setting(None, "The LoRA adapter this one speaks with.", "a text", flag=False)
+    pinned: bool = setting(
+        False,
+        "Once loaded, never unload it to make room for another (default: any model may go, that of new chats"
+        " too).",
+        flag=False,
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint_is_url(cls, value: str | None) -> str | None:
+        return http_url(value) if value else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        filled = dict(data)
+        model, endpoint = filled.get("model"), filled.get("endpoint")
+        if not filled.get("kind"):
+            filled["kind"] = kind_of(str(model or ""), str(endpoint or ""))
+        if not filled.get("name"):
+            filled["name"] = name_of(str(model or ""), str(endpoint or "")) or filled["kind"]
+        return filled
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len(self.name) > 200:
+            raise ValueError("name is longer than 200 characters")
+        if self.kind == "openai" and self.endpoint is None:
+            raise ValueError("endpoint is missing: kind openai needs one")
+        if self.kind in ("local", "llamacpp") and not (self.model or self.demo):
+            raise ValueError("model or endpoint is missing: say which model this is")
+        check_engine(self, self.kind)
+        return self
+
+
+def check_engine(engine: EngineFields, kind: str) -> None:
+    """Refuse what contradicts itself, and what this kind of model would not heed. Raises ValueError."""
+    asked = [name for name in ("load_in_8bit", "load_in_4bit") if getattr(engine, name)]
+    if engine.quantization is not None:
+        asked.append("quantization")
+    if len(asked) > 1:
+        raise ValueError(f"{asked[0]} and {asked[1]} exclude each other: choose one")
+    if asked and kind == "llamacpp":
+        raise ValueError(f"{asked[0]} is for transformers models: a GGUF is quantized as its file is")
+    if engine.adapters and kind == "openai":
+        raise ValueError("adapters are for a model in this process: an endpoint lists its own as models")
+
+
+def kind_of(model: str, endpoint: str) -> str:
+    """Which backend serves a model: `openai` an endpoint, `llamacpp` a .gguf file, `local` anything else."""
+    if endpoint:
+        return "openai"
+    return "llamacpp" if model.lower().endswith(".gguf") else "local"
+
+
+def name_of(model: str, endpoint: str) -> str:
+    """What a model is called where nobody gave it a name."""
+    if endpoint:
+        return model or (urlsplit(endpoint).hostname or "")
+    return re.sub(r"\.gguf$", "", re.split(r"[/\\]", model.rstrip("/\\"))[-1], flags=re.IGNORECASE)[:200]
