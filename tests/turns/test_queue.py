@@ -148,29 +148,52 @@ async def test_the_wait_is_guessed_from_how_long_replies_took_and_goes_down() ->
 
 
 @virtual_time
-async def test_a_reply_longer_than_usual_promises_nothing_below_a_part_of_the_usual() -> None:
+async def test_a_reply_longer_than_usual_makes_the_guesses_longer() -> None:
     queue = Queue()
     await Person(queue, "a", length=20).task
-    slow, waits = Person(queue, "a"), Person(queue, "b")
-    await asyncio.sleep(100)
+    slow, waits, last = Person(queue, "a"), Person(queue, "b"), Person(queue, "c")
+    await asyncio.sleep(19)
     assert waits.wait == pytest.approx(5)
-    await served([slow, waits])
+    assert last.wait == pytest.approx(25)
+    await asyncio.sleep(81)
+    assert waits.wait == pytest.approx(25, abs=2), "a quarter of what it has run"
+    assert waits.wait is not None
+    assert last.wait is not None
+    assert last.wait > waits.wait + 40, "and who comes after it may be long too"
+    await served([slow, waits, last])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "usual"),
+    [([2], 2), ([2, 10], 6), ([2, 10, 18], 10), ([2, 10, 18, 20], 13), ([60, 60, 60] + [10] * 12, 10)],
+)
+def test_the_guess_follows_the_newest_replies(lengths: list[float], usual: float) -> None:
+    @virtual_time
+    async def guess() -> None:
+        queue = Queue()
+        for length in lengths:
+            await Person(queue, "a", length=length).task
+        inside, waits = Person(queue, "a"), Person(queue, "b")
+        await asyncio.sleep(SOON)
+        assert waits.wait == pytest.approx(usual, abs=1)
+        await served([inside, waits])
+
+    guess()
 
 
 @virtual_time
 async def test_who_was_stopped_before_writing_does_not_count_as_a_short_reply() -> None:
     queue = Queue()
-    await Person(queue, "a", length=20).task
-    inside, in_line = Person(queue, "a"), Person(queue, "b")
-    await asyncio.sleep(0)
-    await asyncio.gather(inside.end(), in_line.give_up())
-    await asyncio.sleep(0)
-    granted = Person(queue, "a")
-    granted.task.cancel()  # before it came to run at all
+    async with queue.slot("engine", 1, "a", lambda *_: None):
+        in_line = Person(queue, "b")
+        await asyncio.sleep(20)
+    # The slot is theirs since just now, and they have not come to run since.
+    assert not in_line.inside.is_set()
+    await in_line.give_up()
+    assert not in_line.inside.is_set()
     writing, waits = Person(queue, "a"), Person(queue, "b")
     await asyncio.sleep(SOON)
-    assert waits.wait is not None
-    assert waits.wait > 10
+    assert waits.wait == pytest.approx(20, abs=SOON)
     await served([writing, waits])
 
 

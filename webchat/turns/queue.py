@@ -25,10 +25,11 @@ PACE_SECONDS = 0.25
 """Least time between two rounds of telling: not every short reply of many people wakes the whole line."""
 
 WEIGHT = 0.3
-"""Of the newest reply in the average length of one."""
+"""Of the newest reply in the average length of one. The first few all count the same."""
 
 LEFT = 0.25
-"""Of the average, what a reply is taken to need still, however long it has run already."""
+"""What a reply is taken to need still, at least: this part of the average, or of what it has run if that is
+more. One that is longer than others were may be much longer."""
 
 Told = Callable[[int, float | None], None]
 """Called with the place in line, from 1, and about how many seconds that means; `None` when nothing is
@@ -55,6 +56,7 @@ class Lane:
 
     slots: int = 1
     average: float | None = None
+    _ended: int = 0
     rotation: Rotation[Ticket] = field(default_factory=Rotation)
     running: dict[Ticket, None] = field(default_factory=dict)
     guests: list[Callable[[], None]] = field(default_factory=list)
@@ -78,9 +80,8 @@ class Lane:
         else:
             del self.running[ticket]
             self.rotation.ended(ticket.owner)
-            took = asyncio.get_running_loop().time() - ticket.began
             if wrote:
-                self.average = took if self.average is None else self.average + WEIGHT * (took - self.average)
+                self._learn(asyncio.get_running_loop().time() - ticket.began)
         self.move()
 
     def move(self) -> None:
@@ -100,12 +101,12 @@ class Lane:
         """All who wait, in the order they will be let in if every reply takes the average time, and the
         seconds until then."""
         now = asyncio.get_running_loop().time()
-        order, average = self.rotation.copy(), self.average or 0.0
+        order, average = self.rotation.copy(), self._usual(now)
         numbers = itertools.count()
         ends: list[tuple[float, int, str | None]] = [(0.0, next(numbers), None) for _ in self.guests]
         for ticket in self.running:
-            ran = now - (now if ticket.began is None else ticket.began)
-            ends.append((max(LEFT * average, average - ran), next(numbers), ticket.owner))
+            ran = now - (ticket.began or 0.0)
+            ends.append((max(LEFT * max(average, ran), average - ran), next(numbers), ticket.owner))
         heapq.heapify(ends)
         while order:
             at = 0.0
@@ -116,6 +117,20 @@ class Lane:
             ticket = order.next()
             heapq.heappush(ends, (at + average, next(numbers), ticket.owner))
             yield ticket, None if self.average is None else at
+
+    def _learn(self, took: float) -> None:
+        self._ended += 1
+        usual = self.average or 0.0
+        self.average = usual + max(WEIGHT, 1 / self._ended) * (took - usual)
+
+    def _usual(self, now: float) -> float:
+        """The average length, with what runs longer already as if it ended now; 0 when nothing is known."""
+        usual = self.average
+        if usual is None:
+            return 0.0
+        for ticket in self.running:
+            usual += WEIGHT * max(0.0, now - (ticket.began or 0.0) - usual)
+        return usual
 
     def _tell_within(self, seconds: float) -> None:
         """Tell the line where it stands, `seconds` after it was told last: now, if that is over."""

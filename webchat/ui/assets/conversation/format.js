@@ -27,7 +27,7 @@ export function placeText({ place, eta_seconds: eta }, t, language) {
   const where = place === 1 ? t("transcript.queue.next") : t(`transcript.queue.place.${kind}`, { place });
   if (eta === null || eta === undefined) return where;
   // Guesses are not counted down by the second: people would hold the page to it.
-  const rough = eta < 10 ? eta : eta < 60 ? 5 * Math.round(eta / 5) : 30 * Math.round(eta / 30);
+  const rough = eta < 57.5 ? Math.max(5, 5 * Math.round(eta / 5)) : 30 * Math.round(eta / 30);
   return t("transcript.queue.about", { where, time: roughly(rough, t) });
 }
 
