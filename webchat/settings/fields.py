@@ -144,10 +144,10 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         2_000_000, "Largest request body, in bytes.", "a whole number from 1024 to 1073741824"
     )
     max_turns_per_owner: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        8, "Replies one person may have running at once.", "a whole number from 1 to 100000"
+        8, "Replies one person may have running or in line at once.", "a whole number from 1 to 100000"
     )
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        400, "Replies running at once, in sum.", "a whole number from 1 to 100000"
+        400, "Replies running or in line at once, in sum.", "a whole number from 1 to 100000"
     )
     shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = setting(
         10.0, "Seconds that running replies get to finish when the server stops.", "a number from 0 to 3600"
