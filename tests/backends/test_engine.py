@@ -274,7 +274,8 @@ def test_a_broken_engine_tells_all_who_wait_and_the_next_message_works(
     assert ended(after).tokens == model.said[1][:4]
 
 
-def test_an_engine_whose_thread_was_killed_starts_again(model: Model, engine: Engine) -> None:
+def test_an_engine_whose_thread_was_killed_starts_again(model: Model) -> None:
+    engine = model.engine(tokens=20_000)  # enough to write on until the thread meets its end
     running = Listener(10**6)
     row = model.row(0, running)
     engine.submit(row)
@@ -289,6 +290,8 @@ def test_an_engine_whose_thread_was_killed_starts_again(model: Model, engine: En
     after = Listener(4)
     engine.submit(model.row(1, after))
     assert ended(after).tokens == model.said[1][:4]
+    engine.close()
+    _check_all_came_back(engine)
 
 
 def test_memory_that_runs_out_in_a_step_ends_the_largest_and_the_others_go_on(
