@@ -81,11 +81,6 @@ class Engine:
         """How many rows wait or run."""
         return len(self._waiting) + len(self._running)
 
-    @property
-    def free(self) -> int:
-        """Tokens of memory that no running row has."""
-        return self._regions.size - sum(row.region.size for row in list(self._running) if row.region)
-
     def submit(self, row: Row) -> None:
         """Let a row join. Its speaker hears the rest. Raises `Unavailable` once closed."""
         with self._change:
@@ -111,6 +106,8 @@ class Engine:
         if thread is not None:
             thread.join()
 
+    # A row is told its end before it leaves its list: wherever the thread breaks, `_end` finds who waits.
+
     def _run(self) -> None:
         error: BaseException | None = None
         try:
@@ -133,7 +130,7 @@ class Engine:
     def _end(self, error: BaseException | None) -> None:
         """The thread ends: with the engine, or because it broke and another takes over."""
         with self._change:
-            rows = [*self._running, *self._waiting]
+            rows = list(dict.fromkeys([*self._running, *self._waiting]))
             self._running.clear()
             self._waiting.clear()
             self._regions = Regions(self.memory.tokens)
@@ -151,13 +148,13 @@ class Engine:
         """Let go of rows nobody listens to."""
         with self._change:
             left = [row for row in self._waiting if row.speaker.cancelled]
-            for row in left:
-                self._waiting.remove(row)
             forgotten, self._forgotten = self._forgotten, []
         for adapter in forgotten:
             self._prefixes.forget(adapter)
         for row in left:
             row.speaker.finish(row, None)
+            with self._change:
+                self._waiting.remove(row)
         for row in [row for row in self._running if row.speaker.cancelled]:
             self._finish(row)
 
@@ -172,15 +169,15 @@ class Engine:
             if start is None:
                 if self._running:
                     return  # until one of them ends
+                row.speaker.finish(row, self._too_large(row))
                 with self._change:
                     self._waiting.popleft()
-                row.speaker.finish(row, self._too_large(row))
                 continue
             with self._change:
-                self._waiting.popleft()
                 row.region, row.computed, row.cached = start.region, start.known, start.known
                 row.admitted = time.monotonic()
                 self._running.append(row)
+                self._waiting.popleft()
             if start.copy_from is not None and start.known:
                 self.memory.copy(start.copy_from, start.region.start, start.known)
 
@@ -282,12 +279,12 @@ class Engine:
 
     def _finish(self, row: Row, error: BaseException | None = None) -> None:
         """End a running row and keep what it computed."""
-        with self._change:
-            self._running.remove(row)
         region, row.region = row.region, None
         if region is not None:
             self._prefixes.keep(row.ids[: row.computed], region, row.adapter)
         row.speaker.finish(row, error)
+        with self._change:
+            self._running.remove(row)
 
     def _too_large(self, row: Row) -> OutOfMemory:
         count, room = len(row.ids), self.memory.tokens
