@@ -173,11 +173,13 @@ class LocalBackend:
         )
         # The engine packs tokens, not images.
         engine = None if prompt.extra else opened.engine
-        if engine is None:
-            await self._one.acquire()
-        self._open()
         line: Line[Event] = Line(on_end=lambda: self._ended(line, plain=engine is None))
         row = self._row(taken, request, prompt, line, batched=engine is not None)
+        if engine is None:
+            await self._one.acquire()
+            if self._closed:  # while it waited
+                self._one.release()
+        self._open()
         if engine is None:
             args = (taken, row, prompt.extra)
             Thread(target=self._write, args=args, name="local-model", daemon=True).start()

@@ -60,6 +60,7 @@ class LineSpeaker:
             "quantization": placement.quantization,
             "dtype_reason": placement.reason,
             "batched": self._batched,
+            "chat_template": self._voice.source,
             **row.timings(),
         }
         return Finished(

@@ -11,10 +11,11 @@ from backends.local.loading import Loaded
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """template: Jinja. stop: strings that end each reply beside those asked for. adapter: the LoRA it speaks
-    with, by the name it has in the model."""
+    """template: Jinja. source: where it is from, a sentence where it is the default one. stop: strings that
+    end each reply beside those asked for. adapter: the LoRA it speaks with, by its name in the model."""
 
     template: str
+    source: str
     end_ids: frozenset[int]
     stop: tuple[str, ...]
     system_role: bool
@@ -25,9 +26,12 @@ def voice_of(loaded: Loaded, *, given: str | None, adapter: AdapterInfo | None) 
     """given: a template from the person, which wins over the adapter's own and the model's."""
     template = given or (adapter.template if adapter is not None else None)
     if template is None:
-        return Voice(loaded.template, loaded.end_ids, loaded.stop, loaded.system_role, adapter)
+        return Voice(
+            loaded.template, loaded.template_source, loaded.end_ids, loaded.stop, loaded.system_role, adapter
+        )
     return Voice(
         template,
+        "file" if given else "adapter",
         templates.end_ids(loaded.model, loaded.tokenizer, template, parts=loaded.parts),
         (),
         templates.takes_system_role(loaded.tokenizer, template, parts=loaded.parts),

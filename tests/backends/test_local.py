@@ -302,3 +302,23 @@ async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(
     assert other is not None
     assert not other.parts.keys() & before.parts.keys(), "other numbers are other weights"
     assert LocalBackend(source="owner/model").footprint() is None
+
+
+async def test_a_model_closed_over_those_who_wait_answers_once_it_is_started_again(tiny: Path) -> None:
+    async with running(tiny, batching=False) as backend:
+        asked = [asyncio.create_task(collect(backend.stream(ask("word " * 500, 5000)))) for _ in range(2)]
+        await asyncio.sleep(0.3)  # one writes, the other waits
+        await backend.aclose()
+        for ended in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(ended, Unavailable)
+        async with asyncio.timeout(30):
+            assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
+
+
+@pytest.mark.parametrize(("template", "source"), [(None, "model"), ("{{ messages[0]['content'] }}", "file")])
+async def test_a_reply_tells_where_its_chat_template_is_from(
+    tiny: Path, template: str | None, source: str
+) -> None:
+    async with running(tiny, chat_template=template) as backend:
+        completion = await collect(backend.stream(ask("Hello", max_tokens=2)))
+    assert completion.finished.details["chat_template"] == source
