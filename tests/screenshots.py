@@ -114,28 +114,24 @@ async def slow(page: Page) -> None:
     await page.wait_for_timeout(1500)
 
 
-async def loading(page: Page) -> None:
-    """The events of a model on its way, as the server tells them."""
+async def told(page: Page, events: str, selector: str) -> None:
+    """A reply of which the server tells only these events."""
 
     async def answer(route: object) -> None:
-        await route.fulfill(content_type="text/event-stream", body=LOADING)  # type: ignore[attr-defined]
+        await route.fulfill(content_type="text/event-stream", body=events)  # type: ignore[attr-defined]
 
     await page.route("**/events*", answer)
     await send(page, talk.DELAYED, wait=False)
-    await page.wait_for_selector(".wc-loading")
+    await page.wait_for_selector(selector)
     await page.wait_for_timeout(400)
+
+
+async def loading(page: Page) -> None:
+    await told(page, LOADING, ".wc-loading")
 
 
 async def queued(page: Page) -> None:
-    """The events of a reply that waits in line, as the server tells them."""
-
-    async def answer(route: object) -> None:
-        await route.fulfill(content_type="text/event-stream", body=QUEUED)  # type: ignore[attr-defined]
-
-    await page.route("**/events*", answer)
-    await send(page, talk.DELAYED, wait=False)
-    await page.wait_for_selector(".wc-place")
-    await page.wait_for_timeout(400)
+    await told(page, QUEUED, ".wc-place")
 
 
 async def streaming(page: Page) -> None:
