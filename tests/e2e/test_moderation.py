@@ -97,6 +97,15 @@ async def test_a_reply_that_is_cut_in_mid_stream_says_so_under_its_words(page: C
     await expect(page.reply.get_by_text("We do not talk about this here.")).to_be_visible()
 
 
+async def test_the_operators_own_words_stand_in_every_language(
+    moderated: AppProcess, visitor: NewVisitor
+) -> None:
+    context = await visitor(locale="zh-CN")
+    chat = await Chat(await context.new_page(), moderated.url).open()
+    await chat.send("the secret project")
+    await expect(chat.page.get_by_text("We do not talk about this here.")).to_be_visible()
+
+
 async def test_an_edited_message_passes_the_same_rules(page: Chat, moderated: AppProcess) -> None:
     conversation = await page.ask("words=3")
     await page.state("complete")

@@ -94,7 +94,8 @@ class Chain:
             before = await self._through(text, behind, last=True)
         except Blocked as earlier:
             return earlier
-        return Blocked(blocked.rule, blocked.sentence, cure=blocked.cure, before=before)
+        blocked.before = before
+        return blocked
 
 
 class Guarded:

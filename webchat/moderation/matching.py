@@ -23,13 +23,15 @@ CURE = "Change it and try again."
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is done about a match. id: for the log and for translation. instead: for `replace`, and for `mask`
-    where no other is wanted. sentence, cure: what a person reads when it blocks."""
+    where no other is wanted. sentence, cure: what a person reads when it blocks; own: they are the
+    operator's."""
 
     id: str
     action: Action
     instead: str = ""
     sentence: str = SENTENCE
     cure: str = CURE
+    own: bool = False
 
     @property
     def shown(self) -> str:
@@ -113,7 +115,7 @@ class Matching:
         told = instead if rule.action in ("mask", "replace") else ""
         self._report(Finding(rule.id, rule.action, start, start + len(found), told))
         if rule.action == "block":
-            raise Blocked(rule.id, rule.sentence, cure=rule.cure, before=before)
+            raise Blocked(rule.id, rule.sentence, cure=rule.cure, before=before, own=rule.own)
         return instead
 
 

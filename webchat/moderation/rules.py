@@ -52,7 +52,8 @@ class _Acting(_Table):
     cure: str = CURE
 
     def rule(self, name: str) -> Rule:
-        return Rule(name, self.action, self.instead, self.sentence, self.cure)
+        own = self.sentence != SENTENCE
+        return Rule(name, self.action, self.instead, self.sentence, self.cure, own)
 
 
 class _Phrases(_Acting):

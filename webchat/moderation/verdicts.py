@@ -53,13 +53,21 @@ Report = Callable[[Finding], None]
 class Blocked(Exception):
     """A moderator refuses the text. What was released before stays, nothing more is.
 
-    rule: id of the rule, for the log and for translation. sentence: what the person may read about it.
+    rule: id of the rule, for the log and for translation. sentence: what the person may read about it; own:
+    the operator's words, which stand in every language.
     before: text in front of what is refused that may still be released; `pieces`: the same, as a gate says
     it.
     """
 
     def __init__(
-        self, rule: str, sentence: str, *, cure: str = "", before: str = "", pieces: Pieces = ()
+        self,
+        rule: str,
+        sentence: str,
+        *,
+        cure: str = "",
+        before: str = "",
+        pieces: Pieces = (),
+        own: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.rule = rule
@@ -67,3 +75,9 @@ class Blocked(Exception):
         self.cure = cure
         self.before = before
         self.pieces = pieces
+        self.own = own
+
+    @property
+    def params(self) -> dict[str, str | int | float]:
+        """For whoever translates: the rule, and whether its sentence is to stay as it is."""
+        return {"rule": self.rule, **({"own": 1} if self.own else {})}

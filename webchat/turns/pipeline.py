@@ -316,7 +316,7 @@ def failure_of(error: BackendError) -> Failure:
 
 
 def _blocked(blocked: Blocked) -> Failure:
-    return Failure("blocked", blocked.sentence, blocked.cure, {"rule": blocked.rule})
+    return Failure("blocked", blocked.sentence, blocked.cure, blocked.params)
 
 
 def _reason(run: _Run, state: TurnState) -> str | None:

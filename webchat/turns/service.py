@@ -225,9 +225,7 @@ class Turns:
         try:
             return await self._gates.review(owner, text)
         except Blocked as blocked:
-            raise MessageBlocked(
-                blocked.sentence, cure=blocked.cure, params={"rule": blocked.rule}
-            ) from blocked
+            raise MessageBlocked(blocked.sentence, cure=blocked.cure, params=blocked.params) from blocked
 
     async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
         """Name of the model that answers. An endpoint's models are asked for when the name is unknown."""

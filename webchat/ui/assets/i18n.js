@@ -31,6 +31,7 @@ export function errorText(error) {
     const text = has(key) ? t(key, params) : "";
     return /\{\w+\}/.test(text) ? "" : text; // a value is missing: the server's sentence has it
   };
+  if (params.own) return { message: error.message, cure: error.cure ?? "", detail: "" }; // the operator's own words
   const message = ours(`error.${error.code}`);
   const cure = ours(`error.${error.code}.cure_after`) || ours(`error.${error.code}.cure`); // in seconds, where they are known
   if (language === "en") return { message: error.message || message || t("error.unknown"), cure: error.cure || cure, detail: "" };
