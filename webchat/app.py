@@ -30,7 +30,7 @@ from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.rules import BadRules, load_rules
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings
-from webchat.sharing import Redeemer, StartLink
+from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.store import Store
 from webchat.turns import Turns
 from webchat.ui import PageSettings, create_page, mount
@@ -44,7 +44,10 @@ SPACES_FRAME = ("https://huggingface.co", "https://*.hf.space")
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The application and what its server needs of it. `start_link` is set where visitors need a link."""
+    """The application and what its server needs of it.
+
+    `start_link` is set where visitors need a link, `operator_link` where not everybody who comes operates.
+    """
 
     asgi: ASGIApp
     settings: Settings
@@ -52,6 +55,7 @@ class App:
     models: Models
     turns: Turns
     start_link: StartLink | None
+    operator_link: OperatorLink | None
 
 
 def build_app(
@@ -91,6 +95,7 @@ def build_app(
     )
     guarded = settings.door == "link"
     start_link = StartLink() if guarded else None
+    operator_link = None if settings.door == "local" else OperatorLink()
     services = Services(
         store=store,
         turns=turns,
@@ -101,7 +106,9 @@ def build_app(
         access=settings.door,
         language=settings.language,
         message_chars=settings.max_message_chars,
-        redeemer=None if settings.door == "local" else Redeemer(store, start=start_link),
+        redeemer=None
+        if settings.door == "local"
+        else Redeemer(store, start=start_link, operator=operator_link),
         secure_cookies=settings.by_tls,
     )
     parent = FastAPI(
@@ -114,7 +121,7 @@ def build_app(
     page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     mount(parent, create_page(page), page, root_path=settings.root_path)
     door = Door(parent, store=store, settings=_door_settings(settings, secret), put_out=turns.stop_all)
-    return App(door, settings, store, models, turns, start_link)
+    return App(door, settings, store, models, turns, start_link, operator_link)
 
 
 def _gates(settings: Settings) -> GateFactory:

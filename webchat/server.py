@@ -93,6 +93,8 @@ def _announcement(app: App, address: str) -> str:
     if start:
         line += "\nWhoever opens this link comes in and sees only their own conversations."
     others = others_address(app.settings, address)
+    if app.operator_link:
+        line += f"\nThe operator's own link: {app.operator_link.url(others)}"
     if others != address:
         line += f"\nFrom another machine: {start.url(others) if start else others}"
     return line

@@ -23,7 +23,7 @@ from webchat.auth import Cookies, Door, DoorSettings
 from webchat.models import Models, ModelSpec
 from webchat.moderation import OpenGates
 from webchat.prompts import PlainRenderer
-from webchat.sharing import Redeemer, StartLink, new_link
+from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
 from webchat.store import Store
 from webchat.store.records import Link, Owner
 from webchat.turns import Turns
@@ -40,6 +40,7 @@ class Site:
     services: Services
     door: ASGIApp
     start: StartLink
+    operator: OperatorLink
     store: Store
     turns: Turns
     models: Models
@@ -103,7 +104,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             store, models, renderer=PlainRenderer(), gates=OpenGates(), flush_seconds=0.01, titles=False
         )
         await turns.open()
-        start = StartLink()
+        start, operator = StartLink(), OperatorLink()
         settings = DoorSettings(**{"access": "link", "secret": SECRET, **door})
         services = Services(
             store=store,
@@ -114,12 +115,12 @@ def make_site(tmp_path: Path) -> MakeSite:
             version="0.test",
             access=settings.access,
             message_chars=2000,
-            redeemer=Redeemer(store, start=start),
+            redeemer=Redeemer(store, start=start, operator=operator),
         )
         wrapped = Door(
             Starlette(routes=routes(services)), store=store, settings=settings, put_out=turns.stop_all
         )
-        site = Site(services, wrapped, start, store, turns, models)
+        site = Site(services, wrapped, start, operator, store, turns, models)
         try:
             yield site
         finally:

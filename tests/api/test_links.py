@@ -48,6 +48,22 @@ async def test_the_start_link_makes_visitors(site: Site) -> None:
     assert owners[0]["id"] != owners[1]["id"]
 
 
+async def test_the_operators_link_makes_operators_who_keep_what_is_theirs(site: Site) -> None:
+    client = site.client(None)
+    await _redeem(client, site.start.token)
+    visitor = (await client.get("/api/me")).json()
+    assert not visitor["operates"]
+    assert (await _redeem(client, site.operator.token)).status_code == 204
+    store = site.store
+    assert store.owner(visitor["owner"]["id"]).operates
+    stranger = site.client(None)
+    await _redeem(stranger, site.operator.token)
+    assert (await stranger.get("/api/me")).json()["operates"]
+    guest, _ = site.guest()
+    await _redeem(site.client(guest), site.operator.token)
+    assert not store.owner(guest.id).operates
+
+
 async def test_visitors_stay_known_after_a_restart(make_site: MakeSite) -> None:
     async with make_site() as before:
         client = before.client(None)

@@ -13,14 +13,15 @@ import random
 import time
 from collections.abc import Sequence
 
-from backends.types import TextDelta
-from webchat.moderation import Decision, Moderation
+from backends.types import Message, Request, TextDelta
+from webchat.moderation import Context, Decision, Moderation
 from webchat.moderation.filters import Moderator
 from webchat.moderation.limits import Limits, Tidy
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
 
+ASKED = Request((Message("user", "x"),))
 CHARS = 4000
 PIECE = 4
 WORDS = (
@@ -79,9 +80,9 @@ async def measured(moderation: Moderation, times: int) -> tuple[list[float], lis
     for number in range(times):
         message = text(CHARS, number)
         began = time.perf_counter()
-        await moderation.review("owner", message)
+        await moderation.review(Context("input", "owner"), message)
         whole.append(time.perf_counter() - began)
-    gate, reply = moderation.open("owner", "model"), text(CHARS, 1)
+    gate, reply = (await moderation.prepare(Context("prompt", "owner"), ASKED)).gate, text(CHARS, 1)
     for at in range(0, CHARS, PIECE):
         began = time.perf_counter()
         await gate.feed(TextDelta(reply[at : at + PIECE]))
@@ -91,7 +92,10 @@ async def measured(moderation: Moderation, times: int) -> tuple[list[float], lis
 
 async def growth(moderators: list[Moderator]) -> tuple[float, float]:
     """Seconds for the first and the last thousand pieces of a long reply."""
-    gate, reply = Moderation(moderators, quiet).open("owner", "model"), text(CHARS * 10, 2)
+    gate, reply = (
+        (await Moderation(moderators, quiet).prepare(Context("prompt", "owner"), ASKED)).gate,
+        text(CHARS * 10, 2),
+    )
     took = []
     for at in range(0, len(reply), PIECE):
         began = time.perf_counter()

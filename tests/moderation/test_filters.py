@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backends.types import ReasoningDelta, TextDelta
+from backends.types import Message, ReasoningDelta, Request, TextDelta
 from webchat.moderation import Blocked, Context, Decision, Finding, Moderation
 from webchat.moderation.filters import Chain, Filter, Guarded, Moderator, whole
 from webchat.moderation.folding import fold
@@ -24,6 +24,7 @@ from webchat.moderation.secrets import secrets
 from webchat.moderation.verdicts import Action, Fail, Report, Stage
 
 OUTPUT = Context("output")
+ASKED = Request((Message("user", "x"),))
 
 
 def rule(action: Action, name: str = "r", instead: str = "") -> Rule:
@@ -274,7 +275,7 @@ def test_folding_a_text_is_folding_its_parts() -> None:
 
 
 async def _said(moderation: Moderation, deltas: Sequence[TextDelta | ReasoningDelta]) -> dict[str, str]:
-    gate = moderation.open("owner", "model")
+    gate = (await moderation.prepare(OUTPUT, ASKED)).gate
     said = {"text": "", "reasoning": ""}
     pieces = [piece for delta in deltas for piece in await gate.feed(delta)]
     for piece in [*pieces, *await gate.finish()]:
@@ -292,7 +293,7 @@ async def test_reasoning_goes_through_the_same_gate_and_ends_before_the_answer()
 
 
 async def test_a_blocked_reply_says_what_may_still_be_shown() -> None:
-    gate = Moderation([words("block")]).open("owner", "model")
+    gate = (await Moderation([words("block")]).prepare(OUTPUT, ASKED)).gate
     with pytest.raises(Blocked) as blocked:
         await gate.feed(TextDelta("fine so far, then a bomb the street"))
     assert list(blocked.value.pieces) == [TextDelta("fine so far, then a ")]
@@ -301,7 +302,7 @@ async def test_a_blocked_reply_says_what_may_still_be_shown() -> None:
 async def test_decisions_are_told_without_the_text() -> None:
     told: list[Decision] = []
     moderation = Moderation([words("flag")], told.append)
-    await moderation.review("owner", "a bomb")
+    await moderation.review(Context("input", "owner"), "a bomb")
     assert [(one.context.owner, one.context.stage, one.finding.rule) for one in told] == [
         ("owner", "input", "bomb")
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webchat.moderation import Blocked, Moderation
+from webchat.moderation import Blocked, Context, Moderation
 from webchat.moderation.rules import BadRules, load_rules
 
 RULES = """
@@ -42,11 +42,11 @@ def rules(folder: Path, text: str) -> Path:
 async def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("# names\n\n机密项目\n", encoding="utf-8")
     moderation = Moderation(load_rules(rules(tmp_path, RULES)))
-    assert await moderation.review("me", "call 13800138000") == "call <phone>"
-    assert await moderation.review("me", f"key {'sk-' + 'a' * 30}") == "key [secret]"
+    assert await moderation.review(Context("input", "me"), "call 13800138000") == "call <phone>"
+    assert await moderation.review(Context("input", "me"), f"key {'sk-' + 'a' * 30}") == "key [secret]"
     for text in ("the Secret Project", "这是机密项目"):
         with pytest.raises(Blocked) as blocked:
-            await moderation.review("me", text)
+            await moderation.review(Context("input", "me"), text)
         assert blocked.value.rule == "house rules"
         assert blocked.value.sentence == "We do not talk about this here."
         assert blocked.value.cure == "Ask about something else."

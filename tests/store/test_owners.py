@@ -84,6 +84,7 @@ NOT_OF_AN_OWNER = {
     "link",
     "link_by_hash",
     "touch_link",
+    "make_operator",
     "purge",
 }
 NOT_VERBS = {"open", "close", "call", "transaction"}

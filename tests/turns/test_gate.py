@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from backends.echo import Delay, EchoBackend
-from backends.types import ReasoningDelta, TextDelta
+from backends.types import ReasoningDelta, Request, TextDelta
 from tests.turns.conftest import MakeBench, until
-from webchat.moderation import Blocked, Gate, Pieces
+from webchat.moderation import Blocked, Context, Pieces, Prepared
 from webchat.turns import Delta, MessageBlocked
 
 
@@ -40,14 +40,14 @@ class Gates:
     def __init__(self) -> None:
         self.opened: list[tuple[str, str]] = []
 
-    async def review(self, owner: str, text: str) -> str:
+    async def review(self, context: Context, text: str) -> str:
         if "bomb" in text:
             raise Blocked("no-bombs", "Please ask something else.", cure="Change it.")
         return text.replace("555-1234", "[phone]")
 
-    def open(self, owner: str, model: str) -> Gate:
-        self.opened.append((owner, model))
-        return HoldBack()
+    async def prepare(self, context: Context, request: Request) -> Prepared:
+        self.opened.append((context.owner, context.model))
+        return Prepared(request, HoldBack())
 
 
 async def test_only_what_the_gate_releases_is_shown_and_stored(bench: MakeBench) -> None:
@@ -103,10 +103,10 @@ async def test_input_is_reviewed_before_it_is_stored(bench: MakeBench) -> None:
 
 async def test_a_gate_that_breaks_fails_the_turn_and_shows_nothing_more(bench: MakeBench) -> None:
     class Broken(Gates):
-        def open(self, owner: str, model: str) -> Gate:
+        async def prepare(self, context: Context, request: Request) -> Prepared:
             gate = HoldBack()
             gate._release = lambda text: 1 // 0  # type: ignore[assignment,method-assign,return-value]
-            return gate
+            return Prepared(request, gate)
 
     async with bench(EchoBackend(script=["one\n", "two\n"]), gates=Broken()) as at:
         reply = await at.say("x")

@@ -20,6 +20,7 @@ class About:
         return json_answer(
             {
                 "owner": owner_json(owner_of(request)),
+                "operates": owner_of(request).operates,
                 "version": services.version,
                 "boot": services.boot,
                 "default_model": services.models.default,

@@ -102,6 +102,14 @@ def owner_of(request: Request) -> Owner:
     return owner
 
 
+def operator_of(request: Request) -> Owner:
+    """The same, where it is the operator's alone: anybody else cannot tell it from nothing."""
+    owner = owner_of(request)
+    if not owner.operates:
+        raise not_found()
+    return owner
+
+
 def id_of(request: Request) -> str:
     """The id in the path. A text that cannot be an id is an address with nothing behind it."""
     found: str = request.path_params["id"]

@@ -21,6 +21,7 @@ class ModelSpec:
     name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
     people, without secrets.
     options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
+    remote: it runs on a machine of somebody else, see `remote_host`.
     discover: an endpoint whose models are asked for; each becomes a model of its own. titles: it is asked to
     name conversations; not worth it for the smallest models. pinned: once loaded it stays.
     """
@@ -34,6 +35,7 @@ class ModelSpec:
     discover: bool = False
     titles: bool = True
     pinned: bool = False
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)

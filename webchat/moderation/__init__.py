@@ -5,7 +5,7 @@ chunking of a text the released text equals the check of the whole text. Every d
 regenerate, continue and the title a model proposes.
 """
 
-from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates
+from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates, Prepared
 from webchat.moderation.moderation import Decision, Moderation
 from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
 
@@ -21,4 +21,5 @@ __all__ = [
     "OpenGate",
     "OpenGates",
     "Pieces",
+    "Prepared",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from backends.types import ReasoningDelta, TextDelta
-from webchat.moderation.verdicts import Pieces
+from backends.types import ReasoningDelta, Request, TextDelta
+from webchat.moderation.verdicts import Context, Pieces
 
 
 class Gate(Protocol):
@@ -23,15 +24,24 @@ class Gate(Protocol):
     async def finish(self) -> Pieces: ...
 
 
-class GateFactory(Protocol):
-    """Makes the gates, and reviews input."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as its model may have it, and the new gate that the reply to it passes."""
 
-    async def review(self, owner: str, text: str) -> str:
-        """The person's text as it may be stored and sent: the same, or masked. Raises `Blocked`."""
+    request: Request
+    gate: Gate
+
+
+class GateFactory(Protocol):
+    """Reviews what goes in, and makes the gates for what comes out."""
+
+    async def review(self, context: Context, text: str) -> str:
+        """A text as it may be stored, at the stage the context names: the same, or masked. Raises
+        `Blocked`."""
         ...
 
-    def open(self, owner: str, model: str) -> Gate:
-        """A new gate for one reply of that model to that owner."""
+    async def prepare(self, context: Context, request: Request) -> Prepared:
+        """What a model may be sent. Raises `Blocked`."""
         ...
 
 
@@ -52,8 +62,8 @@ OPEN = OpenGate()
 class OpenGates:
     """No moderation: the input as it is, the output at once."""
 
-    async def review(self, owner: str, text: str) -> str:
+    async def review(self, context: Context, text: str) -> str:
         return text
 
-    def open(self, owner: str, model: str) -> Gate:
-        return OPEN
+    async def prepare(self, context: Context, request: Request) -> Prepared:
+        return Prepared(request, OPEN)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from backends.types import ReasoningDelta, TextDelta
+from backends.types import ReasoningDelta, Request, TextDelta
 from webchat.moderation.filters import Chain, Guarded, Moderator, whole
-from webchat.moderation.gate import OPEN, Gate
+from webchat.moderation.gate import OPEN, Gate, Prepared
 from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
 
 _log = logging.getLogger(__name__)
@@ -42,17 +42,15 @@ class Moderation:
         self.moderators = tuple(moderators)
         self._record = record
 
-    async def review(self, owner: str, text: str) -> str:
-        """The person's text as it may be stored and sent. Raises `Blocked`."""
-        return await self.check(Context("input", owner), text)
-
-    async def check(self, context: Context, text: str) -> str:
+    async def review(self, context: Context, text: str) -> str:
         """The whole text as the moderators of this stage leave it. Raises `Blocked`."""
         return await whole(self._filters(context), text)
 
-    def open(self, owner: str, model: str) -> Gate:
-        """A gate for one reply."""
-        context = Context("output", owner, model)
+    async def prepare(self, context: Context, request: Request) -> Prepared:
+        """The request as it is, and a gate for its reply."""
+        return Prepared(request, self._gate(replace(context, stage="output")))
+
+    def _gate(self, context: Context) -> Gate:
         if not any(context.stage in moderator.stages for moderator in self.moderators):
             return OPEN
         return _Gate(lambda: Chain(self._filters(context)))

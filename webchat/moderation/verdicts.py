@@ -37,12 +37,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Whose text it is and where it goes. `remote`: the model runs on another's machine."""
+    """Whose text it is and where it goes. message_id: of the reply that is being made. remote: the model runs
+    on another's machine."""
 
     stage: Stage
     owner: str = ""
     model: str = ""
     conversation_id: str | None = None
+    message_id: str | None = None
     remote: bool = False
 
 

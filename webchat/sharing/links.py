@@ -18,10 +18,11 @@ from webchat.store.records import Link
 
 PREFIX = "wt1_"
 START_PREFIX = "wts_"
+OPERATOR_PREFIX = "wto_"
 DEFAULT_LIFETIME = "7d"
 LONGEST = timedelta(days=3650)
 
-_TOKEN = re.compile(r"wt[1s]_[A-Za-z0-9_-]{43}")
+_TOKEN = re.compile(r"wt[1so]_[A-Za-z0-9_-]{43}")
 _SPAN = re.compile(r"(\d{1,5})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from webchat.sharing.links import START_PREFIX, hash_of, is_token, make_token
+from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX, hash_of, is_token, make_token
 from webchat.store.errors import NotFound
 from webchat.store.records import Link, Owner, OwnerKind
 
@@ -62,6 +62,8 @@ class LinkStore(Protocol):
 
     def create_owner(self, kind: OwnerKind, name: str, link_id: str | None = None) -> Owner: ...
 
+    def make_operator(self, owner_id: str) -> Owner: ...
+
     def link_by_hash(self, token_hash: str) -> Link: ...
 
     def touch_link(self, link_id: str) -> Any: ...
@@ -70,17 +72,24 @@ class LinkStore(Protocol):
 
 
 class StartLink:
-    """The link a guarded server prints when it starts. Its token lives as long as the process; whoever used
-    it stays known by a cookie."""
+    """A link a server prints when it starts. Its token lives as long as the process; whoever used it stays
+    known by a cookie."""
 
-    def __init__(self) -> None:
-        self.token = make_token(START_PREFIX)
+    def __init__(self, prefix: str = START_PREFIX) -> None:
+        self.token = make_token(prefix)
 
     def opens(self, token: str) -> bool:
         return hmac.compare_digest(hash_of(self.token), hash_of(token))
 
     def url(self, base: str) -> str:
         return f"{base.rstrip('/')}/t#{self.token}"
+
+
+class OperatorLink(StartLink):
+    """The link that makes its bearer an operator."""
+
+    def __init__(self) -> None:
+        super().__init__(OPERATOR_PREFIX)
 
 
 class Failures:
@@ -112,10 +121,16 @@ class Redeemer:
     """Makes owners of those who bring a token."""
 
     def __init__(
-        self, store: LinkStore, *, start: StartLink | None = None, failures: Failures | None = None
+        self,
+        store: LinkStore,
+        *,
+        start: StartLink | None = None,
+        operator: OperatorLink | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._store = store
         self._start = start
+        self._operator = operator
         self._failures = failures or Failures()
 
     async def redeem(self, token: str, *, address: str, current: Owner | None) -> Owner:
@@ -123,8 +138,10 @@ class Redeemer:
         they are and keeps their conversations. Raises `LinkError`."""
         if self._failures.too_many(address):
             raise TooManyTries
+        if self._operator is not None and self._operator.opens(token):
+            return await self._make_operator(current)
         if self._start is not None and self._start.opens(token):
-            if current is not None and current.kind == "visitor":
+            if current is not None and current.kind in ("visitor", "operator"):
                 return current
             visitor: Owner = await self._store.call(self._store.create_owner, "visitor", "Visitor")
             return visitor
@@ -138,6 +155,12 @@ class Redeemer:
         guest: Owner = await self._store.call(self._store.create_owner, "guest", link.name, link.id)
         await self._store.call(self._store.touch_link, link.id)
         return guest
+
+    async def _make_operator(self, current: Owner | None) -> Owner:
+        if current is None or current.kind not in ("visitor", "operator"):
+            current = await self._store.call(self._store.create_owner, "visitor", "Operator")
+        operator: Owner = await self._store.call(self._store.make_operator, current.id)
+        return operator
 
     async def _link(self, token: str) -> Link:
         if not is_token(token):

@@ -15,8 +15,10 @@ from webchat.store.search_index import remove_words, scrub
 from webchat.store.tables import (
     ConversationRow,
     FeedbackRow,
+    InspectionRow,
     JournalRow,
     MessageRow,
+    PlaceholderRow,
     SearchEntryRow,
     TurnRow,
 )
@@ -104,10 +106,11 @@ class ExportVerbs(Database):
         numbers = select(SearchEntryRow.number).where(entries)
         remove_words(connection, list(connection.scalars(numbers)))
         connection.execute(delete(SearchEntryRow).where(entries))
-        for table in (JournalRow, FeedbackRow, TurnRow):
+        for table in (JournalRow, FeedbackRow, InspectionRow, TurnRow):
             connection.execute(delete(table).where(table.message_id.in_(messages)))
         # In one statement: parents and children go together.
         gone = connection.execute(delete(MessageRow).where(MessageRow.id.in_(messages))).rowcount
+        connection.execute(delete(PlaceholderRow).where(PlaceholderRow.conversation_id.in_(conversations)))
         gone += connection.execute(
             delete(ConversationRow).where(ConversationRow.deleted_at < before)
         ).rowcount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from webchat.store.codec import clean, load_owner, new_id, now
 from webchat.store.database import Database, reads, writes
@@ -38,6 +38,20 @@ class OwnerVerbs(Database):
             )
         )
         return owner
+
+    @writes
+    def make_operator(self, connection: Connection, owner_id: str) -> Owner:
+        """A visitor who brought the operator's link; what is theirs stays theirs. Raises NotFound, also for
+        a guest."""
+        row = connection.execute(
+            update(OwnerRow)
+            .where(OwnerRow.id == owner_id, OwnerRow.kind.in_(("visitor", "operator")))
+            .values(kind="operator")
+            .returning(*OwnerRow.__table__.columns)
+        ).first()
+        if row is None:
+            raise NotFound("owner")
+        return load_owner(row)
 
     @reads
     def owner(self, connection: Connection, owner_id: str) -> Owner:

@@ -17,9 +17,9 @@ TurnState = Literal["queued", "streaming", "complete", "stopped", "blocked", "fa
 
 RUNNING: frozenset[TurnState] = frozenset({"queued", "streaming"})
 
-OwnerKind = Literal["local", "visitor", "guest"]
-"""`local`: the one person of a loopback start. `visitor`: came by the start link. `guest`: came by a tester
-link."""
+OwnerKind = Literal["local", "operator", "visitor", "guest"]
+"""`local`: the one person of a loopback start. `operator`: came by the operator's link. `visitor`: came by
+the start link, or to an open server. `guest`: came by a tester link."""
 
 JournalKind = Literal["text", "reasoning", "tool"]
 
@@ -33,6 +33,11 @@ class Owner:
     name: str
     link_id: str | None
     created_at: datetime
+
+    @property
+    def operates(self) -> bool:
+        """Whether what holds for everybody is theirs to see and change: moderation, chat templates."""
+        return self.kind in ("local", "operator")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -171,6 +172,7 @@ class MessageRow(Base):
     continues: Mapped[str | None] = mapped_column(Id)
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    template: Mapped[dict[str, Any] | None]
 
 
 class TurnRow(Base):
@@ -259,3 +261,93 @@ class SearchEntryRow(Base):
     owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
     conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), index=True)
     message_id: Mapped[str | None] = mapped_column(Id, ForeignKey("messages.id"), unique=True)
+
+
+class PromptTemplateRow(Base):
+    """Prompt templates; `version` is the number of the newest one."""
+
+    __tablename__ = "prompt_templates"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
+    scope: Mapped[str] = mapped_column(String(16), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class PromptTemplateVersionRow(Base):
+    """What a prompt template was at each of its saves. Never changed; going back is another version."""
+
+    __tablename__ = "prompt_template_versions"
+
+    template_id: Mapped[str] = mapped_column(Id, ForeignKey("prompt_templates.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    author_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    created_at: Mapped[datetime]
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    content: Mapped[dict[str, Any]]
+
+
+class ChatTemplateRow(Base):
+    """Chat templates the operator gave models, by the model's name. The highest number counts; `text` NULL is
+    the way back to the model's own."""
+
+    __tablename__ = "chat_templates"
+
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    author_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    created_at: Mapped[datetime]
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    text: Mapped[str | None] = mapped_column(Text)
+
+
+class InspectionRow(Base):
+    """What a model was sent for a reply, compressed. `base_id` names an earlier reply of the same path whose
+    content this one goes on from."""
+
+    __tablename__ = "inspections"
+
+    message_id: Mapped[str] = mapped_column(Id, ForeignKey("turns.message_id"), primary_key=True)
+    base_id: Mapped[str | None] = mapped_column(Id)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class DecisionRow(Base):
+    """What moderators decided. Ids without foreign keys: the log outlives what it speaks of. `content` is
+    empty unless the operator keeps it."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        Index("ix_decisions_rule", "rule", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    moderator: Mapped[str] = mapped_column(Text)
+    rule: Mapped[str] = mapped_column(Text)
+    stage: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(16))
+    owner_id: Mapped[str | None] = mapped_column(Id)
+    conversation_id: Mapped[str | None] = mapped_column(Id, index=True)
+    message_id: Mapped[str | None] = mapped_column(Id)
+    model: Mapped[str | None] = mapped_column(Text)
+    start: Mapped[int]
+    end: Mapped[int]
+    detail: Mapped[str | None] = mapped_column(Text)
+    content: Mapped[str | None] = mapped_column(Text)
+
+
+class PlaceholderRow(Base):
+    """What stands for a person's data on the way to a model, per conversation; `value` is encrypted."""
+
+    __tablename__ = "placeholders"
+
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), primary_key=True)
+    placeholder: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]

@@ -17,7 +17,7 @@ from backends.base import Backend
 from backends.errors import BackendError, ContextTooLong
 from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
-from webchat.moderation import Blocked, Gate, GateFactory, Pieces
+from webchat.moderation import Blocked, Context, Gate, GateFactory, Pieces
 from webchat.prompts import Fitting, Rendered, Renderer, Scene
 from webchat.prompts.renderer import merge_sampling
 from webchat.store import Store, StoreError
@@ -179,11 +179,16 @@ class Pipeline:
         return rendered
 
     async def _answer(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
-        run.gate = self._gates.open(turn.owner, turn.model)
+        prepared = await self._gates.prepare(self._context(turn), request)
+        run.gate = prepared.gate
         # Every backend is an async generator; the protocol only names what readers need.
-        stream = cast(AsyncGenerator[Event, None], backend.stream(request))
+        stream = cast(AsyncGenerator[Event, None], backend.stream(prepared.request))
         async with aclosing(stream) as events:
             await _pump(events, run, run.gate)
+
+    def _context(self, turn: RunningTurn) -> Context:
+        remote = self._models.spec(turn.model).remote
+        return Context("prompt", turn.owner, turn.model, turn.conversation_id, turn.id, remote)
 
     async def _mark(self, turn: RunningTurn, run: _Run) -> None:
         """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from backends.errors import ModelNotFound
 from webchat.models import Models
-from webchat.moderation import Blocked, GateFactory
+from webchat.moderation import Blocked, Context, GateFactory
 from webchat.prompts import Renderer
 from webchat.store import Store
 from webchat.store.records import (
@@ -193,7 +193,7 @@ class Turns:
         """What to write for an ask, and the reply to write on from. Raises `TurnError`, `NotFound`."""
         text = None
         if ask.text is not None:
-            text = await self._review(owner, clean(ask.text))
+            text = await self._review(Context("input", owner, conversation_id=ask.conversation_id), ask.text)
         target = None
         if ask.message_id is not None:
             target = await self._store.call(self._store.message, owner, ask.message_id)
@@ -221,9 +221,9 @@ class Turns:
         )
         return new, continues
 
-    async def _review(self, owner: str, text: str) -> str:
+    async def _review(self, context: Context, text: str) -> str:
         try:
-            return await self._gates.review(owner, text)
+            return await self._gates.review(context, clean(text))
         except Blocked as blocked:
             raise MessageBlocked(blocked.sentence, cure=blocked.cure, params=blocked.params) from blocked
 

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -20,7 +21,7 @@ from backends.errors import BackendError
 from backends.types import Event, Request, Sampling, TextDelta
 from backends.types import Message as PromptMessage
 from webchat.models import Models
-from webchat.moderation import Blocked, GateFactory
+from webchat.moderation import Blocked, Context, GateFactory
 from webchat.prompts.renderer import fit_sampling
 from webchat.store import Store, StoreError
 from webchat.store.records import Message
@@ -117,14 +118,17 @@ class Titles:
             question = await self._store.call(self._store.message, turn.owner, reply.parent_id)
         asked = "" if question is None else question.text[:EXCERPT_CHARS]
         prompt = f"{INSTRUCTION}User: {asked}\n\nAssistant: {reply.text[:EXCERPT_CHARS]}"
-        completion = await self._complete(turn, prompt)
+        remote = self._models.spec(turn.model).remote
+        context = Context("prompt", turn.owner, turn.model, turn.conversation_id, remote=remote)
+        prepared = await self._gates.prepare(context, Request((PromptMessage("user", prompt),)))
+        completion = await self._complete(turn, prepared.request)
         if completion is None:
             return ""
-        gate = self._gates.open(turn.owner, turn.model)
+        gate = prepared.gate
         pieces = [*await gate.feed(TextDelta(completion.text)), *await gate.finish()]
         return tidy("".join(piece.text for piece in pieces if isinstance(piece, TextDelta)))
 
-    async def _complete(self, turn: RunningTurn, prompt: str) -> Completion | None:
+    async def _complete(self, turn: RunningTurn, request: Request) -> Completion | None:
         """What the model answers; `None` when all its slots are wanted. Such a try does not count."""
         task = self._tasks[turn.model]
         async with self._models.use(turn.model) as backend:
@@ -136,8 +140,7 @@ class Titles:
                     return None
                 sampling = fit_sampling(Sampling(temperature=0.0, max_tokens=TITLE_TOKENS), takes)
                 stream = cast(
-                    AsyncGenerator[Event, None],
-                    backend.stream(Request((PromptMessage("user", prompt),), sampling)),
+                    AsyncGenerator[Event, None], backend.stream(replace(request, sampling=sampling))
                 )
                 # Closed here, not when garbage is collected: a title that is dropped frees the model at once.
                 async with aclosing(stream) as events:

@@ -17,7 +17,7 @@ _FOREIGN_META = re.compile(
 
 STYLES = (
     "theme", "frame", "base", "sidebar", "composer", "drawer", "overlays",
-    "messages", "actions", "waiting", "prose", "code",
+    "messages", "actions", "waiting", "prose", "code", "sheet",
 )  # fmt: skip
 """The sheets, in their order."""
 

@@ -1,0 +1,47 @@
+// A surface of nearly the whole window for what needs room: a library, a log, what a model was sent.
+
+import { h, iconButton } from "./dom.js";
+import { t } from "./i18n.js";
+
+// body: an element. actions: what stands beside the title. Escape and the cross close it; the focus returns.
+// mayClose: asked before; `false` keeps it open (words that are not saved).
+export function openSheet(name, { title, body, actions = [], onClose, mayClose = () => true }) {
+  const before = document.activeElement;
+  const heading = h("h2", { id: `wc-${name}-title` }, title);
+  const content = h("div", { class: "wc-sheet-body" }, body);
+  const dialog = h(
+    "dialog",
+    { class: `wc-dialog wc-sheet wc-${name}`, "aria-labelledby": heading.id },
+    h("div", { class: "wc-dialog-head" }, heading, h("div", { class: "wc-sheet-actions" }, actions), iconButton("close", t("app.close"), () => close())),
+    content,
+  );
+  const close = () => mayClose() && dialog.close();
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    close();
+  });
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    onClose?.();
+    if (before?.isConnected) before.focus({ preventScroll: true });
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return { dialog, body: content, close, setTitle: (words) => (heading.textContent = words) };
+}
+
+// A labelled control of a form. hint: below it; problem: set with `setProblem`.
+export function field(label, control, hint = "") {
+  const id = control.id || (control.id = `wc-f-${(field.count = (field.count ?? 0) + 1)}`);
+  const note = h("p", { class: "wc-field-hint", id: `${id}-hint` }, hint);
+  control.setAttribute("aria-describedby", note.id);
+  return h("div", { class: "wc-field" }, h("label", { for: id }, label), control, note);
+}
+
+export function setProblem(control, words) {
+  const note = document.getElementById(`${control.id}-hint`);
+  control.setAttribute("aria-invalid", String(Boolean(words)));
+  note.dataset.hint ??= note.textContent;
+  note.textContent = words || note.dataset.hint;
+  note.classList.toggle("wc-danger", Boolean(words));
+}
