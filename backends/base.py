@@ -95,6 +95,11 @@ class Backend(Protocol):
         enough for an event loop."""
         ...
 
+    async def count(self, request: Request) -> int | None:
+        """Tokens of the prompt by the model's own tokenizer, however long it is: what `Usage.prompt_tokens`
+        of its reply would say. `None` where only the other side can tell. Raises `BackendError`."""
+        ...
+
     def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request. See the law above. Raises `BackendError`."""
         ...

@@ -108,6 +108,9 @@ class EchoBackend:
     def footprint(self) -> Footprint | None:
         return None if self._memory is None else Footprint("cpu", {f"weights {self.model}": self._memory})
 
+    async def count(self, request: Request) -> int:
+        return _prompt_tokens(request)
+
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         async with self._slots or nullcontext(), aclosing(self._reply(request)) as events:

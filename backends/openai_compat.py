@@ -173,6 +173,9 @@ class OpenAICompatBackend:
             sampling=SAMPLING_FIELDS - self._without,
         )
 
+    async def count(self, request: Request) -> None:
+        """Its tokenizer is the endpoint's."""
+
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         deadline = asyncio.get_running_loop().time() + self._timeouts.first_token

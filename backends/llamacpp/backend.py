@@ -107,6 +107,10 @@ class LlamaCppBackend:
         parts = {f"{path}" if device == "cpu" else f"{path} {server}": size for path, size in sizes.items()}
         return Footprint(device, {**parts, f"conversations of {setup.path} {server}": setup.memory(header)})
 
+    async def count(self, request: Request) -> int | None:
+        await self.start()
+        return len((await self._open().reader.read(payload(request, 0))).ids)
+
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         server = self._open()

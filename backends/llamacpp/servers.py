@@ -15,6 +15,7 @@ from typing import Any
 from backends._gguf import Header, read_header
 from backends._machine import available_memory
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOfMemory
+from backends.llamacpp.reading import Reader
 
 LONGEST_CONTEXT = 8192
 """Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
@@ -66,10 +67,13 @@ class Setup:
 class Server:
     """A running server. slots: taken by who writes. hashes: of the adapters, in their order."""
 
-    def __init__(self, setup: Setup, header: Header, native: Any, hashes: Sequence[str]) -> None:
+    def __init__(
+        self, setup: Setup, header: Header, native: Any, reader: Reader, hashes: Sequence[str]
+    ) -> None:
         self.setup = setup
         self.header = header
         self.native: Any = native
+        self.reader = reader
         self.slots = asyncio.Semaphore(setup.slots)
         self.hashes = hashes
         self.users = 0
@@ -106,7 +110,7 @@ def _drop(server: Server) -> None:
     server.native = None
 
 
-def _load(setup: Setup) -> tuple[Header, Any, Sequence[str]]:
+def _load(setup: Setup) -> tuple[Header, Any, Reader, Sequence[str]]:
     xllamacpp = _import_xllamacpp()
     header = checked_header(setup.path)
     if (setup.chat_template or header.chat_template) is None:
@@ -117,11 +121,13 @@ def _load(setup: Setup) -> tuple[Header, Any, Sequence[str]]:
         )
     for adapter in setup.adapters:
         _check_adapter(adapter, header, setup.path)
+    params = _params(xllamacpp, setup, header)
     try:
-        native = xllamacpp.Server(_params(xllamacpp, setup, header))
+        native = xllamacpp.Server(params)
     except RuntimeError as error:
         raise _refusal(setup, header) from error
-    return header, native, [_hash(adapter) for adapter in setup.adapters]
+    reader = Reader(native.listening_address, params.api_keys[0])
+    return header, native, reader, [_hash(adapter) for adapter in setup.adapters]
 
 
 def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:

@@ -137,6 +137,14 @@ class LocalBackend:
     def _estimate(self) -> Footprint | None:
         return estimate(self._options, self._sizes)
 
+    async def count(self, request: Request) -> int:
+        await self.start()
+        taken = self._open()
+        prompt = await asyncio.to_thread(
+            prompt_of, taken.shared.opened.loaded, taken.voice.template, request, None
+        )
+        return len(prompt.ids)
+
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         line = await self._begin(self._open(), request)

@@ -73,6 +73,9 @@ class PlainGenerate:
             return None
         return Footprint(loaded.placement.device, {"weights": loaded.weight_bytes}, measured=True)
 
+    async def count(self, request: Request) -> None:
+        """Nobody fits conversations to it."""
+
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Whatever its sampling says, greedily. Raises `BackendError`, and what torch raises."""
         await self.start()

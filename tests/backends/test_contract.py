@@ -91,6 +91,20 @@ async def test_max_tokens_is_respected_and_named_as_the_reason(case: BackendCase
     assert len(longer.text) > len(completion.text)
 
 
+async def test_a_prompt_is_counted_as_its_reply_will_tell(case: BackendCase, backend: Backend) -> None:
+    said = (Message("system", "Be brief."), Message("user", "你好 🎉\n\n  a"), Message("assistant", "Yes"))
+    for messages, begun in ((said[:2], False), ((*said, Message("user", "And?")), False), (said, True)):
+        if begun and not backend.capabilities.prefill:
+            continue
+        request = Request(messages, Sampling(max_tokens=1), continue_final=begun)
+        counted = await backend.count(request)
+        if counted is not None:
+            completion = await reply(backend, request)
+            assert completion.usage is not None
+            assert counted == completion.usage.prompt_tokens
+    assert await freed(case, backend)
+
+
 async def test_a_stop_string_ends_the_reply_and_is_not_in_it(case: BackendCase, backend: Backend) -> None:
     whole = (await reply(backend, ask(case.long, max_tokens=40))).text
     middle = len(whole) // 2

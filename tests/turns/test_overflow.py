@@ -31,6 +31,11 @@ async def test_the_oldest_turns_are_left_out_and_the_reply_says_so(bench: MakeBe
         assert left_out[0] == 0
         assert left_out[-1] > 0
         assert left_out == sorted(left_out)
+        last = at.store.message(at.owner, replies[-1].id)
+        path = at.store.path(at.owner, last.id)
+        assert last.first_sent == path[left_out[-1]].id
+        assert last.prompt_tokens is not None
+        assert last.completion_tokens is not None
     for request in backend.requests[-1:]:
         assert request.messages[0].role == "user"
         assert len(request.messages) < 15

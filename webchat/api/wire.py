@@ -103,6 +103,9 @@ def message_json(message: Message) -> Json:
         "rating": message.rating,
         "seq": message.seq,
         "siblings": list(message.siblings),
+        "prompt_tokens": message.prompt_tokens,
+        "completion_tokens": message.completion_tokens,
+        "first_sent": message.first_sent,
     }
 
 

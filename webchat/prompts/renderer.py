@@ -45,13 +45,15 @@ class Rendered:
     prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere
     else, `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages
     never change, so `expand` gives back the messages as they were sent, and a long conversation is not
-    copied with each reply. left_out: how many of the oldest messages are not sent.
+    copied with each reply. left_out: how many of the oldest messages are not sent, and first_sent the id of
+    the one after them.
     """
 
     request: Request
     template: str
     prompt: tuple[Mapping[str, Any], ...]
     left_out: int = 0
+    first_sent: str | None = None
 
 
 class Renderer(Protocol):
@@ -94,7 +96,8 @@ class PlainRenderer:
             raise ValueError("a prompt needs a message")
         sampling = fit_sampling(merge_sampling(scene.sampling, scene.settings.sampling), scene.capabilities)
         request = Request(messages, sampling, continue_final)
-        return Rendered(request, self.template, tuple(prompt), left_out)
+        first_sent = path[0].id if left_out and path else None
+        return Rendered(request, self.template, tuple(prompt), left_out, first_sent)
 
 
 def expand(

@@ -87,6 +87,8 @@ class Message:
     siblings: ids of all messages under the same parent with the same role, oldest first, this one included.
     continues: the reply this one wrote on from; its text is the beginning of this text.
     reasoning_seconds: from the first to the last piece of reasoning.
+    prompt_tokens, completion_tokens: what the reply took of the model's window. first_sent: the oldest
+    message of its path that the model was sent, where older ones were left out.
     """
 
     id: str
@@ -107,6 +109,9 @@ class Message:
     rating: int = 0
     seq: int = 0
     siblings: tuple[str, ...] = ()
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_sent: str | None = None
 
     @property
     def running(self) -> bool:

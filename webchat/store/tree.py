@@ -34,6 +34,9 @@ def messages_query() -> Select[Any]:
             TurnRow.finish_reason,
             TurnRow.failure,
             TurnRow.reasoning_seconds,
+            TurnRow.prompt_tokens,
+            TurnRow.completion_tokens,
+            TurnRow.details["first_sent"].as_string().label("first_sent"),
             FeedbackRow.value.label("rating"),
         )
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)

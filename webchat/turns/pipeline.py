@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from backends.base import Backend
 from backends.errors import BackendError, ContextTooLong
@@ -174,7 +174,7 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
-            details={"left_out": rendered.left_out} if rendered.left_out else {},
+            details=_cut(rendered),
         )
         return rendered
 
@@ -235,6 +235,12 @@ class Pipeline:
                 finished_at=datetime.now(UTC),
                 seq=len(turn.entries),
             )
+
+
+def _cut(rendered: Rendered) -> dict[str, Any]:
+    if not rendered.left_out:
+        return {}
+    return {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
 
 
 def _key(turn: RunningTurn) -> tuple[str, str]:

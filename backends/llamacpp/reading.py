@@ -1,0 +1,81 @@
+"""How the engine reads a conversation: its text as the chat template writes it, and the tokens of that.
+
+Asked of the engine's own server, by the routes `/apply-template` and `/tokenize` of llama.cpp
+(tools/server/README.md there): what the wheel offers in process answers completions only.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from backends.errors import BadResponse
+from backends.llamacpp.replies import error_of
+
+SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A prompt as the model reads it. pieces: of each token what it adds to the text, joined they are all of
+    it; a token that ends inside a character adds nothing, and the one that completes it the character."""
+
+    text: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...] = ()
+
+
+class Reader:
+    """Asks one server. address, key: of its HTTP face, which only this process knows."""
+
+    def __init__(self, address: str, key: str) -> None:
+        self._address = address
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def read(self, body: dict[str, Any], *, pieces: bool = False) -> Reading:
+        """body: of a chat completion. Raises `BackendError` for what the template refuses."""
+        async with httpx.AsyncClient(
+            base_url=self._address, headers=self._headers, timeout=SECONDS, trust_env=False
+        ) as client:
+            asked: dict[str, Any] = {
+                name: body[name] for name in ("messages", "chat_template_kwargs") if name in body
+            }
+            text = (await _post(client, "/apply-template", asked))["prompt"]
+            told = await _post(
+                client,
+                "/tokenize",
+                {"content": text, "add_special": True, "parse_special": True, "with_pieces": pieces},
+            )
+        tokens = told["tokens"]
+        if not pieces:
+            return Reading(text, tuple(tokens))
+        added = _pieces(tokens)
+        # The tokens say it better than the template: a first token that every text gets is not in its text.
+        return Reading("".join(added), tuple(token["id"] for token in tokens), added)
+
+
+async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        answer = await client.post(path, json=body)
+        told: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise BadResponse(
+            "llama.cpp did not say how it reads the conversation.", cure="Try again."
+        ) from error
+    if "error" in told:
+        raise error_of(told["error"])
+    return told
+
+
+def _pieces(tokens: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """What each token adds. The engine gives the bytes of one that is no whole text by itself."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    raw = [piece.encode() if isinstance(piece := token["piece"], str) else bytes(piece) for token in tokens]
+    added = [decoder.decode(piece) for piece in raw]
+    if rest := decoder.decode(b"", final=True):
+        added[-1] += rest
+    return tuple(added)
