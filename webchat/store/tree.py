@@ -219,4 +219,7 @@ def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...
         rating=row.rating or 0,
         seq=pieces[-1].seq if pieces else row.seq,
         siblings=siblings,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        first_sent=row.first_sent,
     )
