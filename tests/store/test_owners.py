@@ -86,6 +86,11 @@ NOT_OF_AN_OWNER = {
     "touch_link",
     "make_operator",
     "purge",
+    "add_decisions",
+    "decisions",
+    "decision_counts",
+    "trim_decisions",
+    "newest_texts",
 }
 NOT_VERBS = {"open", "close", "call", "transaction"}
 

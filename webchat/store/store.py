@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from webchat.store.conversations import ConversationVerbs
 from webchat.store.database import READERS
+from webchat.store.decisions import DecisionVerbs
 from webchat.store.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.export import ExportVerbs
@@ -21,7 +22,16 @@ from webchat.store.search import SearchVerbs
 from webchat.store.turns import TurnVerbs
 
 
-class Store(OwnerVerbs, ConversationVerbs, MessageVerbs, TurnVerbs, SearchVerbs, LinkVerbs, ExportVerbs):
+class Store(
+    OwnerVerbs,
+    ConversationVerbs,
+    MessageVerbs,
+    TurnVerbs,
+    SearchVerbs,
+    LinkVerbs,
+    ExportVerbs,
+    DecisionVerbs,
+):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 
     @classmethod

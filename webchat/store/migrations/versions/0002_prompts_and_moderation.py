@@ -94,9 +94,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_decisions")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_decisions_at"), "decisions", ["at"], unique=False)
-    op.create_index("ix_decisions_rule", "decisions", ["rule", "number"], unique=False)
-    op.create_index(op.f("ix_decisions_conversation_id"), "decisions", ["conversation_id"], unique=False)
+    for column in ("rule", "stage", "action", "conversation_id"):
+        op.create_index(f"ix_decisions_{column}", "decisions", [column, "number"], unique=False)
+    op.create_index("ix_decisions_at", "decisions", ["at", "rule", "moderator", "action"], unique=False)
     op.create_table(
         "placeholders",
         sa.Column("conversation_id", sa.String(length=36), nullable=False),

@@ -1,0 +1,116 @@
+"""Verbs on the log of what moderators decided. They are the operator's: no owner is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from backends.types import Role
+from webchat.store.codec import clean
+from webchat.store.database import Database, reads, writes
+from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision, Page, StoredText
+from webchat.store.tables import ConversationRow, DecisionRow, MessageRow
+
+MOST_TEXTS = 500
+TRIM_ROWS = 5000
+"""Rows one transaction of a trim takes, so that no reply waits long for the writer."""
+
+
+class DecisionVerbs(Database):
+    """The log, what it sums up to, and the texts a rule may be tried on."""
+
+    @writes
+    def add_decisions(self, connection: Connection, decisions: Sequence[LoggedDecision]) -> None:
+        """Append to the log; the numbers are given here."""
+        rows = [
+            {
+                name: clean(value) if isinstance(value, str) else value
+                for name, value in asdict(decision).items()
+                if name != "number"
+            }
+            for decision in decisions
+        ]
+        if rows:
+            connection.execute(insert(DecisionRow), rows)
+
+    @reads
+    def decisions(
+        self,
+        connection: Connection,
+        wanted: DecisionFilter = DecisionFilter(),  # noqa: B008  frozen
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[LoggedDecision]:
+        """The newest first. A cursor that is none of ours starts over."""
+        query = select(*DecisionRow.__table__.columns)
+        for name, value in asdict(wanted).items():
+            if value is not None:
+                query = query.where(getattr(DecisionRow, name) == value)
+        if cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) <= 18:
+            query = query.where(DecisionRow.number < int(cursor))
+        rows = connection.execute(query.order_by(DecisionRow.number.desc()).limit(limit + 1)).all()
+        items = tuple(LoggedDecision(**row._mapping) for row in rows[:limit])
+        return Page(items, str(items[-1].number) if len(rows) > limit else None)
+
+    @reads
+    def decision_counts(self, connection: Connection, since: datetime) -> list[DecisionCount]:
+        """How often each rule did what since then, the most frequent first."""
+        count = func.count().label("count")
+        columns = (DecisionRow.rule, DecisionRow.moderator, DecisionRow.action)
+        rows = connection.execute(
+            select(*columns, count)
+            .where(DecisionRow.at >= since)
+            .group_by(*columns)
+            .order_by(count.desc(), *columns)
+        )
+        return [DecisionCount(*row) for row in rows]
+
+    def trim_decisions(self, before: datetime) -> int:
+        """Forget what was decided before that moment; returns how many decisions. In several
+        transactions."""
+        gone = 0
+        while taken := self._trim(before):
+            gone += taken
+        return gone
+
+    @writes
+    def _trim(self, connection: Connection, before: datetime) -> int:
+        oldest = (
+            select(DecisionRow.number)
+            .where(DecisionRow.at < before)
+            .order_by(DecisionRow.at)
+            .limit(TRIM_ROWS)
+            .scalar_subquery()
+        )
+        return connection.execute(delete(DecisionRow).where(DecisionRow.number.in_(oldest))).rowcount
+
+    @reads
+    def newest_texts(
+        self, connection: Connection, limit: int, roles: Iterable[Role] = ("user", "assistant")
+    ) -> list[StoredText]:
+        """The newest messages of everybody, at most `MOST_TEXTS`, newest first. What is deleted is not
+        there."""
+        rows = connection.execute(
+            select(
+                MessageRow.id.label("message_id"),
+                MessageRow.conversation_id,
+                ConversationRow.owner_id,
+                MessageRow.role,
+                MessageRow.text,
+                MessageRow.created_at.label("at"),
+            )
+            .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+            .where(
+                MessageRow.role.in_(tuple(roles)),
+                MessageRow.text != "",
+                MessageRow.deleted_at.is_(None),
+                ConversationRow.deleted_at.is_(None),
+            )
+            .order_by(MessageRow.id.desc())
+            .limit(min(limit, MOST_TEXTS))
+        )
+        return [StoredText(**row._mapping) for row in rows]
