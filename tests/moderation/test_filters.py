@@ -307,3 +307,19 @@ async def test_decisions_are_told_without_the_text() -> None:
         ("owner", "input", "bomb")
     ]
     assert "a bomb" not in repr(told)
+
+
+async def test_a_trial_says_what_would_be_done_and_keeps_nothing() -> None:
+    told: list[Decision] = []
+    limits = Limits(most_a_minute=1)
+    moderation = Moderation([words("block"), limits], told.append)
+    tried = await moderation.trial(Context("input", "owner"), "fine, then a bomb")
+    assert (tried.result, tried.blocked and tried.blocked.rule) == ("fine, then a ", "bomb")
+    assert [(one.moderator, one.finding.start, one.finding.end) for one in tried.decisions] == [
+        ("words", 13, 17)
+    ]
+    assert told == []
+    for _ in range(3):
+        assert (await moderation.trial(Context("input", "owner"), "fine")).result == "fine"
+    assert await moderation.review(Context("input", "owner"), "fine") == "fine", "trials do not count"
+    assert told == []

@@ -6,7 +6,7 @@ regenerate, continue and the title a model proposes.
 """
 
 from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates, Prepared
-from webchat.moderation.moderation import Decision, Moderation
+from webchat.moderation.moderation import Decision, Moderation, Trial
 from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "OpenGates",
     "Pieces",
     "Prepared",
+    "Trial",
 ]

@@ -20,7 +20,7 @@ class Tidy:
     """Drops invisible characters and marks beyond `MOST_UNSEEN` in a row, wherever the text is cut."""
 
     name = "tidy"
-    stages: frozenset[Stage] = frozenset({"input", "output"})
+    stages: frozenset[Stage] = frozenset({"input", "prompt", "output", "stored"})
     fail: Fail = "open"
     seconds = 5.0
 
@@ -75,8 +75,8 @@ class Limits:
     def open(self, context: Context, report: Report) -> _Limiting:
         return _Limiting(self, context, report)
 
-    def check(self, owner: str, text: str) -> Blocked | None:
-        """What is wrong with a whole text of a person."""
+    def check(self, owner: str, text: str, *, counts: bool = True) -> Blocked | None:
+        """What is wrong with a whole text of a person. counts: it is one more that they write."""
         if self._most_chars is not None and len(text) > self._most_chars:
             return Blocked(
                 "limits.length",
@@ -87,7 +87,7 @@ class Limits:
             return Blocked(
                 "limits.repeats", "The message says one thing again and again.", cure="Shorten it."
             )
-        if self._most_a_minute is not None and self._too_often(owner, self._most_a_minute):
+        if counts and self._most_a_minute is not None and self._too_often(owner, self._most_a_minute):
             return Blocked(
                 "limits.rate",
                 f"You have written {self._most_a_minute} messages within a minute.",
@@ -114,6 +114,7 @@ class _Limiting:
     def __init__(self, limits: Limits, context: Context, report: Report) -> None:
         self._limits = limits
         self._owner = context.owner
+        self._counts = not context.trial
         self._report = report
         self.held = ""
 
@@ -123,7 +124,7 @@ class _Limiting:
 
     async def finish(self) -> str:
         text, self.held = self.held, ""
-        blocked = self._limits.check(self._owner, text)
+        blocked = self._limits.check(self._owner, text, counts=self._counts)
         if blocked is not None:
             self._report(Finding(blocked.rule, "block", 0, len(text)))
             raise blocked

@@ -10,26 +10,38 @@ from typing import Literal
 from backends.types import ReasoningDelta, Request, TextDelta
 from webchat.moderation.filters import Chain, Guarded, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
-from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
+from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces, Report
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A finding and whose text it was in. The text itself is not in it."""
+    """A finding, whose text it was in, and the name of the moderator that found it. The text itself is not in
+    it."""
 
     context: Context
     finding: Finding
+    moderator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What moderators would do with a text. result: what would be released of it. blocked: why no more."""
+
+    result: str
+    blocked: Blocked | None
+    decisions: tuple[Decision, ...]
 
 
 Record = Callable[[Decision], None]
 
 
 def log_decision(decision: Decision) -> None:
-    """Write a decision to the log: rule, action, stage and owner, never the text."""
+    """Write a decision to the log: rule, action, stage, owner and detail, never the text."""
     context, finding = decision.context, decision.finding
-    _log.info("%s %s in %s of %s", finding.action, finding.rule, context.stage, context.owner)
+    detail = f" ({finding.detail})" if finding.detail else ""
+    _log.info("%s %s in %s of %s%s", finding.action, finding.rule, context.stage, context.owner, detail)
 
 
 class Moderation:
@@ -50,16 +62,32 @@ class Moderation:
         """The request as it is, and a gate for its reply."""
         return Prepared(request, self._gate(replace(context, stage="output")))
 
+    async def trial(self, context: Context, text: str) -> Trial:
+        """What would become of a whole text; nothing is recorded, counted or kept. Does not raise
+        `Blocked`."""
+        decisions: list[Decision] = []
+        try:
+            result = await whole(self._filters(replace(context, trial=True), decisions.append), text)
+        except Blocked as blocked:
+            return Trial(blocked.before, blocked, tuple(decisions))
+        return Trial(result, None, tuple(decisions))
+
     def _gate(self, context: Context) -> Gate:
         if not any(context.stage in moderator.stages for moderator in self.moderators):
             return OPEN
         return _Gate(lambda: Chain(self._filters(context)))
 
-    def _filters(self, context: Context) -> list[Guarded]:
-        def report(finding: Finding) -> None:
-            self._record(Decision(context, finding))
+    def _filters(self, context: Context, record: Record | None = None) -> list[Guarded]:
+        tell = record or self._record
 
-        return [Guarded(one, context, report) for one in self.moderators if context.stage in one.stages]
+        def report_of(moderator: str) -> Report:
+            return lambda finding: tell(Decision(context, finding, moderator))
+
+        return [
+            Guarded(one, context, report_of(one.name))
+            for one in self.moderators
+            if context.stage in one.stages
+        ]
 
 
 class _Gate:

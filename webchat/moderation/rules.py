@@ -36,7 +36,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = ""
-    stages: Annotated[list[Literal["input", "output"]], Field(min_length=1)] = ["input", "output"]
+    stages: Annotated[list[Stage], Field(min_length=1)] = ["input", "output"]
     fail: Fail = "closed"
 
     def where(self) -> frozenset[Stage]:

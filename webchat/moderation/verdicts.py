@@ -26,19 +26,21 @@ blocked."""
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something a rule found. start, end: offsets in characters of the text as the moderator was given it.
-    instead: what stands there now, for `mask` and `replace`."""
+    instead: what stands there now, for `mask` and `replace`. detail: more about it, for the log alone: a
+    score, a category; never the text."""
 
     rule: str
     action: Action
     start: int
     end: int
     instead: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """Whose text it is and where it goes. message_id: of the reply that is being made. remote: the model runs
-    on another's machine."""
+    on another's machine. trial: only to see what rules would do, so nothing is counted or kept."""
 
     stage: Stage
     owner: str = ""
@@ -46,6 +48,7 @@ class Context:
     conversation_id: str | None = None
     message_id: str | None = None
     remote: bool = False
+    trial: bool = False
 
 
 Report = Callable[[Finding], None]
