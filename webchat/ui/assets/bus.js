@@ -8,6 +8,7 @@ export const bus = {
   },
 
   // open {id|null, messageId?} · conversation {conversation} · leaf {conversationId, leafId, running}
+  // shown {} (the transcript draws other messages, or a reply has ended)
   // model {name} · models {models, default} · connection {online} · out {} · suggest {text} · settings {settings}
   on(name, handler) {
     const listener = (event) => handler(event.detail);

@@ -69,6 +69,7 @@ function start() {
   mountDrawer(element("drawer"));
   mountPicker(parts.get("topbar-end").trigger);
   ctx.transcript = mountTranscript(element("transcript"), ctx);
+  tellContext(element("composer"), ctx.transcript);
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
   bus.on("title", ({ conversation }) => onConversation(conversation));
   window.addEventListener("popstate", () => show(new URLSearchParams(location.search)));
@@ -80,6 +81,16 @@ function start() {
   show(new URLSearchParams(location.search));
   loadModels();
   loadMe();
+}
+
+// What tells of the model's window comes with the first reply that says what it took.
+function tellContext(element, transcript) {
+  const off = bus.on("shown", async () => {
+    if (!transcript.messages.some((message) => message.prompt_tokens)) return;
+    off();
+    const { mountContext } = await import("./conversation/context.js");
+    mountContext(element, transcript);
+  });
 }
 
 async function loadMe() {

@@ -194,6 +194,7 @@ class Transcript {
     this.say("");
     this.#placeholder(null);
     this.end.atEnd = true;
+    this.ctx.bus.emit("shown");
   }
 
   #loadFailed(error, detail) {
@@ -298,6 +299,7 @@ class Transcript {
     }
     this.olderButton.hidden = !this.older;
     this.#placeholder(records.length ? null : welcome(this.t, (text) => this.ctx.bus.emit("suggest", { text })));
+    this.ctx.bus.emit("shown");
     this.#emitLeaf();
   }
 
@@ -368,6 +370,7 @@ class Transcript {
     view.update({ ...record, siblings });
     this.messages = this.messages.map((message) => (message.id === record.id ? view.record : message));
     this.say(this.t("transcript.done", { text: view.plainText.slice(0, SPOKEN) }));
+    this.ctx.bus.emit("shown");
     this.#emitLeaf();
     this.#poll();
   }
