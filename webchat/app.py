@@ -27,6 +27,7 @@ from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
+from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, load_rules
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings
@@ -82,11 +83,13 @@ def build_app(
     models = Models(
         specs, create, list_models=_list_models, default=settings.default_model, memory_budget=budget
     )
+    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
+    gates = _gates(settings, recorder)
     turns = Turns(
         store,
         models,
         renderer=PlainRenderer(),
-        gates=_gates(settings),
+        gates=gates,
         turns_per_owner=settings.max_turns_per_owner,
         most_turns=settings.max_turns,
         message_chars=settings.max_message_chars,
@@ -110,9 +113,14 @@ def build_app(
         if settings.door == "local"
         else Redeemer(store, start=start_link, operator=operator_link),
         secure_cookies=settings.by_tls,
+        moderators=gates.moderators if isinstance(gates, Moderation) else (),
+        rules_file=None if settings.moderation is None else str(settings.moderation),
+        keeps_content=settings.decisions_content,
+        decisions_days=settings.decisions_days,
+        dropped_decisions=lambda: recorder.dropped,
     )
     parent = FastAPI(
-        lifespan=_lifespan(store, models, turns, settings),
+        lifespan=_lifespan(store, models, turns, recorder, settings),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -124,12 +132,14 @@ def build_app(
     return App(door, settings, store, models, turns, start_link, operator_link)
 
 
-def _gates(settings: Settings) -> GateFactory:
-    """What words pass on their way in and out. Raises `BadSettings` for rules that cannot be."""
+def _gates(settings: Settings, record: Recorder) -> GateFactory:
+    """What words pass on their way in and out. record: told what was decided. Raises `BadSettings` for rules
+    that cannot be."""
     if settings.moderation is None:
         return OpenGates()
     try:
-        return Moderation(load_rules(settings.moderation))
+        rules = load_rules(settings.moderation)
+        return Moderation(rules, record, keeps_content=settings.decisions_content)
     except BadRules as error:
         raise BadSettings(f"moderation = {error}.") from None
 
@@ -148,14 +158,17 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
     )
 
 
-def _lifespan(store: Store, models: Models, turns: Turns, settings: Settings) -> Callable[[FastAPI], Any]:
+def _lifespan(
+    store: Store, models: Models, turns: Turns, recorder: Recorder, settings: Settings
+) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await turns.open()
+        recorder.open()
         tasks = [
             asyncio.create_task(_warm(models)),
             asyncio.create_task(_discover(models)),
-            asyncio.create_task(_purge(store, timedelta(days=settings.trash_days))),
+            asyncio.create_task(_purge(store, settings)),
         ]
         try:
             yield
@@ -164,6 +177,7 @@ def _lifespan(store: Store, models: Models, turns: Turns, settings: Settings) ->
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await turns.aclose()
+            await recorder.aclose()
             await models.aclose()
             store.close()
 
@@ -184,12 +198,16 @@ async def _discover(models: Models) -> None:
         await asyncio.sleep(DISCOVER_EVERY.total_seconds())
 
 
-async def _purge(store: Store, kept: timedelta) -> None:
+async def _purge(store: Store, settings: Settings) -> None:
+    """Empty the trash and the end of the log of decisions, again and again."""
     while True:
+        now = datetime.now(UTC)
         try:
-            gone = await store.call(store.purge, datetime.now(UTC) - kept)
+            gone = await store.call(store.purge, now - timedelta(days=settings.trash_days))
             if gone:
                 log.info("%d deleted conversations and messages are gone for good", gone)
+            while await store.call(store.trim_decisions, now - timedelta(days=settings.decisions_days)):
+                pass
         except Exception:
             log.exception("emptying the trash failed; it is tried again later")
         await asyncio.sleep(PURGE_EVERY.total_seconds())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings
 from webchat.models import Models, ModelSpec
 from webchat.moderation import OpenGates
+from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
 from webchat.store import Store
@@ -61,6 +62,10 @@ class Site:
     def visitor(self, name: str = "Ada") -> Owner:
         return self.store.create_owner("visitor", name)
 
+    def operating(self) -> Owner:
+        """Somebody who came by the operator's link."""
+        return self.store.make_operator(self.visitor("Op").id)
+
     def guest(self, name: str = "testers", lifetime: str = "7d") -> tuple[Owner, Link]:
         link = new_link(self.store, name, lifetime, datetime.now(UTC)).link
         return self.store.create_owner("guest", name, link.id), link
@@ -95,7 +100,9 @@ MakeSite = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
 @pytest.fixture
 def make_site(tmp_path: Path) -> MakeSite:
     @contextlib.asynccontextmanager
-    async def make(backend: EchoBackend | None = None, **door: Any) -> AsyncIterator[Site]:
+    async def make(
+        backend: EchoBackend | None = None, moderators: Sequence[Moderator] = (), **door: Any
+    ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
         chosen = backend or EchoBackend()
         spec = ModelSpec(name="echo", kind="echo", source="echo", options={"api_key": CANARY})
@@ -116,6 +123,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             access=settings.access,
             message_chars=2000,
             redeemer=Redeemer(store, start=start, operator=operator),
+            moderators=moderators,
         )
         wrapped = Door(
             Starlette(routes=routes(services)), store=store, settings=settings, put_out=turns.stop_all

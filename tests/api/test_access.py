@@ -62,6 +62,12 @@ ROWS = [
     Row("POST", R + "/restore", 200, body={}),
     Row("DELETE", C, 204),
     Row("POST", C + "/restore", 200, body={}),
+    # The operator's own: whoever else is let in finds nothing there.
+    Row("GET", "/api/moderation", 404),
+    Row("POST", "/api/moderation/try", 404, body={"last": 5, "stage": "input"}),
+    Row("GET", "/api/moderation/decisions", 404),
+    Row("GET", "/api/moderation/decisions/export", 404),
+    Row("GET", "/api/moderation/counts", 404),
     Row("POST", "/t/redeem", 404, 404, 404, body={"token": "wt1_wrong"}),
     Row("GET", "/healthz", 200, 200, 200),
     Row("GET", "/readyz", 200, 200, 200),

@@ -28,6 +28,8 @@ WRONG: dict[str, Any] = {
     "cache_dir": str(Path(__file__)),
     "database_url": f"mysql://root:{CANARY}@host/name",
     "trash_days": -1,
+    "decisions_days": 0,
+    "decisions_content": "perhaps",
     "model": 3,
     "endpoint": f"http://me:{CANARY}@host/v1",
     "api_key": 3,

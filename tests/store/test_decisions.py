@@ -76,7 +76,8 @@ def test_a_trim_takes_what_is_older_and_no_number_comes_again(
     monkeypatch.setattr(decisions, "TRIM_ROWS", 4)
     fill(store, 10)
     newest = store.decisions().items[0].number
-    assert store.trim_decisions(NOW + timedelta(hours=9)) == 9
+    ends = NOW + timedelta(hours=9)
+    assert [store.trim_decisions(ends) for _ in range(4)] == [4, 4, 1, 0]
     assert [one.number for one in store.decisions().items] == [newest]
     assert store.trim_decisions(NOW + timedelta(days=9)) == 1
     fill(store, 1)

@@ -12,6 +12,7 @@ from webchat.api.errors import Endpoint, answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
 from webchat.api.messages import Messages
+from webchat.api.moderation import ModerationRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
 from webchat.api.turns import TurnRoutes
@@ -23,6 +24,7 @@ def routes(services: Services) -> list[BaseRoute]:
     about, health, redeem = About(services), Health(services), Redeem(services)
     conversations, messages = Conversations(services), Messages(services)
     turns, exports = TurnRoutes(services), Exports(services)
+    moderation = ModerationRoutes(services)
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/me", about.me),
         ("GET", "/api/models", about.models),
@@ -43,6 +45,11 @@ def routes(services: Services) -> list[BaseRoute]:
         ("PUT", "/api/messages/{id}/rating", messages.rate),
         ("POST", "/api/messages/{id}/stop", turns.stop),
         ("GET", "/api/messages/{id}/events", turns.events),
+        ("GET", "/api/moderation", moderation.show),
+        ("POST", "/api/moderation/try", moderation.try_out),
+        ("GET", "/api/moderation/decisions", moderation.decisions),
+        ("GET", "/api/moderation/decisions/export", moderation.export),
+        ("GET", "/api/moderation/counts", moderation.counts),
         ("POST", "/t/redeem", redeem.redeem),
         ("GET", "/healthz", health.alive),
         ("GET", "/readyz", health.ready),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from webchat.auth import Cookies
 from webchat.models import Models
+from webchat.moderation.filters import Moderator
 from webchat.sharing import Redeemer
 from webchat.store import Store
 from webchat.turns import Turns
@@ -20,6 +22,9 @@ class Services:
     language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None` on a loopback start,
     where nobody needs a link. secure_cookies: the page is reached by https although the last hop is plain
     http.
+    moderators: in the order they act; rules_file: where they come from; masking: what is masked on the way to
+    a model elsewhere. keeps_content, decisions_days: of the log of decisions. dropped_decisions: how many it
+    lost.
     """
 
     store: Store
@@ -33,3 +38,9 @@ class Services:
     message_chars: int = 100_000
     redeemer: Redeemer | None = field(default=None, repr=False)
     secure_cookies: bool = False
+    moderators: Sequence[Moderator] = ()
+    rules_file: str | None = None
+    masking: Mapping[str, Any] | None = None
+    keeps_content: bool = False
+    decisions_days: int = 90
+    dropped_decisions: Callable[[], int] = int

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
 
 UNCHECKED = "This text could not be checked, so it is not shown."
@@ -99,11 +100,15 @@ class Chain:
 
 
 class Guarded:
-    """A filter within its moderator's limits: what happens when it breaks or takes too long."""
+    """A filter within its moderator's limits: what happens when it breaks or takes too long. known: told the
+    text it is given."""
 
-    def __init__(self, moderator: Moderator, context: Context, report: Report) -> None:
+    def __init__(
+        self, moderator: Moderator, context: Context, report: Report, known: Surroundings | None = None
+    ) -> None:
         self._moderator = moderator
         self._report = report
+        self._known = known
         self._filter: Filter | None = moderator.open(context, report)
 
     @property
@@ -113,6 +118,8 @@ class Guarded:
     async def feed(self, text: str) -> str:
         if self._filter is None:
             return text
+        if self._known is not None:
+            self._known.add(text)
         return await self._limited(self._filter.feed(text), self._filter.held + text)
 
     async def finish(self) -> str:

@@ -19,7 +19,7 @@ _UNSEEN = frozenset({"Mn", "Me", "Cf"})
 class Tidy:
     """Drops invisible characters and marks beyond `MOST_UNSEEN` in a row, wherever the text is cut."""
 
-    name = "tidy"
+    name = kind = "tidy"
     stages: frozenset[Stage] = frozenset({"input", "prompt", "output", "stored"})
     fail: Fail = "open"
     seconds = 5.0
@@ -53,7 +53,7 @@ class Limits:
     """What one person may write. most_chars: of one text. most_repeats: of one character or line in a row.
     most_a_minute: texts of one person. `None` sets no limit."""
 
-    name = "limits"
+    name = kind = "limits"
     stages: frozenset[Stage] = frozenset({"input"})
     fail: Fail = "open"
     seconds = 5.0
@@ -71,6 +71,16 @@ class Limits:
         self._most_a_minute = most_a_minute
         self._clock = clock
         self._written: dict[str, deque[float]] = {}
+
+    @property
+    def bounds(self) -> dict[str, int]:
+        """What is set, by rule."""
+        set_to = {
+            "limits.length": self._most_chars,
+            "limits.repeats": self._most_repeats,
+            "limits.rate": self._most_a_minute,
+        }
+        return {rule: most for rule, most in set_to.items() if most is not None}
 
     def open(self, context: Context, report: Report) -> _Limiting:
         return _Limiting(self, context, report)

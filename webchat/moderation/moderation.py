@@ -10,19 +10,21 @@ from typing import Literal
 from backends.types import ReasoningDelta, Request, TextDelta
 from webchat.moderation.filters import Chain, Guarded, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
-from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces, Report
+from webchat.moderation.surroundings import Surroundings
+from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A finding, whose text it was in, and the name of the moderator that found it. The text itself is not in
-    it."""
+    """A finding, whose text it was in, and the name of the moderator that found it. content: the text around
+    it, where that is kept; else the text is not in it."""
 
     context: Context
     finding: Finding
     moderator: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,19 @@ def log_decision(decision: Decision) -> None:
 class Moderation:
     """A `GateFactory` of moderators; each stage has those that name it, in the order given.
 
-    record: told each decision.
+    record: told each decision. keeps_content: with the text around what was found.
     """
 
-    def __init__(self, moderators: Sequence[Moderator], record: Record = log_decision) -> None:
+    def __init__(
+        self,
+        moderators: Sequence[Moderator],
+        record: Record = log_decision,
+        *,
+        keeps_content: bool = False,
+    ) -> None:
         self.moderators = tuple(moderators)
         self._record = record
+        self._keeps_content = keeps_content
 
     async def review(self, context: Context, text: str) -> str:
         """The whole text as the moderators of this stage leave it. Raises `Blocked`."""
@@ -79,15 +88,16 @@ class Moderation:
 
     def _filters(self, context: Context, record: Record | None = None) -> list[Guarded]:
         tell = record or self._record
+        return [self._guarded(one, context, tell) for one in self.moderators if context.stage in one.stages]
 
-        def report_of(moderator: str) -> Report:
-            return lambda finding: tell(Decision(context, finding, moderator))
+    def _guarded(self, one: Moderator, context: Context, tell: Record) -> Guarded:
+        known = Surroundings() if self._keeps_content and not context.trial else None
 
-        return [
-            Guarded(one, context, report_of(one.name))
-            for one in self.moderators
-            if context.stage in one.stages
-        ]
+        def report(finding: Finding) -> None:
+            content = "" if known is None else known.around(finding.start)
+            tell(Decision(context, finding, one.name, content))
+
+        return Guarded(one, context, report, known)
 
 
 class _Gate:

@@ -43,6 +43,7 @@ class Patterns:
         name: str,
         patterns: Sequence[Pattern],
         *,
+        kind: str = "patterns",
         stages: Iterable[Stage] = ("input", "output"),
         fail: Fail = "closed",
         seconds: float = 5.0,
@@ -51,6 +52,9 @@ class Patterns:
         self.stages = frozenset(stages)
         self.fail: Fail = fail
         self.seconds = seconds
+        self.kind = kind
+        self.rules = tuple(dict.fromkeys(pattern.rule for pattern in patterns))
+        self.count = len(patterns)
         self._patterns = [(pattern, _compiled(pattern)) for pattern in patterns]
 
     def open(self, context: Context, report: Report) -> Matching:

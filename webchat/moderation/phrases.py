@@ -46,6 +46,8 @@ class Phrases:
     `ValueError` for a phrase that is empty once folded, or too long.
     """
 
+    kind = "phrases"
+
     def __init__(
         self,
         name: str,
@@ -61,6 +63,8 @@ class Phrases:
         self.stages = frozenset(stages)
         self.fail: Fail = fail
         self.seconds = seconds
+        self.rules = tuple(dict.fromkeys(rules.values()))
+        self.count = len(rules)
         self._words: Any = ahocorasick.Automaton()
         self._letters: Any = ahocorasick.Automaton()
         for phrase, rule in rules.items():

@@ -116,17 +116,48 @@ def load_rules(path: Path) -> Sequence[Moderator]:
     looks. Raises `BadRules`."""
     content = _read(path, tomllib.loads)
     try:
+        return _moderators(content, path.parent)
+    except BadRules as error:
+        raise BadRules(f"{path}: {error}") from None
+
+
+def read_rules(text: str) -> Sequence[Moderator]:
+    """The moderators of a text in the form of such a file, to be tried. Only kinds that need nothing but
+    themselves: no files, no other servers. Raises `BadRules`."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadRules(str(error)) from None
+    tables = content.get("moderators", [])
+    for number, table in enumerate(tables if isinstance(tables, list) else []):
+        if not isinstance(table, dict):
+            continue
+        if "file" in table:
+            raise BadRules(f"moderators.{number}.file: rules that are tried here read no files")
+        if table.get("kind") not in TRIED_ALONE:
+            kinds = ", ".join(TRIED_ALONE)
+            raise BadRules(f"moderators.{number}.kind: only {kinds} can be tried here")
+    return _moderators(content, Path())
+
+
+TRIED_ALONE = ("phrases", "patterns", "secrets", "limits")
+
+
+def _moderators(content: Any, folder: Path) -> Sequence[Moderator]:
+    try:
         tables = _File.model_validate(content).moderators
-        made = [table.make(path.parent) for table in tables]
+        made = [table.make(folder) for table in tables]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadRules(f"{path}: {where}: {first['msg']}") from None
-    except (BadPattern, BadRules, ValueError) as error:
-        raise BadRules(f"{path}: {error}") from None
+        raise BadRules(f"{where}: {first['msg']}") from None
+    except BadRules:
+        raise
+    except (BadPattern, ValueError) as error:
+        raise BadRules(str(error)) from None
     names = [one.name for one in made]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise BadRules(f'{path}: two moderators are named "{twice}": give each a name of its own')
+        raise BadRules(f'two moderators are named "{twice}": give each a name of its own')
     return [Tidy(), *made]
 
 

@@ -42,5 +42,6 @@ def secrets(action: Action = "mask", *, stages: Iterable[Stage] = ("input", "out
             Pattern(form, Rule(f"secrets.{name}", action, "[secret]", SENTENCE, CURE), window, starts)
             for name, form, window, starts in _FORMS
         ],
+        kind="secrets",
         stages=stages,
     )

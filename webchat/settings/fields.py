@@ -135,6 +135,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "A file of rules for what people write and what models say; see Moderation below.",
         "a file that exists",
     )
+    decisions_days: Annotated[int, Field(ge=1, le=3650)] = setting(
+        90, "Days the log of moderation is kept.", "a whole number from 1 to 3650"
+    )
+    decisions_content: bool = setting(
+        False, "Keep in that log the text around what a rule found, at most 500 characters."
+    )
 
     # Limits
     max_message_chars: Annotated[int, Field(ge=1, le=10_000_000)] = setting(

@@ -16,7 +16,7 @@ from webchat.store.tables import ConversationRow, DecisionRow, MessageRow
 
 MOST_TEXTS = 500
 TRIM_ROWS = 5000
-"""Rows one transaction of a trim takes, so that no reply waits long for the writer."""
+"""What one trim takes, so that no reply waits long for the writer."""
 
 
 class DecisionVerbs(Database):
@@ -69,16 +69,10 @@ class DecisionVerbs(Database):
         )
         return [DecisionCount(*row) for row in rows]
 
-    def trim_decisions(self, before: datetime) -> int:
-        """Forget what was decided before that moment; returns how many decisions. In several
-        transactions."""
-        gone = 0
-        while taken := self._trim(before):
-            gone += taken
-        return gone
-
     @writes
-    def _trim(self, connection: Connection, before: datetime) -> int:
+    def trim_decisions(self, connection: Connection, before: datetime) -> int:
+        """Forget what was decided before that moment, `TRIM_ROWS` of it at a time; returns how many
+        decisions."""
         oldest = (
             select(DecisionRow.number)
             .where(DecisionRow.at < before)
