@@ -16,7 +16,7 @@ import pytest
 
 from tests.child_server import serving
 
-CONTEXT_PER_SLOT = 1024
+CONTEXT_PER_SLOT = 2048
 SLOTS = 4
 
 

@@ -1,6 +1,6 @@
 """From a stored conversation to what a model is sent."""
 
-from webchat.prompts.fitting import Fitting
+from webchat.prompts.fitting import MOST_CUTS, Fitting
 from webchat.prompts.renderer import CONTINUE, PlainRenderer, Rendered, Renderer, Scene, expand
 
-__all__ = ["CONTINUE", "Fitting", "PlainRenderer", "Rendered", "Renderer", "Scene", "expand"]
+__all__ = ["CONTINUE", "MOST_CUTS", "Fitting", "PlainRenderer", "Rendered", "Renderer", "Scene", "expand"]

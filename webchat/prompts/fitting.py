@@ -1,16 +1,23 @@
 """A conversation that is longer than the model reads is cut: whole turns, the oldest first. The system prompt
 and the newest message stay. Room for the reply is kept.
 
-Lengths are counted in characters, with as many tokens for each as the conversation's last prompt had, or as
-the model said when it refused one. What is left out grows in steps, so that a long conversation keeps its
-beginning for some turns and engines that remember what they have read need not read it again.
+Tokens are counted by the model's own tokenizer where it is here. For an endpoint they are estimated from what
+it told of the conversation's last prompt, and when it refuses a prompt, a shorter one is sent.
+
+What is left out grows in steps, and stays until that no longer fits: so a long conversation keeps its
+beginning for some turns, and engines that remember what they have read need not read it again.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from backends.base import Capabilities
 from backends.errors import ContextTooLong
@@ -25,13 +32,19 @@ STEP = 0.3
 """How much more is left out at once, as a share of what may be sent."""
 
 CAREFUL = 1.05
-"""A prompt may have more tokens a character than the last one had."""
+"""What is left may have more tokens a character than the whole had."""
 
-LONG_ENOUGH = 2000
-"""Characters of a prompt from which on its tokens say something about the next."""
+A_MESSAGE = 4
+"""Tokens that chat templates put around a message, about."""
+
+_A_TEMPLATE = 256
+"""Tokens that a chat template may add of its own: many have a system prompt for conversations without one."""
+
+MOST_CUTS = 5
+"""How often a request is made shorter before it is sent as it is, or before the model's refusal counts."""
 
 _MOST_KNOWN = 4096
-_UNKNOWN = 0.6
+_REFUSED = 0.6
 """What is kept of a prompt that was refused without a number."""
 
 
@@ -52,52 +65,215 @@ def first_kept(path: Sequence[PathMessage], room: int) -> int:
     return starts[-1]
 
 
+Vector = npt.NDArray[np.float64]
+
 Key = tuple[str, str]
 """A conversation and the model that answers: both decide how many tokens its characters are."""
 
 
-class Fitting:
-    """What is known of each conversation's tokens. One for all turns."""
+class Counts(Protocol):
+    """What fitting asks of a backend."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def count(self, request: Request) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How much text: characters of ASCII, others (of which a tokenizer makes more or fewer), messages."""
+
+    ascii: int
+    other: int
+    messages: int
+
+    @classmethod
+    def of(cls, *texts: str) -> _Size:
+        length = sum(map(len, texts))
+        ascii = sum(len(text) if text.isascii() else sum(map(str.isascii, text)) for text in texts)
+        return cls(ascii, length - ascii, len(texts))
+
+    @property
+    def vector(self) -> Vector:
+        return np.array((self.ascii, self.other, self.messages), dtype=np.float64)
+
+    def __sub__(self, less: _Size) -> _Size:
+        return _Size(self.ascii - less.ascii, self.other - less.other, self.messages - less.messages)
+
+    def __add__(self, more: _Size) -> _Size:
+        return _Size(self.ascii + more.ascii, self.other + more.other, self.messages + more.messages)
+
+
+class _Rates:
+    """Tokens of a model for a character of ASCII, for another, and around a message: least squares over what
+    was told, drawn to what is usual while that is little (ridge regression)."""
+
+    USUAL = (0.25, 0.8, float(A_MESSAGE))
+    WEIGHTS = (20.0, 20.0, 1.0)
 
     def __init__(self) -> None:
-        self._tokens_per_char: OrderedDict[Key, float] = OrderedDict()
+        self._squares = np.diag(self.WEIGHTS)
+        self._products = self._squares @ self.USUAL
 
-    def room(self, key: Key, capabilities: Capabilities, max_tokens: int | None) -> int | None:
-        """Characters that may be sent; `None` when nothing is known that would limit them."""
-        window, rate = capabilities.context_length, self._tokens_per_char.get(key)
-        if window is None or rate is None:
+    def learn(self, size: _Size, tokens: int) -> None:
+        length = size.ascii + size.other
+        if tokens > 0 and length:
+            # A long text says more than a short one, but not its square.
+            told = size.vector / length**0.5
+            self._squares += np.outer(told, told)
+            self._products += told * (tokens / length**0.5)
+
+    def tokens(self, size: _Size) -> float:
+        rates = np.linalg.solve(self._squares, self._products)
+        return float(rates.clip(min=0.0) @ size.vector)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A text that a model had in a conversation, and its tokens."""
+
+    size: _Size
+    tokens: int
+
+
+class Fits(Protocol):
+    """A request made of a conversation, and how many of its oldest messages are not in it."""
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def left_out(self) -> int: ...
+
+
+F = TypeVar("F", bound=Fits)
+T = TypeVar("T")
+
+
+class Fitting:
+    """What is known of each conversation's tokens, and where its last prompt began. One for all turns."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Key, _Known] = OrderedDict()
+        self._rates: defaultdict[str, _Rates] = defaultdict(_Rates)
+        self._starts: OrderedDict[Key, str] = OrderedDict()
+
+    async def fit(self, key: Key, backend: Counts, render: Callable[[int | None], F]) -> F:
+        """As much of a conversation as the window holds. render: makes the request of so many characters,
+        `None` for as many as there are. Raises `BackendError`."""
+        rendered = render(None)
+        for _ in range(MOST_CUTS):
+            room = await self.room(key, rendered.request, backend)
+            shorter = rendered if room is None else shorten(rendered, room, render)
+            if shorter.left_out <= rendered.left_out:
+                break
+            rendered = shorter
+        return rendered
+
+    async def room(self, key: Key, request: Request, backend: Counts) -> int | None:
+        """Characters that may be sent in place of a request that is too long; `None` when it fits, or when
+        nothing is known that would say so. Raises `BackendError`."""
+        window = backend.capabilities.context_length
+        if window is None:
             return None
-        return self._characters(window, rate, max_tokens)
+        most = window - reserved(window, request.sampling.max_tokens)
+        if _at_most(request) <= most:
+            return None
+        tokens = await backend.count(request)
+        if tokens is None:
+            tokens = self.estimate(key, request)
+        if tokens is None or tokens <= most:
+            return None
+        return self._shorter(request, tokens, most)
 
-    def learn(self, key: Key, request: Request, tokens: int) -> None:
-        """A prompt had so many tokens."""
-        # In a short one what the chat template adds is most of it.
-        if (length := characters(request)) >= LONG_ENOUGH and tokens > 0:
-            self._keep(key, tokens / length)
+    def estimate(self, key: Key, request: Request) -> int | None:
+        """Tokens of a prompt, from the last one of its conversation; `None` for the first."""
+        known = self._known.get(key)
+        if known is None:
+            return None
+        more = _size(request) - known.size
+        return max(0, round(known.tokens + self._rates[key[1]].tokens(more)))
 
-    def refused(self, key: Key, request: Request, error: ContextTooLong, max_tokens: int | None) -> int:
+    def learn(self, key: Key, request: Request, tokens: int, reply: tuple[str, int] = ("", 0)) -> None:
+        """A prompt had so many tokens; and the reply to it, where its text will be in the next prompt."""
+        if tokens <= 0:
+            return
+        size, known = _size(request), self._known.get(key)
+        grown = None if known is None else size - known.size
+        if known is None or grown is None or min(grown.ascii, grown.other) < 0:
+            self._rates[key[1]].learn(size, tokens)
+        else:
+            self._rates[key[1]].learn(grown, tokens - known.tokens)
+        text, more = reply
+        if more:
+            size, tokens = size + _Size.of(text), tokens + more + A_MESSAGE
+        _put(self._known, key, _Known(size, tokens))
+
+    def refused(self, key: Key, request: Request, error: ContextTooLong) -> int:
         """Characters to try with next, after a prompt was too long."""
         length = characters(request)
         tokens, window = (error.params.get(name) for name in ("tokens", "limit"))
         if not (isinstance(tokens, int) and isinstance(window, int) and length and tokens > 0 and window > 0):
-            return int(_UNKNOWN * length)
-        rate = tokens / length
-        self._keep(key, rate)
-        return min(self._characters(window, rate, max_tokens), int(0.95 * length))
+            return int(_REFUSED * length)
+        self.learn(key, request, tokens)
+        return self._shorter(request, tokens, window - reserved(window, request.sampling.max_tokens))
 
-    def _keep(self, key: Key, rate: float) -> None:
-        self._tokens_per_char[key] = rate
-        self._tokens_per_char.move_to_end(key)
-        if len(self._tokens_per_char) > _MOST_KNOWN:
-            self._tokens_per_char.popitem(last=False)
+    def start(self, key: Key, path: Sequence[PathMessage], window: int | None) -> int:
+        """Index in the path where the last prompt of this conversation began. 0 if nothing was left out, if
+        what was is of another branch, or if the whole of this one is short."""
+        wanted = self._starts.get(key)
+        if wanted is None or window is None:
+            return 0
+        whole = self._rates[key[1]].tokens(_Size.of(*(message.text for message in path)))
+        if whole < window - 2 * reserved(window, None):
+            return 0
+        return next((index for index, message in enumerate(path) if message.id == wanted), 0)
 
-    def _characters(self, window: int, rate: float, max_tokens: int | None) -> int:
-        reserved = min(MOST_RESERVED, int(RESERVED_SHARE * window))
-        if max_tokens is not None:
-            reserved = min(reserved, max_tokens)
-        return max(0, int((window - reserved) / (rate * CAREFUL)))
+    def began(self, key: Key, first_sent: str | None) -> None:
+        """A prompt began with this message; `None` when nothing was left out."""
+        if first_sent is None:
+            self._starts.pop(key, None)
+        else:
+            _put(self._starts, key, first_sent)
+
+    def _shorter(self, request: Request, tokens: int, most: int) -> int:
+        length = characters(request)
+        return max(0, min(int(most * length / (tokens * CAREFUL)), int(0.95 * length)))
+
+
+def shorten(rendered: F, room: int, render: Callable[[int | None], F]) -> F:
+    """The same with more left out: `room` characters or fewer; the same again when no more can be."""
+    while True:
+        shorter = render(room)
+        if shorter.left_out > rendered.left_out or room <= 0:
+            return shorter
+        room = int(0.8 * room)  # what stands between messages and in front of them has length as well
+
+
+def reserved(window: int, max_tokens: int | None) -> int:
+    """Tokens of the window that are kept for the reply."""
+    share = min(MOST_RESERVED, int(RESERVED_SHARE * window))
+    return share if max_tokens is None else min(share, max_tokens)
 
 
 def characters(request: Request) -> int:
     """Of all messages of a request."""
     return sum(len(message.text) for message in request.messages)
+
+
+def _size(request: Request) -> _Size:
+    return _Size.of(*(message.text for message in request.messages))
+
+
+def _at_most(request: Request) -> int:
+    """A bound that no tokenizer passes: a token is a byte at least."""
+    text = sum(len(message.text.encode("utf-8", "replace")) for message in request.messages)
+    return text + 4 * A_MESSAGE * len(request.messages) + _A_TEMPLATE
+
+
+def _put(kept: OrderedDict[Key, T], key: Key, value: T) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > _MOST_KNOWN:
+        kept.popitem(last=False)

@@ -24,7 +24,8 @@ class Scene:
     """Everything a prompt is made of.
 
     path: the stored messages from the root to the one the reply answers, oldest first.
-    continues: the reply to write on from. room: characters that may be sent, `None` for all; see `fitting`.
+    continues: the reply to write on from. start: index in the path of the first message that may be sent;
+    room: characters that may be, `None` for all; see `fitting`.
     system_prompt, sampling: the model's defaults; the conversation's `settings` win over them.
     """
 
@@ -34,6 +35,7 @@ class Scene:
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     continues: PathMessage | None = None
+    start: int = 0
     room: int | None = None
 
 
@@ -74,10 +76,10 @@ class PlainRenderer:
             system = scene.system_prompt
         system = (system or "").strip()
         prefix: list[Message] = [Message("system", system)] if system else []
-        left_out = 0
+        left_out = scene.start
         if scene.room is not None:
             begun = "" if scene.continues is None else scene.continues.text
-            left_out = first_kept(scene.path, scene.room - len(system) - len(begun))
+            left_out += first_kept(scene.path[left_out:], scene.room - len(system) - len(begun))
         path = scene.path[left_out:]
         body = _turns(path)
         prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]

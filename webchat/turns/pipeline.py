@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from backends.base import Backend
@@ -18,8 +19,8 @@ from backends.errors import BackendError, ContextTooLong
 from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, Gate, GateFactory, Pieces
-from webchat.prompts import Fitting, Rendered, Renderer, Scene
-from webchat.prompts.renderer import merge_sampling
+from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
+from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
 from webchat.store.records import Failure, FinishedTurn, Message, PathMessage, Provenance, TurnState
 from webchat.turns.events import Status
@@ -31,9 +32,6 @@ from webchat.turns.turn import RunningTurn
 log = logging.getLogger(__name__)
 
 MARK_SECONDS = 0.5
-
-MOST_CUTS = 5
-"""How often a prompt is made shorter before the model's refusal counts."""
 
 CLOSE_SECONDS = 5.0
 """How long a stopped backend may take to close its stream before the turn ends without it."""
@@ -122,7 +120,7 @@ class Pipeline:
 
     async def _stream(self, turn: RunningTurn, run: _Run, backend: Backend) -> None:
         run.path = await self._paths.to(turn.owner, turn.begun)
-        rendered = self._render(turn, run, backend, None)
+        rendered = await self._fitted(turn, run, backend)
         takes = backend.capabilities
         async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
@@ -132,9 +130,8 @@ class Pipeline:
                     await self._answer(turn, run, backend, rendered.request)
                     break
                 except ContextTooLong as error:
-                    limit = rendered.request.sampling.max_tokens
-                    room = self._fitting.refused(_key(turn), rendered.request, error, limit)
-                    shorter = self._render(turn, run, backend, room)
+                    room = self._fitting.refused(_key(turn), rendered.request, error)
+                    shorter = shorten(rendered, room, partial(self._render, turn, run, backend))
                     if not self._cuts or run.first is not None or shorter.left_out <= rendered.left_out:
                         raise
                     rendered = shorter
@@ -145,16 +142,28 @@ class Pipeline:
                 )
         if run.finished is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
+        self._learn(turn, run, rendered)
+
+    async def _fitted(self, turn: RunningTurn, run: _Run, backend: Backend) -> Rendered:
+        """The request, as much of the conversation as the model's window holds."""
+        if not self._cuts:
+            return self._render(turn, run, backend, None)
+        return await self._fitting.fit(_key(turn), backend, partial(self._render, turn, run, backend))
+
+    def _learn(self, turn: RunningTurn, run: _Run, rendered: Rendered) -> None:
+        """What the next prompt of this conversation can be fitted by."""
+        self._fitting.began(_key(turn), rendered.first_sent)
         if run.usage is not None:
-            self._fitting.learn(_key(turn), rendered.request, run.usage.prompt_tokens)
+            # Reasoning is counted with the reply, and not sent back.
+            said = "".join(entry.text for entry in turn.entries if entry.kind == "text")
+            reply = (said, run.usage.completion_tokens) if run.reasoned is None else ("", 0)
+            self._fitting.learn(_key(turn), rendered.request, run.usage.prompt_tokens, reply)
 
     def _render(self, turn: RunningTurn, run: _Run, backend: Backend, room: int | None) -> Rendered:
-        """The request, and where it is from. room: characters of it, where the model has refused more."""
+        """The request, and where it is from. room: characters of it, where that is known."""
         spec = self._models.spec(turn.model)
         settings = turn.begun.conversation.settings
-        if room is None and self._cuts:
-            limit = merge_sampling(spec.sampling, settings.sampling).max_tokens
-            room = self._fitting.room(_key(turn), backend.capabilities, limit)
+        window = backend.capabilities.context_length
         rendered = self._renderer.render(
             Scene(
                 path=run.path,
@@ -163,6 +172,7 @@ class Pipeline:
                 system_prompt=spec.system_prompt,
                 sampling=spec.sampling,
                 continues=None if turn.continues is None else PathMessage.of(turn.continues),
+                start=self._fitting.start(_key(turn), run.path, window) if self._cuts else 0,
                 room=room,
             )
         )
