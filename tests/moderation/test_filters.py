@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backends.types import Message, ReasoningDelta, Request, TextDelta
+from backends.types import Message, ReasoningDelta, Request, TextDelta, ToolCallDelta
 from webchat.moderation import Blocked, Context, Decision, Finding, Moderation
 from webchat.moderation.filters import Chain, Filter, Guarded, Moderator, whole
 from webchat.moderation.folding import fold
@@ -279,6 +279,7 @@ async def _said(moderation: Moderation, deltas: Sequence[TextDelta | ReasoningDe
     said = {"text": "", "reasoning": ""}
     pieces = [piece for delta in deltas for piece in await gate.feed(delta)]
     for piece in [*pieces, *await gate.finish()]:
+        assert not isinstance(piece, ToolCallDelta)
         said["text" if isinstance(piece, TextDelta) else "reasoning"] += piece.text
     return said
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from backends.echo import Delay, EchoBackend
-from backends.types import ReasoningDelta, Request, TextDelta
+from backends.types import Request, TextDelta
 from tests.turns.conftest import MakeBench, until
-from webchat.moderation import Blocked, Context, Pieces, Prepared
+from webchat.moderation import Blocked, Context, Piece, Pieces, Prepared
 from webchat.turns import Delta, MessageBlocked
 
 
@@ -19,7 +19,8 @@ class HoldBack:
     def __init__(self) -> None:
         self.held = ""
 
-    async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces:
+    async def feed(self, delta: Piece) -> Pieces:
+        assert isinstance(delta, TextDelta)
         self.held += delta.text
         line, newline, rest = self.held.rpartition("\n")
         if not newline:

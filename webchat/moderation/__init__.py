@@ -7,7 +7,7 @@ regenerate, continue and the title a model proposes.
 
 from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates, Prepared
 from webchat.moderation.moderation import Decision, Moderation, Trial
-from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
+from webchat.moderation.verdicts import Blocked, Context, Finding, Piece, Pieces
 
 __all__ = [
     "OPEN",
@@ -20,6 +20,7 @@ __all__ = [
     "Moderation",
     "OpenGate",
     "OpenGates",
+    "Piece",
     "Pieces",
     "Prepared",
     "Trial",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
@@ -36,6 +36,18 @@ class Filter(Protocol):
     async def feed(self, text: str) -> str: ...
 
     async def finish(self) -> str: ...
+
+
+@runtime_checkable
+class Asking(Filter, Protocol):
+    """A filter that looks several times in one `feed` and so keeps the time of its looks itself."""
+
+    keeps_time: bool
+
+    def remember(self, text: str) -> str:
+        """Take in what is shown already, without looking at it. Returns what the filters behind are given of
+        it."""
+        ...
 
 
 class Moderator(Protocol):
@@ -64,12 +76,39 @@ class Chain:
 
     def __init__(self, filters: Sequence[Filter]) -> None:
         self._filters = tuple(filters)
+        # What is shown already and still has to come out of the filters.
+        self._shown = ""
+
+    async def remember(self, text: str) -> None:
+        """Begin behind a text that is shown already. What begins in it and ends in what follows is found; of
+        it only what follows is released. Raises `Blocked`."""
+        for one in self._filters:
+            remembered = one.remember(text) if isinstance(one, Guarded) else None
+            text = await one.feed(text) if remembered is None else remembered
+        self._shown = "".join(one.held for one in reversed(self._filters))
 
     async def feed(self, text: str) -> str:
-        return await self._through(text, 0, last=False)
+        return await self._new(self._through(text, 0, last=False))
 
     async def finish(self) -> str:
-        return await self._through("", 0, last=True)
+        return await self._new(self._through("", 0, last=True))
+
+    async def _new(self, work: Awaitable[str]) -> str:
+        """Without what is shown already: as far as the filters left it as it was."""
+        try:
+            return self._behind(await work)
+        except Blocked as blocked:
+            blocked.before = self._behind(blocked.before)
+            raise
+
+    def _behind(self, text: str) -> str:
+        if not self._shown or not text:
+            return text
+        pairs = zip(text, self._shown, strict=False)
+        same = next((at for at, (new, old) in enumerate(pairs) if new != old), None)
+        same = min(len(text), len(self._shown)) if same is None else same
+        self._shown = self._shown[same:] if same == len(text) else ""
+        return text[same:]
 
     async def _through(self, text: str, first: int, *, last: bool) -> str:
         """Feed `text` to the filters from `first` on. last: nothing follows, so they give up what they
@@ -115,6 +154,14 @@ class Guarded:
     def held(self) -> str:
         return "" if self._filter is None else self._filter.held
 
+    def remember(self, text: str) -> str | None:
+        """As `Asking.remember`; `None` from a filter that has to be fed."""
+        if not isinstance(self._filter, Asking):
+            return None
+        if self._known is not None:
+            self._known.add(text)
+        return self._filter.remember(text)
+
     async def feed(self, text: str) -> str:
         if self._filter is None:
             return text
@@ -130,8 +177,9 @@ class Guarded:
     async def _limited(self, work: Awaitable[str], held: str) -> str:
         """The outcome of one look; `held` is released where the moderator fails open."""
         moderator = self._moderator
+        seconds = None if isinstance(self._filter, Asking) else moderator.seconds
         try:
-            async with asyncio.timeout(moderator.seconds):
+            async with asyncio.timeout(seconds):
                 return await work
         except Blocked:
             raise
@@ -141,9 +189,9 @@ class Guarded:
             self._filter = None
             rule = f"{moderator.name}.failed"
             if moderator.fail == "open":
-                self._report(Finding(rule, "flag", 0, 0))
+                self._report(Finding(rule, "flag", 0, 0, detail=why))
                 return held
-            self._report(Finding(rule, "block", 0, 0))
+            self._report(Finding(rule, "block", 0, 0, detail=why))
             raise Blocked(rule, UNCHECKED, cure=UNCHECKED_CURE) from error
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from backends.types import ReasoningDelta, Request, TextDelta
-from webchat.moderation.verdicts import Context, Pieces
+from backends.types import Request
+from webchat.moderation.verdicts import Context, Piece, Pieces
 
 
 class Gate(Protocol):
@@ -15,11 +15,11 @@ class Gate(Protocol):
     `feed` takes the next piece and returns what may be shown now, in order, which may be nothing, less,
     more or other than the piece. `finish` is called once after the last piece, also of a stopped or broken
     reply, and returns the rest. Joined by kind, all that is released equals the check of the whole text,
-    whatever the chunks. Both raise `Blocked`, whose `pieces` may still be shown; after that the gate is not
-    used again.
+    whatever the chunks; a call of a tool is released whole, at the end. Both raise `Blocked`, whose `pieces`
+    may still be shown; after that the gate is not used again.
     """
 
-    async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces: ...
+    async def feed(self, delta: Piece) -> Pieces: ...
 
     async def finish(self) -> Pieces: ...
 
@@ -48,7 +48,7 @@ class GateFactory(Protocol):
 class OpenGate:
     """Lets everything through at once."""
 
-    async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces:
+    async def feed(self, delta: Piece) -> Pieces:
         return (delta,)
 
     async def finish(self) -> Pieces:

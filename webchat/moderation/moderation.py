@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from backends.types import ReasoningDelta, Request, TextDelta
+from backends.types import Message, Part, ReasoningDelta, Request, TextDelta, TextPart, ToolCallDelta
+from webchat.moderation.calls import Calls
 from webchat.moderation.filters import Chain, Guarded, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
 from webchat.moderation.surroundings import Surroundings
-from webchat.moderation.verdicts import Blocked, Context, Finding, Pieces
+from webchat.moderation.verdicts import Blocked, Context, Finding, Piece, Pieces
+
+SEAM = 8400
+"""Characters of a reply that is continued which are read again: more than any rule's window."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,53 +72,114 @@ class Moderation:
         return await whole(self._filters(context), text)
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
-        """The request as it is, and a gate for its reply."""
-        return Prepared(request, self._gate(replace(context, stage="output")))
+        """What the model may be sent, each message a text of its own at the stage `prompt`, and a gate for
+        its reply. Raises `Blocked`."""
+        asking = replace(context, stage="prompt")
+        if any("prompt" in one.stages for one in self.moderators):
+            request = replace(
+                request, messages=tuple([await self._sent(asking, m) for m in request.messages])
+            )
+        asked = _asked(request.messages, continues=bool(context.so_far))
+        return Prepared(request, await self._gate(replace(context, stage="output", asked=asked)))
+
+    async def _sent(self, context: Context, message: Message) -> Message:
+        """A message as the moderators leave it; a text in parts is one text."""
+        if isinstance(message.content, str):
+            text = await whole(self._filters(context), message.content)
+            return message if text == message.content else replace(message, content=text)
+        chain = Chain(self._filters(context))
+        parts: list[Part] = []
+        for part in message.content:
+            parts.append(TextPart(await chain.feed(part.text)) if isinstance(part, TextPart) else part)
+        rest = await chain.finish()
+        return replace(message, content=(*parts, TextPart(rest)) if rest else tuple(parts))
 
     async def trial(self, context: Context, text: str) -> Trial:
         """What would become of a whole text; nothing is recorded, counted or kept. Does not raise
         `Blocked`."""
         decisions: list[Decision] = []
         try:
-            result = await whole(self._filters(replace(context, trial=True), decisions.append), text)
+            result = await whole(self._filters(replace(context, trial=True), record=decisions.append), text)
         except Blocked as blocked:
             return Trial(blocked.before, blocked, tuple(decisions))
         return Trial(result, None, tuple(decisions))
 
-    def _gate(self, context: Context) -> Gate:
+    async def _gate(self, context: Context) -> Gate:
         if not any(context.stage in moderator.stages for moderator in self.moderators):
             return OPEN
-        return _Gate(lambda: Chain(self._filters(context)))
+        tail = context.so_far[-SEAM:]
+        seam = _Seam(len(context.so_far) - len(tail))
+        answer = Chain(self._filters(context, seam))
+        if tail:
+            seam.silent = True
+            await answer.remember(tail)
+            seam.silent = False
 
-    def _filters(self, context: Context, record: Record | None = None) -> list[Guarded]:
+        def new_chain(silent: bool = False) -> Chain:
+            return Chain(self._filters(context, _Seam(silent=silent)))
+
+        return _Gate(answer, new_chain)
+
+    def _filters(
+        self, context: Context, seam: _Seam | None = None, record: Record | None = None
+    ) -> list[Guarded]:
         tell = record or self._record
-        return [self._guarded(one, context, tell) for one in self.moderators if context.stage in one.stages]
+        at = seam or _Seam()
+        return [
+            self._guarded(one, context, tell, at) for one in self.moderators if context.stage in one.stages
+        ]
 
-    def _guarded(self, one: Moderator, context: Context, tell: Record) -> Guarded:
+    def _guarded(self, one: Moderator, context: Context, tell: Record, seam: _Seam) -> Guarded:
         known = Surroundings() if self._keeps_content and not context.trial else None
+        told = replace(context, asked="", so_far="")
 
         def report(finding: Finding) -> None:
+            if seam.silent:
+                return
             content = "" if known is None else known.around(finding.start)
-            tell(Decision(context, finding, one.name, content))
+            placed = replace(finding, start=finding.start + seam.base, end=finding.end + seam.base)
+            tell(Decision(told, placed, one.name, content))
 
         return Guarded(one, context, report, known)
 
 
+@dataclass(slots=True)
+class _Seam:
+    """How findings are told. base: characters before the text that the filters were not given. silent: not at
+    all, as of what is shown already."""
+
+    base: int = 0
+    silent: bool = False
+
+
+def _asked(messages: Sequence[Message], *, continues: bool) -> str:
+    """The person's last words; where a reply is continued, those before it."""
+    said = list(messages)
+    if continues:
+        while said and said.pop().role != "assistant":
+            pass
+    return next((message.text for message in reversed(said) if message.role == "user"), "")
+
+
 class _Gate:
     """One reply. Its answer is one text; each stretch of reasoning is a text of its own, and ends where the
-    answer goes on."""
+    answer goes on; calls of tools follow at the end."""
 
-    def __init__(self, new_chain: Callable[[], Chain]) -> None:
+    def __init__(self, answer: Chain, new_chain: Callable[[bool], Chain]) -> None:
         self._new_chain = new_chain
-        self._answer = new_chain()
+        self._answer = answer
         self._reasoning: Chain | None = None
         self._reasoned = False
+        self._calls = Calls()
 
-    async def feed(self, delta: TextDelta | ReasoningDelta) -> Pieces:
+    async def feed(self, delta: Piece) -> Pieces:
+        if isinstance(delta, ToolCallDelta):
+            self._calls.add(delta)
+            return ()
         if isinstance(delta, ReasoningDelta):
-            pieces: list[TextDelta | ReasoningDelta] = []
+            pieces: list[Piece] = []
             if self._reasoning is None:
-                self._reasoning = self._new_chain()
+                self._reasoning = self._new_chain(False)
                 if self._reasoned:
                     # What two stretches say is never one word.
                     pieces.append(ReasoningDelta("\n\n"))
@@ -125,7 +190,16 @@ class _Gate:
 
     async def finish(self) -> Pieces:
         ended = await self._end_reasoning()
-        return [*ended, *await _said("text", self._answer.finish(), ended)]
+        said = [*ended, *await _said("text", self._answer.finish(), ended)]
+        try:
+            return [*said, *await self._calls.release(self._checked)]
+        except Blocked as blocked:
+            blocked.pieces = said
+            raise
+
+    async def _checked(self, text: str, silent: bool) -> str:
+        chain = self._new_chain(silent)
+        return await chain.feed(text) + await chain.finish()
 
     async def _end_reasoning(self) -> Pieces:
         if self._reasoning is None:
@@ -136,7 +210,7 @@ class _Gate:
 
 async def _said(kind: Literal["text", "reasoning"], work: Awaitable[str], before: Pieces = ()) -> Pieces:
     """What a chain releases, as the gate says it. A block carries what may still be shown with it."""
-    made = TextDelta if kind == "text" else ReasoningDelta
+    made: type[TextDelta | ReasoningDelta] = TextDelta if kind == "text" else ReasoningDelta
     try:
         text = await work
     except Blocked as blocked:

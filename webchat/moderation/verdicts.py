@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from backends.types import ReasoningDelta, TextDelta
+from backends.types import ReasoningDelta, TextDelta, ToolCallDelta
 
-Pieces = Sequence[TextDelta | ReasoningDelta]
+Piece = TextDelta | ReasoningDelta | ToolCallDelta
+"""What passes a gate."""
+
+Pieces = Sequence[Piece]
 """What may be shown, in order."""
 
 Stage = Literal["input", "prompt", "output", "stored"]
@@ -40,7 +43,11 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Context:
     """Whose text it is and where it goes. message_id: of the reply that is being made. remote: the model runs
-    on another's machine. trial: only to see what rules would do, so nothing is counted or kept."""
+    on another's machine. trial: only to see what rules would do, so nothing is counted or kept.
+
+    asked: for moderators that judge a reply by what it answers, the person's last words. so_far: what is
+    shown already of a reply that is continued. Neither is in a `Decision`.
+    """
 
     stage: Stage
     owner: str = ""
@@ -49,6 +56,8 @@ class Context:
     message_id: str | None = None
     remote: bool = False
     trial: bool = False
+    asked: str = field(default="", repr=False)
+    so_far: str = field(default="", repr=False)
 
 
 Report = Callable[[Finding], None]

@@ -18,7 +18,7 @@ from backends.base import Backend
 from backends.errors import BackendError, ContextTooLong
 from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
-from webchat.moderation import Blocked, Context, Gate, GateFactory, Pieces
+from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
@@ -198,7 +198,15 @@ class Pipeline:
 
     def _context(self, turn: RunningTurn) -> Context:
         remote = self._models.spec(turn.model).remote
-        return Context("prompt", turn.owner, turn.model, turn.conversation_id, turn.id, remote)
+        return Context(
+            "prompt",
+            turn.owner,
+            turn.model,
+            turn.conversation_id,
+            turn.id,
+            remote,
+            so_far="" if turn.continues is None else turn.continues.text,
+        )
 
     async def _mark(self, turn: RunningTurn, run: _Run) -> None:
         """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a
@@ -272,13 +280,7 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
                 run.reasoned = (now if run.reasoned is None else run.reasoned[0], now)
                 await _show(channel, gate.feed(event))
             case ToolCallDelta():
-                call = {
-                    "index": event.index,
-                    "id": event.id,
-                    "name": event.name,
-                    "arguments": event.arguments,
-                }
-                channel.add("tool", json.dumps(call, ensure_ascii=False) + "\n")
+                await _show(channel, gate.feed(event))
             case Usage():
                 run.usage = event
             case Finished():
@@ -300,8 +302,15 @@ async def _show(channel: Channel, released: Awaitable[Pieces]) -> None:
         _add(channel, piece)
 
 
-def _add(channel: Channel, piece: TextDelta | ReasoningDelta) -> None:
-    channel.add("text" if isinstance(piece, TextDelta) else "reasoning", piece.text)
+def _add(channel: Channel, piece: Piece) -> None:
+    match piece:
+        case TextDelta():
+            channel.add("text", piece.text)
+        case ReasoningDelta():
+            channel.add("reasoning", piece.text)
+        case ToolCallDelta():
+            call = {"index": piece.index, "id": piece.id, "name": piece.name, "arguments": piece.arguments}
+            channel.add("tool", json.dumps(call, ensure_ascii=False) + "\n")
 
 
 def _outcome(turn: RunningTurn, work: asyncio.Task[None]) -> tuple[TurnState, Failure | None]:

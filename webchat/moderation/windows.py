@@ -1,0 +1,160 @@
+"""The filter under moderators that ask: a service or a model reads a text and says what it thinks of it.
+
+What people write is read whole. A reply is read sentence by sentence, each with the end of what came before;
+a sentence is released when the opinion of it is in. Where a window ends depends on the text alone, so for the
+same opinions of the same windows the same is released, however the text is cut. The first window is short, so
+that words appear soon; the later ones are longer, so that fewer are asked about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from webchat.moderation.filters import UNCHECKED, UNCHECKED_CURE
+from webchat.moderation.matching import Rule
+from webchat.moderation.verdicts import Action, Blocked, Fail, Finding, Report
+
+FIRST = 20
+LEAST = 160
+MOST = 480
+"""Characters of a window: at least, before a sentence's end counts, and at most, where none comes."""
+
+OVERLAP = 240
+"""Characters before a window that are read with it."""
+
+_CLOSING = "\"'”’)\\]」』）》"
+# An end needs what follows it: a space, or after a Chinese mark anything that does not belong to the end.
+_END = re.compile(rf"[.!?…]+[{_CLOSING}]*\s|[。！？；]+[{_CLOSING}]*(?=[^。！？；{_CLOSING}])|\n")
+_STRENGTH: tuple[Action, ...] = ("allow", "flag", "mask", "replace", "block")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What was said of a text: rule and what is done about it; detail for the log alone."""
+
+    rule: Rule
+    detail: str = ""
+
+
+Judge = Callable[[str], Awaitable[Sequence[Opinion]]]
+"""Reads a text. What it raises means that there is no opinion."""
+
+
+class Windows:
+    """See the module. A `Filter`.
+
+    name, fail, seconds: of the moderator; the time is for one look, and it is kept here. whole: read the text
+    at its end, in one.
+    """
+
+    keeps_time = True
+
+    def __init__(
+        self, judge: Judge, report: Report, *, name: str, fail: Fail, seconds: float, whole: bool
+    ) -> None:
+        self._judge = judge
+        self._report = report
+        self._name = name
+        self._fail = fail
+        self._seconds = seconds
+        self._whole = whole
+        self._least = FIRST
+        self._before = ""
+        self._text = ""
+        # What may be released stays here until it is: a look that is broken off takes nothing with it.
+        self._ready = ""
+        self._done = 0
+
+    @property
+    def held(self) -> str:
+        return self._ready + self._text
+
+    def remember(self, text: str) -> str:
+        """Take in what is shown already: it is read with what follows, and not looked at again."""
+        self._before = text[-OVERLAP:]
+        self._done = len(text)
+        return text
+
+    async def feed(self, text: str) -> str:
+        self._text += text
+        if not self._whole:
+            await self._look_ahead()
+        return self._release()
+
+    async def finish(self) -> str:
+        if not self._whole:
+            await self._look_ahead()
+        if self._text:
+            await self._look(len(self._text))
+        return self._release()
+
+    def _release(self) -> str:
+        ready, self._ready = self._ready, ""
+        return ready
+
+    async def _look_ahead(self) -> None:
+        while end := window_end(self._text, self._least):
+            await self._look(end)
+
+    async def _look(self, end: int) -> None:
+        """Have the text up to `end` read, and put what becomes of it among what is ready. Raises
+        `Blocked`."""
+        window = self._text[:end]
+        opinions: Sequence[Opinion] = ()
+        try:
+            # A blank is nothing to ask about.
+            if window.strip():
+                async with asyncio.timeout(self._seconds):
+                    opinions = await self._judge(self._before + window)
+        except Exception as error:
+            self._failed(error, end)
+        start, self._done = self._done, self._done + end
+        self._text = self._text[end:]
+        self._least = LEAST
+        # What was found once is not found again in the next window.
+        self._before = "" if opinions else (self._before + window)[-OVERLAP:]
+        strongest: Rule | None = None
+        for opinion in opinions:
+            rule = opinion.rule
+            told = rule.shown if rule.action in ("mask", "replace") else ""
+            self._report(Finding(rule.id, rule.action, start, start + end, told, opinion.detail))
+            if strongest is None or _STRENGTH.index(rule.action) > _STRENGTH.index(strongest.action):
+                strongest = rule
+        if strongest is not None and strongest.action == "block":
+            raise Blocked(
+                strongest.id,
+                strongest.sentence,
+                cure=strongest.cure,
+                before=self._release(),
+                own=strongest.own,
+            )
+        if strongest is not None and strongest.action in ("mask", "replace"):
+            window = strongest.shown + window[len(window.rstrip()) :]
+        self._ready += window
+
+    def _failed(self, error: Exception, end: int) -> None:
+        """There is no opinion of a window. Raises `Blocked` where that means no."""
+        why = "took too long" if isinstance(error, TimeoutError) else "gave no opinion"
+        _log.warning("the moderator %s %s: %s", self._name, why, error or type(error).__name__)
+        rule, place = f"{self._name}.failed", (self._done, self._done + end)
+        self._report(Finding(rule, "flag" if self._fail == "open" else "block", *place, detail=why))
+        if self._fail == "closed":
+            raise Blocked(rule, UNCHECKED, cure=UNCHECKED_CURE, before=self._release()) from error
+
+
+def window_end(text: str, least: int) -> int:
+    """Where the first window of a text ends; 0 while more text could change that."""
+    # One character more than a window may have: what stands behind its last decides, too.
+    found = _END.search(text, least - 1, MOST + 1)
+    if found is not None and found.end() <= MOST:
+        return found.end()
+    if len(text) <= MOST:
+        return 0
+    space = text.rfind(" ", MOST // 2, MOST)
+    return MOST if space < 0 else space + 1
