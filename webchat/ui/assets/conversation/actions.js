@@ -2,8 +2,8 @@
 
 import { toggleMenu } from "../dom.js";
 import { errorLine, language } from "../i18n.js";
+import { copyText, showCopied } from "./copy.js";
 import { editor } from "./editor.js";
-import { icon } from "./icons.js";
 import { showInfo } from "./info.js";
 
 const WRAP = "webchat.wrap";
@@ -31,30 +31,9 @@ async function write(transcript, button, text) {
     transcript.ctx.toast(transcript.t("transcript.copy_failed"), { kind: "error" });
     return;
   }
-  const { t } = transcript;
-  transcript.say(t("transcript.copied"));
-  const glyph = button.querySelector("svg");
-  const label = button.textContent;
-  if (glyph) glyph.replaceWith(icon("check"));
-  else button.textContent = t("transcript.copied");
-  button.classList.add("wc-did");
-  setTimeout(() => {
-    button.classList.remove("wc-did");
-    if (glyph) button.querySelector("svg")?.replaceWith(icon("copy"));
-    else button.textContent = label;
-  }, 1600);
-}
-
-// navigator.clipboard exists on secure origins only.
-async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const box = Object.assign(document.createElement("textarea"), { value: text });
-  box.style.cssText = "position:fixed;opacity:0";
-  document.body.append(box);
-  box.select();
-  const done = document.execCommand("copy");
-  box.remove();
-  if (!done) throw new Error("not allowed");
+  const words = transcript.t("transcript.copied");
+  transcript.say(words);
+  showCopied(button, words);
 }
 
 function again(transcript, view, model = view.record.model) {
@@ -77,11 +56,13 @@ function regenerate(transcript, view, button) {
 
 function more(transcript, view, button) {
   const { t } = transcript;
-  const goesOn = view.record.role === "assistant" && view.record.text && view.record.id === transcript.leafId;
+  const replied = view.record.role === "assistant";
+  const goesOn = replied && view.record.text && view.record.id === transcript.leafId;
   const items = [
     goesOn && { label: t("transcript.continue_hint"), icon: "continue", onclick: () => continueReply(transcript, view) },
     hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
     hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
+    replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
   ].filter(Boolean);
   if (items.length) items.push("-");
   items.push({ label: t("transcript.delete"), icon: "trash", danger: true, onclick: () => remove(transcript, view) });
@@ -187,8 +168,13 @@ function rate(value) {
 function info(transcript, view, button) {
   attempt(transcript, async () => {
     const answer = await transcript.ctx.api.get(`api/messages/${view.record.id}`);
-    showInfo(button, answer, transcript.t, language);
+    showInfo(button, answer, transcript.t, language, () => inspect(transcript, view));
   });
+}
+
+async function inspect(transcript, view) {
+  const { openInspect } = await import("../inspect/inspect.js");
+  openInspect(view.record, transcript.ctx);
 }
 
 function unfold(transcript, view, button) {

@@ -39,16 +39,24 @@ export function infoRows({ message, provenance: from }, t, language) {
 
 let shown = null;
 
-/** Show the rows beside their button, until Escape or a press elsewhere. */
-export function showInfo(button, answer, t, language) {
+export function infoList(rows) {
+  return h("dl", {}, rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))));
+}
+
+/** Show the rows beside their button, until Escape or a press elsewhere. inspect: opens what says more. */
+export function showInfo(button, answer, t, language, inspect) {
   shown?.hidePopover();
   const rows = infoRows(answer, t, language);
-  const list = h("dl", {}, rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))));
+  const more = () => {
+    box.hidePopover();
+    inspect();
+  };
   const box = h(
     "div",
     { class: "wc-info", popover: "auto", role: "dialog", "aria-label": t("transcript.info_title"), tabindex: "-1" },
     h("h2", {}, t("transcript.info_title")),
-    rows.length ? list : h("p", { class: "wc-muted" }, t("transcript.info.none")),
+    rows.length ? infoList(rows) : h("p", { class: "wc-muted" }, t("transcript.info.none")),
+    h("button", { type: "button", class: "wc-button", onclick: more }, t("inspect.open")),
   );
   document.body.append(box);
   box.addEventListener("toggle", (event) => {

@@ -1,0 +1,132 @@
+// What a reply's model was sent: messages, tokens or request, and where the reply comes from.
+
+import { h } from "../dom.js";
+import { errorText, language, t } from "../i18n.js";
+import { openSheet } from "../sheet.js";
+import { style } from "../style.js";
+import { upgrade } from "../conversation/extras.js";
+import { copyText, showCopied } from "../conversation/copy.js";
+import { infoList, infoRows } from "../conversation/info.js";
+import { isRunning } from "../message.js";
+import { promptView } from "./prompt.js";
+import { tokensView } from "./tokens.js";
+
+/** Open the sheet for a reply's record. */
+export async function openInspect(record, { api }) {
+  const styled = style("inspect");
+  const body = h("div", { class: "wc-inspect-body" });
+  const status = h("div", { class: "wc-visually-hidden", role: "status" });
+  await styled;
+  const { dialog } = openSheet("inspect", { title: t("inspect.title"), body });
+  dialog.append(status);
+  const load = async () => {
+    body.replaceChildren(h("p", { class: "wc-inspect-note" }, t("inspect.loading")));
+    try {
+      const [answer, sent] = await Promise.all([api.get(`api/messages/${record.id}`), api.get(`api/messages/${record.id}/inspect`)]);
+      fill(body, answer, sent, status);
+    } catch (error) {
+      if (!error.code) throw error;
+      const { message, cure } = errorText(error);
+      const again = h("button", { type: "button", class: "wc-button", onclick: load }, t("app.retry"));
+      body.replaceChildren(h("div", { class: "wc-inspect-note", role: "alert" }, h("p", {}, message), h("p", { class: "wc-muted" }, cure), again));
+    }
+  };
+  await load();
+}
+
+function fill(body, answer, sent, status) {
+  const tabs = [
+    { name: "prompt", build: () => (sent.kind === null ? nothing(answer.message) : promptView(sent)) },
+    sent.tokens && { name: "tokens", count: sent.tokens.ids.length, build: (panel) => tokensView(sent, panel) },
+    sent.body && { name: "request", build: () => requestView(sent) },
+    { name: "origin", build: () => originView(answer, sent) },
+  ].filter(Boolean);
+  const copies = [
+    ["curl", sent.curl],
+    ["python", sent.python],
+    ["prompt", sent.kind === null ? null : (sent.rendered ?? JSON.stringify(sent.messages.map(({ role, content }) => ({ role, content })), null, 2))],
+  ].filter(([, text]) => text);
+  const foot = copies.length && h("div", { class: "wc-inspect-foot" }, copies.map(([name, text]) => copyButton(name, text, status)));
+  body.replaceChildren(...tabbed(tabs), ...(foot ? [foot] : []));
+}
+
+function nothing(message) {
+  const running = isRunning(message);
+  return h("div", { class: "wc-inspect-note" }, h("p", {}, t(running ? "inspect.running" : "inspect.none")), h("p", { class: "wc-muted" }, t(running ? "inspect.running_hint" : "inspect.none_hint")));
+}
+
+// tabs: {name, count?, build(panel)}. A panel is built when it is first looked at, and kept.
+function tabbed(tabs) {
+  const panels = tabs.map(({ name }) => h("div", { class: "wc-tab-panel", id: `wc-inspect-${name}`, role: "tabpanel", "aria-labelledby": `wc-inspect-${name}-tab`, hidden: true }));
+  const buttons = tabs.map(({ name, count }, index) =>
+    h(
+      "button",
+      { type: "button", class: "wc-tab", id: `wc-inspect-${name}-tab`, role: "tab", "aria-controls": `wc-inspect-${name}`, onclick: () => choose(index) },
+      t(`inspect.tab.${name}`),
+      count === undefined ? null : h("span", { class: "wc-tab-count" }, count.toLocaleString(language)),
+    ),
+  );
+  const choose = (chosen) => {
+    buttons.forEach((button, index) => {
+      button.setAttribute("aria-selected", String(index === chosen));
+      button.tabIndex = index === chosen ? 0 : -1;
+      panels[index].hidden = index !== chosen;
+    });
+    if (!panels[chosen].firstChild) panels[chosen].append(tabs[chosen].build(panels[chosen]));
+  };
+  const list = h("div", { class: "wc-tabs", role: "tablist", "aria-label": t("inspect.title") }, buttons);
+  list.addEventListener("keydown", (event) => {
+    const at = buttons.indexOf(document.activeElement);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const index = (next + buttons.length) % buttons.length;
+    choose(index);
+    buttons[index].focus();
+  });
+  choose(0);
+  return [list, ...panels];
+}
+
+function copyButton(name, text, status) {
+  const copy = async () => {
+    try {
+      await copyText(text);
+      status.textContent = t("transcript.copied");
+      showCopied(button, t("transcript.copied"));
+    } catch {
+      status.textContent = button.textContent = t("transcript.copy_failed");
+    }
+  };
+  const button = h("button", { type: "button", class: "wc-button", onclick: copy }, t(`inspect.copy.${name}`));
+  return button;
+}
+
+function requestView({ url, body }) {
+  const code = h("code", { "data-lang": "json" }, JSON.stringify(body, null, 2));
+  const view = h("div", { class: "wc-md wc-request" }, h("p", { class: "wc-request-line" }, h("b", {}, "POST"), " ", url ?? ""), h("pre", { tabindex: "0", "aria-label": t("inspect.tab.request") }, code));
+  upgrade(view, view);
+  return view;
+}
+
+function originView(answer, { templates, masked_count: masked }) {
+  const named = (template) => template && t("inspect.version_of", { name: template.name, version: template.version });
+  const chat = templates?.chat;
+  const rows = [
+    ["persona", named(templates?.persona)],
+    ["user_template", named(templates?.user)],
+    ["chat_template", chat && (chat.number === null ? sourceWords(chat.source) : t("inspect.version_of", { name: sourceWords(chat.source), version: chat.number }))],
+    ["masked", masked || null],
+  ].filter(([, value]) => value);
+  const all = infoRows(answer, t, language);
+  const after = all.findIndex(([label]) => label === t("transcript.info.template")) + 1;
+  all.splice(after, 0, ...rows.map(([key, value]) => [t(`inspect.${key}`), String(value)]));
+  const list = infoList(all);
+  list.classList.add("wc-origin");
+  return list;
+}
+
+function sourceWords(source) {
+  const key = `chattemplate.source.${source}`;
+  return t(key) === key ? source : t(key);
+}

@@ -1,0 +1,78 @@
+// The messages of a prompt, one block each, as they were sent.
+
+import { h } from "../dom.js";
+import { has, t } from "../i18n.js";
+import { visible } from "./text.js";
+
+const LONG = { characters: 1600, lines: 24 };
+const ROLES = new Set(["system", "user", "assistant"]);
+
+export const roleWords = (role) => (has(`inspect.role.${role}`) ? t(`inspect.role.${role}`) : role);
+
+export const roleClass = (role) => `wc-role-${ROLES.has(role) || role === "template" ? role : "other"}`;
+
+export function promptView(sent) {
+  const { messages, cut, masked, masked_count: count, parts, tokens } = sent;
+  const counts = parts ? tokensOf(parts) : null;
+  const first = cut ? messages.findIndex((message) => message.role !== "system") : -1;
+  const lastUser = messages.findLastIndex((message) => message.role === "user");
+  const list = h("ol", { class: "wc-prompt" });
+  messages.forEach((message, index) => {
+    if (index === first) list.append(h("li", { class: "wc-prompt-cut" }, h("span", {}, cut.left_out === 1 ? t("inspect.cut_one") : t("inspect.cut", { count: cut.left_out }))));
+    const from = message.role === "system" ? sent.templates?.persona : index === lastUser ? sent.templates?.user : null;
+    list.append(block(message, { tokens: counts?.get(index), from, masked: masked ?? [] }));
+  });
+  const summary = [
+    messages.length === 1 ? t("inspect.messages_one") : t("inspect.messages", { count: messages.length }),
+    tokens && t("inspect.tokens", { count: tokens.ids.length }),
+    count && t(count === 1 ? "inspect.masked_one" : "inspect.masked_some", { count }),
+  ].filter(Boolean);
+  return h("div", {}, h("p", { class: "wc-prompt-summary" }, summary.join(" · ")), list);
+}
+
+// Of each message, by its index.
+function tokensOf(parts) {
+  const counts = new Map();
+  for (const { message, role, start, end } of parts) {
+    if (message !== null && role !== "template") counts.set(message, (counts.get(message) ?? 0) + end - start);
+  }
+  return counts;
+}
+
+function block({ role, content }, { tokens, from, masked }) {
+  const text = h("pre", { class: "wc-prompt-text", dir: "auto" }, content ? marked(content, masked) : h("i", { class: "wc-prompt-empty" }, t("inspect.empty")));
+  const long = content.length > LONG.characters || content.split("\n", LONG.lines + 1).length > LONG.lines;
+  const head = h(
+    "div",
+    { class: "wc-prompt-head" },
+    h("span", { class: "wc-prompt-role" }, roleWords(role)),
+    from && h("span", { class: "wc-prompt-from" }, t("inspect.version_of", { name: from.name, version: from.version })),
+    tokens !== undefined && h("span", { class: "wc-prompt-count" }, t("inspect.tokens", { count: tokens })),
+  );
+  return h("li", { class: `wc-prompt-message ${roleClass(role)}` }, head, text, long && unfolder(text, content.length));
+}
+
+function unfolder(text, characters) {
+  text.classList.add("wc-prompt-folded");
+  const button = h("button", { type: "button", class: "wc-link", "aria-expanded": "false" }, t("inspect.show_all", { count: characters }));
+  button.addEventListener("click", () => {
+    const folded = text.classList.toggle("wc-prompt-folded");
+    button.setAttribute("aria-expanded", String(!folded));
+    button.textContent = folded ? t("inspect.show_all", { count: characters }) : t("transcript.show_less");
+  });
+  return button;
+}
+
+// Placeholders stand out, and say what they stand for.
+function marked(content, masked) {
+  const kinds = new Map(masked.map(({ placeholder, kind }) => [placeholder, kind]));
+  if (!kinds.size) return visible(content);
+  const longest = [...kinds.keys()].sort((one, other) => other.length - one.length);
+  const any = new RegExp(`(${longest.map((key) => key.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`);
+  const show = (piece) => (kinds.has(piece) ? h("mark", { title: t("inspect.masked_as", { kind: kindWords(kinds.get(piece)) }) }, piece) : piece);
+  return visible(content).flatMap((node) => (typeof node === "string" ? node.split(any).map(show) : node));
+}
+
+function kindWords(kind) {
+  return has(`inspect.kind.${kind}`) ? t(`inspect.kind.${kind}`) : kind;
+}
