@@ -16,14 +16,16 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 
 from backends._holdback import StopCutter
+from backends._sent import told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.errors import BackendError, ContextTooLong, Unavailable
-from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, Usage
+from backends.types import Event, Finished, ReasoningDelta, Request, Sent, TextDelta, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class EchoBackend:
         seed = random.getrandbits(31) if request.sampling.seed is None else request.sampling.seed
         self.live += 1
         try:
+            if request.trace:
+                yield _sent(request)
             async for event in _limited(self._paced(self._steps(request, seed)), request, self.model, seed):
                 if self._closing.is_set():
                     raise Unavailable("The model was closed.", cure="Start it again.")
@@ -220,4 +224,17 @@ async def _limited(
 
 
 def _prompt_tokens(request: Request) -> int:
-    return sum(len(tokens(message.text)) for message in request.messages)
+    return len(_pieces(request))
+
+
+def _pieces(request: Request) -> tuple[str, ...]:
+    # Half a character, which old text may have, is nothing a model reads.
+    texts = (message.text.encode("utf-8", "replace").decode() for message in request.messages)
+    return tuple(piece for text in texts for piece in tokens(text))
+
+
+def _sent(request: Request) -> Sent:
+    """The texts one after another: its chat template. A token's id is a checksum of its piece."""
+    pieces = _pieces(request)
+    ids = tuple(zlib.crc32(piece.encode()) & 0xFFFF for piece in pieces)
+    return Sent(told(request.messages), "".join(pieces), ids, pieces, template="model")

@@ -33,10 +33,11 @@ from backends._openai_models import (
     read_models,
 )
 from backends._openai_wire import SAMPLING_FIELDS, Reply, payload
+from backends._sent import told
 from backends._sse import MAX_EVENT_BYTES, EventTooLong, SSEParser
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
-from backends.types import Event, Request
+from backends.types import Event, Request, Sent
 
 __all__ = ["OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]
 
@@ -180,12 +181,16 @@ class OpenAICompatBackend:
         await self.start()
         deadline = asyncio.get_running_loop().time() + self._timeouts.first_token
         attempt = 0
+        tells = request.trace
         while True:
             reply = Reply(self._key, request.sampling.stop)
             begun = False
             try:
-                response = await self._open(request, deadline)
+                response, body = await self._open(request, deadline)
                 try:
+                    if tells:
+                        tells = False
+                        yield Sent(told(request.messages), body=body, url=self._url)
                     async with aclosing(self._read(response, reply, deadline)) as batches:
                         async for events in batches:
                             begun = True
@@ -224,8 +229,9 @@ class OpenAICompatBackend:
         left = deadline - asyncio.get_running_loop().time()
         return pause if pause < left else None
 
-    async def _open(self, request: Request, deadline: float) -> httpx.Response:
-        """Send the request and return the head of a 200. Leaves out what the endpoint refuses by name."""
+    async def _open(self, request: Request, deadline: float) -> tuple[httpx.Response, dict[str, object]]:
+        """Send the request and return the head of a 200, and the body that was posted for it. Leaves out what
+        the endpoint refuses by name."""
         client = self._client
         while True:
             if client is None or self._closed:
@@ -235,7 +241,7 @@ class OpenAICompatBackend:
                 async with asyncio.timeout_at(deadline):
                     response = await client.send(self._post(client, body), stream=True)
                     if response.status_code == 200:
-                        return response
+                        return response, body
                     said = await _whole(response)
             except TimeoutError:
                 raise self._too_slow(self._timeouts.first_token) from None
@@ -255,10 +261,14 @@ class OpenAICompatBackend:
                 )
             self._learn(field)
 
+    @property
+    def _url(self) -> str:
+        return f"{self.address.base}/chat/completions"
+
     def _post(self, client: httpx.AsyncClient, body: dict[str, object]) -> httpx.Request:
         return client.build_request(
             "POST",
-            f"{self.address.base}/chat/completions",
+            self._url,
             # Not httpx's `json=`: a lone surrogate in old text must not stop a request.
             content=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
             headers={"Content-Type": "application/json", "Accept": "text/event-stream, application/json"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -76,12 +76,34 @@ class Request:
     character instead of starting a new reply. Only sent to backends whose capabilities say `prefill`.
     logprobs: tell of each token of the reply how likely it was, and so many alternatives (0 to 20); `None`
     does not. Only sent where the capabilities say `logprobs`.
+    trace: tell first what the model is sent, as `Sent`.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     continue_final: bool = False
     logprobs: int | None = None
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the model was sent for this reply, word for word; only where `Request.trace` asks for it.
+
+    messages: as they were given, with a line of text for each image. rendered: the text a model in this
+    process reads. token_ids: its tokens. pieces: what each token adds to `rendered`, joined they are all of
+    it: a token that ends inside a character adds nothing, the one that completes it the character. body: the
+    JSON an endpoint was posted, and url where; no key is in either. template: where the chat template is
+    from, where that is known.
+    """
+
+    messages: tuple[Message, ...]
+    rendered: str | None = None
+    token_ids: tuple[int, ...] = ()
+    pieces: tuple[str, ...] = ()
+    body: Mapping[str, Any] | None = None
+    url: str | None = None
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +169,4 @@ class Finished:
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Event = TextDelta | ReasoningDelta | ToolCallDelta | Logprobs | Usage | Finished
+Event = Sent | TextDelta | ReasoningDelta | ToolCallDelta | Logprobs | Usage | Finished

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from backends._machine import engine_threads
+from backends._sent import told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
 from backends.errors import BackendError, Unavailable
 from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload
 from backends.llamacpp.servers import Server, Servers, Setup, checked_header, device_of
-from backends.types import Event, Request
+from backends.types import Event, Request, Sent
 
 SLOTS = 2
 
@@ -115,6 +116,8 @@ class LlamaCppBackend:
         await self.start()
         server = self._open()
         seed = random.getrandbits(31) if request.sampling.seed is None else request.sampling.seed
+        if request.trace:
+            yield await self._sent(server, request)
         scales = [float(path == self._adapter) for path in self._setup.adapters]
         worker = await self._worker(server, json.dumps(payload(request, seed, scales)))
         reply = Reply(request, self.model, seed, adapter=self._adapter_name(server))
@@ -128,6 +131,17 @@ class LlamaCppBackend:
             self._open()
         for event in reply.end():
             yield event
+
+    async def _sent(self, server: Server, request: Request) -> Sent:
+        """What the engine makes of the messages. Where it cannot say, the messages alone: the reply, or its
+        error, comes all the same."""
+        messages = told(request.messages)
+        try:
+            read = await server.reader.read(payload(request, 0), pieces=True)
+        except BackendError:
+            return Sent(messages)
+        source = "model" if self._setup.chat_template is None else "file"
+        return Sent(messages, read.text, read.ids, read.pieces, template=source)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from backends._sent import told
 from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Line
 from backends.errors import BackendError
@@ -27,7 +28,7 @@ from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Sampler, most_tokens
 from backends.local.speaker import LineSpeaker
-from backends.types import Event, Finished, Request
+from backends.types import Event, Finished, Request, Sent
 
 _SAMPLING = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
@@ -182,6 +183,9 @@ class LocalBackend:
         # The engine packs tokens, not images.
         engine = None if prompt.extra else opened.engine
         line: Line[Event] = Line(on_end=lambda: self._ended(line, plain=engine is None))
+        if request.trace:
+            text, ids = "".join(prompt.pieces), tuple(prompt.ids)
+            line.emit(Sent(told(request.messages), text, ids, prompt.pieces, template=voice.source))
         row = self._row(taken, request, prompt, line, batched=engine is not None)
         if engine is None:
             await self._one.acquire()

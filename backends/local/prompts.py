@@ -8,6 +8,7 @@ from typing import Any
 
 from backends.errors import BadRequest, ContextTooLong
 from backends.local.loading import Loaded
+from backends.local.pieces import decoded, pieces_of
 from backends.local.templates import render
 from backends.local.vision import has_images, inputs_of
 from backends.types import Request
@@ -16,12 +17,14 @@ from backends.types import Request
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """text: as the chat template wrote it. ids: its tokens. room: tokens left in the window for the reply,
-    `None` when that is not known. extra: the model's inputs beside the ids, for images."""
+    `None` when that is not known. extra: the model's inputs beside the ids, for images. pieces: what each
+    token adds to what the model reads, where that was asked for."""
 
     text: str
     ids: list[int]
     room: int | None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    pieces: tuple[str, ...] = ()
 
 
 def prompt_of(loaded: Loaded, template: str, request: Request, window: int | None) -> Prompt:
@@ -59,4 +62,8 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
             cure="Shorten it, or start a new conversation.",
             params={"tokens": len(ids), "limit": window},
         )
-    return Prompt(text, ids, None if window is None else window - len(ids), extra)
+    pieces: tuple[str, ...] = ()
+    if request.trace:
+        # An image stands for many tokens, which are in no text but that of the tokens.
+        pieces = decoded(loaded.tokenizer, ids) if extra else pieces_of(loaded.tokenizer, text, ids)
+    return Prompt(text, ids, None if window is None else window - len(ids), extra, pieces)

@@ -20,6 +20,7 @@ from backends.types import (
     ReasoningDelta,
     Request,
     Sampling,
+    Sent,
     TextDelta,
     ToolCallDelta,
     Usage,
@@ -102,6 +103,49 @@ async def test_a_prompt_is_counted_as_its_reply_will_tell(case: BackendCase, bac
             completion = await reply(backend, request)
             assert completion.usage is not None
             assert counted == completion.usage.prompt_tokens
+    assert await freed(case, backend)
+
+
+TOLD = (
+    (Message("system", "Be brief."), Message("user", "你好 🎉👩‍🚀 é\n\n  a <|im_end|> b ")),
+    (Message("user", "Hi"), Message("assistant", " Yes\t"), Message("user", "\ud83d And?")),
+    (Message("user", "Count"), Message("assistant", "One, 二")),
+)
+
+
+@pytest.mark.parametrize("messages", TOLD)
+async def test_what_the_model_is_sent_is_told_first_where_asked(
+    case: BackendCase, backend: Backend, messages: tuple[Message, ...]
+) -> None:
+    begun = messages[-1].role == "assistant"
+    if begun and not backend.capabilities.prefill:
+        pytest.skip("takes no prefill")
+    request = Request(messages, Sampling(max_tokens=2), continue_final=begun)
+    assert not any(isinstance(event, Sent) for event in await events_of(backend, request))
+    events = await events_of(backend, replace(request, trace=True))
+    sent = events[0]
+    assert isinstance(sent, Sent)
+    assert sum(isinstance(event, Sent) for event in events) == 1
+    assert sent.messages == messages
+    if sent.rendered is None:
+        assert sent.body is not None
+        assert [message["role"] for message in sent.body["messages"]] == [m.role for m in messages]
+        assert sent.url is not None
+        return
+    usage = next(event for event in events if isinstance(event, Usage))
+    assert len(sent.token_ids) == len(sent.pieces) == usage.prompt_tokens
+    assert "".join(sent.pieces) == sent.rendered
+    assert "\ufffd" not in sent.rendered
+    at = 0
+    for message in messages:
+        text = message.text.encode("utf-8", "replace").decode().strip()
+        assert text in sent.rendered[at:]
+        at = sent.rendered.index(text, at) + len(text)
+
+
+async def test_a_trace_that_is_closed_at_once_frees_the_slot(case: BackendCase, backend: Backend) -> None:
+    async with opened(backend, replace(ask(case.long, max_tokens=2000), trace=True)) as stream:
+        assert isinstance(await anext(stream), Sent)
     assert await freed(case, backend)
 
 
