@@ -95,6 +95,7 @@ def build_app(
         message_chars=settings.max_message_chars,
         titles=settings.titles,
         cuts=settings.context_overflow == "cut",
+        inspect=settings.inspect,
     )
     guarded = settings.door == "link"
     start_link = StartLink() if guarded else None

@@ -42,6 +42,7 @@ ROWS = [
     Row("PATCH", C, 200, body={"title": "New"}),
     Row("GET", C + "/export", 200),
     Row("GET", R, 200),
+    Row("GET", R + "/inspect", 200),
     Row("GET", R + "/events", 200),
     Row("POST", R + "/stop", 202, body={}),
     Row("POST", R + "/activate", 200, body={}),

@@ -39,6 +39,7 @@ WRONG: dict[str, Any] = {
     "hf_token": 3,
     "hf_home": str(Path(__file__)),
     "language": "fr",
+    "inspect": "many",
     "titles": "many",
     "context_overflow": "wrap",
     "moderation": "/no/such/rules.toml",

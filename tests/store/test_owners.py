@@ -48,6 +48,7 @@ REFUSED: dict[str, list[Ask]] = {
     "rate": [lambda s, o, t: s.rate(o, t.reply.id, 1)],
     "begin_turn": [_begin({}), _begin({"parent_id": "reply"}), _begin({"continues": "reply"})],
     "journal": [lambda s, o, t: s.journal(o, t.reply.id)],
+    "inspection": [lambda s, o, t: s.inspection(o, t.reply.id)],
     "export_conversation": [lambda s, o, t: s.export_conversation(o, t.conversation.id)],
     "export_conversations": [lambda s, o, t: list(s.export_conversations(o, [t.conversation.id]))],
 }

@@ -11,6 +11,7 @@ from webchat.api.conversations import Conversations
 from webchat.api.errors import Endpoint, answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
+from webchat.api.inspect import Inspect
 from webchat.api.messages import Messages
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.redeem import Redeem
@@ -24,6 +25,7 @@ def routes(services: Services) -> list[BaseRoute]:
     about, health, redeem = About(services), Health(services), Redeem(services)
     conversations, messages = Conversations(services), Messages(services)
     turns, exports = TurnRoutes(services), Exports(services)
+    inspect = Inspect(services)
     moderation = ModerationRoutes(services)
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/me", about.me),
@@ -38,6 +40,7 @@ def routes(services: Services) -> list[BaseRoute]:
         ("GET", "/api/export", exports.all),
         ("POST", "/api/turns", turns.start),
         ("GET", "/api/messages/{id}", messages.look),
+        ("GET", "/api/messages/{id}/inspect", inspect.look),
         ("DELETE", "/api/messages/{id}", messages.delete),
         ("POST", "/api/messages/{id}/restore", messages.restore),
         ("POST", "/api/messages/{id}/activate", messages.activate),

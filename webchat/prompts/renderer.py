@@ -48,7 +48,8 @@ class Rendered:
     else, `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages
     never change, so `expand` gives back the messages as they were sent, and a long conversation is not
     copied with each reply. left_out: how many of the oldest messages are not sent, and first_sent the id of
-    the one after them.
+    the one after them. ids: for each message of the request the stored message it is from, `None` where it is
+    from none.
     """
 
     request: Request
@@ -56,6 +57,7 @@ class Rendered:
     prompt: tuple[Mapping[str, Any], ...]
     left_out: int = 0
     first_sent: str | None = None
+    ids: tuple[str | None, ...] = ()
 
 
 class Renderer(Protocol):
@@ -87,19 +89,20 @@ class PlainRenderer:
             prompt.append({"path": path[-1].id, "count": len(path)})
         continue_final = False
         if scene.continues is not None and scene.continues.text:
-            body.append(Message("assistant", scene.continues.text))
+            body.append((Message("assistant", scene.continues.text), scene.continues.id))
             prompt.append({"path": scene.continues.id, "count": 1})
             continue_final = scene.capabilities.prefill
             if not continue_final:
-                body.append(Message("user", CONTINUE))
+                body.append((Message("user", CONTINUE), None))
                 prompt.append({"role": "user", "content": CONTINUE})
-        messages = _fit(prefix + body, scene.capabilities)
-        if not messages:
+        fitted = _fit([*((message, None) for message in prefix), *body], scene.capabilities)
+        if not fitted:
             raise ValueError("a prompt needs a message")
         sampling = fit_sampling(merge_sampling(scene.sampling, scene.settings.sampling), scene.capabilities)
-        request = Request(messages, sampling, continue_final)
+        request = Request(tuple(message for message, _ in fitted), sampling, continue_final)
         first_sent = path[0].id if left_out and path else None
-        return Rendered(request, self.template, tuple(prompt), left_out, first_sent)
+        ids = tuple(id for _, id in fitted)
+        return Rendered(request, self.template, tuple(prompt), left_out, first_sent, ids)
 
 
 def expand(
@@ -111,13 +114,13 @@ def expand(
 
     messages: for each `path` id, the stored path that ends there (`Store.path`).
     """
-    sent: list[Message] = []
+    sent: list[_Sourced] = []
     for item in prompt:
         if "path" in item:
             sent += _turns(messages[item["path"]][-item["count"] :])
         else:
-            sent.append(Message(item["role"], item["content"]))
-    return _fit(sent, capabilities)
+            sent.append((Message(item["role"], item["content"]), None))
+    return tuple(message for message, _ in _fit(sent, capabilities))
 
 
 def merge_sampling(defaults: Sampling, chosen: Sampling) -> Sampling:
@@ -137,24 +140,29 @@ def fit_sampling(sampling: Sampling, capabilities: Capabilities) -> Sampling:
     return Sampling(**{f.name: getattr(sampling, f.name) for f in fields(Sampling) if f.name in taken})
 
 
-def _turns(path: Iterable[PathMessage]) -> list[Message]:
+_Sourced = tuple[Message, str | None]
+"""A message and the stored one it is from."""
+
+
+def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:
     """Stored messages as a model reads them: without replies that are empty or were blocked."""
     return [
-        Message(m.role, m.text)
+        (Message(m.role, m.text), m.id)
         for m in path
         if m.role != "assistant" or (m.text.strip() and m.state != "blocked")
     ]
 
 
-def _fit(messages: Sequence[Message], capabilities: Capabilities) -> tuple[Message, ...]:
+def _fit(messages: Iterable[_Sourced], capabilities: Capabilities) -> list[_Sourced]:
     """Merge neighbours of one role (templates want them in turn), and move the system prompt if there is no
     role for it."""
-    merged: list[Message] = []
-    for message in messages:
+    merged: list[_Sourced] = []
+    for message, id in messages:
         if not capabilities.system_role and message.role == "system":
             message = Message("user", message.text)
-        if merged and merged[-1].role == message.role:
-            merged[-1] = Message(message.role, f"{merged[-1].text}\n\n{message.text}")
+        if merged and merged[-1][0].role == message.role:
+            before, earlier = merged[-1]
+            merged[-1] = Message(message.role, f"{before.text}\n\n{message.text}"), id or earlier
         else:
-            merged.append(message)
-    return tuple(merged)
+            merged.append((message, id))
+    return merged

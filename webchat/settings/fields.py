@@ -130,6 +130,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "What happens to a conversation that is longer than its model reads: `cut` leaves out whole turns,"
         " the oldest first; `refuse` says so.",
     )
+    inspect: bool = setting(True, "Keep what each reply's model was sent, for Inspect.")
     moderation: Path | None = setting(
         None,
         "A file of rules for what people write and what models say; see Moderation below.",

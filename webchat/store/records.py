@@ -159,6 +159,25 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a reply's model was sent, as it was then.
+
+    messages: `{"role", "content", "id"}` each, as the backend was given them; `id` of the stored message it
+    is from, `None` where it is from none. rendered: the text a model in this process read. token_ids: its
+    tokens, and pieces what each adds to it. body: the JSON an endpoint was posted, and url where. template:
+    where the chat template is from.
+    """
+
+    messages: tuple[Mapping[str, Any], ...] = ()
+    rendered: str | None = None
+    token_ids: tuple[int, ...] = ()
+    pieces: tuple[str, ...] = ()
+    body: Mapping[str, Any] | None = None
+    url: str | None = None
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """A piece of a running reply. `seq` counts from 1 within the message. Appended, never rewritten."""
 
@@ -202,7 +221,8 @@ class BegunTurn:
 
 @dataclass(frozen=True, slots=True)
 class FinishedTurn:
-    """How a turn ended; the store folds the journal into the message in the same transaction."""
+    """How a turn ended; the store folds the journal into the message in the same transaction. sent: what its
+    model was sent, where that is kept."""
 
     message_id: str
     state: TurnState
@@ -210,6 +230,7 @@ class FinishedTurn:
     failure: Failure | None = None
     reasoning_seconds: float | None = None
     provenance: Provenance = field(default_factory=Provenance)
+    sent: Inspection | None = None
 
 
 @dataclass(frozen=True, slots=True)

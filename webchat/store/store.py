@@ -14,6 +14,7 @@ from webchat.store.decisions import DecisionVerbs
 from webchat.store.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.export import ExportVerbs
+from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
 from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
@@ -31,6 +32,7 @@ class Store(
     LinkVerbs,
     ExportVerbs,
     DecisionVerbs,
+    InspectionVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

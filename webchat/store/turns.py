@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from webchat.store.codec import clean, dump_failure, dump_provenance, dump_settings, new_id, now, title_of
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
+from webchat.store.inspections import keep_inspection
 from webchat.store.records import (
     BegunTurn,
     Conversation,
@@ -276,6 +277,8 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
             connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
         connection.execute(_CLEAR, {"message": turn.message_id})
         set_words(connection, turn.message_id, text)
+        if turn.sent is not None:
+            keep_inspection(connection, turn.message_id, turn.sent)
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> bool:

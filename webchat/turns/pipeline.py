@@ -16,17 +16,26 @@ from typing import Any, cast
 
 from backends.base import Backend
 from backends.errors import BackendError, ContextTooLong
-from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, ToolCallDelta, Usage
+from backends.types import Event, Finished, ReasoningDelta, Request, Sent, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
-from webchat.store.records import Failure, FinishedTurn, Message, PathMessage, Provenance, TurnState
+from webchat.store.records import (
+    Failure,
+    FinishedTurn,
+    Inspection,
+    Message,
+    PathMessage,
+    Provenance,
+    TurnState,
+)
 from webchat.turns.events import Status
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.paths import Paths
 from webchat.turns.queue import Queue
+from webchat.turns.sent import inspection_of
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -57,6 +66,8 @@ class _Run:
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
     path: Sequence[PathMessage] = ()
+    told: Sent | None = None
+    ids: Sequence[str | None] = ()
     usage: Usage | None = None
     finished: Finished | None = None
 
@@ -65,6 +76,7 @@ class Pipeline:
     """Makes replies. One for all turns; holds no state of any.
 
     cuts: whether a conversation that is too long for its model loses its oldest turns, or is refused.
+    inspect: whether it is kept what each reply's model was sent.
     """
 
     def __init__(
@@ -77,6 +89,7 @@ class Pipeline:
         queue: Queue,
         *,
         cuts: bool = True,
+        inspect: bool = True,
     ) -> None:
         self._store = store
         self._models = models
@@ -86,6 +99,7 @@ class Pipeline:
         self._paths = Paths(store)
         self._queue = queue
         self._cuts = cuts
+        self._inspect = inspect
         self._fitting = Fitting()
 
     async def run(self, turn: RunningTurn) -> None:
@@ -186,13 +200,15 @@ class Pipeline:
             prompt=rendered.prompt,
             details=_cut(rendered),
         )
+        run.ids = rendered.ids
         return rendered
 
     async def _answer(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
         # Every backend is an async generator; the protocol only names what readers need.
-        stream = cast(AsyncGenerator[Event, None], backend.stream(prepared.request))
+        request = replace(prepared.request, trace=self._inspect)
+        stream = cast(AsyncGenerator[Event, None], backend.stream(request))
         async with aclosing(stream) as events:
             await _pump(events, run, run.gate)
 
@@ -238,6 +254,7 @@ class Pipeline:
             failure=failure,
             reasoning_seconds=None if run.reasoned is None else run.reasoned[1] - run.reasoned[0],
             provenance=_provenance(run),
+            sent=_inspection(run),
         )
         try:
             return await run.channel.finish(finished)
@@ -269,7 +286,7 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
     """Read the model's events into the journal, through the gate. The hot path: once per token."""
     channel = run.channel
     async for event in events:
-        if run.first is None and not isinstance(event, (Usage, Finished)):
+        if run.first is None and not isinstance(event, (Sent, Usage, Finished)):
             run.first = time.monotonic()
             run.begun.set()
         match event:
@@ -283,6 +300,8 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
                 await _show(channel, gate.feed(event))
             case Usage():
                 run.usage = event
+            case Sent():
+                run.told = event
             case Finished():
                 await _show(channel, gate.finish())
                 run.finished = event
@@ -377,6 +396,15 @@ def _provenance(run: _Run) -> Provenance:
         seed=filled.seed if finished.seed is None else finished.seed,
         details={**run.provenance.details, **finished.details},
     )
+
+
+def _inspection(run: _Run) -> Inspection | None:
+    """What the model was sent, to be kept. The reply is worth more than that."""
+    try:
+        return None if run.told is None else inspection_of(run.told, run.ids)
+    except Exception:
+        log.exception("what was sent for reply %s is not kept", run.channel.message_id)
+        return None
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

@@ -53,7 +53,7 @@ class Turns:
     flush_seconds: least time between two commits of one reply. turns_per_owner, most_turns: replies that one
     owner, and all together, may have running and in line, `None` for any number. message_chars: longest
     message. titles: ask models for titles. cuts: leave out the oldest turns of a conversation that
-    is too long for its model, instead of refusing it.
+    is too long for its model, instead of refusing it. inspect: keep what each reply's model was sent.
     Not thread-safe: use it on one event loop, between `open` and `aclose`.
     """
 
@@ -70,6 +70,7 @@ class Turns:
         message_chars: int = 100_000,
         titles: bool = True,
         cuts: bool = True,
+        inspect: bool = True,
     ) -> None:
         self._store = store
         self._models = models
@@ -79,7 +80,9 @@ class Turns:
         self._message_chars = message_chars
         self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
         queue = Queue()
-        self._pipeline = Pipeline(store, models, renderer, gates, self._journal, queue, cuts=cuts)
+        self._pipeline = Pipeline(
+            store, models, renderer, gates, self._journal, queue, cuts=cuts, inspect=inspect
+        )
         self._titles = Titles(store, models, gates, queue) if titles else None
         self._turns: dict[str, RunningTurn] = {}
         self._tasks: set[asyncio.Task[object]] = set()

@@ -1,0 +1,124 @@
+"""Inspect shows what a model was sent, as it was stored then."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from backends.echo import EchoBackend
+from backends.openai_compat import OpenAICompatBackend
+from tests.api.conftest import CANARY, MakeSite, Site
+from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.api.parts import parts_of
+
+HOSTILE = [
+    "It's $(touch /tmp/x) `id` $HOME \"quoted\" \\ ! % 'single'",
+    "first line\nsecond\r\n\ttabbed\\n",
+    "你好 🎉 \u2028 \x07 é",
+    "--data @/etc/passwd; rm -rf /",
+]
+
+
+async def inspected(site: Site, client: Any, text: str, **fields: Any) -> dict[str, Any]:
+    begun = await site.send(client, text, **fields)
+    await site.ended(client, begun["reply"]["id"])
+    answer = await client.get(f"/api/messages/{begun['reply']['id']}/inspect")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return {**found, "user": begun["user"]["id"], "conversation": begun["conversation"]["id"]}
+
+
+async def test_the_prompt_of_a_model_in_this_process_is_shown_with_its_tokens(site: Site) -> None:
+    client = site.client(site.visitor())
+    first = await inspected(site, client, "Hello 你好 there")
+    assert first["kind"] == "local"
+    assert first["messages"] == [{"role": "user", "content": "Hello 你好 there", "message_id": first["user"]}]
+    assert first["rendered"] == "Hello 你好 there"
+    assert "".join(first["tokens"]["pieces"]) == first["rendered"]
+    assert len(first["tokens"]["ids"]) == len(first["tokens"]["pieces"])
+    assert first["parts"] == [{"role": "user", "message": 0, "start": 0, "end": 4}]
+    assert first["body"] is first["url"] is first["cut"] is None
+    assert first["masked"] == []
+    assert first["masked_count"] == 0
+
+
+async def test_the_body_an_endpoint_was_posted_is_shown_and_no_key(make_site: MakeSite) -> None:
+    async with ScriptedEndpoint() as endpoint:
+        backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
+        async with make_site(backend) as site:
+            client = site.client(site.visitor())
+            found = await inspected(site, client, "words=3", settings={"sampling": {"temperature": 0.5}})
+            assert found["kind"] == "endpoint"
+            assert found["body"] == endpoint.calls[0].body
+            assert found["url"] == f"{endpoint.url}/chat/completions"
+            assert found["tokens"] is found["parts"] is found["rendered"] is None
+            assert CANARY not in json.dumps(found)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_the_curl_command_posts_the_same_body(make_site: MakeSite, text: str) -> None:
+    async with ScriptedEndpoint() as endpoint:
+        backend = OpenAICompatBackend(endpoint.url, "it's a $MODEL", api_key=CANARY)
+        async with make_site(backend) as site:
+            found = await inspected(site, site.client(site.visitor()), text)
+    async with ScriptedEndpoint(endpoint.port) as again:
+        command = found["curl"].replace("curl ", "curl -s ", 1)
+        environment = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "none"}
+        await asyncio.to_thread(
+            subprocess.run, ["/bin/sh", "-c", command], check=True, env=environment, capture_output=True
+        )
+        assert [call.body for call in again.calls] == [found["body"]]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_the_python_script_passes_the_same_body(make_site: MakeSite, text: str) -> None:
+    async with ScriptedEndpoint() as endpoint:
+        backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
+        async with make_site(backend) as site:
+            sampling = {"top_k": 5, "stop": ["\n", "'"], "seed": 3}
+            found = await inspected(site, site.client(site.visitor()), text, settings={"sampling": sampling})
+    passed: dict[str, Any] = {}
+
+    class Client:
+        def __init__(self, base_url: str, api_key: str) -> None:
+            assert base_url == endpoint.url
+            self.chat = self.completions = self
+
+        def create(self, extra_body: dict[str, Any] | None = None, **body: Any) -> list[Any]:
+            passed.update({**body, **(extra_body or {})})
+            return []
+
+    exec(found["python"].replace("from openai import OpenAI", ""), {"OpenAI": Client})
+    assert passed == found["body"]
+
+
+async def test_what_is_no_reply_or_was_not_kept_has_no_kind(site: Site, make_site: MakeSite) -> None:
+    client = site.client(site.visitor())
+    found = await inspected(site, client, "Hello")
+    user = (await client.get(f"/api/messages/{found['user']}/inspect")).json()
+    assert user["kind"] is None
+    assert user["messages"] == []
+    assert user["tokens"] is user["parts"] is user["curl"] is user["python"] is None
+
+
+async def test_a_failed_reply_shows_what_was_sent(make_site: MakeSite) -> None:
+    from backends.errors import Unavailable
+
+    async with make_site(EchoBackend(script=["Hal", Unavailable("gone")])) as site:
+        found = await inspected(site, site.client(site.visitor()), "Hello")
+        assert found["rendered"] == "Hello"
+
+
+def test_a_token_belongs_where_it_begins() -> None:
+    messages = [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "你好"}]
+    pieces = ["<s>", "Be", " brief", ".\n", "", "你", "好<", "/s>"]
+    assert parts_of("".join(pieces), pieces, messages) == [
+        {"role": "template", "message": None, "start": 0, "end": 1},
+        {"role": "system", "message": 0, "start": 1, "end": 4},
+        {"role": "user", "message": 1, "start": 4, "end": 7},
+        {"role": "template", "message": None, "start": 7, "end": 8},
+    ]

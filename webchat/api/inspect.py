@@ -1,0 +1,73 @@
+"""What the model was sent for a reply: as it was stored then, never made again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webchat.api.parts import parts_of
+from webchat.api.reading import id_of, json_answer, owner_of
+from webchat.api.replay import curl_of, python_of
+from webchat.api.services import Services
+from webchat.store.records import Inspection, Provenance
+
+Json = dict[str, Any]
+
+
+class Inspect:
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    async def look(self, request: Request) -> Response:
+        owner, wanted = owner_of(request).id, id_of(request)
+        sent = await self._store.call(self._store.inspection, owner, wanted)
+        provenance = await self._store.call(self._store.provenance, owner, wanted)
+        message = await self._store.call(self._store.message, owner, wanted)
+        asked = None
+        if message.parent_id is not None:
+            asked = await self._store.call(self._store.message, owner, message.parent_id)
+        user = getattr(asked, "template", None)
+        return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance, user)})
+
+
+def inspection_json(sent: Inspection, provenance: Provenance, user: Any = None) -> Json:
+    """user: the prompt template of the message that was answered."""
+    local = sent.rendered is not None
+    details = provenance.details
+    masked = list(details.get("masked") or ())
+    return {
+        "kind": "local" if local else "endpoint" if sent.body is not None else None,
+        "messages": [
+            {"role": message["role"], "content": message["content"], "message_id": message["id"]}
+            for message in sent.messages
+        ],
+        "rendered": sent.rendered,
+        "tokens": {"ids": list(sent.token_ids), "pieces": list(sent.pieces)} if local else None,
+        "parts": parts_of(sent.rendered or "", sent.pieces, sent.messages) if local else None,
+        "body": None if sent.body is None else dict(sent.body),
+        "url": sent.url,
+        "cut": _cut(provenance),
+        "masked": masked,
+        "masked_count": len(masked),
+        "templates": {"persona": details.get("persona"), "user": user, "chat": _chat(sent, provenance)},
+        "curl": curl_of(sent, provenance),
+        "python": python_of(sent, provenance),
+    }
+
+
+def _cut(provenance: Provenance) -> Json | None:
+    left_out = provenance.details.get("left_out")
+    return {"left_out": left_out, "first_sent": provenance.details.get("first_sent")} if left_out else None
+
+
+def _chat(sent: Inspection, provenance: Provenance) -> Json | None:
+    """The chat template's source, and its number where the operator gave it (`override/3`)."""
+    name = sent.template or provenance.details.get("chat_template")
+    if not name:
+        return None
+    source, _, number = str(name).partition("/")
+    if source == "override" and number.isdigit():
+        return {"source": source, "number": int(number)}
+    return {"source": str(name), "number": None}

@@ -1,0 +1,179 @@
+"""What models were sent for their replies: compressed, and each on top of what the reply before was sent.
+
+A conversation is sent again with each of its replies, longer by a turn. Stored is only what a reply adds to
+the nearest earlier one on its path; every `FULL_EVERY` replies, and where too little is shared (the beginning
+was cut, say), all of it. Only ancestors are built on: a purge never takes one before what stands on it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, literal, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from webchat.store.database import Database, reads
+from webchat.store.records import Inspection
+from webchat.store.tables import InspectionRow, MessageRow
+from webchat.store.tree import own_message
+
+FULL_EVERY = 16
+"""Replies: so many rows are read at most for one."""
+
+_FURTHEST = 16
+"""Messages to look back for a reply whose content is kept."""
+_SHARED = ("messages", "rendered", "token_ids", "sizes")
+"""What is stored as the rest behind what the base has too."""
+
+_log = logging.getLogger(__name__)
+
+_walk = (
+    select(MessageRow.id, MessageRow.parent_id, literal(0).label("depth"))
+    .where(MessageRow.id == bindparam("end"))
+    .cte("ancestors", recursive=True)
+)
+_walk = _walk.union_all(
+    select(MessageRow.id, MessageRow.parent_id, _walk.c.depth + 1).where(
+        MessageRow.id == _walk.c.parent_id, _walk.c.depth < _FURTHEST
+    )
+)
+_NEAREST = (
+    select(InspectionRow.message_id)
+    .join(_walk, _walk.c.id == InspectionRow.message_id)
+    .where(_walk.c.depth > 0)
+    .order_by(_walk.c.depth)
+    .limit(1)
+)
+_chain = (
+    select(InspectionRow.message_id, InspectionRow.base_id, InspectionRow.content, literal(0).label("depth"))
+    .where(InspectionRow.message_id == bindparam("top"))
+    .cte("chain", recursive=True)
+)
+_chain = _chain.union_all(
+    select(InspectionRow.message_id, InspectionRow.base_id, InspectionRow.content, _chain.c.depth + 1).where(
+        InspectionRow.message_id == _chain.c.base_id, _chain.c.depth < FULL_EVERY
+    )
+)
+_CHAIN = select(_chain.c.base_id, _chain.c.content).order_by(_chain.c.depth.desc())
+_KEEP = insert(InspectionRow)
+
+
+class InspectionVerbs(Database):
+    """Reading what was kept."""
+
+    @reads
+    def inspection(self, connection: Connection, owner: str, message_id: str) -> Inspection | None:
+        """What a reply's model was sent; `None` where nothing was kept. Raises NotFound."""
+        own_message(connection, owner, message_id)
+        whole, _ = _whole(connection, message_id)
+        return None if whole is None else _loaded(whole)
+
+
+def keep_inspection(connection: Connection, message_id: str, sent: Inspection) -> None:
+    """Store what a reply's model was sent, once its message is stored. What goes wrong costs no reply; only
+    trouble of the database, which is the reply's too, is raised."""
+    try:
+        with connection.begin_nested():
+            base_id, content = _packed(connection, message_id, _dumped(sent))
+            connection.execute(_KEEP, {"message_id": message_id, "base_id": base_id, "content": content})
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        _log.exception("what was sent for reply %s is not kept", message_id)
+
+
+def _packed(connection: Connection, message_id: str, whole: dict[str, Any]) -> tuple[str | None, bytes]:
+    """The id of the reply this one stands on, if any, and the content to store."""
+    nearest = connection.scalar(_NEAREST, {"end": message_id})
+    if nearest is not None:
+        base, depth = _whole(connection, nearest)
+        if base is not None and depth < FULL_EVERY:
+            kept = {name: _common(base[name], whole[name]) for name in _SHARED}
+            weighed = "messages" if whole["rendered"] == "" else "rendered"
+            if 2 * kept[weighed] > len(base[weighed]):
+                rest = {name: whole[name][count:] for name, count in kept.items()}
+                return nearest, _compressed({**whole, **rest, "kept": kept})
+    return None, _compressed(whole)
+
+
+def _whole(connection: Connection, message_id: str) -> tuple[dict[str, Any] | None, int]:
+    """The whole content of a reply, and of how many rows it is made."""
+    rows = connection.execute(_CHAIN, {"top": message_id}).all()
+    if not rows or rows[0].base_id is not None:  # nothing, or its beginning is lost
+        return None, 0
+    whole: dict[str, Any] = {}
+    for row in rows:
+        content = json.loads(zlib.decompress(row.content))
+        kept = content.pop("kept", {})
+        content |= {name: whole[name][:count] + content[name] for name, count in kept.items()}
+        whole = content
+    return whole, len(rows)
+
+
+def _compressed(content: dict[str, Any]) -> bytes:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+
+
+def _dumped(sent: Inspection) -> dict[str, Any]:
+    """All of it as JSON. Pieces are sizes: they stand in the text. A body that repeats the messages, as most
+    do, is kept without them."""
+    whole = asdict(sent)
+    messages = [dict(message) for message in sent.messages]
+    pieces = whole.pop("pieces")
+    body = None if sent.body is None else dict(sent.body)
+    same = body is not None and body.get("messages") == [_as_posted(message) for message in messages]
+    if body is not None and same:
+        body["messages"] = None
+    return {
+        **whole,
+        "messages": messages,
+        "rendered": sent.rendered or "",
+        "local": sent.rendered is not None,
+        "token_ids": list(sent.token_ids),
+        "sizes": [len(piece) for piece in pieces],
+        "body": body,
+    }
+
+
+def _as_posted(message: dict[str, Any]) -> dict[str, Any]:
+    return {"role": message["role"], "content": message["content"]}
+
+
+def _loaded(whole: dict[str, Any]) -> Inspection:
+    pieces, at = [], 0
+    for size in whole["sizes"]:
+        pieces.append(whole["rendered"][at : at + size])
+        at += size
+    body = whole["body"]
+    if body is not None and body.get("messages") is None:
+        body = {
+            name: [_as_posted(message) for message in whole["messages"]] if name == "messages" else value
+            for name, value in body.items()
+        }
+    return Inspection(
+        messages=tuple(whole["messages"]),
+        rendered=whole["rendered"] if whole["local"] else None,
+        token_ids=tuple(whole["token_ids"]),
+        pieces=tuple(pieces),
+        body=body,
+        url=whole["url"],
+        template=whole["template"],
+    )
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many of their first items are the same. Whole pieces are compared, which is quick."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
