@@ -1,9 +1,10 @@
 // What a reply's model was sent: messages, tokens or request, and where the reply comes from.
 
 import { h } from "../dom.js";
-import { errorText, language, t } from "../i18n.js";
+import { errorText, has, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
+import { tabbed } from "../tabs.js";
 import { upgrade } from "../conversation/extras.js";
 import { copyText, showCopied } from "../conversation/copy.js";
 import { infoList, infoRows } from "../conversation/info.js";
@@ -23,7 +24,7 @@ export async function openInspect(record, { api }) {
     body.replaceChildren(h("p", { class: "wc-inspect-note" }, t("inspect.loading")));
     try {
       const [answer, sent] = await Promise.all([api.get(`api/messages/${record.id}`), api.get(`api/messages/${record.id}/inspect`)]);
-      fill(body, answer, sent, status);
+      await fill(body, answer, sent, status);
     } catch (error) {
       if (!error.code) throw error;
       const { message, cure } = errorText(error);
@@ -34,58 +35,27 @@ export async function openInspect(record, { api }) {
   await load();
 }
 
-function fill(body, answer, sent, status) {
+async function fill(body, answer, sent, status) {
   const tabs = [
     { name: "prompt", build: () => (sent.kind === null ? nothing(answer.message) : promptView(sent)) },
     sent.tokens && { name: "tokens", count: sent.tokens.ids.length, build: (panel) => tokensView(sent, panel) },
     sent.body && { name: "request", build: () => requestView(sent) },
     { name: "origin", build: () => originView(answer, sent) },
   ].filter(Boolean);
+  tabs.forEach((tab) => (tab.label = t(`inspect.tab.${tab.name}`)));
   const copies = [
     ["curl", sent.curl],
     ["python", sent.python],
     ["prompt", sent.kind === null ? null : (sent.rendered ?? JSON.stringify(sent.messages.map(({ role, content }) => ({ role, content })), null, 2))],
   ].filter(([, text]) => text);
   const foot = copies.length && h("div", { class: "wc-inspect-foot" }, copies.map(([name, text]) => copyButton(name, text, status)));
-  body.replaceChildren(...tabbed(tabs), ...(foot ? [foot] : []));
+  const { elements } = await tabbed("inspect", t("inspect.title"), tabs);
+  body.replaceChildren(...elements, ...(foot ? [foot] : []));
 }
 
 function nothing(message) {
   const running = isRunning(message);
   return h("div", { class: "wc-inspect-note" }, h("p", {}, t(running ? "inspect.running" : "inspect.none")), h("p", { class: "wc-muted" }, t(running ? "inspect.running_hint" : "inspect.none_hint")));
-}
-
-// tabs: {name, count?, build(panel)}. A panel is built when it is first looked at, and kept.
-function tabbed(tabs) {
-  const panels = tabs.map(({ name }) => h("div", { class: "wc-tab-panel", id: `wc-inspect-${name}`, role: "tabpanel", "aria-labelledby": `wc-inspect-${name}-tab`, hidden: true }));
-  const buttons = tabs.map(({ name, count }, index) =>
-    h(
-      "button",
-      { type: "button", class: "wc-tab", id: `wc-inspect-${name}-tab`, role: "tab", "aria-controls": `wc-inspect-${name}`, onclick: () => choose(index) },
-      t(`inspect.tab.${name}`),
-      count === undefined ? null : h("span", { class: "wc-tab-count" }, count.toLocaleString(language)),
-    ),
-  );
-  const choose = (chosen) => {
-    buttons.forEach((button, index) => {
-      button.setAttribute("aria-selected", String(index === chosen));
-      button.tabIndex = index === chosen ? 0 : -1;
-      panels[index].hidden = index !== chosen;
-    });
-    if (!panels[chosen].firstChild) panels[chosen].append(tabs[chosen].build(panels[chosen]));
-  };
-  const list = h("div", { class: "wc-tabs", role: "tablist", "aria-label": t("inspect.title") }, buttons);
-  list.addEventListener("keydown", (event) => {
-    const at = buttons.indexOf(document.activeElement);
-    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    const index = (next + buttons.length) % buttons.length;
-    choose(index);
-    buttons[index].focus();
-  });
-  choose(0);
-  return [list, ...panels];
 }
 
 function copyButton(name, text, status) {
@@ -126,7 +96,8 @@ function originView(answer, { templates, masked_count: masked }) {
   return list;
 }
 
+// "model", "file", "override", or a word with an explanation behind a colon.
 function sourceWords(source) {
-  const key = `chattemplate.source.${source}`;
-  return t(key) === key ? source : t(key);
+  const key = `inspect.source.${source.split(":")[0]}`;
+  return has(key) ? t(key) : source;
 }

@@ -1,0 +1,51 @@
+// Views of one thing, one at a time: a row of tabs and the panel under it.
+
+import { h } from "./dom.js";
+import { language } from "./i18n.js";
+import { style } from "./style.js";
+
+// name: of the whole, for ids. tabs: {name, label, count?, build(panel)}; a panel is built when it is first looked at,
+// and kept. Resolves to {elements, choose(name), rebuild(name)} when its style is there.
+export async function tabbed(name, label, tabs) {
+  await style("tabs");
+  const id = (tab) => `wc-${name}-${tab}`;
+  const panels = tabs.map((tab) => h("div", { class: "wc-tab-panel", id: id(tab.name), role: "tabpanel", "aria-labelledby": `${id(tab.name)}-tab`, hidden: true }));
+  const buttons = tabs.map((tab) =>
+    h(
+      "button",
+      { type: "button", class: "wc-tab", id: `${id(tab.name)}-tab`, role: "tab", "aria-controls": id(tab.name), onclick: () => show(tabs.indexOf(tab)) },
+      tab.label,
+      tab.count === undefined ? null : h("span", { class: "wc-tab-count" }, tab.count.toLocaleString(language)),
+    ),
+  );
+  let shown = 0;
+  const show = (chosen) => {
+    shown = chosen;
+    buttons.forEach((button, index) => {
+      button.setAttribute("aria-selected", String(index === chosen));
+      button.tabIndex = index === chosen ? 0 : -1;
+      panels[index].hidden = index !== chosen;
+    });
+    if (!panels[chosen].firstChild) panels[chosen].append(tabs[chosen].build(panels[chosen]));
+  };
+  const row = h("div", { class: "wc-tabbar", role: "tablist", "aria-label": label }, buttons);
+  row.addEventListener("keydown", (event) => {
+    const at = buttons.indexOf(document.activeElement);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const index = (next + buttons.length) % buttons.length;
+    show(index);
+    buttons[index].focus();
+  });
+  show(0);
+  const index = (wanted) => tabs.findIndex((tab) => tab.name === wanted);
+  return {
+    elements: [row, ...panels],
+    choose: (wanted) => show(index(wanted)),
+    rebuild(wanted) {
+      panels[index(wanted)].replaceChildren();
+      if (shown === index(wanted)) show(shown);
+    },
+  };
+}
