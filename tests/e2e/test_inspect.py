@@ -1,20 +1,27 @@
-"""What the model was sent, on the page: how full its window is, and from where on it still reads."""
+"""What the model was sent, on the page: how full its window is, from where on it still reads, and each
+reply's prompt."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.conftest import running
+from tests.scripted_endpoint import ScriptedEndpoint
 
 pytest.importorskip("xllamacpp")
+
+KEY = "sk-of-nobody-1234567890"
 
 LONG = "This is padding to make it longer, so do not mind it. " * 12
 
@@ -27,6 +34,15 @@ async def demo(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
     await asyncio.to_thread(app.start)
     yield app
     await asyncio.to_thread(app.kill)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def app(
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AppProcess]:
+    """The scripted endpoint, with a key."""
+    async with running(tmp_path_factory.mktemp("keyed"), endpoint, OPENAI_API_KEY=KEY) as app:
+        yield app
 
 
 async def test_the_window_fills_is_cut_and_the_page_says_where(demo: AppProcess, visitor: NewVisitor) -> None:
@@ -54,3 +70,94 @@ async def test_the_window_fills_is_cut_and_the_page_says_where(demo: AppProcess,
     await expect(meter).to_be_hidden()
     await page.go_back()
     await expect(mark).to_be_visible()
+
+
+async def inspect(chat: Chat) -> Locator:
+    """The sheet of the last reply."""
+    await chat.reply.locator('[data-act="more"]').click()
+    await chat.page.get_by_role("menuitem", name=re.compile("Inspect|查看提示")).click()
+    sheet = chat.page.locator(".wc-inspect")
+    await expect(sheet.get_by_role("tab").first).to_be_visible()
+    return sheet
+
+
+async def sent(chat: Chat) -> dict[str, Any]:
+    """What the server says of the last reply."""
+    reply = (await chat.thread())[-1]
+    answer = await chat.page.context.request.get(f"{chat.url}/api/messages/{reply['id']}/inspect")
+    told: dict[str, Any] = await answer.json()
+    return told
+
+
+async def test_a_reply_of_a_local_model_shows_every_token_it_read(
+    demo: AppProcess, visitor: NewVisitor
+) -> None:
+    chat = await Chat(await (await visitor()).new_page(), demo.url).open()
+    await chat.ask("Say  hello,\n\t你好 🎉.")
+    await chat.state("complete", seconds=60)
+    told = await sent(chat)
+    reply = (await chat.thread())[-1]
+    assert len(told["tokens"]["ids"]) == reply["prompt_tokens"]
+    sheet = await inspect(chat)
+    text = sheet.locator(".wc-prompt-message").last.locator("pre")
+    assert await text.text_content() == "Say  hello,\n\t你好 🎉."
+    await sheet.get_by_role("tab", name="Tokens").click()
+    tokens = sheet.locator(".wc-token-chunk > span")
+    await expect(tokens).to_have_count(reply["prompt_tokens"])
+    assert await sheet.locator(".wc-tokens").text_content() == told["rendered"]
+    await tokens.first.click()
+    tip = sheet.locator(".wc-token-tip")
+    await expect(tip).to_contain_text(f"id {told['tokens']['ids'][0]}")
+    await chat.page.keyboard.press("ArrowRight")
+    await expect(tip).to_contain_text(f"id {told['tokens']['ids'][1]}")
+    await chat.page.keyboard.press("End")
+    await expect(tip).to_contain_text(f"token {reply['prompt_tokens']}")
+    await sheet.get_by_role("tab", name="Origin").click()
+    await expect(sheet.get_by_role("tabpanel")).to_contain_text("llamacpp")
+    await chat.page.keyboard.press("Escape")
+    await expect(sheet).to_have_count(0)
+
+
+async def test_a_reply_of_an_endpoint_shows_the_request_and_copies_it(
+    app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
+) -> None:
+    context = await visitor(permissions=["clipboard-read", "clipboard-write"])
+    chat = await Chat(await context.new_page(), app.url).open()
+    await chat.ask("words=3")
+    await chat.state("complete")
+    sheet = await inspect(chat)
+    await expect(sheet.get_by_role("tab")).to_have_text(["Prompt", "Request", "Origin"])
+    await sheet.get_by_role("tab", name="Request").click()
+    shown = await sheet.locator("pre code").text_content()
+    assert json.loads(shown or "") == endpoint.calls[-1].body
+    await sheet.get_by_role("button", name="Copy as curl").click()
+    await expect(sheet.get_by_role("button", name="Copied")).to_be_visible()
+    curl = await chat.page.evaluate("navigator.clipboard.readText()")
+    assert curl.startswith("curl ")
+    assert endpoint.url in curl
+    assert KEY not in curl + (shown or "")
+
+
+async def test_on_a_phone_in_chinese_and_of_a_reply_nothing_was_kept_of(
+    app: AppProcess, visitor: NewVisitor
+) -> None:
+    phone = {"width": 390, "height": 844}
+    context = await visitor(locale="zh-CN", viewport=phone, has_touch=True, is_mobile=True)
+    chat = await Chat(await context.new_page(), app.url).open()
+    await chat.ask("words=3")
+    await chat.state("complete")
+    sheet = await inspect(chat)
+    await expect(sheet).to_contain_text("1 条消息")
+    assert await sheet.bounding_box() == {"x": 0, "y": 0, **phone}
+    await chat.page.keyboard.press("Escape")
+    edited = await context.request.post(
+        f"{app.url}/api/messages/{(await chat.thread())[-1]['id']}/edit",
+        data={"text": "A better reply."},
+        headers={"origin": app.url},
+    )
+    assert edited.ok
+    await chat.page.reload()
+    await chat.shows("A better reply.")
+    sheet = await inspect(chat)
+    await expect(sheet).to_contain_text("没有保留")
+    await expect(sheet.get_by_role("button", name="复制")).to_have_count(0)
