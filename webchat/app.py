@@ -121,7 +121,7 @@ def build_app(
         dropped_decisions=lambda: recorder.dropped,
     )
     parent = FastAPI(
-        lifespan=_lifespan(store, models, turns, recorder, settings),
+        lifespan=_lifespan(services, recorder, settings),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -159,9 +159,9 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
     )
 
 
-def _lifespan(
-    store: Store, models: Models, turns: Turns, recorder: Recorder, settings: Settings
-) -> Callable[[FastAPI], Any]:
+def _lifespan(services: Services, recorder: Recorder, settings: Settings) -> Callable[[FastAPI], Any]:
+    store, models, turns = services.store, services.models, services.turns
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await turns.open()
@@ -180,6 +180,7 @@ def _lifespan(
             await turns.aclose()
             await recorder.aclose()
             await models.aclose()
+            await services.sandbox.aclose()
             store.close()
 
     return lifespan

@@ -31,7 +31,8 @@ class Row:
         return self.method, self.path
 
 
-C, R = "/api/conversations/{id}", "/api/messages/{id}"
+C, R, T = "/api/conversations/{id}", "/api/messages/{id}", "/api/templates/{id}"
+TEMPLATE = {"name": "Greeter", "user": "Hello from the owner's template"}
 ROWS = [
     Row("GET", "/api/me", 200, 200),
     Row("GET", "/api/models", 200, 200),
@@ -69,6 +70,23 @@ ROWS = [
     Row("GET", "/api/moderation/decisions", 404),
     Row("GET", "/api/moderation/decisions/export", 404),
     Row("GET", "/api/moderation/counts", 404),
+    Row("GET", "/api/templates", 200, 200),
+    Row("POST", "/api/templates", 201, 201, body={"content": {"name": "New", "user": "Hi"}}),
+    Row("POST", "/api/templates/render", 200, body={"id": "{template}", "values": {}}),
+    Row(
+        "POST",
+        "/api/templates/import",
+        201,
+        201,
+        body={"text": "webchat_template: 1\nname: New\nuser: Hi\n"},
+    ),
+    Row("GET", T, 200),
+    Row("GET", T + "/versions", 200),
+    Row("GET", T + "/export", 200),
+    Row("POST", T + "/duplicate", 201, body={}),
+    Row("PUT", T, 200, body={"content": {"name": "Other", "user": "Hi"}, "based_on": 1}),
+    Row("DELETE", T, 204),
+    Row("POST", T + "/restore", 200, body={}),
     Row("POST", "/t/redeem", 404, 404, 404, body={"token": "wt1_wrong"}),
     Row("GET", "/healthz", 200, 200, 200),
     Row("GET", "/readyz", 200, 200, 200),
@@ -88,7 +106,8 @@ def test_every_route_has_a_row(site: Site) -> None:
 
 
 async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
-    url = (row.url or row.path).replace("{id}", ids["reply" if row.path.startswith(R) else "id"])
+    of = "reply" if row.path.startswith(R) else "template" if row.path.startswith(T) else "id"
+    url = (row.url or row.path).replace("{id}", ids[of])
     body = row.body
     if isinstance(body, dict):
         body = {k: v.format(**ids) if isinstance(v, str) else v for k, v in body.items()}
@@ -98,7 +117,13 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
 async def _ids(site: Site, client: Any) -> dict[str, str]:
     begun = await site.send(client, "Hello from the owner")
     await site.ended(client, begun["reply"]["id"])
-    return {"id": begun["conversation"]["id"], "reply": begun["reply"]["id"], "user": begun["user"]["id"]}
+    template = (await client.post("/api/templates", json={"content": TEMPLATE})).json()
+    return {
+        "id": begun["conversation"]["id"],
+        "reply": begun["reply"]["id"],
+        "user": begun["user"]["id"],
+        "template": template["id"],
+    }
 
 
 @pytest.mark.parametrize("kind", ["visitor", "guest"])

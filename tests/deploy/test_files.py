@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.clean_environment import CONSTRAINTS, ROOT
 from webchat.settings import Settings

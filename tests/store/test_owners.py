@@ -30,6 +30,17 @@ def _begin(parts: dict[str, Any]) -> Ask:
     return ask
 
 
+CONTENT = {"name": "secret", "user": "hush"}
+KEPT = ""
+"""Id of the owner's prompt template."""
+
+
+@pytest.fixture(autouse=True)
+def kept(store: Store, talk: Talk) -> None:
+    global KEPT
+    KEPT = store.create_template(talk.owner, CONTENT).id
+
+
 REFUSED: dict[str, list[Ask]] = {
     "conversation": [lambda s, o, t: s.conversation(o, t.conversation.id)],
     "update_conversation": [lambda s, o, t: s.update_conversation(o, t.conversation.id, title="x")],
@@ -50,6 +61,16 @@ REFUSED: dict[str, list[Ask]] = {
     "journal": [lambda s, o, t: s.journal(o, t.reply.id)],
     "inspection": [lambda s, o, t: s.inspection(o, t.reply.id)],
     "export_conversation": [lambda s, o, t: s.export_conversation(o, t.conversation.id)],
+    "template": [lambda s, o, t: s.template(o, KEPT)],
+    "change_template": [
+        lambda s, o, t: s.change_template(o, KEPT, {**CONTENT, "name": "x"}, based_on=1),
+    ],
+    "delete_template": [lambda s, o, t: s.delete_template(o, KEPT)],
+    "template_versions": [lambda s, o, t: s.template_versions(o, KEPT)],
+    "template_version": [
+        lambda s, o, t: s.template_version(o, KEPT),
+        lambda s, o, t: s.template_version(o, KEPT, 1),
+    ],
     "export_conversations": [lambda s, o, t: list(s.export_conversations(o, [t.conversation.id]))],
 }
 REFUSED_AFTER_DELETE: dict[str, tuple[Ask, Ask]] = {
@@ -61,15 +82,22 @@ REFUSED_AFTER_DELETE: dict[str, tuple[Ask, Ask]] = {
         lambda s, o, t: s.delete_messages(o, t.reply.id),
         lambda s, o, t: s.restore_messages(o, t.reply.id),
     ),
+    "restore_template": (
+        lambda s, o, t: s.delete_template(o, KEPT),
+        lambda s, o, t: s.restore_template(o, KEPT),
+    ),
 }
 EMPTY: dict[str, Ask] = {
     "list_conversations": lambda s, o, t: s.list_conversations(o).items,
     "running_conversations": lambda s, o, t: s.running_conversations(o),
     "conversation_ids": lambda s, o, t: s.conversation_ids(o),
+    "list_templates": lambda s, o, t: s.list_templates(o),
     "search": lambda s, o, t: s.search(o, "secret").items,
     "export_conversations": lambda s, o, t: list(s.export_conversations(o)),
 }
 NOT_OF_AN_OWNER = {
+    # what makes something of one's own
+    "create_template",
     # owners themselves, asked by the door
     "local_owner",
     "create_owner",

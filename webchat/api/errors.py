@@ -15,8 +15,9 @@ from starlette.types import ASGIApp
 
 from backends.errors import BackendError
 from webchat.auth import error_answer, unknown_error_answer
+from webchat.prompts.errors import TemplateError
 from webchat.sharing import LinkError
-from webchat.store.errors import NotFound, StoreError, StoreUnavailable
+from webchat.store.errors import NotFound, StoreError, StoreUnavailable, TemplateChanged
 from webchat.turns import TurnError
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ _BACKEND_STATUS = {
     "out_of_memory": 503,
     "bad_response": 502,
 }
+
+_STORE_STATUS = {NotFound: 404, TemplateChanged: 409, StoreUnavailable: 503}
 
 
 class ApiError(Exception):
@@ -73,6 +76,8 @@ def answer_to(error: Exception) -> Response:
         case BackendError():
             status = _BACKEND_STATUS.get(error.code, 502)
             return error_answer(status, error.code, error.message, error.cure, error.params)
+        case TemplateError():
+            return error_answer(422, error.code, error.message, error.cure, error.params)
         case LinkError():
             return error_answer(error.status, error.code, error.message, error.cure)
         case ValidationError():
@@ -84,8 +89,8 @@ def answer_to(error: Exception) -> Response:
 
 
 def store_answer(error: StoreError) -> Response:
-    status = 404 if isinstance(error, NotFound) else 503 if isinstance(error, StoreUnavailable) else 500
-    if status != 404:
+    status = next((code for kind, code in _STORE_STATUS.items() if isinstance(error, kind)), 500)
+    if status >= 500:
         log.error("the store failed: %s", error)
     return error_answer(status, error.code, error.message, error.cure, error.params)
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from webchat.api.archive import SCHEMA, conversation_archive
-from webchat.api.markdown import WORDS, conversation_markdown
-from webchat.api.reading import id_of, owner_of, query_choice
+from webchat.api.markdown import conversation_markdown
+from webchat.api.reading import id_of, language_of, owner_of, query_choice
 from webchat.api.services import Services
 from webchat.api.wire import time_json
 from webchat.store import ExportedConversation, NotFound
@@ -46,7 +46,7 @@ class Exports:
         if form == "json":
             pieces = _json_pieces(conversations, self._version)
         else:
-            pieces = _markdown_pieces(conversations, _language(request))
+            pieces = _markdown_pieces(conversations, language_of(request))
         return StreamingResponse(
             pieces,
             media_type=_MEDIA_TYPE[form],
@@ -85,12 +85,6 @@ async def _markdown_pieces(
     async for exported in conversations:
         yield (separator + conversation_markdown(exported, language)).encode("utf-8", "replace")
         separator = "\n---\n\n"
-
-
-def _language(request: Request) -> str:
-    """The one asked for, else what the browser prefers."""
-    asked = request.query_params.get("language") or request.headers.get("accept-language", "")
-    return "zh-CN" if asked.strip().lower().startswith("zh") else next(iter(WORDS))
 
 
 def disposition(title: str, suffix: str) -> str:

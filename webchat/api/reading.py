@@ -6,12 +6,12 @@ import json
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backends.types import Sampling
 from webchat.api.errors import ApiError, not_found
+from webchat.prompts.templates import SamplingContent, Strict
 from webchat.store.records import ConversationSettings, Owner
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -20,33 +20,16 @@ _QUERY_CHARS = 500
 
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Body(BaseModel):
-    """A request body: nothing unknown in it, nothing converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class SamplingBody(Body):
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
-    stop: Annotated[list[Stop], Field(max_length=16)] = Field(default_factory=list)
-
-    def record(self) -> Sampling:
-        return Sampling(**{**self.model_dump(exclude={"stop"}), "stop": tuple(self.stop)})
+class Body(Strict):
+    """A request body."""
 
 
 class SettingsBody(Body):
     model: Annotated[str, Field(max_length=300)] | None = None
     system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
-    sampling: SamplingBody = SamplingBody()
+    sampling: SamplingContent = SamplingContent()
 
     def record(self) -> ConversationSettings:
         return ConversationSettings(self.model, self.system_prompt, self.sampling.record())
@@ -154,6 +137,12 @@ def query_choice(request: Request, name: str, *choices: str) -> str:
     if found not in choices:
         raise _bad_query(name)
     return found
+
+
+def language_of(request: Request) -> str:
+    """`en` or `zh-CN`: the one asked for, else what the browser prefers."""
+    asked = request.query_params.get("language") or request.headers.get("accept-language", "")
+    return "zh-CN" if asked.strip().lower().startswith("zh") else "en"
 
 
 def _bad_query(name: str) -> ApiError:

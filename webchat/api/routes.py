@@ -12,10 +12,12 @@ from webchat.api.errors import Endpoint, answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
+from webchat.api.library import Library
 from webchat.api.messages import Messages
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
+from webchat.api.templates import Templates
 from webchat.api.turns import TurnRoutes
 
 
@@ -27,6 +29,7 @@ def routes(services: Services) -> list[BaseRoute]:
     turns, exports = TurnRoutes(services), Exports(services)
     inspect = Inspect(services)
     moderation = ModerationRoutes(services)
+    templates = Templates(services, Library(services.store))
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/me", about.me),
         ("GET", "/api/models", about.models),
@@ -53,6 +56,17 @@ def routes(services: Services) -> list[BaseRoute]:
         ("GET", "/api/moderation/decisions", moderation.decisions),
         ("GET", "/api/moderation/decisions/export", moderation.export),
         ("GET", "/api/moderation/counts", moderation.counts),
+        ("GET", "/api/templates", templates.list),
+        ("POST", "/api/templates", templates.create),
+        ("POST", "/api/templates/render", templates.render),
+        ("POST", "/api/templates/import", templates.bring),
+        ("GET", "/api/templates/{id}", templates.get),
+        ("PUT", "/api/templates/{id}", templates.change),
+        ("DELETE", "/api/templates/{id}", templates.delete),
+        ("POST", "/api/templates/{id}/restore", templates.restore),
+        ("GET", "/api/templates/{id}/versions", templates.versions),
+        ("POST", "/api/templates/{id}/duplicate", templates.duplicate),
+        ("GET", "/api/templates/{id}/export", templates.export),
         ("POST", "/t/redeem", redeem.redeem),
         ("GET", "/healthz", health.alive),
         ("GET", "/readyz", health.ready),

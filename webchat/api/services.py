@@ -9,6 +9,7 @@ from typing import Any, Literal
 from webchat.auth import Cookies
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
+from webchat.prompts.sandbox import Sandbox
 from webchat.sharing import Redeemer
 from webchat.store import Store
 from webchat.turns import Turns
@@ -21,7 +22,7 @@ class Services:
     boot: random id of this start of the server; the page notices by it that the server was restarted.
     language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None` on a loopback start,
     where nobody needs a link. secure_cookies: the page is reached by https although the last hop is plain
-    http.
+    http. sandbox: renders prompt templates. starters: whether those that come with the app are listed.
     moderators: in the order they act; rules_file: where they come from; masking: what is masked on the way to
     a model elsewhere. keeps_content, decisions_days: of the log of decisions. dropped_decisions: how many it
     lost.
@@ -44,3 +45,5 @@ class Services:
     keeps_content: bool = False
     decisions_days: int = 90
     dropped_decisions: Callable[[], int] = int
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    starters: bool = True

@@ -7,7 +7,14 @@ asynchronous code they are run as `await store.call(store.verb, ...)`.
 
 from __future__ import annotations
 
-from webchat.store.errors import DatabaseBusy, NewerDatabase, NotFound, StoreError, StoreUnavailable
+from webchat.store.errors import (
+    DatabaseBusy,
+    NewerDatabase,
+    NotFound,
+    StoreError,
+    StoreUnavailable,
+    TemplateChanged,
+)
 from webchat.store.export import ExportedConversation
 from webchat.store.store import Store
 
@@ -19,4 +26,5 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "TemplateChanged",
 ]

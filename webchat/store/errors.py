@@ -2,6 +2,7 @@
 
     StoreError
     ├── NotFound           no such thing, or not this owner's: the two are never told apart
+    ├── TemplateChanged    somebody saved another version since this one was read
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
@@ -40,6 +41,19 @@ class NotFound(StoreError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"This {what} does not exist, or not any more.", params={"what": what})
+
+
+class TemplateChanged(StoreError):
+    """A change that was made to a version which is not the newest any more."""
+
+    code = "template_changed"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            "The template was changed meanwhile.",
+            cure="Look at its newest version, then change that.",
+            params={"version": version},
+        )
 
 
 class NewerDatabase(StoreError):

@@ -22,6 +22,7 @@ from webchat.store.tables import (
     SearchEntryRow,
     TurnRow,
 )
+from webchat.store.templates import purge_templates
 from webchat.store.tree import load_messages, messages_query, own_conversation
 
 
@@ -83,7 +84,8 @@ class ExportVerbs(Database):
             yield self.export_conversation(owner, id)
 
     def purge(self, before: datetime) -> int:
-        """End for good what was deleted before this moment. Returns how many conversations and messages went.
+        """End for good what was deleted before this moment. Returns how many conversations, messages and
+        templates went.
 
         On SQLite no trace of their text stays in the database file or its log.
         """
@@ -114,6 +116,7 @@ class ExportVerbs(Database):
         gone += connection.execute(
             delete(ConversationRow).where(ConversationRow.deleted_at < before)
         ).rowcount
+        gone += purge_templates(connection, before)
         if gone:
             scrub(connection)
         return gone

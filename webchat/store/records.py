@@ -23,6 +23,9 @@ the start link, or to an open server. `guest`: came by a tester link."""
 
 JournalKind = Literal["text", "reasoning", "tool"]
 
+TemplateScope = Literal["personal", "shared"]
+"""Who sees a prompt template: its owner, or everybody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -297,6 +300,32 @@ class StoredText:
     role: Role
     text: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """A prompt template with its newest content, as JSON values; `webchat.prompts` knows what is in them."""
+
+    id: str
+    owner_id: str
+    scope: TemplateScope
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """What a prompt template was at one of its saves. author: name of whoever saved it."""
+
+    template_id: str
+    number: int
+    created_at: datetime
+    author: str
+    note: str
+    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
 from webchat.store.owners import OwnerVerbs
 from webchat.store.search import SearchVerbs
+from webchat.store.templates import TemplateVerbs
 from webchat.store.turns import TurnVerbs
 
 
@@ -33,6 +34,7 @@ class Store(
     ExportVerbs,
     DecisionVerbs,
     InspectionVerbs,
+    TemplateVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

@@ -1,0 +1,249 @@
+"""Rendering templates that anybody may have written, without trusting any.
+
+    text without tags, or with nothing but variables  ->  put together here
+    anything else                                     ->  checked here, rendered by `worker.py` in a process
+                                                          with little memory and less time
+
+Both stand on their own. The check reads the parsed template and allows only what is listed: no attributes, no
+calls, no filters that reach into objects or grow texts (published escapes from jinja2's sandbox went through
+`attr`, `format`, `xmlattr` and attributes of objects: CVE-2024-56201, CVE-2024-56326, CVE-2025-27516). The
+process is killed when it takes too long, and another takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+
+from webchat.prompts import worker
+from webchat.prompts.errors import BadTemplate, Reason
+from webchat.prompts.templates import Value
+
+SECONDS = 0.8
+"""Longest time for one rendering."""
+
+START_SECONDS = 15.0
+"""Longest time for a process to start, on a machine that is busy."""
+
+PROCESSES = 2
+_ANSWER_BYTES = 16 * worker.MOST_CHARS
+
+_ALLOWED = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For,
+    nodes.Assign, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Not, nodes.And, nodes.Or, nodes.Compare,
+    nodes.Operand, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg,
+    nodes.Pos, nodes.Concat, nodes.List, nodes.Tuple, nodes.Keyword, nodes.Slice, nodes.Getattr,
+    nodes.Getitem, nodes.Call,
+)  # fmt: skip
+_LOOP = frozenset(("index", "index0", "revindex", "revindex0", "first", "last", "length"))
+_TESTS = {*worker.TESTS, "eq", "ne", "lt", "le", "gt", "ge"}
+_MOST_CONST = 1_000_000
+_MOST_DEPTH = 30
+
+_SENTENCES: dict[Reason, str] = {
+    "syntax": "The template cannot be read.",
+    "not_allowed": "Something in the template is not allowed there.",
+    "values": "The template cannot be worked out with these values.",
+    "too_long": f"The text becomes longer than {worker.MOST_CHARS} characters.",
+    "too_much": "The template takes too much time or memory.",
+}
+
+
+def parse(source: str, variables: Sequence[str]) -> nodes.Template:
+    """The template, read and found harmless. Raises `BadTemplate`."""
+    try:
+        tree: nodes.Template = _environment().parse(source)
+    except jinja2.TemplateSyntaxError as error:
+        raise BadTemplate("syntax", _sentence("syntax", error.lineno), error.lineno) from None
+    except (RecursionError, ValueError, MemoryError):
+        raise BadTemplate("syntax", _SENTENCES["syntax"]) from None
+    known = {*variables, "range"} | {n.name for n in tree.find_all(nodes.Name) if n.ctx == "store"}
+    _check(tree, known, 0)
+    return tree
+
+
+def is_plain(source: str) -> bool:
+    """Whether a text is as it is, without anything to fill in."""
+    return not any(mark in source for mark in ("{{", "{%", "{#"))
+
+
+class Sandbox:
+    """Renders texts. One for the server, of one event loop; processes are started when they are needed
+    first. End with `aclose`.
+
+    seconds: longest time for one text. processes: how many render at once; the others wait in line.
+    """
+
+    def __init__(self, *, seconds: float = SECONDS, processes: int = PROCESSES) -> None:
+        self._seconds = seconds
+        self._room = asyncio.Semaphore(processes)
+        self._idle: list[Process] = []
+
+    async def render(self, source: str, values: Mapping[str, Value]) -> str:
+        """The text with its variables filled in, without white space around it. Values are never read as
+        templates. Raises `BadTemplate`."""
+        if is_plain(source):
+            return _limited(source.replace("\r\n", "\n").replace("\r", "\n"))
+        tree = parse(source, list(values))
+        if (text := _put_together(tree, values)) is not None:
+            return _limited(text)
+        return _limited(await self.run(source, values))
+
+    async def run(self, source: str, values: Mapping[str, Value]) -> str:
+        """Render in a process, whatever it is. Raises `BadTemplate`."""
+        request = json.dumps({"source": source, "values": dict(values)}).encode() + b"\n"
+        async with self._room:
+            answer = await self._answer(request)
+        if "text" in answer:
+            return str(answer["text"])
+        reason, line = answer["reason"], answer["line"]
+        raise BadTemplate(reason, _sentence(reason, line), line)
+
+    async def _answer(self, request: bytes) -> dict[str, Any]:
+        process = self._idle.pop() if self._idle else await _start()
+        reusable = False
+        try:
+            answer = await asyncio.wait_for(_ask(process, request), self._seconds)
+            reusable = answer.get("reason") != "too_much"
+            return answer
+        except (TimeoutError, ValueError, OSError):
+            return {"reason": "too_much", "line": 0}
+        finally:
+            # Not when whoever asked is gone: its answer would become the next one's.
+            if reusable:
+                self._idle.append(process)
+            else:
+                await _kill(process)
+
+    async def aclose(self) -> None:
+        """End all processes."""
+        while self._idle:
+            await _kill(self._idle.pop())
+
+
+async def _start() -> Process:
+    folder = str(Path(jinja2.__file__).parent.parent)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-S", worker.__file__, folder,
+        stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, limit=_ANSWER_BYTES,
+    )  # fmt: skip
+    try:
+        await asyncio.wait_for(_ask(process, b'{"source": "", "values": {}}\n'), START_SECONDS)
+    except BaseException:
+        await _kill(process)
+        raise
+    return process
+
+
+async def _ask(process: Process, request: bytes) -> dict[str, Any]:
+    """Raises `ValueError` for a process that has died."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(request)
+    await process.stdin.drain()
+    answer: dict[str, Any] = json.loads(await process.stdout.readline())
+    return answer
+
+
+async def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.communicate()
+
+
+def _put_together(tree: nodes.Template, values: Mapping[str, Value]) -> str | None:
+    """The text of a template that has nothing but variables in it; `None` for any other."""
+    pieces: list[str] = []
+    for output in tree.body:
+        if not isinstance(output, nodes.Output):
+            return None
+        for node in output.nodes:
+            if isinstance(node, nodes.TemplateData):
+                pieces.append(node.data)
+            elif isinstance(node, nodes.Name) and node.name in values:
+                pieces.append(str(worker.shown(values[node.name])))
+            else:
+                return None
+    return "".join(pieces)
+
+
+def _check(node: nodes.Node, known: set[str], depth: int) -> None:
+    """Raises `BadTemplate` for anything that is not listed as harmless."""
+    line = node.lineno
+    if depth > _MOST_DEPTH:
+        raise BadTemplate("too_much", _SENTENCES["too_much"], line)
+    if not isinstance(node, _ALLOWED):
+        raise _not_allowed(_word(node), line)
+    match node:
+        case nodes.Name() if node.ctx == "load" and node.name not in known:
+            raise BadTemplate(
+                "unknown_variable", f"Line {line}: there is no variable named {node.name!r}.", line, node.name
+            )
+        case nodes.Name() if node.ctx == "store" and (node.name == "loop" or node.name.startswith("_")):
+            raise _not_allowed(node.name, line)
+        case nodes.Const() if _large(node.value):
+            raise _not_allowed(str(node.value)[:20], line)
+        case nodes.Filter() if node.node is None or node.name not in {*worker.FILTERS, "lines"}:
+            raise _not_allowed(node.name, line)
+        case nodes.Test() if node.name not in _TESTS:
+            raise _not_allowed(node.name, line)
+        case nodes.For() if node.recursive:
+            raise _not_allowed("recursive", line)
+        case nodes.Getattr() if not (_is_name(node.node, "loop") and node.attr in _LOOP):
+            raise _not_allowed(f".{node.attr}", line)
+        case nodes.Getitem() if not isinstance(node.arg, nodes.Slice) and not _is_number(node.arg):
+            raise _not_allowed("[ ]", line)
+        case nodes.Call() if not _is_name(node.node, "range") or node.dyn_args or node.dyn_kwargs:
+            raise _not_allowed("( )", line)
+    inner = {*known, "loop"} if isinstance(node, nodes.For) else known
+    for child in node.iter_child_nodes():
+        _check(child, inner, depth + 1)
+
+
+def _large(value: object) -> bool:
+    return isinstance(value, int | float) and not abs(value) <= _MOST_CONST
+
+
+def _is_name(node: nodes.Node, name: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == name
+
+
+def _is_number(node: nodes.Node) -> bool:
+    inner = node.node if isinstance(node, nodes.Neg) else node
+    return isinstance(inner, nodes.Const) and isinstance(inner.value, int)
+
+
+def _word(node: nodes.Node) -> str:
+    """What whoever wrote it would call it."""
+    name = type(node).__name__.lower()
+    return {"pow": "**", "callblock": "call", "filterblock": "filter", "fromimport": "import"}.get(name, name)
+
+
+def _not_allowed(name: str, line: int) -> BadTemplate:
+    return BadTemplate("not_allowed", f"Line {line}: {name} is not allowed in a template.", line, name)
+
+
+def _sentence(reason: Reason, line: int) -> str:
+    return f"Line {line}: {_SENTENCES[reason]}" if line else _SENTENCES[reason]
+
+
+def _limited(text: str) -> str:
+    text = text.strip()
+    if len(text) > worker.MOST_CHARS:
+        raise BadTemplate("too_long", _SENTENCES["too_long"])
+    return text
+
+
+@lru_cache(1)
+def _environment() -> Any:
+    return worker.environment()

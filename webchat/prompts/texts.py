@@ -1,0 +1,43 @@
+"""The two texts of a template, checked and rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from webchat.prompts.errors import BadTemplate
+from webchat.prompts.sandbox import Sandbox, is_plain, parse
+from webchat.prompts.templates import TemplateContent, fill_values
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a template says with its blanks filled in."""
+
+    system: str
+    user: str
+
+
+def check_content(content: TemplateContent) -> TemplateContent:
+    """The content, whose texts can be rendered as far as can be told without values. Raises `BadTemplate`."""
+    names = [variable.name for variable in content.variables]
+    for where in ("system", "user"):
+        source: str = getattr(content, where)
+        if not is_plain(source):
+            try:
+                parse(source, names)
+            except BadTemplate as error:
+                raise error.within(where) from None
+    return content
+
+
+async def render_texts(sandbox: Sandbox, content: TemplateContent, values: Mapping[str, object]) -> Texts:
+    """Both texts. Raises `BadTemplate`, `BadValues`."""
+    filled = fill_values(content.variables, values)
+    rendered = {"system": "", "user": ""}
+    for where in ("system", "user"):
+        try:
+            rendered[where] = await sandbox.render(getattr(content, where), filled)
+        except BadTemplate as error:
+            raise error.within(where) from None
+    return Texts(**rendered)

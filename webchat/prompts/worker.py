@@ -1,0 +1,169 @@
+"""Renders templates in a process of its own, which may be killed at any moment.
+
+Run as a script (`python -I worker.py FOLDER_OF_JINJA2`), never as part of the package: it imports nothing of
+ours, so that it starts quickly and holds nothing worth stealing. A line of JSON in, a line of JSON out:
+
+    {"source": ..., "values": {...}}  ->  {"text": ...} or {"reason": ..., "line": ...}
+
+What templates may say is decided in `sandbox.py` before; this process does not rely on it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+MOST_CHARS = 100_000
+"""Longest rendered text."""
+
+MEMORY_BYTES = 384 * 2**20
+ALARM_SECONDS = 3
+"""After so long the process ends by itself, should nobody be there to kill it."""
+
+FILTERS = (
+    "abs", "capitalize", "d", "default", "first", "float", "indent", "int", "join", "last", "length", "list",
+    "lower", "replace", "reverse", "round", "sort", "string", "title", "trim", "truncate", "unique", "upper",
+    "wordcount",
+)  # fmt: skip
+TESTS = (
+    "defined", "divisibleby", "even", "false", "in", "none", "number", "odd", "string", "true", "undefined",
+)  # fmt: skip
+MOST_RANGE = 1000
+
+
+def environment() -> Any:
+    """A jinja2 environment in which texts, numbers and yes or no are all there is."""
+    from jinja2 import StrictUndefined
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Environment(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            texts = isinstance(left, str) and isinstance(right, str)
+            if operator == "**" or not ((_number(left) and _number(right)) or (operator == "+" and texts)):
+                raise SecurityError(operator)
+            return super().call_binop(context, operator, left, right)
+
+    made = Environment(
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=shown,
+        cache_size=0,
+    )
+    made.filters = {name: made.filters[name] for name in FILTERS} | {"lines": _lines}
+    made.tests = {name: test for name, test in made.tests.items() if name in TESTS}
+    made.globals.clear()
+    made.globals["range"] = _range
+    return made
+
+
+def shown(value: object) -> object:
+    """How a value stands in a text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
+
+
+def serve(answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+    """Answer line after line, until there are no more."""
+    for line in sys.stdin.buffer:
+        if hasattr(signal, "alarm"):
+            signal.alarm(ALARM_SECONDS)
+        reply = answer(json.loads(line))
+        sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
+        sys.stdout.buffer.flush()
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+        if reply.get("reason") == "too_much":
+            return
+
+
+def render(made: Any, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The rendered text, or what went wrong in which line."""
+    from jinja2.exceptions import SecurityError, TemplateSyntaxError
+
+    try:
+        template = made.from_string(request["source"])
+        return {"text": "".join(_limited(template.generate(request["values"])))}
+    except _TooLong:
+        return {"reason": "too_long", "line": 0}
+    except TemplateSyntaxError as error:
+        return {"reason": "syntax", "line": error.lineno}
+    except SecurityError as error:
+        return {"reason": "not_allowed", "line": _line(error.__traceback__)}
+    except (MemoryError, RecursionError):
+        return {"reason": "too_much", "line": 0}
+    except Exception as error:
+        return {"reason": "values", "line": _line(error.__traceback__)}
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _limited(pieces: Iterator[str]) -> Iterator[str]:
+    left = MOST_CHARS
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            raise _TooLong
+        yield piece
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= 1e100
+
+
+def _range(*numbers: int) -> range:
+    made = range(*numbers)
+    if len(made) > MOST_RANGE:
+        raise OverflowError
+    return made
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text that have words in them, as a filter."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _line(trace: TracebackType | None) -> int:
+    """Line of the template an error arose in."""
+    found = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            found = trace.tb_lineno
+        trace = trace.tb_next
+    return found
+
+
+def _bound() -> None:
+    """Take no more memory than that, and no core file. Where the system knows no such limits, being killed
+    is the only one."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for name, most in (("RLIMIT_AS", MEMORY_BYTES), ("RLIMIT_CORE", 0), ("RLIMIT_FSIZE", 0)):
+        try:
+            resource.setrlimit(getattr(resource, name), (most, most))
+        except (AttributeError, OSError, ValueError):
+            continue
+
+
+def main() -> None:
+    sys.path.append(sys.argv[1])
+    made = environment()
+    _bound()
+    serve(lambda request: render(made, request))
+
+
+if __name__ == "__main__":
+    main()
