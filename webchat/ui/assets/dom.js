@@ -63,7 +63,7 @@ export function toggleMenu(button, items, { above = false } = {}) {
   if (again) return;
   const menu = h("div", { class: "wc-menu", role: "menu", "aria-label": button.getAttribute("aria-label") }, items.map(menuItem));
   menu.addEventListener("keydown", onMenuKey);
-  document.body.append(menu);
+  (button.closest("dialog") ?? document.body).append(menu); // outside of a modal dialog it could not be pressed
   place(menu, button, above);
   button.setAttribute("aria-expanded", "true");
   openMenu = { button, menu };

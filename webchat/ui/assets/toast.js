@@ -7,7 +7,7 @@ const region = h("div", { class: "wc-toasts", role: "status", "aria-live": "poli
 
 // toast("Chat deleted.", {action: {label: "Undo", onclick}, kind: "error", seconds: 8}) -> a function that takes it away
 export function toast(text, { action, kind = "info", seconds } = {}) {
-  if (!region.isConnected) document.body.append(region);
+  stand();
   const close = () => item.remove();
   const button = action && h("button", { type: "button", class: "wc-toast-action", onclick: () => (close(), (action.onclick ?? action.onClick)()) }, action.label);
   const item = h("div", { class: `wc-toast wc-toast-${kind}` }, h("span", {}, text), button, iconButton("close", t("app.close"), close));
@@ -21,4 +21,12 @@ export function toast(text, { action, kind = "info", seconds } = {}) {
   item.addEventListener("focusout", start);
   start();
   return close;
+}
+
+// A modal dialog takes the presses of everything outside it, so the notices stand in it while it is open.
+function stand() {
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (region.parentElement === place) return;
+  place.append(region);
+  place.addEventListener("close", () => document.body.append(region), { once: true });
 }
