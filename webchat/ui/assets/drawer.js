@@ -15,16 +15,18 @@ const field = (name) => document.querySelector(`#wc-sampling-${name}`);
 const input = (name) => field(name).querySelector("input, textarea");
 const prompt = () => document.querySelector("#wc-system-prompt textarea");
 
-let scope, none, state, timer, opener;
+let scope, none, state, timer, opener, persona;
 let conversationId = null;
 
 export function mountDrawer(element) {
   scope = h("p", { class: "wc-drawer-scope" });
   none = h("p", { class: "wc-drawer-scope", hidden: true }, t("drawer.no_sampling"));
   state = h("span", { class: "wc-drawer-state", role: "status" });
+  persona = h("p", { class: "wc-drawer-scope", hidden: true });
   element.replaceChildren(
     h("div", { class: "wc-drawer-head" }, h("h2", {}, t("drawer.title")), state, iconButton("close", t("app.close"), () => drawer.toggle(false))),
     scope,
+    persona,
   );
   panel().setAttribute("role", "complementary");
   panel().setAttribute("aria-label", t("drawer.title"));
@@ -67,7 +69,7 @@ export const drawer = {
   async reset() {
     clearTimeout(timer);
     timer = undefined;
-    await settings.update({ system_prompt: null, sampling: {} });
+    await settings.update({ system_prompt: null, sampling: {}, persona: null });
     fill();
     toast(t("drawer.reset_done"));
   },
@@ -102,7 +104,10 @@ function read() {
     sampling[name] = value;
   }
   sampling.stop = input("stop").value.split("\n").filter((line) => line !== "");
-  return valid ? { system_prompt: prompt().value.trim() ? prompt().value : null, sampling } : null;
+  if (!valid) return null;
+  const words = prompt().value.trim() ? prompt().value : null;
+  const own = words !== settings.current.system_prompt; // written by hand: no longer the persona's text
+  return { system_prompt: words, sampling, ...(own ? { persona: null } : {}) };
 }
 
 function fill() {
@@ -110,6 +115,9 @@ function fill() {
   const model = settings.info;
   const { system_prompt, sampling } = settings.current;
   put(prompt(), system_prompt ?? "");
+  const { persona: played } = settings.current;
+  persona.hidden = !played;
+  persona.textContent = played ? t("drawer.persona", { name: played.name }) : "";
   prompt().placeholder = model?.system_prompt ? t("drawer.system_prompt_default", { prompt: model.system_prompt }) : t("drawer.system_prompt_hint");
   const takes = new Set(model?.takes ?? []);
   for (const name of [...NUMBERS, "stop"]) field(name).classList.toggle("wc-hidden", !takes.has(name));

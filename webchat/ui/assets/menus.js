@@ -27,6 +27,7 @@ export function mainMenu() {
     { heading: t("export.menu") },
     ...exportAll(),
     "-",
+    { label: t("templates.menu"), icon: "template", onclick: showTemplates },
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
   ];
 }
@@ -57,11 +58,16 @@ function exportAll() {
 }
 
 // The server names the file; the browser writes it without holding it.
-function download(path, format) {
+export function download(path, format) {
   const link = h("a", { href: url(path, { format }), download: "" });
   document.body.append(link);
   link.click();
   link.remove();
+}
+
+export async function showTemplates() {
+  const { openLibrary } = await import("./templates/library.js");
+  openLibrary();
 }
 
 export function showShortcuts() {
@@ -74,6 +80,8 @@ export function showShortcuts() {
     [[mod, "K"], "shortcuts.search"],
     [[mod, "Shift", "O"], "shortcuts.new"],
     [[mod, "Shift", "S"], "shortcuts.sidebar"],
+    [["/"], "shortcuts.slash"],
+    [[mod, "Shift", "L"], "shortcuts.templates"],
     [[mod, ","], "shortcuts.settings"],
     [["F2"], "shortcuts.rename"],
     [[mod, "/"], "shortcuts.help"],

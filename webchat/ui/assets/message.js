@@ -92,6 +92,12 @@ export function note(record, t) {
   );
 }
 
+/** Above the user's words: the template they were made with. */
+function madeFrom({ name, version }, t) {
+  const about = t("templates.made_from", { name, version });
+  return h("div", { class: "wc-made-from", title: about }, h("span", { class: "wc-visually-hidden" }, about), h("span", { "aria-hidden": "true" }, name));
+}
+
 const dots = (attributes) => h("span", attributes, h("i"), h("i"), h("i"));
 
 /** What stands where text will come: the queue, a model on its way, or three dots. */
@@ -234,7 +240,7 @@ export class MessageView {
     this.element.classList.toggle("wc-pending", Boolean(record.pending));
     this.element.setAttribute("aria-label", user ? t("transcript.you_said") : t("transcript.reply_by", { model: record.model ?? t("transcript.assistant") }));
     this.element.setAttribute("aria-busy", String(this.running));
-    if (user) this.#drawBubble();
+    if (user) this.#drawUser();
     else this.#drawReply();
     const idle = !this.running && !record.pending;
     const about = [record.id, record.siblings, record.rating, Boolean(record.text)];
@@ -262,6 +268,12 @@ export class MessageView {
     this.#part("note", this.running ? "" : JSON.stringify([record.state, record.finish_reason, record.failure, Boolean(record.text)]), () =>
       note(record, t),
     );
+  }
+
+  #drawUser() {
+    const { template } = this.record;
+    this.#part("head", template ? JSON.stringify(template) : "", () => template && madeFrom(template, this.#t));
+    this.#drawBubble();
   }
 
   #drawBubble() {

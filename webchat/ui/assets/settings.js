@@ -1,4 +1,5 @@
-// What the conversation on the screen is to be answered with: its model, system prompt and sampling.
+// What the conversation on the screen is to be answered with: its model, system prompt and sampling, and the persona
+// (a template, its version and values) whose text the system prompt is.
 // An existing conversation is patched; a new one holds its settings here until its first message.
 
 import { api } from "./api.js";
@@ -8,7 +9,7 @@ import { toast } from "./toast.js";
 
 const LAST_MODEL = "webchat.model";
 
-const EMPTY = { model: null, system_prompt: null, sampling: {} };
+const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 
 const state = { id: null, settings: EMPTY, models: [], fallback: null, saving: 0 };
 
@@ -93,7 +94,7 @@ function announce() {
 
 // Only what is set: an absent sampling field is the model's own default.
 function clean(stored) {
-  const { model, system_prompt, sampling } = { ...EMPTY, ...stored };
+  const { model, system_prompt, sampling, persona } = { ...EMPTY, ...stored };
   const set = ([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
-  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()) };
+  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona };
 }

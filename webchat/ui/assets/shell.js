@@ -7,7 +7,7 @@ import { connection, mountConnection } from "./connection.js";
 import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { errorText, language, t } from "./i18n.js";
-import { mainMenu, exportItems, showShortcuts } from "./menus.js";
+import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js";
 import { mountPicker, pickerUpdate } from "./picker.js";
 import { openSearch } from "./search.js";
 import { settings } from "./settings.js";
@@ -122,6 +122,13 @@ async function loadModels() {
 }
 
 bus.on("leaf", ({ running }) => running && setTimeout(loadModels, 300));
+
+// Whom the model plays stands in the top bar; the module comes with the first persona.
+const withoutPersona = bus.on("settings", async ({ settings: { persona } }) => {
+  if (!persona) return;
+  withoutPersona();
+  (await import("./templates/persona.js")).mountPersona();
+});
 
 // --- routing ------------------------------------------------------------------------------------------------
 
@@ -249,7 +256,7 @@ function syncSidebar() {
 function onKey(event) {
   if (event.isComposing || event.defaultPrevented) return;
   const key = event.key.toLowerCase();
-  const shortcut = command(event) && (event.shiftKey ? { o: () => go(null), s: () => toggleSidebar() }[key] : { k: search, "/": showShortcuts, ",": () => drawer.toggle() }[key]);
+  const shortcut = command(event) && (event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates }[key] : { k: search, "/": showShortcuts, ",": () => drawer.toggle() }[key]);
   if (shortcut) {
     event.preventDefault();
     shortcut();

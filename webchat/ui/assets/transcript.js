@@ -65,11 +65,12 @@ class Transcript {
     this.end.toEnd({ smooth: true });
   }
 
-  send(text, { model, settings } = {}) {
+  send(text, { model, settings, template = null } = {}) {
     const begins = this.conversationId === null;
     const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, model };
     if (begins && settings) ask.settings = settings;
-    return this.turn(ask, { under: this.leafId, text, model });
+    if (template) ask.template = template;
+    return this.turn(ask, { under: this.leafId, text, model, template });
   }
 
   async stop() {
@@ -83,13 +84,13 @@ class Transcript {
 
   /** Start a turn and show at once what it will make: under message `under`, a user's `text` if given, a reply.
    *  Rejects with ApiError after putting back what was shown. */
-  async turn(ask, { under, text = null, model = null, from = null }) {
+  async turn(ask, { under, text = null, model = null, from = null, template = null }) {
     const visit = this.#visit;
     const before = this.messages;
     const stamp = { created_at: new Date().toISOString(), siblings: [], reasoning: "", seq: 0, rating: 0, parent_id: under };
     const kept = before.slice(0, before.findIndex((message) => message.id === under) + 1);
     const pending = [];
-    if (text !== null) pending.push({ ...stamp, id: "pending-user", role: "user", text, state: "complete", pending: true });
+    if (text !== null) pending.push({ ...stamp, id: "pending-user", role: "user", text, template, state: "complete", pending: true });
     const begun = { text: from?.text ?? "", reasoning: from?.reasoning ?? "" };
     pending.push({ ...stamp, ...begun, id: "pending-reply", role: "assistant", model, state: "queued", pending: true });
     this.#busy += 1;

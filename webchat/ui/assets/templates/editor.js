@@ -1,0 +1,331 @@
+// One template, opened in the library: its texts and variables, what comes of them, and what it was before.
+
+import { h, iconButton, toggleMenu } from "../dom.js";
+import { errorLine, t } from "../i18n.js";
+import { download } from "../menus.js";
+import { setProblem } from "../sheet.js";
+import { toast } from "../toast.js";
+import { drafted, EMPTY, outgoing, same } from "./content.js";
+import { verbs } from "./data.js";
+import { samplingFields, TextFields } from "./fields.js";
+import { VariablesForm } from "./form.js";
+import { marks } from "./marks.js";
+import { Preview } from "./preview.js";
+import { useTemplate } from "./use.js";
+import { VariablesEditor } from "./variables.js";
+import { versionsPane } from "./versions.js";
+
+// library: {operates, back(), open(template), closeFor(work)}
+export class Editor {
+  #library;
+  #template; // the record, null while it is new
+  #draft;
+  #base; // the content last saved
+  #basedOn = 0; // the version it was
+  #scope;
+  #busy = false;
+  #values = {};
+  #gone = false;
+
+  constructor(library, template, content = EMPTY) {
+    this.#library = library;
+    this.element = h("div", { class: "wc-template", "data-tab": "edit" });
+    this.#show(template, drafted(template?.content ?? content));
+  }
+
+  get dirty() {
+    return !this.#gone && !this.#readonly && (!same(this.#draft, this.#base) || this.#scope !== (this.#template?.scope ?? "personal"));
+  }
+
+  get #readonly() {
+    if (!this.#template) return false;
+    return Boolean(this.#template.starter) || !(this.#template.mine || (this.#template.scope === "shared" && this.#library.operates));
+  }
+
+  focus() {
+    if (this.#template) this.element.querySelector(".wc-back").focus();
+    else this.#texts.name.focus();
+  }
+
+  stop() {
+    this.#gone = true;
+    this.#preview.stop();
+  }
+
+  // --- drawing ----------------------------------------------------------------------------------------------
+
+  #texts;
+  #variables;
+  #preview;
+  #form;
+  #formSlot;
+  #alert;
+  #saveButton;
+  #note;
+  #state;
+  #banner;
+  #panes;
+
+  #show(template, draft, { base = template?.content ?? EMPTY, basedOn = template?.version ?? 0 } = {}) {
+    this.#preview?.stop();
+    this.#template = template;
+    this.#draft = draft;
+    this.#base = drafted(base);
+    this.#basedOn = basedOn;
+    this.#scope = template?.scope ?? "personal";
+    const changed = () => this.#changed();
+    this.#texts = new TextFields(draft, changed, this.#readonly);
+    this.#variables = new VariablesEditor(draft, changed, this.#readonly);
+    this.#formSlot = h("div", { class: "wc-preview-form" });
+    this.#preview = new Preview({
+      ask: () => ({ content: outgoing(this.#draft), values: this.#form.previewValues }),
+      onProblem: (error) => this.#refused(error),
+      onText: () => this.#texts.settle(),
+    });
+    this.#banner = h("div", { class: "wc-banner", role: "alert", hidden: true });
+    this.#panes = h("div", { class: "wc-panes" }, this.#editPane(), this.#previewPane());
+    this.element.replaceChildren(this.#head(), this.#banner, this.#panes, ...(this.#readonly ? [] : [this.#foot()]));
+    if (this.#readonly) this.#readonlyBanner();
+    this.#drawForm();
+    this.#tab("edit");
+    this.#refresh();
+    if (draft.system || draft.user) this.#preview.now();
+  }
+
+  #head() {
+    const back = iconButton("back", t("templates.back"), () => this.#library.back(), { class: "wc-icon-button wc-back" });
+    const more = iconButton("more", t("app.more"), () => toggleMenu(more, this.#menu()), { "aria-haspopup": "menu", "aria-expanded": "false" });
+    const use = h("button", { type: "button", class: "wc-button", onclick: () => this.#use() }, t("templates.use"));
+    const tabs = ["edit", "preview", "versions"].map((tab) =>
+      h("button", { type: "button", role: "tab", "data-tab": tab, "aria-selected": "false", hidden: tab === "versions" && !this.#template, onclick: () => this.#tab(tab) }, t(`templates.tab.${tab}`)),
+    );
+    const list = h("div", { class: "wc-tabs", role: "tablist", "aria-label": t("templates.views") }, tabs);
+    list.addEventListener("keydown", (event) => {
+      const shown = tabs.filter((tab) => tab.offsetParent);
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (step) shown.at((shown.indexOf(document.activeElement) + step) % shown.length).focus();
+    });
+    const name = h("h3", { class: "wc-template-name", dir: "auto" }, this.#template?.content.name ?? t("templates.new_title"));
+    const tags = this.#template ? h("span", { class: "wc-tags" }, h("span", { class: "wc-tag" }, t("templates.version", { number: this.#template.version })), marks(this.#template)) : null;
+    return h("div", { class: "wc-template-head" }, back, h("div", { class: "wc-template-title" }, name, tags), list, this.#template ? [use, more] : null);
+  }
+
+  #editPane() {
+    const sampling = h("details", { class: "wc-more-settings", open: Object.keys(this.#draft.sampling).length > 0 || Boolean(this.#draft.model) }, h("summary", {}, t("templates.sampling_and_model")), samplingFields(this.#draft, () => this.#changed(), this.#readonly));
+    return h(
+      "div",
+      { class: "wc-pane wc-pane-edit", role: "tabpanel", "aria-label": t("templates.tab.edit") },
+      this.#texts.element,
+      h("h4", {}, t("templates.variables")),
+      h("p", { class: "wc-quiet" }, t("templates.variables_hint")),
+      this.#variables.element,
+      sampling,
+    );
+  }
+
+  #previewPane() {
+    return h("div", { class: "wc-pane wc-pane-preview", role: "tabpanel", "aria-label": t("templates.tab.preview") }, this.#formSlot, this.#preview.element);
+  }
+
+  #foot() {
+    this.#note = h("input", { class: "wc-input wc-save-note", type: "text", maxlength: "200", dir: "auto", placeholder: t("templates.note"), "aria-label": t("templates.note"), autocomplete: "off" });
+    this.#note.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && this.save());
+    this.#state = h("span", { class: "wc-quiet wc-save-state", role: "status" });
+    this.#saveButton = h("button", { type: "button", class: "wc-button wc-primary", onclick: () => this.save() }, t("app.save"));
+    this.#alert = h("p", { class: "wc-danger wc-save-alert", role: "alert", hidden: true });
+    return h("div", { class: "wc-template-foot" }, this.#alert, this.#library.operates ? this.#scopeSwitch() : null, this.#note, this.#state, this.#saveButton);
+  }
+
+  #scopeSwitch() {
+    const control = h("select", { class: "wc-input wc-scope", "aria-label": t("templates.scope") }, ["personal", "shared"].map((scope) => h("option", { value: scope, selected: scope === this.#scope }, t(`templates.scope.${scope}`))));
+    control.addEventListener("change", () => {
+      this.#scope = control.value;
+      this.#refresh();
+    });
+    return control;
+  }
+
+  #readonlyBanner() {
+    const words = t(this.#template.starter ? "templates.readonly_starter" : "templates.readonly_shared");
+    this.#say(words, [[t("templates.duplicate"), () => this.#duplicate(), true]]);
+    this.#banner.removeAttribute("role");
+  }
+
+  #say(words, actions) {
+    this.#banner.replaceChildren(h("span", {}, words), h("span", { class: "wc-banner-actions" }, actions.map(([label, onclick, main]) => h("button", { type: "button", class: main ? "wc-button wc-primary" : "wc-button", onclick }, label))));
+    this.#banner.hidden = false;
+  }
+
+  #drawForm() {
+    const variables = this.#draft.variables.filter(({ name }) => name);
+    if (this.#form) this.#values = { ...this.#values, ...this.#form.values };
+    this.#form = new VariablesForm(outgoing({ ...this.#draft, variables }).variables, this.#values, () => this.#preview.later());
+    this.#formSlot.replaceChildren(...(variables.length ? [h("h4", {}, t("templates.try")), this.#form.element] : []));
+  }
+
+  async #tab(tab) {
+    this.element.dataset.tab = tab;
+    for (const button of this.element.querySelectorAll('[role="tab"]')) {
+      const chosen = button.dataset.tab === tab;
+      button.setAttribute("aria-selected", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    }
+    this.#panes.querySelector(".wc-versions-pane")?.remove();
+    if (tab !== "versions") return;
+    const pane = await versionsPane(this.#template, outgoing(this.#draft), this.#readonly ? null : (version) => this.#goBack(version));
+    if (this.element.dataset.tab === "versions") this.#panes.append(pane);
+  }
+
+  // --- what happens -----------------------------------------------------------------------------------------
+
+  #shape = "";
+
+  #changed() {
+    const shape = JSON.stringify(this.#draft.variables);
+    if (shape !== this.#shape) {
+      this.#shape = shape;
+      this.#drawForm();
+    }
+    this.#variables.find();
+    this.#refresh();
+    this.#preview.later();
+  }
+
+  #refresh() {
+    if (!this.#saveButton || this.#readonly) return;
+    const { dirty } = this;
+    this.#saveButton.disabled = this.#busy || (!dirty && this.#template !== null);
+    this.#note.hidden = this.#template === null;
+    this.#state.textContent = dirty ? t("templates.unsaved") : "";
+    this.#alert.hidden = true;
+  }
+
+  #refused(error, { focus = false } = {}) {
+    const { line, where, field } = error.params ?? {};
+    if (error.code === "template_broken") this.#texts.problem(where, line, errorLine(error), { focus });
+    else if (error.code === "template_values") this.#form.problem(field, errorLine(error));
+  }
+
+  async save() {
+    if (this.#busy || this.#readonly) return;
+    const content = outgoing(this.#draft);
+    if (!content.name || !(content.system.trim() || content.user.trim())) {
+      this.#tab("edit");
+      setProblem(this.#texts.name, content.name ? "" : t("templates.name_missing"));
+      setProblem(this.#texts.user, content.system.trim() || content.user.trim() ? "" : t("templates.text_missing"));
+      (content.name ? this.#texts.user : this.#texts.name).focus();
+      return;
+    }
+    const note = this.#note.value.trim();
+    await this.#attempt(async () => {
+      const saved = this.#template
+        ? await verbs.save(this.#template.id, { content, scope: this.#scope, based_on: this.#basedOn, ...(note ? { note } : {}) })
+        : await verbs.create(this.#scope, content, note);
+      this.#show(saved, drafted(saved.content));
+      toast(t("templates.saved", { number: saved.version }));
+    });
+  }
+
+  async #attempt(work) {
+    this.#busy = true;
+    this.#refresh();
+    try {
+      await work();
+    } catch (error) {
+      if (!error.code) throw error;
+      if (error.code === "template_changed") await this.#conflict(error);
+      else {
+        this.#refused(error, { focus: true });
+        this.#busy = false;
+        this.#refresh();
+        this.#alert.textContent = errorLine(error);
+        this.#alert.hidden = false;
+      }
+    } finally {
+      this.#busy = false;
+      this.#saveButton.disabled = false;
+    }
+  }
+
+  // Somebody else saved meanwhile: theirs is fetched, and what is written here stays until one of the two is chosen.
+  async #conflict(error) {
+    let theirs;
+    try {
+      theirs = await verbs.get(this.#template.id);
+    } catch {
+      return toast(errorLine(error), { kind: "error" });
+    }
+    const mine = this.#draft;
+    const load = () => {
+      this.#show(theirs, drafted(theirs.content));
+      toast(t("templates.theirs_loaded", { number: theirs.version }), {
+        action: { label: t("templates.back_to_mine"), onclick: () => this.#show(theirs, mine) },
+        seconds: 60,
+      });
+    };
+    this.#say(t("templates.changed_meanwhile", { number: theirs.version }), [
+      [t("templates.load_theirs"), load],
+      [t("templates.save_copy"), () => this.#saveCopy(mine), true],
+    ]);
+    this.#banner.scrollIntoView({ block: "nearest" });
+    this.#banner.querySelector("button").focus();
+  }
+
+  #saveCopy(mine) {
+    const content = outgoing(mine);
+    const name = t("templates.copy_of", { name: content.name }).slice(0, 100);
+    return this.#attempt(async () => {
+      const made = await verbs.create("personal", { ...content, name });
+      this.#show(made, drafted(made.content));
+      toast(t("templates.saved", { number: made.version }));
+    });
+  }
+
+  #goBack({ number, content }) {
+    return this.#attempt(async () => {
+      const body = { content, based_on: this.#basedOn, note: t("templates.went_back", { number }) };
+      const saved = await verbs.save(this.#template.id, body);
+      const before = this.#draft;
+      const lost = this.dirty;
+      this.#show(saved, drafted(saved.content));
+      toast(t("templates.went_back_done", { number }), lost ? { action: { label: t("app.undo"), onclick: () => this.#show(saved, before) } } : {});
+    });
+  }
+
+  #menu() {
+    const file = (format) => () => download(verbs.exportPath(this.#template.id), format);
+    return [
+      { label: t("templates.duplicate"), icon: "template", onclick: () => this.#duplicate() },
+      { label: t("templates.export_yaml"), icon: "download", onclick: file("yaml") },
+      { label: t("templates.export_json"), icon: "download", onclick: file("json") },
+      ...(this.#readonly ? [] : ["-", { label: t("templates.delete"), icon: "trash", danger: true, onclick: () => this.#remove() }]),
+    ];
+  }
+
+  #duplicate() {
+    return this.#library.leaving(async () => {
+      const made = await verbs.duplicate(this.#template.id);
+      this.#library.open(made);
+      toast(t("templates.duplicated", { name: made.content.name }));
+    });
+  }
+
+  #remove() {
+    return this.#library.leaving(async () => {
+      const { id, content } = this.#template;
+      await verbs.remove(id);
+      this.#gone = true;
+      await this.#library.back();
+      const undo = async () => this.#library.open(await verbs.restore(id));
+      toast(t("templates.deleted", { name: content.name }), { action: { label: t("app.undo"), onclick: undo } });
+    });
+  }
+
+  #use() {
+    const template = this.#template;
+    this.#library.leaving(() => {
+      this.#library.close();
+      useTemplate(template);
+    });
+  }
+}

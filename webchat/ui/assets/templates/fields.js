@@ -1,0 +1,87 @@
+// The part of the editor above the variables and below them: the texts, and what the model is to be asked with.
+
+import { h } from "../dom.js";
+import { t } from "../i18n.js";
+import { field, setProblem } from "../sheet.js";
+import { settings } from "../settings.js";
+
+// As the drawer has them: name, least, most, step.
+const NUMBERS = [
+  ["temperature", 0, 2, 0.1], ["top_p", 0, 1, 0.05], ["top_k", 1, 1000, 1], ["min_p", 0, 1, 0.01],
+  ["repetition_penalty", 0.1, 10, 0.05], ["max_tokens", 1, 1_000_000, 1], ["seed", 0, Number.MAX_SAFE_INTEGER, 1],
+];
+
+export class TextFields {
+  constructor(draft, onChange, disabled) {
+    const write = (control, key) => {
+      control.value = draft[key];
+      control.disabled = disabled;
+      control.addEventListener("input", () => {
+        draft[key] = control.value;
+        setProblem(control, "");
+        onChange();
+      });
+      return control;
+    };
+    const area = (rows, attributes) => h("textarea", { rows, dir: "auto", maxlength: "20000", ...attributes });
+    this.name = write(h("input", { type: "text", maxlength: "100", dir: "auto", autocomplete: "off" }), "name");
+    this.description = write(h("input", { type: "text", maxlength: "500", dir: "auto", autocomplete: "off" }), "description");
+    this.system = write(area("6", { class: "wc-mono" }), "system");
+    this.user = write(area("6", { class: "wc-mono" }), "user");
+    this.element = h(
+      "div",
+      { class: "wc-stack" },
+      field(t("templates.name"), this.name),
+      field(t("templates.description"), this.description, t("templates.description_hint")),
+      field(t("templates.system"), this.system, t("templates.system_hint")),
+      field(t("templates.user"), this.user, t("templates.user_hint", { open: "{{", close: "}}" })),
+    );
+  }
+
+  // Says what is wrong with one of the texts, with the line it is in; the cursor goes there.
+  problem(where, line, words, { focus = false } = {}) {
+    const control = where === "user" ? this.user : this.system;
+    setProblem(control, line ? t("templates.line_problem", { line, problem: words }) : words);
+    if (!focus || !line) return focus && control.focus();
+    const lines = control.value.split("\n");
+    const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    control.focus();
+    control.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+  }
+
+  settle() {
+    for (const control of [this.system, this.user]) setProblem(control, "");
+  }
+}
+
+export function samplingFields(draft, onChange, disabled) {
+  draft.sampling ??= {};
+  const numbers = NUMBERS.map(([name, min, max, step]) => {
+    const control = h("input", { type: "number", min, max, step: "any", inputmode: step < 1 ? "decimal" : "numeric", placeholder: t("sampling.default"), value: draft.sampling[name], disabled });
+    control.addEventListener("input", () => {
+      const value = control.value === "" ? null : Number(control.value);
+      const good = !control.validity.badInput && (value === null || (value >= min && value <= max && (step !== 1 || Number.isInteger(value))));
+      setProblem(control, good ? "" : t("drawer.invalid", { min, max }));
+      if (good && value !== null) draft.sampling[name] = value;
+      else delete draft.sampling[name];
+      onChange();
+    });
+    return field(t(`sampling.${name}`), control);
+  });
+  const stop = Object.assign(h("textarea", { rows: "2", placeholder: t("drawer.stop_empty"), disabled }), { value: (draft.sampling.stop ?? []).join("\n") });
+  stop.addEventListener("input", () => {
+    const words = stop.value.split("\n").filter((line) => line !== "");
+    if (words.length) draft.sampling.stop = words;
+    else delete draft.sampling.stop;
+    onChange();
+  });
+  return h("div", { class: "wc-sampling-grid" }, numbers, field(t("drawer.stop"), stop, t("drawer.stop_hint")), field(t("templates.model"), modelField(draft, onChange, disabled), t("templates.model_hint")));
+}
+
+function modelField(draft, onChange, disabled) {
+  const names = [...new Set([...settings.models.map(({ name }) => name), ...(draft.model ? [draft.model] : [])])];
+  const control = h("select", { disabled }, h("option", { value: "" }, t("templates.any_model")), names.map((name) => h("option", { value: name }, name)));
+  control.value = draft.model ?? "";
+  control.addEventListener("change", () => ((draft.model = control.value || null), onChange()));
+  return control;
+}

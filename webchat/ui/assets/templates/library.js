@@ -1,0 +1,166 @@
+// All templates one may use, and the place where they are made and changed.
+
+import { api } from "../api.js";
+import { h } from "../dom.js";
+import { errorLine, language, t } from "../i18n.js";
+import { openSheet } from "../sheet.js";
+import { toast } from "../toast.js";
+import { ask } from "./ask.js";
+import { matching, styled, templates, verbs } from "./data.js";
+import { Editor } from "./editor.js";
+import { glyph, marks } from "./marks.js";
+
+const LARGEST = 1_000_000; // bytes of a file that is read
+
+let shown = null;
+
+// template: one to open at once.
+export async function openLibrary(template = null) {
+  if (shown) return;
+  shown = new Library();
+  await styled();
+  shown.show(template);
+}
+
+class Library {
+  operates = false;
+  #sheet;
+  #editor = null;
+  #body = h("div", { class: "wc-library" });
+  #search = h("input", { type: "search", class: "wc-input wc-library-search", placeholder: t("templates.search"), "aria-label": t("templates.search"), autocomplete: "off", spellcheck: "false", maxlength: "100" });
+  #rows = h("ul", { class: "wc-library-rows" });
+  #status = h("div", { class: "wc-visually-hidden", role: "status" });
+  #items = [];
+  #closing = false;
+  #at = 0; // how far the list was scrolled
+
+  show(template) {
+    const file = h("input", { type: "file", accept: ".yaml,.yml,.json,application/json", hidden: true });
+    file.addEventListener("change", () => {
+      this.#import(file.files[0]);
+      file.value = "";
+    });
+    const button = (label, onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, label);
+    this.#search.addEventListener("input", (event) => !event.isComposing && this.#draw());
+    this.#search.addEventListener("compositionend", () => this.#draw());
+    this.#sheet = openSheet("library", {
+      title: t("templates.title"),
+      body: this.#body,
+      actions: [file, button(t("templates.import"), () => file.click()), button(t("templates.new"), () => this.leaving(() => this.open(null)), "wc-primary")],
+      mayClose: () => this.#mayClose(),
+      onClose: () => {
+        this.#editor?.stop();
+        shown = null;
+      },
+    });
+    this.#takeDrops();
+    this.#list();
+    if (template) this.open(template);
+    api.get("api/me").then((me) => (this.operates = me.operates === true), () => {});
+  }
+
+  // --- the list ---------------------------------------------------------------------------------------------
+
+  async #list() {
+    this.#editor?.stop();
+    this.#editor = null;
+    this.#body.replaceChildren(h("div", { class: "wc-library-list" }, h("div", { class: "wc-library-bar" }, this.#search), this.#status, this.#rows));
+    this.#search.focus({ preventScroll: true });
+    try {
+      this.#items = await templates({ fresh: true });
+      this.#draw();
+      this.#rows.parentElement.scrollTop = this.#at;
+    } catch (error) {
+      const again = h("button", { type: "button", class: "wc-button", onclick: () => this.#list() }, t("app.retry"));
+      this.#rows.replaceChildren(h("li", { class: "wc-library-note", role: "alert" }, h("p", {}, errorLine(error)), again));
+    }
+  }
+
+  #draw() {
+    const query = this.#search.value.trim();
+    const found = matching(this.#items, query);
+    const words = query ? t("templates.none_found", { query }) : t("templates.none");
+    this.#rows.replaceChildren(...(found.length ? found.map((template) => this.#row(template)) : [h("li", { class: "wc-library-note" }, h("p", {}, words), query ? null : h("p", { class: "wc-quiet" }, t("templates.none_hint")))]));
+    this.#status.textContent = found.length ? t("templates.count", { count: found.length }) : words;
+  }
+
+  #row(template) {
+    const { name, description } = template.content;
+    const date = template.updated_at ? new Date(template.updated_at).toLocaleDateString(language, { month: "short", day: "numeric" }) : "";
+    const open = h(
+      "button",
+      { type: "button", class: "wc-library-row", "data-id": template.id, onclick: () => this.open(template) },
+      glyph(template),
+      h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name", dir: "auto" }, name), description ? h("span", { class: "wc-library-about", dir: "auto" }, description) : null),
+      h("span", { class: "wc-tags" }, marks(template)),
+      template.starter ? null : h("time", { datetime: template.updated_at }, date),
+    );
+    return h("li", {}, open);
+  }
+
+  // --- what the editor asks ---------------------------------------------------------------------------------
+
+  // A record, or null for a new one.
+  open(template) {
+    this.#at = this.#rows.parentElement?.scrollTop ?? 0;
+    this.#editor?.stop();
+    this.#editor = new Editor(this, template);
+    this.#body.replaceChildren(this.#editor.element);
+    this.#editor.focus();
+  }
+
+  back() {
+    return this.leaving(() => this.#list());
+  }
+
+  close() {
+    this.#closing = true;
+    this.#sheet.close();
+  }
+
+  // Does what would lose unsaved changes, once that is wanted.
+  async leaving(work) {
+    if (this.#editor?.dirty && !(await ask({ title: t("templates.leave_title"), words: t("templates.leave_words"), yes: t("templates.discard") }))) return;
+    try {
+      await work();
+    } catch (error) {
+      if (!error.code) throw error;
+      toast(errorLine(error), { kind: "error" });
+    }
+  }
+
+  #mayClose() {
+    if (this.#closing || !this.#editor?.dirty) return true;
+    this.leaving(() => this.close());
+    return false;
+  }
+
+  // --- files ------------------------------------------------------------------------------------------------
+
+  #takeDrops() {
+    const { dialog } = this.#sheet;
+    const files = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+    dialog.addEventListener("dragover", (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      dialog.classList.add("wc-dropping");
+    });
+    dialog.addEventListener("dragleave", (event) => event.relatedTarget && dialog.contains(event.relatedTarget) ? null : dialog.classList.remove("wc-dropping"));
+    dialog.addEventListener("drop", (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      dialog.classList.remove("wc-dropping");
+      this.#import(event.dataTransfer.files[0]);
+    });
+  }
+
+  #import(file) {
+    if (!file) return;
+    if (file.size > LARGEST) return void toast(t("templates.file_too_large"), { kind: "error" });
+    this.leaving(async () => {
+      const made = await verbs.import(await file.text());
+      this.open(made);
+      toast(t("templates.imported", { name: made.content.name }));
+    });
+  }
+}

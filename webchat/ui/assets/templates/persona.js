@@ -1,0 +1,114 @@
+// Whom the model plays in this conversation: a quiet chip in the top bar, and what is behind it.
+
+import { bus } from "../bus.js";
+import { h, icon } from "../dom.js";
+import { errorLine, t } from "../i18n.js";
+import { settings } from "../settings.js";
+import { toast } from "../toast.js";
+import { styled, verbs } from "./data.js";
+import { useTemplate } from "./use.js";
+
+const phone = matchMedia("(max-width: 767px)");
+
+let chip, name;
+
+export async function mountPersona() {
+  await styled();
+  name = h("span", { class: "wc-persona-name", dir: "auto" });
+  const button = h("button", { type: "button", class: "wc-persona-chip", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: () => show(button) }, icon("persona"), name);
+  chip = h("div", { class: "wc-persona" }, button);
+  phone.addEventListener("change", stand);
+  bus.on("settings", draw);
+  stand();
+  draw();
+}
+
+// In the bar where there is room, under it on a phone.
+function stand() {
+  const bar = document.querySelector("#wc-topbar");
+  if (phone.matches) bar.after(chip);
+  else document.querySelector("#wc-topbar-end-part").before(chip);
+}
+
+function draw() {
+  const { persona } = settings.current;
+  chip.hidden = !persona;
+  if (!persona) return;
+  name.textContent = persona.name;
+  const label = t("templates.persona_label", { name: persona.name, version: persona.version });
+  chip.firstChild.setAttribute("aria-label", label);
+  chip.firstChild.title = label;
+}
+
+function show(button) {
+  const { persona, system_prompt: words } = settings.current;
+  const close = () => box.hidePopover();
+  const action = (label, onclick) => h("button", { type: "button", class: "wc-button", onclick }, label);
+  const values = h("dl", { class: "wc-persona-values" });
+  const newer = h("p", { class: "wc-quiet", hidden: true });
+  const box = h(
+    "div",
+    { class: "wc-persona-box", popover: "auto", role: "dialog", "aria-label": t("templates.persona"), tabindex: "-1" },
+    h("div", { class: "wc-persona-head" }, h("h2", { dir: "auto" }, persona.name), h("span", { class: "wc-quiet" }, t("templates.version", { number: persona.version }))),
+    newer,
+    values,
+    h("h3", {}, t("templates.system")),
+    h("div", { class: "wc-preview-text", dir: "auto", tabindex: "0" }, words ?? ""),
+    h(
+      "div",
+      { class: "wc-persona-foot" },
+      action(t("templates.persona_remove"), () => (close(), remove(persona))),
+      action(t("templates.persona_change"), () => (close(), change(persona))),
+    ),
+  );
+  document.body.append(box);
+  button.setAttribute("aria-expanded", "true");
+  box.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    button.setAttribute("aria-expanded", "false");
+    if (box.contains(document.activeElement) || document.activeElement === document.body) button.focus({ preventScroll: true });
+    box.remove();
+  });
+  box.showPopover();
+  const at = button.getBoundingClientRect();
+  box.style.left = `${Math.max(8, Math.min(at.left, innerWidth - box.offsetWidth - 8))}px`;
+  box.style.top = `${at.bottom + 6}px`;
+  box.focus({ preventScroll: true });
+  describe(persona, values, newer);
+}
+
+// The values under their labels, once the template is there; under their names when it is gone.
+async function describe(persona, list, newer) {
+  const write = (label) => list.replaceChildren(
+    ...Object.entries(persona.values ?? {}).filter(([, value]) => value !== null && value !== "").map(([key, value]) =>
+      h("div", {}, h("dt", { dir: "auto" }, label(key)), h("dd", { dir: "auto" }, typeof value === "boolean" ? t(value ? "templates.yes" : "templates.no") : String(value)))),
+  );
+  write((key) => key);
+  try {
+    const { content, version } = await verbs.get(persona.id);
+    write((key) => content.variables.find((variable) => variable.name === key)?.label || key);
+    newer.hidden = version <= persona.version;
+    newer.textContent = t("templates.persona_newer", { number: version });
+  } catch {
+    // the text and the values are all there is to tell
+  }
+}
+
+async function change(persona) {
+  try {
+    await useTemplate(await verbs.get(persona.id), { values: persona.values ?? {}, persona: true });
+  } catch (error) {
+    toast(errorLine(error), { kind: "error" });
+  }
+}
+
+// The sampling that came with the persona goes with it, as far as it is still the same.
+async function remove(persona) {
+  const { system_prompt, sampling } = settings.current;
+  const before = { persona, system_prompt, sampling };
+  const brought = await verbs.get(persona.id).then(({ content }) => content.sampling, () => ({}));
+  const stays = ([field, value]) => JSON.stringify(brought[field]) !== JSON.stringify(value);
+  const rest = Object.fromEntries(Object.entries(sampling).filter(stays));
+  if (!(await settings.update({ persona: null, system_prompt: null, sampling: rest }))) return;
+  toast(t("templates.persona_removed"), { action: { label: t("app.undo"), onclick: () => settings.update(before) } });
+}

@@ -1,0 +1,71 @@
+// What a template makes of its values, asked of the server a moment after the last change.
+
+import { h } from "../dom.js";
+import { errorLine, t } from "../i18n.js";
+import { verbs } from "./data.js";
+
+const WAIT = 250; // ms
+
+// ask(): the body of api/templates/render. onProblem(error): it was refused. onText({system, user}): it was made.
+export class Preview {
+  #ask;
+  #onProblem;
+  #onText;
+  #timer;
+  #abort = null;
+  #shown = "";
+
+  constructor({ ask, onProblem = () => {}, onText = () => {} }) {
+    Object.assign(this, { element: h("div", { class: "wc-preview", "aria-label": t("templates.preview"), role: "region" }) });
+    this.#ask = ask;
+    this.#onProblem = onProblem;
+    this.#onText = onText;
+  }
+
+  later() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.now(), WAIT);
+  }
+
+  async now() {
+    clearTimeout(this.#timer);
+    this.#abort?.abort();
+    const { signal } = (this.#abort = new AbortController());
+    try {
+      const made = await verbs.render(this.#ask(), signal);
+      this.#draw(made);
+      this.#onText(made);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.#problem(error);
+      this.#onProblem(error);
+    }
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#abort?.abort();
+  }
+
+  #draw({ system, user, problems = [] }) {
+    const parts = [["templates.system", system], ["templates.user", user]].filter(([, words]) => words);
+    const shown = JSON.stringify([parts, problems]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.element.classList.remove("wc-old");
+    this.element.replaceChildren(
+      ...parts.map(([key, words]) => h("section", {}, h("h3", {}, t(key)), h("div", { class: "wc-preview-text", dir: "auto", tabindex: "0" }, words))),
+      ...(parts.length ? [] : [h("p", { class: "wc-quiet" }, t("templates.preview_empty"))]),
+      ...problems.map((problem) => h("p", { class: "wc-danger" }, typeof problem === "string" ? problem : errorLine(problem))),
+    );
+  }
+
+  // What was made before stays, as long as it is clear that it is older.
+  #problem(error) {
+    this.#shown = "";
+    this.element.classList.add("wc-old");
+    this.element.querySelector(".wc-preview-problem")?.remove();
+    const words = error.code === "template_values" ? t("templates.preview_waits") : errorLine(error);
+    this.element.prepend(h("p", { class: "wc-preview-problem" }, words));
+  }
+}

@@ -1,0 +1,195 @@
+// The templates to choose from, above the composer: opened by a slash as its first character, or by the button.
+//
+// After a slash the focus stays in the composer and what is typed there filters; the button brings a search box of its
+// own, so that words already written stay as they are.
+
+import { bus } from "../bus.js";
+import { h, icon } from "../dom.js";
+import { errorLine, t } from "../i18n.js";
+import { showTemplates } from "../menus.js";
+import { matching, styled, templates } from "./data.js";
+import { glyph, marks } from "./marks.js";
+import { useTemplate } from "./use.js";
+
+const LIST = "wc-slash-list";
+const LONGEST_QUERY = 60;
+
+export class Slash {
+  #composer;
+  #pattern;
+  #panel = null;
+  #list;
+  #status;
+  #search = null; // the box of its own, when the button opened it
+  #button = null;
+  #options = []; // {element, choose}
+  #at = -1;
+  #items = null;
+  #query = "";
+  #dismissed = false; // Escape was pressed; until the slash is gone
+  #wanted = false; // Enter was pressed before the list was there
+
+  constructor(composer, pattern) {
+    this.#composer = composer;
+    this.#pattern = pattern;
+    bus.on("open", () => this.close());
+  }
+
+  // The composer's words have changed.
+  typed(words) {
+    const slash = this.#pattern.test(words);
+    if (!slash) this.#dismissed = false;
+    if (this.#search) return;
+    const query = words.slice(1);
+    if (!slash || this.#dismissed || query.includes("\n") || query.length > LONGEST_QUERY) {
+      this.close();
+      return;
+    }
+    if (this.#panel) this.#filter(query);
+    else this.#open(query);
+  }
+
+  toggle(button) {
+    if (this.#panel) return this.close({ refocus: true });
+    this.#button = button;
+    this.#search = h("input", {
+      type: "search", class: "wc-slash-search", placeholder: t("templates.search"), "aria-label": t("templates.search"),
+      role: "combobox", "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false", maxlength: LONGEST_QUERY,
+    });
+    this.#search.addEventListener("input", (event) => !event.isComposing && this.#filter(this.#search.value));
+    this.#search.addEventListener("compositionend", () => this.#filter(this.#search.value));
+    this.#search.addEventListener("keydown", (event) => !event.isComposing && event.keyCode !== 229 && this.onKey(event));
+    button.setAttribute("aria-expanded", "true");
+    this.#open("");
+    this.#search.focus();
+  }
+
+  // True when the key was the picker's.
+  onKey(event) {
+    if (!this.#panel || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;
+    const last = this.#options.length - 1;
+    const moves = { ArrowDown: this.#at >= last ? 0 : this.#at + 1, ArrowUp: this.#at <= 0 ? last : this.#at - 1, Home: 0, End: last };
+    if (event.key in moves) this.#choose(moves[event.key]);
+    else if (event.key === "Escape") {
+      this.#dismissed = this.#search === null;
+      this.close({ refocus: true });
+    } else if (event.key === "Enter" || event.key === "Tab") {
+      if (this.#items === null) this.#wanted = true;
+      else if (this.#at >= 0) this.#accept(this.#at);
+      else return event.key === "Enter" && this.#search !== null; // no such template: the words are a message
+    } else return false;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return true;
+  }
+
+  close({ refocus = false } = {}) {
+    if (!this.#panel) return;
+    const box = this.#box;
+    document.removeEventListener("pointerdown", this.#onOutside, true);
+    this.#panel.remove();
+    for (const name of ["role", "aria-expanded", "aria-controls", "aria-activedescendant", "aria-autocomplete"]) box.removeAttribute(name);
+    this.#button?.setAttribute("aria-expanded", "false");
+    if (refocus) this.#composer.focus();
+    this.#panel = this.#search = this.#button = this.#items = null;
+    this.#wanted = false;
+  }
+
+  get #box() {
+    return this.#search ?? this.#composer.text;
+  }
+
+  async #open(query) {
+    this.#query = query;
+    this.#options = [];
+    this.#at = -1;
+    this.#items = null;
+    this.#list = h("div", { class: "wc-slash-list", id: LIST, role: "listbox", "aria-label": t("templates.title") });
+    this.#status = h("div", { class: "wc-visually-hidden", role: "status" });
+    const panel = (this.#panel = h("div", { class: "wc-slash", hidden: true }, this.#search, this.#list, this.#status));
+    const box = this.#box;
+    const attributes = { role: "combobox", "aria-expanded": "true", "aria-controls": LIST, "aria-autocomplete": "list" };
+    for (const [name, value] of Object.entries(attributes)) box.setAttribute(name, value);
+    document.addEventListener("pointerdown", this.#onOutside, true);
+    document.querySelector("#wc-composer").append(panel);
+    this.#list.append(h("p", { class: "wc-slash-note" }, t("templates.loading")));
+    await styled();
+    panel.hidden = false;
+    if (this.#search && this.#panel === panel) this.#search.focus();
+    try {
+      const items = await templates();
+      if (this.#panel !== panel) return;
+      this.#items = items;
+      this.#draw();
+      if (this.#wanted && this.#at >= 0) this.#accept(this.#at);
+    } catch (error) {
+      if (this.#panel !== panel) return;
+      this.#items = [];
+      this.#draw(errorLine(error));
+    }
+  }
+
+  #onOutside = (event) => {
+    if (!event.target.closest(".wc-slash, #wc-composer-box")) this.close();
+  };
+
+  #filter(query) {
+    if (query === this.#query) return;
+    this.#query = query;
+    if (this.#items) this.#draw();
+  }
+
+  #draw(problem = "") {
+    const found = matching(this.#items, this.#query);
+    const rows = found.map((template) => this.#row(template));
+    const manage = h("div", { class: "wc-slash-row wc-slash-manage" }, icon("settings"), h("span", {}, t("templates.manage")));
+    const empty = this.#query.trim() ? t("templates.none_found", { query: this.#query.trim() }) : t("templates.none");
+    const words = problem || (found.length ? "" : empty);
+    this.#options = [];
+    rows.forEach((element, index) => this.#offer(element, () => useTemplate(found[index])));
+    this.#offer(manage, showTemplates);
+    this.#list.replaceChildren(...(words ? [h("p", { class: "wc-slash-note" }, words)] : rows), manage);
+    this.#status.textContent = words || t("templates.count", { count: found.length });
+    this.#list.scrollTop = 0;
+    this.#choose(found.length ? 0 : -1);
+  }
+
+  #row(template) {
+    const { name, description } = template.content;
+    return h(
+      "div",
+      { class: "wc-slash-row" },
+      glyph(template),
+      h("div", { class: "wc-slash-words" }, h("div", { class: "wc-slash-name", dir: "auto" }, name), description ? h("div", { class: "wc-slash-about", dir: "auto" }, description) : null),
+      h("span", { class: "wc-tags" }, marks(template)),
+    );
+  }
+
+  #offer(element, choose) {
+    const index = this.#options.length;
+    element.id = `${LIST}-${index}`;
+    element.setAttribute("role", "option");
+    element.setAttribute("aria-selected", "false");
+    element.addEventListener("pointerdown", (event) => event.preventDefault()); // the focus stays where it is
+    element.addEventListener("click", () => this.#accept(index));
+    element.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.#at !== index && this.#choose(index, false));
+    this.#options.push({ element, choose });
+  }
+
+  #choose(index, scroll = true) {
+    this.#options[this.#at]?.element.setAttribute("aria-selected", "false");
+    this.#at = index;
+    const element = this.#options[index]?.element;
+    element?.setAttribute("aria-selected", "true");
+    if (scroll) element?.scrollIntoView({ block: "nearest" });
+    if (element) this.#box.setAttribute("aria-activedescendant", element.id);
+    else this.#box.removeAttribute("aria-activedescendant");
+  }
+
+  #accept(index) {
+    const { choose } = this.#options[index];
+    if (!this.#search) this.#composer.clearSlash();
+    this.close({ refocus: true });
+    choose();
+  }
+}

@@ -1,0 +1,151 @@
+// A template is used: its form is filled in, and its words go into the composer or say whom the model plays.
+
+import { composer } from "../composer.js";
+import { h, iconButton, showDialog } from "../dom.js";
+import { errorLine, t } from "../i18n.js";
+import { settings } from "../settings.js";
+import { toast } from "../toast.js";
+import { styled, verbs } from "./data.js";
+import { VariablesForm } from "./form.js";
+import { glyph } from "./marks.js";
+import { Preview } from "./preview.js";
+
+const typed = new Map(); // values by template, for this page's life: a form closed by mistake gives them back
+
+// values: what the fields begin with. persona: it is there to be played, the message is left alone.
+export async function useTemplate(template, { values, persona = false } = {}) {
+  const { has_system: system, has_user: user } = template;
+  const simple = !template.content.variables.length && !(system && user) && !persona;
+  if (!simple) return void new UseDialog(template, values, persona).show();
+  try {
+    await apply(template, {}, { play: system, insert: user });
+  } catch (error) {
+    toast(errorLine(error), { kind: "error" });
+  }
+}
+
+// Renders, then inserts the user text and sets the persona, as asked. Raises ApiError when the values are refused.
+async function apply(template, values, { play, insert }) {
+  const { id, version, content } = template;
+  const made = await verbs.render({ id, version, values });
+  if (play && !(await becomes(template, values, made.system))) return false;
+  if (insert) composer.insert(made.user, { id, version, name: content.name });
+  return true;
+}
+
+async function becomes({ id, version, content }, values, system) {
+  const { persona, system_prompt, sampling } = settings.current;
+  const before = { persona, system_prompt, sampling };
+  const { name } = content;
+  const changes = { persona: { id, version, name, values }, system_prompt: system, sampling: { ...sampling, ...content.sampling } };
+  if (!(await settings.update(changes))) return false;
+  toast(t("templates.persona_set", { name }), { action: { label: t("app.undo"), onclick: () => settings.update(before) } });
+  return true;
+}
+
+class UseDialog {
+  #template;
+  #persona;
+  #form;
+  #preview;
+  #buttons;
+  #alert = h("p", { class: "wc-danger wc-use-alert", role: "alert", hidden: true });
+
+  constructor(template, values, persona) {
+    this.#template = template;
+    this.#persona = persona;
+    const { content, id, version } = template;
+    this.#form = new VariablesForm(content.variables, values ?? typed.get(id), () => {
+      typed.set(id, this.#form.values);
+      this.#alert.hidden = true;
+      this.#preview.later();
+    });
+    this.#preview = new Preview({ ask: () => ({ id, version, values: this.#form.previewValues }), onProblem: (error) => this.#refused(error, false) });
+  }
+
+  async show() {
+    await styled();
+    const { content } = this.#template;
+    const fields = content.variables.length > 0;
+    this.#buttons = this.#actions();
+    const form = h(
+      "form",
+      { class: fields ? "wc-use-form" : "wc-use-form wc-use-plain", novalidate: true },
+      h("div", { class: "wc-use-body" }, fields ? this.#form.element : null, h("div", { class: "wc-use-preview" }, h("h3", { class: "wc-visually-hidden" }, t("templates.preview")), this.#preview.element)),
+      this.#alert,
+      h("div", { class: "wc-use-foot" }, this.#modelHint(), this.#buttons),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit(this.#buttons.find((button) => button.type === "submit"));
+    });
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    });
+    this.#dialog = showDialog(
+      "wc-use",
+      content.name,
+      h("div", { class: "wc-dialog-head" }, glyph(this.#template), h("h2", { dir: "auto" }, content.name), iconButton("close", t("app.close"), () => this.#dialog.close())),
+      content.description ? h("p", { class: "wc-use-about", dir: "auto" }, content.description) : null,
+      form,
+    );
+    this.#dialog.addEventListener("close", () => this.#preview.stop());
+    if (fields) this.#form.focus();
+    else this.#buttons.at(-1).focus();
+    this.#preview.now();
+  }
+
+  #dialog;
+
+  // The last one is what Enter does.
+  #actions() {
+    const { has_system: system, has_user: user } = this.#template;
+    const kinds = [
+      user && !this.#persona && { label: "templates.insert", play: false, insert: true },
+      system && { label: this.#persona ? "templates.persona_update" : "templates.persona_use", play: true, insert: user && !this.#persona },
+    ].filter(Boolean);
+    return kinds.map(({ label, ...what }, index) => {
+      const main = index === kinds.length - 1;
+      const button = h("button", { type: main ? "submit" : "button", class: main ? "wc-button wc-primary" : "wc-button" }, t(label));
+      button.what = what;
+      if (!main) button.addEventListener("click", () => this.#submit(button));
+      return button;
+    });
+  }
+
+  async #submit(button) {
+    if (!this.#form.check()) return;
+    this.#buttons.forEach((each) => (each.disabled = true));
+    try {
+      const done = await apply(this.#template, this.#form.values, button.what);
+      if (!done) return;
+      typed.delete(this.#template.id);
+      this.#dialog.close();
+      if (button.what.insert) composer.focus();
+    } catch (error) {
+      this.#refused(error, true);
+    } finally {
+      this.#buttons.forEach((each) => (each.disabled = false));
+    }
+  }
+
+  #refused(error, always) {
+    const atField = error.code === "template_values" && this.#form.problem(error.params.field, errorLine(error), { always });
+    this.#alert.hidden = atField || !always;
+    this.#alert.textContent = errorLine(error);
+  }
+
+  // The template was written with a model in mind that is here, but not chosen.
+  #modelHint() {
+    const { model } = this.#template.content;
+    if (!model || model === settings.model || !settings.models.some(({ name }) => name === model)) return null;
+    const line = h(
+      "p",
+      { class: "wc-quiet" },
+      t("templates.made_for", { model }),
+      " ",
+      h("button", { type: "button", class: "wc-link", onclick: () => (settings.choose(model), line.remove()) }, t("templates.switch_model")),
+    );
+    return line;
+  }
+}

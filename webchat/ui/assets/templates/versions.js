@@ -1,0 +1,78 @@
+// What a template was at each of its saves, beside what it is now.
+
+import { h } from "../dom.js";
+import { errorLine, language, t } from "../i18n.js";
+import { verbs } from "./data.js";
+import { aroundChanges, lineDiff } from "./diff.js";
+
+const LONGEST = 2000; // lines of a text that are compared
+
+// present: the content now. goBack(version): the visitor wants that one again, or null when it may not be changed.
+export async function versionsPane(template, present, goBack) {
+  const pane = h("div", { class: "wc-versions-pane" }, h("p", { class: "wc-quiet" }, t("templates.loading")));
+  try {
+    const versions = await verbs.versions(template.id);
+    const detail = h("div", { class: "wc-version-detail", "aria-live": "polite" });
+    const rows = versions.map((version) => versionRow(version, () => choose(version)));
+    const choose = (version) => {
+      rows.forEach((row, at) => row.setAttribute("aria-pressed", String(versions[at] === version)));
+      detail.replaceChildren(...differences(version, present, version.number === template.version ? null : goBack));
+    };
+    pane.replaceChildren(h("div", { class: "wc-version-list", role: "group", "aria-label": t("templates.versions") }, rows), detail);
+    choose(versions[1] ?? versions[0]);
+  } catch (error) {
+    pane.replaceChildren(h("p", { class: "wc-danger", role: "alert" }, errorLine(error)));
+  }
+  return pane;
+}
+
+function versionRow({ number, created_at: at, author, note }, onclick) {
+  const when = new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  return h(
+    "button",
+    { type: "button", class: "wc-version-row", "aria-pressed": "false", onclick },
+    h("strong", {}, t("templates.version", { number })),
+    h("span", { class: "wc-quiet" }, author ? `${when} · ${author}` : when),
+    note ? h("span", { dir: "auto" }, note) : null,
+  );
+}
+
+function differences(version, present, goBack) {
+  const before = partsOf(version.content);
+  const now = partsOf(present);
+  const sections = [...before.keys()]
+    .map((key) => [key, changes(before.get(key), now.get(key))])
+    .filter(([, rows]) => rows.some(([mark]) => mark !== "same"))
+    .map(([key, rows]) => h("section", {}, h("h4", {}, t(key)), h("div", { class: "wc-diff", role: "group" }, aroundChanges(rows).map(diffLine))));
+  const back = goBack && h("button", { type: "button", class: "wc-button", onclick: () => goBack(version) }, t("templates.go_back"));
+  const head = h("div", { class: "wc-version-head" }, h("p", { class: "wc-quiet" }, t(sections.length ? "templates.diff_hint" : "templates.diff_none", { number: version.number })), back);
+  return [head, ...sections];
+}
+
+function changes(before, after) {
+  const long = [before, after].some((text) => text.split("\n").length > LONGEST);
+  return long ? [...(before === after ? [] : [["gone", before], ["new", after]])] : lineDiff(before, after);
+}
+
+const SIGNS = { gone: "−", new: "+", same: " " };
+
+function diffLine([mark, line]) {
+  if (mark === "skip") return h("div", { class: "wc-diff-skip" }, t("templates.diff_skip", { count: line }));
+  const said = mark === "same" ? null : h("span", { class: "wc-visually-hidden" }, t(`templates.diff_${mark}`));
+  return h("div", { class: `wc-diff-line wc-diff-${mark}` }, h("span", { "aria-hidden": "true" }, SIGNS[mark]), said, h("span", { dir: "auto" }, line || " "));
+}
+
+// A content as texts that can be laid side by side.
+function partsOf({ name, description, system, user, variables, sampling, model }) {
+  const listed = (entries) => entries.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join("\n");
+  const set = ([, value]) => value !== null && value !== undefined && value !== "" && value !== false && !(Array.isArray(value) && !value.length);
+  return new Map([
+    ["templates.name", name],
+    ["templates.description", description],
+    ["templates.system", system],
+    ["templates.user", user],
+    ["templates.variables", variables.map((variable) => listed(Object.entries(variable).filter(set))).join("\n\n")],
+    ["templates.sampling", listed(Object.entries(sampling).filter(set))],
+    ["templates.model", model ?? ""],
+  ]);
+}
