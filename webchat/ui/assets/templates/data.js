@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 const FRESH = 30_000; // ms
 
 let kept = null; // {at, items}: a promise of the list
-let sheet = null;
+const sheets = new Map(); // name -> when it is there
 
 // Own and shared templates, by name; asked for again when what is kept is old.
 export function templates({ fresh = false } = {}) {
@@ -57,11 +57,12 @@ export function matching(items, query) {
   return ranked.sort(([a], [b]) => a - b).map(([, item]) => item);
 }
 
-// Loads the stylesheet at the first need.
-export function styled() {
-  sheet ??= new Promise((resolve) => {
-    const href = new URL("../styles/templates.css", import.meta.url).href;
-    document.head.append(h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
-  });
-  return sheet;
+// Loads a stylesheet at its first need.
+export function styled(name = "templates") {
+  if (!sheets.has(name)) {
+    const href = new URL(`../styles/${name}.css`, import.meta.url).href;
+    const loaded = new Promise((resolve) => document.head.append(h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve })));
+    sheets.set(name, loaded);
+  }
+  return sheets.get(name);
 }

@@ -78,7 +78,7 @@ export class Editor {
     this.#variables = new VariablesEditor(draft, changed, this.#readonly);
     this.#formSlot = h("div", { class: "wc-preview-form" });
     this.#preview = new Preview({
-      ask: () => ({ content: outgoing(this.#draft), values: this.#form.previewValues }),
+      ask: () => this.#asked(),
       onProblem: (error) => this.#refused(error),
       onText: () => this.#texts.settle(),
     });
@@ -89,7 +89,7 @@ export class Editor {
     this.#drawForm();
     this.#tab("edit");
     this.#refresh();
-    if (draft.system || draft.user) this.#preview.now();
+    this.#preview.now();
   }
 
   #head() {
@@ -124,7 +124,7 @@ export class Editor {
   }
 
   #previewPane() {
-    return h("div", { class: "wc-pane wc-pane-preview", role: "tabpanel", "aria-label": t("templates.tab.preview") }, this.#formSlot, this.#preview.element);
+    return h("div", { class: "wc-pane wc-pane-preview", role: "tabpanel", "aria-label": t("templates.tab.preview") }, this.#preview.element, this.#formSlot);
   }
 
   #foot() {
@@ -198,6 +198,12 @@ export class Editor {
     this.#note.hidden = this.#template === null;
     this.#state.textContent = dirty ? t("templates.unsaved") : "";
     this.#alert.hidden = true;
+  }
+
+  #asked() {
+    const content = outgoing(this.#draft);
+    if (!content.system.trim() && !content.user.trim()) return null;
+    return { content: { ...content, name: content.name || "-" }, values: this.#form.previewValues };
   }
 
   #refused(error, { focus = false } = {}) {

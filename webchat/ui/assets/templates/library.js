@@ -18,7 +18,7 @@ let shown = null;
 export async function openLibrary(template = null) {
   if (shown) return;
   shown = new Library();
-  await styled();
+  await Promise.all([styled(), styled("library")]);
   shown.show(template);
 }
 
@@ -93,7 +93,7 @@ class Library {
       glyph(template),
       h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name", dir: "auto" }, name), description ? h("span", { class: "wc-library-about", dir: "auto" }, description) : null),
       h("span", { class: "wc-tags" }, marks(template)),
-      template.starter ? null : h("time", { datetime: template.updated_at }, date),
+      h("time", { datetime: template.updated_at }, template.starter ? "" : date),
     );
     return h("li", {}, open);
   }

@@ -6,7 +6,7 @@ import { verbs } from "./data.js";
 
 const WAIT = 250; // ms
 
-// ask(): the body of api/templates/render. onProblem(error): it was refused. onText({system, user}): it was made.
+// ask(): the body of api/templates/render, null for nothing to ask. onProblem(error): it was refused. onText({system, user}): it was made.
 export class Preview {
   #ask;
   #onProblem;
@@ -31,8 +31,10 @@ export class Preview {
     clearTimeout(this.#timer);
     this.#abort?.abort();
     const { signal } = (this.#abort = new AbortController());
+    const body = this.#ask();
+    if (!body) return this.#draw({ system: "", user: "" });
     try {
-      const made = await verbs.render(this.#ask(), signal);
+      const made = await verbs.render(body, signal);
       this.#draw(made);
       this.#onText(made);
     } catch (error) {

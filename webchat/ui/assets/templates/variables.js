@@ -6,8 +6,10 @@ import { field, setProblem } from "../sheet.js";
 import { controlOf, readOf } from "./form.js";
 
 const TYPES = ["text", "long_text", "number", "choice", "date", "yes_no"];
-const NAME = /^[A-Za-z_]\w{0,63}$/;
-const NAMED = /\{\{-?\s*([A-Za-z_]\w*)/g;
+const NAME = /^\p{L}[\p{L}\p{N}_]{0,63}$/u;
+const NAMED = /\{\{-?\s*(\p{L}[\p{L}\p{N}_]*)/gu;
+
+const wide = (row) => (row.classList.add("wc-wide"), row);
 
 export const blank = (name) => ({ name, label: "", type: "text", default: null, required: false, choices: [], hint: "" });
 
@@ -24,7 +26,7 @@ export class VariablesEditor {
     this.#onChange = onChange;
     this.#readonly = readonly;
     const add = h("button", { type: "button", class: "wc-button", onclick: () => this.#add(this.#freeName()) }, t("templates.add_variable"));
-    this.element = h("div", {}, this.#cards, this.#found, readonly ? null : h("div", { class: "wc-card-add" }, add));
+    this.element = h("div", {}, this.#found, this.#cards, readonly ? null : h("div", { class: "wc-card-add" }, add));
     this.#draw();
   }
 
@@ -112,8 +114,8 @@ export class VariablesEditor {
         field(t("templates.variable_type"), type),
         field(t("templates.variable_label"), input("label", { placeholder: variable.name, maxlength: "100" })),
         this.#defaultField(variable),
-        variable.type === "choice" ? this.#choices(variable) : null,
-        field(t("templates.variable_hint"), input("hint", { maxlength: "300" })),
+        variable.type === "choice" ? wide(this.#choices(variable)) : null,
+        wide(field(t("templates.variable_hint"), input("hint", { maxlength: "500" }))),
       ),
       h("div", { class: "wc-card-foot" }, this.#required(variable), this.#readonly ? null : this.#buttons(at, variable)),
     );
@@ -148,7 +150,7 @@ export class VariablesEditor {
     if (variable.type === "yes_no") return h("span");
     const box = Object.assign(h("input", { type: "checkbox" }), { checked: variable.required });
     box.addEventListener("change", () => ((variable.required = box.checked), this.#onChange()));
-    return h("label", { class: "wc-check" }, box, h("span", {}, t("templates.variable_required")));
+    return h("label", { class: "wc-tick" }, box, h("span", {}, t("templates.variable_required")));
   }
 
   #buttons(at, { name }) {
