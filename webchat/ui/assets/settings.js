@@ -9,7 +9,7 @@ import { toast } from "./toast.js";
 
 const LAST_MODEL = "webchat.model";
 
-const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
+const EMPTY = { model: null, system_prompt: null, sampling: {} };
 
 const state = { id: null, settings: EMPTY, models: [], fallback: null, saving: 0 };
 
@@ -92,9 +92,9 @@ function announce() {
   bus.emit("settings", { settings: state.settings });
 }
 
-// Only what is set: an absent sampling field is the model's own default.
+// Only what is set: an absent sampling field is the model's own default, an absent persona is none.
 function clean(stored) {
   const { model, system_prompt, sampling, persona } = { ...EMPTY, ...stored };
   const set = ([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
-  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona };
+  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona: persona ?? undefined };
 }
