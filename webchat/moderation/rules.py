@@ -1,7 +1,7 @@
 """Moderators from a file of rules: TOML, one `[[moderators]]` table for each, in the order they act.
 
 [[moderators]]
-kind = "phrases"                 # phrases, patterns, secrets or limits
+kind = "phrases"                 # phrases, patterns, secrets, personal or limits
 action = "block"                 # flag, mask, replace or block
 phrases = ["secret project", "机密项目"]
 file = "words.txt"               # more of them, one a line
@@ -21,6 +21,8 @@ from webchat.moderation.filters import Moderator
 from webchat.moderation.limits import Limits, Tidy
 from webchat.moderation.matching import CURE, SENTENCE, Rule
 from webchat.moderation.patterns import WINDOW, BadPattern, Pattern, Patterns
+from webchat.moderation.personal import KINDS, personal
+from webchat.moderation.personal import SENTENCE as PERSONAL
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
 from webchat.moderation.verdicts import Fail, Stage
@@ -90,6 +92,25 @@ class _Secrets(_Table):
         return secrets(self.action, stages=self.where())
 
 
+class _Personal(_Acting):
+    kind: Literal["personal"]
+    action: _Act = "mask"
+    kinds: Annotated[list[str], Field(min_length=1)] = list(KINDS)
+    sentence: str = PERSONAL
+
+    def make(self, folder: Path) -> Moderator:
+        return personal(
+            self.action,
+            name=self.name or "personal",
+            kinds=self.kinds,
+            instead=self.instead,
+            sentence=self.sentence,
+            cure=self.cure,
+            stages=self.where(),
+            fail=self.fail,
+        )
+
+
 class _Limits(_Table):
     kind: Literal["limits"]
     most_chars: Annotated[int, Field(ge=1)] | None = None
@@ -102,7 +123,7 @@ class _Limits(_Table):
         )
 
 
-_Any = Annotated[_Phrases | _Patterns | _Secrets | _Limits, Field(discriminator="kind")]
+_Any = Annotated[_Phrases | _Patterns | _Secrets | _Personal | _Limits, Field(discriminator="kind")]
 
 
 class _File(BaseModel):
@@ -140,7 +161,7 @@ def read_rules(text: str) -> Sequence[Moderator]:
     return _moderators(content, Path())
 
 
-TRIED_ALONE = ("phrases", "patterns", "secrets", "limits")
+TRIED_ALONE = ("phrases", "patterns", "secrets", "personal", "limits")
 
 
 def _moderators(content: Any, folder: Path) -> Sequence[Moderator]:
