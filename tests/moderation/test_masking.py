@@ -104,6 +104,8 @@ TALK = st.lists(TEXT, min_size=1, max_size=5)
 @example(talk=["13812345678(13987654321)"], places=[])
 @example(talk=["[x](https://x.cn/?p=13812345678)，13812345678"], places=[])
 @example(talk=["13812345678PHONE_1", "PHONE_1"], places=[])
+@example(talk=["a@b.io", "//【EMAIL_1】"], places=[])
+@example(talk=["a@b.io", "//13812345678【EMAIL_1】"], places=[])
 @example(talk=["](\nhttps://x.cn/，13812345678)"], places=[])
 def test_masking_and_restoring_is_the_identity_on_all_that_people_write(
     talk: list[str], places: list[int]

@@ -8,7 +8,7 @@ on, to where no Markdown takes the address further. The page ends a bare URL whe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ _NOT_SPACE = re.compile(r"[^ \t]")
 _SPACE = re.compile(r"\s")
 
 _Mode = Literal["", "bare", "angle", "link", "before", "definition"]
+_ENDS: Mapping[_Mode, re.Pattern[str]] = {"bare": _BARE, "angle": _ANGLE, "definition": _SPACE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Span:
 class Addresses:
     """Reads a text in pieces.
 
-    inside: whether its end stands in an address. fresh: at the very beginning of one, behind its mark (`](`,
-    `]:`), so that what comes next is the whole of it.
+    fresh: whether its end is the very beginning of an address, behind its mark (`](`, `]:`), so that what
+    comes next is the whole of it.
     """
 
     def __init__(self) -> None:
@@ -49,8 +50,10 @@ class Addresses:
         self._start = 0
         self._read = 0
 
-    @property
-    def inside(self) -> bool:
+    def takes(self, text: str) -> bool:
+        """Whether a text that came next would be of an address."""
+        if self._mode in _ENDS:
+            return _ENDS[self._mode].match(text) is None
         return self._mode != ""
 
     @property
@@ -112,8 +115,7 @@ class Addresses:
             self._mode, self._start, at = "definition", base + found.start(), found.start()
         if self._mode == "link":
             return self._in_link(text, at)
-        ends = {"bare": _BARE, "angle": _ANGLE, "definition": _SPACE}[self._mode]
-        found = ends.search(text, at)
+        found = _ENDS[self._mode].search(text, at)
         return None if found is None else found.start()
 
     def _in_link(self, text: str, at: int) -> int | None:

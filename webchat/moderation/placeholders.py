@@ -188,7 +188,8 @@ def _within_addresses(text: str, places: Sequence[Found]) -> list[Found]:
 def _joined_up(places: Iterable[Found]) -> Iterable[Found]:
     joined: list[Found] = []
     for start, end, kind in sorted(places, key=lambda one: (one[0], -one[1])):
-        if joined and start < joined[-1][1]:
+        # What follows a whole address at once would be taken for more of it.
+        if joined and start < joined[-1][1] + (joined[-1][2] == "link"):
             first, last, was = joined[-1]
             joined[-1] = (first, max(last, end), "link" if "link" in (was, kind) else was)
         else:

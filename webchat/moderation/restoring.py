@@ -78,9 +78,9 @@ class Restorer:
         if value is None:
             return match[0]
         if key[0] == "LINK":
-            allowed = self._addresses.fresh or not self._addresses.inside
-            return match[0] if not allowed or _GOES_ON.match(window, match.end()) else value
-        return match[0] if self._addresses.inside else value
+            alone = self._addresses.fresh or not self._addresses.takes(value)
+            return match[0] if not alone or _GOES_ON.match(window, match.end()) else value
+        return match[0] if self._addresses.takes(value) else value
 
 
 @lru_cache(maxsize=128)
