@@ -1,12 +1,11 @@
-// What the templates' surfaces share: the list, kept a short while, the verbs of the API, and their stylesheet.
+// What the templates' surfaces share: the list, kept a short while, the verbs of the API, and what it refuses.
 
 import { api } from "../api.js";
-import { h } from "../dom.js";
+import { errorLine, has, t } from "../i18n.js";
 
 const FRESH = 30_000; // ms
 
 let kept = null; // {at, items}: a promise of the list
-const sheets = new Map(); // name -> when it is there
 
 // Own and shared templates, by name; asked for again when what is kept is old.
 export function templates({ fresh = false } = {}) {
@@ -57,12 +56,10 @@ export function matching(items, query) {
   return ranked.sort(([a], [b]) => a - b).map(([, item]) => item);
 }
 
-// Loads a stylesheet at its first need.
-export function styled(name = "templates") {
-  if (!sheets.has(name)) {
-    const href = new URL(`../styles/${name}.css`, import.meta.url).href;
-    const loaded = new Promise((resolve) => document.head.append(h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve })));
-    sheets.set(name, loaded);
-  }
-  return sheets.get(name);
+// What is wrong with a template or a value, in the words for its reason where there are some.
+export function problemText(error) {
+  const { reason, line } = error.params ?? {};
+  const key = error.code === "template_values" ? `templates.value.${reason}` : `error.${error.code}.${reason}`;
+  const placed = line !== 0 || reason.startsWith("too_"); // the other words name the line
+  return reason && placed && has(key) ? t(key, error.params) : errorLine(error);
 }

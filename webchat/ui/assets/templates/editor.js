@@ -6,10 +6,10 @@ import { download } from "../menus.js";
 import { setProblem } from "../sheet.js";
 import { toast } from "../toast.js";
 import { drafted, EMPTY, outgoing, same } from "./content.js";
-import { verbs } from "./data.js";
+import { problemText, verbs } from "./data.js";
 import { samplingFields, TextFields } from "./fields.js";
 import { VariablesForm } from "./form.js";
-import { marks } from "./marks.js";
+import { isStarter, marks } from "./marks.js";
 import { Preview } from "./preview.js";
 import { useTemplate } from "./use.js";
 import { VariablesEditor } from "./variables.js";
@@ -38,8 +38,7 @@ export class Editor {
   }
 
   get #readonly() {
-    if (!this.#template) return false;
-    return Boolean(this.#template.starter) || !(this.#template.mine || (this.#template.scope === "shared" && this.#library.operates));
+    return this.#template !== null && !this.#template.may_change;
   }
 
   focus() {
@@ -146,7 +145,7 @@ export class Editor {
   }
 
   #readonlyBanner() {
-    const words = t(this.#template.starter ? "templates.readonly_starter" : "templates.readonly_shared");
+    const words = t(isStarter(this.#template) ? "templates.readonly_starter" : "templates.readonly_shared");
     this.#say(words, [[t("templates.duplicate"), () => this.#duplicate(), true]]);
     this.#banner.removeAttribute("role");
   }
@@ -208,8 +207,8 @@ export class Editor {
 
   #refused(error, { focus = false } = {}) {
     const { line, where, field } = error.params ?? {};
-    if (error.code === "template_broken") this.#texts.problem(where, line, errorLine(error), { focus });
-    else if (error.code === "template_values") this.#form.problem(field, errorLine(error));
+    if (error.code === "template_broken") this.#texts.problem(where, line, problemText(error), { focus });
+    else if (error.code === "template_values") this.#form.problem(field, problemText(error));
   }
 
   async save() {
@@ -244,7 +243,7 @@ export class Editor {
         this.#refused(error, { focus: true });
         this.#busy = false;
         this.#refresh();
-        this.#alert.textContent = errorLine(error);
+        this.#alert.textContent = problemText(error);
         this.#alert.hidden = false;
       }
     } finally {

@@ -38,10 +38,10 @@ export class TextFields {
     );
   }
 
-  // Says what is wrong with one of the texts, with the line it is in; the cursor goes there.
+  // Says what is wrong with one of the texts, words name the line; focus: the cursor goes there.
   problem(where, line, words, { focus = false } = {}) {
     const control = where === "user" ? this.user : this.system;
-    setProblem(control, line ? t("templates.line_problem", { line, problem: words }) : words);
+    setProblem(control, words);
     if (!focus || !line) return focus && control.focus();
     const lines = control.value.split("\n");
     const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);

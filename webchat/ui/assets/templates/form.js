@@ -123,7 +123,7 @@ function problemOf(variable, control) {
   if (control.validity?.badInput) return t(variable.type === "date" ? "templates.bad_date" : "templates.bad_number");
   const value = readOf(variable, control);
   const empty = value === null || (typeof value === "string" && !value.trim());
-  return variable.required && empty ? t("templates.missing") : "";
+  return variable.required && empty ? t("templates.value.missing") : "";
 }
 
 // A default of its type, or null: what the editor of a variable holds.

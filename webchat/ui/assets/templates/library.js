@@ -4,11 +4,12 @@ import { api } from "../api.js";
 import { h } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
+import { style } from "../style.js";
 import { toast } from "../toast.js";
 import { ask } from "./ask.js";
-import { matching, styled, templates, verbs } from "./data.js";
+import { matching, templates, verbs } from "./data.js";
 import { Editor } from "./editor.js";
-import { glyph, marks } from "./marks.js";
+import { glyph, isStarter, marks } from "./marks.js";
 
 const LARGEST = 1_000_000; // bytes of a file that is read
 
@@ -18,7 +19,7 @@ let shown = null;
 export async function openLibrary(template = null) {
   if (shown) return;
   shown = new Library();
-  await Promise.all([styled(), styled("library")]);
+  await Promise.all([style("templates"), style("library")]);
   shown.show(template);
 }
 
@@ -93,7 +94,7 @@ class Library {
       glyph(template),
       h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name", dir: "auto" }, name), description ? h("span", { class: "wc-library-about", dir: "auto" }, description) : null),
       h("span", { class: "wc-tags" }, marks(template)),
-      h("time", { datetime: template.updated_at }, template.starter ? "" : date),
+      h("time", { datetime: template.updated_at }, isStarter(template) ? "" : date),
     );
     return h("li", {}, open);
   }

@@ -8,10 +8,13 @@ export function glyph(template) {
   return icon(template.has_system ? "persona" : "template");
 }
 
+// It came with the app, and stays as it is.
+export const isStarter = (template) => template.id.startsWith("starter-");
+
 export function marks(template) {
   const words = [];
   if (template.has_system) words.push(t("templates.persona"));
-  if (template.starter) words.push(t("templates.starter"));
+  if (isStarter(template)) words.push(t("templates.starter"));
   else if (template.scope === "shared") words.push(t("templates.shared"));
   return words.map((word) => h("span", { class: "wc-tag" }, word));
 }

@@ -4,8 +4,9 @@ import { bus } from "../bus.js";
 import { h, icon } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { settings } from "../settings.js";
+import { style } from "../style.js";
 import { toast } from "../toast.js";
-import { styled, verbs } from "./data.js";
+import { verbs } from "./data.js";
 import { useTemplate } from "./use.js";
 
 const phone = matchMedia("(max-width: 767px)");
@@ -13,7 +14,7 @@ const phone = matchMedia("(max-width: 767px)");
 let chip, name;
 
 export async function mountPersona() {
-  await styled();
+  await style("templates");
   name = h("span", { class: "wc-persona-name", dir: "auto" });
   const button = h("button", { type: "button", class: "wc-persona-chip", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: () => show(button) }, icon("persona"), name);
   chip = h("div", { class: "wc-persona" }, button);

@@ -1,8 +1,8 @@
 // What a template makes of its values, asked of the server a moment after the last change.
 
 import { h } from "../dom.js";
-import { errorLine, t } from "../i18n.js";
-import { verbs } from "./data.js";
+import { t } from "../i18n.js";
+import { problemText, verbs } from "./data.js";
 
 const WAIT = 250; // ms
 
@@ -58,7 +58,7 @@ export class Preview {
     this.element.replaceChildren(
       ...parts.map(([key, words]) => h("section", {}, h("h3", {}, t(key)), h("div", { class: "wc-preview-text", dir: "auto", tabindex: "0" }, words))),
       ...(parts.length ? [] : [h("p", { class: "wc-quiet" }, t("templates.preview_empty"))]),
-      ...problems.map((problem) => h("p", { class: "wc-danger" }, typeof problem === "string" ? problem : errorLine(problem))),
+      ...problems.map((problem) => h("p", { class: "wc-danger" }, problem)),
     );
   }
 
@@ -67,7 +67,7 @@ export class Preview {
     this.#shown = "";
     this.element.classList.add("wc-old");
     this.element.querySelector(".wc-preview-problem")?.remove();
-    const words = error.code === "template_values" ? t("templates.preview_waits") : errorLine(error);
+    const words = error.code === "template_values" ? t("templates.preview_waits") : problemText(error);
     this.element.prepend(h("p", { class: "wc-preview-problem" }, words));
   }
 }

@@ -7,7 +7,8 @@ import { bus } from "../bus.js";
 import { h, icon } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { showTemplates } from "../menus.js";
-import { matching, styled, templates } from "./data.js";
+import { style } from "../style.js";
+import { matching, templates } from "./data.js";
 import { glyph, marks } from "./marks.js";
 import { useTemplate } from "./use.js";
 
@@ -113,7 +114,7 @@ export class Slash {
     document.addEventListener("pointerdown", this.#onOutside, true);
     document.querySelector("#wc-composer").append(panel);
     this.#list.append(h("p", { class: "wc-slash-note" }, t("templates.loading")));
-    await styled();
+    await style("templates");
     panel.hidden = false;
     if (this.#search && this.#panel === panel) this.#search.focus();
     try {

@@ -4,8 +4,9 @@ import { composer } from "../composer.js";
 import { h, iconButton, showDialog } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { settings } from "../settings.js";
+import { style } from "../style.js";
 import { toast } from "../toast.js";
-import { styled, verbs } from "./data.js";
+import { problemText, verbs } from "./data.js";
 import { VariablesForm } from "./form.js";
 import { glyph } from "./marks.js";
 import { Preview } from "./preview.js";
@@ -64,7 +65,7 @@ class UseDialog {
   }
 
   async show() {
-    await styled();
+    await style("templates");
     const { content } = this.#template;
     const fields = content.variables.length > 0;
     this.#buttons = this.#actions();
@@ -130,9 +131,9 @@ class UseDialog {
   }
 
   #refused(error, always) {
-    const atField = error.code === "template_values" && this.#form.problem(error.params.field, errorLine(error), { always });
+    const atField = error.code === "template_values" && this.#form.problem(error.params.field, problemText(error), { always });
     this.#alert.hidden = atField || !always;
-    this.#alert.textContent = errorLine(error);
+    this.#alert.textContent = problemText(error);
   }
 
   // The template was written with a model in mind that is here, but not chosen.
