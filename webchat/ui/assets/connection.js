@@ -8,7 +8,7 @@ import { toast } from "./toast.js";
 const RETRY = 2000;
 const SHOW_AFTER = 1000; // a hiccup shorter than this is nobody's business
 
-const state = { online: true, boot: null, version: null, bar: null, reload: null, timer: null, show: null };
+const state = { online: true, me: {}, boot: null, version: null, bar: null, reload: null, timer: null, show: null };
 
 // reload: called when the server is another one than before.
 export function mountConnection(bar, reload) {
@@ -22,9 +22,15 @@ export function mountConnection(bar, reload) {
 }
 
 export const connection = {
-  set me({ boot, version }) {
-    state.boot = boot;
-    state.version ??= version;
+  // The answer of api/me: who this is; empty until it is there.
+  get me() {
+    return state.me;
+  },
+
+  set me(me) {
+    state.me = me;
+    state.boot = me.boot;
+    state.version ??= me.version;
   },
 };
 

@@ -1,8 +1,10 @@
 // What the menus offer: appearance, language, exports, help.
 
 import { url } from "./api.js";
+import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
 import { language, t } from "./i18n.js";
+import { settings } from "./settings.js";
 
 const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
 const THEMES = { system: "screen", light: "sun", dark: "moon" };
@@ -28,6 +30,7 @@ export function mainMenu() {
     ...exportAll(),
     "-",
     { label: t("templates.menu"), icon: "template", onclick: showTemplates },
+    ...(connection.me.operates && settings.info?.in_process ? [{ label: t("chattemplate.menu"), icon: "braces", onclick: () => showChatTemplate(settings.model) }] : []),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
   ];
 }
@@ -68,6 +71,11 @@ export function download(path, format) {
 export async function showTemplates() {
   const { openLibrary } = await import("./templates/library.js");
   openLibrary();
+}
+
+async function showChatTemplate(model) {
+  const { openChatTemplate } = await import("./chattemplate/editor.js");
+  openChatTemplate(model);
 }
 
 export function showShortcuts() {

@@ -1,0 +1,198 @@
+// The chat template of a model in this process: what is in force, what it makes of a conversation, and what it was.
+
+import { api } from "../api.js";
+import { h } from "../dom.js";
+import { errorLine, t } from "../i18n.js";
+import { openSheet } from "../sheet.js";
+import { style } from "../style.js";
+import { tabbed } from "../tabs.js";
+import { ask } from "../templates/ask.js";
+import { toast } from "../toast.js";
+import { visible } from "../inspect/text.js";
+import { codeBox } from "./code.js";
+import { sampleBox } from "./sample.js";
+import { sourceLine, versionsView } from "./versions.js";
+
+const PAUSE = 350; // ms without a key before the preview is asked for
+
+/** Open the editor for the model of this name. */
+export async function openChatTemplate(model) {
+  await Promise.all([style("inspect"), style("templates"), style("library"), style("chattemplate")]);
+  await new Editor(model).open();
+}
+
+class Editor {
+  #path;
+  #kept = null; // the answer of the server: text, source, number, versions
+  #timer = 0;
+  #asked = 0; // counts previews; an answer to an earlier one is dropped
+  #saving = false;
+
+  constructor(model) {
+    this.model = model;
+    this.#path = `api/chat-templates/${model.split("/").map(encodeURIComponent).join("/")}`;
+    this.code = codeBox(t("chattemplate.text"), () => this.#changed());
+    this.sample = sampleBox(() => this.#later());
+    this.rendered = h("pre", { class: "wc-chat-rendered", tabindex: "0", "aria-label": t("chattemplate.preview") });
+    this.count = h("span", { class: "wc-chat-count" });
+    this.problem = h("p", { class: "wc-chat-problem", role: "alert", id: "wc-chat-problem" });
+    this.source = h("p", { class: "wc-chat-source" });
+    this.note = h("input", { class: "wc-input wc-chat-note", type: "text", maxlength: "200", autocomplete: "off", placeholder: t("chattemplate.note"), "aria-label": t("chattemplate.note") });
+    this.alert = h("p", { class: "wc-chat-alert", role: "alert" });
+    this.save = h("button", { type: "button", class: "wc-button wc-primary", onclick: () => this.#save() }, t("app.save"));
+    this.own = h("button", { type: "button", class: "wc-button", onclick: () => this.#backToOwn() }, t("chattemplate.own"));
+    this.body = h("div", { class: "wc-chat-body" });
+    this.code.area.setAttribute("aria-describedby", "wc-chat-problem");
+  }
+
+  async open() {
+    this.sheet = openSheet("chat-template", {
+      title: t("chattemplate.title", { model: this.model }),
+      body: this.body,
+      mayClose: () => this.#mayClose(),
+      onClose: () => clearTimeout(this.#timer),
+    });
+    this.body.append(h("p", { class: "wc-inspect-note" }, t("inspect.loading")));
+    try {
+      this.#keep(await api.get(this.#path));
+    } catch (error) {
+      if (!error.code) throw error;
+      this.body.replaceChildren(h("p", { class: "wc-inspect-note", role: "alert" }, errorLine(error)));
+      return;
+    }
+    this.code.value = this.#kept.text ?? "";
+    this.tabs = await tabbed("chat", t("chattemplate.title", { model: this.model }), [
+      { name: "edit", label: t("chattemplate.tab.edit"), build: () => this.#editView() },
+      { name: "versions", label: t("chattemplate.tab.versions"), build: () => versionsView(this.#kept, () => this.code.value, (text) => this.#goBack(text)) },
+    ]);
+    this.body.replaceChildren(...this.tabs.elements, h("div", { class: "wc-chat-foot" }, this.alert, this.note, this.own, this.save));
+    this.#changed();
+    this.code.area.focus();
+    this.code.area.setSelectionRange(0, 0);
+  }
+
+  get dirty() {
+    return this.#kept !== null && this.code.value !== (this.#kept.text ?? "");
+  }
+
+  #keep(answer) {
+    this.#kept = answer;
+    this.source.replaceChildren(...sourceLine(answer));
+    this.own.hidden = answer.own === null || answer.text === answer.own;
+  }
+
+  #editView() {
+    const left = h("section", { class: "wc-chat-left" }, this.source, this.code.element, this.problem);
+    const right = h(
+      "section",
+      { class: "wc-chat-right" },
+      h("h3", {}, t("chattemplate.sample")),
+      this.sample.element,
+      h("h3", {}, t("chattemplate.preview"), this.count),
+      this.rendered,
+    );
+    return h("div", { class: "wc-chat-edit" }, left, right);
+  }
+
+  #changed() {
+    this.save.disabled = !this.dirty || this.#saving;
+    this.tabs.rebuild("versions");
+    this.#later();
+  }
+
+  #later() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#preview(), PAUSE);
+  }
+
+  async #preview() {
+    const asked = (this.#asked += 1);
+    try {
+      const made = await api.post(`${this.#path}/preview`, { text: this.code.value, messages: this.sample.messages });
+      if (asked !== this.#asked) return;
+      this.#show(made);
+    } catch (error) {
+      if (!error.code) throw error;
+      if (asked === this.#asked) this.#show({ problem: { message: errorLine(error), line: error.params?.line ?? null } });
+    }
+  }
+
+  // What the template made stays while it is broken: one sees what one had.
+  #show({ text, tokens, problem }) {
+    this.code.bad = problem?.line ?? null;
+    this.problem.textContent = problem ? (problem.line ? t("chattemplate.problem_in", { line: problem.line, problem: problem.message }) : problem.message) : "";
+    this.rendered.classList.toggle("wc-stale", Boolean(problem));
+    if (problem) return;
+    this.rendered.replaceChildren(...visible(text ?? "", { every: true }));
+    this.count.textContent = typeof tokens === "number" ? t("inspect.tokens", { count: tokens }) : "";
+  }
+
+  #save() {
+    return this.#put(this.code.value, t("chattemplate.saved"));
+  }
+
+  async #backToOwn() {
+    if (this.dirty && !(await this.#mayLose())) return;
+    if (await this.#put(null, t("chattemplate.own_done"))) {
+      this.code.value = this.#kept.text ?? "";
+      this.#changed();
+    }
+  }
+
+  // text: null for the model's own. Resolves to whether it is kept.
+  async #put(text, done) {
+    if (this.#saving) return false;
+    this.#saving = true;
+    this.save.disabled = true;
+    this.alert.textContent = "";
+    try {
+      await api.put(this.#path, { text, note: this.note.value.trim(), based_on: this.#kept.number });
+      this.#keep(await api.get(this.#path));
+      this.note.value = "";
+      toast(done);
+      return true;
+    } catch (error) {
+      if (!error.code) throw error;
+      await this.#refused(error);
+      return false;
+    } finally {
+      this.#saving = false;
+      this.#changed();
+    }
+  }
+
+  // What was written stays in the box, whatever the server says.
+  async #refused(error) {
+    if (error.status === 409) {
+      this.#keep(await api.get(this.#path).catch(() => this.#kept));
+      this.tabs.rebuild("versions");
+      this.tabs.choose("versions");
+    } else if (error.status === 422) {
+      this.tabs.choose("edit");
+      this.#show({ problem: { message: errorLine(error), line: error.params?.line ?? null } });
+      return;
+    }
+    this.alert.textContent = errorLine(error);
+  }
+
+  #goBack(text) {
+    this.code.value = text;
+    this.tabs.choose("edit");
+    this.#changed();
+    this.code.area.focus();
+  }
+
+  #mayLose() {
+    return ask({ title: t("chattemplate.unsaved"), words: t("chattemplate.unsaved_hint"), yes: t("chattemplate.discard") });
+  }
+
+  #mayClose() {
+    if (!this.dirty) return true;
+    this.#mayLose().then((lose) => {
+      if (!lose) return;
+      this.#kept = null;
+      this.sheet.close();
+    });
+    return false;
+  }
+}
