@@ -28,12 +28,13 @@ from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
-from webchat.moderation.rules import BadRules, load_rules
+from webchat.moderation.rules import BadRules, Tools, load_rules
 from webchat.prompts import PlainRenderer
-from webchat.settings import BadSettings, Settings
+from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.store import Store
 from webchat.turns import Turns
+from webchat.turns.guards import AskModels, asked_models, check_guards
 from webchat.ui import PageSettings, create_page, mount
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def build_app(
         specs, create, list_models=_list_models, default=settings.default_model, memory_budget=budget
     )
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
-    gates = _gates(settings, recorder)
+    gates = _gates(settings, recorder, models)
     turns = Turns(
         store,
         models,
@@ -121,7 +122,7 @@ def build_app(
         dropped_decisions=lambda: recorder.dropped,
     )
     parent = FastAPI(
-        lifespan=_lifespan(services, recorder, settings),
+        lifespan=_lifespan(services, gates, recorder, settings),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -133,16 +134,18 @@ def build_app(
     return App(door, settings, store, models, turns, start_link, operator_link)
 
 
-def _gates(settings: Settings, record: Recorder) -> GateFactory:
-    """What words pass on their way in and out. record: told what was decided. Raises `BadSettings` for rules
-    that cannot be."""
+def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
+    """What words pass on their way in and out. record: told what was decided. models: for guards. Raises
+    `BadSettings` for rules that cannot be."""
     if settings.moderation is None:
         return OpenGates()
     try:
-        rules = load_rules(settings.moderation)
-        return Moderation(rules, record, keeps_content=settings.decisions_content)
+        rules = load_rules(settings.moderation, Tools(key=variable, ask=AskModels(models)))
     except BadRules as error:
         raise BadSettings(f"moderation = {error}.") from None
+    if wrong := check_guards(rules, models):
+        raise BadSettings(f"moderation = {settings.moderation}: {wrong}.")
+    return Moderation(rules, record, keeps_content=settings.decisions_content)
 
 
 def _door_settings(settings: Settings, secret: str) -> DoorSettings:
@@ -159,15 +162,19 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
     )
 
 
-def _lifespan(services: Services, recorder: Recorder, settings: Settings) -> Callable[[FastAPI], Any]:
+def _lifespan(
+    services: Services, gates: GateFactory, recorder: Recorder, settings: Settings
+) -> Callable[[FastAPI], Any]:
     store, models, turns = services.store, services.models, services.turns
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await turns.open()
         recorder.open()
+        moderation = gates if isinstance(gates, Moderation) else None
+        guards = () if moderation is None else tuple(asked_models(moderation.moderators))
         tasks = [
-            asyncio.create_task(_warm(models)),
+            asyncio.create_task(_warm(models, guards)),
             asyncio.create_task(_discover(models)),
             asyncio.create_task(_purge(store, settings)),
         ]
@@ -178,6 +185,8 @@ def _lifespan(services: Services, recorder: Recorder, settings: Settings) -> Cal
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await turns.aclose()
+            if moderation is not None:
+                await moderation.aclose()
             await recorder.aclose()
             await models.aclose()
             await services.sandbox.aclose()
@@ -186,12 +195,14 @@ def _lifespan(services: Services, recorder: Recorder, settings: Settings) -> Cal
     return lifespan
 
 
-async def _warm(models: Models) -> None:
-    """Load the default model ahead of the first message. A failure is told where it is used: in the page."""
-    try:
-        await models.ready(models.default)
-    except BackendError as error:
-        log.warning("%s", error)
+async def _warm(models: Models, guards: Sequence[str]) -> None:
+    """Load the default model ahead of the first message, and those that read it. A failure is told where it
+    is used: in the page."""
+    for name in (models.default, *guards):
+        try:
+            await models.ready(name)
+        except BackendError as error:
+            log.warning("%s", error)
 
 
 async def _discover(models: Models) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from webchat.moderation import Blocked, Context, Moderation
-from webchat.moderation.rules import BadRules, load_rules
+from webchat.moderation.describing import described
+from webchat.moderation.endpoint import Endpoint
+from webchat.moderation.guard import Guard
+from webchat.moderation.rules import BadRules, Tools, load_rules
 
 RULES = """
 [[moderators]]
@@ -67,6 +70,24 @@ async def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
         ('[[moderators]]\nkind = "limits"\nmost_a_minute = 0', "most_a_minute"),
         ('[[moderators]]\nkind = "secrets"\n[[moderators]]\nkind = "secrets"', "two moderators"),
         ("moderator = 1", "moderator"),
+        ('[[moderators]]\nkind = "secrets"\nstages = ["afterwards"]', "moderators.0.secrets.stages"),
+        (
+            '[[moderators]]\nkind = "secrets"\n[[moderators]]\nkind = "limits"\nmost = 1',
+            "moderators.1.limits.most",
+        ),
+        ('[[moderators]]\nphrases = ["a"]', "moderators.0.kind: missing"),
+        ('[[moderators]]\nkind = "endpoint"', "moderators.0.endpoint.url"),
+        ('[[moderators]]\nkind = "endpoint"\nurl = "nowhere"', "moderators.0: url"),
+        ('[[moderators]]\nkind = "endpoint"\nurl = "http://a/v1"\nthreshold = 2', "threshold"),
+        (
+            '[[moderators]]\nkind = "endpoint"\nurl = "http://a"\n[moderators.categories]\nx = "shout"',
+            "categories.x",
+        ),
+        ('[[moderators]]\nkind = "endpoint"\nurl = "http://a"\napi_key_env = "NOT_SET"', "NOT_SET"),
+        ('[[moderators]]\nkind = "endpoint"\nurl = "http://a"\napi_key = "k"', "api_key"),
+        ('[[moderators]]\nkind = "guard"', "moderators.0.guard.model"),
+        ('[[moderators]]\nkind = "guard"\nmodel = "m"', "no models to ask"),
+        ('[[moderators]]\nkind = "guard"\nmodel = "m"\nstyle = "guess"', "style"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -78,3 +99,39 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, said: s
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadRules, match="No such file"):
         load_rules(tmp_path / "rules.toml")
+
+
+ASKED = """
+[[moderators]]
+kind = "endpoint"
+url = "http://service.test/v1"
+api_key_env = "SERVICE_KEY"
+stages = ["input", "prompt", "output", "stored"]
+fail = "open"
+seconds = 2
+sentence = "Not here."
+
+[moderators.categories]
+violence = "flag"
+hate = { action = "mask", threshold = 0.4 }
+
+[[moderators]]
+kind = "guard"
+name = "reader"
+model = "guard-8b"
+url = "http://guard.test/v1"
+style = "llama-guard"
+controversial = "block"
+categories = { S1 = "flag" }
+"""
+
+
+def test_services_and_guards_are_made_as_the_file_says(tmp_path: Path) -> None:
+    keys = {"SERVICE_KEY": "the-key"}
+    _, service, guard = load_rules(rules(tmp_path, ASKED), Tools(key=keys.get))
+    assert isinstance(service, Endpoint)
+    assert isinstance(guard, Guard)
+    assert service.stages == {"input", "prompt", "output", "stored"}
+    assert (service.name, service.fail, service.seconds) == ("endpoint", "open", 2)
+    assert (guard.name, guard.model, guard.fail) == ("reader", "guard-8b", "closed")
+    assert "the-key" not in repr(described([service, guard]))

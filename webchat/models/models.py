@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from backends.base import Backend, Footprint
+from backends.base import Backend, Capabilities, Footprint
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.memory import free_memory
 from webchat.models.budget import Budget, Measure
@@ -83,6 +83,12 @@ class Models:
     def spec(self, name: str) -> ModelSpec:
         """The spec of that name. Raises `ModelNotFound`."""
         return self._entry(name).spec
+
+    def capabilities(self, name: str) -> Capabilities | None:
+        """What a model takes, as far as that is known without starting it. Raises `ModelNotFound`."""
+        entry = self._entry(name)
+        self._make(entry)
+        return None if entry.backend is None else entry.backend.capabilities
 
     async def ready(self, name: str, on_progress: ProgressListener | None = None) -> Backend:
         """The started backend of that name; the first caller starts it, the others wait with it.
@@ -256,13 +262,16 @@ class Models:
             del backend
             await asyncio.to_thread(give_memory_back)
 
-    def _info(self, entry: Entry) -> ModelInfo:
+    def _make(self, entry: Entry) -> None:
+        """Have a backend, not started: only to hear what it would take."""
         if entry.backend is None and entry.failure is None and not entry.spec.discover:
             try:
-                # Not started: only to hear what it would take.
                 entry.backend = self._create(entry.spec)
             except BackendError as error:
                 entry.failure = error
+
+    def _info(self, entry: Entry) -> ModelInfo:
+        self._make(entry)
         footprint = entry.footprint
         if footprint is None:
             return entry.info(load_seconds=entry.load_seconds)

@@ -71,6 +71,13 @@ class Moderator(Protocol):
         ...
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """A moderator that has something open, such as connections."""
+
+    async def aclose(self) -> None: ...
+
+
 class Chain:
     """Filters one after another; itself a filter in all but `held`."""
 

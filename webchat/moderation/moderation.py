@@ -9,7 +9,7 @@ from typing import Literal
 
 from backends.types import Message, Part, ReasoningDelta, Request, TextDelta, TextPart, ToolCallDelta
 from webchat.moderation.calls import Calls
-from webchat.moderation.filters import Chain, Guarded, Moderator, whole
+from webchat.moderation.filters import Chain, Closing, Guarded, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
 from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import Blocked, Context, Finding, Piece, Pieces
@@ -66,6 +66,12 @@ class Moderation:
         self.moderators = tuple(moderators)
         self._record = record
         self._keeps_content = keeps_content
+
+    async def aclose(self) -> None:
+        """Close what moderators have open."""
+        for one in self.moderators:
+            if isinstance(one, Closing):
+                await one.aclose()
 
     async def review(self, context: Context, text: str) -> str:
         """The whole text as the moderators of this stage leave it. Raises `Blocked`."""

@@ -1,16 +1,19 @@
 """The filter under moderators that ask: a service or a model reads a text and says what it thinks of it.
 
-What people write is read whole. A reply is read sentence by sentence, each with the end of what came before;
-a sentence is released when the opinion of it is in. Where a window ends depends on the text alone, so for the
-same opinions of the same windows the same is released, however the text is cut. The first window is short, so
-that words appear soon; the later ones are longer, so that fewer are asked about.
+What people write is read whole, up to `WHOLE` characters. A reply is read sentence by sentence, each with the
+end of what came before; a sentence is released when the opinion of it is in. Where a window ends depends on
+the text alone, so for the same opinions of the same windows the same is released, however the text is cut.
+The first window is short, so that words appear soon; the later ones are longer, so that fewer are asked
+about.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import re
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,11 +23,18 @@ from webchat.moderation.verdicts import Action, Blocked, Fail, Finding, Report
 
 FIRST = 20
 LEAST = 160
-MOST = 480
-"""Characters of a window: at least, before a sentence's end counts, and at most, where none comes."""
+WHOLE = 12_000
+"""Characters of a window, at least, before a sentence's end counts: of the first, of the others, of what is
+not streamed."""
+
+SLACK = 320
+"""How much longer a window gets, at most, while no sentence ends."""
 
 OVERLAP = 240
 """Characters before a window that are read with it."""
+
+REMEMBERED = 1024
+"""Opinions kept."""
 
 _CLOSING = "\"'”’)\\]」』）》"
 # An end needs what follows it: a space, or after a Chinese mark anything that does not belong to the end.
@@ -49,22 +59,22 @@ Judge = Callable[[str], Awaitable[Sequence[Opinion]]]
 class Windows:
     """See the module. A `Filter`.
 
-    name, fail, seconds: of the moderator; the time is for one look, and it is kept here. whole: read the text
-    at its end, in one.
+    name, fail, seconds: of the moderator; the time is for one look, and it is kept here. window: least
+    characters of one, but for the first; `None` reads the whole.
     """
 
     keeps_time = True
 
     def __init__(
-        self, judge: Judge, report: Report, *, name: str, fail: Fail, seconds: float, whole: bool
+        self, judge: Judge, report: Report, *, name: str, fail: Fail, seconds: float, window: int | None
     ) -> None:
         self._judge = judge
         self._report = report
         self._name = name
         self._fail = fail
         self._seconds = seconds
-        self._whole = whole
-        self._least = FIRST
+        self._later = WHOLE if window is None else window
+        self._least = WHOLE if window is None else min(FIRST, window)
         self._before = ""
         self._text = ""
         # What may be released stays here until it is: a look that is broken off takes nothing with it.
@@ -83,13 +93,11 @@ class Windows:
 
     async def feed(self, text: str) -> str:
         self._text += text
-        if not self._whole:
-            await self._look_ahead()
+        await self._look_ahead()
         return self._release()
 
     async def finish(self) -> str:
-        if not self._whole:
-            await self._look_ahead()
+        await self._look_ahead()
         if self._text:
             await self._look(len(self._text))
         return self._release()
@@ -116,7 +124,7 @@ class Windows:
             self._failed(error, end)
         start, self._done = self._done, self._done + end
         self._text = self._text[end:]
-        self._least = LEAST
+        self._least = self._later
         # What was found once is not found again in the next window.
         self._before = "" if opinions else (self._before + window)[-OVERLAP:]
         strongest: Rule | None = None
@@ -150,11 +158,31 @@ class Windows:
 
 def window_end(text: str, least: int) -> int:
     """Where the first window of a text ends; 0 while more text could change that."""
+    most = least + SLACK
     # One character more than a window may have: what stands behind its last decides, too.
-    found = _END.search(text, least - 1, MOST + 1)
-    if found is not None and found.end() <= MOST:
+    found = _END.search(text, least - 1, most + 1)
+    if found is not None and found.end() <= most:
         return found.end()
-    if len(text) <= MOST:
+    if len(text) <= most:
         return 0
-    space = text.rfind(" ", MOST // 2, MOST)
-    return MOST if space < 0 else space + 1
+    space = text.rfind(" ", least, most)
+    return most if space < 0 else space + 1
+
+
+class Known:
+    """Opinions that were given lately: what is sent again with each turn is asked about once."""
+
+    def __init__(self) -> None:
+        self._opinions: OrderedDict[bytes, Sequence[Opinion]] = OrderedDict()
+
+    async def or_ask(self, text: str, ask: Callable[[], Awaitable[Sequence[Opinion]]]) -> Sequence[Opinion]:
+        """The opinion of a text, of which only a digest is kept. Raises what `ask` raises."""
+        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if key in self._opinions:
+            self._opinions.move_to_end(key)
+            return self._opinions[key]
+        opinions = await ask()
+        self._opinions[key] = opinions
+        if len(self._opinions) > REMEMBERED:
+            self._opinions.popitem(last=False)
+        return opinions

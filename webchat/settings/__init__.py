@@ -1,7 +1,7 @@
 """The settings: one frozen value, and where each part of it came from. The one reader of the environment."""
 
 from webchat.settings.fields import Access, Settings
-from webchat.settings.load import BadSettings, Loaded, hand_on, load_settings
+from webchat.settings.load import BadSettings, Loaded, hand_on, load_settings, variable
 from webchat.settings.model import ModelSettings, kind_of
 from webchat.settings.models import check_models, model_specs
 
@@ -16,4 +16,5 @@ __all__ = [
     "kind_of",
     "load_settings",
     "model_specs",
+    "variable",
 ]

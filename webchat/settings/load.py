@@ -107,6 +107,12 @@ def load_settings(
     return Loaded(_with_keys(settings, {**env_file, **environ}), origins)
 
 
+def variable(name: str) -> str | None:
+    """The value of a variable that a file names, from the environment or `.env`; `None` when it is not set
+    or empty."""
+    return os.environ.get(name) or dotenv_values(Path.cwd() / ".env").get(name) or None
+
+
 def hand_on(settings: Settings) -> None:
     """Tell the libraries that read the environment by themselves what was settled here. To be called before
     they are imported."""

@@ -1,0 +1,120 @@
+"""Guard models of the picker: asked through the models themselves, and never in a way that waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backends.demo import DemoBackend
+from backends.echo import EchoBackend
+from backends.types import Request
+from tests.turns.conftest import MakeBench
+from webchat.models import Models, ModelSpec
+from webchat.moderation import Context, Moderation
+from webchat.moderation.guard import Guard
+from webchat.moderation.matching import Rule
+from webchat.moderation.verdicts import Stage
+from webchat.turns import MessageBlocked
+from webchat.turns.guards import AskModels, check_guards
+
+SAFE = "Safety: Safe\nCategories: None"
+UNSAFE = "Safety: Unsafe\nCategories: Violent"
+
+
+class Engine(EchoBackend):
+    """An echo with slots, perhaps of an engine that it shares."""
+
+    def __init__(
+        self, model: str, *, slots: int | None, engine: str | None = None, script: str = SAFE
+    ) -> None:
+        super().__init__(model, script=[script])
+        self.capabilities = replace(self.capabilities, slots=slots, engine=engine)
+
+
+def guard(models: Models, *stages: Stage, model: str = "guard") -> Guard:
+    return Guard(
+        Rule("guard", "block"), AskModels(models), model, stages=stages or ("input", "output"), seconds=5
+    )
+
+
+@asynccontextmanager
+async def models_of(*backends: EchoBackend) -> AsyncIterator[Models]:
+    chosen = {backend.model: backend for backend in backends}
+    models = Models([ModelSpec(name=name, kind="echo") for name in chosen], lambda spec: chosen[spec.name])
+    yield models
+    await models.aclose()
+
+
+async def test_a_guard_of_the_picker_is_asked_and_believed(bench: MakeBench) -> None:
+    def judge(request: Request) -> list[str]:
+        return [UNSAFE if "bad" in request.messages[-1].text else SAFE]
+
+    writer = EchoBackend("writer", script=["All is well in this harbour.", " Then a bad", " thing is said."])
+    reader = EchoBackend("guard", script=judge)
+    async with models_of(writer, reader) as models:
+        moderation = Moderation([guard(models)])
+        assert check_guards(moderation.moderators, models) is None
+        async with bench(writer, reader, gates=moderation) as at:
+            reply = await at.say("hello", model="writer")
+            assert (reply.state, reply.text) == ("blocked", "All is well in this harbour. ")
+            with pytest.raises(MessageBlocked):
+                await at.ask(text="something bad")
+
+
+@pytest.mark.parametrize(
+    ("stages", "slots", "engine", "said"),
+    [
+        (("input", "output"), 1, None, None),
+        (("input", "output"), 1, "one", "shares its slots"),
+        (("input", "output"), 8, "one", "shares its slots"),
+        (("input", "output"), None, "one", None),
+        (("input", "prompt"), 1, "one", None),
+    ],
+)
+async def test_a_guard_that_would_wait_for_its_reply_is_refused_at_the_start(
+    stages: tuple[Stage, ...], slots: int | None, engine: str | None, said: str | None
+) -> None:
+    writer, reader = Engine("writer", slots=slots, engine=engine), Engine("guard", slots=slots, engine=engine)
+    async with models_of(writer, reader) as models:
+        refused = check_guards([guard(models, *stages)], models)
+        assert refused is None if said is None else said in (refused or "")
+
+
+async def test_a_guard_that_is_the_only_model_or_none_is_refused_at_the_start() -> None:
+    async with models_of(Engine("only", slots=2)) as models:
+        assert "shares its slots" in (check_guards([guard(models, model="only")], models) or "")
+        assert "there is no such model, only only" in (check_guards([guard(models)], models) or "")
+        assert check_guards([guard(models, "input", model="only")], models) is None
+
+
+async def test_who_chooses_the_guard_as_the_writer_is_told_and_waits_for_nothing(bench: MakeBench) -> None:
+    writer, reader = Engine("writer", slots=1), Engine("guard", slots=1)
+    async with (
+        models_of(writer, reader) as models,
+        bench(writer, reader, gates=Moderation([guard(models, "output")])) as at,
+    ):
+        reply = await at.say("hello", model="guard")
+        assert (reply.state, reply.text) == ("blocked", "")
+        assert reply.failure is not None
+        assert reply.failure.params["rule"] == "guard.failed"
+        assert (await at.say("hello", model="writer")).state == "complete"
+
+
+async def test_a_real_model_that_is_no_guard_is_not_believed(demo_gguf: Path) -> None:
+    models = Models(
+        [ModelSpec(name="demo", kind="llamacpp")], lambda _: DemoBackend(cache_dir=demo_gguf.parent)
+    )
+    asks = AskModels(models)
+    try:
+        moderation = Moderation([Guard(Rule("guard", "block"), asks, "demo", seconds=60)], lambda _: None)
+        trial = await moderation.trial(Context("input"), "Hello, how are you?")
+        assert trial.blocked is not None
+        assert trial.blocked.rule == "guard.failed"
+        assert trial.decisions[0].finding.detail == "gave no opinion"
+        assert asks.waits("demo", "demo"), "a GGUF has slots"
+    finally:
+        await models.aclose()

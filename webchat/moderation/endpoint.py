@@ -1,0 +1,176 @@
+"""A moderation service: any endpoint that answers `POST /v1/moderations` as OpenAI's does.
+
+Source of the form: OpenAI API reference, "Create moderation": `results[0]` has `flagged`, `categories` (name
+-> whether it is one) and `category_scores` (name -> 0 to 1). The key goes to this address only, redirects are
+not followed and no cookie is kept; neither the key nor what is sent is ever logged.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from webchat.moderation.matching import Rule
+from webchat.moderation.verdicts import Action, Context, Fail, Report, Stage
+from webchat.moderation.windows import LEAST, Known, Opinion, Windows
+
+SECONDS = 5.0
+MOST_BYTES = 1 << 20
+"""Of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What is done about a category, and from which score on; `None`: from where the service says so."""
+
+    action: Action
+    threshold: float | None
+
+
+class Endpoint:
+    """A moderator; see the module.
+
+    rule: its id is the moderator's name; what is done about each category that is not named.
+    url: with or without `/moderations`. threshold: score from which a category counts, `None`: the service's
+    own judgement. categories: if any are named, only these count. Raises `ValueError`.
+    """
+
+    kind = "endpoint"
+
+    def __init__(
+        self,
+        rule: Rule,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        threshold: float | None = None,
+        categories: Mapping[str, Category] | None = None,
+        stages: Iterable[Stage] = ("input", "output"),
+        fail: Fail = "closed",
+        seconds: float = SECONDS,
+        window: int = LEAST,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = rule.id
+        self.stages = frozenset(stages)
+        self.fail: Fail = fail
+        self.seconds = seconds
+        self.action = rule.action
+        self.rules = (rule,)
+        self._rule = rule
+        self._url = _address(url)
+        self._model = model
+        self._threshold = threshold
+        self._categories = dict(categories or {})
+        self._window = window
+        self._headers = {} if api_key is None else {"Authorization": f"Bearer {_fit(api_key)}"}
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+        self._known = Known()
+
+    def open(self, context: Context, report: Report) -> Windows:
+        return Windows(
+            self._judge,
+            report,
+            name=self.name,
+            fail=self.fail,
+            seconds=self.seconds,
+            window=self._window if context.stage == "output" else None,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _judge(self, text: str) -> Sequence[Opinion]:
+        return await self._known.or_ask(text, lambda: self._ask(text))
+
+    async def _ask(self, text: str) -> Sequence[Opinion]:
+        """Raises `ValueError` for an answer of another form, and what httpx raises."""
+        body: dict[str, Any] = (
+            {"input": text} if self._model is None else {"model": self._model, "input": text}
+        )
+        async with self._connected().stream("POST", self._url, json=body, headers=self._headers) as answer:
+            if answer.status_code != 200:
+                raise ValueError(f"status {answer.status_code}")
+            read = bytearray()
+            async for chunk in answer.aiter_bytes():
+                read += chunk
+                if len(read) > MOST_BYTES:
+                    raise ValueError("the answer is too long")
+        return self._opinions(json.loads(read))
+
+    def _connected(self) -> httpx.AsyncClient:
+        if self._client is None:
+            # Time is kept by who asks.
+            self._client = httpx.AsyncClient(
+                timeout=None,
+                follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                # No proxy stands between this machine and itself.
+                trust_env=not _is_here(self._url),
+                transport=self._transport,
+            )
+        return self._client
+
+    def _opinions(self, answer: Any) -> Sequence[Opinion]:
+        try:
+            (result,) = answer["results"]
+            said, scores = dict(result["categories"]), dict(result.get("category_scores") or {})
+            flagged = bool(result["flagged"])
+        except (TypeError, KeyError, ValueError):
+            raise ValueError("the answer has another form than a moderation's") from None
+        found = [one for name, yes in said.items() if (one := self._opinion(name, yes, scores.get(name)))]
+        if not found and flagged and not self._categories and self._threshold is None:
+            found.append(Opinion(replace(self._rule, id=f"{self.name}.flagged")))
+        return found
+
+    def _opinion(self, category: str, said: object, score: object) -> Opinion | None:
+        told = self._categories.get(category)
+        if self._categories and told is None:
+            return None
+        threshold = self._threshold if told is None or told.threshold is None else told.threshold
+        known = float(score) if isinstance(score, (int, float)) else None
+        counts = said is True if threshold is None or known is None else known >= threshold
+        if not counts:
+            return None
+        action = self.action if told is None else told.action
+        detail = category if known is None else f"{category} {known:.2f}"
+        return Opinion(replace(self._rule, id=f"{self.name}.{category}", action=action), detail)
+
+
+def _address(url: str) -> str:
+    """Raises `ValueError` for what is no web address, or holds a password."""
+    try:
+        parsed = httpx.URL(url.strip())
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("url: give a web address like https://api.openai.com/v1")
+    if parsed.userinfo:
+        raise ValueError("url: it holds a user or a password; name a variable with the key in api_key_env")
+    path = (parsed.path.rstrip("/") or "/v1").removesuffix("/moderations")
+    return str(parsed.copy_with(path=f"{path}/moderations"))
+
+
+def _is_here(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _fit(key: str) -> str:
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the API key holds characters that no key has")
+    return key

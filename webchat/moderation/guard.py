@@ -1,0 +1,209 @@
+"""A guard model: a language model that was trained to say whether a text is safe.
+
+It is asked through any backend, with the text as the person's message, or as the reply to the person's last
+one; its own chat template makes the policy and the form of the answer of that. Sources: the model cards of
+Qwen3Guard-Gen (`Safety: Safe|Unsafe|Controversial`, `Categories: ...`) and Llama Guard 3 (`safe`, or `unsafe`
+and a line of codes, `S1,S10`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Literal, Protocol, cast
+
+from backends.base import Backend, collect
+from backends.types import Event, Message, Request, Sampling
+from webchat.moderation.matching import Rule
+from webchat.moderation.verdicts import Action, Context, Fail, Report, Stage
+from webchat.moderation.windows import LEAST, Known, Opinion, Windows
+
+SECONDS = 20.0
+ANSWER_TOKENS = 96
+ASKED_CHARS = 2000
+"""Of the person's message that a reply is judged by: its end."""
+
+Style = Literal["qwen3guard", "llama-guard"]
+Severity = Literal["safe", "controversial", "unsafe"]
+
+_SAFETY = re.compile(r"^\W*Safety:\s*(Safe|Unsafe|Controversial)\b", re.IGNORECASE | re.MULTILINE)
+_CATEGORIES = re.compile(r"^\W*Categories:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+_CODES = re.compile(r"S\d{1,2}")
+
+
+class Ask(Protocol):
+    """Models, by their names."""
+
+    async def __call__(self, model: str, request: Request) -> str:
+        """The whole answer of a model. Raises what goes wrong."""
+        ...
+
+    def waits(self, model: str, writer: str) -> bool:
+        """Whether `model` could not answer before `writer` has written to its end: they share their slots."""
+        ...
+
+
+class WouldWait(RuntimeError):
+    """The guard is of the engine that writes the reply."""
+
+
+class Unclear(ValueError):
+    """The guard's answer says neither safe nor unsafe."""
+
+
+class Guard:
+    """A moderator; see the module.
+
+    rule: its id is the moderator's name; what is done about what is unsafe. controversial: what is done about
+    that. categories: name or code -> what is done about it instead.
+    """
+
+    kind = "guard"
+
+    def __init__(
+        self,
+        rule: Rule,
+        ask: Ask,
+        model: str,
+        *,
+        style: Style = "qwen3guard",
+        controversial: Action = "flag",
+        categories: Mapping[str, Action] | None = None,
+        stages: Iterable[Stage] = ("input", "output"),
+        fail: Fail = "closed",
+        seconds: float = SECONDS,
+        window: int = LEAST,
+    ) -> None:
+        self.name = rule.id
+        self.stages = frozenset(stages)
+        self.fail: Fail = fail
+        self.seconds = seconds
+        self.action = rule.action
+        self.rules = (rule,)
+        self.model = model
+        self.ask = ask
+        self._rule = rule
+        self._parse = _PARSERS[style]
+        self._severity: dict[Severity, Action] = {"unsafe": rule.action, "controversial": controversial}
+        self._categories = {_slug(name): action for name, action in (categories or {}).items()}
+        self._window = window
+        self._known = Known()
+
+    def open(self, context: Context, report: Report) -> Windows:
+        async def judge(text: str) -> Sequence[Opinion]:
+            return await self._judge(context, text)
+
+        return Windows(
+            judge,
+            report,
+            name=self.name,
+            fail=self.fail,
+            seconds=self.seconds,
+            window=self._window if context.stage == "output" else None,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections, where they are its own."""
+        if isinstance(self.ask, AskEndpoint):
+            await self.ask.aclose()
+
+    async def _judge(self, context: Context, text: str) -> Sequence[Opinion]:
+        asked = context.asked[-ASKED_CHARS:]
+        if context.stage == "output":
+            if self.ask.waits(self.model, context.model):
+                raise WouldWait(f"{self.model} cannot read what is written with its own slots")
+            messages: tuple[Message, ...] = (Message("user", asked or "..."), Message("assistant", text))
+        else:
+            messages = (Message("user", text),)
+        key = "\0".join([context.stage, *(message.text for message in messages)])
+        request = Request(messages, Sampling(temperature=0.0, max_tokens=ANSWER_TOKENS))
+
+        async def ask() -> Sequence[Opinion]:
+            return self._opinions(await self.ask(self.model, request))
+
+        return await self._known.or_ask(key, ask)
+
+    def _opinions(self, answer: str) -> Sequence[Opinion]:
+        severity, categories = self._parse(answer)
+        if severity == "safe":
+            return ()
+        found = []
+        for category in categories or (severity,):
+            slug = _slug(category)
+            action = self._categories.get(slug, self._severity[severity])
+            if action != "allow":
+                rule = replace(self._rule, id=f"{self.name}.{slug}", action=action)
+                found.append(Opinion(rule, f"{severity}: {category}"))
+        return found
+
+
+class AskEndpoint:
+    """Guard models at an OpenAI-compatible endpoint of their own. Raises `ValueError`."""
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        self._url = url
+        self._api_key = api_key
+        self._backends: dict[str, Backend] = {}
+
+    async def __call__(self, model: str, request: Request) -> str:
+        if model not in self._backends:
+            from backends.registry import create
+
+            self._backends[model] = create("openai", base_url=self._url, model=model, api_key=self._api_key)
+        return await answer_of(self._backends[model], request)
+
+    def waits(self, model: str, writer: str) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for backend in self._backends.values():
+            await backend.aclose()
+        self._backends.clear()
+
+
+async def answer_of(backend: Backend, request: Request) -> str:
+    """What a model answers, with as much of the sampling as it takes."""
+    taken = backend.capabilities.sampling
+    wanted = request.sampling
+    sampling = Sampling(
+        temperature=wanted.temperature if "temperature" in taken else None,
+        max_tokens=wanted.max_tokens if "max_tokens" in taken else None,
+    )
+    stream = cast(AsyncGenerator[Event, None], backend.stream(replace(request, sampling=sampling)))
+    async with aclosing(stream) as events:
+        return (await collect(events)).text
+
+
+def parse_qwen3guard(answer: str) -> tuple[Severity, tuple[str, ...]]:
+    """Raises `Unclear`."""
+    found = _SAFETY.findall(answer)
+    # Said once, or always alike: a text that smuggles in a verdict of its own is not believed.
+    severities = {said.lower() for said in found}
+    if len(severities) != 1:
+        raise Unclear("the guard's answer has no one line with Safety")
+    named = _CATEGORIES.search(answer)
+    categories = [part.strip() for part in named.group(1).split(",")] if named else []
+    severity = cast(Severity, severities.pop())
+    return severity, tuple(part for part in categories if part and part.lower() != "none")
+
+
+def parse_llama_guard(answer: str) -> tuple[Severity, tuple[str, ...]]:
+    """Raises `Unclear`."""
+    first, *rest = answer.strip().splitlines() or [""]
+    said = first.strip().lower()
+    if said == "safe" and not any(line.strip() for line in rest):
+        return "safe", ()
+    if said == "unsafe":
+        return "unsafe", tuple(_CODES.findall(" ".join(rest)))
+    raise Unclear("the guard's answer is neither safe nor unsafe")
+
+
+_PARSERS = {"qwen3guard": parse_qwen3guard, "llama-guard": parse_llama_guard}
+
+
+def _slug(category: str) -> str:
+    """A category as it stands in the id of a rule."""
+    return re.sub(r"[^a-z0-9]+", "-", category.lower()).strip("-")

@@ -1,0 +1,64 @@
+"""Guard models of the picker: how moderation asks them, and where that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backends.errors import ModelNotFound
+from backends.types import Request
+from webchat.models import Models
+from webchat.moderation.filters import Moderator
+from webchat.moderation.guard import Guard, answer_of
+
+
+class AskModels:
+    """An `Ask` of moderation's. It stands in no line: the reply that waits for the answer has a slot of its
+    own."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def __call__(self, model: str, request: Request) -> str:
+        """Raises `BackendError`."""
+        async with self._models.use(model) as backend:
+            return await answer_of(backend, request)
+
+    def waits(self, model: str, writer: str) -> bool:
+        """See `Ask`. Every slot may be taken by a reply that waits for this answer, so one engine cannot both
+        write and read, however many slots it has. Unknown models wait for nobody: they do not answer."""
+        try:
+            reads = self._models.capabilities(model)
+            writes = self._models.capabilities(writer)
+        except ModelNotFound:
+            return False
+        if reads is None or writes is None or reads.slots is None:
+            return False
+        return model == writer or (reads.engine is not None and reads.engine == writes.engine)
+
+
+def asked_models(moderators: Iterable[Moderator]) -> dict[str, Guard]:
+    """Names of the models that guards ask, with the first guard that does."""
+    found: dict[str, Guard] = {}
+    for one in moderators:
+        if isinstance(one, Guard) and isinstance(one.ask, AskModels):
+            found.setdefault(one.model, one)
+    return found
+
+
+def check_guards(moderators: Iterable[Moderator], models: Models) -> str | None:
+    """What makes a guard impossible, in one sentence without its full stop; `None` when all can work."""
+    asks = AskModels(models)
+    offered = [info.name for info in models.infos()]
+    unknown = any(models.spec(info.name).discover for info in models.infos())
+    for one in moderators:
+        if not isinstance(one, Guard) or not isinstance(one.ask, AskModels):
+            continue
+        if one.model not in offered and not unknown:
+            return f'{one.name}: model = "{one.model}": there is no such model, only {", ".join(offered)}'
+        if "output" in one.stages and models.default and asks.waits(one.model, models.default):
+            return (
+                f'{one.name}: model = "{one.model}" shares its slots with the model that writes the replies, '
+                "so it would wait for the reply that waits for it; give the guard another model or a url, "
+                'or take "output" out of its stages'
+            )
+    return None
