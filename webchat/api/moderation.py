@@ -234,6 +234,7 @@ def _outcome_json(outcome: Outcome, found: Sequence[Tried]) -> Json:
     return {
         "blocked": outcome.blocked,
         "sentence": outcome.sentence,
+        "own": outcome.own,
         "findings": [asdict(one) for one in found],
         "found": len(outcome.found),
     }

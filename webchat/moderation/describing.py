@@ -13,7 +13,8 @@ from webchat.moderation.verdicts import Stage
 
 @dataclass(frozen=True, slots=True)
 class DescribedRule:
-    """sentence: what a person reads when it blocks. most: the number a limit allows."""
+    """sentence: what a person reads when it blocks, where the operator wrote it. most: the number a limit
+    allows."""
 
     id: str
     action: str
@@ -46,7 +47,7 @@ def _described(one: Moderator) -> Description:
     bounds: dict[str, int] = getattr(one, "bounds", {})
     found: Sequence[Rule] = getattr(one, "rules", ())
     rules = (
-        *(DescribedRule(rule.id, rule.action, rule.sentence) for rule in found),
+        *(DescribedRule(rule.id, rule.action, rule.sentence if rule.own else "") for rule in found),
         *(DescribedRule(rule, "block", most=most) for rule, most in bounds.items()),
     )
     actions: set[str | None] = {*(rule.action for rule in rules)} or {getattr(one, "action", None)}

@@ -26,11 +26,12 @@ class Tried:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """result: what would have been let through. blocked: the rule that refuses the text; sentence: what the
-    person reads then."""
+    person reads then; own: in the operator's words."""
 
     result: str
     blocked: str | None
     sentence: str
+    own: bool
     found: tuple[Tried, ...]
 
 
@@ -39,10 +40,10 @@ async def try_rules(moderation: Moderation, context: Context, text: str) -> Outc
     trial = await moderation.trial(context, text)
     found = in_the_text([one.name for one in moderation.moderators], trial.decisions, len(text))
     if (blocked := trial.blocked) is None:
-        return Outcome(trial.result, None, "", tuple(found))
+        return Outcome(trial.result, None, "", False, tuple(found))
     # Of a message that is refused nothing is kept; a reply is shown as far as it was harmless.
     result = "" if context.stage == "input" else trial.result
-    return Outcome(result, blocked.rule, blocked.sentence, tuple(found))
+    return Outcome(result, blocked.rule, blocked.sentence, blocked.own, tuple(found))
 
 
 def in_the_text(names: Sequence[str], decisions: Iterable[Decision], length: int) -> list[Tried]:

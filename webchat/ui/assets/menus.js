@@ -31,6 +31,7 @@ export function mainMenu() {
     "-",
     { label: t("templates.menu"), icon: "template", onclick: showTemplates },
     ...(connection.me.operates && settings.info?.in_process ? [{ label: t("chattemplate.menu"), icon: "braces", onclick: () => showChatTemplate(settings.model) }] : []),
+    ...(connection.me.operates ? [{ label: t("moderation.menu"), icon: "shield", onclick: showModeration }] : []),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
   ];
 }
@@ -76,6 +77,11 @@ export async function showTemplates() {
 async function showChatTemplate(model) {
   const { openChatTemplate } = await import("./chattemplate/editor.js");
   openChatTemplate(model);
+}
+
+async function showModeration() {
+  const { openModeration } = await import("./moderation/page.js");
+  openModeration(connection.me);
 }
 
 export function showShortcuts() {

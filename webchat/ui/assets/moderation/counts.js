@@ -1,0 +1,55 @@
+// How often each rule did what, over some days.
+
+import { api } from "../api.js";
+import { h } from "../dom.js";
+import { t } from "../i18n.js";
+import { actionBadge, counted, failed, ruleName, segments } from "./parts.js";
+
+const DAYS = [7, 30, 90];
+
+export function mountCounts(panel, page) {
+  let days = 30;
+  const list = h("div", { class: "wc-mod-bars", role: "status" });
+  const pick = (value) => {
+    days = value;
+    read();
+  };
+  panel.replaceChildren(h("div", { class: "wc-mod-bar" }, segments(t("moderation.range"), DAYS.map((count) => [count, t("moderation.days", { count })]), days, pick)), list);
+
+  async function read() {
+    const mine = days;
+    try {
+      const { items } = await api.get("api/moderation/counts", { days });
+      if (mine === days) list.replaceChildren(...drawn(items, page, days));
+    } catch (error) {
+      list.replaceChildren(failed(error, read));
+    }
+  }
+
+  return { show: read };
+}
+
+function drawn(items, page, days) {
+  if (!items.length) return [h("p", { class: "wc-mod-none" }, t("moderation.none_in", { count: days }))];
+  const most = Math.max(...items.map((one) => one.count));
+  const sum = items.reduce((all, one) => all + one.count, 0);
+  const bar = (one) => {
+    const name = ruleName(one.rule);
+    const fill = h("span", { class: `wc-mod-fill wc-mod-is-${one.action}` });
+    fill.style.inlineSize = `${Math.max(1, (100 * one.count) / most)}%`;
+    const label = t("moderation.show_log", { rule: name, action: t(`moderation.action.${one.action}`), count: one.count });
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", "aria-label": label, title: label, onclick: () => page.show("log", { rule: one.rule, action: one.action }) },
+        h("span", { class: "wc-mod-rule" }, name),
+        actionBadge(one.action),
+        h("span", { class: "wc-mod-track" }, fill),
+        h("span", { class: "wc-mod-number" }, one.count.toLocaleString(document.documentElement.lang)),
+      ),
+    );
+  };
+  return [h("p", { class: "wc-mod-lead" }, counted("moderation.sum", sum, { days })), h("ul", {}, items.map(bar))];
+}

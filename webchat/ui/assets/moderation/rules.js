@@ -1,0 +1,112 @@
+// Which rules are on, in the order they act, and how to switch them on where none are.
+
+import { api } from "../api.js";
+import { h } from "../dom.js";
+import { has, t } from "../i18n.js";
+import { toast } from "../toast.js";
+import { actionBadge, counted, failed, note, ruleName, stageName } from "./parts.js";
+
+const EXAMPLE = `[[moderators]]
+kind = "phrases"
+action = "block"
+phrases = ["secret project", "机密项目"]
+sentence = "We do not talk about this here."
+
+[[moderators]]
+kind = "secrets"          # keys and tokens, masked
+
+[[moderators]]
+kind = "limits"
+most_a_minute = 20
+`;
+
+export function mountRules(panel, page) {
+  load();
+
+  async function load() {
+    panel.setAttribute("aria-busy", "true");
+    try {
+      panel.replaceChildren(...drawn(await api.get("api/moderation"), page));
+    } catch (error) {
+      panel.replaceChildren(failed(error, load));
+    }
+    panel.removeAttribute("aria-busy");
+  }
+
+  return {};
+}
+
+function drawn(found, page) {
+  const on = found.moderators.filter((one) => one.kind !== "tidy");
+  const parts = [];
+  if (found.dropped) parts.push(note(t("moderation.dropped", { count: found.dropped }), { kind: "wc-danger" }));
+  if (on.length) {
+    parts.push(h("p", { class: "wc-mod-lead" }, t("moderation.order")));
+    parts.push(h("ol", { class: "wc-mod-list" }, found.moderators.map(card)));
+    if (found.file) parts.push(h("p", { class: "wc-mod-small" }, t("moderation.file"), " ", h("code", {}, found.file), " ", t("moderation.file_hint")));
+  } else {
+    parts.push(howTo(page));
+  }
+  if (found.masking) parts.push(masking(found.masking));
+  parts.push(
+    h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.privacy")), h("p", {}, t(found.keeps_content ? "moderation.keeps_content" : "moderation.keeps_no_content", { days: found.days }))),
+  );
+  return parts;
+}
+
+function card(one) {
+  const kind = has(`moderation.kind.${one.kind}`) ? t(`moderation.kind.${one.kind}`) : one.kind;
+  if (one.kind === "tidy") return h("li", { class: "wc-mod-card" }, h("h3", {}, kind), h("p", { class: "wc-mod-quiet" }, t("moderation.what_tidy")));
+  const facts = [
+    [t("moderation.looks_at"), one.stages.map(stageName).join(" · ")],
+    [t("moderation.holds"), holds(one)],
+    [t("moderation.if_it_fails"), t(`moderation.fail.${one.fail}`)],
+    [t("moderation.time"), t("moderation.seconds", { seconds: one.seconds })],
+  ];
+  const sentences = new Set(one.rules.map((rule) => rule.action === "block" && rule.sentence).filter(Boolean));
+  return h(
+    "li",
+    { class: "wc-mod-card" },
+    h("div", { class: "wc-mod-card-head" }, h("h3", {}, one.kind === one.name ? kind : one.name), one.kind === one.name ? null : h("span", { class: "wc-mod-kind" }, kind), actionBadge(one.action, "does")),
+    [...sentences].map((sentence) => h("blockquote", {}, sentence)),
+    h("dl", { class: "wc-mod-facts" }, facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+  );
+}
+
+// What it has to look for, in a few words.
+function holds(one) {
+  const limits = one.rules.filter((rule) => rule.most !== null);
+  if (limits.length) return limits.map((rule) => t(`moderation.limit.${rule.id}`, { most: rule.most })).join(" · ");
+  if (one.kind === "secrets") return one.rules.map((rule) => ruleName(rule.id)).join(", ");
+  if (has(`moderation.count.${one.kind}`)) return counted(`moderation.count.${one.kind}`, one.count);
+  return one.rules.length > 1 ? one.rules.map((rule) => ruleName(rule.id)).join(", ") : "";
+}
+
+function masking(found) {
+  const rows = Object.entries(found).map(([name, value]) => h("div", {}, h("dt", {}, has(`moderation.masking.${name}`) ? t(`moderation.masking.${name}`) : name), h("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))));
+  return h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.masking")), h("dl", {}, rows));
+}
+
+function howTo(page) {
+  const copy = async () => {
+    await navigator.clipboard.writeText(EXAMPLE);
+    toast(t("moderation.copied"));
+  };
+  const step = (words, ...more) => h("li", {}, h("p", {}, words), more);
+  return h(
+    "section",
+    { class: "wc-mod-empty" },
+    h("h3", {}, t("moderation.off")),
+    h("p", {}, t("moderation.off_hint")),
+    h(
+      "ol",
+      {},
+      step(
+        t("moderation.step_write"),
+        h("pre", { class: "wc-mono", tabindex: "0", "aria-label": "rules.toml" }, EXAMPLE),
+        h("div", { class: "wc-mod-row" }, h("button", { type: "button", class: "wc-button", onclick: copy }, t("moderation.copy")), h("button", { type: "button", class: "wc-button", onclick: () => page.show("try", { rules: EXAMPLE }) }, t("moderation.try_these"))),
+      ),
+      step(t("moderation.step_start"), h("pre", { class: "wc-mono", tabindex: "0" }, "webchat --moderation rules.toml")),
+    ),
+  );
+}
