@@ -4,8 +4,9 @@ import { h } from "./dom.js";
 import { language } from "./i18n.js";
 import { style } from "./style.js";
 
-// name: of the whole, for ids. tabs: {name, label, count?, build(panel)}; a panel is built when it is first looked at,
-// and kept. Resolves to {elements, choose(name), rebuild(name)} when its style is there.
+// name: of the whole, for ids. tabs: {name, label, count?, build(panel), shown?(wish)}; a panel is built when it is first
+// looked at, and kept; `shown` is called each time, with what the one who chose it wishes to see there. Resolves to
+// {elements, choose(name, wish), rebuild(name)} when its style is there.
 export async function tabbed(name, label, tabs) {
   await style("tabs");
   const id = (tab) => `wc-${name}-${tab}`;
@@ -19,7 +20,7 @@ export async function tabbed(name, label, tabs) {
     ),
   );
   let shown = 0;
-  const show = (chosen) => {
+  const show = (chosen, wish) => {
     shown = chosen;
     buttons.forEach((button, index) => {
       button.setAttribute("aria-selected", String(index === chosen));
@@ -27,6 +28,7 @@ export async function tabbed(name, label, tabs) {
       panels[index].hidden = index !== chosen;
     });
     if (!panels[chosen].firstChild) panels[chosen].append(tabs[chosen].build(panels[chosen]));
+    tabs[chosen].shown?.(wish);
   };
   const row = h("div", { class: "wc-tabbar", role: "tablist", "aria-label": label }, buttons);
   row.addEventListener("keydown", (event) => {
@@ -42,7 +44,7 @@ export async function tabbed(name, label, tabs) {
   const index = (wanted) => tabs.findIndex((tab) => tab.name === wanted);
   return {
     elements: [row, ...panels],
-    choose: (wanted) => show(index(wanted)),
+    choose: (wanted, wish) => show(index(wanted), wish),
     rebuild(wanted) {
       panels[index(wanted)].replaceChildren();
       if (shown === index(wanted)) show(shown);

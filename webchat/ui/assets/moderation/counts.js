@@ -7,14 +7,14 @@ import { actionBadge, counted, failed, ruleName, segments } from "./parts.js";
 
 const DAYS = [7, 30, 90];
 
-export function mountCounts(panel, page) {
+export function countsTab(page) {
   let days = 30;
   const list = h("div", { class: "wc-mod-bars", role: "status" });
   const pick = (value) => {
     days = value;
     read();
   };
-  panel.replaceChildren(h("div", { class: "wc-mod-bar" }, segments(t("moderation.range"), DAYS.map((count) => [count, t("moderation.days", { count })]), days, pick)), list);
+  const element = h("div", { class: "wc-mod-counts" }, h("div", { class: "wc-mod-bar" }, segments(t("moderation.range"), DAYS.map((count) => [count, t("moderation.days", { count })]), days, pick)), list);
 
   async function read() {
     const mine = days;
@@ -26,7 +26,7 @@ export function mountCounts(panel, page) {
     }
   }
 
-  return { show: read };
+  return { element, show: read };
 }
 
 function drawn(items, page, days) {

@@ -9,7 +9,7 @@ import { actionBadge, ACTIONS, choice, failed, ruleName, STAGES, stageName, when
 const PAGE = 50;
 const COLUMNS = ["when", "rule", "action", "stage", "where", "detail"];
 
-export function mountLog(panel, page) {
+export function logTab(page) {
   let next = null;
   let asked = 0;
   const every = ["", t("moderation.all")];
@@ -23,7 +23,9 @@ export function mountLog(panel, page) {
   const state = h("div", { class: "wc-mod-state", role: "status" });
   const file = (format, words) => h("button", { type: "button", class: "wc-button", onclick: () => save(format) }, icon("download"), words);
   const labelled = (words, control) => h("label", { class: "wc-mod-filter" }, h("span", {}, words), control);
-  panel.replaceChildren(
+  const element = h(
+    "div",
+    { class: "wc-mod-log" },
     h(
       "div",
       { class: "wc-mod-bar" },
@@ -74,12 +76,13 @@ export function mountLog(panel, page) {
 
   function save(format) {
     const link = h("a", { href: api.url("api/moderation/decisions/export", { format, ...filter() }), download: "" });
-    panel.append(link);
+    element.append(link);
     link.click();
     link.remove();
   }
 
   return {
+    element,
     async show(wish) {
       if (wish?.rule) {
         await nameRules(wish.rule);

@@ -6,34 +6,35 @@ import { has, t } from "../i18n.js";
 import { toast } from "../toast.js";
 import { actionBadge, counted, failed, note, ruleName, stageName } from "./parts.js";
 
-const EXAMPLE = `[[moderators]]
+const example = () => `[[moderators]]
 kind = "phrases"
 action = "block"
 phrases = ["secret project", "机密项目"]
-sentence = "We do not talk about this here."
+sentence = "${t("moderation.example_sentence")}"
 
 [[moderators]]
-kind = "secrets"          # keys and tokens, masked
+kind = "secrets"
 
 [[moderators]]
 kind = "limits"
 most_a_minute = 20
 `;
 
-export function mountRules(panel, page) {
+export function rulesTab(page) {
+  const element = h("div", { class: "wc-mod-rules" });
   load();
 
   async function load() {
-    panel.setAttribute("aria-busy", "true");
+    element.setAttribute("aria-busy", "true");
     try {
-      panel.replaceChildren(...drawn(await api.get("api/moderation"), page));
+      element.replaceChildren(...drawn(await api.get("api/moderation"), page));
     } catch (error) {
-      panel.replaceChildren(failed(error, load));
+      element.replaceChildren(failed(error, load));
     }
-    panel.removeAttribute("aria-busy");
+    element.removeAttribute("aria-busy");
   }
 
-  return {};
+  return { element };
 }
 
 function drawn(found, page) {
@@ -89,7 +90,7 @@ function masking(found) {
 
 function howTo(page) {
   const copy = async () => {
-    await navigator.clipboard.writeText(EXAMPLE);
+    await navigator.clipboard.writeText(example());
     toast(t("moderation.copied"));
   };
   const step = (words, ...more) => h("li", {}, h("p", {}, words), more);
@@ -103,8 +104,8 @@ function howTo(page) {
       {},
       step(
         t("moderation.step_write"),
-        h("pre", { class: "wc-mono", tabindex: "0", "aria-label": "rules.toml" }, EXAMPLE),
-        h("div", { class: "wc-mod-row" }, h("button", { type: "button", class: "wc-button", onclick: copy }, t("moderation.copy")), h("button", { type: "button", class: "wc-button", onclick: () => page.show("try", { rules: EXAMPLE }) }, t("moderation.try_these"))),
+        h("pre", { class: "wc-mono", tabindex: "0", "aria-label": "rules.toml" }, example()),
+        h("div", { class: "wc-mod-row" }, h("button", { type: "button", class: "wc-button", onclick: copy }, t("moderation.copy")), h("button", { type: "button", class: "wc-button", onclick: () => page.show("try", { rules: example() }) }, t("moderation.try_these"))),
       ),
       step(t("moderation.step_start"), h("pre", { class: "wc-mono", tabindex: "0" }, "webchat --moderation rules.toml")),
     ),

@@ -6,7 +6,7 @@ import { errorLine, language, t } from "../i18n.js";
 import { field, setProblem } from "../sheet.js";
 import { actionBadge, counted, ruleName, segments, STAGES, stageName, when } from "./parts.js";
 
-export function mountTry(panel) {
+export function tryTab() {
   let source = "text";
   const text = h("textarea", { rows: "6", maxlength: "200000", placeholder: t("moderation.try_placeholder") });
   const last = h("input", { type: "number", min: "1", max: "500", value: "100", inputmode: "numeric" });
@@ -31,7 +31,7 @@ export function mountTry(panel) {
     own,
     h("div", { class: "wc-mod-row" }, run, h("span", { class: "wc-mod-quiet" }, t("moderation.nothing_kept"))),
   );
-  panel.replaceChildren(form, result);
+  const element = h("div", { class: "wc-mod-try" }, form, result);
 
   async function go() {
     setProblem(rules, "");
@@ -47,7 +47,7 @@ export function mountTry(panel) {
     try {
       result.replaceChildren(...outcome(await api.post("api/moderation/try", body)));
       result.focus({ preventScroll: true });
-      if (matchMedia("(max-width: 767px)").matches) panel.scrollTo({ top: result.offsetTop - panel.offsetTop - 16, behavior: "smooth" });
+      if (matchMedia("(max-width: 767px)").matches) element.parentElement.scrollTo({ top: result.offsetTop - element.offsetTop });
     } catch (error) {
       if (error.code === "rules_broken") {
         setProblem(rules, error.params.where);
@@ -60,6 +60,7 @@ export function mountTry(panel) {
   }
 
   return {
+    element,
     show(wish) {
       if (wish?.rules) {
         own.open = true;
