@@ -15,7 +15,14 @@ from typing import Any
 from backends.types import Sampling
 from webchat.api.wire import Json, conversation_json, message_json, provenance_json
 from webchat.store import ExportedConversation
-from webchat.store.records import Conversation, ConversationSettings, Failure, Message, Provenance
+from webchat.store.records import (
+    Conversation,
+    ConversationSettings,
+    Failure,
+    Message,
+    Provenance,
+    TemplateUse,
+)
 
 SCHEMA = "webchat/1"
 
@@ -54,7 +61,10 @@ def _read_conversation(found: Mapping[str, Any], owner_id: str) -> ExportedConve
         deleted_at=None,
         active_leaf_id=found["active_leaf_id"],
         settings=ConversationSettings(
-            settings["model"], settings["system_prompt"], _read_sampling(settings["sampling"])
+            settings["model"],
+            settings["system_prompt"],
+            _read_sampling(settings["sampling"]),
+            _read_use(settings.get("persona")),
         ),
     )
     messages = tuple(_read_message(message) for message in found["messages"])
@@ -66,6 +76,10 @@ def _read_sampling(found: Mapping[str, Any]) -> Sampling:
     return Sampling(**{**found, "stop": tuple(found.get("stop", ()))})
 
 
+def _read_use(found: Mapping[str, Any] | None) -> TemplateUse | None:
+    return None if found is None else TemplateUse(**found)
+
+
 def _read_message(found: Mapping[str, Any]) -> Message:
     values = dict(found)
     values["created_at"] = datetime.fromisoformat(values["created_at"])
@@ -74,6 +88,7 @@ def _read_message(found: Mapping[str, Any]) -> Message:
     if values["failure"] is not None:
         values["failure"] = Failure(**values["failure"])
     values["siblings"] = tuple(values["siblings"])
+    values["template"] = _read_use(values.get("template"))
     return Message(**values)
 
 

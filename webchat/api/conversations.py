@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from webchat.api.personas import Personas
 from webchat.api.reading import (
     ConversationBody,
     body_of,
@@ -24,6 +25,7 @@ class Conversations:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._turns = services.turns
+        self._personas = Personas(services)
 
     async def list(self, request: Request) -> Response:
         page = await self._store.call(
@@ -55,7 +57,9 @@ class Conversations:
             title_by=None if title is None else "user",
             pinned=body.pinned,
             archived=body.archived,
-            settings=None if body.settings is None else body.settings.record(),
+            settings=None
+            if body.settings is None
+            else await self._personas.settings(owner, body.settings, wanted),
         )
         return json_answer(conversation_json(changed))
 

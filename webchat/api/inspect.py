@@ -25,10 +25,10 @@ class Inspect:
         sent = await self._store.call(self._store.inspection, owner, wanted)
         provenance = await self._store.call(self._store.provenance, owner, wanted)
         message = await self._store.call(self._store.message, owner, wanted)
-        asked = None
+        user = None
         if message.parent_id is not None:
             asked = await self._store.call(self._store.message, owner, message.parent_id)
-        user = getattr(asked, "template", None)
+            user = None if asked.template is None else asked.template.named
         return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance, user)})
 
 

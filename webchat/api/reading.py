@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.errors import ApiError, not_found
-from webchat.prompts.templates import SamplingContent, Strict
+from webchat.prompts.templates import MOST_VARIABLES, VALUE_CHARS, SamplingContent, Strict
 from webchat.store.records import ConversationSettings, Owner
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -26,12 +26,26 @@ class Body(Strict):
     """A request body."""
 
 
+class TemplateUseBody(Body):
+    """values: scalars, as the variables take them."""
+
+    id: Id
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    name: Annotated[str, Field(max_length=300)] = ""
+    values: Annotated[
+        dict[str, bool | int | float | Annotated[str, Field(max_length=VALUE_CHARS)] | None],
+        Field(max_length=MOST_VARIABLES),
+    ] = Field(default_factory=dict)
+
+
 class SettingsBody(Body):
     model: Annotated[str, Field(max_length=300)] | None = None
     system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
     sampling: SamplingContent = SamplingContent()
+    persona: TemplateUseBody | None = None
 
     def record(self) -> ConversationSettings:
+        """Without the persona: whether it made the system prompt is not known yet, see `personas`."""
         return ConversationSettings(self.model, self.system_prompt, self.sampling.record())
 
 
@@ -44,6 +58,7 @@ class TurnBody(Body):
     text: str | None = None
     model: Annotated[str, Field(max_length=300)] | None = None
     settings: SettingsBody | None = None
+    template: TemplateUseBody | None = None
 
 
 class ConversationBody(Body):

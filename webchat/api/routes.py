@@ -12,7 +12,6 @@ from webchat.api.errors import Endpoint, answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
-from webchat.api.library import Library
 from webchat.api.messages import Messages
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.redeem import Redeem
@@ -29,7 +28,7 @@ def routes(services: Services) -> list[BaseRoute]:
     turns, exports = TurnRoutes(services), Exports(services)
     inspect = Inspect(services)
     moderation = ModerationRoutes(services)
-    templates = Templates(services, Library(services.store))
+    templates = Templates(services)
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/me", about.me),
         ("GET", "/api/models", about.models),

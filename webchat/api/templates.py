@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -77,18 +76,22 @@ class ImportBody(Body):
     text: Annotated[str, Field(max_length=FILE_CHARS)]
 
 
-@dataclass(frozen=True, slots=True)
 class Templates:
     """The routes under /api/templates."""
 
-    services: Services
-    library: Library
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._sandbox = services.sandbox
+        self._starters = services.starters
+        self._library = Library(services.store)
 
     async def list(self, request: Request) -> Response:
         owner, wanted = owner_of(request), query_text(request, "q").strip().casefold()
-        store = self.services.store
-        items = [template_json(found, owner) for found in await store.call(store.list_templates, owner.id)]
-        if self.services.starters:
+        items = [
+            template_json(found, owner)
+            for found in await self._store.call(self._store.list_templates, owner.id)
+        ]
+        if self._starters:
             own = starters()[language_of(request)]
             items += [starter_json(template_id, content) for template_id, content in own.items()]
         return json_answer({"items": sorted(_matching(items, wanted), key=_place)})
@@ -103,8 +106,9 @@ class Templates:
         owner, wanted = owner_of(request), id_of(request)
         if (content := starter(wanted)) is not None:
             return json_answer(starter_json(wanted, content))
-        store = self.services.store
-        return json_answer(template_json(await store.call(store.template, owner.id, wanted), owner))
+        return json_answer(
+            template_json(await self._store.call(self._store.template, owner.id, wanted), owner)
+        )
 
     async def change(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
@@ -112,9 +116,8 @@ class Templates:
         content = _checked(body.content)
         await self._check_changeable(owner, wanted)
         _may_share(owner, body.scope)
-        store = self.services.store
-        changed = await store.call(
-            store.change_template,
+        changed = await self._store.call(
+            self._store.change_template,
             owner.id,
             wanted,
             content,
@@ -128,14 +131,12 @@ class Templates:
     async def delete(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         await self._check_changeable(owner, wanted)
-        store = self.services.store
-        await store.call(store.delete_template, owner.id, wanted, operates=owner.operates)
+        await self._store.call(self._store.delete_template, owner.id, wanted, operates=owner.operates)
         return Response(status_code=204)
 
     async def restore(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
-        store = self.services.store
-        back = await store.call(store.restore_template, owner.id, wanted, operates=owner.operates)
+        back = await self._store.call(self._store.restore_template, owner.id, wanted, operates=owner.operates)
         return json_answer(template_json(back, owner))
 
     async def versions(self, request: Request) -> Response:
@@ -143,14 +144,13 @@ class Templates:
         if (content := starter(wanted)) is not None:
             only = {"number": 1, "created_at": _STARTER_TIME, "author": _STARTER_AUTHOR, "note": ""}
             return json_answer({"items": [{**only, "content": content.json_value()}]})
-        store = self.services.store
-        found = await store.call(store.template_versions, owner.id, wanted)
+        found = await self._store.call(self._store.template_versions, owner.id, wanted)
         return json_answer({"items": [version_json(version) for version in found]})
 
     async def duplicate(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         body = await body_of(request, DuplicateBody)
-        content = (await self.library.find(owner.id, wanted)).content
+        content = (await self._library.find(owner.id, wanted)).content
         name = body.name
         if name is None:
             suffix = _COPY[language_of(request)]
@@ -163,14 +163,14 @@ class Templates:
         content = body.content
         if content is None:
             assert body.id is not None
-            content = (await self.library.find(owner.id, body.id, body.version)).content
-        texts = await render_texts(self.services.sandbox, content, body.values)
+            content = (await self._library.find(owner.id, body.id, body.version)).content
+        texts = await render_texts(self._sandbox, content, body.values)
         return json_answer({"system": texts.system, "user": texts.user, "problems": []})
 
     async def export(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         form = query_choice(request, "format", "yaml", "json")
-        content = (await self.library.find(owner.id, wanted)).content
+        content = (await self._library.find(owner.id, wanted)).content
         text = yaml_file(content) if form == "yaml" else json_file(content)
         return Response(
             text.encode("utf-8", "replace"),
@@ -189,8 +189,7 @@ class Templates:
         return await self._create(owner, _checked(content), "personal", "")
 
     async def _create(self, owner: Owner, content: Json, scope: Scope, note: str) -> Response:
-        store = self.services.store
-        made = await store.call(store.create_template, owner.id, content, scope=scope, note=note)
+        made = await self._store.call(self._store.create_template, owner.id, content, scope=scope, note=note)
         return json_answer(template_json(made, owner), 201)
 
     async def _check_changeable(self, owner: Owner, wanted: str) -> None:
@@ -202,8 +201,7 @@ class Templates:
                 "This template comes with the app and stays as it is.",
                 "Duplicate it and change the copy.",
             )
-        store = self.services.store
-        found = await store.call(store.template, owner.id, wanted)
+        found = await self._store.call(self._store.template, owner.id, wanted)
         _may_share(owner, found.scope)
 
 

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from webchat.api.errors import ApiError
 from webchat.api.events import EventStream
+from webchat.api.personas import Personas
 from webchat.api.reading import TurnBody, body_of, id_of, json_answer, owner_of, query_int
 from webchat.api.services import Services
 from webchat.api.wire import conversation_json, message_json
@@ -19,6 +20,7 @@ _MOST_SEQ = 2**31 - 1
 class TurnRoutes:
     def __init__(self, services: Services) -> None:
         self._turns = services.turns
+        self._personas = Personas(services)
 
     async def start(self, request: Request) -> Response:
         owner = owner_of(request).id
@@ -33,7 +35,10 @@ class TurnRoutes:
                 message_id=body.message_id,
                 text=body.text,
                 model=body.model,
-                settings=None if body.settings is None else body.settings.record(),
+                settings=None
+                if body.settings is None
+                else await self._personas.settings(owner, body.settings),
+                template=await self._personas.named(owner, body.template),
             ),
         )
         answer = {

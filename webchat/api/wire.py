@@ -49,10 +49,12 @@ def sampling_json(sampling: Sampling) -> Json:
 
 
 def settings_json(settings: ConversationSettings) -> Json:
+    persona = settings.persona
     return {
         "model": settings.model,
         "system_prompt": settings.system_prompt,
         "sampling": sampling_json(settings.sampling),
+        "persona": None if persona is None else {**persona.named, "values": dict(persona.values)},
     }
 
 
@@ -106,6 +108,7 @@ def message_json(message: Message) -> Json:
         "prompt_tokens": message.prompt_tokens,
         "completion_tokens": message.completion_tokens,
         "first_sent": message.first_sent,
+        "template": None if message.template is None else message.template.named,
     }
 
 

@@ -102,7 +102,9 @@ class PlainRenderer:
         request = Request(tuple(message for message, _ in fitted), sampling, continue_final)
         first_sent = path[0].id if left_out and path else None
         ids = tuple(id for _, id in fitted)
-        return Rendered(request, self.template, tuple(prompt), left_out, first_sent, ids)
+        persona = scene.settings.persona
+        template = self.template if persona is None else f"{persona.name}/{persona.version}"
+        return Rendered(request, template, tuple(prompt), left_out, first_sent, ids)
 
 
 def expand(

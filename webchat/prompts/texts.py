@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webchat.prompts.errors import BadTemplate
+from webchat.prompts.errors import BadTemplate, Where
 from webchat.prompts.sandbox import Sandbox, is_plain, parse
 from webchat.prompts.templates import TemplateContent, fill_values
 
@@ -33,11 +33,18 @@ def check_content(content: TemplateContent) -> TemplateContent:
 
 async def render_texts(sandbox: Sandbox, content: TemplateContent, values: Mapping[str, object]) -> Texts:
     """Both texts. Raises `BadTemplate`, `BadValues`."""
+    return Texts(
+        system=await render_text(sandbox, content, "system", values),
+        user=await render_text(sandbox, content, "user", values),
+    )
+
+
+async def render_text(
+    sandbox: Sandbox, content: TemplateContent, where: Where, values: Mapping[str, object]
+) -> str:
+    """One of the texts. Raises `BadTemplate`, `BadValues`."""
     filled = fill_values(content.variables, values)
-    rendered = {"system": "", "user": ""}
-    for where in ("system", "user"):
-        try:
-            rendered[where] = await sandbox.render(getattr(content, where), filled)
-        except BadTemplate as error:
-            raise error.within(where) from None
-    return Texts(**rendered)
+    try:
+        return await sandbox.render(content.system if where == "system" else content.user, filled)
+    except BadTemplate as error:
+        raise error.within(where) from None

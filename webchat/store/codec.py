@@ -13,7 +13,15 @@ from sqlalchemy import Row
 from uuid6 import uuid7
 
 from backends.types import Sampling
-from webchat.store.records import Conversation, ConversationSettings, Failure, Link, Owner, Provenance
+from webchat.store.records import (
+    Conversation,
+    ConversationSettings,
+    Failure,
+    Link,
+    Owner,
+    Provenance,
+    TemplateUse,
+)
 
 TITLE_CHARS = 60
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -67,17 +75,33 @@ def load_sampling(stored: Mapping[str, Any] | None) -> Sampling:
     return Sampling(**{**known, "stop": tuple(known.get("stop") or ())})
 
 
+def dump_use(use: TemplateUse | None) -> dict[str, Any] | None:
+    if use is None:
+        return None
+    return {**use.named, "values": dict(use.values)} if use.values else use.named
+
+
+def load_use(stored: Mapping[str, Any] | None) -> TemplateUse | None:
+    if stored is None:
+        return None
+    return TemplateUse(stored["id"], stored["version"], stored["name"], dict(stored.get("values") or {}))
+
+
 def dump_settings(settings: ConversationSettings) -> dict[str, Any]:
     return {
         "model": settings.model,
         "system_prompt": settings.system_prompt,
         "sampling": dump_sampling(settings.sampling),
+        "persona": dump_use(settings.persona),
     }
 
 
 def load_settings(stored: Mapping[str, Any]) -> ConversationSettings:
     return ConversationSettings(
-        stored.get("model"), stored.get("system_prompt"), load_sampling(stored.get("sampling"))
+        stored.get("model"),
+        stored.get("system_prompt"),
+        load_sampling(stored.get("sampling")),
+        load_use(stored.get("persona")),
     )
 
 

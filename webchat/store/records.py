@@ -44,12 +44,30 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """A version of a prompt template that made a text. values: what its blanks were filled in with, where
+    that is kept."""
+
+    id: str
+    version: int
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """Which one it is, as JSON values."""
+        return {"id": self.id, "version": self.version, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationSettings:
-    """What a conversation remembers; `None` means the model's own default."""
+    """What a conversation remembers; `None` means the model's own default. persona: the template that the
+    system prompt is from, word for word."""
 
     model: str | None = None
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    persona: TemplateUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,7 @@ class Message:
     reasoning_seconds: from the first to the last piece of reasoning.
     prompt_tokens, completion_tokens: what the reply took of the model's window. first_sent: the oldest
     message of its path that the model was sent, where older ones were left out.
+    template: the prompt template a person's message was made from.
     """
 
     id: str
@@ -115,6 +134,7 @@ class Message:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     first_sent: str | None = None
+    template: TemplateUse | None = None
 
     @property
     def running(self) -> bool:
@@ -129,10 +149,11 @@ class PathMessage:
     role: Role
     text: str
     state: TurnState
+    template: TemplateUse | None = None
 
     @classmethod
     def of(cls, message: Message) -> PathMessage:
-        return cls(message.id, message.role, message.text, message.state)
+        return cls(message.id, message.role, message.text, message.state, message.template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +161,7 @@ class Provenance:
     """Where a reply comes from, stored with it. Times in seconds from the start of the turn.
 
     model is the name in the picker, model_id what the backend answered with. template names the prompt
-    template and its version. prompt holds the messages as they were sent.
+    template and its version: the persona's where there is one. prompt holds the messages as they were sent.
     """
 
     backend: str | None = None
@@ -199,6 +220,7 @@ class NewTurn:
     user_text: text of a new user message under `parent_id`, the reply then hangs under it; `None` when the
     reply itself hangs under `parent_id` (regenerate, continue).
     continues: the reply whose text and reasoning begin the new one.
+    template: what the user's text was made from.
     client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second
     turn.
     """
@@ -210,6 +232,7 @@ class NewTurn:
     model: str
     settings: ConversationSettings | None = None
     continues: str | None = None
+    template: TemplateUse | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, literal, select
 from sqlalchemy.orm import aliased
 
-from webchat.store.codec import load_conversation, load_failure
+from webchat.store.codec import load_conversation, load_failure, load_use
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, PathMessage
 from webchat.store.tables import ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
@@ -87,7 +87,7 @@ _MESSAGE = {False: _OWN_MESSAGE, True: _OWN_MESSAGE.with_for_update(of=Conversat
 _MESSAGES = messages_query().where(MessageRow.id.in_(bindparam("ids", expanding=True)))
 _THREAD = _up(messages_query())
 _PATH = _up(
-    select(MessageRow.id, MessageRow.role, MessageRow.text, TurnRow.state)
+    select(MessageRow.id, MessageRow.role, MessageRow.text, TurnRow.state, MessageRow.template)
     .select_from(MessageRow)
     .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
 )
@@ -158,7 +158,10 @@ def thread_to(connection: Connection, end: str, limit: int) -> list[Message]:
 def path_to(connection: Connection, end: str) -> list[PathMessage]:
     """All messages from the root to `end`, which no turn writes any more."""
     rows = connection.execute(_PATH, {"end": end, "limit": _NO_LIMIT})
-    return [PathMessage(id, role, text, state or "complete") for id, role, text, state in rows]
+    return [
+        PathMessage(id, role, text, state or "complete", load_use(template))
+        for id, role, text, state, template in rows
+    ]
 
 
 def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:
@@ -222,4 +225,5 @@ def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,
         first_sent=row.first_sent,
+        template=load_use(row.template),
     )

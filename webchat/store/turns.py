@@ -8,7 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from webchat.store.codec import clean, dump_failure, dump_provenance, dump_settings, new_id, now, title_of
+from webchat.store.codec import (
+    clean,
+    dump_failure,
+    dump_provenance,
+    dump_settings,
+    dump_use,
+    new_id,
+    now,
+    title_of,
+)
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.inspections import keep_inspection
@@ -80,6 +89,7 @@ class TurnVerbs(Database):
                 new.client_key,
                 text=new.user_text,
                 author_id=owner,
+                template=dump_use(new.template),
             )
             parent_id = user_id
         beginning = _beginning(connection, owner, conversation, new.continues)

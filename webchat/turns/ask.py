@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from webchat.store.records import ConversationSettings
+from webchat.store.records import ConversationSettings, TemplateUse
 from webchat.turns.errors import BadAsk, EmptyMessage, MessageTooLong
 
 AskKind = Literal["send", "regenerate", "edit", "continue"]
@@ -22,6 +22,7 @@ class Ask:
         also takes a user's message that has no reply.
     text: the words, for `send` and `edit`.
     model: name in the picker; `None` is the conversation's, else the default.
+    template: what the text was made from, though a person may have changed it since.
     """
 
     kind: AskKind
@@ -32,6 +33,7 @@ class Ask:
     text: str | None = None
     model: str | None = None
     settings: ConversationSettings | None = None
+    template: TemplateUse | None = None
 
     def check(self, message_chars: int) -> None:
         """Raise `BadAsk` unless the fields fit together and a text has 1 to `message_chars` characters."""
@@ -46,6 +48,8 @@ class Ask:
                 raise MessageTooLong(len(self.text or ""), message_chars)
         elif self.text is not None:
             raise BadAsk(f"A {self.kind} takes no text.")
+        elif self.template is not None:
+            raise BadAsk(f"A {self.kind} takes no template.")
         if self.kind == "send":
             if self.message_id is not None:
                 raise BadAsk("A send takes a parent, not a message.")

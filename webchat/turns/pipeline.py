@@ -23,6 +23,7 @@ from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
 from webchat.store.records import (
+    ConversationSettings,
     Failure,
     FinishedTurn,
     Inspection,
@@ -198,7 +199,7 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
-            details=_cut(rendered),
+            details={**_cut(rendered), **_made_with(settings, run.path)},
         )
         run.ids = rendered.ids
         return rendered
@@ -276,6 +277,12 @@ def _cut(rendered: Rendered) -> dict[str, Any]:
     if not rendered.left_out:
         return {}
     return {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
+
+
+def _made_with(settings: ConversationSettings, path: Sequence[PathMessage]) -> dict[str, Any]:
+    """The templates the system prompt and the question are from."""
+    made = {"persona": settings.persona, "user_template": path[-1].template if path else None}
+    return {name: use.named for name, use in made.items() if use is not None}
 
 
 def _key(turn: RunningTurn) -> tuple[str, str]:

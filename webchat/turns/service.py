@@ -221,6 +221,7 @@ class Turns:
             model=model,
             settings=settings,
             continues=None if continues is None else continues.id,
+            template=ask.template,
         )
         return new, continues
 
