@@ -71,7 +71,7 @@ class Site:
         return self.store.create_owner("guest", name, link.id), link
 
     async def send(
-        self, client: httpx.AsyncClient, text: str = "Hello there", **fields: Any
+        self, client: httpx.AsyncClient, text: str | None = "Hello there", **fields: Any
     ) -> dict[str, Any]:
         """Start a turn over HTTP; the answer's JSON."""
         self._keys += 1
