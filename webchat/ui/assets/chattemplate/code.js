@@ -14,7 +14,6 @@ export function codeBox(label, onInput) {
   let bad = null;
   const draw = () => {
     lines.replaceChildren(...colouredLines(area.value).map((nodes, index) => h("div", { class: index + 1 === bad ? "wc-code-bad" : "" }, nodes)));
-    lines.style.setProperty("--digits", String(lines.childElementCount).length);
     element.style.setProperty("--digits", String(lines.childElementCount).length);
   };
   area.addEventListener("input", () => {

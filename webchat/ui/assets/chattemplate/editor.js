@@ -38,6 +38,7 @@ class Editor {
     this.problem = h("p", { class: "wc-chat-problem", role: "alert", id: "wc-chat-problem" });
     this.source = h("p", { class: "wc-chat-source" });
     this.note = h("input", { class: "wc-input wc-chat-note", type: "text", maxlength: "200", autocomplete: "off", placeholder: t("chattemplate.note"), "aria-label": t("chattemplate.note") });
+    this.note.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && !this.save.disabled && this.#save());
     this.alert = h("p", { class: "wc-chat-alert", role: "alert" });
     this.save = h("button", { type: "button", class: "wc-button wc-primary", onclick: () => this.#save() }, t("app.save"));
     this.own = h("button", { type: "button", class: "wc-button", onclick: () => this.#backToOwn() }, t("chattemplate.own"));
@@ -101,6 +102,7 @@ class Editor {
   }
 
   #later() {
+    this.rendered.setAttribute("aria-busy", "true");
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#preview(), PAUSE);
   }
@@ -119,6 +121,7 @@ class Editor {
 
   // What the template made stays while it is broken: one sees what one had.
   #show({ text, tokens, problem }) {
+    this.rendered.setAttribute("aria-busy", "false");
     this.code.bad = problem?.line ?? null;
     this.problem.textContent = problem ? (problem.line ? t("chattemplate.problem_in", { line: problem.line, problem: problem.message }) : problem.message) : "";
     this.rendered.classList.toggle("wc-stale", Boolean(problem));
@@ -146,7 +149,7 @@ class Editor {
     this.save.disabled = true;
     this.alert.textContent = "";
     try {
-      await api.put(this.#path, { text, note: this.note.value.trim(), based_on: this.#kept.number });
+      await api.put(this.#path, { text, note: this.note.value.trim(), based_on: this.#kept.versions[0]?.number ?? null });
       this.#keep(await api.get(this.#path));
       this.note.value = "";
       toast(done);
