@@ -2,11 +2,12 @@
 
 import { toggleMenu } from "../dom.js";
 import { errorLine, language } from "../i18n.js";
-import { copyText, showCopied } from "./copy.js";
 import { editor } from "./editor.js";
+import { icon } from "./icons.js";
 import { showInfo } from "./info.js";
 
 const WRAP = "webchat.wrap";
+const COPIED_SHOWN = 1600; // ms
 
 async function attempt(transcript, work) {
   try {
@@ -34,6 +35,32 @@ async function write(transcript, button, text) {
   const words = transcript.t("transcript.copied");
   transcript.say(words);
   showCopied(button, words);
+}
+
+/** navigator.clipboard exists on secure origins only. */
+export async function copyText(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const box = Object.assign(document.createElement("textarea"), { value: text });
+  box.style.cssText = "position:fixed;opacity:0";
+  (document.querySelector("dialog[open]") ?? document.body).append(box); // what is behind a dialog takes no selection
+  box.select();
+  const done = document.execCommand("copy");
+  box.remove();
+  if (!done) throw new Error("not allowed");
+}
+
+/** The button says for a moment that it was done: with its icon, or else with `words`. */
+export function showCopied(button, words) {
+  const glyph = button.querySelector("svg");
+  const label = (button.dataset.words ??= button.textContent); // also when it is pressed twice
+  if (glyph) glyph.replaceWith(icon("check"));
+  else button.textContent = words;
+  button.classList.add("wc-did");
+  setTimeout(() => {
+    button.classList.remove("wc-did");
+    if (glyph) button.querySelector("svg")?.replaceWith(icon("copy"));
+    else button.textContent = label;
+  }, COPIED_SHOWN);
 }
 
 function again(transcript, view, model = view.record.model) {

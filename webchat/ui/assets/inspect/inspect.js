@@ -5,8 +5,9 @@ import { errorText, has, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
 import { tabbed } from "../tabs.js";
+import { toast } from "../toast.js";
 import { upgrade } from "../conversation/extras.js";
-import { copyText, showCopied } from "../conversation/copy.js";
+import { copyText, showCopied } from "../conversation/actions.js";
 import { infoList, infoRows } from "../conversation/info.js";
 import { isRunning } from "../message.js";
 import { promptView } from "./prompt.js";
@@ -65,7 +66,7 @@ function copyButton(name, text, status) {
       status.textContent = t("transcript.copied");
       showCopied(button, t("transcript.copied"));
     } catch {
-      status.textContent = button.textContent = t("transcript.copy_failed");
+      toast(t("transcript.copy_failed"), { kind: "error" });
     }
   };
   const button = h("button", { type: "button", class: "wc-button", onclick: copy }, t(`inspect.copy.${name}`));
