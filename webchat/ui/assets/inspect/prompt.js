@@ -14,6 +14,7 @@ export const roleClass = (role) => `wc-role-${ROLES.has(role) || role === "templ
 export function promptView(sent) {
   const { messages, cut, masked, masked_count: count, parts, tokens } = sent;
   const counts = parts ? tokensOf(parts) : null;
+  const added = (parts ?? []).reduce((sum, { role, start, end }) => sum + (role === "template" ? end - start : 0), 0);
   const first = cut ? messages.findIndex((message) => message.role !== "system") : -1;
   const lastUser = messages.findLastIndex((message) => message.role === "user");
   const list = h("ol", { class: "wc-prompt" });
@@ -25,6 +26,7 @@ export function promptView(sent) {
   const summary = [
     messages.length === 1 ? t("inspect.messages_one") : t("inspect.messages", { count: messages.length }),
     tokens && t("inspect.tokens", { count: tokens.ids.length }),
+    added > 0 && t("inspect.template_adds", { count: added }),
     count && t(count === 1 ? "inspect.masked_one" : "inspect.masked_some", { count }),
   ].filter(Boolean);
   return h("div", {}, h("p", { class: "wc-prompt-summary" }, summary.join(" · ")), list);
