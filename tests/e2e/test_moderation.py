@@ -84,6 +84,11 @@ async def test_a_blocked_message_is_told_in_words_and_stays_in_the_box(
     await page.send("Tell me about the SECRET   project")
     await expect(page.page.get_by_text("We do not talk about this here.")).to_be_visible()
     await expect(page.box).to_have_value("Tell me about the SECRET   project")
+    note = page.page.locator("#wc-composer-note")
+    await expect(note).to_have_text("Not sent. We do not talk about this here. Ask about something else.")
+    await page.box.press("End")
+    await page.box.press("Backspace")
+    await expect(note).not_to_contain_text("Not sent")
     assert len(endpoint.calls) == calls, "the model is never asked"
     await page.send("words=3")
     await page.state("complete")
@@ -104,6 +109,21 @@ async def test_the_operators_own_words_stand_in_every_language(
     chat = await Chat(await context.new_page(), moderated.url).open()
     await chat.send("the secret project")
     await expect(chat.page.get_by_text("We do not talk about this here.")).to_be_visible()
+
+
+async def test_an_edited_message_that_is_blocked_keeps_its_words_to_be_changed(page: Chat) -> None:
+    await page.ask("words=3")
+    await page.state("complete")
+    await page.page.locator("article.wc-user").hover()
+    await page.page.locator("article.wc-user [data-act=edit]").click()
+    box = page.page.locator(".wc-editor-text")
+    await box.fill("about the secret project")
+    await page.page.locator(".wc-editor .wc-primary").click()
+    await expect(page.page.get_by_text("We do not talk about this here.")).to_be_visible()
+    await expect(box).to_have_value("about the secret project")
+    await box.fill("words=2")
+    await page.page.locator(".wc-editor .wc-primary").click()
+    await page.shows("w0 w1")
 
 
 async def test_an_edited_message_passes_the_same_rules(page: Chat, moderated: AppProcess) -> None:

@@ -12,7 +12,8 @@ const SLASH = /^[/／、]/; // the last is what a Chinese input method makes of 
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
 
 // template: {id, version, name} of the template the words were made from, as long as there are words.
-const state = { id: null, running: null, sending: false, limit: Infinity, transcript: null, template: null };
+// refused: {words, why} that a rule did not let through; said under the box until the words are others.
+const state = { id: null, running: null, sending: false, limit: Infinity, transcript: null, template: null, refused: null };
 let text, note, send, stop;
 let slash = null; // the templates' picker, from its first use on; a promise while it is on its way
 
@@ -126,7 +127,8 @@ async function submit() {
     await state.ctx.transcript.send(words, { model: settings.model, settings: settings.current, template });
   } catch (error) {
     giveBack(id, words, template);
-    toast(errorLine(error), { kind: "error" });
+    if (error.code === "message_blocked" && id === state.id) state.refused = { words, why: errorLine(error) };
+    else toast(errorLine(error), { kind: "error" });
   } finally {
     state.sending = false;
     refresh();
@@ -207,11 +209,12 @@ function refresh() {
   stop.hidden = !running;
   send.disabled = !text.value.trim() || long || running || !settings.model;
   const showsLength = long || count > 0.9 * state.limit;
-  note.classList.toggle("wc-danger", long);
-  const hint = state.template ? t("templates.from", { name: state.template.name }) : t("composer.hint");
+  const refused = state.refused?.words === text.value && !running;
+  note.classList.toggle("wc-danger", long || refused);
+  const hint = refused ? t("composer.refused", { reason: state.refused.why }) : state.template ? t("templates.from", { name: state.template.name }) : t("composer.hint");
   const words = showsLength ? t(long ? "composer.too_long" : "composer.length", { count, limit: state.limit }) : hint;
   if (note.textContent !== words) note.textContent = words;
-  text.setAttribute("aria-invalid", String(long));
+  text.setAttribute("aria-invalid", String(long || refused));
 }
 
 bus.on("models", refresh);

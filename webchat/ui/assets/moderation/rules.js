@@ -83,9 +83,11 @@ function holds(one) {
   return one.rules.length > 1 ? one.rules.map((rule) => ruleName(rule.id)).join(", ") : "";
 }
 
-function masking(found) {
-  const rows = Object.entries(found).map(([name, value]) => h("div", {}, h("dt", {}, has(`moderation.masking.${name}`) ? t(`moderation.masking.${name}`) : name), h("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))));
-  return h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.masking")), h("dl", {}, rows));
+// Personal data on its way to models. when: off, remote or always; keep: encrypted or never; kinds: what is looked for.
+function masking({ when, keep, kinds }) {
+  const names = kinds.map((kind) => ruleName(`personal.${kind}`)).join(", ");
+  const on = when === "off" ? [] : [h("p", {}, t("moderation.masking.kinds", { kinds: names })), h("p", {}, t(`moderation.masking.keep.${keep}`))];
+  return h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.masking")), h("p", {}, t(`moderation.masking.${when}`)), on);
 }
 
 function howTo(page) {
