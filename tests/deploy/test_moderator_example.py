@@ -1,0 +1,95 @@
+"""The example of a moderator of another package installs without a network, is found, and keeps the laws."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clean_environment import ROOT
+from webchat.moderation import Blocked, Context, Moderation
+from webchat.moderation.plugins import kinds
+from webchat.moderation.rules import BadRules, load_rules
+
+EXAMPLE = ROOT / "deploy/examples/moderator"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder it is installed in, as `pip install` leaves it."""
+    folder = tmp_path_factory.mktemp("installed")
+    source = tmp_path_factory.mktemp("source") / "moderator"
+    shutil.copytree(EXAMPLE, source)  # building leaves files behind
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+    command += ["--no-deps", "--no-build-isolation", "--target", str(folder), str(source)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return folder
+
+
+@pytest.fixture
+def links(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(installed)
+    return installed
+
+
+def rules(folder: Path, options: str) -> Path:
+    path = folder / "rules.toml"
+    path.write_text(f'[[moderators]]\nkind = "links"\n{options}', encoding="utf-8")
+    return path
+
+
+async def test_it_is_found_and_does_what_its_table_says(links: Path, tmp_path: Path) -> None:
+    assert "links" in kinds()
+    moderation = Moderation(
+        load_rules(rules(tmp_path, 'allow = ["example.com"]\nstages = ["input", "stored"]'))
+    )
+    text = "see https://example.com and https://elsewhere.test"
+    assert await moderation.review(Context("input"), text) == "see https://example.com and [link]"
+    assert await moderation.review(Context("stored"), text) == "see https://example.com and [link]"
+    assert await moderation.review(Context("output"), text) == text
+    blocking = Moderation(load_rules(rules(tmp_path, 'action = "block"\nsentence = "No links."')))
+    with pytest.raises(Blocked, match="No links"):
+        await blocking.review(Context("input"), text)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ('allows = ["a"]', "moderators.0: allows: there is no such option"),
+        ('action = "shout"', "moderators.0: action"),
+        ('stages = ["never"]', "moderators.0: webchat-moderator-links (webchat_links:make) made a moderator"),
+    ],
+)
+def test_what_is_wrong_in_its_table_is_told_with_its_place(
+    links: Path, tmp_path: Path, options: str, said: str
+) -> None:
+    with pytest.raises(BadRules) as refused:
+        load_rules(rules(tmp_path, options))
+    assert said in str(refused.value)
+
+
+def test_without_the_package_the_kind_is_unknown(tmp_path: Path) -> None:
+    with pytest.raises(BadRules, match=r"moderators\.0\.kind: 'links'"):
+        load_rules(rules(tmp_path, ""))
+
+
+def test_its_own_tests_pass_where_it_is_installed(installed: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        str(EXAMPLE / "tests"),
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "13 passed" in done.stdout
