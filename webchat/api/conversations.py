@@ -18,6 +18,7 @@ from webchat.api.reading import (
 )
 from webchat.api.services import Services
 from webchat.api.wire import Json, conversation_json, thread_json
+from webchat.moderation import Context
 from webchat.store.records import Conversation
 
 
@@ -48,7 +49,16 @@ class Conversations:
     async def change(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)
         body = await body_of(request, ConversationBody)
+        # What is not theirs is not found, whatever is said of it.
+        await self._store.call(self._store.conversation, owner, wanted)
+        written = Context("input", owner, conversation_id=wanted, counts=False)
         title = " ".join((body.title or "").split()) or None
+        if title is not None:
+            title = await self._turns.review(written, title)
+        settings = None
+        if body.settings is not None:
+            asked = await self._personas.settings(owner, body.settings, wanted)
+            settings = await self._turns.review_settings(written, asked)
         changed = await self._store.call(
             self._store.update_conversation,
             owner,
@@ -57,9 +67,7 @@ class Conversations:
             title_by=None if title is None else "user",
             pinned=body.pinned,
             archived=body.archived,
-            settings=None
-            if body.settings is None
-            else await self._personas.settings(owner, body.settings, wanted),
+            settings=settings,
         )
         return json_answer(conversation_json(changed))
 

@@ -12,6 +12,7 @@ from webchat.api.errors import ApiError
 from webchat.api.reading import EditBody, RatingBody, body_of, id_of, json_answer, owner_of
 from webchat.api.services import Services
 from webchat.api.wire import message_json, provenance_json
+from webchat.moderation import Context
 from webchat.store import NotFound
 
 
@@ -35,7 +36,13 @@ class Messages:
         owner, wanted = owner_of(request).id, id_of(request)
         body = await body_of(request, EditBody)
         self._check_text(body.text)
-        message = await self._store.call(self._store.edit_reply, owner, wanted, body.text)
+        before = await self._store.call(self._store.message, owner, wanted)
+        # A person writes it, whoever it is said to be from.
+        context = Context(
+            "input", owner, conversation_id=before.conversation_id, message_id=wanted, counts=False
+        )
+        text = await self._services.turns.review(context, body.text)
+        message = await self._store.call(self._store.edit_reply, owner, wanted, text)
         conversation = await self._store.call(self._store.conversation, owner, message.conversation_id)
         return json_answer(await shown(self._services, owner, conversation))
 

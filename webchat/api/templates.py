@@ -26,6 +26,7 @@ from webchat.api.reading import (
 )
 from webchat.api.services import Services
 from webchat.api.wire import Json, time_json
+from webchat.moderation import Context
 from webchat.prompts.files import FILE_CHARS, json_file, read_file, yaml_file
 from webchat.prompts.starters import starter, starters
 from webchat.prompts.templates import TemplateContent
@@ -84,6 +85,7 @@ class Templates:
         self._sandbox = services.sandbox
         self._starters = services.starters
         self._library = Library(services.store)
+        self._turns = services.turns
 
     async def list(self, request: Request) -> Response:
         owner, wanted = owner_of(request), query_text(request, "q").strip().casefold()
@@ -98,7 +100,7 @@ class Templates:
 
     async def create(self, request: Request) -> Response:
         owner, body = owner_of(request), await body_of(request, NewBody)
-        content = _checked(body.content)
+        content = _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         return await self._create(owner, content, body.scope, body.note)
 
@@ -113,8 +115,8 @@ class Templates:
     async def change(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         body = await body_of(request, ChangeBody)
-        content = _checked(body.content)
         await self._check_changeable(owner, wanted)
+        content = _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         changed = await self._store.call(
             self._store.change_template,
@@ -155,6 +157,8 @@ class Templates:
         if name is None:
             suffix = _COPY[language_of(request)]
             name = content.name[: NAME_CHARS - len(suffix)] + suffix
+        else:
+            name = await self._turns.review(_written(owner), name)
         copy = TemplateContent.model_validate({**dict(content), "name": name})
         return await self._create(owner, _checked(copy), "personal", "")
 
@@ -186,7 +190,25 @@ class Templates:
         owner, body = owner_of(request), await body_of(request, ImportBody)
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)
-        return await self._create(owner, _checked(content), "personal", "")
+        return await self._create(owner, _checked(await self._reviewed(owner, content)), "personal", "")
+
+    async def _reviewed(self, owner: Owner, content: TemplateContent) -> TemplateContent:
+        """A content as moderation lets it be stored; what an operator writes is the house's own. Raises
+        `MessageBlocked`."""
+        if owner.operates:
+            return content
+        context = _written(owner)
+        await self._turns.review(context, "\n".join(_strings([dict(one) for one in content.variables])))
+        texts = {
+            name: await self._turns.review(context, text)
+            for name, text in (
+                ("name", content.name),
+                ("description", content.description),
+                ("system", content.system),
+                ("user", content.user),
+            )
+        }
+        return content if texts.items() <= dict(content).items() else content.model_copy(update=texts)
 
     async def _create(self, owner: Owner, content: Json, scope: Scope, note: str) -> Response:
         made = await self._store.call(self._store.create_template, owner.id, content, scope=scope, note=note)
@@ -247,6 +269,21 @@ def _content_json(content: Json) -> Json:
         "has_system": bool(content["system"].strip()),
         "has_user": bool(content["user"].strip()),
     }
+
+
+def _written(owner: Owner) -> Context:
+    return Context("input", owner.id, counts=False)
+
+
+def _strings(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _strings(part)
 
 
 def _checked(content: TemplateContent) -> Json:

@@ -124,7 +124,7 @@ class _Limiting:
     def __init__(self, limits: Limits, context: Context, report: Report) -> None:
         self._limits = limits
         self._owner = context.owner
-        self._counts = not context.trial
+        self._counts = context.counts and not context.trial
         self._report = report
         self.held = ""
 

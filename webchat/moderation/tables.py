@@ -51,7 +51,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = ""
-    stages: Annotated[list[Stage], Field(min_length=1)] = ["input", "output"]
+    stages: Annotated[list[Stage], Field(min_length=1)] = ["input", "output", "stored"]
     fail: Fail = "closed"
 
     def where(self) -> frozenset[Stage]:

@@ -43,7 +43,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Context:
     """Whose text it is and where it goes. message_id: of the reply that is being made. remote: the model runs
-    on another's machine. trial: only to see what rules would do, so nothing is counted or kept.
+    on another's machine. trial: only to see what rules would do, so nothing is counted or kept. counts:
+    it is one more message of this person.
 
     asked: for moderators that judge a reply by what it answers, the person's last words. so_far: what is
     shown already of a reply that is continued. Neither is in a `Decision`.
@@ -56,6 +57,7 @@ class Context:
     message_id: str | None = None
     remote: bool = False
     trial: bool = False
+    counts: bool = True
     asked: str = field(default="", repr=False)
     so_far: str = field(default="", repr=False)
 

@@ -194,9 +194,10 @@ class Turns:
 
     async def _resolve(self, owner: str, ask: Ask) -> tuple[NewTurn, Message | None]:
         """What to write for an ask, and the reply to write on from. Raises `TurnError`, `NotFound`."""
+        written = Context("input", owner, conversation_id=ask.conversation_id)
         text = None
         if ask.text is not None:
-            text = await self._review(Context("input", owner, conversation_id=ask.conversation_id), ask.text)
+            text = await self.review(written, ask.text)
         target = None
         if ask.message_id is not None:
             target = await self._store.call(self._store.message, owner, ask.message_id)
@@ -212,6 +213,7 @@ class Turns:
         settings = None
         if conversation_id is None:
             settings = ask.settings or ConversationSettings()
+            settings = await self.review_settings(replace(written, counts=False), settings)
             settings = settings if settings.model else replace(settings, model=model)
         new = NewTurn(
             conversation_id=conversation_id,
@@ -225,11 +227,25 @@ class Turns:
         )
         return new, continues
 
-    async def _review(self, context: Context, text: str) -> str:
+    async def review(self, context: Context, text: str) -> str:
+        """What a person writes, wherever they write it, as it may be stored. Raises `MessageBlocked`."""
         try:
             return await self._gates.review(context, clean(text))
         except Blocked as blocked:
             raise MessageBlocked(blocked.sentence, cure=blocked.cure, params=blocked.params) from blocked
+
+    async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
+        """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the
+        blanks were filled in with; the whole is looked at when it is sent. Raises `MessageBlocked`."""
+        if not settings.system_prompt:
+            return settings
+        if settings.persona is not None:
+            values = (value for value in settings.persona.values.values() if isinstance(value, str))
+            filled_in = "\n".join(values)
+            if not filled_in or await self.review(context, filled_in) == filled_in:
+                return settings
+        reviewed = await self.review(context, settings.system_prompt)
+        return replace(settings, system_prompt=reviewed, persona=None)
 
     async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
         """Name of the model that answers. An endpoint's models are asked for when the name is unknown."""
