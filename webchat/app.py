@@ -27,6 +27,9 @@ from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
+from webchat.moderation.keeping import Encrypted, Keep, Unkept
+from webchat.moderation.masking import Masking
+from webchat.moderation.personal import KINDS
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_rules
 from webchat.prompts import PlainRenderer
@@ -90,7 +93,7 @@ def build_app(
         store,
         models,
         renderer=PlainRenderer(),
-        gates=gates,
+        gates=_masking(settings, gates, store),
         turns_per_owner=settings.max_turns_per_owner,
         most_turns=settings.max_turns,
         message_chars=settings.max_message_chars,
@@ -117,6 +120,7 @@ def build_app(
         secure_cookies=settings.by_tls,
         moderators=gates.moderators if isinstance(gates, Moderation) else (),
         rules_file=None if settings.moderation is None else str(settings.moderation),
+        masking={"when": settings.masking, "keep": settings.masking_keep, "kinds": list(KINDS)},
         keeps_content=settings.decisions_content,
         decisions_days=settings.decisions_days,
         dropped_decisions=lambda: recorder.dropped,
@@ -146,6 +150,23 @@ def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
     if wrong := check_guards(rules, models):
         raise BadSettings(f"moderation = {settings.moderation}: {wrong}.")
     return Moderation(rules, record, keeps_content=settings.decisions_content)
+
+
+def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactory:
+    """The same, with personal data kept from models elsewhere. Raises `OSError`."""
+    if settings.masking == "off":
+        return gates
+    keep: Keep = Unkept()
+    if settings.masking_keep == "encrypted":
+        try:
+            keep = Encrypted(
+                lambda owner, id: store.call(store.placeholders, owner, id),
+                lambda owner, id, values, anew: store.call(store.keep_placeholders, owner, id, values, anew),
+                load_or_make_secret(settings.data_dir / "masking-secret"),
+            )
+        except ValueError as error:
+            log.warning("%s. Until then placeholders are kept in memory only.", error)
+    return Masking(gates, keep, always=settings.masking == "always")
 
 
 def _door_settings(settings: Settings, secret: str) -> DoorSettings:

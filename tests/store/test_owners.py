@@ -52,6 +52,11 @@ REFUSED: dict[str, list[Ask]] = {
     ],
     "message": [lambda s, o, t: s.message(o, t.reply.id)],
     "path": [lambda s, o, t: s.path(o, t.reply.id)],
+    "placeholders": [lambda s, o, t: s.placeholders(o, t.conversation.id)],
+    "keep_placeholders": [
+        lambda s, o, t: s.keep_placeholders(o, t.conversation.id, {"PHONE_1": b"x"}),
+        lambda s, o, t: s.keep_placeholders(o, t.conversation.id, {}, True),
+    ],
     "provenance": [lambda s, o, t: s.provenance(o, t.reply.id)],
     "activate": [lambda s, o, t: s.activate(o, t.reply.id)],
     "edit_reply": [lambda s, o, t: s.edit_reply(o, t.reply.id, "x")],

@@ -50,7 +50,7 @@ def inspection_json(sent: Inspection, provenance: Provenance, user: Any = None) 
         "url": sent.url,
         "cut": _cut(provenance),
         "masked": masked,
-        "masked_count": len(masked),
+        "masked_count": details.get("masked_count", len(masked)),
         "templates": {"persona": details.get("persona"), "user": user, "chat": _chat(sent, provenance)},
         "curl": curl_of(sent, provenance),
         "python": python_of(sent, provenance),

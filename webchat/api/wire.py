@@ -108,6 +108,7 @@ def message_json(message: Message) -> Json:
         "prompt_tokens": message.prompt_tokens,
         "completion_tokens": message.completion_tokens,
         "first_sent": message.first_sent,
+        "masked": message.masked,
         "template": None if message.template is None else message.template.named,
     }
 

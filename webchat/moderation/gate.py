@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from backends.types import Request
 from webchat.moderation.verdicts import Context, Piece, Pieces
@@ -26,10 +27,15 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request as its model may have it, and the new gate that the reply to it passes."""
+    """A request as its model may have it, and the new gate that the reply to it passes.
+
+    details: for the reply's origin. hide: a text of the request as it was given, as its model had it.
+    """
 
     request: Request
     gate: Gate
+    details: Mapping[str, Any] = field(default_factory=dict)
+    hide: Callable[[str], str] = str
 
 
 class GateFactory(Protocol):

@@ -143,6 +143,16 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         False, "Keep in that log the text around what a rule found, at most 500 characters."
     )
 
+    masking: Literal["off", "remote", "always"] = setting(
+        "remote",
+        "Whether personal data is replaced by placeholders on its way to a model and put back in the reply:"
+        " `remote` for models outside this machine and private networks, `always` for all.",
+    )
+    masking_keep: Literal["encrypted", "never"] = setting(
+        "encrypted",
+        "Where it is kept what the placeholders mean: `encrypted` in the database, `never` in memory only.",
+    )
+
     # Limits
     max_message_chars: Annotated[int, Field(ge=1, le=10_000_000)] = setting(
         100_000, "Longest message, in characters.", "a whole number from 1 to 10000000"

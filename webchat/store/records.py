@@ -109,7 +109,8 @@ class Message:
     continues: the reply this one wrote on from; its text is the beginning of this text.
     reasoning_seconds: from the first to the last piece of reasoning.
     prompt_tokens, completion_tokens: what the reply took of the model's window. first_sent: the oldest
-    message of its path that the model was sent, where older ones were left out.
+    message of its path that the model was sent, where older ones were left out. masked: in how many places
+    personal data was kept from the model.
     template: the prompt template a person's message was made from.
     """
 
@@ -134,6 +135,7 @@ class Message:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     first_sent: str | None = None
+    masked: int = 0
     template: TemplateUse | None = None
 
     @property

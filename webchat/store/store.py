@@ -19,6 +19,7 @@ from webchat.store.links import LinkVerbs
 from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
 from webchat.store.owners import OwnerVerbs
+from webchat.store.placeholders import PlaceholderVerbs
 from webchat.store.search import SearchVerbs
 from webchat.store.templates import TemplateVerbs
 from webchat.store.turns import TurnVerbs
@@ -35,6 +36,7 @@ class Store(
     DecisionVerbs,
     InspectionVerbs,
     TemplateVerbs,
+    PlaceholderVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

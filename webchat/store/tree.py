@@ -37,6 +37,7 @@ def messages_query() -> Select[Any]:
             TurnRow.prompt_tokens,
             TurnRow.completion_tokens,
             TurnRow.details["first_sent"].as_string().label("first_sent"),
+            TurnRow.details["masked_count"].as_integer().label("masked"),
             FeedbackRow.value.label("rating"),
         )
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
@@ -225,5 +226,6 @@ def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,
         first_sent=row.first_sent,
+        masked=row.masked or 0,
         template=load_use(row.template),
     )

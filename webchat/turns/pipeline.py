@@ -18,7 +18,7 @@ from backends.base import Backend
 from backends.errors import BackendError, ContextTooLong
 from backends.types import Event, Finished, ReasoningDelta, Request, Sent, TextDelta, ToolCallDelta, Usage
 from webchat.models import Models
-from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces
+from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces, Prepared
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
@@ -207,6 +207,7 @@ class Pipeline:
     async def _answer(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
+        run.provenance = _as_sent(run.provenance, prepared)
         # Every backend is an async generator; the protocol only names what readers need.
         request = replace(prepared.request, trace=self._inspect)
         stream = cast(AsyncGenerator[Event, None], backend.stream(request))
@@ -271,6 +272,18 @@ class Pipeline:
                 finished_at=datetime.now(UTC),
                 seq=len(turn.entries),
             )
+
+
+def _as_sent(provenance: Provenance, prepared: Prepared) -> Provenance:
+    """With what was done to the request, and the words in it as the model had them."""
+    return replace(
+        provenance,
+        prompt=tuple(
+            {**item, "content": prepared.hide(item["content"])} if "content" in item else item
+            for item in provenance.prompt
+        ),
+        details={**provenance.details, **prepared.details},
+    )
 
 
 def _cut(rendered: Rendered) -> dict[str, Any]:

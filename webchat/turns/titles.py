@@ -45,6 +45,7 @@ TITLE_SECONDS = 30.0
 TRIES = 3
 """Attempts per conversation while the server runs."""
 
+_CUT = re.compile(r"(?:[0-9()+.-]{1,16} ){0,8}[^\s\u2e80-\uffff]{0,200}$")
 _LABEL = re.compile(r"^(?:title|标题)\s*[:：]\s*", re.IGNORECASE)
 _MARKS = " \t\"'`*_#“”‘’「」『』《》«»"
 
@@ -116,8 +117,8 @@ class Titles:
         question = turn.begun.user
         if question is None and reply.parent_id is not None:
             question = await self._store.call(self._store.message, turn.owner, reply.parent_id)
-        asked = "" if question is None else question.text[:EXCERPT_CHARS]
-        prompt = f"{INSTRUCTION}User: {asked}\n\nAssistant: {reply.text[:EXCERPT_CHARS]}"
+        asked = "" if question is None else excerpt(question.text)
+        prompt = f"{INSTRUCTION}User: {asked}\n\nAssistant: {excerpt(reply.text)}"
         remote = self._models.spec(turn.model).remote
         context = Context("prompt", turn.owner, turn.model, turn.conversation_id, remote=remote)
         prepared = await self._gates.prepare(context, Request((PromptMessage("user", prompt),)))
@@ -151,6 +152,12 @@ def _drop(task: asyncio.Task[None]) -> None:
     """Cancel a title once: a second time would break off the closing of its stream."""
     if not task.cancelling():
         task.cancel()
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, cut in front of the word or number that would not fit whole: half a telephone
+    number is not known for one, and would not be masked."""
+    return text if len(text) <= EXCERPT_CHARS else _CUT.sub("", text[:EXCERPT_CHARS])
 
 
 def tidy(text: str) -> str:

@@ -128,6 +128,12 @@ export function waiting(record, status, t) {
   );
 }
 
+// A quiet sign that personal data was kept from the model.
+function maskedMark(count, t) {
+  const words = t(count === 1 ? "masking.one" : "masking.some", { count });
+  return h("span", { class: "wc-masked", role: "img", "aria-label": words, title: words }, icon("shield"));
+}
+
 export class MessageView {
   #t;
   #parts = {};
@@ -251,8 +257,14 @@ export class MessageView {
     const { record } = this;
     const t = this.#t;
     const edited = record.author_id && record.state === "complete";
-    this.#part("head", JSON.stringify([record.model, edited]), () =>
-      h("div", { class: "wc-model" }, record.model ?? t("transcript.assistant"), edited ? h("span", { class: "wc-edited" }, t("transcript.edited")) : null),
+    this.#part("head", JSON.stringify([record.model, edited, record.masked]), () =>
+      h(
+        "div",
+        { class: "wc-model" },
+        record.model ?? t("transcript.assistant"),
+        edited ? h("span", { class: "wc-edited" }, t("transcript.edited")) : null,
+        record.masked ? maskedMark(record.masked, t) : null,
+      ),
     );
     this.#drawReasoning();
     const shown = this.#text.text;
