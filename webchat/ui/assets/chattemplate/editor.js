@@ -34,6 +34,7 @@ class Editor {
     this.code = codeBox(t("chattemplate.text"), () => this.#changed());
     this.sample = sampleBox(() => this.#later());
     this.rendered = h("pre", { class: "wc-chat-rendered", tabindex: "0", "aria-label": t("chattemplate.preview") });
+    this.moved = h("p", { class: "wc-chat-moved" });
     this.count = h("span", { class: "wc-chat-count" });
     this.problem = h("p", { class: "wc-chat-problem", role: "alert", id: "wc-chat-problem" });
     this.source = h("p", { class: "wc-chat-source" });
@@ -79,7 +80,7 @@ class Editor {
   #keep(answer) {
     this.#kept = answer;
     this.source.replaceChildren(...sourceLine(answer));
-    this.own.hidden = answer.own === null || answer.text === answer.own;
+    this.own.hidden = answer.source !== "override";
   }
 
   #editView() {
@@ -90,13 +91,14 @@ class Editor {
       h("h3", {}, t("chattemplate.sample")),
       this.sample.element,
       h("h3", {}, t("chattemplate.preview"), this.count),
+      this.moved,
       this.rendered,
     );
     return h("div", { class: "wc-chat-edit" }, left, right);
   }
 
   #changed() {
-    this.save.disabled = !this.dirty || this.#saving;
+    this.save.disabled = !this.dirty || this.#saving || !this.code.value;
     this.tabs.rebuild("versions");
     this.#later();
   }
@@ -109,24 +111,26 @@ class Editor {
 
   async #preview() {
     const asked = (this.#asked += 1);
+    if (!this.code.value || !this.sample.messages.length) return this.#show({ text: "" });
     try {
       const made = await api.post(`${this.#path}/preview`, { text: this.code.value, messages: this.sample.messages });
       if (asked !== this.#asked) return;
       this.#show(made);
     } catch (error) {
       if (!error.code) throw error;
-      if (asked === this.#asked) this.#show({ problem: { message: errorLine(error), line: error.params?.line ?? null } });
+      if (asked === this.#asked) this.#show({ problem: problemOf(error) });
     }
   }
 
   // What the template made stays while it is broken: one sees what one had.
-  #show({ text, tokens, problem }) {
+  #show({ text, tokens, problem, system_as: moved }) {
     this.rendered.setAttribute("aria-busy", "false");
     this.code.bad = problem?.line ?? null;
     this.problem.textContent = problem ? (problem.line ? t("chattemplate.problem_in", { line: problem.line, problem: problem.message }) : problem.message) : "";
     this.rendered.classList.toggle("wc-stale", Boolean(problem));
     if (problem) return;
     this.rendered.replaceChildren(...visible(text ?? "", { every: true }));
+    this.moved.textContent = moved ? t("chattemplate.system_moved") : "";
     this.count.textContent = typeof tokens === "number" ? t("inspect.tokens", { count: tokens }) : "";
   }
 
@@ -172,7 +176,7 @@ class Editor {
       this.tabs.choose("versions");
     } else if (error.status === 422) {
       this.tabs.choose("edit");
-      this.#show({ problem: { message: errorLine(error), line: error.params?.line ?? null } });
+      this.#show({ problem: problemOf(error) });
       return;
     }
     this.alert.textContent = errorLine(error);
@@ -198,4 +202,10 @@ class Editor {
     });
     return false;
   }
+}
+
+// From an answer of the server that is no preview.
+function problemOf(error) {
+  const { said, line = null } = error.params ?? {};
+  return { message: said ? `${said}.` : errorLine(error), line };
 }
