@@ -21,7 +21,7 @@ from backends.echo import EchoBackend
 from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings
 from webchat.models import Models, ModelSpec
-from webchat.moderation import OpenGates
+from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
@@ -101,14 +101,30 @@ MakeSite = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
 def make_site(tmp_path: Path) -> MakeSite:
     @contextlib.asynccontextmanager
     async def make(
-        backend: EchoBackend | None = None, moderators: Sequence[Moderator] = (), **door: Any
+        backend: EchoBackend | None = None,
+        moderators: Sequence[Moderator] = (),
+        gates: GateFactory | None = None,
+        titles: bool = False,
+        system_prompt: str | None = None,
+        **door: Any,
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
         chosen = backend or EchoBackend()
-        spec = ModelSpec(name="echo", kind="echo", source="echo", options={"api_key": CANARY})
+        spec = ModelSpec(
+            name="echo",
+            kind="echo",
+            source="echo",
+            options={"api_key": CANARY},
+            system_prompt=system_prompt,
+        )
         models = Models([spec], lambda _: chosen)
         turns = Turns(
-            store, models, renderer=PlainRenderer(), gates=OpenGates(), flush_seconds=0.01, titles=False
+            store,
+            models,
+            renderer=PlainRenderer(),
+            gates=gates or OpenGates(),
+            flush_seconds=0.01,
+            titles=titles,
         )
         await turns.open()
         start, operator = StartLink(), OperatorLink()

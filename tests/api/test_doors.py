@@ -1,0 +1,440 @@
+"""Every door a text comes in by, in one table: what is blocked, masked and flagged is so at each of them.
+
+A route that takes a text, or a place in the code that asks a model or writes a text into the store, and is
+not in the tables here fails the last tests: a new door is put through the pipeline first, and then gets its
+row.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from backends.echo import EchoBackend, Step
+from backends.types import Request
+from tests.api.conftest import MakeSite, Site
+from tests.clean_environment import ROOT
+from webchat.api import routes
+from webchat.moderation import Decision, Moderation
+from webchat.moderation.matching import Rule
+from webchat.moderation.patterns import Pattern, Patterns
+from webchat.moderation.phrases import Phrases
+from webchat.moderation.verdicts import Stage
+from webchat.store import Store
+from webchat.turns.titles import INSTRUCTION
+
+BLOCKED, MASKED, FLAGGED = "secret project", "13800138000", "gossip"
+SENTENCE = "We do not talk about this here."
+EVERY: tuple[Stage, ...] = ("input", "prompt", "output", "stored")
+
+
+def moderation(told: list[Decision], *stages: Stage) -> Moderation:
+    named = stages or EVERY
+    return Moderation(
+        [
+            Phrases("house", {BLOCKED: Rule("house", "block", sentence=SENTENCE, own=True)}, stages=named),
+            Patterns("phones", [Pattern(r"1[3-9]\d{9}", Rule("phones", "mask", "<phone>"))], stages=named),
+            Phrases("talk", {FLAGGED: Rule("talk", "flag")}, stages=named),
+        ],
+        told.append,
+    )
+
+
+@dataclass
+class World:
+    """A server with rules, somebody at it, and everything that left it."""
+
+    site: Site
+    client: httpx.AsyncClient
+    backend: EchoBackend
+    database: Path
+    told: list[Decision]
+    says: list[str] = field(default_factory=list)
+    wire: list[str] = field(default_factory=list)
+    state: str = ""
+    titles: str = "Fine"
+
+    async def call(self, method: str, path: str, body: Any) -> Any:
+        """A request; a refusal is remembered as the state."""
+        answer = await self.client.request(method, path, json=body)
+        self.wire.append(answer.text)
+        if answer.status_code >= 400:
+            self.state = answer.json()["error"]["code"]
+            assert SENTENCE in answer.text, "the public sentence is told"
+            return None
+        return answer.json()
+
+    async def turn(self, **body: Any) -> Any:
+        """A turn to its end, with all that its event route carried."""
+        begun = await self.call("POST", "/api/turns", {"client_key": uuid.uuid4().hex, **body})
+        if begun is None:
+            return None
+        path = f"/api/messages/{begun['reply']['id']}/events?from=0"
+        self.wire.append((await self.client.get(path)).text)
+        message = await self.site.ended(self.client, begun["reply"]["id"])
+        self.state = message["state"]
+        if self.state == "blocked":
+            assert message["failure"]["message"] == SENTENCE
+        return begun
+
+    async def calm(self) -> Any:
+        """A turn in which nothing is found; what came out of it counts for nothing."""
+        self.says = ["All ", "is calm."]
+        begun = await self.turn(kind="send", text="Hello there")
+        assert self.state == "complete"
+        self.wire.clear()
+        self.told.clear()
+        self.backend.requests.clear()
+        self.state = ""
+        return begun
+
+    def stored(self) -> str:
+        """Every value in the database, as text."""
+        with closing(sqlite3.connect(self.database)) as opened:
+            names = [
+                name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            ]
+            rows = [row for name in names for row in opened.execute(f'SELECT * FROM "{name}"')]
+        return "\n".join(value for row in rows for value in row if isinstance(value, str))
+
+    def sent(self) -> str:
+        """Everything a model was sent."""
+        return "\n".join(m.text for request in self.backend.requests for m in request.messages)
+
+
+Enter = Callable[[World, str], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A door. routes: those it is. stage: at which what comes by it is looked at. enter: brings a text in by
+    it. kept: whether the whole text is in the database afterwards, when it is let in."""
+
+    name: str
+    routes: tuple[tuple[str, str], ...]
+    stage: Stage
+    enter: Enter
+    kept: bool = True
+
+
+TURNS = (("POST", "/api/turns"),)
+TEMPLATE = {"name": "Greeter", "user": "Hello {{ who }}", "variables": [{"name": "who", "type": "text"}]}
+
+
+async def send(at: World, text: str) -> None:
+    await at.turn(kind="send", text=text)
+
+
+async def send_from_template(at: World, text: str) -> None:
+    made = (await at.client.post("/api/templates", json={"content": TEMPLATE})).json()
+    rendered = await at.client.post("/api/templates/render", json={"id": made["id"], "values": {"who": text}})
+    use = {"id": made["id"], "version": 1, "name": "Greeter"}
+    await at.turn(kind="send", text=rendered.json()["user"], template=use)
+
+
+async def edit_message(at: World, text: str) -> None:
+    begun = await at.calm()
+    await at.turn(kind="edit", message_id=begun["user"]["id"], text=text)
+
+
+async def edit_reply(at: World, text: str) -> None:
+    begun = await at.calm()
+    await at.call("POST", f"/api/messages/{begun['reply']['id']}/edit", {"text": text})
+
+
+async def title_by_hand(at: World, text: str) -> None:
+    begun = await at.calm()
+    await at.call("PATCH", f"/api/conversations/{begun['conversation']['id']}", {"title": text})
+
+
+async def system_prompt(at: World, text: str) -> None:
+    begun = await at.calm()
+    body = {"settings": {"system_prompt": text}}
+    await at.call("PATCH", f"/api/conversations/{begun['conversation']['id']}", body)
+
+
+async def first_system_prompt(at: World, text: str) -> None:
+    await at.turn(kind="send", text="Hello", settings={"system_prompt": text})
+
+
+async def persona_values(at: World, text: str) -> None:
+    content = {"name": "P", "system": "You greet {{ who }}.", "variables": [{"name": "who", "type": "text"}]}
+    made = (await at.client.post("/api/templates", json={"content": content})).json()
+    use = {"id": made["id"], "version": 1, "name": "P", "values": {"who": text}}
+    settings = {"system_prompt": f"You greet {text}.", "persona": use}
+    await at.turn(kind="send", text="Hello", settings=settings)
+
+
+async def new_template(at: World, text: str) -> None:
+    await at.call("POST", "/api/templates", {"content": {"name": "New", "system": text}})
+
+
+async def changed_template(at: World, text: str) -> None:
+    made = (await at.client.post("/api/templates", json={"content": TEMPLATE})).json()
+    body = {"content": {"name": "Other", "description": text, "user": "Hi"}, "based_on": 1}
+    await at.call("PUT", f"/api/templates/{made['id']}", body)
+
+
+async def imported_template(at: World, text: str) -> None:
+    await at.call(
+        "POST", "/api/templates/import", {"text": f'webchat_template: 1\nname: In\nuser: "{text}"\n'}
+    )
+
+
+async def copied_template(at: World, text: str) -> None:
+    made = (await at.client.post("/api/templates", json={"content": TEMPLATE})).json()
+    await at.call("POST", f"/api/templates/{made['id']}/duplicate", {"name": text})
+
+
+async def reply(at: World, text: str) -> None:
+    at.says = list(text)
+    await at.turn(kind="send", text="Hello")
+
+
+async def regenerate(at: World, text: str) -> None:
+    begun = await at.calm()
+    at.says = list(text)
+    await at.turn(kind="regenerate", message_id=begun["reply"]["id"])
+
+
+async def reply_to_an_edit(at: World, text: str) -> None:
+    begun = await at.calm()
+    at.says = list(text)
+    await at.turn(kind="edit", message_id=begun["user"]["id"], text="Hello again")
+
+
+async def go_on(at: World, text: str) -> None:
+    """The text begins in the old part of the reply and ends in the new one."""
+    half = text.index(next(word for word in (BLOCKED, MASKED, FLAGGED) if word in text)) + 4
+    at.says = [text[:half]]
+    begun = await at.turn(kind="send", text="Hello")
+    assert at.state == "complete"
+    at.wire.clear()
+    at.told.clear()
+    at.says = list(text[half:])
+    await at.turn(kind="continue", message_id=begun["reply"]["id"])
+
+
+async def title_by_model(at: World, text: str) -> None:
+    at.titles = text
+    at.says = ["Fine."]
+    begun = await at.turn(kind="send", text="Hello")
+    path = f"/api/conversations/{begun['conversation']['id']}"
+    for _ in range(60):
+        found = (await at.client.get(path)).json()["conversation"]
+        if found["title_by"] == "model":
+            break
+        await asyncio.sleep(0.01)
+    at.wire.append(str(found))
+    at.state = "complete" if found["title_by"] == "model" else "blocked"
+
+
+ROWS = (
+    Row("a message", TURNS, "input", send),
+    Row(
+        "a message from a template", (*TURNS, ("POST", "/api/templates/render")), "input", send_from_template
+    ),
+    Row("a message edited", TURNS, "input", edit_message),
+    Row("a reply edited by hand", (("POST", "/api/messages/{id}/edit"),), "input", edit_reply),
+    Row("a title by hand", (("PATCH", "/api/conversations/{id}"),), "input", title_by_hand),
+    Row("a system prompt", (("PATCH", "/api/conversations/{id}"),), "input", system_prompt),
+    Row("the system prompt of a new conversation", TURNS, "input", first_system_prompt),
+    Row("what a persona's blanks are filled in with", TURNS, "input", persona_values),
+    Row("a new template", (("POST", "/api/templates"),), "input", new_template),
+    Row("a changed template", (("PUT", "/api/templates/{id}"),), "input", changed_template),
+    Row("a template from a file", (("POST", "/api/templates/import"),), "input", imported_template),
+    Row(
+        "the name of a copied template",
+        (("POST", "/api/templates/{id}/duplicate"),),
+        "input",
+        copied_template,
+    ),
+    Row("a reply", TURNS, "output", reply),
+    Row("a reply made anew", TURNS, "output", regenerate),
+    Row("a reply to an edited message", TURNS, "output", reply_to_an_edit),
+    Row("a reply that goes on", TURNS, "output", go_on, kept=False),
+    Row("a title by the model", TURNS, "output", title_by_model),
+)
+
+NOT_DOORS = {
+    ("POST", "/api/conversations/{id}/restore"): "takes no text",
+    ("POST", "/api/messages/{id}/restore"): "takes no text",
+    ("POST", "/api/messages/{id}/activate"): "takes no text",
+    (
+        "POST",
+        "/api/messages/{id}/stop",
+    ): "takes no text; what was held passes the gate (tests/turns/test_gate.py)",
+    ("PUT", "/api/messages/{id}/rating"): "takes a number",
+    ("POST", "/api/templates/{id}/restore"): "takes no text",
+    ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
+    ("POST", "/t/redeem"): "takes a token, and keeps nothing of it",
+    ("PUT", "/api/chat-templates"): "an operator's own",
+    ("PUT", "/api/chat-templates/{model:path}"): "an operator's own",
+    ("POST", "/api/chat-templates/preview"): "an operator's own",
+    ("POST", "/api/chat-templates/{model:path}/preview"): "an operator's own",
+}
+
+# Who asks a model, or writes a text into the store, and by which rows that is covered.
+CALLS = {
+    ("turns/pipeline.py", "stream"): "prepare",
+    ("turns/titles.py", "stream"): "prepare",
+    ("moderation/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
+    ("moderation/endpoint.py", "stream"): "a request of httpx",
+    ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
+    ("turns/service.py", "begin_turn"): "a message",
+    ("turns/service.py", "write_batch"): "what the gate released",
+    ("turns/titles.py", "update_conversation"): "a title by the model",
+    ("api/conversations.py", "update_conversation"): "a title by hand",
+    ("api/messages.py", "edit_reply"): "a reply edited by hand",
+    ("api/templates.py", "create_template"): "a new template",
+    ("api/templates.py", "change_template"): "a changed template",
+    ("api/chat_templates.py", "change_chat_template"): "an operator's own",
+    ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
+}
+
+# What of the store's verbs writes no text of a person or a model.
+_NO_TEXT = """
+activate call close create_link create_owner delete_conversation delete_messages delete_template
+interrupt_orphans local_owner make_operator mark_streaming open purge rate restore_conversation
+restore_messages restore_template revoke_link touch_link transaction trim_decisions
+"""
+NO_TEXT = frozenset(_NO_TEXT.split())
+_READS = """
+chat_template chat_template_versions chat_templates conversation conversation_ids decision_counts
+decisions export_conversation export_conversations inspection journal link link_by_hash
+list_conversations list_links list_templates message newest_texts owner path placeholders provenance
+running_conversations search template template_version template_versions thread
+"""
+READS = frozenset(_READS.split())
+
+
+@pytest.fixture
+def world(make_site: MakeSite, tmp_path: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def make(stages: Sequence[Stage] = EVERY, **options: Any) -> Any:
+        told: list[Decision] = []
+        at: World
+
+        def script(request: Request) -> Iterable[Step]:
+            return [at.titles] if request.messages[-1].text.startswith(INSTRUCTION) else list(at.says)
+
+        backend = EchoBackend(script=script)
+        async with make_site(backend, gates=moderation(told, *stages), **options) as site:
+            at = World(site, site.client(site.visitor()), backend, tmp_path / "chat.db", told)
+            yield at
+
+    return make
+
+
+def titled(row: Row) -> bool:
+    return row.enter is title_by_model
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_what_is_blocked_comes_in_by_no_door(world: Any, row: Row) -> None:
+    async with world(titles=titled(row)) as at:
+        await row.enter(at, f"So, the {BLOCKED} begins")
+        assert at.state in ("message_blocked", "blocked")
+        for where in ("".join(at.wire), at.stored(), at.sent()):
+            assert BLOCKED not in where
+            assert "begins" not in where
+        assert {(one.context.stage, one.finding.action) for one in at.told} == {(row.stage, "block")}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_what_is_masked_is_so_behind_every_door(world: Any, row: Row) -> None:
+    async with world(titles=titled(row)) as at:
+        await row.enter(at, f"call {MASKED} now")
+        assert at.state not in ("message_blocked", "blocked")
+        everywhere = "".join([*at.wire, at.stored(), at.sent()])
+        assert MASKED not in everywhere
+        assert MASKED[4:] not in everywhere
+        assert "<phone>" in at.stored()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_what_is_flagged_is_told_of_at_every_door(world: Any, row: Row) -> None:
+    async with world(titles=titled(row)) as at:
+        await row.enter(at, f"some {FLAGGED} then")
+        assert at.state not in ("message_blocked", "blocked")
+        if row.kept:
+            assert FLAGGED in at.stored()
+        assert row.stage in {one.context.stage for one in at.told if one.finding.rule == "talk"}
+
+
+@pytest.mark.parametrize(
+    "text", [f"You know of the {BLOCKED}.", f"You can call {MASKED}.", f"You like {FLAGGED}."]
+)
+async def test_a_system_prompt_of_the_house_passes_the_stage_prompt(world: Any, text: str) -> None:
+    async with world(["prompt"], system_prompt=text) as at:
+        at.says = ["Fine."]
+        await at.turn(kind="send", text="Hello")
+        if BLOCKED in text:
+            assert at.state == "blocked"
+            assert at.backend.requests == [], "nothing is sent"
+        else:
+            assert at.state == "complete"
+            assert at.backend.requests[0].messages[0].text == text.replace(MASKED, "<phone>")
+        assert {one.context.stage for one in at.told} == {"prompt"}
+
+
+async def test_what_was_stored_under_other_rules_is_masked_on_its_way_to_a_model(world: Any) -> None:
+    async with world(["prompt"]) as at:
+        at.says = ["Fine."]
+        begun = await at.turn(kind="send", text=f"call {MASKED} now")
+        assert MASKED in at.stored(), "these rules look only at what is sent"
+        await at.turn(kind="regenerate", message_id=begun["reply"]["id"])
+        assert MASKED not in at.sent()
+        assert at.sent().count("<phone>") == 2
+
+
+def test_every_route_that_takes_a_text_has_a_row(site: Site) -> None:
+    taking = {
+        (method, route.path)
+        for route in routes(site.services)
+        if isinstance(route, Route) and route.path != "/api/{rest:path}"
+        for method in route.methods or ()
+        if method in ("POST", "PUT", "PATCH")
+    }
+    rows = {covered for row in ROWS for covered in row.routes}
+    assert taking <= rows | NOT_DOORS.keys(), "give the new door a row"
+    assert not rows & NOT_DOORS.keys()
+
+
+def written(file: Path, names: frozenset[str]) -> Iterator[str]:
+    """The verbs a file names, called or handed on."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in names:
+            yield node.attr
+
+
+def test_whoever_asks_a_model_or_writes_a_text_is_in_the_table() -> None:
+    verbs = {name for name in dir(Store) if not name.startswith("_")}
+    watched = frozenset({"stream"} | (verbs - NO_TEXT - READS))
+    house = ROOT / "webchat"
+    found = {
+        (str(file.relative_to(house)), verb)
+        for file in house.rglob("*.py")
+        if not file.is_relative_to(house / "store")
+        for verb in written(file, watched)
+    }
+    assert found <= CALLS.keys(), "a new way to a model or into the store: put it through the pipeline"
+
+
+def test_models_are_asked_only_with_what_was_prepared() -> None:
+    """The two who write for people take the request and the gate from one `prepare`."""
+    for name in ("turns/pipeline.py", "turns/titles.py"):
+        text = (ROOT / "webchat" / name).read_text(encoding="utf-8")
+        assert "self._gates.prepare(" in text
+        assert CALLS[name, "stream"] == "prepare"
