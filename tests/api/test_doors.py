@@ -300,6 +300,7 @@ CALLS = {
     ("api/templates.py", "create_template"): "a new template",
     ("api/templates.py", "change_template"): "a changed template",
     ("api/chat_templates.py", "change_chat_template"): "an operator's own",
+    ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }
 
