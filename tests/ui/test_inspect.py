@@ -70,7 +70,8 @@ def test_tokens_joined_are_the_prompt_and_every_one_is_counted(
           document.body.append(panel);
           panel.append(tokensView(sent, panel));
           const text = panel.querySelector(".wc-tokens").textContent;
-          const counts = [...panel.querySelectorAll(".wc-token-bar span")].map((span) => Number(span.style.flexGrow));
+          const bars = [...panel.querySelectorAll(".wc-token-bar span")];
+          const counts = bars.map((bar) => Number(bar.style.flexGrow));
           // Going to the last token draws its chunk, and so few are in one.
           panel.querySelector(".wc-tokens").dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
           const drawn = panel.querySelector(".wc-tokens").textContent;
