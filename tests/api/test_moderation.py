@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -190,3 +191,25 @@ async def test_a_place_is_found_behind_replacements_of_any_length() -> None:
     assert places.count(("b", "gone")) == 2
     assert ("c", "end") in places
     assert ("c", "tiny") in places  # what it found stands only in the replacement
+
+
+async def test_very_many_findings_are_placed_in_time(site: Site) -> None:
+    """In a time that grows with the text, not with its square: a slip here held every reply for minutes."""
+    rules = """
+[[moderators]]
+kind = "patterns"
+action = "replace"
+patterns = ['\\d']
+instead = "<n>"
+
+[[moderators]]
+kind = "phrases"
+action = "flag"
+phrases = ["n"]
+"""
+    body = {"text": "1 " * 10_000, "stage": "input", "rules": rules}
+    async with asyncio.timeout(20):
+        answer = await operator(site).post("/api/moderation/try", json=body)
+    (item,) = answer.json()["items"]
+    assert (item["found"], len(item["findings"])) == (20_000, 500)
+    assert {(one["start"] % 2, one["end"] - one["start"]) for one in item["findings"]} == {(0, 1)}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from tests.store.talk import Talk
+from tests.store.talk import Talk, later
 from webchat.store import Store, decisions
 from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision
 
@@ -118,3 +118,26 @@ def test_the_newest_texts_are_everybodys_but_not_the_deleted(
     assert [one.text for one in store.newest_texts(10)] == ["five", "four", "three", "two", "one"]
     assert [one.text for one in store.newest_texts(2, ["assistant"])] == ["four", "two"]
     assert store.newest_texts(1)[0].owner_id == stranger.owner
+
+
+def test_the_text_in_the_log_goes_with_what_it_was_in(store: Store, talk: Talk) -> None:
+    gone, stays = talk.say("one", "two"), talk.say("three", "four")
+    pruned = talk.say("five", "six")
+    seventh = talk.say("seven", "eight", after=pruned.reply)
+    places = [
+        (gone.conversation.id, gone.reply.id),
+        (gone.conversation.id, None),
+        (stays.conversation.id, stays.reply.id),
+        (pruned.conversation.id, pruned.reply.id),
+        (pruned.conversation.id, seventh.reply.id),
+        (pruned.conversation.id, None),
+    ]
+    store.add_decisions(
+        [replace(ONE, conversation_id=where, message_id=id, content="words") for where, id in places]
+    )
+    store.delete_conversation(talk.owner, gone.conversation.id)
+    assert seventh.user is not None
+    store.delete_messages(talk.owner, seventh.user.id)
+    store.purge(later())
+    kept = [one.content for one in reversed(store.decisions().items)]
+    assert kept == [None, None, "words", "words", None, None]

@@ -9,10 +9,10 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from starlette.requests import Request
@@ -36,7 +36,6 @@ from webchat.api.services import Services
 from webchat.api.wire import Json, time_json
 from webchat.moderation import Context, Moderation
 from webchat.moderation.describing import Description, described
-from webchat.moderation.filters import Moderator
 from webchat.moderation.rules import BadRules, read_rules
 from webchat.moderation.trying import Outcome, Tried, try_rules
 from webchat.store.records import DecisionFilter, LoggedDecision, StoredText
@@ -50,6 +49,7 @@ AROUND = 200
 """Characters shown around what was found in a stored message."""
 
 MOST_SHOWN = 4000
+MOST_FINDINGS = 500
 _EXPORT_PAGE = 500
 _ROLES: dict[str, tuple[Role, ...]] = {"input": ("user",), "output": ("assistant",)}
 _COLUMNS = (
@@ -62,9 +62,9 @@ class TryBody(Body):
     """A text, or the newest stored messages. rules: in the form of a file, instead of those in force."""
 
     stage: Literal["input", "prompt", "output", "stored"] = "input"
-    text: Annotated[str, Field(max_length=200_000)] | None = None
+    text: Annotated[str, Field(max_length=100_000)] | None = None
     last: Annotated[int, Field(ge=1, le=500)] | None = None
-    rules: Annotated[str, Field(max_length=100_000)] | None = None
+    rules: Annotated[str, Field(max_length=50_000)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -95,10 +95,12 @@ class ModerationRoutes:
     async def try_out(self, request: Request) -> Response:
         operator = operator_of(request)
         body = await body_of(request, TryBody)
-        moderation = Moderation(self._rules(body.rules))
+        moderation = await self._rules(body.rules)
+        # Rules that were never in force may be slow; the replies that run meanwhile must not wait for them.
+        run = _directly if body.rules is None else _apart
         context = Context(body.stage, operator.id)
         if body.text is not None:
-            outcome = await try_rules(moderation, context, body.text)
+            outcome = await run(try_rules(moderation, context, body.text))
             return json_answer({"items": [_text_json(body.text, outcome)], "checked": 1, "whole": True})
         texts = await self._store.call(
             self._store.newest_texts, body.last or 0, _ROLES.get(body.stage, ("user", "assistant"))
@@ -107,20 +109,21 @@ class ModerationRoutes:
         checked = 0
         ends = asyncio.get_running_loop().time() + TRY_SECONDS
         for text in texts:
-            outcome = await try_rules(moderation, replace(context, owner=text.owner_id), text.text)
+            outcome = await run(try_rules(moderation, replace(context, owner=text.owner_id), text.text))
             checked += 1
             if outcome.found or outcome.blocked:
                 items.append(_message_json(text, outcome))
-            await asyncio.sleep(0)  # replies that run meanwhile come first
+            await asyncio.sleep(0)
             if asyncio.get_running_loop().time() > ends:
                 break
         return json_answer({"items": items, "checked": checked, "whole": checked == len(texts)})
 
-    def _rules(self, text: str | None) -> Sequence[Moderator]:
+    async def _rules(self, text: str | None) -> Moderation:
+        """Those in force, or those of a text."""
         if text is None:
-            return self._services.moderators
+            return Moderation(self._services.moderators)
         try:
-            return read_rules(text)
+            return Moderation(await asyncio.to_thread(read_rules, text))
         except BadRules as error:
             raise ApiError(
                 422, "rules_broken", f"These rules cannot be used: {error}.", "Correct them and try again.",
@@ -163,6 +166,14 @@ class ModerationRoutes:
             yield [_decision_json(one) for one in page.items]
             if (cursor := page.next) is None:
                 return
+
+
+async def _directly(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    return await work
+
+
+async def _apart(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    return await asyncio.to_thread(asyncio.run, work)
 
 
 def _wanted(request: Request) -> DecisionFilter:
@@ -235,6 +246,6 @@ def _outcome_json(outcome: Outcome, found: Sequence[Tried]) -> Json:
         "blocked": outcome.blocked,
         "sentence": outcome.sentence,
         "own": outcome.own,
-        "findings": [asdict(one) for one in found],
+        "findings": [asdict(one) for one in found[:MOST_FINDINGS]],
         "found": len(outcome.found),
     }

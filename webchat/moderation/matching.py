@@ -98,8 +98,7 @@ class Matching:
         for match in seen.matches:
             released.append(window[at : match.start])
             at = match.end
-            said = self._judge(match, window[match.start : match.end], begin, "".join(released))
-            released.append(said)
+            released.append(self._judge(match, window[match.start : match.end], begin, released))
         end = max(at, len(window) if last else seen.open)
         released.append(window[at:end])
         self._done += end - begin
@@ -107,15 +106,16 @@ class Matching:
         self._held = window[end:]
         return "".join(released)
 
-    def _judge(self, match: Match, found: str, begin: int, before: str) -> str:
-        """What stands in the place of a match. Raises `Blocked`."""
+    def _judge(self, match: Match, found: str, begin: int, before: Sequence[str]) -> str:
+        """What stands in the place of a match. before: what is released in front of it. Raises
+        `Blocked`."""
         rule = match.rule
         start = self._done + match.start - begin
         instead = rule.shown if rule.action in ("mask", "replace") else found
         told = instead if rule.action in ("mask", "replace") else ""
         self._report(Finding(rule.id, rule.action, start, start + len(found), told))
         if rule.action == "block":
-            raise Blocked(rule.id, rule.sentence, cure=rule.cure, before=before, own=rule.own)
+            raise Blocked(rule.id, rule.sentence, cure=rule.cure, before="".join(before), own=rule.own)
         return instead
 
 

@@ -17,6 +17,7 @@ from webchat.moderation.verdicts import Context, Fail, Report, Stage
 WINDOW = 64
 LONGEST_WINDOW = 8192
 _STRETCH = 1024
+_NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) ->
     """The first match from `at` on that begins before `opened`."""
     while (start := _candidate(pattern, compiled, window, at, opened)) is not None:
         # Within its own window, so that a match does not depend on how much of the text is there.
-        found = compiled.match(window, start, min(len(window), start + pattern.window))
+        found, _ = _within(compiled.match, window, start, start + pattern.window)
         text = found.group() if found is not None else ""
         if text and (pattern.accepts is None or pattern.accepts(text)):
             return Match(start, start + len(text), pattern.rule)
@@ -125,11 +126,19 @@ def _candidate(pattern: Pattern, compiled: Any, window: str, at: int, opened: in
         return min((place for place in places if place >= 0), default=None)
     half = max(pattern.window, _STRETCH)
     while at < opened:
-        found = compiled.search(window, at, min(len(window), at + 2 * half))
-        if found is not None and found.start() < min(opened, at + half):
-            return int(found.start())
+        found, shift = _within(compiled.search, window, at, at + 2 * half)
+        if found is not None and found.start() + shift < min(opened, at + half):
+            return int(found.start()) + shift
         at += half
     return None
+
+
+def _within(look: Callable[..., Any], window: str, start: int, end: int) -> tuple[Any, int]:
+    """What a look from `start` to `end` finds, and how far its offsets are shifted. Only that part is handed
+    over, with its neighbours for the edges of words: each look encodes all it is given."""
+    shift = max(0, start - _NEIGHBOURS)
+    end = min(len(window), end)
+    return look(window[shift : end + _NEIGHBOURS], start - shift, end - shift), shift
 
 
 def _open(pattern: Pattern, window: str, begin: int) -> int:

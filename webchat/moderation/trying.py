@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,33 +51,42 @@ def in_the_text(names: Sequence[str], decisions: Iterable[Decision], length: int
     """The findings with their places in the first text, in its order. names: of the moderators, in the order
     they act; each was given what the ones before it had made of the text. length: of that text."""
     found = [_tried(decision) for decision in decisions]
-    changed: dict[str, list[Tried]] = {}
-    for one in found:
-        if one.action in ("mask", "replace"):
-            changed.setdefault(one.moderator, []).append(one)
+    changes = {name: _Changes([one for one in found if one.moderator == name]) for name in names}
     placed = []
     for one in found:
         start, end = one.start, max(one.start, one.end)
-        for name in reversed(names[: names.index(one.moderator)] if one.moderator in names else ()):
-            start, end = _before(changed.get(name, ()), start, end)
+        for name in reversed(names[: names.index(one.moderator)]):
+            start, end = changes[name].before(start, end)
         start = min(start, length)
         placed.append(replace(one, start=start, end=max(start, min(end, length))))
     return sorted(placed, key=lambda one: (one.start, one.end))
 
 
-def _before(changes: Iterable[Tried], start: int, end: int) -> tuple[int, int]:
-    """A place in what a moderator made of a text, as a place in that text."""
-    grown = 0
-    first, last = start, end
-    for change in sorted(changes, key=lambda one: one.start):
-        begins = change.start + grown
-        ends = begins + len(change.instead)
-        grown += len(change.instead) - (change.end - change.start)
-        if begins <= start:
-            first = change.start if start < ends else start - grown
-        if begins < end:
-            last = change.end if end < ends else end - grown
-    return first, last
+class _Changes:
+    """What one moderator changed in its text."""
+
+    def __init__(self, found: Sequence[Tried]) -> None:
+        self._changes = [one for one in found if one.action in ("mask", "replace")]
+        self._changes.sort(key=lambda one: one.start)
+        self._begins: list[int] = []  # of the replacements, in the text they stand in
+        self._grown: list[int] = []  # by how much that text is longer behind each
+        grown = 0
+        for one in self._changes:
+            self._begins.append(one.start + grown)
+            grown += len(one.instead) - (one.end - one.start)
+            self._grown.append(grown)
+
+    def before(self, start: int, end: int) -> tuple[int, int]:
+        """A place in what the moderator made of its text, as a place in that text. What lies within a
+        replacement becomes all that it replaced."""
+        first, last = bisect_right(self._begins, start) - 1, bisect_left(self._begins, end) - 1
+        if first >= 0:
+            inside = start < self._begins[first] + len(self._changes[first].instead)
+            start = self._changes[first].start if inside else start - self._grown[first]
+        if last >= 0:
+            inside = end < self._begins[last] + len(self._changes[last].instead)
+            end = self._changes[last].end if inside else end - self._grown[last]
+        return start, end
 
 
 def _tried(decision: Decision) -> Tried:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, or_, select
 
 from webchat.store.codec import load_provenance
 from webchat.store.database import Database, reads, writes
+from webchat.store.decisions import forget_content
 from webchat.store.records import Conversation, Message, Provenance
 from webchat.store.search_index import remove_words, scrub
 from webchat.store.tables import (
@@ -110,6 +111,7 @@ class ExportVerbs(Database):
         connection.execute(delete(SearchEntryRow).where(entries))
         for table in (JournalRow, FeedbackRow, InspectionRow, TurnRow):
             connection.execute(delete(table).where(table.message_id.in_(messages)))
+        forget_content(connection, conversations, messages)
         # In one statement: parents and children go together.
         gone = connection.execute(delete(MessageRow).where(MessageRow.id.in_(messages))).rowcount
         connection.execute(delete(PlaceholderRow).where(PlaceholderRow.conversation_id.in_(conversations)))

@@ -8,10 +8,10 @@ import { actionBadge, counted, ruleName, segments, STAGES, stageName, when } fro
 
 export function tryTab() {
   let source = "text";
-  const text = h("textarea", { rows: "6", maxlength: "200000", placeholder: t("moderation.try_placeholder") });
+  const text = h("textarea", { rows: "6", maxlength: "100000", placeholder: t("moderation.try_placeholder") });
   const last = h("input", { type: "number", min: "1", max: "500", value: "100", inputmode: "numeric" });
   const stage = h("select", {}, STAGES.map((name) => h("option", { value: name }, stageName(name))));
-  const rules = h("textarea", { rows: "8", class: "wc-mono", spellcheck: "false", maxlength: "100000" });
+  const rules = h("textarea", { rows: "8", class: "wc-mono", spellcheck: "false", maxlength: "50000" });
   const own = h("details", { class: "wc-mod-own" }, h("summary", {}, t("moderation.own_rules")), field(t("moderation.own_rules_label"), rules, t("moderation.own_rules_hint")));
   const run = h("button", { type: "submit", class: "wc-button wc-primary" }, t("moderation.run"));
   const result = h("div", { class: "wc-mod-result", role: "status", tabindex: "-1" }, h("p", { class: "wc-mod-quiet" }, t("moderation.try_before")));
@@ -90,6 +90,7 @@ function outcome({ items, checked, whole }) {
     });
     parts.push(h("ul", { class: "wc-mod-tally" }, rows));
   }
+  if (items.some((item) => item.found > item.findings.length)) parts.push(h("p", { class: "wc-mod-quiet" }, t("moderation.not_all")));
   parts.push(...items.map((item) => (item.message_id ? message(item) : pasted(item))));
   return parts;
 }
