@@ -110,9 +110,7 @@ class DecisionVerbs(Database):
         return [StoredText(**row._mapping) for row in rows]
 
 
-def forget_content(
-    connection: Connection, conversations: Select[tuple[str]], messages: Select[tuple[str]]
-) -> None:
+def forget_content(connection: Connection, conversations: Select[str], messages: Select[str]) -> None:
     """Of what goes for good the log keeps no text either. What a person wrote is logged before it is a
     message, so where a message goes, the text of all they wrote in its conversation goes from the log."""
     touched = select(MessageRow.conversation_id).where(MessageRow.id.in_(messages))
