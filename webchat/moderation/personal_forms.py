@@ -42,7 +42,9 @@ _UNITS = re.compile(r" ?(?:元|块|美元|人|次|个|条|万|亿|%|％|字节|b
 _CALCULATED = re.compile(r" ?(?:\*(?!\*(?!\d))|[%^<>=]|//|[+-] )")
 _CALCULATING = re.compile(r"(?:[=+%^<>-]|(?:^|[^*])\*|/ |//) *$")
 _IN_ADDRESS = re.compile(r"[?&;][A-Za-z_.-]+=$|[^\d ]/$|^[^ ]*[?&][^ ]*$")
-_VERSIONED = re.compile(r"(?i)(?:version|ver\.?|\bv|release|build|driver|firmware|版本|固件|[/=<>~@-]) ?$")
+_VERSIONED = re.compile(
+    r"(?i)(?:\bversion|\bver\.?|\bv|\brelease|\bbuild|\bdriver|\bkernel|\bfirmware|版本|固件|[/=<>~@-]) ?$"
+)
 
 
 def _before(text: str, start: int) -> str:
@@ -73,7 +75,7 @@ def _reckoned(text: str, start: int, end: int) -> bool:
     front = _before(text, start)
     if _ASKED.search(front):
         return False
-    if _CALCULATING.search(front) and not _IN_ADDRESS.search(front):
+    if front[-1:] == "第" or (_CALCULATING.search(front) and not _IN_ADDRESS.search(front)):
         return True
     if front[-1:] in ("(", "[") and _joins(front[-2:-1]):
         return True
@@ -149,6 +151,8 @@ def _machine(text: str, start: int, end: int) -> int:
     if _joins(text[max(0, start - 1) : start]) or text[max(0, start - 1) : start] in (".", ":"):
         return 0
     if _joins(behind[:1]) or (behind[:1] == "." and behind[1:].isdigit()):
+        return 0
+    if behind[:1] == "-" and _joins(behind[1:]):
         return 0
     try:
         address = ipaddress.ip_address(found)

@@ -49,7 +49,7 @@ _NO_LETTER = re.compile(r"(?![A-Za-z0-9_])")
 TOLD: tuple[Told, ...] = (
     Told(
         "name",
-        re.compile(r"(?:我叫|我的名字是|名字叫|(?:姓名|收[件货]人|联系人)(?:为|是|[:：]) ?)"),
+        re.compile(r"(?:我叫|我的名字是|名字叫|(?:姓名|收[件货]人|联系人)(?:(?:为|是|[:：]) ?| ))"),
         re.compile(_GIVEN),
         re.compile(f"[{HAN}]{{0,4}}"),
         4,
@@ -59,7 +59,7 @@ TOLD: tuple[Told, ...] = (
     ),
     Told(
         "name",
-        re.compile(r"(?:[Mm]y name is|[Mm]y name's|I'm called|I am called) "),
+        re.compile(r"(?:[Mm]y name is|[Mm]y name's|I'm called|I am called|\b(?:Mr|Mrs|Ms)\.?) "),
         re.compile(rf"{_WORD}(?: (?:[A-Z]\. )?{_WORD}){{0,2}}"),
         re.compile(r"(?:[A-Z][A-Za-z'’.-]* ?){0,4}"),
         62,
@@ -67,7 +67,7 @@ TOLD: tuple[Told, ...] = (
     ),
     Told(
         "name",
-        re.compile(r"\b(?:Full name|Name|Customer|Patient|Recipient|Attn): ?"),
+        re.compile(r"\b(?:Full name|Name|Customer|Patient|Recipient|Attn): ?|\b(?:[Rr]egards|Sincerely),\n"),
         re.compile(rf"{_WORD}(?: (?:[A-Z]\. )?{_WORD}){{1,2}}"),
         re.compile(r"(?:[A-Z][A-Za-z'’.-]* ?){0,4}"),
         62,
@@ -87,13 +87,13 @@ TOLD: tuple[Told, ...] = (
 
 _ROAD = "(?:路|街|大道|道|巷|弄|胡同|村|镇|里|园)"
 _ROOM = "(?:号楼|号院|栋|幢|座|单元|层|楼|室|户)"
-_HOUSE = rf"\d{{1,5}}(?:号|弄)(?:院|楼)?(?:[{HAN}A-Za-z]{{0,8}}?\d{{1,4}}{_ROOM}){{0,4}}"
+_HOUSE = rf"\d{{1,5}}(?:号|弄)(?:院|楼)?(?:[{HAN}A-Za-z]{{0,8}}?\d{{1,4}}{_ROOM}){{0,4}}(?:\d{{1,4}})?"
 _FROM_PROVINCE = f"(?:{PROVINCES})[{HAN}]{{0,24}}?{_ROAD}[{HAN}]{{0,4}}?{_HOUSE}"
-_FROM_CITY = f"[{HAN}]{{2,4}}市[{HAN}]{{0,24}}?{_ROAD}[{HAN}]{{0,4}}?{_HOUSE}"
+_FROM_CITY = f"[{HAN}]{{2,4}}[市区县][{HAN}]{{0,24}}?{_ROAD}[{HAN}]{{0,4}}?{_HOUSE}"
 CHINESE_ADDRESS = f"(?:{_FROM_PROVINCE}|{_FROM_CITY})"
 _NAMED = f"(?:(?![在到于住往从寄家址去来是])[{HAN}])"
 _CITY = f"(?:(?<![{HAN}])|(?<=[在到于住往从址]))"
-CHINESE_START = re.compile(f"(?=(?:{PROVINCES}))|{_CITY}(?={_NAMED}{{2,4}}市)")
+CHINESE_START = re.compile(f"(?=(?:{PROVINCES}))|{_CITY}(?={_NAMED}{{2,4}}[市区县])")
 _FIRST = "".join(sorted({name[0] for name in PROVINCES.split("|")}))
 CHINESE_PARTIAL = re.compile(f"(?:黑龙?|内蒙?|[{_FIRST}])$|{_CITY}{_NAMED}{{1,4}}$")
 CHINESE_TAIL = re.compile(f"[{HAN}0-9A-Za-z]*$")
