@@ -14,10 +14,13 @@ import time
 from collections.abc import Sequence
 
 from backends.types import Message, Request, TextDelta
-from webchat.moderation import Context, Decision, Moderation
+from webchat.moderation import Context, Decision, Moderation, OpenGates
 from webchat.moderation.filters import Moderator
+from webchat.moderation.keeping import Unkept
 from webchat.moderation.limits import Limits, Tidy
+from webchat.moderation.masking import Masking
 from webchat.moderation.matching import Rule
+from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
 
@@ -64,12 +67,19 @@ async def run(times: int) -> None:
         ("default rules", [Tidy(), Limits(most_repeats=2000), secrets(), phrases(100)]),
         ("100 phrases", [phrases(100)]),
         ("10,000 phrases", [phrases(10_000)]),
+        ("personal data", [personal()]),
     )
     for name, moderators in chains:
         whole, chunks = await measured(Moderation(moderators, quiet), times)
         print(
             f"{name:15} message of {CHARS} characters {p95(whole) * 1000:6.2f} ms,"
             f" piece of {PIECE} characters {p95(chunks) * 1000:6.3f} ms (p95)"
+        )
+    for name, extra in (("prose", ""), ("with much of it", "打13812345678给 a.b@c.io，")):
+        sent, shown = await masked(times, extra)
+        print(
+            f"masking {name:15} message of {CHARS} characters {p95(sent) * 1000:6.2f} ms,"
+            f" piece of {PIECE} characters {p95(shown) * 1000:6.3f} ms (p95)"
         )
     first, last = await growth([Tidy(), secrets(), phrases(100)])
     print(f"a piece at the end of {CHARS * 10} characters against the beginning: x{last / first:.2f}")
@@ -88,6 +98,27 @@ async def measured(moderation: Moderation, times: int) -> tuple[list[float], lis
         await gate.feed(TextDelta(reply[at : at + PIECE]))
         chunks.append(time.perf_counter() - began)
     return whole, chunks
+
+
+async def masked(times: int, extra: str) -> tuple[list[float], list[float]]:
+    """Seconds for a new message of a conversation on its way to a model, and for each piece of the reply,
+    which has a placeholder every 40 characters. extra: what stands in the message every 40 characters."""
+    sent, shown = [], []
+    gates = Masking(OpenGates(), Unkept(), always=True)
+    for number in range(times):
+        words = text(CHARS, number)
+        message = "".join(words[at : at + 40] + extra for at in range(0, CHARS, 40))[:CHARS]
+        request = Request((Message("user", message + " 13812345678"),))
+        began = time.perf_counter()
+        gate = (await gates.prepare(Context("prompt", "owner", "m", str(number)), request)).gate
+        sent.append(time.perf_counter() - began)
+    words = text(CHARS, 1)
+    reply = "".join(words[at : at + 40] + "[PHONE_1]" for at in range(0, CHARS, 40))
+    for at in range(0, CHARS, PIECE):
+        began = time.perf_counter()
+        await gate.feed(TextDelta(reply[at : at + PIECE]))
+        shown.append(time.perf_counter() - began)
+    return sent, shown
 
 
 async def growth(moderators: list[Moderator]) -> tuple[float, float]:
