@@ -144,7 +144,7 @@ def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
     if settings.moderation is None:
         return OpenGates()
     try:
-        rules = load_rules(settings.moderation, Tools(key=variable, ask=AskModels(models)))
+        rules = load_rules(settings.moderation, Tools(key=variable, ask=AskModels(models, settings.masking)))
     except BadRules as error:
         raise BadSettings(f"moderation = {error}.") from None
     if wrong := check_guards(rules, models):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -102,6 +103,19 @@ async def test_who_chooses_the_guard_as_the_writer_is_told_and_waits_for_nothing
         assert reply.failure is not None
         assert reply.failure.params["rule"] == "guard.failed"
         assert (await at.say("hello", model="writer")).state == "complete"
+
+
+@pytest.mark.parametrize(("masking", "sees"), [("off", "call 13812345678"), ("remote", "call [PHONE_1]")])
+async def test_a_guard_elsewhere_is_not_told_what_is_personal(
+    masking: Literal["off", "remote"], sees: str
+) -> None:
+    reader = EchoBackend("guard", script=[SAFE])
+    models = Models([ModelSpec(name="guard", kind="echo", remote=True)], lambda _: reader)
+    asked = Guard(Rule("guard", "block"), AskModels(models, masking), "guard", seconds=5)
+    trial = await Moderation([asked], lambda _: None).trial(Context("input"), "call 13812345678")
+    assert trial.result == "call 13812345678"
+    assert sees in reader.requests[-1].messages[-1].text
+    await models.aclose()
 
 
 async def test_a_real_model_that_is_no_guard_is_not_believed(demo_gguf: Path) -> None:

@@ -186,6 +186,11 @@ async def _pass_on(said: list[Piece], released: Awaitable[Pieces]) -> None:
     said += [piece for piece in pieces if isinstance(piece, ToolCallDelta) or piece.text]
 
 
+def masked_once(request: Request, finder: Finder) -> Request:
+    """The request with placeholders that nobody puts back."""
+    return _with_texts(request, mask([*_texts(request)], Placeholders(), finder).texts)
+
+
 def _texts(request: Request) -> Iterator[str]:
     """Every text of a request, in order."""
     for message in request.messages:

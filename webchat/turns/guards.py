@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from backends.errors import ModelNotFound
 from backends.types import Request
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.moderation.guard import Guard, answer_of
+from webchat.moderation.masking import masked_once
+from webchat.moderation.placeholders import Finder
 
 
 class AskModels:
     """An `Ask` of moderation's. It stands in no line: the reply that waits for the answer has a slot of its
-    own."""
+    own.
 
-    def __init__(self, models: Models) -> None:
+    masking: as in the settings; a guard elsewhere reads placeholders for personal data, too.
+    """
+
+    def __init__(self, models: Models, masking: Literal["off", "remote", "always"] = "off") -> None:
         self._models = models
+        self._masking = masking
+        self._finder = Finder()
 
     async def __call__(self, model: str, request: Request) -> str:
         """Raises `BackendError`."""
+        if self._masking == "always" or (self._masking == "remote" and self._models.spec(model).remote):
+            request = masked_once(request, self._finder)
         async with self._models.use(model) as backend:
             return await answer_of(backend, request)
 
