@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,12 @@ from pydantic import SecretStr
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.registry import factory
+from webchat.app import _purge
 from webchat.models.configured import Shared, spec_of
 from webchat.settings import ModelSettings, Settings
 from webchat.settings.engine import EngineFields
+from webchat.store import Store
+from webchat.store.records import LoggedDecision
 
 ENGINE: dict[str, Any] = {
     "revision": "v1",
@@ -62,3 +68,17 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
 def test_no_setting_of_an_engine_is_taken_by_none() -> None:
     assert EngineFields.model_fields.keys() - {"chat_template_file", "adapters"} == ENGINE.keys()
     assert ENGINE.keys() <= set().union(*TAKEN.values())
+
+
+async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+    now = datetime.now(UTC)
+    one = LoggedDecision(now, "words", "words", "input", "block", None, None, None, None, 0, 1)
+    store.add_decisions([replace(one, at=now - timedelta(days=days)) for days in (1, 6, 8, 400)])
+    purging = asyncio.create_task(_purge(store, Settings(decisions_days=7)))
+    async with asyncio.timeout(10):
+        while len(store.decisions().items) > 2:
+            await asyncio.sleep(0.01)
+    purging.cancel()
+    assert [(now - kept.at).days for kept in store.decisions().items] == [6, 1]
+    store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -116,6 +117,26 @@ def test_a_link_is_printed_under_the_address_the_server_last_had(
     assert "machine's own" not in err
     assert run(["link", "new", "Ada", "--public-url", "https://other.example.org"]) == 0
     assert capsys.readouterr().out.startswith("https://other.example.org/t#")
+
+
+def test_the_start_prints_the_operators_link_where_others_come_in(tmp_path: Path) -> None:
+    own = r"The operator's own link: https://chat\.example\.org/t#wto_[\w-]{43}\n"
+    with AppProcess(
+        tmp_path / "a", *ENDPOINT, "--access", "open", "--public-url", "https://chat.example.org"
+    ) as app:
+        assert printed(app, own)
+    with AppProcess(tmp_path / "b", *ENDPOINT) as app:
+        assert printed(app, r"webchat \S+ · http\S+ · ")
+        assert "wto_" not in app.log.read_text(encoding="utf-8")
+
+
+def printed(app: AppProcess, words: str) -> bool:
+    """Whether the start says it, which it does soon after it answers."""
+    for _ in range(50):
+        if re.search(words, app.log.read_text(encoding="utf-8")):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_a_link_to_a_loopback_address_comes_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,4 @@
-"""The operator's page: it is there by the operator's link and for nobody else, says what rules would do, and
-what they did."""
+"""The operator's page: there by the operator's link and for nobody else; what rules would do, what they did."""
 
 from __future__ import annotations
 
@@ -13,9 +12,10 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, eventually
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX
 
 RULES = """
 [[moderators]]
@@ -39,25 +39,27 @@ async def moderated(
 ) -> AsyncIterator[AppProcess]:
     folder = tmp_path_factory.mktemp("operated")
     (folder / "rules.toml").write_text(RULES, encoding="utf-8")
-    flags = ("--moderation", str(folder / "rules.toml"), "--access", "open")
+    flags = ("--moderation", str(folder / "rules.toml"), "--access", "link")
     async with running(folder / "data", endpoint, *flags) as app:
         yield app
 
 
-def operator_link(app: AppProcess) -> str:
-    """What the start printed."""
-    found = re.search(r"operator's own link: (\S+)", app.log.read_text(encoding="utf-8"))
-    assert found is not None
-    return found.group(1)
+async def come_by(app: AppProcess, visitor: NewVisitor, kind: str) -> Chat:
+    """Somebody who opens a link the start printed. kind: what its token begins with."""
+
+    async def printed() -> str | None:
+        found = re.search(rf"\S+/t#{kind}\S+", app.log.read_text(encoding="utf-8"))
+        return found and found.group()
+
+    chat = Chat(await (await visitor()).new_page(), app.url)
+    await chat.page.goto(await eventually(printed, bool))
+    await chat.ready()
+    return chat
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def operator(moderated: AppProcess, visitor: NewVisitor) -> Chat:
-    page = await (await visitor()).new_page()
-    await page.goto(operator_link(moderated))
-    chat = Chat(page, moderated.url)
-    await chat.ready()
-    return chat
+    return await come_by(moderated, visitor, OPERATOR_PREFIX)
 
 
 def rules_in(path: Path) -> list[str]:
@@ -86,7 +88,7 @@ async def test_only_the_operator_has_it(operator: Chat, moderated: AppProcess, v
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_have_count(0)
 
-    other = await Chat(await (await visitor()).new_page(), moderated.url).open()
+    other = await come_by(moderated, visitor, START_PREFIX)
     await menu(other.page)
     await expect(other.page.get_by_role("menuitem", name="Keyboard shortcuts")).to_be_visible()
     await expect(other.page.get_by_role("menuitem", name="Moderation")).to_have_count(0)
@@ -121,7 +123,7 @@ async def test_rules_with_a_mistake_say_where(operator: Chat) -> None:
 async def test_what_was_decided_stands_in_the_log_and_in_the_file(
     operator: Chat, moderated: AppProcess, visitor: NewVisitor
 ) -> None:
-    other = await Chat(await (await visitor()).new_page(), moderated.url).open()
+    other = await come_by(moderated, visitor, START_PREFIX)
     await other.send("about the secret project")
     await expect(other.page.get_by_text("We do not talk about this here.")).to_be_visible()
     mine = await operator.ask("words=2")
