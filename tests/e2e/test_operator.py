@@ -1,4 +1,4 @@
-"""The operator's page: there by the operator's link and for nobody else; what rules would do, what they did."""
+"""The operator's page: there by the operator's link and for nobody else; what rules would do, and did."""
 
 from __future__ import annotations
 
