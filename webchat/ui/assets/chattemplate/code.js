@@ -14,7 +14,7 @@ export function codeBox(label, onInput) {
   let bad = null;
   const draw = () => {
     lines.replaceChildren(...colouredLines(area.value).map((nodes, index) => h("div", { class: index + 1 === bad ? "wc-code-bad" : "" }, nodes)));
-    element.style.setProperty("--digits", String(lines.childElementCount).length);
+    element.style.setProperty("--digits", Math.max(2, String(lines.childElementCount).length));
   };
   area.addEventListener("input", () => {
     draw();

@@ -151,6 +151,7 @@ class Editor {
     if (this.#saving) return false;
     this.#saving = true;
     this.save.disabled = true;
+    this.save.textContent = t("chattemplate.saving"); // it is tried first, which takes a moment
     this.alert.textContent = "";
     try {
       await api.put(this.#path, { text, note: this.note.value.trim(), based_on: this.#kept.versions[0]?.number ?? null });
@@ -164,6 +165,7 @@ class Editor {
       return false;
     } finally {
       this.#saving = false;
+      this.save.textContent = t("app.save");
       this.#changed();
     }
   }

@@ -23,7 +23,7 @@ export function versionsView({ own, versions }, now, goBack) {
   const rows = versions.map(({ number, created_at: at, author, note, text }) => ({
     name: t("chattemplate.version", { number }),
     about: [when(at), author].filter(Boolean).join(" · "),
-    note: text === null ? [t("chattemplate.own"), note].filter(Boolean).join(" · ") : note,
+    note: text === null ? [t("chattemplate.own_again"), note].filter(Boolean).join(" · ") : note,
     text: text ?? own ?? "",
   }));
   if (own !== null) rows.push({ name: t("chattemplate.models_own"), about: "", note: "", text: own });
