@@ -141,6 +141,8 @@ def test_every_split_point_of_a_blocked_text_releases_nothing_of_it(text: str) -
         ("kill   all of them", "*** of them"),
         ("bomb the housé!", "***!"),
         ("有炸弹吗？炸 弹！", "有***吗？***！"),
+        ("他有炸 弹药，和坏  蛋们", "他有***药，和***们"),
+        ("b 炸 弹药 炸。弹", "b ***药 炸。弹"),
         ("a naive plan", "a *** plan"),
     ],
 )

@@ -2,8 +2,9 @@
 
 Compared as `folding` writes them. A phrase that begins or ends with a letter matches whole words only, so
 `ass` is not in `class`; `ass*` also matches what begins with it. Chinese, which puts no spaces, matches
-anywhere. A phrase is also found where its letters are spelled out with something between them: `b.o.m.b`, `b
-o m b`. Of matches that overlap the first counts, of those that begin alike the longest.
+anywhere, with or without something between its characters. A phrase is also found where its letters are
+spelled out with something between them: `b.o.m.b`, `b o m b`. Of matches that overlap the first counts, of
+those that begin alike the longest.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ _LETTER = r"[^\W_]"
 # Three letters (of ideographs two, see `_spelled`) that stand alone, with something between each two.
 _SPELLED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_APART}{_LETTER}(?!{_LETTER}))+")
 _SHORTEST_SPELLED = 3
+# Ideographs are words and letters at once: with something between some of them, or between none.
+_IDEOGRAPH = r"(?![\W_])[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+_SPACED = re.compile(
+    rf"{_IDEOGRAPH}(?:[{re.escape(''.join(sorted(_BETWEEN)))}]{{0,{_MOST_APART}}}{_IDEOGRAPH})+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ class Phrases:
         self.count = len(rules)
         self._words: Any = ahocorasick.Automaton()
         self._letters: Any = ahocorasick.Automaton()
+        self._longest = 0  # letters of a phrase with ideographs
         for phrase, rule in rules.items():
             self._add(phrase, rule)
         for automaton in (self._words, self._letters):
@@ -84,6 +91,8 @@ class Phrases:
         self._words.add_word(folded, entry)
         letters = "".join(char for char in folded if char.isalnum())
         if len(letters) >= (2 if any(map(is_ideograph, letters)) else _SHORTEST_SPELLED):
+            if any(map(is_ideograph, letters)):
+                self._longest = max(self._longest, len(letters))
             self._letters.add_word(letters, _Entry(len(letters), rule, False, False))
 
     def _find(self, window: str, begin: int, *, last: bool) -> Seen:
@@ -122,7 +131,7 @@ class Phrases:
     def _spelled(self, window: str) -> Iterable[Match]:
         if not len(self._letters):
             return
-        for run in _SPELLED.finditer(window):
+        for run in (*_SPELLED.finditer(window), *_SPACED.finditer(window)):
             offsets = [at for at in range(run.start(), run.end()) if window[at].isalnum()]
             folded, owners = _fold_letters(window, offsets)
             for index, entry in self._letters.iter(folded):
@@ -131,12 +140,12 @@ class Phrases:
 
     def _open_spelled(self, window: str, begin: int) -> int:
         """Offset from which the end of the text could be the beginning of a phrase that is spelled out."""
-        offsets = [at for at in _letters_at_end(window) if at >= begin]
-        folded, owners = _fold_letters(window, offsets)
-        for index in range(len(folded)):
-            if self._letters.match(folded[index:]):
-                return owners[index]
-        return len(window)
+        opened = len(window)
+        for ending in (_letters_at_end(window), _ideographs_at_end(window, self._longest)):
+            folded, owners = _fold_letters(window, [at for at in ending if at >= begin])
+            starts = (owners[at] for at in range(len(folded)) if self._letters.match(folded[at:]))
+            opened = min(opened, next(starts, opened))
+        return opened
 
 
 def _fold_letters(window: str, offsets: Sequence[int]) -> tuple[str, list[int]]:
@@ -158,5 +167,20 @@ def _letters_at_end(window: str) -> list[int]:
         at -= 1
         if at and window[at - 1].isalnum():
             break  # the end of a word
+        found.append(at)
+    return found[::-1]
+
+
+def _ideographs_at_end(window: str, most: int) -> list[int]:
+    """Offsets of the last ideographs of a text, as far as little or nothing is between each two."""
+    found: list[int] = []
+    at = len(window)
+    while len(found) < most:
+        apart = 0
+        while apart < _MOST_APART and at and window[at - 1] in _BETWEEN:
+            at, apart = at - 1, apart + 1
+        if not at or not (window[at - 1].isalnum() and is_ideograph(window[at - 1])):
+            break
+        at -= 1
         found.append(at)
     return found[::-1]
