@@ -117,6 +117,7 @@ action = "replace"'''
         ('[[moderators]]\nkind = "endpoint"\nurl = "http://10.0.0.1"', "moderators.0.kind"),
         ("moderators = 3", "moderators"),
         ("other = 3", "other"),
+        ("a = " + "[" * 20_000, "too deeply"),
     ],
 )
 async def test_rules_that_cannot_be_used_say_where(site: Site, rules: str, where: str) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import string
 from itertools import chain
+from typing import get_args
 
 import pytest
 
 from backends.errors import BackendError
+from webchat.moderation.personal import personal
+from webchat.moderation.secrets import secrets
+from webchat.moderation.tables import KINDS
+from webchat.moderation.verdicts import Action, Fail, Stage
 from webchat.sharing import LinkError
 from webchat.store import StoreError
 from webchat.turns import TurnError
@@ -72,6 +77,19 @@ def test_every_error_is_translated_with_its_cure() -> None:
         for language in LANGUAGES:
             assert f"error.{code}" in locale(language)
             assert f"error.{code}.cure" in locale(language)
+
+
+def test_the_operator_reads_of_moderation_in_words() -> None:
+    rules = [rule.id for rule in (*secrets().rules, *personal().rules)]
+    keys = {
+        *(f"moderation.rule.{rule}" for rule in rules),
+        *(f"moderation.kind.{kind}" for kind in KINDS),
+        *(f"moderation.stage.{stage}" for stage in get_args(Stage)),
+        *(f"moderation.{words}.{action}" for words in ("action", "does") for action in get_args(Action)),
+        *(f"moderation.fail.{fail}" for fail in get_args(Fail)),
+        *(f"moderation.masking.{when}" for when in ("off", "remote", "always")),
+    }
+    assert keys - locale("en").keys() == set()
 
 
 def test_chinese_is_chinese() -> None:

@@ -67,6 +67,8 @@ def _parsed(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadRules(str(error)) from None
+    except RecursionError:
+        raise BadRules("lists stand in lists too deeply") from None
 
 
 def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:

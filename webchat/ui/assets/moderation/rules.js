@@ -44,7 +44,7 @@ function drawn(found, page) {
   if (on.length) {
     parts.push(h("p", { class: "wc-mod-lead" }, t("moderation.order")));
     parts.push(h("ol", { class: "wc-mod-list" }, found.moderators.map(card)));
-    if (found.file) parts.push(h("p", { class: "wc-mod-small" }, t("moderation.file"), " ", h("code", {}, found.file), " ", t("moderation.file_hint")));
+    if (found.file) parts.push(h("p", { class: "wc-mod-small" }, t("moderation.file"), " ", h("code", {}, found.file), t("moderation.file_hint")));
   } else {
     parts.push(howTo(page));
   }
