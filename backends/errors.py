@@ -7,7 +7,8 @@
     ├── RateLimited          refuses for now; `retry_after` seconds        (retryable)
     ├── AuthFailed           the key is missing or wrong
     ├── BadRequest           the request is not understood
-    │   └── ContextTooLong   the conversation does not fit the window
+    │   ├── ContextTooLong   the conversation does not fit the window
+    │   └── BadChatTemplate  a chat template that was given does not work; `line`
     ├── ModelNotFound        no model of that name or at that place
     ├── ModelUnsupported     found, but not a chat model / refused on purpose / needs a package
     ├── OutOfMemory          the model or this request does not fit
@@ -90,6 +91,23 @@ class ContextTooLong(BadRequest):
     """Prompt and reply do not fit the context window."""
 
     code = "context_too_long"
+
+
+class BadChatTemplate(BadRequest):
+    """A chat template cannot be read, or fails on a conversation. `line` counts from 1, `None` where it is
+    not known; `said` is what the engine says of it."""
+
+    code = "chat_template_broken"
+
+    def __init__(self, said: str, line: int | None = None) -> None:
+        said = said.strip().rstrip(".")[:300]
+        where = "" if line is None else f"Line {line}: "
+        params: dict[str, str | int | float] = {"said": said}
+        if line is not None:
+            params["line"] = line
+        super().__init__(f"{where}{said}.", cure="Correct the chat template.", params=params)
+        self.said = said
+        self.line = line
 
 
 class ModelNotFound(BackendError):

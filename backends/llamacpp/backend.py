@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from backends._machine import engine_threads
 from backends._sent import told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
+from backends.chat_templates import OwnTemplate, Tried, rendered
 from backends.errors import BackendError, Unavailable
 from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload
 from backends.llamacpp.servers import Server, Servers, Setup, checked_header, device_of
-from backends.types import Event, Request, Sent
+from backends.llamacpp.trial import check
+from backends.types import Event, Message, Request, Sent
 
 SLOTS = 2
 
@@ -30,7 +32,8 @@ class LlamaCppBackend:
     that are loaded with it; adapter: the one of them this backend speaks with, `None` for the model itself.
     servers: where a loaded file is shared with other backends, by default nowhere. context_length: tokens of
     one conversation, by default the model's own up to `LONGEST_CONTEXT`. slots: replies at once. threads: by
-    default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file.
+    default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file,
+    and template_source, what provenance calls it.
     gpu_layers: layers put on a GPU, by default as many as fit; 0 for none.
     """
 
@@ -48,6 +51,7 @@ class LlamaCppBackend:
         slots: int | None = None,
         threads: int | None = None,
         chat_template: str | None = None,
+        template_source: str = "file",
         gpu_layers: int | None = None,
     ) -> None:
         self.model = name or path.stem
@@ -64,6 +68,7 @@ class LlamaCppBackend:
             adapters=adapters,
         )
         self.capabilities = self._capabilities(context_length, chat_template)
+        self._template = "model" if chat_template is None else template_source
         self._adapter = adapter
         self._servers = servers or Servers()
         self._server: Server | None = None
@@ -120,7 +125,7 @@ class LlamaCppBackend:
             yield await self._sent(server, request)
         scales = [float(path == self._adapter) for path in self._setup.adapters]
         worker = await self._worker(server, json.dumps(payload(request, seed, scales)))
-        reply = Reply(request, self.model, seed, adapter=self._adapter_name(server))
+        reply = Reply(request, self.model, seed, adapter=self._adapter_name(server), template=self._template)
         async with worker.items() as chunks:
             async for chunk in chunks:
                 for event in reply.feed(chunk):
@@ -140,8 +145,24 @@ class LlamaCppBackend:
             read = await server.reader.read(payload(request, 0), pieces=True)
         except BackendError:
             return Sent(messages)
-        source = "model" if self._setup.chat_template is None else "file"
-        return Sent(messages, read.text, read.ids, read.pieces, template=source)
+        return Sent(messages, read.text, read.ids, read.pieces, template=self._template)
+
+    async def own_template(self) -> OwnTemplate | None:
+        try:
+            header = await asyncio.to_thread(checked_header, self._setup.path)
+        except BackendError:
+            return None  # not here yet
+        return None if header.chat_template is None else OwnTemplate(header.chat_template, "model")
+
+    async def try_template(self, template: str, messages: Sequence[Message]) -> Tried:
+        server = self._server
+        special = {} if server is None else await server.reader.special_tokens()
+        text = await rendered(template, messages, special)
+        tokens = None if server is None else len((await server.reader.tokenize(text)).ids)
+        return Tried(text, tokens)
+
+    async def check_template(self, template: str, messages: Sequence[Message]) -> None:
+        await check(self._setup.path, template, messages)
 
     async def aclose(self) -> None:
         self._closed = True

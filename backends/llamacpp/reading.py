@@ -36,21 +36,34 @@ class Reader:
         self._address = address
         self._headers = {"Authorization": f"Bearer {key}"}
 
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._address, headers=self._headers, timeout=SECONDS, trust_env=False
+        )
+
     async def read(self, body: dict[str, Any], *, pieces: bool = False) -> Reading:
         """body: of a chat completion. Raises `BackendError` for what the template refuses."""
-        async with httpx.AsyncClient(
-            base_url=self._address, headers=self._headers, timeout=SECONDS, trust_env=False
-        ) as client:
+        async with self._client() as client:
             asked: dict[str, Any] = {
                 name: body[name] for name in ("messages", "chat_template_kwargs") if name in body
             }
             text = (await _post(client, "/apply-template", asked))["prompt"]
-            told = await _post(
-                client,
-                "/tokenize",
-                {"content": text, "add_special": True, "parse_special": True, "with_pieces": pieces},
-            )
-        tokens = told["tokens"]
+            return await self._tokenize(client, text, pieces=pieces)
+
+    async def tokenize(self, text: str) -> Reading:
+        """A text that is a whole prompt. Raises `BackendError`."""
+        async with self._client() as client:
+            return await self._tokenize(client, text, pieces=False)
+
+    async def special_tokens(self) -> dict[str, str]:
+        """`bos_token` and `eos_token`, as chat templates name them. Raises `BackendError`."""
+        async with self._client() as client:
+            told = await _ask(client, "GET", "/props")
+        return {name: told[name] for name in ("bos_token", "eos_token") if isinstance(told.get(name), str)}
+
+    async def _tokenize(self, client: httpx.AsyncClient, text: str, *, pieces: bool) -> Reading:
+        asked = {"content": text, "add_special": True, "parse_special": True, "with_pieces": pieces}
+        tokens = (await _post(client, "/tokenize", asked))["tokens"]
         if not pieces:
             return Reading(text, tuple(tokens))
         added = _pieces(tokens)
@@ -59,8 +72,14 @@ class Reader:
 
 
 async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    return await _ask(client, "POST", path, body)
+
+
+async def _ask(
+    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
     try:
-        answer = await client.post(path, json=body)
+        answer = await client.request(method, path, json=body)
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         raise BadResponse(

@@ -34,11 +34,14 @@ _log = logging.getLogger(__name__)
 class Reply:
     """Turns the engine's chunks into events."""
 
-    def __init__(self, request: Request, model: str, seed: int, *, adapter: str | None = None) -> None:
+    def __init__(
+        self, request: Request, model: str, seed: int, *, adapter: str | None = None, template: str = "model"
+    ) -> None:
         self.ended = False
         self._model = model
         self._seed = seed
         self._adapter = adapter
+        self._template = template
         self._characters = Characters()
         self._thinking = ThinkingSplitter()
         self._cutter = StopCutter(request.sampling.stop)
@@ -81,7 +84,7 @@ class Reply:
                 model=self._model,
                 adapter=self._adapter,
                 seed=self._seed,
-                details=self._details,
+                details={"chat_template": self._template, **self._details},
             ),
         ]
 

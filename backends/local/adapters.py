@@ -66,7 +66,7 @@ def load_adapter(model: Any, folder: Path, name: str) -> AdapterInfo:
     adapters: _Adapters = getattr(model, _ATTRIBUTE, None) or _Adapters(model)
     adapters.add(name, tensors, scalings)
     digest = hashlib.sha256((folder / ADAPTER_WEIGHTS).read_bytes()).hexdigest()[:12]
-    return AdapterInfo(name, digest, base, int(config.get("r") or 0), _template(folder))
+    return AdapterInfo(name, digest, base, int(config.get("r") or 0), template_in(folder))
 
 
 def remove_adapter(model: Any, name: str) -> None:
@@ -278,7 +278,7 @@ _SIDES = {
 }
 
 
-def _template(folder: Path) -> str | None:
+def template_in(folder: Path) -> str | None:
     try:
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
     except (OSError, ValueError):

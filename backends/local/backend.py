@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -14,6 +14,7 @@ from typing import Any
 from backends._sent import told
 from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Line
+from backends.chat_templates import OwnTemplate, Tried, rendered
 from backends.errors import BackendError
 from backends.local import devices
 from backends.local.adapters import using
@@ -22,13 +23,14 @@ from backends.local.engines import Engines, Taken
 from backends.local.estimates import estimate
 from backends.local.loading import Options, is_out_of_memory
 from backends.local.opening import Sizes
+from backends.local.own import own_template, special_tokens
 from backends.local.plain import write
 from backends.local.prompts import Prompt, prompt_of
 from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Sampler, most_tokens
 from backends.local.speaker import LineSpeaker
-from backends.types import Event, Finished, Request, Sent
+from backends.types import Event, Finished, Message, Request, Sent
 
 _SAMPLING = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
@@ -47,7 +49,8 @@ class LocalBackend:
     prompt and reply, where fewer than the model reads are wanted. slots: replies in one batch. cache_tokens:
     tokens of all conversations that memory is taken for. batching: without it one reply at a time, by plain
     `generate`. threads: of torch in this process, by default one for each core but one; models beside each
-    other share them. chat_template: Jinja, not the model's own. quantization, load_in_8bit, load_in_4bit:
+    other share them. chat_template: Jinja, not the model's own, and template_source, what provenance
+    calls it. quantization, load_in_8bit, load_in_4bit:
     smaller weights, see `loading`. trust_remote_code: run Python that comes with the model. token: for gated
     and private models on the hub.
     """
@@ -69,6 +72,7 @@ class LocalBackend:
         batching: bool = True,
         threads: int | None = None,
         chat_template: str | None = None,
+        template_source: str = "file",
         quantization: str | None = None,
         load_in_8bit: bool = False,
         load_in_4bit: bool = False,
@@ -93,6 +97,7 @@ class LocalBackend:
             context_length=context_length,
             threads=threads,
             chat_template=chat_template,
+            template_source=template_source,
             quantization=quantization,
             load_in_8bit=load_in_8bit,
             load_in_4bit=load_in_4bit,
@@ -145,6 +150,23 @@ class LocalBackend:
             prompt_of, taken.shared.opened.loaded, taken.voice.template, request, None
         )
         return len(prompt.ids)
+
+    async def own_template(self) -> OwnTemplate | None:
+        return await asyncio.to_thread(own_template, self._options, self._taken)
+
+    async def try_template(self, template: str, messages: Sequence[Message]) -> Tried:
+        taken = self._taken
+        special = await asyncio.to_thread(special_tokens, self._options, taken)
+        text = await rendered(template, messages, special)
+        tokens = None
+        if taken is not None:
+            tokenizer = taken.shared.opened.loaded.tokenizer
+            read = await asyncio.to_thread(tokenizer, text, add_special_tokens=False)
+            tokens = len(read["input_ids"])
+        return Tried(text, tokens)
+
+    async def check_template(self, template: str, messages: Sequence[Message]) -> None:
+        """What is tried is what transformers does."""
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()

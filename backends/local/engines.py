@@ -16,6 +16,7 @@ from backends.local.estimates import conversations_of, weights_of
 from backends.local.loading import Options, adapter_name, load, resolve
 from backends.local.opening import Opened, Sizes, open_engine
 from backends.local.sources import locate_adapter
+from backends.local.templates import Template
 from backends.local.voices import Voice, voice_of
 
 
@@ -73,7 +74,9 @@ class Engines:
         and its adapter, loaded beside the others. Give it back after use. Raises `BackendError`.
         """
         resolved = await asyncio.to_thread(resolve, options)
-        key = replace(resolved, adapter=None, adapter_revision=None, chat_template=None)
+        key = replace(
+            resolved, adapter=None, adapter_revision=None, chat_template=None, template_source="file"
+        )
         async with self._locks.setdefault(key, asyncio.Lock()):
             folder = await asyncio.to_thread(_adapter_folder, resolved, progress)
             shared = self._shared.get(key)
@@ -85,7 +88,10 @@ class Engines:
                 adapter = None
                 if folder is not None:
                     adapter = await asyncio.to_thread(_use_adapter, shared, folder, str(resolved.adapter))
-                voice = voice_of(shared.opened.loaded, given=options.chat_template, adapter=adapter)
+                given = None
+                if options.chat_template:
+                    given = Template(options.chat_template, options.template_source)
+                voice = voice_of(shared.opened.loaded, given=given, adapter=adapter)
             except BaseException:
                 await self._leave(shared)
                 raise

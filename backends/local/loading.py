@@ -73,6 +73,7 @@ class Options:
     context_length: int | None = None
     threads: int | None = None
     chat_template: str | None = None
+    template_source: str = "file"
     adapter: str | None = None
     adapter_revision: str | None = None
     quantization: str | None = None

@@ -22,16 +22,18 @@ class Voice:
     adapter: AdapterInfo | None = None
 
 
-def voice_of(loaded: Loaded, *, given: str | None, adapter: AdapterInfo | None) -> Voice:
+def voice_of(loaded: Loaded, *, given: templates.Template | None, adapter: AdapterInfo | None) -> Voice:
     """given: a template from the person, which wins over the adapter's own and the model's."""
-    template = given or (adapter.template if adapter is not None else None)
+    template = adapter.template if adapter is not None else None
+    if given is not None:
+        template = given.text
     if template is None:
         return Voice(
             loaded.template, loaded.template_source, loaded.end_ids, loaded.stop, loaded.system_role, adapter
         )
     return Voice(
         template,
-        "file" if given else "adapter",
+        "adapter" if given is None else given.source,
         templates.end_ids(loaded.model, loaded.tokenizer, template, parts=loaded.parts),
         (),
         templates.takes_system_role(loaded.tokenizer, template, parts=loaded.parts),

@@ -125,6 +125,9 @@ NOT_OF_AN_OWNER = {
     "decision_counts",
     "trim_decisions",
     "newest_texts",
+    "chat_templates",
+    "chat_template_versions",
+    "put_chat_template",
 }
 NOT_VERBS = {"open", "close", "call", "transaction"}
 

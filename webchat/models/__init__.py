@@ -3,10 +3,11 @@
 from webchat.models.configured import configured
 from webchat.models.entry import ProgressListener
 from webchat.models.models import Models
-from webchat.models.specs import Create, ListModels, ModelInfo, ModelSpec, create_backend
+from webchat.models.specs import Create, GivenTemplate, ListModels, ModelInfo, ModelSpec, create_backend
 
 __all__ = [
     "Create",
+    "GivenTemplate",
     "ListModels",
     "ModelInfo",
     "ModelSpec",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from backends.base import Backend, Footprint, LoadProgress
 from backends.errors import BackendError, OutOfMemory
-from webchat.models.specs import ModelInfo, ModelSpec, Status
+from webchat.models.specs import GivenTemplate, ModelInfo, ModelSpec, Status
 
 ProgressListener = Callable[[LoadProgress, float | None], None]
 """Called on the event loop with the progress and the seconds left, `None` when unknown."""
@@ -31,6 +31,10 @@ class Entry:
         self.eta_seconds: float | None = None
         self.listeners: list[ProgressListener] = []
         self.users = 0
+        self.template: GivenTemplate | None = None
+        self.made_with: GivenTemplate | None = None
+        self.left = asyncio.Event()  # somebody stopped using it
+        self.changing = asyncio.Lock()
         self.placed = False  # room was made for it
         self.since = 0.0
         self.load_seconds: float | None = None
@@ -70,6 +74,11 @@ class Entry:
     @property
     def loading(self) -> bool:
         return self.starting is not None and not self.starting.done()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its backend was made with another chat template than it is to have."""
+        return self.backend is not None and self.made_with != self.template
 
     @property
     def footprint(self) -> Footprint | None:

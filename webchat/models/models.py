@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from backends.base import Backend, Capabilities, Footprint
@@ -16,13 +17,24 @@ from webchat.models.budget import Budget, Measure
 from webchat.models.discovery import Discovery, no_models
 from webchat.models.entry import Entry, ProgressListener, Relay
 from webchat.models.room import NoRoom, Tenant, beside, leaving, place_of, refusal, total
-from webchat.models.specs import Create, ListModels, ModelInfo, ModelSpec, create_backend
+from webchat.models.specs import (
+    Create,
+    GivenTemplate,
+    ListModels,
+    ModelInfo,
+    ModelSpec,
+    create_backend,
+)
 from webchat.models.unloading import close, give_memory_back
 
 log = logging.getLogger(__name__)
 
 LOAD_RATE = 200e6
 """Bytes a second, where nothing was loaded yet: of a slow disk, so that most are pleasantly surprised."""
+
+
+_USING: ContextVar[frozenset[Entry]] = ContextVar("models in use", default=frozenset())
+"""The models that the current task has in use, and those that began it."""
 
 
 class Models:
@@ -73,12 +85,64 @@ class Models:
     async def use(self, name: str, on_progress: ProgressListener | None = None) -> AsyncIterator[Backend]:
         """The started backend of that name, not unloaded within the block. Raises as `ready` does."""
         entry = await self._resolved(name)
+        mine = _USING.get()
+        if entry not in mine:  # who has it already would wait for themselves
+            await self._renew(entry)
         entry.users += 1
+        _USING.set(mine | {entry})
         try:
             yield await self.ready(entry.spec.name, on_progress)
         finally:
+            _USING.set(mine)
             entry.users -= 1
             entry.since = time.monotonic()
+            entry.left.set()
+
+    def use_template(self, name: str, template: GivenTemplate | None) -> None:
+        """Give a model a chat template, `None` for that of its settings, or its own. Who uses the model now
+        goes on with the old one; who comes next waits for them, and has the new one. No other model is
+        disturbed. Raises `ModelNotFound`."""
+        self._entry(name).template = template
+
+    def made(self, name: str) -> Backend:
+        """The backend of that name, started or not. Raises `BackendError`."""
+        entry = self._entry(name)
+        return entry.backend or self._build(entry)
+
+    def _build(self, entry: Entry) -> Backend:
+        entry.backend, entry.made_with = self._create(entry.spec.under(entry.template)), entry.template
+        return entry.backend
+
+    async def _renew(self, entry: Entry) -> None:
+        """Close a backend whose chat template is not the right one any more, once nobody uses it."""
+        async with entry.changing:
+            while entry.outdated:
+                if entry.starting is not None and not entry.starting.done():
+                    await asyncio.wait([entry.starting])
+                elif entry.users:
+                    entry.left.clear()
+                    await entry.left.wait()
+                elif not await self._replaced(entry):
+                    async with self._making_room:
+                        await self._unload(entry, "take another chat template")
+
+    async def _replaced(self, entry: Entry) -> bool:
+        """Put another backend in the place of one whose loaded model it shares, so that nothing is loaded
+        anew. Returns whether that was possible."""
+        old = entry.backend
+        if old is None or not entry.ready or "engines" not in entry.spec.options:
+            return False
+        template = entry.template
+        new = self._create(entry.spec.under(template))
+        try:
+            await new.start()
+        except BackendError as error:
+            log.warning("%s does not start with its chat template: %s", entry.spec.name, error)
+            await close(entry.spec.name, new)
+            return False
+        entry.backend, entry.made_with, entry.starting = new, template, None
+        await close(entry.spec.name, old)
+        return True
 
     def spec(self, name: str) -> ModelSpec:
         """The spec of that name. Raises `ModelNotFound`."""
@@ -159,11 +223,10 @@ class Models:
     async def _start(self, entry: Entry) -> Backend:
         entry.begin()
         try:
-            if entry.backend is None:
-                entry.backend = self._create(entry.spec)
+            backend = entry.backend or self._build(entry)
             expected = await self._make_room(entry)
             began = time.monotonic()
-            await self._load(entry, entry.backend)
+            await self._load(entry, backend)
             entry.loaded(time.monotonic() - began)
             await self._check_room(entry, expected)
         except NoRoom:
@@ -172,7 +235,7 @@ class Models:
             entry.failure = error
             raise
         self._learn_rate(entry)
-        return entry.backend
+        return backend
 
     def _learn_rate(self, entry: Entry) -> None:
         """How fast models load, from one that just did; an adapter whose base was here teaches nothing."""
@@ -252,11 +315,11 @@ class Models:
             and (footprint := entry.footprint) is not None
         ]
 
-    async def _unload(self, entry: Entry) -> None:
+    async def _unload(self, entry: Entry, why: str = "make room") -> None:
         backend, entry.backend, entry.ready, entry.placed = entry.backend, None, False, False
         if not entry.loading:
             entry.starting = None  # its result is the backend
-        log.info("unloading the model %s to make room", entry.spec.name)
+        log.info("unloading the model %s to %s", entry.spec.name, why)
         if backend is not None:
             await close(entry.spec.name, backend)
             del backend
@@ -266,7 +329,7 @@ class Models:
         """Have a backend, not started: only to hear what it would take."""
         if entry.backend is None and entry.failure is None and not entry.spec.discover:
             try:
-                entry.backend = self._create(entry.spec)
+                self._build(entry)
             except BackendError as error:
                 entry.failure = error
 

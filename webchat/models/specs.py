@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from backends.base import Backend, Capabilities, LoadProgress
@@ -36,6 +36,21 @@ class ModelSpec:
     titles: bool = True
     pinned: bool = False
     remote: bool = False
+
+    def under(self, template: GivenTemplate | None) -> ModelSpec:
+        """The same model, made with this chat template."""
+        if template is None:
+            return self
+        given = {"chat_template": template.text, "template_source": template.source}
+        return replace(self, options={**self.options, **given})
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTemplate:
+    """A chat template in place of the model's own. source: what provenance calls it."""
+
+    text: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,19 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """A version of the chat template that the operator gave a model; `text` is `None` where it went back to
+    its own. author: a name, empty for the owner of a loopback start."""
+
+    model: str
+    number: int
+    created_at: datetime
+    author: str
+    note: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """A piece of a running reply. `seq` counts from 1 within the message. Appended, never rewritten."""
 

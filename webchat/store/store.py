@@ -8,6 +8,7 @@ from typing import Self
 
 from sqlalchemy import Engine, text
 
+from webchat.store.chat_templates import ChatTemplateVerbs
 from webchat.store.conversations import ConversationVerbs
 from webchat.store.database import READERS
 from webchat.store.decisions import DecisionVerbs
@@ -37,6 +38,7 @@ class Store(
     InspectionVerbs,
     TemplateVerbs,
     PlaceholderVerbs,
+    ChatTemplateVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

@@ -1,0 +1,46 @@
+"""What a model brings along for conversations: its chat template and its special tokens, from memory, or
+from its folder while it is not loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from backends.chat_templates import OwnTemplate
+from backends.local import templates
+from backends.local.adapters import template_in
+from backends.local.engines import Taken
+from backends.local.loading import Options
+
+_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+def own_template(options: Options, taken: Taken | None) -> OwnTemplate | None:
+    """`None` for a model that is not loaded and in no folder. Reads files."""
+    if taken is not None:
+        adapter, loaded = taken.voice.adapter, taken.shared.opened.loaded
+        if adapter is not None and adapter.template:
+            return OwnTemplate(adapter.template, "adapter")
+        own = templates.choose(loaded.tokenizer, own=getattr(loaded.processor, "chat_template", None))
+        return OwnTemplate(own.text, own.source)
+    for folder, source in ((options.adapter, "adapter"), (options.source, "model")):
+        if folder is not None and (text := template_in(Path(folder).expanduser())):
+            return OwnTemplate(text, source)
+    return None
+
+
+def special_tokens(options: Options, taken: Taken | None) -> dict[str, str]:
+    """As chat templates name them."""
+    if taken is not None:
+        told = taken.shared.opened.loaded.tokenizer.special_tokens_map
+    else:
+        try:
+            file = Path(options.source).expanduser() / "tokenizer_config.json"
+            told = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+    found = {name: told.get(name) for name in _NAMES}
+    texts = {
+        name: token.get("content") if isinstance(token, dict) else token for name, token in found.items()
+    }
+    return {name: text for name, text in texts.items() if isinstance(text, str)}
