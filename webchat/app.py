@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,9 +20,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from backends.base import Backend
-from backends.errors import BackendError
+from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
 from webchat.api import Services, routes
+from webchat.api.chat_templates import given
 from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
@@ -190,6 +191,7 @@ def _lifespan(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await _give_templates(store, models)
         await turns.open()
         recorder.open()
         moderation = gates if isinstance(gates, Moderation) else None
@@ -224,6 +226,13 @@ async def _warm(models: Models, guards: Sequence[str]) -> None:
             await models.ready(name)
         except BackendError as error:
             log.warning("%s", error)
+
+
+async def _give_templates(store: Store, models: Models) -> None:
+    """Let models have the chat templates that the operator gave them."""
+    for version in await store.call(store.chat_templates):
+        with suppress(ModelNotFound):  # of another start, with other models
+            models.use_template(version.model, given(version))
 
 
 async def _discover(models: Models) -> None:

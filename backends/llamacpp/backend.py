@@ -67,7 +67,7 @@ class LlamaCppBackend:
             gpu_layers=gpu_layers,
             adapters=adapters,
         )
-        self.capabilities = self._capabilities(context_length, chat_template)
+        self.capabilities = self._capabilities(context_length)
         self._template = "model" if chat_template is None else template_source
         self._adapter = adapter
         self._servers = servers or Servers()
@@ -92,9 +92,23 @@ class LlamaCppBackend:
             self._server = server
             self.capabilities = self._capabilities(
                 self._setup.window(server.header),
-                self._setup.chat_template or server.header.chat_template,
+                await self._takes_system_role(server),
                 engine=f"llamacpp {id(server)}",
             )
+
+    async def _takes_system_role(self, server: Server) -> bool:
+        """Whether the template writes a system prompt. Where it does not, the engine puts it in front of the
+        first message itself, which is how one tells."""
+        with_role = (Message("system", "probe"), Message("user", "Hello"))
+        moved = (Message("user", "probe\nHello"),)
+        try:
+            one, other = [
+                (await server.reader.read(payload(Request(messages), 0))).text
+                for messages in (with_role, moved)
+            ]
+        except BackendError:
+            return False
+        return "probe" in one and one != other
 
     def footprint(self) -> Footprint | None:
         return self._footprint
@@ -219,11 +233,10 @@ class LlamaCppBackend:
         return worker
 
     def _capabilities(
-        self, window: int | None, template: str | None, *, engine: str | None = None
+        self, window: int | None, system_role: bool = True, *, engine: str | None = None
     ) -> Capabilities:
         return Capabilities(
-            # Templates without a system role say so by raising; there is no other sign.
-            system_role="system role not supported" not in (template or "").lower(),
+            system_role=system_role,
             seed=True,
             prefill=True,
             logprobs=True,

@@ -116,8 +116,9 @@ def takes_parts(tokenizer: Any, template: str) -> bool:
 
 
 def takes_system_role(tokenizer: Any, template: str, *, parts: bool = False) -> bool:
-    """Whether a template accepts a system prompt."""
-    return _try(tokenizer, template, [Message("system", "S"), Message("user", "U")], parts=parts) is not None
+    """Whether a template writes a system prompt, rather than refuse it or pass over it."""
+    text = _try(tokenizer, template, [Message("system", "probe"), Message("user", "U")], parts=parts)
+    return text is not None and "probe" in text
 
 
 def end_ids(model: Any, tokenizer: Any, template: str, *, parts: bool = False) -> frozenset[int]:

@@ -17,10 +17,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from backends.base import Backend
 from backends.echo import EchoBackend
 from webchat.api import Services, routes
 from webchat.auth import Cookies, Door, DoorSettings
-from webchat.models import Models, ModelSpec
+from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
@@ -101,8 +102,10 @@ MakeSite = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
 def make_site(tmp_path: Path) -> MakeSite:
     @contextlib.asynccontextmanager
     async def make(
-        backend: EchoBackend | None = None,
+        backend: Backend | None = None,
         moderators: Sequence[Moderator] = (),
+        create: Create | None = None,
+        spec: ModelSpec | None = None,
         gates: GateFactory | None = None,
         titles: bool = False,
         system_prompt: str | None = None,
@@ -110,14 +113,14 @@ def make_site(tmp_path: Path) -> MakeSite:
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
         chosen = backend or EchoBackend()
-        spec = ModelSpec(
+        echo = ModelSpec(
             name="echo",
             kind="echo",
             source="echo",
             options={"api_key": CANARY},
             system_prompt=system_prompt,
         )
-        models = Models([spec], lambda _: chosen)
+        models = Models([spec or echo], create or (lambda _: chosen))
         turns = Turns(
             store,
             models,

@@ -24,16 +24,10 @@ class Inspect:
         owner, wanted = owner_of(request).id, id_of(request)
         sent = await self._store.call(self._store.inspection, owner, wanted)
         provenance = await self._store.call(self._store.provenance, owner, wanted)
-        message = await self._store.call(self._store.message, owner, wanted)
-        user = None
-        if message.parent_id is not None:
-            asked = await self._store.call(self._store.message, owner, message.parent_id)
-            user = None if asked.template is None else asked.template.named
-        return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance, user)})
+        return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance)})
 
 
-def inspection_json(sent: Inspection, provenance: Provenance, user: Any = None) -> Json:
-    """user: the prompt template of the message that was answered."""
+def inspection_json(sent: Inspection, provenance: Provenance) -> Json:
     local = sent.rendered is not None
     details = provenance.details
     masked = list(details.get("masked") or ())
@@ -51,7 +45,11 @@ def inspection_json(sent: Inspection, provenance: Provenance, user: Any = None) 
         "cut": _cut(provenance),
         "masked": masked,
         "masked_count": details.get("masked_count", len(masked)),
-        "templates": {"persona": details.get("persona"), "user": user, "chat": _chat(sent, provenance)},
+        "templates": {
+            "persona": details.get("persona"),
+            "user": details.get("user_template"),
+            "chat": _chat(sent, provenance),
+        },
         "curl": curl_of(sent, provenance),
         "python": python_of(sent, provenance),
     }

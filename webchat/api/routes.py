@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from webchat.api.about import About
+from webchat.api.chat_templates import ChatTemplates
 from webchat.api.conversations import Conversations
 from webchat.api.errors import Endpoint, answering, not_found
 from webchat.api.exports import Exports
@@ -26,7 +27,7 @@ def routes(services: Services) -> list[BaseRoute]:
     about, health, redeem = About(services), Health(services), Redeem(services)
     conversations, messages = Conversations(services), Messages(services)
     turns, exports = TurnRoutes(services), Exports(services)
-    inspect = Inspect(services)
+    inspect, chat_templates = Inspect(services), ChatTemplates(services)
     moderation = ModerationRoutes(services)
     templates = Templates(services)
     table: list[tuple[str, str, Endpoint]] = [
@@ -66,6 +67,9 @@ def routes(services: Services) -> list[BaseRoute]:
         ("GET", "/api/templates/{id}/versions", templates.versions),
         ("POST", "/api/templates/{id}/duplicate", templates.duplicate),
         ("GET", "/api/templates/{id}/export", templates.export),
+        ("GET", "/api/chat-templates/{model:path}", chat_templates.look),
+        ("PUT", "/api/chat-templates/{model:path}", chat_templates.put),
+        ("POST", "/api/chat-templates/{model:path}/preview", chat_templates.preview),
         ("POST", "/t/redeem", redeem.redeem),
         ("GET", "/healthz", health.alive),
         ("GET", "/readyz", health.ready),

@@ -1,6 +1,16 @@
 """From a stored conversation to what a model is sent."""
 
 from webchat.prompts.fitting import MOST_CUTS, Fitting
-from webchat.prompts.renderer import CONTINUE, PlainRenderer, Rendered, Renderer, Scene, expand
+from webchat.prompts.renderer import CONTINUE, PlainRenderer, Rendered, Renderer, Scene, expand, fit
 
-__all__ = ["CONTINUE", "MOST_CUTS", "Fitting", "PlainRenderer", "Rendered", "Renderer", "Scene", "expand"]
+__all__ = [
+    "CONTINUE",
+    "MOST_CUTS",
+    "Fitting",
+    "PlainRenderer",
+    "Rendered",
+    "Renderer",
+    "Scene",
+    "expand",
+    "fit",
+]

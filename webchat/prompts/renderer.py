@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from backends.base import Capabilities
-from backends.types import Message, Request, Sampling
+from backends.types import Message, Request, Role, Sampling
 from webchat.prompts.fitting import first_kept
 from webchat.store.records import ConversationSettings, PathMessage
 
@@ -49,7 +49,7 @@ class Rendered:
     never change, so `expand` gives back the messages as they were sent, and a long conversation is not
     copied with each reply. left_out: how many of the oldest messages are not sent, and first_sent the id of
     the one after them. ids: for each message of the request the stored message it is from, `None` where it is
-    from none.
+    from none. system_as: the role that says the system prompt for a model without a role for it.
     """
 
     request: Request
@@ -58,6 +58,7 @@ class Rendered:
     left_out: int = 0
     first_sent: str | None = None
     ids: tuple[str | None, ...] = ()
+    system_as: Role | None = None
 
 
 class Renderer(Protocol):
@@ -104,7 +105,8 @@ class PlainRenderer:
         ids = tuple(id for _, id in fitted)
         persona = scene.settings.persona
         template = self.template if persona is None else f"{persona.name}/{persona.version}"
-        return Rendered(request, template, tuple(prompt), left_out, first_sent, ids)
+        moved: Role | None = "user" if prefix and not scene.capabilities.system_role else None
+        return Rendered(request, template, tuple(prompt), left_out, first_sent, ids, moved)
 
 
 def expand(
@@ -123,6 +125,12 @@ def expand(
         else:
             sent.append((Message(item["role"], item["content"]), None))
     return tuple(message for message, _ in _fit(sent, capabilities))
+
+
+def fit(messages: Iterable[Message], capabilities: Capabilities) -> tuple[Message, ...]:
+    """The messages as a backend takes them: neighbours of one role are merged, for templates want them in
+    turn, and where there is no system role the system prompt stands in front of the first user message."""
+    return tuple(message for message, _ in _fit([(message, None) for message in messages], capabilities))
 
 
 def merge_sampling(defaults: Sampling, chosen: Sampling) -> Sampling:

@@ -199,7 +199,7 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
-            details={**_cut(rendered), **_made_with(settings, run.path)},
+            details={**_details(rendered), **_made_with(settings, run.path)},
         )
         run.ids = rendered.ids
         return rendered
@@ -286,10 +286,14 @@ def _as_sent(provenance: Provenance, prepared: Prepared) -> Provenance:
     )
 
 
-def _cut(rendered: Rendered) -> dict[str, Any]:
-    if not rendered.left_out:
-        return {}
-    return {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
+def _details(rendered: Rendered) -> dict[str, Any]:
+    """What became of the conversation on its way into the prompt, where anything did."""
+    details: dict[str, Any] = {}
+    if rendered.left_out:
+        details |= {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
+    if rendered.system_as is not None:
+        details["system_as"] = rendered.system_as
+    return details
 
 
 def _made_with(settings: ConversationSettings, path: Sequence[PathMessage]) -> dict[str, Any]:
