@@ -11,17 +11,17 @@ from webchat.store.errors import TemplateChanged
 
 def test_versions_count_up_for_each_model_and_going_back_is_one_more(store: Store) -> None:
     ada = store.create_owner("operator", "Ada").id
-    assert store.put_chat_template(ada, "a/b", None) is None
-    first = store.put_chat_template(ada, "a/b", "{{ 1 }}", note="try")
+    assert store.change_chat_template(ada, "a/b", None) is None
+    first = store.change_chat_template(ada, "a/b", "{{ 1 }}", note="try")
     assert first is not None
     assert (first.number, first.author, first.note, first.text) == (1, "Ada", "try", "{{ 1 }}")
-    second = store.put_chat_template(ada, "a/b", "{{ 2 }}\x00\ud83d", based_on=1)
+    second = store.change_chat_template(ada, "a/b", "{{ 2 }}\x00\ud83d", based_on=1)
     assert second is not None
     assert second.text == "{{ 2 }}\ufffd\ufffd"
-    other = store.put_chat_template(ada, "other", "{{ 1 }}")
-    assert store.put_chat_template(ada, "a/b", second.text, based_on=2) == second
+    other = store.change_chat_template(ada, "other", "{{ 1 }}")
+    assert store.change_chat_template(ada, "a/b", second.text, based_on=2) == second
     assert {version.model: version for version in store.chat_templates()} == {"a/b": second, "other": other}
-    back = store.put_chat_template(ada, "a/b", None, based_on=2)
+    back = store.change_chat_template(ada, "a/b", None, based_on=2)
     assert back is not None
     assert (back.number, back.text) == (3, None)
     assert [version.model for version in store.chat_templates()] == ["other"]
@@ -31,8 +31,8 @@ def test_versions_count_up_for_each_model_and_going_back_is_one_more(store: Stor
 
 def test_a_save_on_top_of_what_is_old_is_refused(store: Store) -> None:
     ada = store.create_owner("operator", "Ada").id
-    store.put_chat_template(ada, "m", "{{ 1 }}")
+    store.change_chat_template(ada, "m", "{{ 1 }}")
     for based_on in (None, 0, 2):
         with pytest.raises(TemplateChanged):
-            store.put_chat_template(ada, "m", "{{ 2 }}", based_on=based_on)
+            store.change_chat_template(ada, "m", "{{ 2 }}", based_on=based_on)
     assert len(store.chat_template_versions("m")) == 1

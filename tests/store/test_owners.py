@@ -127,7 +127,7 @@ NOT_OF_AN_OWNER = {
     "newest_texts",
     "chat_templates",
     "chat_template_versions",
-    "put_chat_template",
+    "change_chat_template",
 }
 NOT_VERBS = {"open", "close", "call", "transaction"}
 

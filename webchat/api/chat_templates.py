@@ -82,7 +82,7 @@ class ChatTemplates:
         # In one order for the store and the models, whoever else saves now.
         async with self._saving:
             version = await self._store.call(
-                self._store.put_chat_template,
+                self._store.change_chat_template,
                 author.id,
                 model,
                 body.text,

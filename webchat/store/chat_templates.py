@@ -47,7 +47,7 @@ class ChatTemplateVerbs(Database):
         return [ChatTemplate(**row._mapping) for row in rows]
 
     @writes
-    def put_chat_template(
+    def change_chat_template(
         self,
         connection: Connection,
         author: str,
