@@ -85,7 +85,7 @@ async def test_a_number_typed_on_a_phone_never_reaches_the_model_and_comes_back(
     await chat.state("complete")
     shown = f"好的，您的手机号是 {PHONE}，也就是 {PHONE}。点这里"
     assert await chat.text() == shown
-    await expect(chat.reply.locator(".wc-masked")).to_be_visible()
+    await expect(chat.reply.locator(".wc-masked path")).to_be_visible()
     assert PHONE not in (await chat.reply.locator("a").first.get_attribute("href") or "")
 
     await chat.page.reload()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.moderation.test_filters import cut, through
 from webchat.moderation.personal import KINDS, Personal, personal
 from webchat.moderation.rules import BadRules, load_rules
+from webchat.moderation.testing import check_moderator
 
 Marked = tuple[str, list[tuple[int, int, str]]]
 
@@ -115,7 +116,22 @@ PIECES = st.sampled_from(
             "\n",
             "，",
         ),
-        *("https://a.co/?p=13812345678", "phone", "[", "]", "_", "x" * 70, "1 " * 20, "é", "👩‍🚀"),
+        *(
+            "https://a.co/?p=13812345678",
+            "phone",
+            "[",
+            "]",
+            "_",
+            "x" * 70,
+            "１３８１２３４",
+            "５６７８",
+            "٣",
+            "\u00a0",
+            "–",
+            "1 " * 20,
+            "é",
+            "👩‍🚀",
+        ),
     ]
 )
 TEXTS = st.lists(PIECES, max_size=8).map("".join) | st.text("0123456789+-() .@ax:，", max_size=40)
@@ -141,6 +157,10 @@ def test_at_every_split_point_nothing_personal_is_released(text: str) -> None:
     whole = through([moderator], [text]).released
     for place in range(len(text) + 1):
         assert through([moderator], [text[:place], text[place:]]).released == whole
+
+
+async def test_it_keeps_the_laws_of_moderators() -> None:
+    assert await check_moderator(personal("mask"), FOUND[::12], chunkings=20)
 
 
 async def test_what_is_held_back_is_only_what_could_become_personal() -> None:

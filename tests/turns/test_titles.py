@@ -11,7 +11,7 @@ from backends.echo import Delay, EchoBackend, Step
 from backends.errors import Unavailable
 from backends.types import Request
 from tests.turns.conftest import Bench, MakeBench, until
-from webchat.turns.titles import INSTRUCTION, tidy
+from webchat.turns.titles import EXCERPT_CHARS, INSTRUCTION, excerpt, tidy
 
 
 def titled(*title: Step) -> EchoBackend:
@@ -95,3 +95,14 @@ async def test_a_turn_that_wants_the_model_ends_the_title(bench: MakeBench) -> N
 )
 def test_a_proposal_is_made_one_clean_line(said: str, shown: str) -> None:
     assert tidy(said) == shown
+
+
+@pytest.mark.parametrize("number", ["13812345678", "+44 20 7946 0958", "ada.lovelace@example.com"])
+def test_what_a_title_is_made_of_ends_with_a_whole_number_or_before_it(number: str) -> None:
+    for before in range(EXCERPT_CHARS - 30, EXCERPT_CHARS + 1):
+        filled = "我" * before
+        cut = excerpt(f"{filled}{number}。后面还有很多字，" + "字" * 50)
+        assert cut.startswith(filled[:EXCERPT_CHARS])
+        said = cut[len(filled) :]
+        assert said.startswith(number) or not said.strip("+"), said
+    assert excerpt("short " + number) == "short " + number

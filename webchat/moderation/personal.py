@@ -36,6 +36,19 @@ SENTENCE = "This text holds what looks like personal data."
 _Found = tuple[int, int, str]
 """Start, end and kind."""
 
+# Plain characters for those of other widths, one for one: full-width letters, digits, signs; dashes; spaces.
+_PLAIN = str.maketrans(
+    {
+        **{
+            chr(0xFEE0 + code): chr(code)
+            for code in range(0x21, 0x7F)
+            if chr(code).isalnum() or chr(code) in "+-.@"
+        },
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+        **dict.fromkeys("\u00a0\u2002\u2003\u2009\u202f\u3000", " "),
+    }
+)
+
 _RUN = re.compile(r"[0-9+(][0-9 ()+.-]{6,}")
 _NUMBER_TAIL = re.compile(r"[0-9+(][0-9 ()+.-]*[Xx]?$")
 _BEGINS = re.compile(r"[0-9+(]")
@@ -50,7 +63,7 @@ _EMAIL_WINDOW = 64 + 1 + 4 * 43 + 24
 _IBAN_START = re.compile(r"(?=[A-Z]{2}\d\d ?[A-Z0-9]{2})")
 _IBAN_TAIL = re.compile(r"[A-Z](?:[A-Z](?:\d(?:\d[A-Z0-9 ]*)?)?)?$")
 _IPV6_START = re.compile(r"(?<![0-9A-Fa-f:])(?=[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{0,4}:)")
-_STREET_NUMBER = re.compile(r"(?=\d)")
+_STREET_NUMBER = re.compile("(?=[0-9])")
 _IPV6_TAIL = re.compile(r"[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f:]*)?$")
 
 
@@ -72,6 +85,8 @@ class Personal:
     def look(self, window: str, begin: int, *, last: bool) -> tuple[list[_Found], int]:
         """What is found from `begin` on, and the offset from which more text could change that; see
         `Finder`."""
+        if not window.isascii():
+            window = window.translate(_PLAIN)
         opened = len(window) if last else self._open(window, begin)
         found: list[_Found] = []
         ahead = sorted(self._candidates(window, begin, opened, last=last), key=_order)

@@ -167,30 +167,32 @@ def _machine(text: str, start: int, end: int) -> int:
 
 _PHONE = "phone"
 NUMBERS: tuple[Form, ...] = (
-    Form("id_card", re.compile(r"[1-9]\d{5}(?:18|19|20)\d{9}[\dXx]"), 18, _identity),
-    Form("bank_card", re.compile(r"3[47]\d\d([ -]?)\d{6}\1\d{5}"), 17, _card),
-    Form("bank_card", re.compile(r"\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?"), 23, _card),
-    Form(_PHONE, re.compile(r"(?:(?:\+ ?)?86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}"), 20, _mobile),
-    Form(_PHONE, re.compile(r"\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,6}"), 32, _abroad),
-    Form(_PHONE, re.compile(r"\+\d{8,15}"), 16, _abroad),
+    Form("id_card", re.compile(r"(?a)[1-9]\d{5}(?:18|19|20)\d{9}[\dXx]"), 18, _identity),
+    Form("bank_card", re.compile(r"(?a)3[47]\d\d([ -]?)\d{6}\1\d{5}"), 17, _card),
+    Form("bank_card", re.compile(r"(?a)\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?"), 23, _card),
+    Form(_PHONE, re.compile(r"(?a)(?:(?:\+ ?)?86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}"), 20, _mobile),
+    Form(_PHONE, re.compile(r"(?a)\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,6}"), 32, _abroad),
+    Form(_PHONE, re.compile(r"(?a)\+\d{8,15}"), 16, _abroad),
     Form(
         _PHONE,
-        re.compile(r"(?:\((?:010|02\d|0[3-9]\d\d)\) ?|(?:010|02\d|0[3-9]\d\d)[ -])[2-8]\d{2,3}[ -]?\d{4}"),
+        re.compile(
+            r"(?a)(?:\((?:010|02\d|0[3-9]\d\d)\) ?|(?:010|02\d|0[3-9]\d\d)[ -])[2-8]\d{2,3}[ -]?\d{4}"
+        ),
         16,
         _spelled,
     ),
-    Form(_PHONE, re.compile(r"[48]00[ -]\d{3}[ -]?\d{4}|[48]00[ -]\d{4}[ -]?\d{3}"), 13, _spelled),
-    Form("ssn", re.compile(r"\d{3}-\d\d-\d{4}"), 11, _social),
+    Form(_PHONE, re.compile(r"(?a)[48]00[ -]\d{3}[ -]?\d{4}|[48]00[ -]\d{4}[ -]?\d{3}"), 13, _spelled),
+    Form("ssn", re.compile(r"(?a)\d{3}-\d\d-\d{4}"), 11, _social),
     Form(
         _PHONE,
-        re.compile(r"(?:1[ .-])?(?:\([2-9]\d\d\) ?[2-9]\d\d[ .-]\d{4}|[2-9]\d\d([ .-])[2-9]\d\d\1\d{4})"),
+        re.compile(r"(?a)(?:1[ .-])?(?:\([2-9]\d\d\) ?[2-9]\d\d[ .-]\d{4}|[2-9]\d\d([ .-])[2-9]\d\d\1\d{4})"),
         18,
         _spelled,
     ),
-    Form(_PHONE, re.compile(r"1?[2-9]\d\d[2-9]\d{6}"), 11, _asked_for),
-    Form("ip", re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"), 15, _machine),
+    Form(_PHONE, re.compile(r"(?a)1?[2-9]\d\d[2-9]\d{6}"), 11, _asked_for),
+    Form("ip", re.compile(r"(?a)\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"), 15, _machine),
 )
 """Tried in this order where a number begins; the first that is accepted counts."""
 
-IBAN = Form("iban", re.compile(r"[A-Z]{2}\d\d(?: ?[A-Z0-9]){11,29}"), 42, _iban)
-IPV6 = Form("ip", re.compile(r"(?i)[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}"), 39, _machine)
+IBAN = Form("iban", re.compile(r"(?a)[A-Z]{2}\d\d(?: ?[A-Z0-9]){11,29}"), 42, _iban)
+IPV6 = Form("ip", re.compile(r"(?ai)[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}"), 39, _machine)

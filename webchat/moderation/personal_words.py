@@ -78,7 +78,7 @@ TOLD: tuple[Told, ...] = (
         re.compile(
             r"护照(?:号码?)?(?:为|是)?[:： ]{0,2}|(?i:passport(?: (?:no\.?|number|#))?(?: is)?)[: #]{1,2}"
         ),
-        re.compile(r"(?:[A-Z]{1,2}\d{7,8}|[A-Z]\d\d[A-Z]\d\d[A-Z]\d\d|[A-Z0-9]{2}\d{7})"),
+        re.compile(r"(?a)(?:[A-Z]{1,2}\d{7,8}|[A-Z]\d\d[A-Z]\d\d[A-Z]\d\d|[A-Z0-9]{2}\d{7})"),
         re.compile(r"[A-Z0-9]{0,11}"),
         10,
         re.compile(r"(?![A-Za-z0-9_])"),
@@ -104,7 +104,7 @@ _SUFFIX = (
     "|Sq|Way|Crescent|Close"
 )
 ENGLISH_ADDRESS = re.compile(
-    rf"\d{{1,5}}[A-Z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]{{1,15}} ){{1,3}}(?:{_SUFFIX})(?![A-Za-z])"
+    rf"(?a)\d{{1,5}}[A-Z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]{{1,15}} ){{1,3}}(?:{_SUFFIX})(?![A-Za-z])"
 )
 ENGLISH_TAIL = re.compile(r"[0-9]{1,5}[A-Z]?(?: [A-Za-z. ]{0,70})?$")
 ENGLISH_WINDOW = 78

@@ -33,11 +33,11 @@ WORDS: Mapping[str, str] = {
 KIND_OF = {word: kind for kind, word in WORDS.items()}
 
 _ANY = "|".join(WORDS.values())
-_NUMBER = r"[1-9]\d{0,4}"
+_NUMBER = "[1-9][0-9]{0,4}"
 _WRITTEN = re.compile(
     rf"(?i)[\[【［<] ?({_ANY})(?:\\?_|[ -])({_NUMBER}) ?[\]】］>]"
     rf"|\\\[({_ANY})(?:\\?_|[ -])({_NUMBER})\\\]"
-    rf"|({_ANY})\\?_({_NUMBER})(?!\d)"
+    rf"|({_ANY})\\?_({_NUMBER})(?![0-9])"
 )
 URL_CHAR = r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%\\]"
 URL_CHARS = re.compile(f"{URL_CHAR}*")

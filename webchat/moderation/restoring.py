@@ -22,7 +22,7 @@ LONGEST = 32
 """Characters that are held back at most: the longest placeholder, brackets and all, and what may follow one
 of a whole address."""
 
-_NUMBER = r"[1-9]\d{0,4}"
+_NUMBER = "[1-9][0-9]{0,4}"
 _MARKS = "[.,;:!?)\"'*_]{0,3}"
 _GOES_ON = re.compile(rf"(?![)\n])(?!{_MARKS}(?!{URL_CHAR}))")
 

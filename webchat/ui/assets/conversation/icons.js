@@ -22,6 +22,7 @@ const SHAPES = {
   code: '<path d="m8.5 7-5 5 5 5"/><path d="m15.5 7 5 5-5 5"/><path d="m13.5 5-3 14"/>',
   map: '<path d="M12 21c4-4.2 6.5-7.5 6.5-10.500a6.5 6.5 0 0 0-13 0C5.5 13.5 8 16.8 12 21z"/><circle cx="12" cy="10.5" r="2.3"/>',
   alert: '<path d="M12 4 2.8 19.500h18.400z"/><path d="M12 10v4.5"/><path d="M12 17v.1"/>',
+  shield: '<path d="M12 4 5.5 6.5v5c0 4 2.7 6.9 6.5 8.5 3.8-1.6 6.5-4.5 6.5-8.5v-5zM9 12l2.2 2.2L15.2 10"/>',
 };
 
 /** The markup of an icon; `name` is one of ours, never outside text. */
