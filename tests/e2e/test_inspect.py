@@ -40,8 +40,9 @@ async def demo(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
 async def app(
     endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[AppProcess]:
-    """The scripted endpoint, with a key."""
-    async with running(tmp_path_factory.mktemp("keyed"), endpoint, OPENAI_API_KEY=KEY) as app:
+    """The scripted endpoint, with a key; what people tell of themselves is kept from it."""
+    folder = tmp_path_factory.mktemp("keyed")
+    async with running(folder, endpoint, "--masking", "always", OPENAI_API_KEY=KEY) as app:
         yield app
 
 
@@ -123,10 +124,12 @@ async def test_a_reply_of_an_endpoint_shows_the_request_and_copies_it(
 ) -> None:
     context = await visitor(permissions=["clipboard-read", "clipboard-write"])
     chat = await Chat(await context.new_page(), app.url).open()
-    await chat.ask("words=3")
+    await chat.ask("words=3, to anna.weber@example.com")
     await chat.state("complete")
     sheet = await inspect(chat)
     await expect(sheet.get_by_role("tab")).to_have_text(["Prompt", "Request", "Origin"])
+    await expect(sheet.locator("mark")).to_have_text("[EMAIL_1]")
+    await expect(sheet.locator("mark")).to_have_attribute("title", "Masked: email address")
     await sheet.get_by_role("tab", name="Request").click()
     shown = await sheet.locator("pre code").text_content()
     assert json.loads(shown or "") == endpoint.calls[-1].body
@@ -136,6 +139,7 @@ async def test_a_reply_of_an_endpoint_shows_the_request_and_copies_it(
     assert curl.startswith("curl ")
     assert endpoint.url in curl
     assert KEY not in curl + (shown or "")
+    assert "anna" not in curl + (shown or "")
 
 
 async def test_on_a_phone_in_chinese_and_of_a_reply_nothing_was_kept_of(
