@@ -17,6 +17,9 @@ const prompt = () => document.querySelector("#wc-system-prompt textarea");
 
 let scope, none, state, timer, opener, persona;
 let conversationId = null;
+const filled = new Map(); // what `put` wrote into each control: anything else there is the visitor's
+
+const changed = (box) => box.value !== (filled.get(box) ?? "");
 
 export function mountDrawer(element) {
   scope = h("p", { class: "wc-drawer-scope" });
@@ -89,29 +92,29 @@ async function flush() {
   }
 }
 
-// The controls as settings; null when one of them holds what no model takes.
+// What the visitor changed in the controls, as settings; null when one of them holds what no model takes. The rest stays
+// as it is set, also when that is newer than the control.
 function read() {
   const sampling = { ...settings.current.sampling };
   let valid = true;
   for (const name of NUMBERS) {
     const box = input(name);
     const value = box.value.trim() === "" ? null : Number(box.value);
-    const good = value === null || (Number.isFinite(value) && value >= Number(box.min) && value <= Number(box.max) && (!WHOLE.has(name) || Number.isInteger(value)));
+    const good = !changed(box) || value === null || (Number.isFinite(value) && value >= Number(box.min) && value <= Number(box.max) && (!WHOLE.has(name) || Number.isInteger(value)));
     box.setAttribute("aria-invalid", String(!good));
     box.setCustomValidity(good ? "" : t("drawer.invalid", { min: Number(box.min), max: Number(box.max) }));
     if (!good) box.reportValidity();
     valid &&= good;
-    sampling[name] = value;
+    if (changed(box)) sampling[name] = value;
   }
-  sampling.stop = input("stop").value.split("\n").filter((line) => line !== "");
+  if (changed(input("stop"))) sampling.stop = input("stop").value.split("\n").filter((line) => line !== "");
   if (!valid) return null;
-  const words = prompt().value.trim() ? prompt().value : null;
-  const own = words !== settings.current.system_prompt; // written by hand: no longer the persona's text
-  return { system_prompt: words, sampling, ...(own ? { persona: null } : {}) };
+  if (!changed(prompt())) return { sampling };
+  const system_prompt = prompt().value.trim() ? prompt().value : null;
+  return { system_prompt, sampling, persona: null }; // written by hand: no longer the persona's text
 }
 
 function fill() {
-  if (timer !== undefined) return; // the visitor is writing; what is in the controls is newer
   const model = settings.info;
   const { system_prompt, sampling } = settings.current;
   put(prompt(), system_prompt ?? "");
@@ -131,7 +134,12 @@ function fill() {
 }
 
 function put(box, value) {
-  if (box.value === String(value) || box === document.activeElement) return;
-  box.value = value;
+  const text = String(value).replace(/\r\n?/g, "\n"); // as a textarea gives it back
+  if (timer !== undefined && changed(box)) return; // the visitor is writing; what is in the control is newer
+  if (box.value !== text && box === document.activeElement) return;
+  const same = box.value === text;
+  filled.set(box, text);
+  if (same) return;
+  box.value = text;
   box.dispatchEvent(new Event("input", { bubbles: true })); // Gradio's component keeps its value by it
 }
