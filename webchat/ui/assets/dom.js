@@ -134,10 +134,20 @@ function place(menu, button, above) {
 export function showDialog(className, label, ...children) {
   const dialog = h("dialog", { class: `wc-dialog ${className}`, "aria-label": label }, children);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    giveCursor(document.activeElement);
+  });
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
+}
+
+// A box that got the focus back from a dialog has no cursor in Chromium: what is typed would be lost.
+export function giveCursor(box) {
+  if (!box?.matches("input, textarea")) return;
+  box.blur();
+  box.focus({ preventScroll: true });
 }
 
 export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);

@@ -1,6 +1,6 @@
 // A surface of nearly the whole window for what needs room: a library, a log, what a model was sent.
 
-import { h, iconButton } from "./dom.js";
+import { giveCursor, h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 
 // body: an element. actions: what stands beside the title. Escape and the cross close it; the focus returns.
@@ -24,6 +24,7 @@ export function openSheet(name, { title, body, actions = [], onClose, mayClose =
     dialog.remove();
     onClose?.();
     if (before?.isConnected) before.focus({ preventScroll: true });
+    giveCursor(before);
   });
   document.body.append(dialog);
   dialog.showModal();
