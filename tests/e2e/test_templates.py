@@ -1,4 +1,4 @@
-"""Prompt templates in the page: chosen with a slash, filled in, sent, played as a persona, kept in the library."""
+"""Prompt templates in the page: chosen, filled in, sent, played as a persona, kept in the library."""
 
 from __future__ import annotations
 

@@ -186,6 +186,7 @@ export class Editor {
       this.#drawForm();
     }
     this.#variables.find();
+    if (this.#alert) this.#alert.hidden = true;
     this.#refresh();
     this.#preview.later();
   }
@@ -196,7 +197,6 @@ export class Editor {
     this.#saveButton.disabled = this.#busy || (!dirty && this.#template !== null);
     this.#note.hidden = this.#template === null;
     this.#state.textContent = dirty ? t("templates.unsaved") : "";
-    this.#alert.hidden = true;
   }
 
   #asked() {
@@ -233,6 +233,7 @@ export class Editor {
 
   async #attempt(work) {
     this.#busy = true;
+    this.#alert.hidden = true;
     this.#refresh();
     try {
       await work();
@@ -241,14 +242,12 @@ export class Editor {
       if (error.code === "template_changed") await this.#conflict(error);
       else {
         this.#refused(error, { focus: true });
-        this.#busy = false;
-        this.#refresh();
         this.#alert.textContent = problemText(error);
         this.#alert.hidden = false;
       }
     } finally {
       this.#busy = false;
-      this.#saveButton.disabled = false;
+      this.#refresh();
     }
   }
 
