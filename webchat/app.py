@@ -38,7 +38,7 @@ from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.store import Store
 from webchat.turns import Turns
-from webchat.turns.guards import AskModels, asked_models, check_guards
+from webchat.turns.guards import AskModels, asked_models, check_guards, hiding
 from webchat.ui import PageSettings, create_page, mount
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,9 @@ def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
     if settings.moderation is None:
         return OpenGates()
     try:
-        rules = load_rules(settings.moderation, Tools(key=variable, ask=AskModels(models, settings.masking)))
+        asks = AskModels(models, settings.masking)
+        tools = Tools(key=variable, ask=asks, hide=hiding(settings.masking))
+        rules = load_rules(settings.moderation, tools)
     except BadRules as error:
         raise BadSettings(f"moderation = {error}.") from None
     if wrong := check_guards(rules, models):

@@ -220,3 +220,26 @@ async def test_a_message_in_parts_is_one_text() -> None:
 async def test_reasoning_and_answer_are_texts_apart_after_a_seam_too() -> None:
     pieces: list[Piece] = [ReasoningDelta("ject "), TextDelta("ject")]
     assert await after("the secret pro", pieces, words("block")) == ("", "secret project")
+
+
+async def test_stored_messages_are_looked_at_again_after_rules_changed() -> None:
+    told: list[Decision] = []
+    moderation = Moderation([words("block"), numbers()], told.append)
+    context = Context("stored", "owner", conversation_id="c", message_id="m")
+    assert await moderation.review(context, "call 13800138000") == "call <phone>"
+    with pytest.raises(Blocked):
+        await moderation.review(context, "the secret project")
+    assert [(one.context.stage, one.context.message_id, one.finding.action) for one in told] == [
+        ("stored", "m", "mask"),
+        ("stored", "m", "block"),
+    ]
+
+
+async def test_verdicts_name_places_in_the_text_as_the_moderator_was_given_it() -> None:
+    told: list[Decision] = []
+    moderation = Moderation([numbers(), words("flag")], told.append)
+    text = "call 13800138000 for the secret project"
+    masked = await moderation.review(Context("input"), text)
+    first, second = (one.finding for one in told)
+    assert text[first.start : first.end] == "13800138000"
+    assert masked[second.start : second.end] == "secret project"

@@ -12,7 +12,7 @@ import pytest
 
 from backends.demo import DemoBackend
 from backends.echo import EchoBackend
-from backends.types import Request
+from backends.types import Message, Request
 from tests.turns.conftest import MakeBench
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Moderation
@@ -20,7 +20,7 @@ from webchat.moderation.guard import Guard
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
 from webchat.turns import MessageBlocked
-from webchat.turns.guards import AskModels, check_guards
+from webchat.turns.guards import AskModels, check_guards, hiding
 
 SAFE = "Safety: Safe\nCategories: None"
 UNSAFE = "Safety: Unsafe\nCategories: Violent"
@@ -132,3 +132,11 @@ async def test_a_real_model_that_is_no_guard_is_not_believed(demo_gguf: Path) ->
         assert asks.waits("demo", "demo"), "a GGUF has slots"
     finally:
         await models.aclose()
+
+
+def test_a_guard_elsewhere_reads_placeholders() -> None:
+    request = Request((Message("user", "call 13800138000"),))
+    elsewhere, here = "https://guard.example.com/v1", "http://127.0.0.1:8000/v1"
+    assert "13800138000" not in hiding("remote")(elsewhere, request).messages[0].text
+    assert hiding("remote")(here, request) == hiding("off")(elsewhere, request) == request
+    assert "13800138000" not in hiding("always")(here, request).messages[0].text

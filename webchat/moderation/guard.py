@@ -9,7 +9,7 @@ and a line of codes, `S1,S10`).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal, Protocol, cast
@@ -43,6 +43,10 @@ class Ask(Protocol):
     def waits(self, model: str, writer: str) -> bool:
         """Whether `model` could not answer before `writer` has written to its end: they share their slots."""
         ...
+
+
+Hide = Callable[[str, Request], Request]
+"""A request as an endpoint at this address may have it."""
 
 
 class WouldWait(RuntimeError):
@@ -140,10 +144,14 @@ class Guard:
 
 
 class AskEndpoint:
-    """Guard models at an OpenAI-compatible endpoint of their own. Raises `ValueError`."""
+    """Guard models at an OpenAI-compatible endpoint of their own. hide: what is sent there, from what it is
+    asked."""
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
+    def __init__(
+        self, url: str, api_key: str | None = None, hide: Hide = lambda url, request: request
+    ) -> None:
         self._url = url
+        self._hide = hide
         self._api_key = api_key
         self._backends: dict[str, Backend] = {}
 
@@ -152,7 +160,7 @@ class AskEndpoint:
             from backends.registry import create
 
             self._backends[model] = create("openai", base_url=self._url, model=model, api_key=self._api_key)
-        return await answer_of(self._backends[model], request)
+        return await answer_of(self._backends[model], self._hide(self._url, request))
 
     def waits(self, model: str, writer: str) -> bool:
         return False

@@ -13,7 +13,7 @@ from webchat.moderation.endpoint import SECONDS as ENDPOINT_SECONDS
 from webchat.moderation.endpoint import Category, Endpoint
 from webchat.moderation.filters import Moderator
 from webchat.moderation.guard import SECONDS as GUARD_SECONDS
-from webchat.moderation.guard import Ask, AskEndpoint, Guard
+from webchat.moderation.guard import Ask, AskEndpoint, Guard, Hide
 from webchat.moderation.limits import Limits
 from webchat.moderation.matching import CURE, SENTENCE, Rule
 from webchat.moderation.patterns import WINDOW, Pattern, Patterns
@@ -38,11 +38,13 @@ class BadRules(ValueError):
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What moderators need that a file does not hold. folder: where files are that it names. key: the value
-    of an environment variable. ask: models, by their names."""
+    of an environment variable. ask: models, by their names. hide: keeps from a guard elsewhere what is not for
+    it."""
 
     folder: Path = field(default_factory=Path)
     key: Callable[[str], str | None] = lambda name: None
     ask: Ask | None = None
+    hide: Hide = lambda url, request: request
 
 
 class Table(BaseModel):
@@ -191,7 +193,7 @@ class GuardTable(Acting):
     def make(self, tools: Tools) -> Moderator:
         name = self.name or "guard"
         if self.url is not None:
-            ask: Ask | None = AskEndpoint(self.url, _key(name, self.api_key_env, tools))
+            ask: Ask | None = AskEndpoint(self.url, _key(name, self.api_key_env, tools), tools.hide)
         else:
             ask = tools.ask
         if ask is None:

@@ -8,8 +8,9 @@ from typing import Literal
 from backends.errors import ModelNotFound
 from backends.types import Request
 from webchat.models import Models
+from webchat.models.configured import remote_host
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import Guard, answer_of
+from webchat.moderation.guard import Guard, Hide, answer_of
 from webchat.moderation.masking import masked_once
 from webchat.moderation.placeholders import Finder
 
@@ -44,6 +45,17 @@ class AskModels:
         if reads is None or writes is None or reads.slots is None:
             return False
         return model == writer or (reads.engine is not None and reads.engine == writes.engine)
+
+
+def hiding(masking: Literal["off", "remote", "always"]) -> Hide:
+    """What a guard at an address of its own reads: placeholders for personal data, where it is elsewhere."""
+    finder = Finder()
+
+    def hide(url: str, request: Request) -> Request:
+        hides = masking == "always" or (masking == "remote" and remote_host(url))
+        return masked_once(request, finder) if hides else request
+
+    return hide
 
 
 def asked_models(moderators: Iterable[Moderator]) -> dict[str, Guard]:
