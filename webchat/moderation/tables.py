@@ -38,8 +38,8 @@ class BadRules(ValueError):
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What moderators need that a file does not hold. folder: where files are that it names. key: the value
-    of an environment variable. ask: models, by their names. hide: keeps from a guard elsewhere what is not for
-    it."""
+    of an environment variable. ask: models, by their names. hide: keeps from a guard elsewhere what is
+    not for it."""
 
     folder: Path = field(default_factory=Path)
     key: Callable[[str], str | None] = lambda name: None
