@@ -13,7 +13,7 @@ const TABS = { rules: rulesTab, try: tryTab, log: logTab, counts: countsTab };
 
 // me: the answer of api/me, to know which conversations are one's own.
 export async function openModeration(me) {
-  await style("moderation");
+  await Promise.all(["moderation", "moderation-try", "moderation-log"].map(style));
   if (document.querySelector(".wc-moderation")) return;
   const made = {};
   const page = { me };
