@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.clean_environment import ROOT
 from webchat.moderation import Blocked, Context, Moderation
 from webchat.moderation.describing import described
 from webchat.moderation.endpoint import Endpoint
-from webchat.moderation.guard import Guard
+from webchat.moderation.guard import AskEndpoint, Guard
 from webchat.moderation.rules import BadRules, Tools, load_rules
+from webchat.moderation.tables import KINDS
 
 RULES = """
 [[moderators]]
@@ -135,3 +138,14 @@ def test_services_and_guards_are_made_as_the_file_says(tmp_path: Path) -> None:
     assert (service.name, service.fail, service.seconds) == ("endpoint", "open", 2)
     assert (guard.name, guard.model, guard.fail) == ("reader", "guard-8b", "closed")
     assert "the-key" not in repr(described([service, guard]))
+
+
+def test_the_examples_in_the_readme_are_rules(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme[readme.index("## Moderation") : readme.index("## Personal data")]
+    examples = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "words.txt").write_text("leaks\n", encoding="utf-8")
+    tools = Tools(key=lambda name: "k", ask=AskEndpoint("http://127.0.0.1:1/v1"))
+    read = [load_rules(rules(tmp_path, example), tools) for example in examples]
+    kinds = {one.kind for one in described([one for made in read for one in made])}
+    assert kinds >= set(KINDS)
