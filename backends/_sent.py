@@ -1,11 +1,17 @@
-"""Messages as they are told of: with a line of text where an image is."""
+"""Messages as they are told of: without the bytes of images, and where each stands in a rendered prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from backends.types import ImagePart, Message, Part, TextPart
+
+Span = tuple[int, int]
+
+_MARK = re.compile("\ue000(\\d+)\ue001")
+"""Stands for a message's words: characters of nobody, so that a template takes them for words."""
 
 
 def told(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -22,3 +28,32 @@ def _told(part: Part) -> Part:
     if isinstance(part, ImagePart):
         return TextPart(f"[{part.media_type}, {len(part.data)} bytes]")
     return part
+
+
+def marked(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The same conversation with a mark in place of each message's words; see `spans`."""
+    return tuple(Message(message.role, f"\ue000{at}\ue001") for at, message in enumerate(messages))
+
+
+def spans(outline: str, rendered: str, messages: Sequence[Message]) -> tuple[Span | None, ...]:
+    """Where each message's words begin and end in a rendered prompt, `None` where they are not in it.
+
+    outline: what the same template makes of the `marked` messages. Empty where the two do not agree: the
+    template writes something else for other words. Templates may strip words.
+    """
+    pieces = _MARK.split(outline)  # template, number, template, number, ..., template
+    found: list[Span | None] = [None] * len(messages)
+    at = len(rendered) - len(rendered.removeprefix(pieces[0]))
+    if not rendered.startswith(pieces[0]):
+        return ()
+    for number, behind in zip(pieces[1::2], pieces[2::2], strict=True):
+        index = int(number)
+        whole = messages[index].text.encode("utf-8", "replace").decode() if index < len(messages) else ""
+        for words in (whole, whole.strip(), whole.lstrip(), whole.rstrip()):
+            if rendered.startswith(words + behind, at):
+                break
+        else:
+            return ()
+        found[index] = (at, at + len(words))
+        at += len(words) + len(behind)
+    return tuple(found) if at == len(rendered) else ()

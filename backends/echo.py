@@ -20,6 +20,7 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
+from itertools import accumulate
 
 from backends._holdback import StopCutter
 from backends._sent import told
@@ -237,4 +238,6 @@ def _sent(request: Request) -> Sent:
     """The texts one after another: its chat template. A token's id is a checksum of its piece."""
     pieces = _pieces(request)
     ids = tuple(zlib.crc32(piece.encode()) & 0xFFFF for piece in pieces)
-    return Sent(told(request.messages), "".join(pieces), ids, pieces, template="model")
+    ends = list(accumulate(len(message.text) for message in request.messages))
+    found = tuple(zip([0, *ends[:-1]], ends, strict=True))
+    return Sent(told(request.messages), "".join(pieces), ids, pieces, template="model", spans=found)

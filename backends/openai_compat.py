@@ -190,7 +190,7 @@ class OpenAICompatBackend:
                 try:
                     if tells:
                         tells = False
-                        yield Sent(told(request.messages), body=body, url=self._url)
+                        yield Sent(told(request.messages), body=json.loads(_posted(body)), url=self._url)
                     async with aclosing(self._read(response, reply, deadline)) as batches:
                         async for events in batches:
                             begun = True
@@ -269,8 +269,7 @@ class OpenAICompatBackend:
         return client.build_request(
             "POST",
             self._url,
-            # Not httpx's `json=`: a lone surrogate in old text must not stop a request.
-            content=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+            content=_posted(body),
             headers={"Content-Type": "application/json", "Accept": "text/event-stream, application/json"},
         )
 
@@ -397,6 +396,11 @@ async def _whole(response: httpx.Response) -> bytes:
         return await read_body(response, _LONGEST_ERROR_BODY)
     finally:
         await response.aclose()
+
+
+def _posted(body: dict[str, object]) -> bytes:
+    """Not httpx's `json=`: a lone surrogate in old text must not stop a request."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _negotiable(body: dict[str, object]) -> Collection[str]:

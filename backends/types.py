@@ -94,7 +94,8 @@ class Sent:
     process reads. token_ids: its tokens. pieces: what each token adds to `rendered`, joined they are all of
     it: a token that ends inside a character adds nothing, the one that completes it the character. body: the
     JSON an endpoint was posted, and url where; no key is in either. template: where the chat template is
-    from, where that is known.
+    from, where that is known. spans: for each message where its words begin and end in `rendered`, `None` for
+    one that is not in it; empty where that is not known.
     """
 
     messages: tuple[Message, ...]
@@ -104,6 +105,7 @@ class Sent:
     body: Mapping[str, Any] | None = None
     url: str | None = None
     template: str | None = None
+    spans: tuple[tuple[int, int] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

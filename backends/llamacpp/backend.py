@@ -7,12 +7,13 @@ import json
 import random
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from backends._machine import engine_threads
-from backends._sent import told
+from backends._sent import marked, spans, told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
 from backends.chat_templates import OwnTemplate, Tried, rendered
@@ -157,9 +158,13 @@ class LlamaCppBackend:
         messages = told(request.messages)
         try:
             read = await server.reader.read(payload(request, 0), pieces=True)
+            outline = await server.reader.text(payload(replace(request, messages=marked(messages)), 0))
         except BackendError:
             return Sent(messages)
-        return Sent(messages, read.text, read.ids, read.pieces, template=self._template)
+        # A first token that every text gets is in no template's text.
+        front = read.text[: len(read.text) - len(read.written)]
+        found = spans(front + outline, read.text, messages)
+        return Sent(messages, read.text, read.ids, read.pieces, template=self._template, spans=found)
 
     async def own_template(self) -> OwnTemplate | None:
         try:

@@ -22,11 +22,13 @@ SECONDS = 30.0
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A prompt as the model reads it. pieces: of each token what it adds to the text, joined they are all of
-    it; a token that ends inside a character adds nothing, and the one that completes it the character."""
+    it; a token that ends inside a character adds nothing, and the one that completes it the character.
+    written: what the template wrote."""
 
     text: str
     ids: tuple[int, ...]
     pieces: tuple[str, ...] = ()
+    written: str = ""
 
 
 class Reader:
@@ -44,11 +46,13 @@ class Reader:
     async def read(self, body: dict[str, Any], *, pieces: bool = False) -> Reading:
         """body: of a chat completion. Raises `BackendError` for what the template refuses."""
         async with self._client() as client:
-            asked: dict[str, Any] = {
-                name: body[name] for name in ("messages", "chat_template_kwargs") if name in body
-            }
-            text = (await _post(client, "/apply-template", asked))["prompt"]
+            text = await _apply(client, body)
             return await self._tokenize(client, text, pieces=pieces)
+
+    async def text(self, body: dict[str, Any]) -> str:
+        """What the template writes. Raises `BackendError`."""
+        async with self._client() as client:
+            return await _apply(client, body)
 
     async def tokenize(self, text: str) -> Reading:
         """A text that is a whole prompt. Raises `BackendError`."""
@@ -68,7 +72,14 @@ class Reader:
             return Reading(text, tuple(tokens))
         added = _pieces(tokens)
         # The tokens say it better than the template: a first token that every text gets is not in its text.
-        return Reading("".join(added), tuple(token["id"] for token in tokens), added)
+        return Reading("".join(added), tuple(token["id"] for token in tokens), added, text)
+
+
+async def _apply(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+    asked: dict[str, Any] = {
+        name: body[name] for name in ("messages", "chat_template_kwargs") if name in body
+    }
+    return str((await _post(client, "/apply-template", asked))["prompt"])
 
 
 async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -207,7 +207,16 @@ class LocalBackend:
         line: Line[Event] = Line(on_end=lambda: self._ended(line, plain=engine is None))
         if request.trace:
             text, ids = "".join(prompt.pieces), tuple(prompt.ids)
-            line.emit(Sent(told(request.messages), text, ids, prompt.pieces, template=voice.source))
+            line.emit(
+                Sent(
+                    told(request.messages),
+                    text,
+                    ids,
+                    prompt.pieces,
+                    template=taken.voice.source,
+                    spans=prompt.spans,
+                )
+            )
         row = self._row(taken, request, prompt, line, batched=engine is not None)
         if engine is None:
             await self._one.acquire()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backends._sent import Span, marked, spans
 from backends.errors import BadRequest, ContextTooLong
 from backends.local.loading import Loaded
 from backends.local.pieces import decoded, pieces_of
@@ -18,13 +19,14 @@ from backends.types import Request
 class Prompt:
     """text: as the chat template wrote it. ids: its tokens. room: tokens left in the window for the reply,
     `None` when that is not known. extra: the model's inputs beside the ids, for images. pieces: what each
-    token adds to what the model reads, where that was asked for."""
+    token adds to what the model reads, and spans, where each message stands in that, where asked for."""
 
     text: str
     ids: list[int]
     room: int | None
     extra: Mapping[str, Any] = field(default_factory=dict)
     pieces: tuple[str, ...] = ()
+    spans: tuple[Span | None, ...] = ()
 
 
 def prompt_of(loaded: Loaded, template: str, request: Request, window: int | None) -> Prompt:
@@ -34,14 +36,7 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
         inputs = inputs_of(loaded, request.messages, template=template, continue_final=request.continue_final)
         text, ids, extra = inputs.text, inputs.ids, inputs.extra
     else:
-        text = render(
-            loaded.tokenizer,
-            template,
-            request.messages,
-            continue_final=request.continue_final,
-            parts=loaded.parts,
-            image_token=loaded.image_token,
-        )
+        text = _text(loaded, template, request)
         ids = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
     if not ids:
         raise BadRequest(
@@ -63,7 +58,29 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
             params={"tokens": len(ids), "limit": window},
         )
     pieces: tuple[str, ...] = ()
+    found: tuple[Span | None, ...] = ()
     if request.trace:
         # An image stands for many tokens, which are in no text but that of the tokens.
         pieces = decoded(loaded.tokenizer, ids) if extra else pieces_of(loaded.tokenizer, text, ids)
-    return Prompt(text, ids, None if window is None else window - len(ids), extra, pieces)
+        if not extra:
+            found = _spans(loaded, template, request, text)
+    return Prompt(text, ids, None if window is None else window - len(ids), extra, pieces, found)
+
+
+def _text(loaded: Loaded, template: str, request: Request) -> str:
+    return render(
+        loaded.tokenizer,
+        template,
+        request.messages,
+        continue_final=request.continue_final,
+        parts=loaded.parts,
+        image_token=loaded.image_token,
+    )
+
+
+def _spans(loaded: Loaded, template: str, request: Request, text: str) -> tuple[Span | None, ...]:
+    try:
+        outline = _text(loaded, template, replace(request, messages=marked(request.messages)))
+    except BadRequest:  # it refuses other words
+        return ()
+    return spans(outline, text, request.messages)

@@ -110,6 +110,7 @@ TOLD = (
     (Message("system", "Be brief."), Message("user", "你好 🎉👩‍🚀 é\n\n  a <|im_end|> b ")),
     (Message("user", "Hi"), Message("assistant", " Yes\t"), Message("user", "\ud83d And?")),
     (Message("user", "Count"), Message("assistant", "One, 二")),
+    (Message("user", "user"), Message("assistant", "assistant"), Message("user", "im_start|>user\n")),
 )
 
 
@@ -137,10 +138,12 @@ async def test_what_the_model_is_sent_is_told_first_where_asked(
     assert "".join(sent.pieces) == sent.rendered
     assert "\ufffd" not in sent.rendered
     at = 0
-    for message in messages:
-        text = message.text.encode("utf-8", "replace").decode().strip()
-        assert text in sent.rendered[at:]
-        at = sent.rendered.index(text, at) + len(text)
+    for message, span in zip(messages, sent.spans, strict=True):
+        assert span is not None
+        assert span[0] >= at
+        at = span[1]
+        text = message.text.encode("utf-8", "replace").decode()
+        assert sent.rendered[span[0] : at].strip() == text.strip()
 
 
 async def test_a_trace_that_is_closed_at_once_frees_the_slot(case: BackendCase, backend: Backend) -> None:

@@ -46,6 +46,15 @@ def test_the_conversations_system_prompt_wins_and_an_empty_one_means_none(
 def test_without_a_system_role_the_prompt_opens_the_first_message() -> None:
     scene = Scene(path("u:one"), replace(ALL, system_role=False), system_prompt="Be kind.")
     assert sent(scene) == [("user", "Be kind.\n\none")]
+    assert PlainRenderer().render(scene).system_as == "user"
+    for other in (replace(scene, system_prompt=None), replace(scene, capabilities=ALL)):
+        assert PlainRenderer().render(other).system_as is None
+
+
+def test_each_message_of_a_request_names_the_stored_one_it_is_from() -> None:
+    stored = path("u:one", "a:two", "u:three", "u:four")
+    ids = [message.id for message in stored]
+    assert PlainRenderer().render(Scene(stored, ALL, system_prompt="S")).ids == (None, ids[0], ids[1], ids[3])
 
 
 def test_replies_without_words_and_blocked_ones_are_left_out_and_neighbours_merged() -> None:

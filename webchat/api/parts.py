@@ -43,8 +43,12 @@ def _next(begins: Sequence[int], token: int, at: int) -> int:
 
 
 def _spans(rendered: str, messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Span]]:
-    """Where each message's words stand, in order. Templates may strip them; what is not found is passed
-    over, as the template wrote something else."""
+    """Where each message's words stand, in order: as the backend told, else where they are found first.
+    Templates may strip them; what is not found is passed over, as the template wrote something else."""
+    if any(message.get("at") for message in messages):
+        places = ((index, message.get("at")) for index, message in enumerate(messages))
+        yield from sorted(((index, (at[0], at[1])) for index, at in places if at), key=lambda one: one[1])
+        return
     at = 0
     for index, message in enumerate(messages):
         for words in (text := text_of(message), text.strip()):

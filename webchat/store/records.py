@@ -188,8 +188,9 @@ class Provenance:
 class Inspection:
     """What a reply's model was sent, as it was then.
 
-    messages: `{"role", "content", "id"}` each, as the backend was given them; `id` of the stored message it
-    is from, `None` where it is from none. rendered: the text a model in this process read. token_ids: its
+    messages: `{"role", "content", "id", "at"}` each, as the backend was given them; `id` of the stored
+    message it is from, `None` where it is from none; `at` the characters of `rendered` where its words begin
+    and end, where that is known. rendered: the text a model in this process read. token_ids: its
     tokens, and pieces what each adds to it. body: the JSON an endpoint was posted, and url where. template:
     where the chat template is from.
     """

@@ -12,10 +12,16 @@ from webchat.store.records import Inspection
 def inspection_of(sent: Sent, ids: Sequence[str | None]) -> Inspection:
     """ids: for each message the stored one it is from. Images stand as a line of text."""
     known = ids if len(ids) == len(sent.messages) else [None] * len(sent.messages)
+    places = sent.spans or [None] * len(sent.messages)
     return Inspection(
         messages=tuple(
-            {"role": message.role, "content": _content(message), "id": id}
-            for message, id in zip(sent.messages, known, strict=True)
+            {
+                "role": message.role,
+                "content": _content(message),
+                "id": id,
+                "at": None if at is None else list(at),
+            }
+            for message, id, at in zip(sent.messages, known, places, strict=True)
         ),
         rendered=sent.rendered,
         token_ids=sent.token_ids,
