@@ -4,7 +4,8 @@ The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 â€
 second after half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in
 pieces of three characters; `status=429` answers with that status, `retry_after=30` says when to come back.
 Anything else gets `words=12 rate=0`.
-`answers` maps a whole message to such a script, for messages that have to read like a person's.
+`flags` maps a word to the category that `/moderations` finds in an input with it; `moderated` is what it was
+asked. `answers` maps a whole message to such a script, for messages that have to read like a person's.
 
 Run alone: `python -m tests.scripted_endpoint --port 8123`.
 """
@@ -34,9 +35,16 @@ class Call:
 class ScriptedEndpoint:
     """`async with ScriptedEndpoint() as endpoint:` serves until the block ends; `calls` is its record."""
 
-    def __init__(self, port: int = 0, answers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        answers: Mapping[str, str] | None = None,
+        flags: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = port
         self.answers = dict(answers or {})
+        self.flags = dict(flags or {})
+        self.moderated: list[str] = []
         self.calls: list[Call] = []
         self._server: asyncio.Server | None = None
 
@@ -62,6 +70,8 @@ class ScriptedEndpoint:
                     await self._complete(json.loads(body), reader, writer)
                     if writer.is_closing():
                         return
+                elif path.endswith("/moderations"):
+                    await _respond(writer, 200, self._judged(json.loads(body)["input"]))
                 elif path.endswith("/models"):
                     listing = {"object": "list", "data": [{"id": "scripted", "object": "model"}]}
                     await _respond(writer, 200, listing)
@@ -71,6 +81,13 @@ class ScriptedEndpoint:
             pass
         finally:
             writer.close()
+
+    def _judged(self, text: str) -> dict[str, Any]:
+        self.moderated.append(text)
+        found = {category: word in text for word, category in self.flags.items()}
+        scores = {category: 0.9 if yes else 0.1 for category, yes in found.items()}
+        result = {"flagged": any(found.values()), "categories": found, "category_scores": scores}
+        return {"id": "m", "model": "scripted", "results": [result]}
 
     async def _complete(
         self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter

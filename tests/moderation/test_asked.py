@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -14,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.types import Message, ReasoningDelta, Request, TextDelta
+from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.moderation import Blocked, Context, Decision, Moderation
 from webchat.moderation.endpoint import Category, Endpoint
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import Guard, Unclear, parse_llama_guard, parse_qwen3guard
+from webchat.moderation.guard import AskEndpoint, Guard, Unclear, parse_llama_guard, parse_qwen3guard
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.testing import Outcome, check_moderator, cut, outcome
@@ -398,3 +400,34 @@ async def test_lists_and_guards_are_one_chain_in_either_order() -> None:
         for pieces in ([text], list(text)):
             seen = await outcome(chain, pieces)
             assert (seen.released, seen.blocked) == ("It is *** in the harbour. ", "guard.violent")
+
+
+async def test_a_service_over_a_real_connection() -> None:
+    async with ScriptedEndpoint(flags={"bad": "violence"}) as server:
+        service = Endpoint(Rule("service", "block"), server.url, api_key=KEY, stages=["input", "output"])
+        try:
+            text = "All is well in the harbour. And then a bad thing comes."
+            assert (await outcome([service], list(text))) == Outcome(
+                "All is well in the harbour. ", "service.violence"
+            )
+            assert server.moderated == ["All is well in the harbour. ", text]
+        finally:
+            await service.aclose()
+    assert await outcome([service], "fine") == Outcome("", "service.failed"), "nobody is there any more"
+    await service.aclose()
+
+
+async def test_a_guard_over_a_real_connection() -> None:
+    said = {
+        "hello": "text=" + quote("Safety: Safe\nCategories: None"),
+        "a bad word": "text=" + quote("Safety: Unsafe\nCategories: Violent, PII"),
+    }
+    async with ScriptedEndpoint(answers=said) as server:
+        ask = AskEndpoint(server.url)
+        reader = Guard(Rule("guard", "block"), ask, "scripted", stages=["input"])
+        context = Context("input", trial=True)
+        assert await outcome([reader], "hello", context) == Outcome("hello", None)
+        assert (await outcome([reader], "a bad word", context)).blocked == "guard.violent"
+        assert (await outcome([reader], "anything", context)).blocked == "guard.failed"
+        assert server.calls[0].body["messages"] == [{"role": "user", "content": "hello"}]
+        await reader.aclose()

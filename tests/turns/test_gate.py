@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 
 import pytest
 
 from backends.echo import Delay, EchoBackend
-from backends.types import Request, TextDelta
+from backends.types import Request, TextDelta, ToolCallDelta
 from tests.turns.conftest import MakeBench, until
-from webchat.moderation import Blocked, Context, Piece, Pieces, Prepared
+from webchat.moderation import Blocked, Context, Moderation, Piece, Pieces, Prepared
+from webchat.moderation.filters import Moderator
+from webchat.moderation.limits import Tidy
+from webchat.moderation.matching import Rule
+from webchat.moderation.phrases import Phrases
+from webchat.moderation.secrets import secrets
 from webchat.turns import Delta, MessageBlocked
 
 
@@ -112,3 +119,44 @@ async def test_a_gate_that_breaks_fails_the_turn_and_shows_nothing_more(bench: M
     async with bench(EchoBackend(script=["one\n", "two\n"]), gates=Broken()) as at:
         reply = await at.say("x")
         assert (reply.state, reply.text) == ("failed", "")
+
+
+async def test_where_only_lists_look_the_first_text_waits_for_nothing(bench: MakeBench) -> None:
+    rules: list[Moderator] = [Tidy(), secrets(), Phrases("words", {"bomb": Rule("words", "block")})]
+    backend = EchoBackend(script=["Hello there, ", Delay(2), "friend"])
+    async with bench(backend, gates=Moderation(rules)) as at:
+        begun = await at.ask(text="x")
+        began = time.monotonic()
+        events = at.turns.follow(at.owner, begun.reply.id)
+        first = await anext(event async for event in events if isinstance(event, Delta))
+        assert first.text == "Hello there, "
+        assert time.monotonic() - began < 1, "not for what follows"
+        assert (await at.end(begun)).text == "Hello there, friend"
+
+
+async def test_a_prompt_that_is_blocked_ends_the_turn_before_anything_is_sent(bench: MakeBench) -> None:
+    rule = Rule("words", "block", sentence="Not this.", own=True)
+    backend = EchoBackend(script=["Hello"])
+    async with bench(backend, gates=Moderation([Phrases("words", {"bomb": rule}, stages=["prompt"])])) as at:
+        reply = await at.say("a bomb")
+        assert (reply.state, reply.text, reply.finish_reason) == ("blocked", "", "content_filter")
+        assert reply.failure is not None
+        assert (reply.failure.message, reply.failure.params) == ("Not this.", {"rule": "words", "own": 1})
+        assert backend.requests == []
+
+
+async def test_a_call_of_a_tool_is_stored_whole_after_it_was_read(bench: MakeBench) -> None:
+    steps = [
+        "One moment. ",
+        ToolCallDelta(0, "c", "look_up", '{"q": "the '),
+        ToolCallDelta(0, arguments='bomb"}'),
+    ]
+    rules = [Phrases("words", {"bomb": Rule("words", "mask")})]
+    async with bench(EchoBackend(script=steps), gates=Moderation(rules)) as at:
+        begun = await at.ask(text="x")
+        events = await at.events(begun.reply.id)
+        tools = [event.text for event in events if isinstance(event, Delta) and event.kind == "tool"]
+        assert "bomb" not in "".join(tools)
+        assert [json.loads(line) for line in "".join(tools).splitlines()] == [
+            {"index": 0, "id": "c", "name": "look_up", "arguments": '{"q": "the ***"}'}
+        ]
