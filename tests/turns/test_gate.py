@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from backends.echo import Delay, EchoBackend
+from backends.echo import Delay, EchoBackend, Step
 from backends.types import Request, TextDelta, ToolCallDelta
 from tests.turns.conftest import MakeBench, until
 from webchat.moderation import Blocked, Context, Moderation, Piece, Pieces, Prepared
@@ -146,7 +146,7 @@ async def test_a_prompt_that_is_blocked_ends_the_turn_before_anything_is_sent(be
 
 
 async def test_a_call_of_a_tool_is_stored_whole_after_it_was_read(bench: MakeBench) -> None:
-    steps = [
+    steps: list[Step] = [
         "One moment. ",
         ToolCallDelta(0, "c", "look_up", '{"q": "the '),
         ToolCallDelta(0, arguments='bomb"}'),
