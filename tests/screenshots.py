@@ -193,6 +193,32 @@ async def info(page: Page) -> None:
     await page.wait_for_selector(".wc-info")
 
 
+async def slash(page: Page) -> None:
+    await page.click("#wc-composer-text textarea")
+    await page.keyboard.type("/")
+    await page.wait_for_selector(".wc-slash-row >> nth=1")
+    await page.wait_for_timeout(200)
+
+
+async def template(page: Page) -> None:
+    await slash(page)
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".wc-use .wc-preview-text")
+    await page.wait_for_timeout(300)
+
+
+async def library(page: Page) -> None:
+    await page.keyboard.press("Control+Shift+L")
+    await page.wait_for_selector(".wc-library-row")
+    await page.wait_for_timeout(200)
+
+
+async def library_template(page: Page) -> None:
+    await library(page)
+    await page.locator(".wc-library-row").first.click()
+    await page.wait_for_timeout(800)
+
+
 async def again(page: Page) -> None:
     await page.locator("[data-act=regenerate]").last.click()
     await page.wait_for_timeout(200)
@@ -249,6 +275,10 @@ STATES = (
     State("again", again),
     State("shortcuts", shortcuts),
     State("focus", focus),
+    State("slash", slash, long=False),
+    State("template", template, long=False),
+    State("library", library, long=False),
+    State("library-template", library_template, long=False),
     State("deleted", deleted, after=undo),
     State("slow", slow, long=False),
     State("loading", loading, long=False),

@@ -96,5 +96,5 @@ function announce() {
 function clean(stored) {
   const { model, system_prompt, sampling, persona } = { ...EMPTY, ...stored };
   const set = ([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
-  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona: persona ?? undefined };
+  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona: persona ?? null };
 }
