@@ -30,6 +30,8 @@ WRONG: dict[str, Any] = {
     "trash_days": -1,
     "decisions_days": 0,
     "decisions_content": "perhaps",
+    "masking": "sometimes",
+    "masking_keep": "plain",
     "model": 3,
     "endpoint": f"http://me:{CANARY}@host/v1",
     "api_key": 3,
