@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from backends.echo import EchoBackend
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.registry import factory
-from webchat.app import _purge
+from webchat.app import _give_templates, _purge
+from webchat.models import Models, ModelSpec
 from webchat.models.configured import Shared, spec_of
 from webchat.settings import ModelSettings, Settings
 from webchat.settings.engine import EngineFields
@@ -82,3 +84,27 @@ async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path
     purging.cancel()
     assert [(now - kept.at).days for kept in store.decisions().items] == [6, 1]
     store.close()
+
+
+async def test_a_chat_template_that_was_saved_is_in_force_after_a_restart(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+    try:
+        ada = store.create_owner("operator", "Ada").id
+        for model, text in (("m", "{{ 1 }}"), ("back", "{{ 1 }}"), ("gone", "{{ 1 }}")):
+            store.change_chat_template(ada, model, text)
+        store.change_chat_template(ada, "back", None, based_on=1)
+        made: list[ModelSpec] = []
+
+        def create(spec: ModelSpec) -> EchoBackend:
+            made.append(spec)
+            return EchoBackend()
+
+        models = Models([ModelSpec(name=name, kind="x") for name in ("m", "back")], create)
+        await _give_templates(store, models)
+        for name in ("m", "back"):
+            async with models.use(name):
+                pass
+    finally:
+        store.close()
+    assert [spec.options.get("chat_template") for spec in made] == ["{{ 1 }}", None]
+    assert made[0].options["template_source"] == "override/1"

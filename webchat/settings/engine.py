@@ -74,7 +74,9 @@ class EngineFields(BaseModel):
     load_in_8bit: bool = setting(False, "Load a transformers model with 8-bit weights (needs a GPU).")
     load_in_4bit: bool = setting(False, "Load a transformers model with 4-bit weights (needs a GPU).")
     chat_template_file: Path | None = setting(
-        None, "A Jinja chat template to use instead of the model's own.", "a file that exists"
+        None,
+        "A Jinja chat template to use instead of the model's own; one saved on the page wins over it.",
+        "a file that exists",
     )
     trust_remote_code: bool = setting(
         False, "Run code that comes with the model. Only for publishers you trust."

@@ -11,7 +11,6 @@ import json
 import logging
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal, select
@@ -123,21 +122,20 @@ def _compressed(content: dict[str, Any]) -> bytes:
 def _dumped(sent: Inspection) -> dict[str, Any]:
     """All of it as JSON. Pieces are sizes: they stand in the text. A body that repeats the messages, as most
     do, is kept without them."""
-    whole = asdict(sent)
     messages = [dict(message) for message in sent.messages]
-    pieces = whole.pop("pieces")
     body = None if sent.body is None else dict(sent.body)
     same = body is not None and body.get("messages") == [_as_posted(message) for message in messages]
     if body is not None and same:
         body["messages"] = None
     return {
-        **whole,
         "messages": messages,
         "rendered": sent.rendered or "",
         "local": sent.rendered is not None,
         "token_ids": list(sent.token_ids),
-        "sizes": [len(piece) for piece in pieces],
+        "sizes": [len(piece) for piece in sent.pieces],
         "body": body,
+        "url": sent.url,
+        "template": sent.template,
     }
 
 
