@@ -119,6 +119,7 @@ def build_app(
         if settings.door == "local"
         else Redeemer(store, start=start_link, operator=operator_link),
         secure_cookies=settings.by_tls,
+        starters=settings.starters,
         moderators=gates.moderators if isinstance(gates, Moderation) else (),
         rules_file=None if settings.moderation is None else str(settings.moderation),
         masking={"when": settings.masking, "keep": settings.masking_keep, "kinds": list(KINDS)},

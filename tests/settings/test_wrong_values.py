@@ -43,6 +43,7 @@ WRONG: dict[str, Any] = {
     "language": "fr",
     "inspect": "many",
     "titles": "many",
+    "starters": "some",
     "context_overflow": "wrap",
     "moderation": "/no/such/rules.toml",
     "max_message_chars": 0,

@@ -26,6 +26,9 @@ FILE_CHARS = 1_000_000
 _MOST_DEPTH = 8
 _MOST_EVENTS = 40_000
 
+_ODD = re.compile("[\r\x85\u2028\u2029\ufeff]")
+"""What YAML takes for the end of a line, or for nothing, unless it is escaped."""
+
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -86,7 +89,7 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    style = '"' if _ODD.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

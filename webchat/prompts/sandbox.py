@@ -16,7 +16,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from webchat.prompts import worker
 from webchat.prompts.errors import BadTemplate, Reason
 from webchat.prompts.templates import Value
 
-SECONDS = 0.8
+SECONDS = 0.7
 """Longest time for one rendering."""
 
 START_SECONDS = 15.0
@@ -46,6 +46,8 @@ _ALLOWED = (
     nodes.Getitem, nodes.Call,
 )  # fmt: skip
 _LOOP = frozenset(("index", "index0", "revindex", "revindex0", "first", "last", "length"))
+_ARGUMENTS = {"join": 1, "sort": 1, "unique": 1}
+"""The arguments after these take the name of an attribute."""
 _TESTS = {*worker.TESTS, "eq", "ne", "lt", "le", "gt", "ge"}
 _MOST_CONST = 1_000_000
 _MOST_DEPTH = 30
@@ -67,8 +69,7 @@ def parse(source: str, variables: Sequence[str]) -> nodes.Template:
         raise BadTemplate("syntax", _sentence("syntax", error.lineno), error.lineno) from None
     except (RecursionError, ValueError, MemoryError):
         raise BadTemplate("syntax", _SENTENCES["syntax"]) from None
-    known = {*variables, "range"} | {n.name for n in tree.find_all(nodes.Name) if n.ctx == "store"}
-    _check(tree, known, 0)
+    _check(tree, {*variables, "range", *_set_in(tree)}, 0)
     return tree
 
 
@@ -93,7 +94,7 @@ class Sandbox:
         """The text with its variables filled in, without white space around it. Values are never read as
         templates. Raises `BadTemplate`."""
         if is_plain(source):
-            return _limited(source.replace("\r\n", "\n").replace("\r", "\n"))
+            return _limited(worker.as_lines(source))
         tree = parse(source, list(values))
         if (text := _put_together(tree, values)) is not None:
             return _limited(text)
@@ -193,7 +194,7 @@ def _check(node: nodes.Node, known: set[str], depth: int) -> None:
             raise _not_allowed(node.name, line)
         case nodes.Const() if _large(node.value):
             raise _not_allowed(str(node.value)[:20], line)
-        case nodes.Filter() if node.node is None or node.name not in {*worker.FILTERS, "lines"}:
+        case nodes.Filter() if not _harmless(node):
             raise _not_allowed(node.name, line)
         case nodes.Test() if node.name not in _TESTS:
             raise _not_allowed(node.name, line)
@@ -210,8 +211,26 @@ def _check(node: nodes.Node, known: set[str], depth: int) -> None:
         _check(child, inner, depth + 1)
 
 
+def _set_in(tree: nodes.Template) -> Iterator[str]:
+    """Names that the template itself gives values. Without recursion: how deep it is, is not known yet."""
+    waiting: list[nodes.Node] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, nodes.Name) and node.ctx == "store":
+            yield node.name
+        waiting.extend(node.iter_child_nodes())
+
+
 def _large(value: object) -> bool:
     return isinstance(value, int | float) and not abs(value) <= _MOST_CONST
+
+
+def _harmless(node: nodes.Filter) -> bool:
+    """A filter that is listed, without the arguments that reach into objects."""
+    if node.node is None or node.name not in {*worker.FILTERS, "lines"} or node.dyn_args or node.dyn_kwargs:
+        return False
+    attribute = any(keyword.key == "attribute" for keyword in node.kwargs)
+    return not attribute and len(node.args) <= _ARGUMENTS.get(node.name, 9)
 
 
 def _is_name(node: nodes.Node, name: str) -> bool:

@@ -44,6 +44,9 @@ def environment() -> Any:
     class Environment(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
+        def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
+            return as_lines(super().preprocess(source, name, filename))
+
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             texts = isinstance(left, str) and isinstance(right, str)
             if operator == "**" or not ((_number(left) and _number(right)) or (operator == "+" and texts)):
@@ -63,6 +66,31 @@ def environment() -> Any:
     made.globals.clear()
     made.globals["range"] = _range
     return made
+
+
+def as_lines(source: str) -> str:
+    """The source, so marked that a line of nothing but tags leaves no line behind, and every other line
+    keeps its beginning and its end. (jinja2's own `trim_blocks` takes the line's end after any tag.)"""
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    if ("{%" not in source and "{#" not in source) or "raw" in source:
+        return source
+    return "\n".join(line if _only_tags(line) else _kept(line) for line in source.split("\n"))
+
+
+def _only_tags(line: str) -> bool:
+    rest = line.strip()
+    while rest.endswith(("%}", "#}")):
+        rest = rest[: max(rest.rfind("{%"), rest.rfind("{#"), 0)].rstrip()
+    return not rest
+
+
+def _kept(line: str) -> str:
+    if line.endswith(("%}", "#}")) and line[-3] not in "+-":
+        line = f"{line[:-2]}+{line[-2:]}"
+    begun = len(line) - len(line.lstrip())
+    if begun and line.startswith(("{%", "{#"), begun) and line[begun + 2] not in "+-":
+        line = f"{line[: begun + 2]}+{line[begun + 2 :]}"
+    return line
 
 
 def shown(value: object) -> object:

@@ -124,6 +124,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "auto", "Language of the page; `auto` follows the browser."
     )
     titles: bool = setting(True, "Let the model name a conversation after its first reply.")
+    starters: bool = setting(True, "Show the prompt templates that come with the app.")
 
     context_overflow: Literal["cut", "refuse"] = setting(
         "cut",
