@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from webchat.prompts import worker
 from webchat.prompts.errors import BadTemplate
 from webchat.prompts.sandbox import Sandbox, parse
+from webchat.prompts.templates import Value
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
-VALUES = {"a": "Ada", "n": 3, "yes": True, "no": False, "empty": "", "long": "x " * 40_000}
+VALUES: dict[str, Value] = {"a": "Ada", "n": 3, "yes": True, "no": False, "empty": "", "long": "x " * 40_000}
 
 ESCAPES = {
     "class": "{{ a.__class__ }}",
@@ -240,7 +241,7 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 async def test_what_people_write_comes_out(name: str, sandbox: Sandbox) -> None:
     source, wanted = TEXTS[name]
-    more = {"t": "{{ a }}", "t2": "x\n\n y ", "m": "<b>&amp;</b>", "名字": "小明"}
+    more: dict[str, Value] = {"t": "{{ a }}", "t2": "x\n\n y ", "m": "<b>&amp;</b>", "名字": "小明"}
     assert await sandbox.render(source, {**VALUES, **more}) == wanted
 
 
@@ -282,7 +283,7 @@ pieces = st.one_of(st.sampled_from([*WORDS.split(" "), *WHOLE]), st.text(max_siz
 sources = st.lists(pieces, max_size=25).map("".join)
 
 
-FEW = {"a": "Ada", "n": 3, "yes": True, "long": "x"}
+FEW: dict[str, Value] = {"a": "Ada", "n": 3, "yes": True, "long": "x"}
 
 
 async def _look(batch: list[str]) -> None:
