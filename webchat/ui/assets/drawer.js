@@ -40,6 +40,8 @@ export function mountDrawer(element) {
     event.stopPropagation();
     drawer.toggle(false);
   });
+  // Gradio's own listeners, which call `save` too, are not there yet when the page has just come.
+  panel().addEventListener("input", (event) => event.isTrusted && drawer.save());
   bus.on("models", fill);
   bus.on("settings", fill);
   fill();
