@@ -100,7 +100,7 @@ class Templates:
 
     async def create(self, request: Request) -> Response:
         owner, body = owner_of(request), await body_of(request, NewBody)
-        content = _checked(await self._reviewed(owner, body.content))
+        content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         return await self._create(owner, content, body.scope, body.note)
 
@@ -116,7 +116,7 @@ class Templates:
         owner, wanted = owner_of(request), id_of(request)
         body = await body_of(request, ChangeBody)
         await self._check_changeable(owner, wanted)
-        content = _checked(await self._reviewed(owner, body.content))
+        content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         changed = await self._store.call(
             self._store.change_template,
@@ -160,7 +160,7 @@ class Templates:
         else:
             name = await self._turns.review(_written(owner), name)
         copy = TemplateContent.model_validate({**dict(content), "name": name})
-        return await self._create(owner, _checked(copy), "personal", "")
+        return await self._create(owner, await _checked(copy), "personal", "")
 
     async def render(self, request: Request) -> Response:
         owner, body = owner_of(request), await body_of(request, RenderBody)
@@ -190,7 +190,7 @@ class Templates:
         owner, body = owner_of(request), await body_of(request, ImportBody)
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)
-        return await self._create(owner, _checked(await self._reviewed(owner, content)), "personal", "")
+        return await self._create(owner, await _checked(await self._reviewed(owner, content)), "personal", "")
 
     async def _reviewed(self, owner: Owner, content: TemplateContent) -> TemplateContent:
         """A content as moderation lets it be stored; what an operator writes is the house's own. Raises
@@ -286,9 +286,11 @@ def _strings(value: object) -> Iterable[str]:
             yield from _strings(part)
 
 
-def _checked(content: TemplateContent) -> Json:
+async def _checked(content: TemplateContent) -> Json:
     """What is stored of a content whose texts can be rendered. Raises `BadTemplate`."""
-    return check_content(content).json_value()
+    # In a thread: long texts take a while to read, and the server has others to answer.
+    await asyncio.to_thread(check_content, content)
+    return content.json_value()
 
 
 def _may_share(owner: Owner, scope: Scope | None) -> None:

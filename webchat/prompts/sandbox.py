@@ -95,7 +95,8 @@ class Sandbox:
         templates. Raises `BadTemplate`."""
         if is_plain(source):
             return _limited(worker.as_lines(source))
-        tree = parse(source, list(values))
+        # A long template takes a tenth of a second to read, and the server has others to answer.
+        tree = await asyncio.to_thread(parse, source, list(values))
         if (text := _put_together(tree, values)) is not None:
             return _limited(text)
         return _limited(await self.run(source, values))
