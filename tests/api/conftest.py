@@ -152,6 +152,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             yield site
         finally:
             await site.aclose()
+            await services.sandbox.aclose()
             await turns.aclose()
             await models.aclose()
             store.close()

@@ -47,13 +47,51 @@ turns = st.fixed_dictionaries(
         "text": values,
         "model": values,
         "settings": turn_settings,
+        "template": st.one_of(
+            values, st.fixed_dictionaries({"id": ids, "version": st.one_of(st.just(1), values)})
+        ),
         "surplus": values,
     },
 )
 changes = st.fixed_dictionaries(
     {}, optional={"title": values, "pinned": values, "archived": values, "settings": turn_settings}
 )
+sources = st.one_of(texts, st.sampled_from(["{{ v }}", "{% if v %}x{% endif %}", "{{ v.__class__ }}", "{%"]))
+contents = st.fixed_dictionaries(
+    {"name": texts, "user": sources},
+    optional={
+        "system": st.one_of(sources, values),
+        "variables": st.one_of(
+            values, st.lists(st.fixed_dictionaries({"name": st.just("v")}, optional={"default": values}))
+        ),
+        "sampling": sampling,
+        "model": values,
+    },
+)
+templates = st.one_of(
+    st.tuples(
+        st.just("/api/templates"),
+        st.fixed_dictionaries({"content": contents}, optional={"scope": values, "note": values}),
+    ),
+    st.tuples(
+        st.just("/api/templates/render"),
+        st.fixed_dictionaries(
+            {"values": st.one_of(values, st.dictionaries(st.sampled_from(["v", "w"]), values))},
+            optional={
+                "content": contents,
+                "id": st.one_of(ids, st.just("starter-en-translate")),
+                "version": values,
+            },
+        ),
+    ),
+    st.tuples(
+        st.just("/api/templates/import"),
+        st.fixed_dictionaries({"text": st.one_of(values, texts.map("webchat_template: 1\nname: ".__add__))}),
+    ),
+    st.tuples(st.just("/api/templates/starter-en-translate/duplicate"), values),
+)
 REQUESTS = st.one_of(
+    templates.map(lambda request: ("POST", *request)),
     st.tuples(st.just("POST"), st.just("/api/turns"), turns),
     st.tuples(st.just("PATCH"), st.just("/api/conversations/$conversation"), changes),
     st.tuples(st.just("POST"), st.just("/api/messages/$reply/edit"), st.fixed_dictionaries({"text": values})),
@@ -82,6 +120,8 @@ READS = st.sampled_from(
         "/api/conversations/%F0%9F%92%A5",
         "/api/search",
         "/api/export",
+        "/api/templates",
+        "/api/templates/starter-zh-CN-translate/export",
         "/api/messages/$reply/events",
         "/api/messages/..%2F..%2Fetc",
     ]

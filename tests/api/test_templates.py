@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -21,9 +20,8 @@ CONTENT: dict[str, Any] = {
 
 
 @pytest.fixture
-async def ada(site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    yield site.client(site.visitor())
-    await site.services.sandbox.aclose()
+async def ada(site: Site) -> httpx.AsyncClient:
+    return site.client(site.visitor())
 
 
 async def make(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
