@@ -10,11 +10,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import statistics
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from backends.echo import EchoBackend
 from backends.types import Message, Request, TextDelta
-from webchat.moderation import Context, Decision, Moderation, OpenGates
+from webchat.models import Models, ModelSpec
+from webchat.moderation import Context, Decision, GateFactory, Moderation, OpenGates
 from webchat.moderation.filters import Moderator
 from webchat.moderation.keeping import Unkept
 from webchat.moderation.limits import Limits, Tidy
@@ -23,6 +28,9 @@ from webchat.moderation.matching import Rule
 from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
+from webchat.prompts import PlainRenderer
+from webchat.store import Store
+from webchat.turns import Ask, Delta, Turns
 
 ASKED = Request((Message("user", "x"),))
 CHARS = 4000
@@ -81,6 +89,12 @@ async def run(times: int) -> None:
             f"masking {name:15} message of {CHARS} characters {p95(sent) * 1000:6.2f} ms,"
             f" piece of {PIECE} characters {p95(shown) * 1000:6.3f} ms (p95)"
         )
+    for name, gates in (("no rules", OpenGates()), ("default rules", Moderation(chains[0][1], quiet))):
+        waits = await first_texts(gates, min(times, 100))
+        print(
+            f"{name:15} first text on the page {statistics.median(waits) * 1000:6.2f} ms after its token,"
+            f" {p95(waits) * 1000:6.2f} ms (p95)"
+        )
     first, last = await growth([Tidy(), secrets(), phrases(100)])
     print(f"a piece at the end of {CHARS * 10} characters against the beginning: x{last / first:.2f}")
 
@@ -119,6 +133,34 @@ async def masked(times: int, extra: str) -> tuple[list[float], list[float]]:
         await gate.feed(TextDelta(reply[at : at + PIECE]))
         shown.append(time.perf_counter() - began)
     return sent, shown
+
+
+async def first_texts(gates: GateFactory, times: int) -> list[float]:
+    """Seconds from a model's first token, whose last word could become no phrase, until a follower has it,
+    stored."""
+    said: list[float] = []
+
+    def script(_: Request) -> list[str]:
+        said.append(time.perf_counter())
+        return ["The sea. ", "Calm."]
+
+    spec = ModelSpec(name="echo", kind="echo", titles=False)
+    models = Models([spec], lambda _: EchoBackend(script=script))
+    waits = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(f"sqlite:///{Path(folder) / 'chat.db'}")
+        turns = Turns(store, models, renderer=PlainRenderer(), gates=gates)
+        await turns.open()
+        owner = store.local_owner().id
+        for number in range(times):
+            begun = await turns.start(owner, Ask("send", f"key {number}", text="Tell me."))
+            async for event in turns.follow(owner, begun.reply.id):
+                if isinstance(event, Delta) and event.seq == 1:
+                    waits.append(time.perf_counter() - said[-1])
+        await turns.aclose()
+        await models.aclose()
+        store.close()
+    return waits
 
 
 async def growth(moderators: list[Moderator]) -> tuple[float, float]:
