@@ -9,9 +9,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.app_process import AppProcess
+from webchat.auth.owners import KEPT_SECONDS
 from webchat.cli import run
 from webchat.data_folder import last_address, remember_address
 from webchat.server import others_address
@@ -128,6 +130,29 @@ def test_the_start_prints_the_operators_link_where_others_come_in(tmp_path: Path
     with AppProcess(tmp_path / "b", *ENDPOINT) as app:
         assert printed(app, r"webchat \S+ · http\S+ · ")
         assert "wto_" not in app.log.read_text(encoding="utf-8")
+
+
+def test_an_operator_is_revoked_while_the_server_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--data-dir", str(tmp_path / "a"))
+    with AppProcess(tmp_path / "a", *ENDPOINT, "--access", "open") as app, httpx.Client() as browser:
+        assert printed(app, r"wto_[\w-]{43}")
+        found = re.search(r"wto_[\w-]{43}", app.log.read_text(encoding="utf-8"))
+        assert found
+        browser.base_url = httpx.URL(app.url)
+        browser.headers["origin"] = app.url.rstrip("/")
+        answer = browser.post("/t/redeem", json={"token": found[0]})
+        assert answer.status_code == 204, answer.text
+        me = browser.get("/api/me").json()
+        assert me["operates"]
+        assert run(["operator", "list", *where]) == 0
+        assert me["owner"]["id"] in capsys.readouterr().out
+        assert "no operator" in refusal(capsys, "operator", "revoke", "somebody", *where)
+        assert run(["operator", "revoke", me["owner"]["id"], *where]) == 0
+        time.sleep(KEPT_SECONDS + 0.1)
+        assert not browser.get("/api/me").json()["operates"]
+        assert browser.get("/api/moderation").status_code == 404
 
 
 def printed(app: AppProcess, words: str) -> bool:

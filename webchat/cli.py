@@ -1,4 +1,4 @@
-"""The command line: `webchat [flags]` serves; `settings`, `link`, `setup` and `doctor` do one thing and end.
+"""The command line: `webchat [flags]` serves; the commands do one thing and end.
 
 Heavy packages are imported by the command that needs them, so that a wrong flag is told at once.
 """
@@ -118,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     add("list", "List the links.", _link_list, links)
     revoke = add("revoke", "End a link at once.", _link_revoke, links)
     revoke.add_argument("link", metavar="name", help="the link's name or id")
+    operator = commands.add_parser("operator", help="List and revoke operators.", allow_abbrev=False)
+    operators = operator.add_subparsers(title="commands", metavar="command", required=True)
+    add("list", "List those who came by the operator's link.", _operator_list, operators)
+    revoke = add("revoke", "Make an operator a visitor again, at once.", _operator_revoke, operators)
+    revoke.add_argument("operator", metavar="id", help="the operator's id, or all")
     return parser
 
 
@@ -259,6 +264,32 @@ def _link_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:
         finally:
             store.close()
     print(f"{link.name} is revoked; its visitors are out.")
+
+
+def _operator_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+    with _known_errors():
+        store = _open_store(loaded.settings)
+        try:
+            operators = store.operators()
+        finally:
+            store.close()
+    for operator in operators:
+        print(f"{operator.id}  here since {_time(operator.created_at)}")
+    if not operators:
+        print("Nobody came by the operator's link; the start prints it.", file=sys.stderr)
+
+
+def _operator_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    wanted = options["operator"]
+    with _known_errors():
+        store = _open_store(loaded.settings)
+        try:
+            count = store.revoke_operators(None if wanted == "all" else wanted)
+        finally:
+            store.close()
+    if not count and wanted != "all":
+        raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
+    print(f"{count} no longer operate{'s' if count == 1 else ''}. The link of a start works until it ends.")
 
 
 @contextmanager

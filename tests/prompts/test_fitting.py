@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.base import Capabilities, collect
@@ -113,6 +113,7 @@ def rendering(path: Sequence[PathMessage], start: int = 0) -> Callable[[int | No
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@settings(deadline=None)
 @given(exchanges=EXCHANGES, window=st.integers(60, 3000))
 async def test_what_is_sent_is_never_over_the_window(
     tokenizer: str, exchanges: list[tuple[str, str]], window: int

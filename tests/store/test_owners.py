@@ -119,6 +119,8 @@ NOT_OF_AN_OWNER = {
     "link_by_hash",
     "touch_link",
     "make_operator",
+    "operators",
+    "revoke_operators",
     "purge",
     "add_decisions",
     "decisions",

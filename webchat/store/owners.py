@@ -54,6 +54,24 @@ class OwnerVerbs(Database):
         return load_owner(row)
 
     @reads
+    def operators(self, connection: Connection) -> list[Owner]:
+        """Whoever came by the operator's link, the newest last."""
+        rows = connection.execute(
+            select(*OwnerRow.__table__.columns)
+            .where(OwnerRow.kind == "operator")
+            .order_by(OwnerRow.created_at, OwnerRow.id)
+        )
+        return [load_owner(row) for row in rows]
+
+    @writes
+    def revoke_operators(self, connection: Connection, owner_id: str | None = None) -> int:
+        """Make visitors of all operators, or of one; what is theirs stays theirs. Returns how many."""
+        those = OwnerRow.kind == "operator"
+        if owner_id is not None:
+            those &= OwnerRow.id == owner_id
+        return connection.execute(update(OwnerRow).where(those).values(kind="visitor")).rowcount
+
+    @reads
     def owner(self, connection: Connection, owner_id: str) -> Owner:
         """Raises NotFound."""
         row = connection.execute(select(*OwnerRow.__table__.columns).where(OwnerRow.id == owner_id)).first()

@@ -65,7 +65,7 @@ export class Editor {
   #banner;
   #panes;
 
-  #show(template, draft, { base = template?.content ?? EMPTY, basedOn = template?.version ?? 0 } = {}) {
+  #show(template, draft, { base = template?.content ?? EMPTY, basedOn = template?.version ?? 0, tab = "edit" } = {}) {
     this.#preview?.stop();
     this.#template = template;
     this.#draft = draft;
@@ -86,7 +86,7 @@ export class Editor {
     this.element.replaceChildren(this.#head(), this.#banner, this.#panes, ...(this.#readonly ? [] : [this.#foot()]));
     if (this.#readonly) this.#readonlyBanner();
     this.#drawForm();
-    this.#tab("edit");
+    this.#tab(tab);
     this.#refresh();
     this.#preview.now();
   }
@@ -226,19 +226,21 @@ export class Editor {
       const saved = this.#template
         ? await verbs.save(this.#template.id, { content, scope: this.#scope, based_on: this.#basedOn, ...(note ? { note } : {}) })
         : await verbs.create(this.#scope, content, note);
-      this.#show(saved, drafted(saved.content));
+      this.#show(saved, drafted(saved.content), { tab: this.element.dataset.tab });
       toast(t("templates.saved", { number: saved.version }));
     });
   }
 
   async #attempt(work) {
     this.#busy = true;
+    this.#panes.inert = true; // what is written meanwhile would be drawn over
     this.#alert.hidden = true;
     this.#refresh();
     try {
       await work();
     } catch (error) {
       if (!error.code) throw error;
+      this.#panes.inert = false;
       if (error.code === "template_changed") await this.#conflict(error);
       else {
         this.#refused(error, { focus: true });
@@ -247,6 +249,7 @@ export class Editor {
       }
     } finally {
       this.#busy = false;
+      this.#panes.inert = false;
       this.#refresh();
     }
   }
