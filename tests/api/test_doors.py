@@ -308,11 +308,11 @@ CALLS = {
 _NO_TEXT = """
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 interrupt_orphans local_owner make_operator mark_streaming open purge rate restore_conversation
-restore_messages restore_template revoke_link touch_link transaction trim_decisions
+restore_messages restore_template revoke_link revoke_operators touch_link transaction trim_decisions
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
-chat_template chat_template_versions chat_templates conversation conversation_ids decision_counts
+chat_template operators chat_template_versions chat_templates conversation conversation_ids decision_counts
 decisions export_conversation export_conversations inspection journal link link_by_hash
 list_conversations list_links list_templates message newest_texts owner path placeholders provenance
 running_conversations search template template_version template_versions thread
