@@ -238,13 +238,17 @@ def test_when_replies_outgrow_the_memory_the_youngest_is_refused_with_its_words(
     _check_all_came_back(engine)
 
 
-def _broken_once(model: Model, monkeypatch: pytest.MonkeyPatch, error: BaseException, at: int = 5) -> None:
+def _broken_once(
+    model: Model, monkeypatch: pytest.MonkeyPatch, error: BaseException, asked: threading.Event
+) -> None:
+    """The fifth step breaks, and not before `asked`: whoever asks later is answered by the next engine."""
     forward, calls = model.model.forward, 0
 
     def fail(*args: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == at:
+        if calls == 5:
+            assert asked.wait(60)
             raise error
         return forward(*args, **options)
 
@@ -259,10 +263,12 @@ def test_a_broken_engine_tells_all_who_wait_and_the_next_message_works(
     caplog: pytest.LogCaptureFixture,
     error: BaseException,
 ) -> None:
-    _broken_once(model, monkeypatch, error)
+    asked = threading.Event()
+    _broken_once(model, monkeypatch, error, asked)
     listeners = [Listener(LONGEST) for _ in range(5)]
     for listener in listeners:
         engine.submit(model.row(0, listener))
+    asked.set()
     for listener in listeners:
         wrong = ended(listener).error
         assert isinstance(wrong, EngineFailed)
