@@ -29,6 +29,16 @@ def _text(events: list[ServerSentEvent]) -> str:
     return "".join(json.loads(event.data)["text"] for event in events if event.event == "delta")
 
 
+async def test_nothing_is_sent_as_another_owner(site: Site) -> None:
+    mine, theirs = site.visitor(), site.visitor()
+    ask = {"kind": "send", "text": "Mine alone", "client_key": "k", "owner": mine.id}
+    refused = await site.client(theirs).post("/api/turns", json=ask)
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "other_owner"
+    assert (await site.client(theirs).get("/api/conversations")).json()["items"] == []
+    assert (await site.client(mine).post("/api/turns", json=ask)).status_code == 201
+
+
 async def test_a_turn_is_followed_to_its_end(site: Site) -> None:
     async with serving(site.door) as base:
         client = site.client(site.visitor(), base_url=base, transport=None)

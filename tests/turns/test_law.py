@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from itertools import groupby
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 
 from backends.echo import Delay, EchoBackend, Step
 from backends.errors import RateLimited, Unavailable
-from backends.types import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from backends.types import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    Request,
+    Sampling,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from tests.turns.conftest import Bench, MakeBench, until
 from webchat.store import NotFound
 from webchat.store.records import ConversationSettings
@@ -418,6 +428,55 @@ async def test_the_model_asked_for_is_the_one_that_answers(bench: MakeBench) -> 
         assert again.text == "2"
         other = await at.end(await at.ask("regenerate", message_id=chosen.id, model="one"))
         assert (other.text, other.model) == ("1", "one")
+
+
+async def test_a_reply_is_made_with_the_settings_of_its_ask_and_the_conversation_keeps_them(
+    bench: MakeBench,
+) -> None:
+    heard: list[Request] = []
+
+    class Hearing(EchoBackend):
+        def stream(self, request: Request) -> AsyncGenerator[Event]:
+            heard.append(request)
+            return super().stream(request)
+
+    async with bench(Hearing()) as at:
+        first = await at.ask(text="x", settings=ConversationSettings(system_prompt="Be brief."))
+        assert first.user is not None
+        await at.end(first)
+        place = {"conversation_id": first.conversation.id, "parent_id": first.reply.id}
+        asks: list[dict[str, Any]] = [
+            {"kind": "send", "text": "y", **place},
+            {"kind": "regenerate", "message_id": first.reply.id},
+            {"kind": "continue", "message_id": first.reply.id},
+            {"kind": "edit", "text": "z", "message_id": first.user.id},
+        ]
+        for seed, ask in enumerate(asks):
+            chosen = ConversationSettings(system_prompt=f"Rhyme {seed}.", sampling=Sampling(seed=seed))
+            begun = await at.ask(**ask, settings=chosen)
+            await at.end(begun)
+            assert begun.conversation.settings == chosen, ask["kind"]
+            assert heard[-1].sampling.seed == seed
+            assert heard[-1].messages[0].text == f"Rhyme {seed}."
+        left = await at.ask(text="w", **place)
+        assert left.conversation.settings == chosen
+        await at.end(left)
+
+
+async def test_a_retry_does_not_bring_old_settings_back(bench: MakeBench) -> None:
+    async with bench(EchoBackend()) as at:
+        first = await at.ask(text="x")
+        await at.end(first)
+        again: dict[str, Any] = {
+            "text": "y", "client_key": "k", "conversation_id": first.conversation.id,
+            "parent_id": first.reply.id, "settings": ConversationSettings(system_prompt="Old."),
+        }  # fmt: skip
+        await at.end(await at.ask(**again))
+        newer = ConversationSettings(system_prompt="Newer.")
+        at.store.update_conversation(at.owner, first.conversation.id, settings=newer)
+        retried = await at.ask(**again)
+        assert not retried.created
+        assert retried.conversation.settings == newer
 
 
 async def test_an_end_of_the_server_lets_turns_finish_for_a_while(bench: MakeBench) -> None:

@@ -50,6 +50,9 @@ class SettingsBody(Body):
 
 
 class TurnBody(Body):
+    """owner: on whose behalf the page sends; refused for anybody else, who has come by another link since."""
+
+    owner: Id | None = None
     kind: Literal["send", "regenerate", "edit", "continue"]
     client_key: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
     conversation_id: Id | None = None

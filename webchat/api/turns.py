@@ -25,6 +25,8 @@ class TurnRoutes:
     async def start(self, request: Request) -> Response:
         owner = owner_of(request).id
         body = await body_of(request, TurnBody)
+        if body.owner not in (None, owner):
+            raise ApiError(409, "other_owner", "You are signed in as somebody else now.", "Reload the page.")
         begun = await self._turns.start(
             owner,
             Ask(
@@ -37,7 +39,7 @@ class TurnRoutes:
                 model=body.model,
                 settings=None
                 if body.settings is None
-                else await self._personas.settings(owner, body.settings),
+                else await self._personas.settings(owner, body.settings, body.conversation_id),
                 template=await self._personas.named(owner, body.template),
             ),
         )

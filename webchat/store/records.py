@@ -231,7 +231,8 @@ class JournalEntry:
 class NewTurn:
     """Everything `Store.begin_turn` writes in one transaction.
 
-    conversation_id: `None` makes a new conversation with `settings` (idempotent by owner and client key).
+    conversation_id: `None` makes a new conversation (idempotent by owner and client key).
+    settings: the conversation's from now on; `None` leaves them as they are.
     parent_id: the message the new messages hang under; `None` at the root.
     user_text: text of a new user message under `parent_id`, the reply then hangs under it; `None` when the
     reply itself hangs under `parent_id` (regenerate, continue).

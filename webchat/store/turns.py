@@ -42,6 +42,11 @@ _SHOW = (
     .where(ConversationRow.id == bindparam("conversation"))
     .values(active_leaf_id=bindparam("leaf"), updated_at=bindparam("moment"))
 )
+_SET = (
+    update(ConversationRow)
+    .where(ConversationRow.id == bindparam("conversation"))
+    .values(settings=bindparam("chosen"))
+)
 _MARK = (
     update(TurnRow)
     .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
@@ -98,6 +103,10 @@ class TurnVerbs(Database):
         )
         if created:
             _open_turn(connection, conversation_id, reply_id, new)
+            if new.settings is not None:
+                connection.execute(
+                    _SET, {"conversation": conversation_id, "chosen": dump_settings(new.settings)}
+                )
         begun = messages_by_id(connection, [id for id in (user_id, reply_id) if id is not None])
         return BegunTurn(
             own_conversation(connection, owner, conversation_id),

@@ -16,12 +16,14 @@ class Ask:
     """One request for a reply.
 
     client_key: chosen by the page, 1 to 64 characters; asking twice with the same key begins one turn.
-    conversation_id: `None` with `send` makes a new conversation with `settings`.
+    conversation_id: `None` with `send` makes a new conversation.
     parent_id: for `send`, the message it answers (the leaf on the screen); `None` at the root.
     message_id: for `regenerate` and `continue` the reply, for `edit` the user's message. `regenerate`
         also takes a user's message that has no reply.
     text: the words, for `send` and `edit`.
     model: name in the picker; `None` is the conversation's, else the default.
+    settings: what the reply is made with, and the conversation's from now on; stored with the turn, in one
+        transaction. `None` leaves them as they are.
     template: what the text was made from, though a person may have changed it since.
     """
 

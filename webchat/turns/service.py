@@ -210,11 +210,7 @@ class Turns:
         if parent_id in self._turns and self._turns[parent_id].message is None:
             raise StillRunning
         model = await self._model(owner, ask, conversation_id)
-        settings = None
-        if conversation_id is None:
-            settings = ask.settings or ConversationSettings()
-            settings = await self.review_settings(replace(written, counts=False), settings)
-            settings = settings if settings.model else replace(settings, model=model)
+        settings = await self._settings(written, ask, conversation_id, model)
         new = NewTurn(
             conversation_id=conversation_id,
             parent_id=parent_id,
@@ -226,6 +222,27 @@ class Turns:
             template=ask.template,
         )
         return new, continues
+
+    async def _settings(
+        self, written: Context, ask: Ask, conversation_id: str | None, model: str
+    ) -> ConversationSettings | None:
+        """What the ask changes in the settings; `None` for nothing. A system prompt that the conversation has
+        already was reviewed when it got it. Raises `MessageBlocked`, `NotFound`."""
+        asked = ask.settings
+        if conversation_id is None:
+            asked = asked or ConversationSettings()
+            asked = asked if asked.model else replace(asked, model=model)
+        elif asked is None:
+            return None
+        else:
+            before = (
+                await self._store.call(self._store.conversation, written.owner, conversation_id)
+            ).settings
+            if asked == before:
+                return None
+            if asked.system_prompt == before.system_prompt and asked.persona == before.persona:
+                return asked
+        return await self.review_settings(replace(written, counts=False), asked)
 
     async def review(self, context: Context, text: str) -> str:
         """What a person writes, wherever they write it, as it may be stored. Raises `MessageBlocked`."""
