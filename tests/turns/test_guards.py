@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,13 +14,14 @@ import pytest
 from backends.demo import DemoBackend
 from backends.echo import EchoBackend
 from backends.types import Message, Request
-from tests.turns.conftest import MakeBench
+from tests.turns.conftest import MakeBench, until
+from tests.turns.held import Held
 from webchat.models import Models, ModelSpec
-from webchat.moderation import Context, Moderation
+from webchat.moderation import Context, Moderation, OpenGates, Prepared
 from webchat.moderation.guard import Guard
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
-from webchat.turns import MessageBlocked
+from webchat.turns import MessageBlocked, Status
 from webchat.turns.guards import AskModels, check_guards, hiding
 
 SAFE = "Safety: Safe\nCategories: None"
@@ -140,3 +142,40 @@ def test_a_guard_elsewhere_reads_placeholders() -> None:
     assert "13800138000" not in hiding("remote")(elsewhere, request).messages[0].text
     assert hiding("remote")(here, request) == hiding("off")(elsewhere, request) == request
     assert "13800138000" not in hiding("always")(here, request).messages[0].text
+
+
+async def test_what_is_asked_before_a_model_writes_takes_none_of_its_slots(bench: MakeBench) -> None:
+    writer, reader = Held(), EchoBackend("guard", script=[SAFE])
+    async with models_of(writer, reader) as models:
+        gates = Moderation([guard(models, "prompt")])
+        async with bench(writer, reader, gates=gates) as at:
+            first = await at.ask(text="1", model="echo")
+            await writer.writes("1")
+            second = await at.ask(text="2", model="echo")
+            # The only slot is taken, and yet the guard has read what the second is asked.
+            await until(lambda: any("2" in request.messages[-1].text for request in reader.requests))
+            async for event in at.turns.follow(at.owner, second.reply.id):
+                if isinstance(event, Status) and event.place == 1:
+                    break
+            writer.go["1"].set()
+            writer.go["2"].set()
+            assert [(await at.end(one)).text for one in (first, second)] == ["begun 1", "begun 2"]
+
+
+async def test_a_reply_stopped_while_a_moderator_reads_its_prompt_never_had_a_slot(bench: MakeBench) -> None:
+    reads = asyncio.Event()
+
+    class Slow(OpenGates):
+        async def prepare(self, context: Context, request: Request) -> Prepared:
+            reads.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    writer = Held()
+    async with bench(writer, gates=Slow()) as at:
+        begun = await at.ask(text="1")
+        await reads.wait()
+        await at.turns.stop(at.owner, begun.reply.id)
+        assert (await at.end(begun)).state == "stopped"
+        assert writer.order == []
+        assert at.store.provenance(at.owner, begun.reply.id).queued_seconds is None

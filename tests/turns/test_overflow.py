@@ -66,3 +66,18 @@ async def test_an_endpoint_that_tells_no_numbers_is_asked_again_with_less(bench:
         replies = await talk(at, 4)
         assert [reply.state for reply in replies] == ["complete"] * 4
         assert replies[-1].text == "fine"
+
+
+async def test_a_reply_is_learned_whole_so_what_fits_is_not_cut(bench: MakeBench) -> None:
+    class Endpoint(EchoBackend):
+        """Its tokens are told by its usage only."""
+
+        async def count(self, request: Request) -> None:  # type: ignore[override]
+            return None
+
+    # All of a reply comes within one flush, so that nothing of it is committed when its model has ended.
+    backend = Endpoint(script=[f"word{n % 10} " for n in range(500)], context_length=1000)
+    async with bench(backend, names=False, flush_seconds=60.0) as at:
+        replies = await talk(at, 2)
+        details = [at.store.provenance(at.owner, reply.id).details for reply in replies]
+        assert [each.get("left_out", 0) for each in details] == [0, 0]

@@ -67,6 +67,7 @@ class _Run:
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
     path: Sequence[PathMessage] = ()
+    rendered: Rendered | None = None
     told: Sent | None = None
     ids: Sequence[str | None] = ()
     usage: Usage | None = None
@@ -127,6 +128,7 @@ class Pipeline:
         if message.text and run.path:
             self._paths.keep(run.path, message)
         turn.done(message)
+        self._learn(turn, run, message)
 
     async def _produce(self, turn: RunningTurn, run: _Run) -> None:
         """Stream the reply into the journal. Raises `BackendError`, `Blocked` and whatever goes wrong."""
@@ -135,29 +137,38 @@ class Pipeline:
 
     async def _stream(self, turn: RunningTurn, run: _Run, backend: Backend) -> None:
         run.path = await self._paths.to(turn.owner, turn.begun)
-        rendered = await self._fitted(turn, run, backend)
+        run.rendered = await self._fitted(turn, run, backend)
+        for _ in range(MOST_CUTS):
+            try:
+                return await self._written(turn, run, backend, run.rendered.request)
+            except ContextTooLong as error:
+                room = self._fitting.refused(_key(turn), run.rendered.request, error)
+                shorter = shorten(run.rendered, room, partial(self._render, turn, run, backend))
+                if not self._cuts or run.first is not None or shorter.left_out <= run.rendered.left_out:
+                    raise
+                run.rendered = shorter
+        raise ContextTooLong(
+            "The conversation is too long for this model, however much of it is left out.",
+            cure="Shorten the last message, or choose a model that reads more.",
+        )
+
+    async def _written(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
+        """One request, reviewed and answered. A slot is for writing: moderators read before it is taken."""
+        prepared = await self._gates.prepare(self._context(turn), request)
+        run.gate = prepared.gate
+        run.provenance = _as_sent(run.provenance, prepared)
         takes = backend.capabilities
         async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
             turn.show(Status("streaming"))
-            for _ in range(MOST_CUTS):
-                try:
-                    await self._answer(turn, run, backend, rendered.request)
-                    break
-                except ContextTooLong as error:
-                    room = self._fitting.refused(_key(turn), rendered.request, error)
-                    shorter = shorten(rendered, room, partial(self._render, turn, run, backend))
-                    if not self._cuts or run.first is not None or shorter.left_out <= rendered.left_out:
-                        raise
-                    rendered = shorter
-            else:
-                raise ContextTooLong(
-                    "The conversation is too long for this model, however much of it is left out.",
-                    cure="Shorten the last message, or choose a model that reads more.",
-                )
+            # Every backend is an async generator; the protocol only names what readers need.
+            stream = cast(
+                AsyncGenerator[Event, None], backend.stream(replace(prepared.request, trace=self._inspect))
+            )
+            async with aclosing(stream) as events:
+                await _pump(events, run, prepared.gate)
         if run.finished is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
-        self._learn(turn, run, rendered)
 
     async def _fitted(self, turn: RunningTurn, run: _Run, backend: Backend) -> Rendered:
         """The request, as much of the conversation as the model's window holds."""
@@ -165,14 +176,16 @@ class Pipeline:
             return self._render(turn, run, backend, None)
         return await self._fitting.fit(_key(turn), backend, partial(self._render, turn, run, backend))
 
-    def _learn(self, turn: RunningTurn, run: _Run, rendered: Rendered) -> None:
-        """What the next prompt of this conversation can be fitted by."""
-        self._fitting.began(_key(turn), rendered.first_sent)
+    def _learn(self, turn: RunningTurn, run: _Run, reply: Message) -> None:
+        """What the next prompt of this conversation can be fitted by: the reply, whole as it is stored."""
+        if run.rendered is None or reply.state != "complete":
+            return
+        self._fitting.began(_key(turn), run.rendered.first_sent)
         if run.usage is not None:
             # Reasoning is counted with the reply, and not sent back.
-            said = "".join(entry.text for entry in turn.entries if entry.kind == "text")
-            reply = (said, run.usage.completion_tokens) if run.reasoned is None else ("", 0)
-            self._fitting.learn(_key(turn), rendered.request, run.usage.prompt_tokens, reply)
+            said = reply.text.removeprefix(turn.begun.reply.text)
+            told = (said, run.usage.completion_tokens) if run.reasoned is None else ("", 0)
+            self._fitting.learn(_key(turn), run.rendered.request, run.usage.prompt_tokens, told)
 
     def _render(self, turn: RunningTurn, run: _Run, backend: Backend, room: int | None) -> Rendered:
         """The request, and where it is from. room: characters of it, where that is known."""
@@ -203,16 +216,6 @@ class Pipeline:
         )
         run.ids = rendered.ids
         return rendered
-
-    async def _answer(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
-        prepared = await self._gates.prepare(self._context(turn), request)
-        run.gate = prepared.gate
-        run.provenance = _as_sent(run.provenance, prepared)
-        # Every backend is an async generator; the protocol only names what readers need.
-        request = replace(prepared.request, trace=self._inspect)
-        stream = cast(AsyncGenerator[Event, None], backend.stream(request))
-        async with aclosing(stream) as events:
-            await _pump(events, run, run.gate)
 
     def _context(self, turn: RunningTurn) -> Context:
         remote = self._models.spec(turn.model).remote
