@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import ModelUnsupported
+from backends.installation import add_extra
 
 # The kinds of values, by their number in the file.
 _SCALARS = {
@@ -134,7 +135,7 @@ def convert_to_f16(source: Path, target: Path, progress: Callable[[int, int], No
         import gguf
     except ImportError as error:
         raise ModelUnsupported(
-            "Making the demo model ready needs the package gguf.", cure="pip install 'webchat[llamacpp]'"
+            "Making the demo model ready needs the package gguf.", cure=add_extra("llamacpp")
         ) from error
     reader = gguf.GGUFReader(source)
     architecture = reader.fields["general.architecture"].contents()

@@ -26,7 +26,7 @@ def make_environment(folder: Path, *requirements: str) -> Path:
 def build_wheel(folder: Path) -> Path:
     """Build this project's wheel into `folder`."""
     pip(Path(sys.executable), "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
-    (wheel,) = folder.glob("webchat-*.whl")
+    (wheel,) = folder.glob("webchat_own_model-*.whl")
     return wheel
 
 

@@ -55,7 +55,7 @@ def test_the_core_has_no_engine_and_says_what_to_add(core: Path, tmp_path: Path)
     assert (code, out) == ("2", "")
     assert err.count("\n") == 1
     assert "--endpoint" in err
-    assert "webchat[llamacpp]" in err
+    assert "webchat-own-model[llamacpp] @ file:" in err  # from where it came, whatever the index has
 
 
 def test_the_module_and_the_command_are_the_same(core: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from backends.errors import BackendError
+from backends.installation import add_extra
 from backends.memory import free_memory
 from webchat import __version__
 from webchat.models import ModelSpec, configured, create_backend
@@ -40,7 +41,7 @@ def _backends() -> Iterator[str]:
         try:
             found = ", ".join(f"{package} {version(package)}" for package in packages)
         except PackageNotFoundError:
-            yield f"--  backend {kind}: not installed; add it with: pip install 'webchat[{kind}]'"
+            yield f"--  backend {kind}: not installed; add it with: {add_extra(kind)}"
         else:
             yield f"ok  backend {kind}: {found}"
 
@@ -58,7 +59,7 @@ def _gpu() -> str:
         if seen:
             return (
                 f"ok  GPU: {'; '.join(seen.splitlines())}. A larger model fits it:"
-                " pip install 'webchat[local]', then webchat --model Qwen/Qwen3-4B-Instruct-2507"
+                f" {add_extra('local')}, then webchat --model Qwen/Qwen3-4B-Instruct-2507"
             )
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "ok  GPU: Apple silicon"
@@ -107,7 +108,7 @@ def _database(settings: Settings) -> str:
     try:
         import psycopg
     except ImportError:
-        return f"--  database {shown}: the driver is missing; add it with: pip install 'webchat[postgres]'"
+        return f"--  database {shown}: the driver is missing; add it with: {add_extra('postgres')}"
     scheme, _, rest = settings.store_url.partition("://")
     url = f"{scheme.partition('+')[0]}://{rest}"
     try:

@@ -15,6 +15,7 @@ from typing import Any
 from backends._gguf import Header, read_header
 from backends._machine import available_memory
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOfMemory
+from backends.installation import add_extra
 from backends.llamacpp.reading import Reader
 
 LONGEST_CONTEXT = 8192
@@ -230,7 +231,7 @@ def _import_xllamacpp() -> Any:
         import xllamacpp
     except ImportError as error:
         raise ModelUnsupported(
-            "Running a GGUF needs the package xllamacpp.", cure="pip install 'webchat[llamacpp]'"
+            "Running a GGUF needs the package xllamacpp.", cure=add_extra("llamacpp")
         ) from error
     return xllamacpp
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from backends._machine import available_memory
 from backends.errors import ModelUnsupported, OutOfMemory
+from backends.installation import add_package
 from backends.local.shards import Weights
 
 QUANTIZATIONS = ("none", "fp16", "int8", "nf4")
@@ -235,7 +236,7 @@ def _check_bitsandbytes(quantization: str, device: str) -> None:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelUnsupported(
             f"The quantization {quantization} needs the package bitsandbytes.",
-            cure="pip install bitsandbytes",
+            cure=add_package("bitsandbytes"),
             params={"quantization": quantization},
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported
+from backends.installation import add_extra, add_package
 from backends.local import devices, templates
 from backends.local.adapters import AdapterInfo, load_adapter
 from backends.local.devices import Placement
@@ -290,7 +291,7 @@ def _refusal(error: Exception, source: str, placement: Placement, files: Files) 
     if isinstance(error, ImportError):
         return ModelUnsupported(
             f"{source} needs a package that is not installed ({error.name or type(error).__name__}).",
-            cure=f"pip install {error.name}" if error.name else "pip install 'webchat[local]'",
+            cure=add_package(error.name) if error.name else add_extra("local"),
             params={"model": source, "package": error.name or ""},
         )
     _log.warning("loading %s failed", source, exc_info=error)

@@ -12,6 +12,7 @@ from typing import Any
 from backends._machine import engine_threads
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import ModelUnsupported
+from backends.installation import add_extra
 from backends.local import devices
 from backends.local.devices import Placement
 from backends.local.sources import Files
@@ -29,7 +30,7 @@ def import_packages() -> None:
     except ImportError as error:
         raise ModelUnsupported(
             f"Running a transformer here needs the package {error.name or 'torch'}.",
-            cure="pip install 'webchat[local]'",
+            cure=add_extra("local"),
             params={"package": error.name or "torch"},
         ) from error
     # What matters is in our errors and progress; the rest would only fill the terminal.

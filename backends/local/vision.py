@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backends.errors import BackendError, BadRequest
+from backends.installation import add_package
 from backends.local.loading import Loaded
 from backends.local.templates import render
 from backends.types import ImagePart, Message
@@ -97,7 +98,7 @@ def decode(part: ImagePart) -> Any:
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise BadRequest("Reading images needs the package Pillow.", cure="pip install pillow") from error
+        raise BadRequest("Reading images needs the package Pillow.", cure=add_package("pillow")) from error
     if len(part.data) > MOST_BYTES:
         raise _too_large(f"{len(part.data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read")
     try:

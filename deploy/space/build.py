@@ -1,8 +1,9 @@
-"""Put a Space together in one folder: `python deploy/space/build.py FOLDER`.
+"""Put a Space together in one folder: `python deploy/space/build.py FOLDER [EXTRA ...]`.
 
 A Space installs `requirements.txt` before its other files are there, so it cannot install the project
 itself. The two packages therefore lie beside `app.py`, and the requirements are those of the core, the
-embedded engine and PostgreSQL, at the versions of constraints.txt. Gradio itself comes from `sdk_version`.
+embedded engine, PostgreSQL and the extras named, at the versions of constraints.txt. Gradio itself comes
+from `sdk_version`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -19,11 +21,11 @@ PACKAGES = ("webchat", "backends")
 EXTRAS = ("llamacpp", "postgres")
 
 
-def requirements() -> str:
+def requirements(extras: Sequence[str] = EXTRAS) -> str:
     """The text of requirements.txt: what the project asks for directly, at the tested versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = list(project["dependencies"])
-    for extra in EXTRAS:
+    for extra in extras:
         wanted += project["optional-dependencies"][extra]
     pinned = dict(
         line.split("==", 1)
@@ -38,7 +40,7 @@ def requirements() -> str:
     return "".join(lines)
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, extras: Sequence[str] = EXTRAS) -> None:
     """Write the Space into `folder`, over what was there before of the same names."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("README.md", "app.py"):
@@ -46,11 +48,11 @@ def build(folder: Path) -> None:
     for name in PACKAGES:
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "requirements.txt").write_text(requirements(), encoding="utf-8")
+    (folder / "requirements.txt").write_text(requirements(extras), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python deploy/space/build.py FOLDER")
-    build(Path(sys.argv[1]))
+    if len(sys.argv) < 2:
+        sys.exit("usage: python deploy/space/build.py FOLDER [EXTRA ...]")
+    build(Path(sys.argv[1]), (*EXTRAS, *sys.argv[2:]))
     print(f"The Space is in {sys.argv[1]}; push that folder to its repository.")

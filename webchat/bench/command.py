@@ -13,8 +13,9 @@ from typing import Any
 
 from backends.base import LoadProgress
 from backends.errors import BackendError
+from backends.installation import add_extra
 from webchat.bench.measure import BASELINE_PEOPLE, Bench
-from webchat.bench.plot import WITHOUT, can_plot, plot
+from webchat.bench.plot import can_plot, plot
 from webchat.bench.prompts import Prompts
 from webchat.bench.report import as_json, table
 from webchat.bench.result import Plan, Result
@@ -76,7 +77,7 @@ def run(settings: Settings, options: Mapping[str, Any]) -> None:
 def _check_outputs(options: Mapping[str, Any]) -> None:
     """Before minutes are spent. Raises `BadPlan`."""
     if options.get("plot") and not can_plot():
-        raise BadPlan(WITHOUT)
+        raise BadPlan(f"--plot needs the package matplotlib: {add_extra('plot')}")
     for flag in ("json", "plot"):
         where = options.get(flag)
         if not where or (flag == "json" and where == "-"):

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from webchat.bench.result import Result
 
-WITHOUT = "--plot needs the package matplotlib: pip install 'webchat[plot]'"
-
 
 def can_plot() -> bool:
     """Whether matplotlib is installed; does not import it."""

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from backends.installation import add_extra
 from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
 from webchat.settings.load import BadSettings
@@ -41,7 +42,7 @@ def model_specs(
     if not specs and needed:
         raise BadSettings(
             "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
-            " with: pip install 'webchat[llamacpp]'."
+            f" with: {add_extra('llamacpp')}"
         )
     specs = [_with_defaults(spec, settings) for spec in specs]
     names = [spec.name for spec in specs]
@@ -70,7 +71,7 @@ def check_models(specs: Sequence[ModelSettings], *, has: Callable[[str], bool] =
         if missing:
             raise BadSettings(
                 f"The model {spec.name} needs {' and '.join(missing)}, which this Python has not: add it with"
-                f" pip install 'webchat[{spec.kind}]', or give --endpoint URL."
+                f" {add_extra(spec.kind)}, or give --endpoint URL."
             )
         if spec.kind == "llamacpp":
             for path in (*(() if spec.demo else (spec.model or "",)), *spec.adapters):

@@ -28,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from backends.installation import add_extra
 from webchat.store.codec import dump_json
 from webchat.store.errors import DatabaseBusy, StoreUnavailable
 from webchat.store.tables import Base
@@ -210,7 +211,7 @@ class Postgres(Dialect):
             import psycopg  # noqa: F401
         except ImportError as error:
             raise StoreUnavailable(
-                "PostgreSQL needs one more package.", cure="Install it: pip install 'webchat[postgres]'"
+                "PostgreSQL needs one more package.", cure=f"Install it: {add_extra('postgres')}"
             ) from error
 
     def engine(self, *, write: bool, size: int) -> Engine:

@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
+from backends.installation import renew
 from webchat.store.codec import now
 from webchat.store.dialects import MIGRATION_KEY, Postgres, Sqlite
 from webchat.store.errors import NewerDatabase, StoreUnavailable
@@ -38,7 +39,7 @@ def pending(engine: Engine) -> bool:
         if revision not in known:
             raise NewerDatabase(
                 "This database was written by a later version of webchat.",
-                cure="Update webchat (pip install -U webchat), or restore a backup made before the update.",
+                cure=f"Update webchat ({renew()}), or restore a backup made before the update.",
                 params={"revision": revision},
             )
         return revision != script.get_current_head()
