@@ -125,6 +125,7 @@ def build_app(
         keeps_content=settings.decisions_content,
         decisions_days=settings.decisions_days,
         dropped_decisions=lambda: recorder.dropped,
+        trash_days=settings.trash_days,
     )
     parent = FastAPI(
         lifespan=_lifespan(services, gates, recorder, settings),

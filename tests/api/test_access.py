@@ -64,6 +64,12 @@ ROWS = [
     Row("POST", R + "/restore", 200, body={}),
     Row("DELETE", C, 204),
     Row("POST", C + "/restore", 200, body={}),
+    Row("GET", "/api/trash", 200, 200),
+    Row("DELETE", R, 200),
+    Row("DELETE", "/api/trash/messages/{id}", 204),
+    Row("DELETE", C, 204),
+    Row("DELETE", "/api/trash/conversations/{id}", 204),
+    Row("DELETE", "/api/trash", 204, 204),
     # The operator's own: whoever else is let in finds nothing there.
     Row("GET", "/api/moderation", 404),
     Row("POST", "/api/moderation/try", 404, body={"last": 5, "stage": "input"}),
@@ -115,7 +121,13 @@ def test_every_route_has_a_row(site: Site) -> None:
 
 
 async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
-    of = "reply" if row.path.startswith(R) else "template" if row.path.startswith(T) else "id"
+    of = (
+        "reply"
+        if row.path.startswith((R, "/api/trash/messages"))
+        else "template"
+        if row.path.startswith(T)
+        else "id"
+    )
     url = (row.url or row.path).replace("{id}", ids[of])
     body = row.body
     if isinstance(body, dict):

@@ -307,15 +307,16 @@ CALLS = {
 # What of the store's verbs writes no text of a person or a model.
 _NO_TEXT = """
 activate call close create_link create_owner delete_conversation delete_messages delete_template
-interrupt_orphans local_owner make_operator mark_streaming open purge rate restore_conversation
-restore_messages restore_template revoke_link revoke_operators touch_link transaction trim_decisions
+discard_all discard_conversation discard_messages interrupt_orphans local_owner make_operator
+mark_streaming open purge rate restore_conversation restore_messages restore_template revoke_link
+revoke_operators touch_link transaction trim_decisions
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
-chat_template operators chat_template_versions chat_templates conversation conversation_ids decision_counts
-decisions export_conversation export_conversations inspection journal link link_by_hash
-list_conversations list_links list_templates message newest_texts owner path placeholders provenance
-running_conversations search template template_version template_versions thread
+chat_template operators chat_template_versions chat_templates conversation conversation_ids
+decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
+list_conversations list_links list_templates list_trash message newest_texts owner path placeholders
+provenance running_conversations search template template_version template_versions thread
 """
 READS = frozenset(_READS.split())
 

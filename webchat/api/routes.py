@@ -18,6 +18,7 @@ from webchat.api.moderation import ModerationRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
 from webchat.api.templates import Templates
+from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
 
 
@@ -29,7 +30,7 @@ def routes(services: Services) -> list[BaseRoute]:
     turns, exports = TurnRoutes(services), Exports(services)
     inspect, chat_templates = Inspect(services), ChatTemplates(services)
     moderation = ModerationRoutes(services)
-    templates = Templates(services)
+    templates, trash = Templates(services), Trash(services)
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/me", about.me),
         ("GET", "/api/models", about.models),
@@ -41,6 +42,10 @@ def routes(services: Services) -> list[BaseRoute]:
         ("POST", "/api/conversations/{id}/restore", conversations.restore),
         ("GET", "/api/conversations/{id}/export", exports.one),
         ("GET", "/api/export", exports.all),
+        ("GET", "/api/trash", trash.list),
+        ("DELETE", "/api/trash", trash.empty),
+        ("DELETE", "/api/trash/conversations/{id}", trash.end_conversation),
+        ("DELETE", "/api/trash/messages/{id}", trash.end_messages),
         ("POST", "/api/turns", turns.start),
         ("GET", "/api/messages/{id}", messages.look),
         ("GET", "/api/messages/{id}/inspect", inspect.look),

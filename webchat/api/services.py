@@ -25,7 +25,7 @@ class Services:
     http. sandbox: renders prompt templates. starters: whether those that come with the app are listed.
     moderators: in the order they act; rules_file: where they come from; masking: what is masked on the way to
     a model elsewhere. keeps_content, decisions_days: of the log of decisions. dropped_decisions: how many it
-    lost.
+    lost. trash_days: how long what was deleted can be restored.
     """
 
     store: Store
@@ -47,3 +47,4 @@ class Services:
     dropped_decisions: Callable[[], int] = int
     sandbox: Sandbox = field(default_factory=Sandbox)
     starters: bool = True
+    trash_days: int = 30

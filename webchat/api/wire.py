@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backends.base import LoadProgress
@@ -20,6 +20,7 @@ from webchat.store.records import (
     Page,
     Provenance,
     SearchHit,
+    TrashItem,
 )
 
 Json = dict[str, Any]
@@ -70,6 +71,21 @@ def conversation_json(conversation: Conversation) -> Json:
         "active_leaf_id": conversation.active_leaf_id,
         "settings": settings_json(conversation.settings),
         "running": conversation.running,
+    }
+
+
+def trash_json(item: TrashItem, keeps: timedelta) -> Json:
+    """keeps: from the deletion until it ends for good."""
+    return {
+        "kind": item.kind,
+        "id": item.id,
+        "conversation_id": item.conversation_id,
+        "title": item.title,
+        "deleted_at": time_json(item.deleted_at),
+        "ends_at": time_json(item.deleted_at + keeps),
+        "role": item.role,
+        "excerpt": item.excerpt,
+        "count": item.count,
     }
 
 

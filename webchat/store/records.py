@@ -89,6 +89,24 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class TrashItem:
+    """What was deleted at once and can be restored: a conversation, or messages of one that remains.
+
+    id: of the conversation, or of the message the deletion began with. title: the conversation's. role,
+    excerpt, count: of messages: who said the first, how it begins, and how many were deleted with it.
+    """
+
+    kind: Literal["conversation", "messages"]
+    id: str
+    conversation_id: str
+    title: str
+    deleted_at: datetime
+    role: Role | None = None
+    excerpt: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a turn failed: `code` translates, `message` and `cure` are the English sentences."""
 

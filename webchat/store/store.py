@@ -23,6 +23,7 @@ from webchat.store.owners import OwnerVerbs
 from webchat.store.placeholders import PlaceholderVerbs
 from webchat.store.search import SearchVerbs
 from webchat.store.templates import TemplateVerbs
+from webchat.store.trash import TrashVerbs
 from webchat.store.turns import TurnVerbs
 
 
@@ -39,6 +40,7 @@ class Store(
     TemplateVerbs,
     PlaceholderVerbs,
     ChatTemplateVerbs,
+    TrashVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

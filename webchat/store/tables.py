@@ -45,6 +45,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+DISCARDED = datetime(1970, 1, 1, tzinfo=UTC)
+"""`deleted_at` of what its owner gave up for good: nobody can restore it, and the next purge ends it."""
+
 Id = String(36)
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is the row id of SQLite
@@ -125,6 +128,14 @@ class ConversationRow(Base):
             sqlite_where=text("deleted_at IS NOT NULL"),
             postgresql_where=text("deleted_at IS NOT NULL"),
         ),
+        Index(
+            "ix_conversations_trash",
+            "owner_id",
+            "deleted_at",
+            "id",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -152,6 +163,13 @@ class MessageRow(Base):
         Index("ix_messages_siblings", "under_id", "role", "created_at", "id"),
         Index(
             "ix_messages_deleted",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_messages_trash",
+            "conversation_id",
             "deleted_at",
             sqlite_where=text("deleted_at IS NOT NULL"),
             postgresql_where=text("deleted_at IS NOT NULL"),

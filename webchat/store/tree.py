@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from webchat.store.codec import load_conversation, load_failure, load_use
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, PathMessage
-from webchat.store.tables import ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
+from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 _CHUNK = 500  # ids in one IN list
 _NO_LIMIT = 2**31 - 1
@@ -112,7 +112,7 @@ def own_conversation(
     lock: no other transaction changes its tree until this one ends (SQLite has one writer anyway).
     """
     row = connection.execute(_CONVERSATION[lock], {"conversation": conversation_id, "owner": owner}).first()
-    if row is None or (row.deleted_at is not None) != deleted:
+    if row is None or (row.deleted_at is not None) != deleted or row.deleted_at == DISCARDED:
         raise NotFound("conversation")
     return load_conversation(row)
 
@@ -122,7 +122,7 @@ def own_message(
 ) -> Row[Any]:
     """The row of a message in a living conversation of this owner. Raises NotFound."""
     row = connection.execute(_MESSAGE[lock], {"message": message_id, "owner": owner}).first()
-    if row is None or (row.deleted_at is not None) != deleted:
+    if row is None or (row.deleted_at is not None) != deleted or row.deleted_at == DISCARDED:
         raise NotFound("message")
     return row
 

@@ -1,0 +1,157 @@
+"""Verbs on what was deleted: listing it, and ending it before its time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, literal, null, or_, select, tuple_, update
+from sqlalchemy.orm import aliased
+
+from webchat.store.database import Database, reads, writes
+from webchat.store.records import Page, TrashItem
+from webchat.store.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
+from webchat.store.tree import descendants, own_conversation, own_message
+
+EXCERPT_CHARS = 200
+
+PURGE_DISCARDED = DISCARDED + timedelta(seconds=1)
+"""`Store.purge` before this moment ends what was discarded and nothing else."""
+
+
+class TrashVerbs(Database):
+    """What *Recently deleted* does. Discarding only marks: `purge` ends it, in its own time."""
+
+    @reads
+    def list_trash(
+        self, connection: Connection, owner: str, *, cursor: str | None = None, limit: int = 40
+    ) -> Page[TrashItem]:
+        """What this owner can restore, last deleted first: whole conversations, and messages deleted from
+        conversations that remain. A cursor that is none of ours starts over."""
+        after = _decode(cursor)
+        # Each half is read no further than the page, so that the page costs the same in a full trash.
+        rows = [
+            row
+            for query, deleted_at, id in (_conversations(owner), _messages(owner))
+            for row in connection.execute(_page(query, deleted_at, id, after, limit + 1))
+        ]
+        rows.sort(key=lambda row: (row.deleted_at, row.id), reverse=True)
+        items = tuple(TrashItem(**row._mapping) for row in rows[:limit])
+        return Page(items, _encode(items[-1]) if len(rows) > limit else None)
+
+    @writes
+    def discard_conversation(self, connection: Connection, owner: str, conversation_id: str) -> bool:
+        """Give up a deleted conversation for good. Returns whether a turn still runs in it. Raises NotFound,
+        also for one that was not deleted."""
+        conversation = own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
+        connection.execute(
+            update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=DISCARDED)
+        )
+        return conversation.running
+
+    @writes
+    def discard_messages(self, connection: Connection, owner: str, message_id: str) -> bool:
+        """Give up a deleted message and everything below it for good. Returns whether a turn still runs
+        there. Raises NotFound, also for one that was not deleted."""
+        own_message(connection, owner, message_id, deleted=True, lock=True)
+        below = select(descendants(message_id).c.id)
+        connection.execute(update(MessageRow).where(MessageRow.id.in_(below)).values(deleted_at=DISCARDED))
+        return _runs(connection, TurnRow.message_id.in_(below))
+
+    @writes
+    def discard_all(self, connection: Connection, owner: str) -> bool:
+        """Give up everything this owner has deleted. Returns whether a turn still runs in any of it."""
+        own = select(ConversationRow.id).where(ConversationRow.owner_id == owner)
+        messages = select(MessageRow.id).where(
+            MessageRow.conversation_id.in_(own.where(ConversationRow.deleted_at.is_(None))),
+            MessageRow.deleted_at.is_not(None),
+        )
+        conversations = own.where(ConversationRow.deleted_at.is_not(None))
+        runs = _runs(
+            connection,
+            or_(TurnRow.message_id.in_(messages), TurnRow.conversation_id.in_(conversations)),
+        )
+        for row, ids in ((MessageRow, messages), (ConversationRow, conversations)):
+            connection.execute(update(row).where(row.id.in_(ids)).values(deleted_at=DISCARDED))
+        return runs
+
+
+def _runs(connection: Connection, where: Any) -> bool:
+    query = select(TurnRow.message_id).where(TurnRow.finished_at.is_(None), where).limit(1)
+    return connection.scalar(query) is not None
+
+
+def _conversations(owner: str) -> tuple[Select[Any], Any, Any]:
+    row = ConversationRow
+    query = select(
+        literal("conversation").label("kind"),
+        row.id.label("id"),
+        row.id.label("conversation_id"),
+        row.title.label("title"),
+        row.deleted_at.label("deleted_at"),
+        null().label("role"),
+        literal("").label("excerpt"),
+        literal(0).label("count"),
+    ).where(row.owner_id == owner, row.deleted_at > DISCARDED)
+    return query, row.deleted_at, row.id
+
+
+def _messages(owner: str) -> tuple[Select[Any], Any, Any]:
+    """The message each deletion began with. What hangs under another deleted message comes back with that
+    one, or is listed once that one is back."""
+    row, parent, together = MessageRow, aliased(MessageRow), aliased(MessageRow)
+    count = (
+        select(func.count())
+        .where(together.conversation_id == row.conversation_id, together.deleted_at == row.deleted_at)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            literal("messages").label("kind"),
+            row.id.label("id"),
+            row.conversation_id.label("conversation_id"),
+            ConversationRow.title.label("title"),
+            row.deleted_at.label("deleted_at"),
+            row.role.label("role"),
+            func.substr(row.text, 1, EXCERPT_CHARS).label("excerpt"),
+            count.label("count"),
+        )
+        .join(ConversationRow, ConversationRow.id == row.conversation_id)
+        .outerjoin(parent, parent.id == row.parent_id)
+        .where(
+            ConversationRow.owner_id == owner,
+            ConversationRow.deleted_at.is_(None),
+            row.deleted_at > DISCARDED,
+            parent.deleted_at.is_(None),
+        )
+    )
+    return query, row.deleted_at, row.id
+
+
+def _page(
+    query: Select[Any], deleted_at: Any, id: Any, after: tuple[datetime, str] | None, limit: int
+) -> Select[Any]:
+    if after is not None:
+        moment, last = after
+        query = query.where(
+            tuple_(deleted_at, id) < tuple_(literal(moment, deleted_at.type), literal(last, id.type))
+        )
+    return query.order_by(deleted_at.desc(), id.desc()).limit(limit)
+
+
+def _encode(last: TrashItem) -> str:
+    return base64.urlsafe_b64encode(json.dumps([last.deleted_at.isoformat(), last.id]).encode()).decode()
+
+
+def _decode(cursor: str | None) -> tuple[datetime, str] | None:
+    if cursor is None:
+        return None
+    try:
+        at, id = json.loads(base64.urlsafe_b64decode(cursor))
+        moment = datetime.fromisoformat(at)
+        return (moment.astimezone(UTC), str(id)) if moment.tzinfo else None
+    except (ValueError, TypeError, binascii.Error):
+        return None
