@@ -79,12 +79,16 @@ class TrashVerbs(Database):
         return runs
 
 
+_Half = tuple[Any, Any, Any]
+"""A query of trash items, and the columns of its time and its id."""
+
+
 def _runs(connection: Connection, where: Any) -> bool:
     query = select(TurnRow.message_id).where(TurnRow.finished_at.is_(None), where).limit(1)
     return connection.scalar(query) is not None
 
 
-def _conversations(owner: str) -> tuple[Select[Any], Any, Any]:
+def _conversations(owner: str) -> _Half:
     row = ConversationRow
     query = select(
         literal("conversation").label("kind"),
@@ -99,7 +103,7 @@ def _conversations(owner: str) -> tuple[Select[Any], Any, Any]:
     return query, row.deleted_at, row.id
 
 
-def _messages(owner: str) -> tuple[Select[Any], Any, Any]:
+def _messages(owner: str) -> _Half:
     """The message each deletion began with. What hangs under another deleted message comes back with that
     one, or is listed once that one is back."""
     row, parent, together = MessageRow, aliased(MessageRow), aliased(MessageRow)
