@@ -39,6 +39,8 @@ ROWS = [
     Row("GET", "/api/search", 200, 200, query={"q": "Hello"}),
     Row("GET", "/api/conversations", 200, 200),
     Row("GET", "/api/export", 200, 200),
+    # Of another's replies it tells that there is nothing.
+    Row("GET", "/api/events", 200, 200, query={"wait": "0", "reply": "{reply}:0"}),
     Row("GET", C, 200),
     Row("PATCH", C, 200, body={"title": "New"}),
     Row("GET", C + "/export", 200),
@@ -132,7 +134,8 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
     body = row.body
     if isinstance(body, dict):
         body = {k: v.format(**ids) if isinstance(v, str) else v for k, v in body.items()}
-    return await client.request(row.method, url, json=body, params=row.query)
+    query = {name: value.format(**ids) for name, value in row.query.items()}
+    return await client.request(row.method, url, json=body, params=query)
 
 
 async def _ids(site: Site, client: Any) -> dict[str, str]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -108,13 +108,13 @@ async def test_many_readers_see_the_same(make_site: MakeSite) -> None:
 
 async def test_silence_is_filled_with_beats(site: Site) -> None:
     from webchat.api.events import BEAT, EventStream
-    from webchat.turns import Status, TurnEvent
 
     sent: list[bytes] = []
 
-    async def silent() -> AsyncIterator[TurnEvent]:
+    async def silent() -> AsyncGenerator[bytes]:
+        yield b"first"
         await asyncio.sleep(0.1)
-        yield Status("streaming")
+        yield b"last"
 
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
@@ -123,11 +123,11 @@ async def test_silence_is_filled_with_beats(site: Site) -> None:
     async def send(message: Any) -> None:
         sent.append(message.get("body", b""))
 
-    stream = EventStream(Status("queued"), silent(), beat_seconds=0.02)
+    stream = EventStream(silent(), beat_seconds=0.02)
     await stream({"type": "http", "method": "GET"}, receive, send)
     assert sent.count(BEAT) >= 2
     assert sent[-1] == b""
-    assert b'"streaming"' in sent[-2]
+    assert sent[-2] == b"last"
 
 
 async def _first_status(client: httpx.AsyncClient, reply: str) -> Any:
@@ -160,8 +160,8 @@ async def test_a_reply_in_line_is_told_its_place(make_site: MakeSite) -> None:
                 deltas.append(json.loads(event.data)["text"])
         assert statuses[-2]["queue"]["place"] == 1
         assert statuses[-2]["queue"]["eta_seconds"] >= 0
-        assert all(set(status) == {"state", "loading", "queue"} for status in statuses)
-        assert statuses[-1] == {"state": "streaming", "loading": None, "queue": None}
+        assert all(set(status) == {"message_id", "state", "loading", "queue"} for status in statuses)
+        assert statuses[-1] == {"message_id": third, "state": "streaming", "loading": None, "queue": None}
         assert "".join(deltas) == "begun 3"
         assert (await site.ended(ben, second))["state"] == "complete"
 

@@ -1,17 +1,36 @@
-"""Server-sent events of one running reply, written straight to ASGI: hundreds of pages follow at once, and a
-response object per event would cost more than the event."""
+"""Server-sent events of replies, written straight to ASGI: hundreds of pages follow at once, and a response
+object per event would cost more than the event.
+
+`GET /api/events?reply=<message id>:<seq>&reply=...` is the one stream of a browser. It never ends by itself;
+each event has JSON in `data`:
+
+- `hello` first: `running`, the ids of all replies of the owner that run now.
+- of each `reply`, what comes after its piece number `seq`: `status` (`message_id`, `state`, `loading`,
+  `queue`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done` (`message`,
+  whole), or `gone` (`message_id`) for what the owner may not see. Order holds within a reply. Whoever lost
+  the connection asks again with the numbers that were seen.
+- of all conversations of the owner: `begun` and `ended` (`conversation_id`, `message_id`, `state`) for each
+  turn, wherever it was asked for, and `changed` (`conversation_id`) when something else is shown there.
+- `beat` in silence.
+
+With `wait=0` it tells what is known now, and ends.
+
+`GET /api/messages/{id}/events?from=<seq>` tells `status`, `delta` and `done` of one reply and ends with it.
+Each delta has its number as the event's `id`: a browser resumes there by itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
 from webchat.api.wire import Json, message_json, progress_json, queue_json
-from webchat.turns import Delta, Done, Status, TurnEvent
+from webchat.turns import Delta, Done, Follower, Gone, News, Status, TurnEvent
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +47,30 @@ _HEADERS = [
 ]
 
 
-def encode(event: TurnEvent) -> bytes:
+def encode(message_id: str, event: TurnEvent | Gone | News) -> bytes:
     """One event on the wire. A delta is encoded once, however many follow it."""
     match event:
         case Delta():
             return event.sse
         case Status():
-            loading = progress_json(event.loading, event.eta_seconds)
-            queue = queue_json(event.place, event.wait_seconds)
-            return _sse("status", {"state": event.state, "loading": loading, "queue": queue})
+            return _sse("status", {"message_id": message_id, **_status(event)})
         case Done():
             return _sse("done", {"message": message_json(event.message)})
+        case Gone():
+            return _sse("gone", {"message_id": message_id})
+        case News("changed"):
+            return _sse("changed", {"conversation_id": event.conversation_id})
+        case News():
+            place = {"conversation_id": event.conversation_id, "message_id": event.message_id}
+            return _sse(event.kind, {**place, "state": event.state})
+
+
+def _status(status: Status) -> Json:
+    return {
+        "state": status.state,
+        "loading": progress_json(status.loading, status.eta_seconds),
+        "queue": queue_json(status.place, status.wait_seconds),
+    }
 
 
 def _sse(name: str, data: Json) -> bytes:
@@ -46,27 +78,51 @@ def _sse(name: str, data: Json) -> bytes:
     return f"event: {name}\ndata: {text}\n\n".encode("utf-8", "replace")
 
 
+async def one_reply(
+    message_id: str, first: TurnEvent, rest: AsyncGenerator[TurnEvent]
+) -> AsyncGenerator[bytes]:
+    """The stream of one reply."""
+    async with aclosing(rest):
+        yield RETRY + encode(message_id, first)
+        async for event in rest:
+            yield encode(message_id, event)
+
+
+async def many_replies(follower: Follower, running: list[str], *, wait: bool) -> AsyncGenerator[bytes]:
+    """The one stream of a browser. What is new at the same time goes out as one piece."""
+    yield RETRY + _sse("hello", {"running": running})
+    while batch := await follower.batch() if wait else follower.at_once():
+        yield b"".join(encode(message_id, event) for message_id, event in batch)
+
+
 class EventStream:
-    """ASGI application that sends `first` and what follows, a beat when nothing was said for a while, and
-    ends after the last event or when the reader has gone."""
+    """ASGI application that sends `chunks`, a beat when nothing was said for a while, and ends after the last
+    or when the reader has gone. close: called at the end in any case."""
 
     def __init__(
         self,
-        first: TurnEvent | None,
-        rest: AsyncIterator[TurnEvent],
+        chunks: AsyncGenerator[bytes],
+        close: Callable[[], None] | None = None,
         *,
         beat_seconds: float = BEAT_SECONDS,
     ) -> None:
-        self._first = first
-        self._rest = rest
+        self._chunks = chunks
+        self._close = close
         self._beat_seconds = beat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        if scope["method"] == "HEAD":
-            await _close(self._rest)
-            await send({"type": "http.response.body", "body": b""})
-            return
+        try:
+            async with aclosing(self._chunks):
+                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                if scope["method"] == "HEAD":
+                    await send({"type": "http.response.body", "body": b""})
+                else:
+                    await self._stream(receive, send)
+        finally:
+            if self._close is not None:
+                self._close()
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
         pump = asyncio.create_task(self._pump(send))
         gone = asyncio.create_task(_reader_gone(receive))
         try:
@@ -80,25 +136,16 @@ class EventStream:
             pump.cancel()
             gone.cancel()
             await asyncio.gather(pump, gone, return_exceptions=True)
-            await _close(self._rest)
         if not gone.done() or gone.cancelled():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         if not pump.cancelled() and (error := pump.exception()) is not None:
-            log.error("following a reply broke off", exc_info=error)
+            log.error("following replies broke off", exc_info=error)
 
     async def _pump(self, send: Send) -> None:
-        opening = RETRY + (b"\n" if self._first is None else encode(self._first))
-        await send({"type": "http.response.body", "body": opening, "more_body": True})
-        async for event in self._rest:
-            await send({"type": "http.response.body", "body": encode(event), "more_body": True})
+        async for chunk in self._chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _reader_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _close(events: AsyncIterator[TurnEvent]) -> None:
-    aclose = getattr(events, "aclose", None)
-    if aclose is not None:
-        await aclose()

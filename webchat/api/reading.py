@@ -15,6 +15,7 @@ from webchat.prompts.templates import MOST_VARIABLES, VALUE_CHARS, SamplingConte
 from webchat.store.records import ConversationSettings, Owner
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLACE = re.compile(r"([A-Za-z0-9_-]{1,64}):([0-9]{1,10})")
 _CURSOR_CHARS = 1000
 _QUERY_CHARS = 500
 
@@ -146,6 +147,20 @@ def query_text(request: Request, name: str) -> str:
     found = request.query_params.get(name, "")
     if len(found) > _QUERY_CHARS:
         raise _bad_query(name)
+    return found
+
+
+def query_places(request: Request, name: str, most: int, most_number: int) -> dict[str, int]:
+    """Every `<id>:<number>` of that name; of an id that is named twice, the lesser number."""
+    found: dict[str, int] = {}
+    values = request.query_params.getlist(name)
+    if len(values) > most:
+        raise _bad_query(name)
+    for value in values:
+        place = _PLACE.fullmatch(value)
+        if place is None or int(place[2]) > most_number:
+            raise _bad_query(name)
+        found[place[1]] = min(int(place[2]), found.get(place[1], most_number))
     return found
 
 

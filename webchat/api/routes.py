@@ -47,6 +47,7 @@ def routes(services: Services) -> list[BaseRoute]:
         ("DELETE", "/api/trash/conversations/{id}", trash.end_conversation),
         ("DELETE", "/api/trash/messages/{id}", trash.end_messages),
         ("POST", "/api/turns", turns.start),
+        ("GET", "/api/events", turns.all_events),
         ("GET", "/api/messages/{id}", messages.look),
         ("GET", "/api/messages/{id}/inspect", inspect.look),
         ("DELETE", "/api/messages/{id}", messages.delete),

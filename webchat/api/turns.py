@@ -7,14 +7,26 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from webchat.api.errors import ApiError
-from webchat.api.events import EventStream
+from webchat.api.events import EventStream, many_replies, one_reply
 from webchat.api.personas import Personas
-from webchat.api.reading import TurnBody, body_of, id_of, json_answer, owner_of, query_int
+from webchat.api.reading import (
+    TurnBody,
+    body_of,
+    id_of,
+    json_answer,
+    owner_of,
+    query_choice,
+    query_int,
+    query_places,
+)
 from webchat.api.services import Services
 from webchat.api.wire import conversation_json, message_json
 from webchat.turns import Ask
 
 _MOST_SEQ = 2**31 - 1
+
+MOST_REPLIES = 64
+"""Replies on one stream."""
 
 
 class TurnRoutes:
@@ -60,8 +72,17 @@ class TurnRoutes:
         owner, wanted = owner_of(request).id, id_of(request)
         events = self._turns.follow(owner, wanted, _after(request))
         # Whoever may not see the message learns so by the status, before any event.
-        first = await anext(events, None)
-        return EventStream(first, events)
+        first = await anext(events)
+        return EventStream(one_reply(wanted, first, events))
+
+    async def all_events(self, request: Request) -> ASGIApp:
+        """All that a browser shows, on one connection."""
+        owner = owner_of(request).id
+        replies = query_places(request, "reply", MOST_REPLIES, _MOST_SEQ)
+        wait = query_choice(request, "wait", "1", "0") == "1"
+        follower = self._turns.watch(owner, replies)
+        running = list(self._turns.running(owner))
+        return EventStream(many_replies(follower, running, wait=wait), follower.close)
 
 
 def _after(request: Request) -> int:

@@ -13,7 +13,8 @@ from webchat.turns.errors import (
     TurnError,
     UnknownModel,
 )
-from webchat.turns.events import Delta, Done, Status, TurnEvent
+from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent
+from webchat.turns.following import Follower
 from webchat.turns.service import Turns
 
 __all__ = [
@@ -23,8 +24,12 @@ __all__ = [
     "Delta",
     "Done",
     "EmptyMessage",
+    "Followed",
+    "Follower",
+    "Gone",
     "MessageBlocked",
     "MessageTooLong",
+    "News",
     "NotAccepting",
     "ServerBusy",
     "Status",

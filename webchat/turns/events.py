@@ -1,10 +1,12 @@
-"""What a follower of a turn is told: first a `Status`, then deltas and further statuses, `Done` last."""
+"""What followers are told. Of one reply: first a `Status`, then deltas and further statuses, `Done` last. Of
+all conversations of an owner: `News`."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from backends.base import LoadProgress
 from webchat.store.records import JournalKind, Message, TurnState
@@ -14,6 +16,7 @@ from webchat.store.records import JournalKind, Message, TurnState
 class Delta:
     """A piece of the reply, already committed. `seq` counts from 1 within the message, without gaps."""
 
+    message_id: str
     seq: int
     kind: JournalKind
     text: str
@@ -21,7 +24,8 @@ class Delta:
     @cached_property
     def sse(self) -> bytes:
         """This piece as one server-sent event; encoded once, however many follow the turn."""
-        data = json.dumps({"seq": self.seq, "kind": self.kind, "text": self.text}, ensure_ascii=False)
+        piece = {"message_id": self.message_id, "seq": self.seq, "kind": self.kind, "text": self.text}
+        data = json.dumps(piece, ensure_ascii=False)
         return f"event: delta\nid: {self.seq}\ndata: {data}\n\n".encode()
 
 
@@ -44,4 +48,23 @@ class Done:
     message: Message
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The reply does not exist, or is not the follower's to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something happened in a conversation: a turn began, a turn ended (in `state`), or other words, another
+    title or another version are shown now."""
+
+    kind: Literal["begun", "ended", "changed"]
+    conversation_id: str
+    message_id: str | None = None
+    state: TurnState | None = None
+
+
 TurnEvent = Delta | Status | Done
+
+Followed = tuple[str, TurnEvent | Gone | News]
+"""What a follower of many replies is told: an event, with the id of the reply it is about."""

@@ -286,7 +286,8 @@ class Journal:
         ended = {message.id: message for message in messages}
         for part in batch:
             if part.entries:
-                part.channel.publish([Delta(entry.seq, entry.kind, entry.text) for entry in part.entries])
+                shown = [Delta(e.message_id, e.seq, e.kind, e.text) for e in part.entries]
+                part.channel.publish(shown)
             future = part.channel.ended
             if part.finished is not None and future is not None and not future.done():
                 future.set_result(ended[part.channel.message_id])
@@ -316,7 +317,7 @@ class Journal:
                 return
             except Exception:
                 log.exception("the store refuses the end of reply %s", message_id)
-            del self._owed[message_id]
+            self._owed.pop(message_id, None)
             self._settled(message_id)
 
 

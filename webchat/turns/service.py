@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
 from backends.errors import ModelNotFound
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, GateFactory
 from webchat.prompts import Renderer
-from webchat.store import Store
+from webchat.store import NotFound, Store, StoreError
 from webchat.store.records import (
     BegunTurn,
     ConversationSettings,
@@ -31,7 +31,8 @@ from webchat.turns.errors import (
     TooManyTurns,
     UnknownModel,
 )
-from webchat.turns.events import Done, TurnEvent
+from webchat.turns.events import Done, Gone, News, TurnEvent
+from webchat.turns.following import Follower
 from webchat.turns.journal import Journal, clean
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.queue import Queue
@@ -83,11 +84,13 @@ class Turns:
         self._pipeline = Pipeline(
             store, models, renderer, gates, self._journal, queue, cuts=cuts, inspect=inspect
         )
-        self._titles = Titles(store, models, gates, queue) if titles else None
+        self._titles = Titles(store, models, gates, queue, self.changed) if titles else None
         self._turns: dict[str, RunningTurn] = {}
+        self._followers: dict[str, set[Follower]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._beginning: Counter[str] = Counter()
         self._accepting = False
+        self._closed = False
 
     @property
     def accepting(self) -> bool:
@@ -103,7 +106,7 @@ class Turns:
         if orphans:
             log.info("%d replies were cut off by the last end of the server", len(orphans))
         self._journal.open()
-        self._accepting = True
+        self._accepting, self._closed = True, False
         return orphans
 
     async def aclose(self, grace_seconds: float = 0.0) -> None:
@@ -120,6 +123,9 @@ class Turns:
             _, late = await asyncio.wait(set(self._tasks), timeout=END_SECONDS)
             for task in late:
                 task.cancel()
+        self._closed = True
+        for follower in [follower for mine in self._followers.values() for follower in mine]:
+            follower.end()
         await self._journal.aclose()
 
     async def start(self, owner: str, ask: Ask) -> BegunTurn:
@@ -151,17 +157,80 @@ class Turns:
         if self._most_turns is not None and len(running) + self._beginning.total() >= self._most_turns:
             raise ServerBusy
 
-    async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncIterator[TurnEvent]:
+    async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncGenerator[TurnEvent]:
         """The events of a reply after `after_seq`; of one that has ended only `Done`.
 
         The first event comes at once. Raises `NotFound` before it for what the owner may not see.
         """
-        turn = await self._find(owner, message_id)
-        if isinstance(turn, Message):
-            yield Done(turn)
+        found = await self._find(owner, message_id)
+        if isinstance(found, Message):
+            yield Done(found)
             return
-        async for event in turn.follow(after_seq):
-            yield event
+        follower = Follower()
+        follower.follow(found, after_seq)
+        try:
+            while batch := await follower.batch():
+                for _, event in batch:
+                    if not isinstance(event, Gone | News):
+                        yield event
+                    if isinstance(event, Done):
+                        return
+        finally:
+            follower.close()
+
+    def watch(self, owner: str, replies: Mapping[str, int]) -> Follower:
+        """All news of an owner, and the events of these replies after the entries that were seen.
+
+        A reply that the owner may not see is `Gone`, others go on. Close the follower at the end. Raises
+        `NotAccepting` once the server ends.
+        """
+        if self._closed:
+            raise NotAccepting
+        follower = Follower(lambda follower: self._left(owner, follower))
+        self._followers.setdefault(owner, set()).add(follower)
+        unknown = []
+        for message_id, after_seq in replies.items():
+            turn = self._turns.get(message_id)
+            if turn is not None and turn.owner == owner:
+                follower.follow(turn, after_seq)
+            else:
+                unknown.append((message_id, after_seq))
+        if unknown:
+            self._keep(asyncio.create_task(self._look_up(owner, follower, unknown), name="find replies"))
+        return follower
+
+    async def _look_up(self, owner: str, follower: Follower, wanted: Sequence[tuple[str, int]]) -> None:
+        """Tell a follower of replies that were not running when it came."""
+        for message_id, after_seq in wanted:
+            try:
+                found = await self._find(owner, message_id)
+            except NotFound:
+                follower.tell(message_id, Gone())
+                continue
+            except StoreError as error:
+                log.error("the store does not say what became of reply %s: %s", message_id, error)
+                follower.end()  # who reads it comes back
+                return
+            if follower.closed:
+                return
+            if isinstance(found, Message):
+                follower.tell(message_id, Done(found))
+            else:
+                follower.follow(found, after_seq)
+
+    def _left(self, owner: str, follower: Follower) -> None:
+        mine = self._followers.get(owner, set())
+        mine.discard(follower)
+        if not mine:
+            self._followers.pop(owner, None)
+
+    def changed(self, owner: str, conversation_id: str) -> None:
+        """Tell the owner's followers that a conversation shows something else now."""
+        self._tell(owner, News("changed", conversation_id))
+
+    def _tell(self, owner: str, news: News) -> None:
+        for follower in list(self._followers.get(owner, ())):
+            follower.news(news)
 
     async def stop(self, owner: str, message_id: str) -> None:
         """Stop a reply and its model, keep the text; nothing happens when it has ended. Raises `NotFound`."""
@@ -188,6 +257,7 @@ class Turns:
                 turn = RunningTurn(owner, ask.client_key, begun, new.model, continues)
                 self._turns[turn.id] = turn
                 self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
+                self._tell(owner, News("begun", turn.conversation_id, turn.id))
             return begun
         finally:
             self._beginning[owner] -= 1
@@ -290,6 +360,8 @@ class Turns:
             # A turn whose end is owed stays, so that followers get its end from here until the store has it.
             if not self._journal.owes(turn.id):
                 self._turns.pop(turn.id, None)
+            if turn.message is not None:
+                self._tell(turn.owner, News("ended", turn.conversation_id, turn.id, turn.message.state))
         busy = any(t.model == turn.model and t.message is None for t in self._turns.values())
         if self._titles is not None and turn.message is not None and self._accepting and not busy:
             self._titles.consider(turn, turn.message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -51,10 +51,21 @@ _MARKS = " \t\"'`*_#“”‘’「」『』《》«»"
 
 
 class Titles:
-    """Makes titles in the background; one at a time per model."""
+    """Makes titles in the background; one at a time per model.
 
-    def __init__(self, store: Store, models: Models, gates: GateFactory, queue: Queue) -> None:
+    changed: told the owner and the conversation that has a new title.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        gates: GateFactory,
+        queue: Queue,
+        changed: Callable[[str, str], None],
+    ) -> None:
         self._queue = queue
+        self._changed = changed
         self._store = store
         self._models = models
         self._gates = gates
@@ -107,6 +118,7 @@ class Titles:
                     title=title,
                     title_by="model",
                 )
+                self._changed(turn.owner, conversation.id)
         except (BackendError, Blocked, StoreError, TimeoutError) as error:
             log.info("no title for conversation %s: %s", conversation.id, error)
         except Exception:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from backends.base import LoadProgress
 from webchat.store.records import BegunTurn, Message
-from webchat.turns.events import Delta, Done, Status, TurnEvent
+from webchat.turns.events import Delta, Status
+from webchat.turns.following import Reader
 
 EndedBy = Literal["stopped", "interrupted", "unstored"]
 """Who ended a turn before its model did: the person, the server's end, the store's failure."""
@@ -17,8 +18,8 @@ EndedBy = Literal["stopped", "interrupted", "unstored"]
 class RunningTurn:
     """One turn in memory, from its begin until its end is stored.
 
-    Followers read the list of committed entries at their own pace and are woken by futures, so a slow or lost
-    follower costs the turn nothing. Lives on the event loop.
+    Followers read the list of committed entries at their own pace (see `following`), so a slow or lost one
+    costs the turn nothing. `version` counts the statuses. Lives on the event loop.
     """
 
     def __init__(
@@ -36,8 +37,8 @@ class RunningTurn:
         self.message: Message | None = None
         self.ended_by: EndedBy | None = None
         self.ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._version = 0
-        self._waiters: list[asyncio.Future[None]] = []
+        self.version = 0
+        self.readers: set[Reader] = set()
 
     def publish(self, entries: Sequence[Delta]) -> None:
         """Show entries; they are committed."""
@@ -56,7 +57,7 @@ class RunningTurn:
         """Show another status."""
         if status != self.status:
             self.status = status
-            self._version += 1
+            self.version += 1
             self._changed()
 
     def done(self, message: Message) -> None:
@@ -71,26 +72,6 @@ class RunningTurn:
         if not self.ending.done():
             self.ending.set_result(None)
 
-    async def follow(self, after_seq: int) -> AsyncIterator[TurnEvent]:
-        """The status, the entries after `after_seq`, then what comes, and `Done`."""
-        sent, version = max(0, after_seq), -1
-        while True:
-            if version != self._version:
-                version = self._version
-                yield self.status
-            while sent < len(self.entries):
-                sent += 1
-                yield self.entries[sent - 1]
-            if self.message is not None and sent >= len(self.entries):
-                yield Done(self.message)
-                return
-            if version == self._version:
-                waiter = asyncio.get_running_loop().create_future()
-                self._waiters.append(waiter)
-                await waiter
-
     def _changed(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        for reader in self.readers:
+            reader.changed()

@@ -1,0 +1,159 @@
+"""Reading many running turns at once: each follower at its own pace, a piece at the same cost however many
+replies it follows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from webchat.store.records import Message
+from webchat.turns.events import Delta, Done, Followed, Gone, News, Status
+
+BATCH = 256
+"""Most events handed out at once: what a reader catches up with is never encoded as a whole."""
+
+WAITING_NEWS = 1000
+"""News that may wait for a follower. One that is further behind is ended, and asks for the state when it is
+back."""
+
+
+class Readable(Protocol):
+    """A turn as its readers see it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def entries(self) -> list[Delta]: ...
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def message(self) -> Message | None: ...
+
+    readers: set[Reader]
+
+
+class Reader:
+    """How far a follower has read one turn."""
+
+    __slots__ = ("_ready", "_sent", "_turn", "_version")
+
+    def __init__(self, turn: Readable, after_seq: int, ready: Callable[[Reader], None]) -> None:
+        self._turn = turn
+        self._sent = max(0, after_seq)
+        self._version = -1
+        self._ready = ready
+        turn.readers.add(self)
+
+    def changed(self) -> None:
+        """The turn has something new."""
+        self._ready(self)
+
+    def read(self, into: list[Followed], most: int) -> bool:
+        """Append what is new until `into` holds `most`; whether there is more."""
+        turn = self._turn
+        if self._version != turn.version:
+            self._version = turn.version
+            into.append((turn.id, turn.status))
+        room = max(0, most - len(into))
+        new = turn.entries[self._sent : self._sent + room]
+        into.extend((turn.id, entry) for entry in new)
+        self._sent += len(new)
+        if self._sent < len(turn.entries):
+            return True
+        if turn.message is not None:
+            into.append((turn.id, Done(turn.message)))
+            self.close()
+        return False
+
+    def close(self) -> None:
+        self._turn.readers.discard(self)
+
+
+class Follower:
+    """What one reader is told of any number of turns, and of the news of their owner. On the event loop.
+
+    on_close: called once, when nobody reads any more.
+    """
+
+    def __init__(self, on_close: Callable[[Follower], None] | None = None) -> None:
+        self._on_close = on_close
+        self._readers: list[Reader] = []
+        self._ready: dict[Reader, None] = {}
+        self._told: deque[Followed] = deque()
+        self._wake = asyncio.Event()
+        self._ended = False
+        self._closed = False
+
+    def follow(self, turn: Readable, after_seq: int = 0) -> None:
+        """Tell the status of a turn, its entries after `after_seq`, what comes, and `Done`."""
+        reader = Reader(turn, after_seq, self._is_ready)
+        self._readers.append(reader)
+        self._is_ready(reader)
+
+    def tell(self, message_id: str, event: Done | Gone) -> None:
+        """Tell what became of a reply that does not run."""
+        self._told.append((message_id, event))
+        self._wake.set()
+
+    def news(self, news: News) -> None:
+        """Tell news; ends a follower that does not read."""
+        if len(self._told) >= WAITING_NEWS:
+            self.end()
+        else:
+            self._told.append((news.message_id or "", news))
+            self._wake.set()
+
+    def end(self) -> None:
+        """Tell what waits, and nothing more."""
+        self._ended = True
+        self._wake.set()
+
+    async def batch(self) -> list[Followed]:
+        """What is new, in order within each reply; waits until there is something. Empty: there will be no
+        more."""
+        while not (found := self.at_once()) and not self._ended:
+            self._wake.clear()
+            await self._wake.wait()
+        return found
+
+    def at_once(self) -> list[Followed]:
+        """What is new now."""
+        found: list[Followed] = []
+        while self._told and len(found) < BATCH:
+            found.append(self._told.popleft())
+        for reader in list(self._ready):
+            if len(found) >= BATCH:
+                break
+            del self._ready[reader]
+            if reader.read(found, BATCH):
+                self._ready[reader] = None  # behind the others
+        return found
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        for reader in self._readers:
+            reader.close()
+        self._readers.clear()
+        self._ready.clear()
+        self._told.clear()
+        self.end()
+        if self._on_close is not None and not self._closed:
+            self._on_close(self)
+        self._closed = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads any more."""
+        return self._closed
+
+    def _is_ready(self, reader: Reader) -> None:
+        self._ready[reader] = None
+        self._wake.set()
