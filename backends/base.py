@@ -4,9 +4,11 @@ The law, checked for every backend by `tests/backends/test_contract.py`:
 
 - `stream(request)` yields any number of `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and (where asked for)
   `Logprobs`, at most one `Usage`, and exactly one `Finished`, last.
-- With `Request.trace` the first event is one `Sent`, without it there is none. In this process its pieces
-  join to the text the model reads, and its tokens are as many as `Usage.prompt_tokens`; of an endpoint its
-  body equals the JSON of the request that was answered.
+- With `Request.trace` the first event is a `Sent`, told before the model has answered anything; without it
+  there is none. In this process its pieces join to the text the model reads, and its tokens are as many as
+  `Usage.prompt_tokens`; of an endpoint its body equals the JSON that is posted. Whoever posts another body,
+  because the endpoint takes less, tells another `Sent`: the last one is what was answered.
+- Whoever waits to ask again says so by a `Retrying`, before anything of the reply.
 - Failures are raised as `BackendError`, never yielded.
 - Closing the iterator stops the work soon (in process: within one decode step, in a prefill too; remote: the
   connection is closed) and frees its slot. `aclose()` returns after the slot is free.

@@ -37,7 +37,7 @@ from backends._sent import told
 from backends._sse import MAX_EVENT_BYTES, EventTooLong, SSEParser
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
-from backends.types import Event, Request, Sent
+from backends.types import Event, Request, Retrying, Sent
 
 __all__ = ["OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]
 
@@ -181,16 +181,21 @@ class OpenAICompatBackend:
         await self.start()
         deadline = asyncio.get_running_loop().time() + self._timeouts.first_token
         attempt = 0
-        tells = request.trace
+        sent: bytes | None = None
         while True:
             reply = Reply(self._key, request.sampling.stop)
             begun = False
+            without = self._without
+            body = payload(request, self.model, server=self._server, without=without)
+            posted = _posted(body)
+            if request.trace and posted != sent:
+                sent = posted
+                yield Sent(told(request.messages), body=json.loads(posted), url=self._url)
             try:
-                response, body = await self._open(request, deadline)
+                response = await self._open(posted, _negotiable(body) - without, deadline)
+                if response is None:
+                    continue  # without the field that was refused
                 try:
-                    if tells:
-                        tells = False
-                        yield Sent(told(request.messages), body=json.loads(_posted(body)), url=self._url)
                     async with aclosing(self._read(response, reply, deadline)) as batches:
                         async for events in batches:
                             begun = True
@@ -208,7 +213,9 @@ class OpenAICompatBackend:
                 pause = None if begun else self._pause(error, attempt, deadline)
                 if pause is None:
                     raise
+                code = error.code
             attempt += 1
+            yield Retrying(code, attempt, pause)
             await asyncio.sleep(pause)
 
     async def aclose(self) -> None:
@@ -229,19 +236,20 @@ class OpenAICompatBackend:
         left = deadline - asyncio.get_running_loop().time()
         return pause if pause < left else None
 
-    async def _open(self, request: Request, deadline: float) -> tuple[httpx.Response, dict[str, object]]:
-        """Send the request and return the head of a 200, and the body that was posted for it. Leaves out what
-        the endpoint refuses by name."""
+    async def _open(
+        self, posted: bytes, negotiable: Collection[str], deadline: float
+    ) -> httpx.Response | None:
+        """Send a request and return the head of a 200; `None` when one of the negotiable fields was refused
+        by name, and is learned."""
         client = self._client
         while True:
             if client is None or self._closed:
                 raise Unavailable("The connection to the model was closed.", cure="Try again.")
-            body = payload(request, self.model, server=self._server, without=self._without)
             try:
                 async with asyncio.timeout_at(deadline):
-                    response = await client.send(self._post(client, body), stream=True)
+                    response = await client.send(self._post(client, posted), stream=True)
                     if response.status_code == 200:
-                        return response, body
+                        return response
                     said = await _whole(response)
             except TimeoutError:
                 raise self._too_slow(self._timeouts.first_token) from None
@@ -253,23 +261,23 @@ class OpenAICompatBackend:
                 continue
             except NETWORK_ERRORS as error:
                 raise self._network(error) from error
-            sent = _negotiable(body)
-            field = refused_field(response.status_code, said, sent)
-            if field is None or field in self._without:
+            field = refused_field(response.status_code, said, negotiable)
+            if field is None:
                 raise from_status(
                     response.status_code, response.headers, said, key=self._key, place=self.address.place
                 )
             self._learn(field)
+            return None
 
     @property
     def _url(self) -> str:
         return f"{self.address.base}/chat/completions"
 
-    def _post(self, client: httpx.AsyncClient, body: dict[str, object]) -> httpx.Request:
+    def _post(self, client: httpx.AsyncClient, posted: bytes) -> httpx.Request:
         return client.build_request(
             "POST",
             self._url,
-            content=_posted(body),
+            content=posted,
             headers={"Content-Type": "application/json", "Accept": "text/event-stream, application/json"},
         )
 
@@ -403,7 +411,7 @@ def _posted(body: dict[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _negotiable(body: dict[str, object]) -> Collection[str]:
+def _negotiable(body: dict[str, object]) -> set[str]:
     """The fields of a request that it can do without; `system` stands for the system role."""
     fields = body.keys() - {"model", "messages", "stream"}
     messages = body["messages"]

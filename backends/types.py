@@ -76,7 +76,7 @@ class Request:
     character instead of starting a new reply. Only sent to backends whose capabilities say `prefill`.
     logprobs: tell of each token of the reply how likely it was, and so many alternatives (0 to 20); `None`
     does not. Only sent where the capabilities say `logprobs`.
-    trace: tell first what the model is sent, as `Sent`.
+    trace: tell what the model is sent, as `Sent`, before it answers.
     """
 
     messages: tuple[Message, ...]
@@ -106,6 +106,16 @@ class Sent:
     url: str | None = None
     template: str | None = None
     spans: tuple[tuple[int, int] | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Refused for now, or not reached; it is asked again in `seconds`. code: of the `BackendError` that will
+    be raised should that not help. attempt: how many there were."""
+
+    code: str
+    attempt: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +181,4 @@ class Finished:
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Event = Sent | TextDelta | ReasoningDelta | ToolCallDelta | Logprobs | Usage | Finished
+Event = Sent | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Logprobs | Usage | Finished

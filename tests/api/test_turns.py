@@ -10,6 +10,7 @@ import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from backends.echo import EchoBackend
+from backends.types import Event, Finished, Request, Retrying, TextDelta
 from tests.api.conftest import BASE, MakeSite, Site, serving
 from tests.turns.held import Held
 
@@ -149,9 +150,13 @@ async def test_a_reply_in_line_is_told_its_place(make_site: MakeSite) -> None:
         async for event in _events(ben, third):
             if event.event == "status":
                 statuses.append(json.loads(event.data))
+                if statuses[-1]["queue"]:
+                    wait = statuses[-1]["wait"]
+                    assert wait.pop("since_ms") >= 0
+                    assert wait == {"reason": "queue", "retry_in_ms": None, "attempt": 0}
                 if statuses[-1]["queue"] == {"place": 2, "eta_seconds": None}:
                     # So it is told to whoever comes now, a second tab or the same one reloaded.
-                    assert await _first_status(ben, third) == statuses[-1]
+                    assert (await _first_status(ben, third))["queue"] == statuses[-1]["queue"]
                     backend.go["1"].set()
                 elif statuses[-1]["queue"]:
                     for text in ("2", "3"):
@@ -160,8 +165,9 @@ async def test_a_reply_in_line_is_told_its_place(make_site: MakeSite) -> None:
                 deltas.append(json.loads(event.data)["text"])
         assert statuses[-2]["queue"]["place"] == 1
         assert statuses[-2]["queue"]["eta_seconds"] >= 0
-        assert all(set(status) == {"message_id", "state", "loading", "queue"} for status in statuses)
-        assert statuses[-1] == {"message_id": third, "state": "streaming", "loading": None, "queue": None}
+        assert all(set(status) == {"message_id", "state", "loading", "queue", "wait"} for status in statuses)
+        last = statuses[-1]
+        assert (last["message_id"], last["state"], last["queue"]) == (third, "streaming", None)
         assert "".join(deltas) == "begun 3"
         assert (await site.ended(ben, second))["state"] == "complete"
 
@@ -260,3 +266,25 @@ async def test_refusals_are_sentences_with_a_code(site: Site) -> None:
     answer = await client.post("/api/turns", content=deep, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     assert str(client.base_url).rstrip("/") == BASE
+
+
+async def test_a_refusal_that_is_tried_again_is_told_with_the_time_until_then(make_site: MakeSite) -> None:
+    goes_on = asyncio.Event()
+
+    class Limited(EchoBackend):
+        async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+            yield Retrying("rate_limited", 2, 3000.0)
+            await goes_on.wait()
+            yield TextDelta("Hi")
+            yield Finished("stop")
+
+    async with make_site(Limited()) as site, serving(site.door) as base:
+        client = site.client(site.visitor("Ada"), base_url=base, transport=None)
+        reply = (await site.send(client, "x"))["reply"]["id"]
+        async for event in _events(client, reply):
+            wait = json.loads(event.data)["wait"] if event.event == "status" else None
+            if wait and wait["retry_in_ms"]:
+                assert (wait["reason"], wait["attempt"]) == ("rate_limited", 2)
+                assert 0 < wait["retry_in_ms"] <= 3_000_000
+                goes_on.set()
+        assert goes_on.is_set()

@@ -12,7 +12,7 @@ from backends._sent import marked, spans
 from backends.errors import BackendError
 from backends.local.pieces import _aligned, _cut
 from backends.openai_compat import OpenAICompatBackend
-from backends.types import Event, ImagePart, Message, Request, Sampling, Sent, TextPart
+from backends.types import Event, ImagePart, Message, Request, Retrying, Sampling, Sent, TextPart
 from tests.backends.hostile_server import DONE, HostileServer, says, sse, status
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -48,24 +48,41 @@ async def test_the_body_is_the_one_that_was_posted_and_has_no_key() -> None:
     assert KEY not in repr(sent)
 
 
-async def test_after_a_refused_field_it_is_the_body_that_was_answered() -> None:
+async def test_after_a_refused_field_the_last_is_the_body_that_was_answered() -> None:
     refused = status(400, json.dumps({"error": {"message": "Unsupported parameter: top_k"}}).encode())
     async with HostileServer(refused, GOOD) as server:
-        sent = only(await events(server.url))
-        assert len(server.requests) == 2
-        assert sent.body == server.requests[1].body
-        assert "top_k" not in sent.body
+        told = await events(server.url)
+        sent = [event for event in told if isinstance(event, Sent)]
+        assert told[:2] == sent, "before anything of the reply"
+        assert [one.body for one in sent] == [request.body for request in server.requests]
+        assert sent[0].body is not None
+        assert sent[1].body is not None
+        assert sent[0].body.keys() - sent[1].body.keys() == {"top_k"}
 
 
-async def test_one_that_is_tried_again_is_told_once() -> None:
-    async with HostileServer(status(503), GOOD) as server:
-        assert only(await events(server.url)).body == server.requests[1].body
+async def test_one_that_is_tried_again_is_told_once_and_each_try_why_and_when() -> None:
+    limited = status(429, headers=["Retry-After: 0"])
+    async with HostileServer(status(503), limited, GOOD) as server:
+        told = await events(server.url)
+        assert only(told).body == server.requests[2].body
+    first, second = told[1:3]
+    assert isinstance(first, Retrying)
+    assert isinstance(second, Retrying)
+    assert [(one.code, one.attempt) for one in (first, second)] == [("unavailable", 1), ("rate_limited", 2)]
+    assert min(first.seconds, second.seconds) > 0
+    assert not any(isinstance(event, Retrying) for event in told[3:])
 
 
-async def test_of_a_request_that_is_never_answered_nothing_is_told() -> None:
+async def test_what_was_posted_is_told_also_of_a_request_that_is_never_answered() -> None:
     async with HostileServer(status(401)) as server:
+        backend = OpenAICompatBackend(server.url, "m", api_key=KEY)
+        stream = backend.stream(ASKED)
+        told = [await anext(stream)]
         with pytest.raises(BackendError):
-            await events(server.url)
+            await anext(stream)
+        await backend.aclose()
+        assert only(told).body == server.requests[0].body
+        assert KEY not in repr(told)
 
 
 async def test_messages_hold_no_bytes_of_images() -> None:

@@ -6,7 +6,7 @@ each event has JSON in `data`:
 
 - `hello` first: `running`, the ids of all replies of the owner that run now.
 - of each `reply`, what comes after its piece number `seq`: `status` (`message_id`, `state`, `loading`,
-  `queue`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done` (`message`,
+  `queue`, `wait`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done` (`message`,
   whole), or `gone` (`message_id`) for what the owner may not see. Order holds within a reply. Whoever lost
   the connection asks again with the numbers that were seen.
 - of all conversations of the owner: `begun` and `ended` (`conversation_id`, `message_id`, `state`) for each
@@ -17,6 +17,14 @@ With `wait=0` it tells what is known now, and ends.
 
 `GET /api/messages/{id}/events?from=<seq>` tells `status`, `delta` and `done` of one reply and ends with it.
 Each delta has its number as the event's `id`: a browser resumes there by itself.
+
+In a `status`, `wait` says why nothing is said yet, `null` once something is:
+
+    {"reason": "review" | "loading" | "queue" | "first_token" | "rate_limited" | "unavailable",
+     "since_ms": 4200, "retry_in_ms": 7000 | null, "attempt": 1}
+
+`since_ms` is how long that has lasted, `retry_in_ms` when a refusing endpoint is asked again (0: just now),
+`attempt` how often it has refused (0: not). The wait ends with the first delta, without a `status`.
 """
 
 from __future__ import annotations
@@ -29,7 +37,7 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
-from webchat.api.wire import Json, message_json, progress_json, queue_json
+from webchat.api.wire import Json, message_json, progress_json, queue_json, wait_json
 from webchat.turns import Delta, Done, Follower, Gone, News, Status, TurnEvent
 
 log = logging.getLogger(__name__)
@@ -70,6 +78,7 @@ def _status(status: Status) -> Json:
         "state": status.state,
         "loading": progress_json(status.loading, status.eta_seconds),
         "queue": queue_json(status.place, status.wait_seconds),
+        "wait": wait_json(status.wait),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from webchat.store.records import (
     SearchHit,
     TrashItem,
 )
+from webchat.turns import Wait
 
 Json = dict[str, Any]
 
@@ -171,6 +173,20 @@ def queue_json(place: int | None, wait_seconds: float | None) -> Json | None:
     if place is None:
         return None
     return {"place": place, "eta_seconds": None if wait_seconds is None else round(wait_seconds, 1)}
+
+
+def wait_json(wait: Wait | None) -> Json | None:
+    """Durations from now on, in ms: clocks of browsers differ. `retry_in_ms` 0: it is being asked again."""
+    if wait is None:
+        return None
+    now = time.monotonic()
+    retry_in = None if wait.retry_at is None else max(0, round(1000 * (wait.retry_at - now)))
+    return {
+        "reason": wait.reason,
+        "since_ms": max(0, round(1000 * (now - wait.since))),
+        "retry_in_ms": retry_in,
+        "attempt": wait.attempt,
+    }
 
 
 def backend_failure(error: BackendError) -> Failure:

@@ -13,7 +13,7 @@ from webchat.turns.errors import (
     TurnError,
     UnknownModel,
 )
-from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent
+from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent, Wait
 from webchat.turns.following import Follower
 from webchat.turns.service import Turns
 
@@ -39,4 +39,5 @@ __all__ = [
     "TurnEvent",
     "Turns",
     "UnknownModel",
+    "Wait",
 ]

@@ -4,7 +4,8 @@ all conversations of an owner: `News`."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -29,16 +30,35 @@ class Delta:
         return f"event: delta\nid: {self.seq}\ndata: {data}\n\n".encode()
 
 
+WaitReason = Literal["review", "loading", "queue", "first_token", "rate_limited", "unavailable"]
+"""`review`: moderators read the prompt. `loading`: the model is on its way. `queue`: others are before it.
+`first_token`: the model has the request and has said nothing yet. `rate_limited`, `unavailable`: it refused
+the request for now, or was not reached, and is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a turn waits for. Times are from `time.monotonic`. since: when that began; for a model that
+    refuses, when it was asked first. retry_at: when it is asked again. attempt: how often it has refused."""
+
+    reason: WaitReason
+    since: float = field(default_factory=time.monotonic, compare=False)
+    retry_at: float | None = field(default=None, compare=False)
+    attempt: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """Where the turn stands. `loading` while its model is on the way, `eta_seconds` from being there. `place`
-    in line, from 1, while others are before it, and `wait_seconds`, about how long that will be."""
+    in line, from 1, while others are before it, and `wait_seconds`, about how long that will be. `streaming`
+    as soon as the model has the request. `wait`: why nothing is said yet."""
 
     state: TurnState
     loading: LoadProgress | None = None
     eta_seconds: float | None = None
     place: int | None = None
     wait_seconds: float | None = None
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)

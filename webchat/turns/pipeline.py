@@ -16,7 +16,17 @@ from typing import Any, cast
 
 from backends.base import Backend
 from backends.errors import BackendError, ContextTooLong
-from backends.types import Event, Finished, ReasoningDelta, Request, Sent, TextDelta, ToolCallDelta, Usage
+from backends.types import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    Request,
+    Retrying,
+    Sent,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces, Prepared
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
@@ -32,7 +42,6 @@ from webchat.store.records import (
     Provenance,
     TurnState,
 )
-from webchat.turns.events import Status
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.paths import Paths
 from webchat.turns.queue import Queue
@@ -154,19 +163,20 @@ class Pipeline:
 
     async def _written(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
         """One request, reviewed and answered. A slot is for writing: moderators read before it is taken."""
+        turn.reviewing()
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
         run.provenance = _as_sent(run.provenance, prepared)
         takes = backend.capabilities
         async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
-            turn.show(Status("streaming"))
+            turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
             stream = cast(
                 AsyncGenerator[Event, None], backend.stream(replace(prepared.request, trace=self._inspect))
             )
             async with aclosing(stream) as events:
-                await _pump(events, run, prepared.gate)
+                await _pump(events, turn, run, prepared.gate)
         if run.finished is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
@@ -309,13 +319,14 @@ def _key(turn: RunningTurn) -> tuple[str, str]:
     return turn.conversation_id, turn.model
 
 
-async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> None:
+async def _pump(events: AsyncGenerator[Event, None], turn: RunningTurn, run: _Run, gate: Gate) -> None:
     """Read the model's events into the journal, through the gate. The hot path: once per token."""
     channel = run.channel
     async for event in events:
-        if run.first is None and not isinstance(event, (Sent, Usage, Finished)):
+        if run.first is None and not isinstance(event, (Sent, Retrying, Usage, Finished)):
             run.first = time.monotonic()
             run.begun.set()
+            turn.answering()
         match event:
             case TextDelta():
                 await _show(channel, gate.feed(event))
@@ -329,6 +340,8 @@ async def _pump(events: AsyncGenerator[Event, None], run: _Run, gate: Gate) -> N
                 run.usage = event
             case Sent():
                 run.told = event
+            case Retrying():
+                turn.retrying(event)
             case Finished():
                 await _show(channel, gate.finish())
                 run.finished = event

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Literal
 
 from backends.base import LoadProgress
+from backends.errors import RateLimited
+from backends.types import Retrying
 from webchat.store.records import BegunTurn, Message
-from webchat.turns.events import Delta, Status
+from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Reader
 
 EndedBy = Literal["stopped", "interrupted", "unstored"]
@@ -37,6 +40,7 @@ class RunningTurn:
         self.message: Message | None = None
         self.ended_by: EndedBy | None = None
         self.ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._since: dict[WaitReason, float] = {}
         self.version = 0
         self.readers: set[Reader] = set()
 
@@ -47,11 +51,34 @@ class RunningTurn:
 
     def loading(self, progress: LoadProgress, eta_seconds: float | None) -> None:
         """Show how far the model's start is."""
-        self.show(Status("queued", progress, eta_seconds))
+        self.show(Status("queued", progress, eta_seconds, wait=self._wait("loading")))
+
+    def reviewing(self) -> None:
+        """Show that moderators read the prompt."""
+        self.show(Status("queued", wait=self._wait("review")))
 
     def in_line(self, place: int, wait_seconds: float | None) -> None:
         """Show the place in line before the model."""
-        self.show(Status("queued", place=place, wait_seconds=wait_seconds))
+        wait = self._wait("queue")
+        self.show(Status("queued", place=place, wait_seconds=wait_seconds, wait=wait))
+
+    def asked(self) -> None:
+        """Show that the model has the request."""
+        self.show(Status("streaming", wait=self._wait("first_token")))
+
+    def retrying(self, retrying: Retrying) -> None:
+        """Show why the model is asked again, and when."""
+        reason: WaitReason = "rate_limited" if retrying.code == RateLimited.code else "unavailable"
+        since = self._wait("first_token").since
+        retry_at = time.monotonic() + retrying.seconds
+        self.show(Status("streaming", wait=Wait(reason, since, retry_at, retrying.attempt)))
+
+    def answering(self) -> None:
+        """The first words are on their way: who follows sees them, and only who comes later needs this."""
+        self.status = Status("streaming")
+
+    def _wait(self, reason: WaitReason) -> Wait:
+        return Wait(reason, self._since.setdefault(reason, time.monotonic()))
 
     def show(self, status: Status) -> None:
         """Show another status."""
