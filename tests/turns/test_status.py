@@ -97,7 +97,7 @@ async def test_a_wait_ends_with_the_first_words(bench: MakeBench) -> None:
                 break
         late = at.turns.follow(at.owner, begun.reply.id)
         assert await anext(late) == Status("streaming")
-        await late.aclose()  # type: ignore[attr-defined]
+        await late.aclose()
         backend.go["1"].set()
         await at.end(begun)
 

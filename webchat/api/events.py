@@ -6,9 +6,9 @@ each event has JSON in `data`:
 
 - `hello` first: `running`, the ids of all replies of the owner that run now.
 - of each `reply`, what comes after its piece number `seq`: `status` (`message_id`, `state`, `loading`,
-  `queue`, `wait`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done` (`message`,
-  whole), or `gone` (`message_id`) for what the owner may not see. Order holds within a reply. Whoever lost
-  the connection asks again with the numbers that were seen.
+  `queue`, `wait`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done`
+  (`message`, whole), or `gone` (`message_id`) for what the owner may not see. Order holds within a reply.
+  Whoever lost the connection asks again with the numbers that were seen.
 - of all conversations of the owner: `begun` and `ended` (`conversation_id`, `message_id`, `state`) for each
   turn, wherever it was asked for, and `changed` (`conversation_id`) when something else is shown there.
 - `beat` in silence.
