@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +23,10 @@ from backends.types import Message, Request, Sampling
 from webchat.api.wire import model_json
 from webchat.models import Models, ModelSpec
 from webchat.models.room import ModelTooLarge, NoRoom, Tenant, beside, leaving, total
+from webchat.store.records import Owner
 
 GB = 10**9
+OPERATOR = Owner("op", "operator", "Op", None, datetime.now(UTC))
 HELLO = Request((Message("user", "Hello"),), Sampling(temperature=0, max_tokens=4))
 
 
@@ -252,7 +255,7 @@ async def test_the_picker_is_told_the_state_of_each_model() -> None:
     models, _ = several({"a": 4 * GB, "b": 4 * GB, "huge": 40 * GB}, 10 * GB)
     async with models.use("a"):
         pass
-    a, b, huge = (model_json(info) for info in models.infos())
+    a, b, huge = (model_json(info, OPERATOR) for info in models.infos())
     assert (a["status"], a["load_seconds"], a["failure"], a["in_process"]) == ("ready", None, None, True)
     assert (b["status"], b["failure"]) == ("idle", None)
     assert b["load_seconds"] is not None

@@ -53,7 +53,7 @@ async def test_nothing_is_lost_in_our_json(make_site: MakeSite) -> None:
 async def test_a_failed_reply_survives_the_file(make_site: MakeSite) -> None:
     script: list[Step] = ["Half ", RateLimited("Too many.", cure="Wait.", retry_after=2.5)]
     async with make_site(EchoBackend(script=script)) as site:
-        owner = site.visitor()
+        owner = site.operating()
         client = site.client(owner)
         await site.ended(client, (await site.send(client))["reply"]["id"])
         found = read_archive((await client.get("/api/export")).json(), owner.id)

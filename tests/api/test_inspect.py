@@ -33,7 +33,7 @@ async def inspected(site: Site, client: Any, text: str, **fields: Any) -> dict[s
 
 
 async def test_the_prompt_of_a_model_in_this_process_is_shown_with_its_tokens(site: Site) -> None:
-    client = site.client(site.visitor())
+    client = site.client(site.operating())
     first = await inspected(site, client, "Hello 你好 there")
     assert first["kind"] == "local"
     assert first["messages"] == [{"role": "user", "content": "Hello 你好 there", "message_id": first["user"]}]
@@ -50,7 +50,7 @@ async def test_the_body_an_endpoint_was_posted_is_shown_and_no_key(make_site: Ma
     async with ScriptedEndpoint() as endpoint:
         backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
         async with make_site(backend) as site:
-            client = site.client(site.visitor())
+            client = site.client(site.operating())
             found = await inspected(site, client, "words=3", settings={"sampling": {"temperature": 0.5}})
             assert found["kind"] == "endpoint"
             assert found["body"] == endpoint.calls[0].body
@@ -64,7 +64,7 @@ async def test_the_curl_command_posts_the_same_body(make_site: MakeSite, text: s
     async with ScriptedEndpoint() as endpoint:
         backend = OpenAICompatBackend(endpoint.url, "it's a $MODEL", api_key=CANARY)
         async with make_site(backend) as site:
-            found = await inspected(site, site.client(site.visitor()), text)
+            found = await inspected(site, site.client(site.operating()), text)
     async with ScriptedEndpoint(endpoint.port) as again:
         command = found["curl"].replace("curl ", "curl -s ", 1)
         environment = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "none"}
@@ -80,7 +80,9 @@ async def test_the_python_script_passes_the_same_body(make_site: MakeSite, text:
         backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
         async with make_site(backend) as site:
             sampling = {"top_k": 5, "stop": ["\n", "'"], "seed": 3}
-            found = await inspected(site, site.client(site.visitor()), text, settings={"sampling": sampling})
+            found = await inspected(
+                site, site.client(site.operating()), text, settings={"sampling": sampling}
+            )
     passed: dict[str, Any] = {}
 
     class Client:
@@ -97,7 +99,7 @@ async def test_the_python_script_passes_the_same_body(make_site: MakeSite, text:
 
 
 async def test_what_is_no_reply_or_was_not_kept_has_no_kind(site: Site, make_site: MakeSite) -> None:
-    client = site.client(site.visitor())
+    client = site.client(site.operating())
     found = await inspected(site, client, "Hello")
     user = (await client.get(f"/api/messages/{found['user']}/inspect")).json()
     assert user["kind"] is None
@@ -109,7 +111,7 @@ async def test_a_failed_reply_shows_what_was_sent(make_site: MakeSite) -> None:
     from backends.errors import Unavailable
 
     async with make_site(EchoBackend(script=["Hal", Unavailable("gone")])) as site:
-        found = await inspected(site, site.client(site.visitor()), "Hello")
+        found = await inspected(site, site.client(site.operating()), "Hello")
         assert found["rendered"] == "Hello"
 
 

@@ -137,8 +137,8 @@ async def test_a_person_with_ten_tabs_keeps_nobody_waiting(place: Open) -> None:
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"max_turns_per_owner": 2}, "Only 2 of your replies can be written or in line at once."),
-        ({"max_turns": 2}, "line is full"),
+        ({"max_turns_per_owner": 2}, "Only 2 of your replies can run or wait at once."),
+        ({"max_turns": 2}, "queue is full"),
     ],
     ids=["of one person", "in sum"],
 )

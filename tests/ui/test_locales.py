@@ -14,10 +14,10 @@ from webchat.moderation.personal import personal
 from webchat.moderation.secrets import secrets
 from webchat.moderation.tables import KINDS
 from webchat.moderation.verdicts import Action, Fail, Stage
+from webchat.sentences import LANGUAGES, LOCALES, locale
 from webchat.sharing import LinkError
 from webchat.store import StoreError
 from webchat.turns import TurnError
-from webchat.ui.i18n import LANGUAGES, LOCALES, locale
 from webchat.ui.layout import LABELS
 from webchat.ui.static import ASSETS
 

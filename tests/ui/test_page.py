@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from webchat.sentences import LANGUAGES
 from webchat.ui import PageSettings, create_page, mount
 from webchat.ui.head import MODULES, STYLES, rewrite_page
-from webchat.ui.i18n import LANGUAGES
 from webchat.ui.layout import label
 from webchat.ui.static import ASSETS
 

@@ -31,8 +31,8 @@ class About:
         )
 
     async def models(self, request: Request) -> Response:
-        owner_of(request)
-        return json_answer(models_json(self._services.models.infos(), self._services.models.default))
+        models = self._services.models
+        return json_answer(models_json(models.infos(), models.default, owner_of(request)))
 
     async def search(self, request: Request) -> Response:
         owner, query = owner_of(request).id, query_text(request, "q").strip()

@@ -20,6 +20,7 @@ from webchat.store.records import (
     ConversationSettings,
     Failure,
     Message,
+    Owner,
     Provenance,
     TemplateUse,
 )
@@ -27,15 +28,15 @@ from webchat.store.records import (
 SCHEMA = "webchat/1"
 
 
-def conversation_archive(exported: ExportedConversation) -> Json:
-    """One conversation as it stands in the file."""
+def conversation_archive(exported: ExportedConversation, reader: Owner) -> Json:
+    """One conversation as it stands in the file that `reader` gets."""
     whole = conversation_json(exported.conversation)
     # Whether something runs is true of a server, not of a file.
     del whole["running"]
     return {
         **whole,
-        "messages": [message_json(message) for message in exported.messages],
-        "provenance": {id: provenance_json(found) for id, found in exported.provenance.items()},
+        "messages": [message_json(message, reader) for message in exported.messages],
+        "provenance": {id: provenance_json(found, reader) for id, found in exported.provenance.items()},
     }
 
 
@@ -86,10 +87,14 @@ def _read_message(found: Mapping[str, Any]) -> Message:
     if values["finished_at"] is not None:
         values["finished_at"] = datetime.fromisoformat(values["finished_at"])
     if values["failure"] is not None:
-        values["failure"] = Failure(**values["failure"])
+        values["failure"] = _read_failure(values["failure"])
     values["siblings"] = tuple(values["siblings"])
     values["template"] = _read_use(values.get("template"))
     return Message(**values)
+
+
+def _read_failure(found: Mapping[str, Any]) -> Failure:
+    return Failure(**{name: value for name, value in found.items() if name != "audience"})
 
 
 def _read_provenance(found: Mapping[str, Any]) -> Provenance:

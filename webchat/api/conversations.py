@@ -19,7 +19,7 @@ from webchat.api.reading import (
 from webchat.api.services import Services
 from webchat.api.wire import Json, conversation_json, thread_json
 from webchat.moderation import Context
-from webchat.store.records import Conversation
+from webchat.store.records import Conversation, Owner
 
 
 class Conversations:
@@ -39,12 +39,13 @@ class Conversations:
         return json_answer({"items": [conversation_json(item) for item in page.items], "next": page.next})
 
     async def open(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
+        reader, wanted = owner_of(request), id_of(request)
+        owner = reader.id
         before = query_cursor(request, "before")
         limit = query_int(request, "limit", 30, 1, 200)
         conversation = await self._store.call(self._store.conversation, owner, wanted)
         page = await self._store.call(self._store.thread, owner, wanted, before=before, limit=limit)
-        return json_answer(thread_json(conversation, page))
+        return json_answer(thread_json(conversation, page, reader))
 
     async def change(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)
@@ -84,7 +85,7 @@ class Conversations:
         return json_answer(conversation_json(conversation))
 
 
-async def shown(services: Services, owner: str, conversation: Conversation) -> Json:
+async def shown(services: Services, owner: Owner, conversation: Conversation) -> Json:
     """A conversation with the newest messages of its active branch."""
-    page = await services.store.call(services.store.thread, owner, conversation.id)
-    return thread_json(conversation, page)
+    page = await services.store.call(services.store.thread, owner.id, conversation.id)
+    return thread_json(conversation, page, owner)

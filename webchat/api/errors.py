@@ -15,9 +15,11 @@ from starlette.types import ASGIApp
 
 from backends.errors import BackendError
 from webchat.auth import error_answer, unknown_error_answer
+from webchat.auth.failures import failure_answer, failure_of
 from webchat.prompts.errors import TemplateError
 from webchat.sharing import LinkError
 from webchat.store.errors import NotFound, StoreError, StoreUnavailable, TemplateChanged
+from webchat.store.records import Owner
 from webchat.turns import TurnError
 
 log = logging.getLogger(__name__)
@@ -65,18 +67,19 @@ def not_found() -> ApiError:
     return ApiError(404, "not_found", "There is nothing at this address.", "It may have been deleted.")
 
 
-def answer_to(error: Exception) -> Response:
-    """The answer an exception stands for. An unknown one is logged under an id, and only the id is told."""
+def answer_to(error: Exception, reader: Owner | None) -> Response:
+    """The answer an exception stands for, as `reader` may read it. An unknown one is logged under an id,
+    and only the id is told."""
     match error:
         case ApiError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)
         case TurnError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)
         case StoreError():
-            return store_answer(error)
+            return store_answer(error, reader)
         case BackendError():
             status = _BACKEND_STATUS.get(error.code, 502)
-            return error_answer(status, error.code, error.message, error.cure, error.params)
+            return failure_answer(status, failure_of(error), reader)
         case TemplateError():
             return error_answer(422, error.code, error.message, error.cure, error.params)
         case LinkError():
@@ -89,11 +92,11 @@ def answer_to(error: Exception) -> Response:
             return unknown_error_answer(error)
 
 
-def store_answer(error: StoreError) -> Response:
+def store_answer(error: StoreError, reader: Owner | None) -> Response:
     status = next((code for kind, code in _STORE_STATUS.items() if isinstance(error, kind)), 500)
     if status >= 500:
         log.error("the store failed: %s", error)
-    return error_answer(status, error.code, error.message, error.cure, error.params)
+    return failure_answer(status, failure_of(error), reader)
 
 
 def _invalid(error: ValidationError) -> Response:
@@ -119,6 +122,6 @@ def answering(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:
-            return answer_to(error)
+            return answer_to(error, getattr(request.state, "owner", None))
 
     return guarded

@@ -38,6 +38,7 @@ from contextlib import aclosing
 from starlette.types import Receive, Scope, Send
 
 from webchat.api.wire import Json, message_json, progress_json, queue_json, wait_json
+from webchat.store.records import Owner
 from webchat.turns import Delta, Done, Follower, Gone, News, Status, TurnEvent
 
 log = logging.getLogger(__name__)
@@ -55,15 +56,15 @@ _HEADERS = [
 ]
 
 
-def encode(message_id: str, event: TurnEvent | Gone | News) -> bytes:
-    """One event on the wire. A delta is encoded once, however many follow it."""
+def encode(message_id: str, event: TurnEvent | Gone | News, reader: Owner) -> bytes:
+    """One event on the wire, as `reader` may read it. A delta is encoded once, however many follow it."""
     match event:
         case Delta():
             return event.sse
         case Status():
             return _sse("status", {"message_id": message_id, **_status(event)})
         case Done():
-            return _sse("done", {"message": message_json(event.message)})
+            return _sse("done", {"message": message_json(event.message, reader)})
         case Gone():
             return _sse("gone", {"message_id": message_id})
         case News("changed"):
@@ -88,20 +89,22 @@ def _sse(name: str, data: Json) -> bytes:
 
 
 async def one_reply(
-    message_id: str, first: TurnEvent, rest: AsyncGenerator[TurnEvent]
+    message_id: str, first: TurnEvent, rest: AsyncGenerator[TurnEvent], reader: Owner
 ) -> AsyncGenerator[bytes]:
     """The stream of one reply."""
     async with aclosing(rest):
-        yield RETRY + encode(message_id, first)
+        yield RETRY + encode(message_id, first, reader)
         async for event in rest:
-            yield encode(message_id, event)
+            yield encode(message_id, event, reader)
 
 
-async def many_replies(follower: Follower, running: list[str], *, wait: bool) -> AsyncGenerator[bytes]:
+async def many_replies(
+    follower: Follower, running: list[str], reader: Owner, *, wait: bool
+) -> AsyncGenerator[bytes]:
     """The one stream of a browser. What is new at the same time goes out as one piece."""
     yield RETRY + _sse("hello", {"running": running})
     while batch := await follower.batch() if wait else follower.at_once():
-        yield b"".join(encode(message_id, event) for message_id, event in batch)
+        yield b"".join(encode(message_id, event, reader) for message_id, event in batch)
 
 
 class EventStream:

@@ -16,6 +16,7 @@ from webchat.api.reading import id_of, language_of, owner_of, query_choice
 from webchat.api.services import Services
 from webchat.api.wire import time_json
 from webchat.store import ExportedConversation, NotFound
+from webchat.store.records import Owner
 
 _SUFFIX = {"json": ".json", "markdown": ".md"}
 _MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
@@ -28,25 +29,25 @@ class Exports:
         self._version = services.version
 
     async def one(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
+        owner, wanted = owner_of(request), id_of(request)
         # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
-        first = await self._store.call(self._store.export_conversation, owner, wanted)
-        return self._answer(request, first.conversation.title, self._whole(owner, (), first))
+        first = await self._store.call(self._store.export_conversation, owner.id, wanted)
+        return self._answer(request, first.conversation.title, self._whole(owner.id, (), first))
 
     async def all(self, request: Request) -> Response:
-        owner = owner_of(request).id
-        ids = await self._store.call(self._store.conversation_ids, owner)
+        owner = owner_of(request)
+        ids = await self._store.call(self._store.conversation_ids, owner.id)
         name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
-        return self._answer(request, name, self._whole(owner, ids, None))
+        return self._answer(request, name, self._whole(owner.id, ids, None))
 
     def _answer(
         self, request: Request, name: str, conversations: AsyncIterator[ExportedConversation]
     ) -> Response:
-        form = query_choice(request, "format", "json", "markdown")
+        form, reader = query_choice(request, "format", "json", "markdown"), owner_of(request)
         if form == "json":
-            pieces = _json_pieces(conversations, self._version)
+            pieces = _json_pieces(conversations, self._version, reader)
         else:
-            pieces = _markdown_pieces(conversations, language_of(request))
+            pieces = _markdown_pieces(conversations, language_of(request), reader)
         return StreamingResponse(
             pieces,
             media_type=_MEDIA_TYPE[form],
@@ -66,24 +67,24 @@ class Exports:
 
 
 async def _json_pieces(
-    conversations: AsyncIterator[ExportedConversation], version: str
+    conversations: AsyncIterator[ExportedConversation], version: str, reader: Owner
 ) -> AsyncIterator[bytes]:
     head = {"schema": SCHEMA, "exported_at": time_json(datetime.now(UTC)), "version": version}
     yield (json.dumps(head)[:-1] + ', "conversations": [').encode()
     separator = "\n"
     async for exported in conversations:
-        text = json.dumps(conversation_archive(exported), ensure_ascii=False)
+        text = json.dumps(conversation_archive(exported, reader), ensure_ascii=False)
         yield (separator + text).encode("utf-8", "replace")
         separator = ",\n"
     yield b"\n]}\n"
 
 
 async def _markdown_pieces(
-    conversations: AsyncIterator[ExportedConversation], language: str
+    conversations: AsyncIterator[ExportedConversation], language: str, reader: Owner
 ) -> AsyncIterator[bytes]:
     separator = ""
     async for exported in conversations:
-        yield (separator + conversation_markdown(exported, language)).encode("utf-8", "replace")
+        yield (separator + conversation_markdown(exported, language, reader)).encode("utf-8", "replace")
         separator = "\n---\n\n"
 
 

@@ -11,7 +11,7 @@ from webchat.api.parts import parts_of
 from webchat.api.reading import id_of, json_answer, owner_of
 from webchat.api.replay import curl_of, python_of
 from webchat.api.services import Services
-from webchat.store.records import Inspection, Provenance
+from webchat.store.records import Inspection, Owner, Provenance
 
 Json = dict[str, Any]
 
@@ -21,13 +21,15 @@ class Inspect:
         self._store = services.store
 
     async def look(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
-        sent = await self._store.call(self._store.inspection, owner, wanted)
-        provenance = await self._store.call(self._store.provenance, owner, wanted)
-        return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance)})
+        owner, wanted = owner_of(request), id_of(request)
+        sent = await self._store.call(self._store.inspection, owner.id, wanted)
+        provenance = await self._store.call(self._store.provenance, owner.id, wanted)
+        return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance, owner)})
 
 
-def inspection_json(sent: Inspection, provenance: Provenance) -> Json:
+def inspection_json(sent: Inspection, provenance: Provenance, reader: Owner) -> Json:
+    """Where a model answers, and the request to make again there, are for operators."""
+    operator = reader.operates
     local = sent.rendered is not None
     details = provenance.details
     masked = list(details.get("masked") or ())
@@ -41,7 +43,7 @@ def inspection_json(sent: Inspection, provenance: Provenance) -> Json:
         "tokens": {"ids": list(sent.token_ids), "pieces": list(sent.pieces)} if local else None,
         "parts": parts_of(sent.rendered or "", sent.pieces, sent.messages) if local else None,
         "body": None if sent.body is None else dict(sent.body),
-        "url": sent.url,
+        "url": sent.url if operator else None,
         "cut": _cut(provenance),
         "masked": masked,
         "masked_count": details.get("masked_count", len(masked)),
@@ -50,8 +52,8 @@ def inspection_json(sent: Inspection, provenance: Provenance) -> Json:
             "user": details.get("user_template"),
             "chat": _chat(sent, provenance),
         },
-        "curl": curl_of(sent, provenance),
-        "python": python_of(sent, provenance),
+        "curl": curl_of(sent, provenance) if operator else None,
+        "python": python_of(sent, provenance) if operator else None,
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from webchat.auth.failures import told
 from webchat.store import ExportedConversation
-from webchat.store.records import Message
+from webchat.store.records import Message, Owner
 
 WORDS = {
     "en": {
@@ -50,8 +51,8 @@ def shown_branch(exported: ExportedConversation) -> list[Message]:
     return branch[::-1]
 
 
-def conversation_markdown(exported: ExportedConversation, language: str) -> str:
-    """The text of one conversation. language: `en` or `zh-CN`."""
+def conversation_markdown(exported: ExportedConversation, language: str, reader: Owner) -> str:
+    """The text of one conversation. language: `en` or `zh-CN`. reader: who gets it."""
     words = WORDS[language]
     conversation = exported.conversation
     title = " ".join(conversation.title.split()) or words["untitled"]
@@ -59,11 +60,12 @@ def conversation_markdown(exported: ExportedConversation, language: str) -> str:
     if conversation.settings.system_prompt:
         parts += [f"## {words['system']}", conversation.settings.system_prompt.strip()]
     for message in shown_branch(exported):
-        parts.extend(_message(message, words))
+        parts.extend(_message(message, language, reader))
     return "\n\n".join(parts) + "\n"
 
 
-def _message(message: Message, words: dict[str, str]) -> Iterator[str]:
+def _message(message: Message, language: str, reader: Owner) -> Iterator[str]:
+    words = WORDS[language]
     notes = [message.model or "", words.get(message.state, "")]
     note = ", ".join(part for part in notes if part)
     yield f"## {words[message.role]}" + (f" ({note})" if note else "")
@@ -73,4 +75,4 @@ def _message(message: Message, words: dict[str, str]) -> Iterator[str]:
     if message.text.strip():
         yield message.text.strip()
     if message.failure is not None:
-        yield f"> {message.failure.message}"
+        yield f"> {told(message.failure, reader, language).message}"

@@ -22,28 +22,30 @@ class Messages:
         self._store = services.store
 
     async def look(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
-        message = await self._store.call(self._store.message, owner, wanted)
-        provenance = await self._store.call(self._store.provenance, owner, wanted)
-        return json_answer({"message": message_json(message), "provenance": provenance_json(provenance)})
+        owner, wanted = owner_of(request), id_of(request)
+        message = await self._store.call(self._store.message, owner.id, wanted)
+        provenance = await self._store.call(self._store.provenance, owner.id, wanted)
+        return json_answer(
+            {"message": message_json(message, owner), "provenance": provenance_json(provenance, owner)}
+        )
 
     async def activate(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
-        conversation = await self._store.call(self._store.activate, owner, wanted)
+        owner, wanted = owner_of(request), id_of(request)
+        conversation = await self._store.call(self._store.activate, owner.id, wanted)
         return json_answer(await shown(self._services, owner, conversation))
 
     async def edit(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
+        owner, wanted = owner_of(request), id_of(request)
         body = await body_of(request, EditBody)
         self._check_text(body.text)
-        before = await self._store.call(self._store.message, owner, wanted)
+        before = await self._store.call(self._store.message, owner.id, wanted)
         # A person writes it, whoever it is said to be from.
         context = Context(
-            "input", owner, conversation_id=before.conversation_id, message_id=wanted, counts=False
+            "input", owner.id, conversation_id=before.conversation_id, message_id=wanted, counts=False
         )
         text = await self._services.turns.review(context, body.text)
-        message = await self._store.call(self._store.edit_reply, owner, wanted, text)
-        conversation = await self._store.call(self._store.conversation, owner, message.conversation_id)
+        message = await self._store.call(self._store.edit_reply, owner.id, wanted, text)
+        conversation = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
         return json_answer(await shown(self._services, owner, conversation))
 
     def _check_text(self, text: str) -> None:
@@ -60,9 +62,9 @@ class Messages:
             )
 
     async def delete(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
-        conversation = await self._store.call(self._store.delete_messages, owner, wanted)
-        await self._stop_deleted(owner)
+        owner, wanted = owner_of(request), id_of(request)
+        conversation = await self._store.call(self._store.delete_messages, owner.id, wanted)
+        await self._stop_deleted(owner.id)
         return json_answer(await shown(self._services, owner, conversation))
 
     async def _stop_deleted(self, owner: str) -> None:
@@ -76,12 +78,12 @@ class Messages:
                     await turns.stop(owner, running)
 
     async def restore(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
-        conversation = await self._store.call(self._store.restore_messages, owner, wanted)
+        owner, wanted = owner_of(request), id_of(request)
+        conversation = await self._store.call(self._store.restore_messages, owner.id, wanted)
         return json_answer(await shown(self._services, owner, conversation))
 
     async def rate(self, request: Request) -> Response:
-        owner, wanted = owner_of(request).id, id_of(request)
+        owner, wanted = owner_of(request), id_of(request)
         body = await body_of(request, RatingBody)
-        message = await self._store.call(self._store.rate, owner, wanted, body.value)
-        return json_answer(message_json(message))
+        message = await self._store.call(self._store.rate, owner.id, wanted, body.value)
+        return json_answer(message_json(message, owner))

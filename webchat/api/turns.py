@@ -35,7 +35,8 @@ class TurnRoutes:
         self._personas = Personas(services)
 
     async def start(self, request: Request) -> Response:
-        owner = owner_of(request).id
+        reader = owner_of(request)
+        owner = reader.id
         body = await body_of(request, TurnBody)
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as somebody else now.", "Reload the page.")
@@ -57,8 +58,8 @@ class TurnRoutes:
         )
         answer = {
             "conversation": conversation_json(begun.conversation),
-            "user": None if begun.user is None else message_json(begun.user),
-            "reply": message_json(begun.reply),
+            "user": None if begun.user is None else message_json(begun.user, reader),
+            "reply": message_json(begun.reply, reader),
         }
         return json_answer(answer, 201 if begun.created else 200)
 
@@ -69,20 +70,20 @@ class TurnRoutes:
     async def events(self, request: Request) -> ASGIApp:
         """The events of a reply after `from` (or after `Last-Event-ID`, which a browser sends by itself when
         it comes back to the same address)."""
-        owner, wanted = owner_of(request).id, id_of(request)
-        events = self._turns.follow(owner, wanted, _after(request))
+        reader, wanted = owner_of(request), id_of(request)
+        events = self._turns.follow(reader.id, wanted, _after(request))
         # Whoever may not see the message learns so by the status, before any event.
         first = await anext(events)
-        return EventStream(one_reply(wanted, first, events))
+        return EventStream(one_reply(wanted, first, events, reader))
 
     async def all_events(self, request: Request) -> ASGIApp:
         """All that a browser shows, on one connection."""
-        owner = owner_of(request).id
+        reader = owner_of(request)
         replies = query_places(request, "reply", MOST_REPLIES, _MOST_SEQ)
         wait = query_choice(request, "wait", "1", "0") == "1"
-        follower = self._turns.watch(owner, replies)
-        running = list(self._turns.running(owner))
-        return EventStream(many_replies(follower, running, wait=wait), follower.close)
+        follower = self._turns.watch(reader.id, replies)
+        running = list(self._turns.running(reader.id))
+        return EventStream(many_replies(follower, running, reader, wait=wait), follower.close)
 
 
 def _after(request: Request) -> int:

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from backends.base import LoadProgress
-from backends.errors import BackendError
 from backends.types import Sampling
+from webchat.auth.failures import failure_json, failure_of
 from webchat.models import ModelInfo
 from webchat.store.records import (
     Conversation,
     ConversationSettings,
-    Failure,
     Message,
     Owner,
     Page,
@@ -91,19 +91,7 @@ def trash_json(item: TrashItem, keeps: timedelta) -> Json:
     }
 
 
-def failure_json(failure: Failure | None) -> Json | None:
-    if failure is None:
-        return None
-    return {
-        "code": failure.code,
-        "message": failure.message,
-        "cure": failure.cure,
-        "params": dict(failure.params),
-        "retryable": failure.retryable,
-    }
-
-
-def message_json(message: Message) -> Json:
+def message_json(message: Message, reader: Owner) -> Json:
     return {
         "id": message.id,
         "conversation_id": message.conversation_id,
@@ -116,7 +104,7 @@ def message_json(message: Message) -> Json:
         "created_at": time_json(message.created_at),
         "finished_at": time_json(message.finished_at),
         "finish_reason": message.finish_reason,
-        "failure": failure_json(message.failure),
+        "failure": failure_json(message.failure, reader),
         "model": message.model,
         "continues": message.continues,
         "reasoning_seconds": message.reasoning_seconds,
@@ -131,20 +119,29 @@ def message_json(message: Message) -> Json:
     }
 
 
-def thread_json(conversation: Conversation, page: Page[Message]) -> Json:
+def thread_json(conversation: Conversation, page: Page[Message], reader: Owner) -> Json:
     return {
         "conversation": conversation_json(conversation),
-        "messages": [message_json(message) for message in page.items],
+        "messages": [message_json(message, reader) for message in page.items],
         "older": page.next,
     }
 
 
-def provenance_json(provenance: Provenance) -> Json:
+def provenance_json(provenance: Provenance, reader: Owner) -> Json:
     whole = asdict(provenance)
+    if not reader.operates:
+        whole |= {name: _base(whole[name]) for name in ("model_id", "adapter")}
     whole["sampling"] = sampling_json(provenance.sampling)
     whole["prompt"] = [dict(message) for message in provenance.prompt]
     whole["details"] = dict(provenance.details)
     return whole
+
+
+def _base(name: str | None) -> str | None:
+    """Of a path of this server the last name; the id of a model anywhere else is left as it is."""
+    if name is None or not name.startswith(("/", "~", "./", "../")):
+        return name
+    return PurePosixPath(name).name
 
 
 def hit_json(hit: SearchHit) -> Json:
@@ -189,19 +186,15 @@ def wait_json(wait: Wait | None) -> Json | None:
     }
 
 
-def backend_failure(error: BackendError) -> Failure:
-    return Failure(error.code, error.message, error.cure, dict(error.params), error.retryable)
-
-
-def model_json(info: ModelInfo) -> Json:
+def model_json(info: ModelInfo, reader: Owner) -> Json:
     takes = info.capabilities
     return {
         "name": info.name,
-        "source": info.source,
+        "source": info.source if reader.operates else None,
         "kind": info.kind,
         "status": info.status,
         "progress": progress_json(info.progress, info.eta_seconds),
-        "failure": None if info.failure is None else failure_json(backend_failure(info.failure)),
+        "failure": None if info.failure is None else failure_json(failure_of(info.failure), reader),
         "system_prompt": info.system_prompt,
         "sampling": sampling_json(info.sampling),
         "takes": [name for name in SAMPLING_FIELDS if takes is None or name in takes.sampling],
@@ -212,5 +205,5 @@ def model_json(info: ModelInfo) -> Json:
     }
 
 
-def models_json(infos: Iterable[ModelInfo], default: str) -> Json:
-    return {"models": [model_json(info) for info in infos], "default": default}
+def models_json(infos: Iterable[ModelInfo], default: str, reader: Owner) -> Json:
+    return {"models": [model_json(info, reader) for info in infos], "default": default}

@@ -17,9 +17,14 @@ log = logging.getLogger(__name__)
 Params = Mapping[str, str | int | float]
 
 
-def error_body(code: str, message: str, cure: str = "", params: Params | None = None) -> bytes:
-    """The one shape of every error: the page translates by `code`, the sentences are English."""
-    error = {"code": code, "message": message, "cure": cure, "params": dict(params or {})}
+def error_body(
+    code: str, message: str, cure: str = "", params: Params | None = None, audience: str | None = None
+) -> bytes:
+    """The one shape of every error: the page translates by `code`, the sentences are English. audience:
+    `operator` where they hold what only operators read."""
+    error: dict[str, object] = {"code": code, "message": message, "cure": cure, "params": dict(params or {})}
+    if audience is not None:
+        error["audience"] = audience
     return json.dumps({"error": error}, ensure_ascii=False).encode()
 
 
@@ -30,9 +35,10 @@ def error_answer(
     cure: str = "",
     params: Params | None = None,
     headers: Mapping[str, str] | None = None,
+    audience: str | None = None,
 ) -> Response:
     return Response(
-        error_body(code, message, cure, params),
+        error_body(code, message, cure, params, audience),
         status,
         {"cache-control": "no-store", **(headers or {})},
         media_type="application/json",

@@ -6,6 +6,7 @@ too large, or has no owner, and hardens every answer. Handlers behind it still a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,12 +18,15 @@ from webchat.auth import gradio_sessions as gradio
 from webchat.auth.answering import Answering
 from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
 from webchat.auth.cookies import Cookies
+from webchat.auth.failures import failure_answer, failure_of
 from webchat.auth.headers import Hardening
 from webchat.auth.incoming import Heard, Refused, hear, read_body, replay, with_length
 from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_change
 from webchat.auth.owners import Owners, OwnerStore, Revoked
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Owner
+
+log = logging.getLogger(__name__)
 
 _OPEN = frozenset({"/healthz", "/readyz", "/t/redeem"})
 _GATE = frozenset({"/t", "/t/"})
@@ -112,7 +116,8 @@ class Door:
         except StoreUnavailable as error:
             if answering.started:
                 raise
-            await error_answer(503, error.code, error.message, error.cure)(scope, receive, answering.send)
+            log.error("the store failed: %s", error)
+            await failure_answer(503, failure_of(error), None)(scope, receive, answering.send)
         except Exception as error:
             if answering.started:
                 raise

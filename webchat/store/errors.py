@@ -40,7 +40,7 @@ class NotFound(StoreError):
     code = "not_found"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"This {what} does not exist, or not any more.", params={"what": what})
+        super().__init__(f"This {what} doesn't exist or was deleted.", params={"what": what})
 
 
 class TemplateChanged(StoreError):

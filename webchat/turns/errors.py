@@ -55,8 +55,8 @@ class TooManyTurns(TurnError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"Only {limit} of your replies can be written or in line at once.",
-            cure="Wait until one has ended, or stop one.",
+            f"Only {limit} of your replies can run or wait at once.",
+            cure="Wait until one has finished, or stop one.",
             params={"limit": limit},
         )
 
@@ -68,9 +68,7 @@ class ServerBusy(TurnError):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__(
-            "The server's line is full.", cure="Your words are kept. Send them again in a moment."
-        )
+        super().__init__("The queue is full.", cure="Your message is saved. Send it again in a moment.")
 
 
 class BadAsk(TurnError):
@@ -120,7 +118,7 @@ class StillRunning(BadAsk):
     status = 409
 
     def __init__(self) -> None:
-        super().__init__("That reply is still being written.", cure="Wait for its end or stop it.")
+        super().__init__("That reply is still being written.", cure="Wait until it has finished, or stop it.")
 
 
 class MessageBlocked(TurnError):

@@ -1,35 +1,12 @@
-"""The page's languages: `locales/<language>/*.json`, flat keys, placeholders as `{name}`."""
+"""The table of words as the page's modules and Gradio's own components read it."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
-from pathlib import Path
-from typing import Literal, cast, get_args
 
 import gradio as gr
 
-Language = Literal["en", "zh-CN"]
-
-LANGUAGES: tuple[Language, ...] = get_args(Language)
-"""What there is a table for; the first is the one to fall back to."""
-
-LOCALES = Path(__file__).parent / "locales"
-
-
-@cache
-def locale(language: str) -> dict[str, str]:
-    """The merged table of one language.
-
-    Raises ValueError when two of its files hold the same key.
-    """
-    table: dict[str, str] = {}
-    for path in sorted((LOCALES / language).glob("*.json")):
-        part = cast("dict[str, str]", json.loads(path.read_text(encoding="utf-8")))
-        if twice := table.keys() & part.keys():
-            raise ValueError(f"{path.name} repeats the keys {sorted(twice)}")
-        table |= part
-    return table
+from webchat.sentences import LANGUAGES, locale
 
 
 def locale_json(language: str) -> str:

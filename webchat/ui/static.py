@@ -14,7 +14,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
-from webchat.ui.i18n import LANGUAGES, LOCALES, locale_json
+from webchat.sentences import LANGUAGES, LOCALES
+from webchat.ui.i18n import locale_json
 
 ASSETS = Path(__file__).parent / "assets"
 

@@ -3,12 +3,13 @@
 import { bus } from "./bus.js";
 
 export class ApiError extends Error {
-  constructor({ code, message, cure = "", params = {}, status = 0 }) {
+  constructor({ code, message, cure = "", params = {}, audience = "everyone", status = 0 }) {
     super(message);
     this.name = "ApiError";
     this.code = code;
     this.cure = cure;
     this.params = params;
+    this.audience = audience;
     this.status = status;
   }
 

@@ -22,23 +22,29 @@ function format(value) {
   return typeof value === "number" ? value.toLocaleString(language, { maximumFractionDigits: 3 }) : String(value);
 }
 
-// What happened and what to do, from an ApiError or a message's `failure`. The server's sentences are English and say
-// more than ours, so they go first in English; elsewhere they are `detail`, for whoever can use it.
+// What happened and what to do, from an ApiError or a message's `failure`. The server decides who reads what: where an
+// operator reads, `detail` has the cause and the words of whoever refused, as they are, in every language.
 export function errorText(error) {
   const params = { ...error.params };
   if (typeof params.retry_after === "number") params.retry_after = Math.ceil(params.retry_after);
-  const ours = (key) => {
-    const text = has(key) ? t(key, params) : "";
-    return /\{\w+\}/.test(text) ? "" : text; // a value is missing: the server's sentence has it
-  };
   if (params.own) return { message: error.message, cure: error.cure ?? "", detail: "" }; // the operator's own words
-  const message = ours(`error.${error.code}`);
-  const cure = ours(`error.${error.code}.cure_after`) || ours(`error.${error.code}.cure`); // in seconds, where they are known
-  if (language === "en") return { message: error.message || message || t("error.unknown"), cure: error.cure || cure, detail: "" };
-  return { message: message || error.message || t("error.unknown"), cure: cure || error.cure || "", detail: error.message ?? "" };
+  const ours = (ending) => {
+    const key = `error.${error.code}${ending}`;
+    const text = has(key) ? t(key, params) : "";
+    return /\{\w+\}/.test(text) ? "" : text; // a value is missing
+  };
+  const operator = error.audience === "operator";
+  // What the server says to everybody is English, and may say more than our sentence for the code.
+  const theirs = !operator && language === "en" ? error : {};
+  return {
+    message: theirs.message || (operator && ours(".operator")) || ours("") || error.message || t("error.unknown"),
+    cure: theirs.cure || ours(".cure_after") || (operator && ours(".cure_operator")) || ours(".cure") || error.cure || "",
+    detail: operator ? [error.message, error.cure].filter(Boolean).join(" ") : "",
+  };
 }
 
+// The same in one line.
 export function errorLine(error) {
-  const { message, cure } = errorText(error);
-  return cure ? `${message} ${cure}` : message;
+  const { message, cure, detail } = errorText(error);
+  return [message, detail || cure].filter(Boolean).join(" ");
 }

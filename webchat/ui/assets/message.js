@@ -62,13 +62,13 @@ export function replyActions(record, t) {
 export function note(record, t) {
   const wide = (act, glyph, label) => h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(glyph), label);
   if (record.state === "failed" || (record.state === "blocked" && record.failure)) {
-    const { message, cure } = record.failure ? errorText(record.failure) : { message: t("transcript.failed"), cure: "" };
+    const { message, cure, detail } = record.failure ? errorText(record.failure) : { message: t("transcript.failed"), cure: "", detail: "" };
     const blocked = record.state === "blocked";
     return h(
       "div",
       { class: blocked ? "wc-note" : "wc-error" },
       h("span", { class: "wc-error-icon" }, icon("alert")),
-      h("div", { class: "wc-error-text" }, h("p", {}, message), cure ? h("p", { class: "wc-muted" }, cure) : null),
+      h("div", { class: "wc-error-text" }, h("p", {}, message), cure && h("p", { class: "wc-muted" }, cure), detail && h("p", { class: "wc-error-detail", dir: "auto" }, detail)),
       blocked ? null : wide("retry", "retry", t("transcript.retry")),
     );
   }

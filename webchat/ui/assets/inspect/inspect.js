@@ -75,7 +75,7 @@ function copyButton(name, text, status) {
 
 function requestView({ url, body }) {
   const code = h("code", { "data-lang": "json" }, JSON.stringify(body, null, 2));
-  const view = h("div", { class: "wc-md wc-request" }, h("p", { class: "wc-request-line" }, h("b", {}, "POST"), " ", url ?? ""), h("pre", { tabindex: "0", "aria-label": t("inspect.tab.request") }, code));
+  const view = h("div", { class: "wc-md wc-request" }, h("p", { class: "wc-request-line" }, h("b", {}, "POST"), url && ` ${url}`), h("pre", { tabindex: "0", "aria-label": t("inspect.tab.request") }, code));
   upgrade(view, view);
   return view;
 }

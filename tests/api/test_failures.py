@@ -1,0 +1,202 @@
+"""Of every failure each reader gets a sentence and a cure of theirs; what is the operator's stays there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from backends.echo import EchoBackend
+from backends.errors import BackendError, RateLimited, Unavailable
+from tests.api.conftest import MakeSite, Site
+from webchat.api.wire import provenance_json
+from webchat.auth.failures import failure_of, told
+from webchat.models import ModelSpec
+from webchat.sentences import LANGUAGES, locale
+from webchat.store.errors import NewerDatabase, StoreError, StoreUnavailable
+from webchat.store.records import Failure, Owner, OwnerKind, Provenance
+
+HOST, PATH, KEY, WORDS = (
+    "gpu-box.internal:9333",
+    "/srv/models/secret.gguf",
+    "OPENAI_API_KEY",
+    "quota of acme-co",
+)
+CANARIES = (HOST, "9333", PATH, "secret.gguf", KEY, WORDS)
+
+READERS: tuple[OwnerKind, ...] = ("local", "operator", "visitor", "guest")
+
+
+def reader(kind: OwnerKind) -> Owner:
+    return Owner("id", kind, "Ada", None, datetime.now(UTC))
+
+
+def kinds(tree: type[Any]) -> Iterator[type[Any]]:
+    """A class of errors and all below it."""
+    if "code" in tree.__dict__:
+        yield tree
+    for child in tree.__subclasses__():
+        yield from kinds(child)
+
+
+def full(code: str) -> Failure:
+    """A failure that says everything an operator may read, in each of its parts."""
+    params: dict[str, str | int | float] = {
+        **dict.fromkeys(("place", "model", "others", "what"), HOST),
+        "folder": PATH, "variable": KEY, "said": WORDS, "id": PATH, "seconds": 3, "retry_after": 6.2,
+    }  # fmt: skip
+    return Failure(code, f"{HOST} refused: {WORDS} ({PATH})", f"Check {KEY}.", params)
+
+
+CODES = sorted(
+    {kind.code for tree in (BackendError, StoreError) for kind in kinds(tree)} | {"internal_error"}
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_a_sentence_and_a_cure_for_every_reader(
+    code: str, kind: OwnerKind, language: str
+) -> None:
+    shown = told(full(code), reader(kind), language)
+    assert shown.message.strip()
+    assert shown.cure.strip()
+    assert "{" not in shown.message + shown.cure
+    if reader(kind).operates:
+        assert shown == full(code)
+        if code not in ("not_found", "template_changed"):
+            assert locale(language)[f"error.{code}.cure_operator"].strip()
+    elif code not in ("not_found", "template_changed"):
+        assert not [canary for canary in CANARIES if canary in repr(shown)]
+        if language == "zh-CN":
+            assert not shown.message.isascii()
+            assert not shown.cure.isascii()
+
+
+def test_a_code_nobody_knows_is_told_as_a_problem_of_the_model() -> None:
+    """A backend of somebody else's may raise what it likes."""
+    shown = told(full("their_own"), reader("guest"))
+    assert (shown.code, shown.message) == ("backend_error", "The model reported a problem.")
+    assert told(full("their_own"), None) == shown
+
+
+def test_who_waits_is_told_how_long() -> None:
+    error = RateLimited(f"{HOST} limits", retry_after=6.2)
+    assert told(failure_of(error), reader("guest")).cure == "Try again in 7 seconds."
+    assert told(failure_of(error), reader("guest"), "zh-CN").cure == "请在 7 秒后重试。"
+
+
+def failing(kind: type[BackendError]) -> EchoBackend:
+    words, cure = f"{HOST} refused: {WORDS} ({PATH})", f"Check {KEY}."
+    if issubclass(kind, RateLimited):
+        error: BackendError = RateLimited(words, cure=cure, retry_after=6.2)
+    elif "said" in kind.__init__.__code__.co_varnames:
+        error = kind(f"{words} {cure}")
+    else:
+        error = kind(words, cure=cure, params={"place": HOST, "folder": PATH, "said": WORDS})
+    return EchoBackend(script=["Half a ", error])
+
+
+async def wire_of(site: Site, owner: Owner) -> tuple[str, str]:
+    """Everything a person's page and files say of one failed reply, and what is stored of it."""
+    client = site.client(owner)
+    begun = await site.send(client)
+    reply, chat = begun["reply"]["id"], begun["conversation"]["id"]
+    events = f"/api/messages/{reply}/events?from=0"
+    wire = [json.dumps(begun), (await client.get(events)).text]  # live, to its end
+    await site.ended(client, reply)
+    paths = [
+        events, f"/api/messages/{reply}", f"/api/messages/{reply}/inspect", f"/api/conversations/{chat}",
+        f"/api/conversations/{chat}?limit=1", f"/api/conversations/{chat}/export?format=json",
+        f"/api/conversations/{chat}/export?format=markdown&language=en",
+        f"/api/conversations/{chat}/export?format=markdown&language=zh-CN",
+        f"/api/events?reply={reply}:0&wait=0", "/api/trash", "/api/conversations",
+        "/api/export", "/api/models", "/api/me", "/api/search?q=Half",
+    ]  # fmt: skip
+    for path in paths:
+        answer = await client.get(path)
+        assert answer.status_code == 200, path
+        wire.append(answer.text)
+    for done in (
+        await client.put(f"/api/messages/{reply}/rating", json={"value": 1}),
+        await client.post(f"/api/messages/{reply}/activate", json={}),
+        await client.post(f"/api/messages/{reply}/edit", json={"text": "Another"}),
+        await client.delete(f"/api/messages/{reply}"),
+        await client.post(f"/api/messages/{reply}/restore", json={}),
+    ):
+        assert done.status_code == 200
+        wire.append(done.text)
+    return "\n".join(wire), repr(site.store.message(owner.id, reply).failure)
+
+
+@pytest.mark.parametrize("kind", list(kinds(BackendError)), ids=lambda kind: kind.code)
+async def test_guests_read_nothing_of_the_operators_by_any_route(
+    make_site: MakeSite, kind: type[BackendError]
+) -> None:
+    spec = ModelSpec(name="echo", kind="echo", source=PATH)
+    async with make_site(failing(kind), spec=spec) as site:
+        for owner in (site.visitor(), site.guest()[0]):
+            wire, stored = await wire_of(site, owner)
+            assert not [canary for canary in CANARIES if canary in wire]
+            assert HOST in stored
+        wire, _ = await wire_of(site, site.operating())
+        assert all(canary in wire for canary in CANARIES)
+        assert '"audience":"operator"' in wire.replace(" ", "")
+
+
+async def test_why_a_model_cannot_be_loaded_is_the_operators(make_site: MakeSite) -> None:
+    wrong = [Unavailable(f"{PATH} cannot be read", cure=f"Check {KEY}.") for _ in range(3)]
+    async with make_site(EchoBackend(start_errors=wrong)) as site:
+        client = site.client(site.visitor())
+        await site.ended(client, (await site.send(client))["reply"]["id"])
+        (model,) = (await client.get("/api/models")).json()["models"]
+        assert model["failure"]["code"] == "unavailable"
+        assert PATH not in json.dumps(model)
+        (model,) = (await site.client(site.operating()).get("/api/models")).json()["models"]
+        assert PATH in model["failure"]["message"]
+
+
+async def test_an_answer_that_is_an_error_is_cut_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise StoreUnavailable(f"The disk is full: {PATH} cannot grow.", cure=f"Check {KEY}.")
+
+    monkeypatch.setattr(site.store, "list_conversations", full_disk)
+    guest = await site.client(site.guest()[0]).get("/api/conversations")
+    assert guest.status_code == 503
+    assert not [canary for canary in CANARIES if canary in guest.text]
+    assert guest.json()["error"]["message"] == locale("en")["error.store_unavailable"]
+    operator = (await site.client(site.operating()).get("/api/conversations")).json()["error"]
+    assert PATH in operator["message"]
+    assert operator["audience"] == "operator"
+
+
+async def test_the_door_tells_strangers_nothing_of_the_database(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = site.visitor()
+
+    def gone(*_: object, **__: object) -> None:
+        raise StoreUnavailable(f"PostgreSQL at {HOST} cannot be reached.", cure=f"Check {KEY}.")
+
+    monkeypatch.setattr(site.store, "owner", gone)
+    answer = await site.client(owner).get("/api/me")
+    assert answer.status_code == 503
+    assert not [canary for canary in CANARIES if canary in answer.text]
+
+
+def test_a_version_is_no_secret_but_the_words_about_it_are_the_operators() -> None:
+    error = NewerDatabase(f"{PATH} is newer", cure="Update", params={"revision": "0009"})
+    assert PATH not in repr(told(failure_of(error), None))
+
+
+def test_paths_of_models_are_shown_to_operators_alone() -> None:
+    made = Provenance(model_id=PATH, adapter="./adapters/secret-adapter")
+    whole, cut = (provenance_json(made, reader(kind)) for kind in ("operator", "guest"))
+    assert (whole["model_id"], whole["adapter"]) == (PATH, "./adapters/secret-adapter")
+    assert (cut["model_id"], cut["adapter"]) == ("secret.gguf", "secret-adapter")
+    hub = provenance_json(Provenance(model_id="Qwen/Qwen3-0.6B"), reader("guest"))
+    assert hub["model_id"] == "Qwen/Qwen3-0.6B"

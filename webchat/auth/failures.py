@@ -1,0 +1,93 @@
+"""What is told of a failure, and to whom.
+
+What is stored keeps everything. An operator reads the cause, the address, the endpoint's own words and the
+cure that is theirs; everybody else what happened in plain words and what they can do. Every route and event
+that carries a failure goes through `told`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+from starlette.responses import Response
+
+from backends.errors import BackendError
+from webchat.auth.answers import error_answer
+from webchat.sentences import locale
+from webchat.store.errors import StoreError
+from webchat.store.records import Failure, Owner
+
+Json = dict[str, Any]
+
+PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed"})
+"""Codes of failures whose own words are for everybody."""
+
+_ID = re.compile(r"[0-9a-f]{1,16}")
+
+
+def told(failure: Failure, reader: Owner | None, language: str = "en") -> Failure:
+    """The failure as `reader` may read it; `None` is somebody the door knows nothing of. language: of the
+    plain words."""
+    if failure.code in PUBLIC or (reader is not None and reader.operates):
+        return failure
+    table = locale(language)
+    code = failure.code if f"error.{failure.code}" in table else "backend_error"
+    params = {name: value for name, value in failure.params.items() if _harmless(name, value)}
+    timed = "retry_after" in params and f"error.{code}.cure_after" in table
+    return replace(
+        failure,
+        code=code,
+        message=_filled(table[f"error.{code}"], params),
+        cure=_filled(table[f"error.{code}.{'cure_after' if timed else 'cure'}"], params),
+        params=params,
+    )
+
+
+def audience(failure: Failure, reader: Owner | None) -> Json:
+    """`{"audience": "operator"}` where `told` leaves in what only operators read."""
+    whole = failure.code not in PUBLIC and reader is not None and reader.operates
+    return {"audience": "operator"} if whole else {}
+
+
+def failure_json(failure: Failure | None, reader: Owner | None) -> Json | None:
+    if failure is None:
+        return None
+    shown = told(failure, reader)
+    return {
+        "code": shown.code,
+        "message": shown.message,
+        "cure": shown.cure,
+        "params": dict(shown.params),
+        "retryable": shown.retryable,
+        **audience(failure, reader),
+    }
+
+
+def failure_of(error: BackendError | StoreError) -> Failure:
+    """An error as a failure, with all it says."""
+    retryable = isinstance(error, BackendError) and error.retryable
+    return Failure(error.code, error.message, error.cure, dict(error.params), retryable)
+
+
+def failure_answer(status: int, failure: Failure, reader: Owner | None) -> Response:
+    """The answer to a request that ended in the failure."""
+    shown = told(failure, reader)
+    return error_answer(
+        status, shown.code, shown.message, shown.cure, shown.params, **audience(failure, reader)
+    )
+
+
+def _harmless(name: str, value: object) -> bool:
+    """Numbers, and the number of an error in the log; names and words may be a server's."""
+    return isinstance(value, (int, float)) or (name == "id" and _ID.fullmatch(str(value)) is not None)
+
+
+def _filled(sentence: str, params: dict[str, str | int | float]) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = params.get(match[1], "")
+        return str(ceil(found)) if match[1] == "retry_after" and isinstance(found, float) else str(found)
+
+    return re.sub(r"\{(\w+)\}", value, sentence)
