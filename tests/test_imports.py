@@ -63,7 +63,7 @@ def test_importing_has_no_effect_and_takes_nothing_heavy(names: str, tmp_path: P
     [
         "backends.registry,backends.echo,backends.openai_compat,backends.llamacpp,backends.local,backends.demo",
         "webchat.store",
-        "webchat.turns,webchat.sharing,webchat.auth,webchat.api,webchat.prompts,webchat.moderation",
+        "webchat.turns,webchat.sharing,webchat.auth,webchat.api,webchat.prompts,webchat.moderation,webchat.privacy",
     ],
 )
 def test_every_room_can_be_imported_without_an_effect_or_an_engine(names: str, tmp_path: Path) -> None:

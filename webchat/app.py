@@ -28,17 +28,16 @@ from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
-from webchat.moderation.keeping import Encrypted, Keep, Unkept
-from webchat.moderation.masking import Masking
-from webchat.moderation.personal import KINDS
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_rules
+from webchat.privacy import KINDS, Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.store import Store
 from webchat.turns import Turns
 from webchat.turns.guards import AskModels, asked_models, check_guards, hiding
+from webchat.turns.masked import MaskedGates
 from webchat.ui import PageSettings, create_page, mount
 
 log = logging.getLogger(__name__)
@@ -171,7 +170,7 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
             )
         except ValueError as error:
             log.warning("%s. Until then placeholders are kept in memory only.", error)
-    return Masking(gates, keep, always=settings.masking == "always")
+    return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
 
 
 def _door_settings(settings: Settings, secret: str) -> DoorSettings:

@@ -21,14 +21,15 @@ from tests.api.conftest import MakeSite
 from webchat.moderation import GateFactory, Moderation
 from webchat.moderation.endpoint import Endpoint
 from webchat.moderation.filters import Moderator
-from webchat.moderation.keeping import Unkept
-from webchat.moderation.masking import Masking
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.rules import load_rules
 from webchat.moderation.secrets import secrets
 from webchat.moderation.verdicts import Action
+from webchat.privacy.keeping import Unkept
+from webchat.privacy.masking import Masking
 from webchat.store.records import FinishedTurn, JournalEntry, Message
+from webchat.turns.masked import MaskedGates
 
 SENTENCE = "We do not talk about this here."
 BEGIN = Delay(0.1)
@@ -190,7 +191,9 @@ async def test_no_placeholder_is_shown_by_any_route(make_site: MakeSite) -> None
         called.append(request)
         return [BEGIN, *f"I call {request.messages[-1].text.split()[-1]} and write."]
 
-    async with make_site(EchoBackend(script=repeat), gates=Masking(quiet(), Unkept(), always=True)) as site:
+    async with make_site(
+        EchoBackend(script=repeat), gates=MaskedGates(quiet(), Masking(Unkept()), always=True)
+    ) as site:
         client = site.client(site.visitor())
         begun = await site.send(client, "My number is 13800138000")
         path = f"/api/messages/{begun['reply']['id']}"

@@ -21,16 +21,17 @@ from backends.types import Message, Request, TextDelta
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Decision, GateFactory, Moderation, OpenGates
 from webchat.moderation.filters import Moderator
-from webchat.moderation.keeping import Unkept
 from webchat.moderation.limits import Limits, Tidy
-from webchat.moderation.masking import Masking
 from webchat.moderation.matching import Rule
 from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
+from webchat.privacy.keeping import Unkept
+from webchat.privacy.masking import Masking
 from webchat.prompts import PlainRenderer
 from webchat.store import Store
 from webchat.turns import Ask, Delta, Turns
+from webchat.turns.masked import MaskedGates
 
 ASKED = Request((Message("user", "x"),))
 CHARS = 4000
@@ -118,7 +119,7 @@ async def masked(times: int, extra: str) -> tuple[list[float], list[float]]:
     """Seconds for a new message of a conversation on its way to a model, and for each piece of the reply,
     which has a placeholder every 40 characters. extra: what stands in the message every 40 characters."""
     sent, shown = [], []
-    gates = Masking(OpenGates(), Unkept(), always=True)
+    gates = MaskedGates(OpenGates(), Masking(Unkept()), always=True)
     for number in range(times):
         words = text(CHARS, number)
         message = "".join(words[at : at + 40] + extra for at in range(0, CHARS, 40))[:CHARS]

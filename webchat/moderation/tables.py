@@ -17,13 +17,13 @@ from webchat.moderation.guard import Ask, AskEndpoint, Guard, Hide
 from webchat.moderation.limits import Limits
 from webchat.moderation.matching import CURE, SENTENCE, Rule
 from webchat.moderation.patterns import WINDOW, Pattern, Patterns
-from webchat.moderation.personal import KINDS as PERSONAL_KINDS
 from webchat.moderation.personal import SENTENCE as PERSONAL
 from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
 from webchat.moderation.verdicts import Fail, Stage
 from webchat.moderation.windows import LEAST
+from webchat.privacy.finding import KINDS as PERSONAL_KINDS
 
 Act = Literal["flag", "mask", "replace", "block"]
 Mild = Literal["allow", "flag", "mask", "replace", "block"]

@@ -11,8 +11,7 @@ from webchat.models import Models
 from webchat.models.configured import remote_host
 from webchat.moderation.filters import Moderator
 from webchat.moderation.guard import Guard, Hide, answer_of
-from webchat.moderation.masking import masked_once
-from webchat.moderation.placeholders import Finder
+from webchat.privacy import Finder, masked_once
 
 
 class AskModels:

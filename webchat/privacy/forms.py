@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from webchat.moderation.checksums import iban_in, is_card, is_identity_card, is_social_security
+from webchat.privacy.numbers import iban_in, is_card, is_identity_card, is_social_security
 
 BEFORE = 24
 AFTER = 4

@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from webchat.moderation.addresses import Addresses
-from webchat.moderation.placeholders import URL_CHAR, mention
+from backends.types import ReasoningDelta, TextDelta, ToolCallDelta
+from webchat.privacy.addresses import Addresses
+from webchat.privacy.placeholders import URL_CHAR, mention
+
+Piece = TextDelta | ReasoningDelta | ToolCallDelta
+"""Of a reply."""
 
 LONGEST = 32
 """Characters that are held back at most: the longest placeholder, brackets and all, and what may follow one
@@ -81,6 +85,41 @@ class Restorer:
             alone = self._addresses.fresh or not self._addresses.takes(value)
             return match[0] if not alone or _GOES_ON.match(window, match.end()) else value
         return match[0] if self._addresses.takes(value) else value
+
+
+class ReplyRestorer:
+    """The pieces of a reply, with what their placeholders stand for. Arguments of tools stay as they are:
+    whoever runs a tool is no reader."""
+
+    def __init__(self, values: Mapping[tuple[str, int], str], so_far: str = "") -> None:
+        self._new = partial(Restorer, values)
+        self._answer = Restorer(values, so_far)
+        self._reasoning: Restorer | None = None
+
+    def feed(self, delta: Piece) -> list[Piece]:
+        match delta:
+            case ReasoningDelta():
+                self._reasoning = self._reasoning or self._new()
+                text = self._reasoning.feed(delta.text)
+                return [ReasoningDelta(text)] if text else []
+            case TextDelta():
+                ended = self._end_reasoning()
+                text = self._answer.feed(delta.text)
+                # It is told that the reasoning ended, even where nothing can be said yet.
+                return [*(ended or ()), TextDelta(text)] if text or ended is not None else []
+            case _:
+                return [delta]
+
+    def finish(self) -> list[Piece]:
+        rest = self._answer.finish()
+        return [*(self._end_reasoning() or ()), *([TextDelta(rest)] if rest else [])]
+
+    def _end_reasoning(self) -> list[Piece] | None:
+        """What the reasoning still held; `None` where none was going on."""
+        if self._reasoning is None:
+            return None
+        rest, self._reasoning = self._reasoning.finish(), None
+        return [ReasoningDelta(rest)] if rest else []
 
 
 @lru_cache(maxsize=128)

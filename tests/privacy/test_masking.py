@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.moderation.test_filters import cut
-from tests.moderation.test_personal import CORPUS, Marked
-from webchat.moderation.placeholders import Finder, Placeholders, mask, name_of
-from webchat.moderation.restoring import LONGEST, Restorer
+from tests.privacy.test_personal import CORPUS, Marked
+from webchat.privacy.placeholders import Finder, Placeholders, mask, name_of
+from webchat.privacy.restoring import LONGEST, Restorer
 
 PHONE = "13812345678"
 

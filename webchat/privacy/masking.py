@@ -1,0 +1,165 @@
+"""Personal data stays at home: on its way to a model it is replaced, in the reply it is put back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from backends.types import Message, Part, Request, TextPart
+from webchat.privacy.keeping import Keep
+from webchat.privacy.placeholders import KIND_OF, Finder, Masked, Placeholders, mask, name_of
+from webchat.privacy.restoring import ReplyRestorer
+
+MOST_KNOWN = 2000
+"""Conversations whose placeholders are in memory."""
+
+LONG = 50_000
+"""Characters from which on a request is masked in a thread of its own."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Known:
+    """A conversation's placeholders, once `loaded`. lock: one request at a time gives out new ones."""
+
+    placeholders: Placeholders = field(default_factory=Placeholders)
+    loaded: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A request as a model elsewhere may have it.
+
+    details: for the reply's origin: placeholders, kinds and how many places, never the values. hide: a text
+    of the request as it was given, as its model has it. restorer: for the reply, by what was shown of it
+    before; `None` where nothing of the conversation is hidden.
+    """
+
+    request: Request
+    details: Mapping[str, Any] = field(default_factory=dict)
+    hide: Callable[[str], str] = str
+    restorer: Callable[[str], ReplyRestorer] | None = None
+
+
+class Masking:
+    """Hides what is personal in the requests of conversations, each with placeholders of its own.
+
+    keep: where the placeholders are between two starts.
+    """
+
+    def __init__(self, keep: Keep, finder: Finder | None = None) -> None:
+        self._keep = keep
+        self._finder = finder or Finder()
+        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+
+    async def hide(self, owner: str, conversation_id: str | None, request: Request) -> Hidden:
+        """The request with placeholders, and how to put back what they stand for."""
+        masked, values = await self._masked(owner, conversation_id, [*_texts(request)])
+        request = _with_texts(request, masked.texts)
+        if not values:
+            return Hidden(request)
+        return Hidden(
+            request,
+            _told(masked),
+            partial(_hidden, values=values, finder=self._finder),
+            partial(ReplyRestorer, values),
+        )
+
+    async def _masked(
+        self, owner: str, conversation_id: str | None, texts: Sequence[str]
+    ) -> tuple[Masked, dict[tuple[str, int], str]]:
+        """The texts with placeholders, and all placeholders of the conversation."""
+        known = self._conversation(owner, conversation_id)
+        async with known.lock:
+            await self._load(known, owner, conversation_id)
+            if sum(map(len, texts)) < LONG:
+                masked = mask(texts, known.placeholders, self._finder)
+            else:
+                masked = await asyncio.to_thread(mask, texts, known.placeholders, self._finder)
+            if masked.fresh and conversation_id is not None:
+                await self._add(owner, conversation_id, masked.fresh)
+            return masked, dict(known.placeholders.values)
+
+    def _conversation(self, owner: str, conversation_id: str | None) -> _Known:
+        if conversation_id is None:
+            return _Known(loaded=True)
+        key = (owner, conversation_id)
+        known = self._known.setdefault(key, _Known())
+        self._known.move_to_end(key)
+        while len(self._known) > MOST_KNOWN:
+            oldest = next(iter(self._known))
+            if self._known[oldest].lock.locked():
+                break
+            del self._known[oldest]
+        return known
+
+    async def _load(self, known: _Known, owner: str, conversation_id: str | None) -> None:
+        """Raises nothing: a database that is away must not stop a reply."""
+        if known.loaded or conversation_id is None:
+            return
+        try:
+            known.placeholders = Placeholders.of(await self._keep.load(owner, conversation_id))
+        except Exception as error:
+            _log.warning("the placeholders of a conversation cannot be read: %s", type(error).__name__)
+        known.loaded = True
+
+    async def _add(self, owner: str, conversation: str, fresh: Mapping[tuple[str, int], str]) -> None:
+        try:
+            await self._keep.add(owner, conversation, {name_of(key): value for key, value in fresh.items()})
+        except Exception as error:
+            # The error may quote what it was given; its name is enough.
+            _log.warning("the placeholders of a conversation cannot be kept: %s", type(error).__name__)
+
+
+def _told(masked: Masked) -> dict[str, Any]:
+    """What a reply's origin says of it: placeholders, kinds and how many places, never the values."""
+    if not masked.used:
+        return {}
+    used = sorted(masked.used)
+    return {
+        "masked": [{"placeholder": f"[{name_of(key)}]", "kind": KIND_OF[key[0]]} for key in used],
+        "masked_count": sum(masked.used.values()),
+    }
+
+
+def masked_once(request: Request, finder: Finder) -> Request:
+    """The request with placeholders that nobody puts back."""
+    return _with_texts(request, mask([*_texts(request)], Placeholders(), finder).texts)
+
+
+def _texts(request: Request) -> Iterator[str]:
+    """Every text of a request, in order."""
+    for message in request.messages:
+        if isinstance(message.content, str):
+            yield message.content
+        else:
+            yield from (part.text for part in message.content if isinstance(part, TextPart))
+
+
+def _with_texts(request: Request, texts: Sequence[str]) -> Request:
+    """The request with other texts, in the same order."""
+    coming = iter(texts)
+    messages: list[Message] = []
+    for message in request.messages:
+        content: str | tuple[Part, ...]
+        if isinstance(message.content, str):
+            content = next(coming)
+        else:
+            content = tuple(
+                TextPart(next(coming)) if isinstance(part, TextPart) else part for part in message.content
+            )
+        messages.append(replace(message, content=content))
+    return replace(request, messages=tuple(messages))
+
+
+def _hidden(text: str, *, values: Mapping[tuple[str, int], str], finder: Finder) -> str:
+    """A text of the request as the model was given it."""
+    placeholders = Placeholders.of({name_of(key): value for key, value in values.items()})
+    return mask([text], placeholders, finder).texts[0]

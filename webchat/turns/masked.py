@@ -1,0 +1,75 @@
+"""Gates behind which a model elsewhere gets placeholders: moderation and privacy, put together.
+
+Around whatever else moderates: the moderators of the stage `prompt` see what is sent, those of `output` what
+is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backends.types import Request, ToolCallDelta
+from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces, Prepared
+from webchat.privacy import Masking
+from webchat.privacy.restoring import ReplyRestorer
+
+
+class MaskedGates:
+    """A `GateFactory` in front of another.
+
+    always: mask for every model, not only for those that run on another's machine.
+    """
+
+    def __init__(self, inner: GateFactory, masking: Masking, *, always: bool = False) -> None:
+        self._inner = inner
+        self._masking = masking
+        self._always = always
+
+    async def review(self, context: Context, text: str) -> str:
+        return await self._inner.review(context, text)
+
+    async def prepare(self, context: Context, request: Request) -> Prepared:
+        """The request with placeholders, and a gate that puts back what they stand for. Raises `Blocked`."""
+        if not (self._always or context.remote):
+            return await self._inner.prepare(context, request)
+        hidden = await self._masking.hide(context.owner, context.conversation_id, request)
+        prepared = await self._inner.prepare(context, hidden.request)
+        if hidden.restorer is None:
+            return prepared
+        return replace(
+            prepared,
+            gate=_Restoring(prepared.gate, hidden.restorer(context.so_far)),
+            details={**prepared.details, **hidden.details},
+            hide=hidden.hide,
+        )
+
+
+class _Restoring:
+    """A gate in front of another: what its pieces' placeholders stand for is put back first."""
+
+    def __init__(self, gate: Gate, restorer: ReplyRestorer) -> None:
+        self._gate = gate
+        self._restorer = restorer
+
+    async def feed(self, delta: Piece) -> Pieces:
+        return await self._passed(self._restorer.feed(delta))
+
+    async def finish(self) -> Pieces:
+        said = await self._passed(self._restorer.finish())
+        try:
+            return [*said, *await self._gate.finish()]
+        except Blocked as blocked:
+            blocked.pieces = [*said, *blocked.pieces]
+            raise
+
+    async def _passed(self, restored: Sequence[Piece]) -> list[Piece]:
+        said: list[Piece] = []
+        for delta in restored:
+            try:
+                pieces = await self._gate.feed(delta)
+            except Blocked as blocked:
+                blocked.pieces = [*said, *blocked.pieces]
+                raise
+            said += [piece for piece in pieces if isinstance(piece, ToolCallDelta) or piece.text]
+        return said
