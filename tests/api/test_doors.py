@@ -307,9 +307,9 @@ CALLS = {
 # What of the store's verbs writes no text of a person or a model.
 _NO_TEXT = """
 activate call close create_link create_owner delete_conversation delete_messages delete_template
-discard_all discard_conversation discard_messages interrupt_orphans local_owner make_operator
+discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner make_operator
 mark_streaming open purge rate restore_conversation restore_messages restore_template revoke_link
-revoke_operators touch_link transaction trim_decisions
+revoke_operators slices touch_link transaction trim_decisions
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """

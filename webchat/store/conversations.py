@@ -12,6 +12,7 @@ from sqlalchemy import Connection, literal, select, tuple_, update
 
 from webchat.store.codec import clean, dump_settings, load_conversation, now
 from webchat.store.database import Database, reads, writes
+from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, ConversationSettings, Page
 from webchat.store.search_index import replace_title
 from webchat.store.tables import ConversationRow, TurnRow
@@ -111,8 +112,11 @@ class ConversationVerbs(Database):
 
     @writes
     def restore_conversation(self, connection: Connection, owner: str, conversation_id: str) -> Conversation:
-        """Bring back a deleted conversation. Raises NotFound, also for one that was not deleted."""
-        own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
+        """Bring back a deleted conversation. Raises NotFound, also for one that was not deleted, and for one
+        whose purge has begun."""
+        found = own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
+        if found.deleted_at is not None and found.deleted_at < self.purged_before:
+            raise NotFound("conversation")
         connection.execute(
             update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=None)
         )

@@ -1,20 +1,38 @@
 """Connections and transactions: one engine that writes, one that reads, and the threads they are used
-from."""
+from.
+
+Every reply waits for the one writer, so no transaction on it may take long, however much is stored. A verb is
+short (`reads`, `writes`), or `long`: one that runs beside the writer, finds out by reading what there is to
+do, and gives it to the writer slice by slice.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from webchat.store.dialects import Dialect
 
 READERS = 4
+LONG_VERBS = 3
+"""So many at the same time, the tidying of the log among them."""
+
+TIDY_EVERY = 100
+"""Commits. After so many the log of the database is brought into its file, beside the writer."""
+
+Threads = Literal["write", "read", "long", "keep"]
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,21 +50,48 @@ class Database:
         self.dialect = dialect
         self._engines = {True: writer, False: reader}
         self._resources = resources
-        self._threads = {
-            True: ThreadPoolExecutor(1, thread_name_prefix="store-write"),
-            False: ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
+        self._threads: dict[Threads, ThreadPoolExecutor] = {
+            "keep": ThreadPoolExecutor(1, thread_name_prefix="store-keep"),
+            "long": ThreadPoolExecutor(LONG_VERBS, thread_name_prefix="store-long"),
+            "write": ThreadPoolExecutor(1, thread_name_prefix="store-write"),
+            "read": ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
         }
+        self._commits = 0
+        self.purged_before = datetime.min.replace(tzinfo=UTC)
+        """What was deleted earlier than that is going for good, and does not come back."""
+        self._closing = threading.Event()
+        self.chores = threading.Lock()
 
     async def call(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a verb in the store's threads, the event loop stays free. Raises what the verb raises.
 
         A caller that is cancelled meanwhile leaves the transaction to end by itself.
         """
-        threads = self._threads[bool(getattr(verb, "writes", True))]
+        threads = self._threads[getattr(verb, "threads", "write")]
         return await asyncio.get_running_loop().run_in_executor(threads, partial(verb, *args, **kwargs))
 
+    def in_turn(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a slice of a long verb in the writer's thread, after what waits there already, and wait for it.
+        Never called in that thread."""
+        return self._threads["write"].submit(verb, *args, **kwargs).result()
+
+    def slices(self, work: Iterator[Callable[[], R]]) -> Iterator[R]:
+        """Do the work piece by piece in the writer's turn; as long as a piece took, the writer is then left
+        to others. Ends early when the database is closed."""
+        for piece in work:
+            start = time.monotonic()
+            yield self.in_turn(piece)
+            if self._closing.wait(time.monotonic() - start):
+                return
+
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
+
     def close(self) -> None:
-        """Let running verbs end, close every connection, release the lock. Idempotent."""
+        """Let running verbs end (of housekeeping the slice), close every connection, release the lock.
+        Idempotent."""
+        self._closing.set()
         for threads in self._threads.values():
             threads.shutdown(wait=True)
         for engine in self._engines.values():
@@ -61,6 +106,17 @@ class Database:
         """
         with self.dialect.translating(), self._engines[write].begin() as connection:
             yield connection
+        if write:
+            self._commits += 1
+            if self._commits % TIDY_EVERY == 0 and not self.closing:
+                self._threads["long"].submit(self._tidy_log)
+
+    def _tidy_log(self) -> None:
+        try:
+            self.dialect.tidy_log()
+        except Exception:
+            # The log grows meanwhile; nothing is lost.
+            _log.exception("the log of the database was not tidied")
 
 
 def reads(
@@ -68,21 +124,41 @@ def reads(
 ) -> Callable[Concatenate[S, P], R]:
     """Make a method that takes a connection a verb of its own reading transaction: one consistent
     snapshot."""
-    return _verb(verb, write=False)
+    return _verb(verb, "read")
 
 
 def writes(
     verb: Callable[Concatenate[S, Connection, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """Make a method that takes a connection a verb of its own writing transaction."""
-    return _verb(verb, write=True)
+    """Make a method that takes a connection a verb of its own writing transaction, a short one."""
+    return _verb(verb, "write")
 
 
-def _verb(verb: Callable[Concatenate[S, Connection, P], R], *, write: bool) -> Callable[Concatenate[S, P], R]:
+def long(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Make a method a verb of many transactions, whose slices take their turn at the writer."""
+    verb.threads = "long"  # type: ignore[attr-defined]
+    return verb
+
+
+def chore(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """The same for housekeeping, which is done one after the other."""
+
     @wraps(verb)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.transaction(write=write) as connection:
+        with self.chores:
+            return verb(self, *args, **kwargs)
+
+    run.threads = "keep"  # type: ignore[attr-defined]
+    return run
+
+
+def _verb(
+    verb: Callable[Concatenate[S, Connection, P], R], threads: Threads
+) -> Callable[Concatenate[S, P], R]:
+    @wraps(verb)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self.transaction(write=threads == "write") as connection:
             return verb(self, connection, *args, **kwargs)
 
-    run.writes = write  # type: ignore[attr-defined]
+    run.threads = threads  # type: ignore[attr-defined]
     return run

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from backends.types import Role
 from webchat.store.codec import clean
@@ -15,7 +15,7 @@ from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision,
 from webchat.store.tables import ConversationRow, DecisionRow, MessageRow
 
 MOST_TEXTS = 500
-TRIM_ROWS = 5000
+TRIM_ROWS = 500
 """What one trim takes, so that no reply waits long for the writer."""
 
 
@@ -108,21 +108,3 @@ class DecisionVerbs(Database):
             .limit(min(limit, MOST_TEXTS))
         )
         return [StoredText(**row._mapping) for row in rows]
-
-
-def forget_content(connection: Connection, conversations: Select[str], messages: Select[str]) -> None:
-    """Of what goes for good the log keeps no text either. What a person wrote is logged before it is a
-    message, so where a message goes, the text of all they wrote in its conversation goes from the log."""
-    touched = select(MessageRow.conversation_id).where(MessageRow.id.in_(messages))
-    of_a_message = or_(DecisionRow.message_id.is_(None), DecisionRow.message_id.in_(messages))
-    connection.execute(
-        update(DecisionRow)
-        .where(
-            or_(
-                DecisionRow.conversation_id.in_(conversations),
-                and_(DecisionRow.conversation_id.in_(touched), of_a_message),
-            ),
-            DecisionRow.content.is_not(None),
-        )
-        .values(content=None)
-    )

@@ -6,7 +6,8 @@ from __future__ import annotations
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,8 +35,19 @@ from webchat.store.errors import DatabaseBusy, StoreUnavailable
 from webchat.store.tables import Base
 
 BUSY_SECONDS = 15
+LOG_PAGES = 16_000
+"""Pages in the log at which the writer itself brings it into the file, should nobody else have."""
+
 _LOCK_KEY = 0x77656263686174  # "webchat"
 MIGRATION_KEY = _LOCK_KEY + 1
+
+
+class Debt(IntEnum):
+    """What is left to do before nothing of purged rows is in the files."""
+
+    NOTHING = 0
+    LOG = 1
+    WORDS = 2
 
 
 class Dialect(ABC):
@@ -57,8 +69,21 @@ class Dialect(ABC):
         """The error in words, `None` when it is a mistake of the program."""
 
     @abstractmethod
-    def scrub_log(self, engine: Engine) -> None:
-        """Leave no trace of deleted rows in the log of the database."""
+    def tidy_log(self) -> None:
+        """Bring what was committed from the log into the file, beside the writer."""
+
+    @abstractmethod
+    def scrub_log(self, engine: Engine) -> bool:
+        """Leave no trace of deleted rows in the log of the database, once it is tidied. `False`: somebody
+        still reads from the log; try again."""
+
+    @abstractmethod
+    def owe(self, connection: Connection, debt: Debt) -> None:
+        """Remember, beyond the end of the process, what of a purge is not done yet."""
+
+    @abstractmethod
+    def owed(self, connection: Connection) -> Debt:
+        """What was remembered last."""
 
     @contextmanager
     def translating(self) -> Iterator[None]:
@@ -135,6 +160,7 @@ class Sqlite(Dialect):
             "secure_delete=ON",
             f"journal_size_limit={64 << 20}",
             "mmap_size=0",
+            f"wal_autocheckpoint={LOG_PAGES}",
             f"query_only={'OFF' if write else 'ON'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -191,12 +217,29 @@ class Sqlite(Dialect):
             params={"database": str(self.path)},
         )
 
-    def scrub_log(self, engine: Engine) -> None:
+    def tidy_log(self) -> None:
+        # On a connection of its own this copies pages while the writer goes on.
+        with closing(sqlite3.connect(self.path, timeout=0)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def scrub_log(self, engine: Engine) -> bool:
         with self.translating(), engine.connect() as connection:
             # Outside a transaction, which a checkpoint does not go into.
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            driver.execute("PRAGMA busy_timeout=0")
+            try:
+                ((busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
+        return not busy
+
+    # The file's own number for applications: written with the rows, so no crash parts the two.
+    def owe(self, connection: Connection, debt: Debt) -> None:
+        connection.exec_driver_sql(f"PRAGMA user_version={int(debt)}")
+
+    def owed(self, connection: Connection) -> Debt:
+        return Debt(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 class Postgres(Dialect):
@@ -274,8 +317,18 @@ class Postgres(Dialect):
             )
         return None
 
-    def scrub_log(self, engine: Engine) -> None:
-        """Nothing: PostgreSQL recycles its log and cleans its tables by itself."""
+    # PostgreSQL recycles its log and cleans its tables by itself.
+    def tidy_log(self) -> None:
+        pass
+
+    def scrub_log(self, engine: Engine) -> bool:
+        return True
+
+    def owe(self, connection: Connection, debt: Debt) -> None:
+        pass
+
+    def owed(self, connection: Connection) -> Debt:
+        return Debt.NOTHING
 
 
 @cache

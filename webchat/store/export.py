@@ -1,29 +1,16 @@
-"""Verbs that hand out whole trees, and the purge that ends them."""
+"""Verbs that hand out whole trees."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, select
 
 from webchat.store.codec import load_provenance
-from webchat.store.database import Database, reads, writes
-from webchat.store.decisions import forget_content
+from webchat.store.database import Database, reads
 from webchat.store.records import Conversation, Message, Provenance
-from webchat.store.search_index import remove_words, scrub
-from webchat.store.tables import (
-    ConversationRow,
-    FeedbackRow,
-    InspectionRow,
-    JournalRow,
-    MessageRow,
-    PlaceholderRow,
-    SearchEntryRow,
-    TurnRow,
-)
-from webchat.store.templates import purge_templates
+from webchat.store.tables import ConversationRow, MessageRow, TurnRow
 from webchat.store.tree import load_messages, messages_query, own_conversation
 
 
@@ -38,7 +25,7 @@ class ExportedConversation:
 
 
 class ExportVerbs(Database):
-    """Taking everything out, and taking everything away."""
+    """Taking everything out."""
 
     @reads
     def conversation_ids(self, connection: Connection, owner: str) -> list[str]:
@@ -83,42 +70,3 @@ class ExportVerbs(Database):
         """
         for id in self.conversation_ids(owner) if ids is None else ids:
             yield self.export_conversation(owner, id)
-
-    def purge(self, before: datetime) -> int:
-        """End for good what was deleted before this moment. Returns how many conversations, messages and
-        templates went.
-
-        On SQLite no trace of their text stays in the database file or its log.
-        """
-        count = self._purge(before)
-        if count:
-            self.dialect.scrub_log(self._engines[True])
-        return count
-
-    purge.writes = True  # type: ignore[attr-defined]
-
-    @writes
-    def _purge(self, connection: Connection, before: datetime) -> int:
-        conversations = select(ConversationRow.id).where(ConversationRow.deleted_at < before)
-        messages = select(MessageRow.id).where(
-            or_(MessageRow.deleted_at < before, MessageRow.conversation_id.in_(conversations))
-        )
-        entries = or_(
-            SearchEntryRow.message_id.in_(messages), SearchEntryRow.conversation_id.in_(conversations)
-        )
-        numbers = select(SearchEntryRow.number).where(entries)
-        remove_words(connection, list(connection.scalars(numbers)))
-        connection.execute(delete(SearchEntryRow).where(entries))
-        for table in (JournalRow, FeedbackRow, InspectionRow, TurnRow):
-            connection.execute(delete(table).where(table.message_id.in_(messages)))
-        forget_content(connection, conversations, messages)
-        # In one statement: parents and children go together.
-        gone = connection.execute(delete(MessageRow).where(MessageRow.id.in_(messages))).rowcount
-        connection.execute(delete(PlaceholderRow).where(PlaceholderRow.conversation_id.in_(conversations)))
-        gone += connection.execute(
-            delete(ConversationRow).where(ConversationRow.deleted_at < before)
-        ).rowcount
-        gone += purge_templates(connection, before)
-        if gone:
-            scrub(connection)
-        return gone

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from webchat.store.codec import clean, load_provenance, new_id, now
-from webchat.store.database import Database, reads, writes
+from webchat.store.database import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance
 from webchat.store.search_index import add_entry
 from webchat.store.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
 from webchat.store.tree import (
+    MARKED_ROWS,
+    chunks,
     descendants,
     messages_by_id,
     newest_leaf,
@@ -19,6 +26,24 @@ from webchat.store.tree import (
     path_to,
     thread_to,
 )
+
+_MARK = (
+    update(MessageRow)
+    .where(
+        MessageRow.id.in_(bindparam("ids", expanding=True)),
+        MessageRow.deleted_at.is_not_distinct_from(bindparam("was")),
+    )
+    .values(deleted_at=bindparam("becomes"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a deletion takes below the deleted message, what is shown now, and what is shown after it."""
+
+    below: Sequence[str]
+    shown: str | None
+    leaf: str | None
 
 
 class MessageVerbs(Database):
@@ -75,11 +100,30 @@ class MessageVerbs(Database):
             ).first()
         )
 
-    @writes
-    def activate(self, connection: Connection, owner: str, message_id: str) -> Conversation:
+    @long
+    def activate(self, owner: str, message_id: str) -> Conversation:
         """Show the branch of this message, down to its newest leaf. Raises NotFound."""
+        while True:
+            shown, leaf = self._branch(owner, message_id)
+            if done := self.in_turn(self._show, owner, message_id, shown, leaf):
+                return done
+
+    @reads
+    def _branch(self, connection: Connection, owner: str, message_id: str) -> tuple[str | None, str]:
+        """What the message's conversation shows now, and the newest leaf of the message."""
+        row = own_message(connection, owner, message_id)
+        shown = own_conversation(connection, owner, row.conversation_id).active_leaf_id
+        return shown, newest_leaf(connection, message_id)
+
+    @writes
+    def _show(
+        self, connection: Connection, owner: str, message_id: str, shown: str | None, leaf: str
+    ) -> Conversation | None:
+        """Show a leaf, unless something else than `shown` is shown by now: then the tree has grown."""
         row = own_message(connection, owner, message_id, lock=True)
-        _set_leaf(connection, row.conversation_id, newest_leaf(connection, message_id))
+        if own_conversation(connection, owner, row.conversation_id).active_leaf_id != shown:
+            return None
+        _set_leaf(connection, row.conversation_id, leaf)
         return own_conversation(connection, owner, row.conversation_id)
 
     @writes
@@ -105,53 +149,104 @@ class MessageVerbs(Database):
         _set_leaf(connection, row.conversation_id, edited)
         return messages_by_id(connection, [edited])[0]
 
-    @writes
-    def delete_messages(self, connection: Connection, owner: str, message_id: str) -> Conversation:
+    @long
+    def delete_messages(self, owner: str, message_id: str) -> Conversation:
         """Put a message and everything below it aside. If that was shown, its newest remaining sibling is
-        shown instead, or else its parent. Raises NotFound."""
-        row = own_message(connection, owner, message_id, lock=True)
-        below = descendants(message_id)
-        connection.execute(
-            update(MessageRow)
-            .where(MessageRow.id.in_(select(below.c.id)), MessageRow.deleted_at.is_(None))
-            .values(deleted_at=now())
-        )
-        conversation = own_conversation(connection, owner, row.conversation_id)
-        shown = connection.scalar(
-            select(MessageRow.id).where(
-                MessageRow.id == conversation.active_leaf_id, MessageRow.deleted_at.is_(None)
-            )
-        )
-        if shown is None:
+        shown instead, or else its parent. Raises NotFound.
+
+        The message goes at once, what is below it in slices: where they are interrupted, the next purge
+        goes on.
+        """
+        moment = now()
+        while True:
+            cut = self._cut(owner, message_id)
+            if done := self.in_turn(self._take_away, owner, message_id, cut, moment):
+                break
+        for ids in chunks(cut.below, MARKED_ROWS):
+            self.in_turn(self._mark, ids, None, moment)
+        return done
+
+    @reads
+    def _cut(self, connection: Connection, owner: str, message_id: str) -> _Cut:
+        row = own_message(connection, owner, message_id)
+        shown = own_conversation(connection, owner, row.conversation_id).active_leaf_id
+        walk = descendants(message_id)
+        below = [id for id in connection.scalars(select(walk.c.id)) if id != message_id]
+        leaf = shown
+        if shown is None or shown == message_id or shown in set(below):
             sibling = connection.scalar(
                 select(MessageRow.id)
-                .where(MessageRow.under_id == row.under_id, MessageRow.deleted_at.is_(None))
+                .where(
+                    MessageRow.under_id == row.under_id,
+                    MessageRow.id != message_id,
+                    MessageRow.deleted_at.is_(None),
+                )
                 .order_by(
                     (MessageRow.role == row.role).desc(), MessageRow.created_at.desc(), MessageRow.id.desc()
                 )
                 .limit(1)
             )
-            _set_leaf(
-                connection,
-                row.conversation_id,
-                newest_leaf(connection, sibling) if sibling else row.parent_id,
-            )
+            leaf = newest_leaf(connection, sibling) if sibling else row.parent_id
+        return _Cut(below, shown, leaf)
+
+    @writes
+    def _take_away(
+        self, connection: Connection, owner: str, message_id: str, cut: _Cut, moment: datetime
+    ) -> Conversation | None:
+        """Put one message aside, unless something else is shown by now: then the tree has grown."""
+        row = own_message(connection, owner, message_id, lock=True)
+        if own_conversation(connection, owner, row.conversation_id).active_leaf_id != cut.shown:
+            return None
+        connection.execute(_MARK, {"ids": [message_id], "was": None, "becomes": moment})
+        _set_leaf(connection, row.conversation_id, cut.leaf)
         return own_conversation(connection, owner, row.conversation_id)
 
     @writes
-    def restore_messages(self, connection: Connection, owner: str, message_id: str) -> Conversation:
+    def _mark(
+        self, connection: Connection, ids: Sequence[str], was: datetime | None, becomes: datetime | None
+    ) -> None:
+        """Change the moment at which messages were deleted, of those for which it is `was`."""
+        connection.execute(_MARK, {"ids": ids, "was": was, "becomes": becomes})
+
+    @long
+    def restore_messages(self, owner: str, message_id: str) -> Conversation:
         """Bring back what one `delete_messages` took, and show it. Raises NotFound, also when it was not
-        deleted or when what it hangs under is deleted as well."""
+        deleted, when what it hangs under is deleted as well, and when its purge has begun.
+
+        The message comes back last: where this is interrupted, all of it is still deleted for the next purge.
+        """
+        below, moment = self._fallen(owner, message_id)
+        for ids in chunks(below[::-1], MARKED_ROWS):
+            self.in_turn(self._mark, ids, moment, None)
+        leaf = self._newest_below(message_id)
+        return self.in_turn(self._bring_back, owner, message_id, leaf)
+
+    @reads
+    def _fallen(self, connection: Connection, owner: str, message_id: str) -> tuple[list[str], datetime]:
+        """What was deleted together with a message below it, and when."""
+        row = self._deleted_top(connection, owner, message_id)
+        walk = descendants(message_id)
+        query = select(MessageRow.id).join(walk, walk.c.id == MessageRow.id)
+        together = connection.scalars(query.where(MessageRow.deleted_at == row.deleted_at))
+        return [id for id in together if id != message_id], row.deleted_at
+
+    def _deleted_top(self, connection: Connection, owner: str, message_id: str) -> Row[Any]:
         row = own_message(connection, owner, message_id, deleted=True, lock=True)
-        if row.parent_id is not None:
-            own_message(connection, owner, row.parent_id)
-        below = descendants(message_id)
-        connection.execute(
-            update(MessageRow)
-            .where(MessageRow.id.in_(select(below.c.id)), MessageRow.deleted_at == row.deleted_at)
-            .values(deleted_at=None)
-        )
-        _set_leaf(connection, row.conversation_id, newest_leaf(connection, message_id))
+        if row.deleted_at < self.purged_before:
+            raise NotFound("message")
+        if row.under_id != row.conversation_id:
+            own_message(connection, owner, row.under_id)
+        return row
+
+    @reads
+    def _newest_below(self, connection: Connection, message_id: str) -> str:
+        return newest_leaf(connection, message_id)
+
+    @writes
+    def _bring_back(self, connection: Connection, owner: str, message_id: str, leaf: str) -> Conversation:
+        row = self._deleted_top(connection, owner, message_id)
+        connection.execute(_MARK, {"ids": [message_id], "was": row.deleted_at, "becomes": None})
+        _set_leaf(connection, row.conversation_id, leaf)
         return own_conversation(connection, owner, row.conversation_id)
 
     @writes

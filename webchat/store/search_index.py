@@ -7,6 +7,7 @@ and one more that stands for the owner: so the index alone finds what somebody s
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,10 +96,15 @@ def remove_words(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(_TAKE[connection.dialect.name], [{"number": number} for number in numbers])
 
 
-def scrub(connection: Connection) -> None:
-    """Leave no trace of removed words in the file: FTS5 keeps them until its parts are merged."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("INSERT INTO search_words (search_words) VALUES ('optimize')")
+def merge_parts(connection: Connection, pages: int) -> bool:
+    """Merge the parts of the index of SQLite into one, about `pages` pages of it: FTS5 keeps removed words
+    until then. A negative number begins, positive ones go on. `False` when there is nothing left to do."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    before = driver.total_changes
+    driver.execute("INSERT INTO search_words (search_words, rank) VALUES ('merge', ?)", (pages,))
+    # As FTS5 tells it: a merge that changes less than two rows found nothing.
+    return driver.total_changes - before >= 2
 
 
 def find(

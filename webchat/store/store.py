@@ -15,6 +15,7 @@ from webchat.store.decisions import DecisionVerbs
 from webchat.store.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.export import ExportVerbs
+from webchat.store.housekeeping import HousekeepingVerbs
 from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
 from webchat.store.messages import MessageVerbs
@@ -35,6 +36,7 @@ class Store(
     SearchVerbs,
     LinkVerbs,
     ExportVerbs,
+    HousekeepingVerbs,
     DecisionVerbs,
     InspectionVerbs,
     TemplateVerbs,

@@ -174,6 +174,12 @@ class MessageRow(Base):
             sqlite_where=text("deleted_at IS NOT NULL"),
             postgresql_where=text("deleted_at IS NOT NULL"),
         ),
+        Index(
+            "ix_messages_author_id",
+            "author_id",
+            sqlite_where=text("author_id IS NOT NULL"),
+            postgresql_where=text("author_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -253,7 +259,7 @@ class FeedbackRow(Base):
     __tablename__ = "feedback"
 
     message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
-    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True, index=True)
     value: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime]
 
@@ -276,7 +282,7 @@ class SearchEntryRow(Base):
     )
 
     number: Mapped[int] = mapped_column(Number, primary_key=True)
-    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
     conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), index=True)
     message_id: Mapped[str | None] = mapped_column(Id, ForeignKey("messages.id"), unique=True)
 
@@ -303,7 +309,7 @@ class PromptTemplateVersionRow(Base):
 
     template_id: Mapped[str] = mapped_column(Id, ForeignKey("prompt_templates.id"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    author_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    author_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
     created_at: Mapped[datetime]
     note: Mapped[str] = mapped_column(Text, server_default="")
     content: Mapped[dict[str, Any]]
@@ -317,7 +323,7 @@ class ChatTemplateRow(Base):
 
     model: Mapped[str] = mapped_column(Text, primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    author_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    author_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
     created_at: Mapped[datetime]
     note: Mapped[str] = mapped_column(Text, server_default="")
     text: Mapped[str | None] = mapped_column(Text)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from webchat.store.codec import clean, new_id, now
 from webchat.store.database import Database, reads, writes
@@ -179,13 +179,6 @@ class TemplateVerbs(Database):
             update(PromptTemplateRow).where(PromptTemplateRow.id == template_id).values(deleted_at=None)
         )
         return _template(connection, template_id, may)
-
-
-def purge_templates(connection: Connection, before: datetime) -> int:
-    """End for good the templates that were deleted before this moment; returns how many."""
-    gone = select(PromptTemplateRow.id).where(PromptTemplateRow.deleted_at < before)
-    connection.execute(delete(PromptTemplateVersionRow).where(PromptTemplateVersionRow.template_id.in_(gone)))
-    return connection.execute(delete(PromptTemplateRow).where(PromptTemplateRow.deleted_at < before)).rowcount
 
 
 def _visible(owner: str) -> ColumnElement[bool]:

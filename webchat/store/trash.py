@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal, null, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
-from webchat.store.database import Database, reads, writes
+from webchat.store.database import Database, long, reads, writes
 from webchat.store.records import Page, TrashItem
 from webchat.store.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
-from webchat.store.tree import descendants, own_conversation, own_message
+from webchat.store.tree import MARKED_ROWS, chunks, descendants, own_conversation, own_message
 
 EXCERPT_CHARS = 200
 
@@ -32,10 +33,11 @@ class TrashVerbs(Database):
         """What this owner can restore, last deleted first: whole conversations, and messages deleted from
         conversations that remain. A cursor that is none of ours starts over."""
         after = _decode(cursor)
+        beyond = max(DISCARDED, self.purged_before)
         # Each half is read no further than the page, so that the page costs the same in a full trash.
         rows = [
             row
-            for query, deleted_at, id in (_conversations(owner), _messages(owner))
+            for query, deleted_at, id in (_conversations(owner, beyond), _messages(owner, beyond))
             for row in connection.execute(_page(query, deleted_at, id, after, limit + 1))
         ]
         rows.sort(key=lambda row: (row.deleted_at, row.id), reverse=True)
@@ -52,18 +54,45 @@ class TrashVerbs(Database):
         )
         return conversation.running
 
-    @writes
-    def discard_messages(self, connection: Connection, owner: str, message_id: str) -> bool:
+    @long
+    def discard_messages(self, owner: str, message_id: str) -> bool:
         """Give up a deleted message and everything below it for good. Returns whether a turn still runs
         there. Raises NotFound, also for one that was not deleted."""
-        own_message(connection, owner, message_id, deleted=True, lock=True)
+        below, runs = self._below(owner, message_id)
+        # Once the message is given up, nothing below it can be reached; what is left waits for its time.
+        self.in_turn(self._discard_top, owner, message_id)
+        for ids in chunks(below, MARKED_ROWS):
+            self.in_turn(self._discard, MessageRow, ids)
+        return runs
+
+    @reads
+    def _below(self, connection: Connection, owner: str, message_id: str) -> tuple[list[str], bool]:
+        own_message(connection, owner, message_id, deleted=True)
         below = select(descendants(message_id).c.id)
-        connection.execute(update(MessageRow).where(MessageRow.id.in_(below)).values(deleted_at=DISCARDED))
-        return _runs(connection, TurnRow.message_id.in_(below))
+        return list(connection.scalars(below)), _runs(connection, TurnRow.message_id.in_(below))
 
     @writes
-    def discard_all(self, connection: Connection, owner: str) -> bool:
+    def _discard_top(self, connection: Connection, owner: str, message_id: str) -> None:
+        own_message(connection, owner, message_id, deleted=True, lock=True)
+        those = MessageRow.id == message_id
+        connection.execute(update(MessageRow).where(those).values(deleted_at=DISCARDED))
+
+    @writes
+    def _discard(self, connection: Connection, table: Any, ids: Sequence[str]) -> None:
+        those = update(table).where(table.id.in_(ids), table.deleted_at.is_not(None))
+        connection.execute(those.values(deleted_at=DISCARDED))
+
+    @long
+    def discard_all(self, owner: str) -> bool:
         """Give up everything this owner has deleted. Returns whether a turn still runs in any of it."""
+        conversations, messages, runs = self._deleted(owner)
+        for table, all_ids in ((ConversationRow, conversations), (MessageRow, messages)):
+            for ids in chunks(all_ids, MARKED_ROWS):
+                self.in_turn(self._discard, table, ids)
+        return runs
+
+    @reads
+    def _deleted(self, connection: Connection, owner: str) -> tuple[list[str], list[str], bool]:
         own = select(ConversationRow.id).where(ConversationRow.owner_id == owner)
         messages = select(MessageRow.id).where(
             MessageRow.conversation_id.in_(own.where(ConversationRow.deleted_at.is_(None))),
@@ -74,9 +103,7 @@ class TrashVerbs(Database):
             connection,
             or_(TurnRow.message_id.in_(messages), TurnRow.conversation_id.in_(conversations)),
         )
-        for row, ids in ((MessageRow, messages), (ConversationRow, conversations)):
-            connection.execute(update(row).where(row.id.in_(ids)).values(deleted_at=DISCARDED))
-        return runs
+        return list(connection.scalars(conversations)), list(connection.scalars(messages)), runs
 
 
 _Half = tuple[Any, Any, Any]
@@ -88,7 +115,7 @@ def _runs(connection: Connection, where: Any) -> bool:
     return connection.scalar(query) is not None
 
 
-def _conversations(owner: str) -> _Half:
+def _conversations(owner: str, beyond: datetime) -> _Half:
     row = ConversationRow
     query = select(
         literal("conversation").label("kind"),
@@ -99,11 +126,11 @@ def _conversations(owner: str) -> _Half:
         null().label("role"),
         literal("").label("excerpt"),
         literal(0).label("count"),
-    ).where(row.owner_id == owner, row.deleted_at > DISCARDED)
+    ).where(row.owner_id == owner, row.deleted_at > beyond)
     return query, row.deleted_at, row.id
 
 
-def _messages(owner: str) -> _Half:
+def _messages(owner: str, beyond: datetime) -> _Half:
     """The message each deletion began with. What hangs under another deleted message comes back with that
     one, or is listed once that one is back."""
     row, parent, together = MessageRow, aliased(MessageRow), aliased(MessageRow)
@@ -128,7 +155,7 @@ def _messages(owner: str) -> _Half:
         .where(
             ConversationRow.owner_id == owner,
             ConversationRow.deleted_at.is_(None),
-            row.deleted_at > DISCARDED,
+            row.deleted_at > beyond,
             parent.deleted_at.is_(None),
         )
     )

@@ -15,6 +15,9 @@ from webchat.store.records import Conversation, Message, PathMessage
 from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 _CHUNK = 500  # ids in one IN list
+MARKED_ROWS = 200
+"""Rows that one slice of a verb marks as deleted, or as alive again."""
+
 _NO_LIMIT = 2**31 - 1
 
 
@@ -199,8 +202,8 @@ def fold(beginning: str, pieces: Sequence[Row[Any]], kind: str) -> str:
     return beginning + "".join(piece.text for piece in pieces if piece.kind == kind)
 
 
-def chunks(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+def chunks(ids: Sequence[str], most: int = _CHUNK) -> list[Sequence[str]]:
+    return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 
 def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...]) -> Message:

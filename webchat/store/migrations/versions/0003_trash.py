@@ -1,4 +1,4 @@
-"""Indexes for what one owner has deleted."""
+"""Indexes for what one owner has deleted, and by owner: taking an owner away then reads no table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ branch_labels = None
 depends_on = None
 
 _DELETED = sa.text("deleted_at IS NOT NULL")
+
+_WRITTEN = sa.text("author_id IS NOT NULL")
+_BY_OWNER = (
+    ("feedback", "owner_id"),
+    ("search_entries", "owner_id"),
+    ("prompt_template_versions", "author_id"),
+    ("chat_templates", "author_id"),
+)
 
 
 def upgrade() -> None:
@@ -30,8 +38,21 @@ def upgrade() -> None:
         sqlite_where=_DELETED,
         postgresql_where=_DELETED,
     )
+    op.create_index(
+        "ix_messages_author_id",
+        "messages",
+        ["author_id"],
+        unique=False,
+        sqlite_where=_WRITTEN,
+        postgresql_where=_WRITTEN,
+    )
+    for table, column in _BY_OWNER:
+        op.create_index(f"ix_{table}_{column}", table, [column], unique=False)
 
 
 def downgrade() -> None:
+    for table, column in reversed(_BY_OWNER):
+        op.drop_index(f"ix_{table}_{column}", table_name=table)
+    op.drop_index("ix_messages_author_id", table_name="messages")
     op.drop_index("ix_messages_trash", table_name="messages")
     op.drop_index("ix_conversations_trash", table_name="conversations")

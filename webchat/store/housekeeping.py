@@ -1,0 +1,345 @@
+"""Ending for good what was deleted, in slices so small that no reply waits for them.
+
+What there is to do is found out by reading, beside the writer; the writer gets ids to remove, at most
+`SLICE_ROWS` rows and about `SLICE_CHARS` characters at a time. Each slice leaves a database that is whole,
+and each purge takes up what an earlier one left. Nobody brings back what a purge has begun to take:
+`restore_...` refuses all that was deleted before `Database.purged_before`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from webchat.store.database import Database, chore, reads, writes
+from webchat.store.dialects import Debt
+from webchat.store.search_index import merge_parts, remove_words
+from webchat.store.tables import (
+    ChatTemplateRow,
+    ConversationRow,
+    DecisionRow,
+    FeedbackRow,
+    InspectionRow,
+    JournalRow,
+    LinkRow,
+    MessageRow,
+    OwnerRow,
+    PlaceholderRow,
+    PromptTemplateRow,
+    PromptTemplateVersionRow,
+    SearchEntryRow,
+    TurnRow,
+)
+
+SLICE_ROWS = 50
+SLICE_CHARS = 100_000
+MERGE_PAGES = 16
+"""Pages of the search index that one slice merges."""
+LOG_TRIES = 50
+
+_PLANNED = 2000
+"""Rows looked up at a time."""
+_CONVERSATIONS = 50
+
+_log = logging.getLogger(__name__)
+
+Work = Iterator[Callable[[], int]]
+
+
+class HousekeepingVerbs(Database):
+    """Taking away for good."""
+
+    @chore
+    def purge(self, before: datetime) -> int:
+        """End for good what was deleted before this moment, and owners older than that who never had
+        anything. Returns how many conversations, messages and templates went.
+
+        On SQLite no trace of their text stays in the database file or its log, unless the database is closed
+        meanwhile: then the next purge goes on.
+        """
+        # Not what is deleted from now on, even where all until next year is to go.
+        self.purged_before = max(self.purged_before, min(before, datetime.now(UTC)))
+        gone = sum(self.slices(self._removals(before)))
+        for _ in self.slices(self._unwanted_owners(before)):
+            pass
+        self._scrub()
+        return gone
+
+    def _removals(self, before: datetime) -> Work:
+        """Work that returns how many things went."""
+        while strays := self._strays():
+            yield partial(self._mark_strays, strays)
+        while conversations := self._conversations(before):
+            inside = MessageRow.conversation_id.in_(conversations)
+            yield from self._contents(conversations)
+            yield from self._messages(inside)
+            yield partial(self._take_conversations, conversations)
+        yield from self._messages(MessageRow.deleted_at < before)
+        while templates := self._templates(before):
+            for versions in _slices(self._versions(templates)):
+                yield partial(self._take_versions, versions)
+            yield partial(self._take_templates, templates)
+
+    def _contents(self, conversations: Sequence[str]) -> Work:
+        """What hangs on whole conversations beside their messages."""
+        for numbers in _slices(self._decisions(DecisionRow.conversation_id.in_(conversations))):
+            yield partial(self._forget_content, numbers)
+        for placeholders in _slices(self._placeholders(conversations)):
+            yield partial(self._take_placeholders, placeholders)
+
+    def _messages(self, doomed: ColumnElement[bool]) -> Work:
+        while sizes := self._sizes(doomed):
+            ids = [id for id, _ in sizes]
+            # What a person wrote is logged before it is a message: where a message goes, the text of all that
+            # was written in its conversation goes from the log.
+            touched = select(MessageRow.conversation_id).where(MessageRow.id.in_(ids))
+            written = or_(DecisionRow.message_id.is_(None), DecisionRow.message_id.in_(ids))
+            of_them = and_(DecisionRow.conversation_id.in_(touched), written)
+            for numbers in _slices(self._decisions(of_them)):
+                yield partial(self._forget_content, numbers)
+            for part in _slices(sizes):
+                yield partial(self._take_messages, part)
+
+    @reads
+    def _strays(self, connection: Connection) -> list[str]:
+        """Living messages under a deleted one: a deletion that did not come to its end."""
+        parent = aliased(MessageRow)
+        query = select(MessageRow.id).join(parent, parent.id == MessageRow.under_id)
+        found = query.where(parent.deleted_at.is_not(None), MessageRow.deleted_at.is_(None))
+        return list(connection.scalars(found.limit(SLICE_ROWS)))
+
+    @writes
+    def _mark_strays(self, connection: Connection, ids: Sequence[str]) -> int:
+        parent = aliased(MessageRow)
+        when = select(parent.deleted_at).where(parent.id == MessageRow.under_id).scalar_subquery()
+        connection.execute(update(MessageRow).where(MessageRow.id.in_(ids)).values(deleted_at=when))
+        return 0
+
+    @reads
+    def _conversations(self, connection: Connection, before: datetime) -> list[str]:
+        query = select(ConversationRow.id).where(ConversationRow.deleted_at < before)
+        return list(connection.scalars(query.limit(_CONVERSATIONS)))
+
+    @reads
+    def _sizes(self, connection: Connection, doomed: ColumnElement[bool]) -> list[tuple[str, int]]:
+        """Ids of messages, and about how many characters hang on each."""
+        size = (
+            func.length(MessageRow.text)
+            + func.length(MessageRow.reasoning)
+            + func.coalesce(func.length(InspectionRow.content), 0)
+            + func.coalesce(func.length(TurnRow.tool_text), 0)
+            + func.coalesce(func.length(cast(TurnRow.prompt, Text)), 0)
+        )
+        query = (
+            select(MessageRow.id, size)
+            .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
+            .outerjoin(InspectionRow, InspectionRow.message_id == MessageRow.id)
+            .where(doomed)
+            .limit(_PLANNED)
+        )
+        return [(id, chars) for id, chars in connection.execute(query)]
+
+    @reads
+    def _decisions(self, connection: Connection, those: ColumnElement[bool]) -> list[tuple[int, int]]:
+        """Numbers of decisions whose log keeps a text, and how long it is."""
+        query = select(DecisionRow.number, func.length(DecisionRow.content))
+        return [
+            (number, chars)
+            for number, chars in connection.execute(query.where(those, DecisionRow.content.is_not(None)))
+        ]
+
+    @reads
+    def _placeholders(self, connection: Connection, conversations: Sequence[str]) -> list[tuple[Any, int]]:
+        key = (PlaceholderRow.conversation_id, PlaceholderRow.placeholder)
+        query = select(*key, func.length(PlaceholderRow.value))
+        rows = connection.execute(query.where(PlaceholderRow.conversation_id.in_(conversations)))
+        return [((conversation, name), size) for conversation, name, size in rows]
+
+    @reads
+    def _templates(self, connection: Connection, before: datetime) -> list[str]:
+        query = select(PromptTemplateRow.id).where(PromptTemplateRow.deleted_at < before)
+        return list(connection.scalars(query.limit(SLICE_ROWS)))
+
+    @reads
+    def _versions(self, connection: Connection, templates: Sequence[str]) -> list[tuple[Any, int]]:
+        table = PromptTemplateVersionRow
+        query = select(table.template_id, table.number, func.length(cast(table.content, Text)))
+        rows = connection.execute(query.where(table.template_id.in_(templates)))
+        return [((template, number), size) for template, number, size in rows]
+
+    @writes
+    def _forget_content(self, connection: Connection, numbers: Sequence[int]) -> int:
+        self.dialect.owe(connection, Debt.WORDS)
+        those = update(DecisionRow).where(DecisionRow.number.in_(numbers))
+        connection.execute(those.values(content=None))
+        return 0
+
+    @writes
+    def _take_placeholders(self, connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+        for conversation, name in keys:
+            of_one = PlaceholderRow.conversation_id == conversation
+            connection.execute(delete(PlaceholderRow).where(of_one, PlaceholderRow.placeholder == name))
+        return 0
+
+    @writes
+    def _take_messages(self, connection: Connection, ids: Sequence[str]) -> int:
+        self.dialect.owe(connection, Debt.WORDS)
+        _take_entries(connection, SearchEntryRow.message_id.in_(ids))
+        for table in (JournalRow, FeedbackRow, InspectionRow, TurnRow):
+            connection.execute(delete(table).where(table.message_id.in_(ids)))
+        # What hangs under them goes as well, in another slice; `under_id` still says where it hung.
+        below = update(MessageRow).where(MessageRow.parent_id.in_(ids), MessageRow.id.not_in(ids))
+        connection.execute(below.values(parent_id=None))
+        return connection.execute(delete(MessageRow).where(MessageRow.id.in_(ids))).rowcount
+
+    @writes
+    def _take_conversations(self, connection: Connection, ids: Sequence[str]) -> int:
+        self.dialect.owe(connection, Debt.WORDS)
+        _take_entries(connection, SearchEntryRow.conversation_id.in_(ids))
+        return connection.execute(delete(ConversationRow).where(ConversationRow.id.in_(ids))).rowcount
+
+    @writes
+    def _take_versions(self, connection: Connection, keys: Sequence[tuple[str, int]]) -> int:
+        self.dialect.owe(connection, Debt.WORDS)
+        table = PromptTemplateVersionRow
+        for template, number in keys:
+            connection.execute(delete(table).where(table.template_id == template, table.number == number))
+        return 0
+
+    @writes
+    def _take_templates(self, connection: Connection, ids: Sequence[str]) -> int:
+        return connection.execute(delete(PromptTemplateRow).where(PromptTemplateRow.id.in_(ids))).rowcount
+
+    def _unwanted_owners(self, before: datetime) -> Work:
+        after = ""
+        while page := self._owners(before, after):
+            after = page[-1][0]
+            if empty := [id for id, is_empty in page if is_empty]:
+                for start in range(0, len(empty), SLICE_ROWS):
+                    yield partial(self._take_owners, before, empty[start : start + SLICE_ROWS])
+
+    @reads
+    def _owners(self, connection: Connection, before: datetime, after: str) -> list[tuple[str, bool]]:
+        """Owners who may be empty, in the order of their ids, and whether they are."""
+        query = select(OwnerRow.id, _is_empty()).where(_passing(before), OwnerRow.id > after)
+        rows = connection.execute(query.order_by(OwnerRow.id).limit(_PLANNED))
+        return [(id, is_empty) for id, is_empty in rows]
+
+    @writes
+    def _take_owners(self, connection: Connection, before: datetime, ids: Sequence[str]) -> int:
+        those = select(OwnerRow.id).where(OwnerRow.id.in_(ids), _passing(before))
+        # Locked, then asked once more: one of them may just be writing a first message.
+        locked = list(connection.scalars(those.with_for_update()))
+        return connection.execute(delete(OwnerRow).where(OwnerRow.id.in_(locked), _is_empty())).rowcount
+
+    def _scrub(self) -> None:
+        """Do what is owed to the files: first the words in the index, then the log."""
+        owed = self._owed()
+        if owed == Debt.WORDS:
+            # Interrupted, this begins anew next time; parts that are merged stay so.
+            for _ in self.slices(self._merges()):
+                pass
+        if owed == Debt.NOTHING or self.closing:
+            return
+        for more in self.slices(self._log_scrubbing()):
+            if not more:
+                self.in_turn(self._settle)
+                return
+        _log.info("the log of the database is still read; the next purge clears it")
+
+    @reads
+    def _owed(self, connection: Connection) -> Debt:
+        return self.dialect.owed(connection)
+
+    def _merges(self) -> Work:
+        more = True
+
+        def merge(pages: int) -> int:
+            nonlocal more
+            more = self._merge(pages)
+            return more
+
+        yield partial(merge, -MERGE_PAGES)
+        while more:
+            yield partial(merge, MERGE_PAGES)
+        yield self._words_are_gone
+
+    @writes
+    def _merge(self, connection: Connection, pages: int) -> bool:
+        return merge_parts(connection, pages)
+
+    @writes
+    def _words_are_gone(self, connection: Connection) -> int:
+        self.dialect.owe(connection, Debt.LOG)
+        return 0
+
+    def _log_scrubbing(self) -> Work:
+        """Work that returns 0 when nothing of before is in the log."""
+        for _ in range(LOG_TRIES):
+            self.dialect.tidy_log()
+            yield lambda: not self.dialect.scrub_log(self._engines[True])
+
+    @writes
+    def _settle(self, connection: Connection) -> None:
+        self.dialect.owe(connection, Debt.NOTHING)
+
+
+def _take_entries(connection: Connection, those: ColumnElement[bool]) -> None:
+    remove_words(connection, list(connection.scalars(select(SearchEntryRow.number).where(those))))
+    connection.execute(delete(SearchEntryRow).where(those))
+
+
+def _passing(before: datetime) -> ColumnElement[bool]:
+    """Visitors, and guests whose link has ended, who have been here since before this moment."""
+    ended = exists().where(
+        LinkRow.id == OwnerRow.link_id, or_(LinkRow.revoked_at < before, LinkRow.expires_at < before)
+    )
+    kind = or_(OwnerRow.kind == "visitor", and_(OwnerRow.kind == "guest", ended))
+    return and_(kind, OwnerRow.created_at < before)
+
+
+def _is_empty() -> ColumnElement[bool]:
+    """Whether nothing is an owner's or by them."""
+    marks = (
+        ConversationRow.owner_id,
+        MessageRow.author_id,
+        FeedbackRow.owner_id,
+        SearchEntryRow.owner_id,
+        PromptTemplateRow.owner_id,
+        PromptTemplateVersionRow.author_id,
+        ChatTemplateRow.author_id,
+    )
+    return and_(*(~exists(select(literal(1)).where(mark == OwnerRow.id)) for mark in marks))
+
+
+def _slices(sizes: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
+    """The keys in groups of `SLICE_ROWS`, fewer where they are large."""
+    group: list[Any] = []
+    chars = 0
+    for key, size in sizes:
+        if group and (len(group) == SLICE_ROWS or chars + size > SLICE_CHARS):
+            yield group
+            group, chars = [], 0
+        group.append(key)
+        chars += size
+    if group:
+        yield group
