@@ -184,6 +184,7 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
         body_bytes=settings.max_body_bytes,
         secure_cookies=settings.by_tls,
         root_path=settings.root_path,
+        trusted_proxies=settings.proxies,
     )
 
 

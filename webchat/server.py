@@ -67,7 +67,7 @@ def serve(settings: Settings) -> None:
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
-            proxy_headers=True,
+            proxy_headers=False,  # the door reads them (webchat.auth.forwarding)
             server_header=False,
             # The other parser, where some package brings it, takes headers of any length.
             http="h11",

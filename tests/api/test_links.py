@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
+from webchat.auth.owners import WATCH_SECONDS, Owners
+from webchat.settings.networks import network
 from webchat.sharing import Redeemer, TooManyTries, make_token, new_link
 from webchat.sharing.redeem import Failures, LinkInvalid
-from webchat.store import Store
+from webchat.store import NotFound, Store
+from webchat.store.records import FinishedTurn, NewTurn
 
 
 async def _redeem(client: httpx.AsyncClient, token: str) -> httpx.Response:
     return await client.post("/t/redeem", json={"token": token})
+
+
+async def until(wanted: Callable[[], bool]) -> None:
+    while not wanted():  # noqa: ASYNC110  what is waited for is in a database
+        await asyncio.sleep(0.05)
 
 
 async def test_a_tester_link_makes_a_guest_who_stays(site: Site) -> None:
@@ -93,13 +103,88 @@ async def test_the_bearer_of_an_ended_link_is_told_so(site: Site) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (410, code)
 
 
+def _from(site: Site, address: str, **headers: str) -> httpx.AsyncClient:
+    client = site.client(None, transport=httpx.ASGITransport(site.door, client=(address, 1)))
+    client.headers.update(headers)
+    return client
+
+
 async def test_guessing_is_slowed_down_by_address(site: Site) -> None:
-    guesser = site.client(None, transport=httpx.ASGITransport(site.door, client=("10.9.9.9", 1)))
+    guesser = _from(site, "2001:db8::1")
     for _ in range(10):
         assert (await _redeem(guesser, make_token())).status_code == 404
-    assert (await _redeem(guesser, site.start.token)).status_code == 429
-    elsewhere = site.client(None, transport=httpx.ASGITransport(site.door, client=("10.9.9.8", 1)))
-    assert (await _redeem(elsewhere, site.start.token)).status_code == 204
+    assert (await _redeem(guesser, make_token())).status_code == 429
+    assert (await _redeem(_from(site, "2001:db8::2"), make_token())).status_code == 429  # the same /64
+    assert (await _redeem(_from(site, "2001:db8:1::1"), make_token())).status_code == 404
+
+
+async def test_wrong_tokens_of_others_lock_nobody_out(site: Site) -> None:
+    """Behind a proxy that is not known as one, all people have its address."""
+    guesser = _from(site, "172.18.0.1", **{"x-forwarded-for": "203.0.113.1"})
+    for _ in range(12):
+        await _redeem(guesser, make_token())
+    link = new_link(site.store, "ada", "7d", datetime.now(UTC))
+    for token in (site.start.token, site.operator.token, link.token):
+        assert (await _redeem(_from(site, "172.18.0.1"), token)).status_code == 204
+    site.store.revoke_link("ada")
+    assert (await _redeem(_from(site, "172.18.0.1"), link.token)).json()["error"]["code"] == "link_revoked"
+
+
+async def test_behind_a_trusted_proxy_each_client_is_counted_alone(make_site: MakeSite) -> None:
+    async with make_site(trusted_proxies=(network("172.16.0.0/12"),)) as site:
+        for n in range(12):  # what the guesser puts in front makes nobody else of them
+            guesser = _from(site, "172.18.0.1", **{"x-forwarded-for": f"198.51.100.{n}, 203.0.113.1"})
+            answer = await _redeem(guesser, make_token())
+        assert answer.status_code == 429
+        other = _from(site, "172.18.0.1", **{"x-forwarded-for": "203.0.113.2"})
+        assert (await _redeem(other, make_token())).status_code == 404
+
+
+async def test_a_new_operator_is_known_from_the_answer_on(site: Site) -> None:
+    client = site.client(None)
+    assert (await _redeem(client, site.start.token)).status_code == 204
+    assert (await client.get("/api/me")).json()["operates"] is False
+    assert (await _redeem(client, site.operator.token)).status_code == 204
+    assert (await client.get("/api/me")).json()["operates"] is True
+    assert (await client.get("/api/moderation/decisions")).status_code == 200
+
+
+async def test_a_lookup_under_way_does_not_bring_back_who_somebody_was(site: Site) -> None:
+    owners = Owners(site.store)
+    visitor = site.visitor()
+    call, looked_up, promoted = site.store.call, asyncio.Event(), asyncio.Event()
+
+    async def late(verb: Any, *args: Any) -> Any:
+        found = await call(verb, *args)
+        looked_up.set()
+        await promoted.wait()
+        return found
+
+    site.store.call = late  # type: ignore[method-assign, assignment]
+    asking = asyncio.create_task(owners.admitted(visitor.id))
+    await looked_up.wait()
+    site.store.make_operator(visitor.id)
+    owners.forget(visitor.id)
+    promoted.set()
+    await asking
+    found = (await owners.admitted(visitor.id)).owner
+    assert found
+    assert found.operates
+
+
+async def test_a_visitor_of_an_open_server_who_wrote_nothing_becomes_its_operator(
+    make_site: MakeSite,
+) -> None:
+    async with make_site(access="open") as site:
+        client = site.client(None)
+        await client.get("/", headers={"accept": "text/html"})
+        before = (await client.get("/api/me")).json()["owner"]["id"]
+        assert (await _redeem(client, make_token())).status_code == 404
+        with pytest.raises(NotFound):
+            site.store.owner(before)
+        assert (await _redeem(client, site.operator.token)).status_code == 204
+        me = (await client.get("/api/me")).json()
+        assert (me["owner"]["id"], me["operates"]) == (before, True)
 
 
 async def test_a_minute_later_a_guesser_may_try_again(tmp_path: Path) -> None:
@@ -172,10 +257,65 @@ async def test_a_revoked_guest_is_told_in_words(site: Site) -> None:
     assert (await client.get("/api/me")).status_code == 200
     site.store.revoke_link(link.id)
     await asyncio.sleep(1)
-    assert (await client.get("/api/me")).json()["error"]["code"] == "no_owner"
+    assert (await client.get("/api/me")).json()["error"]["code"] == "link_revoked"
     page = await client.get("/", headers={"accept": "text/html"})
     assert page.status_code == 401
     assert "text/html" in page.headers["content-type"]
+    assert 'data-reason="link_revoked"' in page.text
+
+
+async def test_the_gate_says_why_somebody_is_not_let_in(site: Site) -> None:
+    late = site.store.create_link("late", "h" * 64, datetime.now(UTC) - timedelta(seconds=1))
+    expired = site.client(site.store.create_owner("guest", "late", late.id))
+    assert (await expired.get("/api/me")).json()["error"]["code"] == "link_expired"
+    stranger, forger = site.client(None), site.client(None)
+    forger.headers["cookie"] = "webchat_owner=made.up.entirely"
+    for client, reason in ((expired, "link_expired"), (forger, "unknown"), (stranger, "")):
+        page = await client.get("/", headers={"accept": "text/html"})
+        assert page.status_code == 401
+        assert f'data-reason="{reason}"' in page.text
+        # Where a link is being opened, an older one is nobody's concern.
+        assert 'data-reason=""' in (await client.get("/t", headers={"accept": "text/html"})).text
+
+
+@pytest.mark.parametrize("ends", ["revoked", "expired"])
+async def test_the_replies_of_a_link_that_has_ended_end_without_an_open_tab(
+    make_site: MakeSite, ends: str
+) -> None:
+    async with make_site(EchoBackend(script=["word "] * 100_000, rate=40)) as site:
+        guest, link = site.guest()
+        if ends == "expired":
+            soon = site.store.create_link("short", "h" * 64, datetime.now(UTC) + timedelta(seconds=2))
+            guest = site.store.create_owner("guest", "short", soon.id)
+        beside = site.client(site.visitor())
+        replies = [(await site.send(site.client(guest)))["reply"]["id"] for _ in range(2)]
+        other = (await site.send(beside))["reply"]["id"]
+        if ends == "revoked":
+            site.store.revoke_link(link.id)
+        async with asyncio.timeout(60):
+            await until(lambda: not any(site.store.message(guest.id, reply).running for reply in replies))
+        assert (await beside.get(f"/api/messages/{other}")).json()["message"]["state"] in (
+            "queued",
+            "streaming",
+        )
+
+
+async def test_a_reply_that_begins_while_its_guest_is_put_out_ends_too(site: Site) -> None:
+    """The watch goes on after the last request: what it cut may still be on its way into the store."""
+    guest, link = site.guest()
+    put_out: list[str] = []
+    owners = Owners(site.store, put_out=put_out.append)
+    async with owners.watching(guest):
+        pass
+    site.store.revoke_link(link.id)
+    await asyncio.sleep(2 * WATCH_SECONDS)
+    assert put_out == []
+    new = NewTurn(conversation_id=None, parent_id=None, user_text="hi", client_key="k", model="echo")
+    begun = site.store.begin_turn(guest.id, new)
+    async with asyncio.timeout(60):
+        await until(lambda: bool(put_out))
+    site.store.write_batch((), (FinishedTurn(begun.reply.id, "stopped"),))
+    assert set(put_out) == {guest.id}
 
 
 async def test_on_a_loopback_server_nobody_needs_a_link(make_site: MakeSite) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from webchat.auth import Cookies, Door, DoorSettings
-from webchat.store import Store, StoreUnavailable
+from webchat.settings.networks import network
+from webchat.store import NotFound, Store, StoreUnavailable
+from webchat.store.codec import new_id
 from webchat.store.records import Owner
 
 SECRET = "d" * 43
@@ -179,16 +182,64 @@ async def test_a_stranger_gets_json_where_programs_ask(store: Store, path: str) 
         assert answer.json()["error"]["code"] == "no_owner"
 
 
-async def test_an_open_server_makes_a_newcomer_of_whoever_opens_the_page(store: Store) -> None:
-    async with client(make_door(store, access="open")) as someone:
+async def test_an_open_server_stores_an_owner_with_the_first_thing_they_store(store: Store) -> None:
+    door = make_door(store, access="open")
+    async with client(door) as someone:
         assert (await someone.get("/api/me")).status_code == 401
         first = await someone.get("/", headers={"accept": "text/html"})
         assert first.status_code == 200
         assert "webchat_owner=" in first.headers["set-cookie"]
         owner = (await someone.get("/api/me")).json()["owner"]
-        assert store.owner(owner).kind == "visitor"
         again = await someone.get("/", headers={"accept": "text/html"})
         assert "set-cookie" not in again.headers
+        await someone.post("/gradio_api/startup-events", headers={"origin": "http://chat.test"})
+        with pytest.raises(NotFound):
+            store.owner(owner)
+        assert (await someone.post("/api/turns")).json()["owner"] == owner
+        assert store.owner(owner).kind == "visitor"
+        assert (await someone.get("/api/me")).json()["owner"] == owner
+
+
+async def test_who_only_looks_costs_no_row_and_nothing_that_writes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    call = store.call
+
+    async def counted(verb: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(verb, "writes", True):
+            written.append(verb.__name__)
+        return await call(verb, *args, **kwargs)
+
+    monkeypatch.setattr(store, "call", counted)
+    door = make_door(store, access="open")
+    seen = set()
+    for _ in range(20):
+        async with client(door) as crawler:
+            seen.add((await crawler.get("/", headers={"accept": "text/html"})).headers["set-cookie"])
+            await crawler.get("/api/conversations")
+            await crawler.post("/t/redeem", json={"token": "x"})
+    assert len(seen) == 20
+    async with client(door) as crawler:
+        for _ in range(20):
+            await crawler.post("/api/turns", headers={"cookie": "webchat_owner=made.up.entirely"})
+    assert written == []
+
+
+async def test_only_an_open_server_takes_a_signed_name_that_is_not_stored(store: Store) -> None:
+    nobody = Owner(new_id(), "visitor", "Visitor", None, datetime.now(UTC))
+    async with client(make_door(store), nobody) as someone:
+        assert (await someone.post("/api/turns")).status_code == 401
+    async with client(make_door(store, access="open"), store.local_owner()) as someone:
+        assert (await someone.post("/api/turns")).status_code == 401
+
+
+async def test_the_client_behind_a_trusted_proxy_gets_a_cookie_for_tls(store: Store) -> None:
+    by_tls = {"accept": "text/html", "x-forwarded-proto": "https"}
+    for trusted, secure in (((), False), ((network("127.0.0.1"),), True)):
+        async with client(make_door(store, access="open", trusted_proxies=trusted)) as someone:
+            page = await someone.get("/", headers=by_tls)
+        assert ("Secure" in page.headers["set-cookie"]) is secure
 
 
 async def test_a_page_runs_only_the_scripts_it_came_with(store: Store) -> None:

@@ -140,7 +140,7 @@ def test_the_kind_follows_from_the_source(model: str | None, endpoint: str | Non
 def test_without_any_model_it_is_the_embedded_one_or_a_sentence() -> None:
     (spec,) = model_specs(Settings(), has=lambda _: True)
     assert (spec.kind, spec.demo) == ("llamacpp", True)
-    with pytest.raises(BadSettings, match=r"--endpoint URL .*webchat\[llamacpp\]"):
+    with pytest.raises(BadSettings, match=r"--endpoint URL .* install .*\[llamacpp\]"):
         model_specs(Settings(), has=lambda _: False)
 
 

@@ -21,6 +21,7 @@ WRONG: dict[str, Any] = {
     "root_path": "chat/",
     "public_url": "chat.example.com",
     "allowed_origins": ["https://example.com/path"],
+    "trusted_proxies": ["10.0.0.0/33"],
     "access": "everyone",
     "embed": "no way",
     "cookie_secret": CANARY,

@@ -106,6 +106,8 @@ NOT_OF_AN_OWNER = {
     # owners themselves, asked by the door
     "local_owner",
     "create_owner",
+    "keep_owner",
+    "guests_with_replies",
     "owner",
     # what the turns room does for all owners at once
     "mark_streaming",

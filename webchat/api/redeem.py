@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from webchat.api.reading import RedeemBody, body_of
 from webchat.api.services import Services
+from webchat.auth.forwarding import one_person
 from webchat.store.records import Owner
 
 
@@ -22,7 +23,7 @@ class Redeem:
         current = getattr(request.state, "owner", None)
         owner = await services.redeemer.redeem(
             body.token,
-            address=request.client.host if request.client else "",
+            address=one_person(request.client.host) if request.client else "",
             current=current if isinstance(current, Owner) else None,
         )
         secure = services.secure_cookies or request.url.scheme == "https"

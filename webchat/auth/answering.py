@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from webchat.auth.answers import no_owner
 from webchat.auth.headers import Hardening
+from webchat.auth.owners import Refusal
 
 _SCRIPT_TAG = re.compile(rb"<script(?=[\s>])")
 
@@ -77,10 +78,10 @@ class Answering:
         cookie = [] if self._cookie is None else [(b"set-cookie", self._cookie)]
         return headers + self._hardening.headers(policy) + cookie
 
-    async def cut(self, scope: Scope, receive: Receive) -> None:
+    async def cut(self, scope: Scope, receive: Receive, refusal: Refusal) -> None:
         """End the answer of a guest whose link has ended."""
         if self._held is not None or not self.started:
             self._held = None
-            await no_owner()(scope, receive, self.send)
+            await no_owner(refusal)(scope, receive, self.send)
         elif not self._ended and not self._sized:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})

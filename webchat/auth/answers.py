@@ -9,8 +9,11 @@ from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
+from typing import get_args
 
 from starlette.responses import Response
+
+from webchat.auth.owners import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +61,24 @@ def unknown_error_answer(error: Exception) -> Response:
     )
 
 
-def no_owner() -> Response:
+_NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
+    "link_revoked": ("link_revoked", "This link was withdrawn.", "Ask for a new one."),
+    "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
+}
+
+
+def no_owner(refusal: Refusal = "") -> Response:
+    """For somebody who is not let in, with the reason where a link of theirs has ended."""
     return error_answer(
         401,
-        "no_owner",
-        "This chat opens with a link.",
-        "Open the link you were given; if it has ended, ask for a new one.",
+        *_NO_OWNER.get(
+            refusal,
+            (
+                "no_owner",
+                "This chat opens with a link.",
+                "Open the link you were given, or ask for a new one.",
+            ),
+        ),
     )
 
 
@@ -83,7 +98,10 @@ class Gate:
 
     def __init__(self) -> None:
         page = files("webchat.auth").joinpath("gate.html").read_text(encoding="utf-8")
-        self._page = page.encode()
+        self._pages = {
+            refusal: page.replace('data-reason=""', f'data-reason="{refusal}"').encode()
+            for refusal in get_args(Refusal)
+        }
         self.policy: tuple[str, ...] = (
             "default-src 'none'",
             f"script-src {_hash_of(page, 'script')}",
@@ -95,8 +113,9 @@ class Gate:
         )
         """Its own content security policy, tighter than the app's."""
 
-    def answer(self, status: int) -> Response:
-        return Response(self._page, status, {"cache-control": "no-store"}, media_type="text/html")
+    def answer(self, status: int, refusal: Refusal = "") -> Response:
+        """The page, which says why somebody who was in is not any more."""
+        return Response(self._pages[refusal], status, {"cache-control": "no-store"}, media_type="text/html")
 
 
 def _hash_of(page: str, tag: str) -> str:

@@ -82,6 +82,11 @@ class Cookies:
                         return found
         return None
 
+    def given(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether there is such a cookie at all, whatever it is worth."""
+        wanted = f"{self.name}=".encode()
+        return any(key == b"cookie" and wanted in value for key, value in headers)
+
     def _check(self, signed: bytes) -> Cookie | None:
         try:
             owner_id, made = self._signer.unsign(

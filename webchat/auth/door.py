@@ -9,26 +9,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webchat.auth import gradio_sessions as gradio
 from webchat.auth.answering import Answering
 from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
 from webchat.auth.cookies import Cookies
 from webchat.auth.failures import failure_answer, failure_of
+from webchat.auth.forwarding import with_client
 from webchat.auth.headers import Hardening
 from webchat.auth.incoming import Heard, Refused, hear, read_body, replay, with_length
 from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_change
-from webchat.auth.owners import Owners, OwnerStore, Revoked
+from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal, Revoked
+from webchat.settings.networks import Network
+from webchat.store.codec import new_id
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Owner
 
 log = logging.getLogger(__name__)
 
-_OPEN = frozenset({"/healthz", "/readyz", "/t/redeem"})
+_REDEEM = "/t/redeem"
+_OPEN = frozenset({"/healthz", "/readyz", _REDEEM})
 _GATE = frozenset({"/t", "/t/"})
 _JSON_BELOW = ("/api/", "/gradio_api/", "/v1/")
 
@@ -38,13 +43,14 @@ class DoorSettings:
     """How the door stands.
 
     access: `local` (loopback only: one local owner, no questions), `link` (whoever redeemed a link), or
-    `open` (whoever opens the page becomes an owner of their own).
+    `open` (whoever opens the page becomes an owner of their own, stored with their first message).
     secret: signs cookies and separates Gradio's sessions; see `load_or_make_secret`.
     embedded: the page may be shown inside another site's frame, so the cookie is `SameSite=None`.
     frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
     trusted_origins: other origins (`https://chat.example.org`) whose pages count as ours.
     extra_hosts: names besides the loopback ones under which a loopback server may be addressed.
     body_bytes: largest request body.
+    trusted_proxies: networks of the proxies whose word on client and scheme counts.
     secure_cookies: people come by https although the last hop may be plain http.
     root_path: a path such as `/chat` under which a proxy serves the app. Whether the proxy takes it away or
     not, the app behind the door sees paths without it.
@@ -59,13 +65,13 @@ class DoorSettings:
     body_bytes: int = 2_000_000
     secure_cookies: bool = False
     root_path: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 class Door:
     """ASGI middleware around the whole application. Lifespan events pass untouched.
 
-    put_out: told the id of a guest who was put out while a reply was being sent to them, so that the reply
-    can be stopped.
+    put_out: told the id of a guest who was put out, so that their replies can be stopped.
     """
 
     def __init__(
@@ -87,12 +93,11 @@ class Door:
         self.owners = Owners(store, put_out=put_out)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(_below(scope, self._settings.root_path), receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(_below(scope, self._settings.root_path), receive, send)
-        else:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        scope = with_client(_below(scope, self._settings.root_path), self._settings.trusted_proxies)
+        await (self._http if scope["type"] == "http" else self._websocket)(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         heard = hear(scope)
@@ -101,18 +106,24 @@ class Door:
         try:
             self._check_origin(scope["method"], scope["path"], heard)
             self._check_length(heard)
-            owner = await self._owner(scope, heard, answering)
-            self._check_admitted(scope, heard, owner, answering)
+            admission = await self._admission(scope, heard, answering)
+            self._check_admitted(scope, heard, admission, answering)
+            owner = admission.owner
+            if owner is not None and not admission.stored and _may_store(scope):
+                await self.owners.keep(owner)
             scope, receive = await self._passed(scope, receive, heard, owner)
             if owner is None:
                 await self._app(scope, receive, answering.send)
             else:
+                answer = (
+                    self._forgetting(owner, answering.send) if scope["path"] == _REDEEM else answering.send
+                )
                 async with self.owners.watching(owner):
-                    await self._app(scope, receive, answering.send)
+                    await self._app(scope, receive, answer)
         except Refused as refused:
             await refused.answer(scope, receive, answering.send)
-        except Revoked:
-            await answering.cut(scope, receive)
+        except Revoked as revoked:
+            await answering.cut(scope, receive, revoked.refusal)
         except StoreUnavailable as error:
             if answering.started:
                 raise
@@ -127,7 +138,7 @@ class Door:
         heard = hear(scope)
         try:
             self._check_origin("WEBSOCKET", scope["path"], heard)
-            owner = await self._owner(scope, heard, None)
+            owner = (await self._admission(scope, heard, None)).owner
         except Refused:
             owner = None
         if owner is None:
@@ -175,43 +186,59 @@ class Door:
         if int(heard.length) > self._settings.body_bytes:
             raise Refused(too_large(self._settings.body_bytes))
 
-    async def _owner(self, scope: Scope, heard: Heard, answering: Answering | None) -> Owner | None:
+    async def _admission(self, scope: Scope, heard: Heard, answering: Answering | None) -> Admission:
         if self._settings.access == "local":
-            return await self.owners.local()
+            return Admission(await self.owners.local())
         cookie = self._cookies.read(scope["headers"])
-        owner = None if cookie is None else await self.owners.admitted(cookie.owner_id)
+        if cookie is not None:
+            admission = await self.owners.admitted(cookie.owner_id)
+        else:
+            admission = Admission(refusal="unknown" if self._cookies.given(scope["headers"]) else "")
+        is_open = self._settings.access == "open"
+        if is_open and cookie is not None and not admission.stored:
+            admission = Admission(_newcomer(cookie.owner_id), stored=False)
         opens_page = scope["path"] == "/" and scope.get("method") == "GET" and "text/html" in heard.accept
         if answering is None or not opens_page:
-            return owner
-        if owner is None and self._settings.access == "open":
-            owner = await self.owners.newcomer()
-            self._give_cookie(scope, owner, answering)
-        elif owner is not None and cookie is not None and cookie.stale:
-            self._give_cookie(scope, owner, answering)
-        return owner
+            return admission
+        if admission.owner is None and is_open:
+            newcomer = _newcomer(new_id())
+            self._give_cookie(scope, newcomer, answering)
+            admission = Admission(newcomer, stored=False)
+        elif admission.owner is not None and cookie is not None and cookie.stale:
+            self._give_cookie(scope, admission.owner, answering)
+        return admission
+
+    def _forgetting(self, owner: Owner, send: Send) -> Send:
+        """For the answer to a link that was opened: whoever reads it is already who it made them."""
+
+        async def forget_and_send(message: Message) -> None:
+            self.owners.forget(owner.id)
+            await send(message)
+
+        return forget_and_send
 
     def _give_cookie(self, scope: Scope, owner: Owner, answering: Answering) -> None:
         secure = self._settings.secure_cookies or scope["scheme"] == "https"
         answering.set_cookie(self._cookies.header(owner.id, secure=secure))
 
-    def _check_admitted(self, scope: Scope, heard: Heard, owner: Owner | None, answering: Answering) -> None:
+    def _check_admitted(self, scope: Scope, heard: Heard, admission: Admission, answering: Answering) -> None:
         path: str = scope["path"]
         if path in _GATE and scope["method"] in ("GET", "HEAD"):
             if self._settings.access == "local":
                 raise Refused(RedirectResponse("../" if path.endswith("/") else "./", 303))
-            raise Refused(self._gate_page(200, answering))
+            raise Refused(self._gate_page(200, "", answering))
         if gradio.is_closed(path):
             raise Refused(error_answer(404, "not_found", "There is nothing at this address."))
-        if owner is not None or path in _OPEN:
+        if admission.owner is not None or path in _OPEN:
             return
         wants_page = scope["method"] in ("GET", "HEAD") and "text/html" in heard.accept
         if wants_page and not path.startswith(_JSON_BELOW):
-            raise Refused(self._gate_page(401, answering))
-        raise Refused(no_owner())
+            raise Refused(self._gate_page(401, admission.refusal, answering))
+        raise Refused(no_owner(admission.refusal))
 
-    def _gate_page(self, status: int, answering: Answering) -> Response:
+    def _gate_page(self, status: int, refusal: Refusal, answering: Answering) -> Response:
         answering.policy = self._hardening.framed(self._gate.policy)
-        return self._gate.answer(status)
+        return self._gate.answer(status, refusal)
 
     async def _passed(
         self, scope: Scope, receive: Receive, heard: Heard, owner: Owner | None
@@ -248,6 +275,18 @@ def _below(scope: Scope, root_path: str) -> Scope:
     while f"{path}/".startswith(f"{root_path}/"):
         path = path[len(root_path) :] or "/"
     return {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
+
+
+def _may_store(scope: Scope) -> bool:
+    """Whether what is asked for may be the first thing that is stored for its owner. Looking stores nothing:
+    a crawler costs no row."""
+    path: str = scope["path"]
+    return scope["method"] not in SAFE_METHODS and path.startswith("/api/")
+
+
+def _newcomer(owner_id: str) -> Owner:
+    """Somebody at an open server, known by a signed cookie alone until there is something to store."""
+    return Owner(owner_id, "visitor", "Visitor", None, datetime.now(UTC))
 
 
 def _with_owner(scope: Scope, owner: Owner | None) -> Scope:

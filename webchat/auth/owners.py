@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from webchat.store.errors import NotFound
-from webchat.store.records import Link, Owner, OwnerKind
+from webchat.store.records import Link, Owner
 
 KEPT_SECONDS = 0.8
 WATCH_SECONDS = 0.4
+LINGER_SECONDS = 60.0
+"""How long the watch goes on after the last request of a guest: one that was cut may still begin a reply."""
 _MOST_KEPT = 10_000
+
+Refusal = Literal["", "link_revoked", "link_expired", "unknown"]
 
 
 class OwnerStore(Protocol):
@@ -26,42 +30,62 @@ class OwnerStore(Protocol):
 
     def owner(self, owner_id: str) -> Owner: ...
 
-    def create_owner(self, kind: OwnerKind, name: str, link_id: str | None = None) -> Owner: ...
+    def keep_owner(self, owner: Owner) -> Owner: ...
+
+    def guests_with_replies(self) -> list[Owner]: ...
 
     def link(self, link_id: str) -> Link: ...
 
     async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
-def is_open(link: Link, now: datetime) -> bool:
-    """Whether a tester link lets its guests in at this moment."""
-    return link.revoked_at is None and (link.expires_at is None or now < link.expires_at)
+def ended(link: Link, now: datetime) -> Refusal:
+    """Why a tester link no longer lets its guests in; empty while it does."""
+    if link.revoked_at is not None:
+        return "link_revoked"
+    return "link_expired" if link.expires_at is not None and now >= link.expires_at else ""
 
 
 class Revoked(Exception):
     """The guest's link was revoked or ran out while the answer was still being sent."""
 
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal: Refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The owner a cookie names, or why it lets nobody in. stored: whether the store has the owner."""
+
+    owner: Owner | None = None
+    refusal: Refusal = ""
+    stored: bool = True
+
 
 @dataclass(slots=True)
 class _Kept:
-    owner: Owner | None
+    admission: Admission
     until: float
 
 
 class Owners:
     """Resolves owners. An answer is at most `KEPT_SECONDS` old, so a revoked link ends within a second.
 
-    put_out: told the id of each guest whose open request was ended because their link has.
+    put_out: told the id of each guest whose link has ended while a request of theirs is open or replies of
+    theirs run, again and again until none does.
     """
 
     def __init__(self, store: OwnerStore, *, put_out: Callable[[str], None] | None = None) -> None:
         self._store = store
         self._put_out = put_out
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._forgotten = 0
         self._local: Owner | None = None
         self._watched: dict[str, set[asyncio.Task[Any]]] = {}
-        self._cut: set[asyncio.Task[Any]] = set()
+        self._cut: dict[asyncio.Task[Any], Refusal] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._last_seen = 0.0
 
     async def local(self) -> Owner:
         """The one person of a loopback start."""
@@ -69,42 +93,52 @@ class Owners:
             self._local = await self._store.call(self._store.local_owner)
         return self._local
 
-    async def newcomer(self) -> Owner:
-        """A new owner, for someone who came to an open server."""
-        owner: Owner = await self._store.call(self._store.create_owner, "visitor", "Visitor")
-        return owner
+    async def keep(self, owner: Owner) -> None:
+        """Store an owner who so far is only a signed cookie."""
+        await self._store.call(self._store.keep_owner, owner)
+        self.forget(owner.id)
 
-    async def admitted(self, owner_id: str) -> Owner | None:
-        """The owner, or `None` when there is none such or its link no longer lets it in."""
+    def forget(self, owner_id: str) -> None:
+        """Ask the store anew: this owner is not who they were."""
+        self._kept.pop(owner_id, None)
+        self._forgotten += 1
+
+    async def admitted(self, owner_id: str) -> Admission:
+        """The owner, or why none is let in."""
         kept = self._kept.get(owner_id)
         now = time.monotonic()
         if kept is not None and now < kept.until:
-            return kept.owner
-        owner = await self._look_up(owner_id)
-        self._kept[owner_id] = _Kept(owner, now + KEPT_SECONDS)
+            return kept.admission
+        forgotten = self._forgotten
+        admission = await self._look_up(owner_id)
+        if forgotten != self._forgotten:  # it may be older than what was told since
+            return admission
+        self._kept[owner_id] = _Kept(admission, now + KEPT_SECONDS)
         self._kept.move_to_end(owner_id)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
-        return owner
+        return admission
 
-    async def _look_up(self, owner_id: str) -> Owner | None:
+    async def _look_up(self, owner_id: str) -> Admission:
         try:
             owner: Owner = await self._store.call(self._store.owner, owner_id)
         except NotFound:
-            return None
+            return Admission(refusal="unknown", stored=False)
         # A cookie never makes anybody the local owner: that one belongs to whoever sits at the machine.
         if owner.kind == "local":
-            return None
-        if owner.kind == "guest" and not (owner.link_id and await self._link_open(owner.link_id)):
-            return None
-        return owner
+            return Admission(refusal="unknown")
+        if owner.kind == "guest":
+            refusal = await self._refusal(owner.link_id) if owner.link_id else "unknown"
+            if refusal:
+                return Admission(refusal=refusal)
+        return Admission(owner)
 
-    async def _link_open(self, link_id: str) -> bool:
+    async def _refusal(self, link_id: str) -> Refusal:
         try:
             link: Link = await self._store.call(self._store.link, link_id)
         except NotFound:
-            return False
-        return is_open(link, datetime.now(UTC))
+            return "unknown"
+        return ended(link, datetime.now(UTC))
 
     @asynccontextmanager
     async def watching(self, owner: Owner) -> AsyncIterator[None]:
@@ -123,33 +157,46 @@ class Owners:
             if task not in self._cut:
                 raise
             task.uncancel()
-            if self._put_out is not None:
-                self._put_out(owner.id)
-            raise Revoked from None
+            self._tell_put_out((owner.id,))
+            raise Revoked(self._cut[task]) from None
         finally:
-            self._cut.discard(task)
+            self._last_seen = time.monotonic()
+            self._cut.pop(task, None)
             mates.discard(task)
             if not mates:
                 self._watched.pop(owner.link_id, None)
 
     async def _watch(self) -> None:
-        """One look per link and round, however many requests of its guests are open; ends with the last of
-        them."""
-        while self._watched:
+        """One look per link and round, however many of its guests have requests open or replies running. Ends
+        when there have been none of either for a while."""
+        while True:
             await asyncio.sleep(WATCH_SECONDS)
-            for link_id in list(self._watched):
-                # A store that is out of reach for a moment must not end the watch.
-                still_open = True
-                with suppress(Exception):
-                    still_open = await self._link_open(link_id)
-                if not still_open:
-                    self._end(link_id)
+            with suppress(Exception):  # a store that is out of reach for a moment must not end the watch
+                await self._look()
+            if not self._watched and time.monotonic() - self._last_seen > LINGER_SECONDS:
+                return
 
-    def _end(self, link_id: str) -> None:
+    async def _look(self) -> None:
+        replying: dict[str, set[str]] = defaultdict(set)
+        for guest in await self._store.call(self._store.guests_with_replies):
+            replying[guest.link_id].add(guest.id)
+            self._last_seen = time.monotonic()
+        for link_id in {*self._watched, *replying}:
+            if refusal := await self._refusal(link_id):
+                self._end(link_id, refusal)
+                self._tell_put_out(replying[link_id])
+
+    def _end(self, link_id: str, refusal: Refusal) -> None:
         for kept in self._kept.values():
-            if kept.owner is not None and kept.owner.link_id == link_id:
+            owner = kept.admission.owner
+            if owner is not None and owner.link_id == link_id:
                 kept.until = 0.0
         for task in self._watched.get(link_id, ()):
             if task not in self._cut:
-                self._cut.add(task)
+                self._cut[task] = refusal
                 task.cancel()
+
+    def _tell_put_out(self, guests: Iterable[str]) -> None:
+        if self._put_out is not None:
+            for guest in guests:
+                self._put_out(guest)

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
 from webchat.settings.model import ModelSettings, check_engine, http_url, kind_of, origin_of
+from webchat.settings.networks import Network, network
 
 Access = Literal["local", "link", "open"]
 
@@ -53,6 +54,13 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )  # fmt: skip
     allowed_origins: Words = setting(
         (), "Other origins whose pages may call this server.", "http(s) origins, separated by commas"
+    )
+
+    trusted_proxies: Words = setting(
+        (),
+        "Addresses or networks of proxies in front of this server, whose headers say who a client is and"
+        " whether it came by https (`X-Forwarded-For`, `X-Forwarded-Proto`, `Forwarded`).",
+        "addresses or networks, separated by commas",
     )
 
     # Who comes in
@@ -210,6 +218,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(origin) for origin in value)
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(network(text)) for text in value)
+
     @field_validator("cookie_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -286,6 +299,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         if self.public_url:
             return self.public_url
         return "" if self.loopback else self.host
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """`trusted_proxies` as networks."""
+        return tuple(network(text) for text in self.trusted_proxies)
 
     @property
     def by_tls(self) -> bool:

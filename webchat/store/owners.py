@@ -8,7 +8,7 @@ from webchat.store.codec import clean, load_owner, new_id, now
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Owner, OwnerKind
-from webchat.store.tables import LinkRow, OwnerRow
+from webchat.store.tables import ConversationRow, LinkRow, OwnerRow, TurnRow
 
 
 class OwnerVerbs(Database):
@@ -38,6 +38,31 @@ class OwnerVerbs(Database):
             )
         )
         return owner
+
+    @writes
+    def keep_owner(self, connection: Connection, owner: Owner) -> Owner:
+        """Store an owner made elsewhere, as a visitor without a link. Returns who is stored under this id:
+        the first keeps the place."""
+        self.dialect.insert_once(
+            connection,
+            OwnerRow,
+            {"id": owner.id, "kind": "visitor", "name": clean(owner.name), "created_at": owner.created_at},
+        )
+        return load_owner(
+            connection.execute(select(*OwnerRow.__table__.columns).where(OwnerRow.id == owner.id)).one()
+        )
+
+    @reads
+    def guests_with_replies(self, connection: Connection) -> list[Owner]:
+        """The guests of links who have a reply running, by an index of the running ones alone."""
+        rows = connection.execute(
+            select(*OwnerRow.__table__.columns)
+            .join(ConversationRow, ConversationRow.owner_id == OwnerRow.id)
+            .join(TurnRow, TurnRow.conversation_id == ConversationRow.id)
+            .where(TurnRow.finished_at.is_(None), OwnerRow.link_id.is_not(None))
+            .distinct()
+        )
+        return [load_owner(row) for row in rows]
 
     @writes
     def make_operator(self, connection: Connection, owner_id: str) -> Owner:
