@@ -173,7 +173,7 @@ async def rename(page: Page) -> None:
 
 async def main_menu(page: Page) -> None:
     await open_sidebar(page)
-    await page.locator(".wc-sidebar-foot button").click()
+    await page.locator("#wc-menu-button").click()
     await page.wait_for_timeout(200)
 
 

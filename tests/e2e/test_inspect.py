@@ -172,7 +172,7 @@ async def test_an_operator_changes_a_chat_template_and_goes_back(
 ) -> None:
     chat = await Chat(await (await visitor()).new_page(), demo.url).open()
     page = chat.page
-    await page.click(".wc-sidebar-foot button")
+    await page.click("#wc-menu-button")
     await page.get_by_role("menuitem", name="Chat template…").click()
     sheet = page.locator(".wc-chat-template")
     await expect(sheet).to_contain_text("the model's own template")
@@ -193,7 +193,7 @@ async def test_an_operator_changes_a_chat_template_and_goes_back(
     await chat.send("Hello")
     await chat.state("complete", seconds=60)
     assert (await sent(chat))["rendered"].startswith("Read this first.\n")
-    await page.click(".wc-sidebar-foot button")
+    await page.click("#wc-menu-button")
     await page.get_by_role("menuitem", name="Chat template…").click()
     await sheet.get_by_role("tab", name="Versions").click()
     await sheet.get_by_role("button", name="The model's own", exact=True).click()

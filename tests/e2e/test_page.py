@@ -89,7 +89,7 @@ async def test_an_image_elsewhere_waits_for_a_click(chat: Chat) -> None:
 
 async def test_the_language_is_changed_in_the_menu_and_stays(chat: Chat) -> None:
     await chat.box.fill("a draft")
-    await chat.page.click(".wc-sidebar-foot button")
+    await chat.page.click("#wc-menu-button")
     async with chat.page.expect_navigation():
         await chat.page.get_by_role("menuitemradio", name="简体中文").click()
     await chat.ready()

@@ -61,6 +61,7 @@ function start() {
     newChat: () => go(null),
     search,
     menu: (button) => toggleMenu(button, mainMenu(), { above: true }),
+    trash,
     exportItems,
     close: () => toggleSidebar(false),
   });
@@ -236,6 +237,12 @@ function mountTopbar(start, end) {
 function search() {
   if (phone.matches) toggleSidebar(false, { keep: false });
   openSearch({ open: go, newChat: () => go(null) });
+}
+
+async function trash() {
+  const { openTrash } = await import("./trash.js");
+  if (phone.matches) toggleSidebar(false, { keep: false });
+  openTrash({ open: go, refresh: () => ctx.transcript.refresh() });
 }
 
 // keep: remember it for the next visit; on a phone the list is always closed at first.

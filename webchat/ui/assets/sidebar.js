@@ -2,9 +2,12 @@
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
-import { h, icon, iconButton, isMac, toggleMenu } from "./dom.js";
-import { errorText, language, t } from "./i18n.js";
-import { toast } from "./toast.js";
+import { h, icon, iconButton, isMac } from "./dom.js";
+import { language, t } from "./i18n.js";
+import { before, calendar } from "./sidebar/calendar.js";
+import { archive, change, onElsewhere, remove as removeThere } from "./sidebar/deeds.js";
+import { RowKeys } from "./sidebar/keys.js";
+import { Row } from "./sidebar/row.js";
 
 const PAGE = 40;
 const IDLE_POLL = 5000;
@@ -19,19 +22,21 @@ const state = {
   failed: false,
   archived: false,
   active: null,
-  renaming: null,
 };
-let actions, list, foot, timer, titleUntil = 0;
+let actions, list, keys, foot, archiveButton, timer, titleUntil = 0;
 
-const channel = "BroadcastChannel" in window ? new BroadcastChannel("webchat") : null;
-
-// actions: {open(id), newChat(), search(), menu(button), exportItems(id), close()}
+// actions: {open(id), newChat(), search(), menu(button), trash(), exportItems(id), close()}
 export function mountSidebar(element, callbacks) {
   actions = callbacks;
   const panel = document.querySelector("#wc-sidebar");
   panel.setAttribute("role", "navigation");
   panel.setAttribute("aria-label", t("sidebar.label"));
-  list = h("div", { class: "wc-list", onkeydown: onListKey });
+  list = h("div", { class: "wc-list" });
+  keys = new RowKeys(list, {
+    F2: (row) => rename(row.dataset.id),
+    Delete: (row) => remove(row.dataset.id),
+    menu: (row) => state.rows.get(row.dataset.id).openMenu(),
+  });
   foot = h("div", { class: "wc-list-foot" });
   element.replaceChildren(header(), h("div", { class: "wc-scroll", tabindex: "-1" }, list, foot), footer());
   new IntersectionObserver(([entry]) => entry.isIntersecting && state.next && loadMore(), {
@@ -40,7 +45,7 @@ export function mountSidebar(element, callbacks) {
   }).observe(foot);
   bus.on("conversation", ({ conversation }) => put(conversation));
   bus.on("leaf", onLeaf);
-  if (channel) channel.onmessage = () => refresh();
+  onElsewhere(() => refresh());
   document.addEventListener("visibilitychange", () => !document.hidden && refresh());
   load();
 }
@@ -49,6 +54,7 @@ export const sidebar = {
   set active(id) {
     state.active = id;
     draw();
+    keys.to(state.rows.get(id)?.element);
   },
 
   get(id) {
@@ -66,8 +72,8 @@ function header() {
     "div",
     { class: "wc-sidebar-head" },
     h("div", { class: "wc-sidebar-title" }, brand(), iconButton("sidebar", t("sidebar.hide"), actions.close, { "aria-controls": "wc-sidebar" })),
-    h("button", { type: "button", class: "wc-side-action", onclick: actions.newChat }, icon("compose"), h("span", {}, t("app.new_chat"))),
-    h("button", { type: "button", class: "wc-side-action", onclick: actions.search }, icon("search"), h("span", {}, t("app.search_chats")), h("kbd", { "aria-hidden": "true" }, key)),
+    side("compose", t("app.new_chat"), actions.newChat),
+    side("search", t("app.search_chats"), actions.search, {}, h("kbd", { "aria-hidden": "true" }, key)),
   );
 }
 
@@ -77,11 +83,18 @@ function brand() {
 }
 
 function footer() {
+  archiveButton = side("archive", t("sidebar.archived"), () => showArchived(!state.archived), { "aria-pressed": "false", class: "wc-side-action wc-quiet" });
   return h(
     "div",
     { class: "wc-sidebar-foot" },
-    h("button", { type: "button", class: "wc-side-action", "aria-haspopup": "menu", "aria-expanded": "false", onclick: (event) => actions.menu(event.currentTarget) }, icon("settings"), h("span", {}, t("sidebar.menu"))),
+    archiveButton,
+    side("trash", t("trash.title"), actions.trash, { "aria-haspopup": "dialog", class: "wc-side-action wc-quiet" }),
+    side("settings", t("sidebar.menu"), (event) => actions.menu(event.currentTarget), { id: "wc-menu-button", "aria-haspopup": "menu", "aria-expanded": "false" }),
   );
+}
+
+function side(glyph, label, onclick, attributes = {}, ...more) {
+  return h("button", { type: "button", class: "wc-side-action", onclick, ...attributes }, icon(glyph), h("span", {}, label), more);
 }
 
 // --- loading ------------------------------------------------------------------------------------------------
@@ -191,12 +204,6 @@ function onLeaf({ conversationId, running }) {
 
 // --- drawing ------------------------------------------------------------------------------------------------
 
-function before(a, b) {
-  if (a.pinned !== b.pinned) return a.pinned ? -1 : 1;
-  if (a.updated_at !== b.updated_at) return a.updated_at > b.updated_at ? -1 : 1;
-  return a.id > b.id ? -1 : 1;
-}
-
 function isRunning(item) {
   return item.running || state.running.has(item.id);
 }
@@ -204,17 +211,18 @@ function isRunning(item) {
 function draw() {
   if (!list) return;
   const groups = new Map();
-  const clock = calendar();
+  const named = calendar(new Date(), language, t);
   for (const item of [...state.items.values()].sort(before)) {
-    const name = item.pinned && !state.archived ? t("sidebar.pinned") : clock(item.updated_at);
+    const name = item.pinned && !state.archived ? t("sidebar.pinned") : named(item.updated_at);
     if (!groups.has(name)) groups.set(name, []);
     groups.get(name).push(row(item));
   }
-  const kept = new Set(state.items.keys());
-  for (const id of state.rows.keys()) if (!kept.has(id)) state.rows.delete(id);
+  for (const id of state.rows.keys()) if (!state.items.has(id)) state.rows.delete(id);
   const heads = state.archived ? [archiveHead()] : [];
   const sections = [...groups].map(([name, rows]) => section(name, rows));
   reconcile(list, [...heads, ...sections]);
+  keys.settle();
+  archiveButton.setAttribute("aria-pressed", String(state.archived));
   foot.replaceChildren(...footContent());
 }
 
@@ -224,7 +232,7 @@ function section(name, rows) {
   let found = sectionCache.get(name);
   if (!found) {
     const items = h("ul", {});
-    found = { element: h("section", { "aria-label": name }, h("h3", {}, name), items), items };
+    found = { element: h("section", { "aria-label": name }, h("h2", {}, name), items), items };
     sectionCache.set(name, found);
   }
   reconcile(found.items, rows);
@@ -233,77 +241,36 @@ function section(name, rows) {
 
 // Brings the children into this order and moves only what is not in its place, so that focus and scroll stay.
 function reconcile(parent, wanted) {
-  wanted.forEach((child, at) => {
-    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
-  });
-  while (parent.children.length > wanted.length) parent.lastElementChild.remove();
-}
-
-// Names the group a time belongs to, seen from now.
-function calendar() {
-  const midnight = new Date();
-  midnight.setHours(0, 0, 0, 0);
-  const day = (back) => new Date(midnight.getFullYear(), midnight.getMonth(), midnight.getDate() - back);
-  const [yesterday, week] = [day(1), day(7)];
-  const month = new Intl.DateTimeFormat(language, { month: "long" });
-  const monthOfYear = new Intl.DateTimeFormat(language, { month: "long", year: "numeric" });
-  return (iso) => {
-    const at = new Date(iso);
-    if (at >= midnight) return t("sidebar.today");
-    if (at >= yesterday) return t("sidebar.yesterday");
-    if (at >= week) return t("sidebar.week");
-    return (at.getFullYear() === midnight.getFullYear() ? month : monthOfYear).format(at);
-  };
+  const kept = new Set(wanted);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  let place = parent.firstElementChild;
+  for (const child of wanted) {
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+  }
 }
 
 function row(item) {
-  let element = state.rows.get(item.id);
-  if (!element) {
-    element = makeRow(item.id);
-    state.rows.set(item.id, element);
-  }
-  const [link, menu] = element.children;
-  const title = item.title || t("app.untitled");
-  if (state.renaming !== item.id) {
-    const [text, dot] = link.children;
-    if (text.textContent !== title) text.textContent = title;
-    link.title = title;
-    dot.hidden = !isRunning(item);
-    menu.setAttribute("aria-label", t("sidebar.row_menu", { title }));
-  }
-  if (item.id === state.active) link.setAttribute("aria-current", "page");
-  else link.removeAttribute("aria-current");
-  return element;
-}
-
-function makeRow(id) {
-  const dot = h("span", { class: "wc-dot", role: "img", "aria-label": t("sidebar.running"), title: t("sidebar.running"), hidden: true });
-  const link = h("a", { href: `?c=${encodeURIComponent(id)}`, class: "wc-row-link", onclick: (event) => follow(event, id) }, h("span", { class: "wc-row-title" }), dot);
-  const menu = iconButton("more", t("app.more"), () => toggleMenu(menu, rowActions(id)), { "aria-haspopup": "menu", "aria-expanded": "false" });
-  menu.removeAttribute("title");
-  return h("li", { class: "wc-row" }, link, menu);
-}
-
-function follow(event, id) {
-  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a new tab, by the browser
-  event.preventDefault();
-  actions.open(id);
+  let found = state.rows.get(item.id);
+  if (!found) state.rows.set(item.id, (found = new Row(item.id, { open: actions.open, menu: rowActions, rename: renamed })));
+  found.show(item, { running: isRunning(item), active: item.id === state.active });
+  return found.element;
 }
 
 function archiveHead() {
-  archiveHead.element ??= h("button", { type: "button", class: "wc-side-action wc-archive-head", onclick: () => showArchived(false) }, icon("back"), h("span", {}, t("sidebar.back")));
+  archiveHead.element ??= h(
+    "div",
+    { class: "wc-archive-head" },
+    side("back", t("sidebar.back"), () => showArchived(false)),
+    h("h2", { class: "wc-archive-title" }, t("sidebar.archived")),
+  );
   return archiveHead.element;
 }
 
 function footContent() {
   if (state.loading) return [h("div", { class: "wc-list-note wc-list-wait" }, h("span", { class: "wc-visually-hidden" }, t("sidebar.loading")))];
   if (state.failed) return [h("div", { class: "wc-list-note" }, t("sidebar.failed"), " ", h("button", { type: "button", class: "wc-link", onclick: load }, t("app.retry")))];
-  const parts = [];
-  if (!state.items.size) parts.push(h("div", { class: "wc-list-note" }, t(state.archived ? "sidebar.empty_archived" : "sidebar.empty")));
-  if (!state.archived && !state.next) {
-    parts.push(h("button", { type: "button", class: "wc-side-action wc-quiet", onclick: () => showArchived(true) }, icon("archive"), h("span", {}, t("sidebar.show_archived"))));
-  }
-  return parts;
+  return state.items.size ? [] : [h("div", { class: "wc-list-note" }, t(state.archived ? "sidebar.empty_archived" : "sidebar.empty"))];
 }
 
 function showArchived(archived) {
@@ -318,7 +285,7 @@ function rowActions(id) {
   if (!item) return [];
   return [
     { label: t("sidebar.rename"), icon: "pencil", onclick: () => rename(id) },
-    { label: t(item.pinned ? "sidebar.unpin" : "sidebar.pin"), icon: "pin", onclick: () => patch(id, { pinned: !item.pinned }) },
+    { label: t(item.pinned ? "sidebar.unpin" : "sidebar.pin"), icon: "pin", onclick: () => change(id, { pinned: !item.pinned }) },
     { label: t(item.archived ? "sidebar.unarchive" : "sidebar.archive"), icon: "archive", onclick: () => archive(id, !item.archived) },
     "-",
     ...actions.exportItems(id),
@@ -327,103 +294,30 @@ function rowActions(id) {
   ];
 }
 
-async function patch(id, changes) {
-  try {
-    const conversation = await api.patch(`api/conversations/${id}`, changes);
-    bus.emit("conversation", { conversation });
-    tell("changed", id);
-    return true;
-  } catch (error) {
-    toast(errorText(error).message, { kind: "error" });
-    draw();
-    return false;
-  }
-}
-
-async function archive(id, archived) {
-  if (!(await patch(id, { archived })) || !archived) return;
-  toast(t("sidebar.archived_done"), { action: { label: t("app.undo"), onclick: () => patch(id, { archived: false }) } });
-}
-
+// The conversation goes at once, and comes back if the server does not let it go.
 async function remove(id) {
   const item = state.items.get(id);
   const wasActive = state.active === id;
+  keys.leave(state.rows.get(id).element);
   state.items.delete(id);
   draw();
   if (wasActive) actions.newChat();
-  try {
-    await api.delete(`api/conversations/${id}`);
-  } catch (error) {
+  if (await removeThere(id, () => wasActive && actions.open(id))) return;
+  state.items.set(id, item);
+  draw();
+}
+
+function rename(id) {
+  state.rows.get(id)?.rename();
+}
+
+// The box is closed; title: the new one, or null.
+async function renamed(id, title) {
+  const item = state.items.get(id);
+  if (item && title !== null) state.items.set(id, { ...item, title });
+  draw();
+  if (title !== null && !(await change(id, { title })) && item) {
     state.items.set(id, item);
     draw();
-    toast(errorText(error).message, { kind: "error" });
-    return;
   }
-  tell("deleted", id);
-  toast(t("sidebar.deleted"), { action: { label: t("app.undo"), onclick: () => restore(id, wasActive) } });
-}
-
-async function restore(id, open) {
-  try {
-    const conversation = await api.post(`api/conversations/${id}/restore`);
-    bus.emit("conversation", { conversation });
-    tell("changed", id);
-    if (open) actions.open(id);
-  } catch (error) {
-    toast(errorText(error).message, { kind: "error" });
-  }
-}
-
-function tell(type, conversationId) {
-  channel?.postMessage({ type, conversationId });
-}
-
-// The title becomes a box in its place: Enter and leaving it save, Escape does not.
-function rename(id) {
-  const item = state.items.get(id);
-  const element = state.rows.get(id);
-  if (!item || !element || state.renaming) return;
-  const [link] = element.children;
-  const box = h("input", { class: "wc-rename", maxlength: "200", "aria-label": t("sidebar.rename_label") });
-  box.value = item.title;
-  state.renaming = id;
-  link.hidden = true;
-  element.append(box);
-  let done = false;
-  const finish = (save, refocus) => {
-    if (done) return;
-    done = true;
-    const title = box.value.trim();
-    state.renaming = null;
-    box.remove();
-    link.hidden = false;
-    if (refocus) link.focus();
-    if (save && title && title !== item.title) {
-      item.title = title;
-      patch(id, { title });
-    }
-    draw();
-  };
-  box.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Enter") finish(true, true);
-    if (event.key === "Escape") finish(false, true);
-  });
-  box.addEventListener("blur", () => finish(true, false));
-  box.focus();
-  box.setSelectionRange(0, box.value.length, "backward"); // the beginning stays in view
-}
-
-function onListKey(event) {
-  const links = [...list.querySelectorAll(".wc-row-link")];
-  const at = links.indexOf(document.activeElement);
-  if (at < 0) return;
-  const id = [...state.rows].find(([, element]) => element.contains(document.activeElement))?.[0];
-  if (event.key === "ArrowDown") links[at + 1]?.focus();
-  else if (event.key === "ArrowUp") links[at - 1]?.focus();
-  else if (event.key === "F2") rename(id);
-  else if (event.key === "Delete") remove(id);
-  else return;
-  event.preventDefault();
 }

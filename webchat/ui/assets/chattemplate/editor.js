@@ -6,7 +6,7 @@ import { errorLine, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
 import { tabbed } from "../tabs.js";
-import { ask } from "../templates/ask.js";
+import { ask } from "../ask.js";
 import { toast } from "../toast.js";
 import { visible } from "../inspect/text.js";
 import { codeBox } from "./code.js";
@@ -192,7 +192,7 @@ class Editor {
   }
 
   #mayLose() {
-    return ask({ title: t("chattemplate.unsaved"), words: t("chattemplate.unsaved_hint"), yes: t("chattemplate.discard") });
+    return ask({ title: t("chattemplate.unsaved"), words: t("chattemplate.unsaved_hint"), yes: t("chattemplate.discard"), no: t("templates.keep_editing") });
   }
 
   #mayClose() {

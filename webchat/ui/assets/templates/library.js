@@ -1,12 +1,12 @@
 // All templates one may use, and the place where they are made and changed.
 
 import { api } from "../api.js";
+import { ask } from "../ask.js";
 import { h } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
 import { toast } from "../toast.js";
-import { ask } from "./ask.js";
 import { matching, templates, verbs } from "./data.js";
 import { Editor } from "./editor.js";
 import { glyph, isStarter, marks } from "./marks.js";
@@ -121,7 +121,7 @@ class Library {
 
   // Does what would lose unsaved changes, once that is wanted.
   async leaving(work) {
-    if (this.#editor?.dirty && !(await ask({ title: t("templates.leave_title"), words: t("templates.leave_words"), yes: t("templates.discard") }))) return;
+    if (this.#editor?.dirty && !(await ask({ title: t("templates.leave_title"), words: t("templates.leave_words"), yes: t("templates.discard"), no: t("templates.keep_editing") }))) return;
     try {
       await work();
     } catch (error) {

@@ -1,0 +1,61 @@
+// What one does with a conversation of the list, and how it is taken back.
+
+import { api } from "../api.js";
+import { bus } from "../bus.js";
+import { errorText, t } from "../i18n.js";
+import { toast } from "../toast.js";
+
+const channel = "BroadcastChannel" in window ? new BroadcastChannel("webchat") : null;
+
+// What another tab did.
+export function onElsewhere(handler) {
+  if (channel) channel.onmessage = handler;
+}
+
+// True when it is done.
+export async function change(id, changes) {
+  try {
+    const conversation = await api.patch(`api/conversations/${id}`, changes);
+    bus.emit("conversation", { conversation });
+    tell("changed", id);
+    return true;
+  } catch (error) {
+    toast(errorText(error).message, { kind: "error" });
+    return false;
+  }
+}
+
+export async function archive(id, archived) {
+  if (!(await change(id, { archived })) || !archived) return;
+  toast(t("sidebar.archived_done"), { action: { label: t("app.undo"), onclick: () => change(id, { archived: false }) } });
+}
+
+// True when it is done. back: called once it is taken back.
+export async function remove(id, back) {
+  try {
+    await api.delete(`api/conversations/${id}`);
+  } catch (error) {
+    toast(errorText(error).message, { kind: "error" });
+    return false;
+  }
+  tell("deleted", id);
+  toast(t("sidebar.deleted"), { action: { label: t("app.undo"), onclick: async () => (await restore(id)) && back() } });
+  return true;
+}
+
+// True when it is done.
+export async function restore(id) {
+  try {
+    const conversation = await api.post(`api/conversations/${id}/restore`);
+    bus.emit("conversation", { conversation });
+    tell("changed", id);
+    return true;
+  } catch (error) {
+    toast(errorText(error).message, { kind: "error" });
+    return false;
+  }
+}
+
+export function tell(type, conversationId) {
+  channel?.postMessage({ type, conversationId });
+}
