@@ -16,9 +16,9 @@ from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sentences import locale
 from webchat.store import Store
 from webchat.store.records import NewTurn
-from webchat.ui.i18n import locale
 
 MANY = 200
 

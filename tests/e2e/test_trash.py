@@ -10,7 +10,7 @@ from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, Server
-from webchat.ui.i18n import locale
+from webchat.sentences import locale
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 LOOKS = [
@@ -29,7 +29,7 @@ async def empty(server: Server) -> None:
 
 
 async def said(server: Server, text: str) -> dict[str, Any]:
-    begun = (await server.ask(text)).json()
+    begun: dict[str, Any] = (await server.ask(text)).json()
     await server.ended(begun["reply"]["id"])
     return begun
 
