@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,16 @@ def test_a_space_asks_for_the_tested_versions(tmp_path: Path) -> None:
     assert not [line for line in lines if f"\n{line}\n" not in pinned]
     front = (tmp_path / "README.md").read_text(encoding="utf-8").split("---")[1]
     assert f"gradio=={yaml.safe_load(front)['sdk_version']}\n" in pinned
+
+
+def test_compose_knows_the_proxy_outside_the_container() -> None:
+    """It comes from the gateway of Docker's network; its pools are these."""
+    web = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["web"]
+    default = re.fullmatch(r"\$\{TRUSTED_PROXIES:-(.+)\}", web["environment"]["WEBCHAT_TRUSTED_PROXIES"])
+    assert default
+    trusted = Settings(trusted_proxies=tuple(default[1].split(","))).proxies
+    for gateway in ("172.17.0.1", "172.18.0.1", "172.31.0.1", "192.168.0.1"):
+        assert any(ip_address(gateway) in network for network in trusted)
+    assert all(
+        port.startswith("127.0.0.1:") for port in web["ports"]
+    )  # nobody passes by the proxy

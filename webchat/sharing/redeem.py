@@ -35,8 +35,8 @@ class LinkExpired(LinkError):
 
     code = "link_expired"
     status = 410
-    message = "This link has run out."
-    cure = "Ask whoever gave it to you for a new one."
+    message = "This link has expired."
+    cure = "Ask for a new one."
 
 
 class LinkRevoked(LinkError):
@@ -45,7 +45,7 @@ class LinkRevoked(LinkError):
     code = "link_revoked"
     status = 410
     message = "This link was withdrawn."
-    cure = "Ask whoever gave it to you for a new one."
+    cure = "Ask for a new one."
 
 
 class TooManyTries(LinkError):

@@ -50,9 +50,10 @@ async function request(method, path, { params, body, signal = method === "GET" ?
     throw new ApiError({ code: "network", message: "The server cannot be reached.", status: response.status });
   }
   bus.emit("connection", { online: true });
-  if (response.status === 401) bus.emit("out");
   if (response.ok) return response.status === 204 || !isJson(response) ? null : response.json();
-  throw await errorOf(response);
+  const error = await errorOf(response);
+  if (response.status === 401) bus.emit("out", { error });
+  throw error;
 }
 
 function isJson(response) {

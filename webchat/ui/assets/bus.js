@@ -9,7 +9,7 @@ export const bus = {
 
   // open {id|null, messageId?} · conversation {conversation} · leaf {conversationId, leafId, running}
   // shown {} (the transcript draws other messages, or a reply has ended)
-  // model {name} · models {models, default} · connection {online} · out {} · suggest {text} · settings {settings}
+  // model {name} · models {models, default} · connection {online} · out {error} · suggest {text} · settings {settings}
   on(name, handler) {
     const listener = (event) => handler(event.detail);
     target.addEventListener(name, listener);

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
-import { t } from "./i18n.js";
+import { errorLine, t } from "./i18n.js";
 import { toast } from "./toast.js";
 
 const RETRY = 2000;
@@ -44,11 +44,12 @@ function down() {
   state.timer = setTimeout(probe, RETRY);
 }
 
-// The link this visitor came by has ended: said for good, what is on the page can still be read.
-function out() {
+// The link this visitor came by has ended: said for good, with the reason; what is on the page can still be read.
+function out({ error }) {
   state.out = true;
   clearTimeout(state.show);
-  state.bar.textContent = `${t("error.no_owner")} ${t("error.no_owner.cure")}`;
+  clearTimeout(state.timer);
+  state.bar.textContent = errorLine(error);
   state.bar.classList.add("wc-open");
 }
 
