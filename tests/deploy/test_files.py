@@ -70,6 +70,4 @@ def test_compose_knows_the_proxy_outside_the_container() -> None:
     trusted = Settings(trusted_proxies=tuple(default[1].split(","))).proxies
     for gateway in ("172.17.0.1", "172.18.0.1", "172.31.0.1", "192.168.0.1"):
         assert any(ip_address(gateway) in network for network in trusted)
-    assert all(
-        port.startswith("127.0.0.1:") for port in web["ports"]
-    )  # nobody passes by the proxy
+    assert all(port.startswith("127.0.0.1:") for port in web["ports"])  # nobody passes by the proxy
