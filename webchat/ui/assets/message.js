@@ -2,9 +2,10 @@
 // focus, a selection and an open menu survive the updates of a running reply.
 
 import { h } from "./dom.js";
-import { errorText, language } from "./i18n.js";
+import { duration, roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
-import { duration, placeText, progressText, roughly } from "./conversation/format.js";
+import { note, unansweredNote } from "./conversation/note.js";
+import { waiting } from "./conversation/waiting.js";
 import { markdownView } from "./markdown.js";
 
 const RUNNING = new Set(["queued", "streaming"]);
@@ -58,74 +59,10 @@ export function replyActions(record, t) {
   );
 }
 
-/** What stands under a reply that did not simply end: an error with its cure, or why the text stops here. */
-export function note(record, t) {
-  const wide = (act, glyph, label) => h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(glyph), label);
-  if (record.state === "failed" || (record.state === "blocked" && record.failure)) {
-    const { message, cure, detail } = record.failure ? errorText(record.failure) : { message: t("transcript.failed"), cure: "", detail: "" };
-    const blocked = record.state === "blocked";
-    return h(
-      "div",
-      { class: blocked ? "wc-note" : "wc-error" },
-      h("span", { class: "wc-error-icon" }, icon("alert")),
-      h("div", { class: "wc-error-text" }, h("p", {}, message), cure && h("p", { class: "wc-muted" }, cure), detail && h("p", { class: "wc-error-detail", dir: "auto" }, detail)),
-      blocked ? null : wide("retry", "retry", t("transcript.retry")),
-    );
-  }
-  const length = record.state === "complete" && record.finish_reason === "length";
-  const text = length
-    ? t("transcript.length")
-    : ["stopped", "interrupted", "blocked"].includes(record.state)
-      ? t(`transcript.${record.state}`)
-      : record.state === "complete" && !record.text
-        ? t("transcript.empty_reply")
-        : "";
-  if (!text) return null;
-  const more = (length || record.state === "stopped" || record.state === "interrupted") && (record.text || record.reasoning);
-  const again = record.state !== "blocked" && !more;
-  return h(
-    "div",
-    { class: "wc-note" },
-    h("span", {}, text),
-    more ? wide("continue", "play", t("transcript.continue")) : null,
-    again ? wide("retry", "retry", t("transcript.retry")) : null,
-  );
-}
-
 /** Above the user's words: the template they were made with. */
 function madeFrom({ name, version }, t) {
   const about = t("templates.made_from", { name, version });
   return h("div", { class: "wc-made-from", title: about }, h("span", { class: "wc-visually-hidden" }, about), h("span", { "aria-hidden": "true" }, name));
-}
-
-const dots = (attributes) => h("span", attributes, h("i"), h("i"), h("i"));
-
-/** What stands where text will come: the queue, a model on its way, or three dots. */
-export function waiting(record, status, t) {
-  if (!isRunning(record) || record.text) return null;
-  if (status?.loading) {
-    const { text, fraction } = progressText(status.loading, t, language);
-    const bar = h("div", {
-      class: fraction === null ? "wc-bar wc-bar-unknown" : "wc-bar",
-      role: "progressbar",
-      "aria-label": text,
-      "aria-valuemin": "0",
-      "aria-valuemax": "100",
-      "aria-valuenow": fraction === null ? undefined : String(Math.floor(100 * fraction)),
-    });
-    bar.append(h("div", { class: "wc-bar-fill", style: fraction === null ? undefined : `inline-size:${100 * fraction}%` }));
-    return h("div", { class: "wc-loading" }, h("div", {}, text), bar);
-  }
-  if (record.reasoning) return null;
-  const queued = record.state === "queued" && status?.state === "queued";
-  const place = queued && status.queue ? placeText(status.queue, t, language) : "";
-  const line = place || (queued && status.long ? t("transcript.waiting") : "");
-  return h(
-    "div",
-    { class: "wc-typing" },
-    line ? dots({ class: "wc-dots wc-dots-still", "aria-hidden": "true" }) : dots({ class: "wc-dots", role: "img", "aria-label": t("transcript.writing") }),
-    line ? h("span", { class: place ? "wc-muted wc-place" : "wc-muted" }, line) : null,
-  );
 }
 
 // A quiet sign that personal data was kept from the model.
@@ -140,11 +77,14 @@ export class MessageView {
   #body;
   #text = null; // the Markdown of a reply
   #reasoning = null; // {element, label, view, since, timer}
-  #status = null;
-  #queuedTimer = 0;
+  #status = null; // the last one told, with `at`, when it came
+  #seen = null; // when the reply was seen to end; null when it had ended before
+  #voice; // {say, cause, at}: see `waiting`
 
-  constructor(record, t) {
+  /** say: tells a screen reader. */
+  constructor(record, t, say = () => {}) {
     this.#t = t;
+    this.#voice = { say, cause: "", at: 0 };
     this.record = record;
     const user = record.role === "user";
     this.element = h("article", { class: user ? "wc-msg wc-user" : "wc-msg wc-reply" });
@@ -166,6 +106,7 @@ export class MessageView {
   update(record) {
     const ahead = this.running && isRunning(record) && this.record.id === record.id && this.record.seq > record.seq;
     const { text, reasoning, seq } = this.record;
+    if (this.running && !isRunning(record)) this.#seen = performance.now();
     this.record = ahead ? { ...record, text, reasoning, seq } : record;
     if (!isRunning(record)) this.#status = null;
     this.#draw();
@@ -184,15 +125,8 @@ export class MessageView {
   }
 
   status(status) {
-    this.#status = { ...status, long: this.#status?.long };
+    this.#status = { ...status, at: performance.now() };
     this.record = { ...this.record, state: status.state };
-    clearTimeout(this.#queuedTimer);
-    if (status.state === "queued" && !status.loading) {
-      this.#queuedTimer = setTimeout(() => {
-        this.#status = { ...this.#status, long: true };
-        this.#draw();
-      }, 2500);
-    }
     this.#draw();
   }
 
@@ -212,7 +146,6 @@ export class MessageView {
     this.#text?.destroy();
     this.#reasoning?.view.destroy();
     clearInterval(this.#reasoning?.timer);
-    clearTimeout(this.#queuedTimer);
     this.element.remove();
   }
 
@@ -274,18 +207,17 @@ export class MessageView {
       if (!shown) this.#text.flush();
     } else this.#text.set(record.text);
     this.#body.hidden = !record.text;
-    this.#part("waiting", this.running && !record.text ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () =>
-      waiting(record, this.#status, t),
-    );
-    this.#part("note", this.running ? "" : JSON.stringify([record.state, record.finish_reason, record.failure, Boolean(record.text)]), () =>
-      note(record, t),
-    );
+    const waits = this.running && !record.text;
+    this.#part("waiting", waits ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () => waits && waiting(record, this.#status, t, this.#voice));
+    const ended = [record.state, record.finish_reason, record.failure, Boolean(record.text)];
+    this.#part("note", this.running ? "" : JSON.stringify(ended), () => note(record, t, { seen: this.#seen, say: this.#voice.say }));
   }
 
   #drawUser() {
     const { template } = this.record;
     this.#part("head", template ? JSON.stringify(template) : "", () => template && madeFrom(template, this.#t));
     this.#drawBubble();
+    this.#part("note", this.record.unanswered ? "unanswered" : "", () => this.record.unanswered && unansweredNote(this.#t));
   }
 
   #drawBubble() {

@@ -10,6 +10,7 @@ import { isRunning, MessageView } from "./message.js";
 import { actions, applyChoices } from "./conversation/actions.js";
 import { placeText } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
+import { withUnanswered } from "./conversation/note.js";
 import { EndKeeper } from "./conversation/scroll.js";
 import { welcome } from "./conversation/welcome.js";
 
@@ -290,10 +291,10 @@ class Transcript {
       this.views.delete(id);
     }
     let place = this.list.firstElementChild;
-    for (const record of records) {
+    for (const record of withUnanswered(records)) {
       let view = this.views.get(record.id);
       if (view) view.update(record);
-      else this.views.set(record.id, (view = new MessageView(record, this.t)));
+      else this.views.set(record.id, (view = new MessageView(record, this.t, (text) => this.say(text))));
       if (view.element === place) place = place.nextElementSibling;
       else this.list.insertBefore(view.element, place);
       if (view.running && !record.pending) this.#follow(view);
@@ -381,7 +382,7 @@ class Transcript {
     for (const id of [...this.#following.keys()]) {
       this.#unfollow(id);
       const view = this.views.get(id);
-      view?.update({ ...view.record, state: "stopped" });
+      view?.update({ ...view.record, state: "stopped", failure: { code: "link_ended" } });
     }
     this.#emitLeaf();
   }

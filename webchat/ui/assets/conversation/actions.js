@@ -2,6 +2,7 @@
 
 import { toggleMenu } from "../dom.js";
 import { errorLine, language } from "../i18n.js";
+import { settings } from "../settings.js";
 import { editor } from "./editor.js";
 import { icon } from "./icons.js";
 import { showInfo } from "./info.js";
@@ -69,6 +70,14 @@ function again(transcript, view, model = view.record.model) {
   attempt(transcript, () => transcript.turn({ kind: "regenerate", message_id: id, model, conversation_id: view.record.conversation_id }, { under, model }));
 }
 
+// For a person's message that has none.
+function reply(transcript, view) {
+  const { id, conversation_id } = view.record;
+  const { model } = settings;
+  if (busy(transcript)) return;
+  attempt(transcript, () => transcript.turn({ kind: "regenerate", message_id: id, model, conversation_id }, { under: id, model }));
+}
+
 function regenerate(transcript, view, button) {
   const { t, models } = transcript;
   const { model } = view.record;
@@ -86,7 +95,7 @@ function more(transcript, view, button) {
   const replied = view.record.role === "assistant";
   const goesOn = replied && view.record.text && view.record.id === transcript.leafId;
   const items = [
-    goesOn && { label: t("transcript.continue_hint"), icon: "continue", onclick: () => continueReply(transcript, view) },
+    goesOn && { label: t("transcript.continue"), icon: "continue", onclick: () => continueReply(transcript, view) },
     hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
     hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
     replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
@@ -237,6 +246,7 @@ export const actions = {
   regenerate,
   retry: (transcript, view) => again(transcript, view),
   continue: continueReply,
+  reply,
   more,
   info,
   "older-version": version(-1),

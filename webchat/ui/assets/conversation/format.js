@@ -43,3 +43,28 @@ export function progressText({ phase, done, total, eta_seconds: eta }, t, langua
   if (eta) parts.push(t("transcript.progress.left", { time: roughly(eta, t) }));
   return { text: parts.join(language.startsWith("zh") ? "，" : ", "), fraction };
 }
+
+const UNSAID = { first_token: 3, review: 2.5, start: 2.5 }; // seconds of waiting that need no words
+
+/** What a reply without text waits for: {cause, words, seconds}, seconds since it began to. status: {state, queue, wait} as
+ *  told at `at`; now: both as `performance.now` counts. Words are "" while none are needed. */
+export function waitText({ state, queue, wait, at }, now, t, language) {
+  const passed = Math.max(0, now - at);
+  const seconds = (passed + (wait?.since_ms ?? 0)) / 1000;
+  if (queue) return { cause: "queue", words: placeText(queue, t, language), seconds: 0 };
+  const cause = wait?.reason ?? (state === "queued" ? "start" : null);
+  if (!cause || cause === "loading" || seconds < (UNSAID[cause] ?? 0)) return { cause, words: "", seconds };
+  if (cause === "start" || cause === "queue") return { cause, words: t("transcript.waiting"), seconds };
+  if (typeof wait.retry_in_ms !== "number") return { cause, words: t(`transcript.wait.${cause}`), seconds };
+  const left = Math.ceil((wait.retry_in_ms - passed) / 1000);
+  return { cause, words: left > 0 ? t(`transcript.wait.${cause}`, { time: roughly(left, t) }) : t(`transcript.wait.${cause}_now`), seconds };
+}
+
+/** Seconds until a reply that was refused for now may be asked for again; 0 when nobody said, or they are over. seen: see
+ *  `note`; clock: `Date.now()`. What the server's clock says counts for no more than the whole wait: clocks differ. */
+export function waitSeconds({ state, failure, finished_at: finished }, seen, now, clock) {
+  const whole = state === "failed" && failure?.code === "rate_limited" ? failure.params?.retry_after : null;
+  if (typeof whole !== "number" || !(whole > 0)) return 0;
+  const since = seen === null ? clock - Date.parse(finished) : now - seen;
+  return Number.isFinite(since) ? Math.min(whole, Math.max(0, whole - since / 1000)) : 0;
+}

@@ -1,0 +1,78 @@
+// What is said under a message that did not simply end, and what one can do about it.
+
+import { h } from "../dom.js";
+import { errorText } from "../i18n.js";
+import { roughly, waitSeconds } from "./format.js";
+import { icon } from "./icons.js";
+import { ticking } from "./ticking.js";
+
+const ACTS = { continue: "play", retry: "retry", reply: "retry" };
+
+/** What to say of a reply, from its record: {tone, message, cure, detail, acts}; null when it simply ended. tone: "error",
+ *  "warning", or "plain". acts: of "continue" (where there is text to go on from) and "retry". */
+export function noteOf({ state, text, failure, finish_reason: reason }, t) {
+  const begun = Boolean(text?.trim());
+  const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });
+  const onward = begun ? ["continue", "retry"] : ["retry"];
+  if (failure?.code === "link_ended") return { tone: "warning", ...errorText(failure), acts: [] };
+  if (state === "failed") return { tone: "error", ...(failure ? errorText(failure) : plain("failed")), acts: onward };
+  if (state === "blocked") return failure ? { tone: "warning", ...errorText(failure), acts: [] } : plain("blocked");
+  if (state === "interrupted") return plain("interrupted", ...onward);
+  if (state === "stopped") return plain("stopped", onward[0]);
+  if (state !== "complete") return null;
+  if (reason === "length") return plain("length", onward[0]);
+  if (reason === "content_filter") return plain("filtered", "retry");
+  return text ? null : plain("empty_reply", "retry");
+}
+
+/** The note of a reply as an element, or null. seen: when this page saw it end, by `performance.now`; null when it had
+ *  ended before. say: tells a screen reader. */
+export function note(record, t, { seen = null, say = () => {} } = {}) {
+  const said = noteOf(record, t);
+  if (!said) return null;
+  const { tone, message, cure, detail, acts } = said;
+  const buttons = acts.map((act) => wide(act, t));
+  const advice = h("p", { class: "wc-muted" }, cure);
+  if (typeof record.failure?.params?.retry_after === "number") comeBack(advice, buttons[acts.indexOf("retry")]);
+  const words = h("div", { class: "wc-note-text" }, h("p", {}, message), advice.textContent && advice, detail && h("p", { class: "wc-error-detail", dir: "auto" }, detail));
+  const glyph = tone !== "plain" && h("span", { class: "wc-error-icon" }, icon("alert"));
+  return h("div", { class: tone === "error" ? "wc-error" : "wc-note" }, glyph, words, buttons.length > 0 && h("div", { class: "wc-note-acts" }, buttons));
+
+  // Counts down to when the model may be asked again, and only then lets one ask.
+  function comeBack(line, retry) {
+    const wait = waitSeconds(record, seen, performance.now(), Date.now());
+    const until = performance.now() + 1000 * wait;
+    if (retry) retry.disabled = wait > 0;
+    ticking(line, () => {
+      const left = Math.ceil((until - performance.now()) / 1000);
+      if (left > 0) return againText(left, t);
+      line.textContent = t("transcript.again_now");
+      if (retry?.disabled) {
+        retry.disabled = false;
+        say(line.textContent);
+      }
+      return null;
+    });
+  }
+}
+
+function againText(seconds, t) {
+  if (seconds >= 100) return t("transcript.again_later", { time: roughly(seconds, t) });
+  return t(seconds === 1 ? "transcript.again_in_one" : "transcript.again_in", { count: seconds });
+}
+
+/** Under a person's message that has no reply. */
+export function unansweredNote(t) {
+  return h("div", { class: "wc-note" }, h("span", {}, t("transcript.unanswered")), wide("reply", t));
+}
+
+/** The records with the last one marked when it is a message without a reply, and none is on its way. */
+export function withUnanswered(records) {
+  const last = records.at(-1);
+  if (last?.role !== "user" || last.pending) return records;
+  return [...records.slice(0, -1), { ...last, unanswered: true }];
+}
+
+function wide(act, t) {
+  return h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(ACTS[act]), t(`transcript.${act}`));
+}
