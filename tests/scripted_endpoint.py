@@ -2,8 +2,8 @@
 
 The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a
 second after half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in
-pieces of three characters; `status=429` answers with that status, `retry_after=30` says when to come back.
-Anything else gets `words=12 rate=0`.
+pieces of three characters; `breaks=3` loses the connection after three words; `status=429` answers with that
+status, `retry_after=30` says when to come back. Anything else gets `words=12 rate=0`.
 `flags` maps a word to the category that `/moderations` finds in an input with it; `moderated` is what it was
 asked. `answers` maps a whole message to such a script, for messages that have to read like a person's.
 
@@ -128,7 +128,7 @@ class ScriptedEndpoint:
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        rate = _number(script, "rate") or 0.0
+        rate, breaks = _number(script, "rate") or 0.0, _number(script, "breaks")
         # A client that reads a stream sends nothing more: the first byte or end of file means it has gone.
         gone = asyncio.create_task(reader.read(1))
         loop = asyncio.get_running_loop()
@@ -138,7 +138,8 @@ class ScriptedEndpoint:
                 due = start + index / rate if rate else start
                 if due > loop.time():
                     await asyncio.wait({gone}, timeout=due - loop.time())
-                if gone.done():
+                if gone.done() or index == breaks:
+                    writer.transport.abort()
                     raise ConnectionResetError
                 _chunk(writer, _delta({"content": piece}))
                 call.sent += 1
