@@ -4,7 +4,7 @@ object per event would cost more than the event.
 `GET /api/events?reply=<message id>:<seq>&reply=...` is the one stream of a browser. It never ends by itself;
 each event has JSON in `data`:
 
-- `hello` first: `running`, the ids of all replies of the owner that run now.
+- `hello` first: `owner`, their id, and `running`, the ids of all their replies that run now.
 - of each `reply`, what comes after its piece number `seq`: `status` (`message_id`, `state`, `loading`,
   `queue`, `wait`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done`
   (`message`, whole), or `gone` (`message_id`) for what the owner may not see. Order holds within a reply.
@@ -102,7 +102,7 @@ async def many_replies(
     follower: Follower, running: list[str], reader: Owner, *, wait: bool
 ) -> AsyncGenerator[bytes]:
     """The one stream of a browser. What is new at the same time goes out as one piece."""
-    yield RETRY + _sse("hello", {"running": running})
+    yield RETRY + _sse("hello", {"owner": reader.id, "running": running})
     while batch := await follower.batch() if wait else follower.at_once():
         yield b"".join(encode(message_id, event, reader) for message_id, event in batch)
 

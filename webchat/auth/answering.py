@@ -57,7 +57,9 @@ class Answering:
         if plain_page and "content-encoding" not in headers and self.policy is None:
             self._held = {**message, "headers": headers.raw}
             return
-        await self._send({**message, "headers": self._complete(headers.raw, self.policy)})
+        script = headers.get("content-type", "").partition(";")[0].endswith("/javascript")
+        policy = self._hardening.script_policy if script and self.policy is None else self.policy
+        await self._send({**message, "headers": self._complete(headers.raw, policy)})
 
     async def _send_page(self) -> None:
         nonce = secrets.token_urlsafe(16)

@@ -48,6 +48,8 @@ class Hardening:
         self._pairs = [(name.encode(), value.encode()) for name, value in pairs.items()]
         self._names = {name for name, _ in self._pairs} | {b"content-security-policy"}
         self._plain = self.framed(("default-src 'none'",))
+        self.script_policy = self.framed(("default-src 'none'", "script-src 'self'", "connect-src 'self'"))
+        """Of scripts: one that runs as a worker has the policy of its own answer."""
 
     def framed(self, policy: Iterable[str]) -> bytes:
         """A content security policy with who may frame the page."""

@@ -1,116 +1,136 @@
-// Follows one running reply: an EventSource that resumes by itself, and is made anew where the browser gives up.
+// This tab's end of the browser's one event stream (following/hub.js): what is on the screen is followed from here.
 //
-//   const stop = follow(url, { from, onDelta, onStatus, onDone, onGone, onConnection });
-//
-// Every piece arrives once and in order: what was seen before is dropped, a gap is asked for again.
+//   const line = new Line(address, { onLine({open, gap}), onNews({type, conversation_id, message_id, state}) });
+//   const stop = line.follow(id, { from, onDelta, onStatus, onDone, onGone });
 
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 8000;
-const SILENCE = 40_000; // an open connection: the server says something every 15 s
-const NO_ANSWER = 10_000; // one that is being made
+const PING = 20_000;
+const NO_ANSWER = 10_000;
 const LOOK = 5000;
 
-export function follow(address, handlers) {
-  const following = new Following(address, handlers);
-  following.open();
-  return () => following.close();
-}
-
-class Following {
+export class Line {
+  open = false; // whether what happens elsewhere is told
   #address;
   #handlers;
-  #seq;
-  #source = null;
-  #wait = FIRST_WAIT;
+  #following = new Map(); // id -> {seq, handlers}
+  #port = null;
+  #pinged = 0; // when the hub was asked and has not answered yet
+  #shown = 0; // when it was told last what is on the screen
+  #lost = 0; // how often a hub was given up
   #timer = 0;
-  #watch = 0;
-  #heard = 0;
-  #closed = false;
-  #wake = () => this.#onWake();
 
   constructor(address, handlers) {
     this.#address = address;
     this.#handlers = handlers;
-    this.#seq = handlers.from ?? 0;
-    addEventListener("online", this.#wake);
-    addEventListener("pageshow", this.#wake);
-    document.addEventListener("visibilitychange", this.#wake);
-    // A router that forgot the connection tells nobody.
-    this.#watch = setInterval(() => this.#silent() && this.open(), LOOK);
+    addEventListener("pagehide", () => this.#port?.postMessage({ type: "bye" }));
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#show({ wake: true }));
+    addEventListener("online", () => this.#show({ wake: true }));
+    document.addEventListener("visibilitychange", () => this.#show({ wake: !document.hidden }));
+    this.#timer = setInterval(() => this.#look(), LOOK);
+    this.#connect();
   }
 
-  open() {
-    clearTimeout(this.#timer);
-    this.#source?.close();
-    const address = new URL(this.#address, document.baseURI);
-    address.searchParams.set("from", this.#seq);
-    const source = new EventSource(address);
-    this.#source = source;
-    this.#heard = performance.now();
-    const on = (name, handle) =>
-      source.addEventListener(name, (event) => {
-        if (this.#source !== source) return;
-        this.#heard = performance.now();
-        handle(event);
-      });
-    on("open", () => {
-      this.#wait = FIRST_WAIT;
-      this.#handlers.onConnection?.(true);
-    });
-    on("delta", (event) => this.#onDelta(JSON.parse(event.data)));
-    on("beat", () => {});
-    on("status", (event) => this.#handlers.onStatus?.(JSON.parse(event.data)));
-    on("done", (event) => {
-      this.close();
-      this.#handlers.onDone?.(JSON.parse(event.data).message);
-    });
-    on("error", () => this.#onError(source));
+  follow(id, { from = 0, ...handlers }) {
+    this.#following.set(id, { seq: from, ...handlers });
+    this.#show();
+    return () => this.#forget(id);
   }
 
+  // For good: whoever this tab belongs to may not follow any more.
   close() {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    clearInterval(this.#watch);
-    this.#source?.close();
-    this.#source = null;
-    removeEventListener("online", this.#wake);
-    removeEventListener("pageshow", this.#wake);
-    document.removeEventListener("visibilitychange", this.#wake);
+    clearInterval(this.#timer);
+    this.#port?.postMessage({ type: "bye" });
+    this.#port?.close();
+    this.#port = null;
+    this.#following.clear();
+    this.open = false;
   }
 
-  #onDelta(delta) {
-    if (delta.seq <= this.#seq) return;
-    if (delta.seq > this.#seq + 1) {
-      this.open();
-      return;
+  #forget(id) {
+    if (this.#following.delete(id)) this.#show();
+  }
+
+  // --- the hub ----------------------------------------------------------------------------------------------
+
+  #connect() {
+    try {
+      const worker = new SharedWorker(new URL("./following/worker.js", import.meta.url), { type: "module", name: "webchat" });
+      worker.onerror = () => this.#port === worker.port && this.#connectHere();
+      this.#use(worker.port);
+    } catch {
+      this.#connectHere(); // phones have no shared workers, and show one tab at a time
     }
-    this.#seq = delta.seq;
-    this.#handlers.onDelta(delta);
   }
 
-  // CONNECTING: the browser tries again by itself. CLOSED: it was answered with an error, and will not.
-  #onError(source) {
-    this.#handlers.onConnection?.(false);
-    if (source.readyState !== EventSource.CLOSED) return;
-    this.#timer = setTimeout(() => this.#retry(), this.#wait * (0.75 + Math.random() / 2));
-    this.#wait = Math.min(LONGEST_WAIT, 2 * this.#wait);
+  async #connectHere() {
+    const { port1, port2 } = new MessageChannel();
+    this.#use(port2);
+    const { Hub } = await import("./following/hub.js");
+    new Hub({ glances: true }).connect(port1);
   }
 
-  // The message may be gone, or the visitor's leave: onGone finds out and tells whether following makes sense.
-  async #retry() {
-    const goOn = (await this.#handlers.onGone?.()) ?? true;
-    if (this.#closed) return;
-    if (goOn) this.open();
-    else this.close();
+  #use(port) {
+    this.#port?.postMessage({ type: "bye" });
+    this.#port = port;
+    this.#pinged = 0;
+    port.onmessage = ({ data }) => this.#port === port && this.#onMessage(data);
+    this.#show();
   }
 
-  #silent() {
-    const limits = { [EventSource.OPEN]: SILENCE, [EventSource.CONNECTING]: NO_ANSWER };
-    return performance.now() - this.#heard > (limits[this.#source?.readyState] ?? Infinity);
+  #show({ wake = false } = {}) {
+    const replies = Object.fromEntries([...this.#following].map(([id, { seq }]) => [id, seq]));
+    this.#shown = performance.now();
+    if (wake || !this.#pinged) this.#pinged = this.#shown;
+    this.#port?.postMessage({ type: "show", address: this.#address, replies, visible: !document.hidden, wake });
   }
 
-  #onWake() {
-    if (document.visibilityState === "hidden") return;
-    if (this.#silent() || this.#source?.readyState !== EventSource.OPEN) this.open();
+  // A worker can die like anything else; a page that has lost two goes on by itself.
+  #look() {
+    const now = performance.now();
+    // A hidden tab hears late.
+    if (!document.hidden && this.#pinged && now - this.#pinged > NO_ANSWER) {
+      this.#lost += 1;
+      this.#onLine({ open: false, gap: true });
+      if (this.#lost > 1) this.#connectHere();
+      else this.#connect();
+    } else if (now - this.#shown > PING) this.#show();
+  }
+
+  #onMessage({ type, id, data, open, gap }) {
+    this.#pinged = 0;
+    if (type === "line") this.#onLine({ open, gap });
+    else if (type === "begun" || type === "ended" || type === "changed") this.#handlers.onNews({ type, ...data });
+    else if (id) this.#onReply(type, id, data);
+  }
+
+  #onLine(line) {
+    this.open = line.open;
+    this.#handlers.onLine(line);
+  }
+
+  #onReply(type, id, data) {
+    const one = this.#following.get(id);
+    if (!one) return;
+    if (type === "status") one.onStatus(data);
+    else if (type === "delta") this.#onDelta(one, data);
+    else {
+      this.#following.delete(id); // the hub has forgotten it too
+      if (type === "done") one.onDone(data);
+      else one.onGone();
+    }
+  }
+
+  #onDelta(one, delta) {
+    const next = one.seq + 1;
+    if (delta.seq > next) this.#again(delta.message_id, one);
+    if (delta.seq !== next) return;
+    one.seq = next;
+    one.onDelta(delta);
+  }
+
+  // What is missing is told to whoever is new.
+  #again(id, one) {
+    this.#forget(id);
+    this.#following.set(id, one);
+    this.#show();
   }
 }

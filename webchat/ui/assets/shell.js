@@ -22,7 +22,7 @@ const root = document.documentElement;
 
 const parts = new Map();
 const ctx = { api, t, bus, toast, language };
-const state = { id: null, conversation: null };
+const state = { id: null, conversation: null, notice: false };
 
 // Called by each part's own script as Gradio puts it on the page.
 export function mount(name, element, trigger) {
@@ -73,6 +73,7 @@ function start() {
   tellContext(element("composer"), ctx.transcript);
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
   bus.on("title", ({ conversation }) => onConversation(conversation));
+  bus.on("notice", ({ on }) => ((state.notice = on), setTitle()));
   window.addEventListener("popstate", () => show(new URLSearchParams(location.search)));
   document.addEventListener("keydown", onKey);
   if (phone.matches) toggleSidebar(false, { keep: false });
@@ -211,7 +212,7 @@ function adopt(conversation) {
 function setTitle() {
   const name = window.webchatConfig.title;
   const title = state.conversation?.title;
-  document.title = title ? `${title} · ${name}` : name;
+  document.title = (state.notice ? "● " : "") + (title ? `${title} · ${name}` : name);
 }
 
 // --- around the transcript ----------------------------------------------------------------------------------

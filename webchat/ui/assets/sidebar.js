@@ -46,6 +46,7 @@ export function mountSidebar(element, callbacks) {
   bus.on("conversation", ({ conversation }) => put(conversation));
   bus.on("leaf", onLeaf);
   onElsewhere(() => refresh());
+  bus.on("news", () => !document.hidden && refresh());
   document.addEventListener("visibilitychange", () => !document.hidden && refresh());
   load();
 }

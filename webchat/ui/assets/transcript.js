@@ -5,7 +5,7 @@
 
 import { h } from "./dom.js";
 import { errorText } from "./i18n.js";
-import { follow } from "./follow.js";
+import { Line } from "./follow.js";
 import { isRunning, MessageView } from "./message.js";
 import { actions, applyChoices } from "./conversation/actions.js";
 import { placeText } from "./conversation/format.js";
@@ -15,7 +15,7 @@ import { EndKeeper } from "./conversation/scroll.js";
 import { welcome } from "./conversation/welcome.js";
 
 const PAGE = 30;
-const POLL = 5000;
+const POLL = 5000; // while the server does not tell by itself what happens
 const PLACE_PAUSE = 15_000; // ms between two places in line that are read out
 const SPOKEN = 1500; // characters of a finished reply that are read out
 const RETRIES = [800, 2500]; // a turn may be asked for again: its client key makes one reply of it
@@ -38,7 +38,8 @@ class Transcript {
   #loadingOlder = false;
   #told = "";
   #placeSaid = {}; // {id, place, at}: the place in line that was read out last
-  #channel = "BroadcastChannel" in window ? new BroadcastChannel("webchat") : null;
+  #behind = new Set(); // what happened while it could not be shown: ids of replies that began, or "changed"
+  #begun = new Set(); // ids of running replies that were asked for in this tab
 
   constructor(element, ctx) {
     this.ctx = ctx;
@@ -47,9 +48,9 @@ class Transcript {
     ctx.bus.on("open", (detail) => this.#open(detail));
     ctx.bus.on("out", () => this.#putOut());
     ctx.bus.on("models", ({ models }) => (this.models = models));
-    if (this.#channel) this.#channel.onmessage = ({ data }) => data.conversationId === this.conversationId && this.refresh();
-    document.addEventListener("visibilitychange", () => !document.hidden && this.#poll());
-    setInterval(() => this.#poll(), POLL);
+    this.line = new Line(ctx.api.url("api/events"), { onLine: (line) => this.#onLine(line), onNews: (news) => this.#onNews(news) });
+    document.addEventListener("visibilitychange", () => this.#onVisible());
+    setInterval(() => (!this.line.open || this.#behind.size) && this.#poll(), POLL);
   }
 
   // --- what others ask --------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ class Transcript {
     this.end.toEnd();
     try {
       const answer = await this.#postTurn({ ...ask, client_key: clientKey() });
-      this.#tell("turn", answer.conversation.id);
+      this.#begun.add(answer.reply.id);
       if (visit !== this.#visit) {
         this.ctx.bus.emit("conversation", { conversation: answer.conversation });
         return;
@@ -117,6 +118,7 @@ class Transcript {
     } finally {
       this.#busy -= 1;
       this.#stopWanted = false;
+      if (this.#isBehind) this.#poll();
     }
   }
 
@@ -136,6 +138,7 @@ class Transcript {
   async refresh() {
     const visit = this.#visit;
     if (this.conversationId === null || this.#busy || this.list.querySelector(".wc-editor")) return;
+    this.#behind.clear();
     try {
       const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: PAGE });
       if (visit === this.#visit && !this.#busy) this.showThread(thread);
@@ -147,11 +150,6 @@ class Transcript {
   /** Say something to a screen reader; what is said replaces what was. */
   say(text) {
     if (this.status.textContent !== text) this.status.textContent = text;
-  }
-
-  /** Tell the other tabs that the conversation shown here has changed. */
-  changed() {
-    this.#tell("changed", this.conversationId);
   }
 
   // --- opening and reading on -------------------------------------------------------------------------------
@@ -254,12 +252,41 @@ class Transcript {
       if (visit !== this.#visit || this.#busy) return;
       const leaf = messages.at(-1);
       const shown = this.views.get(leaf?.id)?.record;
-      const same = leaf ? this.leafId === leaf.id && shown && (shown.state === leaf.state || isRunning(shown)) : !this.messages.length;
-      if (!same || shown?.siblings.length !== leaf?.siblings.length) await this.refresh();
+      const same = leaf ? this.leafId === leaf.id && shown && (shown.state === leaf.state || (isRunning(shown) && this.line.open)) : !this.messages.length;
+      if (!same || this.#isBehind || shown?.siblings.length !== leaf?.siblings.length) await this.refresh();
       else if (conversation.title !== this.conversation?.title) this.#conversationIs(conversation);
     } catch {
       // the server is away: the bar above says so
     }
+  }
+
+  // --- what happens elsewhere -------------------------------------------------------------------------------
+
+  #onLine({ open, gap }) {
+    this.ctx.bus.emit("connection", { online: open });
+    if (open && gap) this.#poll();
+  }
+
+  #onNews(news) {
+    const { type, conversation_id: conversation, message_id: id } = news;
+    this.ctx.bus.emit("news", news);
+    if (type === "ended" && document.hidden && (this.#begun.has(id) || this.#following.has(id))) this.ctx.bus.emit("notice", { on: true });
+    if (type === "ended") this.#begun.delete(id);
+    if (conversation !== this.conversationId || this.views.has(id)) return;
+    this.#behind.add(id ?? "changed");
+    if (!document.hidden) this.refresh();
+  }
+
+  // What began here while the answer was on its way is on the screen by now.
+  get #isBehind() {
+    for (const id of this.#behind) if (this.views.has(id)) this.#behind.delete(id);
+    return this.#behind.size > 0;
+  }
+
+  #onVisible() {
+    if (document.hidden) return;
+    this.ctx.bus.emit("notice", { on: false });
+    this.#poll();
   }
 
   // --- showing ----------------------------------------------------------------------------------------------
@@ -336,7 +363,7 @@ class Transcript {
   #follow(view) {
     const { id, seq } = view.record;
     if (this.#following.has(id)) return;
-    const stop = follow(this.ctx.api.url(`api/messages/${id}/events`), {
+    const stop = this.line.follow(id, {
       from: seq,
       onDelta: (delta) => view.delta(delta),
       onStatus: (status) => {
@@ -344,8 +371,7 @@ class Transcript {
         view.status(status);
       },
       onDone: (record) => this.#onDone(view, record),
-      onGone: () => this.#stillThere(view),
-      onConnection: (online) => this.ctx.bus.emit("connection", { online }),
+      onGone: () => this.#onGone(view),
     });
     this.#following.set(id, stop);
   }
@@ -379,6 +405,7 @@ class Transcript {
 
   // This visitor may not follow any more, and the server has stopped what they asked for.
   #putOut() {
+    this.line.close();
     for (const id of [...this.#following.keys()]) {
       this.#unfollow(id);
       const view = this.views.get(id);
@@ -387,16 +414,10 @@ class Transcript {
     this.#emitLeaf();
   }
 
-  // The event route answered with an error: is there still something to follow?
-  async #stillThere(view) {
-    try {
-      const { message } = await this.ctx.api.get(`api/messages/${view.record.id}`);
-      if (isRunning(message)) return true;
-      this.#onDone(view, message);
-      return false;
-    } catch (error) {
-      return error.offline || error.status >= 500 || error.status === 429;
-    }
+  // It was deleted, or another page with another owner signed in.
+  #onGone(view) {
+    this.#following.delete(view.record.id);
+    this.refresh();
   }
 
   async #postTurn(ask) {
@@ -408,10 +429,6 @@ class Transcript {
         await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
-  }
-
-  #tell(type, conversationId) {
-    this.#channel?.postMessage({ type, conversationId });
   }
 
   #onClick(event) {

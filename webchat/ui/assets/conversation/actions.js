@@ -124,11 +124,9 @@ function remove(transcript, view) {
   const restore = async () => {
     const thread = await api.post(`api/messages/${id}/restore`);
     if (transcript.conversationId === conversation_id) transcript.showThread(thread);
-    transcript.changed();
   };
   attempt(transcript, async () => {
     transcript.showThread(await api.delete(`api/messages/${id}`));
-    transcript.changed();
     transcript.scroller.focus({ preventScroll: true });
     toast(t("transcript.deleted"), { action: { label: t("transcript.undo"), onclick: () => attempt(transcript, restore) } });
   });
@@ -158,7 +156,6 @@ function edit(transcript, view, _button, begun = view.record.text) {
         const thread = await api.post(`api/messages/${id}/edit`, { text: changed });
         view.replaceBody(null);
         transcript.showThread(thread);
-        transcript.changed();
       }
     });
   };
@@ -179,7 +176,6 @@ function version(step) {
       transcript.showThread(thread, anchor);
       const now = transcript.views.get(wanted);
       now?.element.querySelector(`[data-act="${step < 0 ? "older" : "newer"}-version"]`)?.focus({ preventScroll: true });
-      transcript.changed();
     });
   };
 }
