@@ -70,18 +70,22 @@ class Conversations:
             archived=body.archived,
             settings=settings,
         )
+        if title is not None or body.pinned is not None or body.archived is not None:
+            self._turns.changed(owner, wanted)
         return json_answer(conversation_json(changed))
 
     async def delete(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)
         await self._store.call(self._store.delete_conversation, owner, wanted)
         self._turns.stop_all(owner, wanted)
+        self._turns.changed(owner, wanted)
         return Response(status_code=204)
 
     async def restore(self, request: Request) -> Response:
         owner, wanted = owner_of(request).id, id_of(request)
         await self._store.call(self._store.restore_conversation, owner, wanted)
         conversation = await self._store.call(self._store.conversation, owner, wanted)
+        self._turns.changed(owner, wanted)
         return json_answer(conversation_json(conversation))
 
 

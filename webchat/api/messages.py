@@ -14,6 +14,7 @@ from webchat.api.services import Services
 from webchat.api.wire import message_json, provenance_json
 from webchat.moderation import Context
 from webchat.store import NotFound
+from webchat.store.records import Conversation, Owner
 
 
 class Messages:
@@ -32,7 +33,7 @@ class Messages:
     async def activate(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         conversation = await self._store.call(self._store.activate, owner.id, wanted)
-        return json_answer(await shown(self._services, owner, conversation))
+        return await self._changed(owner, conversation)
 
     async def edit(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
@@ -46,7 +47,7 @@ class Messages:
         text = await self._services.turns.review(context, body.text)
         message = await self._store.call(self._store.edit_reply, owner.id, wanted, text)
         conversation = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
-        return json_answer(await shown(self._services, owner, conversation))
+        return await self._changed(owner, conversation)
 
     def _check_text(self, text: str) -> None:
         limit = self._services.message_chars
@@ -65,6 +66,11 @@ class Messages:
         owner, wanted = owner_of(request), id_of(request)
         conversation = await self._store.call(self._store.delete_messages, owner.id, wanted)
         await self._stop_deleted(owner.id)
+        return await self._changed(owner, conversation)
+
+    async def _changed(self, owner: Owner, conversation: Conversation) -> Response:
+        """What the conversation shows now; the owner's other pages are told."""
+        self._services.turns.changed(owner.id, conversation.id)
         return json_answer(await shown(self._services, owner, conversation))
 
     async def _stop_deleted(self, owner: str) -> None:
@@ -80,10 +86,11 @@ class Messages:
     async def restore(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         conversation = await self._store.call(self._store.restore_messages, owner.id, wanted)
-        return json_answer(await shown(self._services, owner, conversation))
+        return await self._changed(owner, conversation)
 
     async def rate(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         body = await body_of(request, RatingBody)
         message = await self._store.call(self._store.rate, owner.id, wanted, body.value)
+        self._services.turns.changed(owner.id, message.conversation_id)
         return json_answer(message_json(message, owner))
