@@ -292,7 +292,7 @@ CALLS = {
     ("moderation/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
     ("moderation/endpoint.py", "stream"): "a request of httpx",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
-    ("turns/service.py", "begin_turn"): "a message",
+    ("turns/asking.py", "begin_turn"): "a message",
     ("turns/service.py", "write_batch"): "what the gate released",
     ("turns/titles.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
@@ -316,7 +316,7 @@ _READS = """
 chat_template operators chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash message newest_texts owner path placeholders
-provenance running_conversations search template template_version template_versions thread
+provenance running_conversations search template template_version template_versions thread turn_by_key
 """
 READS = frozenset(_READS.split())
 

@@ -96,6 +96,7 @@ EMPTY: dict[str, Ask] = {
     "list_conversations": lambda s, o, t: s.list_conversations(o).items,
     "running_conversations": lambda s, o, t: s.running_conversations(o),
     "conversation_ids": lambda s, o, t: s.conversation_ids(o),
+    "turn_by_key": lambda s, o, t: s.turn_by_key(o, "known"),
     "list_templates": lambda s, o, t: s.list_templates(o),
     "search": lambda s, o, t: s.search(o, "secret").items,
     "export_conversations": lambda s, o, t: list(s.export_conversations(o)),
@@ -177,7 +178,7 @@ def test_a_stranger_restores_nothing(verb: str, store: Store, talk: Talk, strang
 @pytest.mark.parametrize("verb", EMPTY)
 def test_a_stranger_finds_nothing(verb: str, store: Store, talk: Talk, stranger: Talk) -> None:
     talk.say("secret", "hush")
-    turn = talk.begin("secret too")
+    turn = talk.begin("secret too", key="known")
     assert EMPTY[verb](store, talk.owner, turn)
     assert not EMPTY[verb](store, stranger.owner, turn)
 

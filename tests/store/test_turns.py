@@ -81,6 +81,34 @@ def test_a_key_whose_messages_were_deleted_begins_nothing(store: Store, talk: Ta
         talk.begin("hello", key="once")
 
 
+def test_a_turn_is_found_by_its_key_as_it_is_now(store: Store, talk: Talk) -> None:
+    assert store.turn_by_key(talk.owner, "known") is None
+    first = store.begin_turn(talk.owner, NewTurn(None, None, "hello", "known", "echo", asked="digest"))
+    assert first.user
+    done = talk.finish(first.reply.id, "hi")
+    found = store.turn_by_key(talk.owner, "known")
+    assert found is not None
+    assert (found.reply, found.user, found.created, found.asked) == (done, first.user, False, "digest")
+    assert found.conversation == store.conversation(talk.owner, first.conversation.id)
+    place = {"conversation": first.conversation.id, "parent": first.user.id}
+    again = talk.begin(None, key="another", **place)
+    found = store.turn_by_key(talk.owner, "another")
+    assert found is not None
+    assert (found.reply, found.user, found.asked) == (again.reply, None, None)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_key_whose_turn_was_deleted_is_not_free(whole: bool, store: Store, talk: Talk) -> None:
+    first = talk.begin("hello", key="once")
+    assert first.user
+    if whole:
+        store.delete_conversation(talk.owner, first.conversation.id)
+    else:
+        store.delete_messages(talk.owner, first.user.id)
+    with pytest.raises(NotFound):
+        store.turn_by_key(talk.owner, "once")
+
+
 @pytest.mark.parametrize("key", ["", "x" * 65])
 def test_a_client_key_has_1_to_64_characters(key: str, store: Store, talk: Talk) -> None:
     with pytest.raises(ValueError, match="client key"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backends.errors import Unavailable
 from tests.turns.virtual_time import virtual_time
-from webchat.turns.queue import LEFT, PACE_SECONDS, REFRESH_SECONDS, Queue
+from webchat.turns.queue import KEPT_LANES, LEFT, PACE_SECONDS, REFRESH_SECONDS, Queue
 
 SOON = 2 * PACE_SECONDS
 """Virtual seconds after which everybody has been told."""
@@ -412,3 +412,13 @@ async def _whatever_happens(events: list[tuple[str, int]], slots: int) -> None:
     await served(people)
     await asyncio.gather(*titles)
     assert queue.idle()
+
+
+async def test_engines_that_came_and_went_are_forgotten_and_those_in_use_are_not() -> None:
+    queue = Queue()
+    async with queue.slot("used", 1, "p", lambda place, wait: None):
+        for n in range(5 * KEPT_LANES):
+            async with queue.slot(f"engine {n}", 1, "p", lambda place, wait: None):
+                pass
+        assert len(queue._lanes) <= KEPT_LANES + 1
+        assert queue._lanes["used"].running

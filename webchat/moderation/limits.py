@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
 
@@ -85,8 +86,11 @@ class Limits:
     def open(self, context: Context, report: Report) -> _Limiting:
         return _Limiting(self, context, report)
 
-    def check(self, owner: str, text: str, *, counts: bool = True) -> Blocked | None:
-        """What is wrong with a whole text of a person. counts: it is one more that they write."""
+    def check(
+        self, owner: str, text: str, *, counts: bool = True, used: list[Callable[[], None]] | None = None
+    ) -> Blocked | None:
+        """What is wrong with a whole text of a person. counts: it is one more that they write. used: gets how
+        to give that back."""
         if self._most_chars is not None and len(text) > self._most_chars:
             return Blocked(
                 "limits.length",
@@ -97,16 +101,26 @@ class Limits:
             return Blocked(
                 "limits.repeats", "The message says one thing again and again.", cure="Shorten it."
             )
-        if counts and self._most_a_minute is not None and self._too_often(owner, self._most_a_minute):
-            return Blocked(
-                "limits.rate",
-                f"You have written {self._most_a_minute} messages within a minute.",
-                cure="Wait a moment, then send it again.",
-            )
+        if counts and self._most_a_minute is not None:
+            now = self._clock()
+            if self._too_often(owner, now, self._most_a_minute):
+                return Blocked(
+                    "limits.rate",
+                    f"You have written {self._most_a_minute} messages within a minute.",
+                    cure="Wait a moment, then send it again.",
+                )
+            if used is not None:
+                used.append(partial(self._give_back, owner, now))
         return None
 
-    def _too_often(self, owner: str, most: int) -> bool:
-        now = self._clock()
+    def _give_back(self, owner: str, moment: float) -> None:
+        times = self._written.get(owner, deque())
+        if moment in times:
+            times.remove(moment)
+        if not times:
+            self._written.pop(owner, None)
+
+    def _too_often(self, owner: str, now: float, most: int) -> bool:
         for name in [name for name, times in self._written.items() if times[-1] < now - 60]:
             del self._written[name]
         times = self._written.setdefault(owner, deque())
@@ -125,6 +139,7 @@ class _Limiting:
         self._limits = limits
         self._owner = context.owner
         self._counts = context.counts and not context.trial
+        self._used = context.used
         self._report = report
         self.held = ""
 
@@ -134,7 +149,7 @@ class _Limiting:
 
     async def finish(self) -> str:
         text, self.held = self.held, ""
-        blocked = self._limits.check(self._owner, text, counts=self._counts)
+        blocked = self._limits.check(self._owner, text, counts=self._counts, used=self._used)
         if blocked is not None:
             self._report(Finding(blocked.rule, "block", 0, len(text)))
             raise blocked

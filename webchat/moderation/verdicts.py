@@ -48,6 +48,7 @@ class Context:
 
     asked: for moderators that judge a reply by what it answers, the person's last words. so_far: what is
     shown already of a reply that is continued. Neither is in a `Decision`.
+    used: how to give back what a moderator counted, should the text be refused after all.
     """
 
     stage: Stage
@@ -60,6 +61,12 @@ class Context:
     counts: bool = True
     asked: str = field(default="", repr=False)
     so_far: str = field(default="", repr=False)
+    used: list[Callable[[], None]] = field(default_factory=list, repr=False, compare=False)
+
+    def give_back(self) -> None:
+        """What was counted for this text was not used: it, or something it belongs to, was refused."""
+        while self.used:
+            self.used.pop()()
 
 
 Report = Callable[[Finding], None]

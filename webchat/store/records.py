@@ -257,7 +257,7 @@ class NewTurn:
     continues: the reply whose text and reasoning begin the new one.
     template: what the user's text was made from.
     client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second
-    turn.
+    turn. asked: a digest of what was asked with it, to tell a repeated ask from another one.
     """
 
     conversation_id: str | None
@@ -268,16 +268,19 @@ class NewTurn:
     settings: ConversationSettings | None = None
     continues: str | None = None
     template: TemplateUse | None = None
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
-    """`created` is false when the client key was seen before: the same messages, nothing written."""
+    """`created` is false when the client key was seen before: the same messages, nothing written. asked: the
+    digest of what was asked then, where that is known."""
 
     conversation: Conversation
     user: Message | None
     reply: Message
     created: bool
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

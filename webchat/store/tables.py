@@ -211,11 +211,13 @@ class TurnRow(Base):
             postgresql_where=text("finished_at IS NULL"),
         ),
         Index("ix_turns_conversation", "conversation_id"),
+        Index("ix_turns_client_key", "client_key"),
     )
 
     message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
     conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"))
     client_key: Mapped[str] = mapped_column(String(64))
+    asked: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
     begun_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy.orm import aliased
 
 from webchat.store.codec import (
     clean,
@@ -37,6 +38,22 @@ from webchat.store.tree import fold, journal_pieces, messages_by_id, own_convers
 # Built once: building a statement costs several times what running it does.
 _OWNER = select(OwnerRow.id).where(OwnerRow.id == bindparam("owner"))
 _OPEN_TURN = insert(TurnRow)
+_REPLY, _USER = aliased(MessageRow), aliased(MessageRow)
+_BY_KEY = (
+    select(
+        TurnRow.message_id,
+        TurnRow.conversation_id,
+        TurnRow.asked,
+        _REPLY.deleted_at,
+        _USER.id.label("user_id"),
+    )
+    .join(ConversationRow, ConversationRow.id == TurnRow.conversation_id)
+    .join(_REPLY, _REPLY.id == TurnRow.message_id)
+    .outerjoin(_USER, and_(_USER.id == _REPLY.parent_id, _USER.client_key == TurnRow.client_key))
+    .where(TurnRow.client_key == bindparam("key"), ConversationRow.owner_id == bindparam("owner"))
+    .order_by(TurnRow.begun_at)
+    .limit(1)
+)
 _SHOW = (
     update(ConversationRow)
     .where(ConversationRow.id == bindparam("conversation"))
@@ -113,7 +130,21 @@ class TurnVerbs(Database):
             begun[0] if user_id is not None else None,
             begun[-1],
             created,
+            new.asked,
         )
+
+    @reads
+    def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
+        """What this owner began with a client key, as it is now; `None` for a key that was not used. Raises
+        NotFound where it was deleted."""
+        row = connection.execute(_BY_KEY, {"owner": owner, "key": client_key}).first()
+        if row is None:
+            return None
+        if row.deleted_at is not None:
+            raise NotFound("message")
+        conversation = own_conversation(connection, owner, row.conversation_id)
+        *user, reply = messages_by_id(connection, [id for id in (row.user_id, row.message_id) if id])
+        return BegunTurn(conversation, user[0] if user else None, reply, created=False, asked=row.asked)
 
     def _open_conversation(self, connection: Connection, owner: str, new: NewTurn) -> str:
         """The id of the owner's conversation with this client key, made if there is none."""
@@ -267,6 +298,7 @@ def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new:
         "message_id": reply_id,
         "conversation_id": conversation_id,
         "client_key": new.client_key,
+        "asked": new.asked,
         "state": "queued",
         "begun_at": moment,
         "model": new.model,

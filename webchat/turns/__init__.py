@@ -4,6 +4,7 @@ from webchat.turns.ask import Ask, AskKind
 from webchat.turns.errors import (
     BadAsk,
     EmptyMessage,
+    KeyTaken,
     MessageBlocked,
     MessageTooLong,
     NotAccepting,
@@ -27,6 +28,7 @@ __all__ = [
     "Followed",
     "Follower",
     "Gone",
+    "KeyTaken",
     "MessageBlocked",
     "MessageTooLong",
     "News",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,7 +17,8 @@ AskKind = Literal["send", "regenerate", "edit", "continue"]
 class Ask:
     """One request for a reply.
 
-    client_key: chosen by the page, 1 to 64 characters; asking twice with the same key begins one turn.
+    client_key: chosen by the page, 1 to 64 characters; asking twice with the same key begins one turn, also
+        when the second ask does not know the conversation that the first one made.
     conversation_id: `None` with `send` makes a new conversation.
     parent_id: for `send`, the message it answers (the leaf on the screen); `None` at the root.
     message_id: for `regenerate` and `continue` the reply, for `edit` the user's message. `regenerate`
@@ -36,6 +39,13 @@ class Ask:
     model: str | None = None
     settings: ConversationSettings | None = None
     template: TemplateUse | None = None
+
+    @property
+    def digest(self) -> str:
+        """Tells this ask from another: by its kind, its place in the tree and its words. Settings, model and
+        templates only say how it is answered."""
+        asked = json.dumps([self.kind, self.parent_id, self.message_id, self.text])
+        return hashlib.sha256(asked.encode()).hexdigest()
 
     def check(self, message_chars: int) -> None:
         """Raise `BadAsk` unless the fields fit together and a text has 1 to `message_chars` characters."""

@@ -8,7 +8,8 @@
     │   ├── EmptyMessage   no words in it
     │   ├── MessageTooLong more than `limit` characters
     │   ├── UnknownModel   no model of that name is configured
-    │   └── StillRunning   the reply it builds on is still being written
+    │   ├── StillRunning   the reply it builds on is still being written
+    │   └── KeyTaken       something else was asked with this client key
     └── MessageBlocked     the input review refused it
 
 As with backend errors, `code` is the stable name that interfaces translate by, `params` are the values of
@@ -119,6 +120,20 @@ class StillRunning(BadAsk):
 
     def __init__(self) -> None:
         super().__init__("That reply is still being written.", cure="Wait until it has finished, or stop it.")
+
+
+class KeyTaken(BadAsk):
+    """Something else was asked with this client key."""
+
+    code = "key_taken"
+    status = 409
+
+    def __init__(self, conversation_id: str, message_id: str) -> None:
+        super().__init__(
+            "This was sent before, with other words.",
+            cure="See what was sent; send the other words as a new message.",
+            params={"conversation_id": conversation_id, "message_id": message_id},
+        )
 
 
 class MessageBlocked(TurnError):

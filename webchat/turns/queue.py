@@ -31,6 +31,9 @@ LEFT = 0.25
 """What a reply is taken to need still, at least: this part of the average, or of what it has run if that is
 more. One that is longer than others were may be much longer."""
 
+KEPT_LANES = 16
+"""Lanes without anybody in them that are remembered for how long their replies take. Engines come and go."""
+
 Told = Callable[[int, float | None], None]
 """Called with the place in line, from 1, and about how many seconds that means; `None` when nothing is
 known."""
@@ -67,6 +70,11 @@ class Lane:
     def free(self) -> int:
         """Slots that nobody has; negative while more are running than an engine that shrank has slots."""
         return self.slots - len(self.running) - len(self.guests)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a slot and nobody waits for one."""
+        return not (self.rotation or self.running or self.guests)
 
     def join(self, ticket: Ticket) -> None:
         """Stand in line; the slot, if one is free, is granted at once."""
@@ -210,10 +218,16 @@ class Queue:
 
     def idle(self) -> bool:
         """Whether nobody has a slot and nobody waits for one."""
-        return not any(lane.rotation or lane.running or lane.guests for lane in self._lanes.values())
+        return all(lane.idle for lane in self._lanes.values())
 
     def _lane(self, engine: str, slots: int) -> Lane:
-        lane = self._lanes.setdefault(engine, Lane())
+        """The lane of an engine; those that were used least are forgotten once nobody is in them."""
+        lane = self._lanes.pop(engine, None) or Lane()
+        if len(self._lanes) >= KEPT_LANES:
+            idle = [name for name, other in self._lanes.items() if other.idle]
+            for name in idle[: len(self._lanes) - KEPT_LANES + 1]:
+                del self._lanes[name]
+        self._lanes[engine] = lane
         lane.slots = max(1, slots)
         return lane
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
+from typing import Any
 
-from backends.errors import ModelNotFound
 from webchat.models import Models
-from webchat.moderation import Blocked, Context, GateFactory
+from webchat.moderation import Context, GateFactory
 from webchat.prompts import Renderer
 from webchat.store import NotFound, Store, StoreError
 from webchat.store.records import (
@@ -19,21 +17,15 @@ from webchat.store.records import (
     FinishedTurn,
     JournalEntry,
     Message,
-    NewTurn,
 )
 from webchat.turns.ask import Ask
+from webchat.turns.asking import Asking
 from webchat.turns.errors import (
-    BadAsk,
-    MessageBlocked,
     NotAccepting,
-    ServerBusy,
-    StillRunning,
-    TooManyTurns,
-    UnknownModel,
 )
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
-from webchat.turns.journal import Journal, clean
+from webchat.turns.journal import Journal
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.queue import Queue
 from webchat.turns.titles import Titles
@@ -45,7 +37,10 @@ FIND_SECONDS = 2.0
 """How long a message that the store calls running may be unknown here: the moment between begin and task."""
 
 END_SECONDS = 10.0
-"""How long the end of the server waits for turns that were told to end."""
+"""How long the end of the server waits for turns that were told to end, and for reviews of asks."""
+
+CANCEL_SECONDS = 1.0
+"""How long it then waits for what was cancelled."""
 
 
 class Turns:
@@ -75,9 +70,6 @@ class Turns:
     ) -> None:
         self._store = store
         self._models = models
-        self._gates = gates
-        self._turns_per_owner = turns_per_owner
-        self._most_turns = most_turns
         self._message_chars = message_chars
         self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
         queue = Queue()
@@ -88,9 +80,16 @@ class Turns:
         self._turns: dict[str, RunningTurn] = {}
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
-        self._beginning: Counter[str] = Counter()
-        self._accepting = False
-        self._closed = False
+        self._asking = Asking(
+            store,
+            models,
+            gates,
+            self._turns,
+            self._began,
+            turns_per_owner=turns_per_owner,
+            most_turns=most_turns,
+        )
+        self._accepting = self._ending = self._closed = False
 
     @property
     def accepting(self) -> bool:
@@ -106,27 +105,39 @@ class Turns:
         if orphans:
             log.info("%d replies were cut off by the last end of the server", len(orphans))
         self._journal.open()
-        self._accepting, self._closed = True, False
+        self._accepting, self._ending, self._closed = True, False, False
         return orphans
 
     async def aclose(self, grace_seconds: float = 0.0) -> None:
         """Take no more asks, let replies run on for `grace_seconds`, mark the rest interrupted with their
-        text."""
+        text.
+
+        An ask that is being reviewed belongs to them: it is taken and its reply finished or marked. One whose
+        review lasts even longer is refused with `NotAccepting`.
+        """
         self._accepting = False
         if self._titles is not None:
             await self._titles.aclose()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=grace_seconds)
+        await self._quiet(grace_seconds)
+        self._ending = True
         for turn in self._turns.values():
             turn.end("interrupted")
-        if self._tasks:
-            _, late = await asyncio.wait(set(self._tasks), timeout=END_SECONDS)
-            for task in late:
-                task.cancel()
+        for task in await self._quiet(END_SECONDS):
+            task.cancel()
+        await self._quiet(CANCEL_SECONDS)
+        self._asking.aclose()
         self._closed = True
         for follower in [follower for mine in self._followers.values() for follower in mine]:
             follower.end()
         await self._journal.aclose()
+
+    async def _quiet(self, seconds: float) -> set[asyncio.Task[Any]]:
+        """Wait until nothing is asked and nothing written any more; returns what goes on all the same."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while (tasks := self._tasks | self._asking.tasks) and loop.time() < deadline:
+            await asyncio.wait(tasks, timeout=deadline - loop.time())
+        return tasks
 
     async def start(self, owner: str, ask: Ask) -> BegunTurn:
         """Store what is asked and begin the reply. Returns once both are stored; the reply goes on by itself.
@@ -137,25 +148,7 @@ class Turns:
         if not self._accepting:
             raise NotAccepting
         ask.check(self._message_chars)
-        self._check_room(owner, ask.client_key)
-        self._beginning[owner] += 1
-        # A task of its own: a caller who leaves between the commit and the task would leave a reply without
-        # a turn.
-        task = asyncio.create_task(self._begin(owner, ask), name="begin turn")
-        self._keep(task)
-        return await asyncio.shield(task)
-
-    def _check_room(self, owner: str, client_key: str) -> None:
-        """Raises TooManyTurns or ServerBusy; never for a turn that runs already and is asked for again."""
-        running = [turn for turn in self._turns.values() if turn.message is None]
-        mine = [turn for turn in running if turn.owner == owner]
-        if any(turn.client_key == client_key for turn in mine):
-            return
-        limit = self._turns_per_owner
-        if limit is not None and len(mine) + self._beginning[owner] >= limit:
-            raise TooManyTurns(limit)
-        if self._most_turns is not None and len(running) + self._beginning.total() >= self._most_turns:
-            raise ServerBusy
+        return await self._asking.start(owner, ask)
 
     async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncGenerator[TurnEvent]:
         """The events of a reply after `after_seq`; of one that has ended only `Done`.
@@ -249,107 +242,20 @@ class Turns:
         """Ids of the owner's replies that run now."""
         return tuple(t.id for t in self._turns.values() if t.owner == owner and t.message is None)
 
-    async def _begin(self, owner: str, ask: Ask) -> BegunTurn:
-        try:
-            new, continues = await self._resolve(owner, ask)
-            begun = await self._store.call(self._store.begin_turn, owner, new)
-            if begun.created:
-                turn = RunningTurn(owner, ask.client_key, begun, new.model, continues)
-                self._turns[turn.id] = turn
-                self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
-                self._tell(owner, News("begun", turn.conversation_id, turn.id))
-            return begun
-        finally:
-            self._beginning[owner] -= 1
-
-    async def _resolve(self, owner: str, ask: Ask) -> tuple[NewTurn, Message | None]:
-        """What to write for an ask, and the reply to write on from. Raises `TurnError`, `NotFound`."""
-        written = Context("input", owner, conversation_id=ask.conversation_id)
-        text = None
-        if ask.text is not None:
-            text = await self.review(written, ask.text)
-        target = None
-        if ask.message_id is not None:
-            target = await self._store.call(self._store.message, owner, ask.message_id)
-            if ask.conversation_id not in (None, target.conversation_id):
-                raise BadAsk("The message is of another conversation.")
-        conversation_id = target.conversation_id if target is not None else ask.conversation_id
-        parent_id, continues = ask.parent_id, None
-        if target is not None:
-            parent_id, continues = _place(ask, target)
-        if parent_id in self._turns and self._turns[parent_id].message is None:
-            raise StillRunning
-        model = await self._model(owner, ask, conversation_id)
-        settings = await self._settings(written, ask, conversation_id, model)
-        new = NewTurn(
-            conversation_id=conversation_id,
-            parent_id=parent_id,
-            user_text=text,
-            client_key=ask.client_key,
-            model=model,
-            settings=settings,
-            continues=None if continues is None else continues.id,
-            template=ask.template,
-        )
-        return new, continues
-
-    async def _settings(
-        self, written: Context, ask: Ask, conversation_id: str | None, model: str
-    ) -> ConversationSettings | None:
-        """What the ask changes in the settings; `None` for nothing. A system prompt that the conversation has
-        already was reviewed when it got it. Raises `MessageBlocked`, `NotFound`."""
-        asked = ask.settings
-        if conversation_id is None:
-            asked = asked or ConversationSettings()
-            asked = asked if asked.model else replace(asked, model=model)
-        elif asked is None:
-            return None
-        else:
-            before = (
-                await self._store.call(self._store.conversation, written.owner, conversation_id)
-            ).settings
-            if asked == before:
-                return None
-            if asked.system_prompt == before.system_prompt and asked.persona == before.persona:
-                return asked
-        return await self.review_settings(replace(written, counts=False), asked)
-
     async def review(self, context: Context, text: str) -> str:
         """What a person writes, wherever they write it, as it may be stored. Raises `MessageBlocked`."""
-        try:
-            return await self._gates.review(context, clean(text))
-        except Blocked as blocked:
-            raise MessageBlocked(blocked.sentence, cure=blocked.cure, params=blocked.params) from blocked
+        return await self._asking.review(context, text)
 
     async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
-        """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the
-        blanks were filled in with; the whole is looked at when it is sent. Raises `MessageBlocked`."""
-        if not settings.system_prompt:
-            return settings
-        if settings.persona is not None:
-            values = (value for value in settings.persona.values.values() if isinstance(value, str))
-            filled_in = "\n".join(values)
-            if not filled_in or await self.review(context, filled_in) == filled_in:
-                return settings
-        reviewed = await self.review(context, settings.system_prompt)
-        return replace(settings, system_prompt=reviewed, persona=None)
+        """Settings as they may be stored. Raises `MessageBlocked`."""
+        return await self._asking.review_settings(context, settings)
 
-    async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
-        """Name of the model that answers. An endpoint's models are asked for when the name is unknown."""
-        name = ask.model or (ask.settings.model if ask.settings else None)
-        if name is None and conversation_id is not None:
-            conversation = await self._store.call(self._store.conversation, owner, conversation_id)
-            name = conversation.settings.model
-        name = name or self._models.default
-        try:
-            self._models.spec(name)
-        except ModelNotFound:
-            await self._models.discover()
-            try:
-                self._models.spec(name)
-            except ModelNotFound as error:
-                raise UnknownModel(name) from error
-        return name
+    def _began(self, turn: RunningTurn) -> None:
+        self._turns[turn.id] = turn
+        if self._ending:
+            turn.end("interrupted")
+        self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
+        self._tell(turn.owner, News("begun", turn.conversation_id, turn.id))
 
     async def _run(self, turn: RunningTurn) -> None:
         if self._titles is not None:
@@ -398,20 +304,3 @@ class Turns:
         """Hold a task until it is done; its failure goes to the log if nobody else looks."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _place(ask: Ask, target: Message) -> tuple[str | None, Message | None]:
-    """Where the new messages hang, and the reply to write on from. Raises `BadAsk`."""
-    if ask.kind == "edit":
-        if target.role != "user":
-            raise BadAsk("Only a message of a person is edited into a new turn.")
-        return target.parent_id, None
-    if ask.kind == "regenerate" and target.role == "user":
-        return target.id, None
-    if target.role != "assistant" or target.parent_id is None:
-        raise BadAsk(f"There is no reply to {ask.kind}.")
-    if ask.kind == "continue":
-        if target.running:
-            raise StillRunning
-        return target.parent_id, target
-    return target.parent_id, None

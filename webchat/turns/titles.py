@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -45,6 +46,9 @@ TITLE_SECONDS = 30.0
 TRIES = 3
 """Attempts per conversation while the server runs."""
 
+KEPT_TRIES = 64
+"""Conversations without a title whose attempts are remembered."""
+
 _CUT = re.compile(r"(?:[0-9()+.-]{1,16} ){0,8}[^\s\u2e80-\uffff]{0,200}$")
 _LABEL = re.compile(r"^(?:title|标题)\s*[:：]\s*", re.IGNORECASE)
 _MARKS = " \t\"'`*_#“”‘’「」『』《》«»"
@@ -70,7 +74,7 @@ class Titles:
         self._models = models
         self._gates = gates
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._tries: dict[str, int] = {}
+        self._tries: OrderedDict[str, int] = OrderedDict()
 
     def consider(self, turn: RunningTurn, reply: Message) -> None:
         """Start a title for the conversation of a finished reply, if it has none from a model or a person."""
@@ -86,6 +90,9 @@ class Titles:
         ):
             return
         self._tries[conversation.id] = tries + 1
+        self._tries.move_to_end(conversation.id)
+        if len(self._tries) > KEPT_TRIES:
+            self._tries.popitem(last=False)
         task = asyncio.create_task(self._make(turn, reply), name=f"title {conversation.id}")
         self._tasks[turn.model] = task
         task.add_done_callback(lambda _: self._tasks.pop(turn.model, None))
@@ -118,6 +125,7 @@ class Titles:
                     title=title,
                     title_by="model",
                 )
+                self._tries.pop(conversation.id, None)
                 self._changed(turn.owner, conversation.id)
         except (BackendError, Blocked, StoreError, TimeoutError) as error:
             log.info("no title for conversation %s: %s", conversation.id, error)
@@ -149,7 +157,8 @@ class Titles:
             give_way = partial(_drop, task)
             async with self._queue.spare(takes.engine or turn.model, takes.slots, give_way) as free:
                 if not free:
-                    self._tries[turn.conversation_id] -= 1
+                    if turn.conversation_id in self._tries:
+                        self._tries[turn.conversation_id] -= 1
                     return None
                 sampling = fit_sampling(Sampling(temperature=0.0, max_tokens=TITLE_TOKENS), takes)
                 stream = cast(

@@ -1,4 +1,5 @@
-"""Indexes for what one owner has deleted, and by owner: taking an owner away then reads no table."""
+"""Indexes for what one owner has deleted, and by owner: taking an owner away then reads no table. What was
+asked with a client key, and the way to it."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ _BY_OWNER = (
 
 
 def upgrade() -> None:
+    op.add_column("turns", sa.Column("asked", sa.String(length=64), nullable=True))
+    op.create_index("ix_turns_client_key", "turns", ["client_key"], unique=False)
     op.create_index(
         "ix_conversations_trash",
         "conversations",
@@ -54,5 +57,7 @@ def downgrade() -> None:
     for table, column in reversed(_BY_OWNER):
         op.drop_index(f"ix_{table}_{column}", table_name=table)
     op.drop_index("ix_messages_author_id", table_name="messages")
+    op.drop_index("ix_turns_client_key", table_name="turns")
+    op.drop_column("turns", "asked")
     op.drop_index("ix_messages_trash", table_name="messages")
     op.drop_index("ix_conversations_trash", table_name="conversations")

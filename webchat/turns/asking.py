@@ -1,0 +1,300 @@
+"""From an ask to a begun turn: its key is looked up first, then whatever refuses it, its words last.
+
+Whoever asks again with the same client key gets the turn of the first ask, also while that one is still being
+reviewed: nothing is looked at, counted or stored twice, and nothing refuses a repeated ask that would have
+refused a new one. What was refused has used up no rate. The same key with other words is `KeyTaken`.
+
+A database that is cut off may have begun a turn without saying so. It is asked again, with the same key,
+until it says; such a turn is run like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from backends.errors import ModelNotFound
+from webchat.models import Models
+from webchat.moderation import Blocked, Context, GateFactory
+from webchat.store import NotFound, Store, StoreError, StoreUnavailable
+from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn
+from webchat.turns.ask import Ask
+from webchat.turns.errors import (
+    BadAsk,
+    KeyTaken,
+    MessageBlocked,
+    NotAccepting,
+    ServerBusy,
+    StillRunning,
+    TooManyTurns,
+    UnknownModel,
+)
+from webchat.turns.journal import RETRY_SECONDS, clean
+from webchat.turns.turn import RunningTurn
+
+log = logging.getLogger(__name__)
+
+BEGIN_TRIES = 4
+"""How often the store is asked to begin a turn before the ask is refused."""
+
+
+class Asking:
+    """Takes asks, one by one for each client key.
+
+    turns: those in memory, by the ids of their replies. began: told each turn that is to run.
+    turns_per_owner, most_turns: see `Turns`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        gates: GateFactory,
+        turns: Mapping[str, RunningTurn],
+        began: Callable[[RunningTurn], None],
+        *,
+        turns_per_owner: int | None,
+        most_turns: int | None,
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._gates = gates
+        self._turns = turns
+        self._began = began
+        self._turns_per_owner = turns_per_owner
+        self._most_turns = most_turns
+        self._first: dict[tuple[str, str], tuple[str, asyncio.Task[BegunTurn]]] = {}
+        self._beginning: Counter[str] = Counter()
+        self._settling: set[asyncio.Task[None]] = set()
+
+    @property
+    def tasks(self) -> set[asyncio.Task[BegunTurn]]:
+        """Of the asks that are being taken now. Cancelled, one is refused with `NotAccepting`."""
+        return {task for _, task in self._first.values()}
+
+    async def start(self, owner: str, ask: Ask) -> BegunTurn:
+        """See `Turns.start`."""
+        key = (owner, ask.client_key)
+        while key in self._first:
+            asked, first = self._first[key]
+            if asked == ask.digest:
+                return replace(await asyncio.shield(first), created=False)
+            await asyncio.wait({first})  # if it is refused, its key is free
+        # A task of its own: a caller who leaves between the commit and the task would leave a reply without
+        # a turn.
+        task = asyncio.create_task(self._begin(owner, ask), name="begin turn")
+        self._first[key] = (ask.digest, task)
+        task.add_done_callback(lambda _: self._first.pop(key))
+        return await asyncio.shield(task)
+
+    def aclose(self) -> None:
+        """Ask the store no more what became of asks; the next start marks what it began."""
+        for task in self._settling:
+            task.cancel()
+
+    async def _begin(self, owner: str, ask: Ask) -> BegunTurn:
+        try:
+            known = await self._store.call(self._store.turn_by_key, owner, ask.client_key)
+            if known is not None:
+                return await self._run(owner, ask.client_key, _same(known, known.asked, ask))
+            with self._room(owner):
+                return await self._taken(owner, ask)
+        except asyncio.CancelledError:
+            raise NotAccepting from None  # only the end of the server cancels this task
+
+    @contextmanager
+    def _room(self, owner: str) -> Iterator[None]:
+        """Room for one more turn while the block begins it. Raises TooManyTurns or ServerBusy."""
+        running = [turn for turn in self._turns.values() if turn.message is None]
+        mine = sum(turn.owner == owner for turn in running)
+        limit = self._turns_per_owner
+        if limit is not None and mine + self._beginning[owner] >= limit:
+            raise TooManyTurns(limit)
+        if self._most_turns is not None and len(running) + self._beginning.total() >= self._most_turns:
+            raise ServerBusy
+        self._beginning[owner] += 1
+        try:
+            yield
+        finally:
+            self._beginning[owner] -= 1
+            if not self._beginning[owner]:
+                del self._beginning[owner]
+
+    async def _taken(self, owner: str, ask: Ask) -> BegunTurn:
+        """Review and store an ask; what a refused one used up is given back."""
+        written = Context("input", owner, conversation_id=ask.conversation_id)
+        try:
+            new, continues = await self._resolve(written, ask)
+            begun = await self._stored(owner, new)
+        except BaseException:
+            written.give_back()
+            raise
+        return await self._run(owner, ask.client_key, begun, continues)
+
+    async def _stored(self, owner: str, new: NewTurn) -> BegunTurn:
+        """Begin a turn; asked again the store finds it by its key. Raises `StoreError`."""
+        for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
+            try:
+                return await self._store.call(self._store.begin_turn, owner, new)
+            except StoreUnavailable:
+                await asyncio.sleep(pause)
+        try:
+            return await self._store.call(self._store.begin_turn, owner, new)
+        except StoreUnavailable:
+            task = asyncio.create_task(self._settle(owner, new.client_key), name="what became of an ask")
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+            raise
+
+    async def _settle(self, owner: str, client_key: str) -> None:
+        """Run a turn that was begun although its ask was refused, once the store says so."""
+        tries = 0
+        while True:
+            await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+            tries += 1
+            try:
+                # Who asks again meanwhile finds it.
+                if (owner, client_key) in self._first:
+                    continue
+                begun = await self._store.call(self._store.turn_by_key, owner, client_key)
+                if begun is not None:
+                    await self._run(owner, client_key, begun)
+                return
+            except NotFound:
+                return
+            except StoreError:
+                continue
+
+    async def _run(
+        self, owner: str, client_key: str, begun: BegunTurn, continues: Message | None = None
+    ) -> BegunTurn:
+        """Let a begun turn run, unless it does or did; also one of which the store did not say that it began
+        it."""
+        reply = begun.reply
+        if continues is None and reply.continues is not None:
+            continues = await self._store.call(self._store.message, owner, reply.continues)
+        if reply.state == "queued" and not reply.seq and reply.id not in self._turns:
+            begun = replace(begun, created=True)
+            self._began(RunningTurn(owner, client_key, begun, reply.model or "", continues))
+        return begun
+
+    async def _resolve(self, written: Context, ask: Ask) -> tuple[NewTurn, Message | None]:
+        """What to write for an ask, and the reply to write on from. Raises `TurnError`, `NotFound`."""
+        target = None
+        if ask.message_id is not None:
+            target = await self._store.call(self._store.message, written.owner, ask.message_id)
+            if ask.conversation_id not in (None, target.conversation_id):
+                raise BadAsk("The message is of another conversation.")
+        conversation_id = target.conversation_id if target is not None else ask.conversation_id
+        parent_id, continues = ask.parent_id, None
+        if target is not None:
+            parent_id, continues = _place(ask, target)
+        self._check_ended(parent_id)
+        model = await self._model(written.owner, ask, conversation_id)
+        settings = await self._settings(written, ask, conversation_id, model)
+        text = None if ask.text is None else await self.review(written, ask.text)
+        self._check_ended(parent_id)
+        new = NewTurn(
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            user_text=text,
+            client_key=ask.client_key,
+            model=model,
+            settings=settings,
+            continues=None if continues is None else continues.id,
+            template=ask.template,
+            asked=ask.digest,
+        )
+        return new, continues
+
+    def _check_ended(self, parent_id: str | None) -> None:
+        parent = None if parent_id is None else self._turns.get(parent_id)
+        if parent is not None and parent.message is None:
+            raise StillRunning
+
+    async def _settings(
+        self, written: Context, ask: Ask, conversation_id: str | None, model: str
+    ) -> ConversationSettings | None:
+        """What the ask changes in the settings; `None` for nothing. A system prompt that the conversation has
+        already was reviewed when it got it. Raises `MessageBlocked`, `NotFound`."""
+        asked = ask.settings
+        if conversation_id is None:
+            asked = asked or ConversationSettings()
+            asked = asked if asked.model else replace(asked, model=model)
+        elif asked is None:
+            return None
+        else:
+            before = (
+                await self._store.call(self._store.conversation, written.owner, conversation_id)
+            ).settings
+            if asked == before:
+                return None
+            if asked.system_prompt == before.system_prompt and asked.persona == before.persona:
+                return asked
+        return await self.review_settings(replace(written, counts=False), asked)
+
+    async def review(self, context: Context, text: str) -> str:
+        """What a person writes, wherever they write it, as it may be stored. Raises `MessageBlocked`."""
+        try:
+            return await self._gates.review(context, clean(text))
+        except Blocked as blocked:
+            context.give_back()
+            raise MessageBlocked(blocked.sentence, cure=blocked.cure, params=blocked.params) from blocked
+
+    async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
+        """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the
+        blanks were filled in with; the whole is looked at when it is sent. Raises `MessageBlocked`."""
+        if not settings.system_prompt:
+            return settings
+        if settings.persona is not None:
+            values = (value for value in settings.persona.values.values() if isinstance(value, str))
+            filled_in = "\n".join(values)
+            if not filled_in or await self.review(context, filled_in) == filled_in:
+                return settings
+        reviewed = await self.review(context, settings.system_prompt)
+        return replace(settings, system_prompt=reviewed, persona=None)
+
+    async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
+        """Name of the model that answers. An endpoint's models are asked for when the name is unknown."""
+        name = ask.model or (ask.settings.model if ask.settings else None)
+        if name is None and conversation_id is not None:
+            conversation = await self._store.call(self._store.conversation, owner, conversation_id)
+            name = conversation.settings.model
+        name = name or self._models.default
+        try:
+            self._models.spec(name)
+        except ModelNotFound:
+            await self._models.discover()
+            try:
+                self._models.spec(name)
+            except ModelNotFound as error:
+                raise UnknownModel(name) from error
+        return name
+
+
+def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:
+    """What was begun, if it is what is asked again. Raises `KeyTaken`."""
+    if asked not in (None, ask.digest):
+        raise KeyTaken(begun.conversation.id, begun.reply.id)
+    return begun
+
+
+def _place(ask: Ask, target: Message) -> tuple[str | None, Message | None]:
+    """Where the new messages hang, and the reply to write on from. Raises `BadAsk`."""
+    if ask.kind == "edit":
+        if target.role != "user":
+            raise BadAsk("Only a message of a person is edited into a new turn.")
+        return target.parent_id, None
+    if ask.kind == "regenerate" and target.role == "user":
+        return target.id, None
+    if target.role != "assistant" or target.parent_id is None:
+        raise BadAsk(f"There is no reply to {ask.kind}.")
+    if ask.kind == "continue":
+        if target.running:
+            raise StillRunning
+        return target.parent_id, target
+    return target.parent_id, None
