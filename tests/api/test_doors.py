@@ -310,6 +310,7 @@ activate call close create_link create_owner delete_conversation delete_messages
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner make_operator
 mark_streaming open purge rate restore_conversation restore_messages restore_template revoke_link
 revoke_operators slices touch_link transaction trim_decisions
+keep_owner
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
@@ -317,6 +318,7 @@ chat_template operators chat_template_versions chat_templates conversation conve
 decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash message newest_texts owner path placeholders
 provenance running_conversations search template template_version template_versions thread turn_by_key
+guests_with_replies
 """
 READS = frozenset(_READS.split())
 
