@@ -245,6 +245,8 @@ async def test_a_guest_is_out_within_a_second(make_site: MakeSite, ends: str) ->
                 stopped = await site.store.call(site.store.message, guest.id, replies[0])
         assert stopped.state == "stopped"
         assert stopped.text
+        assert stopped.failure is not None, "it was not the guest who stopped it"
+        assert stopped.failure.code == "link_ended"
         assert not tasks[1].done()
         assert (await clients[1].get("/api/me")).status_code == 200
         tasks[1].cancel()
@@ -294,6 +296,10 @@ async def test_the_replies_of_a_link_that_has_ended_end_without_an_open_tab(
             site.store.revoke_link(link.id)
         async with asyncio.timeout(60):
             await until(lambda: not any(site.store.message(guest.id, reply).running for reply in replies))
+        for reply in replies:
+            failure = site.store.message(guest.id, reply).failure
+            assert failure is not None
+            assert failure.code == "link_ended"
         assert (await beside.get(f"/api/messages/{other}")).json()["message"]["state"] in (
             "queued",
             "streaming",

@@ -393,6 +393,25 @@ async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
         assert (await at.ask(text="Hi")).created
 
 
+async def test_replies_of_an_ended_link_say_that_it_was_the_link(bench: MakeBench) -> None:
+    async with bench(EchoBackend(rate=50)) as at:
+        guest, other = (at.store.create_owner("visitor", name).id for name in ("Ann", "Ben"))
+        mine = [await at.turns.start(guest, Ask("send", f"k{n}", text=WORDS)) for n in range(2)]
+        theirs = await at.turns.start(other, Ask("send", "k", text=WORDS))
+        for begun in mine:
+            async for event in at.turns.follow(guest, begun.reply.id):
+                if isinstance(event, Delta):
+                    break
+        at.turns.put_out(guest)
+        await until(lambda: not at.turns.running(guest))
+        for begun in mine:
+            ended = at.store.message(guest, begun.reply.id)
+            assert ended.text
+            assert ended.failure is not None
+            assert (ended.state, ended.failure.code) == ("stopped", "link_ended")
+        assert at.turns.running(other) == (theirs.reply.id,)
+
+
 async def test_all_owners_together_have_only_so_many_turns(bench: MakeBench) -> None:
     async with bench(EchoBackend(rate=50), most_turns=2) as at:
         other = at.store.create_owner("visitor", "Ann").id

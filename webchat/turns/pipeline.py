@@ -62,6 +62,11 @@ UNSTORED = Failure(
     retryable=True,
 )
 
+LINK_ENDED = Failure(
+    "link_ended", "This link was withdrawn.", "What was written is saved. Ask for a new link to go on."
+)
+"""Not the person stopped the reply."""
+
 
 @dataclass(slots=True)
 class _Run:
@@ -381,6 +386,8 @@ def _outcome(turn: RunningTurn, work: asyncio.Task[None]) -> tuple[TurnState, Fa
         return "blocked", _blocked(error)
     if turn.ended_by == "unstored":
         return "failed", UNSTORED
+    if turn.ended_by == "link_ended":
+        return "stopped", LINK_ENDED
     # An error while the stream closes after a stop is of no interest to the person who stopped it.
     if turn.ended_by is not None:
         return turn.ended_by, None

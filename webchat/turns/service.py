@@ -29,7 +29,7 @@ from webchat.turns.journal import Journal
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.queue import Queue
 from webchat.turns.titles import Titles
-from webchat.turns.turn import RunningTurn
+from webchat.turns.turn import EndedBy, RunningTurn
 
 log = logging.getLogger(__name__)
 
@@ -232,11 +232,17 @@ class Turns:
             turn.end("stopped")
 
     def stop_all(self, owner: str, conversation_id: str | None = None) -> None:
-        """Stop all replies of an owner, or those of one conversation: it was deleted, or a link was
-        revoked."""
+        """Stop all replies of an owner, or those of one conversation: it was deleted."""
+        self._end(owner, "stopped", conversation_id)
+
+    def put_out(self, owner: str) -> None:
+        """End all replies of an owner whose link has ended; they say that it was the link."""
+        self._end(owner, "link_ended")
+
+    def _end(self, owner: str, by: EndedBy, conversation_id: str | None = None) -> None:
         for turn in self._turns.values():
             if turn.owner == owner and conversation_id in (None, turn.conversation_id):
-                turn.end("stopped")
+                turn.end(by)
 
     def running(self, owner: str) -> tuple[str, ...]:
         """Ids of the owner's replies that run now."""

@@ -14,8 +14,9 @@ from webchat.store.records import BegunTurn, Message
 from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Reader
 
-EndedBy = Literal["stopped", "interrupted", "unstored"]
-"""Who ended a turn before its model did: the person, the server's end, the store's failure."""
+EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended"]
+"""Who ended a turn before its model did: the person, the server's end, the store's failure, the end of the
+link that its owner came by."""
 
 
 class RunningTurn:
