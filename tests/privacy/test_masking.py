@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backends.types import Message, Request
 from tests.moderation.test_filters import cut
 from tests.privacy.test_personal import CORPUS, Marked
+from webchat.privacy.finding import Personal
+from webchat.privacy.masking import LONG, Masking
 from webchat.privacy.placeholders import Finder, Placeholders, mask, name_of
 from webchat.privacy.restoring import LONGEST, Restorer
 
@@ -318,3 +325,77 @@ def test_numbers_that_somebody_wrote_as_placeholders_are_not_given_out() -> None
 def test_an_address_with_personal_data_is_hidden_whole() -> None:
     _, texts = conversation("见https://x.cn/?p=13812345678，谢谢", "[x](https://x.cn/a/13812345678 'y')")
     assert texts == ("见[LINK_1]，谢谢", "[x]([LINK_2])")
+
+
+def test_numbers_are_the_lowest_that_nobody_wrote() -> None:
+    texts = 40
+    phones = [f"1381234{number:04}" for number in range(texts)]
+    written = "".join(f"[PHONE_{number}] " for number in range(1, texts + 1))
+    placeholders = Placeholders()
+    masked = mask([written, " ".join(phones)], placeholders, Finder())
+    assert masked.texts[0] == written
+    assert masked.texts[1] == " ".join(f"[PHONE_{texts + 1 + number}]" for number in range(texts))
+    # What was given out keeps its number, and counts as taken.
+    again = mask([f"{phones[0]} 13912345678"], placeholders, Finder())
+    assert again.texts == (f"[PHONE_{texts + 1}] [PHONE_1]",)
+
+
+class _Told(dict[str, bytes]):
+    """A keeper that may be away."""
+
+    away = False
+
+    async def load(self, owner: str, conversation: str) -> dict[str, str]:
+        return {}
+
+    async def add(self, owner: str, conversation: str, values: Mapping[str, str]) -> None:
+        if self.away:
+            raise OSError
+        self.update({name: value.encode() for name, value in values.items()})
+
+
+async def test_one_who_leaves_while_a_long_request_is_masked_loses_no_placeholder() -> None:
+    keep, started, go = _Told(), threading.Event(), threading.Event()
+
+    class Slow(Finder):
+        def all(self, text: str) -> tuple[tuple[int, int, str], ...]:
+            started.set()
+            go.wait(30)
+            return super().all(text)
+
+    masking = Masking(keep, Slow())
+    long = Request((Message("user", "13812345678 " + "word " * LONG),))
+    leaves = asyncio.create_task(masking.hide("o", "c", long))
+    await asyncio.to_thread(started.wait, 30)
+    leaves.cancel()
+    comes = asyncio.create_task(masking.hide("o", "c", Request((Message("user", "13912345678"),))))
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+    hidden = await comes
+    assert hidden.request.messages[0].content == "[PHONE_2]"
+    assert keep == {"PHONE_1": b"13812345678", "PHONE_2": b"13912345678"}
+
+
+async def test_placeholders_that_could_not_be_kept_are_kept_with_the_next_request() -> None:
+    keep = _Told()
+    masking = Masking(keep)
+    keep.away = True
+    await masking.hide("o", "c", Request((Message("user", "13812345678"),)))
+    keep.away = False
+    await masking.hide("o", "c", Request((Message("user", "hello"),)))
+    assert keep == {"PHONE_1": b"13812345678"}
+
+
+def test_threads_share_a_finder() -> None:
+    finder = Finder(remembered=2)
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            texts = [f"{number} ada{number}@example.com" for number in range(400)]
+            found = list(threads.map(finder.all, texts * 3))
+    finally:
+        sys.setswitchinterval(switching)
+    assert found == [tuple(Personal().all(text)) for text in texts] * 3

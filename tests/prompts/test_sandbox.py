@@ -271,6 +271,17 @@ async def test_what_is_wrong_is_named_with_its_line(source: str, sandbox: Sandbo
     assert error.message
 
 
+@on_one_loop
+async def test_a_process_that_died_while_idle_is_no_fault_of_the_next_template(sandbox: Sandbox) -> None:
+    assert await sandbox.run("{{ n }}", VALUES) == "3"
+    for _ in range(2):
+        for process in sandbox._idle:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        assert await sandbox.run("{{ n }}", VALUES) == "3"
+
+
 WORDS = (
     "{{ }} {% %} {# #} -%} {%- if endif for in endfor set else a n yes long loop range ( ) [ ] . , | ~ + - *"
     " / ** % == is not upper replace join attr format __class__ 'x' 1 999999999 10 raw endraw macro"

@@ -117,13 +117,10 @@ def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) ->
 def _candidate(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> int | None:
     """Where a match may begin, from `at` on and before `opened`.
 
-    Without `starts` it is searched for in stretches, so that a long text costs its length times the window at
-    most: a match that begins in the first half of a stretch ends within it.
+    It is searched for in stretches, so that a long text costs its length times the window at most: a match
+    that begins in the first half of a stretch ends within it. Where a stretch holds none of any length, none
+    of its places is tried.
     """
-    if pattern.starts:
-        # One that begins before `opened` may well end behind it.
-        places = [window.find(start, at, opened + len(start) - 1) for start in pattern.starts]
-        return min((place for place in places if place >= 0), default=None)
     half = max(pattern.window, _STRETCH)
     while at < opened:
         found, shift = _within(compiled.search, window, at, at + 2 * half)

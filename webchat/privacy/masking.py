@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from backends.types import Message, Part, Request, TextPart
 from webchat.privacy.keeping import Keep
@@ -18,17 +18,22 @@ from webchat.privacy.restoring import ReplyRestorer
 MOST_KNOWN = 2000
 """Conversations whose placeholders are in memory."""
 
-LONG = 50_000
+LONG = 4_000
 """Characters from which on a request is masked in a thread of its own."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Known:
-    """A conversation's placeholders, once `loaded`. lock: one request at a time gives out new ones."""
+    """A conversation's placeholders, once `loaded`. unkept: those given out that are not stored yet. lock:
+    one request at a time gives out new ones."""
 
     placeholders: Placeholders = field(default_factory=Placeholders)
+    unkept: dict[tuple[str, int], str] = field(default_factory=dict)
     loaded: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -61,14 +66,16 @@ class Masking:
 
     async def hide(self, owner: str, conversation_id: str | None, request: Request) -> Hidden:
         """The request with placeholders, and how to put back what they stand for."""
-        masked, values = await self._masked(owner, conversation_id, [*_texts(request)])
+        texts = [*_texts(request)]
+        masked, values = await self._masked(owner, conversation_id, texts)
         request = _with_texts(request, masked.texts)
         if not values:
             return Hidden(request)
+        hidden = dict(zip(texts, masked.texts, strict=True))
         return Hidden(
             request,
             _told(masked),
-            partial(_hidden, values=values, finder=self._finder),
+            partial(_hidden, hidden=hidden, values=values, finder=self._finder),
             partial(ReplyRestorer, values),
         )
 
@@ -80,12 +87,17 @@ class Masking:
         async with known.lock:
             await self._load(known, owner, conversation_id)
             if sum(map(len, texts)) < LONG:
-                masked = mask(texts, known.placeholders, self._finder)
+                masked = self._mask(texts, known)
             else:
-                masked = await asyncio.to_thread(mask, texts, known.placeholders, self._finder)
-            if masked.fresh and conversation_id is not None:
-                await self._add(owner, conversation_id, masked.fresh)
+                masked = await _to_its_end(self._mask, texts, known)
+            if known.unkept and conversation_id is not None:
+                await self._add(owner, conversation_id, known.unkept)
             return masked, dict(known.placeholders.values)
+
+    def _mask(self, texts: Sequence[str], known: _Known) -> Masked:
+        masked = mask(texts, known.placeholders, self._finder)
+        known.unkept.update(masked.fresh)
+        return masked
 
     def _conversation(self, owner: str, conversation_id: str | None) -> _Known:
         if conversation_id is None:
@@ -110,9 +122,11 @@ class Masking:
             _log.warning("the placeholders of a conversation cannot be read: %s", type(error).__name__)
         known.loaded = True
 
-    async def _add(self, owner: str, conversation: str, fresh: Mapping[tuple[str, int], str]) -> None:
+    async def _add(self, owner: str, conversation: str, unkept: dict[tuple[str, int], str]) -> None:
+        """What cannot be stored now is tried again with the next request."""
         try:
-            await self._keep.add(owner, conversation, {name_of(key): value for key, value in fresh.items()})
+            await self._keep.add(owner, conversation, {name_of(key): value for key, value in unkept.items()})
+            unkept.clear()
         except Exception as error:
             # The error may quote what it was given; its name is enough.
             _log.warning("the placeholders of a conversation cannot be kept: %s", type(error).__name__)
@@ -159,7 +173,22 @@ def _with_texts(request: Request, texts: Sequence[str]) -> Request:
     return replace(request, messages=tuple(messages))
 
 
-def _hidden(text: str, *, values: Mapping[tuple[str, int], str], finder: Finder) -> str:
-    """A text of the request as the model was given it."""
+def _hidden(
+    text: str, *, hidden: Mapping[str, str], values: Mapping[tuple[str, int], str], finder: Finder
+) -> str:
+    """A text of the request, or a part of one, as the model was given it. hidden: whole texts."""
+    if text in hidden:
+        return hidden[text]
     placeholders = Placeholders.of({name_of(key): value for key, value in values.items()})
     return mask([text], placeholders, finder).texts[0]
+
+
+async def _to_its_end(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Work in a thread. Whoever is cancelled meanwhile still waits for its end: until then it changes things
+    that the next one needs."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

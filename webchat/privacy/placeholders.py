@@ -8,8 +8,10 @@ hidden behind one (`TEXT`), so that restoring what was masked gives back every c
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from webchat.privacy.addresses import addresses
 from webchat.privacy.finding import Personal
@@ -57,6 +59,7 @@ class Placeholders:
 
     values: dict[tuple[str, int], str] = field(default_factory=dict)
     _given: dict[tuple[str, bool], tuple[str, int]] = field(default_factory=dict)
+    _looking: Any = None
 
     @classmethod
     def of(cls, named: Mapping[str, str]) -> Placeholders:
@@ -68,29 +71,43 @@ class Placeholders:
                 made._set((word, int(number)), value)
         return made
 
-    def given(self, value: str, kind: str, reserved: Iterable[tuple[str, int]]) -> tuple[str, int]:
-        """The placeholder of a value; a new one if it has none. reserved: those that may not be new."""
+    def given(self, value: str, kind: str, free: Free) -> tuple[str, int]:
+        """The placeholder of a value; a new one if it has none."""
         # A whole address is put back in other places than what stands alone.
         known = self._given.get((value, kind == "link"))
         if known is not None:
             return known
-        word = WORDS[kind]
-        taken = {number for one, number in (*self.values, *reserved) if one == word}
-        number = next(number for number in range(1, len(taken) + 2) if number not in taken)
-        self._set((word, number), value)
-        return word, number
+        key = free.next(WORDS[kind])
+        self._set(key, value)
+        return key
 
     def known(self, text: str) -> Iterable[Found]:
         """Where values that have a placeholder stand in a text."""
-        for (value, _), (word, _number) in self._given.items():
-            if word in ("LINK", "TEXT"):
+        looking = self._automaton()
+        if looking is None:
+            return
+        behind: dict[str, int] = {}
+        for last, (value, kind) in looking.iter(text):
+            start, end = last + 1 - len(value), last + 1
+            # Places of one value do not overlap.
+            if start < behind.get(value, 0):
                 continue
-            at = text.find(value)
-            while at >= 0:
-                end = at + len(value)
-                if not (_joined(text, at) or _joined(text, end)):
-                    yield at, end, KIND_OF[word]
-                at = text.find(value, end)
+            behind[value] = end
+            if not (_joined(text, start) or _joined(text, end)):
+                yield start, end, kind
+
+    def _automaton(self) -> Any:
+        """Looks for all values at once (Aho-Corasick); `None` without any."""
+        if self._looking is None:
+            import ahocorasick
+
+            looking = ahocorasick.Automaton()
+            for (value, _), (word, _number) in self._given.items():
+                if word not in ("LINK", "TEXT") and value:
+                    looking.add_word(value, (value, KIND_OF[word]))
+            looking.make_automaton()
+            self._looking = looking
+        return self._looking if len(self._looking) else None
 
     def written(self, text: str) -> Iterable[Found]:
         """Where a person wrote what would be taken for a placeholder that was given out."""
@@ -101,6 +118,24 @@ class Placeholders:
     def _set(self, key: tuple[str, int], value: str) -> None:
         self.values[key] = value
         self._given[value, key[0] == "LINK"] = key
+        self._looking = None
+
+
+class Free:
+    """Numbers that are new. reserved: placeholders that somebody wrote as if they were given out."""
+
+    def __init__(self, placeholders: Placeholders, reserved: Iterable[tuple[str, int]]) -> None:
+        self._values = placeholders.values
+        self._reserved = frozenset(reserved)
+        self._tried: dict[str, int] = {}
+
+    def next(self, word: str) -> tuple[str, int]:
+        """The lowest one of a word."""
+        number = self._tried.get(word, 0) + 1
+        while (word, number) in self._values or (word, number) in self._reserved:
+            number += 1
+        self._tried[word] = number
+        return word, number
 
 
 def name_of(key: tuple[str, int]) -> str:
@@ -122,12 +157,13 @@ def mask(texts: Sequence[str], placeholders: Placeholders, finder: Finder) -> Ma
     """Put placeholders for what is personal in the texts of one request. Gives out new ones in the order of
     the texts."""
     before = set(placeholders.values)
-    reserved = {mention(match) for text in texts for match in _WRITTEN.finditer(text)} - before
+    written = {mention(match) for text in texts for match in _WRITTEN.finditer(text)}
+    free = Free(placeholders, written - before)
     found = [list(finder.all(text)) for text in texts]
     # Given out before the texts are changed: what is found in one of them is hidden in all.
     for text, places in zip(texts, found, strict=True):
         for start, end, kind in _within_addresses(text, places):
-            placeholders.given(text[start:end], kind, reserved)
+            placeholders.given(text[start:end], kind, free)
     used: dict[tuple[str, int], int] = {}
     masked = []
     for text, places in zip(texts, found, strict=True):
@@ -136,7 +172,7 @@ def mask(texts: Sequence[str], placeholders: Placeholders, finder: Finder) -> Ma
         )
         pieces, at = [], 0
         for start, end, kind in all_places:
-            key = placeholders.given(text[start:end], kind, reserved)
+            key = placeholders.given(text[start:end], kind, free)
             used[key] = used.get(key, 0) + 1
             pieces += [text[at:start], f"[{name_of(key)}]"]
             at = end
@@ -147,54 +183,66 @@ def mask(texts: Sequence[str], placeholders: Placeholders, finder: Finder) -> Ma
 
 class Finder:
     """Finds personal data in texts, and remembers where it was: the path of a conversation comes again with
-    each message. Only places are kept, not texts."""
+    each message. Only places are kept, not texts. Threads may share one."""
 
     def __init__(self, personal: Personal | None = None, remembered: int = 4096) -> None:
         self._personal = personal or Personal()
         self._known: dict[tuple[int, int], tuple[Found, ...]] = {}
         self._remembered = remembered
+        self._lock = threading.Lock()
 
     def all(self, text: str) -> tuple[Found, ...]:
         """Start, end and kind of everything personal in a text."""
         key = (hash(text), len(text))
-        found = self._known.pop(key, None)
+        with self._lock:
+            found = self._known.pop(key, None)
         if found is None:
             found = tuple(self._personal.all(text))
-            if len(self._known) >= self._remembered:
+        with self._lock:
+            self._known[key] = found
+            if len(self._known) > self._remembered:
                 del self._known[next(iter(self._known))]
-        self._known[key] = found
         return found
 
 
 def _within_addresses(text: str, places: Sequence[Found]) -> list[Found]:
     """The places in order and apart. Those that overlap become one; one in an address becomes all of it, with
-    what could be taken for more of it."""
+    what could be taken for more of it. One pass over places and addresses, both in their order."""
     if not places:
         return []
-    spans = {(span.start, span.end) for span in addresses(text)}
-    merged = list(places)
-    while True:
-        hidden = {span for span in spans if any(s < span[1] and e > span[0] for s, e, _ in merged)}
-        wide = [*((start, end, "link") for start, end in hidden), *merged]
-        joined = [
-            (start, _behind_link(text, end) if kind == "link" and (start, end) not in spans else end, kind)
-            for start, end, kind in _joined_up(wide)
-        ]
-        if joined == merged:
-            return joined
-        merged = joined
+    apart: list[Found] = []
+    spans = [(span.start, span.end) for span in addresses(text)]
+    whole = set(spans)
+    waiting = sorted(places, key=lambda one: (one[0], -one[1]))
+    at = near = 0
+    while at < len(waiting):
+        start, end, kind = waiting[at]
+        at += 1
+        while near < len(spans) and spans[near][1] <= start:
+            near += 1
+        while True:
+            # What follows a whole address at once would be taken for more of it.
+            if at < len(waiting) and waiting[at][0] < end + (kind == "link"):
+                _, last, was = waiting[at]
+                end, kind = max(end, last), "link" if "link" in (was, kind) else kind
+                at += 1
+            elif near < len(spans) and _takes_in(spans[near], end, kind, waiting[at : at + 1]):
+                start, end, kind = min(start, spans[near][0]), max(end, spans[near][1]), "link"
+                near += 1
+            elif kind == "link" and (start, end) not in whole and (more := _behind_link(text, end)) > end:
+                end = more
+            else:
+                break
+        apart.append((start, end, kind))
+    return apart
 
 
-def _joined_up(places: Iterable[Found]) -> Iterable[Found]:
-    joined: list[Found] = []
-    for start, end, kind in sorted(places, key=lambda one: (one[0], -one[1])):
-        # What follows a whole address at once would be taken for more of it.
-        if joined and start < joined[-1][1] + (joined[-1][2] == "link"):
-            first, last, was = joined[-1]
-            joined[-1] = (first, max(last, end), "link" if "link" in (was, kind) else was)
-        else:
-            joined.append((start, end, kind))
-    return joined
+def _takes_in(span: tuple[int, int], end: int, kind: str, coming: Sequence[Found]) -> bool:
+    """Whether an address becomes one with a place that ends at `end`: it overlaps, or it follows another at
+    once and something in it, the next place, is to be hidden as well."""
+    if span[0] < end:
+        return True
+    return kind == "link" and span[0] == end and any(place[0] < span[1] for place in coming)
 
 
 def _behind_link(text: str, end: int) -> int:

@@ -78,6 +78,10 @@ def is_plain(source: str) -> bool:
     return not any(mark in source for mark in ("{{", "{%", "{#"))
 
 
+class _Died(Exception):
+    """A process ended before it answered."""
+
+
 class Sandbox:
     """Renders texts. One for the server, of one event loop; processes are started when they are needed
     first. End with `aclose`.
@@ -112,13 +116,24 @@ class Sandbox:
         raise BadTemplate(reason, _sentence(reason, line), line)
 
     async def _answer(self, request: bytes) -> dict[str, Any]:
-        process = self._idle.pop() if self._idle else await _start()
+        if self._idle:
+            # It may have died while it was idle, of which this request is not to blame: a fresh one tells.
+            with suppress(_Died):
+                return await self._asked(self._idle.pop(), request)
+        fresh = await _start()
+        try:
+            return await self._asked(fresh, request)
+        except _Died:
+            return {"reason": "too_much", "line": 0}
+
+    async def _asked(self, process: Process, request: bytes) -> dict[str, Any]:
+        """Raises `_Died`."""
         reusable = False
         try:
             answer = await asyncio.wait_for(_ask(process, request), self._seconds)
             reusable = answer.get("reason") != "too_much"
             return answer
-        except (TimeoutError, ValueError, OSError):
+        except TimeoutError:
             return {"reason": "too_much", "line": 0}
         finally:
             # Not when whoever asked is gone: its answer would become the next one's.
@@ -148,12 +163,15 @@ async def _start() -> Process:
 
 
 async def _ask(process: Process, request: bytes) -> dict[str, Any]:
-    """Raises `ValueError` for a process that has died."""
+    """Raises `_Died`."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(request)
-    await process.stdin.drain()
-    answer: dict[str, Any] = json.loads(await process.stdout.readline())
+    try:
+        process.stdin.write(request)
+        await process.stdin.drain()
+        answer: dict[str, Any] = json.loads(await process.stdout.readline())
+    except (ValueError, OSError):
+        raise _Died from None
     return answer
 
 
