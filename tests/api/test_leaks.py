@@ -19,7 +19,7 @@ from backends.echo import Delay, EchoBackend, Step
 from backends.types import ReasoningDelta, Request
 from tests.api.conftest import MakeSite
 from webchat.moderation import GateFactory, Moderation
-from webchat.moderation.endpoint import Endpoint
+from webchat.moderation.endpoint import Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
@@ -158,7 +158,7 @@ async def test_a_service_that_is_late_shows_nothing(make_site: MakeSite) -> None
     service = Endpoint(
         Rule("service", "block"),
         "http://service.test",
-        seconds=0.2,
+        EndpointSettings(seconds=0.2),
         stages=["output"],
         transport=httpx.MockTransport(late),
     )

@@ -21,11 +21,12 @@ from backends.types import Message, Request, TextDelta
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Decision, GateFactory, Moderation, OpenGates
 from webchat.moderation.filters import Moderator
-from webchat.moderation.limits import Limits, Tidy
+from webchat.moderation.limits import Bounds, Limits
 from webchat.moderation.matching import Rule
 from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
+from webchat.moderation.tidying import Tidy
 from webchat.privacy.keeping import Unkept
 from webchat.privacy.masking import Masking
 from webchat.prompts import PlainRenderer
@@ -73,7 +74,7 @@ def p95(values: Sequence[float]) -> float:
 
 async def run(times: int) -> None:
     chains: tuple[tuple[str, list[Moderator]], ...] = (
-        ("default rules", [Tidy(), Limits(most_repeats=2000), secrets(), phrases(100)]),
+        ("default rules", [Tidy(), Limits(Bounds(most_repeats=2000)), secrets(), phrases(100)]),
         ("100 phrases", [phrases(100)]),
         ("10,000 phrases", [phrases(10_000)]),
         ("personal data", [personal()]),

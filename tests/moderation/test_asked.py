@@ -17,9 +17,16 @@ from hypothesis import strategies as st
 from backends.types import Message, ReasoningDelta, Request, TextDelta
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.moderation import Blocked, Context, Decision, Moderation
-from webchat.moderation.endpoint import Category, Endpoint
+from webchat.moderation.endpoint import Category, Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import AskEndpoint, Guard, Unclear, parse_llama_guard, parse_qwen3guard
+from webchat.moderation.guard import (
+    AskEndpoint,
+    Guard,
+    GuardSettings,
+    Unclear,
+    parse_llama_guard,
+    parse_qwen3guard,
+)
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.testing import Outcome, check_moderator, cut, outcome
@@ -55,13 +62,15 @@ class Service:
 
 
 def endpoint(service: Service, action: Action = "block", **options: Any) -> Endpoint:
-    options.setdefault("stages", EVERY)
+    stages, fail = options.pop("stages", EVERY), options.pop("fail", "closed")
     return Endpoint(
         Rule("service", action, sentence="Not here.", own=True),
         "http://service.test/v1",
+        EndpointSettings(**options),
         api_key=KEY,
         transport=httpx.MockTransport(service),
-        **options,
+        stages=stages,
+        fail=fail,
     )
 
 
@@ -83,8 +92,9 @@ class Models:
 
 
 def guard(models: Models, action: Action = "block", **options: Any) -> Guard:
-    options.setdefault("stages", EVERY)
-    return Guard(Rule("guard", action), models, "guardian", **options)
+    stages, fail = options.pop("stages", EVERY), options.pop("fail", "closed")
+    settings = GuardSettings(**options)
+    return Guard(Rule("guard", action), models, "guardian", settings, stages=stages, fail=fail)
 
 
 LONG = "".join(f"It is calm on day {day}. " for day in range(100))
@@ -186,7 +196,7 @@ async def test_the_request_is_the_services_and_the_key_is_nowhere_else(
     told: list[Decision] = []
     with pytest.raises(Blocked) as blocked:
         await Moderation([moderator], told.append).review(Context("input", "me"), "something bad")
-    assert (blocked.value.rule, blocked.value.sentence) == ("service.violence", "Not here.")
+    assert (blocked.value.rule, blocked.value.verdict.sentence) == ("service.violence", "Not here.")
     assert service.asked == [{"model": "omni", "input": "something bad"}]
     assert service.headers[0]["authorization"] == f"Bearer {KEY}"
     assert [(one.moderator, one.finding.detail) for one in told] == [("service", "violence 0.60")]
@@ -204,9 +214,9 @@ async def test_the_request_is_the_services_and_the_key_is_nowhere_else(
         ({"threshold": 0.8}, "bad", None),
         ({"threshold": 0.8}, "worse", "service.violence"),
         ({"threshold": 0.005}, "fine", "service.violence"),
-        ({"categories": {"hate": Category("block", None)}}, "worse", None),
-        ({"categories": {"hate": Category("block", 0.01)}}, "fine", "service.hate"),
-        ({"categories": {"violence": Category("flag", None)}}, "worse", None),
+        ({"categories": {"hate": Category(action="block")}}, "worse", None),
+        ({"categories": {"hate": Category(action="block", threshold=0.01)}}, "fine", "service.hate"),
+        ({"categories": {"violence": Category(action="flag")}}, "worse", None),
     ],
 )
 async def test_categories_and_scores_decide_as_the_rules_say(
@@ -275,7 +285,9 @@ async def test_a_reply_that_is_stopped_loses_nothing_that_was_passed() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await chain.finish()).startswith("This sentence has an end. So has this one")
+    rest = await chain.finish()
+    assert isinstance(rest, str)
+    assert rest.startswith("This sentence has an end. So has this one")
 
 
 @pytest.mark.parametrize(
@@ -336,13 +348,8 @@ def test_answers_of_llama_guard(answer: str, said: object) -> None:
 
 async def through_gate(moderator: Guard, request: Request, *said: TextDelta | ReasoningDelta) -> str | None:
     prepared = await Moderation([moderator], lambda _: None).prepare(Context("prompt", model="w"), request)
-    try:
-        for piece in said:
-            await prepared.gate.feed(piece)
-        await prepared.gate.finish()
-    except Blocked as blocked:
-        return blocked.rule
-    return None
+    released = await prepared.gate.finish(*said)
+    return None if released.verdict is None else released.verdict.rule
 
 
 async def test_a_guard_reads_a_message_alone_and_a_reply_with_what_it_answers() -> None:

@@ -13,14 +13,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backends.types import Message, ReasoningDelta, Request, TextDelta, ToolCallDelta
-from webchat.moderation import Blocked, Context, Decision, Finding, Moderation
-from webchat.moderation.filters import Chain, Filter, Guarded, Moderator, whole
+from webchat.moderation import Context, Decision, Finding, Moderation, Released
+from webchat.moderation.filters import Chain, Filter, Moderator, whole
 from webchat.moderation.folding import fold
-from webchat.moderation.limits import MOST_UNSEEN, Limits, Tidy
+from webchat.moderation.guarded import Guarded
+from webchat.moderation.limits import Bounds, Limits
 from webchat.moderation.matching import Rule
 from webchat.moderation.patterns import BadPattern, Pattern, Patterns
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
+from webchat.moderation.tidying import MOST_UNSEEN, Tidy
 from webchat.moderation.verdicts import Action, Fail, Report, Stage
 
 OUTPUT = Context("output")
@@ -85,14 +87,10 @@ def through(moderators: Sequence[Moderator], pieces: Sequence[str]) -> Outcome:
 
     async def go() -> Outcome:
         chain = Chain([Guarded(one, OUTPUT, findings.append) for one in moderators])
-        released: list[str] = []
-        try:
-            for piece in pieces:
-                released.append(await chain.feed(piece))
-            released.append(await chain.finish())
-        except Blocked as blocked:
-            return Outcome("".join(released) + blocked.before, blocked.rule, findings)
-        return Outcome("".join(released), None, findings)
+        passed = [await chain.feed(piece) for piece in pieces]
+        passed.append(await chain.finish())
+        rule = None if chain.verdict is None else chain.verdict.rule
+        return Outcome("".join(one.text for one in passed), rule, findings)
 
     return asyncio.run(go())
 
@@ -157,8 +155,10 @@ def test_words_that_begin_with_a_phrase_match_where_that_is_wanted() -> None:
 
 def test_what_is_held_back_is_only_what_could_become_a_match() -> None:
     async def go() -> list[str]:
-        chain = Chain([one.open(OUTPUT, lambda _: None) for one in (words(), secrets())])
-        return [await chain.feed(piece) for piece in ("Hello", " there, ", "a bo", "y and ", "bomb", " y")]
+        chain = Chain([Guarded(one, OUTPUT, lambda _: None) for one in (words(), secrets())])
+        return [
+            (await chain.feed(piece)).text for piece in ("Hello", " there, ", "a bo", "y and ", "bomb", " y")
+        ]
 
     assert asyncio.run(go()) == ["Hello", " there, ", "a ", "boy and ", "", "*** y"]
 
@@ -250,15 +250,12 @@ def test_a_moderator_that_breaks_or_hangs_is_closed_or_open_as_it_says(hangs: bo
 
 def test_limits_are_of_one_person_and_a_minute() -> None:
     now = 0.0
-    limits = Limits(most_chars=10, most_repeats=5, most_a_minute=2, clock=lambda: now)
+    limits = Limits(Bounds(most_chars=10, most_repeats=5, most_a_minute=2), clock=lambda: now)
 
     def ask(owner: str, text: str) -> str | None:
         async def go() -> str | None:
-            try:
-                await whole([limits.open(Context("input", owner), lambda _: None)], text)
-            except Blocked as blocked:
-                return blocked.rule
-            return None
+            passed = await whole([Guarded(limits, Context("input", owner), lambda _: None)], text)
+            return None if passed.verdict is None else passed.verdict.rule
 
         return asyncio.run(go())
 
@@ -279,8 +276,8 @@ def test_folding_a_text_is_folding_its_parts() -> None:
 async def _said(moderation: Moderation, deltas: Sequence[TextDelta | ReasoningDelta]) -> dict[str, str]:
     gate = (await moderation.prepare(OUTPUT, ASKED)).gate
     said = {"text": "", "reasoning": ""}
-    pieces = [piece for delta in deltas for piece in await gate.feed(delta)]
-    for piece in [*pieces, *await gate.finish()]:
+    pieces = [piece for delta in deltas for piece in (await gate.feed(delta)).pieces]
+    for piece in [*pieces, *(await gate.finish()).pieces]:
         assert not isinstance(piece, ToolCallDelta)
         said["text" if isinstance(piece, TextDelta) else "reasoning"] += piece.text
     return said
@@ -297,9 +294,11 @@ async def test_reasoning_goes_through_the_same_gate_and_ends_before_the_answer()
 
 async def test_a_blocked_reply_says_what_may_still_be_shown() -> None:
     gate = (await Moderation([words("block")]).prepare(OUTPUT, ASKED)).gate
-    with pytest.raises(Blocked) as blocked:
-        await gate.feed(TextDelta("fine so far, then a bomb the street"))
-    assert list(blocked.value.pieces) == [TextDelta("fine so far, then a ")]
+    released = await gate.feed(TextDelta("fine so far, then a bomb the street"))
+    assert list(released.pieces) == [TextDelta("fine so far, then a ")]
+    assert released.verdict is gate.verdict is not None
+    assert await gate.feed(TextDelta(" and on")) == Released([], gate.verdict), "and nothing behind it"
+    assert await gate.finish() == Released([], gate.verdict)
 
 
 async def test_decisions_are_told_without_the_text() -> None:
@@ -314,10 +313,10 @@ async def test_decisions_are_told_without_the_text() -> None:
 
 async def test_a_trial_says_what_would_be_done_and_keeps_nothing() -> None:
     told: list[Decision] = []
-    limits = Limits(most_a_minute=1)
+    limits = Limits(Bounds(most_a_minute=1))
     moderation = Moderation([words("block"), limits], told.append)
     tried = await moderation.trial(Context("input", "owner"), "fine, then a bomb")
-    assert (tried.result, tried.blocked and tried.blocked.rule) == ("fine, then a ", "bomb")
+    assert (tried.result, tried.verdict and tried.verdict.rule) == ("fine, then a ", "bomb")
     assert [(one.moderator, one.finding.start, one.finding.end) for one in tried.decisions] == [
         ("words", 13, 17)
     ]

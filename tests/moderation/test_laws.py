@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from webchat.moderation import Context, Finding
 from webchat.moderation.filters import Filter, Moderator
-from webchat.moderation.limits import Tidy
 from webchat.moderation.rules import load_rules
 from webchat.moderation.tables import KINDS
 from webchat.moderation.testing import check_moderator, cut, outcome
-from webchat.moderation.verdicts import Blocked, Fail, Report, Stage
+from webchat.moderation.tidying import Tidy
+from webchat.moderation.verdicts import Fail, Refused, Report, Stage, Verdict
 
 EVERY = '["input", "prompt", "output", "stored"]'
 TABLES = {
@@ -153,10 +153,10 @@ class ByPiece:
     def __init__(self, report: Report) -> None:
         pass
 
-    async def feed(self, text: str) -> str:
+    async def feed(self, text: str) -> str | Refused:
         return text.replace("bomb", "***")
 
-    async def finish(self) -> str:
+    async def finish(self) -> str | Refused:
         return ""
 
 
@@ -166,10 +166,10 @@ class Every(ByPiece):
     def __init__(self, report: Report) -> None:
         self._count = 0
 
-    async def feed(self, text: str) -> str:
+    async def feed(self, text: str) -> str | Refused:
         self._count += 1
         if self._count % 3 == 0 and "b" in text:
-            raise Blocked("wrong", "No.")
+            return Refused("", Verdict("wrong", "No."))
         return text
 
 

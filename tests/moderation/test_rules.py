@@ -54,8 +54,8 @@ async def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
         with pytest.raises(Blocked) as blocked:
             await moderation.review(Context("input", "me"), text)
         assert blocked.value.rule == "house rules"
-        assert blocked.value.sentence == "We do not talk about this here."
-        assert blocked.value.cure == "Ask about something else."
+        assert blocked.value.verdict.sentence == "We do not talk about this here."
+        assert blocked.value.verdict.cure == "Ask about something else."
 
 
 @pytest.mark.parametrize(

@@ -47,14 +47,12 @@ async def after(
     record = (lambda _: None) if told is None else told.append
     prepared = await Moderation(moderators, record).prepare(Context("prompt", so_far=so_far), ASKED)
     said: list[Piece] = []
-    try:
-        for piece in pieces:
-            said += await prepared.gate.feed(piece)
-        said += await prepared.gate.finish()
-    except Blocked as blocked:
-        said += blocked.pieces
-        return "".join(piece.text for piece in said if isinstance(piece, TextDelta)), blocked.rule
-    return "".join(piece.text for piece in said if isinstance(piece, TextDelta)), None
+    for piece in pieces:
+        said += (await prepared.gate.feed(piece)).pieces
+    released = await prepared.gate.finish()
+    said += released.pieces
+    rule = None if released.verdict is None else released.verdict.rule
+    return "".join(piece.text for piece in said if isinstance(piece, TextDelta)), rule
 
 
 def texts(text: str) -> list[Piece]:
@@ -115,11 +113,15 @@ def call(arguments: str, name: str = "look_up", index: int = 0) -> list[Piece]:
     ]
 
 
-async def calls(pieces: Sequence[Piece], *moderators: Moderator) -> list[ToolCallDelta]:
+async def calls(pieces: Sequence[Piece], *moderators: Moderator) -> list[ToolCallDelta] | None:
+    """What is released of calls; `None` where they are refused."""
     gate = (await Moderation(moderators, lambda _: None).prepare(Context("prompt"), ASKED)).gate
-    early = [piece for given in pieces for piece in await gate.feed(given)]
+    early = [piece for given in pieces for piece in (await gate.feed(given)).pieces]
     assert not [piece for piece in early if isinstance(piece, ToolCallDelta)], "held until it is whole"
-    return [piece for piece in await gate.finish() if isinstance(piece, ToolCallDelta)]
+    released = await gate.finish()
+    found = [piece for piece in released.pieces if isinstance(piece, ToolCallDelta)]
+    assert released.verdict is None or not found
+    return None if released.verdict is not None else found
 
 
 async def test_a_call_is_held_until_it_is_whole_and_comes_out_as_it_was() -> None:
@@ -146,28 +148,28 @@ async def test_a_call_is_held_until_it_is_whole_and_comes_out_as_it_was() -> Non
 )
 async def test_a_call_with_blocked_words_ends_the_reply(arguments: str) -> None:
     gate = (await Moderation([words("block")], lambda _: None).prepare(Context("prompt"), ASKED)).gate
-    pieces = [piece for given in [TextDelta("fine "), *call(arguments)] for piece in await gate.feed(given)]
-    with pytest.raises(Blocked) as blocked:
-        await gate.finish()
-    assert [*pieces, *blocked.value.pieces] == [TextDelta("fine ")]
+    given = [TextDelta("fine "), *call(arguments)]
+    pieces = [piece for one in given for piece in (await gate.feed(one)).pieces]
+    released = await gate.finish()
+    assert [*pieces, *released.pieces] == [TextDelta("fine ")]
+    assert released.verdict is not None
 
 
 async def test_a_name_is_read_as_well() -> None:
-    with pytest.raises(Blocked):
-        await calls(call("{}", name="secret project"), words("block"))
+    assert await calls(call("{}", name="secret project"), words("block")) is None
 
 
 async def test_what_is_masked_in_a_call_leaves_json() -> None:
     made = await calls(
         call('{"a": "call 13800138000", "b": 13800138000, "c": [true, null, 1.50]}'), numbers()
     )
+    assert made is not None
     assert json.loads(made[0].arguments) == {"a": "call <phone>", "b": "<phone>", "c": [True, None, 1.5]}
     assert "1.50" in made[0].arguments
 
 
 async def test_what_is_in_no_single_text_of_a_call_cannot_be_masked_and_blocks() -> None:
-    with pytest.raises(Blocked):
-        await calls(call('["secret", "project"]'), words("mask"))
+    assert await calls(call('["secret", "project"]'), words("mask")) is None
 
 
 async def test_a_call_is_found_once() -> None:

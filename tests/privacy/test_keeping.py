@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from backends.types import ImagePart, Message, ReasoningDelta, Request, TextDelta, TextPart, ToolCallDelta
-from webchat.moderation import Blocked, Context, Decision, Moderation, OpenGates, Prepared
+from webchat.moderation import Context, Decision, Moderation, OpenGates, Prepared
 from webchat.moderation.filters import Moderator
 from webchat.moderation.matching import Rule
 from webchat.moderation.personal import personal
@@ -37,9 +37,9 @@ def sent(prepared: Prepared) -> list[str]:
 
 
 async def read(prepared: Prepared, *deltas: Piece) -> dict[str, str]:
-    pieces = [piece for delta in deltas for piece in await prepared.gate.feed(delta)]
+    pieces = [piece for delta in deltas for piece in (await prepared.gate.feed(delta)).pieces]
     said = {"text": "", "reasoning": "", "tool": ""}
-    for piece in [*pieces, *await prepared.gate.finish()]:
+    for piece in [*pieces, *(await prepared.gate.finish()).pieces]:
         match piece:
             case TextDelta():
                 assert piece.text, "nothing empty is released"
@@ -142,11 +142,9 @@ async def test_rules_look_at_what_the_reader_would_read() -> None:
     prepared = await gates.prepare(elsewhere(), asked(PHONE))
     assert (await read(prepared, *pieces("It is [PHONE_1].")))["text"] == "It is [phone]."
     prepared = await gates.prepare(elsewhere(), asked(PHONE))
-    with pytest.raises(Blocked) as blocked:
-        await prepared.gate.feed(TextDelta("PHONE_1, a bomb in there, and more"))
-    assert (
-        "".join(piece.text for piece in blocked.value.pieces if isinstance(piece, TextDelta)) == "[phone], a "
-    )
+    released = await prepared.gate.feed(TextDelta("PHONE_1, a bomb in there, and more"))
+    assert released.pieces == [TextDelta("[phone], a ")]
+    assert released.verdict is not None
 
 
 async def test_what_rules_for_prompts_are_given_is_masked() -> None:

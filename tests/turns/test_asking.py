@@ -11,8 +11,10 @@ import pytest
 from backends.echo import EchoBackend
 from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held
-from webchat.moderation import Blocked, Context, Moderation, OpenGates
-from webchat.moderation.limits import Limits
+from webchat.moderation import Blocked, Context, Moderation, OpenGates, Verdict
+from webchat.moderation.limits import Bounds, Limits
+from webchat.moderation.matching import Rule
+from webchat.moderation.phrases import Phrases
 from webchat.store import NotFound, Store, StoreUnavailable
 from webchat.store.records import BegunTurn
 from webchat.turns import (
@@ -50,7 +52,7 @@ class Reviewed(OpenGates):
         self.reviews.append(text)
         await self.go.wait()
         if text == "bad":
-            raise Blocked("rule", "No.")
+            raise Blocked(Verdict("rule", "No."))
         return text
 
 
@@ -64,7 +66,7 @@ def same(one: BegunTurn, other: BegunTurn) -> bool:
 
 async def test_a_repeated_ask_is_not_reviewed_counted_or_refused(bench: MakeBench) -> None:
     backend = Held()
-    gates = Moderation([Limits(most_a_minute=1)])
+    gates = Moderation([Limits(Bounds(most_a_minute=1))])
     async with bench(backend, gates=gates, turns_per_owner=1, most_turns=1) as at:
         begun = await at.ask(text="1", client_key="k")
         for _ in range(3):  # while it runs, as a page does that does not know the conversation
@@ -173,17 +175,9 @@ async def test_what_was_refused_has_used_up_no_rate(bench: MakeBench, store: Sto
                 raise StoreUnavailable("The disk is full.")
             return await super().call(verb, *args, **kwargs)
 
-    class Censor(Limits):
-        """Counts nothing, and refuses after the other has counted."""
-
-        name = "censor"
-
-        def check(self, owner: str, text: str, **_: Any) -> Blocked | None:
-            return Blocked("censor", "No.") if text == "bad" else None
-
     cut = Cut(store)
     held = Held()
-    gates = Moderation([Limits(most_a_minute=2), Censor()])
+    gates = Moderation([Limits(Bounds(most_a_minute=2)), Phrases("censor", {"bad": Rule("censor", "block")})])
     async with bench(held, store=cut, gates=gates) as at:
         begun = await at.ask(text="1")  # the first of two
         place = {"conversation_id": begun.conversation.id, "parent_id": begun.reply.id}

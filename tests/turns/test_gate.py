@@ -11,12 +11,12 @@ import pytest
 from backends.echo import Delay, EchoBackend, Step
 from backends.types import Request, TextDelta, ToolCallDelta
 from tests.turns.conftest import MakeBench, until
-from webchat.moderation import Blocked, Context, Moderation, Piece, Pieces, Prepared
+from webchat.moderation import Blocked, Context, Moderation, Piece, Prepared, Released, Verdict
 from webchat.moderation.filters import Moderator
-from webchat.moderation.limits import Tidy
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
+from webchat.moderation.tidying import Tidy
 from webchat.turns import Delta, MessageBlocked
 
 
@@ -25,23 +25,24 @@ class HoldBack:
 
     def __init__(self) -> None:
         self.held = ""
+        self.verdict: Verdict | None = None
 
-    async def feed(self, delta: Piece) -> Pieces:
-        assert isinstance(delta, TextDelta)
-        self.held += delta.text
+    async def feed(self, *pieces: Piece) -> Released:
+        self.held += "".join(piece.text for piece in pieces if isinstance(piece, TextDelta))
         line, newline, rest = self.held.rpartition("\n")
         if not newline:
-            return ()
+            return Released()
         self.held = rest
         return self._release(line + newline)
 
-    async def finish(self) -> Pieces:
+    async def finish(self, *pieces: Piece) -> Released:
         return self._release(self.held)
 
-    def _release(self, text: str) -> Pieces:
+    def _release(self, text: str) -> Released:
         if "bomb" in text:
-            raise Blocked("no-bombs", "That is not talked about here.")
-        return (TextDelta(text.upper()),) if text else ()
+            self.verdict = Verdict("no-bombs", "That is not talked about here.")
+            return Released((), self.verdict)
+        return Released((TextDelta(text.upper()),) if text else ())
 
 
 class Gates:
@@ -50,7 +51,7 @@ class Gates:
 
     async def review(self, context: Context, text: str) -> str:
         if "bomb" in text:
-            raise Blocked("no-bombs", "Please ask something else.", cure="Change it.")
+            raise Blocked(Verdict("no-bombs", "Please ask something else.", "Change it."))
         return text.replace("555-1234", "[phone]")
 
     async def prepare(self, context: Context, request: Request) -> Prepared:

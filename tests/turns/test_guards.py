@@ -18,7 +18,7 @@ from tests.turns.conftest import MakeBench, until
 from tests.turns.held import Held
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Moderation, OpenGates, Prepared
-from webchat.moderation.guard import Guard
+from webchat.moderation.guard import Guard, GuardSettings
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
 from webchat.turns import MessageBlocked, Status
@@ -39,9 +39,8 @@ class Engine(EchoBackend):
 
 
 def guard(models: Models, *stages: Stage, model: str = "guard") -> Guard:
-    return Guard(
-        Rule("guard", "block"), AskModels(models), model, stages=stages or ("input", "output"), seconds=5
-    )
+    stages = stages or ("input", "output")
+    return Guard(Rule("guard", "block"), AskModels(models), model, GuardSettings(seconds=5), stages=stages)
 
 
 @asynccontextmanager
@@ -113,7 +112,7 @@ async def test_a_guard_elsewhere_is_not_told_what_is_personal(
 ) -> None:
     reader = EchoBackend("guard", script=[SAFE])
     models = Models([ModelSpec(name="guard", kind="echo", remote=True)], lambda _: reader)
-    asked = Guard(Rule("guard", "block"), AskModels(models, masking), "guard", seconds=5)
+    asked = Guard(Rule("guard", "block"), AskModels(models, masking), "guard", GuardSettings(seconds=5))
     trial = await Moderation([asked], lambda _: None).trial(Context("input"), "call 13812345678")
     assert trial.result == "call 13812345678"
     assert sees in reader.requests[-1].messages[-1].text
@@ -126,10 +125,10 @@ async def test_a_real_model_that_is_no_guard_is_not_believed(demo_gguf: Path) ->
     )
     asks = AskModels(models)
     try:
-        moderation = Moderation([Guard(Rule("guard", "block"), asks, "demo", seconds=60)], lambda _: None)
+        moderation = Moderation([Guard(Rule("guard", "block"), asks, "demo", GuardSettings(seconds=60))])
         trial = await moderation.trial(Context("input"), "Hello, how are you?")
-        assert trial.blocked is not None
-        assert trial.blocked.rule == "guard.failed"
+        assert trial.verdict is not None
+        assert trial.verdict.rule == "guard.failed"
         assert trial.decisions[0].finding.detail == "gave no opinion"
         assert asks.waits("demo", "demo"), "a GGUF has slots"
     finally:

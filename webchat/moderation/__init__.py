@@ -1,13 +1,14 @@
 """Where words are checked on their way in and out.
 
 The law: streaming output is released only as far as no moderator can still change it, and for every
-chunking of a text the released text equals the check of the whole text. Every door passes here: send, edit,
-regenerate, continue and the title a model proposes.
+chunking of a text the released text equals the check of the whole text. A verdict sticks: behind a refusal no
+stop, error or time-out releases anything. Every door passes here: send, edit, regenerate, continue and the
+title a model proposes.
 """
 
 from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates, Prepared
 from webchat.moderation.moderation import Decision, Moderation, Trial
-from webchat.moderation.verdicts import Blocked, Context, Finding, Piece, Pieces
+from webchat.moderation.verdicts import Blocked, Context, Finding, Piece, Pieces, Released, Verdict
 
 __all__ = [
     "OPEN",
@@ -23,5 +24,7 @@ __all__ = [
     "Piece",
     "Pieces",
     "Prepared",
+    "Released",
     "Trial",
+    "Verdict",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.types import ToolCallDelta
-from webchat.moderation.verdicts import Blocked
+from webchat.moderation.verdicts import Blocked, Verdict
 
 Check = Callable[[str, bool], Awaitable[str]]
 """The check of a whole text; true: tell nobody what is found. Raises `Blocked`."""
@@ -52,13 +52,14 @@ class Calls:
         call.arguments.append(delta.arguments)
 
     async def release(self, check: Check) -> list[ToolCallDelta]:
-        """All calls, each whole, as they may be stored. Raises `Blocked`."""
-        calls, self._calls = self._calls, {}
+        """All calls, each whole, as they may be stored; they stay until all were read. Raises `Blocked`."""
         whole = [
             ToolCallDelta(index, call.id, call.name or None, "".join(call.arguments))
-            for index, call in sorted(calls.items())
+            for index, call in sorted(self._calls.items())
         ]
-        return [await _checked(call, check) for call in whole]
+        checked = [await _checked(call, check) for call in whole]
+        self._calls.clear()
+        return checked
 
 
 async def _checked(call: ToolCallDelta, check: Check) -> ToolCallDelta:
@@ -71,7 +72,7 @@ async def _checked(call: ToolCallDelta, check: Check) -> ToolCallDelta:
     rest = "\n".join(_texts([name, changed]))
     if await check(rest, True) != rest:
         # It is in no single text, so nothing can be put in its place.
-        raise Blocked(UNSETTLED, SENTENCE)
+        raise Blocked(Verdict(UNSETTLED, SENTENCE))
     if changed == arguments:
         return replace(call, name=name or None)
     written = changed if isinstance(changed, str) else _written(changed)

@@ -9,36 +9,49 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Annotated, Any, Unpack
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field
 
+from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Rule
-from webchat.moderation.verdicts import Action, Context, Fail, Report, Stage
-from webchat.moderation.windows import LEAST, Known, Opinion, Windows
+from webchat.moderation.verdicts import Act, Context, Report
+from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowSettings
 
-SECONDS = 5.0
+Share = Annotated[float, Field(gt=0, le=1)]
+
 MOST_BYTES = 1 << 20
 """Of an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Category:
-    """What is done about a category, and from which score on; `None`: from where the service says so."""
+class Category(BaseModel):
+    """What is done about a category, and from which score on; where nothing is said, as about all."""
 
-    action: Action
-    threshold: float | None
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    action: Act | None = None
+    threshold: Share | None = None
 
 
-class Endpoint:
+class EndpointSettings(WindowSettings):
+    """model: asked for by its name. threshold: score from which a category counts, `None`: the service's own
+    judgement. categories: if any are named, only these count."""
+
+    model: str | None = None
+    threshold: Share | None = None
+    categories: Mapping[str, Act | Category] = Field(default_factory=dict)
+    seconds: Seconds = 5.0
+
+
+class Endpoint(BuiltIn):
     """A moderator; see the module.
 
     rule: its id is the moderator's name; what is done about each category that is not named.
-    url: with or without `/moderations`. threshold: score from which a category counts, `None`: the service's
-    own judgement. categories: if any are named, only these count. Raises `ValueError`.
+    url: with or without `/moderations`. Raises `ValueError`.
     """
 
     kind = "endpoint"
@@ -47,29 +60,19 @@ class Endpoint:
         self,
         rule: Rule,
         url: str,
+        settings: EndpointSettings | None = None,
         *,
-        model: str | None = None,
         api_key: str | None = None,
-        threshold: float | None = None,
-        categories: Mapping[str, Category] | None = None,
-        stages: Iterable[Stage] = ("input", "output"),
-        fail: Fail = "closed",
-        seconds: float = SECONDS,
-        window: int = LEAST,
         transport: httpx.AsyncBaseTransport | None = None,
+        **terms: Unpack[Terms],
     ) -> None:
-        self.name = rule.id
-        self.stages = frozenset(stages)
-        self.fail: Fail = fail
-        self.seconds = seconds
+        settings = settings or EndpointSettings()
+        super().__init__(rule.id, seconds=settings.seconds, **terms)
         self.action = rule.action
         self.rules = (rule,)
         self._rule = rule
+        self._settings = settings
         self._url = _address(url)
-        self._model = model
-        self._threshold = threshold
-        self._categories = dict(categories or {})
-        self._window = window
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {_fit(api_key)}"}
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
@@ -82,7 +85,7 @@ class Endpoint:
             name=self.name,
             fail=self.fail,
             seconds=self.seconds,
-            window=self._window if context.stage == "output" else None,
+            window=self._settings.window if context.stage == "output" else None,
         )
 
     async def aclose(self) -> None:
@@ -96,9 +99,8 @@ class Endpoint:
 
     async def _ask(self, text: str) -> Sequence[Opinion]:
         """Raises `ValueError` for an answer of another form, and what httpx raises."""
-        body: dict[str, Any] = (
-            {"input": text} if self._model is None else {"model": self._model, "input": text}
-        )
+        model = self._settings.model
+        body: dict[str, Any] = {"input": text} if model is None else {"model": model, "input": text}
         async with self._connected().stream("POST", self._url, json=body, headers=self._headers) as answer:
             if answer.status_code != 200:
                 raise ValueError(f"status {answer.status_code}")
@@ -130,22 +132,25 @@ class Endpoint:
         except (TypeError, KeyError, ValueError):
             raise ValueError("the answer has another form than a moderation's") from None
         found = [one for name, yes in said.items() if (one := self._opinion(name, yes, scores.get(name)))]
-        if not found and flagged and not self._categories and self._threshold is None:
+        if not found and flagged and not self._settings.categories and self._settings.threshold is None:
             found.append(Opinion(replace(self._rule, id=f"{self.name}.flagged")))
         return found
 
     def _opinion(self, category: str, said: object, score: object) -> Opinion | None:
-        told = self._categories.get(category)
-        if self._categories and told is None:
+        settings = self._settings
+        told = settings.categories.get(category)
+        if settings.categories and told is None:
             return None
-        threshold = self._threshold if told is None or told.threshold is None else told.threshold
+        if not isinstance(told, Category):
+            told = Category(action=told)
+        threshold = settings.threshold if told.threshold is None else told.threshold
         known = float(score) if isinstance(score, (int, float)) else None
         counts = said is True if threshold is None or known is None else known >= threshold
         if not counts:
             return None
-        action = self.action if told is None else told.action
         detail = category if known is None else f"{category} {known:.2f}"
-        return Opinion(replace(self._rule, id=f"{self.name}.{category}", action=action), detail)
+        rule = replace(self._rule, id=f"{self.name}.{category}", action=told.action or self.action)
+        return Opinion(rule, detail)
 
 
 def _address(url: str) -> str:

@@ -7,40 +7,40 @@ before released, keeps that law, and the check of a whole text is the same as a 
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from webchat.moderation.surroundings import Surroundings
-from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
-
-UNCHECKED = "This text could not be checked, so it is not shown."
-UNCHECKED_CURE = "Try again in a moment."
-
-_log = logging.getLogger(__name__)
+from webchat.moderation.verdicts import Context, Fail, Passed, Refused, Report, Stage, Verdict
 
 
 class Filter(Protocol):
     """One moderator at work on one text.
 
     `feed` takes the next piece and returns what may be released now; `finish` is called once, at the end or
-    where the text breaks off, and returns the rest. Both raise `Blocked`, with what may still be released in
-    front; then the filter is not used again. `held` is the text that was taken and not yet released, as it
-    came.
+    where the text breaks off, and returns the rest. Where the text is refused, both return `Refused`, with
+    what may still be released in front; then the filter is not used again. `held` is the text that was taken
+    and not yet released, as it came.
     """
 
     @property
     def held(self) -> str: ...
 
-    async def feed(self, text: str) -> str: ...
+    async def feed(self, text: str) -> str | Refused: ...
 
-    async def finish(self) -> str: ...
+    async def finish(self) -> str | Refused: ...
+
+
+Look = Callable[[], Coroutine[Any, Any, Any]]
+"""Something a moderator does: one look at a text."""
+
+Run = Callable[[Look, float], Coroutine[Any, Any, Any]]
+"""Does it somewhere else, within so many seconds. Raises `TimeoutError`, and what it raises."""
 
 
 @runtime_checkable
 class Asking(Filter, Protocol):
-    """A filter that looks several times in one `feed` and so keeps the time of its looks itself."""
+    """A filter that looks several times in one `feed` and so keeps the time of its looks itself. A look that
+    is cancelled takes nothing with it: the next call goes on from there."""
 
     keeps_time: bool
 
@@ -49,10 +49,19 @@ class Asking(Filter, Protocol):
         it."""
         ...
 
+    def look_in(self, run: Run) -> None:
+        """Have the looks done by `run`."""
+        ...
+
 
 class Moderator(Protocol):
-    """A rule or a set of rules. `seconds` is how long one look may take; `sentence` what a person reads when
-    it fails closed."""
+    """A rule or a set of rules. `seconds` is how long one look may take; when it fails closed, a person reads
+    that the text could not be checked.
+
+    Its code runs in a thread of its own with an event loop of its own, so it may wait or compute; another
+    thread takes over where one does not come back. With an attribute `inline` that is true it runs where it
+    is called: its filters then never wait and never take long.
+    """
 
     @property
     def name(self) -> str: ...
@@ -78,37 +87,120 @@ class Closing(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Chain:
-    """Filters one after another; itself a filter in all but `held`."""
+class Link(Protocol):
+    """A filter in a chain: it is given text and works it off, one step at a time.
 
-    def __init__(self, filters: Sequence[Filter]) -> None:
-        self._filters = tuple(filters)
+    `work` may be cancelled without losing anything: what was given and not given back stays with the link.
+    `busy`: there is work left. `finished`: the end is worked off, too. After `Refused` the link is not used
+    again.
+    """
+
+    @property
+    def held(self) -> str: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+    def give(self, text: str) -> None: ...
+
+    def end(self) -> None:
+        """Nothing follows."""
+        ...
+
+    async def work(self) -> str | Refused: ...
+
+    async def remember(self, text: str) -> str | None:
+        """As `Asking.remember`; `None` from a filter that has to be fed."""
+        ...
+
+
+class Chain:
+    """Filters one after another.
+
+    Its state is whole whenever it waits: whoever waits may be cancelled and call again. `verdict` is set as
+    soon as one of the filters refuses the text; behind that nothing more is taken, while what stands in front
+    of it still goes through the filters after it, and one of them may refuse an earlier part.
+    """
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self.verdict: Verdict | None = None
+        self._links = tuple(links)
+        self._first = 0  # of the links that still take part: none in front of a refusal does
+        self._ready: list[str] = []
         # What is shown already and still has to come out of the filters.
         self._shown = ""
 
+    async def feed(self, text: str) -> Passed:
+        self.give(text)
+        await self.flow()
+        return self.take()
+
+    async def finish(self) -> Passed:
+        self.end()
+        await self.flow()
+        return self.take()
+
+    def give(self, text: str) -> None:
+        """Take the next piece; behind a refusal it is dropped."""
+        if self.verdict is None:
+            self._pass(0, text)
+
+    def end(self) -> None:
+        """Nothing follows."""
+        if self.verdict is None and self._links:
+            self._links[0].end()
+
+    def take(self) -> Passed:
+        """What may be released by now, as far as it was not taken before."""
+        ready, self._ready = self._ready, []
+        return Passed(self._behind("".join(ready)), self.verdict)
+
+    async def flow(self) -> None:
+        """Work off all that was given."""
+        for at in range(self._first, len(self._links)):
+            link = self._links[at]
+            while link.busy and at >= self._first:
+                self._worked(at, await link.work())
+
     async def remember(self, text: str) -> None:
         """Begin behind a text that is shown already. What begins in it and ends in what follows is found; of
-        it only what follows is released. Raises `Blocked`."""
-        for one in self._filters:
-            remembered = one.remember(text) if isinstance(one, Guarded) else None
-            text = await one.feed(text) if remembered is None else remembered
-        self._shown = "".join(one.held for one in reversed(self._filters))
+        it only what follows is released."""
+        for link in self._links:
+            remembered = await link.remember(text)
+            if remembered is not None:
+                text = remembered
+                continue
+            link.give(text)
+            text = ""
+            while link.busy:
+                worked = await link.work()
+                if isinstance(worked, Refused):
+                    self.verdict = worked.verdict
+                    return
+                text += worked
+        self._shown = "".join(link.held for link in reversed(self._links))
 
-    async def feed(self, text: str) -> str:
-        return await self._new(self._through(text, 0, last=False))
+    def _worked(self, at: int, worked: str | Refused) -> None:
+        """What a link gives back goes to the next one; for those behind a refusal the text ends there."""
+        if isinstance(worked, Refused):
+            self.verdict, self._first = worked.verdict, at + 1
+            self._pass(at + 1, worked.before)
+        elif worked:
+            self._pass(at + 1, worked)
+        if at + 1 < len(self._links) and (self._first > at or self._links[at].finished):
+            self._links[at + 1].end()
 
-    async def finish(self) -> str:
-        return await self._new(self._through("", 0, last=True))
-
-    async def _new(self, work: Awaitable[str]) -> str:
-        """Without what is shown already: as far as the filters left it as it was."""
-        try:
-            return self._behind(await work)
-        except Blocked as blocked:
-            blocked.before = self._behind(blocked.before)
-            raise
+    def _pass(self, at: int, text: str) -> None:
+        if at < len(self._links):
+            self._links[at].give(text)
+        else:
+            self._ready.append(text)
 
     def _behind(self, text: str) -> str:
+        """Without what is shown already: as far as the filters left it as it was."""
         if not self._shown or not text:
             return text
         pairs = zip(text, self._shown, strict=False)
@@ -117,97 +209,9 @@ class Chain:
         self._shown = self._shown[same:] if same == len(text) else ""
         return text[same:]
 
-    async def _through(self, text: str, first: int, *, last: bool) -> str:
-        """Feed `text` to the filters from `first` on. last: nothing follows, so they give up what they
-        hold."""
-        for index in range(first, len(self._filters)):
-            if not text and not last:
-                break
-            one, released = self._filters[index], ""
-            try:
-                if text:
-                    released = await one.feed(text)
-                if last:
-                    released += await one.finish()
-            except Blocked as blocked:
-                raise await self._ended(blocked, released + blocked.before, index + 1) from None
-            text = released
-        return text
 
-    async def _ended(self, blocked: Blocked, text: str, behind: int) -> Blocked:
-        """What a block becomes behind the filters after it: for them the text ends there, and one of them may
-        refuse an earlier part of it."""
-        try:
-            before = await self._through(text, behind, last=True)
-        except Blocked as earlier:
-            return earlier
-        blocked.before = before
-        return blocked
-
-
-class Guarded:
-    """A filter within its moderator's limits: what happens when it breaks or takes too long. known: told the
-    text it is given."""
-
-    def __init__(
-        self, moderator: Moderator, context: Context, report: Report, known: Surroundings | None = None
-    ) -> None:
-        self._moderator = moderator
-        self._report = report
-        self._known = known
-        self._filter: Filter | None = moderator.open(context, report)
-
-    @property
-    def held(self) -> str:
-        return "" if self._filter is None else self._filter.held
-
-    def remember(self, text: str) -> str | None:
-        """As `Asking.remember`; `None` from a filter that has to be fed."""
-        if not isinstance(self._filter, Asking):
-            return None
-        if self._known is not None:
-            self._known.add(text)
-        return self._filter.remember(text)
-
-    async def feed(self, text: str) -> str:
-        if self._filter is None:
-            return text
-        if self._known is not None:
-            self._known.add(text)
-        return await self._limited(self._filter.feed(text), self._filter.held + text)
-
-    async def finish(self) -> str:
-        if self._filter is None:
-            return ""
-        return await self._limited(self._filter.finish(), self._filter.held)
-
-    async def _limited(self, work: Awaitable[str], held: str) -> str:
-        """The outcome of one look; `held` is released where the moderator fails open."""
-        moderator = self._moderator
-        seconds = None if isinstance(self._filter, Asking) else moderator.seconds
-        try:
-            async with asyncio.timeout(seconds):
-                return await work
-        except Blocked:
-            raise
-        except Exception as error:
-            why = "took too long" if isinstance(error, TimeoutError) else "broke"
-            _log.warning("the moderator %s %s", moderator.name, why, exc_info=error)
-            self._filter = None
-            rule = f"{moderator.name}.failed"
-            if moderator.fail == "open":
-                self._report(Finding(rule, "flag", 0, 0, detail=why))
-                return held
-            self._report(Finding(rule, "block", 0, 0, detail=why))
-            raise Blocked(rule, UNCHECKED, cure=UNCHECKED_CURE) from error
-
-
-async def whole(filters: Sequence[Filter], text: str) -> str:
-    """The check of a whole text: what a stream of it in any pieces would release. Raises `Blocked`."""
-    chain = Chain(filters)
-    released = await chain.feed(text)
-    try:
-        return released + await chain.finish()
-    except Blocked as blocked:
-        blocked.before = released + blocked.before
-        raise
+async def whole(links: Sequence[Link], text: str) -> Passed:
+    """The check of a whole text: what a stream of it in any pieces would release."""
+    chain = Chain(links)
+    chain.give(text)
+    return await chain.finish()

@@ -7,22 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from backends.types import Request
-from webchat.moderation.verdicts import Context, Piece, Pieces
+from webchat.moderation.verdicts import Context, Piece, Released, Verdict
 
 
 class Gate(Protocol):
     """Holds one reply back until its words are safe to show.
 
-    `feed` takes the next piece and returns what may be shown now, in order, which may be nothing, less,
-    more or other than the piece. `finish` is called once after the last piece, also of a stopped or broken
-    reply, and returns the rest. Joined by kind, all that is released equals the check of the whole text,
-    whatever the chunks; a call of a tool is released whole, at the end. Both raise `Blocked`, whose `pieces`
-    may still be shown; after that the gate is not used again.
+    `feed` takes the next pieces and gives back what may be shown now, in order, which may be nothing, less,
+    more or other than the pieces. `finish` is called after the last one, also of a stopped or broken reply,
+    and gives back the rest. Joined by kind, all that is released equals the check of the whole text, whatever
+    the chunks; a call of a tool is released whole, at the end.
+
+    Both may be cancelled: what was taken and not given back, and a verdict, stay for the next call, `finish`
+    again if it was that. `verdict` is set as soon as the reply is refused, and stays; behind it nothing is
+    taken and nothing released.
     """
 
-    async def feed(self, delta: Piece) -> Pieces: ...
+    @property
+    def verdict(self) -> Verdict | None: ...
 
-    async def finish(self) -> Pieces: ...
+    async def feed(self, *pieces: Piece) -> Released: ...
+
+    async def finish(self, *pieces: Piece) -> Released: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,13 @@ class GateFactory(Protocol):
 class OpenGate:
     """Lets everything through at once."""
 
-    async def feed(self, delta: Piece) -> Pieces:
-        return (delta,)
+    verdict = None
 
-    async def finish(self) -> Pieces:
-        return ()
+    async def feed(self, *pieces: Piece) -> Released:
+        return Released(pieces)
+
+    async def finish(self, *pieces: Piece) -> Released:
+        return Released(pieces)
 
 
 OPEN = OpenGate()

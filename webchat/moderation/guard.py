@@ -9,18 +9,20 @@ and a line of codes, `S1,S10`).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, Unpack, cast
+
+from pydantic import Field
 
 from backends.base import Backend, collect
 from backends.types import Event, Message, Request, Sampling
+from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Rule
-from webchat.moderation.verdicts import Action, Context, Fail, Report, Stage
-from webchat.moderation.windows import LEAST, Known, Opinion, Windows
+from webchat.moderation.verdicts import Action, Context, Report
+from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowSettings
 
-SECONDS = 20.0
 ANSWER_TOKENS = 96
 ASKED_CHARS = 2000
 """Of the person's message that a reply is judged by: its end."""
@@ -57,12 +59,18 @@ class Unclear(ValueError):
     """The guard's answer says neither safe nor unsafe."""
 
 
-class Guard:
-    """A moderator; see the module.
+class GuardSettings(WindowSettings):
+    """controversial: what is done about what is neither safe nor unsafe. categories: name or code -> what is
+    done about it instead."""
 
-    rule: its id is the moderator's name; what is done about what is unsafe. controversial: what is done about
-    that. categories: name or code -> what is done about it instead.
-    """
+    style: Style = "qwen3guard"
+    controversial: Action = "flag"
+    categories: Mapping[str, Action] = Field(default_factory=dict)
+    seconds: Seconds = 20.0
+
+
+class Guard(BuiltIn):
+    """A moderator; see the module. rule: its id is the moderator's name; what is done about unsafe texts."""
 
     kind = "guard"
 
@@ -71,28 +79,23 @@ class Guard:
         rule: Rule,
         ask: Ask,
         model: str,
-        *,
-        style: Style = "qwen3guard",
-        controversial: Action = "flag",
-        categories: Mapping[str, Action] | None = None,
-        stages: Iterable[Stage] = ("input", "output"),
-        fail: Fail = "closed",
-        seconds: float = SECONDS,
-        window: int = LEAST,
+        settings: GuardSettings | None = None,
+        **terms: Unpack[Terms],
     ) -> None:
-        self.name = rule.id
-        self.stages = frozenset(stages)
-        self.fail: Fail = fail
-        self.seconds = seconds
+        settings = settings or GuardSettings()
+        super().__init__(rule.id, seconds=settings.seconds, **terms)
         self.action = rule.action
         self.rules = (rule,)
         self.model = model
         self.ask = ask
         self._rule = rule
-        self._parse = _PARSERS[style]
-        self._severity: dict[Severity, Action] = {"unsafe": rule.action, "controversial": controversial}
-        self._categories = {_slug(name): action for name, action in (categories or {}).items()}
-        self._window = window
+        self._settings = settings
+        self._parse = _PARSERS[settings.style]
+        self._severity: dict[Severity, Action] = {
+            "unsafe": rule.action,
+            "controversial": settings.controversial,
+        }
+        self._categories = {_slug(name): action for name, action in settings.categories.items()}
         self._known = Known()
 
     def open(self, context: Context, report: Report) -> Windows:
@@ -105,7 +108,7 @@ class Guard:
             name=self.name,
             fail=self.fail,
             seconds=self.seconds,
-            window=self._window if context.stage == "output" else None,
+            window=self._settings.window if context.stage == "output" else None,
         )
 
     async def aclose(self) -> None:

@@ -1,135 +1,116 @@
-"""What keeps a text within bounds: how long it is, how often it repeats itself, how often one person writes,
-and how much of it is unseen."""
+"""What keeps a person within bounds: how long a text is, how often it repeats itself, how many they write."""
 
 from __future__ import annotations
 
+import threading
 import time
-import unicodedata
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated, Unpack
 
-from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
+from pydantic import BaseModel, ConfigDict, Field
 
-MOST_UNSEEN = 16
-"""Marks and invisible characters in a row: enough for every script and emoji, too few to hide or pile up."""
-
-_UNSEEN = frozenset({"Mn", "Me", "Cf"})
-
-
-class Tidy:
-    """Drops invisible characters and marks beyond `MOST_UNSEEN` in a row, wherever the text is cut."""
-
-    name = kind = "tidy"
-    stages: frozenset[Stage] = frozenset({"input", "prompt", "output", "stored"})
-    fail: Fail = "open"
-    seconds = 5.0
-
-    def open(self, context: Context, report: Report) -> _Tidying:
-        return _Tidying()
+from webchat.moderation.builtin import BuiltIn, Terms
+from webchat.moderation.verdicts import Context, Finding, Refused, Report, Verdict
 
 
-class _Tidying:
-    held = ""
+class Bounds(BaseModel):
+    """The settings of `Limits`; `None` sets no limit.
 
-    def __init__(self) -> None:
-        self._run = 0
+    most_chars: of one text. most_repeats: of one character or line in a row. most_a_minute: messages of one
+    person that are taken.
+    """
 
-    async def feed(self, text: str) -> str:
-        if text.isascii():
-            self._run = 0
-            return text
-        kept: list[str] = []
-        for char in text:
-            self._run = self._run + 1 if unicodedata.category(char) in _UNSEEN else 0
-            if self._run <= MOST_UNSEEN:
-                kept.append(char)
-        return "".join(kept)
+    model_config = ConfigDict(frozen=True)
 
-    async def finish(self) -> str:
-        return ""
+    most_chars: Annotated[int, Field(ge=1)] | None = None
+    most_repeats: Annotated[int, Field(ge=2)] | None = None
+    most_a_minute: Annotated[int, Field(ge=1)] | None = None
 
 
-class Limits:
-    """What one person may write. most_chars: of one text. most_repeats: of one character or line in a row.
-    most_a_minute: texts of one person. `None` sets no limit."""
+class Limits(BuiltIn):
+    """What one person may write. Raises `ValueError` for bounds that limit nothing."""
 
-    name = kind = "limits"
-    stages: frozenset[Stage] = frozenset({"input"})
-    fail: Fail = "open"
-    seconds = 5.0
+    kind = "limits"
 
     def __init__(
         self,
+        bounds: Bounds,
+        name: str = "limits",
         *,
-        most_chars: int | None = None,
-        most_repeats: int | None = 2000,
-        most_a_minute: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        **terms: Unpack[Terms],
     ) -> None:
-        self._most_chars = most_chars
-        self._most_repeats = most_repeats
-        self._most_a_minute = most_a_minute
+        terms.setdefault("stages", ("input",))
+        super().__init__(name, **terms)
+        if not any((bounds.most_chars, bounds.most_repeats, bounds.most_a_minute)):
+            raise ValueError(
+                f"{name}: most_chars, most_repeats or most_a_minute is missing: nothing is limited"
+            )
+        if bounds.most_a_minute and "input" not in self.stages:
+            raise ValueError(f'{name}: most_a_minute counts what people write, so stages must name "input"')
+        self._bounds = bounds
         self._clock = clock
+        self._lock = threading.Lock()
         self._written: dict[str, deque[float]] = {}
 
     @property
     def bounds(self) -> dict[str, int]:
         """What is set, by rule."""
         set_to = {
-            "limits.length": self._most_chars,
-            "limits.repeats": self._most_repeats,
-            "limits.rate": self._most_a_minute,
+            "limits.length": self._bounds.most_chars,
+            "limits.repeats": self._bounds.most_repeats,
+            "limits.rate": self._bounds.most_a_minute,
         }
         return {rule: most for rule, most in set_to.items() if most is not None}
 
     def open(self, context: Context, report: Report) -> _Limiting:
         return _Limiting(self, context, report)
 
-    def check(
-        self, owner: str, text: str, *, counts: bool = True, used: list[Callable[[], None]] | None = None
-    ) -> Blocked | None:
-        """What is wrong with a whole text of a person. counts: it is one more that they write. used: gets how
-        to give that back."""
-        if self._most_chars is not None and len(text) > self._most_chars:
-            return Blocked(
+    def check(self, text: str) -> Verdict | None:
+        """What is wrong with a whole text."""
+        bounds = self._bounds
+        if bounds.most_chars is not None and len(text) > bounds.most_chars:
+            return Verdict(
                 "limits.length",
-                f"The message has {len(text)} characters; {self._most_chars} are allowed.",
-                cure="Shorten it or send it in parts.",
+                f"The message has {len(text)} characters; {bounds.most_chars} are allowed.",
+                "Shorten it or send it in parts.",
             )
-        if self._most_repeats is not None and _longest_run(text) > self._most_repeats:
-            return Blocked(
-                "limits.repeats", "The message says one thing again and again.", cure="Shorten it."
-            )
-        if counts and self._most_a_minute is not None:
-            now = self._clock()
-            if self._too_often(owner, now, self._most_a_minute):
-                return Blocked(
-                    "limits.rate",
-                    f"You have written {self._most_a_minute} messages within a minute.",
-                    cure="Wait a moment, then send it again.",
-                )
-            if used is not None:
-                used.append(partial(self._give_back, owner, now))
+        if bounds.most_repeats is not None and _longest_run(text) > bounds.most_repeats:
+            return Verdict("limits.repeats", "The message says one thing again and again.", "Shorten it.")
         return None
 
-    def _give_back(self, owner: str, moment: float) -> None:
-        times = self._written.get(owner, deque())
-        if moment in times:
-            times.remove(moment)
-        if not times:
-            self._written.pop(owner, None)
+    def take_one(self, owner: str, used: list[Callable[[], None]]) -> Verdict | None:
+        """Count one more message of a person; refused after as many within a minute. used: gets how
+        to give that back."""
+        most = self._bounds.most_a_minute
+        if most is None:
+            return None
+        with self._lock:
+            now = self._clock()
+            for name in [name for name, times in self._written.items() if times[-1] < now - 60]:
+                del self._written[name]
+            times = self._written.setdefault(owner, deque())
+            while times and times[0] < now - 60:
+                times.popleft()
+            if len(times) < most:
+                times.append(now)
+                used.append(partial(self._give_back, owner, now))
+                return None
+        return Verdict(
+            "limits.rate",
+            f"You have written {most} messages within a minute.",
+            "Wait a moment, then send it again.",
+        )
 
-    def _too_often(self, owner: str, now: float, most: int) -> bool:
-        for name in [name for name, times in self._written.items() if times[-1] < now - 60]:
-            del self._written[name]
-        times = self._written.setdefault(owner, deque())
-        while times and times[0] < now - 60:
-            times.popleft()
-        if len(times) >= most:
-            return True
-        times.append(now)
-        return False
+    def _give_back(self, owner: str, moment: float) -> None:
+        with self._lock:
+            times = self._written.get(owner, deque())
+            if moment in times:
+                times.remove(moment)
+            if not times:
+                self._written.pop(owner, None)
 
 
 class _Limiting:
@@ -138,7 +119,7 @@ class _Limiting:
     def __init__(self, limits: Limits, context: Context, report: Report) -> None:
         self._limits = limits
         self._owner = context.owner
-        self._counts = context.counts and not context.trial
+        self._counts = context.stage == "input" and context.counts and not context.trial
         self._used = context.used
         self._report = report
         self.held = ""
@@ -147,12 +128,14 @@ class _Limiting:
         self.held += text
         return ""
 
-    async def finish(self) -> str:
+    async def finish(self) -> str | Refused:
+        verdict = self._limits.check(self.held)
+        if verdict is None and self._counts:
+            verdict = self._limits.take_one(self._owner, self._used)
+        if verdict is not None:
+            self._report(Finding(verdict.rule, "block", 0, len(self.held)))
+            return Refused("", verdict)
         text, self.held = self.held, ""
-        blocked = self._limits.check(self._owner, text, counts=self._counts, used=self._used)
-        if blocked is not None:
-            self._report(Finding(blocked.rule, "block", 0, len(text)))
-            raise blocked
         return text
 
 

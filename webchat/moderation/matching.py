@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from webchat.moderation.folding import fold
-from webchat.moderation.verdicts import Action, Blocked, Finding, Report
+from webchat.moderation.verdicts import Action, Finding, Refused, Report, Verdict
 
 CONTEXT = 32
 """Characters before the text that are still known: whether a word begins there, and after what."""
@@ -37,6 +37,11 @@ class Rule:
     def shown(self) -> str:
         """What stands in the place of a match."""
         return self.instead or ("" if self.action == "replace" else "***")
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a match means where it blocks."""
+        return Verdict(self.id, self.sentence, self.cure, self.own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,13 @@ class Matching:
     def held(self) -> str:
         return self._held
 
-    async def feed(self, text: str) -> str:
+    async def feed(self, text: str) -> str | Refused:
         return self._look(text, last=False)
 
-    async def finish(self) -> str:
+    async def finish(self) -> str | Refused:
         return self._look("", last=True)
 
-    def _look(self, text: str, *, last: bool) -> str:
+    def _look(self, text: str, *, last: bool) -> str | Refused:
         self._held += text
         begin = len(self._context)
         window = self._context + self._held
@@ -98,25 +103,19 @@ class Matching:
         for match in seen.matches:
             released.append(window[at : match.start])
             at = match.end
-            released.append(self._judge(match, window[match.start : match.end], begin, released))
+            rule = match.rule
+            instead = rule.shown if rule.action in ("mask", "replace") else ""
+            start = self._done + match.start - begin
+            self._report(Finding(rule.id, rule.action, start, self._done + at - begin, instead))
+            if rule.action == "block":
+                return Refused("".join(released), rule.verdict)
+            released.append(instead if rule.action in ("mask", "replace") else window[match.start : at])
         end = max(at, len(window) if last else seen.open)
         released.append(window[at:end])
         self._done += end - begin
         self._context = _behind(window[:end])
         self._held = window[end:]
         return "".join(released)
-
-    def _judge(self, match: Match, found: str, begin: int, before: Sequence[str]) -> str:
-        """What stands in the place of a match. before: what is released in front of it. Raises
-        `Blocked`."""
-        rule = match.rule
-        start = self._done + match.start - begin
-        instead = rule.shown if rule.action in ("mask", "replace") else found
-        told = instead if rule.action in ("mask", "replace") else ""
-        self._report(Finding(rule.id, rule.action, start, start + len(found), told))
-        if rule.action == "block":
-            raise Blocked(rule.id, rule.sentence, cure=rule.cure, before="".join(before), own=rule.own)
-        return instead
 
 
 def _behind(text: str) -> str:

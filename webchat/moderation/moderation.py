@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from backends.types import Message, Part, ReasoningDelta, Request, TextDelta, TextPart, ToolCallDelta
-from webchat.moderation.calls import Calls
-from webchat.moderation.filters import Chain, Closing, Guarded, Moderator, whole
+from backends.types import Message, Part, Request, TextPart
+from webchat.moderation.filters import Chain, Closing, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
+from webchat.moderation.guarded import Guarded, is_inline
+from webchat.moderation.reply import ReplyGate
 from webchat.moderation.surroundings import Surroundings
-from webchat.moderation.verdicts import Blocked, Context, Finding, Piece, Pieces
+from webchat.moderation.verdicts import Blocked, Context, Finding, Passed, Verdict
+from webchat.moderation.workers import CLOSE_SECONDS, LongLooks, Worker, here
 
 SEAM = 8400
 """Characters of a reply that is continued which are read again: more than any rule's window."""
@@ -33,10 +34,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What moderators would do with a text. result: what would be released of it. blocked: why no more."""
+    """What moderators would do with a text. result: what would be released of it. verdict: why no more."""
 
     result: str
-    blocked: Blocked | None
+    verdict: Verdict | None
     decisions: tuple[Decision, ...]
 
 
@@ -66,16 +67,27 @@ class Moderation:
         self.moderators = tuple(moderators)
         self._record = record
         self._keeps_content = keeps_content
+        self._long = LongLooks()
+        self._workers = {id(one): Worker(one.name) for one in self.moderators if not is_inline(one)}
 
     async def aclose(self) -> None:
-        """Close what moderators have open."""
+        """Close what moderators have open, and end their threads."""
         for one in self.moderators:
+            worker = self._workers.get(id(one))
             if isinstance(one, Closing):
-                await one.aclose()
+                try:
+                    await (one.aclose() if worker is None else worker(one.aclose, CLOSE_SECONDS))
+                except Exception as error:
+                    _log.warning(
+                        "the moderator %s cannot be closed: %s", one.name, error or type(error).__name__
+                    )
+            if worker is not None:
+                await worker.aclose()
+        self._long.close()
 
     async def review(self, context: Context, text: str) -> str:
         """The whole text as the moderators of this stage leave it. Raises `Blocked`."""
-        return await whole(self._filters(context), text)
+        return await _whole_or_blocked(self._links(context), text)
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
         """What the model may be sent, each message a text of its own at the stage `prompt`, and a gate for
@@ -89,53 +101,50 @@ class Moderation:
         return Prepared(request, await self._gate(replace(context, stage="output", asked=asked)))
 
     async def _sent(self, context: Context, message: Message) -> Message:
-        """A message as the moderators leave it; a text in parts is one text."""
+        """A message as the moderators leave it; a text in parts is one text. Raises `Blocked`."""
         if isinstance(message.content, str):
-            text = await whole(self._filters(context), message.content)
+            text = await _whole_or_blocked(self._links(context), message.content)
             return message if text == message.content else replace(message, content=text)
-        chain = Chain(self._filters(context))
+        chain = Chain(self._links(context))
         parts: list[Part] = []
         for part in message.content:
-            parts.append(TextPart(await chain.feed(part.text)) if isinstance(part, TextPart) else part)
-        rest = await chain.finish()
+            parts.append(TextPart(_text(await chain.feed(part.text))) if isinstance(part, TextPart) else part)
+        rest = _text(await chain.finish())
         return replace(message, content=(*parts, TextPart(rest)) if rest else tuple(parts))
 
     async def trial(self, context: Context, text: str) -> Trial:
-        """What would become of a whole text; nothing is recorded, counted or kept. Does not raise
-        `Blocked`."""
+        """What would become of a whole text; nothing is recorded, counted or kept."""
         decisions: list[Decision] = []
-        try:
-            result = await whole(self._filters(replace(context, trial=True), record=decisions.append), text)
-        except Blocked as blocked:
-            return Trial(blocked.before, blocked, tuple(decisions))
-        return Trial(result, None, tuple(decisions))
+        passed = await whole(self._links(replace(context, trial=True), record=decisions.append), text)
+        return Trial(passed.text, passed.verdict, tuple(decisions))
 
     async def _gate(self, context: Context) -> Gate:
+        """Raises `Blocked` where what is shown already is refused."""
         if not any(context.stage in moderator.stages for moderator in self.moderators):
             return OPEN
         tail = context.so_far[-SEAM:]
         seam = _Seam(len(context.so_far) - len(tail))
-        answer = Chain(self._filters(context, seam))
+        answer = Chain(self._links(context, seam))
         if tail:
             seam.silent = True
             await answer.remember(tail)
             seam.silent = False
+        if answer.verdict is not None:
+            raise Blocked(answer.verdict)
 
-        def new_chain(silent: bool = False) -> Chain:
-            return Chain(self._filters(context, _Seam(silent=silent)))
+        def new_chain(silent: bool) -> Chain:
+            return Chain(self._links(context, _Seam(silent=silent)))
 
-        return _Gate(answer, new_chain)
+        return ReplyGate(answer, new_chain)
 
-    def _filters(
+    def _links(
         self, context: Context, seam: _Seam | None = None, record: Record | None = None
     ) -> list[Guarded]:
         tell = record or self._record
         at = seam or _Seam()
-        return [
-            self._guarded(one, context, tell, at) for one in self.moderators if context.stage in one.stages
-        ]
+        return [self._link(one, context, tell, at) for one in self.moderators if context.stage in one.stages]
 
-    def _guarded(self, one: Moderator, context: Context, tell: Record, seam: _Seam) -> Guarded:
+    def _link(self, one: Moderator, context: Context, tell: Record, seam: _Seam) -> Guarded:
         known = Surroundings() if self._keeps_content and not context.trial else None
         told = replace(context, asked="", so_far="")
 
@@ -146,7 +155,8 @@ class Moderation:
             placed = replace(finding, start=finding.start + seam.base, end=finding.end + seam.base)
             tell(Decision(told, placed, one.name, content))
 
-        return Guarded(one, context, report, known)
+        apart = self._workers.get(id(one), here)
+        return Guarded(one, context, report, known, apart=apart, long=self._long)
 
 
 @dataclass(slots=True)
@@ -167,60 +177,16 @@ def _asked(messages: Sequence[Message], *, continues: bool) -> str:
     return next((message.text for message in reversed(said) if message.role == "user"), "")
 
 
-class _Gate:
-    """One reply. Its answer is one text; each stretch of reasoning is a text of its own, and ends where the
-    answer goes on; calls of tools follow at the end."""
-
-    def __init__(self, answer: Chain, new_chain: Callable[[bool], Chain]) -> None:
-        self._new_chain = new_chain
-        self._answer = answer
-        self._reasoning: Chain | None = None
-        self._reasoned = False
-        self._calls = Calls()
-
-    async def feed(self, delta: Piece) -> Pieces:
-        if isinstance(delta, ToolCallDelta):
-            self._calls.add(delta)
-            return ()
-        if isinstance(delta, ReasoningDelta):
-            pieces: list[Piece] = []
-            if self._reasoning is None:
-                self._reasoning = self._new_chain(False)
-                if self._reasoned:
-                    # What two stretches say is never one word.
-                    pieces.append(ReasoningDelta("\n\n"))
-                self._reasoned = True
-            return [*pieces, *await _said("reasoning", self._reasoning.feed(delta.text))]
-        ended = await self._end_reasoning()
-        return [*ended, *await _said("text", self._answer.feed(delta.text), ended)]
-
-    async def finish(self) -> Pieces:
-        ended = await self._end_reasoning()
-        said = [*ended, *await _said("text", self._answer.finish(), ended)]
-        try:
-            return [*said, *await self._calls.release(self._checked)]
-        except Blocked as blocked:
-            blocked.pieces = said
-            raise
-
-    async def _checked(self, text: str, silent: bool) -> str:
-        chain = self._new_chain(silent)
-        return await chain.feed(text) + await chain.finish()
-
-    async def _end_reasoning(self) -> Pieces:
-        if self._reasoning is None:
-            return ()
-        chain, self._reasoning = self._reasoning, None
-        return await _said("reasoning", chain.finish())
+async def _whole_or_blocked(links: Sequence[Guarded], text: str) -> str:
+    """The check of a whole text, of which nothing is released where any of it is refused: nobody behind a
+    refusal looks at it. Raises `Blocked`."""
+    for link in links:
+        text = _text(await whole([link], text))
+    return text
 
 
-async def _said(kind: Literal["text", "reasoning"], work: Awaitable[str], before: Pieces = ()) -> Pieces:
-    """What a chain releases, as the gate says it. A block carries what may still be shown with it."""
-    made: type[TextDelta | ReasoningDelta] = TextDelta if kind == "text" else ReasoningDelta
-    try:
-        text = await work
-    except Blocked as blocked:
-        rest = [made(blocked.before)] if blocked.before else []
-        blocked.pieces = [*before, *rest]
-        raise
-    return [made(text)] if text else []
+def _text(passed: Passed) -> str:
+    """Raises `Blocked`."""
+    if passed.verdict is not None:
+        raise Blocked(passed.verdict)
+    return passed.text

@@ -7,12 +7,13 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
+from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Match, Matching, Rule, Seen
-from webchat.moderation.verdicts import Context, Fail, Report, Stage
+from webchat.moderation.verdicts import Context, Report
 
 WINDOW = 64
 LONGEST_WINDOW = 8192
@@ -36,23 +37,13 @@ class BadPattern(ValueError):
     """A pattern that is refused, with the reason."""
 
 
-class Patterns:
+class Patterns(BuiltIn):
     """A moderator; see the module. Raises `BadPattern`."""
 
     def __init__(
-        self,
-        name: str,
-        patterns: Sequence[Pattern],
-        *,
-        kind: str = "patterns",
-        stages: Iterable[Stage] = ("input", "output"),
-        fail: Fail = "closed",
-        seconds: float = 5.0,
+        self, name: str, patterns: Sequence[Pattern], *, kind: str = "patterns", **terms: Unpack[Terms]
     ) -> None:
-        self.name = name
-        self.stages = frozenset(stages)
-        self.fail: Fail = fail
-        self.seconds = seconds
+        super().__init__(name, **terms)
         self.kind = kind
         self.rules = tuple(dict.fromkeys(pattern.rule for pattern in patterns))
         self.count = len(patterns)

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Unpack
 
-from webchat.moderation.matching import CURE, Match, Matching, Rule, Seen
-from webchat.moderation.verdicts import Action, Context, Fail, Report, Stage
+from webchat.moderation.builtin import BuiltIn, Terms
+from webchat.moderation.matching import Match, Matching, Rule, Seen
+from webchat.moderation.verdicts import Action, Context, Report
 from webchat.privacy.finding import KINDS, Personal
 
 SENTENCE = "This text holds what looks like personal data."
 
 
-class PersonalModerator:
-    """A moderator of personal data. rules: what is done about each kind, by its name."""
+class PersonalModerator(BuiltIn):
+    """A moderator of personal data. rule: its id is the moderator's name; what is done about each kind.
+    Raises `ValueError` for a kind there is not."""
 
     kind = "personal"
 
-    def __init__(
-        self,
-        name: str,
-        rules: dict[str, Rule],
-        *,
-        stages: Iterable[Stage] = ("input", "output"),
-        fail: Fail = "closed",
-        seconds: float = 5.0,
-    ) -> None:
-        self.name = name
-        self.stages = frozenset(stages)
-        self.fail: Fail = fail
-        self.seconds = seconds
-        self.rules = tuple(rules.values())
-        self._rules = rules
-        self._personal = Personal(rules)
+    def __init__(self, rule: Rule, kinds: Iterable[str] = KINDS, **terms: Unpack[Terms]) -> None:
+        super().__init__(rule.id, **terms)
+        self._personal = Personal(kinds)
+        self._rules = {
+            kind: replace(rule, id=f"{rule.id}.{kind}", instead=rule.instead or f"[{kind}]") for kind in kinds
+        }
+        self.rules = tuple(self._rules.values())
 
     def open(self, context: Context, report: Report) -> Matching:
         return Matching(self._find, report)
@@ -41,21 +36,6 @@ class PersonalModerator:
         return Seen([Match(start, end, self._rules[kind]) for start, end, kind in found], opened)
 
 
-def personal(
-    action: Action = "mask",
-    *,
-    name: str = "personal",
-    kinds: Sequence[str] = KINDS,
-    instead: str = "",
-    sentence: str = SENTENCE,
-    cure: str = CURE,
-    stages: Iterable[Stage] = ("input", "output"),
-    fail: Fail = "closed",
-) -> PersonalModerator:
-    """A moderator that finds personal data. Raises `ValueError` for a kind there is not."""
-    Personal(kinds)
-    own = sentence != SENTENCE
-    rules = {
-        kind: Rule(f"{name}.{kind}", action, instead or f"[{kind}]", sentence, cure, own) for kind in kinds
-    }
-    return PersonalModerator(name, rules, stages=stages, fail=fail)
+def personal(action: Action = "mask", **terms: Unpack[Terms]) -> PersonalModerator:
+    """A moderator that finds personal data of all kinds."""
+    return PersonalModerator(Rule("personal", action, sentence=SENTENCE), **terms)

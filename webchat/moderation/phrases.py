@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
+from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.folding import Folded, fold, is_ideograph, is_letter
 from webchat.moderation.matching import Match, Matching, Rule, Seen
-from webchat.moderation.verdicts import Context, Fail, Report, Stage
+from webchat.moderation.verdicts import Context, Report
 
 LONGEST = 200
 """Characters of a phrase."""
@@ -45,7 +46,7 @@ class _Entry:
     last_bound: bool
 
 
-class Phrases:
+class Phrases(BuiltIn):
     """A moderator; see the module.
 
     rules: phrase -> what is done about it; a phrase ends in `*` to match what begins with it. Raises
@@ -54,21 +55,10 @@ class Phrases:
 
     kind = "phrases"
 
-    def __init__(
-        self,
-        name: str,
-        rules: Mapping[str, Rule],
-        *,
-        stages: Iterable[Stage] = ("input", "output"),
-        fail: Fail = "closed",
-        seconds: float = 5.0,
-    ) -> None:
+    def __init__(self, name: str, rules: Mapping[str, Rule], **terms: Unpack[Terms]) -> None:
         import ahocorasick
 
-        self.name = name
-        self.stages = frozenset(stages)
-        self.fail: Fail = fail
-        self.seconds = seconds
+        super().__init__(name, **terms)
         self.rules = tuple(dict.fromkeys(rules.values()))
         self.count = len(rules)
         self._words: Any = ahocorasick.Automaton()

@@ -20,9 +20,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from webchat.moderation.filters import Moderator
-from webchat.moderation.limits import Tidy
 from webchat.moderation.plugins import kinds, make
-from webchat.moderation.tables import KINDS, AnyTable, BadRules, Tools, read_text
+from webchat.moderation.tables import KINDS, AnyTable, BadRules, Tools, read_text, settings_of
+from webchat.moderation.tidying import Tidy
 
 __all__ = ["BadRules", "Tools", "load_rules", "read_rules"]
 
@@ -94,14 +94,17 @@ def _made(place: str, table: Mapping[str, Any], tools: Tools) -> Moderator:
     try:
         made: Moderator = _TABLE.validate_python(table).make(tools)
     except ValidationError as error:
-        raise BadRules(f"{place}.{_first(error)}") from None
+        raise BadRules(f"{place}.{_first(error, settings_of(kind))}") from None
     except ValueError as error:
         raise BadRules(f"{place}: {error}") from None
     return made
 
 
-def _first(error: ValidationError) -> str:
-    """Where the first of its errors is, and what it says."""
+def _first(error: ValidationError, known: Sequence[str] = ()) -> str:
+    """Where the first of its errors is, and what it says. known: the settings there are."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
+    said = str(first["msg"])
+    if first["type"] == "extra_forbidden" and known and len(first["loc"]) == 2:
+        said = f"there is no such setting, only {', '.join(known)}"
+    return f"{where}: {said}" if where else said

@@ -5,11 +5,12 @@ Sources: the issuers' documentation of their token formats; RFC 7468 for private
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Unpack
 
+from webchat.moderation.builtin import Terms
 from webchat.moderation.matching import Rule
 from webchat.moderation.patterns import Pattern, Patterns
-from webchat.moderation.verdicts import Action, Stage
+from webchat.moderation.verdicts import Action
 
 SENTENCE = "This text holds what looks like a secret: a key, a token or a private key."
 CURE = "Take it out. If it is real and was sent anywhere before, have it replaced."
@@ -34,14 +35,14 @@ _FORMS: tuple[tuple[str, str, int, tuple[str, ...]], ...] = (
 )
 
 
-def secrets(action: Action = "mask", *, stages: Iterable[Stage] = ("input", "output")) -> Patterns:
+def secrets(action: Action = "mask", *, name: str = "secrets", **terms: Unpack[Terms]) -> Patterns:
     """A moderator that finds secrets."""
     return Patterns(
-        "secrets",
+        name,
         [
-            Pattern(form, Rule(f"secrets.{name}", action, "[secret]", SENTENCE, CURE), window, starts)
-            for name, form, window, starts in _FORMS
+            Pattern(form, Rule(f"secrets.{of}", action, "[secret]", SENTENCE, CURE), window, starts)
+            for of, form, window, starts in _FORMS
         ],
         kind="secrets",
-        stages=stages,
+        **terms,
     )

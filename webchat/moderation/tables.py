@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from webchat.moderation.endpoint import SECONDS as ENDPOINT_SECONDS
-from webchat.moderation.endpoint import Category, Endpoint
+from webchat.moderation.builtin import FAIL, STAGES, Terms
+from webchat.moderation.endpoint import Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import SECONDS as GUARD_SECONDS
-from webchat.moderation.guard import Ask, AskEndpoint, Guard, Hide
-from webchat.moderation.limits import Limits
+from webchat.moderation.guard import Ask, AskEndpoint, Guard, GuardSettings, Hide
+from webchat.moderation.limits import Bounds, Limits
 from webchat.moderation.matching import CURE, SENTENCE, Rule
 from webchat.moderation.patterns import WINDOW, Pattern, Patterns
 from webchat.moderation.personal import SENTENCE as PERSONAL
-from webchat.moderation.personal import personal
+from webchat.moderation.personal import PersonalModerator
 from webchat.moderation.phrases import Phrases
 from webchat.moderation.secrets import secrets
-from webchat.moderation.verdicts import Fail, Stage
-from webchat.moderation.windows import LEAST
+from webchat.moderation.verdicts import Act, Fail, Stage
 from webchat.privacy.finding import KINDS as PERSONAL_KINDS
-
-Act = Literal["flag", "mask", "replace", "block"]
-Mild = Literal["allow", "flag", "mask", "replace", "block"]
-Seconds = Annotated[float, Field(gt=0, le=120)]
-Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class BadRules(ValueError):
@@ -52,12 +45,17 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    kind: str
     name: str = ""
-    stages: Annotated[list[Stage], Field(min_length=1)] = ["input", "output", "stored"]
-    fail: Fail = "closed"
+    stages: Annotated[list[Stage], Field(min_length=1)] = list(STAGES)
+    fail: Fail = FAIL
 
-    def where(self) -> frozenset[Stage]:
-        return frozenset(self.stages)
+    @property
+    def named(self) -> str:
+        return self.name or self.kind
+
+    def terms(self) -> Terms:
+        return {"stages": self.stages, "fail": self.fail}
 
 
 class Acting(Table):
@@ -68,9 +66,9 @@ class Acting(Table):
     sentence: str = SENTENCE
     cure: str = CURE
 
-    def rule(self, name: str) -> Rule:
-        own = self.sentence != SENTENCE
-        return Rule(name, self.action, self.instead, self.sentence, self.cure, own)
+    def rule(self) -> Rule:
+        own = self.sentence != type(self).model_fields["sentence"].default
+        return Rule(self.named, self.action, self.instead, self.sentence, self.cure, own)
 
 
 class PhrasesTable(Acting):
@@ -79,12 +77,10 @@ class PhrasesTable(Acting):
     file: str | None = None
 
     def make(self, tools: Tools) -> Moderator:
-        name = self.name or "phrases"
         words = [*self.phrases, *(_lines(tools.folder / self.file) if self.file else ())]
         if not words:
-            raise BadRules(f"{name}: phrases or file is missing, so there is nothing to look for")
-        rule = self.rule(name)
-        return Phrases(name, dict.fromkeys(words, rule), stages=self.where(), fail=self.fail)
+            raise BadRules(f"{self.named}: phrases or file is missing, so there is nothing to look for")
+        return Phrases(self.named, dict.fromkeys(words, self.rule()), **self.terms())
 
 
 class PatternsTable(Acting):
@@ -93,10 +89,8 @@ class PatternsTable(Acting):
     window: int = WINDOW
 
     def make(self, tools: Tools) -> Moderator:
-        name = self.name or "patterns"
-        rule = self.rule(name)
-        made = [Pattern(pattern, rule, self.window) for pattern in self.patterns]
-        return Patterns(name, made, stages=self.where(), fail=self.fail)
+        made = [Pattern(pattern, self.rule(), self.window) for pattern in self.patterns]
+        return Patterns(self.named, made, **self.terms())
 
 
 class SecretsTable(Table):
@@ -104,7 +98,7 @@ class SecretsTable(Table):
     action: Act = "mask"
 
     def make(self, tools: Tools) -> Moderator:
-        return secrets(self.action, stages=self.where())
+        return secrets(self.action, name=self.named, **self.terms())
 
 
 class PersonalTable(Acting):
@@ -114,109 +108,63 @@ class PersonalTable(Acting):
     sentence: str = PERSONAL
 
     def make(self, tools: Tools) -> Moderator:
-        return personal(
-            self.action,
-            name=self.name or "personal",
-            kinds=self.kinds,
-            instead=self.instead,
-            sentence=self.sentence,
-            cure=self.cure,
-            stages=self.where(),
-            fail=self.fail,
-        )
+        return PersonalModerator(self.rule(), self.kinds, **self.terms())
 
 
-class LimitsTable(Table):
+class LimitsTable(Table, Bounds):
     kind: Literal["limits"]
-    most_chars: Annotated[int, Field(ge=1)] | None = None
-    most_repeats: Annotated[int, Field(ge=2)] | None = None
-    most_a_minute: Annotated[int, Field(ge=1)] | None = None
+    stages: Annotated[list[Stage], Field(min_length=1)] = ["input"]
 
     def make(self, tools: Tools) -> Moderator:
-        return Limits(
-            most_chars=self.most_chars, most_repeats=self.most_repeats, most_a_minute=self.most_a_minute
-        )
+        return Limits(self, self.named, **self.terms())
 
 
-class CategoryTable(BaseModel):
-    """What is done about one category of an endpoint."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    action: Act | None = None
-    threshold: Share | None = None
-
-
-class EndpointTable(Acting):
+class EndpointTable(Acting, EndpointSettings):
     kind: Literal["endpoint"]
     url: str
-    model: str | None = None
     api_key_env: str | None = None
-    threshold: Share | None = None
-    categories: dict[str, Act | CategoryTable] = {}
-    seconds: Seconds = ENDPOINT_SECONDS
-    window: Annotated[int, Field(ge=20, le=4000)] = LEAST
 
     def make(self, tools: Tools) -> Moderator:
-        name = self.name or "endpoint"
-        categories = {
-            category: Category(told, None)
-            if isinstance(told, str)
-            else Category(told.action or self.action, told.threshold)
-            for category, told in self.categories.items()
-        }
-        return Endpoint(
-            self.rule(name),
-            self.url,
-            model=self.model,
-            api_key=_key(name, self.api_key_env, tools),
-            threshold=self.threshold,
-            categories=categories,
-            stages=self.where(),
-            fail=self.fail,
-            seconds=self.seconds,
-            window=self.window,
-        )
+        key = _key(self.named, self.api_key_env, tools)
+        return Endpoint(self.rule(), self.url, self, api_key=key, **self.terms())
 
 
-class GuardTable(Acting):
+class GuardTable(Acting, GuardSettings):
     kind: Literal["guard"]
     model: Annotated[str, Field(min_length=1)]
-    style: Literal["qwen3guard", "llama-guard"] = "qwen3guard"
     url: str | None = None
     api_key_env: str | None = None
-    controversial: Mild = "flag"
-    categories: dict[str, Mild] = {}
-    seconds: Seconds = GUARD_SECONDS
-    window: Annotated[int, Field(ge=20, le=4000)] = LEAST
 
     def make(self, tools: Tools) -> Moderator:
-        name = self.name or "guard"
+        ask = tools.ask
         if self.url is not None:
-            ask: Ask | None = AskEndpoint(self.url, _key(name, self.api_key_env, tools), tools.hide)
-        else:
-            ask = tools.ask
+            ask = AskEndpoint(self.url, _key(self.named, self.api_key_env, tools), tools.hide)
+        elif self.api_key_env is not None:
+            raise BadRules(f"{self.named}: api_key_env is for a guard with a url of its own")
         if ask is None:
-            raise BadRules(f"{name}: there are no models to ask here; give it a url")
-        return Guard(
-            self.rule(name),
-            ask,
-            self.model,
-            style=self.style,
-            controversial=self.controversial,
-            categories=self.categories,
-            stages=self.where(),
-            fail=self.fail,
-            seconds=self.seconds,
-            window=self.window,
-        )
+            raise BadRules(f"{self.named}: there are no models to ask here; give it a url")
+        return Guard(self.rule(), ask, self.model, self, **self.terms())
 
 
 AnyTable = Annotated[
     PhrasesTable | PatternsTable | SecretsTable | PersonalTable | LimitsTable | EndpointTable | GuardTable,
     Field(discriminator="kind"),
 ]
-KINDS = ("phrases", "patterns", "secrets", "personal", "limits", "endpoint", "guard")
+TABLES: Mapping[str, type[Table]] = {
+    "phrases": PhrasesTable,
+    "patterns": PatternsTable,
+    "secrets": SecretsTable,
+    "personal": PersonalTable,
+    "limits": LimitsTable,
+    "endpoint": EndpointTable,
+    "guard": GuardTable,
+}
+KINDS = tuple(TABLES)
+
+
+def settings_of(kind: str) -> Sequence[str]:
+    """The settings that a table of this kind may have."""
+    return tuple(name for name in TABLES[kind].model_fields if name != "kind")
 
 
 def _key(name: str, variable: str | None, tools: Tools) -> str | None:

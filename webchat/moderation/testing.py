@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import get_args
 
-from webchat.moderation.filters import Chain, Filter, Guarded, Moderator
-from webchat.moderation.verdicts import Blocked, Context, Fail, Finding, Report, Stage
+from webchat.moderation.filters import Chain, Filter, Moderator
+from webchat.moderation.guarded import Guarded
+from webchat.moderation.verdicts import Context, Fail, Finding, Refused, Report, Stage
 
 __all__ = ["Outcome", "check_moderator", "cut", "outcome"]
 
@@ -43,13 +44,16 @@ async def outcome(
     findings: list[Finding] = []
     chain = Chain([Guarded(one, context, findings.append) for one in moderators])
     released: list[str] = []
-    try:
-        for piece in pieces:
-            released.append(await chain.feed(piece))
-        released.append(await chain.finish())
-    except Blocked as blocked:
-        return Outcome("".join(released) + blocked.before, blocked.rule, tuple(findings))
-    return Outcome("".join(released), None, tuple(findings))
+    for piece in pieces:
+        passed = await chain.feed(piece)
+        released.append(passed.text)
+        if passed.verdict is not None:
+            break
+    else:
+        passed = await chain.finish()
+        released.append(passed.text)
+    blocked = None if passed.verdict is None else passed.verdict.rule
+    return Outcome("".join(released), blocked, tuple(findings))
 
 
 def cut(text: str, places: Iterable[int]) -> list[str]:
@@ -124,13 +128,11 @@ async def _check_held(moderator: Moderator, context: Context, text: str) -> None
     """`held` is the end of what was given, as it came."""
     filter = moderator.open(context, _unheard)
     given = ""
-    try:
-        for char in text:
-            given += char
-            await filter.feed(char)
-            assert given.endswith(filter.held), f"held is {filter.held!r}, not the end of {given!r}"
-    except Blocked:
-        return
+    for char in text:
+        given += char
+        if isinstance(await filter.feed(char), Refused):
+            return
+        assert given.endswith(filter.held), f"held is {filter.held!r}, not the end of {given!r}"
 
 
 async def _check_fails(moderator: Moderator, context: Context, text: str) -> None:
@@ -173,13 +175,13 @@ class _Breaking:
     def held(self) -> str:
         return self._filter.held
 
-    async def feed(self, text: str) -> str:
+    async def feed(self, text: str) -> str | Refused:
         if len(text) > self._left:
             raise RuntimeError("broken on purpose")
         self._left -= len(text)
         return await self._filter.feed(text)
 
-    async def finish(self) -> str:
+    async def finish(self) -> str | Refused:
         raise RuntimeError("broken on purpose")
 
 

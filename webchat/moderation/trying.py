@@ -40,11 +40,11 @@ async def try_rules(moderation: Moderation, context: Context, text: str) -> Outc
     """One text through the moderators of the stage the context names."""
     trial = await moderation.trial(context, text)
     found = in_the_text([one.name for one in moderation.moderators], trial.decisions, len(text))
-    if (blocked := trial.blocked) is None:
+    if (verdict := trial.verdict) is None:
         return Outcome(trial.result, None, "", False, tuple(found))
     # Of a message that is refused nothing is kept; a reply is shown as far as it was harmless.
     result = "" if context.stage == "input" else trial.result
-    return Outcome(result, blocked.rule, blocked.sentence, blocked.own, tuple(found))
+    return Outcome(result, verdict.rule, verdict.sentence, verdict.own, tuple(found))
 
 
 def in_the_text(names: Sequence[str], decisions: Iterable[Decision], length: int) -> list[Tried]:

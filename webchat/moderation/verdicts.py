@@ -21,9 +21,17 @@ says, before anybody sees it. `stored`: what is already there: imports, changed 
 Action = Literal["allow", "flag", "mask", "replace", "block"]
 """`flag` only tells the log. `mask` and `replace` change the text found; `block` ends it there."""
 
+Act = Literal["flag", "mask", "replace", "block"]
+"""What a rule may do about what it finds."""
+
 Fail = Literal["open", "closed"]
 """What a moderator that breaks or takes too long means: the text passes (and the log says so), or is
 blocked."""
+
+
+UNCHECKED = "This text could not be checked, so it is not shown."
+UNCHECKED_CURE = "Try again in a moment."
+"""What a person reads where a moderator fails closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +81,58 @@ Report = Callable[[Finding], None]
 """Told each finding, in the order of the text."""
 
 
-class Blocked(Exception):
-    """A moderator refuses the text. What was released before stays, nothing more is.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A moderator refuses the text: nothing behind that is ever released.
 
-    rule: id of the rule, for the log and for translation. sentence: what the person may read about it; own:
-    the operator's words, which stand in every language.
-    before: text in front of what is refused that may still be released; `pieces`: the same, as a gate says
-    it.
+    rule: id of the rule, for the log and for translation. sentence: what the person may read about it; cure:
+    what they can do. own: the words are the operator's, the same in every language.
     """
 
-    def __init__(
-        self,
-        rule: str,
-        sentence: str,
-        *,
-        cure: str = "",
-        before: str = "",
-        pieces: Pieces = (),
-        own: bool = False,
-    ) -> None:
-        super().__init__(sentence)
-        self.rule = rule
-        self.sentence = sentence
-        self.cure = cure
-        self.before = before
-        self.pieces = pieces
-        self.own = own
+    rule: str
+    sentence: str
+    cure: str = ""
+    own: bool = False
 
     @property
     def params(self) -> dict[str, str | int | float]:
-        """For whoever translates: the rule, and whether its sentence is to stay as it is."""
+        """For translation: the rule, and whether its sentence is to stay as it is."""
         return {"rule": self.rule, **({"own": 1} if self.own else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a filter gives back where it refuses the text. before: what may still be released in front of what
+    it refuses."""
+
+    before: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What became of a text. verdict: why there is no more of it."""
+
+    text: str
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a gate gives back. pieces: what may be shown now, in order, also where there is a verdict.
+    verdict: why nothing more will be."""
+
+    pieces: Pieces = ()
+    verdict: Verdict | None = None
+
+
+class Blocked(Exception):
+    """A text is refused as a whole: what a person wrote, or what a model was to be sent."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.sentence)
+        self.verdict = verdict
+
+    @property
+    def rule(self) -> str:
+        return self.verdict.rule

@@ -16,10 +16,23 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
-from webchat.moderation.filters import UNCHECKED, UNCHECKED_CURE
+from pydantic import BaseModel, ConfigDict, Field
+
+from webchat.moderation.filters import Run
 from webchat.moderation.matching import Rule
-from webchat.moderation.verdicts import Action, Blocked, Fail, Finding, Report
+from webchat.moderation.verdicts import (
+    UNCHECKED,
+    UNCHECKED_CURE,
+    Action,
+    Fail,
+    Finding,
+    Refused,
+    Report,
+    Verdict,
+)
 
 FIRST = 20
 LEAST = 160
@@ -46,10 +59,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What was said of a text: rule and what is done about it; detail for the log alone."""
+    """What was said of a text: rule and what is done about it; detail for the log alone. read: whether it was
+    read at all."""
 
     rule: Rule
     detail: str = ""
+    read: bool = True
+
+
+Seconds = Annotated[float, Field(gt=0, le=120)]
+
+
+class WindowSettings(BaseModel):
+    """seconds: how long one look may take. window: least characters of a window of a reply."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    seconds: Seconds = 5.0
+    window: Annotated[int, Field(ge=20, le=4000)] = LEAST
 
 
 Judge = Callable[[str], Awaitable[Sequence[Opinion]]]
@@ -80,10 +107,21 @@ class Windows:
         # What may be released stays here until it is: a look that is broken off takes nothing with it.
         self._ready = ""
         self._done = 0
+        self._verdict: Verdict | None = None
 
     @property
     def held(self) -> str:
         return self._ready + self._text
+
+    def look_in(self, run: Run) -> None:
+        """Have the looks done by `run`."""
+        judge, seconds = self._judge, self._seconds
+
+        async def elsewhere(text: str) -> Sequence[Opinion]:
+            opinions: Sequence[Opinion] = await run(partial(_judged, judge, text), seconds)
+            return opinions
+
+        self._judge = elsewhere
 
     def remember(self, text: str) -> str:
         """Take in what is shown already: it is read with what follows, and not looked at again."""
@@ -91,28 +129,27 @@ class Windows:
         self._done = len(text)
         return text
 
-    async def feed(self, text: str) -> str:
+    async def feed(self, text: str) -> str | Refused:
         self._text += text
         await self._look_ahead()
         return self._release()
 
-    async def finish(self) -> str:
+    async def finish(self) -> str | Refused:
         await self._look_ahead()
-        if self._text:
+        if self._text and self._verdict is None:
             await self._look(len(self._text))
         return self._release()
 
-    def _release(self) -> str:
+    def _release(self) -> str | Refused:
         ready, self._ready = self._ready, ""
-        return ready
+        return ready if self._verdict is None else Refused(ready, self._verdict)
 
     async def _look_ahead(self) -> None:
-        while end := window_end(self._text, self._least):
+        while self._verdict is None and (end := window_end(self._text, self._least)):
             await self._look(end)
 
     async def _look(self, end: int) -> None:
-        """Have the text up to `end` read, and put what becomes of it among what is ready. Raises
-        `Blocked`."""
+        """Have the text up to `end` read, and put what becomes of it among what is ready."""
         window = self._text[:end]
         opinions: Sequence[Opinion] = ()
         try:
@@ -121,12 +158,12 @@ class Windows:
                 async with asyncio.timeout(self._seconds):
                     opinions = await self._judge(self._before + window)
         except Exception as error:
-            self._failed(error, end)
+            opinions = (self._failed(error),)
         start, self._done = self._done, self._done + end
         self._text = self._text[end:]
         self._least = self._later
         # What was found once is not found again in the next window.
-        self._before = "" if opinions else (self._before + window)[-OVERLAP:]
+        self._before = "" if any(one.read for one in opinions) else (self._before + window)[-OVERLAP:]
         strongest: Rule | None = None
         for opinion in opinions:
             rule = opinion.rule
@@ -135,25 +172,24 @@ class Windows:
             if strongest is None or _STRENGTH.index(rule.action) > _STRENGTH.index(strongest.action):
                 strongest = rule
         if strongest is not None and strongest.action == "block":
-            raise Blocked(
-                strongest.id,
-                strongest.sentence,
-                cure=strongest.cure,
-                before=self._release(),
-                own=strongest.own,
-            )
+            self._verdict, self._text = strongest.verdict, ""
+            return
         if strongest is not None and strongest.action in ("mask", "replace"):
             window = strongest.shown + window[len(window.rstrip()) :]
         self._ready += window
 
-    def _failed(self, error: Exception, end: int) -> None:
-        """There is no opinion of a window. Raises `Blocked` where that means no."""
+    def _failed(self, error: Exception) -> Opinion:
+        """What it means that there is no opinion of a window."""
         why = "took too long" if isinstance(error, TimeoutError) else "gave no opinion"
         _log.warning("the moderator %s %s: %s", self._name, why, error or type(error).__name__)
-        rule, place = f"{self._name}.failed", (self._done, self._done + end)
-        self._report(Finding(rule, "flag" if self._fail == "open" else "block", *place, detail=why))
-        if self._fail == "closed":
-            raise Blocked(rule, UNCHECKED, cure=UNCHECKED_CURE, before=self._release()) from error
+        rule = f"{self._name}.failed"
+        if self._fail == "open":
+            return Opinion(Rule(rule, "flag"), why, read=False)
+        return Opinion(Rule(rule, "block", sentence=UNCHECKED, cure=UNCHECKED_CURE), why, read=False)
+
+
+async def _judged(judge: Judge, text: str) -> Sequence[Opinion]:
+    return await judge(text)
 
 
 def window_end(text: str, least: int) -> int:

@@ -243,7 +243,8 @@ class Asking:
             return await self._gates.review(context, clean(text))
         except Blocked as blocked:
             context.give_back()
-            raise MessageBlocked(blocked.sentence, cure=blocked.cure, params=blocked.params) from blocked
+            verdict = blocked.verdict
+            raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
 
     async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
         """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the

@@ -6,11 +6,11 @@ is shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from backends.types import Request, ToolCallDelta
-from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces, Prepared
+from webchat.moderation import Context, Gate, GateFactory, Piece, Pieces, Prepared, Released, Verdict
 from webchat.privacy import Masking
 from webchat.privacy.restoring import ReplyRestorer
 
@@ -52,24 +52,23 @@ class _Restoring:
         self._gate = gate
         self._restorer = restorer
 
-    async def feed(self, delta: Piece) -> Pieces:
-        return await self._passed(self._restorer.feed(delta))
+    @property
+    def verdict(self) -> Verdict | None:
+        return self._gate.verdict
 
-    async def finish(self) -> Pieces:
-        said = await self._passed(self._restorer.finish())
-        try:
-            return [*said, *await self._gate.finish()]
-        except Blocked as blocked:
-            blocked.pieces = [*said, *blocked.pieces]
-            raise
+    async def feed(self, *pieces: Piece) -> Released:
+        return _without_empty(await self._gate.feed(*self._restored(pieces)))
 
-    async def _passed(self, restored: Sequence[Piece]) -> list[Piece]:
-        said: list[Piece] = []
-        for delta in restored:
-            try:
-                pieces = await self._gate.feed(delta)
-            except Blocked as blocked:
-                blocked.pieces = [*said, *blocked.pieces]
-                raise
-            said += [piece for piece in pieces if isinstance(piece, ToolCallDelta) or piece.text]
-        return said
+    async def finish(self, *pieces: Piece) -> Released:
+        restored = [*self._restored(pieces), *self._restorer.finish()]
+        return _without_empty(await self._gate.finish(*restored))
+
+    def _restored(self, pieces: Pieces) -> Iterator[Piece]:
+        for piece in pieces:
+            yield from self._restorer.feed(piece)
+
+
+def _without_empty(released: Released) -> Released:
+    """An open gate gives back also the empty piece that ends the reasoning."""
+    said = [piece for piece in released.pieces if isinstance(piece, ToolCallDelta) or piece.text]
+    return Released(said, released.verdict)

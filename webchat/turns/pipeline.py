@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from backends.types import (
     Usage,
 )
 from webchat.models import Models
-from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Pieces, Prepared
+from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Prepared, Released
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
@@ -54,6 +54,9 @@ MARK_SECONDS = 0.5
 
 CLOSE_SECONDS = 5.0
 """How long a stopped backend may take to close its stream before the turn ends without it."""
+
+RELEASE_SECONDS = 3.0
+"""How long moderators may look at the rest of a reply that the end of the server breaks off."""
 
 UNSTORED = Failure(
     "store_unavailable",
@@ -135,9 +138,9 @@ class Pipeline:
         if not work.done():
             log.error("the model %s does not close its stream (reply %s)", turn.model, turn.id)
             work.add_done_callback(_retrieve)
-        state, failure = _outcome(turn, work)
-        if state != "blocked" and run.gate is not None and run.finished is None:
-            state, failure = await self._release_rest(run, state, failure)
+        if run.gate is not None and run.finished is None:
+            await _release_rest(turn, run, run.gate)
+        state, failure = _outcome(turn, run, work)
         message = await self._end(turn, run, state, failure)
         if message.text and run.path:
             self._paths.keep(run.path, message)
@@ -145,7 +148,8 @@ class Pipeline:
         self._learn(turn, run, message)
 
     async def _produce(self, turn: RunningTurn, run: _Run) -> None:
-        """Stream the reply into the journal. Raises `BackendError`, `Blocked` and whatever goes wrong."""
+        """Stream the reply into the journal. Raises `BackendError`, `Blocked` for the request, and
+        whatever goes wrong."""
         async with self._models.use(turn.model, turn.loading) as backend:
             await self._stream(turn, run, backend)
 
@@ -182,7 +186,7 @@ class Pipeline:
             )
             async with aclosing(stream) as events:
                 await _pump(events, turn, run, prepared.gate)
-        if run.finished is None:
+        if run.finished is None and prepared.gate.verdict is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
     async def _fitted(self, turn: RunningTurn, run: _Run, backend: Backend) -> Rendered:
@@ -252,19 +256,6 @@ class Pipeline:
         with suppress(StoreError):
             await self._store.call(self._store.mark_streaming, turn.id)
 
-    async def _release_rest(
-        self, run: _Run, state: TurnState, failure: Failure | None
-    ) -> tuple[TurnState, Failure | None]:
-        """Let the gate release what it still held when the reply broke off."""
-        try:
-            assert run.gate is not None
-            await _show(run.channel, run.gate.finish())
-        except Blocked as blocked:
-            return "blocked", _blocked(blocked)
-        except Exception:
-            log.exception("the gate failed at the end of reply %s", run.channel.message_id)
-        return state, failure
-
     async def _end(self, turn: RunningTurn, run: _Run, state: TurnState, failure: Failure | None) -> Message:
         """Store the end; when the store fails, the message as it is on the screens."""
         finished = FinishedTurn(
@@ -333,14 +324,12 @@ async def _pump(events: AsyncGenerator[Event, None], turn: RunningTurn, run: _Ru
             run.begun.set()
             turn.answering()
         match event:
-            case TextDelta():
-                await _show(channel, gate.feed(event))
+            case TextDelta() | ToolCallDelta():
+                _show(channel, await gate.feed(event))
             case ReasoningDelta():
                 now = time.monotonic()
                 run.reasoned = (now if run.reasoned is None else run.reasoned[0], now)
-                await _show(channel, gate.feed(event))
-            case ToolCallDelta():
-                await _show(channel, gate.feed(event))
+                _show(channel, await gate.feed(event))
             case Usage():
                 run.usage = event
             case Sent():
@@ -348,21 +337,29 @@ async def _pump(events: AsyncGenerator[Event, None], turn: RunningTurn, run: _Ru
             case Retrying():
                 turn.retrying(event)
             case Finished():
-                await _show(channel, gate.finish())
+                _show(channel, await gate.finish())
                 run.finished = event
+        if gate.verdict is not None:
+            return
         if channel.full:
             await channel.room()
 
 
-async def _show(channel: Channel, released: Awaitable[Pieces]) -> None:
-    """Write what the gate releases. Raises `Blocked`, after what may still be shown."""
+async def _release_rest(turn: RunningTurn, run: _Run, gate: Gate) -> None:
+    """Let the gate release what it still held when the reply broke off."""
+    seconds = RELEASE_SECONDS if turn.ended_by == "interrupted" else None
     try:
-        pieces = await released
-    except Blocked as blocked:
-        for piece in blocked.pieces:
-            _add(channel, piece)
-        raise
-    for piece in pieces:
+        async with asyncio.timeout(seconds):
+            _show(run.channel, await gate.finish())
+    except TimeoutError:
+        log.warning("the moderators of reply %s took too long for the end of the server", turn.id)
+    except Exception:
+        log.exception("the gate failed at the end of reply %s", turn.id)
+
+
+def _show(channel: Channel, released: Released) -> None:
+    """Write what the gate releases."""
+    for piece in released.pieces:
         _add(channel, piece)
 
 
@@ -377,13 +374,16 @@ def _add(channel: Channel, piece: Piece) -> None:
             channel.add("tool", json.dumps(call, ensure_ascii=False) + "\n")
 
 
-def _outcome(turn: RunningTurn, work: asyncio.Task[None]) -> tuple[TurnState, Failure | None]:
-    """How the turn ended, from how its work did."""
+def _outcome(turn: RunningTurn, run: _Run, work: asyncio.Task[None]) -> tuple[TurnState, Failure | None]:
+    """How the turn ended, from how its work did. Refused is refused, whatever else came meanwhile."""
     error = None if not work.done() or work.cancelled() else work.exception()
+    verdict = None if run.gate is None else run.gate.verdict
+    if isinstance(error, Blocked):
+        verdict = error.verdict
+    if verdict is not None:
+        return "blocked", Failure("blocked", verdict.sentence, verdict.cure, verdict.params)
     if work.done() and not work.cancelled() and error is None:
         return "complete", None
-    if isinstance(error, Blocked):
-        return "blocked", _blocked(error)
     if turn.ended_by == "unstored":
         return "failed", UNSTORED
     if turn.ended_by == "link_ended":
@@ -409,10 +409,6 @@ def _outcome(turn: RunningTurn, work: asyncio.Task[None]) -> tuple[TurnState, Fa
 def failure_of(error: BackendError) -> Failure:
     """A backend's error as it is stored and shown."""
     return Failure(error.code, error.message, error.cure, error.params, error.retryable)
-
-
-def _blocked(blocked: Blocked) -> Failure:
-    return Failure("blocked", blocked.sentence, blocked.cure, blocked.params)
 
 
 def _reason(run: _Run, state: TurnState) -> str | None:

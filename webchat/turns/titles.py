@@ -146,8 +146,10 @@ class Titles:
         if completion is None:
             return ""
         gate = prepared.gate
-        pieces = [*await gate.feed(TextDelta(completion.text)), *await gate.finish()]
-        return tidy("".join(piece.text for piece in pieces if isinstance(piece, TextDelta)))
+        released = await gate.finish(TextDelta(completion.text))
+        if released.verdict is not None:
+            raise Blocked(released.verdict)
+        return tidy("".join(piece.text for piece in released.pieces if isinstance(piece, TextDelta)))
 
     async def _complete(self, turn: RunningTurn, request: Request) -> Completion | None:
         """What the model answers; `None` when all its slots are wanted. Such a try does not count."""

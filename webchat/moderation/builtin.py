@@ -1,0 +1,32 @@
+"""What the moderators of the house have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+from webchat.moderation.verdicts import Fail, Stage
+
+STAGES: tuple[Stage, ...] = ("input", "output", "stored")
+FAIL: Fail = "closed"
+
+
+class Terms(TypedDict, total=False):
+    """Where a moderator looks, and what it means that it breaks."""
+
+    stages: Iterable[Stage]
+    fail: Fail
+
+
+class BuiltIn:
+    """A moderator whose filters never wait for anything but a service they ask, and are linear."""
+
+    inline = True
+
+    def __init__(
+        self, name: str, *, stages: Iterable[Stage] = STAGES, fail: Fail = FAIL, seconds: float = 5.0
+    ) -> None:
+        self.name = name
+        self.stages = frozenset(stages)
+        self.fail: Fail = fail
+        self.seconds = seconds
