@@ -23,7 +23,8 @@ STYLES = (
 
 MODULES = (
     "shell", "api", "bus", "composer", "connection", "dom", "drawer", "i18n", "menus", "picker", "search",
-    "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow",
+    "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow", "identity", "storage",
+    "drafts", "outbox", "stops",
 )  # fmt: skip
 """What the shell imports, told to the browser at once so that it does not find them one after the other."""
 

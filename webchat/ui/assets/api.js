@@ -27,19 +27,24 @@ export function url(path, params = {}) {
   return address.href;
 }
 
-const READ_SECONDS = 20; // reading is quick; a connection that died without a word must not hang a page
+// A connection that died without a word must not hang a page. Reading is quick; writing may try a template, say.
+const READ_SECONDS = 20;
+const WRITE_SECONDS = 60;
 
-async function request(method, path, { params, body, signal = method === "GET" ? AbortSignal.timeout(1000 * READ_SECONDS) : undefined } = {}) {
-  let response;
+// seconds: until it counts as not answered. Rejects with ApiError, or with AbortError when the caller's `signal` says so.
+async function request(method, path, { params, body, signal, seconds = method === "GET" ? READ_SECONDS : WRITE_SECONDS } = {}) {
+  let response, answer;
+  const deadline = AbortSignal.timeout(1000 * seconds);
   try {
     response = await fetch(url(path, params), {
       method,
-      signal,
+      signal: signal && AbortSignal.any ? AbortSignal.any([signal, deadline]) : (signal ?? deadline),
       credentials: "same-origin",
       cache: "no-store",
       headers: body === undefined ? { accept: "application/json" } : { "content-type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+    answer = response.status === 204 ? null : await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     bus.emit("connection", { online: false });
@@ -50,8 +55,8 @@ async function request(method, path, { params, body, signal = method === "GET" ?
     throw new ApiError({ code: "network", message: "The server cannot be reached.", status: response.status });
   }
   bus.emit("connection", { online: true });
-  if (response.ok) return response.status === 204 || !isJson(response) ? null : response.json();
-  const error = await errorOf(response);
+  if (response.ok) return answer === null || !isJson(response) ? null : JSON.parse(answer);
+  const error = errorOf(response, answer);
   if (response.status === 401) bus.emit("out", { error });
   throw error;
 }
@@ -60,10 +65,9 @@ function isJson(response) {
   return (response.headers.get("content-type") ?? "").includes("json");
 }
 
-async function errorOf(response) {
-  const { status } = response;
+function errorOf({ status }, answer) {
   try {
-    const { error } = await response.json();
+    const { error } = JSON.parse(answer);
     return new ApiError({ ...error, status });
   } catch {
     return new ApiError({ code: `http_${status}`, message: `The server answered ${status}.`, status });

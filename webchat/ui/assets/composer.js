@@ -1,19 +1,23 @@
-// The box one writes in: Enter, drafts, send and stop, the model picker.
+// The box one writes in: Enter, drafts, send and stop, and the line under it that says what stands in the way.
 
 import { bus } from "./bus.js";
 import { h, iconButton } from "./dom.js";
+import { drafts } from "./drafts.js";
+import { drawer } from "./drawer.js";
 import { errorLine, t } from "./i18n.js";
+import { outbox } from "./outbox.js";
 import { settings } from "./settings.js";
+import { stops } from "./stops.js";
 import { toast } from "./toast.js";
 
-const DRAFT = "webchat.draft.";
-const DRAFT_TEMPLATE = "webchat.draft-template.";
 const SLASH = /^[/／、]/; // the last is what a Chinese input method makes of the key
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
+const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that no keyboard on a screen has
 
 // template: {id, version, name} of the template the words were made from, as long as there are words.
-// refused: {words, why} that a rule did not let through; said under the box until the words are others.
-const state = { id: null, running: null, sending: false, limit: Infinity, transcript: null, template: null, refused: null };
+// sent: {key, text} of what came back from the outbox: sent again as it was, it is the same message.
+// refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
+const state = { id: null, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false };
 let text, note, send, stop;
 let slash = null; // the templates' picker, from its first use on; a promise while it is on its way
 
@@ -24,6 +28,7 @@ export function mountComposer(element, ctx) {
   text = document.querySelector("#wc-composer-text textarea");
   send = document.querySelector("#wc-send");
   stop = document.querySelector("#wc-stop");
+  text.dir = "auto";
   text.setAttribute("aria-label", t("composer.label"));
   text.setAttribute("aria-describedby", "wc-composer-note");
   text.setAttribute("enterkeyhint", touch.matches ? "enter" : "send");
@@ -37,14 +42,23 @@ export function mountComposer(element, ctx) {
   document.querySelector("#wc-composer-box").prepend(templates);
   text.addEventListener("input", onInput);
   text.addEventListener("compositionend", () => offer());
-  // Before Gradio's own listener on the box: it would take Enter, also inside an input method.
-  document.querySelector("#wc-composer-text").addEventListener("keydown", onKey, true);
+  // Before Gradio's own listeners on the box: they would take Enter, also inside an input method.
+  const box = document.querySelector("#wc-composer-text");
+  box.addEventListener("keydown", onKey, true);
+  box.addEventListener("keypress", (event) => event.key === "Enter" && event.stopImmediatePropagation(), true);
+  // Stop comes where Send was: the second half of a double click is not meant for it.
+  stop.addEventListener("click", (event) => event.detail > 1 && event.stopImmediatePropagation(), true);
   document.querySelector("#wc-composer-box").addEventListener("pointerdown", onBoxPress);
   bus.on("leaf", ({ conversationId, running }) => {
     if (conversationId !== state.id) return;
     state.running = running;
+    state.hindrance = null;
     refresh();
   });
+  bus.on("shown", refresh);
+  bus.on("models", refresh);
+  bus.on("stop", refresh);
+  bus.on("outbox", onOutbox);
   bus.on("suggest", ({ text: words }) => fill(words));
   refresh();
 }
@@ -56,25 +70,23 @@ export const composer = {
   },
 
   get running() {
-    return state.running !== null || state.sending;
+    return state.running !== null || waits("sending");
   },
 
   // Another conversation is on the screen: its draft comes back.
   show(id) {
-    state.id = id;
-    state.running = null;
+    Object.assign(state, { id, running: null, hindrance: null });
     if (slash?.close) slash.close();
-    state.template = draftTemplate(id);
-    put(draft(id));
-    refresh();
+    restore(drafts.get(place()));
+    if (!text.value) adopt(id);
     if (!touch.matches) focus();
   },
 
   // The new chat became a conversation: what has been written since stays with it.
   adopt(id) {
-    keep(null, "");
+    drafts.put(place(), null);
     state.id = id;
-    keep(id, text.value, state.template);
+    keep();
     refresh();
   },
 
@@ -87,6 +99,13 @@ export const composer = {
   // What was typed to choose a template has done its work.
   clearSlash() {
     put("");
+  },
+
+  // What was sent is changed before it is sent again; what is in the box by now stays behind it.
+  takeBack({ key, ask }) {
+    const later = text.value;
+    fill(later ? `${ask.text}\n\n${later}` : ask.text, ask.template, later ? null : { key, text: ask.text });
+    if (state.id === null && ask.settings) settings.update(ask.settings);
   },
 
   get text() {
@@ -102,10 +121,15 @@ export const composer = {
   },
 };
 
-function fill(words, template = null) {
+const place = () => state.id ?? "new";
+
+// Whether something sent from here is in this state.
+const waits = (kind) => state.ctx.transcript?.pending.some((entry) => entry.state === kind) ?? false;
+
+function fill(words, template = null, sent = null) {
   put(words);
-  state.template = template;
-  keep(state.id, words, template);
+  Object.assign(state, { template, sent });
+  keep();
   refresh();
   focus();
 }
@@ -115,48 +139,56 @@ function focus() {
   text?.setSelectionRange(text.value.length, text.value.length);
 }
 
-async function submit() {
+// The words leave the box when the outbox has them.
+function submit() {
   const words = text.value;
-  const { id, template } = state;
-  if (!words.trim() || tooLong() || state.sending || state.running) return;
-  state.sending = true;
-  put("");
-  keep(id, "");
-  refresh();
-  try {
-    await state.ctx.transcript.send(words, { model: settings.model, settings: settings.current, template });
-  } catch (error) {
-    giveBack(id, words, template);
-    if (error.code === "message_blocked" && id === state.id) state.refused = { words, why: errorLine(error) };
-    else toast(errorLine(error), { kind: "error" });
-  } finally {
-    state.sending = false;
-    refresh();
+  if (!words.trim() || tooLong()) return;
+  state.hindrance = hindrance();
+  if (!state.hindrance) {
+    const { template, sent } = state;
+    state.ctx.transcript.send(words, { template, key: sent?.text === words ? sent.key : undefined });
+    put(""); // and its draft goes
+    if (state.id === null) drafts.put("settings:new", null);
   }
+  refresh();
 }
 
-// The words of a failed send go back to the box, or to its draft when another conversation is shown by now.
-function giveBack(id, words, template) {
-  if (id !== state.id) return keep(id, words, template);
-  const later = text.value;
-  fill(later ? `${words}\n${later}` : words, template);
+function hindrance() {
+  if (composer.running) return t("composer.busy");
+  if (!state.ctx.transcript.loaded) return t("transcript.loading");
+  if (waits("unsent")) return t("composer.unsent");
+  if (!settings.model) return t("composer.no_model");
+  return drawer.flush() ? null : t("composer.bad_setting");
+}
+
+// Refused words come back to the box they were sent from. Where that is not possible they wait in the conversation.
+function onOutbox({ what, entry }) {
+  if (what !== "refused" || entry.ask.kind !== "send") return;
+  if (entry.why.code !== "message_blocked") toast(errorLine(entry.why), { kind: "error" });
+  if (text.value || !state.ctx.transcript.pending.some(({ key }) => key === entry.key)) return;
+  composer.takeBack(outbox.take(entry.key));
+  if (entry.why.code === "message_blocked") state.refused = { words: text.value, why: errorLine(entry.why) };
+  refresh();
 }
 
 function onKey(event) {
+  state.keyboard ||= HARDWARE.test(event.key);
   const composing = event.isComposing || event.keyCode === 229;
   if (!composing && slash?.onKey?.(event)) return;
   if (event.key !== "Enter") return;
   event.stopImmediatePropagation();
   if (slash instanceof Promise && !composing) return event.preventDefault(); // the picker is on its way
-  const newline = event.shiftKey || (touch.matches && !event.ctrlKey && !event.metaKey);
+  const onScreen = touch.matches && !state.keyboard; // its Return key is the only way to a new line
+  const newline = event.shiftKey || (onScreen && !event.ctrlKey && !event.metaKey);
   if (composing || newline) return;
   event.preventDefault();
   submit();
 }
 
 function onInput(event) {
-  if (!text.value.trim()) state.template = null;
-  keep(state.id, text.value, state.template);
+  if (!text.value.trim()) Object.assign(state, { template: null, sent: null });
+  state.hindrance = null;
+  keep();
   refresh();
   if (!event.isTrusted && slash?.close) slash.close(); // not typed: a draft, or what a template made
   else if (event.isTrusted && !event.isComposing) offer();
@@ -191,6 +223,23 @@ function put(words) {
   text.dispatchEvent(new Event("input", { bubbles: true })); // Gradio's component grows and keeps its value by it
 }
 
+function keep() {
+  const { template, sent } = state;
+  drafts.put(place(), text.value ? { text: text.value, template, sent } : null);
+}
+
+function restore(draft) {
+  Object.assign(state, { template: draft?.template ?? null, sent: draft?.sent ?? null });
+  put(draft?.text ?? "");
+  refresh();
+}
+
+// A closed tab left words here.
+async function adopt(id) {
+  const [adopted] = await drafts.adopt(place());
+  if (adopted && id === state.id && !text.value) restore(drafts.get(adopted));
+}
+
 function tooLong() {
   return length() > state.limit;
 }
@@ -202,47 +251,25 @@ function length() {
 
 function refresh() {
   if (!text) return;
-  const running = state.running !== null || state.sending;
+  const { running } = composer;
   const count = length();
   const long = count > state.limit;
   send.hidden = running;
   stop.hidden = !running;
-  send.disabled = !text.value.trim() || long || running || !settings.model;
-  const showsLength = long || count > 0.9 * state.limit;
+  send.disabled = !text.value.trim() || long || running || waits("unsent") || !settings.model;
   const refused = state.refused?.words === text.value && !running;
-  note.classList.toggle("wc-danger", long || refused);
-  const hint = refused ? t("composer.refused", { reason: state.refused.why }) : state.template ? t("templates.from", { name: state.template.name }) : t("composer.hint");
-  const words = showsLength ? t(long ? "composer.too_long" : "composer.length", { count, limit: state.limit }) : hint;
+  const bad = long || refused || state.hindrance !== null;
+  note.classList.toggle("wc-danger", bad);
+  const words = line({ count, long, refused });
   if (note.textContent !== words) note.textContent = words;
   text.setAttribute("aria-invalid", String(long || refused));
 }
 
-bus.on("models", refresh);
-
-function draft(id) {
-  try {
-    return localStorage.getItem(DRAFT + (id ?? "new")) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function draftTemplate(id) {
-  try {
-    return JSON.parse(localStorage.getItem(DRAFT_TEMPLATE + (id ?? "new")));
-  } catch {
-    return null;
-  }
-}
-
-function keep(id, words, template = null) {
-  const place = id ?? "new";
-  try {
-    if (words) localStorage.setItem(DRAFT + place, words);
-    else localStorage.removeItem(DRAFT + place);
-    if (words && template) localStorage.setItem(DRAFT_TEMPLATE + place, JSON.stringify(template));
-    else localStorage.removeItem(DRAFT_TEMPLATE + place);
-  } catch {
-    // storage is full or blocked: the words are still in the box
-  }
+function line({ count, long, refused }) {
+  const { limit, hindrance: reason, running, template } = state;
+  if (long || count > 0.9 * limit) return t(long ? "composer.too_long" : "composer.length", { count, limit });
+  if (reason) return reason;
+  if ((running && stops.wanted(running)) || state.ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
+  if (refused) return t("composer.refused", { reason: state.refused.why });
+  return template ? t("templates.from", { name: template.name }) : t("composer.hint");
 }

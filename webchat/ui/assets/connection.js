@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { bus } from "./bus.js";
 import { errorLine, t } from "./i18n.js";
+import { identity } from "./identity.js";
 import { toast } from "./toast.js";
 
 const RETRY = 2000;
@@ -28,6 +29,7 @@ export const connection = {
   },
 
   set me(me) {
+    identity.own(me.owner.id);
     state.me = me;
     state.boot = me.boot;
     state.version ??= me.version;
@@ -80,6 +82,7 @@ function back(me) {
   state.bar.classList.remove("wc-open");
   const restarted = me !== null && state.boot !== null && me.boot !== state.boot;
   if (me) state.boot = me.boot;
+  if (me) identity.own(me.owner.id);
   if (me && state.version && me.version !== state.version) {
     toast(t("connection.updated"), { action: { label: t("connection.reload"), onclick: () => location.reload() }, seconds: 60 });
   } else if (restarted) {

@@ -33,6 +33,7 @@ export function mountDrawer(element) {
   );
   panel().setAttribute("role", "complementary");
   panel().setAttribute("aria-label", t("drawer.title"));
+  prompt().dir = "auto";
   panel().inert = true;
   document.querySelector("#wc-drawer-reset").before(none);
   panel().addEventListener("keydown", (event) => {
@@ -49,14 +50,14 @@ export function mountDrawer(element) {
 
 export const drawer = {
   show(id) {
-    flush();
+    drawer.flush();
     conversationId = id;
     scope.textContent = t(id === null ? "drawer.scope_new" : "drawer.scope");
   },
 
   toggle(open = !document.documentElement.classList.contains("wc-drawer-open")) {
     if (open) opener = document.activeElement;
-    else flush();
+    else drawer.flush();
     document.documentElement.classList.toggle("wc-drawer-open", open);
     panel().inert = !open;
     document.querySelector("#wc-drawer-toggle")?.setAttribute("aria-expanded", String(open));
@@ -68,7 +69,21 @@ export const drawer = {
   save() {
     state.textContent = "";
     clearTimeout(timer);
-    timer = setTimeout(flush, SAVE_AFTER);
+    timer = setTimeout(drawer.flush, SAVE_AFTER);
+    const changes = read({ tell: false });
+    if (changes) settings.keep(changes);
+  },
+
+  // What is on the screen is in `settings` when this returns; it is being saved. False when a control holds what no model
+  // takes.
+  flush() {
+    clearTimeout(timer);
+    timer = undefined;
+    const changes = read();
+    if (!changes) return false;
+    if (settings.differ(changes)) settings.update(changes).then(saved);
+    else fill(); // Gradio also reports what `put` wrote
+    return true;
   },
 
   async reset() {
@@ -80,34 +95,27 @@ export const drawer = {
   },
 };
 
-// Saves what is waiting; the conversation it belongs to is still the one shown.
-async function flush() {
-  if (timer === undefined) return;
-  clearTimeout(timer);
-  timer = undefined;
-  const changes = read();
-  if (!changes) return;
-  if (!settings.differ(changes)) return fill(); // Gradio also reports what `put` wrote
-  if (await settings.update(changes)) {
-    state.textContent = t("drawer.saved");
-    setTimeout(() => (state.textContent = ""), 2000);
-  }
+function saved(done) {
+  if (!done) return;
+  state.textContent = t("drawer.saved");
+  setTimeout(() => (state.textContent = ""), 2000);
 }
 
 // What the visitor changed in the controls, as settings; null when one of them holds what no model takes. The rest stays
 // as it is set, also when that is newer than the control.
-function read() {
+function read({ tell = true } = {}) {
   const sampling = { ...settings.current.sampling };
   let valid = true;
   for (const name of NUMBERS) {
     const box = input(name);
     const value = box.value.trim() === "" ? null : Number(box.value);
     const good = !changed(box) || value === null || (Number.isFinite(value) && value >= Number(box.min) && value <= Number(box.max) && (!WHOLE.has(name) || Number.isInteger(value)));
+    valid &&= good;
+    if (changed(box)) sampling[name] = value;
+    if (!tell) continue;
     box.setAttribute("aria-invalid", String(!good));
     box.setCustomValidity(good ? "" : t("drawer.invalid", { min: Number(box.min), max: Number(box.max) }));
     if (!good) box.reportValidity();
-    valid &&= good;
-    if (changed(box)) sampling[name] = value;
   }
   if (changed(input("stop"))) sampling.stop = input("stop").value.split("\n").filter((line) => line !== "");
   if (!valid) return null;

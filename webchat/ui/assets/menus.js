@@ -5,6 +5,7 @@ import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
 import { language, t } from "./i18n.js";
 import { settings } from "./settings.js";
+import { storage } from "./storage.js";
 
 const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
 const THEMES = { system: "screen", light: "sun", dark: "moon" };
@@ -39,7 +40,7 @@ export function mainMenu() {
 // Gradio reads its language once, so the page starts again; drafts and place are kept.
 function setLanguage(code) {
   if (code === language) return;
-  localStorage.setItem("webchat_lang", code);
+  storage.setText("webchat_lang", code);
   const path = new URL(document.baseURI).pathname;
   document.cookie = `webchat_lang=${code}; path=${path}; max-age=31536000; samesite=lax`;
   location.reload();

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { duration, roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { note, unansweredNote } from "./conversation/note.js";
+import { pendingNote } from "./conversation/pending.js";
 import { waiting } from "./conversation/waiting.js";
 import { markdownView } from "./markdown.js";
 
@@ -209,15 +210,17 @@ export class MessageView {
     this.#body.hidden = !record.text;
     const waits = this.running && !record.text;
     this.#part("waiting", waits ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () => waits && waiting(record, this.#status, t, this.#voice));
-    const ended = [record.state, record.finish_reason, record.failure, Boolean(record.text)];
-    this.#part("note", this.running ? "" : JSON.stringify(ended), () => note(record, t, { seen: this.#seen, say: this.#voice.say }));
+    const ended = [record.state, record.finish_reason, record.failure, Boolean(record.text), record.pending?.why];
+    this.#part("note", this.running ? "" : JSON.stringify(ended), () => (record.pending ? pendingNote(record, t) : note(record, t, { seen: this.#seen, say: this.#voice.say })));
   }
 
   #drawUser() {
     const { template } = this.record;
     this.#part("head", template ? JSON.stringify(template) : "", () => template && madeFrom(template, this.#t));
     this.#drawBubble();
-    this.#part("note", this.record.unanswered ? "unanswered" : "", () => this.record.unanswered && unansweredNote(this.#t));
+    const { pending, unanswered } = this.record;
+    const under = pending ? JSON.stringify([pending.state, pending.why]) : unanswered ? "unanswered" : "";
+    this.#part("note", under, () => (pending ? pendingNote(this.record, this.#t) : unanswered && unansweredNote(this.#t)));
   }
 
   #drawBubble() {

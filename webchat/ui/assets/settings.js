@@ -1,17 +1,26 @@
 // What the conversation on the screen is to be answered with: its model, system prompt and sampling, and the persona
 // (a template, its version and values) whose text the system prompt is.
-// An existing conversation is patched; a new one holds its settings here until its first message.
+// An existing conversation is patched; a new one holds its settings here until its first message. Every ask carries them
+// along, so what is shown is what is used. What is not saved yet is kept as a draft.
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
+import { drafts } from "./drafts.js";
 import { errorLine, errorText, t } from "./i18n.js";
+import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 
 const LAST_MODEL = "webchat.model";
 
 const EMPTY = { model: null, system_prompt: null, sampling: {} };
 
-const state = { id: null, settings: EMPTY, models: [], fallback: null, saving: 0 };
+// asked: the settings an ask on its way carries, for its conversation; stored ones that are these are not newer than
+// what was chosen since.
+// known: whether the server's settings of this conversation have come.
+const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, saving: 0, asked: null };
+
+const place = (id) => `settings:${id ?? "new"}`;
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 export const settings = {
   get current() {
@@ -25,7 +34,7 @@ export const settings = {
   // The name of the model the next message goes to.
   get model() {
     const known = (name) => state.models.some((model) => model.name === name);
-    const wishes = [state.settings.model, state.id === null ? localStorage.getItem(LAST_MODEL) : null, state.fallback];
+    const wishes = [state.settings.model, state.id === null ? storage.get(LAST_MODEL) : null, state.fallback];
     return wishes.find((name) => name && known(name)) ?? state.models[0]?.name ?? null;
   },
 
@@ -39,19 +48,39 @@ export const settings = {
     bus.emit("models", { models, default: fallback });
   },
 
+  // What an ask carries; nothing before the conversation's own settings are here, so that they are not overwritten.
+  forAsk() {
+    if (!state.known) return {};
+    state.asked = state.settings;
+    return { model: settings.model, settings: state.settings };
+  },
+
   // Another conversation is on the screen, or the same one with fresh settings.
   show(id, stored) {
     if (id === state.id && state.saving) return; // what was read is older than what is being written
-    const same = id === state.id && JSON.stringify(clean(stored)) === JSON.stringify(state.settings);
+    if (id !== state.id) {
+      state.asked = null;
+      adopt(id);
+    }
+    const fresh = clean(stored);
+    const unsaved = drafts.get(place(id));
+    state.known = id === null || Boolean(stored) || (state.known && id === state.id);
     state.id = id;
-    state.settings = clean(stored);
-    if (!same) announce();
+    if (unsaved && (id === null || stored)) return restore(fresh, clean(unsaved));
+    if (stale(fresh)) return void save();
+    const known = same(fresh, state.settings);
+    state.settings = fresh;
+    if (!known) announce();
   },
 
   // The new chat got its record with the first message; it was made with what was held here.
   adopt(conversation) {
+    const fresh = clean(conversation.settings);
+    drafts.put(place(null), null);
     state.id = conversation.id;
-    state.settings = clean(conversation.settings);
+    state.known = true;
+    if (stale(fresh)) return void save();
+    state.settings = fresh;
     announce();
   },
 
@@ -59,34 +88,72 @@ export const settings = {
   choose(name) {
     const failure = state.models.find((model) => model.name === name)?.failure;
     if (failure && name !== settings.model) toast(errorLine(failure), { kind: "error" });
-    localStorage.setItem(LAST_MODEL, name);
+    storage.set(LAST_MODEL, name);
     bus.emit("model", { name });
     return settings.update({ model: name });
   },
 
   differ(changes) {
-    return JSON.stringify(clean({ ...state.settings, ...changes })) !== JSON.stringify(state.settings);
+    return !same(clean({ ...state.settings, ...changes }), state.settings);
+  },
+
+  // Changes that are still being written: kept, not saved.
+  keep(changes) {
+    if (settings.differ(changes) || drafts.get(place(state.id))) drafts.put(place(state.id), clean({ ...state.settings, ...changes }));
   },
 
   async update(changes) {
     if (!settings.differ(changes)) return true;
-    const { id } = state;
     state.settings = clean({ ...state.settings, ...changes });
     announce();
-    if (id === null) return true;
-    state.saving += 1;
-    try {
-      const conversation = await api.patch(`api/conversations/${id}`, { settings: state.settings });
-      state.saving -= 1;
-      bus.emit("conversation", { conversation });
-      return true;
-    } catch (error) {
-      state.saving -= 1;
-      toast(`${t("drawer.save_failed")} ${errorText(error).message}`, { kind: "error" });
-      return false;
-    }
+    return save();
   },
 };
+
+// What was chosen and never saved, because the page went away: it is shown again, and saved.
+function restore(stored, unsaved) {
+  state.settings = unsaved;
+  announce();
+  if (state.id !== null && same(stored, unsaved)) drafts.put(place(state.id), null);
+  else if (state.id !== null) save();
+}
+
+// A closed tab left changes of this conversation behind: they hold again, unless that is not wanted.
+async function adopt(id) {
+  if (!(await drafts.adopt(place(id))).length || id !== state.id) return;
+  const before = state.settings;
+  restore(before, clean(drafts.get(place(id))));
+  if (!same(before, state.settings)) toast(t("drawer.restored"), { action: { label: t("app.undo"), onclick: () => settings.update(before) }, seconds: 20 });
+}
+
+// Whether what the server has is what an ask carried, while something newer has been chosen since.
+function stale(stored) {
+  const { asked } = state;
+  if (!asked || !same({ ...stored, model: null }, { ...asked, model: null })) return false;
+  state.asked = null;
+  return !same(asked, state.settings);
+}
+
+async function save() {
+  const { id } = state;
+  drafts.put(place(id), state.settings);
+  if (id === null) return true;
+  const sent = state.settings;
+  state.saving += 1;
+  try {
+    const conversation = await api.patch(`api/conversations/${id}`, { settings: sent });
+    if (same(drafts.get(place(id)), sent)) drafts.put(place(id), null);
+    state.saving -= 1;
+    bus.emit("conversation", { conversation });
+    return true;
+  } catch (error) {
+    state.saving -= 1;
+    // A refusal is for its writer to mend; what could not be reached is saved with the next message, or the next visit.
+    if (!error.offline && same(drafts.get(place(id)), sent)) drafts.put(place(id), null);
+    toast(`${t("drawer.save_failed")} ${errorText(error).message}`, { kind: "error" });
+    return false;
+  }
+}
 
 function announce() {
   bus.emit("settings", { settings: state.settings });

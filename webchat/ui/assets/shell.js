@@ -5,18 +5,24 @@ import { bus } from "./bus.js";
 import { composer, mountComposer } from "./composer.js";
 import { connection, mountConnection } from "./connection.js";
 import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
+import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { errorText, language, t } from "./i18n.js";
+import { identity } from "./identity.js";
 import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js";
+import { outbox } from "./outbox.js";
 import { mountPicker, pickerUpdate } from "./picker.js";
 import { openSearch } from "./search.js";
 import { settings } from "./settings.js";
 import { mountSidebar, sidebar } from "./sidebar.js";
+import { stops } from "./stops.js";
+import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 import { mountTranscript } from "./transcript.js";
 
 const PARTS = ["top", "sidebar", "topbar-start", "topbar-end", "transcript", "composer", "drawer"];
 const CONTROLS = ["#wc-picker input", "#wc-composer-text textarea", "#wc-send", "#wc-stop", "#wc-system-prompt textarea", "#wc-sampling-seed input", "#wc-sampling-stop textarea", "#wc-drawer-reset"];
+const NAMED_WITHIN = 4000; // ms
 const phone = matchMedia("(max-width: 767px)");
 const root = document.documentElement;
 
@@ -30,9 +36,11 @@ export function mount(name, element, trigger) {
   if (PARTS.every((part) => parts.has(part)) && !boot.begun) boot();
 }
 
+// What is kept in the browser is shown to its owner alone, so the page waits for the server to say who that is; not long.
 async function boot() {
   boot.begun = true;
-  await present(CONTROLS);
+  const named = Promise.race([loadMe(), new Promise((resolve) => setTimeout(resolve, NAMED_WITHIN))]);
+  await Promise.all([present(CONTROLS), identity.open(), named]);
   start();
 }
 
@@ -80,9 +88,20 @@ function start() {
   syncSidebar();
   phone.addEventListener("change", () => toggleSidebar(!phone.matches, { keep: false }));
   root.classList.add("wc-ready"); // from here on it is seen, and can have the focus
+  bus.on("owner", ({ before }) => (before === "" ? claim() : location.reload()));
+  bus.on("outbox", ({ entry }) => entry.why?.code === "other_owner" && loadMe());
+  bus.on("unkept", () => toast(t("app.unkept"), { kind: "error", seconds: 20 }));
   show(new URLSearchParams(location.search));
   loadModels();
-  loadMe();
+  stops.open();
+  outbox.open();
+  drafts.prune();
+}
+
+// The server has said at last who this is: what was written meanwhile is theirs.
+function claim() {
+  drafts.claim();
+  composer.show(state.id);
 }
 
 // What tells of the model's window comes with the first reply that says what it took.
@@ -249,7 +268,7 @@ async function trash() {
 // keep: remember it for the next visit; on a phone the list is always closed at first.
 function toggleSidebar(open = root.classList.contains("wc-sidebar-closed"), { keep = !phone.matches } = {}) {
   root.classList.toggle("wc-sidebar-closed", !open);
-  if (keep) localStorage.setItem("webchat_sidebar", open ? "open" : "closed");
+  if (keep) storage.setText("webchat_sidebar", open ? "open" : "closed");
   syncSidebar();
   if (open && phone.matches) document.querySelector("#wc-sidebar .wc-side-action")?.focus();
 }

@@ -1,16 +1,21 @@
 // The conversation on the page: loads it, shows it, sends, follows replies, keeps step with other tabs.
 //
 //   const transcript = mountTranscript(element, {api, t, bus, toast, language});
-//   await transcript.send("Hello", { model, settings });   // rejects with ApiError, the words are the caller's again
+//   transcript.send("Hello");   // the outbox has the words when it returns
 
 import { h } from "./dom.js";
-import { errorText } from "./i18n.js";
+import { drawer } from "./drawer.js";
+import { errorLine, errorText } from "./i18n.js";
 import { Line } from "./follow.js";
 import { isRunning, MessageView } from "./message.js";
-import { actions, applyChoices } from "./conversation/actions.js";
+import { outbox } from "./outbox.js";
+import { settings } from "./settings.js";
+import { stops } from "./stops.js";
+import { actions, applyChoices, resumeEdits, takeBack } from "./conversation/actions.js";
 import { placeText } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { withUnanswered } from "./conversation/note.js";
+import { replyIdOf, upTo, userIdOf, withPending } from "./conversation/pending.js";
 import { EndKeeper } from "./conversation/scroll.js";
 import { welcome } from "./conversation/welcome.js";
 
@@ -18,7 +23,6 @@ const PAGE = 30;
 const POLL = 5000; // while the server does not tell by itself what happens
 const PLACE_PAUSE = 15_000; // ms between two places in line that are read out
 const SPOKEN = 1500; // characters of a finished reply that are read out
-const RETRIES = [800, 2500]; // a turn may be asked for again: its client key makes one reply of it
 
 export function mountTranscript(element, ctx) {
   return new Transcript(element, ctx);
@@ -27,14 +31,15 @@ export function mountTranscript(element, ctx) {
 class Transcript {
   conversationId = null;
   conversation = null;
-  messages = []; // records, in reading order
+  messages = []; // records the server has, in reading order
+  pending = []; // entries of the outbox that are shown
   older = null; // cursor of what comes before
   models = [];
   views = new Map();
   #following = new Map();
   #visit = 0; // counts what was opened: answers to an earlier visit are dropped
-  #busy = 0;
-  #stopWanted = false;
+  #answers = 0; // turns that were answered: what was read before such an answer is old
+  #sent = new Set(); // keys of what was sent in this visit
   #loadingOlder = false;
   #told = "";
   #placeSaid = {}; // {id, place, at}: the place in line that was read out last
@@ -48,6 +53,7 @@ class Transcript {
     ctx.bus.on("open", (detail) => this.#open(detail));
     ctx.bus.on("out", () => this.#putOut());
     ctx.bus.on("models", ({ models }) => (this.models = models));
+    ctx.bus.on("outbox", (detail) => this.#onOutbox(detail));
     this.line = new Line(ctx.api.url("api/events"), { onLine: (line) => this.#onLine(line), onNews: (news) => this.#onNews(news) });
     document.addEventListener("visibilitychange", () => this.#onVisible());
     setInterval(() => (!this.line.open || this.#behind.size) && this.#poll(), POLL);
@@ -59,67 +65,43 @@ class Transcript {
     return this.messages.at(-1)?.id ?? null;
   }
 
+  // The record of the reply that is being written, or is on its way to be.
   get running() {
-    return this.messages.findLast((message) => message.id && this.views.get(message.id)?.running) ?? null;
+    return [...this.views.values()].findLast((view) => view.running)?.record ?? null;
+  }
+
+  get loaded() {
+    return this.conversationId === null || this.conversation !== null;
   }
 
   scrollToEnd() {
     this.end.toEnd({ smooth: true });
   }
 
-  send(text, { model, settings, template = null } = {}) {
-    const begins = this.conversationId === null;
-    const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, model };
-    if (begins && settings) ask.settings = settings;
-    if (template) ask.template = template;
-    return this.turn(ask, { under: this.leafId, text, model, template });
+  /** key: of the same message, when it comes back unchanged from its writer. */
+  send(text, { template = null, key } = {}) {
+    const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, ...(template ? { template } : {}) };
+    return this.turn(ask, { under: this.leafId, key });
+  }
+
+  /** Ask for a turn with the settings on the screen, and show at once what it will make, under message `under`. Returns
+   *  the entry of the outbox, which has it now; null when a setting is none. */
+  turn(ask, { under, begun, key }) {
+    if (!drawer.flush()) {
+      this.ctx.toast(this.t("composer.bad_setting"), { kind: "error" });
+      return null;
+    }
+    const entry = outbox.add({ ...settings.forAsk(), ...ask }, { under, begun, key });
+    this.#sent.add(entry.key);
+    this.#draw();
+    this.end.toEnd();
+    return entry;
   }
 
   async stop() {
     const { running } = this;
-    if (!running) {
-      this.#stopWanted = this.#busy > 0;
-      return;
-    }
-    await this.ctx.api.post(`api/messages/${running.id}/stop`);
-  }
-
-  /** Start a turn and show at once what it will make: under message `under`, a user's `text` if given, a reply.
-   *  Rejects with ApiError after putting back what was shown. */
-  async turn(ask, { under, text = null, model = null, from = null, template = null }) {
-    const visit = this.#visit;
-    const before = this.messages;
-    const stamp = { created_at: new Date().toISOString(), siblings: [], reasoning: "", seq: 0, rating: 0, parent_id: under };
-    const kept = before.slice(0, before.findIndex((message) => message.id === under) + 1);
-    const pending = [];
-    if (text !== null) pending.push({ ...stamp, id: "pending-user", role: "user", text, template, state: "complete", pending: true });
-    const begun = { text: from?.text ?? "", reasoning: from?.reasoning ?? "" };
-    pending.push({ ...stamp, ...begun, id: "pending-reply", role: "assistant", model, state: "queued", pending: true });
-    this.#busy += 1;
-    this.#show([...kept, ...pending]);
-    this.end.toEnd();
-    try {
-      const answer = await this.#postTurn({ ...ask, client_key: clientKey() });
-      this.#begun.add(answer.reply.id);
-      if (visit !== this.#visit) {
-        this.ctx.bus.emit("conversation", { conversation: answer.conversation });
-        return;
-      }
-      this.#rename("pending-user", answer.user?.id);
-      this.#rename("pending-reply", answer.reply.id);
-      this.conversationId = answer.conversation.id;
-      this.#conversationIs(answer.conversation);
-      this.#show([...kept, ...(answer.user ? [answer.user] : []), answer.reply]);
-      this.say(this.t("transcript.writing_by", { model: answer.reply.model ?? this.t("transcript.assistant") }));
-      if (this.#stopWanted) await this.stop();
-    } catch (error) {
-      if (visit === this.#visit) this.#show(before);
-      throw error;
-    } finally {
-      this.#busy -= 1;
-      this.#stopWanted = false;
-      if (this.#isBehind) this.#poll();
-    }
+    if (running?.pending) outbox.stop(running.pending.key);
+    else if (running) await stops.want(running.id);
   }
 
   /** Show a {conversation, messages, older} answer; `anchor` keeps its place on the screen. */
@@ -136,12 +118,12 @@ class Transcript {
 
   /** Ask for the conversation again and show what is new. */
   async refresh() {
-    const visit = this.#visit;
-    if (this.conversationId === null || this.#busy || this.list.querySelector(".wc-editor")) return;
+    const since = this.#now;
+    if (this.conversationId === null || this.list.querySelector(".wc-editor")) return;
     this.#behind.clear();
     try {
       const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: PAGE });
-      if (visit === this.#visit && !this.#busy) this.showThread(thread);
+      if (since === this.#now) this.showThread(thread);
     } catch {
       // the next poll, or the bar that says the server is away
     }
@@ -172,6 +154,7 @@ class Transcript {
       const thread = await this.ctx.api.get(`api/conversations/${id}`, { limit: PAGE });
       if (visit !== this.#visit) return;
       this.showThread(thread);
+      resumeEdits(this);
       this.end.toEnd();
       if (messageId) await this.#goTo(messageId);
     } catch (error) {
@@ -188,6 +171,8 @@ class Transcript {
     this.views.forEach((view) => view.destroy());
     this.views.clear();
     this.messages = [];
+    this.pending = [];
+    this.#sent.clear();
     this.older = null;
     this.conversation = null;
     this.#told = "";
@@ -245,11 +230,11 @@ class Transcript {
   }
 
   async #poll() {
-    if (document.hidden || this.conversationId === null || this.#busy) return;
-    const visit = this.#visit;
+    if (document.hidden || this.conversationId === null) return;
+    const since = this.#now;
     try {
       const { conversation, messages } = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: 1 });
-      if (visit !== this.#visit || this.#busy) return;
+      if (since !== this.#now) return;
       const leaf = messages.at(-1);
       const shown = this.views.get(leaf?.id)?.record;
       const same = leaf ? this.leafId === leaf.id && shown && (shown.state === leaf.state || (isRunning(shown) && this.line.open)) : !this.messages.length;
@@ -310,6 +295,14 @@ class Transcript {
 
   #show(records) {
     this.messages = records;
+    this.#draw();
+  }
+
+  // What the server has, and what it does not have yet. What a new chat sent before this visit shows once it waits.
+  #draw() {
+    const waiting = outbox.at(this.conversationId);
+    this.pending = this.loaded ? waiting.filter((entry) => this.conversationId !== null || entry.state !== "sending" || this.#sent.has(entry.key)) : [];
+    const records = withPending(this.messages, this.pending);
     const wanted = new Set(records.map((record) => record.id));
     for (const [id, view] of this.views) {
       if (wanted.has(id)) continue;
@@ -350,8 +343,7 @@ class Transcript {
   }
 
   #emitLeaf() {
-    const leaf = { conversationId: this.conversationId, leafId: this.leafId, running: this.running?.id ?? null };
-    if (leaf.leafId?.startsWith("pending")) return;
+    const leaf = { conversationId: this.conversationId, leafId: this.leafId, running: this.running?.pending ? null : (this.running?.id ?? null) };
     const told = JSON.stringify([this.#visit, leaf]);
     if (told === this.#told) return;
     this.#told = told;
@@ -420,15 +412,44 @@ class Transcript {
     this.refresh();
   }
 
-  async #postTurn(ask) {
-    for (const wait of [...RETRIES, null]) {
-      try {
-        return await this.ctx.api.post("api/turns", ask);
-      } catch (error) {
-        if (!error.offline || wait === null) throw error;
-        await new Promise((resolve) => setTimeout(resolve, wait));
-      }
+  // --- what is on its way -------------------------------------------------------------------------------------
+
+  // While one of these is the same, what was asked for is not older than what is shown.
+  get #now() {
+    return `${this.#visit} ${this.#answers}`;
+  }
+
+  #onOutbox({ what, entry, answer }) {
+    const shown = this.pending.some(({ key }) => key === entry.key);
+    if (what === "answered") this.#answered(entry, answer, shown);
+    else if (what === "refused" && entry.ask.kind !== "send") this.#refused(entry, shown);
+    else if (shown || (entry.ask.conversation_id ?? null) === this.conversationId) this.#draw();
+  }
+
+  #answered(entry, { conversation, user, reply }, shown) {
+    this.#answers += 1;
+    this.#begun.add(reply.id);
+    if (!shown) {
+      this.ctx.bus.emit("conversation", { conversation });
+      if (conversation.id === this.conversationId) this.refresh();
+      return;
     }
+    this.#rename(userIdOf(entry), user?.id);
+    this.#rename(replyIdOf(entry), reply.id);
+    this.conversationId = conversation.id;
+    this.#conversationIs(conversation);
+    const made = user ? [user, reply] : [reply];
+    const before = upTo(this.messages, entry.under).filter((message) => made.every(({ id }) => id !== message.id));
+    this.#show([...before, ...made]);
+    this.say(this.t("transcript.writing_by", { model: reply.model ?? this.t("transcript.assistant") }));
+    if (this.#isBehind) this.#poll();
+  }
+
+  // The words of an edit are in their editor again, or wait until this conversation is shown.
+  #refused(entry, shown) {
+    this.ctx.toast(errorLine(entry.why), { kind: "error" });
+    if (typeof entry.ask.text !== "string") outbox.take(entry.key);
+    else if (shown) takeBack(this, entry);
   }
 
   #onClick(event) {
@@ -436,9 +457,4 @@ class Transcript {
     const view = this.views.get(button?.closest("article")?.dataset.id);
     if (view) actions[button.dataset.act]?.(this, view, button);
   }
-}
-
-// crypto.randomUUID exists on secure origins only, and a server in the house is often plain http.
-function clientKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,8 +1,12 @@
 // What the buttons of a message do: one function per `data-act`, given the transcript, the message's view, the button.
 
+import { composer } from "../composer.js";
 import { toggleMenu } from "../dom.js";
+import { drafts } from "../drafts.js";
 import { errorLine, language } from "../i18n.js";
+import { outbox } from "../outbox.js";
 import { settings } from "../settings.js";
+import { storage } from "../storage.js";
 import { editor } from "./editor.js";
 import { icon } from "./icons.js";
 import { showInfo } from "./info.js";
@@ -19,10 +23,11 @@ async function attempt(transcript, work) {
   }
 }
 
-// While a reply is written, nothing may pull the conversation away under it.
+// While a reply is written, nothing may pull the conversation away under it; what waits to be sent goes first.
 function busy(transcript) {
-  if (!transcript.running) return false;
-  transcript.ctx.toast(transcript.t("transcript.busy"));
+  const unsent = transcript.pending.some(({ state }) => state === "unsent");
+  if (!transcript.running && !unsent) return false;
+  transcript.ctx.toast(transcript.t(unsent ? "composer.unsent" : "transcript.busy"));
   return true;
 }
 
@@ -64,23 +69,23 @@ export function showCopied(button, words) {
   }, COPIED_SHOWN);
 }
 
-function again(transcript, view, model = view.record.model) {
-  const { id, parent_id: under } = view.record;
+// model: another than the one on the screen.
+function again(transcript, view, model = null) {
+  const { id, parent_id: under, conversation_id } = view.record;
   if (busy(transcript)) return;
-  attempt(transcript, () => transcript.turn({ kind: "regenerate", message_id: id, model, conversation_id: view.record.conversation_id }, { under, model }));
+  transcript.turn({ kind: "regenerate", message_id: id, conversation_id, ...(model ? { model } : {}) }, { under });
 }
 
 // For a person's message that has none.
 function reply(transcript, view) {
   const { id, conversation_id } = view.record;
-  const { model } = settings;
   if (busy(transcript)) return;
-  attempt(transcript, () => transcript.turn({ kind: "regenerate", message_id: id, model, conversation_id }, { under: id, model }));
+  transcript.turn({ kind: "regenerate", message_id: id, conversation_id }, { under: id });
 }
 
 function regenerate(transcript, view, button) {
   const { t, models } = transcript;
-  const { model } = view.record;
+  const { model } = settings;
   const others = models.filter(({ name }) => name !== model);
   if (!others.length) return again(transcript, view);
   const names = [...(others.length < models.length ? [model] : []), ...others.map(({ name }) => name)];
@@ -112,9 +117,9 @@ function hidden(view, act) {
 }
 
 function continueReply(transcript, view) {
-  const { id, parent_id: under, model, conversation_id, text, reasoning } = view.record;
+  const { id, parent_id: under, conversation_id, text, reasoning } = view.record;
   if (busy(transcript)) return;
-  attempt(transcript, () => transcript.turn({ kind: "continue", message_id: id, model, conversation_id }, { under, model, from: { text, reasoning } }));
+  transcript.turn({ kind: "continue", message_id: id, conversation_id }, { under, begun: { text, reasoning } });
 }
 
 function remove(transcript, view) {
@@ -132,35 +137,57 @@ function remove(transcript, view) {
   });
 }
 
-function edit(transcript, view, _button, begun = view.record.text) {
+const draftOf = (id) => `edit:${id}`;
+
+// The editor in place of the message, with what was written there before and not sent or discarded.
+function edit(transcript, view, _button, focus = true) {
   const { t } = transcript;
   const { api } = transcript.ctx;
   const { id, role, text, parent_id: under, conversation_id } = view.record;
   const user = role === "user";
-  if (busy(transcript)) return;
+  if (focus && busy(transcript)) return;
+  const { text: begun = text, sent } = drafts.get(draftOf(id)) ?? {};
   const close = () => {
+    drafts.put(draftOf(id), null);
     view.replaceBody(null);
     view.element.querySelector('[data-act="edit"]')?.focus({ preventScroll: true });
   };
   const onSave = (changed) => {
     if (changed === text) return close();
+    if (busy(transcript)) return;
+    if (user) {
+      const key = sent?.text === changed ? sent.key : undefined;
+      if (transcript.turn({ kind: "edit", message_id: id, text: changed, conversation_id }, { under, key })) close();
+      return;
+    }
     attempt(transcript, async () => {
-      if (user) {
-        const model = transcript.conversation?.settings?.model ?? transcript.messages.at(-1)?.model ?? null;
-        view.replaceBody(null);
-        await transcript.turn({ kind: "edit", message_id: id, text: changed, model, conversation_id }, { under, text: changed, model }).catch((error) => {
-          edit(transcript, transcript.views.get(id), null, changed); // the words are not lost
-          throw error;
-        });
-      } else {
-        const thread = await api.post(`api/messages/${id}/edit`, { text: changed });
-        view.replaceBody(null);
-        transcript.showThread(thread);
-      }
+      const thread = await api.post(`api/messages/${id}/edit`, { text: changed });
+      close();
+      if (transcript.conversationId === conversation_id) transcript.showThread(thread);
     });
   };
+  const onInput = (words) => drafts.put(draftOf(id), words === text ? null : { text: words, sent });
   const save = t(user ? "transcript.send" : "transcript.save");
-  view.replaceBody(editor({ text: begun, save, hint: t("transcript.edit_hint"), onSave, onCancel: close, t }));
+  view.replaceBody(editor({ text: begun, save, hint: t("transcript.edit_hint"), focus, onInput, onSave, onCancel: close, t }));
+}
+
+/** The conversation has just been opened: what was being changed in it is in its editor again. */
+export async function resumeEdits(transcript) {
+  const places = transcript.messages.map(({ id }) => draftOf(id));
+  await drafts.adopt(...places);
+  for (const view of transcript.views.values()) {
+    if (!view.record.pending && drafts.get(draftOf(view.record.id)) && !view.element.querySelector(".wc-editor")) edit(transcript, view, null, false);
+  }
+}
+
+/** The words of an entry of the outbox are their writer's again, where they were written. */
+export function takeBack(transcript, { key }) {
+  const entry = outbox.take(key);
+  const { kind, message_id: id, text } = entry.ask;
+  const view = kind === "edit" && transcript.views.get(id);
+  if (!view) return composer.takeBack(entry);
+  drafts.put(draftOf(id), { text, sent: { key, text } });
+  edit(transcript, view);
 }
 
 function version(step) {
@@ -216,21 +243,12 @@ function unfold(transcript, view, button) {
 }
 
 function wrap(transcript) {
-  const on = transcript.list.classList.toggle("wc-wrap");
-  try {
-    localStorage.setItem(WRAP, on ? "on" : "");
-  } catch {
-    // not kept, but applied
-  }
+  storage.set(WRAP, transcript.list.classList.toggle("wc-wrap"));
 }
 
 /** What the reader chose before, on the element that holds the messages. */
 export function applyChoices(list) {
-  try {
-    list.classList.toggle("wc-wrap", localStorage.getItem(WRAP) === "on");
-  } catch {
-    // storage is blocked
-  }
+  list.classList.toggle("wc-wrap", storage.get(WRAP) === true);
 }
 
 export const actions = {
@@ -241,6 +259,9 @@ export const actions = {
   edit,
   regenerate,
   retry: (transcript, view) => again(transcript, view),
+  "send-again": (transcript, { record }) => outbox.retry(record.pending.key),
+  "send-edit": (transcript, { record }) => takeBack(transcript, record.pending),
+  "send-cancel": (transcript, { record }) => outbox.take(record.pending.key),
   continue: continueReply,
   reply,
   more,

@@ -2,8 +2,8 @@
 
 import { command, h } from "../dom.js";
 
-/** editor({text, save, onSave(text), onCancel, t, limit}) -> element; `save` names the button. */
-export function editor({ text, save, hint, onSave, onCancel, t }) {
+/** editor({text, save, onInput(text), onSave(text), onCancel, t}) -> element; `save` names the button. focus: take it. */
+export function editor({ text, save, hint, focus = true, onInput, onSave, onCancel, t }) {
   const box = h("textarea", { class: "wc-editor-text", rows: "1", dir: "auto", "aria-label": t("transcript.edit_label") });
   box.value = text;
   const submit = () => box.value.trim() && onSave(box.value);
@@ -25,7 +25,10 @@ export function editor({ text, save, hint, onSave, onCancel, t }) {
     box.style.blockSize = `${box.scrollHeight + 2}px`;
     saveButton.disabled = !box.value.trim();
   };
-  box.addEventListener("input", grow);
+  box.addEventListener("input", () => {
+    grow();
+    onInput(box.value);
+  });
   box.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Escape") onCancel();
@@ -36,6 +39,7 @@ export function editor({ text, save, hint, onSave, onCancel, t }) {
   });
   requestAnimationFrame(() => {
     grow();
+    if (!focus) return;
     box.focus();
     box.setSelectionRange(text.length, text.length);
   });

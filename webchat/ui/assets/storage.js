@@ -1,0 +1,58 @@
+// What the page keeps in this browser: JSON values under names. Where storage is blocked or full they are kept in memory
+// for this page's life, and the bus is told once (`unkept`).
+
+import { bus } from "./bus.js";
+
+const memory = new Map(); // name -> JSON text, or null for removed: what the browser's storage did not take
+let told = false;
+
+export const storage = {
+  get(name) {
+    const text = memory.has(name) ? memory.get(name) : stored(() => localStorage.getItem(name), null);
+    try {
+      return JSON.parse(text);
+    } catch {
+      return null; // not ours
+    }
+  },
+
+  // Written before it returns. False when it is in memory alone.
+  set(name, value) {
+    const text = JSON.stringify(value);
+    try {
+      localStorage.setItem(name, text);
+      memory.delete(name);
+      return true;
+    } catch {
+      memory.set(name, text);
+      if (!told) bus.emit("unkept");
+      told = true;
+      return false;
+    }
+  },
+
+  remove(name) {
+    memory.delete(name);
+    if (stored(() => (localStorage.removeItem(name), localStorage.getItem(name)), null) !== null) memory.set(name, null);
+  },
+
+  // A choice of the page itself, as plain text, which is read before the first paint.
+  setText(name, text) {
+    stored(() => localStorage.setItem(name, text));
+  },
+
+  // The names that begin with `prefix`, in no order.
+  names(prefix) {
+    const all = new Set(stored(() => Object.keys(localStorage), []));
+    memory.forEach((text, name) => (text === null ? all.delete(name) : all.add(name)));
+    return [...all].filter((name) => name.startsWith(prefix));
+  },
+};
+
+function stored(read, otherwise) {
+  try {
+    return read();
+  } catch {
+    return otherwise; // blocked
+  }
+}
