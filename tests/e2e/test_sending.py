@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import BOX, Chat, NewVisitor, Server, Wire, words
+from tests.e2e.chat import BOX, Chat, NewVisitor, Server, words
 from tests.scripted_endpoint import ScriptedEndpoint
 
 
@@ -153,16 +153,3 @@ async def test_a_busy_endpoint_is_told_with_the_time_to_come_back(
     await expect(error).to_contain_text("37", timeout=30_000)
     await expect(error).to_contain_text(said)
     await expect(chat.page.locator(".wc-user").last).to_contain_text("status=429 retry_after=37")
-
-
-async def test_words_that_could_not_be_sent_are_back_in_the_box(app: AppProcess, visitor: NewVisitor) -> None:
-    async with Wire(app.port).laid() as wire:
-        chat = await Chat(await (await visitor()).new_page(), wire.url).open()
-        wire.cut()
-        await chat.send("words=3 and much thought")
-        await expect(chat.box).to_have_value("words=3 and much thought", timeout=30_000)
-        await expect(chat.replies).to_have_count(0)
-        wire.mend()
-        await expect(chat.page.locator(".wc-connection.wc-open")).to_have_count(0, timeout=15_000)
-        await chat.page.click("#wc-send")
-        await chat.whole(words(3))

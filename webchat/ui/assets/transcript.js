@@ -39,7 +39,7 @@ class Transcript {
   #following = new Map();
   #visit = 0; // counts what was opened: answers to an earlier visit are dropped
   #answers = 0; // turns that were answered: what was read before such an answer is old
-  #sent = new Set(); // keys of what was sent in this visit
+  #sent = new Set(); // keys of what was sent or shown in this visit
   #loadingOlder = false;
   #told = "";
   #placeSaid = {}; // {id, place, at}: the place in line that was read out last
@@ -142,6 +142,7 @@ class Transcript {
       else await this.refresh();
       return;
     }
+    if (id === null && this.conversationId === null) return this.#show([]); // what was sent from here stays in sight
     this.#leave();
     const visit = this.#visit;
     this.conversationId = id;
@@ -302,6 +303,7 @@ class Transcript {
   #draw() {
     const waiting = outbox.at(this.conversationId);
     this.pending = this.loaded ? waiting.filter((entry) => this.conversationId !== null || entry.state !== "sending" || this.#sent.has(entry.key)) : [];
+    for (const { key } of this.pending) this.#sent.add(key);
     const records = withPending(this.messages, this.pending);
     const wanted = new Set(records.map((record) => record.id));
     for (const [id, view] of this.views) {
