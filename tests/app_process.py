@@ -28,12 +28,18 @@ class AppProcess:
     """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts."""
 
     def __init__(
-        self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None, port: int | None = None
+        self,
+        data_dir: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        port: int | None = None,
+        module: str = "webchat",
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
         self.log = data_dir / "server.log"
         self._flags: Sequence[str] = flags
+        self._module = module
         self._env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +55,7 @@ class AppProcess:
     def start(self, timeout: float = 60) -> AppProcess:
         """Start and wait until it answers. Raises RuntimeError with the log when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "webchat", "--port", str(self.port), "--no-open", *self._flags]
+        command = [sys.executable, "-m", self._module, "--port", str(self.port), "--no-open", *self._flags]
         env = {**os.environ, "WEBCHAT_DATA_DIR": str(self.data_dir), **self._env}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)

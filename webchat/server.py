@@ -18,6 +18,8 @@ from webchat.app import App, build_app
 from webchat.data_folder import remember_address
 from webchat.settings import BadSettings, Settings
 from webchat.ui.tunnel import share_address
+from webchat.watchdog import Watchdog
+from webchat.watchdog import log as watching
 
 LAST_ANSWERS_SECONDS = 3
 """How long open connections may take to end once all replies have."""
@@ -33,12 +35,16 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._announce = announce
+        self._watchdog = Watchdog() if watching.isEnabledFor(logging.DEBUG) else None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         # What is loaded by now stays: left to the collector, a full pass over it stops all streams for 0.3 s.
         gc.collect()
         gc.freeze()
+        if self._watchdog is not None:
+            self._app.store.watch = self._watchdog.wrote
+            self._watchdog.start()
         if self.started:
             print(self._announce, flush=True)
 
@@ -49,6 +55,8 @@ class Server(uvicorn.Server):
             await asyncio.wait({ending}, timeout=0.1)
         if not ending.done():
             ending.cancel()
+        if self._watchdog is not None:
+            self._watchdog.stop()
         await super().shutdown(sockets)
 
 

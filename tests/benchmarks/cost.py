@@ -25,7 +25,17 @@ import httpx
 
 from tests.app_process import ROOT, AppProcess
 from tests.benchmarks import gradio_wire
-from tests.benchmarks.measure import FREELY, WORDS_OF_A_MESSAGE, bare_gradio, cpu_seconds, endpoint, fill
+from tests.benchmarks.measure import (
+    FREELY,
+    WATCHED,
+    WORDS_OF_A_MESSAGE,
+    bare_gradio,
+    calibration,
+    cpu_seconds,
+    endpoint,
+    fill,
+)
+from tests.benchmarks.watched import holds
 from tests.load import Followed, converse, request_json
 
 
@@ -74,7 +84,7 @@ async def of_webchat(url: str, load: Load, earlier: int) -> tuple[Cost, Cost]:
     """The first turn after a start, and the one after it."""
     with tempfile.TemporaryDirectory() as folder:
         places = fill(Path(folder), load.people, earlier)
-        with AppProcess(Path(folder), "--endpoint", url, env=FREELY) as app:
+        with AppProcess(Path(folder), "--endpoint", url, env=FREELY, module=WATCHED) as app:
             await converse(app.port, "words=5")
 
             async def ask(number: int) -> Followed:
@@ -88,6 +98,8 @@ async def of_webchat(url: str, load: Load, earlier: int) -> tuple[Cost, Cost]:
                 used = cpu_seconds(app.pid)
                 seen = await _together(load.people, ask)
                 costs.append(Cost.of(seen, cpu_seconds(app.pid) - used, load))
+            app.stop()
+            print(f"{earlier:8}   {holds(app.log)}")
     return costs[0], costs[1]
 
 
@@ -148,6 +160,7 @@ async def _read(url: str, load: Load, earlier: int) -> Cost:
 
 
 async def run(load: Load, earlier: Sequence[int]) -> None:
+    print(calibration())
     print(f"{load.people} people, replies of {load.words} tokens at {load.rate:g} tokens/s\n")
     print("earlier    CPU s / 1,000 tokens                      first token, median ms")
     print("messages   reading   bare Gradio   webchat  (next)   reading   bare Gradio   webchat  (next)")

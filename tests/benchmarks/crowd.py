@@ -18,7 +18,16 @@ import httpx
 from tests.app_process import AppProcess
 from tests.benchmarks import gradio_wire
 from tests.benchmarks.cost import Load
-from tests.benchmarks.measure import FREELY, bare_gradio, cpu_seconds, endpoint, memory_mib
+from tests.benchmarks.measure import (
+    FREELY,
+    WATCHED,
+    bare_gradio,
+    calibration,
+    cpu_seconds,
+    endpoint,
+    memory_mib,
+)
+from tests.benchmarks.watched import holds
 from tests.load import Followed, converse, crowd, summary
 
 ARRIVE_SECONDS = 1.0
@@ -28,7 +37,7 @@ ARRIVE_SECONDS = 1.0
 async def of_webchat(url: str, load: Load) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        AppProcess(Path(folder), "--endpoint", url, env=FREELY) as app,
+        AppProcess(Path(folder), "--endpoint", url, env=FREELY, module=WATCHED) as app,
     ):
         await converse(app.port, "words=5")
         used = cpu_seconds(app.pid)
@@ -37,6 +46,8 @@ async def of_webchat(url: str, load: Load) -> None:
         right = sum(one.text.split() == whole.split() for one in seen)
         _print("webchat", seen, cpu_seconds(app.pid) - used, memory_mib(app.pid), load)
         print(f"{'':12} {right} of {load.people} replies are the endpoint's, word for word")
+        app.stop()
+        print(f"{'':12} {holds(app.log)}")
 
 
 async def of_bare_gradio(url: str, load: Load) -> None:
@@ -68,6 +79,7 @@ def _print(name: str, seen: Sequence[Followed], cpu: float, memory: float, load:
 
 
 async def run(load: Load, baseline: bool) -> None:
+    print(calibration())
     print(
         f"{load.people} people within {ARRIVE_SECONDS:g} s, {load.words} tokens at {load.rate:g} tokens/s\n"
     )

@@ -4,8 +4,10 @@ and conversations that are already long."""
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,31 @@ WORDS_OF_A_MESSAGE = "lorem ipsum " * 40
 
 FREELY = {"WEBCHAT_MAX_TURNS_PER_OWNER": "1000", "WEBCHAT_MAX_TURNS": "1000", "WEBCHAT_TITLES": "false"}
 """Settings of the app under load: one person plays them all."""
+
+WATCHED = "tests.benchmarks.watched"
+"""The module that runs the app under the watchdog."""
+
+
+def calibration() -> str:
+    """How fast this machine is just now, to read the absolute figures by: a step of Python, and a commit's
+    wait for the disk."""
+    steps = 1_000_000
+    start, count = time.process_time(), 0
+    for number in range(steps):
+        count += number & 1
+    step = (time.process_time() - start) / steps
+    waits = []
+    with tempfile.TemporaryFile() as file:
+        for _ in range(20):
+            start = time.perf_counter()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            waits.append(time.perf_counter() - start)
+    return (
+        f"this machine: {step * 1e9:.0f} ns a step of Python, {statistics.median(waits) * 1e3:.1f} ms a write"
+        f" to the disk, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}"
+    )
 
 
 def cpu_seconds(pid: int) -> float:

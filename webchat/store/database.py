@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial, wraps
-from typing import Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -57,6 +57,8 @@ class Database:
             "read": ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
         }
         self._commits = 0
+        self.watch: Callable[[str, float], None] | None = None
+        """Told each verb that had the writer, and for how many seconds."""
         self.purged_before = datetime.min.replace(tzinfo=UTC)
         """What was deleted earlier than that is going for good, and does not come back."""
         self._closing = threading.Event()
@@ -67,13 +69,29 @@ class Database:
 
         A caller that is cancelled meanwhile leaves the transaction to end by itself.
         """
-        threads = self._threads[getattr(verb, "threads", "write")]
-        return await asyncio.get_running_loop().run_in_executor(threads, partial(verb, *args, **kwargs))
+        name: Threads = getattr(verb, "threads", "write")
+        work = partial(verb, *args, **kwargs)
+        if self.watch is not None and name == "write":
+            work = partial(self._watched, verb, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads[name], work)
 
     def in_turn(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a slice of a long verb in the writer's thread, after what waits there already, and wait for it.
         Never called in that thread."""
-        return self._threads["write"].submit(verb, *args, **kwargs).result()
+        work = partial(verb, *args, **kwargs)
+        if self.watch is not None:
+            work = partial(self._watched, verb, work)
+        return self._threads["write"].submit(work).result()
+
+    def _watched(self, verb: Callable[..., Any], work: Callable[[], R]) -> R:
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            if self.watch is not None:
+                while isinstance(verb, partial):
+                    verb = verb.func
+                self.watch(verb.__qualname__, time.perf_counter() - start)
 
     def slices(self, work: Iterator[Callable[[], R]]) -> Iterator[R]:
         """Do the work piece by piece in the writer's turn; as long as a piece took, the writer is then left
