@@ -8,116 +8,14 @@
 // rendered for the last time and never touched again. Only what comes after is rendered at each frame, mended so
 // that half-written markers do not flicker. The result does not depend on how the text was cut into pieces.
 
-import MarkdownIt from "./vendor/markdown-it/markdown-it.js";
-import { cjkEmphasis } from "./conversation/cjk.js";
+import { followNote, Known } from "./conversation/definitions.js";
 import { upgrade } from "./conversation/extras.js";
 import { GrowingCode, openCode } from "./conversation/growing.js";
-import { mathRules } from "./conversation/mathrules.js";
 import { mend } from "./conversation/mend.js";
+import { parserFor } from "./conversation/parser.js";
 import { prose } from "./conversation/sanitize.js";
 
 const SHARE = 4; // a frame's rendering may take a fifth of the time: it pauses four times as long as it took
-
-function parser(t) {
-  const md = new MarkdownIt({ html: false, linkify: true, breaks: false, maxNesting: 40 });
-  md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
-  endAtMarks(md.linkify);
-  md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim());
-  md.use(mathRules).use(cjkEmphasis);
-  md.inline.ruler.before("html_inline", "line_break", lineBreak);
-  const { escapeHtml } = md.utils;
-  const { rules } = md.renderer;
-
-  const button = (act, name) =>
-    `<button type="button" class="wc-code-button" data-act="${act}">${escapeHtml(name)}</button>`;
-
-  rules.fence = rules.code_block = (tokens, index) => {
-    const token = tokens[index];
-    const lang = (/^[\w+#.-]{1,30}/.exec(token.info.trim()) ?? [""])[0].toLowerCase();
-    return (
-      `<div class="wc-code" dir="ltr"><div class="wc-code-bar"><span class="wc-code-lang">${escapeHtml(lang)}</span>` +
-      button("wrap", t("transcript.wrap_code")) +
-      button("copy-code", t("transcript.copy_code")) +
-      `</div><pre tabindex="0"><code data-lang="${escapeHtml(lang)}">${escapeHtml(token.content)}</code></pre></div>`
-    );
-  };
-  rules.math = (tokens, index) => {
-    const { content, info } = tokens[index];
-    return `<span class="wc-math${info === "display" ? " wc-math-display" : ""}">${escapeHtml(content)}</span>`;
-  };
-  rules.math_block = (tokens, index) => {
-    const { content, meta } = tokens[index];
-    const state = meta.pending ? "wc-math-pending" : "wc-math wc-math-display";
-    return `<div class="${state}" dir="ltr" tabindex="0">${escapeHtml(content)}</div>`;
-  };
-  // An image elsewhere would tell its host what was said here: it is a link, and the page's policy loads none.
-  rules.image = (tokens, index) => {
-    const token = tokens[index];
-    const src = token.attrGet("src") ?? "";
-    const alt = token.content;
-    const name = t("transcript.image", { host: hostOf(src) });
-    const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
-    return `<a class="wc-image" href="${escapeHtml(src)}"><span class="wc-image-name">${escapeHtml(name)}</span>${described}</a>`;
-  };
-  rules.table_open = () => '<div class="wc-table" tabindex="0"><table>';
-  rules.table_close = () => "</table></div>";
-  for (const cell of ["th_open", "td_open"]) {
-    rules[cell] = (tokens, index) => {
-      const align = /text-align:\s*(\w+)/.exec(tokens[index].attrGet("style") ?? "")?.[1];
-      return `<${tokens[index].tag}${align ? ` class="wc-${align}"` : ""}>`;
-    };
-  }
-  return md;
-}
-
-// A bare URL ends before Chinese punctuation: what a sentence goes on with is not of the address. The server counts
-// on it (webchat/moderation/addresses.py): behind such a mark it puts personal data back.
-const MARKS = /[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65“”‘’…]/;
-
-function endAtMarks(linkify) {
-  const { match, matchAtStart } = linkify;
-  const cut = (found, by = 0) => {
-    const at = found.raw.search(MARKS);
-    const raw = at < 0 ? found.raw : found.raw.slice(0, at);
-    const url = found.url.slice(0, found.url.length - found.raw.length + raw.length);
-    return { ...found, index: found.index + by, lastIndex: found.index + by + raw.length, raw, text: raw, url };
-  };
-  linkify.match = (text) => {
-    const found = [];
-    // What follows a URL that was cut may begin with another.
-    for (let from = 0, next; (next = match.call(linkify, text.slice(from))?.[0]); from = found.at(-1).lastIndex)
-      found.push(cut(next, from));
-    return found.length ? found : null;
-  };
-  linkify.matchAtStart = (text) => {
-    const found = matchAtStart.call(linkify, text);
-    return found && cut(found);
-  };
-}
-
-// Models write <br> in the cells of tables, where Markdown has no line break.
-function lineBreak(state, silent) {
-  const match = /^<br\s*\/?>/i.exec(state.src.slice(state.pos, state.pos + 8));
-  if (!match) return false;
-  if (!silent) state.push("hardbreak", "br", 0);
-  state.pos += match[0].length;
-  return true;
-}
-
-export function hostOf(address) {
-  try {
-    return new URL(address).host;
-  } catch {
-    return address;
-  }
-}
-
-const parsers = new Map();
-
-function parserFor(t) {
-  if (!parsers.has(t)) parsers.set(t, parser(t));
-  return parsers.get(t);
-}
 
 export function markdownView(element, { t, onRender = () => {} }) {
   return new MarkdownView(element, parserFor(t), onRender);
@@ -129,7 +27,9 @@ class MarkdownView {
   #onRender;
   #blocks = []; // {element, source, html}; the first #finished of them are final
   #finished = 0;
-  #references = {};
+  #known;
+  #fresh = new Set(); // labels that something new is known of
+  #awaited = new Set(); // labels of marks whose note may still come
   #text = "";
   #begun = 0; // where the first unfinished block begins
   #looked = 0; // up to where complete lines have been looked at
@@ -144,6 +44,8 @@ class MarkdownView {
     this.#element = element;
     this.#md = md;
     this.#onRender = onRender;
+    this.#known = new Known(md);
+    element.addEventListener("click", (event) => followNote(element, event));
   }
 
   get text() {
@@ -186,7 +88,9 @@ class MarkdownView {
   #reset() {
     this.#blocks.forEach((block) => block.element.remove());
     this.#blocks = [];
-    this.#references = {};
+    this.#known = new Known(this.#md);
+    this.#fresh.clear();
+    this.#awaited.clear();
     this.#growing = null;
     this.#finished = this.#begun = this.#looked = 0;
     this.#whole = false;
@@ -216,7 +120,6 @@ class MarkdownView {
   }
 
   #render() {
-    const known = Object.keys(this.#references).length;
     if (this.#streaming && !openCode(this.#text.slice(this.#begun))) this.#finishBlocks();
     const open = this.#streaming ? openCode(this.#text.slice(this.#begun)) : null;
     if (open) {
@@ -225,21 +128,23 @@ class MarkdownView {
     }
     this.#growing = null;
     const rest = this.#text.slice(this.#begun);
-    const blocks = this.#split(this.#streaming ? mend(rest) : rest, this.#streaming ? { ...this.#references } : this.#references);
-    blocks.forEach((block, index) => this.#show(this.#finished + index, block));
+    const blocks = this.#split(this.#streaming ? mend(rest) : rest);
     for (const extra of this.#blocks.splice(this.#finished + blocks.length)) extra.element.remove();
-    if (!this.#streaming) {
-      this.#finished = this.#blocks.length;
+    if (this.#streaming) blocks.forEach((block, index) => this.#show(this.#finished + index, block));
+    else {
+      blocks.forEach((block) => this.#finish(block));
       this.#begun = this.#looked = this.#text.length;
+      for (const label of this.#awaited) this.#fresh.add(label); // no note came for them
+      this.#awaited.clear();
     }
-    if (Object.keys(this.#references).length > known) this.#resolveReferences();
+    this.#nameAgain();
     this.#onRender();
   }
 
   #grow({ fence, lang, code }) {
     const index = this.#finished;
     if (this.#growing?.index !== index) {
-      const [{ source, html }] = this.#split(fence, {});
+      const [{ source, html }] = this.#split(fence);
       this.#show(index, { source, html });
       for (const extra of this.#blocks.splice(index + 1)) extra.element.remove();
       this.#blocks[index].html = null; // what it shows from now on is no longer what was rendered
@@ -255,19 +160,46 @@ class MarkdownView {
     const end = this.#text.lastIndexOf("\n") + 1;
     if (end <= this.#looked) return;
     this.#looked = end;
-    const blocks = this.#split(this.#text.slice(this.#begun, end), { ...this.#references });
+    const blocks = this.#split(this.#text.slice(this.#begun, end));
     const open = blocks.at(-1)?.pending ? 2 : 1;
     for (const block of blocks.slice(0, -open)) {
-      if (block.source.includes("]:")) this.#references = { ...this.#split(block.source, {}).references, ...this.#references };
-      this.#show(this.#finished, block);
-      this.#finished += 1;
+      this.#finish(block);
       this.#begun += block.source.length;
     }
   }
 
+  // The next block is final, and what it defines and names holds for all.
+  #finish({ source, html }) {
+    const index = this.#finished;
+    this.#finished += 1;
+    if (source.includes("[")) this.#known.mention(source, index);
+    this.#show(index, { source, html: source.includes("[") ? this.#alone(source, index) : html });
+  }
+
+  // The HTML of a finished block, by what finished blocks define and name.
+  #alone(source, index) {
+    const env = this.#known.scope(this.#streaming, index);
+    const tokens = this.#md.parse(source, env);
+    for (const label of this.#known.learn(env, index)) this.#fresh.add(label);
+    for (const label of env.awaited) this.#awaited.add(label);
+    return this.#md.renderer.render(tokens, this.#md.options, env);
+  }
+
+  // What has come to be defined, or named, changes the finished blocks that hold it.
+  #nameAgain() {
+    while (this.#fresh.size) {
+      const stale = this.#known.naming(this.#fresh);
+      this.#fresh.clear();
+      for (const index of stale) {
+        const { source } = this.#blocks[index];
+        this.#show(index, { source, html: this.#alone(source, index) });
+      }
+    }
+  }
+
   /** Top-level blocks of a text, each with its source, its HTML, and whether it is a formula without an end. */
-  #split(text, references) {
-    const env = { references, streaming: this.#streaming };
+  #split(text) {
+    const env = this.#known.scope(this.#streaming);
     const lines = lineStarts(text);
     const blocks = [];
     let group = [];
@@ -282,7 +214,6 @@ class MarkdownView {
       block.source = text.slice(block.start, blocks[index + 1]?.start ?? text.length);
       block.html = this.#md.renderer.render(block.tokens, this.#md.options, env);
     }
-    blocks.references = env.references;
     return blocks;
   }
 
@@ -299,21 +230,9 @@ class MarkdownView {
     }
     const element = document.createElement("div");
     element.className = "wc-block";
-    element.dir = "auto";
     element.append(content);
     this.#blocks.push({ element, source, html });
     this.#element.append(element);
-  }
-
-  // A reference defined further down: the blocks that name it are rendered once more.
-  #resolveReferences() {
-    const labels = Object.keys(this.#references).map((label) => `[${label.toLowerCase()}]`);
-    this.#blocks.slice(0, this.#finished).forEach((block, index) => {
-      const source = block.source.replace(/\s+/g, " ").toLowerCase();
-      if (!labels.some((label) => source.includes(label))) return;
-      const html = this.#split(block.source, { ...this.#references }).map((part) => part.html).join("");
-      this.#show(index, { source: block.source, html });
-    });
   }
 }
 

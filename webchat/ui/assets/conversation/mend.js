@@ -14,6 +14,7 @@ export function mend(text) {
   if (opening && !last.slice(opening[0].length).includes("`")) return head + opening[0];
   // A lone marker is the beginning of a list, a heading or a rule, or would make a heading of the line above.
   if (/^\s*(?:[-*+>]|\d{1,9}[.)]?|#{1,6}|=+|-+|\*{2,}|_{2,})\s*$/.test(last)) return head;
+  if (/^\s*(?:[-*+]|\d{1,9}[.)])\s+\[(?:[ xX]\]?\s*)?$/.test(last)) return head;
   const table = tableStart(head, last);
   if (table >= 0) return text.slice(0, table);
   return mendInline(text);
@@ -47,7 +48,8 @@ function mendInline(text) {
   const head = text.slice(0, from);
   let tail = text.slice(from);
   const link = /(!?)\[([^[\]\n]*)(?:\]|\]\([^()\s]*)?$/.exec(tail);
-  if (link && !/^\[[ xX]\]?$/.test(link[0])) tail = tail.slice(0, link.index) + (link[1] ? "" : link[2]);
+  if (link?.[2].startsWith("^")) tail = link[0].endsWith("]") ? tail : tail.slice(0, link.index); // the mark of a note
+  else if (link) tail = tail.slice(0, link.index) + (link[1] ? "" : link[2]);
   const { cut, closers } = openMarks(tail);
   if (cut >= 0) return head + tail.slice(0, cut);
   if (closers === null) return head + tail;

@@ -4,10 +4,10 @@ import DOMPurify from "../vendor/dompurify/purify.js";
 
 const PROSE = {
   ALLOWED_TAGS: (
-    "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul"
+    "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr input li ol p pre s span strong sup table tbody td th thead tr ul"
   ).split(" "),
-  ALLOWED_ATTR: "aria-label class data-act data-lang dir href role start tabindex title type".split(" "),
-  ADD_URI_SAFE_ATTR: "data-act data-lang dir start tabindex type".split(" "),
+  ALLOWED_ATTR: "aria-label checked class data-act data-lang data-note data-note-back dir disabled href role start tabindex title type".split(" "),
+  ADD_URI_SAFE_ATTR: "checked data-act data-lang data-note data-note-back dir disabled start tabindex type".split(" "),
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: true,

@@ -1,0 +1,38 @@
+// Which way words run: each paragraph, item, heading and cell by its own first letter. Code is no text to judge by.
+
+const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+const OWN = new Set(["paragraph_open", "heading_open", "list_item_open", "blockquote_open"]);
+const WHOLE = new Set(["bullet_list_open", "ordered_list_open", "table_open"]);
+
+export function directions(md) {
+  md.core.ruler.push("directions", ({ tokens }) => {
+    const inside = []; // what of the open elements has a direction of its own
+    for (const [index, token] of tokens.entries()) {
+      if (token.nesting < 0) inside.pop();
+      if (token.nesting <= 0) continue;
+      const judged = inside.includes("own"); // a paragraph in an item: the item is judged by it, so it is not by itself
+      if (OWN.has(token.type) && !(judged && token.type === "paragraph_open")) token.attrSet("dir", "auto");
+      // `auto` passes over what has a direction: a list whose items have theirs would know none.
+      if (WHOLE.has(token.type) && (inside.length || runsLeft(tokens, index))) token.attrSet("dir", runsLeft(tokens, index) ? "rtl" : "ltr");
+      inside.push(OWN.has(token.type) || token.type === "note_open" ? "own" : "");
+    }
+  });
+  const { code_inline: code } = md.renderer.rules;
+  md.renderer.rules.code_inline = (tokens, index, ...rest) => {
+    tokens[index].attrSet("dir", "ltr");
+    return code(tokens, index, ...rest);
+  };
+}
+
+// By the first letter below the element that opens at `index`.
+function runsLeft(tokens, index) {
+  const { level } = tokens[index];
+  for (let at = index + 1; at < tokens.length && tokens[at].level > level; at += 1) {
+    if (tokens[at].type !== "inline") continue;
+    for (const { type, content } of tokens[at].children) {
+      const letter = type === "text" && /\p{L}/u.exec(content)?.[0];
+      if (letter) return RIGHT_TO_LEFT.test(letter);
+    }
+  }
+  return false;
+}

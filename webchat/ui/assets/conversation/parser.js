@@ -1,0 +1,113 @@
+// The Markdown of messages: markdown-it with formulas, emphasis beside CJK, tasks, notes, and the house's own elements.
+//
+//   const md = parserFor(t);
+//   md.renderer.render(md.parse(text, env), md.options, env);   // env: see `definitions.js`
+
+import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
+import { cjkEmphasis } from "./cjk.js";
+import { definitions } from "./definitions.js";
+import { directions } from "./direction.js";
+import { mathRules } from "./mathrules.js";
+import { taskLists } from "./tasks.js";
+
+const parsers = new Map();
+
+/** The parser whose words are by `t`. */
+export function parserFor(t) {
+  if (!parsers.has(t)) parsers.set(t, parser(t));
+  return parsers.get(t);
+}
+
+function parser(t) {
+  const md = new MarkdownIt({ html: false, linkify: true, breaks: false, maxNesting: 40 });
+  md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
+  endAtMarks(md.linkify);
+  md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim());
+  md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions);
+  md.inline.ruler.before("html_inline", "line_break", lineBreak);
+  const { escapeHtml } = md.utils;
+  const { rules } = md.renderer;
+
+  const button = (act, name) =>
+    `<button type="button" class="wc-code-button" data-act="${act}">${escapeHtml(name)}</button>`;
+
+  rules.fence = rules.code_block = (tokens, index) => {
+    const token = tokens[index];
+    const lang = (/^[\w+#.-]{1,30}/.exec(token.info.trim()) ?? [""])[0].toLowerCase();
+    return (
+      `<div class="wc-code" dir="ltr"><div class="wc-code-bar"><span class="wc-code-lang">${escapeHtml(lang)}</span>` +
+      button("wrap", t("transcript.wrap_code")) +
+      button("copy-code", t("transcript.copy_code")) +
+      `</div><pre tabindex="0"><code data-lang="${escapeHtml(lang)}">${escapeHtml(token.content)}</code></pre></div>`
+    );
+  };
+  rules.math = (tokens, index) => {
+    const { content, info } = tokens[index];
+    return `<span class="wc-math${info === "display" ? " wc-math-display" : ""}">${escapeHtml(content)}</span>`;
+  };
+  rules.math_block = (tokens, index) => {
+    const { content, meta } = tokens[index];
+    const state = meta.pending ? "wc-math-pending" : "wc-math wc-math-display";
+    return `<div class="${state}" dir="ltr" tabindex="0">${escapeHtml(content)}</div>`;
+  };
+  // An image elsewhere would tell its host what was said here: it is a link, and the page's policy loads none.
+  rules.image = (tokens, index) => {
+    const token = tokens[index];
+    const src = token.attrGet("src") ?? "";
+    const alt = token.content;
+    const name = t("transcript.image", { host: hostOf(src) });
+    const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
+    return `<a class="wc-image" href="${escapeHtml(src)}"><span class="wc-image-name">${escapeHtml(name)}</span>${described}</a>`;
+  };
+  rules.table_open = (tokens, index) => `<div class="wc-table" tabindex="0" dir="${tokens[index].attrGet("dir") ?? "ltr"}"><table>`;
+  rules.table_close = () => "</table></div>";
+  for (const cell of ["th_open", "td_open"]) {
+    rules[cell] = (tokens, index) => {
+      const align = /text-align:\s*(\w+)/.exec(tokens[index].attrGet("style") ?? "")?.[1];
+      return `<${tokens[index].tag}${align ? ` class="wc-${align}"` : ""} dir="auto">`;
+    };
+  }
+  return md;
+}
+
+// A bare URL ends before Chinese punctuation: what a sentence goes on with is not of the address. The server counts
+// on it (webchat/moderation/addresses.py): behind such a mark it puts personal data back.
+const MARKS = /[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65“”‘’…]/;
+
+function endAtMarks(linkify) {
+  const { match, matchAtStart } = linkify;
+  const cut = (found, by = 0) => {
+    const at = found.raw.search(MARKS);
+    const raw = at < 0 ? found.raw : found.raw.slice(0, at);
+    const url = found.url.slice(0, found.url.length - found.raw.length + raw.length);
+    return { ...found, index: found.index + by, lastIndex: found.index + by + raw.length, raw, text: raw, url };
+  };
+  linkify.match = (text) => {
+    const found = [];
+    // What follows a URL that was cut may begin with another.
+    for (let from = 0, next; (next = match.call(linkify, text.slice(from))?.[0]); from = found.at(-1).lastIndex)
+      found.push(cut(next, from));
+    return found.length ? found : null;
+  };
+  linkify.matchAtStart = (text) => {
+    const found = matchAtStart.call(linkify, text);
+    return found && cut(found);
+  };
+}
+
+// Models write <br> in the cells of tables, where Markdown has no line break.
+function lineBreak(state, silent) {
+  const match = /^<br\s*\/?>/i.exec(state.src.slice(state.pos, state.pos + 8));
+  if (!match) return false;
+  if (!silent) state.push("hardbreak", "br", 0);
+  state.pos += match[0].length;
+  return true;
+}
+
+function hostOf(address) {
+  try {
+    return new URL(address).host;
+  } catch {
+    return address;
+  }
+}
