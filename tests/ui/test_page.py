@@ -10,12 +10,14 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 from webchat.sentences import LANGUAGES
 from webchat.ui import PageSettings, create_page, mount
 from webchat.ui.head import MODULES, STYLES, rewrite_page
 from webchat.ui.layout import label
+from webchat.ui.not_found import language_of
 from webchat.ui.static import ASSETS
 
 
@@ -102,6 +104,52 @@ def test_what_is_no_asset_is_not_served(served: TestClient, path: str) -> None:
     answer = served.get(f"/assets/v1/{path}")
     assert answer.status_code == 404
     assert "immutable" not in answer.headers.get("cache-control", "")
+
+
+HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(("path", "home"), [("/nope", "./"), ("/s/unknown", "../"), ("/a/b/c", "../../")])
+def test_an_unknown_address_is_a_page_to_people(served: TestClient, path: str, home: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = served.request(method, path, headers=HTML)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+    text = served.get(path, headers=HTML).text
+    assert f'href="{home}"' in text
+    assert "My &lt;chat&gt;" in text
+
+
+def test_an_unknown_address_is_json_to_programs(served: TestClient) -> None:
+    asked = [
+        served.get("/nope"),
+        served.get("/nope", headers={"accept": "application/json"}),
+        served.post("/nope", headers=HTML),
+    ]
+    for answer in asked:
+        assert answer.status_code in (404, 405)
+        assert answer.headers["content-type"] == "application/json"
+    assert asked[0].json()["error"]["code"] == "not_found"
+
+
+def test_what_there_is_passes_untouched(served: TestClient) -> None:
+    assert served.get("/", headers=HTML).status_code == 200
+    assert served.get("/config", headers=HTML).json()["enable_queue"] is True
+
+
+@pytest.mark.parametrize(
+    ("headers", "default", "language"),
+    [
+        ({}, "auto", "en"),
+        ({"accept-language": "fr-FR,fr;q=0.9"}, "auto", "en"),
+        ({"accept-language": "de, zh-TW;q=0.8, en;q=0.5"}, "auto", "zh-CN"),
+        ({"accept-language": "zh-CN"}, "en", "en"),
+        ({"accept-language": "en", "cookie": "a=b; webchat_lang=zh-CN"}, "en", "zh-CN"),
+        ({"cookie": "webchat_lang=<script>"}, "zh-CN", "zh-CN"),
+    ],
+)
+def test_the_language_is_the_pages(headers: dict[str, str], default: str, language: str) -> None:
+    assert language_of(Headers(headers), default) == language
 
 
 def test_version_follows_the_content() -> None:

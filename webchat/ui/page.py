@@ -15,6 +15,7 @@ from webchat.ui import theme
 from webchat.ui.head import PageHead, head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.layout import LABELS, create_layout
+from webchat.ui.not_found import NotFound
 from webchat.ui.static import asset_routes, asset_version
 from webchat.ui.wiring import wire
 
@@ -101,5 +102,6 @@ def mount(
     # Gradio adds a page's own head from its bundle, too late for the language, the theme and the first paint.
     mounted = parent.router.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = PageHead(mounted.app, head_html(ui.version, ui.title, ui.language))
+    page_app = PageHead(mounted.app, head_html(ui.version, ui.title, ui.language))
+    mounted.app = NotFound(page_app, ui.title, ui.language)
     return parent
