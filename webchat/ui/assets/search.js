@@ -154,6 +154,7 @@ class Search {
     if (event.key === "ArrowDown") this.choose(Math.min(this.at + 1, last));
     else if (event.key === "ArrowUp") this.choose(Math.max(this.at - 1, 0));
     else if (event.key === "Enter") this.accept(this.at);
+    else if (event.key === "Escape") this.dialog.close(); // left to the browser, the first one only empties the box
     else return;
     event.preventDefault();
   }

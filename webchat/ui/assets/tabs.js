@@ -15,7 +15,7 @@ export async function tabbed(name, label, tabs) {
     h(
       "button",
       { type: "button", class: "wc-tab", id: `${id(tab.name)}-tab`, role: "tab", "aria-controls": id(tab.name), onclick: () => show(tabs.indexOf(tab)) },
-      tab.label,
+      tab.count === undefined ? tab.label : `${tab.label} `, // the space parts the two where they are read out
       tab.count === undefined ? null : h("span", { class: "wc-tab-count" }, tab.count.toLocaleString(language)),
     ),
   );

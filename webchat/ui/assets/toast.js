@@ -3,18 +3,30 @@
 import { h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 
+const MOST = 3;
+const starts = new WeakMap(); // notice -> what starts its time
 const region = h("div", { class: "wc-toasts", role: "status", "aria-live": "polite" });
 
 // toast("Chat deleted.", {action: {label: "Undo", onclick}, kind: "error", seconds: 8}) -> a function that takes it away
+//
+// The newest is on top of the others; their time goes on when it has gone.
 export function toast(text, { action, kind = "info", seconds } = {}) {
   stand();
-  const close = () => item.remove();
+  const close = () => {
+    clearTimeout(timer);
+    item.remove();
+    starts.get(region.lastElementChild)?.();
+  };
   const button = action && h("button", { type: "button", class: "wc-toast-action", onclick: () => (close(), (action.onclick ?? action.onClick)()) }, action.label);
   const item = h("div", { class: `wc-toast wc-toast-${kind}` }, h("span", {}, text), button, iconButton("close", t("app.close"), close));
-  region.append(item);
-  while (region.childElementCount > 3) region.firstElementChild.remove();
   let timer;
-  const start = () => (timer = setTimeout(close, 1000 * (seconds ?? (kind === "error" || action ? 8 : 4))));
+  const start = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => (region.lastElementChild === item ? close() : undefined), 1000 * (seconds ?? (kind === "error" || action ? 8 : 4)));
+  };
+  starts.set(item, start);
+  region.append(item);
+  while (region.childElementCount > MOST) region.firstElementChild.remove();
   item.addEventListener("pointerenter", () => clearTimeout(timer));
   item.addEventListener("pointerleave", start);
   item.addEventListener("focusin", () => clearTimeout(timer));

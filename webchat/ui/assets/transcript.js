@@ -185,8 +185,15 @@ class Transcript {
 
   #loadFailed(error, detail) {
     const { message, cure } = errorText(error);
-    const again = h("button", { type: "button", class: "wc-button", onclick: () => ((this.messages = []), this.#open(detail)) }, this.t("transcript.retry"));
-    this.#placeholder(h("div", { role: "alert" }, h("p", {}, message || this.t("transcript.load_failed")), h("p", { class: "wc-muted" }, cure), again));
+    const button = (words, onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, words);
+    const { newChat, trash } = this.ctx;
+    // What is not there does not come by asking again.
+    const ways =
+      error.status === 404
+        ? [button(this.t("app.new_chat"), newChat, "wc-primary"), button(this.t("trash.title"), trash)]
+        : [button(this.t("transcript.retry"), () => ((this.messages = []), this.#open(detail)))];
+    const words = error.status === 404 ? [this.t("transcript.unknown"), this.t("transcript.unknown_hint")] : [message || this.t("transcript.load_failed"), cure];
+    this.#placeholder(h("div", { role: "alert" }, h("p", {}, words[0]), h("p", { class: "wc-muted" }, words[1]), h("div", { class: "wc-ways" }, ways)));
   }
 
   async #goTo(messageId) {
@@ -322,6 +329,7 @@ class Transcript {
       if (view.running && !record.pending) this.#follow(view);
     }
     this.olderButton.hidden = !this.older;
+    this.end.follows = records.length > 0;
     this.#placeholder(records.length ? null : welcome(this.t, (text) => this.ctx.bus.emit("suggest", { text })));
     this.ctx.bus.emit("shown");
     this.#emitLeaf();

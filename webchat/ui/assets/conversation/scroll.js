@@ -8,6 +8,7 @@ export class EndKeeper {
   #onChange;
   #last = 0;
   #touching = false;
+  #follows = true;
   atEnd = true;
 
   constructor(scroller, content, onChange) {
@@ -20,6 +21,12 @@ export class EndKeeper {
     scroller.addEventListener("touchend", () => (this.#touching = false), { passive: true });
     new ResizeObserver(() => this.#follow()).observe(content);
     new ResizeObserver(() => this.#follow()).observe(scroller);
+  }
+
+  /** Whether there is an end to keep in view; without one the beginning is shown. */
+  set follows(on) {
+    this.#follows = on;
+    if (!on) this.#scroller.scrollTop = 0;
   }
 
   get distance() {
@@ -49,6 +56,7 @@ export class EndKeeper {
   }
 
   #follow() {
+    if (!this.#follows) return;
     if (this.atEnd && !this.#touching) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     else this.#onChange(this.atEnd);
   }
@@ -56,13 +64,13 @@ export class EndKeeper {
   #onScroll() {
     const { scrollTop } = this.#scroller;
     // Only a move up by the reader lets go; content that shrinks or grows moves nobody away.
-    if (this.distance < NEAR) this.#set(true);
+    if (!this.#follows || this.distance < NEAR) this.#set(true);
     else if (scrollTop < this.#last - 2 && this.#content.isConnected) this.#set(false);
     this.#last = scrollTop;
   }
 
   #leave() {
-    if (this.#scroller.scrollHeight > this.#scroller.clientHeight) this.#set(false);
+    if (this.#follows && this.#scroller.scrollHeight > this.#scroller.clientHeight) this.#set(false);
   }
 
   #set(atEnd) {
