@@ -24,7 +24,8 @@ STYLES = (
 MODULES = (
     "shell", "api", "bus", "composer", "connection", "dom", "drawer", "i18n", "menus", "picker", "search",
     "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow", "identity", "storage",
-    "drafts", "outbox", "stops",
+    "drafts", "outbox", "stops", "files", "filetext", "print", "sidebar/calendar", "sidebar/deeds",
+    "sidebar/keys", "sidebar/row",
 )  # fmt: skip
 """What the shell imports, told to the browser at once so that it does not find them one after the other."""
 

@@ -98,6 +98,9 @@ export function showShortcuts() {
     [["/"], "shortcuts.slash"],
     [[mod, "Shift", "L"], "shortcuts.templates"],
     [[mod, ","], "shortcuts.settings"],
+    [[mod, "P"], "print.menu"],
+    [["↑", "↓"], "shortcuts.list"],
+    [["→"], "shortcuts.row_menu"],
     [["F2"], "shortcuts.rename"],
     [[mod, "/"], "shortcuts.help"],
   ];

@@ -7,11 +7,13 @@ import { connection, mountConnection } from "./connection.js";
 import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
+import { mountFiles } from "./files.js";
 import { errorText, language, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js";
 import { outbox } from "./outbox.js";
 import { mountPicker, pickerUpdate } from "./picker.js";
+import { mountPrinting, printChat } from "./print.js";
 import { openSearch } from "./search.js";
 import { settings } from "./settings.js";
 import { mountSidebar, sidebar } from "./sidebar.js";
@@ -27,7 +29,8 @@ const phone = matchMedia("(max-width: 767px)");
 const root = document.documentElement;
 
 const parts = new Map();
-const ctx = { api, t, bus, toast, language };
+const heading = h("h1", { class: "wc-visually-hidden" });
+const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash };
 const state = { id: null, conversation: null, notice: false };
 
 // Called by each part's own script as Gradio puts it on the page.
@@ -79,6 +82,8 @@ function start() {
   mountPicker(parts.get("topbar-end").trigger);
   ctx.transcript = mountTranscript(element("transcript"), ctx);
   tellContext(element("composer"), ctx.transcript);
+  mountPrinting(ctx.transcript);
+  mountFiles();
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
   bus.on("title", ({ conversation }) => onConversation(conversation));
   bus.on("notice", ({ on }) => ((state.notice = on), setTitle()));
@@ -232,6 +237,8 @@ function setTitle() {
   const name = window.webchatConfig.title;
   const title = state.conversation?.title;
   document.title = (state.notice ? "● " : "") + (title ? `${title} · ${name}` : name);
+  heading.hidden = state.id === null; // a new chat has a heading of its own, the greeting
+  heading.textContent = title || t("app.untitled");
 }
 
 // --- around the transcript ----------------------------------------------------------------------------------
@@ -241,6 +248,9 @@ function mountTop(element) {
   element.replaceChildren(skip, h("div", { class: "wc-connection", role: "status" }));
   const main = document.querySelector("#wc-main");
   main.setAttribute("role", "main");
+  main.prepend(heading);
+  // Gradio puts the whole page, the list of conversations too, into a <main> that it offers no way to do without.
+  main.closest("main")?.setAttribute("role", "presentation");
   document.querySelector("#wc-sidebar").insertAdjacentElement("afterend", h("div", { class: "wc-scrim", onclick: () => (toggleSidebar(false), drawer.toggle(false)) }));
 }
 
@@ -249,10 +259,16 @@ function mountTopbar(start, end) {
     iconButton("sidebar", t("sidebar.show"), () => toggleSidebar(), { id: "wc-sidebar-toggle", "aria-controls": "wc-sidebar" }),
     iconButton("compose", t("app.new_chat"), () => go(null), { id: "wc-new-chat" }),
   );
-  const more = iconButton("download", t("export.menu"), () => toggleMenu(more, exportItems(state.id, true)), { "aria-haspopup": "menu", "aria-expanded": "false" });
+  const more = iconButton("download", t("export.menu"), () => toggleMenu(more, [...printItems(), ...exportItems(state.id, true)]), { "aria-haspopup": "menu", "aria-expanded": "false" });
   const toggle = iconButton("sliders", t("drawer.show"), () => drawer.toggle(), { id: "wc-drawer-toggle", "aria-controls": "wc-drawer", "aria-expanded": "false" });
   end.replaceChildren(more, toggle);
 }
+
+function printItems() {
+  return state.id === null ? [] : [{ label: t("print.menu"), icon: "print", onclick: print }, "-"];
+}
+
+const print = () => printChat(ctx.transcript);
 
 function search() {
   if (phone.matches) toggleSidebar(false, { keep: false });
@@ -283,7 +299,7 @@ function syncSidebar() {
 function onKey(event) {
   if (event.isComposing || event.defaultPrevented) return;
   const key = event.key.toLowerCase();
-  const shortcut = command(event) && (event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates }[key] : { k: search, "/": showShortcuts, ",": () => drawer.toggle() }[key]);
+  const shortcut = command(event) && (event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates }[key] : { k: search, p: state.conversation && print, "/": showShortcuts, ",": () => drawer.toggle() }[key]);
   if (shortcut) {
     event.preventDefault();
     shortcut();

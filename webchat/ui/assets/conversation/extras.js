@@ -19,6 +19,11 @@ class Library {
     this.#load = load;
   }
 
+  /** Resolves when what was needed so far has come, or cannot. */
+  get settled() {
+    return this.#loading;
+  }
+
   /** Start loading; what is in `place` by then is upgraded. A failure is tried again at the next need. */
   need(place) {
     this.#waiting.add(place);
@@ -41,6 +46,11 @@ const katex = new Library(async () => {
   await Promise.all([import(here("katex/katex.js")), styled]);
   return globalThis.katex;
 });
+
+/** Resolves when all code and formulas on the page are set, as far as they can be. */
+export function settled() {
+  return Promise.all([highlighter.settled, katex.settled]);
+}
 
 const pieces = new Map(); // what was made already, by its source; oldest out first
 

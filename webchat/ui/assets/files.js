@@ -1,0 +1,88 @@
+// What is dropped on the page or pasted into it. Files cannot be attached yet: text goes into the message box as text,
+// everything else is refused in words. Nothing is cut, and nothing in a box is lost.
+
+import { composer } from "./composer.js";
+import { connection } from "./connection.js";
+import { textOf } from "./filetext.js";
+import { t } from "./i18n.js";
+import { toast } from "./toast.js";
+
+const INSERTS = new Set(["insertFromPaste", "insertFromDrop", "insertFromYank", "insertFromPasteAsQuotation"]);
+const EDITABLE = "textarea, input, [contenteditable]";
+
+export function mountFiles() {
+  // On the window, after everybody else: a part that takes files itself has prevented the default by then.
+  window.addEventListener("dragover", onDrag);
+  window.addEventListener("dragleave", (event) => event.relatedTarget ?? dropping(false));
+  window.addEventListener("drop", onDrop);
+  window.addEventListener("paste", onPaste);
+  window.addEventListener("beforeinput", onInsert);
+}
+
+const dropping = (on) => document.documentElement.classList.toggle("wc-dropping", on);
+const inDialog = () => document.querySelector("dialog[open]") !== null;
+const limit = () => connection.me.limits?.message_chars ?? 100_000; // until the server has said
+
+// A browser opens a file or an address that a page does not take, in the place of the page.
+function onDrag(event) {
+  if (event.defaultPrevented) return;
+  const { types } = event.dataTransfer;
+  const files = types.includes("Files");
+  if (!files && (event.target.closest?.(EDITABLE) || !types.includes("text/uri-list"))) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = files ? "copy" : "none";
+  dropping(files && !inDialog());
+}
+
+function onDrop(event) {
+  dropping(false);
+  if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  take([...event.dataTransfer.files]);
+}
+
+// An image copied from a document comes with its text, which is what is meant.
+function onPaste(event) {
+  const { files, types } = event.clipboardData ?? {};
+  if (event.defaultPrevented || !files?.length || types.includes("text/plain")) return;
+  event.preventDefault();
+  const elsewhere = event.target.closest?.(EDITABLE) && event.target !== composer.text;
+  take([...files], elsewhere);
+}
+
+async function take(files, elsewhere = false) {
+  if (inDialog() || elsewhere) return toast(t("files.not_here"), { kind: "error" });
+  const refused = [];
+  for (const file of files) {
+    const text = await textOf(file, limit());
+    if (text === null) refused.push(file.name);
+    else insert(file.name, text);
+  }
+  if (refused.length) toast(t("files.unsupported", { names: refused.map((name) => t("files.name", { name })).join(t("files.and")) }), { kind: "error" });
+}
+
+// Behind the cursor, in a paragraph of its own.
+function insert(name, text) {
+  const box = composer.text;
+  const at = box.selectionEnd;
+  const [before, after] = [box.value.slice(0, at), box.value.slice(at)];
+  const start = before && !before.endsWith("\n") ? `${before}\n\n${text}` : before + text;
+  const words = after && !after.startsWith("\n") && !start.endsWith("\n") ? `${start}\n\n${after}` : start + after;
+  if ([...words].length > limit()) return toast(t("files.too_long", { name, limit: limit() }), { kind: "error" });
+  box.value = words;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  box.focus();
+  box.setSelectionRange(start.length, start.length);
+  toast(t("files.added", { name }));
+}
+
+// A box with a longest length cuts what is pasted or dropped without a word.
+function onInsert(event) {
+  const box = event.target;
+  if (event.defaultPrevented || !INSERTS.has(event.inputType) || !(box.maxLength >= 0)) return;
+  const inserted = (event.data ?? event.dataTransfer?.getData("text/plain") ?? "").replace(/\r\n?/g, "\n");
+  const count = box.value.length - (box.selectionEnd - box.selectionStart) + inserted.length;
+  if (count <= box.maxLength) return;
+  event.preventDefault();
+  toast(t("files.paste_too_long", { count, limit: box === composer.text ? limit() : box.maxLength }), { kind: "error" });
+}
