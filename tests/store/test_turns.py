@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from backends.types import Sampling
 from tests.store.talk import Talk
@@ -193,10 +192,50 @@ def test_a_batch_is_written_whole_or_not_at_all(store: Store, talk: Talk) -> Non
     one, other = talk.begin("a").reply.id, talk.begin("b").reply.id
     store.write_batch([JournalEntry(one, 1, "text", "x")])
     again = [JournalEntry(other, 1, "text", "y"), JournalEntry(one, 1, "text", "z")]
-    with pytest.raises(IntegrityError):
+    with pytest.raises(ValueError, match="another is in its place"):
         store.write_batch(again, [FinishedTurn(other, "complete")])
     assert [store.message(talk.owner, id).text for id in (one, other)] == ["x", ""]
     assert store.message(talk.owner, other).running
+
+
+def test_a_batch_that_was_written_is_written_again_without_a_trace(store: Store, talk: Talk) -> None:
+    ended, running = talk.begin("a").reply.id, talk.begin("b").reply.id
+    store.write_batch([JournalEntry(ended, 1, "text", "so ")])
+    batch = [
+        JournalEntry(ended, 2, "text", "far\0"),
+        JournalEntry(running, 1, "reasoning", "hm "),
+        JournalEntry(running, 2, "text", "yes"),
+    ]
+    finished = [FinishedTurn(ended, "complete", "stop")]
+    first = store.write_batch(batch, finished)
+    assert store.write_batch(batch, finished) == first
+    assert store.write_batch(batch[1:], finished) == first
+    assert [message.text for message in first] == ["so far\ufffd"]
+    assert store.journal(talk.owner, ended) == []
+    assert [entry.seq for entry in store.journal(talk.owner, running)] == [1, 2]
+    # With what was new in it, too.
+    store.write_batch([*batch, JournalEntry(running, 3, "text", "!")])
+    assert store.message(talk.owner, running).text == "yes!"
+
+
+def test_a_turn_that_is_over_takes_no_more(store: Store, talk: Talk) -> None:
+    ended = talk.say("a", "whole").reply.id
+    for entry in (JournalEntry(ended, 2, "text", "more"), JournalEntry("nobody", 1, "text", "x")):
+        with pytest.raises(ValueError, match="its turn is over"):
+            store.write_batch([entry])
+    assert store.message(talk.owner, ended).text == "whole"
+
+
+def test_what_is_new_is_appended_without_a_second_look(
+    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: object) -> None:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr("webchat.store.turns._check_written", look)
+    id = talk.begin("a").reply.id
+    store.write_batch([JournalEntry(id, seq, "text", "x") for seq in range(1, 40)])
+    assert store.message(talk.owner, id).seq == 39
 
 
 def test_orphans_keep_all_their_text(store: Store, talk: Talk) -> None:
@@ -240,10 +279,9 @@ def test_text_no_database_takes_is_mended(given: str, kept: str, store: Store, t
 
 def test_errors_hold_no_text_of_anybody(store: Store, talk: Talk) -> None:
     id = talk.begin("a").reply.id
-    entry = JournalEntry(id, 1, "text", "canary")
-    store.write_batch([entry])
-    with pytest.raises(IntegrityError) as refused:
-        store.write_batch([entry])
+    store.write_batch([JournalEntry(id, 1, "text", "canary")])
+    with pytest.raises(ValueError, match="another") as refused:
+        store.write_batch([JournalEntry(id, 1, "text", "canary two")])
     assert "canary" not in str(refused.value)
 
 

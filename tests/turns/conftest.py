@@ -82,10 +82,11 @@ def bench(store: Store) -> MakeBench:
         options.setdefault("titles", False)
         options.setdefault("flush_seconds", 0.01)
         settings: dict[str, Any] = {"renderer": PlainRenderer(), "gates": OpenGates(), **options}
-        turns = Turns(settings.pop("store", store), models, **settings)
+        used: Store = settings.pop("store", store)
+        turns = Turns(used, models, **settings)
         await turns.open()
         try:
-            yield Bench(turns, store, models, store.local_owner().id)
+            yield Bench(turns, used, models, used.local_owner().id)
         finally:
             await turns.aclose(grace)
             await models.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from enum import IntEnum
 from functools import cache
@@ -102,6 +102,10 @@ class Dialect(ABC):
         """Insert unless a unique constraint has such a row, also one that another transaction is just
         writing."""
         return connection.scalar(_insert_once(self.insert, table.__table__), values) is not None
+
+    def insert_new(self, connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert those that no unique constraint has a row for; returns how many."""
+        return len(connection.execute(_insert_once(self.insert, table.__table__), rows).all())
 
 
 class Sqlite(Dialect):

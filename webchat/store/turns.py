@@ -33,7 +33,7 @@ from webchat.store.records import (
 )
 from webchat.store.search_index import add_entry, set_words
 from webchat.store.tables import ConversationRow, JournalRow, MessageRow, OwnerRow, TurnRow
-from webchat.store.tree import fold, journal_pieces, messages_by_id, own_conversation, own_message
+from webchat.store.tree import chunks, fold, journal_pieces, messages_by_id, own_conversation, own_message
 
 # Built once: building a statement costs several times what running it does.
 _OWNER = select(OwnerRow.id).where(OwnerRow.id == bindparam("owner"))
@@ -69,7 +69,10 @@ _MARK = (
     .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
     .values(state="streaming")
 )
-_APPEND = insert(JournalRow)
+_RUNNING = select(TurnRow.message_id).where(
+    TurnRow.message_id.in_(bindparam("ids", expanding=True)), TurnRow.finished_at.is_(None)
+)
+_FOLDED = select(MessageRow.id, MessageRow.seq).where(MessageRow.id.in_(bindparam("ids", expanding=True)))
 _CLOSE = update(TurnRow).where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
 _SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
     MessageRow.id == bindparam("message")
@@ -227,25 +230,29 @@ class TurnVerbs(Database):
         """Append to the journals and finish turns, of any owners, in one transaction. Returns the finished
         replies.
 
-        A turn that was over already stays as it is. Raises IntegrityError for an entry that is there already.
+        What was written already, and a turn that was over, stays as it is: whoever was cut off before the
+        answer came writes the same again. Raises ValueError for another entry in the same place, and for one
+        of a turn that was over without it.
         """
         if entries:
-            connection.execute(
-                _APPEND,
-                [
-                    {
-                        "message_id": entry.message_id,
-                        "seq": entry.seq,
-                        "kind": entry.kind,
-                        "text": clean(entry.text),
-                    }
-                    for entry in entries
-                ],
-            )
+            self._append(connection, entries)
         if not finished:
             return []
         _finish(connection, finished, now())
         return messages_by_id(connection, [turn.message_id for turn in finished])
+
+    def _append(self, connection: Connection, entries: Sequence[JournalEntry]) -> None:
+        """Append what is not there yet. The rest is looked at only where there is any."""
+        running: set[str] = set()
+        for chunk in chunks(list({entry.message_id for entry in entries})):
+            running.update(connection.scalars(_RUNNING, {"ids": chunk}))
+        rows = [
+            {"message_id": entry.message_id, "seq": entry.seq, "kind": entry.kind, "text": clean(entry.text)}
+            for entry in entries
+        ]
+        open_rows = [row for row in rows if row["message_id"] in running]
+        if not open_rows or self.dialect.insert_new(connection, JournalRow, open_rows) != len(rows):
+            _check_written(connection, rows, running)
 
     @reads
     def journal(
@@ -270,6 +277,23 @@ class TurnVerbs(Database):
         )
         _finish(connection, [FinishedTurn(id, "interrupted") for id in orphans], now())
         return orphans
+
+
+def _check_written(connection: Connection, rows: Sequence[dict[str, Any]], running: set[str]) -> None:
+    """Raises ValueError unless all these journal rows are there, or folded into their messages."""
+    ids = list({row["message_id"] for row in rows})
+    pieces = journal_pieces(connection, [id for id in ids if id in running])
+    there = {(id, piece.seq): (piece.kind, piece.text) for id, said in pieces.items() for piece in said}
+    folded = {}
+    for chunk in chunks([id for id in ids if id not in running]):
+        folded.update({row.id: row.seq for row in connection.execute(_FOLDED, {"ids": chunk})})
+    for row in rows:
+        if row["message_id"] in running:
+            same = there.get((row["message_id"], row["seq"])) == (row["kind"], row["text"])
+        else:
+            same = row["seq"] <= folded.get(row["message_id"], 0)
+        if not same:
+            raise ValueError("a journal cannot take this entry: another is in its place, or its turn is over")
 
 
 def _own_message_of(
