@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
-from playwright.async_api import Browser, Page, Playwright, async_playwright
+from playwright.async_api import Browser, Page, Playwright, Route, async_playwright
 
 from tests import conversations as talk
 from tests.app_process import AppProcess
@@ -32,15 +34,11 @@ CONFIG = "\n".join(
     for name in MODELS
 )
 
-LOADING = (
-    'event: status\ndata: {"state": "queued", "loading": {"phase": "downloading", "done": 1204000000, '
-    '"total": 2800000000, "eta_seconds": 41}}\n\n'
-)
+LOADING = {
+    "loading": {"phase": "downloading", "done": 1_204_000_000, "total": 2_800_000_000, "eta_seconds": 41}
+}
 
-QUEUED = (
-    'event: status\ndata: {"state": "queued", "loading": null, '
-    '"queue": {"place": 3, "eta_seconds": 21.4}}\n\n'
-)
+QUEUED = {"loading": None, "queue": {"place": 3, "eta_seconds": 21.4}}
 
 FONTS = ':root { --wc-font: "Liberation Sans", "Noto Sans CJK SC", sans-serif !important }'
 """For the README: nearer to what people's machines have than a bare Linux's default."""
@@ -114,13 +112,22 @@ async def slow(page: Page) -> None:
     await page.wait_for_timeout(1500)
 
 
-async def told(page: Page, events: str, selector: str) -> None:
-    """A reply of which the server tells only these events."""
+async def told(page: Page, status: Mapping[str, object], selector: str) -> None:
+    """A reply of which the server tells only this status."""
 
-    async def answer(route: object) -> None:
-        await route.fulfill(content_type="text/event-stream", body=events)  # type: ignore[attr-defined]
+    async def answer(route: Route) -> None:
+        events: list[tuple[str, object]] = [("hello", {"owner": "", "running": []})]
+        for reply in parse_qs(urlsplit(route.request.url).query).get("reply", []):
+            message = {"message_id": reply.partition(":")[0], "state": "queued", **status}
+            events.append(("status", message))
+        body = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+        await route.fulfill(content_type="text/event-stream", body=body)
 
-    await page.route("**/events*", answer)
+    # What a shared worker asks for, nobody but the server can answer.
+    await page.add_init_script("delete window.SharedWorker")
+    await page.route("**/api/events*", answer)
+    await page.reload()
+    await page.wait_for_selector("html.wc-ready")
     await send(page, talk.DELAYED, wait=False)
     await page.wait_for_selector(selector)
     await page.wait_for_timeout(400)

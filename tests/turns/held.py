@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
 
 from backends.echo import EchoBackend
 from backends.types import Event, Finished, Request, TextDelta
@@ -46,3 +48,17 @@ class Held(EchoBackend):
         """Wait until this message is being answered."""
         while text not in self.order:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+class Gated(EchoBackend):
+    """Echoes, once the test has opened it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.open = asyncio.Event()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        await self.open.wait()
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                yield event

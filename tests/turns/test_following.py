@@ -1,0 +1,273 @@
+"""A follower of many replies is told all of each, in order and once, wherever it begins, and costs the turns
+nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.echo import EchoBackend
+from tests.turns.conftest import Bench, MakeBench, until
+from tests.turns.held import Gated
+from webchat.store.records import Message
+from webchat.turns import Delta, Done, Followed, Follower, Gone, News, NotAccepting, Status
+from webchat.turns.following import BATCH, WAITING_NEWS, Reader
+
+WORDS = " ".join(f"w{i}" for i in range(40))
+
+
+@dataclass(eq=False)
+class Script:
+    """A turn that goes on when the test says so."""
+
+    id: str
+    entries: list[Delta] = field(default_factory=list)
+    status: Status = field(default_factory=lambda: Status("streaming"))
+    version: int = 0
+    message: Message | None = None
+    readers: set[Reader] = field(default_factory=set)
+
+    def write(self) -> None:
+        seq = len(self.entries) + 1
+        self.entries.append(Delta(self.id, seq, "text", f"{self.id} {seq} "))
+        self._changed()
+
+    def show(self) -> None:
+        self.version += 1
+        self._changed()
+
+    def end(self) -> None:
+        at = datetime.now(UTC)
+        self.message = Message(self.id, "c", None, "assistant", None, "", "", "complete", at)
+        self._changed()
+
+    def _changed(self) -> None:
+        for reader in self.readers:
+            reader.changed()
+
+
+def _told(batches: list[list[Followed]]) -> dict[str, list[object]]:
+    told: dict[str, list[object]] = defaultdict(list)
+    for batch in batches:
+        for message_id, event in batch:
+            told[message_id].append(event)
+    return told
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["write", "show", "end"]), st.integers(0, 2)),
+        st.tuples(st.sampled_from(["read", "again"]), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_when_each_piece_is_told_once_and_in_order(steps: list[tuple[str, int]]) -> None:
+    """`again`: the connection is lost and taken up from where its reader was."""
+
+    async def run() -> None:
+        turns = [Script(f"m{number}") for number in range(3)]
+        seen = dict.fromkeys((turn.id for turn in turns), 0)
+        ended: set[str] = set()
+
+        def begin() -> Follower:
+            follower = Follower()
+            for turn in turns:
+                if turn.id not in ended:
+                    follower.follow(turn, seen[turn.id])
+            return follower
+
+        def read() -> None:
+            for message_id, event in follower.at_once():
+                assert message_id not in ended
+                if isinstance(event, Delta):
+                    assert event.seq == seen[message_id] + 1
+                    seen[message_id] = event.seq
+                elif isinstance(event, Done):
+                    ended.add(message_id)
+
+        follower = begin()
+        for step, index in steps:
+            turn = turns[index]
+            if step == "read":
+                read()
+            elif step == "again":
+                follower.close()
+                assert not any(turn.readers for turn in turns)
+                follower = begin()
+            elif turn.message is None:
+                getattr(turn, step)()
+        for turn in turns:
+            if turn.message is None:
+                turn.end()
+        read()
+        assert seen == {turn.id: len(turn.entries) for turn in turns}
+        assert ended == {turn.id for turn in turns}
+        assert not any(turn.readers for turn in turns)
+
+    asyncio.run(run())
+
+
+async def test_one_far_behind_does_not_keep_the_others_waiting() -> None:
+    follower, long, short = Follower(), Script("long"), Script("short")
+    for _ in range(10 * BATCH):
+        long.write()
+    short.write()
+    follower.follow(long)
+    follower.follow(short)
+    batches = [follower.at_once(), follower.at_once()]
+    assert all(len(batch) <= BATCH for batch in batches)
+    assert [event for event in _told(batches)["short"] if isinstance(event, Delta)] == short.entries
+
+
+async def test_a_reader_ahead_of_the_turn_waits_for_it() -> None:
+    """A number from elsewhere, or made up, is no reason to end."""
+    follower, turn = Follower(), Script("m")
+    follower.follow(turn, after_seq=5)
+    assert _told([await follower.batch()]) == {"m": [turn.status]}
+    waiting = asyncio.create_task(follower.batch())
+    for _ in range(6):
+        turn.write()
+        await asyncio.sleep(0)
+    assert await waiting == [("m", turn.entries[5])]
+
+
+async def test_news_nobody_reads_end_the_follower() -> None:
+    follower = Follower()
+    for _ in range(2 * WAITING_NEWS):
+        follower.news(News("changed", "c"))
+    told = 0
+    while batch := await follower.batch():
+        told += len(batch)
+    assert told == WAITING_NEWS
+
+
+def _cpu(work: Callable[[], None]) -> float:
+    best = float("inf")
+    for _ in range(5):
+        began = time.process_time()
+        work()
+        best = min(best, time.process_time() - began)
+    return best
+
+
+@pytest.mark.parametrize("many", ["replies", "pieces"])
+async def test_a_piece_costs_the_same_however_many_are_followed_and_however_long_they_are(many: str) -> None:
+    def cost(count: int) -> float:
+        follower = Follower()
+        turns = [Script(f"m{number}") for number in range(count if many == "replies" else 1)]
+        for _ in range(count if many == "pieces" else 1):
+            turns[0].write()
+        for turn in turns:
+            follower.follow(turn)
+        while follower.at_once():
+            pass
+
+        def work() -> None:
+            for _ in range(2000):
+                turns[0].write()
+                assert len(follower.at_once()) == 1
+
+        return _cpu(work)
+
+    assert cost(1000) < 2.5 * cost(1)
+
+
+async def _read(at: Bench, follower: Follower, wanted: int) -> dict[str, list[object]]:
+    """What is told until `wanted` replies have ended."""
+    batches: list[list[Followed]] = []
+    ends = 0
+    while ends < wanted:
+        batches.append(await follower.batch())
+        ends += sum(isinstance(event, Done | Gone) for _, event in batches[-1])
+    return _told(batches)
+
+
+async def test_many_turns_on_one_follower(bench: MakeBench) -> None:
+    backend = Gated(rate=300)
+    async with bench(backend) as at:
+        begun = [await at.ask(text=f"{number} {WORDS}") for number in range(5)]
+        follower = at.turns.watch(at.owner, {one.reply.id: 0 for one in begun})
+        backend.open.set()
+        told = await _read(at, follower, 5)
+        follower.close()
+        for number, one in enumerate(begun):
+            events = [event for event in told[one.reply.id] if not isinstance(event, News)]
+            assert isinstance(events[0], Status)
+            deltas = [event for event in events if isinstance(event, Delta)]
+            assert [delta.seq for delta in deltas] == list(range(1, len(deltas) + 1))
+            assert "".join(delta.text for delta in deltas) == f"{number} {WORDS}"
+            last = events[-1]
+            assert isinstance(last, Done)
+            assert last.message == at.store.message(at.owner, one.reply.id)
+
+
+async def test_what_has_ended_and_what_is_not_theirs_do_not_hold_up_the_rest(bench: MakeBench) -> None:
+    async with bench(EchoBackend(rate=300)) as at:
+        ended = await at.say("Hi")
+        other = at.store.create_owner("visitor", "Ada").id
+        begun = await at.ask(text=WORDS)
+        mine = at.turns.watch(at.owner, {"nothing": 0, ended.id: 99, begun.reply.id: 0})
+        told = await _read(at, mine, 3)
+        assert told["nothing"] == [Gone()]
+        assert told[ended.id] == [Done(ended)]
+        assert isinstance(told[begun.reply.id][-1], Done)
+        theirs = at.turns.watch(other, {ended.id: 0, begun.reply.id: 0})
+        assert await _read(at, theirs, 2) == {ended.id: [Gone()], begun.reply.id: [Gone()]}
+        mine.close()
+        theirs.close()
+
+
+async def test_an_owner_hears_of_all_their_turns_and_of_no_others(bench: MakeBench) -> None:
+    async with bench() as at:
+        other = at.store.create_owner("visitor", "Ada").id
+        mine, theirs = at.turns.watch(at.owner, {}), at.turns.watch(other, {})
+        reply = await at.say("Hi")
+        at.turns.changed(at.owner, reply.conversation_id)
+        place = reply.conversation_id, reply.id
+        news = [event for _, event in mine.at_once()]
+        assert news == [
+            News("begun", *place),
+            News("ended", *place, "complete"),
+            News("changed", reply.conversation_id),
+        ]
+        assert theirs.at_once() == []
+        mine.close()
+        at.turns.changed(at.owner, reply.conversation_id)
+        assert mine.at_once() == []
+        theirs.close()
+
+
+async def test_a_title_is_news(bench: MakeBench) -> None:
+    async with bench(EchoBackend(script=["A good title"]), titles=True) as at:
+        follower = at.turns.watch(at.owner, {})
+        reply = await at.say("Hello")
+        await until(lambda: at.store.conversation(at.owner, reply.conversation_id).title_by == "model")
+        told: list[object] = []
+        while News("changed", reply.conversation_id) not in told:
+            told += [event for _, event in await follower.batch()]
+        follower.close()
+
+
+async def test_followers_end_with_the_server_and_none_come_after(bench: MakeBench) -> None:
+    async with bench(EchoBackend(rate=5)) as at:
+        begun = await at.ask(text=WORDS)
+        follower = at.turns.watch(at.owner, {begun.reply.id: 0})
+        await at.turns.aclose()
+        batches = []
+        while batch := await follower.batch():
+            batches.append(batch)
+        last = [event for event in _told(batches)[begun.reply.id] if isinstance(event, Done)]
+        assert [done.message.state for done in last] == ["interrupted"]
+        with pytest.raises(NotAccepting):
+            at.turns.watch(at.owner, {})
