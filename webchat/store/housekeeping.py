@@ -95,15 +95,15 @@ class HousekeepingVerbs(Database):
             yield partial(self._take_conversations, conversations)
         yield from self._messages(MessageRow.deleted_at < before)
         while templates := self._templates(before):
-            for versions in _slices(self._versions(templates)):
+            for versions in slices_of(self._versions(templates)):
                 yield partial(self._take_versions, versions)
             yield partial(self._take_templates, templates)
 
     def _contents(self, conversations: Sequence[str]) -> Work:
         """What hangs on whole conversations beside their messages."""
-        for numbers in _slices(self._decisions(DecisionRow.conversation_id.in_(conversations))):
+        for numbers in slices_of(self._decisions(DecisionRow.conversation_id.in_(conversations))):
             yield partial(self._forget_content, numbers)
-        for placeholders in _slices(self._placeholders(conversations)):
+        for placeholders in slices_of(self._placeholders(conversations)):
             yield partial(self._take_placeholders, placeholders)
 
     def _messages(self, doomed: ColumnElement[bool]) -> Work:
@@ -114,9 +114,9 @@ class HousekeepingVerbs(Database):
             touched = select(MessageRow.conversation_id).where(MessageRow.id.in_(ids))
             written = or_(DecisionRow.message_id.is_(None), DecisionRow.message_id.in_(ids))
             of_them = and_(DecisionRow.conversation_id.in_(touched), written)
-            for numbers in _slices(self._decisions(of_them)):
+            for numbers in slices_of(self._decisions(of_them)):
                 yield partial(self._forget_content, numbers)
-            for part in _slices(sizes):
+            for part in slices_of(sizes):
                 yield partial(self._take_messages, part)
 
     @reads
@@ -331,7 +331,7 @@ def _is_empty() -> ColumnElement[bool]:
     return and_(*(~exists(select(literal(1)).where(mark == OwnerRow.id)) for mark in marks))
 
 
-def _slices(sizes: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
+def slices_of(sizes: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
     """The keys in groups of `SLICE_ROWS`, fewer where they are large."""
     group: list[Any] = []
     chars = 0

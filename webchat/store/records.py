@@ -44,6 +44,14 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class MovableChats:
+    """How many chats somebody else has that an owner may take over."""
+
+    giver: Owner
+    chats: int
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateUse:
     """A version of a prompt template that made a text. values: what its blanks were filled in with, where
     that is kept."""

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, bindparam, insert, select, text
+from sqlalchemy import Connection, Row, TextClause, bindparam, insert, select, text, update
 
 from webchat.store.tables import SearchEntryRow
 from webchat.store.words import Term, index_words
@@ -136,6 +136,30 @@ def _owners_word(owner: str) -> str:
     return f"owner_{owner.replace('-', '')}"
 
 
+def words_for(owner: str, content: str) -> str:
+    """What the index holds of a text of this owner; empty for a text without a word."""
+    words = index_words(content)
+    return " ".join([_owners_word(owner), *words]) if words else ""
+
+
+def hand_over(connection: Connection, words: Sequence[tuple[int, str]], owner: str, giver: str) -> None:
+    """Make entries of `giver` this owner's. words: by number, what `words_for` made of their texts; an entry
+    that is not the giver's stays."""
+    numbers = [number for number, _ in words]
+    moved = set(
+        connection.scalars(
+            update(SearchEntryRow)
+            .where(SearchEntryRow.number.in_(numbers), SearchEntryRow.owner_id == giver)
+            .values(owner_id=owner)
+            .returning(SearchEntryRow.number)
+        )
+    )
+    remove_words(connection, sorted(moved))
+    rows = [{"number": number, "words": text} for number, text in words if text and number in moved]
+    if rows:
+        connection.execute(_PUT[connection.dialect.name], rows)
+
+
 def _replace(connection: Connection, entry: Row[int, str] | None, content: str) -> None:
     if entry is not None:
         connection.execute(_TAKE[connection.dialect.name], {"number": entry.number})
@@ -143,8 +167,5 @@ def _replace(connection: Connection, entry: Row[int, str] | None, content: str) 
 
 
 def _put(connection: Connection, number: int, owner: str, content: str) -> None:
-    if words := index_words(content):
-        connection.execute(
-            _PUT[connection.dialect.name],
-            {"number": number, "words": " ".join([_owners_word(owner), *words])},
-        )
+    if words := words_for(owner, content):
+        connection.execute(_PUT[connection.dialect.name], {"number": number, "words": words})

@@ -20,6 +20,7 @@ from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
 from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
+from webchat.store.moving import MovingVerbs
 from webchat.store.owners import OwnerVerbs
 from webchat.store.placeholders import PlaceholderVerbs
 from webchat.store.search import SearchVerbs
@@ -30,6 +31,7 @@ from webchat.store.turns import TurnVerbs
 
 class Store(
     OwnerVerbs,
+    MovingVerbs,
     ConversationVerbs,
     MessageVerbs,
     TurnVerbs,

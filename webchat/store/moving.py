@@ -1,0 +1,149 @@
+"""Handing what one owner has to another: the chats of a loopback start to its operator, and back.
+
+On a loopback address there is one owner without a link; behind links that person is somebody with a cookie.
+Both are the person at this machine, and neither should look for their chats in vain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from webchat.store.codec import load_owner
+from webchat.store.database import Database, long, reads, writes
+from webchat.store.errors import NotFound
+from webchat.store.housekeeping import slices_of
+from webchat.store.records import MovableChats
+from webchat.store.search_index import hand_over, words_for
+from webchat.store.tables import (
+    ConversationRow,
+    FeedbackRow,
+    MessageRow,
+    OwnerRow,
+    PromptTemplateRow,
+    SearchEntryRow,
+)
+
+_CONVERSATIONS = 50
+"""Moved together: their entries in the search index first, then they themselves, at once."""
+
+_GIVER = {"operator": "local", "local": "operator"}
+"""Whose chats each kind of owner may take: an operator those of the loopback start, which takes those of
+operators. Nobody takes a tester's or a visitor's, no tester takes any, and no operator another's."""
+
+Work = Iterator[Callable[[], int]]
+
+
+class MovingVerbs(Database):
+    """Handing chats over."""
+
+    @reads
+    def movable_chats(self, connection: Connection, owner: str) -> list[MovableChats]:
+        """What this owner may take over, by giver, the newest giver last; givers without chats are left out.
+        Raises NotFound."""
+        return _movable(connection, owner)
+
+    @long
+    def move_chats(self, owner: str, giver: str) -> int:
+        """Make the giver's chats, archived and deleted ones too, and their prompt templates this owner's.
+        Returns how many chats moved. Raises NotFound where `movable_chats` does not name the giver.
+
+        Each chat is one owner's or the other's at any moment. What is cut off midway goes on when it is asked
+        for again.
+        """
+        self._check_giver(owner, giver)
+        moved = 0
+        while chats := self._chats_of(giver):
+            moved += sum(self.slices(self._handing_over(chats, owner, giver)))
+            if self.closing:
+                return moved
+        self.in_turn(self._hand_templates, owner, giver)
+        return moved
+
+    def _handing_over(self, chats: Sequence[str], owner: str, giver: str) -> Work:
+        for numbers in slices_of(self._entries_of(chats, giver)):
+            yield partial(self._hand_entries, owner, giver, self._words_of(numbers, owner))
+        yield partial(self._hand_chats, chats, owner, giver)
+
+    @reads
+    def _check_giver(self, connection: Connection, owner: str, giver: str) -> None:
+        receiving, giving = _kind(connection, owner), _kind(connection, giver)
+        if giving != _GIVER.get(receiving):
+            raise NotFound("owner")
+
+    @reads
+    def _chats_of(self, connection: Connection, owner: str) -> list[str]:
+        query = select(ConversationRow.id).where(ConversationRow.owner_id == owner)
+        return list(connection.scalars(query.limit(_CONVERSATIONS)))
+
+    @reads
+    def _entries_of(self, connection: Connection, chats: Sequence[str], giver: str) -> list[tuple[int, int]]:
+        """The entries of chats that are still the giver's, with about how many characters each has."""
+        query = (
+            select(SearchEntryRow.number, func.coalesce(func.length(MessageRow.text), 0))
+            .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
+            .where(SearchEntryRow.conversation_id.in_(chats), SearchEntryRow.owner_id == giver)
+        )
+        return [(number, chars) for number, chars in connection.execute(query)]
+
+    @reads
+    def _words_of(self, connection: Connection, numbers: Sequence[int], owner: str) -> list[tuple[int, str]]:
+        query = (
+            select(SearchEntryRow.number, func.coalesce(MessageRow.text, ConversationRow.title))
+            .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
+            .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
+            .where(SearchEntryRow.number.in_(numbers))
+        )
+        return [(number, words_for(owner, content)) for number, content in connection.execute(query)]
+
+    @writes
+    def _hand_entries(
+        self, connection: Connection, owner: str, giver: str, words: Sequence[tuple[int, str]]
+    ) -> int:
+        hand_over(connection, words, owner, giver)
+        return 0
+
+    @writes
+    def _hand_chats(self, connection: Connection, chats: Sequence[str], owner: str, giver: str) -> int:
+        rated = select(MessageRow.id).where(MessageRow.conversation_id.in_(chats))
+        connection.execute(
+            update(FeedbackRow)
+            .where(FeedbackRow.message_id.in_(rated), FeedbackRow.owner_id == giver)
+            .values(owner_id=owner)
+        )
+        # The key of the request that began it was the giver's: nobody asks with it again.
+        return connection.execute(
+            update(ConversationRow)
+            .where(ConversationRow.id.in_(chats), ConversationRow.owner_id == giver)
+            .values(owner_id=owner, client_key=None)
+        ).rowcount
+
+    @writes
+    def _hand_templates(self, connection: Connection, owner: str, giver: str) -> None:
+        connection.execute(
+            update(PromptTemplateRow).where(PromptTemplateRow.owner_id == giver).values(owner_id=owner)
+        )
+
+
+def _kind(connection: Connection, owner: str) -> str:
+    kind = connection.scalar(select(OwnerRow.kind).where(OwnerRow.id == owner))
+    if kind is None:
+        raise NotFound("owner")
+    return kind
+
+
+def _movable(connection: Connection, owner: str) -> list[MovableChats]:
+    wanted = _GIVER.get(_kind(connection, owner))
+    if wanted is None:
+        return []
+    chats = (
+        select(func.count())
+        .where(ConversationRow.owner_id == OwnerRow.id, ConversationRow.deleted_at.is_(None))
+        .scalar_subquery()
+    )
+    query = select(*OwnerRow.__table__.columns, chats.label("chats")).where(OwnerRow.kind == wanted)
+    rows: Iterable[Row[Any]] = connection.execute(query.order_by(OwnerRow.created_at, OwnerRow.id))
+    return [MovableChats(load_owner(row), row.chats) for row in rows if row.chats]
