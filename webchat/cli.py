@@ -118,11 +118,20 @@ def _parser() -> argparse.ArgumentParser:
     add("list", "List the links.", _link_list, links)
     revoke = add("revoke", "End a link at once.", _link_revoke, links)
     revoke.add_argument("link", metavar="name", help="the link's name or id")
-    operator = commands.add_parser("operator", help="List and revoke operators.", allow_abbrev=False)
+    about = "List and revoke operators; move chats to them and back."
+    operator = commands.add_parser("operator", help=about, allow_abbrev=False)
     operators = operator.add_subparsers(title="commands", metavar="command", required=True)
     add("list", "List those who came by the operator's link.", _operator_list, operators)
     revoke = add("revoke", "Make an operator a visitor again, at once.", _operator_revoke, operators)
     revoke.add_argument("operator", metavar="id", help="the operator's id, or all")
+    move = add(
+        "move-chats",
+        "Move the chats made on this machine without a link to an operator, or back.",
+        _operator_move_chats,
+        operators,
+    )
+    move.add_argument("operator", metavar="id", help="the operator's id")
+    move.add_argument("--back", action="store_true", help="from the operator to starts without a link")
     return parser
 
 
@@ -271,12 +280,40 @@ def _operator_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
         store = _open_store(loaded.settings)
         try:
             operators = store.operators()
+            chats = store.count_chats("operator")
+            without_link = sum(store.count_chats("local").values())
         finally:
             store.close()
     for operator in operators:
-        print(f"{operator.id}  here since {_time(operator.created_at)}")
+        has = _chats(chats.get(operator.id, 0))
+        print(f"{operator.id}  since {_time(operator.created_at)}  {has}")
     if not operators:
-        print("Nobody came by the operator's link; the start prints it.", file=sys.stderr)
+        print("Nobody has opened the operator's link yet; the start prints it.", file=sys.stderr)
+    if without_link:
+        print(
+            f"{_chats(without_link)} made without a link: webchat operator move-chats ID moves them to one.",
+            file=sys.stderr,
+        )
+
+
+def _operator_move_chats(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    from webchat.store import NotFound
+
+    wanted, back = options["operator"], options["back"]
+    with _known_errors():
+        store = _open_store(loaded.settings)
+        try:
+            local = store.local_owner().id
+            moved = store.move_chats(local, wanted) if back else store.move_chats(wanted, local)
+        except NotFound:
+            raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all') from None
+        finally:
+            store.close()
+    print(f"{_chats(moved)} moved.")
+
+
+def _chats(count: int) -> str:
+    return f"{count} chat{'' if count == 1 else 's'}"
 
 
 def _operator_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:

@@ -103,9 +103,25 @@ def _announcement(app: App, address: str) -> str:
     others = others_address(app.settings, address)
     if app.operator_link:
         line += f"\nThe operator's own link: {app.operator_link.url(others)}"
+    line += _elsewhere(app)
     if others != address:
         line += f"\nFrom another machine: {start.url(others) if start else others}"
     return line
+
+
+def _elsewhere(app: App) -> str:
+    """Where chats of this machine are that this kind of start does not show."""
+    local = app.settings.door == "local"
+    count = sum(app.store.count_chats("operator" if local else "local").values())
+    if not count:
+        return ""
+    chats = "1 chat was" if count == 1 else f"{count} chats were"
+    if local:
+        return f"\n{chats} made with an operator's link; the page offers to move them here."
+    return (
+        f"\n{chats} made on this machine without a link; the page of the operator's link offers to move them"
+        " there."
+    )
 
 
 def others_address(settings: Settings, address: str) -> str:

@@ -73,6 +73,7 @@ ROWS = [
     Row("DELETE", "/api/trash/conversations/{id}", 204),
     Row("DELETE", "/api/trash", 204, 204),
     # The operator's own: whoever else is let in finds nothing there.
+    Row("POST", "/api/conversations/take-over", 404, body={"giver": "{giver}"}),
     Row("GET", "/api/moderation", 404),
     Row("POST", "/api/moderation/try", 404, body={"last": 5, "stage": "input"}),
     Row("GET", "/api/moderation/decisions", 404),
@@ -147,6 +148,7 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
         "reply": begun["reply"]["id"],
         "user": begun["user"]["id"],
         "template": template["id"],
+        "giver": site.store.local_owner().id,
     }
 
 

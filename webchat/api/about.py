@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.reading import json_answer, owner_of, query_cursor, query_int, query_text
 from webchat.api.services import Services
-from webchat.api.wire import hit_json, models_json, owner_json
+from webchat.api.wire import hit_json, models_json, movable_json, owner_json
+from webchat.store.records import MovableChats
 
 
 class About:
@@ -16,11 +19,15 @@ class About:
         self._store = services.store
 
     async def me(self, request: Request) -> Response:
-        services = self._services
+        services, owner = self._services, owner_of(request)
+        movable: Sequence[MovableChats] = ()
+        if owner.operates:
+            movable = await self._store.call(self._store.movable_chats, owner.id)
         return json_answer(
             {
-                "owner": owner_json(owner_of(request)),
-                "operates": owner_of(request).operates,
+                "owner": owner_json(owner),
+                "operates": owner.operates,
+                "movable_chats": [movable_json(found) for found in movable],
                 "version": services.version,
                 "boot": services.boot,
                 "default_model": services.models.default,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from webchat.api.personas import Personas
 from webchat.api.reading import (
     ConversationBody,
+    TakeOverBody,
     body_of,
     id_of,
     json_answer,
@@ -87,6 +88,13 @@ class Conversations:
         conversation = await self._store.call(self._store.conversation, owner, wanted)
         self._turns.changed(owner, wanted)
         return json_answer(conversation_json(conversation))
+
+    async def take_over(self, request: Request) -> Response:
+        """Bring an operator the chats of the loopback start, or the other way round. A long list takes a
+        while; asked again meanwhile or afterwards it moves what is left."""
+        owner = owner_of(request).id
+        body = await body_of(request, TakeOverBody)
+        return json_answer({"moved": await self._store.call(self._store.move_chats, owner, body.giver)})
 
 
 async def shown(services: Services, owner: Owner, conversation: Conversation) -> Json:

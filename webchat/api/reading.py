@@ -80,6 +80,10 @@ class RatingBody(Body):
     value: Annotated[int, Field(ge=-1, le=1)]
 
 
+class TakeOverBody(Body):
+    giver: Id
+
+
 class RedeemBody(Body):
     token: Annotated[str, Field(max_length=200)]
 

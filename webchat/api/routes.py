@@ -36,6 +36,7 @@ def routes(services: Services) -> list[BaseRoute]:
         ("GET", "/api/models", about.models),
         ("GET", "/api/search", about.search),
         ("GET", "/api/conversations", conversations.list),
+        ("POST", "/api/conversations/take-over", conversations.take_over),
         ("GET", "/api/conversations/{id}", conversations.open),
         ("PATCH", "/api/conversations/{id}", conversations.change),
         ("DELETE", "/api/conversations/{id}", conversations.delete),

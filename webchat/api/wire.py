@@ -17,6 +17,7 @@ from webchat.store.records import (
     Conversation,
     ConversationSettings,
     Message,
+    MovableChats,
     Owner,
     Page,
     Provenance,
@@ -39,6 +40,11 @@ def time_json(at: datetime | None) -> str | None:
 
 def owner_json(owner: Owner) -> Json:
     return {"id": owner.id, "kind": owner.kind, "name": owner.name}
+
+
+def movable_json(found: MovableChats) -> Json:
+    giver = found.giver
+    return {"giver": giver.id, "kind": giver.kind, "since": time_json(giver.created_at), "chats": found.chats}
 
 
 def sampling_json(sampling: Sampling) -> Json:

@@ -6,17 +6,16 @@ Both are the person at this machine, and neither should look for their chats in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from webchat.store.codec import load_owner
 from webchat.store.database import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.housekeeping import slices_of
-from webchat.store.records import MovableChats
+from webchat.store.records import MovableChats, OwnerKind
 from webchat.store.search_index import hand_over, words_for
 from webchat.store.tables import (
     ConversationRow,
@@ -30,7 +29,7 @@ from webchat.store.tables import (
 _CONVERSATIONS = 50
 """Moved together: their entries in the search index first, then they themselves, at once."""
 
-_GIVER = {"operator": "local", "local": "operator"}
+_GIVER: dict[str, OwnerKind] = {"operator": "local", "local": "operator"}
 """Whose chats each kind of owner may take: an operator those of the loopback start, which takes those of
 operators. Nobody takes a tester's or a visitor's, no tester takes any, and no operator another's."""
 
@@ -45,6 +44,11 @@ class MovingVerbs(Database):
         """What this owner may take over, by giver, the newest giver last; givers without chats are left out.
         Raises NotFound."""
         return _movable(connection, owner)
+
+    @reads
+    def count_chats(self, connection: Connection, kind: OwnerKind) -> dict[str, int]:
+        """How many chats the owners of a kind have, by their ids; without those who have none."""
+        return _count(connection, kind)
 
     @long
     def move_chats(self, owner: str, giver: str) -> int:
@@ -139,11 +143,20 @@ def _movable(connection: Connection, owner: str) -> list[MovableChats]:
     wanted = _GIVER.get(_kind(connection, owner))
     if wanted is None:
         return []
-    chats = (
-        select(func.count())
-        .where(ConversationRow.owner_id == OwnerRow.id, ConversationRow.deleted_at.is_(None))
-        .scalar_subquery()
+    chats = _count(connection, wanted)
+    givers = connection.execute(
+        select(*OwnerRow.__table__.columns)
+        .where(OwnerRow.id.in_(chats))
+        .order_by(OwnerRow.created_at, OwnerRow.id)
     )
-    query = select(*OwnerRow.__table__.columns, chats.label("chats")).where(OwnerRow.kind == wanted)
-    rows: Iterable[Row[Any]] = connection.execute(query.order_by(OwnerRow.created_at, OwnerRow.id))
-    return [MovableChats(load_owner(row), row.chats) for row in rows if row.chats]
+    return [MovableChats(load_owner(giver), chats[giver.id]) for giver in givers]
+
+
+def _count(connection: Connection, kind: OwnerKind) -> dict[str, int]:
+    rows = connection.execute(
+        select(ConversationRow.owner_id, func.count())
+        .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
+        .where(OwnerRow.kind == kind, ConversationRow.deleted_at.is_(None))
+        .group_by(ConversationRow.owner_id)
+    )
+    return {owner: count for owner, count in rows}

@@ -124,6 +124,7 @@ async function loadMe() {
     const me = await api.get("api/me");
     connection.me = me;
     composer.limit = me.limits?.message_chars;
+    if (me.movable_chats.length) void import("./movechats.js").then(({ offerChats }) => offerChats(me.movable_chats));
   } catch (error) {
     if (!error.offline) toast(errorText(error).message, { kind: "error" });
   }

@@ -1,0 +1,65 @@
+// Chats of the same person that another kind of start has: made on this machine without a link, or with the operator's.
+// Offered above the list of chats until they are moved here, or put off on this browser.
+
+import { api } from "./api.js";
+import { h } from "./dom.js";
+import { errorLine, language, t } from "./i18n.js";
+import { sidebar } from "./sidebar.js";
+import { style } from "./style.js";
+import { toast } from "./toast.js";
+
+const LATER = "webchat.move-chats-later."; // and the giver: how many chats there were when it was put off
+
+let box = null;
+
+// movable: [{giver, kind, since, chats}] of api/me.
+export async function offerChats(movable) {
+  await style("movechats");
+  const offered = movable.filter(({ giver, chats }) => kept(LATER + giver) !== String(chats));
+  box ??= h("div", { class: "wc-movechats" });
+  box.replaceChildren(...offered.map(offer));
+  document.querySelector("#wc-sidebar .wc-list").before(box);
+}
+
+function offer({ giver, kind, since, chats }) {
+  const said = (key, params) => t(chats === 1 ? `${key}_one` : key, { count: chats, ...params });
+  const date = new Date(since).toLocaleDateString(language, { dateStyle: "medium" });
+  const move = h("button", { type: "button", class: "wc-move", onclick: () => take() }, said("movechats.move"));
+  const later = h("button", { type: "button", class: "wc-move wc-quiet", onclick: () => putOff() }, t("movechats.later"));
+  const card = h("section", { class: "wc-movechats-card", "aria-label": said(`movechats.${kind}`, { date }) },
+    h("p", {}, said(`movechats.${kind}`, { date })), h("div", { class: "wc-movechats-actions" }, move, later));
+
+  async function take() {
+    move.disabled = later.disabled = true;
+    move.textContent = t("movechats.moving");
+    try {
+      const { moved } = await api.post("api/conversations/take-over", { giver });
+      card.remove();
+      toast(t(moved === 1 ? "movechats.done_one" : "movechats.done", { count: moved }));
+    } catch (error) {
+      toast(errorLine(error), { kind: "error" });
+      move.disabled = later.disabled = false;
+      move.textContent = said("movechats.move");
+    }
+    sidebar.refresh();
+  }
+
+  function putOff() {
+    card.remove();
+    try {
+      localStorage.setItem(LATER + giver, chats);
+    } catch {
+      // offered again by the next page
+    }
+  }
+
+  return card;
+}
+
+function kept(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
