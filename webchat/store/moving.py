@@ -159,4 +159,4 @@ def _count(connection: Connection, kind: OwnerKind) -> dict[str, int]:
         .where(OwnerRow.kind == kind, ConversationRow.deleted_at.is_(None))
         .group_by(ConversationRow.owner_id)
     )
-    return {owner: count for owner, count in rows}
+    return dict(rows.tuples().all())
