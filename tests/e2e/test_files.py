@@ -50,9 +50,9 @@ async def paste(page: Page, **clipboard: str) -> None:
 
 
 async def opened(app: AppProcess, visitor: NewVisitor, look: dict[str, Any]) -> Chat:
-    chat = await Chat(await (await visitor(**look)).new_page(), app.url).open()
-    await chat.page.wait_for_load_state("networkidle")
-    return chat
+    page = await (await visitor(**look)).new_page()
+    async with page.expect_response("**/api/me"):  # says how long a message may be
+        return await Chat(page, app.url).open()
 
 
 @pytest.mark.parametrize(("look", "language"), LOOKS)
