@@ -94,6 +94,21 @@ def test_every_kind_of_block_is_drawn(page: Page) -> None:
     assert 'href="https://example.org/ref"' in html
 
 
+def test_headings_are_under_the_pages_own(page: Page) -> None:
+    whole(page, "# First\n\n## Second\n\n###### Sixth")
+    devtools = page.context.new_cdp_session(page)  # the browser's own tree; Playwright's goes by the tags
+    nodes = devtools.send("Accessibility.getFullAXTree")["nodes"]
+    headings = {
+        node["name"]["value"]: next(
+            one["value"]["value"] for one in node["properties"] if one["name"] == "level"
+        )
+        for node in nodes
+        if node.get("role", {}).get("value") == "heading"
+    }
+    devtools.detach()
+    assert headings == {"First": 2, "Second": 3, "Sixth": 7}
+
+
 def test_finished_blocks_are_left_alone_while_others_grow(page: Page) -> None:
     kept = page.evaluate(
         """() => {

@@ -41,6 +41,11 @@ function parser(t) {
       `</div><pre tabindex="0"><code data-lang="${escapeHtml(lang)}">${escapeHtml(token.content)}</code></pre></div>`
     );
   };
+  // One level under the page's own heading, which is the chat's title.
+  rules.heading_open = (tokens, index, options, env, renderer) => {
+    tokens[index].attrSet("aria-level", String(Number(tokens[index].tag[1]) + 1));
+    return renderer.renderToken(tokens, index, options);
+  };
   rules.math = (tokens, index) => {
     const { content, info } = tokens[index];
     return `<span class="wc-math${info === "display" ? " wc-math-display" : ""}">${escapeHtml(content)}</span>`;
