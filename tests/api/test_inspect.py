@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import uuid
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from backends.openai_compat import OpenAICompatBackend
 from tests.api.conftest import CANARY, MakeSite, Site
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.api.parts import parts_of
+from webchat.store.records import FinishedTurn, NewTurn, Provenance, TurnState
 
 HOSTILE = [
     "It's $(touch /tmp/x) `id` $HOME \"quoted\" \\ ! % 'single'",
@@ -102,7 +104,7 @@ async def test_what_is_no_reply_or_was_not_kept_has_no_kind(site: Site, make_sit
     client = site.client(site.operating())
     found = await inspected(site, client, "Hello")
     user = (await client.get(f"/api/messages/{found['user']}/inspect")).json()
-    assert user["kind"] is None
+    assert (user["kind"], user["why"]) == (None, "person")
     assert user["messages"] == []
     assert user["tokens"] is user["parts"] is user["curl"] is user["python"] is None
 
@@ -112,7 +114,51 @@ async def test_a_failed_reply_shows_what_was_sent(make_site: MakeSite) -> None:
 
     async with make_site(EchoBackend(script=["Hal", Unavailable("gone")])) as site:
         found = await inspected(site, site.client(site.operating()), "Hello")
-        assert found["rendered"] == "Hello"
+        assert (found["rendered"], found["why"]) == ("Hello", None)
+
+
+async def test_a_refused_reply_shows_what_was_refused(make_site: MakeSite) -> None:
+    async with ScriptedEndpoint() as endpoint:
+        backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
+        async with make_site(backend) as site:
+            for owner in (site.operating(), site.guest()[0]):
+                found = await inspected(site, site.client(owner), "status=401")
+                assert found["body"]["messages"] == [{"role": "user", "content": "status=401"}]
+                assert found["why"] is None
+                assert (found["url"] is None) == (not owner.operates)
+                assert CANARY not in json.dumps(found)
+
+
+async def test_what_ended_before_its_model_was_asked_says_so(make_site: MakeSite) -> None:
+    from backends.errors import Unavailable
+
+    async with make_site(EchoBackend(start_errors=[Unavailable("gone")])) as site:
+        found = await inspected(site, site.client(site.visitor()), "Hello")
+        assert (found["kind"], found["why"]) == (None, "unsent")
+
+
+async def test_each_reason_is_true(site: Site) -> None:
+    owner = site.visitor()
+    client = site.client(owner)
+
+    async def why(reply: str) -> str:
+        return str((await client.get(f"/api/messages/{reply}/inspect")).json()["why"])
+
+    async def begun(state: TurnState | None, provenance: Provenance | None = None) -> str:
+        new = NewTurn(None, None, "Hello", uuid.uuid4().hex, "echo")
+        reply = (await site.store.call(site.store.begin_turn, owner.id, new)).reply.id
+        if state is not None:
+            ended = FinishedTurn(reply, state, provenance=provenance or Provenance())
+            await site.store.call(site.store.write_batch, (), (ended,))
+        return reply
+
+    off = Provenance(total_seconds=1.0, queued_seconds=0.1, details={"inspect": "off"})
+    asked = Provenance(total_seconds=1.0, queued_seconds=0.1)
+    assert await why(await begun(None)) == "running"
+    assert await why(await begun("complete", off)) == "off"
+    assert await why(await begun("failed", Provenance(total_seconds=1.0))) == "unsent"
+    assert await why(await begun("interrupted")) == "restart"
+    assert await why(await begun("complete", asked)) == "unrecorded"
 
 
 def test_a_token_belongs_where_it_begins() -> None:

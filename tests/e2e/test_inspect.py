@@ -163,7 +163,7 @@ async def test_on_a_phone_in_chinese_and_of_a_reply_nothing_was_kept_of(
     await chat.page.reload()
     await chat.shows("A better reply.")
     sheet = await inspect(chat)
-    await expect(sheet).to_contain_text("没有保留")
+    await expect(sheet).to_contain_text("这是由人撰写的")
     await expect(sheet.get_by_role("button", name="复制")).to_have_count(0)
 
 

@@ -11,7 +11,7 @@ from webchat.api.parts import parts_of
 from webchat.api.reading import id_of, json_answer, owner_of
 from webchat.api.replay import curl_of, python_of
 from webchat.api.services import Services
-from webchat.store.records import Inspection, Owner, Provenance
+from webchat.store.records import Inspection, Message, Owner, Provenance
 
 Json = dict[str, Any]
 
@@ -22,9 +22,31 @@ class Inspect:
 
     async def look(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
+        message = await self._store.call(self._store.message, owner.id, wanted)
         sent = await self._store.call(self._store.inspection, owner.id, wanted)
         provenance = await self._store.call(self._store.provenance, owner.id, wanted)
-        return json_answer({"message_id": wanted, **inspection_json(sent or Inspection(), provenance, owner)})
+        why = None if sent is not None else why_nothing(message, provenance)
+        found = inspection_json(sent or Inspection(), provenance, owner)
+        return json_answer({"message_id": wanted, "why": why, **found})
+
+
+def why_nothing(message: Message, provenance: Provenance) -> str:
+    """Why there is nothing to see of what a message's model was sent.
+
+    `running`: it has not been sent yet, or not been kept yet. `person`: a person wrote it. `off`: keeping it was
+    switched off then. `unsent`: the reply ended before its model was asked. `restart`: the server ended
+    before it was kept. `unrecorded`: nothing is known.
+    """
+    if message.running:
+        return "running"
+    if message.role != "assistant" or message.author_id is not None:
+        return "person"
+    if provenance.details.get("inspect") == "off":
+        return "off"
+    ended = provenance.total_seconds is not None
+    if ended and provenance.queued_seconds is None and message.state != "complete":
+        return "unsent"
+    return "restart" if not ended and message.state == "interrupted" else "unrecorded"
 
 
 def inspection_json(sent: Inspection, provenance: Provenance, reader: Owner) -> Json:

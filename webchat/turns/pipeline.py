@@ -231,7 +231,7 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
-            details={**_details(rendered), **_made_with(settings, run.path)},
+            details={**_details(rendered), **_made_with(settings, run.path), **self._recording()},
         )
         run.ids = rendered.ids
         return rendered
@@ -247,6 +247,10 @@ class Pipeline:
             remote,
             so_far="" if turn.continues is None else turn.continues.text,
         )
+
+    def _recording(self) -> dict[str, str]:
+        """Noted where it is not kept what the model was sent, so that nobody looks for it."""
+        return {} if self._inspect else {"inspect": "off"}
 
     async def _mark(self, turn: RunningTurn, run: _Run) -> None:
         """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a

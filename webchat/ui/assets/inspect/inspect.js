@@ -9,7 +9,6 @@ import { toast } from "../toast.js";
 import { upgrade } from "../conversation/extras.js";
 import { copyText, showCopied } from "../conversation/actions.js";
 import { infoList, infoRows } from "../conversation/info.js";
-import { isRunning } from "../message.js";
 import { promptView } from "./prompt.js";
 import { tokensView } from "./tokens.js";
 
@@ -38,7 +37,7 @@ export async function openInspect(record, { api }) {
 
 async function fill(body, answer, sent, status) {
   const tabs = [
-    { name: "prompt", build: () => (sent.kind === null ? nothing(answer.message) : promptView(sent)) },
+    { name: "prompt", build: () => (sent.kind === null ? nothing(sent.why, answer.message) : promptView(sent)) },
     sent.tokens && { name: "tokens", count: sent.tokens.ids.length, build: (panel) => tokensView(sent, panel) },
     sent.body && { name: "request", build: () => requestView(sent) },
     { name: "origin", build: () => originView(answer, sent) },
@@ -54,9 +53,11 @@ async function fill(body, answer, sent, status) {
   body.replaceChildren(...elements, ...(foot ? [foot] : []));
 }
 
-function nothing(message) {
-  const running = isRunning(message);
-  return h("div", { class: "wc-inspect-note" }, h("p", {}, t(running ? "inspect.running" : "inspect.none")), h("p", { class: "wc-muted" }, t(running ? "inspect.running_hint" : "inspect.none_hint")));
+// why: the server's word for it.
+function nothing(why, { failure }) {
+  const cause = why === "unsent" && failure ? errorText(failure).message : "";
+  const hint = has(`inspect.why.${why}.hint`) ? t(`inspect.why.${why}.hint`) : cause;
+  return h("div", { class: "wc-inspect-note" }, h("p", {}, t(`inspect.why.${why}`)), hint && h("p", { class: "wc-muted" }, hint));
 }
 
 function copyButton(name, text, status) {
