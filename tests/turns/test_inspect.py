@@ -51,6 +51,7 @@ async def test_nothing_is_asked_or_kept_where_it_is_not_wanted(bench: MakeBench)
     async with bench(backend, names=False, inspect=False) as at:
         reply = await at.say("Hello")
         assert at.store.inspection(at.owner, reply.id) is None
+        assert at.store.provenance(at.owner, reply.id).details["inspect"] == "off"
     assert not any(request.trace for request in backend.requests)
 
 

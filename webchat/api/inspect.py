@@ -33,7 +33,7 @@ class Inspect:
 def why_nothing(message: Message, provenance: Provenance) -> str:
     """Why there is nothing to see of what a message's model was sent.
 
-    `running`: it has not been sent yet, or not been kept yet. `person`: a person wrote it. `off`: keeping it was
+    `running`: it has not been sent, or not been kept, yet. `person`: a person wrote it. `off`: keeping it was
     switched off then. `unsent`: the reply ended before its model was asked. `restart`: the server ended
     before it was kept. `unrecorded`: nothing is known.
     """
