@@ -100,6 +100,10 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     revoked = time.monotonic()
     await tester.state("stopped")
     print(f"\nthe page said so {time.monotonic() - revoked:.1f} s after the command had ended")
+    await expect(tester.reply.locator(".wc-note")).to_contain_text("This link was withdrawn.")
+    await expect(tester.reply.locator(".wc-note")).not_to_contain_text("You stopped")
+    await tester.shows("w20 ")
+    await expect(tester.reply.locator(".wc-note button")).to_have_count(0)
     await expect(tester.page.locator(".wc-connection.wc-open")).to_contain_text("link")
     assert (await tester.page.context.request.get(f"{guarded.url}/api/me")).status == 401
     again = await tester.page.goto(guarded.url)

@@ -51,7 +51,7 @@ class Transcript {
     this.t = ctx.t;
     this.#build(element);
     ctx.bus.on("open", (detail) => this.#open(detail));
-    ctx.bus.on("out", () => this.#putOut());
+    ctx.bus.on("out", ({ error } = {}) => this.#putOut(error));
     ctx.bus.on("models", ({ models }) => (this.models = models));
     ctx.bus.on("outbox", (detail) => this.#onOutbox(detail));
     this.line = new Line(ctx.api.url("api/events"), { onLine: (line) => this.#onLine(line), onNews: (news) => this.#onNews(news) });
@@ -406,12 +406,13 @@ class Transcript {
   }
 
   // This visitor may not follow any more, and the server has stopped what they asked for.
-  #putOut() {
+  #putOut(error) {
+    const code = error?.code === "link_expired" ? error.code : "link_ended";
     this.line.close();
     for (const id of [...this.#following.keys()]) {
       this.#unfollow(id);
       const view = this.views.get(id);
-      view?.update({ ...view.record, state: "stopped", failure: { code: "link_ended" } });
+      view?.update({ ...view.record, state: "stopped", failure: { code } });
     }
     this.#emitLeaf();
   }

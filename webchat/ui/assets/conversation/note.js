@@ -14,7 +14,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   const begun = Boolean(text?.trim());
   const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });
   const onward = begun ? ["continue", "retry"] : ["retry"];
-  if (failure?.code === "link_ended") return { tone: "warning", ...errorText(failure), acts: [] };
+  if (failure?.code.startsWith("link_")) return { tone: "warning", ...errorText(failure), acts: [] };
   if (state === "failed") return { tone: "error", ...(failure ? errorText(failure) : plain("failed")), acts: onward };
   if (state === "blocked") return failure ? { tone: "warning", ...errorText(failure), acts: [] } : plain("blocked");
   if (state === "interrupted") return plain("interrupted", ...onward);
