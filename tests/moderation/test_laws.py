@@ -89,7 +89,7 @@ def made(folder: Path, kind: str, action: str = "") -> Moderator:
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     """Moderators are broken on purpose, some thousand times."""
-    logger = logging.getLogger("webchat.moderation.filters")
+    logger = logging.getLogger("webchat.moderation")
     logger.setLevel(logging.CRITICAL)
     yield
     logger.setLevel(logging.NOTSET)

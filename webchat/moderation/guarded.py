@@ -9,7 +9,7 @@ from functools import partial
 from webchat.moderation.filters import Asking, Filter, Look, Moderator, Run
 from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import UNCHECKED, UNCHECKED_CURE, Context, Finding, Refused, Report, Verdict
-from webchat.moderation.workers import Stuck, at_once, here
+from webchat.moderation.workers import Apart, Stuck, at_once, here
 
 LONG = 4000
 """Characters from which on an inline filter looks in a thread: so many take some of them milliseconds."""
@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class Guarded:
     """A `Link` made of a moderator. known: told the text it is given.
 
-    apart: where its code runs if the moderator is not inline; without it, in the event loop that calls.
-    long: where an inline one looks at long texts.
+    One of another package looks in its own threads if it is `Apart`, else in the event loop that calls; long:
+    where an inline one looks at long texts.
     """
 
     def __init__(
@@ -31,7 +31,6 @@ class Guarded:
         report: Report,
         known: Surroundings | None = None,
         *,
-        apart: Run = here,
         long: Run | None = None,
     ) -> None:
         self._moderator = moderator
@@ -39,7 +38,9 @@ class Guarded:
         self._report = report
         self._known = known
         inline = is_inline(moderator)
-        self._apart = None if inline else apart
+        self._apart: Run | None = (
+            None if inline else moderator.worker if isinstance(moderator, Apart) else here
+        )
         self._long = long
         self._filter: Filter | None = None
         self._asks = False

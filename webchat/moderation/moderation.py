@@ -13,7 +13,7 @@ from webchat.moderation.guarded import Guarded, is_inline
 from webchat.moderation.reply import ReplyGate
 from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import Blocked, Context, Finding, Passed, Verdict
-from webchat.moderation.workers import CLOSE_SECONDS, LongLooks, Worker, here
+from webchat.moderation.workers import Apart, LongLooks
 
 SEAM = 8400
 """Characters of a reply that is continued which are read again: more than any rule's window."""
@@ -52,7 +52,8 @@ def log_decision(decision: Decision) -> None:
 
 
 class Moderation:
-    """A `GateFactory` of moderators; each stage has those that name it, in the order given.
+    """A `GateFactory` of moderators; each stage has those that name it, in the order given. Those of other
+    packages look in threads of their own.
 
     record: told each decision. keeps_content: with the text around what was found.
     """
@@ -64,25 +65,18 @@ class Moderation:
         *,
         keeps_content: bool = False,
     ) -> None:
-        self.moderators = tuple(moderators)
+        self.moderators = tuple(
+            one if is_inline(one) or isinstance(one, Apart) else Apart(one) for one in moderators
+        )
         self._record = record
         self._keeps_content = keeps_content
         self._long = LongLooks()
-        self._workers = {id(one): Worker(one.name) for one in self.moderators if not is_inline(one)}
 
     async def aclose(self) -> None:
         """Close what moderators have open, and end their threads."""
         for one in self.moderators:
-            worker = self._workers.get(id(one))
             if isinstance(one, Closing):
-                try:
-                    await (one.aclose() if worker is None else worker(one.aclose, CLOSE_SECONDS))
-                except Exception as error:
-                    _log.warning(
-                        "the moderator %s cannot be closed: %s", one.name, error or type(error).__name__
-                    )
-            if worker is not None:
-                await worker.aclose()
+                await one.aclose()
         self._long.close()
 
     async def review(self, context: Context, text: str) -> str:
@@ -155,8 +149,7 @@ class Moderation:
             placed = replace(finding, start=finding.start + seam.base, end=finding.end + seam.base)
             tell(Decision(told, placed, one.name, content))
 
-        apart = self._workers.get(id(one), here)
-        return Guarded(one, context, report, known, apart=apart, long=self._long)
+        return Guarded(one, context, report, known, long=self._long)
 
 
 @dataclass(slots=True)

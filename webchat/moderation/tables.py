@@ -164,7 +164,8 @@ KINDS = tuple(TABLES)
 
 def settings_of(kind: str) -> Sequence[str]:
     """The settings that a table of this kind may have."""
-    return tuple(name for name in TABLES[kind].model_fields if name != "kind")
+    fields = dict.fromkeys([*Table.model_fields, *TABLES[kind].model_fields])
+    return tuple(name for name in fields if name != "kind")
 
 
 def _key(name: str, variable: str | None, tools: Tools) -> str | None:

@@ -20,7 +20,7 @@ from webchat.moderation.filters import Chain, Filter, Moderator
 from webchat.moderation.guarded import Guarded
 from webchat.moderation.verdicts import Context, Fail, Finding, Refused, Report, Stage
 
-__all__ = ["Outcome", "check_moderator", "cut", "outcome"]
+__all__ = ["Broken", "Outcome", "check_moderator", "cut", "outcome"]
 
 MOST_PLACES = 400
 MOST_ENDS = 60
@@ -139,7 +139,7 @@ async def _check_fails(moderator: Moderator, context: Context, text: str) -> Non
     """Where it breaks, nothing more passes if it fails closed, and everything if it fails open."""
     for broken_at in {0, 1, len(text) // 2, len(text)}:
         for fail in get_args(Fail):
-            seen = await outcome([_Broken(moderator, broken_at, fail)], text, context)
+            seen = await outcome([Broken(moderator, broken_at, fail)], text, context)
             before = await outcome([moderator], [text[:broken_at]], context)
             if before.blocked is not None:
                 continue
@@ -151,7 +151,7 @@ async def _check_fails(moderator: Moderator, context: Context, text: str) -> Non
                 assert seen.released.endswith(text[broken_at:]), "it fails open, and the rest did not pass"
 
 
-class _Broken:
+class Broken:
     """A moderator whose filter breaks at a character, or at the end."""
 
     def __init__(self, moderator: Moderator, broken_at: int, fail: Fail) -> None:

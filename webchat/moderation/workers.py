@@ -16,7 +16,8 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from webchat.moderation.filters import Look
+from webchat.moderation.filters import Closing, Filter, Look, Moderator
+from webchat.moderation.verdicts import Context, Fail, Report, Stage
 
 MOST = 4
 """Threads of one moderator of another package."""
@@ -113,6 +114,34 @@ class Worker:
             raise Stuck(f"the moderator {self._name} does not come back")
         self._threads.append(_Thread(self._name))
         return self._threads[-1]
+
+
+class Apart:
+    """A moderator of another package, with the threads its code runs in. Whatever else it says of itself, as
+    `kind`, it says here too."""
+
+    def __init__(self, moderator: Moderator) -> None:
+        self._moderator = moderator
+        self.name: str = moderator.name
+        self.stages: frozenset[Stage] = moderator.stages
+        self.fail: Fail = moderator.fail
+        self.seconds: float = moderator.seconds
+        self.worker = Worker(moderator.name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._moderator, name)
+
+    def open(self, context: Context, report: Report) -> Filter:
+        return self._moderator.open(context, report)
+
+    async def aclose(self) -> None:
+        """Close what it has open, and end its threads."""
+        try:
+            if isinstance(self._moderator, Closing):
+                await self.worker(self._moderator.aclose, CLOSE_SECONDS)
+        except Exception:
+            _log.exception("the moderator %s cannot be closed", self.name)
+        await self.worker.aclose()
 
 
 class _Thread:
