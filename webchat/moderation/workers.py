@@ -90,11 +90,11 @@ class Worker:
             # Something else holds that thread.
 
     async def aclose(self) -> None:
-        """End the threads, but for those that are stuck: they end with the process."""
-        threads = [thread for thread in self._threads if not thread.overdue]
-        _stop(threads)
-        if threads:
-            await asyncio.to_thread(_join, threads)
+        """End the threads; those that are stuck end when they come back, or with the process."""
+        _stop(self._threads)
+        free = [thread for thread in self._threads if not thread.overdue]
+        if free:
+            await asyncio.to_thread(_join, free)
         self._threads.clear()
 
     def _free(self) -> _Thread:
