@@ -208,6 +208,7 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut = False
         self._deaf: set[asyncio.StreamWriter] = set()
+        self._dead = False
 
     @property
     def url(self) -> str:
@@ -220,11 +221,16 @@ class Wire:
             writer.transport.abort()
 
     def mend(self) -> None:
-        self._cut = False
+        self._cut = self._dead = False
 
     def silence(self) -> None:
         """From now on nothing comes back over the connections there are, and nobody is told."""
         self._deaf |= self._writers
+
+    def swallow(self) -> None:
+        """As `silence`, and for the connections to come, too: nothing gets through in either direction."""
+        self._dead = True
+        self.silence()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
@@ -249,11 +255,11 @@ class Wire:
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
-                if writer in self._deaf:
+                if self._dead or writer in self._deaf:
                     continue
                 writer.write(data)
                 await writer.drain()
-            if writer not in self._deaf:
+            if not self._dead and writer not in self._deaf:
                 writer.write_eof()
         except OSError:
             writer.transport.abort()

@@ -185,6 +185,11 @@ async def test_an_operator_changes_a_chat_template_and_goes_back(
     await expect(sheet.locator(".wc-chat-problem")).to_contain_text("Line 2")
     await expect(sheet.locator(".wc-code-bad")).to_have_text("{% nonsense %}")
     await box.fill("Read this first.\n" + own)
+    await page.reload(wait_until="commit")  # what is not saved yet is kept
+    await chat.ready()
+    await page.click("#wc-menu-button")
+    await page.get_by_role("menuitem", name="Chat template…").click()
+    await expect(box).to_have_value("Read this first.\n" + own)
     await expect(preview).to_contain_text("Read this first.")
     await sheet.get_by_label("What is different?").fill("A first line")
     await save.click()

@@ -302,6 +302,41 @@ async def test_unsaved_words_are_asked_about_and_a_deleted_template_comes_back(c
     await expect(page.locator(".wc-template-name")).to_have_text("Fragile")
 
 
+async def test_what_is_written_in_a_template_survives_the_tab(chat: Chat) -> None:
+    made = await make(chat.page, chat.url, "Lasting", user="One")
+    await open_library(chat, "Lasting")
+    message = ".wc-pane-edit textarea >> nth=1"
+    await chat.page.locator(message).fill("Two, at length")
+    context = chat.page.context
+    await chat.page.close()
+    chat = await Chat(await context.new_page(), chat.url).open()
+    await open_library(chat, "Lasting")
+    await expect(chat.page.locator(message)).to_have_value("Two, at length")
+    await chat.page.locator(".wc-template-foot .wc-primary").click()
+    await expect(chat.page.locator(".wc-template-foot .wc-primary")).to_be_disabled()
+    await chat.page.reload(wait_until="commit")
+    await chat.ready()
+    kept = "Object.keys(localStorage).filter((name) => name.includes('.template:'))"
+    assert await chat.page.evaluate(kept) == [], made["id"]
+
+
+async def test_what_is_filled_in_and_a_system_prompt_survive_a_reload(chat: Chat) -> None:
+    page = chat.page
+    await make(page, chat.url, "Filled", user="About {{ what }}", variables=[variable("what", "text")])
+    await pick(chat, "Filled")
+    await page.locator(".wc-use [data-variable=what]").fill("rain")
+    await page.reload(wait_until="commit")
+    await chat.ready()
+    await pick(chat, "Filled")
+    await expect(page.locator(".wc-use [data-variable=what]")).to_have_value("rain")
+    await page.keyboard.press("Escape")
+    await page.click("#wc-drawer-toggle")
+    await page.locator("#wc-system-prompt textarea").fill("Be brief, and kind.")
+    await page.reload(wait_until="commit")
+    await chat.ready()
+    await expect(page.locator("#wc-system-prompt textarea")).to_have_value("Be brief, and kind.")
+
+
 async def test_who_saves_after_somebody_else_loses_nothing(chat: Chat) -> None:
     page = chat.page
     made = await make(page, chat.url, "Contested", user="Mine")

@@ -40,6 +40,7 @@ class Editor {
     this.source = h("p", { class: "wc-chat-source" });
     this.note = h("input", { class: "wc-input wc-chat-note", type: "text", maxlength: "200", autocomplete: "off", placeholder: t("chattemplate.note"), "aria-label": t("chattemplate.note") });
     this.note.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && !this.save.disabled && this.#save());
+    this.note.addEventListener("input", () => this.#keepDraft());
     this.alert = h("p", { class: "wc-chat-alert", role: "alert" });
     this.save = h("button", { type: "button", class: "wc-button wc-primary", onclick: () => this.#save() }, t("app.save"));
     this.own = h("button", { type: "button", class: "wc-button", onclick: () => this.#backToOwn() }, t("chattemplate.own"));
@@ -57,12 +58,15 @@ class Editor {
     this.body.append(h("p", { class: "wc-inspect-note" }, t("inspect.loading")));
     try {
       this.#keep(await api.get(this.#path));
+      await drafts.adopt(this.#place);
     } catch (error) {
       if (!error.code) throw error;
       this.body.replaceChildren(h("p", { class: "wc-inspect-note", role: "alert" }, errorLine(error)));
       return;
     }
-    this.code.value = this.#kept.text ?? "";
+    const before = drafts.get(this.#place);
+    this.code.value = before?.text ?? this.#kept.text ?? "";
+    this.note.value = before?.note ?? "";
     this.tabs = await tabbed("chat", t("chattemplate.title", { model: this.model }), [
       { name: "edit", label: t("chattemplate.tab.edit"), build: () => this.#editView() },
       { name: "versions", label: t("chattemplate.tab.versions"), build: () => versionsView(this.#kept, () => this.code.value, (text) => this.#goBack(text)) },
@@ -71,6 +75,15 @@ class Editor {
     this.#changed();
     this.code.area.focus();
     this.code.area.setSelectionRange(0, 0);
+  }
+
+  get #place() {
+    return `chat-template:${this.model}`;
+  }
+
+  // What is written is kept until it is saved or discarded.
+  #keepDraft() {
+    drafts.put(this.#place, this.dirty ? { text: this.code.value, note: this.note.value } : null);
   }
 
   get dirty() {
@@ -99,6 +112,7 @@ class Editor {
 
   #changed() {
     this.save.disabled = !this.dirty || this.#saving || !this.code.value;
+    this.#keepDraft();
     this.tabs.rebuild("versions");
     this.#later();
   }
@@ -200,6 +214,7 @@ class Editor {
     this.#mayLose().then((lose) => {
       if (!lose) return;
       this.#kept = null;
+      this.#keepDraft();
       this.sheet.close();
     });
     return false;

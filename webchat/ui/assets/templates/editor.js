@@ -1,6 +1,7 @@
 // One template, opened in the library: its texts and variables, what comes of them, and what it was before.
 
 import { h, iconButton, toggleMenu } from "../dom.js";
+import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
 import { download } from "../menus.js";
 import { setProblem } from "../sheet.js";
@@ -31,6 +32,24 @@ export class Editor {
     this.#library = library;
     this.element = h("div", { class: "wc-template", "data-tab": "edit" });
     this.#show(template, drafted(template?.content ?? content));
+    this.#restore();
+    drafts.adopt(this.#place).then(() => this.dirty || this.#restore());
+  }
+
+  get #place() {
+    return `template:${this.#template?.id ?? "new"}`;
+  }
+
+  // What was changed here before, and neither saved nor discarded.
+  #restore() {
+    const kept = drafts.get(this.#place);
+    if (!kept || this.#gone || this.#readonly) return;
+    this.#show(this.#template, kept.draft, { basedOn: kept.basedOn, scope: kept.scope });
+  }
+
+  // Its writer does not want the changes.
+  discard() {
+    drafts.put(this.#place, null);
   }
 
   get dirty() {
@@ -65,13 +84,14 @@ export class Editor {
   #banner;
   #panes;
 
-  #show(template, draft, { base = template?.content ?? EMPTY, basedOn = template?.version ?? 0, tab = "edit" } = {}) {
+  #show(template, draft, { base = template?.content ?? EMPTY, basedOn = template?.version ?? 0, scope = template?.scope ?? "personal", tab = "edit" } = {}) {
     this.#preview?.stop();
+    if (this.#draft && this.#template?.id !== template?.id) this.discard(); // saved as another
     this.#template = template;
     this.#draft = draft;
     this.#base = drafted(base);
     this.#basedOn = basedOn;
-    this.#scope = template?.scope ?? "personal";
+    this.#scope = scope;
     const changed = () => this.#changed();
     this.#texts = new TextFields(draft, changed, this.#readonly);
     this.#variables = new VariablesEditor(draft, changed, this.#readonly);
@@ -172,7 +192,9 @@ export class Editor {
     this.#panes.querySelector(".wc-versions-pane")?.remove();
     if (tab !== "versions") return;
     const pane = await versionsPane(this.#template, outgoing(this.#draft), this.#readonly ? null : (version) => this.#goBack(version));
-    if (this.element.dataset.tab === "versions") this.#panes.append(pane);
+    if (this.element.dataset.tab !== "versions") return;
+    this.#panes.querySelector(".wc-versions-pane")?.remove(); // of an earlier press
+    this.#panes.append(pane);
   }
 
   // --- what happens -----------------------------------------------------------------------------------------
@@ -194,6 +216,7 @@ export class Editor {
   #refresh() {
     if (!this.#saveButton || this.#readonly) return;
     const { dirty } = this;
+    if (!this.#gone) drafts.put(this.#place, dirty ? { draft: this.#draft, scope: this.#scope, basedOn: this.#basedOn } : null);
     this.#saveButton.disabled = this.#busy || (!dirty && this.#template !== null);
     this.#note.hidden = this.#template === null;
     this.#state.textContent = dirty ? t("templates.unsaved") : "";
@@ -321,6 +344,7 @@ export class Editor {
     return this.#library.leaving(async () => {
       const { id, content } = this.#template;
       await verbs.remove(id);
+      this.discard();
       this.#gone = true;
       await this.#library.back();
       const undo = async () => this.#library.open(await verbs.restore(id));

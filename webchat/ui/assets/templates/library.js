@@ -121,7 +121,10 @@ class Library {
 
   // Does what would lose unsaved changes, once that is wanted.
   async leaving(work) {
-    if (this.#editor?.dirty && !(await ask({ title: t("templates.leave_title"), words: t("templates.leave_words"), yes: t("templates.discard"), no: t("templates.keep_editing") }))) return;
+    if (this.#editor?.dirty) {
+      if (!(await ask({ title: t("templates.leave_title"), words: t("templates.leave_words"), yes: t("templates.discard"), no: t("templates.keep_editing") }))) return;
+      this.#editor.discard();
+    }
     try {
       await work();
     } catch (error) {

@@ -2,6 +2,7 @@
 
 import { composer } from "../composer.js";
 import { h, iconButton, showDialog } from "../dom.js";
+import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
 import { settings } from "../settings.js";
 import { style } from "../style.js";
@@ -11,13 +12,17 @@ import { VariablesForm } from "./form.js";
 import { glyph } from "./marks.js";
 import { Preview } from "./preview.js";
 
-const typed = new Map(); // values by template, for this page's life: a form closed by mistake gives them back
+// The values by name: a form closed by mistake, or with its page, gives them back.
+const placeOf = ({ id }) => `variables:${id}`;
 
 // values: what the fields begin with. persona: it is there to be played, the message is left alone.
 export async function useTemplate(template, { values, persona = false } = {}) {
   const { has_system: system, has_user: user } = template;
   const simple = !template.content.variables.length && !(system && user) && !persona;
-  if (!simple) return void new UseDialog(template, values, persona).show();
+  if (!simple) {
+    await drafts.adopt(placeOf(template));
+    return void new UseDialog(template, values, persona).show();
+  }
   try {
     await apply(template, {}, { play: system, insert: user });
   } catch (error) {
@@ -56,8 +61,8 @@ class UseDialog {
     this.#template = template;
     this.#persona = persona;
     const { content, id, version } = template;
-    this.#form = new VariablesForm(content.variables, values ?? typed.get(id), () => {
-      typed.set(id, this.#form.values);
+    this.#form = new VariablesForm(content.variables, values ?? drafts.get(placeOf(template)) ?? {}, () => {
+      drafts.put(placeOf(template), this.#form.values);
       this.#alert.hidden = true;
       this.#preview.later();
     });
@@ -120,7 +125,7 @@ class UseDialog {
     try {
       const done = await apply(this.#template, this.#form.values, button.what);
       if (!done) return;
-      typed.delete(this.#template.id);
+      drafts.put(placeOf(this.#template), null);
       this.#dialog.close();
       if (button.what.insert) composer.focus();
     } catch (error) {
