@@ -39,6 +39,12 @@ async def conversations(chat: Chat, app: AppProcess) -> list[dict[str, Any]]:
     return items
 
 
+def key_of(route: Route) -> str:
+    assert route.request.post_data_json is not None
+    key: str = route.request.post_data_json["client_key"]
+    return key
+
+
 def unsent(chat: Chat) -> Any:
     return chat.page.locator(".wc-user .wc-unsent")
 
@@ -87,7 +93,7 @@ async def test_lost_answers_make_no_second_message(
     keys: list[str] = []
 
     async def no_answer(route: Route) -> None:
-        keys.append(route.request.post_data_json["client_key"])
+        keys.append(key_of(route))
         await route.fetch()
         await route.abort("connectionreset")
 
@@ -109,7 +115,7 @@ async def test_unsent_words_are_edited_in_the_box_under_the_same_key_only_when_u
     keys: list[str] = []
 
     async def refuse(route: Route) -> None:
-        keys.append(route.request.post_data_json["client_key"])
+        keys.append(key_of(route))
         await route.abort("connectionreset")
 
     await chat.page.route("**/api/turns", refuse)

@@ -37,6 +37,12 @@ def blank() -> Iterator[Page]:
         yield page
 
 
+def body_of(route: Route) -> dict[str, Any]:
+    assert route.request.post_data_json is not None
+    body: dict[str, Any] = route.request.post_data_json
+    return body
+
+
 class Server:
     """Answers `POST api/turns` and stops as it is told."""
 
@@ -55,7 +61,7 @@ class Server:
             self.stopped.append(route.request.url.split("/")[-2])
             route.fulfill(status=202)
         else:
-            self.turns.append(route.request.post_data_json)
+            self.turns.append(body_of(route))
             if self.held:
                 self._waiting.append(route)
             else:
@@ -71,7 +77,7 @@ class Server:
         if self.refusal is not None:
             route.fulfill(status=422, json={"error": self.refusal})
             return
-        key = route.request.post_data_json["client_key"]
+        key = body_of(route)["client_key"]
         answer = {"conversation": {"id": "c1"}, "user": None, "reply": {"id": f"reply-{key}"}}
         route.fulfill(status=201, json=answer)
 

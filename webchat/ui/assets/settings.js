@@ -12,12 +12,12 @@ import { toast } from "./toast.js";
 
 const LAST_MODEL = "webchat.model";
 
-const EMPTY = { model: null, system_prompt: null, sampling: {} };
+const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 
 // asked: the settings an ask on its way carries, for its conversation; stored ones that are these are not newer than
 // what was chosen since.
-// known: whether the server's settings of this conversation have come.
-const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, saving: 0, asked: null };
+// written: something is being written that differs from these settings. known: whether the server's settings of this conversation have come.
+const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, saving: 0, asked: null, written: false };
 
 const place = (id) => `settings:${id ?? "new"}`;
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -60,6 +60,7 @@ export const settings = {
     if (id === state.id && state.saving) return; // what was read is older than what is being written
     if (id !== state.id) {
       state.asked = null;
+      state.written = false;
       adopt(id);
     }
     const fresh = clean(stored);
@@ -99,7 +100,9 @@ export const settings = {
 
   // Changes that are still being written: kept, not saved.
   keep(changes) {
-    if (settings.differ(changes) || drafts.get(place(state.id))) drafts.put(place(state.id), clean({ ...state.settings, ...changes }));
+    const written = settings.differ(changes);
+    if (written || state.written) drafts.put(place(state.id), clean({ ...state.settings, ...changes }));
+    state.written = written;
   },
 
   async update(changes) {
@@ -163,5 +166,5 @@ function announce() {
 function clean(stored) {
   const { model, system_prompt, sampling, persona } = { ...EMPTY, ...stored };
   const set = ([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
-  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona: persona ?? null };
+  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona };
 }
