@@ -46,7 +46,7 @@ def key_of(route: Route) -> str:
 
 
 def unsent(chat: Chat) -> Any:
-    return chat.page.locator(".wc-user .wc-unsent")
+    return chat.page.locator(".wc-user .wc-outgoing")
 
 
 @pytest.mark.parametrize(

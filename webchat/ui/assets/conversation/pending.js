@@ -39,13 +39,13 @@ export function pendingNote({ role, pending }, t) {
   const { state, why, ask } = pending;
   const said = typeof ask.text === "string";
   if (said !== (role === "user")) return null;
-  if (state === "sending") return said && h("div", { class: "wc-unsent wc-sending", role: "status" }, t("outbox.sending"));
+  if (state === "sending") return said && h("div", { class: "wc-outgoing wc-sending", role: "status" }, t("outbox.sending"));
   const button = (act, glyph, label) => h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(glyph), t(label));
   const words = why ? t("composer.refused", { reason: errorLine(why) }) : t("outbox.unsent");
   return h(
     "div",
-    { class: "wc-unsent", role: "status" },
-    h("span", { class: "wc-unsent-why" }, icon("alert"), h("span", {}, words)),
-    h("span", { class: "wc-unsent-acts" }, button("send-again", "retry", "outbox.again"), said ? button("send-edit", "edit", "outbox.edit") : button("send-cancel", "close", "app.cancel")),
+    { class: "wc-outgoing", role: "status" },
+    h("span", { class: "wc-outgoing-why" }, icon("alert"), h("span", {}, words)),
+    h("span", { class: "wc-outgoing-acts" }, button("send-again", "retry", "outbox.again"), said ? button("send-edit", "edit", "outbox.edit") : button("send-cancel", "close", "app.cancel")),
   );
 }
