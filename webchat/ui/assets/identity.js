@@ -3,7 +3,8 @@
 //   sessionStorage webchat.tab         {id, left}: a tab keeps its id over reloads. The browser copies it into a duplicated
 //                                      tab, which finds the id taken and makes one of its own.
 //   Web Lock webchat-tab-<id>          held as long as the page lives; a crash releases it.
-//   localStorage webchat.alive.<id>    the time of the last sign of life, where there are no locks (plain http).
+//   localStorage webchat.alive.<id>    the time of the last sign of life, where there are no locks (plain http). After a
+//                                      crash it is still fresh; a tab that lives answers when it is called by its id.
 
 import { bus } from "./bus.js";
 import { storage } from "./storage.js";
@@ -13,7 +14,10 @@ const ALIVE = "webchat.alive.";
 const LOCK = "webchat-tab-";
 const BEAT = 5000; // ms between signs of life
 const GONE = 150_000; // ms without one: browsers wake a hidden tab's timers once a minute only
+const ANSWER = 500; // ms in which a tab answers its call
 const RELEASE = 2000; // ms that the page before this one, in the same tab, may take to let go of the id
+
+const calls = "BroadcastChannel" in window ? new BroadcastChannel("webchat-tabs") : null;
 
 let tab = null;
 let owner = "";
@@ -82,12 +86,7 @@ export function token() {
 
 // Whether the id is this page's from now on. left: the page that had it last went away properly, so it is free soon.
 function claim(id, left) {
-  if (!navigator.locks) {
-    if (Date.now() - (storage.get(ALIVE + id) ?? 0) < GONE) return false;
-    beat(id);
-    setInterval(beat, BEAT);
-    return true;
-  }
+  if (!navigator.locks) return claimByBeat(id);
   return new Promise((resolve) => {
     const options = left ? { signal: AbortSignal.timeout(RELEASE) } : { ifAvailable: true };
     const hold = (lock) => {
@@ -95,6 +94,23 @@ function claim(id, left) {
       return lock && new Promise(() => {});
     };
     navigator.locks.request(LOCK + id, options, hold).catch(() => resolve(false));
+  });
+}
+
+async function claimByBeat(id) {
+  if (Date.now() - (storage.get(ALIVE + id) ?? 0) < GONE && (await answers(id))) return false;
+  calls?.addEventListener("message", ({ data }) => data.call === id && calls.postMessage({ here: id }));
+  beat(id);
+  setInterval(beat, BEAT);
+  return true;
+}
+
+function answers(id) {
+  if (!calls) return true;
+  return new Promise((resolve) => {
+    calls.addEventListener("message", ({ data }) => data.here === id && resolve(true));
+    calls.postMessage({ call: id });
+    setTimeout(() => resolve(false), ANSWER);
   });
 }
 

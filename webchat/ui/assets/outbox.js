@@ -28,6 +28,7 @@ const FIRST_WAIT = 800; // ms
 const LONGEST_WAIT = 30_000;
 const ONLINE_WAIT = 2500; // ms at least between two tries when the server seems to be back
 const PATIENCE = 8000; // ms in which it is being sent, however many tries that takes
+const LOOK = 15_000; // ms between two looks for what closed tabs left
 const FRESH = 24 * 3600 * 1000; // ms in which it is sent by itself; later its writer is asked
 
 const LATER = new Set(["network", "not_accepting"]); // codes that say nothing of the message itself
@@ -83,6 +84,7 @@ export const outbox = {
     bus.on("owner", ({ before }) => before === "" && claim());
     addEventListener("online", flush);
     document.addEventListener("visibilitychange", () => !document.hidden && adopt());
+    setInterval(adopt, LOOK);
     await adopt();
     flush();
   },
@@ -121,7 +123,8 @@ function claim() {
 }
 
 async function adopt() {
-  if (!identity.owner) return;
+  const foreign = storage.names(PREFIX).map((name) => storage.get(name)).some((entry) => entry?.owner === identity.owner && entry.tab !== identity.tab);
+  if (!identity.owner || !foreign) return;
   await identity.alone(async () => {
     const living = await identity.living();
     for (const name of storage.names(PREFIX)) {
