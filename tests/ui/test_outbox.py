@@ -257,6 +257,20 @@ def test_a_tab_keeps_its_id_over_a_reload_and_a_duplicate_gets_its_own(
     assert page.evaluate("identity.living().then((all) => all.size)") == 2
 
 
+@pytest.mark.parametrize("locks", [True, False], ids=["locks", "heartbeat"])
+def test_a_tab_that_crashed_is_itself_again(context: BrowserContext, tab: Open, locks: bool) -> None:
+    if not locks:
+        context.add_init_script(NO_LOCKS)
+    # As a crash leaves it: nobody says goodbye, and the last sign of life is fresh.
+    context.add_init_script("addEventListener('pagehide', (event) => event.stopImmediatePropagation())")
+    page = tab()
+    first = page.evaluate("identity.tab")
+    page.evaluate("drafts.put('new', { text: 'Half' })")
+    tab(page=page)
+    assert page.evaluate("identity.tab") == first
+    assert page.evaluate("drafts.get('new').text") == "Half"
+
+
 def test_each_tab_has_its_own_draft(tab: Open) -> None:
     one, other = tab(), tab()
     one.evaluate("drafts.put('new', { text: 'One' })")

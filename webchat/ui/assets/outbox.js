@@ -120,6 +120,7 @@ function claim() {
     if (entry?.owner === "" && entry.tab === identity.tab) keep({ ...entry, owner: identity.owner });
   }
   adopt();
+  flush();
 }
 
 async function adopt() {
