@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -12,12 +16,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.app_process import AppProcess
+from tests.app_process import ROOT, AppProcess
+from tests.store.talk import Talk
 from webchat.auth.owners import KEPT_SECONDS
 from webchat.cli import run
 from webchat.data_folder import last_address, remember_address
 from webchat.server import others_address
 from webchat.settings import BadSettings, ModelSettings, Settings, check_models
+from webchat.store import Store
 
 ENDPOINT = ["--endpoint", "http://127.0.0.1:9/v1"]
 
@@ -96,7 +102,7 @@ def test_a_second_server_of_one_database_is_refused(
     ("model", "cure"),
     [
         (ModelSettings(model="someone/something"), r"torch and transformers.* install .*\[local\]"),
-        (ModelSettings(model="a.gguf"), r"xllamacpp.* install .*\[llamacpp\]"),
+        (ModelSettings(demo=True, kind="llamacpp"), r"xllamacpp.* install .*\[llamacpp\]"),
     ],
 )
 def test_a_model_whose_packages_are_missing_stops_the_start(model: ModelSettings, cure: str) -> None:
@@ -214,3 +220,46 @@ def test_the_doctor_says_what_a_missing_model_needs(
     assert "--  model: default_model" in out
     assert "--  database postgresql://127.0.0.1:9/chat" in out
     assert "canary" not in out
+
+
+def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> None:
+    """And by its proper name where the models come from."""
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "webchat", *ENDPOINT, "--port", "0", "--no-open"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=other, stderr=other) as process:
+        os.close(other)
+        said = ""
+        while "data in" not in said:
+            said += os.read(main, 1000).decode()
+        process.terminate()
+    os.close(main)
+    first, ready = [line for line in said.splitlines() if "webchat " in line][:2]
+    assert re.fullmatch(r"Starting webchat \S+ \.\.\.", first.strip())
+    assert re.search(r"webchat \S+ · http\S+ · the models of http://127\.0\.0\.1:9/v1 · data in", ready)
+
+
+def test_chats_that_this_kind_of_start_does_not_show_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    store = Store.open(f"sqlite:///{data / 'webchat.db'}")
+    local = Talk(store, store.local_owner().id)
+    local.say("hello", "hi")
+    local.say("again", "yes")
+    operator = store.make_operator(store.create_owner("visitor", "Op").id)
+    store.close()
+    with AppProcess(data, *ENDPOINT, "--access", "link") as app:
+        assert printed(app, r"2 chats were made on this machine without a link")
+    assert run(["operator", "list"]) == 0
+    assert "2 chats made without a link" in capsys.readouterr().err
+    assert "no operator" in refusal(capsys, "operator", "move-chats", "nobody")
+    assert run(["operator", "move-chats", operator.id]) == 0
+    assert capsys.readouterr().out == "2 chats moved.\n"
+    assert run(["operator", "list"]) == 0
+    assert re.search(rf"{operator.id} .* 2 chats\n", capsys.readouterr().out)
+    with AppProcess(data, *ENDPOINT) as app:
+        assert printed(app, r"2 chats were made with an operator's link")
+    assert run(["operator", "move-chats", operator.id, "--back"]) == 0
+    assert capsys.readouterr().out == "2 chats moved.\n"

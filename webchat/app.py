@@ -226,8 +226,13 @@ async def _warm(models: Models, guards: Sequence[str]) -> None:
     """Load the default model ahead of the first message, and those that read it. A failure is told where it
     is used: in the page."""
     for name in (models.default, *guards):
+        loads = any(info.name == name and info.in_process for info in models.infos())
+        if loads:
+            log.info("loading the model %s", name)
         try:
             await models.ready(name)
+            if loads:
+                log.info("the model %s is loaded", name)
         except BackendError as error:
             log.warning("%s", error)
 

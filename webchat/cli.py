@@ -159,6 +159,8 @@ def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
         model_specs(loaded.settings)
     )  # a model that cannot be: said before anything heavy is imported
     hand_on(loaded.settings)
+    if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
+        print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
     from webchat.server import serve
 
     with _known_errors():

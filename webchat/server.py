@@ -96,8 +96,7 @@ def _log(level: str) -> None:
 def _announcement(app: App, address: str) -> str:
     start = app.start_link
     link = start.url(address) if start else address
-    name = app.models.default or "no model yet"
-    line = f"webchat {__version__} · {link} · {name} · data in {app.settings.data_dir}"
+    line = f"webchat {__version__} · {link} · {_model(app)} · data in {app.settings.data_dir}"
     if start:
         line += "\nWhoever opens this link comes in and sees only their own conversations."
     others = others_address(app.settings, address)
@@ -107,6 +106,18 @@ def _announcement(app: App, address: str) -> str:
     if others != address:
         line += f"\nFrom another machine: {start.url(others) if start else others}"
     return line
+
+
+def _model(app: App) -> str:
+    """The model of new chats and where it is; of an endpoint that was not asked yet what it serves, the
+    endpoint."""
+    name = app.models.default
+    if not name:
+        return "no model yet"
+    spec = app.models.spec(name)
+    if spec.kind != "openai":
+        return name
+    return f"the models of {spec.source}" if spec.discover else f"{name} at {spec.source}"
 
 
 def _elsewhere(app: App) -> str:

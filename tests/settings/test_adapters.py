@@ -76,7 +76,7 @@ def test_adapters_of_one_base_are_given_the_same_place_to_share_it(tmp_path: Pat
 
 def test_an_adapter_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     model = tmp_path / "m.gguf"
-    model.touch()
+    model.write_bytes(b"GGUF")
     specs = model_specs(Settings(model=str(model), adapters=(str(tmp_path / "none.gguf"),)))
     with pytest.raises(BadSettings, match=r"none\.gguf"):
         check_models(specs, has=lambda package: True)

@@ -121,5 +121,5 @@ def kind_of(model: str, endpoint: str) -> str:
 def name_of(model: str, endpoint: str) -> str:
     """What a model is called where nobody gave it a name."""
     if endpoint:
-        return model or (urlsplit(endpoint).hostname or "")
+        return model or urlsplit(endpoint).netloc
     return re.sub(r"\.gguf$", "", re.split(r"[/\\]", model.rstrip("/\\"))[-1], flags=re.IGNORECASE)[:200]

@@ -14,6 +14,7 @@ from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
 from webchat.settings.load import BadSettings
 from webchat.settings.model import ModelSettings, name_of
+from webchat.settings.places import wrong_place
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
 DEMO_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 512}
@@ -64,19 +65,22 @@ NEEDED = {"local": ("torch", "transformers"), "llamacpp": ("xllamacpp",)}
 
 
 def check_models(specs: Sequence[ModelSettings], *, has: Callable[[str], bool] = installed) -> None:
-    """Whether each model can be what it says it is, before it is loaded: its packages are installed, its file
-    is there. Raises BadSettings."""
+    """Whether each model can be what it says it is, before it is loaded: it is there, and so are the packages
+    it needs. Raises BadSettings."""
     for spec in specs:
+        if wrong := wrong_place(spec):
+            raise BadSettings(f"The model {spec.name}: {wrong}")
         missing = [package for package in NEEDED.get(spec.kind, ()) if not has(package)]
         if missing:
+            taken = f" (there is no folder {spec.model} here, so it is a hub id)" if _from_hub(spec) else ""
             raise BadSettings(
-                f"The model {spec.name} needs {' and '.join(missing)}, which this Python has not: add it with"
-                f" {add_extra(spec.kind)}, or give --endpoint URL."
+                f"The model {spec.name}{taken} needs {' and '.join(missing)}, which this Python lacks."
+                f" Add it with: {add_extra(spec.kind)} (or give --endpoint URL)."
             )
-        if spec.kind == "llamacpp":
-            for path in (*(() if spec.demo else (spec.model or "",)), *spec.adapters):
-                if not Path(path).expanduser().is_file():
-                    raise BadSettings(f"The model {spec.name}: there is no file {path}. Check its path.")
+
+
+def _from_hub(spec: ModelSettings) -> bool:
+    return spec.kind == "local" and not Path(spec.model or "").expanduser().exists()
 
 
 def _shortcut(settings: Settings) -> list[ModelSettings]:

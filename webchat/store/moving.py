@@ -154,9 +154,9 @@ def _movable(connection: Connection, owner: str) -> list[MovableChats]:
 
 def _count(connection: Connection, kind: OwnerKind) -> dict[str, int]:
     rows = connection.execute(
-        select(ConversationRow.owner_id, func.count())
+        select(ConversationRow.owner_id, func.count().label("chats"))
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
         .where(OwnerRow.kind == kind, ConversationRow.deleted_at.is_(None))
         .group_by(ConversationRow.owner_id)
     )
-    return dict(rows.tuples().all())
+    return {row.owner_id: row.chats for row in rows}
