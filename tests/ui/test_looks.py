@@ -144,11 +144,12 @@ def test_loading_asks_no_one_else_and_complains_of_nothing(browser: Browser, add
 def test_paper_shows_the_whole_conversation_and_nothing_else(browser: Browser, address: str) -> None:
     page = browser.new_page(color_scheme="dark", viewport={"width": 800, "height": 300})
     spoken(page, address)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     shown, whole, dark = page.evaluate(
         """() => [
           document.documentElement.scrollHeight,
-          document.querySelector(".wc-thread").getBoundingClientRect().height,
+          document.querySelector(".wc-print").getBoundingClientRect().height,
           getComputedStyle(document.body).backgroundColor === "rgb(27, 26, 24)",
         ]"""
     )
