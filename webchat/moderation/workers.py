@@ -25,6 +25,9 @@ MOST = 4
 LONG_THREADS = 2
 """Threads for long texts of the built-in ones."""
 
+GRACE_SECONDS = 0.25
+"""How long a thread has to come back from a look that was ended, before another takes over."""
+
 CLOSE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -71,21 +74,22 @@ class Worker:
         self._name = name
         self._threads: list[_Thread] = []
         self._told = False
+        self._gave_up = -GRACE_SECONDS
         weakref.finalize(self, _stop, self._threads)
 
     async def __call__(self, look: Look, seconds: float) -> Any:
         """Raises `TimeoutError`, `Stuck` and what the look raises."""
         while True:
-            thread = self._free()
+            thread = await self._free()
             job = _Job(look, thread)
             try:
                 in_time = await job.over_within(seconds)
             except asyncio.CancelledError:
-                job.give_up()
+                self._give_up(job)
                 raise
             if in_time:
                 return job.outcome.result()
-            if job.give_up():
+            if self._give_up(job):
                 raise TimeoutError
             # Something else holds that thread.
 
@@ -97,11 +101,22 @@ class Worker:
             await asyncio.to_thread(_join, free)
         self._threads.clear()
 
-    def _free(self) -> _Thread:
+    def _give_up(self, job: _Job) -> bool:
+        self._gave_up = time.monotonic()
+        return job.give_up()
+
+    async def _free(self) -> _Thread:
         """Raises `Stuck`."""
-        for thread in self._threads:
-            if not thread.overdue:
-                return thread
+        while True:
+            for thread in self._threads:
+                if not thread.overdue:
+                    return thread
+            if time.monotonic() - self._gave_up >= GRACE_SECONDS:
+                return self._another()
+            await asyncio.sleep(0.005)
+
+    def _another(self) -> _Thread:
+        """Raises `Stuck`."""
         if self._threads and not self._told:
             self._told = True
             _log.error(
