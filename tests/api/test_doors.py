@@ -294,6 +294,7 @@ CALLS = {
     ("moderation/endpoint.py", "stream"): "a request of httpx",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
+    ("turns/inspecting.py", "keep_inspections"): "what `prepare` let through to a model",
     ("turns/service.py", "write_batch"): "what the gate released",
     ("turns/titles.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
@@ -321,7 +322,7 @@ operators chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash message newest_texts owner path placeholders
 provenance running_conversations search template template_version template_versions thread turn_by_key
-guests_with_replies
+guests_with_replies pack_inspection
 """
 READS = frozenset(_READS.split())
 

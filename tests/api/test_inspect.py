@@ -161,6 +161,20 @@ async def test_each_reason_is_true(site: Site) -> None:
     assert await why(await begun("complete", asked)) == "unrecorded"
 
 
+async def test_a_reply_that_waits_for_its_first_word_shows_what_was_sent(make_site: MakeSite) -> None:
+    async with (
+        ScriptedEndpoint() as endpoint,
+        make_site(OpenAICompatBackend(endpoint.url, "scripted")) as site,
+    ):
+        client = site.client(site.visitor())
+        reply = (await site.send(client, "words=1 delay=600"))["reply"]["id"]
+        while (found := (await client.get(f"/api/messages/{reply}/inspect")).json())["why"] is not None:
+            assert found["why"] == "running"
+            await asyncio.sleep(0.01)
+        assert found["body"]["messages"] == [{"role": "user", "content": "words=1 delay=600"}]
+        assert (await client.post(f"/api/messages/{reply}/stop")).status_code == 202
+
+
 def test_a_token_belongs_where_it_begins() -> None:
     messages = [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "你好"}]
     pieces = ["<s>", "Be", " brief", ".\n", "", "你", "好<", "/s>"]

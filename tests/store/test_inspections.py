@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from tests.store.talk import Talk, later
 from webchat.store import Store
 from webchat.store import inspections as kept
-from webchat.store.records import FinishedTurn, Inspection, Message
+from webchat.store.records import FinishedTurn, Inspection, Message, Provenance
 from webchat.store.tables import InspectionRow
 
 HOSTILE = "\x00\ud83d \ue000{{ x }} <|im_end|> 你好 🎉\u2028"
@@ -42,8 +42,14 @@ def say(talk: Talk, sent: Inspection | None, after: Message | None = None, text:
     begun = talk.begin(
         text, conversation=after.conversation_id if after else None, parent=after.id if after else None
     )
-    (reply,) = talk.store.write_batch((), [FinishedTurn(begun.reply.id, "complete", "stop", sent=sent)])
+    if sent is not None:
+        keep(talk.store, begun.reply.id, sent)
+    (reply,) = talk.store.write_batch((), [FinishedTurn(begun.reply.id, "complete", "stop")])
     return reply
+
+
+def keep(store: Store, message_id: str, sent: Inspection, provenance: Provenance | None = None) -> None:
+    store.keep_inspections([store.pack_inspection(message_id, sent, provenance or Provenance())])
 
 
 def rows(store: Store) -> list[tuple[str, str | None, int]]:
@@ -73,7 +79,7 @@ def test_a_regenerated_reply_stands_on_what_is_above_both(store: Store, talk: Ta
     second = say(talk, local(["one", "two", "three"]), first)
     other = talk.begin(None, conversation=first.conversation_id, parent=second.parent_id)
     sent = local(["one", "two", "three"])
-    talk.store.write_batch((), [FinishedTurn(other.reply.id, "complete", sent=sent)])
+    keep(store, other.reply.id, sent)
     assert [base for _, base, _ in rows(store)] == [None, first.id, first.id]
     assert store.inspection(talk.owner, other.reply.id) == sent
 
@@ -99,23 +105,35 @@ def test_nothing_is_known_of_a_reply_that_kept_nothing(store: Store, talk: Talk)
     assert store.inspection(talk.owner, say(talk, None).id) is None
 
 
-def test_what_is_lost_never_costs_the_reply(
-    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise ValueError("broken")
+def test_what_cannot_be_kept_costs_the_others_nothing(store: Store, talk: Talk) -> None:
+    first, second = talk.begin("Hi"), talk.begin("Hi")
+    kept_one, kept_other = (
+        store.pack_inspection(begun.reply.id, local(["Hi"]), Provenance()) for begun in (first, second)
+    )
+    store.keep_inspections([replace(kept_one, message_id="nobody"), kept_other])
+    assert [id for id, _, _ in rows(store)] == [second.reply.id]
+    assert talk.finish(first.reply.id, "Hello").state == "complete"
 
-    monkeypatch.setattr(kept, "_packed", broken)
+
+def test_it_is_there_while_the_reply_runs_and_when_it_was_cut_off(store: Store, talk: Talk) -> None:
     begun = talk.begin("Hi")
-    finished = FinishedTurn(begun.reply.id, "complete", "stop", sent=local(["Hi"]))
-    (reply,) = store.write_batch((), [finished])
-    assert reply.state == "complete"
-    unstorable = replace(local(["Hi"]), url=object())  # type: ignore[arg-type]
-    monkeypatch.undo()
-    again = talk.begin("Hi")
-    (reply,) = store.write_batch((), [FinishedTurn(again.reply.id, "complete", sent=unstorable)])
-    assert reply.state == "complete"
-    assert rows(store) == []
+    known = Provenance(backend="local", model_id="m-1", queued_seconds=0.5, details={"left_out": 2})
+    keep(store, begun.reply.id, local(["Hi"]), known)
+    for _ in range(2):
+        assert store.inspection(talk.owner, begun.reply.id) == local(["Hi"])
+        assert store.provenance(talk.owner, begun.reply.id) == replace(known, model="echo")
+        store.interrupt_orphans()
+    assert store.message(talk.owner, begun.reply.id).state == "interrupted"
+
+
+def test_what_is_sent_instead_takes_its_place(store: Store, talk: Talk) -> None:
+    first = say(talk, local(["one"]))
+    begun = talk.begin("more", conversation=first.conversation_id, parent=first.id)
+    for sent in (local(["one", "two"]), endpoint(["one"]), endpoint(["one", "two"])):
+        keep(store, begun.reply.id, sent)
+        assert store.inspection(talk.owner, begun.reply.id) == sent
+    talk.finish(begun.reply.id, "done")
+    assert len(rows(store)) == 2
 
 
 def test_a_purge_takes_it_and_leaves_what_others_stand_on(store: Store, talk: Talk) -> None:

@@ -117,6 +117,8 @@ NOT_OF_AN_OWNER = {
     # what the turns room does for all owners at once
     "mark_streaming",
     "write_batch",
+    "pack_inspection",
+    "keep_inspections",
     "interrupt_orphans",
     # the operator's
     "create_link",

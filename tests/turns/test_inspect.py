@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from backends.echo import EchoBackend
-from backends.types import Sent, TextDelta
-from tests.turns.conftest import MakeBench
+from backends.errors import AuthFailed
+from backends.types import Event, Finished, Request, Sent, TextDelta
+from backends.types import Message as PromptMessage
+from tests.turns.conftest import MakeBench, until
 from webchat.store.records import Message
 
 
@@ -55,9 +60,98 @@ async def test_nothing_is_asked_or_kept_where_it_is_not_wanted(bench: MakeBench)
     assert not any(request.trace for request in backend.requests)
 
 
+class Told(EchoBackend):
+    """Says `Hi` when the test lets it, after what it tells of the request."""
+
+    def __init__(self, *events: Event) -> None:
+        super().__init__()
+        self.events = events
+        self.go = asyncio.Event()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        for event in self.events:
+            yield event
+        await self.go.wait()
+        yield TextDelta("Hi")
+        yield Finished("stop")
+
+
+def sent(*words: str) -> Sent:
+    return Sent(
+        tuple(PromptMessage("user", word) for word in words), body={"words": [*words]}, url="http://x"
+    )
+
+
 @pytest.mark.parametrize("told", [Sent((), spans=((0, 1),)), Sent((), body={"x": object()})])
 async def test_what_cannot_be_kept_costs_no_reply(bench: MakeBench, told: Sent) -> None:
-    async with bench(EchoBackend(script=[told, TextDelta("Hi")]), names=False) as at:
+    backend = Told(told)
+    async with bench(backend, names=False) as at:
+        backend.go.set()
         reply = await at.say("Hello")
         assert (reply.state, reply.text) == ("complete", "Hi")
         assert at.store.inspection(at.owner, reply.id) is None
+
+
+@pytest.mark.parametrize("events", [(sent("one"),), (sent("one", "two"), sent("one"))])
+async def test_it_is_kept_while_nothing_was_said_yet_and_what_is_sent_instead_in_its_place(
+    bench: MakeBench, events: tuple[Sent, ...]
+) -> None:
+    backend = Told(*events)
+    async with bench(backend, names=False) as at:
+        begun = await at.ask(text="Hello")
+        await until(lambda: words_of(at, begun.reply.id) == ["one"])
+        known = at.store.provenance(at.owner, begun.reply.id)
+        assert (known.backend, known.queued_seconds is None) == ("echo", False)
+        assert at.store.message(at.owner, begun.reply.id).running
+        backend.go.set()
+        assert (await at.end(begun)).text == "Hi"
+        assert words_of(at, begun.reply.id) == ["one"]
+
+
+def words_of(at: Any, message_id: str) -> list[str]:
+    kept = at.store.inspection(at.owner, message_id)
+    return [] if kept is None else [message["content"] for message in kept.messages]
+
+
+@pytest.mark.parametrize("ends", ["stopped", "failed", "interrupted"])
+async def test_it_is_kept_however_the_reply_ends(bench: MakeBench, ends: str) -> None:
+    class Failing(Told):
+        async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+            yield self.events[0]
+            await self.go.wait()
+            raise AuthFailed("The key is wrong.")
+
+    backend = Failing(sent("one"))
+    async with bench(backend, names=False) as at:
+        begun = await at.ask(text="Hello")
+        await until(lambda: at.turns._turns[begun.reply.id].status.state == "streaming")
+        if ends == "failed":
+            backend.go.set()
+        elif ends == "stopped":
+            await at.turns.stop(at.owner, begun.reply.id)
+        else:
+            await at.turns.aclose()
+        reply = await at.end(begun)
+        assert reply.state == ends
+        assert words_of(at, reply.id) == ["one"]
+
+
+async def test_neither_the_loop_nor_the_writer_packs_what_was_sent(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    backend = Told(sent("one"))
+    async with bench(backend, names=False) as at:
+        pack = at.store.pack_inspection
+
+        def seen(*args: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return pack(*args)
+
+        monkeypatch.setattr(at.store, "pack_inspection", seen)
+        backend.go.set()
+        reply = await at.say("Hello")
+        assert words_of(at, reply.id) == ["one"]
+    assert len(threads) == 1
+    assert threads[0] != threading.main_thread().name
+    assert not threads[0].startswith("store-")

@@ -1,4 +1,5 @@
-"""What the model was sent for a reply: as it was stored then, never made again."""
+"""What the model was sent for a reply: as it was stored then, never made again. It is kept from the moment it
+is sent, so also of a reply that runs, failed or was cut off."""
 
 from __future__ import annotations
 

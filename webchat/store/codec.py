@@ -123,6 +123,14 @@ def dump_provenance(provenance: Provenance) -> dict[str, Any]:
     }
 
 
+def known_provenance(provenance: Provenance) -> dict[str, Any]:
+    """The columns to write of a turn that began: its model is known since then."""
+    columns = dump_provenance(provenance)
+    if columns["model"] is None:
+        del columns["model"]
+    return columns
+
+
 def load_provenance(row: Row[Any] | None) -> Provenance:
     """What is known of a turn's row; nothing, for a message no model wrote."""
     if row is None:

@@ -13,12 +13,13 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from webchat.store.database import Database, reads
-from webchat.store.records import Inspection
-from webchat.store.tables import InspectionRow, MessageRow
+from webchat.store.codec import known_provenance
+from webchat.store.database import Database, reads, writes
+from webchat.store.records import Inspection, KeptInspection, Provenance
+from webchat.store.tables import InspectionRow, MessageRow, TurnRow
 from webchat.store.tree import own_message
 
 FULL_EVERY = 16
@@ -59,59 +60,77 @@ _chain = _chain.union_all(
     )
 )
 _CHAIN = select(_chain.c.base_id, _chain.c.content).order_by(_chain.c.depth.desc())
+_DROP = delete(InspectionRow).where(InspectionRow.message_id == bindparam("message"))
 _KEEP = insert(InspectionRow)
+_TELL = update(TurnRow).where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
 
 
 class InspectionVerbs(Database):
-    """Reading what was kept."""
+    """Keeping it, and reading what was kept."""
 
     @reads
     def inspection(self, connection: Connection, owner: str, message_id: str) -> Inspection | None:
         """What a reply's model was sent; `None` where nothing was kept. Raises NotFound."""
         own_message(connection, owner, message_id)
-        whole, _ = _whole(connection, message_id)
+        whole = _whole(_rows(connection, message_id))
         return None if whole is None else _loaded(whole)
 
+    def pack_inspection(self, message_id: str, sent: Inspection, provenance: Provenance) -> KeptInspection:
+        """Make what a model was sent ready for `keep_inspections`: as what it adds to the nearest earlier
+        reply on its path. Takes long for a long prompt: run it in a thread that nobody waits for."""
+        with self.transaction(write=False) as connection:
+            base_id = connection.scalar(_NEAREST, {"end": message_id})
+            rows = [] if base_id is None else _rows(connection, base_id)
+        base = _whole(rows) if len(rows) < FULL_EVERY else None
+        return KeptInspection(message_id, *_packed(_dumped(sent), base_id, base), provenance)
 
-def keep_inspection(connection: Connection, message_id: str, sent: Inspection) -> None:
-    """Store what a reply's model was sent, once its message is stored. What goes wrong costs no reply; only
-    trouble of the database, which is the reply's too, is raised."""
-    try:
-        with connection.begin_nested():
-            base_id, content = _packed(connection, message_id, _dumped(sent))
-            connection.execute(_KEEP, {"message_id": message_id, "base_id": base_id, "content": content})
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
-        _log.exception("what was sent for reply %s is not kept", message_id)
+    @writes
+    def keep_inspections(self, connection: Connection, kept: Sequence[KeptInspection]) -> None:
+        """Store what models are sent for replies that run, in place of what was kept before. What cannot be
+        kept costs the others nothing; only trouble of the database is raised."""
+        for one in kept:
+            values = {"message_id": one.message_id, "base_id": one.base_id, "content": one.content}
+            try:
+                with connection.begin_nested():
+                    connection.execute(_DROP, {"message": one.message_id})
+                    connection.execute(_KEEP, values)
+                    known = known_provenance(one.provenance)
+                    connection.execute(_TELL, {"message": one.message_id, **known})
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                _log.exception("what was sent for reply %s is not kept", one.message_id)
 
 
-def _packed(connection: Connection, message_id: str, whole: dict[str, Any]) -> tuple[str | None, bytes]:
+def _packed(
+    whole: dict[str, Any], base_id: str | None, base: dict[str, Any] | None
+) -> tuple[str | None, bytes]:
     """The id of the reply this one stands on, if any, and the content to store."""
-    nearest = connection.scalar(_NEAREST, {"end": message_id})
-    if nearest is not None:
-        base, depth = _whole(connection, nearest)
-        if base is not None and depth < FULL_EVERY:
-            kept = {name: _common(base[name], whole[name]) for name in _SHARED}
-            weighed = "messages" if whole["rendered"] == "" else "rendered"
-            if 2 * kept[weighed] > len(base[weighed]):
-                rest = {name: whole[name][count:] for name, count in kept.items()}
-                return nearest, _compressed({**whole, **rest, "kept": kept})
+    if base is not None:
+        kept = {name: _common(base[name], whole[name]) for name in _SHARED}
+        weighed = "messages" if whole["rendered"] == "" else "rendered"
+        if 2 * kept[weighed] > len(base[weighed]):
+            rest = {name: whole[name][count:] for name, count in kept.items()}
+            return base_id, _compressed({**whole, **rest, "kept": kept})
     return None, _compressed(whole)
 
 
-def _whole(connection: Connection, message_id: str) -> tuple[dict[str, Any] | None, int]:
-    """The whole content of a reply, and of how many rows it is made."""
-    rows = connection.execute(_CHAIN, {"top": message_id}).all()
-    if not rows or rows[0].base_id is not None:  # nothing, or its beginning is lost
-        return None, 0
+def _rows(connection: Connection, message_id: str) -> list[Row[Any]]:
+    """What a reply's content is made of, from the whole one on."""
+    return list(connection.execute(_CHAIN, {"top": message_id}))
+
+
+def _whole(rows: Sequence[Row[Any]]) -> dict[str, Any] | None:
+    """The whole content; `None` for nothing, or where its beginning is lost."""
+    if not rows or rows[0].base_id is not None:
+        return None
     whole: dict[str, Any] = {}
     for row in rows:
         content = json.loads(zlib.decompress(row.content))
         kept = content.pop("kept", {})
         content |= {name: whole[name][:count] + content[name] for name, count in kept.items()}
         whole = content
-    return whole, len(rows)
+    return whole
 
 
 def _compressed(content: dict[str, Any]) -> bytes:

@@ -292,17 +292,27 @@ class BegunTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptInspection:
+    """An `Inspection`, ready to be written: content stands on that of the reply `base_id`, if any.
+    provenance: what is known of the reply's origin when its model is sent this."""
+
+    message_id: str
+    base_id: str | None
+    content: bytes
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedTurn:
-    """How a turn ended; the store folds the journal into the message in the same transaction. sent: what its
-    model was sent, where that is kept."""
+    """How a turn ended; the store folds the journal into the message in the same transaction. provenance:
+    `None` leaves what is known of it."""
 
     message_id: str
     state: TurnState
     finish_reason: str | None = None
     failure: Failure | None = None
     reasoning_seconds: float | None = None
-    provenance: Provenance = field(default_factory=Provenance)
-    sent: Inspection | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,15 @@ from sqlalchemy.orm import aliased
 from webchat.store.codec import (
     clean,
     dump_failure,
-    dump_provenance,
     dump_settings,
     dump_use,
+    known_provenance,
     new_id,
     now,
     title_of,
 )
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
-from webchat.store.inspections import keep_inspection
 from webchat.store.records import (
     BegunTurn,
     Conversation,
@@ -352,19 +351,16 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
             connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
         connection.execute(_CLEAR, {"message": turn.message_id})
         set_words(connection, turn.message_id, text)
-        if turn.sent is not None:
-            keep_inspection(connection, turn.message_id, turn.sent)
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> bool:
     values = {
-        **dump_provenance(turn.provenance),
         "state": turn.state,
         "finished_at": moment,
         "finish_reason": turn.finish_reason,
         "failure": dump_failure(turn.failure),
         "reasoning_seconds": turn.reasoning_seconds,
     }
-    if values["model"] is None:
-        del values["model"]  # known since the turn began
+    if turn.provenance is not None:
+        values |= known_provenance(turn.provenance)
     return connection.execute(_CLOSE, {"message": turn.message_id, **values}).rowcount == 1

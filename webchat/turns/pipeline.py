@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,16 +36,15 @@ from webchat.store.records import (
     ConversationSettings,
     Failure,
     FinishedTurn,
-    Inspection,
     Message,
     PathMessage,
     Provenance,
     TurnState,
 )
+from webchat.turns.inspecting import Inspector
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.paths import Paths
 from webchat.turns.queue import Queue
-from webchat.turns.sent import inspection_of
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -54,6 +53,9 @@ MARK_SECONDS = 0.5
 
 CLOSE_SECONDS = 5.0
 """How long a stopped backend may take to close its stream before the turn ends without it."""
+
+KEPT_SECONDS = 2.0
+"""How long an end waits for what its model was sent to be kept, so that it is there with the reply."""
 
 RELEASE_SECONDS = 3.0
 """How long moderators may look at the rest of a reply that the end of the server breaks off."""
@@ -85,7 +87,7 @@ class _Run:
     gate: Gate | None = None
     path: Sequence[PathMessage] = ()
     rendered: Rendered | None = None
-    told: Sent | None = None
+    kept: asyncio.Task[None] | None = None
     ids: Sequence[str | None] = ()
     usage: Usage | None = None
     finished: Finished | None = None
@@ -120,6 +122,11 @@ class Pipeline:
         self._cuts = cuts
         self._inspect = inspect
         self._fitting = Fitting()
+        self._inspector = Inspector(store)
+
+    async def aclose(self) -> None:
+        """Wait for what is kept beside the replies."""
+        await self._inspector.aclose()
 
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
@@ -141,6 +148,8 @@ class Pipeline:
         if run.gate is not None and run.finished is None:
             await _release_rest(turn, run, run.gate)
         state, failure = _outcome(turn, run, work)
+        if run.kept is not None:
+            await asyncio.wait({run.kept}, timeout=KEPT_SECONDS)
         message = await self._end(turn, run, state, failure)
         if message.text and run.path:
             self._paths.keep(run.path, message)
@@ -185,7 +194,7 @@ class Pipeline:
                 AsyncGenerator[Event, None], backend.stream(replace(prepared.request, trace=self._inspect))
             )
             async with aclosing(stream) as events:
-                await _pump(events, turn, run, prepared.gate)
+                await _pump(events, turn, run, prepared.gate, partial(self._sent, turn, run))
         if run.finished is None and prepared.gate.verdict is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
@@ -252,6 +261,11 @@ class Pipeline:
         """Noted where it is not kept what the model was sent, so that nobody looks for it."""
         return {} if self._inspect else {"inspect": "off"}
 
+    def _sent(self, turn: RunningTurn, run: _Run, sent: Sent) -> None:
+        """Keep what the model is sent, from now on."""
+        if self._inspect:
+            run.kept = self._inspector.keep(turn.id, sent, run.ids, _provenance(run), run.kept)
+
     async def _mark(self, turn: RunningTurn, run: _Run) -> None:
         """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a
         short reply needs none. A failure is left to the journal, which meets it too."""
@@ -269,7 +283,6 @@ class Pipeline:
             failure=failure,
             reasoning_seconds=None if run.reasoned is None else run.reasoned[1] - run.reasoned[0],
             provenance=_provenance(run),
-            sent=_inspection(run),
         )
         try:
             return await run.channel.finish(finished)
@@ -319,7 +332,13 @@ def _key(turn: RunningTurn) -> tuple[str, str]:
     return turn.conversation_id, turn.model
 
 
-async def _pump(events: AsyncGenerator[Event, None], turn: RunningTurn, run: _Run, gate: Gate) -> None:
+async def _pump(
+    events: AsyncGenerator[Event, None],
+    turn: RunningTurn,
+    run: _Run,
+    gate: Gate,
+    told: Callable[[Sent], None],
+) -> None:
     """Read the model's events into the journal, through the gate. The hot path: once per token."""
     channel = run.channel
     async for event in events:
@@ -337,7 +356,7 @@ async def _pump(events: AsyncGenerator[Event, None], turn: RunningTurn, run: _Ru
             case Usage():
                 run.usage = event
             case Sent():
-                run.told = event
+                told(event)
             case Retrying():
                 turn.retrying(event)
             case Finished():
@@ -443,15 +462,6 @@ def _provenance(run: _Run) -> Provenance:
         seed=filled.seed if finished.seed is None else finished.seed,
         details={**run.provenance.details, **finished.details},
     )
-
-
-def _inspection(run: _Run) -> Inspection | None:
-    """What the model was sent, to be kept. The reply is worth more than that."""
-    try:
-        return None if run.told is None else inspection_of(run.told, run.ids)
-    except Exception:
-        log.exception("what was sent for reply %s is not kept", run.channel.message_id)
-        return None
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

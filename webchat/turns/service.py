@@ -126,6 +126,7 @@ class Turns:
             task.cancel()
         await self._quiet(CANCEL_SECONDS)
         self._asking.aclose()
+        await self._pipeline.aclose()
         self._closed = True
         for follower in [follower for mine in self._followers.values() for follower in mine]:
             follower.end()
