@@ -44,7 +44,16 @@ class Reader:
         self.app, self.page, self.url = app, page, url
         self.operates = access == "auto"
         self.words = locale(language)
-        self.owner = page.context.request.get(f"{url}api/me").json()["owner"]["id"]
+        # What a person does first makes them known to the store.
+        begun = page.context.request.post(
+            f"{url}api/turns",
+            data={"kind": "send", "text": "Hello", "client_key": "first"},
+            headers={"origin": url.rstrip("/")},
+        )
+        assert begun.ok, begun.text()
+        me = page.context.request.get(f"{url}api/me")
+        assert me.ok, me.text()
+        self.owner = me.json()["owner"]["id"]
 
     def note(self, state: TurnState, text: str = "", **ended: Any) -> dict[str, Any]:
         """What the page draws of such a reply: words of the note, its buttons, its markup."""
