@@ -55,6 +55,8 @@ class ThinkingSplitter:
 
     def __init__(self, prompt: str = "") -> None:
         self._held = ""
+        # Whitespace that begins a text: joined once, so that much of it costs no more.
+        self._blank: list[str] = []
         end = prompt.rstrip()
         # The tag that ends the reasoning we are in.
         self._closing = next((closing for opening, closing in TAGS.items() if end.endswith(opening)), "")
@@ -64,6 +66,12 @@ class ThinkingSplitter:
     def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
         if self._answering and not self._trim:
             return [TextDelta(text)] if text else []
+        if not self._held and not self._closing:
+            if not text or text.isspace():
+                self._blank.append(text)
+                return []
+            text = "".join((*self._blank, text))
+            self._blank.clear()
         self._held += text
         deltas: list[TextDelta | ReasoningDelta] = []
         while self._held:
@@ -76,7 +84,8 @@ class ThinkingSplitter:
         return deltas
 
     def flush(self) -> list[TextDelta | ReasoningDelta]:
-        text, self._held = self._held, ""
+        text, self._held = "".join((*self._blank, self._held)), ""
+        self._blank.clear()
         if not text or (self._trim and text.isspace()):
             return []
         return [ReasoningDelta(text) if self._closing else TextDelta(text)]

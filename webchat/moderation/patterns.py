@@ -7,8 +7,10 @@ counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Unpack
 
 from webchat.moderation.builtin import BuiltIn, Terms
@@ -95,14 +97,34 @@ def _compiled(pattern: Pattern) -> Any:
 
 def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> Match | None:
     """The first match from `at` on that begins before `opened`."""
-    while (start := _candidate(pattern, compiled, window, at, opened)) is not None:
-        # Within its own window, so that a match does not depend on how much of the text is there.
-        found, _ = _within(compiled.match, window, start, start + pattern.window)
-        text = found.group() if found is not None else ""
-        if text and (pattern.accepts is None or pattern.accepts(text)):
-            return Match(start, start + len(text), pattern.rule)
-        at = start + 1
+    if pattern.starts:
+        # All are looked for at once: one that is not there would be looked for again and again.
+        start = _beginning(pattern.starts).search(window, at)
+        if start is None or start.start() >= opened:
+            return None
+        at = start.start()
+        if (match := _match(pattern, compiled, window, at)) is not None:
+            return match
+        at += 1
+    while (place := _candidate(pattern, compiled, window, at, opened)) is not None:
+        if (match := _match(pattern, compiled, window, place)) is not None:
+            return match
+        at = place + 1
     return None
+
+
+def _match(pattern: Pattern, compiled: Any, window: str, start: int) -> Match | None:
+    """A match within its own window, so that it does not depend on how much of the text is there."""
+    found, _ = _within(compiled.match, window, start, start + pattern.window)
+    text = found.group() if found is not None else ""
+    if not text or (pattern.accepts is not None and not pattern.accepts(text)):
+        return None
+    return Match(start, start + len(text), pattern.rule)
+
+
+@cache
+def _beginning(starts: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, starts)))
 
 
 def _candidate(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> int | None:
