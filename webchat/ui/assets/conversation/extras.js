@@ -4,6 +4,7 @@
 import { code as cleanCode, math as cleanMath } from "./sanitize.js";
 
 const MAX_CODE = 60_000;
+const MAX_LINE = 1000; // in a longer line the highlighter may look again from each character
 const MAX_TEX = 8_000;
 const CACHE = 300;
 
@@ -64,6 +65,8 @@ function cached(key, make) {
   return piece.cloneNode(true);
 }
 
+const tooLong = (source) => source.length > MAX_CODE || source.split("\n").some((line) => line.length > MAX_LINE);
+
 /** Highlight the code and typeset the formulas below `root`; if their library is still to come, then later in
  *  what is below `place` at that time. */
 export function upgrade(root, place) {
@@ -83,14 +86,14 @@ export function highlighted(source, lang, place) {
   if (!lang) return null;
   if (!highlighter.value) highlighter.need(place);
   const hljs = highlighter.value;
-  if (!hljs?.getLanguage(lang)) return null;
+  if (!hljs?.getLanguage(lang) || tooLong(source)) return null;
   return cleanCode(hljs.highlight(source, { language: lang, ignoreIllegals: true }).value);
 }
 
 function highlight(element, hljs) {
   const { lang } = element.dataset;
   const source = element.textContent;
-  if (element.classList.contains("wc-done") || !hljs.getLanguage(lang) || source.length > MAX_CODE) return;
+  if (element.classList.contains("wc-done") || !hljs.getLanguage(lang) || tooLong(source)) return;
   const make = () => cleanCode(hljs.highlight(source, { language: lang, ignoreIllegals: true }).value);
   element.replaceChildren(source.length > 4000 ? make() : cached(`code ${lang} ${source}`, make));
   element.classList.add("wc-done");

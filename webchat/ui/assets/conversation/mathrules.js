@@ -14,23 +14,31 @@ export function mathRules(md) {
 function paren(state, silent) {
   const open = state.src.slice(state.pos, state.pos + 2);
   if (open !== "\\(" && open !== "\\[") return false;
-  const end = state.src.indexOf(open === "\\(" ? "\\)" : "\\]", state.pos + 2);
+  const end = next(state, open === "\\(" ? "\\)" : "\\]", state.pos + 2);
   if (end < 0 || end >= state.posMax || end - state.pos > MAX_INLINE) return false;
   return push(state, silent, state.src.slice(state.pos + 2, end), open === "\\[", end + 2);
+}
+
+// Where `close` is next, or -1: looked for once, not anew from each mark before it.
+function next(state, close, from) {
+  const known = (state.closes ??= {});
+  if (known[close] === undefined || (known[close] >= 0 && known[close] < from)) known[close] = state.src.indexOf(close, from);
+  return known[close];
 }
 
 function dollar(state, silent) {
   const { src, pos, posMax } = state;
   if (src[pos] !== "$") return false;
   if (src[pos + 1] === "$") {
-    const end = src.indexOf("$$", pos + 2);
+    const end = next(state, "$$", pos + 2);
     if (end < 0 || end + 2 > posMax || end - pos > MAX_INLINE) return false;
     return push(state, silent, src.slice(pos + 2, end), true, end + 2);
   }
   if (/[A-Za-z0-9]/.test(src[pos - 1] ?? "") || /\s/.test(src[pos + 1] ?? " ")) return false;
   let end = pos + 1;
-  while (end < posMax && src[end] !== "$") end += src[end] === "\\" ? 2 : 1;
-  if (end >= posMax || end - pos > MAX_INLINE) return false;
+  const last = Math.min(posMax, pos + MAX_INLINE + 1); // beyond it there is nothing to look for
+  while (end < last && src[end] !== "$") end += src[end] === "\\" ? 2 : 1;
+  if (end >= last) return false;
   const tex = src.slice(pos + 1, end);
   if (/\s$/.test(tex) || /[A-Za-z0-9$]/.test(src[end + 1] ?? "") || looksLikeMoney(tex)) return false;
   return push(state, silent, tex, false, end + 1);

@@ -10,6 +10,8 @@ import { directions } from "./direction.js";
 import { mathRules } from "./mathrules.js";
 import { taskLists } from "./tasks.js";
 
+const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for marks; a longer one is shown as it is
+
 const parsers = new Map();
 
 /** The parser whose words are by `t`. */
@@ -23,7 +25,7 @@ function parser(t) {
   md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
   endAtMarks(md.linkify);
   md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim());
-  md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions);
+  md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions).use(plainWhereLong);
   md.inline.ruler.before("html_inline", "line_break", lineBreak);
   const { escapeHtml } = md.utils;
   const { rules } = md.renderer;
@@ -81,23 +83,28 @@ const MARKS = /[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff6
 
 function endAtMarks(linkify) {
   const { match, matchAtStart } = linkify;
-  const cut = (found, by = 0) => {
-    const at = found.raw.search(MARKS);
-    const raw = at < 0 ? found.raw : found.raw.slice(0, at);
-    const url = found.url.slice(0, found.url.length - found.raw.length + raw.length);
-    return { ...found, index: found.index + by, lastIndex: found.index + by + raw.length, raw, text: raw, url };
-  };
   linkify.match = (text) => {
     const found = [];
-    // What follows a URL that was cut may begin with another.
-    for (let from = 0, next; (next = match.call(linkify, text.slice(from))?.[0]); from = found.at(-1).lastIndex)
-      found.push(cut(next, from));
+    let from = 0;
+    for (const part of text.split(MARKS)) {
+      for (const one of match.call(linkify, part) ?? [])
+        found.push(Object.assign(one, { index: one.index + from, lastIndex: one.lastIndex + from }));
+      from += part.length + 1;
+    }
     return found.length ? found : null;
   };
-  linkify.matchAtStart = (text) => {
-    const found = matchAtStart.call(linkify, text);
-    return found && cut(found);
-  };
+  linkify.matchAtStart = (text) => matchAtStart.call(linkify, text.split(MARKS, 1)[0]);
+}
+
+// Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much.
+function plainWhereLong(md) {
+  md.core.ruler.before("inline", "plain_where_long", (state) => {
+    for (const token of state.tokens) {
+      if (token.type !== "inline" || token.content.length <= MAX_PARAGRAPH) continue;
+      const text = Object.assign(new state.Token("text", "", 0), { content: token.content });
+      Object.assign(token, { content: "", children: [text] });
+    }
+  });
 }
 
 // Models write <br> in the cells of tables, where Markdown has no line break.

@@ -1,9 +1,27 @@
 // What changed between two texts, by lines.
 
-// Rows of [mark, line]: "same", "gone" (only in `before`) or "new" (only in `after`), by the longest common subsequence.
+const MOST = 1_000_000; // pairs of lines that are compared; of texts that differ in more, all of the rest counts as changed
+
+// Rows of [mark, line]: "same", "gone" (only in `before`) or "new" (only in `after`), by the longest common subsequence
+// of what differs between the lines that both begin and end with.
 export function lineDiff(before, after) {
   const a = before === "" ? [] : before.split("\n");
   const b = after === "" ? [] : after.split("\n");
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
+  let tail = 0;
+  const most = Math.min(a.length, b.length) - head;
+  while (tail < most && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  const rows = (mark, lines) => lines.map((line) => [mark, line]);
+  return [
+    ...rows("same", a.slice(0, head)),
+    ...between(a.slice(head, a.length - tail), b.slice(head, b.length - tail), rows),
+    ...rows("same", a.slice(a.length - tail)),
+  ];
+}
+
+function between(a, b, rows) {
+  if (a.length * b.length > MOST) return [...rows("gone", a), ...rows("new", b)];
   // longest[i][j]: how many lines a[i..] and b[j..] have in common, in order
   const longest = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i -= 1) {
@@ -11,15 +29,15 @@ export function lineDiff(before, after) {
       longest[i][j] = a[i] === b[j] ? longest[i + 1][j + 1] + 1 : Math.max(longest[i + 1][j], longest[i][j + 1]);
     }
   }
-  const rows = [];
+  const found = [];
   let i = 0;
   let j = 0;
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) rows.push(["same", a[i]]), (i += 1), (j += 1);
-    else if (j >= b.length || (i < a.length && longest[i + 1][j] >= longest[i][j + 1])) rows.push(["gone", a[i]]), (i += 1);
-    else rows.push(["new", b[j]]), (j += 1);
+    if (i < a.length && j < b.length && a[i] === b[j]) found.push(["same", a[i]]), (i += 1), (j += 1);
+    else if (j >= b.length || (i < a.length && longest[i + 1][j] >= longest[i][j + 1])) found.push(["gone", a[i]]), (i += 1);
+    else found.push(["new", b[j]]), (j += 1);
   }
-  return rows;
+  return found;
 }
 
 // The rows near a change; what lies between is left out as ["skip", count].

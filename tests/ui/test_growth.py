@@ -1,0 +1,118 @@
+"""What is shown costs its length in the page too, whatever a person or a model writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.growth import MOST
+from tests.test_growth import repeated
+from tests.ui.asset_page import asset_page
+
+SIZE = 12_000
+"""Characters of the shortest text: more than is read of one paragraph or one line of code."""
+
+# The best of five of each size; more rounds where the first were not good enough, since the clock is the
+# wall's. A shorter time than 2.5 ms says nothing and counts as that.
+COST = """([work, texts]) => {
+  const best = texts.map(() => Infinity);
+  let ratio = Infinity;
+  for (let round = 0; round < 4 && ratio > MOST; round += 1) {
+    for (let time = 0; time < 5; time += 1) {
+      texts.forEach((text, at) => {
+        const start = performance.now();
+        window[work](text);
+        best[at] = Math.min(best[at], Math.max(2.5, performance.now() - start));
+      });
+    }
+    ratio = Math.max(best[1] / best[0], best[2] / best[1]);
+  }
+  return ratio;
+}""".replace("MOST", str(MOST))
+
+MARKS = (
+    *(
+        "word ",
+        "\\(",
+        "\\[",
+        "$",
+        "$a",
+        "\\(a",
+        "[",
+        "](",
+        "[a](",
+        "![",
+        "<",
+        "<a ",
+        "*",
+        "**a",
+        "**中",
+        "_a ",
+    ),
+    *("`", "``a", "> ", "| a |", "http://a.b ", "http://", "http://a。", "&", "\\", "(", "[^1]", "<br>"),
+)
+CODE = {"java": ("a", "$", "int a;\n"), "javascript": ("a", "/"), "python": ('"', "a = 1\n"), "sql": ("=",)}
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with asset_page() as (page, _):
+        page.set_default_timeout(100_000)
+        page.evaluate("whole('```python\\nx = 1\\n```\\n\\n$x$')")
+        page.wait_for_selector("code.wc-done")
+        page.wait_for_selector(".wc-math.wc-done")
+        page.evaluate(
+            """async () => {
+              const { mend } = await import("/conversation/mend.js");
+              const { lineDiff } = await import("/templates/diff.js");
+              const { visible } = await import("/inspect/text.js");
+              const reversed = (text) => text.split("\\n").reverse().join("\\n");
+              const diff = (text) => lineDiff(text, reversed(text));
+              Object.assign(window, { mend, visible, diff });
+            }"""
+        )
+        yield page
+
+
+def holds(page: Page, work: str, texts: list[str]) -> None:
+    ratio: float = page.evaluate(COST, [work, texts])
+    assert ratio <= MOST, ratio
+
+
+def sizes(unit: str, size: int = SIZE) -> list[str]:
+    return [repeated(unit, size << step) for step in range(3)]
+
+
+@pytest.mark.parametrize("unit", MARKS)
+def test_markdown(page: Page, unit: str) -> None:
+    holds(page, "whole", sizes(unit))
+
+
+@pytest.mark.parametrize(
+    ("language", "unit"), [(name, unit) for name, units in CODE.items() for unit in units]
+)
+def test_code(page: Page, language: str, unit: str) -> None:
+    size = 4000 if "\n" in unit else SIZE
+    holds(page, "whole", [f"```{language}\n{text}\n```" for text in sizes(unit, size)])
+
+
+@pytest.mark.parametrize("work", ["mend", "prose", "visible"])
+@pytest.mark.parametrize("unit", ["word ", "*", "`", "$", "[", "\\(", "\n", " ", "| a\n", "```\n"])
+def test_other_readers(page: Page, work: str, unit: str) -> None:
+    holds(page, work, sizes(unit))
+
+
+def test_differences(page: Page) -> None:
+    holds(page, "diff", ["\n".join(str(number) for number in range(3000 << step)) for step in range(3)])
+
+
+def test_a_long_paragraph_and_a_long_line_are_shown_as_they_are(page: Page) -> None:
+    text = f"**bold** {'word ' * 2500}end"
+    assert page.evaluate("text => { whole(text); return shown.textContent.trim(); }", text) == text
+    code = f"x = '{'a' * 2000}'"
+    shown = page.evaluate(
+        "text => { whole(text); return shown.querySelector('code').textContent; }", f"```python\n{code}\n```"
+    )
+    assert shown.strip() == code
