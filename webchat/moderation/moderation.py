@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from backends.types import Message, Part, Request, TextPart
 from webchat.moderation.filters import Chain, Closing, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
-from webchat.moderation.guarded import Guarded, is_inline
+from webchat.moderation.guarded import LONG, Guarded, is_inline
 from webchat.moderation.reply import ReplyGate
 from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import Blocked, Context, Finding, Passed, Verdict
@@ -88,11 +89,22 @@ class Moderation:
         its reply. Raises `Blocked`."""
         asking = replace(context, stage="prompt")
         if any("prompt" in one.stages for one in self.moderators):
-            request = replace(
-                request, messages=tuple([await self._sent(asking, m) for m in request.messages])
-            )
+            request = replace(request, messages=await self._all_sent(asking, request.messages))
         asked = _asked(request.messages, continues=bool(context.so_far))
         return Prepared(request, await self._gate(replace(context, stage="output", asked=asked)))
+
+    async def _all_sent(self, context: Context, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """Messages as the moderators leave them. Raises `Blocked`."""
+        sent: list[Message] = []
+        read = 0
+        for message in messages:
+            sent.append(await self._sent(context, message))
+            read += len(message.text)
+            if read >= LONG:
+                # A look need not wait for anything, and a path may be long: others have their turn.
+                read = 0
+                await asyncio.sleep(0)
+        return tuple(sent)
 
     async def _sent(self, context: Context, message: Message) -> Message:
         """A message as the moderators leave it; a text in parts is one text. Raises `Blocked`."""
