@@ -96,6 +96,7 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     await tester.ready()
     await tester.send("words=3000 rate=50")
     await tester.shows("w20 ")
+    await tester.box.fill("and then")
     await asyncio.to_thread(webchat, guarded.data_dir, "link", "revoke", "ada")
     revoked = time.monotonic()
     await tester.state("stopped")
@@ -104,11 +105,26 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     await expect(tester.reply.locator(".wc-note")).not_to_contain_text("You stopped")
     await tester.shows("w20 ")
     await expect(tester.reply.locator(".wc-note button")).to_have_count(0)
-    await expect(tester.page.locator(".wc-connection.wc-open")).to_contain_text("link")
+    await expect(tester.page.locator(".wc-connection.wc-open")).to_contain_text("This link was withdrawn.")
+    # Whatever is tried now, what is on the screen stays, the words in the box too.
+    await expect(tester.box).to_have_js_property("readOnly", True)
+    assert await tester.box.input_value() == "and then"
+    await expect(tester.page.locator("#wc-send")).to_be_disabled()
+    await expect(tester.page.locator(".wc-composer-note")).to_contain_text("copy")
+    shown = await tester.reply.locator(".wc-body").inner_text()
+    await tester.box.press("Enter")
+    await tester.new_chat()
+    await tester.page.locator("#wc-sidebar .wc-row").first.click()
+    await tester.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(tester.reply.locator(".wc-body")).to_have_text(shown)
+    assert await tester.box.input_value() == "and then"
     assert (await tester.page.context.request.get(f"{guarded.url}/api/me")).status == 401
     again = await tester.page.goto(guarded.url)
     assert again
     assert again.status == 401
+    await expect(tester.page.locator("h1")).to_have_text("Your link was withdrawn")
+    await tester.page.locator("#language").click()
+    await expect(tester.page.locator("h1")).to_have_text("您的链接已被撤回")
 
 
 async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: NewVisitor) -> None:

@@ -68,7 +68,9 @@ UNSTORED = Failure(
 )
 
 LINK_ENDED = Failure(
-    "link_ended", "This link was withdrawn.", "What was written is saved. Ask for a new link to go on."
+    "link_ended",
+    "This link was withdrawn or has expired.",
+    "What was written is saved. Ask for a new link to go on.",
 )
 """Not the person stopped the reply."""
 

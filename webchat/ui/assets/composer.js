@@ -17,7 +17,7 @@ const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that n
 // template: {id, version, name} of the template the words were made from, as long as there are words.
 // sent: {key, text} of what came back from the outbox: sent again as it was, it is the same message.
 // refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
-const state = { id: null, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false };
+const state = { id: null, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
 let text, note, send, stop;
 let slash = null; // the templates' picker, from its first use on; a promise while it is on its way
 
@@ -59,6 +59,7 @@ export function mountComposer(element, ctx) {
   bus.on("models", refresh);
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
+  bus.on("out", onOut);
   bus.on("suggest", ({ text: words }) => fill(words));
   refresh();
 }
@@ -154,6 +155,7 @@ function submit() {
 }
 
 function hindrance() {
+  if (state.out) return t("composer.out");
   if (composer.running) return t("composer.busy");
   if (!state.ctx.transcript.loaded) return t("transcript.loading");
   if (waits("unsent")) return t("composer.unsent");
@@ -168,6 +170,15 @@ function onOutbox({ what, entry }) {
   if (text.value || !state.ctx.transcript.pending.some(({ key }) => key === entry.key)) return;
   composer.takeBack(outbox.take(entry.key));
   if (entry.why.code === "message_blocked") state.refused = { words: text.value, why: errorLine(entry.why) };
+  refresh();
+}
+
+// The link has ended: the words stay, to be read and copied.
+function onOut() {
+  state.out = true;
+  text.readOnly = true;
+  document.querySelector("#wc-templates-button").disabled = true;
+  if (slash?.close) slash.close();
   refresh();
 }
 
@@ -256,7 +267,7 @@ function refresh() {
   const long = count > state.limit;
   send.hidden = running;
   stop.hidden = !running;
-  send.disabled = !text.value.trim() || long || running || waits("unsent") || !settings.model;
+  send.disabled = state.out || !text.value.trim() || long || running || waits("unsent") || !settings.model;
   const refused = state.refused?.words === text.value && !running;
   const bad = long || refused || state.hindrance !== null;
   note.classList.toggle("wc-danger", bad);
@@ -268,6 +279,7 @@ function refresh() {
 function line({ count, long, refused }) {
   const { limit, hindrance: reason, running, template } = state;
   if (long || count > 0.9 * limit) return t(long ? "composer.too_long" : "composer.length", { count, limit });
+  if (state.out) return t("composer.out");
   if (reason) return reason;
   if ((running && stops.wanted(running)) || state.ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
   if (refused) return t("composer.refused", { reason: state.refused.why });

@@ -28,6 +28,11 @@ export const connection = {
     return state.me;
   },
 
+  // Whether the link of this visitor has ended: what is on the page stays, and nothing more comes.
+  get out() {
+    return Boolean(state.out);
+  },
+
   set me(me) {
     identity.own(me.owner.id);
     state.me = me;

@@ -166,6 +166,7 @@ function address(id) {
 }
 
 function go(id, messageId = null) {
+  if (connection.out) return; // another chat cannot be had, and this one would be gone
   if (phone.matches) toggleSidebar(false, { keep: false });
   if (id === state.id && messageId === null) {
     composer.focus();

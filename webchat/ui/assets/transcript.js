@@ -407,13 +407,14 @@ class Transcript {
 
   // This visitor may not follow any more, and the server has stopped what they asked for.
   #putOut(error) {
-    const code = error?.code === "link_expired" ? error.code : "link_ended";
+    const code = ["link_revoked", "link_expired"].includes(error?.code) ? error.code : "link_ended";
     this.line.close();
-    for (const id of [...this.#following.keys()]) {
+    for (const [id, view] of this.views) {
       this.#unfollow(id);
-      const view = this.views.get(id);
-      view?.update({ ...view.record, state: "stopped", failure: { code } });
+      if (view.running) view.update({ ...view.record, state: "stopped", failure: { code } });
     }
+    // Nobody can be asked again: what is on the screen is all there is, with the text that came in pieces.
+    this.messages = this.messages.map((message) => this.views.get(message.id)?.record ?? message);
     this.#emitLeaf();
   }
 

@@ -1,0 +1,78 @@
+"""Chats made without a link are offered to the operator once links are asked for, and the other way round."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.app_process import AppProcess
+from tests.e2e.chat import Chat, NewVisitor, eventually, words
+from tests.e2e.conftest import running
+from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sentences import locale
+from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX
+
+
+async def at(app: AppProcess, visitor: NewVisitor, link: str = "", **options: object) -> Chat:
+    chat = Chat(await (await visitor(**options)).new_page(), app.url)
+    await chat.page.goto(link or app.url)
+    await chat.ready()
+    return chat
+
+
+def rows(chat: Chat) -> Locator:
+    return chat.page.locator("#wc-sidebar .wc-row")
+
+
+def card(chat: Chat) -> Locator:
+    return chat.page.locator(".wc-movechats-card")
+
+
+@pytest.mark.timeout(400)  # three starts of the app
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+async def test_chats_follow_the_person_from_loopback_to_links_and_back(
+    endpoint: ScriptedEndpoint, visitor: NewVisitor, tmp_path: Path, language: str
+) -> None:
+    said = locale(language)
+    async with running(tmp_path, endpoint) as app:
+        chat = await at(app, visitor, locale=language)
+        place = await chat.ask("words=3")
+        await chat.whole(words(3))
+        await expect(card(chat)).to_have_count(0)
+    async with running(tmp_path, endpoint, "--access", "link") as app:
+
+        async def link(kind: str) -> str:
+            async def printed() -> str | None:
+                found = re.findall(rf"\S+/t#{kind}\S+", app.log.read_text(encoding="utf-8"))
+                return found[-1] if found else None
+
+            found: str = await eventually(printed, bool)
+            return found
+
+        tester = await at(app, visitor, await link(START_PREFIX), locale=language)
+        operator = await at(app, visitor, await link(OPERATOR_PREFIX), locale=language)
+        await expect(card(operator)).to_contain_text(said["movechats.local_one"])
+        await expect(rows(operator)).to_have_count(0)
+        await expect(card(tester)).to_have_count(0)
+        await card(operator).get_by_role("button", name=said["movechats.move_one"]).click()
+        await expect(rows(operator)).to_have_count(1)
+        await expect(card(operator)).to_have_count(0)
+        await operator.page.goto(f"{app.url}/?c={place}")
+        await operator.whole(words(3))
+        await operator.page.reload()
+        await operator.ready()
+        await expect(rows(operator)).to_have_count(1)
+        await expect(card(operator)).to_have_count(0)
+        await expect(rows(tester)).to_have_count(0)
+    async with running(tmp_path, endpoint) as app:
+        back = await at(app, visitor, locale=language)
+        await expect(rows(back)).to_have_count(0)
+        await expect(card(back)).to_have_count(1)
+        await card(back).get_by_role("button", name=said["movechats.later"]).click()
+        await expect(card(back)).to_have_count(0)
+        again = await at(app, visitor, locale=language)
+        await card(again).get_by_role("button", name=said["movechats.move_one"]).click()
+        await expect(rows(again)).to_have_count(1)
