@@ -21,7 +21,7 @@ from backends.types import Message, Request, TextDelta
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Decision, GateFactory, Moderation, OpenGates
 from webchat.moderation.filters import Moderator
-from webchat.moderation.limits import Bounds, Limits
+from webchat.moderation.limits import Limits
 from webchat.moderation.matching import Rule
 from webchat.moderation.personal import personal
 from webchat.moderation.phrases import Phrases
@@ -74,7 +74,7 @@ def p95(values: Sequence[float]) -> float:
 
 async def run(times: int) -> None:
     chains: tuple[tuple[str, list[Moderator]], ...] = (
-        ("default rules", [Tidy(), Limits(Bounds(most_repeats=2000)), secrets(), phrases(100)]),
+        ("default rules", [Tidy(), Limits(most_repeats=2000), secrets(), phrases(100)]),
         ("100 phrases", [phrases(100)]),
         ("10,000 phrases", [phrases(10_000)]),
         ("personal data", [personal()]),

@@ -17,7 +17,7 @@ from webchat.moderation import Context, Decision, Finding, Moderation, Released
 from webchat.moderation.filters import Chain, Filter, Moderator, whole
 from webchat.moderation.folding import fold
 from webchat.moderation.guarded import Guarded
-from webchat.moderation.limits import Bounds, Limits
+from webchat.moderation.limits import Limits
 from webchat.moderation.matching import Rule
 from webchat.moderation.patterns import BadPattern, Pattern, Patterns
 from webchat.moderation.phrases import Phrases
@@ -250,7 +250,7 @@ def test_a_moderator_that_breaks_or_hangs_is_closed_or_open_as_it_says(hangs: bo
 
 def test_limits_are_of_one_person_and_a_minute() -> None:
     now = 0.0
-    limits = Limits(Bounds(most_chars=10, most_repeats=5, most_a_minute=2), clock=lambda: now)
+    limits = Limits(most_chars=10, most_repeats=5, most_a_minute=2, clock=lambda: now)
 
     def ask(owner: str, text: str) -> str | None:
         async def go() -> str | None:
@@ -313,7 +313,7 @@ async def test_decisions_are_told_without_the_text() -> None:
 
 async def test_a_trial_says_what_would_be_done_and_keeps_nothing() -> None:
     told: list[Decision] = []
-    limits = Limits(Bounds(most_a_minute=1))
+    limits = Limits(most_a_minute=1)
     moderation = Moderation([words("block"), limits], told.append)
     tried = await moderation.trial(Context("input", "owner"), "fine, then a bomb")
     assert (tried.result, tried.verdict and tried.verdict.rule) == ("fine, then a ", "bomb")

@@ -12,7 +12,7 @@ from backends.echo import EchoBackend
 from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held
 from webchat.moderation import Blocked, Context, Moderation, OpenGates, Verdict
-from webchat.moderation.limits import Bounds, Limits
+from webchat.moderation.limits import Limits
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
 from webchat.store import NotFound, Store, StoreUnavailable
@@ -66,7 +66,7 @@ def same(one: BegunTurn, other: BegunTurn) -> bool:
 
 async def test_a_repeated_ask_is_not_reviewed_counted_or_refused(bench: MakeBench) -> None:
     backend = Held()
-    gates = Moderation([Limits(Bounds(most_a_minute=1))])
+    gates = Moderation([Limits(most_a_minute=1)])
     async with bench(backend, gates=gates, turns_per_owner=1, most_turns=1) as at:
         begun = await at.ask(text="1", client_key="k")
         for _ in range(3):  # while it runs, as a page does that does not know the conversation
@@ -177,7 +177,7 @@ async def test_what_was_refused_has_used_up_no_rate(bench: MakeBench, store: Sto
 
     cut = Cut(store)
     held = Held()
-    gates = Moderation([Limits(Bounds(most_a_minute=2)), Phrases("censor", {"bad": Rule("censor", "block")})])
+    gates = Moderation([Limits(most_a_minute=2), Phrases("censor", {"bad": Rule("censor", "block")})])
     async with bench(held, store=cut, gates=gates) as at:
         begun = await at.ask(text="1")  # the first of two
         place = {"conversation_id": begun.conversation.id, "parent_id": begun.reply.id}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Annotated, Unpack
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from webchat.moderation.builtin import BuiltIn, Terms
-from webchat.moderation.verdicts import Context, Finding, Refused, Report, Verdict
+from webchat.moderation.builtin import FAIL, BuiltIn
+from webchat.moderation.verdicts import Context, Fail, Finding, Refused, Report, Stage, Verdict
 
 
 class Bounds(BaseModel):
@@ -22,7 +22,7 @@ class Bounds(BaseModel):
     person that are taken.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     most_chars: Annotated[int, Field(ge=1)] | None = None
     most_repeats: Annotated[int, Field(ge=2)] | None = None
@@ -30,20 +30,23 @@ class Bounds(BaseModel):
 
 
 class Limits(BuiltIn):
-    """What one person may write. Raises `ValueError` for bounds that limit nothing."""
+    """What one person may write. each: the settings of `Bounds`, without one. Raises `ValueError` for bounds
+    that limit nothing."""
 
     kind = "limits"
 
     def __init__(
         self,
-        bounds: Bounds,
+        bounds: Bounds | None = None,
         name: str = "limits",
         *,
+        stages: Iterable[Stage] = ("input",),
+        fail: Fail = FAIL,
         clock: Callable[[], float] = time.monotonic,
-        **terms: Unpack[Terms],
+        **each: int | None,
     ) -> None:
-        terms.setdefault("stages", ("input",))
-        super().__init__(name, **terms)
+        super().__init__(name, stages=stages, fail=fail)
+        bounds = bounds or Bounds(**each)
         if not any((bounds.most_chars, bounds.most_repeats, bounds.most_a_minute)):
             raise ValueError(
                 f"{name}: most_chars, most_repeats or most_a_minute is missing: nothing is limited"
