@@ -41,6 +41,27 @@ async def request_json(
         writer.close()
 
 
+async def newcomers(port: int, people: int) -> list[str]:
+    """Cookies of people who open the page of an open server, each for the first time."""
+
+    async def one() -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            head = _head(port, "GET", "/", "", 0)
+            writer.write(head.replace(b"\r\n\r\n", b"\r\nAccept: text/html\r\n\r\n"))
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            given = [
+                line[12:].partition(";")[0]
+                for line in answer.split("\r\n")
+                if line.lower().startswith("set-cookie: ")
+            ]
+            return "; ".join(given)
+        finally:
+            writer.close()
+
+    return [await one() for _ in range(people)]
+
+
 async def converse(port: int, text: str, *, cookie: str = "", **place: str | None) -> Followed:
     """Send `text` and follow the reply to its end. place: `conversation_id` and `parent_id` of an old
     conversation, or none for a new one; `model`."""
@@ -58,7 +79,7 @@ async def converse(port: int, text: str, *, cookie: str = "", **place: str | Non
 async def _follow(port: int, message_id: str, cookie: str, seen: Followed, start: float) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
     try:
-        writer.write(_head(port, "GET", f"/api/messages/{message_id}/events?from=0", cookie, 0))
+        writer.write(_head(port, "GET", f"/api/events?reply={message_id}:0", cookie, 0))
         last = 0.0
         event = ""
         while line := await reader.readline():

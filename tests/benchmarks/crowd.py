@@ -28,7 +28,7 @@ from tests.benchmarks.measure import (
     memory_mib,
 )
 from tests.benchmarks.watched import holds
-from tests.load import Followed, converse, crowd, summary
+from tests.load import Followed, converse, crowd, newcomers, summary
 
 ARRIVE_SECONDS = 1.0
 """All have asked by then."""
@@ -37,11 +37,12 @@ ARRIVE_SECONDS = 1.0
 async def of_webchat(url: str, load: Load) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        AppProcess(Path(folder), "--endpoint", url, env=FREELY, module=WATCHED) as app,
+        AppProcess(Path(folder), "--endpoint", url, "--access", "open", env=FREELY, module=WATCHED) as app,
     ):
-        await converse(app.port, "words=5")
+        cookies = await newcomers(app.port, load.people)
+        await converse(app.port, "words=5", cookie=cookies[0])
         used = cpu_seconds(app.pid)
-        seen = await crowd(app.port, load.people, load.ask, arrive=ARRIVE_SECONDS)
+        seen = await crowd(app.port, load.people, load.ask, arrive=ARRIVE_SECONDS, cookies=cookies)
         whole = " ".join(f"w{number}" for number in range(load.words))
         right = sum(one.text.split() == whole.split() for one in seen)
         _print("webchat", seen, cpu_seconds(app.pid) - used, memory_mib(app.pid), load)
