@@ -95,7 +95,7 @@ async def settings(page: Page) -> None:
 
 
 async def picker(page: Page) -> None:
-    await page.click("#wc-picker input")
+    await page.click("#wc-picker button")
     await page.wait_for_timeout(300)
 
 

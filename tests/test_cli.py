@@ -223,7 +223,7 @@ def test_the_doctor_says_what_a_missing_model_needs(
 
 
 def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> None:
-    """And by its proper name where the models come from."""
+    """And which model answers, or why none does."""
     main, other = pty.openpty()
     command = [sys.executable, "-m", "webchat", *ENDPOINT, "--port", "0", "--no-open"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -236,7 +236,9 @@ def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> No
     os.close(main)
     first, ready = [line for line in said.splitlines() if "webchat " in line][:2]
     assert re.fullmatch(r"Starting webchat \S+ \.\.\.", first.strip())
-    assert re.search(r"webchat \S+ · http\S+ · the models of http://127\.0\.0\.1:9/v1 · data in", ready)
+    assert re.search(
+        r"webchat \S+ · http\S+ · no model yet: 127\.0\.0\.1:9 cannot be reached · data in", ready
+    )
 
 
 def test_chats_that_this_kind_of_start_does_not_show_are_counted(

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from contextlib import suppress
 
 import uvicorn
 
@@ -25,16 +26,20 @@ LAST_ANSWERS_SECONDS = 3
 """How long open connections may take to end once all replies have."""
 
 
+NAMES_SECONDS = 2.0
+"""How long the first line waits for endpoints to name their models."""
+
+
 class Server(uvicorn.Server):
     """Lets running replies finish before it stops answering, so that their readers see the end of them.
 
     A second signal ends the wait.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App, announce: str) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, address: str) -> None:
         super().__init__(config)
         self._app = app
-        self._announce = announce
+        self._address = address
         self._watchdog = Watchdog() if watching.isEnabledFor(logging.DEBUG) else None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -46,7 +51,10 @@ class Server(uvicorn.Server):
             self._app.store.watch = self._watchdog.wrote
             self._watchdog.start()
         if self.started:
-            print(self._announce, flush=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NAMES_SECONDS):
+                    await self._app.models.discover()
+            print(_announcement(self._app, self._address), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         grace = self._app.settings.shutdown_grace
@@ -80,7 +88,7 @@ def serve(settings: Settings) -> None:
             # The other parser, where some package brings it, takes headers of any length.
             http="h11",
         )
-        server = Server(config, app, _announcement(app, address))
+        server = Server(config, app, address)
         if settings.open_browser:
             threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
         server.run(sockets=[listener])
@@ -109,15 +117,14 @@ def _announcement(app: App, address: str) -> str:
 
 
 def _model(app: App) -> str:
-    """The model of new chats and where it is; of an endpoint that was not asked yet what it serves, the
-    endpoint."""
-    name = app.models.default
-    if not name:
+    """The model of new chats and where it is; of an endpoint that has not named its models, why."""
+    info = next((info for info in app.models.infos() if info.name == app.models.default), None)
+    if info is None:
         return "no model yet"
-    spec = app.models.spec(name)
-    if spec.kind != "openai":
-        return name
-    return f"the models of {spec.source}" if spec.discover else f"{name} at {spec.source}"
+    if info.unlisted:
+        why = info.failure and info.failure.message.rstrip(".")
+        return f"no model yet: {why}" if why else f"the models of {info.source}"
+    return f"{info.name} at {info.source}" if info.kind == "openai" else info.name
 
 
 def _elsewhere(app: App) -> str:

@@ -36,6 +36,7 @@ TEMPLATE = {"name": "Greeter", "user": "Hello from the owner's template"}
 ROWS = [
     Row("GET", "/api/me", 200, 200),
     Row("GET", "/api/models", 200, 200),
+    Row("POST", "/api/models/retry", 200, 200, body={"name": "echo"}),
     Row("GET", "/api/search", 200, 200, query={"q": "Hello"}),
     Row("GET", "/api/conversations", 200, 200),
     Row("GET", "/api/export", 200, 200),

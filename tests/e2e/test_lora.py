@@ -53,7 +53,7 @@ def train(base: Path, folder: Path) -> None:
 
 
 async def choose(page: Page, name: str) -> None:
-    await page.click("#wc-picker input")
+    await page.click("#wc-picker button")
     await page.get_by_role("option", name=name).first.click()
 
 

@@ -48,17 +48,18 @@ async def app(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 
 async def choose(page: Page, name: str) -> None:
-    await page.click("#wc-picker input")
+    await page.click("#wc-picker button")
     await page.get_by_role("option", name=name).first.click()
 
 
 async def test_the_picker_says_what_is_loaded_what_is_not_and_what_cannot_be(chat: Chat) -> None:
-    picker = chat.page.locator("#wc-picker input")
-    await expect(picker).to_have_value("short · loaded", timeout=60_000)
-    await picker.click()
+    await expect(chat.page.locator("#wc-picker button")).to_have_text("short")
+    await chat.page.click("#wc-picker button")
     options = chat.page.get_by_role("option")
-    await expect(options.nth(1)).to_contain_text(re.compile(r"long · loads in about \d+\ss"))
-    await expect(options.nth(2)).to_contain_text(re.compile(r"wide · too large: needs [\d.]+ of 0.8 GB"))
+    await expect(options.nth(0)).to_contain_text("short", timeout=60_000)
+    await expect(options.nth(0)).to_contain_text("1k context · on this server · loaded", timeout=60_000)
+    await expect(options.nth(1)).to_contain_text(re.compile(r"on this server · loads in about \d+\ss"))
+    await expect(options.nth(2)).to_contain_text(re.compile(r"too large: needs [\d.]+ of 0.8 GB"))
 
 
 async def test_what_cannot_be_loaded_says_why_when_it_is_chosen_and_asked(chat: Chat) -> None:
@@ -79,7 +80,7 @@ async def test_a_model_chosen_takes_the_room_of_the_one_nobody_uses(
     await chat.state("complete", seconds=60)
     assert "Paris" in await chat.text()
     other = await Chat(await (await visitor(locale="zh-CN")).new_page(), app.url).open()
-    await other.page.locator("#wc-picker input").click()
+    await other.page.locator("#wc-picker button").click()
     options = other.page.get_by_role("option")
-    await expect(options.nth(0)).to_contain_text(re.compile(r"short · 加载约需 \d+\s秒"))
-    await expect(options.nth(1)).to_contain_text("long · 已加载")
+    await expect(options.nth(0)).to_contain_text(re.compile(r"本服务器 · 加载约需 \d+\s秒"))
+    await expect(options.nth(1)).to_contain_text("本服务器 · 已加载")

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webchat.api.reading import json_answer, owner_of, query_cursor, query_int, query_text
+from webchat.api.reading import (
+    RetryBody,
+    body_of,
+    json_answer,
+    owner_of,
+    query_cursor,
+    query_int,
+    query_text,
+)
 from webchat.api.services import Services
 from webchat.api.wire import hit_json, models_json, movable_json, owner_json
 from webchat.store.records import MovableChats
+
+RETRY_SECONDS = 10.0
+"""How long whoever tries a model again waits to hear what became of it."""
 
 
 class About:
@@ -40,6 +52,16 @@ class About:
     async def models(self, request: Request) -> Response:
         models = self._services.models
         return json_answer(models_json(models.infos(), models.default, owner_of(request)))
+
+    async def retry(self, request: Request) -> Response:
+        """Try a model again that could not be reached or started; what is known of all after a moment."""
+        reader, body = owner_of(request), await body_of(request, RetryBody)
+        models = self._services.models
+        trying = asyncio.create_task(models.retry(body.name), name="retry model")
+        await asyncio.wait({trying}, timeout=RETRY_SECONDS)  # it goes on
+        if trying.done():
+            trying.result()
+        return json_answer(models_json(models.infos(), models.default, reader))
 
     async def search(self, request: Request) -> Response:
         owner, query = owner_of(request).id, query_text(request, "q").strip()

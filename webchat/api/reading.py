@@ -84,6 +84,10 @@ class TakeOverBody(Body):
     giver: Id
 
 
+class RetryBody(Body):
+    name: Annotated[str, Field(max_length=300)]
+
+
 class RedeemBody(Body):
     token: Annotated[str, Field(max_length=200)]
 

@@ -34,6 +34,7 @@ def routes(services: Services) -> list[BaseRoute]:
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/me", about.me),
         ("GET", "/api/models", about.models),
+        ("POST", "/api/models/retry", about.retry),
         ("GET", "/api/search", about.search),
         ("GET", "/api/conversations", conversations.list),
         ("POST", "/api/conversations/take-over", conversations.take_over),

@@ -208,6 +208,8 @@ def model_json(info: ModelInfo, reader: Owner) -> Json:
         "context_length": None if takes is None else takes.context_length,
         "in_process": info.in_process,
         "load_seconds": None if info.load_seconds is None else round(info.load_seconds, 1),
+        "remote": info.remote,
+        "unlisted": info.unlisted,
     }
 
 

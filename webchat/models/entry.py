@@ -120,6 +120,8 @@ class Entry:
             capabilities=None if self.backend is None else self.backend.capabilities,
             in_process=self.footprint is not None,
             load_seconds=load_seconds if status == "idle" else None,
+            remote=self.spec.remote,
+            unlisted=self.spec.discover,
         )
 
 

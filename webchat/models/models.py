@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -175,6 +175,21 @@ class Models:
         finally:
             if on_progress is not None:
                 entry.listeners.remove(on_progress)
+
+    async def answering(self, name: str) -> str:
+        """Name of the model that answers to this one: of an endpoint that lists its models, the first. Raises
+        `BackendError` where none is known."""
+        return (await self._resolved(name)).spec.name
+
+    async def retry(self, name: str) -> None:
+        """Ask an endpoint again, or start a model again that failed. A failure is in `infos()`. Raises only
+        `ModelNotFound`."""
+        entry = self._entry(name)
+        if entry.spec.discover:
+            await self._discovery.ask(entry.spec)
+        elif entry.failure is not None:
+            with suppress(BackendError):
+                await self.ready(name)
 
     async def discover(self) -> None:
         """Ask every endpoint with `discover` for its models. Failures stand in `infos()`, none is raised."""

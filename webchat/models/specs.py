@@ -56,7 +56,9 @@ class GivenTemplate:
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model as the picker shows it. `capabilities` is `None` until the backend exists. in_process: it takes
-    memory here. load_seconds: about how long it will take to load, while it is idle."""
+    memory here. load_seconds: about how long it will take to load, while it is idle. remote: it runs on a
+    machine of somebody else. unlisted: no model, but an endpoint that has not said yet which it has; its name
+    is the endpoint's."""
 
     name: str
     source: str
@@ -70,6 +72,8 @@ class ModelInfo:
     capabilities: Capabilities | None
     in_process: bool = False
     load_seconds: float | None = None
+    remote: bool = False
+    unlisted: bool = False
 
 
 Create = Callable[[ModelSpec], Backend]

@@ -260,7 +260,8 @@ class Asking:
         return replace(settings, system_prompt=reviewed, persona=None)
 
     async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
-        """Name of the model that answers. An endpoint's models are asked for when the name is unknown."""
+        """Name of the model that answers. An endpoint's models are asked for when the name is unknown, or the
+        endpoint's own. Raises `UnknownModel`, `BackendError` when the endpoint does not say."""
         name = ask.model or (ask.settings.model if ask.settings else None)
         if name is None and conversation_id is not None:
             conversation = await self._store.call(self._store.conversation, owner, conversation_id)
@@ -274,7 +275,7 @@ class Asking:
                 self._models.spec(name)
             except ModelNotFound as error:
                 raise UnknownModel(name) from error
-        return name
+        return await self._models.answering(name) if self._models.spec(name).discover else name
 
 
 def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:

@@ -13,7 +13,6 @@ LABELS = frozenset(
         "composer.label",
         "composer.send",
         "composer.stop",
-        "picker.label",
         "drawer.system_prompt",
         "drawer.system_prompt_hint",
         "drawer.reset",
@@ -57,12 +56,6 @@ SAMPLING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Topbar:
-    picker: gr.Dropdown
-    part: gr.HTML
-
-
-@dataclass(frozen=True, slots=True)
 class Composer:
     text: gr.Textbox
     send: gr.Button
@@ -82,7 +75,6 @@ class Layout:
     """Everything on the page that a listener may name."""
 
     sidebar: gr.HTML
-    topbar: Topbar
     transcript: gr.HTML
     composer: Composer
     drawer: Drawer
@@ -99,11 +91,11 @@ def create_layout(version: str, max_message_chars: int) -> Layout:
         with gr.Column(elem_id="wc-sidebar"):
             sidebar = create_part("sidebar", version)
         with gr.Column(elem_id="wc-main"):
-            topbar = create_topbar(version)
+            create_topbar(version)
             transcript = create_part("transcript", version)
             composer = create_composer(version, max_message_chars)
         drawer = create_drawer(version)
-    return Layout(sidebar, topbar, transcript, composer, drawer)
+    return Layout(sidebar, transcript, composer, drawer)
 
 
 def create_part(name: str, version: str) -> gr.HTML:
@@ -115,27 +107,16 @@ def create_part(name: str, version: str) -> gr.HTML:
         apply_default_css=False,
         js_on_load=(
             f"import(new URL('assets/{version}/shell.js', document.baseURI).href)"
-            f".then((shell) => shell.mount('{name}', element, trigger));"
+            f".then((shell) => shell.mount('{name}', element));"
         ),
     )
 
 
-def create_topbar(version: str) -> Topbar:
+def create_topbar(version: str) -> None:
     """Model picker, and the menus beside it."""
     with gr.Row(elem_id="wc-topbar"):
-        create_part("topbar-start", version)
-        picker = gr.Dropdown(
-            choices=[],
-            value=None,
-            label=label("picker.label"),
-            show_label=False,
-            container=False,
-            filterable=True,
-            allow_custom_value=False,
-            elem_id="wc-picker",
-        )
-        part = create_part("topbar-end", version)
-    return Topbar(picker, part)
+        for name in ("topbar-start", "picker", "topbar-end"):
+            create_part(name, version)
 
 
 def create_composer(version: str, max_message_chars: int) -> Composer:

@@ -9,10 +9,7 @@ from webchat.ui.layout import Layout
 
 def wire(page: Layout) -> None:
     """Connects the components with the page's modules, which hang on `window.webchat`."""
-    topbar, composer, drawer = page.topbar, page.composer, page.drawer
-    # The module triggers `change` when the models or the conversation's choice are new.
-    topbar.part.change(fn=None, js="() => window.webchat.picker()", outputs=topbar.picker)
-    topbar.picker.input(fn=None, js="(name) => window.webchat.pick(name)", inputs=topbar.picker)
+    composer, drawer = page.composer, page.drawer
     composer.send.click(fn=None, js="() => window.webchat.send()")
     composer.stop.click(fn=None, js="() => window.webchat.stop()")
     fields: tuple[gr.Textbox | gr.Number, ...] = (drawer.system_prompt, drawer.stop, *drawer.sampling)

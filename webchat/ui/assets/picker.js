@@ -1,52 +1,239 @@
-// The model picker: Gradio's dropdown, fed with the models and their state.
+// The model picker: a button, and under it a list of the models with what each of them is.
 
 import { bus } from "./bus.js";
 import { roughly } from "./conversation/format.js";
-import { t } from "./i18n.js";
+import { icon } from "./conversation/icons.js";
+import { h } from "./dom.js";
+import { language, t } from "./i18n.js";
 import { settings } from "./settings.js";
 
-let announce = () => {};
+const SEARCH_FROM = 8; // models; fewer are seen at a glance
+const TYPE_AHEAD = 700; // ms between letters of one word
+const touch = matchMedia("(hover: none) and (pointer: coarse)");
 
-// announce: tells Gradio's listener in wiring.py to fetch `pickerUpdate`.
-export function mountPicker(trigger) {
-  announce = () => trigger("change");
-  bus.on("models", refresh);
-  bus.on("settings", refresh);
-  const input = document.querySelector("#wc-picker input");
-  input.setAttribute("aria-label", t("picker.label"));
-  // What is typed is looked for; it does not go into the name that stands there.
-  input.addEventListener("focus", () => requestAnimationFrame(() => input.select()));
+let button, field, panel, list, search;
+let active = null; // name of the model that the keys are on
+let typed = { text: "", at: 0 };
+
+export function mountPicker(element) {
+  button = h("button", { type: "button", class: "wc-picker-button", "aria-haspopup": "listbox", "aria-expanded": "false", onclick: toggle });
+  field = h("input", { type: "hidden", name: "model" }); // what is chosen, for scripts and extensions: the button's words say more
+  element.replaceChildren(h("div", { id: "wc-picker" }, button, field));
+  button.addEventListener("keydown", onButtonKey);
+  for (const event of ["models", "settings"]) bus.on(event, refresh);
+  bus.on("open", close);
   refresh();
 }
 
-let shown = "";
-
 function refresh() {
-  const now = JSON.stringify(pickerUpdate());
-  if (now === shown) return;
-  shown = now;
-  announce();
+  const info = settings.info;
+  const words = info ? nameOf(info) : t("picker.none");
+  const note = info && !info.unlisted && ["loading", "failed", "unfit"].includes(info.status) ? statusOf(info) : "";
+  field.value = settings.model ?? "";
+  const shown = h("span", { class: "wc-picker-name" }, words);
+  const label = `${t("picker.label")}: ${[words, note].filter(Boolean).join(", ")}`;
+  if (button.getAttribute("aria-label") !== label || !button.firstChild) {
+    button.setAttribute("aria-label", label);
+    button.title = words;
+    button.replaceChildren(shown, ...(note ? [h("span", { class: "wc-picker-state" }, note)] : []), icon("chevron"));
+  }
+  if (panel) draw();
 }
 
-export function pickerUpdate() {
-  const several = settings.models.filter((model) => model.in_process).length > 1;
-  const choices = settings.models.map((model) => [labelOf(model, several), model.name]);
-  return { __type__: "update", choices, value: settings.model ?? null };
+// --- what is said of a model ----------------------------------------------------------------------------------
+
+// An endpoint that has not named its models yet has an address, and no model has that for a name.
+function nameOf({ name, unlisted, failure }) {
+  if (!unlisted) return name;
+  return t(failure ? "picker.none" : "picker.asking");
 }
 
-// several: there is a choice between models that take turns in this machine's memory.
-function labelOf({ name, status, progress, failure, in_process: here, load_seconds: seconds }, several) {
-  const note = {
-    loading: () => progressNote(progress),
-    failed: () => t("picker.failed"),
-    unfit: () => t("picker.unfit", failure?.params),
-    ready: () => (several && here ? t("picker.loaded") : ""),
-    idle: () => (several && seconds ? t("picker.loads", { time: roughly(seconds, t) }) : ""),
-  }[status]?.();
-  return note ? `${name} · ${note}` : name;
+function statusOf({ status, progress, failure, load_seconds: seconds }) {
+  switch (status) {
+    case "loading":
+      if (!progress?.total || !progress.done) return t("picker.loading");
+      return t("picker.loading_percent", { percent: Math.floor((100 * progress.done) / progress.total) });
+    case "failed":
+      return t("picker.failed");
+    case "unfit":
+      return t("picker.unfit", failure?.params);
+    case "ready":
+      return t("picker.loaded");
+    default:
+      return seconds ? t("picker.loads", { time: roughly(seconds, t) }) : t("picker.unloaded");
+  }
 }
 
-function progressNote(progress) {
-  if (!progress?.total || !progress.done) return t("picker.loading");
-  return t("picker.loading_percent", { percent: Math.floor((100 * progress.done) / progress.total) });
+function facts(info) {
+  const { status, in_process: here, remote, context_length: window, source, unlisted } = info;
+  // Whether a model elsewhere is loaded is its server's business.
+  const state = here || status === "failed" || status === "loading" ? statusOf(info) : "";
+  return [
+    unlisted ? source : "",
+    window ? t("picker.context", { count: tokens(window) }) : "",
+    unlisted ? "" : t(here ? "picker.here" : remote ? "picker.remote" : "picker.network"),
+    state,
+  ].filter(Boolean);
+}
+
+// As models are spoken of: 8192 is 8k, 131072 and 128000 are 128k, 1048576 is 1M.
+function tokens(count) {
+  if (count < 1000) return count.toLocaleString(language);
+  const step = count % 1000 !== 0 && count % 1024 === 0 ? 1024 : 1000;
+  const [value, unit] = count < step ** 2 ? [count / step, "k"] : [count / step ** 2, "M"];
+  return `${value.toLocaleString(language, { maximumFractionDigits: value < 10 ? 1 : 0 })}${unit}`;
+}
+
+// --- the list -------------------------------------------------------------------------------------------------
+
+function toggle() {
+  if (panel) close();
+  else open();
+}
+
+function open() {
+  active = settings.model;
+  list = h("div", { class: "wc-picker-list", id: "wc-picker-list", role: "listbox", tabindex: "0", "aria-label": t("picker.label"), onclick: onPress });
+  search = settings.models.length < SEARCH_FROM ? null : searchBox();
+  panel = h("div", { class: "wc-picker-panel" }, search, list, h("p", { class: "wc-picker-nothing", role: "status" }));
+  panel.addEventListener("keydown", onKey);
+  document.body.append(panel);
+  button.setAttribute("aria-expanded", "true");
+  draw();
+  place();
+  (search && !touch.matches ? search : list).focus({ preventScroll: true });
+  document.addEventListener("pointerdown", onOutside, true);
+  addEventListener("resize", close);
+}
+
+function close({ refocus = false } = {}) {
+  if (!panel) return;
+  panel.remove();
+  panel = null;
+  button.setAttribute("aria-expanded", "false");
+  document.removeEventListener("pointerdown", onOutside, true);
+  removeEventListener("resize", close);
+  if (refocus) button.focus({ preventScroll: true });
+}
+
+function searchBox() {
+  return h("input", {
+    class: "wc-picker-search",
+    type: "search",
+    role: "combobox",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": t("picker.search"),
+    "aria-autocomplete": "list",
+    "aria-expanded": "true",
+    "aria-controls": "wc-picker-list",
+    placeholder: t("picker.search"),
+    oninput: () => {
+      active = found()[0]?.name ?? null;
+      draw();
+    },
+  });
+}
+
+function found() {
+  const words = (search?.value ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  return settings.models.filter((info) => words.every((word) => `${nameOf(info)} ${info.name}`.toLowerCase().includes(word)));
+}
+
+function draw() {
+  const infos = found();
+  if (!infos.some(({ name }) => name === active)) active = infos[0]?.name ?? null;
+  list.replaceChildren(...infos.map(option));
+  list.hidden = !infos.length;
+  panel.lastChild.textContent = infos.length ? "" : t("picker.no_match");
+  mark();
+}
+
+function option(info, index) {
+  const chosen = info.name === settings.model;
+  const about = facts(info).join(" · ");
+  return h(
+    "div",
+    { class: "wc-picker-option", role: "option", id: `wc-model-${index}`, "data-name": info.name, "aria-selected": String(chosen), title: nameOf(info) },
+    h("span", { class: "wc-picker-text" }, h("span", { class: "wc-picker-name" }, nameOf(info)), about ? h("span", { class: "wc-picker-about" }, about) : null),
+    h("span", { class: "wc-check" }, chosen ? icon("check") : null),
+  );
+}
+
+function mark() {
+  const options = [...list.children];
+  const at = options.find((one) => one.dataset.name === active);
+  for (const one of options) one.classList.toggle("wc-active", one === at);
+  for (const element of [list, search]) {
+    if (at) element?.setAttribute("aria-activedescendant", at.id);
+    else element?.removeAttribute("aria-activedescendant");
+  }
+  at?.scrollIntoView({ block: "nearest" });
+}
+
+function place() {
+  const { left, bottom } = button.getBoundingClientRect();
+  panel.style.top = `${bottom + 4}px`;
+  panel.style.maxHeight = `${innerHeight - bottom - 16}px`;
+  panel.style.left = `${Math.max(12, Math.min(left, innerWidth - panel.offsetWidth - 12))}px`;
+}
+
+function choose(name) {
+  close({ refocus: true });
+  void settings.choose(name);
+}
+
+function onPress(event) {
+  const name = event.target.closest("[role=option]")?.dataset.name;
+  if (name) choose(name);
+}
+
+function onOutside(event) {
+  if (!panel.contains(event.target) && !button.contains(event.target)) close();
+}
+
+// --- keys -----------------------------------------------------------------------------------------------------
+
+function onButtonKey(event) {
+  if (panel || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  event.preventDefault();
+  open();
+}
+
+function onKey(event) {
+  if (event.isComposing) return;
+  const names = found().map(({ name }) => name);
+  const at = names.indexOf(active);
+  const inSearch = document.activeElement === search;
+  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, ...(inSearch ? {} : { Home: 0, End: names.length - 1 }) };
+  if (event.key in steps) {
+    active = names[Math.max(0, Math.min(names.length - 1, steps[event.key]))] ?? null;
+    mark();
+  } else if (event.key === "Enter" || (event.key === " " && !inSearch)) {
+    if (active !== null) choose(active);
+  } else if (event.key === "Escape") {
+    close({ refocus: true });
+  } else if (event.key === "Tab") {
+    close({ refocus: true });
+    return; // to what comes after the button
+  } else if (!inSearch && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    typeAhead(event);
+    return;
+  } else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+// Letters go to the search; without one, to the next model that begins with them.
+function typeAhead(event) {
+  if (search) return search.focus();
+  event.preventDefault();
+  const now = performance.now();
+  typed = { text: (now - typed.at < TYPE_AHEAD ? typed.text : "") + event.key.toLowerCase(), at: now };
+  const names = settings.models.map(({ name }) => name);
+  const from = names.indexOf(active) + (typed.text.length === 1 ? 1 : 0);
+  const next = [...names.slice(from), ...names.slice(0, from)].find((name) => name.toLowerCase().startsWith(typed.text));
+  if (!next) return;
+  active = next;
+  mark();
 }

@@ -52,7 +52,8 @@ export const settings = {
   forAsk() {
     if (!state.known) return {};
     state.asked = state.settings;
-    return { model: settings.model, settings: state.settings };
+    const model = settings.info?.unlisted ? null : settings.model; // an endpoint names its models when it is asked
+    return { model, settings: state.settings };
   },
 
   // Another conversation is on the screen, or the same one with fresh settings.

@@ -12,7 +12,7 @@ import { errorText, language, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js";
 import { outbox } from "./outbox.js";
-import { mountPicker, pickerUpdate } from "./picker.js";
+import { mountPicker } from "./picker.js";
 import { mountPrinting, printChat } from "./print.js";
 import { openSearch } from "./search.js";
 import { settings } from "./settings.js";
@@ -22,8 +22,8 @@ import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 import { mountTranscript } from "./transcript.js";
 
-const PARTS = ["top", "sidebar", "topbar-start", "topbar-end", "transcript", "composer", "drawer"];
-const CONTROLS = ["#wc-picker input", "#wc-composer-text textarea", "#wc-send", "#wc-stop", "#wc-system-prompt textarea", "#wc-sampling-seed input", "#wc-sampling-stop textarea", "#wc-drawer-reset"];
+const PARTS = ["top", "sidebar", "topbar-start", "picker", "topbar-end", "transcript", "composer", "drawer"];
+const CONTROLS = ["#wc-composer-text textarea", "#wc-send", "#wc-stop", "#wc-system-prompt textarea", "#wc-sampling-seed input", "#wc-sampling-stop textarea", "#wc-drawer-reset"];
 const NAMED_WITHIN = 4000; // ms
 const phone = matchMedia("(max-width: 767px)");
 const root = document.documentElement;
@@ -34,8 +34,8 @@ const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash };
 const state = { id: null, conversation: null, notice: false };
 
 // Called by each part's own script as Gradio puts it on the page.
-export function mount(name, element, trigger) {
-  parts.set(name, { element, trigger });
+export function mount(name, element) {
+  parts.set(name, element);
   if (PARTS.every((part) => parts.has(part)) && !boot.begun) boot();
 }
 
@@ -55,8 +55,6 @@ async function present(selectors) {
 
 // What the listeners in wiring.py call.
 window.webchat = {
-  picker: pickerUpdate,
-  pick: (name) => void settings.choose(name),
   send: () => void composer.send(),
   stop: () => void composer.stop(),
   saveSettings: () => drawer.save(),
@@ -64,7 +62,7 @@ window.webchat = {
 };
 
 function start() {
-  const element = (name) => parts.get(name).element;
+  const element = (name) => parts.get(name);
   mountTop(element("top"));
   mountConnection(element("top").querySelector(".wc-connection"), reload);
   mountSidebar(element("sidebar"), {
@@ -79,7 +77,7 @@ function start() {
   mountTopbar(element("topbar-start"), element("topbar-end"));
   mountComposer(element("composer"), ctx);
   mountDrawer(element("drawer"));
-  mountPicker(parts.get("topbar-end").trigger);
+  mountPicker(element("picker"));
   ctx.transcript = mountTranscript(element("transcript"), ctx);
   tellContext(element("composer"), ctx.transcript);
   mountPrinting(ctx.transcript);
@@ -141,7 +139,7 @@ async function loadModels() {
   try {
     const { models, default: fallback } = await api.get("api/models");
     settings.setModels(models, fallback);
-    busy = models.some((model) => model.status === "loading");
+    busy = models.some(({ status, unlisted, failure }) => status === "loading" || (unlisted && !failure));
   } catch {
     busy = true;
   }

@@ -9,7 +9,6 @@ import { errorLine, errorText } from "./i18n.js";
 import { Line } from "./follow.js";
 import { isRunning, MessageView } from "./message.js";
 import { outbox } from "./outbox.js";
-import { settings } from "./settings.js";
 import { stops } from "./stops.js";
 import { actions, applyChoices, resumeEdits, takeBack } from "./conversation/actions.js";
 import { placeText } from "./conversation/format.js";
@@ -17,7 +16,9 @@ import { icon } from "./conversation/icons.js";
 import { withUnanswered } from "./conversation/note.js";
 import { replyIdOf, upTo, userIdOf, withPending } from "./conversation/pending.js";
 import { EndKeeper } from "./conversation/scroll.js";
+import { trouble } from "./conversation/trouble.js";
 import { welcome } from "./conversation/welcome.js";
+import { settings } from "./settings.js";
 
 const PAGE = 30;
 const POLL = 5000; // while the server does not tell by itself what happens
@@ -42,6 +43,7 @@ class Transcript {
   #sent = new Set(); // keys of what was sent or shown in this visit
   #loadingOlder = false;
   #told = "";
+  #emptyFor = ""; // what the place of a conversation that has not begun was drawn for
   #placeSaid = {}; // {id, place, at}: the place in line that was read out last
   #behind = new Set(); // what happened while it could not be shown: ids of replies that began, or "changed"
   #begun = new Set(); // ids of running replies that were asked for in this tab
@@ -52,7 +54,8 @@ class Transcript {
     this.#build(element);
     ctx.bus.on("open", (detail) => this.#open(detail));
     ctx.bus.on("out", ({ error } = {}) => this.#putOut(error));
-    ctx.bus.on("models", ({ models }) => (this.models = models));
+    ctx.bus.on("models", ({ models }) => (this.models = models.filter(({ unlisted }) => !unlisted)));
+    for (const event of ["models", "settings"]) ctx.bus.on(event, () => this.#drawEmpty());
     ctx.bus.on("outbox", (detail) => this.#onOutbox(detail));
     this.line = new Line(ctx.api.url("api/events"), { onLine: (line) => this.#onLine(line), onNews: (news) => this.#onNews(news) });
     document.addEventListener("visibilitychange", () => this.#onVisible());
@@ -330,9 +333,30 @@ class Transcript {
     }
     this.olderButton.hidden = !this.older;
     this.end.follows = records.length > 0;
-    this.#placeholder(records.length ? null : welcome(this.t, (text) => this.ctx.bus.emit("suggest", { text })));
+    if (records.length) this.#placeholder(null);
+    this.#drawEmpty({ anew: true });
     this.ctx.bus.emit("shown");
     this.#emitLeaf();
+  }
+
+  // A conversation that has not begun: a greeting, or why its model could not answer.
+  #drawEmpty({ anew = false } = {}) {
+    if (this.messages.length || !this.loaded) return;
+    const { info } = settings;
+    const key = info?.failure ? JSON.stringify([info.name, info.failure]) : "";
+    if (!anew && key === this.#emptyFor) return;
+    this.#emptyFor = key;
+    const suggest = (text) => this.ctx.bus.emit("suggest", { text });
+    this.#placeholder(key ? trouble(info, this.t, () => this.#retryModel(info.name)) : welcome(this.t, suggest));
+  }
+
+  async #retryModel(name) {
+    try {
+      const { models, default: fallback } = await this.ctx.api.post("api/models/retry", { name });
+      settings.setModels(models, fallback);
+    } catch (error) {
+      this.ctx.toast(errorText(error).message, { kind: "error" });
+    }
   }
 
   #placeholder(content) {

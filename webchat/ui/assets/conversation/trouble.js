@@ -1,0 +1,29 @@
+// In a conversation that has not begun, when its model cannot answer: what happened, what to do, and a way to try again.
+
+import { h } from "../dom.js";
+import { errorText } from "../i18n.js";
+import { icon } from "./icons.js";
+
+/** info: of the model. retry: resolves when the model was tried again; what became of it is drawn by who shows this. */
+export function trouble({ name, unlisted, failure, status }, t, retry) {
+  const { message, cure, detail } = errorText(failure);
+  const title = unlisted ? t("trouble.no_model") : t("trouble.model", { model: name });
+  const again = h("button", { type: "button", class: "wc-button", onclick: tryAgain }, icon("retry"), h("span", {}, t("transcript.retry")));
+  async function tryAgain() {
+    again.disabled = true;
+    again.lastChild.textContent = t("trouble.trying");
+    await retry();
+    again.disabled = false;
+    again.lastChild.textContent = t("transcript.retry");
+  }
+  return h(
+    "section",
+    { class: "wc-trouble", role: "alert" },
+    h("span", { class: "wc-error-icon" }, icon("alert")),
+    h("h2", {}, title),
+    h("p", {}, message),
+    cure && h("p", { class: "wc-muted" }, cure),
+    detail && detail !== `${message} ${cure}` && h("p", { class: "wc-error-detail" }, detail),
+    status === "unfit" ? null : again, // a model that is too large stays that
+  );
+}
