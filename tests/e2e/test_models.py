@@ -175,10 +175,9 @@ async def test_an_endpoint_out_of_reach_is_said_and_tried_again(visitor: NewVisi
             await expect(chat.page.locator("#wc-picker button")).not_to_contain_text("127.0.0.1")
         # Nothing is stored that no model could answer, and the words are kept.
         await chat.send("words=4")
-        await expect(chat.page.locator("article.wc-user")).to_contain_text("words=4")
+        await expect(chat.page.locator(".wc-toast")).to_contain_text(f"127.0.0.1:{port}")
+        await expect(chat.box).to_have_value("words=4")
         assert (await (await context.request.get(f"{app.url}/api/conversations")).json())["items"] == []
-        await chat.new_chat()
-        await chat.open()
         await card.get_by_role("button").click()
         await expect(card.get_by_role("button")).to_be_enabled()
         await expect(card).to_contain_text(title)

@@ -93,6 +93,7 @@ function toggle() {
 
 function open() {
   active = settings.model;
+  typed.text = "";
   list = h("div", { class: "wc-picker-list", id: "wc-picker-list", role: "listbox", tabindex: "0", "aria-label": t("picker.label"), onclick: onPress });
   search = settings.models.length < SEARCH_FROM ? null : searchBox();
   panel = h("div", { class: "wc-picker-panel" }, search, list, h("p", { class: "wc-picker-nothing", role: "status" }));
