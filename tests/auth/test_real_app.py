@@ -38,7 +38,7 @@ HUB_TOKEN = "canary-hub-token-a90d"
 SYSTEM_PROMPT = "canary system prompt 44b1"
 SECRETS = (COOKIE_SECRET, MODEL_KEY, HUB_TOKEN)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-ENDLESS = {"/gradio_api/heartbeat/x", "/gradio_api/queue/data"}
+ENDLESS = {"/api/events", "/gradio_api/heartbeat/x", "/gradio_api/queue/data"}
 """Routes that answer for as long as somebody listens."""
 OPEN_TO_ALL = {"/healthz", "/readyz", "/t", "/t/"}
 ECHO = (ModelSpec(name="Echo", kind="echo", source="echo", options={"rate": 20}),)
