@@ -147,9 +147,7 @@ def _limited(place: str, retry_after: float | None, detail: str) -> RateLimited:
     cure = "Try again in a moment."
     if retry_after is not None:
         cure = f"Try again in {retry_after:.0f} seconds."
-    return RateLimited(
-        _with(f"{place} takes no more requests for now", detail), cure=cure, retry_after=retry_after
-    )
+    return RateLimited(_with(f"{place} is limiting requests", detail), cure=cure, retry_after=retry_after)
 
 
 def from_httpx(error: Exception, *, place: str, connect: float) -> BackendError:
@@ -244,7 +242,11 @@ def shown(said: str, key: str | None) -> str:
 
 def _with(sentence: str, detail: str) -> str:
     """The sentence with the server's own words behind it; nothing of a sentence is doubled."""
-    return f"{sentence}: {detail}" if detail else f"{sentence}."
+    if not detail:
+        return f"{sentence}."
+    return (
+        f"{sentence}: {detail}" if detail.endswith((".", "!", "?", "…", "。")) else f"{sentence}: {detail}."
+    )
 
 
 def _json(body: bytes) -> Any:

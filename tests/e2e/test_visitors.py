@@ -124,7 +124,7 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     assert again.status == 401
     await expect(tester.page.locator("h1")).to_have_text("Your link was withdrawn")
     await tester.page.locator("#language").click()
-    await expect(tester.page.locator("h1")).to_have_text("您的链接已被撤回")
+    await expect(tester.page.locator("h1")).to_have_text("你的链接已被撤回")
 
 
 async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: NewVisitor) -> None:

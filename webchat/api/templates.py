@@ -220,8 +220,8 @@ class Templates:
             raise ApiError(
                 403,
                 "template_read_only",
-                "This template comes with the app and stays as it is.",
-                "Duplicate it and change the copy.",
+                "This template comes with the app and can't be changed.",
+                "Duplicate it, then change the copy.",
             )
         found = await self._store.call(self._store.template, owner.id, wanted)
         _may_share(owner, found.scope)
@@ -298,8 +298,8 @@ def _may_share(owner: Owner, scope: Scope | None) -> None:
         raise ApiError(
             403,
             "not_operator",
-            "Shared templates are changed by whoever runs this server.",
-            "Duplicate it and change the copy.",
+            "Only the operator can change shared templates.",
+            "Duplicate it, then change the copy.",
         )
 
 

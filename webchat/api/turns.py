@@ -39,7 +39,7 @@ class TurnRoutes:
         owner = reader.id
         body = await body_of(request, TurnBody)
         if body.owner not in (None, owner):
-            raise ApiError(409, "other_owner", "You are signed in as somebody else now.", "Reload the page.")
+            raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
         begun = await self._turns.start(
             owner,
             Ask(

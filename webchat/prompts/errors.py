@@ -73,7 +73,7 @@ class BadFile(TemplateError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(
-            f"This file holds no template: {problem}",
-            "Choose a file that was exported here, YAML or JSON.",
+            f"This file is not a template: {problem}",
+            "Choose a YAML or JSON file that was exported here.",
             {"problem": problem},
         )

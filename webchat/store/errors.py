@@ -50,8 +50,8 @@ class TemplateChanged(StoreError):
 
     def __init__(self, version: int) -> None:
         super().__init__(
-            "The template was changed meanwhile.",
-            cure="Look at its newest version, then change that.",
+            "The template was changed in the meantime.",
+            cure="Look at the newest version, then make your change there.",
             params={"version": version},
         )
 

@@ -130,8 +130,8 @@ class KeyTaken(BadAsk):
 
     def __init__(self, conversation_id: str, message_id: str) -> None:
         super().__init__(
-            "This was sent before, with other words.",
-            cure="See what was sent; send the other words as a new message.",
+            "This message was already sent with different text.",
+            cure="Check what was sent; send the new text as a new message.",
             params={"conversation_id": conversation_id, "message_id": message_id},
         )
 

@@ -70,7 +70,7 @@ UNSTORED = Failure(
 LINK_ENDED = Failure(
     "link_ended",
     "This link was withdrawn or has expired.",
-    "What was written is saved. Ask for a new link to go on.",
+    "What was written is saved. Ask for a new link to continue.",
 )
 """Not the person stopped the reply."""
 

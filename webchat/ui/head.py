@@ -10,6 +10,8 @@ from importlib.resources import files
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from webchat.sentences import LANGUAGES, locale
+
 _FOREIGN_META = re.compile(
     rb"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*?/?>\s*|<link rel=\"manifest\"[^>]*>\s*", re.S
 )
@@ -33,7 +35,10 @@ MODULES = (
 def head_html(version: str, title: str, language: str) -> bytes:
     """Our head: the boot script inline (it must not wait for a request), the stylesheets, the modules."""
     base = f"assets/{version}/"
-    config = json.dumps({"assets": base, "title": title, "language": language}).replace("<", "\\u003c")
+    # Said by the boot script when the modules, which have the tables, did not come.
+    lost = {name: [locale(name)[key] for key in ("app.load_failed", "app.retry")] for name in LANGUAGES}
+    settings = {"assets": base, "title": title, "language": language, "lost": lost}
+    config = json.dumps(settings).replace("<", "\\u003c")
     boot = files("webchat.ui").joinpath("assets/boot.js").read_text(encoding="utf-8")
     return "\n".join(
         (
@@ -93,11 +98,15 @@ class _Rewriter:
 
 
 def rewrite_page(page: bytes, head: bytes) -> bytes:
-    """Gradio's page with `head` behind its `<base>`, without the metadata and manifest of Gradio's own."""
+    """Gradio's page with `head` behind its `<base>`, without the metadata and manifest of Gradio's own.
+    Browsers without scripts are told that the page needs them."""
     before, base, rest = _FOREIGN_META.sub(b"", page).partition(b"<base ")
     tag, end, rest = rest.partition(b">")
     if not base:
         raise ValueError(
             "Gradio's page has no <base> to put the head behind; is this another version of Gradio?"
         )
+    said = " · ".join(locale(name)["app.noscript"] for name in LANGUAGES)
+    noscript = f'<noscript><p style="margin: 2rem; font: 1rem sans-serif">{escape(said)}</p></noscript>'
+    rest = re.sub(rb"<body[^>]*>", lambda body: body.group() + noscript.encode(), rest, count=1)
     return before + base + tag + end + b"\n" + head + rest

@@ -1,7 +1,9 @@
 // Runs in the head, before Gradio's bundle and before the first paint: the language and the colours.
-// Set before this line: window.webchatConfig = {assets, title, language}.
+// Set before this line: window.webchatConfig = {assets, title, language, lost: {language: [words, button]}}.
 (() => {
   const config = window.webchatConfig;
+  const root = document.documentElement;
+  const PATIENCE = 5000; // ms that a page of which something did not load may still take
 
   function stored(name) {
     try {
@@ -23,7 +25,7 @@
 
   // Gradio takes the language of its labels from the browser and offers no other way to set it.
   const language = chosenLanguage();
-  document.documentElement.lang = language;
+  root.lang = language;
   Object.defineProperty(navigator, "language", { get: () => language, configurable: true });
   Object.defineProperty(navigator, "languages", { get: () => [language], configurable: true });
 
@@ -32,8 +34,8 @@
 
   function paint() {
     const dark = theme === "dark" || (theme === "system" && system.matches);
-    document.documentElement.classList.toggle("dark", dark);
-    document.documentElement.style.colorScheme = dark ? "dark" : "light";
+    root.classList.toggle("dark", dark);
+    root.style.colorScheme = dark ? "dark" : "light";
     if (document.body && document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
   }
 
@@ -56,5 +58,26 @@
     watch.observe(document.body, { attributes: true, attributeFilter: ["class"] });
   });
 
-  if (stored("webchat_sidebar") === "closed") document.documentElement.classList.add("wc-sidebar-closed");
+  // Where a script or a module does not come, the page would stay empty without a word.
+  let lost = false;
+  function onLoss() {
+    if (!lost && !root.classList.contains("wc-ready")) setTimeout(sayLost, PATIENCE);
+    lost = true;
+  }
+  addEventListener("error", ({ target }) => (target instanceof HTMLScriptElement || target instanceof HTMLLinkElement) && onLoss(), true);
+  addEventListener("unhandledrejection", onLoss);
+
+  function sayLost() {
+    if (root.classList.contains("wc-ready")) return;
+    const [words, again] = config.lost[language];
+    const card = Object.assign(document.createElement("div"), { id: "wc-lost", role: "alert" });
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: again, onclick: () => location.reload() });
+    card.append(Object.assign(document.createElement("p"), { textContent: words }), button);
+    // Its style sheet may be what is missing.
+    Object.assign(card.style, { position: "fixed", inset: "0", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.5rem", font: "1rem sans-serif" });
+    document.body.append(card);
+    new MutationObserver(() => root.classList.contains("wc-ready") && card.remove()).observe(root, { attributes: true });
+  }
+
+  if (stored("webchat_sidebar") === "closed") root.classList.add("wc-sidebar-closed");
 })();

@@ -39,12 +39,17 @@ export function errorText(error) {
   return {
     message: theirs.message || (operator && ours(".operator")) || ours("") || error.message || t("error.unknown"),
     cure: theirs.cure || ours(".cure_after") || (operator && ours(".cure_operator")) || ours(".cure") || error.cure || "",
-    detail: operator ? [error.message, error.cure].filter(Boolean).join(" ") : "",
+    detail: operator ? [error.message, said(error) ? "" : error.cure].filter(Boolean).join(" ") : "",
   };
+}
+
+// Whether our cure for the code says all that the server's says.
+function said({ code, cure }) {
+  return /^(Try again|Check the settings|Check that it runs)[^;]*$/.test(cure) || ["auth_failed", "rate_limited", "timeout"].includes(code);
 }
 
 // The same in one line.
 export function errorLine(error) {
   const { message, cure, detail } = errorText(error);
-  return [message, detail || cure].filter(Boolean).join(" ");
+  return [message, detail, detail && !said(error) ? "" : cure].filter(Boolean).join(" ");
 }
