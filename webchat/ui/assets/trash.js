@@ -113,7 +113,7 @@ class Trash {
 
   async #end(item, row) {
     const whole = item.kind === "conversation";
-    if (!(await ask({ title: t("trash.end_title"), words: t(whole ? "trash.end_chat" : "trash.end_messages"), yes: t("trash.end"), danger: true }))) return;
+    if (!(await ask({ title: t("trash.end_title"), words: t(whole ? "trash.end_chat" : item.count === 1 ? "trash.end_message" : "trash.end_messages"), yes: t("trash.end"), danger: true }))) return;
     const buttons = disabled(row);
     try {
       await api.delete(`api/trash/${whole ? "conversations" : "messages"}/${item.id}`);
