@@ -61,6 +61,7 @@ async def test_what_could_not_be_sent_says_so_and_goes_by_itself(
         await chat.send(LONG)
         await expect(unsent(chat)).to_contain_text(said, timeout=30_000)
         await expect(chat.page.locator(".wc-user")).to_contain_text(LONG)
+        await expect(chat.page.locator(".wc-welcome")).to_have_count(0)
         await expect(chat.box).to_have_value("")
         wire.mend()
         await chat.whole(words(3))

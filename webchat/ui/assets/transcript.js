@@ -341,7 +341,7 @@ class Transcript {
 
   // A conversation that has not begun: a greeting, or why its model could not answer.
   #drawEmpty({ anew = false } = {}) {
-    if (this.messages.length || !this.loaded) return;
+    if (!this.loaded || this.messages.length || this.pending.length) return;
     const { info } = settings;
     const key = info?.failure ? JSON.stringify([info.name, info.failure]) : "";
     if (!anew && key === this.#emptyFor) return;
