@@ -4,7 +4,7 @@
 import { composer } from "./composer.js";
 import { connection } from "./connection.js";
 import { textOf } from "./filetext.js";
-import { t } from "./i18n.js";
+import { listed, t } from "./i18n.js";
 import { toast } from "./toast.js";
 
 const INSERTS = new Set(["insertFromPaste", "insertFromDrop", "insertFromYank", "insertFromPasteAsQuotation"]);
@@ -58,7 +58,7 @@ async function take(files, elsewhere = false) {
     if (text === null) refused.push(file.name);
     else insert(file.name, text);
   }
-  if (refused.length) toast(t("files.unsupported", { names: refused.map((name) => t("files.name", { name })).join(t("files.and")) }), { kind: "error" });
+  if (refused.length) toast(t("files.unsupported", { names: listed(refused.map((name) => t("files.name", { name }))) }), { kind: "error" });
 }
 
 // Behind the cursor, in a paragraph of its own.

@@ -18,6 +18,10 @@ export function t(key, params = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => format(params[name] ?? whole));
 }
 
+export function listed(words) {
+  return words.join(t("app.list_separator"));
+}
+
 function format(value) {
   return typeof value === "number" ? value.toLocaleString(language, { maximumFractionDigits: 3 }) : String(value);
 }

@@ -3,8 +3,7 @@
 import { api } from "../api.js";
 import { h, icon } from "../dom.js";
 import { t } from "../i18n.js";
-import { toast } from "../toast.js";
-import { actionBadge, ACTIONS, choice, failed, ruleName, STAGES, stageName, when } from "./parts.js";
+import { actionBadge, ACTIONS, choice, copy, failed, ruleName, STAGES, stageName, when } from "./parts.js";
 
 const PAGE = 50;
 const COLUMNS = ["when", "rule", "action", "stage", "where", "detail"];
@@ -129,9 +128,5 @@ function place({ conversation_id: id, message_id: message, owner_id: owner }, pa
     };
     return h("a", { href, onclick: open }, t("moderation.open"));
   }
-  const copy = async () => {
-    await navigator.clipboard.writeText(id);
-    toast(t("moderation.copied"));
-  };
-  return h("button", { type: "button", class: "wc-mod-id wc-mono", title: t("moderation.copy_id", { id }), "aria-label": t("moderation.copy_id", { id }), onclick: copy }, `…${id.slice(-8)}`);
+  return h("button", { type: "button", class: "wc-mod-id wc-mono", title: t("moderation.copy_id", { id }), "aria-label": t("moderation.copy_id", { id }), onclick: () => copy(id) }, `…${id.slice(-8)}`);
 }

@@ -2,6 +2,8 @@
 
 import { h } from "../dom.js";
 import { errorText, has, language, t } from "../i18n.js";
+import { copyText } from "../conversation/actions.js";
+import { toast } from "../toast.js";
 
 export const STAGES = ["input", "prompt", "output", "stored"];
 export const ACTIONS = ["block", "mask", "replace", "flag"];
@@ -66,4 +68,13 @@ export function when(at) {
   const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? ["second", 1];
   const words = seconds >= 7 * 86_400 ? dates.format(date) : seconds < 10 ? t("moderation.now") : relative.format(-Math.floor(seconds / size), unit);
   return h("time", { datetime: at, title: absolute.format(date) }, words);
+}
+
+export async function copy(text) {
+  try {
+    await copyText(text);
+    toast(t("moderation.copied"));
+  } catch {
+    toast(t("transcript.copy_failed"), { kind: "error" });
+  }
 }

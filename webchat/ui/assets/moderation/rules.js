@@ -2,9 +2,8 @@
 
 import { api } from "../api.js";
 import { h } from "../dom.js";
-import { has, t } from "../i18n.js";
-import { toast } from "../toast.js";
-import { actionBadge, counted, failed, note, ruleName, stageName } from "./parts.js";
+import { has, listed, t } from "../i18n.js";
+import { actionBadge, copy, counted, failed, note, ruleName, stageName } from "./parts.js";
 
 const example = () => `[[moderators]]
 kind = "phrases"
@@ -78,23 +77,19 @@ function card(one) {
 function holds(one) {
   const limits = one.rules.filter((rule) => rule.most !== null);
   if (limits.length) return limits.map((rule) => t(`moderation.limit.${rule.id}`, { most: rule.most })).join(" · ");
-  if (one.kind === "secrets") return one.rules.map((rule) => ruleName(rule.id)).join(", ");
+  if (one.kind === "secrets") return listed(one.rules.map((rule) => ruleName(rule.id)));
   if (has(`moderation.count.${one.kind}`)) return counted(`moderation.count.${one.kind}`, one.count);
-  return one.rules.length > 1 ? one.rules.map((rule) => ruleName(rule.id)).join(", ") : "";
+  return one.rules.length > 1 ? listed(one.rules.map((rule) => ruleName(rule.id))) : "";
 }
 
 // Personal data on its way to models. when: off, remote or always; keep: encrypted or never; kinds: what is looked for.
 function masking({ when, keep, kinds }) {
-  const names = kinds.map((kind) => ruleName(`personal.${kind}`)).join(", ");
+  const names = listed(kinds.map((kind) => ruleName(`personal.${kind}`)));
   const on = when === "off" ? [] : [h("p", {}, t("moderation.masking.kinds", { kinds: names })), h("p", {}, t(`moderation.masking.keep.${keep}`))];
   return h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.masking")), h("p", {}, t(`moderation.masking.${when}`)), on);
 }
 
 function howTo(page) {
-  const copy = async () => {
-    await navigator.clipboard.writeText(example());
-    toast(t("moderation.copied"));
-  };
   const step = (words, ...more) => h("li", {}, h("p", {}, words), more);
   return h(
     "section",
@@ -107,7 +102,7 @@ function howTo(page) {
       step(
         t("moderation.step_write"),
         h("pre", { class: "wc-mono", tabindex: "0", "aria-label": "rules.toml" }, example()),
-        h("div", { class: "wc-mod-row" }, h("button", { type: "button", class: "wc-button", onclick: copy }, t("moderation.copy")), h("button", { type: "button", class: "wc-button", onclick: () => page.show("try", { rules: example() }) }, t("moderation.try_these"))),
+        h("div", { class: "wc-mod-row" }, h("button", { type: "button", class: "wc-button", onclick: () => copy(example()) }, t("moderation.copy")), h("button", { type: "button", class: "wc-button", onclick: () => page.show("try", { rules: example() }) }, t("moderation.try_these"))),
       ),
       step(t("moderation.step_start"), h("pre", { class: "wc-mono", tabindex: "0" }, "webchat --moderation rules.toml")),
     ),
