@@ -22,6 +22,11 @@ export function listed(words) {
   return words.join(t("app.list_separator"));
 }
 
+// One after the other; Chinese has no space between sentences.
+export function sentences(...some) {
+  return some.filter(Boolean).join(language === "zh-CN" ? "" : " ");
+}
+
 function format(value) {
   return typeof value === "number" ? value.toLocaleString(language, { maximumFractionDigits: 3 }) : String(value);
 }
@@ -55,5 +60,5 @@ function said({ code, cure }) {
 // The same in one line.
 export function errorLine(error) {
   const { message, cure, detail } = errorText(error);
-  return [message, detail, detail && !said(error) ? "" : cure].filter(Boolean).join(" ");
+  return sentences(message, detail, detail && !said(error) ? "" : cure);
 }

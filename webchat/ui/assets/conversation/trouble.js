@@ -23,7 +23,7 @@ export function trouble({ name, unlisted, failure, status }, t, retry) {
     h("h2", {}, title),
     h("p", {}, message),
     cure && h("p", { class: "wc-muted" }, cure),
-    detail && detail !== `${message} ${cure}` && h("p", { class: "wc-error-detail" }, detail),
+    ![message, `${message} ${cure}`, ""].includes(detail) && h("p", { class: "wc-error-detail" }, detail),
     status === "unfit" ? null : again, // a model that is too large stays that
   );
 }

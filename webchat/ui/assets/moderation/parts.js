@@ -1,7 +1,7 @@
 // What several tabs of the operator's page draw: what was done, when, and what went wrong.
 
 import { h } from "../dom.js";
-import { errorText, has, language, t } from "../i18n.js";
+import { errorText, has, language, sentences, t } from "../i18n.js";
 import { copyText } from "../conversation/actions.js";
 import { toast } from "../toast.js";
 
@@ -34,7 +34,7 @@ export function note(text, { kind = "", action } = {}) {
 
 export function failed(error, again) {
   const { message, cure } = errorText(error);
-  return note(cure ? `${message} ${cure}` : message, { kind: "wc-danger", action: h("button", { type: "button", class: "wc-button", onclick: again }, t("app.retry")) });
+  return note(sentences(message, cure), { kind: "wc-danger", action: h("button", { type: "button", class: "wc-button", onclick: again }, t("app.retry")) });
 }
 
 export function choice(label, options, { value = "", onchange } = {}) {
