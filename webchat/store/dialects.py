@@ -271,6 +271,8 @@ class Postgres(Dialect):
             # A reader sees one snapshot: a reply folded meanwhile is not read half from each side of the
             # fold.
             isolation_level="READ COMMITTED" if write else "REPEATABLE READ",
+            # Neither does it lock: under that level it would fail where somebody else has just written.
+            execution_options={} if write else {"postgresql_readonly": True},
             connect_args={"connect_timeout": 10},
             json_serializer=dump_json,
             hide_parameters=True,

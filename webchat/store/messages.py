@@ -224,14 +224,14 @@ class MessageVerbs(Database):
     @reads
     def _fallen(self, connection: Connection, owner: str, message_id: str) -> tuple[list[str], datetime]:
         """What was deleted together with a message below it, and when."""
-        row = self._deleted_top(connection, owner, message_id)
+        row = self._deleted_top(connection, owner, message_id, lock=False)
         walk = descendants(message_id)
         query = select(MessageRow.id).join(walk, walk.c.id == MessageRow.id)
         together = connection.scalars(query.where(MessageRow.deleted_at == row.deleted_at))
         return [id for id in together if id != message_id], row.deleted_at
 
-    def _deleted_top(self, connection: Connection, owner: str, message_id: str) -> Row[Any]:
-        row = own_message(connection, owner, message_id, deleted=True, lock=True)
+    def _deleted_top(self, connection: Connection, owner: str, message_id: str, *, lock: bool) -> Row[Any]:
+        row = own_message(connection, owner, message_id, deleted=True, lock=lock)
         if row.deleted_at < self.purged_before:
             raise NotFound("message")
         if row.under_id != row.conversation_id:
@@ -244,7 +244,7 @@ class MessageVerbs(Database):
 
     @writes
     def _bring_back(self, connection: Connection, owner: str, message_id: str, leaf: str) -> Conversation:
-        row = self._deleted_top(connection, owner, message_id)
+        row = self._deleted_top(connection, owner, message_id, lock=True)
         connection.execute(_MARK, {"ids": [message_id], "was": row.deleted_at, "becomes": None})
         _set_leaf(connection, row.conversation_id, leaf)
         return own_conversation(connection, owner, row.conversation_id)
