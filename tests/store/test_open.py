@@ -6,10 +6,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
@@ -17,7 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 from tests.clean_environment import ROOT
 from tests.store.talk import Talk, later
 from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
-from webchat.store.migrate import BACKUPS_KEPT, VERSION_TABLE, back_up
+from webchat.store.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
 from webchat.store.tables import Base
 
 
@@ -37,6 +38,27 @@ def test_an_empty_database_is_made_and_opened_again(empty_url: str) -> None:
         turn = Talk(store, store.local_owner().id).say("hello", "hi")
     with closing(Store.open(empty_url)) as store:
         assert Talk(store, store.local_owner().id).shown(turn.conversation.id) == ["hello", "hi"]
+
+
+def test_what_an_older_version_stored_comes_along(url: str) -> None:
+    """Its rows stay, and a turn that was begun then is still found by its key."""
+    with closing(Store.open(url)) as store:
+        owner = store.local_owner().id
+        talk = Talk(store, owner)
+        gone = talk.say("deleted", "too")
+        begun = talk.begin("hello", key="of old")
+        talk.finish(begun.reply.id, "hi")
+        store.delete_conversation(owner, gone.conversation.id)
+        with ExitStack() as stack, store.transaction(write=True) as connection:
+            config = _config(stack)
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0002")
+    with closing(Store.open(url)) as store:
+        assert Talk(store, owner).shown(begun.conversation.id) == ["hello", "hi"]
+        assert [item.title for item in store.list_trash(owner).items] == ["deleted"]
+        again = store.turn_by_key(owner, "of old")
+        assert again is not None
+        assert (again.reply.id, again.asked, again.created) == (begun.reply.id, None, False)
 
 
 def test_one_server_at_a_time_and_the_command_line_beside_it(url: str) -> None:
