@@ -17,6 +17,7 @@ from backends._sse import SSEParser
 from backends._thinking import ThinkingSplitter
 from backends.types import Message, Request
 from tests.growth import MOST, growth
+from webchat.auth.forwarding import with_client
 from webchat.moderation import Context, Moderation
 from webchat.moderation.folding import fold
 from webchat.moderation.rules import read_rules
@@ -32,6 +33,7 @@ from webchat.prompts.files import read_file
 from webchat.prompts.fitting import characters, first_kept
 from webchat.prompts.sandbox import parse
 from webchat.prompts.worker import as_lines
+from webchat.settings.networks import network
 from webchat.store.codec import clean, dump_json, title_of
 from webchat.store.records import PathMessage
 from webchat.store.search import _snippet
@@ -207,6 +209,13 @@ def _found(text: str) -> None:
     _snippet(text, ranges or ())
 
 
+def _forwarded(text: str) -> None:
+    value = text.encode("utf-8", "surrogatepass")
+    headers = [(b"x-forwarded-for", value), (b"forwarded", value)]
+    scope = {"type": "http", "scheme": "http", "client": ("127.0.0.1", 1), "headers": headers}
+    with_client(scope, (network("127.0.0.1"),))
+
+
 MARKS = (
     "[",
     "](",
@@ -259,6 +268,7 @@ READERS: dict[str, tuple[Read, Sequence[str]]] = {
             "1",
         ),
     ),
+    "proxies": (_forwarded, (*PLAIN, ",", ", ", "for=1,", 'for="\\"', '"', ";", "=")),
     "titles": (title_of, PLAIN),
     "proposed titles": (tidy, (*PLAIN, "Title: ", "*", '"', "Title:\n")),
     "excerpts": (excerpt, (*PLAIN, "1", "1 ")),

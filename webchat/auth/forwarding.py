@@ -92,7 +92,8 @@ def _forwarded(values: Iterable[str]) -> list[dict[str, str]]:
         while at < len(value):
             pair = _PAIR.match(value, at)
             if pair is None:  # unreadable up to its end
-                pairs, at = {}, value.find(",", at) if "," in value[at:] else len(value)
+                comma = value.find(",", at)
+                pairs, at = {}, len(value) if comma < 0 else comma
             else:
                 text = pair[2]
                 pairs[pair[1].lower()] = re.sub(r"\\(.)", r"\1", text[1:-1]) if text[0] == '"' else text
