@@ -21,7 +21,8 @@ class Trash:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._keeps = timedelta(days=services.trash_days)
-        self._purges: set[asyncio.Task[None]] = set()
+        self._purging: asyncio.Task[None] | None = None
+        self._due = False
 
     async def list(self, request: Request) -> Response:
         page = await self._store.call(
@@ -48,13 +49,16 @@ class Trash:
         """Nobody can have it back from here on. Its rows go at once, unless a reply is still on its way to
         being stopped there; then the next purge takes them."""
         if not running:
-            task = asyncio.create_task(self._purge())
-            self._purges.add(task)
-            task.add_done_callback(self._purges.discard)
+            self._due = True
+            if self._purging is None or self._purging.done():
+                self._purging = asyncio.create_task(self._purge())
         return Response(status_code=204)
 
     async def _purge(self) -> None:
-        try:
-            await self._store.call(self._store.purge, PURGE_DISCARDED)
-        except Exception:
-            log.exception("purging what was discarded failed; the next purge tries again")
+        """One purge at a time, and one more for all that was discarded meanwhile."""
+        while self._due:
+            self._due = False
+            try:
+                await self._store.call(self._store.purge, PURGE_DISCARDED)
+            except Exception:
+                log.exception("purging what was discarded failed; the next purge tries again")
