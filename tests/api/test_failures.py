@@ -13,11 +13,12 @@ from backends.echo import EchoBackend
 from backends.errors import BackendError, RateLimited, Unavailable
 from tests.api.conftest import MakeSite, Site
 from webchat.api.wire import provenance_json
-from webchat.auth.failures import failure_of, told
+from webchat.auth.failures import failure_for
 from webchat.models import ModelSpec
 from webchat.sentences import LANGUAGES, locale
 from webchat.store.errors import NewerDatabase, StoreError, StoreUnavailable
 from webchat.store.records import Failure, Owner, OwnerKind, Provenance
+from webchat.turns.errors import failure_of
 
 HOST, PATH, KEY, WORDS = (
     "gpu-box.internal:9333",
@@ -62,7 +63,7 @@ CODES = sorted(
 def test_every_code_has_a_sentence_and_a_cure_for_every_reader(
     code: str, kind: OwnerKind, language: str
 ) -> None:
-    shown = told(full(code), reader(kind), language)
+    shown = failure_for(full(code), reader(kind), language)
     assert shown.message.strip()
     assert shown.cure.strip()
     assert "{" not in shown.message + shown.cure
@@ -79,15 +80,15 @@ def test_every_code_has_a_sentence_and_a_cure_for_every_reader(
 
 def test_a_code_nobody_knows_is_told_as_a_problem_of_the_model() -> None:
     """A backend of somebody else's may raise what it likes."""
-    shown = told(full("their_own"), reader("guest"))
+    shown = failure_for(full("their_own"), reader("guest"))
     assert (shown.code, shown.message) == ("backend_error", "The model reported a problem.")
-    assert told(full("their_own"), None) == shown
+    assert failure_for(full("their_own"), None) == shown
 
 
 def test_who_waits_is_told_how_long() -> None:
     error = RateLimited(f"{HOST} limits", retry_after=6.2)
-    assert told(failure_of(error), reader("guest")).cure == "Try again in 7 seconds."
-    assert told(failure_of(error), reader("guest"), "zh-CN").cure == "请在 7 秒后重试。"
+    assert failure_for(failure_of(error), reader("guest")).cure == "Try again in 7 seconds."
+    assert failure_for(failure_of(error), reader("guest"), "zh-CN").cure == "请在 7 秒后重试。"
 
 
 def failing(kind: type[BackendError]) -> EchoBackend:
@@ -190,7 +191,7 @@ async def test_the_door_tells_strangers_nothing_of_the_database(
 
 def test_a_version_is_no_secret_but_the_words_about_it_are_the_operators() -> None:
     error = NewerDatabase(f"{PATH} is newer", cure="Update", params={"revision": "0009"})
-    assert PATH not in repr(told(failure_of(error), None))
+    assert PATH not in repr(failure_for(failure_of(error), None))
 
 
 def test_paths_of_models_are_shown_to_operators_alone() -> None:

@@ -15,12 +15,13 @@ from starlette.types import ASGIApp
 
 from backends.errors import BackendError
 from webchat.auth import error_answer, unknown_error_answer
-from webchat.auth.failures import failure_answer, failure_of
+from webchat.auth.failures import failure_answer
 from webchat.prompts.errors import TemplateError
 from webchat.sharing import LinkError
 from webchat.store.errors import NotFound, StoreError, StoreUnavailable, TemplateChanged
 from webchat.store.records import Owner
 from webchat.turns import TurnError
+from webchat.turns.errors import failure_of
 
 log = logging.getLogger(__name__)
 

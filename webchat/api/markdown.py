@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from webchat.auth.failures import told
+from webchat.auth.failures import failure_for
 from webchat.store import ExportedConversation
 from webchat.store.records import Message, Owner
 
@@ -75,4 +75,4 @@ def _message(message: Message, language: str, reader: Owner) -> Iterator[str]:
     if message.text.strip():
         yield message.text.strip()
     if message.failure is not None:
-        yield f"> {told(message.failure, reader, language).message}"
+        yield f"> {failure_for(message.failure, reader, language).message}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from backends.base import LoadProgress
 from backends.types import Sampling
-from webchat.auth.failures import failure_json, failure_of
+from webchat.auth.failures import failure_json
 from webchat.models import ModelInfo
 from webchat.store.records import (
     Conversation,
@@ -25,6 +25,7 @@ from webchat.store.records import (
     TrashItem,
 )
 from webchat.turns import Wait
+from webchat.turns.errors import failure_of
 
 Json = dict[str, Any]
 

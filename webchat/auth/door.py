@@ -19,7 +19,7 @@ from webchat.auth import gradio_sessions as gradio
 from webchat.auth.answering import Answering
 from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
 from webchat.auth.cookies import Cookies
-from webchat.auth.failures import failure_answer, failure_of
+from webchat.auth.failures import failure_answer
 from webchat.auth.forwarding import with_client
 from webchat.auth.headers import Hardening
 from webchat.auth.incoming import Heard, Refused, hear, read_body, replay, with_length
@@ -29,6 +29,7 @@ from webchat.settings.networks import Network
 from webchat.store.codec import new_id
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Owner
+from webchat.turns.errors import failure_of
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
-"""What is told of a failure, and to whom.
+"""Failures by role.
 
-What is stored keeps everything. An operator reads the cause, the address, the endpoint's own words and the
-cure that is theirs; everybody else what happened in plain words and what they can do. Every route and event
-that carries a failure goes through `told`.
+The store keeps everything. An operator reads the cause, the address, the endpoint's own words and a cure that
+only operators can apply; everybody else reads in plain words what happened and what they can do. Every route
+and event that carries a failure goes through `failure_for`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from backends.errors import BackendError
 from webchat.auth.answers import error_answer
 from webchat.sentences import locale
-from webchat.store.errors import StoreError
 from webchat.store.records import Failure, Owner
 
 Json = dict[str, Any]
@@ -28,9 +26,9 @@ PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed"})
 _ID = re.compile(r"[0-9a-f]{1,16}")
 
 
-def told(failure: Failure, reader: Owner | None, language: str = "en") -> Failure:
-    """The failure as `reader` may read it; `None` is somebody the door knows nothing of. language: of the
-    plain words."""
+def failure_for(failure: Failure, reader: Owner | None, language: str = "en") -> Failure:
+    """The failure as `reader` may read it; `None` is a request without an owner. language: of the plain
+    words."""
     if failure.code in PUBLIC or (reader is not None and reader.operates):
         return failure
     table = locale(language)
@@ -47,7 +45,7 @@ def told(failure: Failure, reader: Owner | None, language: str = "en") -> Failur
 
 
 def audience(failure: Failure, reader: Owner | None) -> Json:
-    """`{"audience": "operator"}` where `told` leaves in what only operators read."""
+    """`{"audience": "operator"}` where `failure_for` leaves in what only operators read."""
     whole = failure.code not in PUBLIC and reader is not None and reader.operates
     return {"audience": "operator"} if whole else {}
 
@@ -55,7 +53,7 @@ def audience(failure: Failure, reader: Owner | None) -> Json:
 def failure_json(failure: Failure | None, reader: Owner | None) -> Json | None:
     if failure is None:
         return None
-    shown = told(failure, reader)
+    shown = failure_for(failure, reader)
     return {
         "code": shown.code,
         "message": shown.message,
@@ -66,15 +64,9 @@ def failure_json(failure: Failure | None, reader: Owner | None) -> Json | None:
     }
 
 
-def failure_of(error: BackendError | StoreError) -> Failure:
-    """An error as a failure, with all it says."""
-    retryable = isinstance(error, BackendError) and error.retryable
-    return Failure(error.code, error.message, error.cure, dict(error.params), retryable)
-
-
 def failure_answer(status: int, failure: Failure, reader: Owner | None) -> Response:
     """The answer to a request that ended in the failure."""
-    shown = told(failure, reader)
+    shown = failure_for(failure, reader)
     return error_answer(
         status, shown.code, shown.message, shown.cure, shown.params, **audience(failure, reader)
     )

@@ -22,6 +22,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from backends.errors import BackendError
+from webchat.store.errors import StoreError
+from webchat.store.records import Failure
+
 
 class TurnError(Exception):
     """Base of everything `Turns.start` refuses with."""
@@ -141,3 +145,9 @@ class MessageBlocked(TurnError):
 
     code = "message_blocked"
     status = 422
+
+
+def failure_of(error: BackendError | StoreError) -> Failure:
+    """An error of the layers below as a failure, with all it says."""
+    retryable = isinstance(error, BackendError) and error.retryable
+    return Failure(error.code, error.message, error.cure, dict(error.params), retryable)

@@ -41,6 +41,7 @@ from webchat.store.records import (
     Provenance,
     TurnState,
 )
+from webchat.turns.errors import failure_of
 from webchat.turns.inspecting import Inspector
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.paths import Paths
@@ -429,11 +430,6 @@ def _outcome(turn: RunningTurn, run: _Run, work: asyncio.Task[None]) -> tuple[Tu
         params={"id": number},
         retryable=True,
     )
-
-
-def failure_of(error: BackendError) -> Failure:
-    """A backend's error as it is stored and shown."""
-    return Failure(error.code, error.message, error.cure, error.params, error.retryable)
 
 
 def _reason(run: _Run, state: TurnState) -> str | None:
