@@ -22,9 +22,9 @@ export function listed(words) {
   return words.join(t("app.list_separator"));
 }
 
-// One after the other; Chinese has no space between sentences.
+// One after the other; a Chinese full stop has its space within.
 export function sentences(...some) {
-  return some.filter(Boolean).join(language === "zh-CN" ? "" : " ");
+  return some.filter(Boolean).reduce((before, next) => `${before}${/[。！？]$/.test(before) ? "" : " "}${next}`, "").trim();
 }
 
 function format(value) {
