@@ -180,7 +180,7 @@ def _cure(error: OSError) -> str:
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         return "This machine has no such address; choose another with --host."
     if error.errno == errno.EACCES:
-        return "Ports below 1024 are not for everybody; choose another with --port."
+        return "Ports below 1024 need root privileges; choose another with --port."
     return "Stop what listens there, or choose another port with --port (0 takes a free one)."
 
 

@@ -66,8 +66,8 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     # Who comes in
     access: Literal["auto", "local", "link", "open"] = setting(
         "auto",
-        "Who comes in: `local` one owner without questions (loopback only), `link` whoever has a link, `open`"
-        " every visitor as an owner of their own. `auto`: `local` on a loopback address, else `link`.",
+        "Who may use it: `local` one owner, without a link (loopback only); `link` anyone with a link; `open`"
+        " every visitor, each as a separate owner. `auto`: `local` on a loopback address, else `link`.",
     )
     embed: bool = setting(False, "Let Hugging Face show the app in a frame, and set cookies that work there.")
     cookie_secret: SecretStr | None = setting(
@@ -154,12 +154,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     masking: Literal["off", "remote", "always"] = setting(
         "remote",
-        "Whether personal data is replaced by placeholders on its way to a model and put back in the reply:"
+        "Whether models receive placeholders for personal data, whose real values are restored in the reply:"
         " `remote` for models outside this machine and private networks, `always` for all.",
     )
     masking_keep: Literal["encrypted", "never"] = setting(
         "encrypted",
-        "Where it is kept what the placeholders mean: `encrypted` in the database, `never` in memory only.",
+        "Where placeholder values are stored: `encrypted` in the database, `never` in memory only.",
     )
 
     # Limits
