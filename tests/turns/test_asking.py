@@ -146,6 +146,20 @@ async def test_other_words_with_a_key_that_was_used_are_refused_and_lead_to_the_
         assert (await theirs.ask(text="other", client_key="k")).created
 
 
+async def test_the_same_words_with_a_key_are_one_message_wherever_they_stand(bench: MakeBench) -> None:
+    """Its answer was lost, its writer took it back, and sends it under the reply that has come meanwhile."""
+    async with bench() as at:
+        begun = await at.ask(text="hello", client_key="k")
+        await at.end(begun)
+        place = {"conversation_id": begun.conversation.id, "parent_id": begun.reply.id}
+        again = await at.ask(text="hello", client_key="k", **place)
+        assert begun.user is not None
+        edited = await at.ask("edit", text="hello", message_id=begun.user.id, client_key="k")
+        assert (again.reply.id, edited.reply.id) == (begun.reply.id, begun.reply.id)
+        assert not again.created
+        assert not edited.created
+
+
 async def test_a_refused_key_is_free_for_other_words(bench: MakeBench) -> None:
     gates = Reviewed()
     async with bench(gates=gates) as at:

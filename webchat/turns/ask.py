@@ -42,9 +42,9 @@ class Ask:
 
     @property
     def digest(self) -> str:
-        """Tells this ask from another: by its kind, its place in the tree and its words. Settings, model and
-        templates only say how it is answered."""
-        asked = json.dumps([self.kind, self.parent_id, self.message_id, self.text])
+        """Tells this ask from another: by its words, or by its kind and message where it has none. Where the
+        words stand, settings, model and templates may have changed when they are sent again."""
+        asked = json.dumps([self.kind, self.message_id] if self.text is None else [self.text])
         return hashlib.sha256(asked.encode()).hexdigest()
 
     def check(self, message_chars: int) -> None:
