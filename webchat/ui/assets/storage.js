@@ -22,6 +22,7 @@ export const storage = {
     try {
       localStorage.setItem(name, text);
       memory.delete(name);
+      settle();
       return true;
     } catch {
       memory.set(name, text);
@@ -34,6 +35,7 @@ export const storage = {
   remove(name) {
     memory.delete(name);
     if (stored(() => (localStorage.removeItem(name), localStorage.getItem(name)), null) !== null) memory.set(name, null);
+    settle();
   },
 
   // A choice of the page itself, as plain text, which is read before the first paint.
@@ -48,6 +50,19 @@ export const storage = {
     return [...all].filter((name) => name.startsWith(prefix));
   },
 };
+
+// There may be room by now.
+function settle() {
+  for (const [name, text] of memory) {
+    if (text === null) continue;
+    try {
+      localStorage.setItem(name, text);
+      memory.delete(name);
+    } catch {
+      return;
+    }
+  }
+}
 
 function stored(read, otherwise) {
   try {
