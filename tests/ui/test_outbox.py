@@ -217,7 +217,7 @@ def test_another_owner_neither_sees_nor_sends_it(tab: Open, server: Server) -> N
     page.wait_for_timeout(100)
     assert page.evaluate("outbox.at('c1').length") == 0
     assert page.evaluate("drafts.get('c1')") is None
-    assert page.evaluate("drafts.adopt('c1')") == []
+    assert page.evaluate("drafts.adopt(['c1'])") == []
     assert server.turns == []
     tab("ann", page)
     assert page.evaluate("drafts.get('c1').text") == "A secret"
@@ -277,7 +277,7 @@ def test_each_tab_has_its_own_draft(tab: Open) -> None:
     other.evaluate("drafts.put('new', { text: 'Other' })")
     one.evaluate("drafts.put('new', null)")
     assert other.evaluate("drafts.get('new').text") == "Other"
-    assert one.evaluate("drafts.adopt('new')") == []
+    assert one.evaluate("drafts.adopt(['new'])") == []
     assert one.evaluate("drafts.get('new')") is None
 
 
@@ -297,7 +297,7 @@ def test_what_a_closed_tab_left_is_taken_over_exactly_once(
     closed.close(run_before_unload=False)
     while one.evaluate("identity.living().then((all) => all.size)") != 2:  # the test's own time limit ends it
         one.wait_for_timeout(20)
-    adopted = [page.evaluate("drafts.adopt('c1')") for page in (one, other)]
+    adopted = [page.evaluate("drafts.adopt(['c1'])") for page in (one, other)]
     assert adopted == [["c1"], []]
     assert one.evaluate("drafts.get('c1').text") == "Left"
     for page in (one, other):

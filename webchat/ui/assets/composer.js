@@ -16,8 +16,9 @@ const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that n
 
 // template: {id, version, name} of the template the words were made from, as long as there are words.
 // sent: {key, text} of what came back from the outbox: sent again as it was, it is the same message.
+// unknown: there is no such conversation; what is written in it goes into a new one.
 // refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
-const state = { id: null, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
+const state = { id: null, unknown: false, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
 let text, note, send, stop;
 let slash = null; // the templates' picker, from its first use on; a promise while it is on its way
 
@@ -59,8 +60,9 @@ export function mountComposer(element, ctx) {
   bus.on("models", refresh);
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
+  bus.on("unknown", onUnknown);
   bus.on("out", onOut);
-  bus.on("suggest", ({ text: words }) => fill(words));
+  bus.on("suggest", ({ text: words }) => composer.insert(words));
   refresh();
 }
 
@@ -76,24 +78,26 @@ export const composer = {
 
   // Another conversation is on the screen: its draft comes back.
   show(id) {
-    Object.assign(state, { id, running: null, hindrance: null });
+    if (state.unknown && id !== state.id) drafts.move(place(), "new");
+    Object.assign(state, { id, unknown: false, running: null, hindrance: null });
     if (slash?.close) slash.close();
     restore(drafts.get(place()));
-    if (!text.value) adopt(id);
+    // A closed tab left words here.
+    if (!text.value) void drafts.adopt([place()], (adopted) => adopted === place() && restore(drafts.get(adopted)));
     if (!touch.matches) focus();
   },
 
-  // The new chat became a conversation: what has been written since stays with it.
+  // The new chat became a conversation: what has been written since stays with it, behind what this tab had there.
   adopt(id) {
-    drafts.put(place(), null);
+    drafts.move(place(), id);
     state.id = id;
-    keep();
-    refresh();
+    restore(drafts.get(id));
   },
 
-  // Words made from a template, after what is there already; a slash that asked for it goes.
+  // Words that were not typed, after what is there already.
   insert(words, template) {
-    const before = SLASH.test(text.value) ? "" : text.value.trimEnd();
+    const before = text.value.trimEnd();
+    if (before.endsWith(words)) return focus();
     fill(before ? `${before}\n\n${words}` : words, template);
   },
 
@@ -165,6 +169,8 @@ function hindrance() {
 
 // Refused words come back to the box they were sent from. Where that is not possible they wait in the conversation.
 function onOutbox({ what, entry }) {
+  if (what === "answered") return arrived(entry);
+  if (what === "refused" && state.unknown) onUnknown(state);
   if (what !== "refused" || entry.ask.kind !== "send") return;
   if (entry.why.code !== "message_blocked") toast(errorLine(entry.why), { kind: "error" });
   if (text.value || !state.ctx.transcript.pending.some(({ key }) => key === entry.key)) return;
@@ -180,6 +186,19 @@ function onOut() {
   document.querySelector("#wc-templates-button").disabled = true;
   if (slash?.close) slash.close();
   refresh();
+}
+
+// What was refused because it belongs there cannot be shown in its place.
+function onUnknown({ id }) {
+  if (id !== state.id) return;
+  state.unknown = true;
+  for (const { key, state: stands, ask } of outbox.at(id)) if (stands === "refused" && ask.text) composer.takeBack(outbox.take(key));
+}
+
+// Also when it had been taken back: then the box must not ask for it once more.
+function arrived({ key, ask }) {
+  const from = ask.conversation_id ?? "new";
+  if (ask.kind === "send" && drafts.arrived(from, key) && from === place()) put("");
 }
 
 function onKey(event) {
@@ -243,12 +262,6 @@ function restore(draft) {
   Object.assign(state, { template: draft?.template ?? null, sent: draft?.sent ?? null });
   put(draft?.text ?? "");
   refresh();
-}
-
-// A closed tab left words here.
-async function adopt(id) {
-  const [adopted] = await drafts.adopt(place());
-  if (adopted && id === state.id && !text.value) restore(drafts.get(adopted));
 }
 
 function tooLong() {

@@ -1,5 +1,6 @@
 // What is being written, place by place, from the keystroke until its writer sends, saves or discards it. Each tab has a
-// draft of its own for each place; what a closed tab left, the next tab that opens the place takes over, exactly once.
+// draft of its own for each place; what a closed tab left, the next tab that opens the place takes over, exactly once. What
+// was written before the server said whose it is belongs to the first owner whom it names.
 //
 //   localStorage webchat.draft.<owner>.<tab>.<place>   {at, value}; at: ms since epoch of the last change
 //
@@ -31,8 +32,8 @@ export const drafts = {
   },
 
   // The newest draft that closed tabs left for each of the places is this tab's from now on, where it has none of its own.
-  // Resolves to the places where that happened.
-  async adopt(...places) {
+  // take(place): called for each where that happens, before anything else can be written there. Resolves to the places.
+  async adopt(places, take = () => {}) {
     const wanted = () => others().filter(({ place }) => places.includes(place) && drafts.get(place) === null);
     if (!wanted().length) return [];
     return identity.alone(async () => {
@@ -42,19 +43,30 @@ export const drafts = {
       for (const { name, place, at, value } of adopted) {
         storage.set(nameOf(place), { at, value });
         storage.remove(name);
+        take(place);
       }
       return adopted.map(({ place }) => place);
     });
   },
 
-  // What was written before the server said whose it is.
+  // What this tab wrote before the server said whose it is.
   claim() {
-    for (const name of storage.names(nameOf("", ""))) {
-      const { place } = partsOf(name);
-      const kept = storage.get(name);
-      storage.remove(name);
-      if (kept?.value && drafts.get(place) === null) storage.set(nameOf(place), kept);
-    }
+    if (!identity.owner) return;
+    for (const name of storage.names(nameOf("", ""))) move(name, nameOf(partsOf(name).place));
+  },
+
+  // Words of a place that is none are kept at another one.
+  move(from, to) {
+    move(nameOf(from), nameOf(to));
+  },
+
+  // What was sent from `place` with this key has arrived after all, when its words were their writer's again. True when they
+  // were still the same: there is nothing left to write then.
+  arrived(place, key) {
+    const draft = drafts.get(place);
+    const same = draft?.sent?.key === key && draft.sent.text === draft.text;
+    if (same) drafts.put(place, null);
+    return same;
   },
 
   async prune() {
@@ -66,10 +78,21 @@ export const drafts = {
   },
 };
 
-// This owner's drafts in other tabs.
+// Words join those that are there already; of other things the newer stays.
+function move(from, to) {
+  const kept = storage.get(from);
+  const before = storage.get(to)?.value;
+  storage.remove(from);
+  if (!kept?.value) return;
+  const { at, value } = kept;
+  const both = before?.text && value.text;
+  storage.set(to, both ? { at, value: { ...before, text: `${before.text}\n\n${value.text}`, sent: null } } : kept);
+}
+
+// This owner's drafts in other tabs, and nobody's.
 function others() {
   const { owner, tab } = identity;
   if (!owner) return [];
-  const all = storage.names(`${PREFIX}${owner}.`).map((name) => ({ name, ...partsOf(name), ...storage.get(name) }));
-  return all.filter((one) => one.tab !== tab && one.value);
+  const all = storage.names(PREFIX).map((name) => ({ name, ...partsOf(name), ...storage.get(name) }));
+  return all.filter((one) => one.tab !== tab && one.value && (one.owner === owner || one.owner === ""));
 }

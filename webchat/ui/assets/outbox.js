@@ -85,8 +85,7 @@ export const outbox = {
     addEventListener("online", flush);
     document.addEventListener("visibilitychange", () => !document.hidden && adopt());
     setInterval(adopt, LOOK);
-    await adopt();
-    flush();
+    await claim();
   },
 };
 
@@ -94,9 +93,10 @@ function mine(entry) {
   return entry && entry.owner === identity.owner && entry.tab === identity.tab ? entry : null;
 }
 
+const kept = () => storage.names(PREFIX).map((name) => storage.get(name)).filter(Boolean);
+
 function all() {
-  const entries = storage.names(PREFIX).map((name) => mine(storage.get(name)));
-  return entries.filter(Boolean).sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
+  return kept().filter(mine).sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
 }
 
 function keep(entry, what = "changed") {
@@ -113,25 +113,26 @@ function drop(entry, what, answer) {
   flush();
 }
 
-// What was sent before the server said whose it is.
-function claim() {
-  for (const name of storage.names(PREFIX)) {
-    const entry = storage.get(name);
-    if (entry?.owner === "" && entry.tab === identity.tab) keep({ ...entry, owner: identity.owner });
-  }
-  adopt();
+// What this tab sent before the server said whose it is.
+async function claim() {
+  const { owner, tab } = identity;
+  if (!owner) return;
+  for (const entry of kept()) if (entry.owner === "" && entry.tab === tab) keep({ ...entry, owner });
+  await adopt();
   flush();
 }
 
+// What a closed tab left is sent from here. Of what it left without an owner the writer is asked.
 async function adopt() {
-  const foreign = storage.names(PREFIX).map((name) => storage.get(name)).some((entry) => entry?.owner === identity.owner && entry.tab !== identity.tab);
-  if (!identity.owner || !foreign) return;
+  const { owner, tab } = identity;
+  const foreign = (entry) => (entry.owner === owner || entry.owner === "") && entry.tab !== tab;
+  if (!owner || !kept().some(foreign)) return;
   await identity.alone(async () => {
     const living = await identity.living();
-    for (const name of storage.names(PREFIX)) {
-      const entry = storage.get(name);
-      if (entry?.owner !== identity.owner || living.has(entry.tab)) continue;
-      keep({ ...entry, tab: identity.tab, state: entry.state === "sending" ? "unsent" : entry.state });
+    for (const entry of kept()) {
+      if (!foreign(entry) || living.has(entry.tab)) continue;
+      const asked = entry.owner === "" ? 0 : entry.asked;
+      keep({ ...entry, owner, tab, asked, state: entry.state === "sending" ? "unsent" : entry.state });
     }
   });
   flush();

@@ -124,7 +124,7 @@ function restore(stored, unsaved) {
 
 // A closed tab left changes of this conversation behind: they hold again, unless that is not wanted.
 async function adopt(id) {
-  if (!(await drafts.adopt(place(id))).length || id !== state.id) return;
+  if (!(await drafts.adopt([place(id)])).length || id !== state.id) return;
   const before = state.settings;
   restore(before, clean(drafts.get(place(id))));
   if (!same(before, state.settings)) toast(t("drawer.restored"), { action: { label: t("app.undo"), onclick: () => settings.update(before) }, seconds: 20 });

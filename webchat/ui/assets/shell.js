@@ -94,6 +94,7 @@ function start() {
   bus.on("owner", ({ before }) => (before === "" ? claim() : location.reload()));
   bus.on("outbox", ({ entry }) => entry.why?.code === "other_owner" && loadMe());
   bus.on("unkept", () => toast(t("app.unkept"), { kind: "error", seconds: 20 }));
+  drafts.claim();
   show(new URLSearchParams(location.search));
   loadModels();
   stops.open();
@@ -180,7 +181,7 @@ function show(query) {
   open(id, query.get("m"));
   const [words, model] = [query.get("q"), query.get("model")];
   if (id !== null || (words === null && model === null)) return;
-  if (words) composer.fill(words);
+  if (words) composer.insert(words);
   if (model) wish(model);
   history.replaceState({}, "", address(null)); // a reload must not put the words in again
 }

@@ -10,7 +10,7 @@ import { Line } from "./follow.js";
 import { isRunning, MessageView } from "./message.js";
 import { outbox } from "./outbox.js";
 import { stops } from "./stops.js";
-import { actions, applyChoices, resumeEdits, takeBack } from "./conversation/actions.js";
+import { actions, applyChoices, arrived, resumeEdits, takeBack } from "./conversation/actions.js";
 import { placeText } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { withUnanswered } from "./conversation/note.js";
@@ -53,6 +53,7 @@ class Transcript {
     this.t = ctx.t;
     this.#build(element);
     ctx.bus.on("open", (detail) => this.#open(detail));
+    ctx.bus.on("owner", ({ before }) => before === "" && resumeEdits(this));
     ctx.bus.on("out", ({ error } = {}) => this.#putOut(error));
     ctx.bus.on("models", ({ models }) => (this.models = models.filter(({ unlisted }) => !unlisted)));
     for (const event of ["models", "settings"]) ctx.bus.on(event, () => this.#drawEmpty());
@@ -187,6 +188,7 @@ class Transcript {
   }
 
   #loadFailed(error, detail) {
+    if (error.status === 404) this.ctx.bus.emit("unknown", detail);
     const { message, cure } = errorText(error);
     const button = (words, onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, words);
     const { newChat, trash } = this.ctx;
@@ -466,6 +468,7 @@ class Transcript {
     this.#answers += 1;
     this.#begun.add(reply.id);
     if (!shown) {
+      arrived(this, entry);
       this.ctx.bus.emit("conversation", { conversation });
       if (conversation.id === this.conversationId) this.refresh();
       return;

@@ -58,7 +58,7 @@ class Editor {
     this.body.append(h("p", { class: "wc-inspect-note" }, t("inspect.loading")));
     try {
       this.#keep(await api.get(this.#path));
-      await drafts.adopt(this.#place);
+      await drafts.adopt([this.#place]);
     } catch (error) {
       if (!error.code) throw error;
       this.body.replaceChildren(h("p", { class: "wc-inspect-note", role: "alert" }, errorLine(error)));

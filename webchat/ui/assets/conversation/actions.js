@@ -171,23 +171,33 @@ function edit(transcript, view, _button, focus = true) {
   view.replaceBody(editor({ text: begun, save, hint: t("transcript.edit_hint"), focus, onInput, onSave, onCancel: close, t }));
 }
 
-/** The conversation has just been opened: what was being changed in it is in its editor again. */
+/** What was being changed in the conversation, here or in a tab that was closed, is in its editor again. */
 export async function resumeEdits(transcript) {
-  const places = transcript.messages.map(({ id }) => draftOf(id));
-  await drafts.adopt(...places);
-  for (const view of transcript.views.values()) {
-    if (!view.record.pending && drafts.get(draftOf(view.record.id)) && !view.element.querySelector(".wc-editor")) edit(transcript, view, null, false);
-  }
+  const resume = (view) => {
+    const draft = view && !view.record.pending && drafts.get(draftOf(view.record.id));
+    const box = view?.element.querySelector(".wc-editor-text");
+    if (draft && box?.value !== draft.text) edit(transcript, view, null, false);
+  };
+  const places = new Map(transcript.messages.map(({ id }) => [draftOf(id), id]));
+  await drafts.adopt([...places.keys()], (place) => resume(transcript.views.get(places.get(place))));
+  transcript.views.forEach(resume);
 }
 
-/** The words of an entry of the outbox are their writer's again, where they were written. */
+/** The words of an entry of the outbox are their writer's again, where they were written; what was written there since stays
+ *  behind them. */
 export function takeBack(transcript, { key }) {
   const entry = outbox.take(key);
   const { kind, message_id: id, text } = entry.ask;
   const view = kind === "edit" && transcript.views.get(id);
   if (!view) return composer.takeBack(entry);
-  drafts.put(draftOf(id), { text, sent: { key, text } });
+  const later = drafts.get(draftOf(id))?.text;
+  drafts.put(draftOf(id), later ? { text: `${text}\n\n${later}` } : { text, sent: { key, text } });
   edit(transcript, view);
+}
+
+/** An edit has arrived that its writer had taken back. */
+export function arrived(transcript, { key, ask }) {
+  if (ask.kind === "edit" && drafts.arrived(draftOf(ask.message_id), key)) transcript.views.get(ask.message_id)?.replaceBody(null);
 }
 
 function version(step) {

@@ -33,7 +33,7 @@ export class Editor {
     this.element = h("div", { class: "wc-template", "data-tab": "edit" });
     this.#show(template, drafted(template?.content ?? content));
     this.#restore();
-    drafts.adopt(this.#place).then(() => this.dirty || this.#restore());
+    drafts.adopt([this.#place], () => this.#restore());
   }
 
   get #place() {

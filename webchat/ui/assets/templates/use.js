@@ -20,7 +20,7 @@ export async function useTemplate(template, { values, persona = false } = {}) {
   const { has_system: system, has_user: user } = template;
   const simple = !template.content.variables.length && !(system && user) && !persona;
   if (!simple) {
-    await drafts.adopt(placeOf(template));
+    await drafts.adopt([placeOf(template)]);
     return void new UseDialog(template, values, persona).show();
   }
   try {
