@@ -30,7 +30,7 @@ LONG_VERBS = 3
 TIDY_EVERY = 100
 """Commits. After so many the log of the database is brought into its file, beside the writer."""
 
-Threads = Literal["write", "read", "long", "keep"]
+Threads = Literal["write", "read", "long", "keep", "index"]
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Database:
         self._resources = resources
         self._threads: dict[Threads, ThreadPoolExecutor] = {
             "keep": ThreadPoolExecutor(1, thread_name_prefix="store-keep"),
+            "index": ThreadPoolExecutor(1, thread_name_prefix="store-index"),
             "long": ThreadPoolExecutor(LONG_VERBS, thread_name_prefix="store-long"),
             "write": ThreadPoolExecutor(1, thread_name_prefix="store-write"),
             "read": ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),

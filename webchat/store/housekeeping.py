@@ -32,7 +32,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.database import Database, chore, reads, writes
 from webchat.store.dialects import Debt
-from webchat.store.search_index import merge_parts, remove_words
+from webchat.store.search_index import merge_parts, remove_words, take_part
 from webchat.store.tables import (
     ChatTemplateRow,
     ConversationRow,
@@ -51,7 +51,7 @@ from webchat.store.tables import (
 )
 
 SLICE_ROWS = 50
-SLICE_CHARS = 100_000
+SLICE_CHARS = 5_000
 MERGE_PAGES = 16
 """Pages of the search index that one slice merges."""
 LOG_TRIES = 50
@@ -116,6 +116,9 @@ class HousekeepingVerbs(Database):
             of_them = and_(DecisionRow.conversation_id.in_(touched), written)
             for numbers in slices_of(self._decisions(of_them)):
                 yield partial(self._forget_content, numbers)
+            for number, parts in self._in_parts(ids):
+                for part in range(parts, 0, -1):
+                    yield partial(self._take_part, number, part)
             for part in slices_of(sizes):
                 yield partial(self._take_messages, part)
 
@@ -159,6 +162,13 @@ class HousekeepingVerbs(Database):
         return [(id, chars) for id, chars in connection.execute(query)]
 
     @reads
+    def _in_parts(self, connection: Connection, ids: Sequence[str]) -> list[tuple[int, int]]:
+        """The entries of messages whose words the index has in parts, and how many each has."""
+        query = select(SearchEntryRow.number, SearchEntryRow.parts)
+        those = query.where(SearchEntryRow.message_id.in_(ids), SearchEntryRow.parts > 0)
+        return [(number, parts) for number, parts in connection.execute(those)]
+
+    @reads
     def _decisions(self, connection: Connection, those: ColumnElement[bool]) -> list[tuple[int, int]]:
         """Numbers of decisions whose log keeps a text, and how long it is."""
         query = select(DecisionRow.number, func.length(DecisionRow.content))
@@ -198,6 +208,12 @@ class HousekeepingVerbs(Database):
         for conversation, name in keys:
             of_one = PlaceholderRow.conversation_id == conversation
             connection.execute(delete(PlaceholderRow).where(of_one, PlaceholderRow.placeholder == name))
+        return 0
+
+    @writes
+    def _take_part(self, connection: Connection, number: int, part: int) -> int:
+        self.dialect.owe(connection, Debt.WORDS)
+        take_part(connection, number, part)
         return 0
 
     @writes
@@ -304,7 +320,8 @@ class HousekeepingVerbs(Database):
 
 
 def _take_entries(connection: Connection, those: ColumnElement[bool]) -> None:
-    remove_words(connection, list(connection.scalars(select(SearchEntryRow.number).where(those))))
+    entries = connection.execute(select(SearchEntryRow.number, SearchEntryRow.parts).where(those))
+    remove_words(connection, [(number, parts) for number, parts in entries])
     connection.execute(delete(SearchEntryRow).where(those))
 
 

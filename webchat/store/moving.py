@@ -94,7 +94,9 @@ class MovingVerbs(Database):
         return [(number, chars) for number, chars in connection.execute(query)]
 
     @reads
-    def _words_of(self, connection: Connection, numbers: Sequence[int], owner: str) -> list[tuple[int, str]]:
+    def _words_of(
+        self, connection: Connection, numbers: Sequence[int], owner: str
+    ) -> list[tuple[int, str | None]]:
         query = (
             select(SearchEntryRow.number, func.coalesce(MessageRow.text, ConversationRow.title))
             .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
@@ -105,7 +107,7 @@ class MovingVerbs(Database):
 
     @writes
     def _hand_entries(
-        self, connection: Connection, owner: str, giver: str, words: Sequence[tuple[int, str]]
+        self, connection: Connection, owner: str, giver: str, words: Sequence[tuple[int, str | None]]
     ) -> int:
         hand_over(connection, words, owner, giver)
         return 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
 from webchat.store.codec import now
-from webchat.store.database import Database, reads, writes
+from webchat.store.database import Database, long, reads, writes
 from webchat.store.tables import PlaceholderRow
-from webchat.store.tree import own_conversation
+from webchat.store.tree import chunks, own_conversation
+
+SLICE_ROWS = 250
 
 
 class PlaceholderVerbs(Database):
@@ -26,24 +28,39 @@ class PlaceholderVerbs(Database):
         )
         return {row.placeholder: row.value for row in rows}
 
-    @writes
+    @long
     def keep_placeholders(
+        self, owner: str, conversation_id: str, values: Mapping[str, bytes], anew: bool = False
+    ) -> None:
+        """Keep more of a conversation; a name that is kept already gets the new value. anew: and forget all
+        there were, first. Raises NotFound.
+
+        In slices: where it is interrupted, those of the first slices are kept.
+        """
+        old = list(self.placeholders(owner, conversation_id)) if anew else []
+        for names in chunks(old, SLICE_ROWS):
+            self.in_turn(self._replace, owner, conversation_id, names, {})
+        for names in chunks(list(values), SLICE_ROWS):
+            some = {name: values[name] for name in names}
+            self.in_turn(self._replace, owner, conversation_id, names, some)
+
+    @writes
+    def _replace(
         self,
         connection: Connection,
         owner: str,
         conversation_id: str,
+        names: Sequence[str],
         values: Mapping[str, bytes],
-        anew: bool = False,
     ) -> None:
-        """Keep more of a conversation; a name that is kept already gets the new value. anew: and forget all
-        there were. Raises NotFound."""
+        """Forget these names of a conversation, and keep new values. Raises NotFound."""
         own_conversation(connection, owner, conversation_id)
         old = delete(PlaceholderRow).where(PlaceholderRow.conversation_id == conversation_id)
-        connection.execute(old if anew else old.where(PlaceholderRow.placeholder.in_(list(values))))
-        if values:
-            at = now()
-            rows = [
-                {"conversation_id": conversation_id, "placeholder": name, "value": value, "created_at": at}
-                for name, value in values.items()
-            ]
+        connection.execute(old.where(PlaceholderRow.placeholder.in_(names)))
+        at = now()
+        rows = [
+            {"conversation_id": conversation_id, "placeholder": name, "value": value, "created_at": at}
+            for name, value in values.items()
+        ]
+        if rows:
             connection.execute(insert(PlaceholderRow), rows)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
 from webchat.store.database import Database, reads
 from webchat.store.records import Page, SearchHit
-from webchat.store.search_index import find
+from webchat.store.search_index import find, find_in_parts
 from webchat.store.tables import ConversationRow, MessageRow
 from webchat.store.words import Term, matches, query_terms
 
@@ -68,8 +69,9 @@ class SearchVerbs(Database):
 def _matches(connection: Connection, owner: str, terms: list[Term]) -> Iterator[_Match]:
     """All matches, newest first, read in chunks."""
     below = _TOP
+    apart = find_in_parts(connection, owner, terms)
     while terms:
-        entries = find(connection, owner, terms, below, _CHUNK)
+        entries = _entries(find(connection, owner, terms, below, _CHUNK), apart, below)
         messages = _texts(connection, [row.message_id for row in entries if row.message_id is not None])
         titles = _titles(connection, list({row.conversation_id for row in entries}))
         for row in entries:
@@ -88,6 +90,13 @@ def _matches(connection: Connection, owner: str, terms: list[Term]) -> Iterator[
         if len(entries) < _CHUNK:
             return
         below = entries[-1].number
+
+
+def _entries(usual: Sequence[Row[Any]], apart: Sequence[Row[Any]], below: int) -> list[Row[Any]]:
+    """The first chunk of both, newest first."""
+    more = islice((row for row in apart if row.number < below), _CHUNK)
+    entries = {row.number: row for row in chain(usual, more)}
+    return [entries[number] for number in sorted(entries, reverse=True)[:_CHUNK]]
 
 
 def _texts(connection: Connection, ids: list[str]) -> dict[str, Row[Any]]:

@@ -3,6 +3,10 @@
 `search_entries` says what an entry stands for. Its words are in `search_words`: an FTS5 table whose row id is
 the entry's number on SQLite, a tsvector column under a GIN index on PostgreSQL. Both get ready-made words,
 and one more that stands for the owner: so the index alone finds what somebody said, however much others said.
+
+The words of a long text would hold the writer; they are owed, and put in part by part soon after
+(`indexing.py`). Parts are rows of their own, with another word for the owner. So the usual question does not
+meet them; it is asked of them word by word.
 """
 
 from __future__ import annotations
@@ -13,19 +17,35 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, bindparam, insert, select, text, update
 
-from webchat.store.tables import SearchEntryRow
+from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.tree import chunks
 from webchat.store.words import Term, index_words
 
+LONG_CHARS = 5_000
+"""The words of longer texts come in parts."""
+
+MOST_PARTS = 4095
+_PARTS_FROM = 1 << 48
+"""Row ids of parts on SQLite begin here: this, the entry's number, and in the last twelve bits the part's."""
+
+_OWING = "owes words"
+
 _PUT = {
-    "sqlite": text("INSERT INTO search_words (rowid, words) VALUES (:number, :words)"),
+    "sqlite": text("INSERT INTO search_words (rowid, words) VALUES (:row, :words)"),
     "postgresql": text(
-        "INSERT INTO search_words (number, words)"
-        " VALUES (:number, array_to_tsvector(string_to_array(CAST(:words AS text), ' ')))"
+        "INSERT INTO search_words (number, part, words)"
+        " VALUES (:number, :part, array_to_tsvector(string_to_array(CAST(:words AS text), ' ')))"
     ),
 }
 _TAKE = {
-    "sqlite": text("DELETE FROM search_words WHERE rowid = :number"),
-    "postgresql": text("DELETE FROM search_words WHERE number = :number"),
+    "sqlite": text("DELETE FROM search_words WHERE rowid = :row"),
+    "postgresql": text("DELETE FROM search_words WHERE number = :number AND part = :part"),
+}
+_WITH_PART = {
+    "sqlite": text(
+        f"SELECT DISTINCT (rowid - {_PARTS_FROM}) >> 12 FROM search_words WHERE search_words MATCH :words"
+    ),
+    "postgresql": text("SELECT DISTINCT number FROM search_words WHERE words @@ CAST(:words AS tsquery)"),
 }
 
 _ADD = insert(SearchEntryRow).returning(SearchEntryRow.number)
@@ -65,6 +85,27 @@ FIND = {
         )
     ),
 }
+_LIVING = (
+    select(SearchEntryRow.number, SearchEntryRow.conversation_id, SearchEntryRow.message_id)
+    .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
+    .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
+    .where(
+        SearchEntryRow.number.in_(bindparam("numbers", expanding=True)),
+        SearchEntryRow.owner_id == bindparam("owner"),
+        ConversationRow.deleted_at.is_(None),
+        MessageRow.deleted_at.is_(None),
+    )
+)
+_OWE = update(SearchEntryRow).where(SearchEntryRow.number == bindparam("entry")).values(owed=1)
+_HAVE = (
+    update(SearchEntryRow)
+    .where(
+        SearchEntryRow.number == bindparam("entry"),
+        SearchEntryRow.owner_id == bindparam("owner"),
+        SearchEntryRow.owed == bindparam("was"),
+    )
+    .values(owed=bindparam("becomes"), parts=bindparam("count"))
+)
 
 
 def add_entry(
@@ -75,11 +116,11 @@ def add_entry(
         _ADD, {"owner_id": owner, "conversation_id": conversation_id, "message_id": message_id}
     )
     assert number is not None
-    _put(connection, number, owner, content)
+    _put(connection, number, words_for(owner, content))
 
 
 def set_words(connection: Connection, message_id: str, content: str) -> None:
-    """Replace the words of a message."""
+    """Take the words of a reply that is whole now into the index."""
     _replace(connection, connection.execute(_ENTRY_OF_MESSAGE, {"message": message_id}).first(), content)
 
 
@@ -90,10 +131,43 @@ def replace_title(connection: Connection, conversation_id: str, title: str) -> N
     )
 
 
-def remove_words(connection: Connection, numbers: Sequence[int]) -> None:
-    """Forget the words of these entries."""
-    if numbers:
-        connection.execute(_TAKE[connection.dialect.name], [{"number": number} for number in numbers])
+def remove_words(connection: Connection, entries: Sequence[tuple[int, int]]) -> None:
+    """Forget the words of entries. entries: numbers, and how many parts each has."""
+    rows = [_row(number, part) for number, parts in entries for part in range(parts + 1)]
+    if rows:
+        connection.execute(_TAKE[connection.dialect.name], rows)
+
+
+def put_part(
+    connection: Connection, number: int, owner: str, part: int, parts: int, words: Sequence[str] | None
+) -> bool:
+    """Put the part that is owed next into the index, or with `None` take down that there are no more.
+
+    parts: how many there are then. `False`, and nothing happens, where another is owed by now, or the entry
+    has gone or is another owner's.
+    """
+    values = {"was": part, "becomes": None if words is None else part + 1, "count": parts}
+    if not connection.execute(_HAVE, {"entry": number, "owner": owner, **values}).rowcount:
+        return False
+    if words is not None:
+        row = _row(number, part)
+        # One may be there already, with another owner's word.
+        connection.execute(_TAKE[connection.dialect.name], row)
+        row["words"] = " ".join([_owners_word(owner, "parts"), *words])
+        connection.execute(_PUT[connection.dialect.name], row)
+    return True
+
+
+def take_part(connection: Connection, number: int, part: int) -> None:
+    """Forget the last part that an entry has; it is owed from then on."""
+    connection.execute(_TAKE[connection.dialect.name], _row(number, part))
+    last = update(SearchEntryRow).where(SearchEntryRow.number == number, SearchEntryRow.parts == part)
+    connection.execute(last.values(parts=part - 1, owed=part))
+
+
+def owing(connection: Connection) -> bool:
+    """Whether what was done on this connection since this was last asked left words of long texts owed."""
+    return connection.info.pop(_OWING, None) is not None
 
 
 def merge_parts(connection: Connection, pages: int) -> bool:
@@ -123,26 +197,60 @@ def find(
     return connection.execute(statement, values).all()
 
 
+def find_in_parts(connection: Connection, owner: str, terms: Sequence[Term]) -> list[Row[Any]]:
+    """The same of all entries whose words are in parts, whichever part each word is in."""
+    kind = connection.dialect.name
+    numbers: set[int] | None = None
+    for word in dict.fromkeys(_words_of(terms)):
+        words = _query(kind, [(_owners_word(owner, "parts"), False), word])
+        found = connection.scalars(_WITH_PART[kind], {"words": words})
+        numbers = set(found) if numbers is None else numbers.intersection(found)
+        if not numbers:
+            return []
+    living: list[Row[Any]] = []
+    for some in chunks(sorted(numbers or ())):
+        living += connection.execute(_LIVING, {"numbers": some, "owner": owner})
+    return sorted(living, key=lambda row: row.number, reverse=True)
+
+
 def match(kind: str, owner: str, terms: Sequence[Term]) -> str:
-    """The owner's word and those of the terms in the query language of this kind of database. Words hold
-    letters, digits, marks and `_` only, so quoting them is all the escaping there is."""
-    words = [(_owners_word(owner), False), *((word, term.prefix) for term in terms for word in term.words)]
+    """The owner's word and those of the terms in the query language of this kind of database."""
+    return _query(kind, [(_owners_word(owner), False), *_words_of(terms)])
+
+
+def _words_of(terms: Sequence[Term]) -> list[tuple[str, bool]]:
+    """All words that must be there, and whether each may go on."""
+    return [(word, term.prefix) for term in terms for word in term.words]
+
+
+def _query(kind: str, words: Sequence[tuple[str, bool]]) -> str:
+    # Words hold letters, digits, marks and `_` only, so quoting them is all the escaping there is.
     if kind == "sqlite":
         return " AND ".join(f'"{word}"{"*" * prefix}' for word, prefix in words)
     return " & ".join(f"'{word}'{':*' * prefix}" for word, prefix in words)
 
 
-def _owners_word(owner: str) -> str:
-    return f"owner_{owner.replace('-', '')}"
+def _owners_word(owner: str, what: str = "owner") -> str:
+    return f"{what}_{owner.replace('-', '')}"
 
 
-def words_for(owner: str, content: str) -> str:
-    """What the index holds of a text of this owner; empty for a text without a word."""
+def _row(number: int, part: int) -> dict[str, Any]:
+    """Where a part of an entry is in either kind of database; all of a text that is not long is part 0."""
+    row = _PARTS_FROM + (number << 12) + part if part else number
+    return {"number": number, "part": part, "row": row}
+
+
+def words_for(owner: str, content: str) -> str | None:
+    """What the index holds of a text of this owner; empty for a text without a word, `None` for a long one."""
+    if len(content) > LONG_CHARS:
+        return None
     words = index_words(content)
     return " ".join([_owners_word(owner), *words]) if words else ""
 
 
-def hand_over(connection: Connection, words: Sequence[tuple[int, str]], owner: str, giver: str) -> None:
+def hand_over(
+    connection: Connection, words: Sequence[tuple[int, str | None]], owner: str, giver: str
+) -> None:
     """Make entries of `giver` this owner's. words: by number, what `words_for` made of their texts; an entry
     that is not the giver's stays."""
     numbers = [number for number, _ in words]
@@ -154,18 +262,22 @@ def hand_over(connection: Connection, words: Sequence[tuple[int, str]], owner: s
             .returning(SearchEntryRow.number)
         )
     )
-    remove_words(connection, sorted(moved))
-    rows = [{"number": number, "words": text} for number, text in words if text and number in moved]
-    if rows:
-        connection.execute(_PUT[connection.dialect.name], rows)
+    remove_words(connection, [(number, 0) for number in sorted(moved)])
+    for number, text in words:
+        if number in moved:
+            _put(connection, number, text)
 
 
 def _replace(connection: Connection, entry: Row[int, str] | None, content: str) -> None:
     if entry is not None:
-        connection.execute(_TAKE[connection.dialect.name], {"number": entry.number})
-        _put(connection, entry.number, entry.owner_id, content)
+        connection.execute(_TAKE[connection.dialect.name], _row(entry.number, 0))
+        _put(connection, entry.number, words_for(entry.owner_id, content))
 
 
-def _put(connection: Connection, number: int, owner: str, content: str) -> None:
-    if words := words_for(owner, content):
-        connection.execute(_PUT[connection.dialect.name], {"number": number, "words": words})
+def _put(connection: Connection, number: int, words: str | None) -> None:
+    """Put what `words_for` made of the text of an entry into the index; what it left out is owed."""
+    if words is None:
+        connection.execute(_OWE, {"entry": number})
+        connection.info[_OWING] = True
+    elif words:
+        connection.execute(_PUT[connection.dialect.name], _row(number, 0) | {"words": words})

@@ -16,6 +16,7 @@ from webchat.store.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.export import ExportVerbs
 from webchat.store.housekeeping import HousekeepingVerbs
+from webchat.store.indexing import IndexingVerbs
 from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
 from webchat.store.messages import MessageVerbs
@@ -36,6 +37,7 @@ class Store(
     MessageVerbs,
     TurnVerbs,
     SearchVerbs,
+    IndexingVerbs,
     LinkVerbs,
     ExportVerbs,
     HousekeepingVerbs,
@@ -77,7 +79,10 @@ class Store(
                         migrate(dialect, writer, backup_dir)
             reader = dialect.engine(write=False, size=READERS)
             stack.callback(reader.dispose)
-            return cls(dialect, writer, reader, stack.pop_all())
+            opened = cls(dialect, writer, reader, stack.pop_all())
+        if serve:
+            opened.index_soon()
+        return opened
 
 
 def _check_encoding(dialect: Postgres, engine: Engine) -> None:

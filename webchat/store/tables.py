@@ -269,7 +269,11 @@ class FeedbackRow(Base):
 class SearchEntryRow(Base):
     """What the search index knows: one row per message, and one per conversation for its title (`message_id`
     NULL). Numbers grow with creation, so newest first is number order. The words stand in `search_words`,
-    which each database keeps in its own way (see `search_index.py`)."""
+    which each database keeps in its own way (see `search_index.py`).
+
+    The words of a long text stand there in parts, which come in one by one. parts: how many have; 0 of a text
+    whose words are one row. owed: the number, from 1, of the part to put in next; NULL when none is missing.
+    """
 
     __tablename__ = "search_entries"
     __table_args__ = (
@@ -280,6 +284,12 @@ class SearchEntryRow(Base):
             sqlite_where=text("message_id IS NULL"),
             postgresql_where=text("message_id IS NULL"),
         ),
+        Index(
+            "ix_search_entries_owed",
+            "owed",
+            sqlite_where=text("owed IS NOT NULL"),
+            postgresql_where=text("owed IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -287,6 +297,8 @@ class SearchEntryRow(Base):
     owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
     conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), index=True)
     message_id: Mapped[str | None] = mapped_column(Id, ForeignKey("messages.id"), unique=True)
+    parts: Mapped[int] = mapped_column(Integer, server_default="0")
+    owed: Mapped[int | None] = mapped_column(Integer)
 
 
 class PromptTemplateRow(Base):

@@ -203,7 +203,9 @@ class TurnVerbs(Database):
             "created_at": now(),
         }
         if self.dialect.insert_once(connection, MessageRow, values):
-            add_entry(connection, conversation.owner_id, conversation.id, id, values["text"])
+            # The words of a reply come when it is whole: what it begins with, another message says too.
+            said = values["text"] if role == "user" else ""
+            add_entry(connection, conversation.owner_id, conversation.id, id, said)
             return id, True
         row = connection.execute(
             select(MessageRow.id, MessageRow.deleted_at).where(

@@ -16,8 +16,9 @@ from functools import cache
 WORD_CHARS = 64
 """Words are cut here, in the index and in a query alike."""
 
-INDEXED_BYTES = 500_000
-"""Of one text this much is indexed: PostgreSQL takes less than 1 MiB of words per row."""
+PART_WORDS = 2_500
+PART_BYTES = 200_000
+"""A part of a long text's words ends here: PostgreSQL takes less than 1 MiB of words per row."""
 
 QUERY_WORDS = 16
 
@@ -84,16 +85,31 @@ def runs(text: str) -> Iterator[Run]:
 
 def index_words(text: str) -> list[str]:
     """The different words of a text, in order of appearance."""
-    words: dict[str, None] = {}
+    return list(_different(text))
+
+
+def index_parts(text: str) -> Iterator[list[str]]:
+    """The same in parts of at most `PART_WORDS` words and about `PART_BYTES` bytes, each made when it is asked
+    for. No word is in two of them."""
+    part: list[str] = []
     size = 0
+    for word in _different(text):
+        part.append(word)
+        size += len(word.encode()) + 1
+        if len(part) == PART_WORDS or size > PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _different(text: str) -> Iterator[str]:
+    seen: set[str] = set()
     for run in runs(text):
         for word in _words(run):
-            if word not in words:
-                words[word] = None
-                size += len(word.encode()) + 1
-        if size > INDEXED_BYTES:
-            break
-    return list(words)
+            if word not in seen:
+                seen.add(word)
+                yield word
 
 
 def _words(run: Run) -> list[str]:

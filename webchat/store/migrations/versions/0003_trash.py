@@ -1,5 +1,5 @@
 """Indexes for what one owner has deleted, and by owner: taking an owner away then reads no table. What was
-asked with a client key, and the way to it."""
+asked with a client key, and the way to it. The words of long texts in parts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ depends_on = None
 
 _DELETED = sa.text("deleted_at IS NOT NULL")
 
+_OWED = sa.text("owed IS NOT NULL")
 _WRITTEN = sa.text("author_id IS NOT NULL")
 _BY_OWNER = (
     ("feedback", "owner_id"),
@@ -51,9 +52,32 @@ def upgrade() -> None:
     )
     for table, column in _BY_OWNER:
         op.create_index(f"ix_{table}_{column}", table, [column], unique=False)
+    op.add_column("search_entries", sa.Column("parts", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("search_entries", sa.Column("owed", sa.Integer(), nullable=True))
+    op.create_index(
+        "ix_search_entries_owed",
+        "search_entries",
+        ["owed"],
+        unique=False,
+        sqlite_where=_OWED,
+        postgresql_where=_OWED,
+    )
+    if op.get_context().dialect.name == "postgresql":
+        op.add_column("search_words", sa.Column("part", sa.Integer(), server_default="0", nullable=False))
+        op.drop_constraint("pk_search_words", "search_words")
+        op.create_primary_key("pk_search_words", "search_words", ["number", "part"])
 
 
 def downgrade() -> None:
+    # Long texts lose what words they have in parts.
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("DELETE FROM search_words WHERE part > 0")
+        op.drop_constraint("pk_search_words", "search_words")
+        op.drop_column("search_words", "part")
+        op.create_primary_key("pk_search_words", "search_words", ["number"])
+    op.drop_index("ix_search_entries_owed", table_name="search_entries")
+    op.drop_column("search_entries", "owed")
+    op.drop_column("search_entries", "parts")
     for table, column in reversed(_BY_OWNER):
         op.drop_index(f"ix_{table}_{column}", table_name=table)
     op.drop_index("ix_messages_author_id", table_name="messages")
