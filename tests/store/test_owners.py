@@ -117,6 +117,7 @@ NOT_OF_AN_OWNER = {
     # what the turns room does for all owners at once
     "mark_streaming",
     "write_batch",
+    "index_owed",
     "pack_inspection",
     "keep_inspections",
     "interrupt_orphans",
@@ -142,7 +143,7 @@ NOT_OF_AN_OWNER = {
 }
 # The trash's own tests ask them.
 OF_THE_TRASH = {"list_trash", "discard_conversation", "discard_messages", "discard_all"}
-NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices"}
+NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
 
 
 def test_every_verb_is_asked() -> None:

@@ -119,8 +119,8 @@ class HousekeepingVerbs(Database):
             for number, parts in self._in_parts(ids):
                 for part in range(parts, 0, -1):
                     yield partial(self._take_part, number, part)
-            for part in slices_of(sizes):
-                yield partial(self._take_messages, part)
+            for some in slices_of(sizes):
+                yield partial(self._take_messages, some)
 
     @reads
     def _strays(self, connection: Connection) -> list[str]:

@@ -88,13 +88,13 @@ class IndexingVerbs(Database):
         return set(connection.scalars(_OWED))
 
     @reads
-    def _owing_entry(self, connection: Connection, number: int) -> Row[Any] | None:
+    def _owing_entry(self, connection: Connection, number: int) -> Row[*tuple[Any, ...]] | None:
         return connection.execute(_ENTRY, {"entry": number}).first()
 
-    def _is_going(self, entry: Row[Any]) -> bool:
+    def _is_going(self, entry: Row[*tuple[Any, ...]]) -> bool:
         return min(entry.deleted_at or _NEVER, entry.all_deleted_at or _NEVER) < self.purged_before
 
-    def _missing(self, entry: Row[Any]) -> Iterator[Callable[[], bool]]:
+    def _missing(self, entry: Row[*tuple[Any, ...]]) -> Iterator[Callable[[], bool]]:
         """Put in part by part, until one was not the one that was owed."""
         done = True
 

@@ -208,7 +208,7 @@ def find_in_parts(connection: Connection, owner: str, terms: Sequence[Term]) -> 
         if not numbers:
             return []
     living: list[Row[Any]] = []
-    for some in chunks(sorted(numbers or ())):
+    for some in chunks(sorted(numbers or set())):
         living += connection.execute(_LIVING, {"numbers": some, "owner": owner})
     return sorted(living, key=lambda row: row.number, reverse=True)
 
@@ -241,7 +241,7 @@ def _row(number: int, part: int) -> dict[str, Any]:
 
 
 def words_for(owner: str, content: str) -> str | None:
-    """What the index holds of a text of this owner; empty for a text without a word, `None` for a long one."""
+    """What the index holds of a text of this owner: nothing of one without a word, `None` of a long one."""
     if len(content) > LONG_CHARS:
         return None
     words = index_words(content)
@@ -263,9 +263,9 @@ def hand_over(
         )
     )
     remove_words(connection, [(number, 0) for number in sorted(moved)])
-    for number, text in words:
+    for number, of_text in words:
         if number in moved:
-            _put(connection, number, text)
+            _put(connection, number, of_text)
 
 
 def _replace(connection: Connection, entry: Row[int, str] | None, content: str) -> None:

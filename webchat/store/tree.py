@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, literal, select
 from sqlalchemy.orm import aliased
@@ -13,6 +13,8 @@ from webchat.store.codec import load_conversation, load_failure, load_use
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, PathMessage
 from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
+
+T = TypeVar("T")
 
 _CHUNK = 500  # ids in one IN list
 MARKED_ROWS = 200
@@ -202,7 +204,7 @@ def fold(beginning: str, pieces: Sequence[Row[Any]], kind: str) -> str:
     return beginning + "".join(piece.text for piece in pieces if piece.kind == kind)
 
 
-def chunks(ids: Sequence[str], most: int = _CHUNK) -> list[Sequence[str]]:
+def chunks(ids: Sequence[T], most: int = _CHUNK) -> list[Sequence[T]]:
     return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 

@@ -89,8 +89,8 @@ def index_words(text: str) -> list[str]:
 
 
 def index_parts(text: str) -> Iterator[list[str]]:
-    """The same in parts of at most `PART_WORDS` words and about `PART_BYTES` bytes, each made when it is asked
-    for. No word is in two of them."""
+    """The same in parts of at most `PART_WORDS` words and about `PART_BYTES` bytes, each made when it is
+    asked for. No word is in two of them."""
     part: list[str] = []
     size = 0
     for word in _different(text):
