@@ -58,6 +58,7 @@ async ([seeds, steps]) => {
       say(name, data) { if (sources.has(this) && !this.deaf) this.listeners[name]?.({ data: JSON.stringify(data) }); }
       answer() {
         if (!this.open) this.say("hello", { owner: "o", running: replies.filter((r) => !r.ended).map(({ id }) => id) });
+        else this.say("beat", {});
         this.open = true;
         for (const [id, from] of this.at) {
           const reply = replies.find((one) => one.id === id);
