@@ -22,13 +22,14 @@ from webchat.api.wire import hit_json, models_json, movable_json, owner_json
 from webchat.store.records import MovableChats
 
 RETRY_SECONDS = 10.0
-"""How long whoever tries a model again waits to hear what became of it."""
+"""How long a request that tries a model again waits for the outcome."""
 
 
 class About:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.store
+        self._trying: set[asyncio.Task[None]] = set()
 
     async def me(self, request: Request) -> Response:
         services, owner = self._services, owner_of(request)
@@ -58,6 +59,8 @@ class About:
         reader, body = owner_of(request), await body_of(request, RetryBody)
         models = self._services.models
         trying = asyncio.create_task(models.retry(body.name), name="retry model")
+        self._trying.add(trying)
+        trying.add_done_callback(self._trying.discard)
         await asyncio.wait({trying}, timeout=RETRY_SECONDS)  # it goes on
         if trying.done():
             trying.result()
