@@ -155,9 +155,8 @@ def _flags() -> argparse.ArgumentParser:
 
 
 def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
-    check_models(
-        model_specs(loaded.settings)
-    )  # a model that cannot be: said before anything heavy is imported
+    # Before anything heavy is imported.
+    check_models(model_specs(loaded.settings))
     hand_on(loaded.settings)
     if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
         print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
@@ -308,7 +307,7 @@ def _operator_move_chats(loaded: Loaded, options: Mapping[str, Any]) -> None:
             local = store.local_owner().id
             moved = store.move_chats(local, wanted) if back else store.move_chats(wanted, local)
         except NotFound:
-            raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all') from None
+            raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.') from None
         finally:
             store.close()
     print(f"{_chats(moved)} moved.")
