@@ -28,6 +28,8 @@ const NAMED_WITHIN = 4000; // ms
 const phone = matchMedia("(max-width: 767px)");
 const root = document.documentElement;
 
+let begin;
+const begun = new Promise((resolve) => (begin = resolve)); // the parts are on the page
 const parts = new Map();
 const heading = h("h1", { class: "wc-visually-hidden" });
 const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash };
@@ -45,6 +47,7 @@ async function boot() {
   const named = Promise.race([loadMe(), new Promise((resolve) => setTimeout(resolve, NAMED_WITHIN))]);
   await Promise.all([present(CONTROLS), identity.open(), named]);
   start();
+  begin();
 }
 
 // Gradio loads each kind of component by itself, so its controls come in any order.
@@ -123,7 +126,7 @@ async function loadMe() {
     const me = await api.get("api/me");
     connection.me = me;
     composer.limit = me.limits?.message_chars;
-    if (me.movable_chats.length) void import("./movechats.js").then(({ offerChats }) => offerChats(me.movable_chats));
+    if (me.movable_chats.length) void Promise.all([import("./movechats.js"), begun]).then(([{ offerChats }]) => offerChats(me.movable_chats));
   } catch (error) {
     if (!error.offline) toast(errorText(error).message, { kind: "error" });
   }
