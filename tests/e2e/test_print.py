@@ -126,6 +126,7 @@ async def test_the_paper_has_nothing_of_the_page(
         await page.evaluate("getComputedStyle(document.querySelector('.wc-print')).color")
         == "rgb(33, 32, 28)"
     )
+    assert await page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
     whole = await page.pdf()
     await page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert pages(whole) > 5
