@@ -312,7 +312,7 @@ def test_a_wrong_flag_is_one_sentence_on_stderr(capsys: pytest.CaptureFixture[st
 
 def test_a_missing_matplotlib_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "can_plot", lambda: False)
-    with pytest.raises(BadPlan, match=r"webchat\[plot\]"):
+    with pytest.raises(BadPlan, match=r"pip install .*\[plot\]"):
         run(Settings(), options(plot="out.png"))
 
 

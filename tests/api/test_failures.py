@@ -26,7 +26,7 @@ HOST, PATH, KEY, WORDS = (
     "OPENAI_API_KEY",
     "quota of acme-co",
 )
-CANARIES = (HOST, "9333", PATH, "secret.gguf", KEY, WORDS)
+CANARIES = (HOST, ":9333", PATH, "secret.gguf", KEY, WORDS)
 
 READERS: tuple[OwnerKind, ...] = ("local", "operator", "visitor", "guest")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import pytest
 from playwright.sync_api import CDPSession, Page
 
-from tests.growth import MOST, ROUNDS, TRIES
+from tests.growth import MOST, ROUNDS, TRIES, mean_ratio
 from tests.test_growth import repeated
 from tests.ui.asset_page import asset_page
 
@@ -82,7 +81,7 @@ def holds(page: Page, work: str, texts: Sequence[str]) -> None:
     for _ in range(ROUNDS):
         for _ in range(TRIES):
             best = [min(known, cost(text, times)) for known, text in zip(best, texts, strict=True)]
-        ratio = max(later / earlier for earlier, later in pairwise(best))
+        ratio = mean_ratio(best)
         if ratio <= MOST:
             break
     assert ratio <= MOST, best

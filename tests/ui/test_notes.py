@@ -16,9 +16,9 @@ from tests.ui.site import Access, running
 from webchat.app import App
 from webchat.sentences import LANGUAGES, Language, locale
 from webchat.store.records import Failure, TurnState
+from webchat.turns.pipeline import LINK_ENDED
 
 HALF = "A rainbow forms when sunlight"
-ENDED = Failure("link_ended", "This link was withdrawn.", "What was written is saved.")
 RULE = Failure("blocked", "This reply was withheld by a rule of this server.", "Reword your question.")
 
 
@@ -108,8 +108,8 @@ def reader(
         ("interrupted", HALF, {}, "transcript.interrupted", ["continue", "retry"]),
         ("interrupted", "", {}, "transcript.interrupted", ["retry"]),
         ("blocked", HALF, {"failure": RULE}, "error.blocked", []),
-        ("stopped", HALF, {"failure": ENDED}, "error.link_ended", []),
-        ("interrupted", "", {"failure": ENDED}, "error.link_ended", []),
+        ("stopped", HALF, {"failure": LINK_ENDED}, "error.link_ended", []),
+        ("interrupted", "", {"failure": LINK_ENDED}, "error.link_ended", []),
     ],
 )
 def test_every_end_says_what_happened_and_offers_what_can_be_done(
@@ -121,7 +121,7 @@ def test_every_end_says_what_happened_and_offers_what_can_be_done(
         assert shown["words"] == ""
     else:
         assert reader.words[key] in shown["words"]
-    if ended.get("failure") is ENDED:
+    if ended.get("failure") is LINK_ENDED:
         assert reader.words["transcript.stopped"] not in shown["words"]
 
 
