@@ -136,7 +136,7 @@ def build_app(
     parent.router.routes.extend(routes(services))
     page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     mount(parent, create_page(page), page, root_path=settings.root_path)
-    door = Door(parent, store=store, settings=_door_settings(settings, secret), put_out=turns.put_out)
+    door = Door(parent, store=store, settings=_door_settings(settings, secret), link_ended=turns.link_ended)
     return App(door, settings, store, models, turns, start_link, operator_link)
 
 

@@ -145,7 +145,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             moderators=moderators,
         )
         wrapped = Door(
-            Starlette(routes=routes(services)), store=store, settings=settings, put_out=turns.put_out
+            Starlette(routes=routes(services)), store=store, settings=settings, link_ended=turns.link_ended
         )
         site = Site(services, wrapped, start, operator, store, turns, models)
         try:

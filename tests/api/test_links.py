@@ -309,19 +309,19 @@ async def test_the_replies_of_a_link_that_has_ended_end_without_an_open_tab(
 async def test_a_reply_that_begins_while_its_guest_is_put_out_ends_too(site: Site) -> None:
     """The watch goes on after the last request: what it cut may still be on its way into the store."""
     guest, link = site.guest()
-    put_out: list[str] = []
-    owners = Owners(site.store, put_out=put_out.append)
+    ended: list[str] = []
+    owners = Owners(site.store, link_ended=ended.append)
     async with owners.watching(guest):
         pass
     site.store.revoke_link(link.id)
     await asyncio.sleep(2 * WATCH_SECONDS)
-    assert put_out == []
+    assert ended == []
     new = NewTurn(conversation_id=None, parent_id=None, user_text="hi", client_key="k", model="echo")
     begun = site.store.begin_turn(guest.id, new)
     async with asyncio.timeout(60):
-        await until(lambda: bool(put_out))
+        await until(lambda: bool(ended))
     site.store.write_batch((), (FinishedTurn(begun.reply.id, "stopped"),))
-    assert set(put_out) == {guest.id}
+    assert set(ended) == {guest.id}
 
 
 async def test_on_a_loopback_server_nobody_needs_a_link(make_site: MakeSite) -> None:

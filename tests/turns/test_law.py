@@ -402,7 +402,7 @@ async def test_replies_of_an_ended_link_say_that_it_was_the_link(bench: MakeBenc
             async for event in at.turns.follow(guest, begun.reply.id):
                 if isinstance(event, Delta):
                     break
-        at.turns.put_out(guest)
+        at.turns.link_ended(guest)
         await until(lambda: not at.turns.running(guest))
         for begun in mine:
             ended = at.store.message(guest, begun.reply.id)

@@ -72,7 +72,7 @@ class DoorSettings:
 class Door:
     """ASGI middleware around the whole application. Lifespan events pass untouched.
 
-    put_out: told the id of a guest who was put out, so that their replies can be stopped.
+    link_ended: called with the id of a guest whose link has ended, to stop their replies.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Door:
         *,
         store: OwnerStore,
         settings: DoorSettings,
-        put_out: Callable[[str], None] | None = None,
+        link_ended: Callable[[str], None] | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -91,7 +91,7 @@ class Door:
         self._hardening = Hardening(settings.frame_ancestors)
         self._trusted = frozenset(origin.lower().rstrip("/") for origin in settings.trusted_origins)
         self._hosts = frozenset(host.lower() for host in settings.extra_hosts)
-        self.owners = Owners(store, put_out=put_out)
+        self.owners = Owners(store, link_ended=link_ended)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -197,20 +197,21 @@ class Door:
             admission = Admission(refusal="unknown" if self._cookies.given(scope["headers"]) else "")
         is_open = self._settings.access == "open"
         if is_open and cookie is not None and not admission.stored:
-            admission = Admission(_newcomer(cookie.owner_id), stored=False)
+            admission = Admission(_new_visitor(cookie.owner_id), stored=False)
         opens_page = scope["path"] == "/" and scope.get("method") == "GET" and "text/html" in heard.accept
         if answering is None or not opens_page:
             return admission
         if admission.owner is None and is_open:
-            newcomer = _newcomer(new_id())
-            self._give_cookie(scope, newcomer, answering)
-            admission = Admission(newcomer, stored=False)
+            visitor = _new_visitor(new_id())
+            self._give_cookie(scope, visitor, answering)
+            admission = Admission(visitor, stored=False)
         elif admission.owner is not None and cookie is not None and cookie.stale:
             self._give_cookie(scope, admission.owner, answering)
         return admission
 
     def _forgetting(self, owner: Owner, send: Send) -> Send:
-        """For the answer to a link that was opened: whoever reads it is already who it made them."""
+        """For the answer to a link that was opened: what is cached of its owner is dropped before it is sent,
+        because the next request may follow at once."""
 
         async def forget_and_send(message: Message) -> None:
             self.owners.forget(owner.id)
@@ -285,8 +286,8 @@ def _may_store(scope: Scope) -> bool:
     return scope["method"] not in SAFE_METHODS and path.startswith("/api/")
 
 
-def _newcomer(owner_id: str) -> Owner:
-    """Somebody at an open server, known by a signed cookie alone until there is something to store."""
+def _new_visitor(owner_id: str) -> Owner:
+    """A visitor of an open server: a signed cookie and nothing else until there is something to store."""
     return Owner(owner_id, "visitor", "Visitor", None, datetime.now(UTC))
 
 

@@ -72,13 +72,13 @@ class _Kept:
 class Owners:
     """Resolves owners. An answer is at most `KEPT_SECONDS` old, so a revoked link ends within a second.
 
-    put_out: told the id of each guest whose link has ended while a request of theirs is open or replies of
-    theirs run, again and again until none does.
+    link_ended: called with the id of each guest whose link has ended while a request of theirs is open or
+    their replies run, again and again until none does.
     """
 
-    def __init__(self, store: OwnerStore, *, put_out: Callable[[str], None] | None = None) -> None:
+    def __init__(self, store: OwnerStore, *, link_ended: Callable[[str], None] | None = None) -> None:
         self._store = store
-        self._put_out = put_out
+        self._link_ended = link_ended
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._forgotten = 0
         self._local: Owner | None = None
@@ -99,7 +99,7 @@ class Owners:
         self.forget(owner.id)
 
     def forget(self, owner_id: str) -> None:
-        """Ask the store anew: this owner is not who they were."""
+        """Drop what is cached of an owner who has changed."""
         self._kept.pop(owner_id, None)
         self._forgotten += 1
 
@@ -111,7 +111,7 @@ class Owners:
             return kept.admission
         forgotten = self._forgotten
         admission = await self._look_up(owner_id)
-        if forgotten != self._forgotten:  # it may be older than what was told since
+        if forgotten != self._forgotten:  # an owner has changed meanwhile
             return admission
         self._kept[owner_id] = _Kept(admission, now + KEPT_SECONDS)
         self._kept.move_to_end(owner_id)
@@ -157,7 +157,7 @@ class Owners:
             if task not in self._cut:
                 raise
             task.uncancel()
-            self._tell_put_out((owner.id,))
+            self._report_ended((owner.id,))
             raise Revoked(self._cut[task]) from None
         finally:
             self._last_seen = time.monotonic()
@@ -184,7 +184,7 @@ class Owners:
         for link_id in {*self._watched, *replying}:
             if refusal := await self._refusal(link_id):
                 self._end(link_id, refusal)
-                self._tell_put_out(replying[link_id])
+                self._report_ended(replying[link_id])
 
     def _end(self, link_id: str, refusal: Refusal) -> None:
         for kept in self._kept.values():
@@ -196,7 +196,7 @@ class Owners:
                 self._cut[task] = refusal
                 task.cancel()
 
-    def _tell_put_out(self, guests: Iterable[str]) -> None:
-        if self._put_out is not None:
+    def _report_ended(self, guests: Iterable[str]) -> None:
+        if self._link_ended is not None:
             for guest in guests:
-                self._put_out(guest)
+                self._link_ended(guest)

@@ -20,9 +20,7 @@ from webchat.store.records import (
 )
 from webchat.turns.ask import Ask
 from webchat.turns.asking import Asking
-from webchat.turns.errors import (
-    NotAccepting,
-)
+from webchat.turns.errors import NotAccepting
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.journal import Journal
@@ -236,8 +234,8 @@ class Turns:
         """Stop all replies of an owner, or those of one conversation: it was deleted."""
         self._end(owner, "stopped", conversation_id)
 
-    def put_out(self, owner: str) -> None:
-        """End all replies of an owner whose link has ended; they say that it was the link."""
+    def link_ended(self, owner: str) -> None:
+        """End all replies of an owner whose link has ended, with that as their reason."""
         self._end(owner, "link_ended")
 
     def _end(self, owner: str, by: EndedBy, conversation_id: str | None = None) -> None:
