@@ -267,9 +267,3 @@ async def test_a_page_that_does_not_load_says_so(app: AppProcess, visitor: NewVi
     await page.get_by_role("button", name=words["app.retry"]).click()
     await page.wait_for_selector("html.wc-ready")
     await expect(page.get_by_text(words["app.load_failed"])).to_have_count(0)
-
-
-async def test_a_browser_without_scripts_is_told(app: AppProcess, visitor: NewVisitor) -> None:
-    page = await (await visitor(java_script_enabled=False)).new_page()
-    await page.goto(app.url)
-    await expect(page.get_by_text(locale("en")["app.noscript"])).to_be_visible()

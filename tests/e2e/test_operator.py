@@ -106,7 +106,7 @@ async def test_a_dry_run_marks_what_is_found_and_leaves_no_trace(operator: Chat)
     await expect(found.locator("mark.wc-mod-is-block")).to_contain_text("secret project")
     await expect(found).to_contain_text("🎉 call <phone>, the")
     await page.get_by_role("tab", name="Log").click()
-    await expect(page.get_by_text("Nothing was decided yet.")).to_be_visible()
+    await expect(page.get_by_text("No decisions yet.")).to_be_visible()
 
 
 async def test_rules_with_a_mistake_say_where(operator: Chat) -> None:

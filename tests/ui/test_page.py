@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from webchat.sentences import LANGUAGES
+from webchat.sentences import LANGUAGES, locale
 from webchat.ui import PageSettings, create_page, mount
 from webchat.ui.head import MODULES, STYLES, rewrite_page
 from webchat.ui.layout import label
@@ -69,6 +69,13 @@ def test_head_comes_before_anything_of_gradios(served: TestClient) -> None:
     assert '"language": "zh-CN"' in page
     assert "<title>My &lt;chat&gt;</title>" in page
     assert "My \\u003cchat>" in page
+
+
+def test_a_browser_without_scripts_is_told(served: TestClient) -> None:
+    page = served.get("/").text
+    said = re.search(r"<body[^>]*>\s*<noscript>(.*?)</noscript>", page, re.S)
+    assert said
+    assert all(locale(name)["app.noscript"] in said[1] for name in LANGUAGES)
 
 
 def test_page_names_no_other_host(served: TestClient) -> None:
