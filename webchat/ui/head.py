@@ -106,7 +106,8 @@ def rewrite_page(page: bytes, head: bytes) -> bytes:
         raise ValueError(
             "Gradio's page has no <base> to put the head behind; is this another version of Gradio?"
         )
-    said = " · ".join(locale(name)["app.noscript"] for name in LANGUAGES)
-    noscript = f'<noscript><p style="margin: 2rem; font: 1rem sans-serif">{escape(said)}</p></noscript>'
+    said = "".join(f"<p lang={name}>{escape(locale(name)['app.noscript'])}</p>" for name in LANGUAGES)
+    css = "position: fixed; inset: 0; z-index: 9; display: grid; place-content: center; font: 1em sans-serif"
+    noscript = f'<noscript><div style="{css}">{said}</div></noscript>'
     rest = re.sub(rb"<body[^>]*>", lambda body: body.group() + noscript.encode(), rest, count=1)
     return before + base + tag + end + b"\n" + head + rest

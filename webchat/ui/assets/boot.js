@@ -74,7 +74,7 @@
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: again, onclick: () => location.reload() });
     card.append(Object.assign(document.createElement("p"), { textContent: words }), button);
     // Its style sheet may be what is missing.
-    Object.assign(card.style, { position: "fixed", inset: "0", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.5rem", font: "1rem sans-serif" });
+    Object.assign(card.style, { position: "fixed", inset: "0", zIndex: "9", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.5rem", font: "1rem sans-serif" });
     document.body.append(card);
     new MutationObserver(() => root.classList.contains("wc-ready") && card.remove()).observe(root, { attributes: true });
   }
