@@ -21,6 +21,8 @@ function partsOf(name) {
 }
 
 export const drafts = {
+  prefix: PREFIX, // of their names in the browser's storage
+
   get(place) {
     return storage.get(nameOf(place))?.value ?? null;
   },

@@ -38,6 +38,8 @@ const tries = new Map(); // key -> {count, at}
 const timers = new Map();
 
 export const outbox = {
+  prefix: PREFIX, // of the names of entries
+
   // Returns the entry, which is kept by then and on its way.
   add(ask, { under, begun = null, key = token() }) {
     const { owner, tab } = identity;

@@ -96,13 +96,19 @@ function start() {
   root.classList.add("wc-ready"); // from here on it is seen, and can have the focus
   bus.on("owner", ({ before }) => (before === "" ? claim() : location.reload()));
   bus.on("outbox", ({ entry }) => entry.why?.code === "other_owner" && loadMe());
-  bus.on("unkept", () => toast(t("app.unkept"), { kind: "error", seconds: 20 }));
+  bus.on("unkept", onUnkept);
   drafts.claim();
   show(new URLSearchParams(location.search));
   loadModels();
   stops.open();
   outbox.open();
   drafts.prune();
+}
+
+// What is kept in memory alone does not go without a question of the browser's.
+function onUnkept() {
+  toast(t("app.unkept"), { kind: "error", seconds: 20 });
+  window.addEventListener("beforeunload", (event) => [drafts, outbox].some(({ prefix }) => storage.fleeting(prefix)) && event.preventDefault());
 }
 
 // The server has said at last who this is: what was written meanwhile is theirs.

@@ -38,6 +38,12 @@ export const storage = {
     settle();
   },
 
+  // Whether anything under a name that begins with `prefix` will be gone with this page.
+  fleeting(prefix) {
+    settle();
+    return [...memory].some(([name, text]) => text !== null && name.startsWith(prefix));
+  },
+
   // A choice of the page itself, as plain text, which is read before the first paint.
   setText(name, text) {
     stored(() => localStorage.setItem(name, text));
