@@ -46,11 +46,18 @@ SELDOM = (
 )
 VERBS = [*(verb for verb, weight in OFTEN.items() for _ in range(weight)), *SELDOM.split()]
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from(VERBS), st.integers(0, 7), st.integers(0, 3)), min_size=1, max_size=50
-)
-"""What is done, in or with which tab, and where in it."""
+ENDS = {"close", "crash", "reload", "ask", "duplicate", "open", "visit", "revive", "owner"}
 
+
+def steps_of(verbs: list[str]) -> st.SearchStrategy[list[Step]]:
+    """What is done, in or with which tab, and where in it. Long ones; what does not matter becomes a rest."""
+    step = st.tuples(st.sampled_from(["rest", *verbs]), st.integers(0, 7), st.integers(0, 3))
+    return st.lists(step, min_size=20, max_size=60)
+
+
+STEPS = steps_of(VERBS)
+TIGHT_STEPS = steps_of([verb for verb in VERBS if verb not in ENDS] + ["full", "room"] * 3)
+SEEDS = st.integers(1, 2**31)
 
 LOSSES: dict[str, list[tuple[str, int, int]]] = {
     "a suggestion over half a thought": [("type", 0, 0), ("suggest", 0, 0)],
@@ -85,14 +92,28 @@ def test_what_once_lost_a_word_keeps_it(page: Page, loss: str) -> None:
     live(page, LOSSES[loss])
 
 
-@given(steps=STEPS, seed=st.integers(1, 2**31))
-@settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_word_is_lost_or_doubled(page: Page, steps: list[Step], seed: int) -> None:
-    live(page, steps, seed=seed)
+QUIET: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+MODES = pytest.mark.parametrize("locks", [True, False], ids=["locks", "heartbeat"])
+
+
+@MODES
+@given(steps=STEPS, seed=SEEDS)
+@settings(max_examples=150, derandomize=True, **QUIET)
+def test_no_word_is_lost_or_doubled(page: Page, locks: bool, steps: list[Step], seed: int) -> None:
+    live(page, steps, seed=seed, locks=locks)
+
+
+@given(steps=TIGHT_STEPS, seed=SEEDS)
+@settings(max_examples=60, derandomize=True, **QUIET)
+def test_a_full_storage_loses_no_word_of_a_page_that_stays(page: Page, steps: list[Step], seed: int) -> None:
+    live(page, steps, seed=seed, tight=True)
 
 
 @pytest.mark.slow
-@given(steps=STEPS, seed=st.integers(1, 2**31))
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_word_is_lost_or_doubled_in_a_thousand_schedules(page: Page, steps: list[Step], seed: int) -> None:
-    live(page, steps, seed=seed)
+@MODES
+@given(steps=STEPS, seed=SEEDS)
+@settings(max_examples=1000, **QUIET)
+def test_no_word_is_lost_or_doubled_in_a_thousand_schedules(
+    page: Page, locks: bool, steps: list[Step], seed: int
+) -> None:
+    live(page, steps, seed=seed, locks=locks)

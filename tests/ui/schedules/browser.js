@@ -17,14 +17,14 @@ export const calm = () => new Promise((resolve) => (waiting.push(resolve), chann
 const GLOBALS = [
   "window", "document", "location", "history", "localStorage", "sessionStorage", "navigator", "addEventListener", "setTimeout", "clearTimeout",
   "setInterval", "clearInterval", "requestAnimationFrame", "performance", "Date", "Math", "crypto", "fetch", "AbortSignal", "matchMedia",
-  "IntersectionObserver", "ResizeObserver",
+  "IntersectionObserver", "ResizeObserver", "BroadcastChannel",
 ];
 
 // Makes a function of a module: what it imports comes as arguments, what it exports is what it returns.
 async function script(path, stubs) {
-  if (scriptOf.has(path)) return;
-  scriptOf.set(path, null);
   const source = await (await fetch(ASSETS + path)).text();
+  if (scriptOf.has(path)) return source;
+  scriptOf.set(path, null);
   const wants = [];
   const exported = [];
   const body = source
@@ -38,14 +38,16 @@ async function script(path, stubs) {
   for (const want of wants) if (!stubs[want] && !SHARED.includes(want)) await script(want, stubs);
   const run = new real.AsyncFunction(...GLOBALS, "$imports", "$import", `${body}\nreturn { ${exported.join(", ")} };`);
   scriptOf.set(path, { wants, run });
+  return source;
 }
 
-let shared, stubs;
+let shared, stubs, parts;
 
 export async function prepare() {
   ({ stubs } = await import(STUBS));
   shared = Object.fromEntries(await Promise.all(SHARED.map(async (path) => [path, await import(ASSETS + path)])));
-  await script("shell.js", stubs);
+  parts = (await script("shell.js", stubs)).match(/^const PARTS = (\[.*\]);$/m)[1];
+  parts = JSON.parse(parts);
 }
 
 export class Clock {
@@ -92,9 +94,7 @@ class Kept {
   }
 
   setItem(name, text) {
-    const { quota, full } = Kept.limits.get(this) ?? {};
-    const size = Object.entries(this).reduce((sum, [one, words]) => sum + (one === name ? 0 : one.length + words.length), name.length + text.length);
-    if (full || size > quota) throw new DOMException("full", "QuotaExceededError");
+    if (Kept.full.has(this) && text.length > (this[name]?.length ?? 0)) throw new DOMException("full", "QuotaExceededError");
     this[name] = String(text);
   }
 
@@ -102,7 +102,7 @@ class Kept {
     delete this[name];
   }
 
-  static limits = new WeakMap();
+  static full = new WeakSet();
 }
 
 class Locks {
@@ -148,7 +148,7 @@ class Locks {
   }
 }
 
-// One person's browser. owner: who is signed in, as the server knows by the cookie.
+// One person's browser. owner: who is signed in, as the server knows by the cookie. locks: whether it has any.
 export class Browser {
   clock = new Clock();
   local = new Kept();
@@ -158,15 +158,15 @@ export class Browser {
   owner = "ann";
   #flights = new Set();
 
-  constructor(server, { seed = 1, quota = Infinity } = {}) {
+  constructor(server, { seed = 1, locks = true } = {}) {
     this.server = server;
+    if (!locks) this.locks = null;
     Object.assign(server, { clock: this.clock, onChange: () => this.stir() });
     let state = seed >>> 0 || 1;
     this.random = () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
       return state / 2 ** 32;
     };
-    Kept.limits.set(this.local, { quota });
   }
 
   get living() {
@@ -178,6 +178,12 @@ export class Browser {
     this.tabs.push(tab);
     await tab.load(address);
     return tab;
+  }
+
+  // Nothing more fits into the storage.
+  set full(full) {
+    if (full) Kept.full.add(this.local);
+    else Kept.full.delete(this.local);
   }
 
   get line() {
@@ -215,7 +221,7 @@ export class Browser {
         this.clock.set(() => {
           if (!this.#flights.has(flight) || this.line === "dead") return;
           if (this.line !== "up" || !this.server.up) return flight.fail();
-          end(() => resolve(new Response(answer.body === null ? null : JSON.stringify(answer.body), { status: answer.status, headers: { "content-type": "application/json" } })));
+          end(() => resolve(new Response(answer.body === null ? null : JSON.stringify(answer.body), { status: answer.status, headers: answer.body === null ? {} : { "content-type": "application/json" } })));
         }, 4);
       };
       this.clock.set(arrive, 4);
@@ -227,6 +233,7 @@ class Tab {
   alive = false;
   page = 0; // counts the pages that were loaded in this tab
   #listeners;
+  #channels = [];
   #entries = [];
   #at = -1;
 
@@ -262,7 +269,8 @@ class Tab {
   crash() {
     this.alive = false;
     this.browser.clock.forget(this);
-    this.browser.locks.release(this);
+    this.browser.locks?.release(this);
+    this.#channels = [];
   }
 
   get address() {
@@ -308,8 +316,8 @@ class Tab {
     const page = this.page;
     const shell = await load("shell.js");
     if (!this.alive || page !== this.page) return;
-    this.modules = { identity: loaded.get("identity.js").identity, outbox: loaded.get("outbox.js").outbox, bus: loaded.get("bus.js").bus };
-    for (const part of ["top", "sidebar", "topbar-start", "topbar-end", "transcript", "composer", "drawer"]) shell.mount(part, this.document.querySelector(`#part-${part}`));
+    this.modules = { identity: loaded.get("identity.js").identity, outbox: loaded.get("outbox.js").outbox, storage: loaded.get("storage.js").storage };
+    for (const part of parts) shell.mount(part, this.document.querySelector(`#part-${part}`));
   }
 
   #globals() {
@@ -362,7 +370,7 @@ class Tab {
       addEventListener,
       localStorage: browser.local,
       sessionStorage: this.session,
-      navigator: { onLine: true, platform: "Linux", locks: { request: (...args) => locks.request(this, ...args), query: () => locks.query() } },
+      navigator: { onLine: true, platform: "Linux", locks: locks && { request: (...args) => locks.request(this, ...args), query: () => locks.query() } },
       setTimeout: (run, wait) => clock.set(run, wait, own),
       clearTimeout: (id) => clock.clear(id),
       setInterval: (run, wait) => clock.set(run, wait, { tab, every: wait }),
@@ -377,6 +385,24 @@ class Tab {
       matchMedia: () => ({ matches: false, addEventListener() {} }),
       IntersectionObserver: nothing,
       ResizeObserver: nothing,
+      BroadcastChannel: class {
+        constructor() {
+          tab.#channels.push(this);
+        }
+
+        listeners = [];
+        addEventListener(_name, listener) {
+          this.listeners.push(listener);
+        }
+
+        postMessage(data) {
+          for (const other of browser.living) {
+            for (const channel of other.#channels) {
+              if (channel !== this) clock.set(() => channel.listeners.forEach((listener) => listener({ data })), 1, { tab: other });
+            }
+          }
+        }
+      },
     };
     globals.window = { ...globals, addEventListener, webchatConfig: { title: "Chat" } };
     return globals;
@@ -386,7 +412,6 @@ class Tab {
 function documentOf(address) {
   const made = document.implementation.createHTMLDocument("");
   made.head.append(Object.assign(made.createElement("base"), { href: new URL("/", address).href }));
-  const parts = ["top", "sidebar", "topbar-start", "topbar-end", "transcript", "composer", "drawer"];
   made.body.innerHTML = `<main><div id="wc-sidebar"></div><div id="wc-main">${parts.map((part) => `<div id="part-${part}"><div class="wc-connection"></div></div>`).join("")}
     <div id="wc-picker"><input></div><div id="wc-composer"><div id="wc-composer-box"><div id="wc-composer-text"><textarea></textarea></div>
     <button id="wc-send"></button><button id="wc-stop"></button></div></div><div id="wc-system-prompt"><textarea></textarea></div>

@@ -6,7 +6,7 @@ import { Server } from "./server.js";
 const READS = 40; // ms between two steps
 const PATIENCE = 4500; // ms until a page begins that nobody answers
 const LATE = 35_000; // ms until it is told that something was not sent, on a dead line too
-const SETTLED = 120_000; // ms, longer than every deadline and pause of the page
+const SETTLED = 200_000; // ms, longer than every deadline and pause of the page
 const OUTBOX = "webchat.outbox.";
 const DRAFT = "webchat.draft.";
 
@@ -19,7 +19,9 @@ class Person {
   asks = 0;
   done = {}; // step -> how often it did something
 
-  constructor(options) {
+  // tight: its storage may be full, and then there is one tab that stays.
+  constructor({ tight = false, ...options } = {}) {
+    this.tight = tight;
     this.browser = new Browser(this.server, options);
   }
 
@@ -64,9 +66,12 @@ class Person {
 
   // --- what must hold ---------------------------------------------------------------------------------------
 
+  // What the pages have in memory alone, they have all the same.
   get stored() {
-    const { local } = this.browser;
-    const of = (prefix) => Object.keys(local).filter((name) => name.startsWith(prefix)).map((name) => ({ name, ...JSON.parse(local[name]) }));
+    const { local, living } = this.browser;
+    const storages = [{ names: (prefix) => Object.keys(local).filter((name) => name.startsWith(prefix)), get: (name) => JSON.parse(local[name]) }];
+    for (const tab of living) if (this.tight && isReady(tab)) storages.unshift(tab.modules.storage);
+    const of = (prefix) => storages[0].names(prefix).map((name) => ({ name, ...storages[0].get(name) }));
     const drafts = of(DRAFT).map(({ name, value }) => ({ name, owner: name.slice(DRAFT.length).split(".")[0], text: value?.text ?? "" }));
     return { drafts, outbox: of(OUTBOX) };
   }
@@ -123,6 +128,7 @@ class Person {
   async settle() {
     const { browser, server } = this;
     browser.line = "up";
+    browser.full = false;
     server.refusing = null;
     server.start();
     await browser.clock.advance(SETTLED);
@@ -315,6 +321,9 @@ const World = {
     const dead = browser.tabs.filter((tab) => !tab.alive);
     if (dead.length && browser.living.length < 4) await dead[which % dead.length].reload();
   },
+  rest: () => {},
+  full: ({ browser }) => void (browser.full = true),
+  room: ({ browser }) => void (browser.full = false),
   cut: ({ browser }) => void (browser.line = "cut"),
   dead: ({ browser }) => void (browser.line = "dead"),
   lost: ({ browser }) => void (browser.line = "lost"),
@@ -326,12 +335,15 @@ const World = {
   wait: ({ browser }, which) => browser.clock.advance([0, 3, 6, READS, 300, 5000, 12_000, LATE][which % 8]),
 };
 
+let prepared = null;
+
 // Does the steps, and looks after each; throws what is wrong with its place.
 export async function live(steps, options) {
-  await prepare();
+  await (prepared ??= prepare());
   const person = new Person(options);
   await person.browser.open();
   await person.browser.clock.advance(500);
+  if (!isReady(person.browser.tabs[0])) throw new Error("the page did not begin");
   for (const [at, step] of steps.entries()) {
     try {
       await person.step(step);
