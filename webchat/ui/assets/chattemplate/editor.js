@@ -2,6 +2,7 @@
 
 import { api } from "../api.js";
 import { h } from "../dom.js";
+import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
