@@ -204,7 +204,7 @@ def test_any_text_is_a_template_or_told_not_to_be_one(text: str) -> None:
     try:
         found = read_file(text)
     except BadFile as error:
-        assert error.message.startswith("This file holds no template")  # noqa: PT017  one of two ways
+        assert error.message.startswith("This file is not a template")  # noqa: PT017  one of two ways
     else:
         assert found.name
 
