@@ -42,7 +42,7 @@ async function request(method, path, { params, body, signal, seconds = method ==
       credentials: "same-origin",
       cache: "no-store",
       headers: body === undefined ? { accept: "application/json" } : { "content-type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : JSON.stringify(body, wellFormed),
     });
     answer = response.status === 204 ? null : await response.text();
   } catch (error) {
@@ -60,6 +60,9 @@ async function request(method, path, { params, body, signal, seconds = method ==
   if (response.status === 401) bus.emit("out", { error });
   throw error;
 }
+
+// Half a character, from a cut emoji, is in no text that a server takes.
+const wellFormed = (_name, value) => (typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\ufffd") : value);
 
 function isJson(response) {
   return (response.headers.get("content-type") ?? "").includes("json");
