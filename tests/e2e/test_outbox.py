@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import BOX, Chat, NewVisitor, Server, Wire, words
@@ -346,3 +346,50 @@ async def test_with_storage_blocked_the_page_works_and_says_so_once(
     await chat.page.go_back()
     await expect(chat.box).to_have_value("half a thought")
     await expect(chat.page.locator(".wc-toast")).to_have_count(1)
+
+
+async def test_half_a_character_and_a_very_long_message_arrive(chat: Chat) -> None:
+    write = "([box, text]) => { box.value = text; box.dispatchEvent(new Event('input', { bubbles: true })); }"
+    await picked(chat)
+    box = await chat.box.element_handle()
+    await chat.page.evaluate(write.replace("text;", r"'words=2 half \ud83d of it';"), [box, ""])
+    await chat.box.press("Enter")
+    await chat.page.wait_for_url("**/?c=*")
+    await chat.whole(words(2))
+    me = await (await chat.page.context.request.get(f"{chat.url}/api/me")).json()
+    long = "words=3 " + "x" * (me["limits"]["message_chars"] - 8)
+    await chat.page.evaluate(write, [box, long])
+    await chat.box.press("Enter")
+    await chat.whole(words(2), words(3))
+    said = [message["text"] for message in await chat.thread() if message["role"] == "user"]
+    assert said == ["words=2 half \ufffd of it", long]
+
+
+async def test_the_browser_asks_before_a_page_goes_whose_words_found_no_room(chat: Chat) -> None:
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    chat.page.on("dialog", stay)
+    await chat.page.evaluate(
+        """() => {
+          for (let size = 2 ** 22, at = 0; size >= 1; at += 1) {
+            try { localStorage.setItem(`fill${at}`, "x".repeat(size)); } catch { size /= 2; }
+          }
+        }"""
+    )
+    await chat.box.press_sequentially("half a thought")
+    async with chat.page.expect_event("dialog"):
+        await chat.page.close(run_before_unload=True)
+    await expect(chat.box).to_have_value("half a thought")
+    await chat.page.evaluate(
+        "() => Object.keys(localStorage).filter((name) => name.startsWith('fill'))"
+        ".forEach((name) => localStorage.removeItem(name))"
+    )
+    async with chat.page.expect_event("close"):
+        await chat.page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+    again = await begun(chat.page.context, chat.url)
+    await expect(again.box).to_have_value("half a thought")
