@@ -279,6 +279,7 @@ NOT_DOORS = {
     ("POST", "/api/templates/{id}/restore"): "takes no text",
     ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
     ("POST", "/api/conversations/take-over"): "takes no text",
+    ("POST", "/api/models/retry"): "takes no text",
     ("POST", "/t/redeem"): "takes a token, and keeps nothing of it",
     ("PUT", "/api/chat-templates"): "an operator's own",
     ("PUT", "/api/chat-templates/{model:path}"): "an operator's own",
