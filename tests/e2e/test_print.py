@@ -26,7 +26,7 @@ LOOKS = [
     pytest.param({"locale": "zh-CN", "color_scheme": "dark", **PHONE}, "zh-CN", id="phone-zh"),
 ]
 MESSAGES = 230
-CODE = f"```python\nlong = '{'a very long line of code ' * 40}'\n```"
+CODE = f"```python\nlong = '{'a very long line of code ' * 30}'\n```"
 STUB = """() => {
     window.print = () => {
         window.dispatchEvent(new Event("beforeprint"));
