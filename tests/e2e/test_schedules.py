@@ -275,9 +275,10 @@ async def press(tab: Page, selector: str, which: int = 0) -> str:
 
 
 async def answered_into_the_void(route: Route) -> None:
-    with suppress(Error):
+    with suppress(Error):  # its tab may have gone meanwhile
         await route.fetch()
-    await route.abort("connectionreset")
+    with suppress(Error):
+        await route.abort("connectionreset")
 
 
 def words_of(text: str) -> list[str]:
