@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -26,9 +27,14 @@ HOST, PATH, KEY, WORDS = (
     "OPENAI_API_KEY",
     "quota of acme-co",
 )
-CANARIES = (HOST, ":9333", PATH, "secret.gguf", KEY, WORDS)
+CANARIES = (HOST, "9333", PATH, "secret.gguf", KEY, WORDS)
 
 READERS: tuple[OwnerKind, ...] = ("local", "operator", "visitor", "guest")
+
+
+def leaked(text: str) -> list[str]:
+    """The canaries in a text. Within an id or a time, digits are no port."""
+    return [one for one in CANARIES if re.search(rf"(?<![0-9a-f-]){re.escape(one)}(?![0-9a-f-])", text)]
 
 
 def reader(kind: OwnerKind) -> Owner:
@@ -72,7 +78,7 @@ def test_every_code_has_a_sentence_and_a_cure_for_every_reader(
         if code not in ("not_found", "template_changed"):
             assert locale(language)[f"error.{code}.cure_operator"].strip()
     elif code not in ("not_found", "template_changed"):
-        assert not [canary for canary in CANARIES if canary in repr(shown)]
+        assert not leaked(repr(shown))
         if language == "zh-CN":
             assert not shown.message.isascii()
             assert not shown.cure.isascii()
@@ -142,7 +148,7 @@ async def test_guests_read_nothing_of_the_operators_by_any_route(
     async with make_site(failing(kind), spec=spec) as site:
         for owner in (site.visitor(), site.guest()[0]):
             wire, stored = await wire_of(site, owner)
-            assert not [canary for canary in CANARIES if canary in wire]
+            assert not leaked(wire)
             assert HOST in stored
         wire, _ = await wire_of(site, site.operating())
         assert all(canary in wire for canary in CANARIES)
@@ -168,7 +174,7 @@ async def test_an_answer_that_is_an_error_is_cut_too(site: Site, monkeypatch: py
     monkeypatch.setattr(site.store, "list_conversations", full_disk)
     guest = await site.client(site.guest()[0]).get("/api/conversations")
     assert guest.status_code == 503
-    assert not [canary for canary in CANARIES if canary in guest.text]
+    assert not leaked(guest.text)
     assert guest.json()["error"]["message"] == locale("en")["error.store_unavailable"]
     operator = (await site.client(site.operating()).get("/api/conversations")).json()["error"]
     assert PATH in operator["message"]
@@ -186,7 +192,7 @@ async def test_the_door_tells_strangers_nothing_of_the_database(
     monkeypatch.setattr(site.store, "owner", gone)
     answer = await site.client(owner).get("/api/me")
     assert answer.status_code == 503
-    assert not [canary for canary in CANARIES if canary in answer.text]
+    assert not leaked(answer.text)
 
 
 def test_a_version_is_no_secret_but_the_words_about_it_are_the_operators() -> None:
