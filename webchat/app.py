@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp
 from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
-from webchat.api import Services, routes
+from webchat.api import Services, body_limit, routes
 from webchat.api.chat_templates import given
 from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
 from webchat.data_folder import make_data_folder
@@ -136,7 +137,13 @@ def build_app(
     parent.router.routes.extend(routes(services))
     page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     mount(parent, create_page(page), page, root_path=settings.root_path)
-    door = Door(parent, store=store, settings=_door_settings(settings, secret), link_ended=turns.link_ended)
+    door = Door(
+        parent,
+        store=store,
+        settings=_door_settings(settings, secret),
+        body_limit=partial(body_limit, most=settings.max_body_bytes),
+        link_ended=turns.link_ended,
+    )
     return App(door, settings, store, models, turns, start_link, operator_link)
 
 
@@ -181,7 +188,6 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
         embedded=settings.embed,
         frame_ancestors=SPACES_FRAME if settings.embed else (),
         trusted_origins=frozenset((*settings.allowed_origins, *own)),
-        body_bytes=settings.max_body_bytes,
         secure_cookies=settings.by_tls,
         root_path=settings.root_path,
         trusted_proxies=settings.proxies,

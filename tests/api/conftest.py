@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp
 
 from backends.base import Backend
 from backends.echo import EchoBackend
-from webchat.api import Services, routes
+from webchat.api import Services, body_limit, routes
 from webchat.auth import Cookies, Door, DoorSettings
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
@@ -33,6 +34,7 @@ from webchat.turns import Turns
 SECRET = "a secret of the tests, and of no server anywhere"
 BASE = "http://chat.test"
 CANARY = "canary-key-5b0d"
+MOST_BODY = 2_000_000
 
 
 @dataclass
@@ -145,7 +147,11 @@ def make_site(tmp_path: Path) -> MakeSite:
             moderators=moderators,
         )
         wrapped = Door(
-            Starlette(routes=routes(services)), store=store, settings=settings, link_ended=turns.link_ended
+            Starlette(routes=routes(services)),
+            store=store,
+            settings=settings,
+            body_limit=partial(body_limit, most=MOST_BODY),
+            link_ended=turns.link_ended,
         )
         site = Site(services, wrapped, start, operator, store, turns, models)
         try:

@@ -64,7 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened.close()
 
 
-def make_door(store: Store, **options: Any) -> Door:
+def make_door(store: Store, body: int = 4096, **options: Any) -> Door:
     app = Starlette(
         routes=[
             Route("/", _page),
@@ -72,7 +72,8 @@ def make_door(store: Store, **options: Any) -> Door:
             Route("/{rest:path}", _echo, methods=EVERY),
         ]
     )
-    return Door(app, store=store, settings=DoorSettings(**{"access": "link", "secret": SECRET, **options}))
+    settings = DoorSettings(**{"access": "link", "secret": SECRET, **options})
+    return Door(app, store=store, settings=settings, body_limit=lambda method, path: body)
 
 
 def client(door: Door, owner: Owner | None = None, base: str = "http://chat.test") -> httpx.AsyncClient:
@@ -304,12 +305,16 @@ async def test_large_bodies_are_refused_however_they_come(store: Store) -> None:
         for _ in range(100):
             yield b"x" * 100
 
-    async with client(make_door(store, body_bytes=2000), store.create_owner("visitor", "Ada")) as ada:
+    async with client(make_door(store, body=2000), store.create_owner("visitor", "Ada")) as ada:
         assert (await ada.post("/x", content=b"x" * 2000)).status_code == 200
         declared = await ada.post("/x", content=b"x" * 2001)
         assert declared.status_code == 413
         assert declared.json()["error"]["params"] == {"limit": 2000}
         assert (await ada.post("/x", content=pieces())).status_code == 413
+        assert (await ada.get(f"/x?{'a' * 9000}")).status_code == 414
+        for length in ("9" * 19, "9" * 5000):
+            answer = await ada.post("/x", headers={"content-length": length}, content=b"x")
+            assert answer.status_code == 413
         for length in ("-1", "1e3", "²", "x"):
             answer = await ada.post("/x", headers={b"content-length": length.encode()}, content=b"x")
             assert answer.status_code == 400

@@ -1,15 +1,22 @@
-"""Every route of the HTTP API, in one table."""
+"""Every route of the HTTP API, in one table, each with its budget."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, compile_path
+from starlette.types import ASGIApp
 
 from webchat.api.about import About
 from webchat.api.chat_templates import ChatTemplates
 from webchat.api.conversations import Conversations
-from webchat.api.errors import Endpoint, answering, not_found
+from webchat.api.errors import answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
@@ -20,74 +27,154 @@ from webchat.api.services import Services
 from webchat.api.templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
+from webchat.auth import SMALL_BODY
+
+LONG = None
+"""The body of a route that takes long texts: as large as the settings let a request be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A route. endpoint: a method of the class it is listed under. body: most bytes of a request's."""
+
+    method: str
+    path: str
+    endpoint: Callable[[Any, Request], Awaitable[ASGIApp]]
+    body: int | None = SMALL_BODY
+
+
+TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
+    (
+        About,
+        (
+            Row("GET", "/api/me", About.me),
+            Row("GET", "/api/models", About.models),
+            Row("POST", "/api/models/retry", About.retry),
+            Row("GET", "/api/search", About.search),
+        ),
+    ),
+    (
+        Conversations,
+        (
+            Row("GET", "/api/conversations", Conversations.list),
+            Row("POST", "/api/conversations/take-over", Conversations.take_over),
+            Row("GET", "/api/conversations/{id}", Conversations.open),
+            Row("PATCH", "/api/conversations/{id}", Conversations.change, body=LONG),
+            Row("DELETE", "/api/conversations/{id}", Conversations.delete),
+            Row("POST", "/api/conversations/{id}/restore", Conversations.restore),
+        ),
+    ),
+    (
+        Exports,
+        (
+            Row("GET", "/api/conversations/{id}/export", Exports.one),
+            Row("GET", "/api/export", Exports.all),
+        ),
+    ),
+    (
+        Trash,
+        (
+            Row("GET", "/api/trash", Trash.list),
+            Row("DELETE", "/api/trash", Trash.empty),
+            Row("DELETE", "/api/trash/conversations/{id}", Trash.end_conversation),
+            Row("DELETE", "/api/trash/messages/{id}", Trash.end_messages),
+        ),
+    ),
+    (
+        TurnRoutes,
+        (
+            Row("POST", "/api/turns", TurnRoutes.start, body=LONG),
+            Row("GET", "/api/events", TurnRoutes.all_events),
+            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop),
+            Row("GET", "/api/messages/{id}/events", TurnRoutes.events),
+        ),
+    ),
+    (
+        Messages,
+        (
+            Row("GET", "/api/messages/{id}", Messages.look),
+            Row("DELETE", "/api/messages/{id}", Messages.delete),
+            Row("POST", "/api/messages/{id}/restore", Messages.restore),
+            Row("POST", "/api/messages/{id}/activate", Messages.activate),
+            Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG),
+            Row("PUT", "/api/messages/{id}/rating", Messages.rate),
+        ),
+    ),
+    (
+        Inspect,
+        (Row("GET", "/api/messages/{id}/inspect", Inspect.look),),
+    ),
+    (
+        ModerationRoutes,
+        (
+            Row("GET", "/api/moderation", ModerationRoutes.show),
+            Row("POST", "/api/moderation/try", ModerationRoutes.try_out, body=LONG),
+            Row("GET", "/api/moderation/decisions", ModerationRoutes.decisions),
+            Row("GET", "/api/moderation/decisions/export", ModerationRoutes.export),
+            Row("GET", "/api/moderation/counts", ModerationRoutes.counts),
+        ),
+    ),
+    (
+        Templates,
+        (
+            Row("GET", "/api/templates", Templates.list),
+            Row("POST", "/api/templates", Templates.create, body=LONG),
+            Row("POST", "/api/templates/render", Templates.render, body=LONG),
+            Row("POST", "/api/templates/import", Templates.bring, body=LONG),
+            Row("GET", "/api/templates/{id}", Templates.get),
+            Row("PUT", "/api/templates/{id}", Templates.change, body=LONG),
+            Row("DELETE", "/api/templates/{id}", Templates.delete),
+            Row("POST", "/api/templates/{id}/restore", Templates.restore),
+            Row("GET", "/api/templates/{id}/versions", Templates.versions),
+            Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate),
+            Row("GET", "/api/templates/{id}/export", Templates.export),
+        ),
+    ),
+    (
+        ChatTemplates,
+        (
+            Row("GET", "/api/chat-templates/{model:path}", ChatTemplates.look),
+            Row("PUT", "/api/chat-templates/{model:path}", ChatTemplates.put, body=LONG),
+            Row("POST", "/api/chat-templates/{model:path}/preview", ChatTemplates.preview, body=LONG),
+        ),
+    ),
+    (
+        Redeem,
+        (Row("POST", "/t/redeem", Redeem.redeem),),
+    ),
+    (
+        Health,
+        (
+            Row("GET", "/healthz", Health.alive),
+            Row("GET", "/readyz", Health.ready),
+        ),
+    ),
+)
 
 
 def routes(services: Services) -> list[BaseRoute]:
     """The routes, to be put before anything that answers everywhere. They ask for the owner in
     `scope["state"]["owner"]`, which `webchat.auth.Door` puts there."""
-    about, health, redeem = About(services), Health(services), Redeem(services)
-    conversations, messages = Conversations(services), Messages(services)
-    turns, exports = TurnRoutes(services), Exports(services)
-    inspect, chat_templates = Inspect(services), ChatTemplates(services)
-    moderation = ModerationRoutes(services)
-    templates, trash = Templates(services), Trash(services)
-    table: list[tuple[str, str, Endpoint]] = [
-        ("GET", "/api/me", about.me),
-        ("GET", "/api/models", about.models),
-        ("POST", "/api/models/retry", about.retry),
-        ("GET", "/api/search", about.search),
-        ("GET", "/api/conversations", conversations.list),
-        ("POST", "/api/conversations/take-over", conversations.take_over),
-        ("GET", "/api/conversations/{id}", conversations.open),
-        ("PATCH", "/api/conversations/{id}", conversations.change),
-        ("DELETE", "/api/conversations/{id}", conversations.delete),
-        ("POST", "/api/conversations/{id}/restore", conversations.restore),
-        ("GET", "/api/conversations/{id}/export", exports.one),
-        ("GET", "/api/export", exports.all),
-        ("GET", "/api/trash", trash.list),
-        ("DELETE", "/api/trash", trash.empty),
-        ("DELETE", "/api/trash/conversations/{id}", trash.end_conversation),
-        ("DELETE", "/api/trash/messages/{id}", trash.end_messages),
-        ("POST", "/api/turns", turns.start),
-        ("GET", "/api/events", turns.all_events),
-        ("GET", "/api/messages/{id}", messages.look),
-        ("GET", "/api/messages/{id}/inspect", inspect.look),
-        ("DELETE", "/api/messages/{id}", messages.delete),
-        ("POST", "/api/messages/{id}/restore", messages.restore),
-        ("POST", "/api/messages/{id}/activate", messages.activate),
-        ("POST", "/api/messages/{id}/edit", messages.edit),
-        ("PUT", "/api/messages/{id}/rating", messages.rate),
-        ("POST", "/api/messages/{id}/stop", turns.stop),
-        ("GET", "/api/messages/{id}/events", turns.events),
-        ("GET", "/api/moderation", moderation.show),
-        ("POST", "/api/moderation/try", moderation.try_out),
-        ("GET", "/api/moderation/decisions", moderation.decisions),
-        ("GET", "/api/moderation/decisions/export", moderation.export),
-        ("GET", "/api/moderation/counts", moderation.counts),
-        ("GET", "/api/templates", templates.list),
-        ("POST", "/api/templates", templates.create),
-        ("POST", "/api/templates/render", templates.render),
-        ("POST", "/api/templates/import", templates.bring),
-        ("GET", "/api/templates/{id}", templates.get),
-        ("PUT", "/api/templates/{id}", templates.change),
-        ("DELETE", "/api/templates/{id}", templates.delete),
-        ("POST", "/api/templates/{id}/restore", templates.restore),
-        ("GET", "/api/templates/{id}/versions", templates.versions),
-        ("POST", "/api/templates/{id}/duplicate", templates.duplicate),
-        ("GET", "/api/templates/{id}/export", templates.export),
-        ("GET", "/api/chat-templates/{model:path}", chat_templates.look),
-        ("PUT", "/api/chat-templates/{model:path}", chat_templates.put),
-        ("POST", "/api/chat-templates/{model:path}/preview", chat_templates.preview),
-        ("POST", "/t/redeem", redeem.redeem),
-        ("GET", "/healthz", health.alive),
-        ("GET", "/readyz", health.ready),
-    ]
-    made: list[BaseRoute] = [
-        Route(path, answering(endpoint), methods=[method]) for method, path, endpoint in table
-    ]
+    made: list[BaseRoute] = []
+    for kind, rows in TABLE:
+        handlers = kind(services)
+        for row in rows:
+            endpoint = partial(row.endpoint, handlers)
+            made.append(Route(row.path, answering(endpoint), methods=[row.method]))
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
     made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))
     return made
+
+
+def body_limit(method: str, path: str, most: int) -> int:
+    """Most bytes of the body of a request, to be asked before any of it is read. Whatever is not in the
+    table, Gradio's routes too, has little to take. most: of the settings."""
+    return most if any(method == known and where.match(path) for known, where in _long()) else SMALL_BODY
+
+
+@cache
+def _long() -> list[tuple[str, re.Pattern[str]]]:
+    return [(row.method, compile_path(row.path)[0]) for _, rows in TABLE for row in rows if row.body is LONG]
 
 
 _EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -3,9 +3,11 @@
 from webchat.auth.answers import error_answer, unknown_error_answer
 from webchat.auth.cookies import Cookies, load_or_make_secret
 from webchat.auth.door import Door, DoorSettings
+from webchat.auth.incoming import SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
 
 __all__ = [
+    "SMALL_BODY",
     "Cookies",
     "Door",
     "DoorSettings",

@@ -22,7 +22,16 @@ from webchat.auth.cookies import Cookies
 from webchat.auth.failures import failure_answer
 from webchat.auth.forwarding import with_client
 from webchat.auth.headers import Hardening
-from webchat.auth.incoming import Heard, Refused, hear, read_body, replay, with_length
+from webchat.auth.incoming import (
+    MOST_QUERY,
+    Heard,
+    Refused,
+    hear,
+    read_body,
+    replay,
+    small,
+    with_length,
+)
 from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_change
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal, Revoked
 from webchat.settings.networks import Network
@@ -36,6 +45,7 @@ log = logging.getLogger(__name__)
 _REDEEM = "/t/redeem"
 _OPEN = frozenset({"/healthz", "/readyz", _REDEEM})
 _GATE = frozenset({"/t", "/t/"})
+_MOST_DIGITS = 18
 _JSON_BELOW = ("/api/", "/gradio_api/", "/v1/")
 
 
@@ -50,7 +60,6 @@ class DoorSettings:
     frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
     trusted_origins: other origins (`https://chat.example.org`) whose pages count as ours.
     extra_hosts: names besides the loopback ones under which a loopback server may be addressed.
-    body_bytes: largest request body.
     trusted_proxies: networks of the proxies whose word on client and scheme counts.
     secure_cookies: people come by https although the last hop may be plain http.
     root_path: a path such as `/chat` under which a proxy serves the app. Whether the proxy takes it away or
@@ -63,7 +72,6 @@ class DoorSettings:
     frame_ancestors: tuple[str, ...] = ()
     trusted_origins: frozenset[str] = frozenset()
     extra_hosts: frozenset[str] = frozenset()
-    body_bytes: int = 2_000_000
     secure_cookies: bool = False
     root_path: str = ""
     trusted_proxies: tuple[Network, ...] = ()
@@ -72,7 +80,8 @@ class DoorSettings:
 class Door:
     """ASGI middleware around the whole application. Lifespan events pass untouched.
 
-    link_ended: called with the id of a guest whose link has ended, to stop their replies.
+    body_limit: for method and path, most bytes of a body. link_ended: called with the id of a guest whose
+    link has ended, to stop their replies.
     """
 
     def __init__(
@@ -81,9 +90,11 @@ class Door:
         *,
         store: OwnerStore,
         settings: DoorSettings,
+        body_limit: Callable[[str, str], int] = small,
         link_ended: Callable[[str], None] | None = None,
     ) -> None:
         self._app = app
+        self._body_limit = body_limit
         self._settings = settings
         self._cookies = Cookies(settings.secret, embedded=settings.embedded)
         self._sessions = gradio.Sessions(settings.secret)
@@ -106,7 +117,7 @@ class Door:
         answering = Answering(send, self._hardening, trusted)
         try:
             self._check_origin(scope["method"], scope["path"], heard)
-            self._check_length(heard)
+            self._check_length(scope, heard)
             admission = await self._admission(scope, heard, answering)
             self._check_admitted(scope, heard, admission, answering)
             owner = admission.owner
@@ -179,13 +190,17 @@ class Door:
                 )
             )
 
-    def _check_length(self, heard: Heard) -> None:
+    def _check_length(self, scope: Scope, heard: Heard) -> None:
+        if len(scope["query_string"]) > MOST_QUERY:
+            raise Refused(error_answer(414, "too_large", "The address is too long."))
         if heard.length is None:
             return
         if not (heard.length.isascii() and heard.length.isdigit()):
             raise Refused(error_answer(400, "bad_request", "The request's length makes no sense."))
-        if int(heard.length) > self._settings.body_bytes:
-            raise Refused(too_large(self._settings.body_bytes))
+        most = self._body_limit(scope["method"], scope["path"])
+        # The number itself may be of any length.
+        if len(heard.length) > _MOST_DIGITS or int(heard.length) > most:
+            raise Refused(too_large(most))
 
     async def _admission(self, scope: Scope, heard: Heard, answering: Answering | None) -> Admission:
         if self._settings.access == "local":
@@ -250,7 +265,7 @@ class Door:
         path: str = scope["path"]
         in_body = owner is not None and scope["method"] == "POST" and gradio.session_in_body(path)
         if heard.chunked or in_body:
-            body = await read_body(receive, self._settings.body_bytes)
+            body = await read_body(receive, self._body_limit(scope["method"], path))
             if in_body and owner is not None:
                 try:
                     body = self._sessions.in_body(owner.id, body)

@@ -10,6 +10,12 @@ from starlette.types import Message, Receive, Scope
 
 from webchat.auth.answers import error_answer, too_large
 
+SMALL_BODY = 4096
+"""Most bytes of a body where nothing long is sent, which is nearly everywhere."""
+
+MOST_QUERY = 8192
+"""Most bytes behind the question mark; the longest of ours names 64 replies."""
+
 
 class Refused(Exception):
     """Carries the answer of a request that goes no further."""
@@ -17,6 +23,10 @@ class Refused(Exception):
     def __init__(self, answer: Response) -> None:
         super().__init__(answer.status_code)
         self.answer = answer
+
+
+def small(method: str, path: str) -> int:
+    return SMALL_BODY
 
 
 @dataclass(slots=True)
