@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_CPU = Path("/proc/cpuinfo")
 
 
 def available_memory() -> int | None:
@@ -25,6 +26,15 @@ def engine_threads() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = _share_of_cores(_CGROUP)
     return max(1, (cores if share is None else min(cores, round(share))) - 1)
+
+
+def cpu_flags() -> frozenset[str]:
+    """What the CPU can do, by Linux's names (`avx2`, `amx_tile`); empty where the system does not say."""
+    try:
+        lines = _CPU.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.split() for line in lines if line.startswith("flags")), ()))
 
 
 def _of_the_machine() -> int | None:

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
-from backends._machine import available_memory
+from backends._machine import available_memory, cpu_flags
 from backends.errors import ModelUnsupported, OutOfMemory
 from backends.installation import add_package
 from backends.local.shards import Weights
@@ -15,9 +15,19 @@ from backends.local.shards import Weights
 QUANTIZATIONS = ("none", "fp16", "int8", "nf4")
 """What weights can be made smaller to. fp16 on a CPU: see `weights`; int8 and nf4 are bitsandbytes'."""
 
-_ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _NF4_BYTES = 0.56
 """For each weight, its share of the scales included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a device computes fast. amx: a CPU's. no_half: why there are no kernels for weights in float16,
+    `None` where there are."""
+
+    bfloat16: bool = False
+    amx: bool = False
+    no_half: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,12 @@ def choose(device: str | None, dtype: str | None, quantization: str | None = Non
 
     Raises `ModelUnsupported` for what is not there, or would ruin the replies.
     """
+    chosen = available(device)
+    return placed(chosen, dtype, quantization, units_of(chosen))
+
+
+def available(device: str | None) -> str:
+    """The device asked for, or the best here. Raises `ModelUnsupported` for one that is not there."""
     import torch
 
     chosen = device or ("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
@@ -50,8 +66,17 @@ def choose(device: str | None, dtype: str | None, quantization: str | None = Non
             cure="Leave the device out, or install a torch made for it.",
             params={"device": chosen},
         )
+    return chosen
+
+
+def placed(device: str, dtype: str | None, quantization: str | None, units: Units) -> Placement:
+    """The numbers a model has on a device with these units: the one place that decides, and knows no torch.
+
+    Raises `ModelUnsupported` for numbers that are not known, or would ruin the replies.
+    """
+    family = device.partition(":")[0]
     dtype = None if dtype == "auto" else dtype
-    for name, value, known in (("dtype", dtype, _ITEM_BYTES), ("quantization", quantization, QUANTIZATIONS)):
+    for name, value, known in (("dtype", dtype, ITEM_BYTES), ("quantization", quantization, QUANTIZATIONS)):
         if value is not None and value not in known:
             raise ModelUnsupported(
                 f"{value} is not a {name} weights can have.",
@@ -59,20 +84,46 @@ def choose(device: str | None, dtype: str | None, quantization: str | None = Non
                 params={name: value},
             )
     if quantization in ("int8", "nf4"):
-        _check_bitsandbytes(quantization, chosen)
+        _check_bitsandbytes(quantization, device)
     if quantization == "fp16":
-        return _halved(chosen, dtype)
+        return _halved(device, dtype, units)
     if dtype is not None:
-        return Placement(chosen, dtype, "as asked for", quantization or "none")
-    if quantization is None and family == "cpu" and why_no_half() is None and not _cpu_has_amx():
-        return Placement(chosen, "float32", _HALF_REASON, "fp16")
-    return Placement(chosen, *_best_dtype(family), quantization or "none")
+        return Placement(device, dtype, "as asked for", quantization or "none")
+    # With AMX bfloat16 was not measured against float16 weights; it is what the units are made for.
+    if quantization is None and family == "cpu" and units.no_half is None and not units.amx:
+        return Placement(device, "float32", _HALF_REASON, "fp16")
+    return Placement(device, *_best_dtype(family, units), quantization or "none")
 
 
 _HALF_REASON = (
     "weights in float16, computed with in float32: on this CPU faster than float32 or bfloat16, and it"
     " writes what float32 does"
 )
+
+
+def units_of(device: str) -> Units:
+    """What torch says of a device."""
+    import torch
+
+    family = device.partition(":")[0]
+    if family == "cuda":
+        return Units(bfloat16=torch.cuda.get_device_capability() >= (8, 0))
+    if family != "cpu":
+        return Units()
+    amx = _torch_says("_is_amx_tile_supported")
+    return Units(amx or _torch_says("_is_avx512_bf16_supported"), amx, why_no_half())
+
+
+def units_by_system(device: str) -> Units:
+    """The same without torch, as far as the system tells: elsewhere a CPU without such units is assumed."""
+    if device.partition(":")[0] != "cpu":
+        return Units(bfloat16=True)
+    flags = cpu_flags()
+    amx = "amx_tile" in flags
+    return Units(amx or "avx512_bf16" in flags, amx, None if "avx2" in flags else _NO_AVX2)
+
+
+_NO_AVX2 = "this CPU has no AVX2"
 
 
 def why_no_half() -> str | None:
@@ -84,11 +135,11 @@ def why_no_half() -> str | None:
     if "fbgemm" not in torch.backends.quantized.supported_engines:
         return "this torch was made without FBGEMM"
     if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-        return "this CPU has no AVX2"
+        return _NO_AVX2
     return None
 
 
-def _halved(device: str, dtype: str | None) -> Placement:
+def _halved(device: str, dtype: str | None, units: Units) -> Placement:
     """Weights in float16 because somebody asked for them."""
     if device.partition(":")[0] != "cpu":
         if dtype not in (None, "float16"):
@@ -96,9 +147,9 @@ def _halved(device: str, dtype: str | None) -> Placement:
         return Placement(device, "float16", "as asked for")
     if dtype not in (None, "float32"):
         raise _contradiction(dtype)
-    if (why := why_no_half()) is not None:
+    if units.no_half is not None:
         raise ModelUnsupported(
-            f"Weights in fp16 cannot be computed with here: {why}.",
+            f"Weights in fp16 cannot be computed with here: {units.no_half}.",
             cure="Leave the quantization out, or use a quantized GGUF.",
             params={"quantization": "fp16", "device": device},
         )
@@ -113,27 +164,16 @@ def _contradiction(dtype: str | None) -> ModelUnsupported:
     )
 
 
-def _best_dtype(family: str) -> tuple[str, str]:
-    import torch
-
+def _best_dtype(family: str, units: Units) -> tuple[str, str]:
     if family == "cuda":
-        if torch.cuda.get_device_capability() >= (8, 0):
+        if units.bfloat16:
             return "bfloat16", "this GPU computes in bfloat16"
         return "float16", "this GPU is older than bfloat16"
     if family == "mps":
         return "float16", "half the memory of float32, at full speed on this GPU"
-    if _cpu_has_bfloat16():
+    if units.bfloat16:
         return "bfloat16", "this CPU has AMX or AVX512-BF16"
     return "float32", "this CPU has neither AMX nor AVX512-BF16, without which bfloat16 is very slow"
-
-
-def _cpu_has_bfloat16() -> bool:
-    return _cpu_has_amx() or _torch_says("_is_avx512_bf16_supported")
-
-
-def _cpu_has_amx() -> bool:
-    # There bfloat16 was not measured against float16 weights; it is what the units are made for.
-    return _torch_says("_is_amx_tile_supported")
 
 
 def _torch_says(probe: str) -> bool:
@@ -163,18 +203,24 @@ def check_memory(placement: Placement, weights: Weights, embedding: int, *, tied
 def needed_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool) -> int:
     """Bytes that loading takes at its worst.
 
-    Files are mapped while they are read, which takes no memory that others could not have.
+    Files are mapped while they are read, which takes no memory that others could not have. While a layer is
+    packed it exists once more, in float32.
     """
-    item = _ITEM_BYTES[placement.dtype]
+    packing = placement.family == "cpu" and placement.quantization == "fp16"
+    return kept_memory(placement, weights, embedding, tied=tied) + (weights.largest * 4 if packing else 0)
+
+
+def kept_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool) -> int:
+    """Bytes that the weights take once they are loaded."""
+    item = ITEM_BYTES[placement.dtype]
     small = {"fp16": 2.0, "int8": 1.0, "nf4": _NF4_BYTES}.get(placement.quantization)
     if small is None:
         return weights.parameters * item
     if placement.family != "cpu":
         return int((weights.parameters - embedding) * small) + embedding * item
-    # The embedding is not made smaller, and an output layer that shared it becomes one of its own. While a
-    # layer is packed it exists once more, in float32.
+    # The embedding is not made smaller, and an output layer that shared it becomes one of its own.
     layers = weights.packed - (0 if tied else embedding)
-    return int(layers * small) + embedding * item + weights.largest * 4
+    return int(layers * small) + embedding * item
 
 
 def free_memory(placement: Placement) -> int | None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from backends.base import Footprint
 from backends.errors import BackendError
-from backends.local.loading import Options
+from backends.local import devices
+from backends.local.devices import Placement
+from backends.local.loading import Options, embedding_of, placed
 from backends.local.opening import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW, Sizes
-from backends.local.sources import base_of, locate, read_config
-
-_FLOAT32, _HALF = 4, 2
+from backends.local.sources import Files, base_of, locate, read_config
 
 
 def weights_of(options: Options) -> str:
@@ -38,24 +38,34 @@ def estimate(options: Options, sizes: Sizes) -> Footprint | None:
             return None
         files = locate(source, revision=None, token=None, report=lambda _: None)
         config = read_config(files.folder)
+        device = options.device or ("cuda:0" if shutil.which("nvidia-smi") else "cpu")
+        placement = placed(device, files, config, options, devices.units_by_system(device))
     except BackendError:
         return None
     options = replace(options, source=source)
-    device = options.device or ("cuda:0" if shutil.which("nvidia-smi") else "cpu")
-    parts = {weights_of(options): files.weight_bytes}
-    if memory := _conversations(config, options, sizes, device.partition(":")[0]):
+    parts = {weights_of(options): _weights(config, files, placement)}
+    if memory := _conversations(config, options, sizes, placement):
         parts[conversations_of(options)] = memory
     return Footprint(device, parts)
 
 
-def _conversations(config: dict[str, Any], options: Options, sizes: Sizes, family: str) -> int:
+def _weights(config: dict[str, Any], files: Files, placement: Placement) -> int:
+    """Bytes in the numbers they are computed in, which may be others than those of the files."""
+    if files.weights is None or config.get("quantization_config") is not None:
+        return files.weight_bytes
+    embedding, tied = embedding_of(config)
+    return devices.kept_memory(placement, files.weights, embedding, tied=tied)
+
+
+def _conversations(config: dict[str, Any], options: Options, sizes: Sizes, placement: Placement) -> int:
     """Bytes for keys and values of all slots; 0 where the settings do not say."""
-    text = config.get("text_config") or config
+    text, family = config.get("text_config") or config, placement.family
     try:
         heads = int(text["num_attention_heads"])
         groups = int(text.get("num_key_value_heads") or heads)
         size = int(text.get("head_dim") or text["hidden_size"] // heads)
-        each = 2 * int(text["num_hidden_layers"]) * groups * size * (_FLOAT32 if family == "cpu" else _HALF)
+        item = devices.ITEM_BYTES[placement.dtype]
+        each = 2 * int(text["num_hidden_layers"]) * groups * size * item
         window = int(text.get("max_position_embeddings") or WINDOW)
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return 0

@@ -109,13 +109,15 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
     import_packages()
     set_threads(options.threads)
     wanted = devices.preset(options.quantization, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
-    placement = devices.choose(options.device, options.dtype, wanted)
+    device = devices.available(options.device)
+    units = devices.units_of(device)
+    devices.placed(device, options.dtype, wanted, units)  # what cannot be is refused before a download
     options = resolve(options)
     adapter = _adapter_folder(options, report)  # the smaller download first, which may be refused
     files = _located(options, report)
     config = read_config(files.folder)
     _check_kind(config, options.source)
-    placement = _placed(placement, wanted, files, config, options)
+    placement = placed(device, files, config, options, units)
     _check_memory(placement, files, config, options.source)
     try:
         loaded = _loaded(options, files, config, placement, report)
@@ -224,10 +226,13 @@ def _check_kind(config: dict[str, Any], source: str) -> None:
         )
 
 
-def _placed(
-    placement: Placement, wanted: str | None, files: Files, config: dict[str, Any], options: Options
+def placed(
+    device: str, files: Files, config: dict[str, Any], options: Options, units: devices.Units
 ) -> Placement:
-    """The placement, where the files leave a choice. Raises `ModelUnsupported` where they contradict it."""
+    """The numbers these files get on a device. Needs no torch. Raises `ModelUnsupported` where the options
+    contradict the files."""
+    wanted = devices.preset(options.quantization, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
+    placement = devices.placed(device, options.dtype, wanted, units)
     if files.gguf is not None and placement.quantization in ("int8", "nf4"):
         raise ModelUnsupported(
             f"{files.gguf} is a GGUF, which is as large as it was made.",
@@ -235,41 +240,39 @@ def _placed(
             params={"file": files.gguf},
         )
     method = config.get("quantization_config")
-    if method is None:
-        return _placed_experts(placement, wanted, config, options)
-    if wanted not in (None, "none"):
-        name = str(method.get("quant_method", "quantized")) if isinstance(method, dict) else "quantized"
-        raise ModelUnsupported(
-            f"{options.source} is quantized already ({name}).",
-            cure=f"Leave {wanted} out, or choose the model it was made from.",
-            params={"model": options.source, "quantization": name},
-        )
-    return devices.choose(options.device, options.dtype, "none")
-
-
-def _placed_experts(
-    placement: Placement, wanted: str | None, config: dict[str, Any], options: Options
-) -> Placement:
-    """Experts are no linear layers of their own, so their weights cannot be packed on a CPU."""
     text = config.get("text_config") or config
-    if placement.family != "cpu" or placement.quantization != "fp16" or not any(map(text.get, _EXPERTS)):
+    # Experts are no linear layers of their own, so their weights cannot be packed on a CPU.
+    packs = placement.family == "cpu" and placement.quantization == "fp16"
+    if method is None and not (packs and any(map(text.get, _EXPERTS))):
         return placement
-    if wanted is not None:
+    if wanted in (None, "none"):
+        return devices.placed(device, options.dtype, "none", units)
+    if method is None:
         raise ModelUnsupported(
             f"{options.source} is a mixture of experts, whose weights cannot be in fp16 on a CPU.",
             cure="Leave the quantization out, or use a quantized GGUF, which a CPU runs well.",
             params={"model": options.source, "quantization": "fp16"},
         )
-    return devices.choose(options.device, options.dtype, "none")
+    name = str(method.get("quant_method", "quantized")) if isinstance(method, dict) else "quantized"
+    raise ModelUnsupported(
+        f"{options.source} is quantized already ({name}).",
+        cure=f"Leave {wanted} out, or choose the model it was made from.",
+        params={"model": options.source, "quantization": name},
+    )
 
 
 def _check_memory(placement: Placement, files: Files, config: dict[str, Any], source: str) -> None:
-    if files.weights is None or config.get("quantization_config") is not None:
-        return
+    if files.weights is not None and config.get("quantization_config") is None:
+        embedding, tied = embedding_of(config)
+        devices.check_memory(placement, files.weights, embedding, tied=tied, name=source)
+
+
+def embedding_of(config: dict[str, Any]) -> tuple[int, bool]:
+    """How many numbers the embedding has, 0 where the settings do not say, and whether the output layer
+    shares it."""
     text = config.get("text_config") or config
-    embedding = int(text.get("vocab_size") or 0) * int(text.get("hidden_size") or 0)
-    tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)))
-    devices.check_memory(placement, files.weights, embedding, tied=tied, name=source)
+    size = int(text.get("vocab_size") or 0) * int(text.get("hidden_size") or 0)
+    return size, bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)))
 
 
 def _context_length(config: Any) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from backends import _machine
 from backends.base import Completion, collect
 from backends.errors import (
     BadRequest,
@@ -20,7 +21,7 @@ from backends.errors import (
     OutOfMemory,
     Unavailable,
 )
-from backends.local import Engines, LocalBackend
+from backends.local import Engines, LocalBackend, devices
 from backends.types import Message, Request, Sampling
 from tests.backends.tiny_models import make_folder, make_gguf
 
@@ -285,8 +286,30 @@ async def test_a_template_that_refuses_the_conversation_is_a_bad_request(tiny: P
     await backend.aclose()
 
 
-async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(tiny: Path) -> None:
-    backend = LocalBackend(source=str(tiny), slots=2, cache_tokens=2048)
+OLD, NEW = "fpu avx2", "fpu avx2 avx512_bf16 amx_tile"
+"""Flags of CPUs that compute best with float32, and with bfloat16."""
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "item"),
+    [(OLD, {}, 4), (NEW, {}, 2), (NEW, {"dtype": "float32"}, 4), (OLD, {"dtype": "bfloat16"}, 2)],
+    ids=["old", "amx", "amx float32", "old bfloat16"],
+)
+async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    options: dict[str, str],
+    item: int,
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(_machine, "_CPU", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "_torch_says", lambda probe: flags == NEW)
+    asked: dict[str, Any] = {"device": "cpu", **options}
+    if not options and flags == OLD and devices.why_no_half() is not None:
+        asked["dtype"] = "float32"  # this machine could not pack
+    backend = LocalBackend(source=str(tiny), slots=2, cache_tokens=2048, **asked)
     before = backend.footprint()
     assert before is not None
     await backend.start()
@@ -296,12 +319,25 @@ async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(
     assert after.measured
     assert before.parts.keys() == after.parts.keys()
     conversations = next(name for name in after.parts if name.startswith("conversations"))
-    # 2 layers, 2 heads of 16 for keys and for values, in float32.
-    assert before.parts[conversations] == after.parts[conversations] == 2048 * 2 * 2 * 16 * 2 * 4
-    other = LocalBackend(source=str(tiny), dtype="float32").footprint()
-    assert other is not None
-    assert not other.parts.keys() & before.parts.keys(), "other numbers are other weights"
+    # 2 layers, 2 heads of 16 for keys and for values.
+    assert before.parts[conversations] == after.parts[conversations] == 2048 * 2 * 2 * 16 * 2 * item
+    weights = next(name for name in after.parts if name.startswith("weights"))
+    # The estimate knows no buffers and no biases, which are small.
+    assert before.parts[weights] == pytest.approx(after.parts[weights], rel=0.01)
+
+
+async def test_other_numbers_are_other_weights(tiny: Path) -> None:
+    one, other = LocalBackend(source=str(tiny)), LocalBackend(source=str(tiny), dtype="float32")
+    parts = [backend.footprint().parts.keys() for backend in (one, other)]  # type: ignore[union-attr]
+    assert not parts[0] & parts[1]
     assert LocalBackend(source="owner/model").footprint() is None
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="this system does not say what its CPU can do")
+async def test_the_system_says_of_the_cpu_what_torch_says() -> None:
+    told, measured = devices.units_by_system("cpu"), devices.units_of("cpu")
+    assert (told.amx, told.bfloat16) == (measured.amx, measured.bfloat16)
+    assert (told.no_half is None) == (measured.no_half is None)
 
 
 async def test_a_model_closed_over_those_who_wait_answers_once_it_is_started_again(tiny: Path) -> None:
