@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from backends.demo import demo_model
+from backends.demo import REQUIREMENT, demo_model
 
-CACHE = Path(__file__).parent.parent / ".cache"
+MODELS = Path(__file__).parent.parent / ".cache" / "models"
 
 # pip may need the settings of the person who runs the tests to reach the package index.
 _REAL_HOME = os.environ.get("HOME")
@@ -42,27 +44,39 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(scope="session")
 def demo_gguf(isolated_environment: None) -> Path:
     """The demo model's file; made once, then kept in the repository's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, one_worker("gguf"):
         if _REAL_HOME is not None:
             patch.setenv("HOME", _REAL_HOME)
-        return demo_model(CACHE / "models")
+        return demo_model(MODELS)
 
 
 @pytest.fixture(scope="session")
 def demo_folder(demo_gguf: Path) -> Path:
     """The demo model as transformers keeps models; made once from its file, beside it."""
-    folder = demo_gguf.with_suffix("")
+    folder = MODELS / REQUIREMENT.replace("==", "-")
     if not folder.is_dir():
         transformers = pytest.importorskip("transformers")
-        place = {"pretrained_model_name_or_path": demo_gguf.parent, "gguf_file": demo_gguf.name}
-        dense = transformers.GgufConfig(dequantize=True)
-        model = transformers.AutoModelForCausalLM.from_pretrained(**place, quantization_config=dense)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
-        made = Path(tempfile.mkdtemp(dir=demo_gguf.parent))
-        model.save_pretrained(made)
-        tokenizer.save_pretrained(made)
-        try:
-            made.rename(folder)
-        except OSError:  # another worker was first
-            shutil.rmtree(made)
+        with one_worker("folder"):
+            if not folder.is_dir():
+                _convert(transformers, demo_gguf, folder)
     return folder
+
+
+@contextmanager
+def one_worker(making: str) -> Iterator[None]:
+    """While one makes something large, the other workers wait; the lock of a killed one is free."""
+    MODELS.mkdir(parents=True, exist_ok=True)
+    with FileLock(MODELS / f"{making}.lock"):
+        yield
+
+
+def _convert(transformers: Any, gguf: Path, folder: Path) -> None:
+    place = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    dense = transformers.GgufConfig(dequantize=True)
+    model = transformers.AutoModelForCausalLM.from_pretrained(**place, quantization_config=dense)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
+    # Named as what `demo_model` clears away when nobody has finished it.
+    made = Path(tempfile.mkdtemp(prefix=".making-", dir=gguf.parent))
+    model.save_pretrained(made)
+    tokenizer.save_pretrained(made)
+    made.rename(folder)

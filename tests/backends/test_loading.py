@@ -19,6 +19,7 @@ from backends.local.loading import Loaded, Options, load, resolve
 from backends.local.shards import Weights
 from backends.local.templates import render
 from backends.types import Message
+from tests.app_process import free_port
 from tests.backends.tiny_models import make_adapter, make_folder
 
 torch = pytest.importorskip("torch")
@@ -399,7 +400,9 @@ def test_places_without_a_model_are_told(tmp_path: Path) -> None:
     assert "2 GGUF files" in refused(ModelUnsupported, tmp_path).message
 
 
-def test_a_hub_that_cannot_be_reached_is_told() -> None:
+def test_a_hub_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between its many tries
     assert "hub cannot be reached" in refused(Unavailable, "nobody/nothing").message
 
 
