@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,11 @@ def one_worker(making: str) -> Iterator[None]:
 def _convert(transformers: Any, gguf: Path, folder: Path) -> None:
     place = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     dense = transformers.GgufConfig(dequantize=True)
-    model = transformers.AutoModelForCausalLM.from_pretrained(**place, quantization_config=dense)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
+    with pytest.MonkeyPatch.context() as patch:
+        # It reads the file three times, which takes most of the time.
+        patch.setattr("gguf.GGUFReader", cache(pytest.importorskip("gguf").GGUFReader))
+        model = transformers.AutoModelForCausalLM.from_pretrained(**place, quantization_config=dense)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
     # Named as what `demo_model` clears away when nobody has finished it.
     made = Path(tempfile.mkdtemp(prefix=".making-", dir=gguf.parent))
     model.save_pretrained(made)
