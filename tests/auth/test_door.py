@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -175,7 +174,7 @@ async def test_the_gates_policy_allows_its_script_and_style_and_nothing_else(sto
     assert not re.search(r'\son\w+="|style="|https?://(?!www\.w3)(?!…)', answer.text)
 
 
-@pytest.mark.parametrize("path", ["/api/me", "/api/x", "/gradio_api/queue/data", "/v1/models"])
+@pytest.mark.parametrize("path", ["/api/me", "/api/x", "/v1/models"])
 async def test_a_stranger_gets_json_where_programs_ask(store: Store, path: str) -> None:
     async with client(make_door(store)) as stranger:
         answer = await stranger.get(path, headers={"accept": "text/html"})
@@ -329,28 +328,6 @@ async def test_a_body_without_a_length_arrives_whole(store: Store) -> None:
         seen = (await ada.post("/x", content=pieces())).json()
     assert seen["body"] == "one two"
     assert seen["length"] == "7"
-
-
-async def test_gradios_sessions_are_each_owners_own(store: Store) -> None:
-    door = make_door(store)
-    ada, bob = (client(door, store.create_owner("visitor", name)) for name in ("Ada", "Bob"))
-
-    async def seen(who: httpx.AsyncClient) -> set[str]:
-        join = {"session_hash": "shared", "data": ["你好"], "fn_index": 1}
-        posted = (await who.post("/gradio_api/queue/join", json=join)).json()
-        body = json.loads(posted["body"])
-        assert body["data"] == ["你好"]
-        assert posted["length"] == str(len(posted["body"].encode()))
-        query = (await who.get("/gradio_api/queue/data", params={"session_hash": "shared"})).json()["query"]
-        beat = (await who.get("/gradio_api/heartbeat/shared")).json()["path"]
-        return {body["session_hash"], query.partition("=")[2], beat.rpartition("/")[2]}
-
-    async with ada, bob:
-        (of_ada,), (of_bob,) = await seen(ada), await seen(bob)
-        assert of_ada != of_bob
-        assert "shared" not in (of_ada, of_bob)
-        assert (await bob.get(f"/gradio_api/heartbeat/{of_ada}")).json()["path"].rpartition("/")[2] != of_ada
-        assert (await ada.post("/gradio_api/queue/join", content=b"[]")).status_code == 400
 
 
 async def test_a_database_that_is_away_is_said_so(store: Store, tmp_path: Path) -> None:

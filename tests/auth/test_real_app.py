@@ -38,7 +38,7 @@ HUB_TOKEN = "canary-hub-token-a90d"
 SYSTEM_PROMPT = "canary system prompt 44b1"
 SECRETS = (COOKIE_SECRET, MODEL_KEY, HUB_TOKEN)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-ENDLESS = {"/api/events", "/gradio_api/heartbeat/x", "/gradio_api/queue/data"}
+ENDLESS = {"/api/events"}
 """Routes that answer for as long as somebody listens."""
 OPEN_TO_ALL = {"/healthz", "/readyz", "/t", "/t/"}
 ECHO = (ModelSpec(name="Echo", kind="echo", source="echo", options={"rate": 20}),)
@@ -165,7 +165,7 @@ async def test_another_sites_page_changes_nothing_and_reads_nothing(tmp_path: Pa
                     reading = await page.get(path)
                     assert "access-control-allow-origin" not in reading.headers
                     assert reading.headers["cross-origin-resource-policy"] == "same-origin"
-                    if "sec-fetch-site" in headers and path.startswith(("/api/", "/gradio_api/")):
+                    if "sec-fetch-site" in headers and path.startswith("/api/"):
                         assert reading.status_code == 403, path
 
 
@@ -176,24 +176,6 @@ async def test_a_name_that_was_made_to_point_here_reaches_nothing(tmp_path: Path
                 for path in running.routes:
                     answer = await page.request("POST" if "queue" in path else "GET", path)
                     assert answer.status_code == 403, (host, path)
-
-
-async def test_gradios_queue_is_each_owners_own(guarded: Real) -> None:
-    async with guarded.client(guarded.visitor("Ada")) as ada, guarded.client(guarded.visitor("Eve")) as eve:
-        beat = asyncio.create_task(ada.get("/gradio_api/heartbeat/same", timeout=1))
-        for path in (
-            "/gradio_api/upload",
-            "/gradio_api/run/x",
-            "/gradio_api/call/x",
-            "/gradio_api/deep_link",
-        ):
-            assert (await ada.post(path, json={"session_hash": "same"})).status_code == 404
-        stolen = await eve.post(
-            "/gradio_api/cancel", json={"session_hash": "same", "event_id": "x", "fn_index": 0}
-        )
-        assert stolen.status_code < 500
-        with contextlib.suppress(httpx.TimeoutException):
-            await beat
 
 
 async def test_no_secret_is_in_any_answer_or_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -231,10 +213,9 @@ async def test_no_secret_is_in_any_answer_or_log(tmp_path: Path, caplog: pytest.
 
 async def test_the_pages_config_has_no_system_prompt(guarded: Real) -> None:
     async with guarded.client(guarded.visitor("Ada")) as ada:
-        for path in ("/", "/config", "/gradio_api/info"):
-            answer = await ada.get(path, headers={"accept": "text/html" if path == "/" else "*/*"})
-            assert answer.status_code == 200
-            assert SYSTEM_PROMPT not in answer.text
+        answer = await ada.get("/", headers={"accept": "text/html"})
+    assert answer.status_code == 200
+    assert SYSTEM_PROMPT not in answer.text
 
 
 @contextlib.asynccontextmanager

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 from fastapi import FastAPI
 from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from tests.asgi import Ask, send
 from webchat.sentences import LANGUAGES, locale
 from webchat.ui import PageSettings, create_page, mount
 from webchat.ui.head import MODULES, STYLES, rewrite_page
 from webchat.ui.layout import label
-from webchat.ui.not_found import language_of
+from webchat.ui.not_found import NotFound, language_of
+from webchat.ui.shell import Shell
 from webchat.ui.static import ASSETS
 
 
@@ -51,14 +57,6 @@ def test_every_text_box_has_a_bound() -> None:
     assert boxes
     assert all(box.max_length for box in boxes)
     assert all(number.minimum is not None and number.maximum is not None for number in numbers)
-
-
-def test_queue_and_uploads_are_bounded(served: TestClient) -> None:
-    page = create_page(PageSettings(version="v1"))
-    assert page.max_size if hasattr(page, "max_size") else page._queue.max_size
-    config = served.get("/config").json()
-    assert config["enable_queue"] is True
-    assert not config.get("analytics_enabled")
 
 
 def test_head_comes_before_anything_of_gradios(served: TestClient) -> None:
@@ -139,9 +137,68 @@ def test_an_unknown_address_is_json_to_programs(served: TestClient) -> None:
     assert asked[0].json()["error"]["code"] == "not_found"
 
 
-def test_what_there_is_passes_untouched(served: TestClient) -> None:
-    assert served.get("/", headers=HTML).status_code == 200
-    assert served.get("/config", headers=HTML).json()["enable_queue"] is True
+def routes_of_gradio() -> list[str]:
+    """As the installed one has them, with `x` for what stands in braces."""
+    source = Path(gr.__file__).with_name("routes.py").read_text(encoding="utf-8")
+    found = re.findall(r'@(app|router)\.(?:get|post|head)\(\s*f?"(/[^"]*)"', source)
+    return sorted(
+        {("/gradio_api" if on == "router" else "") + re.sub(r"{[^}]*}", "x", path) for on, path in found}
+    )
+
+
+def test_of_gradio_only_what_the_page_needs_is_there(served: TestClient) -> None:
+    """Whatever a later release adds is not there either, until somebody needs it."""
+    found = routes_of_gradio()
+    assert {"/config", "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/file=x"} <= set(found)
+    there = set()
+    for path in [*found, "/gradio_api", "/gradio_api/", "/gradio_api/something-new", "/gradio_api/mcp/sse"]:
+        for answer in (served.get(path), served.post(path, json={"session_hash": "x"})):
+            assert answer.status_code < 500
+            if answer.status_code != 404:
+                there.add(path)
+    assert there == {"/", "/theme.css", "/assets/x", "/static/x"}
+
+
+async def test_every_file_of_gradios_bundle_is_there(served: TestClient) -> None:
+    async def found(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("found")(scope, receive, send)
+
+    bundle = Path(gr.__file__).parent / "templates" / "frontend"
+    files = [path for folder in ("assets", "static") for path in (bundle / folder).rglob("*.*")]
+    assert len(files) > 100
+    shell = Shell(found, NotFound("x", "en"))
+    for file in files:
+        path = f"/{file.relative_to(bundle).as_posix()}".encode()
+        assert (await send(shell, Ask("GET", path))).status == 200, path
+    entry = re.search(r'assets/index-[^"]+\.js', served.get("/").text)
+    assert entry
+    assert served.get(f"/{entry[0]}").status_code == 200
+    assert served.get("/theme.css?v=1").status_code == 200
+    assert served.get("/assets/nothing.js").json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("host", [b"a b", b"a:b:c", b"[::1", b"\xff", b"a\x00", b":80", b"[1]"])
+def test_a_name_that_is_none_makes_no_page(served: TestClient, host: bytes) -> None:
+    for name in (b"host", b"x-forwarded-host"):
+        assert served.get("/", headers={name: host}).status_code == 400
+
+
+@pytest.mark.parametrize("query", ["page=zzz", "deep_link=zzz", "__theme=zzz", "page=%00"])
+def test_a_query_makes_no_other_page(served: TestClient, query: str) -> None:
+    assert served.get(f"/?{query}").text == served.get("/").text
+
+
+async def test_what_gradio_stumbles_over_is_told_by_its_number(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("trace", 500)(scope, receive, send)
+        raise KeyError("words of somebody")
+
+    with caplog.at_level(logging.INFO):
+        answer = await send(Shell(broken, NotFound("x", "en")), Ask("GET", b"/"))
+    assert answer.status == 500
+    assert answer.raised is None
+    ticket = json.loads(answer.body)["error"]["params"]["id"]
+    assert [ticket in record.getMessage() for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize(

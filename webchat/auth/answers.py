@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import traceback
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import get_args
 
 from starlette.responses import Response
@@ -18,6 +20,8 @@ from webchat.auth.owners import Refusal
 log = logging.getLogger(__name__)
 
 Params = Mapping[str, str | int | float]
+
+_PLACES = 8
 
 
 def error_body(
@@ -49,9 +53,9 @@ def error_answer(
 
 
 def unknown_error_answer(error: Exception) -> Response:
-    """For an error nobody foresaw: it goes to the log under an id, and only the id is told."""
+    """For an error nobody foresaw: it goes to the log under an id, in one line, and only the id is told."""
     ticket = secrets.token_hex(4)
-    log.error("request failed, known as %s", ticket, exc_info=error)
+    log.error("request failed, known as %s: %s", ticket, in_one_line(error))
     return error_answer(
         500,
         "internal",
@@ -59,6 +63,14 @@ def unknown_error_answer(error: Exception) -> Response:
         "Try again; if it stays, tell whoever runs this server the number.",
         {"id": ticket},
     )
+
+
+def in_one_line(error: BaseException) -> str:
+    """What was raised and where, the innermost place first: a trace for each request would let one request
+    that fails fill the disk."""
+    frames = reversed(traceback.extract_tb(error.__traceback__)[-_PLACES:])
+    places = " < ".join(f"{'/'.join(Path(at.filename).parts[-2:])}:{at.lineno}" for at in frames)
+    return f"{error!r:.200} at {places or 'no place'}"
 
 
 _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {

@@ -15,7 +15,6 @@ from typing import Literal
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from webchat.auth import gradio_sessions as gradio
 from webchat.auth.answering import Answering
 from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
 from webchat.auth.cookies import Cookies
@@ -46,7 +45,7 @@ _REDEEM = "/t/redeem"
 _OPEN = frozenset({"/healthz", "/readyz", _REDEEM})
 _GATE = frozenset({"/t", "/t/"})
 _MOST_DIGITS = 18
-_JSON_BELOW = ("/api/", "/gradio_api/", "/v1/")
+_JSON_BELOW = ("/api/", "/v1/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class DoorSettings:
 
     access: `local` (loopback only: one local owner, no questions), `link` (whoever redeemed a link), or
     `open` (whoever opens the page becomes an owner of their own, stored with their first message).
-    secret: signs cookies and separates Gradio's sessions; see `load_or_make_secret`.
+    secret: signs cookies; see `load_or_make_secret`.
     embedded: the page may be shown inside another site's frame, so the cookie is `SameSite=None`.
     frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
     trusted_origins: other origins (`https://chat.example.org`) whose pages count as ours.
@@ -97,7 +96,6 @@ class Door:
         self._body_limit = body_limit
         self._settings = settings
         self._cookies = Cookies(settings.secret, embedded=settings.embedded)
-        self._sessions = gradio.Sessions(settings.secret)
         self._gate = Gate()
         self._hardening = Hardening(settings.frame_ancestors)
         self._trusted = frozenset(origin.lower().rstrip("/") for origin in settings.trusted_origins)
@@ -123,7 +121,7 @@ class Door:
             owner = admission.owner
             if owner is not None and not admission.stored and _may_store(scope):
                 await self.owners.keep(owner)
-            scope, receive = await self._passed(scope, receive, heard, owner)
+            scope, receive = await self._passed(_with_owner(scope, owner), receive, heard)
             if owner is None:
                 await self._app(scope, receive, answering.send)
             else:
@@ -244,8 +242,6 @@ class Door:
             if self._settings.access == "local":
                 raise Refused(RedirectResponse("../" if path.endswith("/") else "./", 303))
             raise Refused(self._gate_page(200, "", answering))
-        if gradio.is_closed(path):
-            raise Refused(error_answer(404, "not_found", "There is nothing at this address."))
         if admission.owner is not None or path in _OPEN:
             return
         wants_page = scope["method"] in ("GET", "HEAD") and "text/html" in heard.accept
@@ -257,29 +253,12 @@ class Door:
         answering.policy = self._hardening.framed(self._gate.policy)
         return self._gate.answer(status, refusal)
 
-    async def _passed(
-        self, scope: Scope, receive: Receive, heard: Heard, owner: Owner | None
-    ) -> tuple[Scope, Receive]:
-        """The request as the application sees it."""
-        scope = _with_owner(scope, owner)
-        path: str = scope["path"]
-        in_body = owner is not None and scope["method"] == "POST" and gradio.session_in_body(path)
-        if heard.chunked or in_body:
-            body = await read_body(receive, self._body_limit(scope["method"], path))
-            if in_body and owner is not None:
-                try:
-                    body = self._sessions.in_body(owner.id, body)
-                except gradio.BadSession:
-                    raise Refused(error_answer(400, "bad_request", "The request is not valid.")) from None
+    async def _passed(self, scope: Scope, receive: Receive, heard: Heard) -> tuple[Scope, Receive]:
+        """The request as the application sees it: a body of unknown length is read here, up to the limit."""
+        if heard.chunked:
+            body = await read_body(receive, self._body_limit(scope["method"], scope["path"]))
             scope["headers"] = with_length(scope["headers"], len(body))
             receive = replay(body, receive)
-        if owner is not None and gradio.session_in_query(path):
-            scope["query_string"] = self._sessions.in_query(owner.id, scope["query_string"])
-        session = gradio.session_in_path(path)
-        if owner is not None and session is not None:
-            start = path[: len(path.rstrip("/")) - len(session)]
-            scope["path"] = start + self._sessions.hash_for(owner.id, session)
-            scope["raw_path"] = scope["path"].encode("ascii", "ignore")
         return scope, receive
 
 

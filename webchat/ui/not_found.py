@@ -9,44 +9,21 @@ from string import Template
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webchat.auth import error_answer
 from webchat.sentences import LANGUAGES, Language, locale
 
-_GRADIO = "/gradio_api/"
-
 
 class NotFound:
-    """ASGI around the page, which takes every address that nothing else does: answers those it does not know
-    in our own words instead of Gradio's. title: the product's name. language: for visitors who have not
+    """In our own words instead of Gradio's. title: the product's name. language: for visitors who have not
     chosen one, or `auto`."""
 
-    def __init__(self, app: ASGIApp, title: str, language: str) -> None:
-        self._app = app
+    def __init__(self, title: str, language: str) -> None:
         self._title = title
         self._language = language
         self._page = Template(files("webchat.ui").joinpath("not_found.html").read_text(encoding="utf-8"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or path.startswith(_GRADIO):
-            await self._app(scope, receive, send)
-            return
-        missing = False
-
-        async def watched(message: Message) -> None:
-            nonlocal missing
-            if message["type"] == "http.response.start":
-                missing = message["status"] == 404
-            if not missing:
-                await send(message)
-
-        await self._app(scope, receive, watched)
-        if missing:
-            await self._answer(scope["method"], path, Headers(scope=scope))(scope, receive, send)
-
-    def _answer(self, method: str, path: str, headers: Headers) -> Response:
+    def answer(self, method: str, path: str, headers: Headers) -> Response:
         if method not in ("GET", "HEAD") or "text/html" not in headers.get("accept", ""):
             return error_answer(404, "not_found", "There is nothing at this address.", "Check the address.")
         language = language_of(headers, self._language)

@@ -16,13 +16,11 @@ from webchat.ui.head import PageHead, head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.layout import LABELS, create_layout
 from webchat.ui.not_found import NotFound
+from webchat.ui.shell import Shell
 from webchat.ui.static import asset_routes, asset_version
 from webchat.ui.wiring import wire
 
 Built = TypeVar("Built")
-
-QUEUE_SIZE = 64
-"""Gradio events that may wait. Every listener of ours is JavaScript, so this only bounds strangers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,10 @@ def create_page(ui: PageSettings) -> gr.Blocks:
     """The page's Blocks. Builds components only: no server, no request, no file but the locales."""
 
     def build() -> gr.Blocks:
+        page: gr.Blocks
         with gr.Blocks(title=ui.title, analytics_enabled=False, fill_width=True, fill_height=True) as page:
             wire(create_layout(ui.version, ui.max_message_chars))
-        blocks: gr.Blocks = page
-        blocks.queue(max_size=QUEUE_SIZE, api_open=False, default_concurrency_limit=1)
-        return blocks
+        return page
 
     return _in_loop(build)
 
@@ -73,12 +70,10 @@ def mount(
     ui: PageSettings,
     *,
     root_path: str = "",
-    max_file_size: int = 1_000_000,
 ) -> FastAPI:
     """Puts the page at `/` of `parent` and its assets at `/assets/<version>`.
 
     Call it last: the page takes every path that is left. root_path: the path a proxy serves the app under.
-    max_file_size: bytes of one upload through Gradio's own route.
     """
     parent.router.routes.extend(asset_routes(ui.version))
     _in_loop(
@@ -90,7 +85,6 @@ def mount(
             footer_links=[],
             run_history=False,
             show_error=False,
-            max_file_size=max_file_size,
             ssr_mode=False,
             pwa=False,
             enable_monitoring=False,
@@ -103,5 +97,5 @@ def mount(
     mounted = parent.router.routes[-1]
     assert isinstance(mounted, Mount)
     page_app = PageHead(mounted.app, head_html(ui.version, ui.title, ui.language))
-    mounted.app = NotFound(page_app, ui.title, ui.language)
+    mounted.app = Shell(page_app, NotFound(ui.title, ui.language))
     return parent
