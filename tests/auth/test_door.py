@@ -271,8 +271,56 @@ async def test_every_answer_is_hardened(store: Store) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["x-dns-prefetch-control"] == "off"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert len(answer.headers.get_list("content-security-policy")) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "tls_only"),
+    [
+        ("https://chat.test", True),
+        ("https://chat.test:443", True),
+        ("http://chat.test", False),
+        ("https://chat.test:8443", False),  # it would hold for the name's other ports, too
+        ("https://localhost", False),
+        ("https://127.0.0.1", False),
+    ],
+)
+async def test_who_comes_by_tls_is_told_to_come_so_always(store: Store, base: str, tls_only: bool) -> None:
+    async with client(make_door(store), store.create_owner("visitor", "Ada"), base) as ada:
+        for path in ("/", "/api/me", "/gradio_api/runs"):
+            told = (await ada.get(path)).headers.get("strict-transport-security")
+            assert told == ("max-age=31536000" if tls_only else None)
+
+
+async def test_a_trusted_proxy_or_the_settings_say_that_people_come_by_tls(store: Store) -> None:
+    forwarded = {"x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.7"}
+    for options, told in (
+        ({}, False),
+        ({"trusted_proxies": (network("127.0.0.1"),)}, True),
+        ({"secure_cookies": True}, True),
+    ):
+        async with client(make_door(store, **options)) as stranger:
+            answer = await stranger.get("/t", headers={"accept": "text/html", **forwarded})
+        assert ("strict-transport-security" in answer.headers) is told
+
+
+async def test_beyond_the_last_connection_only_health_is_told(store: Store) -> None:
+    door = make_door(store)
+
+    async def full(scope: Any, receive: Any, send: Any) -> None:
+        await door({**scope, "state": {"full": True}}, receive, send)
+
+    transport = httpx.ASGITransport(full)
+    async with httpx.AsyncClient(transport=transport, base_url="http://chat.test") as stranger:
+        for path in ("/healthz", "/readyz"):
+            assert (await stranger.get(path)).status_code == 200
+        answer = await stranger.post("/t/redeem", json={})
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "server_full"
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_an_embedded_page_names_who_may_frame_it(store: Store) -> None:

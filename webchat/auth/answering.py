@@ -20,13 +20,16 @@ class Answering:
 
     A page passes through here whole, and its script tags get a nonce that the policy names: scripts that came
     with the page run, handlers and scripts smuggled into it later do not. trusted: the foreign origin that
-    asked, when it is on the allow-list.
+    asked, when it is on the allow-list. tls_only: browsers are told to come by TLS from now on.
     """
 
-    def __init__(self, send: Send, hardening: Hardening, trusted: str | None) -> None:
+    def __init__(
+        self, send: Send, hardening: Hardening, trusted: str | None, *, tls_only: bool = False
+    ) -> None:
         self._send = send
         self._hardening = hardening
         self._trusted = trusted
+        self._tls_only = tls_only
         self._cookie: bytes | None = None
         self._held: Message | None = None
         self._page: list[bytes] = []
@@ -78,7 +81,7 @@ class Answering:
         self, headers: list[tuple[bytes, bytes]], policy: bytes | None
     ) -> list[tuple[bytes, bytes]]:
         cookie = [] if self._cookie is None else [(b"set-cookie", self._cookie)]
-        return headers + self._hardening.headers(policy) + cookie
+        return headers + self._hardening.headers(policy, tls_only=self._tls_only) + cookie
 
     async def cut(self, scope: Scope, receive: Receive, refusal: Refusal) -> None:
         """End the answer of a guest whose link has ended."""

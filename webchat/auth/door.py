@@ -31,7 +31,7 @@ from webchat.auth.incoming import (
     small,
     with_length,
 )
-from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_change
+from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_be_tls_only, may_change
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal, Revoked
 from webchat.settings.networks import Network
 from webchat.store.codec import new_id
@@ -42,7 +42,8 @@ from webchat.turns.errors import failure_of
 log = logging.getLogger(__name__)
 
 _REDEEM = "/t/redeem"
-_OPEN = frozenset({"/healthz", "/readyz", _REDEEM})
+_HEALTH = frozenset({"/healthz", "/readyz"})
+_OPEN = _HEALTH | {_REDEEM}
 _GATE = frozenset({"/t", "/t/"})
 _MOST_DIGITS = 18
 _JSON_BELOW = ("/api/", "/v1/")
@@ -112,8 +113,10 @@ class Door:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         heard = hear(scope)
         trusted = heard.origin if heard.origin and heard.origin.lower() in self._trusted else None
-        answering = Answering(send, self._hardening, trusted)
+        tls_only = self._by_tls(scope) and may_be_tls_only(heard.host)
+        answering = Answering(send, self._hardening, trusted, tls_only=tls_only)
         try:
+            _check_room(scope)
             self._check_origin(scope["method"], scope["path"], heard)
             self._check_length(scope, heard)
             admission = await self._admission(scope, heard, answering)
@@ -233,8 +236,10 @@ class Door:
         return forget_and_send
 
     def _give_cookie(self, scope: Scope, owner: Owner, answering: Answering) -> None:
-        secure = self._settings.secure_cookies or scope["scheme"] == "https"
-        answering.set_cookie(self._cookies.header(owner.id, secure=secure))
+        answering.set_cookie(self._cookies.header(owner.id, secure=self._by_tls(scope)))
+
+    def _by_tls(self, scope: Scope) -> bool:
+        return self._settings.secure_cookies or scope["scheme"] == "https"
 
     def _check_admitted(self, scope: Scope, heard: Heard, admission: Admission, answering: Answering) -> None:
         path: str = scope["path"]
@@ -260,6 +265,20 @@ class Door:
             scope["headers"] = with_length(scope["headers"], len(body))
             receive = replay(body, receive)
         return scope, receive
+
+
+def _check_room(scope: Scope) -> None:
+    """Turn away what came on a connection beyond the last; `full` is what `webchat.connections` notes."""
+    if scope.get("state", {}).get("full") and scope["path"] not in _HEALTH:
+        raise Refused(
+            error_answer(
+                503,
+                "server_full",
+                "The server has no room for more connections.",
+                "Try again in a moment.",
+                headers={"connection": "close", "retry-after": "5"},
+            )
+        )
 
 
 def _below(scope: Scope, root_path: str) -> Scope:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 
 Headers = list[tuple[bytes, bytes]]
 
+TLS_ONLY = (b"strict-transport-security", b"max-age=31536000")
+"""For a year. It holds for every port of a name, but says nothing of names below it."""
+
 _PAGE_POLICY = (
     "default-src 'self'",
     "style-src 'self' 'unsafe-inline'",
@@ -42,11 +45,12 @@ class Hardening:
             "cross-origin-opener-policy": "same-origin",
             "cross-origin-resource-policy": "same-origin",
             "x-robots-tag": "noindex, nofollow",
+            "x-dns-prefetch-control": "off",
         }
         if not frame_ancestors:
             pairs["x-frame-options"] = "DENY"
         self._pairs = [(name.encode(), value.encode()) for name, value in pairs.items()]
-        self._names = {name for name, _ in self._pairs} | {b"content-security-policy"}
+        self._names = {name for name, _ in self._pairs} | {b"content-security-policy", TLS_ONLY[0]}
         self._plain = self.framed(("default-src 'none'",))
         self.script_policy = self.framed(("default-src 'none'", "script-src 'self'", "connect-src 'self'"))
         """Of scripts: one that runs as a worker has the policy of its own answer."""
@@ -59,10 +63,11 @@ class Hardening:
         """The policy of one delivery of the page."""
         return self.framed((*_PAGE_POLICY, f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'"))
 
-    def headers(self, policy: bytes | None = None) -> Headers:
+    def headers(self, policy: bytes | None = None, *, tls_only: bool = False) -> Headers:
         """What to add to an answer. What is no page has a policy under which nothing runs if it is opened as
         one."""
-        return [*self._pairs, (b"content-security-policy", policy or self._plain)]
+        strict = [TLS_ONLY] if tls_only else []
+        return [*self._pairs, *strict, (b"content-security-policy", policy or self._plain)]
 
     def kept(self, headers: Iterable[tuple[bytes, bytes]], trusted: str | None) -> Headers:
         """An answer's own headers without those set here. Leave to read across origins (`Access-Control-*`),

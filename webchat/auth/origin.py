@@ -28,6 +28,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def may_be_tls_only(host: str) -> bool:
+    """Whether a browser that came by TLS may be told to come so always. That would hold for every port of the
+    name: one with a port in its address, and this machine itself, may have others that speak plain HTTP."""
+    name = host_name(host)
+    return host.strip().lower() in (name, f"{name}:443") and not is_loopback(host)
+
+
 def may_change(*, host: str, origin: str | None, fetch_site: str | None, trusted: frozenset[str]) -> bool:
     """Whether a request that changes something comes from our own page, or from no page at all.
 
