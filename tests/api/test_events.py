@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,7 +18,11 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
 from tests.turns.held import Gated
+from webchat.api.errors import ApiError
+from webchat.api.events import MOST_STREAMS, PIECE_BYTES, OpenStreams, many_replies
 from webchat.api.turns import MOST_REPLIES
+from webchat.store.records import Message, Owner
+from webchat.turns import Done, Follower
 
 WORDS = [f"w{n} " for n in range(40)]
 WHOLE = "".join(WORDS)
@@ -237,3 +244,60 @@ async def test_nobody_is_left_behind_by_readers_who_go(make_site: MakeSite) -> N
             while followers:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await site.ended(client, reply))["text"] == WHOLE
+
+
+async def test_one_stream_too_many_ends_the_owners_oldest(site: Site) -> None:
+    owners = site.visitor("Ada"), site.visitor("Ben")
+    async with serving(site.door) as base, AsyncExitStack() as stack, asyncio.timeout(60):
+        ada, ben = (site.client(owner, base_url=base, transport=None) for owner in owners)
+        lines = []
+        for client in (ada, ben, *[ada] * MOST_STREAMS):
+            stream = await stack.enter_async_context(client.stream("GET", "/api/events"))
+            lines.append(stream.aiter_lines())
+            assert "retry" in await anext(lines[-1])
+        oldest, *others = lines
+        assert len([line async for line in oldest]) > 1  # it has ended
+        for owner in owners:
+            site.turns.changed(owner.id, "c1")
+        for line in others:
+            while "changed" not in await anext(line):
+                pass
+
+
+async def test_streams_that_are_not_read_do_not_pile_up() -> None:
+    streams = OpenStreams(most=2)
+    closed: list[int] = []
+
+    async def endless() -> AsyncGenerator[bytes]:
+        while True:
+            yield b"x"
+
+    async def nothing(*_: object) -> Any:
+        await asyncio.Event().wait()
+
+    tasks = []
+    for n in range(4):
+        streams.check("ada")
+        stream = streams.open("ada", endless(), partial(closed.append, n))
+        tasks.append(asyncio.create_task(stream({"type": "http", "method": "GET"}, nothing, nothing)))
+        await asyncio.sleep(0)
+    with pytest.raises(ApiError):
+        streams.check("ada")
+    streams.check("ben")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert sorted(closed) == [0, 1, 2, 3]
+    streams.check("ada")
+
+
+async def test_long_replies_are_encoded_as_they_are_taken() -> None:
+    text = "x" * PIECE_BYTES
+    follower = Follower()
+    for n in range(20):
+        message = Message(f"m{n}", "c", None, "assistant", None, text, "", "complete", datetime.now(UTC))
+        follower.tell(message.id, Done(message))
+    reader = Owner("ada", "visitor", "Ada", None, datetime.now(UTC))
+    pieces = [piece async for piece in many_replies(follower, [], reader, wait=False)]
+    assert b"".join(pieces).count(b"event: done") == 20
+    assert max(map(len, pieces)) < 3 * PIECE_BYTES

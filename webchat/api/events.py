@@ -37,6 +37,7 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
+from webchat.api.errors import ApiError
 from webchat.api.wire import Json, message_json, progress_json, queue_json, wait_json
 from webchat.store.records import Owner
 from webchat.turns import Delta, Done, Follower, Gone, News, Status, TurnEvent
@@ -48,6 +49,13 @@ BEAT = b"event: beat\ndata: {}\n\n"
 """Sent into a silence: proxies keep the connection, and the page can tell a quiet one from a dead one."""
 
 BEAT_SECONDS = 15.0
+
+MOST_STREAMS = 64
+"""Open streams of one owner. One more ends the oldest: the newest is the one somebody looks at, and a browser
+whose stream has ended asks again."""
+
+PIECE_BYTES = 65_536
+"""How much is encoded before the reader has to take it."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -104,7 +112,14 @@ async def many_replies(
     """The one stream of a browser. What is new at the same time goes out as one piece."""
     yield RETRY + _sse("hello", {"owner": reader.id, "running": running})
     while batch := await follower.batch() if wait else follower.at_once():
-        yield b"".join(encode(message_id, event, reader) for message_id, event in batch)
+        piece = bytearray()
+        for message_id, event in batch:
+            piece += encode(message_id, event, reader)
+            if len(piece) >= PIECE_BYTES:
+                yield bytes(piece)
+                piece.clear()
+        if piece:
+            yield bytes(piece)
 
 
 class EventStream:
@@ -121,6 +136,14 @@ class EventStream:
         self._chunks = chunks
         self._close = close
         self._beat_seconds = beat_seconds
+        self._pumping: asyncio.Task[None] | None = None
+        self._ended = False
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self._ended = True
+        if self._pumping is not None:
+            self._pumping.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -135,7 +158,9 @@ class EventStream:
                 self._close()
 
     async def _stream(self, receive: Receive, send: Send) -> None:
-        pump = asyncio.create_task(self._pump(send))
+        pump = self._pumping = asyncio.create_task(self._pump(send))
+        if self._ended:
+            pump.cancel()
         gone = asyncio.create_task(_reader_gone(receive))
         try:
             while not pump.done() and not gone.done():
@@ -156,6 +181,40 @@ class EventStream:
     async def _pump(self, send: Send) -> None:
         async for chunk in self._chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+class OpenStreams:
+    """The open streams of each owner, the oldest first."""
+
+    def __init__(self, most: int = MOST_STREAMS) -> None:
+        self._most = most
+        self._open: dict[str, list[EventStream]] = {}
+
+    def check(self, owner_id: str) -> None:
+        """Raises `ApiError` where many that were ended are still there: nobody reads them."""
+        if len(self._open.get(owner_id, ())) >= 2 * self._most:
+            raise ApiError(
+                429, "too_many_streams", "This chat is open too many times.", "Close some of its tabs."
+            )
+
+    def open(
+        self, owner_id: str, chunks: AsyncGenerator[bytes], close: Callable[[], None] | None = None
+    ) -> EventStream:
+        """One more stream, which ends the oldest of too many."""
+        mine = self._open.setdefault(owner_id, [])
+
+        def closed() -> None:
+            mine.remove(stream)
+            if not mine:
+                del self._open[owner_id]
+            if close is not None:
+                close()
+
+        stream = EventStream(chunks, closed)
+        mine.append(stream)
+        for old in mine[: -self._most]:
+            old.end()
+        return stream
 
 
 async def _reader_gone(receive: Receive) -> None:

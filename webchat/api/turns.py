@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from webchat.api.errors import ApiError
-from webchat.api.events import EventStream, many_replies, one_reply
+from webchat.api.events import OpenStreams, many_replies, one_reply
 from webchat.api.personas import Personas
 from webchat.api.reading import (
     TurnBody,
@@ -33,6 +33,7 @@ class TurnRoutes:
     def __init__(self, services: Services) -> None:
         self._turns = services.turns
         self._personas = Personas(services)
+        self._streams = OpenStreams()
 
     async def start(self, request: Request) -> Response:
         reader = owner_of(request)
@@ -71,19 +72,22 @@ class TurnRoutes:
         """The events of a reply after `from` (or after `Last-Event-ID`, which a browser sends by itself when
         it comes back to the same address)."""
         reader, wanted = owner_of(request), id_of(request)
+        self._streams.check(reader.id)
         events = self._turns.follow(reader.id, wanted, _after(request))
         # Whoever may not see the message learns so by the status, before any event.
         first = await anext(events)
-        return EventStream(one_reply(wanted, first, events, reader))
+        return self._streams.open(reader.id, one_reply(wanted, first, events, reader))
 
     async def all_events(self, request: Request) -> ASGIApp:
         """All that a browser shows, on one connection."""
         reader = owner_of(request)
         replies = query_places(request, "reply", MOST_REPLIES, _MOST_SEQ)
         wait = query_choice(request, "wait", "1", "0") == "1"
+        self._streams.check(reader.id)
         follower = self._turns.watch(reader.id, replies)
         running = list(self._turns.running(reader.id))
-        return EventStream(many_replies(follower, running, reader, wait=wait), follower.close)
+        chunks = many_replies(follower, running, reader, wait=wait)
+        return self._streams.open(reader.id, chunks, follower.close)
 
 
 def _after(request: Request) -> int:
