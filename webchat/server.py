@@ -16,6 +16,9 @@ import uvicorn
 
 from webchat import __version__
 from webchat.app import App, build_app
+from webchat.auth.forwarding import is_shared
+from webchat.connections import connections, open_files
+from webchat.crowd import Crowd, limits_for
 from webchat.data_folder import remember_address
 from webchat.settings import BadSettings, Settings
 from webchat.ui.tunnel import share_address
@@ -36,10 +39,11 @@ class Server(uvicorn.Server):
     A second signal ends the wait.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App, address: str) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, address: str, crowd: Crowd) -> None:
         super().__init__(config)
         self._app = app
         self._address = address
+        self._crowd = crowd
         self._watchdog = Watchdog() if watching.isEnabledFor(logging.DEBUG) else None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -55,6 +59,11 @@ class Server(uvicorn.Server):
                 async with asyncio.timeout(NAMES_SECONDS):
                     await self._app.models.discover()
             print(_announcement(self._app, self._address), flush=True)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # a second
+            self._crowd.sweep()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         grace = self._app.settings.shutdown_grace
@@ -78,17 +87,20 @@ def serve(settings: Settings) -> None:
         address = share_address(port) if settings.share else settings.base_url
         remember_address(settings, others_address(settings, address))
         link = app.start_link.url(address) if app.start_link else address
+        limits = limits_for(open_files(), replies=settings.max_turns, body_bytes=settings.max_body_bytes)
+        crowd = Crowd(limits, lambda peer: is_shared(peer, settings.proxies))
         config = uvicorn.Config(
             app.asgi,
-            log_level="warning",
+            # Its warnings are one for each request that is no HTTP; the crowd counts them.
+            log_level="error",
             access_log=False,
             timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
             proxy_headers=False,  # the door reads them (webchat.auth.forwarding)
             server_header=False,
-            # The other parser, where some package brings it, takes headers of any length.
-            http="h11",
+            http=connections(crowd),
+            ws="none",  # no route speaks it, and nothing would time its connections
         )
-        server = Server(config, app, address)
+        server = Server(config, app, address, crowd)
         if settings.open_browser:
             threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
         server.run(sockets=[listener])

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.clean_environment import CONSTRAINTS, ROOT
+from webchat.connections import FILES as FILES_WANTED
 from webchat.settings import Settings
 from webchat.settings.load import CONFIG
 
@@ -40,6 +41,11 @@ def test_the_image_copies_only_what_its_context_holds() -> None:
         copied.update(line.split()[:-1])
     assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_unit_allows_as_many_files_as_the_server_asks_for() -> None:
+    text = (DEPLOY / "webchat.service").read_text(encoding="utf-8")
+    assert re.findall(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE) == [str(FILES_WANTED)]
 
 
 def test_compose_waits_for_a_healthy_database() -> None:

@@ -66,6 +66,12 @@ def one_person(address: str) -> str:
     return address if found is None else str(found)
 
 
+def is_shared(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether any number of people may come from a peer: it is a trusted proxy, or on this machine."""
+    found = _address(address)
+    return found is not None and (found.is_loopback or _is_trusted(found, trusted))
+
+
 def _said_for(x_forwarded_for: list[str], forwarded: list[str]) -> list[list[str]]:
     said = []
     if x_forwarded_for:

@@ -31,7 +31,7 @@ const PATIENCE = 8000; // ms in which it is being sent, however many tries that 
 const LOOK = 15_000; // ms between two looks for what closed tabs left
 const FRESH = 24 * 3600 * 1000; // ms in which it is sent by itself; later its writer is asked
 
-const LATER = new Set(["network", "not_accepting"]); // codes that say nothing of the message itself
+const LATER = new Set(["network", "not_accepting", "server_full"]); // codes that say nothing of the message itself
 
 const flying = new Set(); // keys whose try is on its way
 const tries = new Map(); // key -> {count, at}

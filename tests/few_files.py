@@ -1,0 +1,13 @@
+"""`python -m webchat` in a process that may have few files open."""
+
+from __future__ import annotations
+
+import resource
+
+from webchat.__main__ import main
+
+FILES = 128
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    main()

@@ -1,0 +1,81 @@
+"""uvicorn's connections, each with a place in the crowd (`webchat.crowd`).
+
+uvicorn times nothing but the silence between two requests: a connection that sends eight bytes and no more is
+held for ever, and a thousand of them use up the files that a process may have open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from webchat.auth.forwarding import one_person
+from webchat.crowd import Crowd, Member, Owed
+
+FILES = 8192
+
+
+def open_files(wanted: int = FILES) -> int:
+    """How many files this process may have open, after asking the system for `wanted`."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return soft
+
+
+class Connection(H11Protocol):
+    """A connection that tells the crowd what its client owes."""
+
+    crowd: Crowd
+    _member: Member
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        address = one_person(self.client[0]) if self.client else ""
+        self._member = self.crowd.join(transport, address, self._held_up)
+        if self._member.full:
+            self.app_state = {**self.app_state, "full": True}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.leave(self._member)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._tell(len(data))
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._tell(0)
+
+    def send_400_response(self, msg: str) -> None:
+        self.crowd.note(self._member, "invalid")
+        super().send_400_response(msg)
+
+    def _tell(self, size: int) -> None:
+        owed: Owed = ""
+        if self.conn.their_state is h11.SEND_BODY:
+            owed = "body"
+        elif self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE:
+            owed = "head"
+        kept = owed == "body" and not self.cycle.response_complete  # what comes after the answer is dropped
+        self.crowd.owes(self._member, owed, self.cycle, size if kept else 0)
+
+    def _held_up(self) -> bool:
+        return self.flow.read_paused or self.cycle.waiting_for_100_continue
+
+
+def connections(crowd: Crowd) -> type[H11Protocol]:
+    """The protocol of a server's connections."""
+    return type("CrowdConnection", (Connection,), {"crowd": crowd})

@@ -1,0 +1,276 @@
+"""How many connections are held at once, and how long a client may owe the rest of a request.
+
+A connection owes the head of a request, then its body, then nothing. Only what is owed is timed, never an
+answer, however long. Where a limit is reached, those who have owed the longest make room. What then comes is
+let in as `full`: it learns that there is no room, or how the server's health is, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+log = logging.getLogger(__name__)
+
+MOST = 4096
+OWN_FILES = 64
+"""Of the database, the event loop, the log: a server without guests has 22 open."""
+
+USUAL = 20
+"""Browsers open connections ahead of need and leave them: so many a minute are no news."""
+
+Owed = Literal["head", "body", ""]
+Event = Literal["head", "body", "unread", "room", "bytes", "refused", "full", "invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the server bears.
+
+    at_once: connections that are served; from_one: of them from one address; spare: further ones, which only
+    learn that the server is full, or how it is. half_read: bytes of bodies that are not whole, half of them
+    from one address; unread: bytes of answers that nobody takes. A head may be owed for `head_seconds`, a
+    body for `body_seconds` and one more for each `body_rate` bytes of it (the defaults of Apache's
+    mod_reqtimeout); an answer may lie untouched for `unread_seconds`. report_seconds: between two lines in
+    the log.
+    """
+
+    at_once: int
+    from_one: int
+    spare: int = 32
+    half_read: int = 64_000_000
+    unread: int = 256_000_000
+    head_seconds: float = 20.0
+    body_seconds: float = 20.0
+    body_rate: float = 500.0
+    unread_seconds: float = 300.0
+    report_seconds: float = 60.0
+
+
+def limits_for(files: int, *, replies: int, body_bytes: int) -> Limits:
+    """files: how many this process may have open; replies: how many may run, each with a connection to an
+    endpoint; body_bytes: of the largest request."""
+    spare = min(32, files // 8)
+    at_once = min(MOST, max(files - OWN_FILES - replies - spare, files // 4))
+    return Limits(at_once, max(1, at_once // 2), spare, half_read=max(64_000_000, 4 * body_bytes))
+
+
+class Wire(Protocol):
+    """What is needed of a connection's transport."""
+
+    def abort(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int: ...
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Connections that share a limit. The two that owe are in the order in which they began to."""
+
+    most: int
+    most_bytes: int
+    count: int = 0
+    half_read: int = 0
+    heads: dict[Member, None] = field(default_factory=dict)
+    bodies: dict[Member, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """A connection. full: it came when there was no room. held: bytes of a body that is not whole."""
+
+    wire: Wire
+    address: str
+    held_up: Callable[[], bool]
+    groups: tuple[Group, ...] = ()
+    full: bool = False
+    owed: Owed = ""
+    request: object = None
+    since: float = 0.0
+    held: int = 0
+    unread: int = 0
+    taken: float = 0.0
+
+
+class Crowd:
+    """The connections of a server. Everything happens on the event loop.
+
+    shared: whether any number of people may come from an address (a proxy's), so that only the limit of all
+    holds for it.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        shared: Callable[[str], bool] = lambda _: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self._shared = shared
+        self._clock = clock
+        self._members: dict[Member, None] = {}
+        self._all = Group(limits.at_once, limits.half_read)
+        self._spare = Group(limits.spare, limits.half_read)
+        self._by_address: dict[str, Group] = {}
+        self._counts: Counter[Event] = Counter()
+        self._addresses: Counter[str] = Counter()
+        self._counting_since: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def join(self, wire: Wire, address: str, held_up: Callable[[], bool] = lambda: False) -> Member:
+        """A new connection, which owes a head. held_up: whether it is the server that keeps it waiting."""
+        member = Member(wire, address, held_up, taken=self._clock())
+        self._members[member] = None
+        groups = [self._all]
+        if not self._shared(address):
+            # First: who must make room for a neighbour leaves one more place for all.
+            near = Group(self.limits.from_one, self.limits.half_read // 2)
+            groups.insert(0, self._by_address.setdefault(address, near))
+        if not all(self._has_room(group) for group in groups):
+            self._forget_address(address)
+            groups, member.full = [self._spare], True
+            self.note(member, "full")
+        has_room = not member.full or self._has_room(self._spare)
+        member.groups = tuple(groups)
+        for group in groups:
+            group.count += 1
+        self.owes(member, "head", None)
+        if not has_room:
+            self._end(member, "refused")
+        return member
+
+    def leave(self, member: Member) -> None:
+        """A connection that is gone. Twice is as good as once."""
+        if member not in self._members:
+            return
+        del self._members[member]
+        self._move(member, "")
+        for group in member.groups:
+            group.count -= 1
+        self._forget_address(member.address)
+
+    def owes(self, member: Member, owed: Owed, request: object, size: int = 0) -> None:
+        """What a connection owes now, of which request, and how many bytes of a body have just come."""
+        if member not in self._members:
+            return
+        if owed != member.owed or request is not member.request:
+            self._move(member, owed)
+            member.request, member.since = request, self._clock()
+        if owed != "body":
+            return
+        member.held += size
+        for group in member.groups:
+            group.half_read += size
+        for group in member.groups:
+            while group.half_read > group.most_bytes and group.bodies:
+                self._end(next(iter(group.bodies)), "bytes")
+
+    def note(self, member: Member, event: Event) -> None:
+        """Count what the log will tell."""
+        if self._counting_since is None:
+            self._counting_since = self._clock()
+        self._counts[event] += 1
+        if len(self._addresses) < 1000 or member.address in self._addresses:
+            self._addresses[member.address] += 1
+
+    def sweep(self) -> None:
+        """End what has owed for too long; to be called about once a second."""
+        now, limits = self._clock(), self.limits
+        for group in (self._all, self._spare):
+            for member in list(group.heads):
+                if now - member.since <= limits.head_seconds:
+                    break
+                self._end(member, "head")
+            for member in list(group.bodies):
+                if member.held_up():
+                    member.since = now
+                elif now - member.since > limits.body_seconds + member.held / limits.body_rate:
+                    self._end(member, "body")
+        self._sweep_unread(now)
+        if self._counting_since is not None and now - self._counting_since >= limits.report_seconds:
+            self._report()
+
+    def _sweep_unread(self, now: float) -> None:
+        total = 0
+        for member in list(self._members):
+            unread = member.wire.get_write_buffer_size()
+            if unread == 0 or unread < member.unread:
+                member.taken = now
+            member.unread = unread
+            total += unread
+            if now - member.taken > self.limits.unread_seconds:
+                self._end(member, "unread")
+        if total > self.limits.unread:
+            for member in sorted(self._members, key=lambda member: member.unread, reverse=True):
+                total -= member.unread
+                self._end(member, "unread")
+                if total <= self.limits.unread:
+                    break
+
+    def _has_room(self, group: Group) -> bool:
+        if group.count < group.most:
+            return True
+        for owing in (group.heads, group.bodies):
+            while owing:
+                oldest = next(iter(owing))
+                if not oldest.wire.get_write_buffer_size():
+                    self._end(oldest, "room")
+                    return True
+                self._move(oldest, "")  # it still reads an answer, and owes again once it says more
+        return False
+
+    def _move(self, member: Member, owed: Owed) -> None:
+        for group in member.groups:
+            group.heads.pop(member, None)
+            group.bodies.pop(member, None)
+            group.half_read -= member.held
+            if owed == "head":
+                group.heads[member] = None
+            elif owed == "body":
+                group.bodies[member] = None
+        member.owed, member.held = owed, 0
+
+    def _end(self, member: Member, event: Event) -> None:
+        self.leave(member)
+        self.note(member, event)
+        member.wire.abort()
+
+    def _forget_address(self, address: str) -> None:
+        group = self._by_address.get(address)
+        if group is not None and not group.count:
+            del self._by_address[address]
+
+    def _report(self) -> None:
+        """One line of all that has happened since the last."""
+        limits, counts = self.limits, self._counts
+        told: dict[Event, str] = {
+            "head": f"sent no whole request in {limits.head_seconds:g} s",
+            "body": "sent the body of a request too slowly",
+            "unread": "did not read their answer",
+            "room": f"made room for others while they owed something (at most {limits.at_once} at once,"
+            f" {limits.from_one} from one address)",
+            "bytes": f"made room while half sent (at most {limits.half_read // 1_000_000} MB in sum)",
+            "refused": "were not even told so",
+            "full": "came when there was no room",
+            "invalid": "sent no valid request",
+        }
+        parts = "; ".join(f"{counts[event]} {words}" for event, words in told.items() if counts[event])
+        address, most = self._addresses.most_common(1)[0]
+        quiet = counts.keys() <= {"head"} and counts["head"] < USUAL
+        log.log(
+            logging.DEBUG if quiet else logging.WARNING,
+            "of the connections of the last %.0f s, %s; %d of these from %s",
+            self._clock() - (self._counting_since or 0),
+            parts,
+            most,
+            address,
+        )
+        counts.clear()
+        self._addresses.clear()
+        self._counting_since = None
