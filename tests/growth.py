@@ -1,70 +1,66 @@
-"""How the cost of a piece of work grows with its input: CPU time at n, 2n and 4n, best of five.
+"""How the cost of a piece of work grows with its input: the same total, as many short ones and as a long one.
 
-Ratios, so that a slow or busy machine changes nothing; CPU time of this process, so that what others do is
-not counted.
+Both do as much work where the cost is that of the length, and collect as much garbage; where it is that of
+the square, the long one costs eight times more. Ratios of CPU time, so that a slow machine changes nothing.
 """
 
 from __future__ import annotations
 
 import gc
-import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 MOST = 2.5
 """Times the cost that twice the input may have."""
 
-TRIES = 5
-ROUNDS = 8
-"""Of tries, where the first were not good enough: what else runs shares the caches."""
+DOUBLINGS = 3
+"""From the short input to the long one."""
 
-FLOOR = 0.002
+TRIES = 20
+"""At most, where the first are not good enough: what else runs shares the caches."""
+
+FLOOR = 0.008
 """Seconds below which a clock tells too little: such work is repeated until it is longer."""
 
 Work = Callable[[], object]
+Cost = Callable[[int, int], float]
+"""Seconds that an input of so many times the length costs, so many times over."""
 
 
 def growth(make: Callable[[int], Work], size: int) -> float:
-    """The worse ratio of two doublings from `size` on. make: the work for an input of a size; making is not
+    """Times the cost of twice the input, from `size` on. make: the work for an input of a size; making is not
     counted."""
-    works = [make(size << step) for step in range(3)]
-    works[0]()  # imports, compiled expressions
+    works = {1: make(size), 1 << DOUBLINGS: make(size << DOUBLINGS)}
+
+    def cost(length: int, times: int) -> float:
+        work = works[length]
+        start = time.process_time()
+        for _ in range(times):
+            work()
+        return time.process_time() - start
+
+    cost(1, 1)  # imports, compiled expressions
     collects = gc.isenabled()
     gc.disable()
     try:
-        return _ratio(works, _repeats(works[0]))
+        return doubling(cost)
     finally:
         if collects:
             gc.enable()
 
 
-def worse_ratio(best: Sequence[float]) -> float:
-    """The worse of two doublings, from the costs at n, 2n and 4n."""
-    return max(later / earlier for earlier, later in itertools.pairwise(best))
-
-
-def _ratio(works: Sequence[Work], repeats: int) -> float:
-    best = [float("inf")] * len(works)
+def doubling(cost: Cost) -> float:
+    """Times the cost of twice the input, as the mean of the doublings."""
+    longest = 1 << DOUBLINGS
+    repeats = 1
+    while cost(1, repeats * longest) < FLOOR:
+        repeats *= 2
+    short = long = float("inf")
     ratio = float("inf")
-    for _ in range(ROUNDS):
-        for _ in range(TRIES):
-            for number, work in enumerate(works):
-                best[number] = min(best[number], _cost(work, repeats))
-        ratio = worse_ratio(best)
+    for _ in range(TRIES):
+        short = min(short, cost(1, repeats * longest))
+        long = min(long, cost(longest, repeats))
+        ratio = 2 * float((long / short) ** (1 / DOUBLINGS))
         if ratio <= MOST:
             break
     return ratio
-
-
-def _repeats(work: Work) -> int:
-    repeats = 1
-    while (cost := _cost(work, repeats)) < FLOOR:
-        repeats = max(repeats + 1, int(repeats * 1.2 * FLOOR / max(cost, FLOOR / 100)))
-    return repeats
-
-
-def _cost(work: Work, repeats: int) -> float:
-    start = time.process_time()
-    for _ in range(repeats):
-        work()
-    return time.process_time() - start

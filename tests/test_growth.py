@@ -335,3 +335,10 @@ def test_fitting_a_long_conversation() -> None:
         return lambda: (first_kept(path, 100), first_kept(path, 20 * size), characters(request))
 
     assert growth(make, 1000) <= MOST
+
+
+def test_what_grows_with_the_square_is_seen() -> None:
+    def make(size: int) -> Callable[[], object]:
+        return lambda: [at for at in range(size) for _ in range(size)]
+
+    assert growth(make, 30) > 3

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import CDPSession, Page
 
-from tests.growth import MOST, ROUNDS, TRIES, worse_ratio
+from tests.growth import MOST, doubling
 from tests.test_growth import repeated
 from tests.ui.asset_page import asset_page
 
 SIZE = 12_000
 """Characters of the shortest text: more than is read of one paragraph or one line of code."""
 
-FLOOR = 0.01
-"""Seconds below which the metrics tell too little."""
-
-WORK = """([work, text, times]) => { for (let time = 0; time < times; time += 1) window[work](text); }"""
-
+WORK = """([work, text, times]) => {
+  const { body } = document;
+  for (let time = 0; time < times; time += 1) {
+    window[work](text);
+    body.offsetHeight; // layout belongs to it, and would come with the next frame
+    document.querySelector(".wc-transcript").replaceChildren();
+  }
+}"""
+"""Nothing is left to be drawn when it ends."""
 
 MARKS = (
     *(
@@ -64,27 +68,22 @@ def page() -> Iterator[Page]:
         yield page
 
 
-def holds(page: Page, work: str, texts: Sequence[str]) -> None:
-    """The renderer's own CPU time, so that what else the machine does is not counted."""
+def growth(page: Page, work: str, make: Callable[[int], str], size: int) -> float:
+    """By the renderer's own CPU time, so that what else the machine does is not counted."""
     metrics = page.context.new_cdp_session(page)
     metrics.send("Performance.enable", {"timeDomain": "threadTicks"})
 
-    def cost(text: str, times: int) -> float:
+    def cost(length: int, times: int) -> float:
+        text = make(size * length)
         before = _busy(metrics)
         page.evaluate(WORK, [work, text, times])
         return _busy(metrics) - before
 
-    times = 1
-    while cost(texts[0], times) < FLOOR and times < 256:
-        times *= 2
-    best = [float("inf")] * len(texts)
-    for _ in range(ROUNDS):
-        for _ in range(TRIES):
-            best = [min(known, cost(text, times)) for known, text in zip(best, texts, strict=True)]
-        ratio = worse_ratio(best)
-        if ratio <= MOST:
-            break
-    assert ratio <= MOST, best
+    cost(1, 1)
+    try:
+        return doubling(cost)
+    finally:
+        metrics.detach()
 
 
 def _busy(metrics: CDPSession) -> float:
@@ -92,13 +91,13 @@ def _busy(metrics: CDPSession) -> float:
     return float(found["TaskDuration"])
 
 
-def sizes(unit: str, size: int = SIZE) -> list[str]:
-    return [repeated(unit, size << step) for step in range(3)]
+def holds(page: Page, work: str, make: Callable[[int], str], size: int = SIZE) -> None:
+    assert growth(page, work, make, size) <= MOST
 
 
 @pytest.mark.parametrize("unit", MARKS)
 def test_markdown(page: Page, unit: str) -> None:
-    holds(page, "whole", sizes(unit))
+    holds(page, "whole", lambda size: repeated(unit, size))
 
 
 @pytest.mark.parametrize(
@@ -106,17 +105,30 @@ def test_markdown(page: Page, unit: str) -> None:
 )
 def test_code(page: Page, language: str, unit: str) -> None:
     size = 4000 if "\n" in unit else SIZE
-    holds(page, "whole", [f"```{language}\n{text}\n```" for text in sizes(unit, size)])
+    holds(page, "whole", lambda length: f"```{language}\n{repeated(unit, length)}\n```", size)
 
 
 @pytest.mark.parametrize("work", ["mend", "prose", "visible"])
 @pytest.mark.parametrize("unit", ["word ", "*", "`", "$", "[", "\\(", "\n", " ", "| a\n", "```\n"])
 def test_other_readers(page: Page, work: str, unit: str) -> None:
-    holds(page, work, sizes(unit))
+    holds(page, work, lambda size: repeated(unit, size))
 
 
 def test_differences(page: Page) -> None:
-    holds(page, "diff", ["\n".join(str(number) for number in range(3000 << step)) for step in range(3)])
+    holds(page, "diff", lambda size: "\n".join(map(str, range(size))), 3000)
+
+
+def test_what_grows_with_the_square_is_seen(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          window.square = (text) => {
+            let found = 0;
+            for (let at = 0; at < text.length; at += 8) found += text.slice(at).replaceAll("a", "").length;
+            return found;
+          };
+        }"""
+    )
+    assert growth(page, "square", lambda size: repeated("ab", size), 250) > 3
 
 
 def test_a_long_paragraph_and_a_long_line_are_shown_as_they_are(page: Page) -> None:

@@ -11,6 +11,7 @@ import { mathRules } from "./mathrules.js";
 import { taskLists } from "./tasks.js";
 
 const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for marks; a longer one is shown as it is
+const PARTS = /[^]{1,4000}(?:\s|$)|[^]{1,4000}/gu;
 
 const parsers = new Map();
 
@@ -96,13 +97,18 @@ function endAtMarks(linkify) {
   linkify.matchAtStart = (text) => matchAtStart.call(linkify, text.split(MARKS, 1)[0]);
 }
 
-// Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much.
+// Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much; and a browser lays
+// out one paragraph in time that grows with the square of its length, so it is a paragraph of several boxes.
 function plainWhereLong(md) {
   md.core.ruler.before("inline", "plain_where_long", (state) => {
     for (const token of state.tokens) {
       if (token.type !== "inline" || token.content.length <= MAX_PARAGRAPH) continue;
-      const text = Object.assign(new state.Token("text", "", 0), { content: token.content });
-      Object.assign(token, { content: "", children: [text] });
+      const children = token.content.match(PARTS).flatMap((content) => {
+        const open = new state.Token("part_open", "span", 1);
+        open.attrSet("class", "wc-part");
+        return [open, Object.assign(new state.Token("text", "", 0), { content }), new state.Token("part_close", "span", -1)];
+      });
+      Object.assign(token, { content: "", children });
     }
   });
 }
