@@ -241,6 +241,20 @@ async def test_a_reader_who_does_not_read_is_waited_for_in_little_memory_and_the
         assert await lazy.ended()
 
 
+async def test_requests_ahead_of_their_answer_wait_in_little_memory() -> None:
+    events = b"GET /events HTTP/1.1\r\nHost: here\r\n\r\n"
+    async with running() as app:
+        two = await app.say(HEALTH.replace(b"close", b"keep-alive") + HEALTH)
+        assert (await two.rest()).count(b"fine") == 2
+        some, many = await app.say(events), await app.say(events)
+        await until(lambda: app.open == 2)
+        some.writer.write(HEALTH)
+        many.writer.write(HEALTH * 5000)
+        assert await many.ended()
+        await app.answer()
+        assert some.seems_open
+
+
 async def test_what_is_no_request_is_counted_and_not_logged_one_by_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -174,17 +174,31 @@ def test_unread_answers_are_bounded_in_sum() -> None:
     assert [wire.ended for wire in wires] == [False, True, False]
 
 
-def test_who_still_reads_an_answer_is_not_sent_away_for_room() -> None:
-    place = Place(Limits(at_once=1, from_one=1))
+def test_who_still_reads_an_answer_is_not_sent_away_for_what_it_owes_next() -> None:
+    place = Place(Limits(at_once=1, from_one=1, head_seconds=20))
     member, wire = place.come()
     place.crowd.owes(member, "head", object())
     wire.unread = 10
     assert place.come()[0].full
+    for _ in range(9):
+        place.later(10)
+    assert len(place.crowd) == 1
     assert not wire.ended
     wire.unread = 0
-    place.crowd.owes(member, "head", object())  # says more, and owes again
+    place.later(10)
     assert not place.come()[0].full
-    assert wire.ended
+    assert len(place.crowd) == 1
+
+
+def test_an_address_is_counted_on_when_its_only_connection_makes_room() -> None:
+    place = Place(Limits(at_once=2, from_one=2))
+    place.come("evil")
+    place.served("proxy")
+    for _ in range(5):
+        place.served("evil")
+    assert place.crowd._by_address["evil"].count == 1
+    place.come("good")
+    assert not place.crowd._by_address.keys() - {"evil"}
 
 
 def test_one_line_a_minute_tells_what_was_done(caplog: pytest.LogCaptureFixture) -> None:
@@ -199,9 +213,9 @@ def test_one_line_a_minute_tells_what_was_done(caplog: pytest.LogCaptureFixture)
     place.later(600)
     (line, *more) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert not more
-    assert "100 made room for others" in line.getMessage()
+    assert "100 owed the rest of a request and made room" in line.getMessage()
     assert "2 sent no whole request in 20 s" in line.getMessage()
-    assert line.getMessage().endswith("102 of these from 192.0.2.7")
+    assert "most from 192.0.2.7 (102)" in line.getMessage()
 
 
 def test_connections_that_browsers_open_ahead_of_need_are_no_news(caplog: pytest.LogCaptureFixture) -> None:

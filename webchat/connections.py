@@ -17,6 +17,9 @@ from webchat.crowd import Crowd, Member, Owed
 
 FILES = 8192
 
+AHEAD = 16_384
+"""Bytes of further requests that may wait for the end of an answer. Browsers send none."""
+
 
 def open_files(wanted: int = FILES) -> int:
     """How many files this process may have open, after asking the system for `wanted`."""
@@ -69,6 +72,8 @@ class Connection(H11Protocol):
             owed = "body"
         elif self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE:
             owed = "head"
+        if not owed and size > AHEAD and len(self.conn.trailing_data[0]) > AHEAD:
+            self.crowd.end(self._member, "invalid")
         kept = owed == "body" and not self.cycle.response_complete  # what comes after the answer is dropped
         self.crowd.owes(self._member, owed, self.cycle, size if kept else 0)
 

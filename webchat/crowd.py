@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -75,8 +75,8 @@ class Group:
     most_bytes: int
     count: int = 0
     half_read: int = 0
-    heads: dict[Member, None] = field(default_factory=dict)
-    bodies: dict[Member, None] = field(default_factory=dict)
+    heads: OrderedDict[Member, None] = field(default_factory=OrderedDict)
+    bodies: OrderedDict[Member, None] = field(default_factory=OrderedDict)
 
 
 @dataclass(slots=True, eq=False)
@@ -131,9 +131,11 @@ class Crowd:
         if not self._shared(address):
             # First: who must make room for a neighbour leaves one more place for all.
             near = Group(self.limits.from_one, self.limits.half_read // 2)
-            groups.insert(0, self._by_address.setdefault(address, near))
-        if not all(self._has_room(group) for group in groups):
-            self._forget_address(address)
+            groups.insert(0, self._by_address.get(address, near))
+        if all(self._has_room(group) for group in groups):
+            if len(groups) == 2:
+                self._by_address[address] = groups[0]
+        else:
             groups, member.full = [self._spare], True
             self.note(member, "full")
         has_room = not member.full or self._has_room(self._spare)
@@ -142,7 +144,7 @@ class Crowd:
             group.count += 1
         self.owes(member, "head", None)
         if not has_room:
-            self._end(member, "refused")
+            self.end(member, "refused")
         return member
 
     def leave(self, member: Member) -> None:
@@ -153,7 +155,8 @@ class Crowd:
         self._move(member, "")
         for group in member.groups:
             group.count -= 1
-        self._forget_address(member.address)
+            if not group.count and self._by_address.get(member.address) is group:
+                del self._by_address[member.address]
 
     def owes(self, member: Member, owed: Owed, request: object, size: int = 0) -> None:
         """What a connection owes now, of which request, and how many bytes of a body have just come."""
@@ -169,7 +172,7 @@ class Crowd:
             group.half_read += size
         for group in member.groups:
             while group.half_read > group.most_bytes and group.bodies:
-                self._end(next(iter(group.bodies)), "bytes")
+                self.end(next(iter(group.bodies)), "bytes")
 
     def note(self, member: Member, event: Event) -> None:
         """Count what the log will tell."""
@@ -179,19 +182,25 @@ class Crowd:
         if len(self._addresses) < 1000 or member.address in self._addresses:
             self._addresses[member.address] += 1
 
+    def end(self, member: Member, event: Event) -> None:
+        """End a connection at once, with whatever it has not read."""
+        if member not in self._members:
+            return
+        self.leave(member)
+        self.note(member, event)
+        member.wire.abort()
+
     def sweep(self) -> None:
         """End what has owed for too long; to be called about once a second."""
         now, limits = self._clock(), self.limits
         for group in (self._all, self._spare):
-            for member in list(group.heads):
-                if now - member.since <= limits.head_seconds:
-                    break
-                self._end(member, "head")
+            while (member := self._oldest(group.heads)) and now - member.since > limits.head_seconds:
+                self.end(member, "head")
             for member in list(group.bodies):
                 if member.held_up():
                     member.since = now
                 elif now - member.since > limits.body_seconds + member.held / limits.body_rate:
-                    self._end(member, "body")
+                    self.end(member, "body")
         self._sweep_unread(now)
         if self._counting_since is not None and now - self._counting_since >= limits.report_seconds:
             self._report()
@@ -205,25 +214,33 @@ class Crowd:
             member.unread = unread
             total += unread
             if now - member.taken > self.limits.unread_seconds:
-                self._end(member, "unread")
+                self.end(member, "unread")
         if total > self.limits.unread:
             for member in sorted(self._members, key=lambda member: member.unread, reverse=True):
                 total -= member.unread
-                self._end(member, "unread")
+                self.end(member, "unread")
                 if total <= self.limits.unread:
                     break
 
     def _has_room(self, group: Group) -> bool:
         if group.count < group.most:
             return True
-        for owing in (group.heads, group.bodies):
-            while owing:
-                oldest = next(iter(owing))
-                if not oldest.wire.get_write_buffer_size():
-                    self._end(oldest, "room")
-                    return True
-                self._move(oldest, "")  # it still reads an answer, and owes again once it says more
-        return False
+        oldest = self._oldest(group.heads) or self._oldest(group.bodies)
+        if oldest is None:
+            return False
+        self.end(oldest, "room")
+        return True
+
+    def _oldest(self, owing: OrderedDict[Member, None]) -> Member | None:
+        """Who has owed the longest. Those who still read the answer before begin again."""
+        for _ in range(len(owing)):
+            member = next(iter(owing))
+            if not member.wire.get_write_buffer_size():
+                return member
+            member.since = self._clock()
+            for group in member.groups:
+                (group.heads if member.owed == "head" else group.bodies).move_to_end(member)
+        return None
 
     def _move(self, member: Member, owed: Owed) -> None:
         for group in member.groups:
@@ -236,16 +253,6 @@ class Crowd:
                 group.bodies[member] = None
         member.owed, member.held = owed, 0
 
-    def _end(self, member: Member, event: Event) -> None:
-        self.leave(member)
-        self.note(member, event)
-        member.wire.abort()
-
-    def _forget_address(self, address: str) -> None:
-        group = self._by_address.get(address)
-        if group is not None and not group.count:
-            del self._by_address[address]
-
     def _report(self) -> None:
         """One line of all that has happened since the last."""
         limits, counts = self.limits, self._counts
@@ -253,11 +260,10 @@ class Crowd:
             "head": f"sent no whole request in {limits.head_seconds:g} s",
             "body": "sent the body of a request too slowly",
             "unread": "did not read their answer",
-            "room": f"made room for others while they owed something (at most {limits.at_once} at once,"
-            f" {limits.from_one} from one address)",
-            "bytes": f"made room while half sent (at most {limits.half_read // 1_000_000} MB in sum)",
-            "refused": "were not even told so",
+            "room": "owed the rest of a request and made room for others",
+            "bytes": f"made room with half a body, since {limits.half_read // 1_000_000} MB are kept at most",
             "full": "came when there was no room",
+            "refused": "could not even be told so",
             "invalid": "sent no valid request",
         }
         parts = "; ".join(f"{counts[event]} {words}" for event, words in told.items() if counts[event])
@@ -265,11 +271,13 @@ class Crowd:
         quiet = counts.keys() <= {"head"} and counts["head"] < USUAL
         log.log(
             logging.DEBUG if quiet else logging.WARNING,
-            "of the connections of the last %.0f s, %s; %d of these from %s",
+            "connections of the last %.0f s: %s; most from %s (%d). At once: %d, %d from one address",
             self._clock() - (self._counting_since or 0),
             parts,
-            most,
             address,
+            most,
+            limits.at_once,
+            limits.from_one,
         )
         counts.clear()
         self._addresses.clear()
