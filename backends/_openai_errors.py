@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from backends._limits import HEADER_CHARS, NAME_CHARS, SAID_CHARS
 from backends.errors import (
     AuthFailed,
     BackendError,
@@ -28,7 +29,7 @@ from backends.errors import (
 _LONGEST = 300
 
 _CONTEXT = re.compile(
-    r"context.{0,20}(length|window|size|limit)|maximum context|exceed\w* .{0,30}context"
+    r"context.{0,20}(length|window|size|limit)|maximum context|exceed\w{0,8} .{0,30}context"
     r"|too many (input )?tokens"
     r"|(prompt|input|request|conversation) .{0,20}too (long|large)|n_ctx|reduce the length|max_model_len"
     r"|maximum (input|number of tokens|model length)|inputs?`? tokens?.{0,40}must be",
@@ -59,6 +60,12 @@ def from_status(
     """The error that an answer other than 200 means. `place` is the host, for people."""
     parsed = _json(body)
     said = _said(parsed) if parsed is not None else _plain(body)
+    return _from_words(status, headers, said, parsed, key=key, place=place)
+
+
+def _from_words(
+    status: int, headers: Mapping[str, str], said: str, parsed: Any, *, key: str | None, place: str
+) -> BackendError:
     detail = shown(said, key)
     retry_after = seconds_of(headers.get("retry-after"))
     if status in (429, 503) and (status == 429 or retry_after is not None):
@@ -99,7 +106,7 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
     codes = [inner.get("code"), inner.get("type"), inner.get("status")]
     status = next((code for code in codes if isinstance(code, int) and 300 <= code < 600), None)
     if status is None:
-        words = " ".join(str(code) for code in codes).lower()
+        words = " ".join(str(code)[:NAME_CHARS] for code in codes).lower()
         kinds = {
             "rate": 429,
             "auth": 401,
@@ -110,7 +117,7 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
         }
         status = next((number for word, number in kinds.items() if word in words), None)
     if status is not None:
-        return from_status(status, {}, json.dumps(chunk).encode(), key=key, place="The endpoint")
+        return _from_words(status, {}, said, chunk, key=key, place="The endpoint")
     detail = shown(said, key)
     return _by_words(said, detail, chunk, "The endpoint") or BadResponse(
         _with("The endpoint failed in the middle of its reply", detail), cure="Try again."
@@ -120,12 +127,13 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
 def _by_words(said: str, detail: str, parsed: Any, place: str) -> BackendError | None:
     error = parsed.get("error") if isinstance(parsed, dict) else None
     error = error if isinstance(error, dict) else {}
-    words = f"{error.get('code') or ''} {error.get('type') or ''} {said}"
+    named = " ".join(str(error.get(name) or "")[:NAME_CHARS] for name in ("code", "type"))
+    words = f"{named} {said[:SAID_CHARS]}"
     if _CONTEXT.search(words):
         params = {
             ours: value
             for ours, theirs in (("tokens", "n_prompt_tokens"), ("limit", "n_ctx"))
-            if isinstance(value := error.get(theirs), int)
+            if isinstance(value := error.get(theirs), int) and 0 <= value < 2**31
         }
         return ContextTooLong(
             _with("The conversation is longer than this model can read", detail),
@@ -195,11 +203,13 @@ def refused_field(status: int, body: bytes, sent: Collection[str]) -> str | None
     parsed = _json(body)
     if parsed is None:
         return None
-    said = _said(parsed)
-    whole = f"{said} {json.dumps(parsed)}" if isinstance(parsed, dict) and "detail" in parsed else said
+    said = _said(parsed)[:SAID_CHARS]
+    whole = said
+    if isinstance(parsed, dict) and "detail" in parsed:
+        whole = f"{said} {json.dumps(parsed)[:SAID_CHARS]}"
     error = parsed.get("error") if isinstance(parsed, dict) else None
     error = error if isinstance(error, dict) else {}
-    code = str(error.get("code") or "")
+    code = str(error.get("code") or "")[:NAME_CHARS]
     if not _REFUSED.search(f"{whole} {code.replace('_', ' ')}"):
         return None
     if "system" in sent and _SYSTEM.search(said):
@@ -218,7 +228,7 @@ def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | 
     if not retry_after:
         return None
     try:
-        seconds = float(retry_after)
+        seconds = float(retry_after := retry_after[:HEADER_CHARS])
     except ValueError:
         try:
             date = parsedate_to_datetime(retry_after)
@@ -231,8 +241,9 @@ def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | 
 
 def shown(said: str, key: str | None) -> str:
     """A server's words made fit for a person's eyes: no markup, no key, one line, not long."""
-    if key:
+    if key:  # in all of it, or half of one would be left where it is cut
         said = said.replace(key, "***")
+    said = said[:SAID_CHARS]
     said = _KEY.sub("***", said)
     said = re.sub(r"<[^>]*>?", " ", said)
     said = "".join(character if character.isprintable() else " " for character in said)

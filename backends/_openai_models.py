@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from backends._limits import ID_CHARS, LIST_BYTES, MODELS, NAME_CHARS
 from backends._openai_errors import from_httpx, from_status
-from backends._sse import MAX_EVENT_BYTES
 from backends._thinking import storable
 from backends.errors import AuthFailed, BackendError, BadRequest, BadResponse, Timeout
 
@@ -120,7 +120,9 @@ async def read_models(
     if not isinstance(rows, list):
         raise BadResponse(f"{address.place} answered with no list of models.", cure="Check the endpoint.")
     models = tuple(
-        _model(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]
+        _model(row)
+        for row in rows[:MODELS]
+        if isinstance(row, dict) and isinstance(row.get("id"), str) and 0 < len(row["id"]) <= ID_CHARS
     )
     if len(models) == 1 and models[0].server == "llamacpp" and models[0].context_length is None:
         return (await _with_props(models[0], client, address, api_key, within),)
@@ -141,7 +143,7 @@ def _model(row: dict[str, Any]) -> RemoteModel:
     server = row.get("owned_by")
     return RemoteModel(
         storable(row["id"]),
-        storable(server.lower(), 200) if isinstance(server, str) else "",
+        storable(server[:NAME_CHARS].lower()) if isinstance(server, str) else "",
         next((n for n in lengths if isinstance(n, int) and 0 < n < 2**31), None),
         isinstance(inputs, list) and "image" in inputs,
     )
@@ -168,7 +170,7 @@ async def _get(
 ) -> Any:
     try:
         async with asyncio.timeout(within), client.stream("GET", url) as response:
-            body = await read_body(response, MAX_EVENT_BYTES)
+            body = await read_body(response, LIST_BYTES)
     except TimeoutError:
         raise Timeout(
             f"{address.place} did not answer within {within:g} seconds.", cure="Check that it runs."

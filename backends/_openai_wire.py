@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from backends._holdback import StopCutter
+from backends._limits import NAME_CHARS
 from backends._openai_errors import error_in
 from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
@@ -41,7 +42,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "function_call": "tool_calls",
 }
 
-_LONGEST_NAME = 200
 _MOST_TOKENS = 2**31
 
 SAMPLING_FIELDS = frozenset(
@@ -169,9 +169,9 @@ class Reply:
         if (error := error_in(chunk, key=self._key)) is not None:
             raise error
         if self._model is None and isinstance(model := chunk.get("model"), str):
-            self._model = storable(model, _LONGEST_NAME)
+            self._model = storable(model, NAME_CHARS)
             fingerprint = chunk.get("system_fingerprint")
-            self._fingerprint = storable(fingerprint, _LONGEST_NAME) if isinstance(fingerprint, str) else None
+            self._fingerprint = storable(fingerprint, NAME_CHARS) if isinstance(fingerprint, str) else None
         if chunk.get("usage"):
             self._usage = _usage(chunk["usage"]) or self._usage
         choices = chunk.get("choices")
@@ -185,7 +185,7 @@ class Reply:
         if self._cutter.stopped:
             self._reason = "stop"
         elif isinstance(reason := choice.get("finish_reason"), str) and reason:
-            self._reason = storable(reason, _LONGEST_NAME)
+            self._reason = storable(reason, NAME_CHARS)
         return events
 
     def _delta(self, delta: dict[str, Any]) -> list[Event]:
@@ -248,7 +248,7 @@ def _logprob(told: Any) -> TokenLogprob | None:
             best = told.get("top_logprobs")
             pairs = [_logprob(other) for other in (best if isinstance(best, list) else ())]
             known = tuple((other.token, other.logprob) for other in pairs if other is not None)
-            return TokenLogprob(storable(token, _LONGEST_NAME), float(logprob), known)
+            return TokenLogprob(storable(token, NAME_CHARS), float(logprob), known)
     return None
 
 
@@ -293,7 +293,7 @@ def _tool_call(call: dict[str, Any], at: int) -> ToolCallDelta:
     name, arguments = function.get("name"), function.get("arguments")
     return ToolCallDelta(
         at if index is None else index,
-        storable(identity, _LONGEST_NAME) if isinstance(identity, str) else None,
-        storable(name, _LONGEST_NAME) if isinstance(name, str) else None,
+        storable(identity, NAME_CHARS) if isinstance(identity, str) else None,
+        storable(name, NAME_CHARS) if isinstance(name, str) else None,
         storable(arguments) if isinstance(arguments, str) else "",
     )

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""More than any real chunk, little enough to hold for many streams."""
+from backends._limits import EVENT_BYTES
 
 
 class EventTooLong(ValueError):
@@ -24,7 +23,7 @@ class SSEParser:
     byte order mark. Bytes that are not UTF-8 become U+FFFD.
     """
 
-    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, limit: int = EVENT_BYTES) -> None:
         self._limit = limit
         self._pieces: list[bytes] = []  # of the line not yet ended: joined once, so a long line costs no more
         self._size = 0

@@ -22,6 +22,7 @@ from typing import cast
 
 import httpx
 
+from backends._limits import ERROR_BYTES, EVENT_BYTES
 from backends._openai_errors import from_httpx, from_status, refused_field
 from backends._openai_models import (
     NETWORK_ERRORS,
@@ -34,7 +35,7 @@ from backends._openai_models import (
 )
 from backends._openai_wire import SAMPLING_FIELDS, Reply, payload
 from backends._sent import told
-from backends._sse import MAX_EVENT_BYTES, EventTooLong, SSEParser
+from backends._sse import EventTooLong, SSEParser
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
 from backends.types import Event, Request, Retrying, Sent
@@ -49,7 +50,6 @@ _NOT_AT_OPENAI = frozenset({"top_k", "min_p", "repetition_penalty"})
 _GRACE_SECONDS = 2.0
 _DRAIN_SECONDS = 0.25
 _LONGEST_RETRY_AFTER = 10.0
-_LONGEST_ERROR_BODY = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +363,7 @@ class _BodyReader:
                 yield from self._events(self._parser.feed(chunk))
                 return
             self._whole += chunk
-            if len(self._whole) > MAX_EVENT_BYTES:
+            if len(self._whole) > EVENT_BYTES:
                 raise EventTooLong
         except EventTooLong:
             raise self._bad(f"{self._place} sent more at once than any reply holds.") from None
@@ -401,7 +401,7 @@ def _collected(events: Iterator[Event]) -> tuple[list[Event], BackendError | Non
 
 async def _whole(response: httpx.Response) -> bytes:
     try:
-        return await read_body(response, _LONGEST_ERROR_BODY)
+        return await read_body(response, ERROR_BYTES)
     finally:
         await response.aclose()
 

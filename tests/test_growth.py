@@ -6,6 +6,7 @@ Each reader has a row with what is hard for it. A kind of moderator or of person
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from backends._holdback import StopCutter
+from backends._limits import SAID_CHARS
+from backends._openai_errors import error_in, from_status, refused_field
 from backends._sse import SSEParser
 from backends._thinking import ThinkingSplitter
 from backends.types import Message, Request
@@ -45,6 +48,9 @@ SIZE = 3000
 """Characters of the shortest input; more where a rule's window is longer, up to which it may look again."""
 
 LONGER = {"secrets": 16_000, "patterns": 6000}
+
+SHORTER = {"an endpoint's errors": SAID_CHARS // 4}
+"""Where what is longer is cut."""
 
 PLAIN = ("word ", "a", " ", "\n", "中")
 
@@ -209,6 +215,19 @@ def _found(text: str) -> None:
     _snippet(text, ranges or ())
 
 
+def _refused(text: str) -> None:
+    """What an endpoint says goes past every expression there is for it."""
+    for status, body in (
+        (400, {"error": {"message": text, "code": text}}),
+        (500, text),
+        (422, {"detail": text}),
+    ):
+        raw = json.dumps(body).encode()
+        from_status(status, {"retry-after": text[:90_000]}, raw, key="sk-secret", place="host")
+        refused_field(status, raw, {"temperature", "seed", "system"})
+    error_in({"error": {"message": text, "type": text}}, key="sk-secret")
+
+
 def _forwarded(text: str) -> None:
     value = text.encode("utf-8", "surrogatepass")
     headers = [(b"x-forwarded-for", value), (b"forwarded", value)]
@@ -268,6 +287,27 @@ READERS: dict[str, tuple[Read, Sequence[str]]] = {
             "1",
         ),
     ),
+    "an endpoint's errors": (
+        _refused,
+        (
+            *PLAIN,
+            "exceed",
+            "exceed ",
+            "model ",
+            "context ",
+            "prompt",
+            "input tokens",
+            "system ",
+            "unknown",
+            "Bearer ",
+            "sk-",
+            "sk-secret",
+            "<",
+            "<a>",
+            "Mon, ",
+            "seed",
+        ),
+    ),
     "proxies": (_forwarded, (*PLAIN, ",", ", ", "for=1,", 'for="\\"', '"', ";", "=")),
     "titles": (title_of, PLAIN),
     "proposed titles": (tidy, (*PLAIN, "Title: ", "*", '"', "Title:\n")),
@@ -280,9 +320,13 @@ READERS: dict[str, tuple[Read, Sequence[str]]] = {
 }
 
 
+def test_of_an_endpoints_errors_only_the_beginning_is_looked_at() -> None:
+    holds(_refused, "exceed", 4 * SAID_CHARS)
+
+
 @pytest.mark.parametrize(("reader", "unit"), rows({name: units for name, (_, units) in READERS.items()}))
 def test_readers(reader: str, unit: str) -> None:
-    holds(READERS[reader][0], unit)
+    holds(READERS[reader][0], unit, SHORTER.get(reader, SIZE))
 
 
 def different(size: int, form: str) -> str:

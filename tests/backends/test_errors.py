@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from backends import errors
+from backends._limits import SAID_CHARS
 from backends._openai_errors import error_in, from_httpx, from_status, refused_field, seconds_of, shown
 from backends.errors import (
     AuthFailed,
@@ -222,3 +223,11 @@ def test_what_a_server_says_is_made_fit_to_be_shown() -> None:
 )
 def test_an_ordinary_chunk_is_no_error(chunk: dict[str, Any]) -> None:
     assert error_in(chunk, key=None) is None
+
+
+def test_of_what_an_endpoint_says_the_beginning_is_looked_at_and_the_key_hidden_before_the_cut() -> None:
+    key = "sk-secret-of-mine"
+    assert isinstance(mapped(400, {"error": {"message": "x" * 5000 + " out of memory"}}), BadRequest)
+    for at in range(SAID_CHARS - len(key), SAID_CHARS):
+        said = shown("<a>" * (at // 3) + key, key)
+        assert not any(key[:length] in said for length in range(4, len(key)))

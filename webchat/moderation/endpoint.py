@@ -24,8 +24,11 @@ from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowS
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 64 << 10
 """Of an answer."""
+
+MOST_NAME = 100
+"""Characters of a category."""
 
 
 class Category(BaseModel):
@@ -148,6 +151,7 @@ class Endpoint(BuiltIn):
         counts = said is True if threshold is None or known is None else known >= threshold
         if not counts:
             return None
+        category = category[:MOST_NAME]
         detail = category if known is None else f"{category} {known:.2f}"
         rule = replace(self._rule, id=f"{self.name}.{category}", action=told.action or self.action)
         return Opinion(rule, detail)
