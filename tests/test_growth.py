@@ -211,7 +211,7 @@ def _template(text: str) -> None:
 
 
 def _found(text: str) -> None:
-    ranges = matches(query_terms("a 中 word"), text)
+    ranges = matches(query_terms("a 中 word"), text, 160)
     _snippet(text, ranges or ())
 
 

@@ -330,8 +330,10 @@ def test_a_search_in_parts_equals_matching_the_whole_text(
     for query in (asked[:8], said[at : at + size], said[::-1][:size], f"{said[:3]} {said[-3:]}"):
         terms = query_terms(query)
         found = {hit.message_id for hit in by_hand.search(talk.owner, query, limit=1000).items}
-        titles = matches(terms, by_hand.conversation(talk.owner, message.conversation_id).title) is not None
-        expected = bool(terms) and matches(terms, message.text) is not None
+        titles = (
+            matches(terms, by_hand.conversation(talk.owner, message.conversation_id).title, 0) is not None
+        )
+        expected = bool(terms) and matches(terms, message.text, 0) is not None
         assert (message.id in found) == expected or titles
 
 

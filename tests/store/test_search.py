@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from tests.store.talk import Talk, later
-from webchat.store import Store
+from webchat.store import Store, database, search
+from webchat.store.database import heavy
+from webchat.store.errors import StoreUnavailable
 from webchat.store.search_index import FIND, match
+from webchat.store.until import Until
 from webchat.store.words import index_words, matches, query_terms
 
 
@@ -186,4 +193,59 @@ def test_any_part_that_is_words_is_found_again(store: Store, talk: Talk, before:
 def test_words_of_a_text_match_the_text(said: str) -> None:
     for word in index_words(said)[:5]:
         if terms := query_terms(word):
-            assert matches(terms, said) is not None or len(terms) > 1 or terms[0].text != word
+            assert matches(terms, said, 160) is not None or len(terms) > 1 or terms[0].text != word
+
+
+NEVER = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
+    " SELECT max(i) FROM n"
+)
+
+
+class Endless(Store):
+    """A store with a statement that takes minutes."""
+
+    @heavy
+    def count(self, connection: Connection, until: Until) -> object:
+        self.begun.set()
+        return connection.scalar(text(NEVER))
+
+    begun: threading.Event
+
+
+@pytest.fixture
+def endless(url: str) -> Iterator[Endless]:
+    opened = Endless.open(url)
+    opened.begun = threading.Event()
+    yield opened
+    opened.close()
+
+
+async def test_a_heavy_read_ends_with_its_caller_and_others_read_meanwhile(endless: Endless) -> None:
+    counting = [asyncio.create_task(endless.call(endless.count)) for _ in range(6)]
+    await asyncio.to_thread(endless.begun.wait)
+    owner = await endless.call(endless.create_owner, "visitor", "Ada")
+    # Plain reads have readers of their own.
+    assert (await endless.call(endless.owner, owner.id)).name == "Ada"
+    for task in counting:
+        task.cancel()
+    await asyncio.gather(*counting, return_exceptions=True)
+    # All of its threads are free again: otherwise this waits for minutes.
+    assert (await endless.call(endless.search, owner.id, "word")).whole
+
+
+def test_a_heavy_read_ends_when_its_time_is_over(endless: Endless, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "HEAVY_SECONDS", 0.2)
+    with pytest.raises(StoreUnavailable, match="took too long"):
+        endless.count()
+
+
+def test_a_search_that_is_too_much_work_says_what_it_found_so_far(
+    talk: Talk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [talk.say(f"word {number} " + "x " * 1000, "fine").conversation.id for number in range(5)]
+    monkeypatch.setattr(search, "MOST_CHARS", 7000)
+    found = store.search(talk.owner, "word")
+    assert [hit.conversation_id for hit in found.items] == places[:1:-1]
+    assert not found.whole
+    assert found.next is None

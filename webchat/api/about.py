@@ -69,7 +69,7 @@ class About:
     async def search(self, request: Request) -> Response:
         owner, query = owner_of(request).id, query_text(request, "q").strip()
         if not query:
-            return json_answer({"items": [], "next": None})
+            return json_answer({"items": [], "next": None, "whole": True})
         page = await self._store.call(
             self._store.search,
             owner,
@@ -77,4 +77,6 @@ class About:
             limit=query_int(request, "limit", 30, 1, 100),
             cursor=query_cursor(request),
         )
-        return json_answer({"items": [hit_json(hit) for hit in page.items], "next": page.next})
+        return json_answer(
+            {"items": [hit_json(hit) for hit in page.items], "next": page.next, "whole": page.whole}
+        )

@@ -2,8 +2,9 @@
 from.
 
 Every reply waits for the one writer, so no transaction on it may take long, however much is stored. A verb is
-short (`reads`, `writes`), or `long`: one that runs beside the writer, finds out by reading what there is to
-do, and gives it to the writer slice by slice.
+short (`reads`, `writes`), or `heavy`: one that may read much, ends when its time is over or its caller has
+gone, and leaves most readers to others; or `long`: one that runs beside the writer, finds out by reading what
+there is to do, and gives it to the writer slice by slice.
 """
 
 from __future__ import annotations
@@ -17,20 +18,27 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial, wraps
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
 from webchat.store.dialects import Dialect
+from webchat.store.until import Until
 
 READERS = 4
+HEAVY_READERS = 2
+"""For what may be long: so many at once, beside those that all others are read by."""
+
+HEAVY_SECONDS = 10.0
+"""Longest time of a reading transaction that may be long."""
+
 LONG_VERBS = 3
 """So many at the same time, the tidying of the log among them."""
 
 TIDY_EVERY = 100
 """Commits. After so many the log of the database is brought into its file, beside the writer."""
 
-Threads = Literal["write", "read", "long", "keep", "index"]
+Threads = Literal["write", "read", "heavy", "long", "keep", "index"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +64,7 @@ class Database:
             "long": ThreadPoolExecutor(LONG_VERBS, thread_name_prefix="store-long"),
             "write": ThreadPoolExecutor(1, thread_name_prefix="store-write"),
             "read": ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
+            "heavy": ThreadPoolExecutor(HEAVY_READERS, thread_name_prefix="store-heavy"),
         }
         self._commits = 0
         self.watch: Callable[[str, float], None] | None = None
@@ -68,13 +77,24 @@ class Database:
     async def call(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a verb in the store's threads, the event loop stays free. Raises what the verb raises.
 
-        A caller that is cancelled meanwhile leaves the transaction to end by itself.
+        A caller that is cancelled meanwhile leaves the transaction to end by itself; a heavy one is ended.
         """
         name: Threads = getattr(verb, "threads", "write")
+        if name == "heavy":
+            return cast(R, await self._ended_with_its_caller(verb, *args, **kwargs))
         work = partial(verb, *args, **kwargs)
         if self.watch is not None and name == "write":
             work = partial(self._watched, verb, work)
         return await asyncio.get_running_loop().run_in_executor(self._threads[name], work)
+
+    async def _ended_with_its_caller(self, verb: Any, /, *args: Any, **kwargs: Any) -> Any:
+        until, loop = Until(), asyncio.get_running_loop()
+        work = partial(verb.until, verb.__self__, until, *args, **kwargs)
+        try:
+            return await loop.run_in_executor(self._threads["heavy"], work)
+        except asyncio.CancelledError:
+            loop.run_in_executor(None, until.leave)
+            raise
 
     def in_turn(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a slice of a long verb in the writer's thread, after what waits there already, and wait for it.
@@ -144,6 +164,26 @@ def reads(
     """Make a method that takes a connection a verb of its own reading transaction: one consistent
     snapshot."""
     return _verb(verb, "read")
+
+
+def heavy(
+    verb: Callable[Concatenate[S, Connection, Until, P], R],
+) -> Callable[Concatenate[S, P], R]:
+    """The same of a method that may read much, and is told until when: statements that run then are ended by
+    `StoreUnavailable`."""
+
+    def bounded(self: S, until: Until, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        until.begin(HEAVY_SECONDS)
+        with self.transaction(write=False) as connection, self.dialect.bounded(connection, until):
+            return verb(self, connection, until, *args, **kwargs)
+
+    @wraps(verb)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return bounded(self, Until(), *args, **kwargs)
+
+    run.threads = "heavy"  # type: ignore[attr-defined]
+    run.until = bounded  # type: ignore[attr-defined]
+    return run
 
 
 def writes(

@@ -33,10 +33,14 @@ from backends.installation import add_extra
 from webchat.store.codec import dump_json
 from webchat.store.errors import DatabaseBusy, StoreUnavailable
 from webchat.store.tables import Base
+from webchat.store.until import Until
 
 BUSY_SECONDS = 15
 LOG_PAGES = 16_000
 """Pages in the log at which the writer itself brings it into the file, should nobody else have."""
+
+_STEPS = 10_000
+"""Of SQLite's machine between two looks at the clock, well under a millisecond."""
 
 _LOCK_KEY = 0x77656263686174  # "webchat"
 MIGRATION_KEY = _LOCK_KEY + 1
@@ -63,6 +67,14 @@ class Dialect(ABC):
     @abstractmethod
     def lock(self) -> AbstractContextManager[None]:
         """A context in which this process alone serves the database. Raises DatabaseBusy."""
+
+    @abstractmethod
+    def bounded(self, connection: Connection, until: Until) -> AbstractContextManager[None]:
+        """A context in which statements of this connection end, by an error, when `until` is over."""
+
+    @abstractmethod
+    def ended(self, error: DBAPIError) -> bool:
+        """Whether that is what it says."""
 
     @abstractmethod
     def explain(self, error: Exception) -> StoreUnavailable | None:
@@ -93,6 +105,8 @@ class Dialect(ABC):
         except PoolTimeout as error:
             raise StoreUnavailable("The database is too busy.", cure="Try again in a moment.") from error
         except DBAPIError as error:
+            if self.ended(error):
+                raise StoreUnavailable("The database took too long.", cure="Try again later.") from error
             explained = None if isinstance(error, IntegrityError) else self.explain(error)
             if explained is None:
                 raise
@@ -189,6 +203,19 @@ class Sqlite(Dialect):
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def bounded(self, connection: Connection, until: Until) -> Iterator[None]:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_progress_handler(lambda: until.over, _STEPS)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
+
+    def ended(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlite_errorname", None) == "SQLITE_INTERRUPT"
 
     def explain(self, error: Exception) -> StoreUnavailable | None:
         cause = getattr(error, "orig", error)
@@ -303,6 +330,18 @@ class Postgres(Dialect):
             connection.invalidate()
             connection.close()
             engine.dispose()
+
+    @contextmanager
+    def bounded(self, connection: Connection, until: Until) -> Iterator[None]:
+        driver: Any = connection.connection.driver_connection
+        with until.telling(driver.cancel):
+            # Whoever leaves before a statement runs has nothing to cancel; the time says it to the next.
+            left = max(1, int(1000 * until.left))
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {left}")
+            yield
+
+    def ended(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlstate", None) == "57014"
 
     def explain(self, error: Exception) -> StoreUnavailable | None:
         state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""

@@ -426,3 +426,10 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Page[SearchHit]):
+    """What a search found. Not `whole`: older conversations were not searched, as it took too much work."""
+
+    whole: bool = True

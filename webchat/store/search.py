@@ -9,15 +9,24 @@ from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy.exc import DBAPIError
 
-from webchat.store.database import Database, reads
-from webchat.store.records import Page, SearchHit
+from webchat.store.database import Database, heavy
+from webchat.store.records import Found, SearchHit
 from webchat.store.search_index import find, find_in_parts
 from webchat.store.tables import ConversationRow, MessageRow
+from webchat.store.until import Until
 from webchat.store.words import Term, matches, query_terms
 
 SNIPPET_CHARS = 160
+MOST_CHARS = 10_000_000
+"""Of messages that are looked through for one answer: some seconds of work, and far more than a person's
+search meets, since the index names the messages that hold the words."""
+
 _CHUNK = 100
+_AT_ONCE = 10
+"""Messages whose texts are read at once: each may be long."""
+
 _TOP = 2**62
 
 
@@ -35,49 +44,66 @@ class _Match:
 class SearchVerbs(Database):
     """Search over titles and messages."""
 
-    @reads
+    @heavy
     def search(
         self,
         connection: Connection,
+        until: Until,
         owner: str,
         query: str,
         *,
         limit: int = 30,
         cursor: str | None = None,
-    ) -> Page[SearchHit]:
+    ) -> Found:
         """Conversations that hold all words of the query in one message or in the title, the last word as a
         beginning. Each conversation once, by its newest match, newest first. A query without words finds
-        nothing.
+        nothing. Not `whole` where it was too much work to go on.
         """
         terms = query_terms(query)
         last = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else _TOP
-        hits: list[_Match] = []
-        seen: set[str] = set()
-        for match in _matches(connection, owner, terms):
-            if match.conversation_id in seen:
-                continue
-            seen.add(match.conversation_id)
-            # What earlier pages showed is gone through again, so that no conversation comes twice.
-            if match.number < last:
-                hits.append(match)
-            if len(hits) > limit:
-                break
-        items = tuple(_hit(match) for match in hits[:limit])
-        return Page(items, str(hits[limit - 1].number) if len(hits) > limit else None)
+        hits: list[tuple[int, SearchHit]] = []
+        whole = True
+        try:
+            for match in _matches(connection, until, owner, terms):
+                # What earlier pages showed is gone through again, so that no conversation comes twice.
+                if match.number < last:
+                    hits.append((match.number, _hit(match)))
+                if len(hits) > limit:
+                    break
+        except _TooMuch:
+            whole = False
+        except DBAPIError as error:
+            if not self.dialect.ended(error):
+                raise
+            whole = False
+        items = tuple(hit for _, hit in hits[:limit])
+        return Found(items, str(hits[limit - 1][0]) if len(hits) > limit else None, whole)
 
 
-def _matches(connection: Connection, owner: str, terms: list[Term]) -> Iterator[_Match]:
-    """All matches, newest first, read in chunks."""
-    below = _TOP
+class _TooMuch(Exception):
+    """There is more to look through than one answer may."""
+
+
+def _matches(connection: Connection, until: Until, owner: str, terms: list[Term]) -> Iterator[_Match]:
+    """The newest match of each conversation, newest first, read in chunks. Raises `_TooMuch`."""
+    below, left = _TOP, MOST_CHARS
+    seen: set[str] = set()
     apart = find_in_parts(connection, owner, terms)
     while terms:
         entries = _entries(find(connection, owner, terms, below, _CHUNK), apart, below)
-        messages = _texts(connection, [row.message_id for row in entries if row.message_id is not None])
         titles = _titles(connection, list({row.conversation_id for row in entries}))
-        for row in entries:
+        for row, message in _with_texts(
+            connection, [row for row in entries if row.conversation_id not in seen]
+        ):
+            if row.conversation_id in seen:
+                continue
             conversation = titles[row.conversation_id]
-            source = messages[row.message_id] if row.message_id else conversation
-            if (ranges := matches(terms, source.text)) is not None:
+            source = message or conversation
+            left -= len(source.text)
+            if left < 0 or until.over:
+                raise _TooMuch
+            if (ranges := matches(terms, source.text, SNIPPET_CHARS)) is not None:
+                seen.add(row.conversation_id)
                 yield _Match(
                     row.number,
                     row.conversation_id,
@@ -90,6 +116,16 @@ def _matches(connection: Connection, owner: str, terms: list[Term]) -> Iterator[
         if len(entries) < _CHUNK:
             return
         below = entries[-1].number
+
+
+def _with_texts(
+    connection: Connection, entries: Sequence[Row[Any]]
+) -> Iterator[tuple[Row[Any], Row[Any] | None]]:
+    """Entries with their messages, `None` for titles; a few at a time, as each may be long."""
+    for start in range(0, len(entries), _AT_ONCE):
+        some = entries[start : start + _AT_ONCE]
+        texts = _texts(connection, [row.message_id for row in some if row.message_id is not None])
+        yield from ((row, texts[row.message_id] if row.message_id else None) for row in some)
 
 
 def _entries(usual: Sequence[Row[Any]], apart: Sequence[Row[Any]], below: int) -> list[Row[Any]]:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from webchat.store.chat_templates import ChatTemplateVerbs
 from webchat.store.conversations import ConversationVerbs
-from webchat.store.database import READERS
+from webchat.store.database import HEAVY_READERS, READERS
 from webchat.store.decisions import DecisionVerbs
 from webchat.store.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.errors import StoreUnavailable
@@ -77,7 +77,7 @@ class Store(
                         if not serve:
                             alone.enter_context(dialect.lock())
                         migrate(dialect, writer, backup_dir)
-            reader = dialect.engine(write=False, size=READERS)
+            reader = dialect.engine(write=False, size=READERS + HEAVY_READERS)
             stack.callback(reader.dispose)
             opened = cls(dialect, writer, reader, stack.pop_all())
         if serve:

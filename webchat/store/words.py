@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -130,30 +130,56 @@ def query_terms(query: str) -> list[Term]:
     ]
 
 
-def matches(terms: list[Term], text: str) -> list[tuple[int, int]] | None:
-    """Where the terms stand in a text, as (start, end) in characters; `None` unless every term does."""
+def matches(terms: list[Term], text: str, near: int) -> list[tuple[int, int]] | None:
+    """Where the terms stand in a text, as (start, end) in characters, from the first place to `near`
+    characters behind it; `None` unless every term is somewhere."""
     places: list[tuple[int, int]] = []
     missing = set(terms)
+    candidates = _Candidates(terms)
+    last = len(text)
     for run in runs(text):
+        looked_for = candidates.of(run)
+        if run.start > last:
+            if not missing:
+                break
+            looked_for = [term for term in looked_for if term in missing]
         exact = len(run.text) == run.end - run.start
-        for term in terms:
-            if term.unspaced != run.unspaced:
-                continue
-            for start in _places(term, run.text):
+        for term in looked_for:
+            for start in _places(term, run.text, near):
                 missing.discard(term)
                 end = min(start + len(term.text), len(run.text))
                 places.append((run.start + start, run.start + end) if exact else (run.start, run.end))
-    return None if missing else _merged(places)
+        if places and last == len(text):
+            last = min(places)[0] + near
+    return None if missing else _merged([place for place in places if place[0] <= last])
 
 
-def _places(term: Term, text: str) -> Iterator[int]:
+class _Candidates:
+    """Which terms may be in a run, found without asking each of them."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._parts = [term for term in terms if term.unspaced]
+        self._beginnings = [term for term in terms if term.prefix and not term.unspaced]
+        self._words: dict[str, list[Term]] = {}
+        for term in terms:
+            if not (term.unspaced or term.prefix):
+                self._words.setdefault(term.text[:WORD_CHARS], []).append(term)
+
+    def of(self, run: Run) -> Sequence[Term]:
+        if run.unspaced:
+            return self._parts
+        found = self._words.get(run.text[:WORD_CHARS], ())
+        begun = [term for term in self._beginnings if run.text.startswith(term.text[:WORD_CHARS])]
+        return [*found, *begun] if begun else found
+
+
+def _places(term: Term, text: str, near: int) -> Iterator[int]:
+    """Where a term that is in a run begins in it, as far as `near` behind the first."""
     if not term.unspaced:
-        word = term.text[:WORD_CHARS]
-        if text[:WORD_CHARS] == word or (term.prefix and text.startswith(word)):
-            yield 0
+        yield 0
         return
-    at = text.find(term.text)
-    while at >= 0:
+    first = at = text.find(term.text)
+    while 0 <= at <= first + near:
         yield at
         at = text.find(term.text, at + 1)
 

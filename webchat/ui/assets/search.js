@@ -72,7 +72,7 @@ class Search {
         : await api.get("api/conversations", { limit: RECENT }, { signal });
       this.query = query;
       this.next = query ? page.next : null;
-      this.draw(page.items);
+      this.draw(page.items, query && !page.whole);
     } catch (error) {
       if (error.name !== "AbortError") this.results.replaceChildren(h("p", { class: "wc-search-note" }, t("search.failed")));
     }
@@ -87,13 +87,14 @@ class Search {
       const page = await api.get("api/search", { q: this.query, cursor }, { signal: this.abort.signal });
       this.next = page.next;
       this.add(page.items);
+      this.ended(!page.whole);
     } catch {
       // what is there stays; scrolling on asks again
       this.next = cursor;
     }
   }
 
-  draw(items) {
+  draw(items, partly = false) {
     this.choices = [];
     this.at = -1;
     this.results.replaceChildren();
@@ -103,9 +104,15 @@ class Search {
       if (items.length) this.results.append(h("h3", { role: "presentation" }, t("search.recent")));
     }
     this.add(items);
-    if (this.query && !items.length) this.results.append(h("p", { class: "wc-search-note" }, t("search.empty", { query: this.query })));
+    if (this.query && !items.length && !partly) this.results.append(h("p", { class: "wc-search-note" }, t("search.empty", { query: this.query })));
+    this.ended(partly);
     this.choose(this.query && !items.length ? -1 : 0);
-    this.status.textContent = this.query ? this.counted(items.length) : "";
+    const counted = this.query ? this.counted(items.length) : "";
+    this.status.textContent = partly ? t("search.not_whole") : counted;
+  }
+
+  ended(partly) {
+    if (partly) this.results.append(h("p", { class: "wc-search-note" }, t("search.not_whole")));
   }
 
   counted(count) {
