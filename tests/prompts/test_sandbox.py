@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from webchat.prompts import worker
 from webchat.prompts.errors import BadTemplate
 from webchat.prompts.sandbox import Sandbox, parse
 from webchat.prompts.templates import Value
+from webchat.slots import MOST_WAITING, Crowded
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -181,9 +183,37 @@ async def test_the_server_goes_on_while_a_bomb_burns(sandbox: Sandbox) -> None:
 @on_one_loop
 async def test_many_at_once_get_their_own_text(sandbox: Sandbox) -> None:
     texts = await asyncio.gather(
-        *(sandbox.render("{% for i in range(50) %}{{ n }}{% endfor %}", {"n": n}) for n in range(60))
+        *(sandbox.render("{% for i in range(50) %}{{ n }}{% endfor %}", {"n": n}, f"{n}") for n in range(60))
     )
     assert texts == [str(n) * 50 for n in range(60)]
+
+
+@on_one_loop
+async def test_whoever_renders_much_waits_for_themselves(sandbox: Sandbox) -> None:
+    """Somebody's bombs take one of the places, one after the other."""
+    bombs = [asyncio.create_task(sandbox.run(BOMBS["quiet loops"], {}, "eve")) for _ in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(Crowded):
+        await sandbox.run("{{ 1 }}", {}, "eve")
+    for _ in range(5):
+        assert await sandbox.render("{% if n %}{{ n }}{% endif %}", {"n": 3}, "ada") == "3"
+    assert not all(bomb.done() for bomb in bombs)
+    for bomb in bombs:
+        bomb.cancel()
+    await asyncio.gather(*bombs, return_exceptions=True)
+
+
+@on_one_loop
+async def test_a_long_value_that_stands_there_often_is_not_put_together(sandbox: Sandbox) -> None:
+    source, value = "{{a}}" * 4000, "x" * 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadTemplate, match="longer than"):
+            await sandbox.render(source, {"a": value})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200 * len(source) + 4 * len(value), "a few copies, not four thousand"
 
 
 async def test_no_process_is_left_behind() -> None:

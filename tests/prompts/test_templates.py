@@ -136,7 +136,7 @@ def test_what_is_left_out_is_the_default_or_nothing() -> None:
 async def test_both_texts_are_rendered() -> None:
     sandbox = Sandbox()
     made = content(system=" {{ a }}!\n", user="{{ a }}?", variables=[{"name": "a"}])
-    texts = await render_texts(sandbox, made, {"a": "{{ a }}"})
+    texts = await render_texts(sandbox, made, {"a": "{{ a }}"}, "ada")
     assert (texts.system, texts.user) == ("{{ a }}!", "{{ a }}?")
 
 
@@ -301,7 +301,7 @@ async def test_starters_can_be_used_as_they_are(language: str) -> None:
         required = {b.name: f"<{b.name}>" for b in found.variables if b.required and b.default is None}
         texts = [b for b in found.variables if b.type in ("text", "long_text")]
         for values in (required, {b.name: f"<{b.name}>" for b in texts}):
-            made = await render_texts(sandbox, found, values)
+            made = await render_texts(sandbox, found, values, "ada")
             for name in values:
                 assert f"<{name}>" in made.system + made.user
             for text in (made.system, made.user):

@@ -8,12 +8,13 @@ hangs under its `parent_id`) and `provenance` by message id. A later schema keep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from backends.types import Sampling
-from webchat.api.wire import Json, conversation_json, message_json, provenance_json
+from webchat.api.wire import conversation_json, message_json, provenance_json
 from webchat.store import ExportedConversation
 from webchat.store.records import (
     Conversation,
@@ -28,16 +29,27 @@ from webchat.store.records import (
 SCHEMA = "webchat/1"
 
 
-def conversation_archive(exported: ExportedConversation, reader: Owner) -> Json:
-    """One conversation as it stands in the file that `reader` gets."""
+def conversation_archive(exported: ExportedConversation, reader: Owner) -> Iterator[str]:
+    """One conversation as it stands in the file that `reader` gets, in pieces: all of it at once would hold
+    the server."""
     whole = conversation_json(exported.conversation)
     # Whether something runs is true of a server, not of a file.
     del whole["running"]
-    return {
-        **whole,
-        "messages": [message_json(message, reader) for message in exported.messages],
-        "provenance": {id: provenance_json(found, reader) for id, found in exported.provenance.items()},
-    }
+    yield _dump(whole)[:-1] + ', "messages": ['
+    separator = ""
+    for message in exported.messages:
+        yield separator + _dump(message_json(message, reader))
+        separator = ", "
+    yield '], "provenance": {'
+    separator = ""
+    for id, found in exported.provenance.items():
+        yield f"{separator}{_dump(id)}: {_dump(provenance_json(found, reader))}"
+        separator = ", "
+    yield "}}"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def read_archive(document: Mapping[str, Any], owner_id: str) -> list[ExportedConversation]:

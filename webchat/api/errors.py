@@ -18,6 +18,7 @@ from webchat.auth import error_answer, unknown_error_answer
 from webchat.auth.failures import failure_answer
 from webchat.prompts.errors import TemplateError
 from webchat.sharing import LinkError
+from webchat.slots import Crowded
 from webchat.store.errors import NotFound, StoreError, StoreUnavailable, TemplateChanged
 from webchat.store.records import Owner
 from webchat.turns import TurnError
@@ -83,6 +84,8 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
             return failure_answer(status, failure_of(error), reader)
         case TemplateError():
             return error_answer(422, error.code, error.message, error.cure, error.params)
+        case Crowded():
+            return error_answer(429, error.code, error.message, error.cure)
         case LinkError():
             return error_answer(error.status, error.code, error.message, error.cure)
         case ValidationError():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from webchat.api.markdown import conversation_markdown
 from webchat.api.reading import id_of, language_of, owner_of, query_choice
 from webchat.api.services import Services
 from webchat.api.wire import time_json
+from webchat.api.work import PLACES
+from webchat.slots import Slots
 from webchat.store import ExportedConversation, NotFound
 from webchat.store.records import Owner
 
@@ -27,11 +30,12 @@ class Exports:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._version = services.version
+        self._slots = Slots(PLACES)
 
     async def one(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
         # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
-        first = await self._store.call(self._store.export_conversation, owner.id, wanted)
+        first = await self._read(owner.id, wanted)
         return self._answer(request, first.conversation.title, self._whole(owner.id, (), first))
 
     async def all(self, request: Request) -> Response:
@@ -39,6 +43,12 @@ class Exports:
         ids = await self._store.call(self._store.conversation_ids, owner.id)
         name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
         return self._answer(request, name, self._whole(owner.id, ids, None))
+
+    async def _read(self, owner: str, wanted: str) -> ExportedConversation:
+        """A place is had for the reading alone: how fast a client takes the file is its own affair. Raises
+        `NotFound`, `Crowded`."""
+        async with self._slots.place(owner):
+            return await self._store.call(self._store.export_conversation, owner, wanted)
 
     def _answer(
         self, request: Request, name: str, conversations: AsyncIterator[ExportedConversation]
@@ -61,7 +71,7 @@ class Exports:
             yield first
         for wanted in ids:
             try:
-                yield await self._store.call(self._store.export_conversation, owner, wanted)
+                yield await self._read(owner, wanted)
             except NotFound:
                 continue  # deleted since the download began
 
@@ -73,8 +83,10 @@ async def _json_pieces(
     yield (json.dumps(head)[:-1] + ', "conversations": [').encode()
     separator = "\n"
     async for exported in conversations:
-        text = json.dumps(conversation_archive(exported, reader), ensure_ascii=False)
-        yield (separator + text).encode("utf-8", "replace")
+        yield separator.encode()
+        for piece in conversation_archive(exported, reader):
+            yield piece.encode("utf-8", "replace")
+            await asyncio.sleep(0)
         separator = ",\n"
     yield b"\n]}\n"
 
@@ -84,7 +96,8 @@ async def _markdown_pieces(
 ) -> AsyncIterator[bytes]:
     separator = ""
     async for exported in conversations:
-        yield (separator + conversation_markdown(exported, language, reader)).encode("utf-8", "replace")
+        text = await asyncio.to_thread(conversation_markdown, exported, language, reader)
+        yield (separator + text).encode("utf-8", "replace")
         separator = "\n---\n\n"
 
 

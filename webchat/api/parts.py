@@ -8,6 +8,9 @@ from typing import Any
 Json = dict[str, Any]
 Span = tuple[int, int]
 
+MOST_MISSED = 20
+"""Messages that are not found. A template that writes so many of them otherwise writes none as it is."""
+
 
 def parts_of(rendered: str, pieces: Sequence[str], messages: Sequence[Mapping[str, Any]]) -> list[Json]:
     """`{"role", "message", "start", "end"}` in order, over all tokens; a token belongs where it begins.
@@ -49,7 +52,7 @@ def _spans(rendered: str, messages: Sequence[Mapping[str, Any]]) -> Iterator[tup
         places = ((index, message.get("at")) for index, message in enumerate(messages))
         yield from sorted(((index, (at[0], at[1])) for index, at in places if at), key=lambda one: one[1])
         return
-    at = 0
+    at = missed = 0
     for index, message in enumerate(messages):
         for words in (text := text_of(message), text.strip()):
             start = rendered.find(words, at) if words else -1
@@ -57,6 +60,11 @@ def _spans(rendered: str, messages: Sequence[Mapping[str, Any]]) -> Iterator[tup
                 at = start + len(words)
                 yield index, (start, at)
                 break
+        else:
+            # Each costs a look at all that is left.
+            missed += 1
+            if missed == MOST_MISSED:
+                return
 
 
 def text_of(message: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from webchat.api.reading import SettingsBody, TemplateUseBody
 from webchat.api.services import Services
 from webchat.prompts.errors import TemplateError
 from webchat.prompts.texts import render_text
+from webchat.slots import Crowded
 from webchat.store import NotFound
 from webchat.store.records import ConversationSettings, TemplateUse
 
@@ -40,8 +41,8 @@ class Personas:
             return None
         try:
             found = await self._library.find(owner, said.id, said.version)
-            text = await render_text(self._sandbox, found.content, "system", said.values)
-        except (NotFound, TemplateError):
+            text = await render_text(self._sandbox, found.content, "system", said.values, owner)
+        except (NotFound, TemplateError, Crowded):
             return None
         if text != (body.system_prompt or "").strip():
             return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,20 +27,28 @@ from webchat.api.services import Services
 from webchat.api.templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
+from webchat.api.work import PLACES, Handler, in_its_place
 from webchat.auth import SMALL_BODY
+from webchat.slots import Slots
 
 LONG = None
 """The body of a route that takes long texts: as large as the settings let a request be."""
 
 
+Work = Literal["search", "render", "trial", "save"]
+"""All but `save` end when whoever asked has gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A route. endpoint: a method of the class it is listed under. body: most bytes of a request's."""
+    """A route. endpoint: a method of the class it is listed under. body: most bytes of a request's. work: of
+    which kind, where it may take long."""
 
     method: str
     path: str
     endpoint: Callable[[Any, Request], Awaitable[ASGIApp]]
     body: int | None = SMALL_BODY
+    work: Work | None = None
 
 
 TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
@@ -50,7 +58,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
             Row("GET", "/api/me", About.me),
             Row("GET", "/api/models", About.models),
             Row("POST", "/api/models/retry", About.retry),
-            Row("GET", "/api/search", About.search),
+            Row("GET", "/api/search", About.search, work="search"),
         ),
     ),
     (
@@ -108,7 +116,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
         ModerationRoutes,
         (
             Row("GET", "/api/moderation", ModerationRoutes.show),
-            Row("POST", "/api/moderation/try", ModerationRoutes.try_out, body=LONG),
+            Row("POST", "/api/moderation/try", ModerationRoutes.try_out, body=LONG, work="trial"),
             Row("GET", "/api/moderation/decisions", ModerationRoutes.decisions),
             Row("GET", "/api/moderation/decisions/export", ModerationRoutes.export),
             Row("GET", "/api/moderation/counts", ModerationRoutes.counts),
@@ -118,24 +126,30 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
         Templates,
         (
             Row("GET", "/api/templates", Templates.list),
-            Row("POST", "/api/templates", Templates.create, body=LONG),
-            Row("POST", "/api/templates/render", Templates.render, body=LONG),
-            Row("POST", "/api/templates/import", Templates.bring, body=LONG),
+            Row("POST", "/api/templates", Templates.create, body=LONG, work="save"),
+            Row("POST", "/api/templates/render", Templates.render, body=LONG, work="render"),
+            Row("POST", "/api/templates/import", Templates.bring, body=LONG, work="save"),
             Row("GET", "/api/templates/{id}", Templates.get),
-            Row("PUT", "/api/templates/{id}", Templates.change, body=LONG),
+            Row("PUT", "/api/templates/{id}", Templates.change, body=LONG, work="save"),
             Row("DELETE", "/api/templates/{id}", Templates.delete),
             Row("POST", "/api/templates/{id}/restore", Templates.restore),
             Row("GET", "/api/templates/{id}/versions", Templates.versions),
-            Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate),
+            Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate, work="save"),
             Row("GET", "/api/templates/{id}/export", Templates.export),
         ),
     ),
     (
         ChatTemplates,
         (
-            Row("GET", "/api/chat-templates/{model:path}", ChatTemplates.look),
-            Row("PUT", "/api/chat-templates/{model:path}", ChatTemplates.put, body=LONG),
-            Row("POST", "/api/chat-templates/{model:path}/preview", ChatTemplates.preview, body=LONG),
+            Row("GET", "/api/chat-templates/{model:path}", ChatTemplates.look, work="render"),
+            Row("PUT", "/api/chat-templates/{model:path}", ChatTemplates.put, body=LONG, work="save"),
+            Row(
+                "POST",
+                "/api/chat-templates/{model:path}/preview",
+                ChatTemplates.preview,
+                body=LONG,
+                work="render",
+            ),
         ),
     ),
     (
@@ -156,10 +170,13 @@ def routes(services: Services) -> list[BaseRoute]:
     """The routes, to be put before anything that answers everywhere. They ask for the owner in
     `scope["state"]["owner"]`, which `webchat.auth.Door` puts there."""
     made: list[BaseRoute] = []
+    slots = {kind: Slots(PLACES) for kind in get_args(Work)}
     for kind, rows in TABLE:
         handlers = kind(services)
         for row in rows:
-            endpoint = partial(row.endpoint, handlers)
+            endpoint: Handler = partial(row.endpoint, handlers)
+            if row.work is not None:
+                endpoint = in_its_place(endpoint, slots[row.work], leaves=row.work != "save")
             made.append(Route(row.path, answering(endpoint), methods=[row.method]))
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
     made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))

@@ -168,7 +168,7 @@ class Templates:
         if content is None:
             assert body.id is not None
             content = (await self._library.find(owner.id, body.id, body.version)).content
-        texts = await render_texts(self._sandbox, content, body.values)
+        texts = await render_texts(self._sandbox, content, body.values, owner.id)
         return json_answer({"system": texts.system, "user": texts.user, "problems": []})
 
     async def export(self, request: Request) -> Response:

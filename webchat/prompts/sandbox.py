@@ -28,6 +28,7 @@ from jinja2 import nodes
 from webchat.prompts import worker
 from webchat.prompts.errors import BadTemplate, Reason
 from webchat.prompts.templates import Value
+from webchat.slots import Slots
 
 SECONDS = 0.7
 """Longest time for one rendering."""
@@ -86,30 +87,35 @@ class Sandbox:
     """Renders texts. One for the server, of one event loop; processes are started when they are needed
     first. End with `aclose`.
 
-    seconds: longest time for one text. processes: how many render at once; the others wait in line.
+    seconds: longest time for one text. processes: how many render at once, one for each person; the others
+    wait in line.
     """
 
     def __init__(self, *, seconds: float = SECONDS, processes: int = PROCESSES) -> None:
         self._seconds = seconds
-        self._room = asyncio.Semaphore(processes)
+        self._slots = Slots(processes)
         self._idle: list[Process] = []
 
-    async def render(self, source: str, values: Mapping[str, Value]) -> str:
+    async def render(self, source: str, values: Mapping[str, Value], owner: str = "") -> str:
         """The text with its variables filled in, without white space around it. Values are never read as
-        templates. Raises `BadTemplate`."""
+        templates. owner: for whom. Raises `BadTemplate`, `Crowded`."""
         if is_plain(source):
             return _limited(worker.as_lines(source))
-        # A long template takes a tenth of a second to read, and the server has others to answer.
-        tree = await asyncio.to_thread(parse, source, list(values))
-        if (text := _put_together(tree, values)) is not None:
-            return _limited(text)
-        return _limited(await self.run(source, values))
+        async with self._slots.place(owner):
+            # A long template takes a tenth of a second to read, and the server has others to answer.
+            tree = await asyncio.to_thread(parse, source, list(values))
+            if (text := _put_together(tree, values)) is not None:
+                return _limited(text)
+            return _limited(await self._run(source, values))
 
-    async def run(self, source: str, values: Mapping[str, Value]) -> str:
-        """Render in a process, whatever it is. Raises `BadTemplate`."""
+    async def run(self, source: str, values: Mapping[str, Value], owner: str = "") -> str:
+        """Render in a process, whatever it is. Raises `BadTemplate`, `Crowded`."""
+        async with self._slots.place(owner):
+            return await self._run(source, values)
+
+    async def _run(self, source: str, values: Mapping[str, Value]) -> str:
         request = json.dumps({"source": source, "values": dict(values)}).encode() + b"\n"
-        async with self._room:
-            answer = await self._answer(request)
+        answer = await self._answer(request)
         if "text" in answer:
             return str(answer["text"])
         reason, line = answer["reason"], answer["line"]
@@ -182,8 +188,10 @@ async def _kill(process: Process) -> None:
 
 
 def _put_together(tree: nodes.Template, values: Mapping[str, Value]) -> str | None:
-    """The text of a template that has nothing but variables in it; `None` for any other."""
+    """The text of a template that has nothing but variables in it; `None` for any other. Raises
+    `BadTemplate` as soon as it is too long: one long value may stand in it thousands of times."""
     pieces: list[str] = []
+    left = worker.MOST_CHARS
     for output in tree.body:
         if not isinstance(output, nodes.Output):
             return None
@@ -194,6 +202,9 @@ def _put_together(tree: nodes.Template, values: Mapping[str, Value]) -> str | No
                 pieces.append(str(worker.shown(values[node.name])))
             else:
                 return None
+            left -= len(pieces[-1])
+            if left < 0:
+                raise _too_long()
     return "".join(pieces)
 
 
@@ -278,8 +289,12 @@ def _sentence(reason: Reason, line: int) -> str:
 def _limited(text: str) -> str:
     text = text.strip()
     if len(text) > worker.MOST_CHARS:
-        raise BadTemplate("too_long", _SENTENCES["too_long"])
+        raise _too_long()
     return text
+
+
+def _too_long() -> BadTemplate:
+    return BadTemplate("too_long", _SENTENCES["too_long"])
 
 
 @lru_cache(1)

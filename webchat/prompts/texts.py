@@ -31,20 +31,22 @@ def check_content(content: TemplateContent) -> TemplateContent:
     return content
 
 
-async def render_texts(sandbox: Sandbox, content: TemplateContent, values: Mapping[str, object]) -> Texts:
-    """Both texts. Raises `BadTemplate`, `BadValues`."""
+async def render_texts(
+    sandbox: Sandbox, content: TemplateContent, values: Mapping[str, object], owner: str
+) -> Texts:
+    """Both texts. Raises `BadTemplate`, `BadValues`, `Crowded`."""
     return Texts(
-        system=await render_text(sandbox, content, "system", values),
-        user=await render_text(sandbox, content, "user", values),
+        system=await render_text(sandbox, content, "system", values, owner),
+        user=await render_text(sandbox, content, "user", values, owner),
     )
 
 
 async def render_text(
-    sandbox: Sandbox, content: TemplateContent, where: Where, values: Mapping[str, object]
+    sandbox: Sandbox, content: TemplateContent, where: Where, values: Mapping[str, object], owner: str
 ) -> str:
-    """One of the texts. Raises `BadTemplate`, `BadValues`."""
+    """One of the texts, for this owner. Raises `BadTemplate`, `BadValues`, `Crowded`."""
     filled = fill_values(content.variables, values)
     try:
-        return await sandbox.render(content.system if where == "system" else content.user, filled)
+        return await sandbox.render(content.system if where == "system" else content.user, filled, owner)
     except BadTemplate as error:
         raise error.within(where) from None

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from backends.types import Role
 from webchat.store.codec import clean
-from webchat.store.database import Database, reads, writes
+from webchat.store.database import Database, heavy, reads, writes
 from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision, Page, StoredText
 from webchat.store.tables import ConversationRow, DecisionRow, MessageRow
+from webchat.store.until import Until
 
 MOST_TEXTS = 500
 TRIM_ROWS = 500
@@ -82,9 +83,13 @@ class DecisionVerbs(Database):
         )
         return connection.execute(delete(DecisionRow).where(DecisionRow.number.in_(oldest))).rowcount
 
-    @reads
+    @heavy
     def newest_texts(
-        self, connection: Connection, limit: int, roles: Iterable[Role] = ("user", "assistant")
+        self,
+        connection: Connection,
+        until: Until,
+        limit: int,
+        roles: Iterable[Role] = ("user", "assistant"),
     ) -> list[StoredText]:
         """The newest messages of everybody, at most `MOST_TEXTS`, newest first. What is deleted is not
         there."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from webchat.store.codec import load_provenance
-from webchat.store.database import Database, reads
+from webchat.store.database import Database, heavy, reads
 from webchat.store.records import Conversation, Message, Provenance
 from webchat.store.tables import ConversationRow, MessageRow, TurnRow
 from webchat.store.tree import load_messages, messages_query, own_conversation
+from webchat.store.until import Until
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,9 @@ class ExportVerbs(Database):
             )
         )
 
-    @reads
+    @heavy
     def export_conversation(
-        self, connection: Connection, owner: str, conversation_id: str
+        self, connection: Connection, until: Until, owner: str, conversation_id: str
     ) -> ExportedConversation:
         """One conversation, whole. Raises NotFound."""
         conversation = own_conversation(connection, owner, conversation_id)
