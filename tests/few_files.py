@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-
 from webchat.__main__ import main
 
 FILES = 128
 
 if __name__ == "__main__":
+    import resource
+
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     main()
