@@ -250,7 +250,7 @@ def test_chats_that_this_kind_of_start_does_not_show_are_counted(
     local = Talk(store, store.local_owner().id)
     local.say("hello", "hi")
     local.say("again", "yes")
-    operator = store.make_operator(store.create_owner("visitor", "Op").id)
+    operator = store.create_owner("operator", "Op")
     store.close()
     with AppProcess(data, *ENDPOINT, "--access", "link") as app:
         assert printed(app, r"2 chats were made on this machine without a link")

@@ -25,7 +25,7 @@ from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
 from webchat.api import Services, body_limit, routes
 from webchat.api.chat_templates import given
-from webchat.auth import Cookies, Door, DoorSettings, load_or_make_secret
+from webchat.auth import Door, DoorSettings, Identities, load_or_make_secret
 from webchat.data_folder import make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
@@ -96,6 +96,8 @@ def build_app(
         renderer=PlainRenderer(),
         gates=_masking(settings, gates, store),
         turns_per_owner=settings.max_turns_per_owner,
+        turns_per_link=settings.max_turns_per_link,
+        turns_per_network=settings.max_turns_per_network,
         most_turns=settings.max_turns,
         message_chars=settings.max_message_chars,
         titles=settings.titles,
@@ -105,11 +107,13 @@ def build_app(
     guarded = settings.door == "link"
     start_link = StartLink() if guarded else None
     operator_link = None if settings.door == "local" else OperatorLink()
+    door_settings = _door_settings(settings, secret)
+    identities = Identities(store, door_settings, link_ended=turns.link_ended)
     services = Services(
         store=store,
         turns=turns,
         models=models,
-        cookies=Cookies(secret, embedded=settings.embed),
+        identities=identities,
         boot=secrets.token_hex(8),
         version=__version__,
         access=settings.door,
@@ -118,7 +122,7 @@ def build_app(
         redeemer=None
         if settings.door == "local"
         else Redeemer(store, start=start_link, operator=operator_link),
-        secure_cookies=settings.by_tls,
+        trusted_networks=settings.exempt,
         starters=settings.starters,
         moderators=gates.moderators if isinstance(gates, Moderation) else (),
         rules_file=None if settings.moderation is None else str(settings.moderation),
@@ -139,10 +143,9 @@ def build_app(
     mount(parent, create_page(page), page, root_path=settings.root_path)
     door = Door(
         parent,
-        store=store,
-        settings=_door_settings(settings, secret),
+        identities=identities,
+        settings=door_settings,
         body_limit=partial(body_limit, most=settings.max_body_bytes),
-        link_ended=turns.link_ended,
     )
     return App(door, settings, store, models, turns, start_link, operator_link)
 

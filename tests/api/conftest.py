@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from backends.base import Backend
 from backends.echo import EchoBackend
 from webchat.api import Services, body_limit, routes
-from webchat.auth import Cookies, Door, DoorSettings
+from webchat.auth import Cookies, Door, DoorSettings, Identities
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
@@ -52,7 +52,7 @@ class Site:
     _keys: int = 0
 
     def cookie(self, owner: Owner) -> str:
-        return self.services.cookies.header(owner.id, secure=False).partition(";")[0]
+        return Cookies(SECRET).header(owner.id, secure=False).partition(";")[0]
 
     def client(self, owner: Owner | None, **options: Any) -> httpx.AsyncClient:
         headers = {} if owner is None else {"cookie": self.cookie(owner)}
@@ -67,7 +67,7 @@ class Site:
 
     def operating(self) -> Owner:
         """Somebody who came by the operator's link."""
-        return self.store.make_operator(self.visitor("Op").id)
+        return self.store.create_owner("operator", "Op")
 
     def guest(self, name: str = "testers", lifetime: str = "7d") -> tuple[Owner, Link]:
         link = new_link(self.store, name, lifetime, datetime.now(UTC)).link
@@ -134,11 +134,12 @@ def make_site(tmp_path: Path) -> MakeSite:
         await turns.open()
         start, operator = StartLink(), OperatorLink()
         settings = DoorSettings(**{"access": "link", "secret": SECRET, **door})
+        identities = Identities(store, settings, link_ended=turns.link_ended)
         services = Services(
             store=store,
             turns=turns,
             models=models,
-            cookies=Cookies(SECRET),
+            identities=identities,
             boot="boot-1",
             version="0.test",
             access=settings.access,
@@ -148,10 +149,9 @@ def make_site(tmp_path: Path) -> MakeSite:
         )
         wrapped = Door(
             Starlette(routes=routes(services)),
-            store=store,
+            identities=identities,
             settings=settings,
             body_limit=partial(body_limit, most=MOST_BODY),
-            link_ended=turns.link_ended,
         )
         site = Site(services, wrapped, start, operator, store, turns, models)
         try:

@@ -277,18 +277,18 @@ async def test_streams_that_are_not_read_do_not_pile_up() -> None:
 
     tasks = []
     for n in range(4):
-        streams.check("ada")
-        stream = streams.open("ada", endless(), partial(closed.append, n))
+        streams.check(Party("ada"))
+        stream = streams.open(Party("ada"), endless(), partial(closed.append, n))
         tasks.append(asyncio.create_task(stream({"type": "http", "method": "GET"}, nothing, nothing)))
         await asyncio.sleep(0)
     with pytest.raises(ApiError):
-        streams.check("ada")
-    streams.check("ben")
+        streams.check(Party("ada"))
+    streams.check(Party("ben"))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert sorted(closed) == [0, 1, 2, 3]
-    streams.check("ada")
+    streams.check(Party("ada"))
 
 
 async def test_long_replies_are_encoded_as_they_are_taken() -> None:

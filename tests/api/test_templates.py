@@ -99,7 +99,7 @@ async def test_only_operators_share_and_change_what_is_shared(site: Site, ada: h
     mine = await make(ada)
     up = {"content": mine["content"], "based_on": 1, "scope": "shared"}
     assert (await ada.put(f"/api/templates/{mine['id']}", json=up)).status_code == 403
-    operator = site.client(site.store.make_operator(site.visitor("Olga").id))
+    operator = site.client(site.store.create_owner("operator", "Olga"))
     shared = (await operator.post("/api/templates", json={"content": CONTENT, "scope": "shared"})).json()
     url = f"/api/templates/{shared['id']}"
     seen = (await ada.get(url)).json()
@@ -109,7 +109,7 @@ async def test_only_operators_share_and_change_what_is_shared(site: Site, ada: h
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_operator")
     copy = (await ada.post(url + "/duplicate", json={"name": "Own"})).json()
     assert (copy["mine"], copy["scope"], copy["content"]["name"]) == (True, "personal", "Own")
-    other = site.client(site.store.make_operator(site.visitor("Oleg").id))
+    other = site.client(site.store.create_owner("operator", "Oleg"))
     assert (await other.put(url, json=change)).json()["version"] == 2
     names = [item["content"]["name"] for item in (await ada.get("/api/templates?q=own")).json()["items"]]
     assert names == ["Own"]

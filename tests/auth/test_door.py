@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from webchat.auth import Cookies, Door, DoorSettings
+from webchat.auth import Cookies, Door, DoorSettings, Identities
 from webchat.settings.networks import network
 from webchat.store import NotFound, Store, StoreUnavailable
 from webchat.store.codec import new_id
@@ -71,8 +71,13 @@ def make_door(store: Store, body: int = 4096, **options: Any) -> Door:
             Route("/{rest:path}", _echo, methods=EVERY),
         ]
     )
+    return door_around(app, store, body, **options)
+
+
+def door_around(app: Any, store: Store, body: int = 4096, **options: Any) -> Door:
     settings = DoorSettings(**{"access": "link", "secret": SECRET, **options})
-    return Door(app, store=store, settings=settings, body_limit=lambda method, path: body)
+    identities = Identities(store, settings)
+    return Door(app, identities=identities, settings=settings, body_limit=lambda method, path: body)
 
 
 def client(door: Door, owner: Owner | None = None, base: str = "http://chat.test") -> httpx.AsyncClient:
@@ -188,7 +193,7 @@ async def test_an_open_server_stores_an_owner_with_the_first_thing_they_store(st
         assert (await someone.get("/api/me")).status_code == 401
         first = await someone.get("/", headers={"accept": "text/html"})
         assert first.status_code == 200
-        assert "webchat_owner=" in first.headers["set-cookie"]
+        assert f"{Cookies(SECRET).name}=" in first.headers["set-cookie"]
         owner = (await someone.get("/api/me")).json()["owner"]
         again = await someone.get("/", headers={"accept": "text/html"})
         assert "set-cookie" not in again.headers
@@ -222,7 +227,7 @@ async def test_who_only_looks_costs_no_row_and_nothing_that_writes(
     assert len(seen) == 20
     async with client(door) as crawler:
         for _ in range(20):
-            await crawler.post("/api/turns", headers={"cookie": "webchat_owner=made.up.entirely"})
+            await crawler.post("/api/turns", headers={"cookie": f"{Cookies(SECRET).name}=made.up.entirely"})
     assert written == []
 
 
@@ -332,7 +337,7 @@ async def test_an_embedded_page_names_who_may_frame_it(store: Store) -> None:
 
 
 async def test_errors_nobody_foresaw_tell_only_an_id(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    door = Door(_raising, store=store, settings=DoorSettings(access="link", secret=SECRET))
+    door = door_around(_raising, store)
     async with client(door, store.create_owner("visitor", "Ada")) as ada:
         answer = await ada.get("/api/me")
     assert answer.status_code == 500
@@ -382,7 +387,7 @@ async def test_a_database_that_is_away_is_said_so(store: Store, tmp_path: Path) 
     async def down(scope: Any, receive: Any, send: Any) -> None:
         raise StoreUnavailable("The database cannot be reached.", cure="Wait.")
 
-    door = Door(down, store=store, settings=DoorSettings(access="link", secret=SECRET))
+    door = door_around(down, store)
     async with client(door, store.create_owner("visitor", "Ada")) as ada:
         answer = await ada.get("/api/me")
     assert answer.status_code == 503
@@ -397,7 +402,7 @@ async def test_websockets_need_an_owner_and_the_own_page(store: Store) -> None:
 
     ada = store.create_owner("visitor", "Ada")
     cookie = Cookies(SECRET).header(ada.id, secure=False).partition(";")[0].encode()
-    door = Door(app, store=store, settings=DoorSettings(access="link", secret=SECRET))
+    door = door_around(app, store)
 
     async def connect(*headers: tuple[bytes, bytes]) -> list[Any]:
         sent: list[Any] = []

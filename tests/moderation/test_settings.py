@@ -53,7 +53,13 @@ CHANGED: dict[str, dict[str, str]] = {
     "patterns": {"patterns": "['a@[a-z.]+']", "window": "4"},
     "secrets": {"action": '"block"'},
     "personal": {"kinds": '["email"]'},
-    "limits": {"most_chars": "3", "most_repeats": "5", "most_a_minute": "1", "stages": '["input", "prompt"]'},
+    "limits": {
+        "most_chars": "3",
+        "most_repeats": "5",
+        "most_a_minute": "1",
+        "most_a_minute_by_link": "1",
+        "stages": '["input", "prompt"]',
+    },
     "endpoint": {"threshold": "0.2", "categories": '{ hate = "flag" }'},
     "guard": {
         "style": '"llama-guard"',

@@ -238,7 +238,7 @@ def test_owners_who_never_had_anything_go(store: Store) -> None:
     store.revoke_link(ended.id)
     keep = {
         "local": store.local_owner().id,
-        "operator": store.make_operator(store.create_owner("visitor", "").id).id,
+        "operator": store.create_owner("operator", "").id,
         "guest": store.create_owner("guest", "", open_link.id).id,
     }
     writer, rater, author = (store.create_owner("visitor", "").id for _ in range(3))

@@ -251,7 +251,7 @@ def test_what_a_purge_had_begun_is_whole_when_it_comes_back_after_a_restart(url:
 
 def test_chats_that_move_take_all_parts_along(by_hand: Store) -> None:
     giver = Talk(by_hand, by_hand.local_owner().id)
-    operator = Talk(by_hand, by_hand.make_operator(by_hand.create_owner("visitor", "Op").id).id)
+    operator = Talk(by_hand, by_hand.create_owner("operator", "Op").id)
     place = giver.begin(long_text()).conversation.id
     by_hand.index_owed()
     rows = word_rows(by_hand)
@@ -305,7 +305,7 @@ def test_an_older_database_is_found_as_before(empty_url: str) -> None:
     with closing(Store.open(empty_url)) as store:
         talk = Talk(store, owner)
         assert talk.found("anfang schluss") == ["c"]
-        operator = Talk(store, store.make_operator(store.create_owner("visitor", "Op").id).id)
+        operator = Talk(store, store.create_owner("operator", "Op").id)
         store.move_chats(operator.owner, owner)
         store.index_owed()
         assert operator.found("anfang schluss") == ["c"]

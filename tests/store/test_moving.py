@@ -14,7 +14,7 @@ from webchat.store.records import NewTurn, Owner
 
 @pytest.fixture
 def operator(store: Store) -> Owner:
-    return store.make_operator(store.create_owner("visitor", "Op").id)
+    return store.create_owner("operator", "Op")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_only_the_person_at_this_machine_takes_and_only_their_own(
     link = store.create_link("testers", "h" * 64, None)
     guest = store.create_owner("guest", "tester", link.id)
     visitor = store.create_owner("visitor", "Ada")
-    other = store.make_operator(store.create_owner("visitor", "Op").id)
+    other = store.create_owner("operator", "Op")
     for talker in (guest, visitor, other):
         Talk(store, talker.id).say("theirs", "yes")
     for taker in (guest, visitor):

@@ -25,7 +25,7 @@ def saved(store: Store, owner: str, found: PromptTemplate, user: str, **more: An
 
 @pytest.fixture
 def operator(store: Store) -> str:
-    return store.make_operator(store.create_owner("visitor", "Olga").id).id
+    return store.create_owner("operator", "Olga").id
 
 
 def test_each_change_is_a_version_that_stays_as_it_was(store: Store, talk: Talk) -> None:
@@ -94,7 +94,7 @@ def test_shared_ones_are_seen_by_all_and_changed_by_operators(
     ):
         with pytest.raises(NotFound):
             ask()
-    other = store.make_operator(store.create_owner("visitor", "Oleg").id).id
+    other = store.create_owner("operator", "Oleg").id
     changed = saved(store, other, shared, "Hi", operates=True)
     assert (changed.version, changed.owner_id) == (2, operator)
     assert store.template_versions(talk.owner, shared.id)[0].author == "Oleg"
@@ -112,7 +112,7 @@ def test_sharing_is_no_version_and_is_taken_back_by_whoever_operates(
     shared = store.change_template(operator, own.id, CONTENT, based_on=1, scope="shared", operates=True)
     assert (shared.version, shared.scope) == (1, "shared")
     assert store.list_templates(stranger.owner) == [shared]
-    other = store.make_operator(store.create_owner("visitor", "Oleg").id).id
+    other = store.create_owner("operator", "Oleg").id
     back = store.change_template(other, own.id, CONTENT, based_on=1, scope="personal", operates=True)
     assert (back.owner_id, store.list_templates(stranger.owner)) == (other, [])
 

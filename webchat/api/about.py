@@ -18,7 +18,7 @@ from webchat.api.reading import (
     query_text,
 )
 from webchat.api.services import Services
-from webchat.api.wire import hit_json, models_json, movable_json, owner_json
+from webchat.api.wire import hit_json, models_json, movable_json, owner_json, time_json
 from webchat.store.records import MovableChats
 
 RETRY_SECONDS = 10.0
@@ -36,9 +36,11 @@ class About:
         movable: Sequence[MovableChats] = ()
         if owner.operates:
             movable = await self._store.call(self._store.movable_chats, owner.id)
+        earlier = await services.identities.admitted(request.state.sign_in.earlier)
         return json_answer(
             {
                 "owner": owner_json(owner),
+                "earlier": [owner_json(one) | {"since": time_json(one.created_at)} for one in earlier],
                 "operates": owner.operates,
                 "movable_chats": [movable_json(found) for found in movable],
                 "version": services.version,

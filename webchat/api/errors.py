@@ -87,7 +87,7 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
         case Crowded():
             return error_answer(429, error.code, error.message, error.cure)
         case LinkError():
-            return error_answer(error.status, error.code, error.message, error.cure)
+            return error_answer(error.status, error.code, error.message, error.cure, error.params)
         case ValidationError():
             return _invalid(error)
         case HTTPException():

@@ -40,7 +40,7 @@ from starlette.types import Receive, Scope, Send
 from webchat.api.errors import ApiError
 from webchat.api.wire import Json, message_json, progress_json, queue_json, wait_json
 from webchat.store.records import Owner
-from webchat.turns import Delta, Done, Follower, Gone, News, Status, TurnEvent
+from webchat.turns import Delta, Done, Follower, Gone, Most, News, Party, Status, TurnEvent
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,9 @@ BEAT_SECONDS = 15.0
 MOST_STREAMS = 64
 """Open streams of one owner. One more ends the oldest: the newest is the one somebody looks at, and a browser
 whose stream has ended asks again."""
+
+MOST_SHARED = 600
+"""Open streams of all who came by one link, and of all from one network."""
 
 PIECE_BYTES = 65_536
 """How much is encoded before the reader has to take it."""
@@ -184,34 +187,43 @@ class EventStream:
 
 
 class OpenStreams:
-    """The open streams of each owner, the oldest first."""
+    """The open streams, and for whom each counts, the oldest first."""
 
     def __init__(self, most: int = MOST_STREAMS) -> None:
         self._most = most
-        self._open: dict[str, list[EventStream]] = {}
+        self._limits = Most(owner=2 * most, link=MOST_SHARED, network=MOST_SHARED)
+        self._open: dict[EventStream, Party] = {}
 
-    def check(self, owner_id: str) -> None:
-        """Raises `ApiError` where many that were ended are still there: nobody reads them."""
-        if len(self._open.get(owner_id, ())) >= 2 * self._most:
+    def check(self, party: Party) -> None:
+        """Raises `ApiError` where many that were ended are still there, as nobody reads them, or where people
+        of the same link or network have as many as they may."""
+        reached = self._limits.reached(party, self._open.values())
+        if reached is None:
+            return
+        if reached[0] == "owner":
             raise ApiError(
                 429, "too_many_streams", "This chat is open too many times.", "Close some of its tabs."
             )
+        raise ApiError(
+            429,
+            "too_many_connected",
+            "Too many people with your link, or in your network, are connected.",
+            "Try again when some have left.",
+        )
 
     def open(
-        self, owner_id: str, chunks: AsyncGenerator[bytes], close: Callable[[], None] | None = None
+        self, party: Party, chunks: AsyncGenerator[bytes], close: Callable[[], None] | None = None
     ) -> EventStream:
         """One more stream, which ends the oldest of too many."""
-        mine = self._open.setdefault(owner_id, [])
 
         def closed() -> None:
-            mine.remove(stream)
-            if not mine:
-                del self._open[owner_id]
+            del self._open[stream]
             if close is not None:
                 close()
 
         stream = EventStream(chunks, closed)
-        mine.append(stream)
+        self._open[stream] = party
+        mine = [other for other, whose in self._open.items() if whose.owner == party.owner]
         for old in mine[: -self._most]:
             old.end()
         return stream

@@ -90,6 +90,11 @@ class RetryBody(Body):
 
 class RedeemBody(Body):
     token: Annotated[str, Field(max_length=200)]
+    confirmed: bool = False
+
+
+class SwitchBody(Body):
+    id: Annotated[str, Field(max_length=64)]
 
 
 B = TypeVar("B", bound=Body)

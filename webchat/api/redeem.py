@@ -1,36 +1,66 @@
-"""The link someone was given becomes a cookie."""
+"""Who a browser is: the link someone was given becomes a cookie, and who they were before can be had back."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webchat.api.reading import RedeemBody, body_of
+from webchat.api.errors import ApiError
+from webchat.api.reading import RedeemBody, SwitchBody, body_of
 from webchat.api.services import Services
-from webchat.auth.forwarding import one_person
+from webchat.auth.cookies import SignIn
+from webchat.auth.forwarding import is_within, one_person
 from webchat.store.records import Owner
 
 
 class Redeem:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._identities = services.identities
 
     async def redeem(self, request: Request) -> Response:
         services = self._services
         body = await body_of(request, RedeemBody)
         if services.redeemer is None:  # whoever reaches this server is its one owner already
             return Response(status_code=204)
-        current = getattr(request.state, "owner", None)
-        owner = await services.redeemer.redeem(
+        sign_in: SignIn = request.state.sign_in
+        current: Owner | None = request.state.owner
+        address = request.client.host if request.client else ""
+        owners = await services.redeemer.redeem(
             body.token,
-            address=one_person(request.client.host) if request.client else "",
-            current=current if isinstance(current, Owner) else None,
+            address=one_person(address),
+            network=None if is_within(address, services.trusted_networks) else one_person(address),
+            mine=[
+                *([] if current is None else [current]),
+                *await self._identities.admitted(sign_in.earlier),
+            ],
+            confirmed=body.confirmed,
         )
-        secure = services.secure_cookies or request.url.scheme == "https"
-        return Response(
-            status_code=204,
-            headers={
-                "set-cookie": services.cookies.header(owner.id, secure=secure),
-                "cache-control": "no-store",
-            },
-        )
+        return self._signed_in(sign_in, owners)
+
+    async def switch(self, request: Request) -> Response:
+        """Be one of those again whom this browser was before, or whom an older cookie of it names; with an
+        empty id, forget that cookie."""
+        sign_in: SignIn = request.state.sign_in
+        body = await body_of(request, SwitchBody)
+        if not body.id:
+            return _answer(sign_in.clear)
+        chosen = next((one for one in await self._identities.choice(sign_in) if one.id == body.id), None)
+        if chosen is None:
+            raise ApiError(
+                404, "sign_in_ended", "You can no longer be here as them.", "Open the link you were given."
+            )
+        earlier = [] if sign_in.cookie is None else await self._identities.admitted(sign_in.cookie.owners)
+        return self._signed_in(sign_in, [chosen, *(owner for owner in earlier if owner != chosen)])
+
+    def _signed_in(self, sign_in: SignIn, owners: Sequence[Owner]) -> Response:
+        return _answer(self._identities.headers(sign_in, [owner.id for owner in owners]))
+
+
+def _answer(cookies: Sequence[str]) -> Response:
+    answer = Response(status_code=204, headers={"cache-control": "no-store"})
+    for cookie in cookies:
+        answer.headers.append("set-cookie", cookie)
+    return answer

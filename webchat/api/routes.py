@@ -154,7 +154,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     ),
     (
         Redeem,
-        (Row("POST", "/t/redeem", Redeem.redeem),),
+        (Row("POST", "/t/redeem", Redeem.redeem), Row("POST", "/t/switch", Redeem.switch)),
     ),
     (
         Health,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from webchat.auth import Cookies
+from webchat.auth import Identities
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.prompts.sandbox import Sandbox
+from webchat.settings.networks import Network
 from webchat.sharing import Redeemer
 from webchat.store import Store
 from webchat.turns import Turns
@@ -21,24 +22,24 @@ class Services:
 
     boot: random id of this start of the server; the page notices by it that the server was restarted.
     language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None` on a loopback start,
-    where nobody needs a link. secure_cookies: the page is reached by https although the last hop is plain
-    http. sandbox: renders prompt templates. starters: whether those that come with the app are listed.
-    moderators: in the order they act; rules_file: where they come from; masking: what is masked on the way to
-    a model elsewhere. keeps_content, decisions_days: of the log of decisions. dropped_decisions: how many it
-    lost. trash_days: how long what was deleted can be restored.
+    where nobody needs a link. trusted_networks: no limit by address holds for those within. sandbox: renders
+    prompt templates. starters: whether those that come with the app are listed. moderators: in the order they
+    act; rules_file: where they come from; masking: what is masked on the way to a model elsewhere.
+    keeps_content, decisions_days: of the log of decisions. dropped_decisions: how many it lost. trash_days:
+    how long what was deleted can be restored.
     """
 
     store: Store
     turns: Turns
     models: Models
-    cookies: Cookies
+    identities: Identities
     boot: str
     version: str
     access: Literal["local", "link", "open"] = "local"
     language: str = "auto"
     message_chars: int = 100_000
     redeemer: Redeemer | None = field(default=None, repr=False)
-    secure_cookies: bool = False
+    trusted_networks: Sequence[Network] = ()
     moderators: Sequence[Moderator] = ()
     rules_file: str | None = None
     masking: Mapping[str, Any] | None = None

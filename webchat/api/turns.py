@@ -21,7 +21,9 @@ from webchat.api.reading import (
 )
 from webchat.api.services import Services
 from webchat.api.wire import conversation_json, message_json
-from webchat.turns import Ask
+from webchat.auth.forwarding import is_within, one_person
+from webchat.store.records import Owner
+from webchat.turns import Ask, Party
 
 _MOST_SEQ = 2**31 - 1
 
@@ -32,6 +34,7 @@ MOST_REPLIES = 64
 class TurnRoutes:
     def __init__(self, services: Services) -> None:
         self._turns = services.turns
+        self._exempt = services.trusted_networks
         self._personas = Personas(services)
         self._streams = OpenStreams()
 
@@ -42,7 +45,7 @@ class TurnRoutes:
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
         begun = await self._turns.start(
-            owner,
+            self._party(request, reader),
             Ask(
                 kind=body.kind,
                 client_key=body.client_key,
@@ -72,22 +75,33 @@ class TurnRoutes:
         """The events of a reply after `from` (or after `Last-Event-ID`, which a browser sends by itself when
         it comes back to the same address)."""
         reader, wanted = owner_of(request), id_of(request)
-        self._streams.check(reader.id)
+        party = self._party(request, reader)
+        self._streams.check(party)
         events = self._turns.follow(reader.id, wanted, _after(request))
         # Whoever may not see the message learns so by the status, before any event.
         first = await anext(events)
-        return self._streams.open(reader.id, one_reply(wanted, first, events, reader))
+        return self._streams.open(party, one_reply(wanted, first, events, reader))
 
     async def all_events(self, request: Request) -> ASGIApp:
         """All that a browser shows, on one connection."""
         reader = owner_of(request)
         replies = query_places(request, "reply", MOST_REPLIES, _MOST_SEQ)
         wait = query_choice(request, "wait", "1", "0") == "1"
-        self._streams.check(reader.id)
+        party = self._party(request, reader)
+        self._streams.check(party)
         follower = self._turns.watch(reader.id, replies)
         running = list(self._turns.running(reader.id))
         chunks = many_replies(follower, running, reader, wait=wait)
-        return self._streams.open(reader.id, chunks, follower.close)
+        return self._streams.open(party, chunks, follower.close)
+
+    def _party(self, request: Request, owner: Owner) -> Party:
+        """For whom a place counts: operators and the person of a loopback start for themselves alone."""
+        address = request.client.host if request.client else ""
+        if owner.operates:
+            return Party(owner.id)
+        return Party(
+            owner.id, owner.link_id, None if is_within(address, self._exempt) else one_person(address)
+        )
 
 
 def _after(request: Request) -> int:

@@ -2,15 +2,18 @@
 
 from webchat.auth.answers import error_answer, unknown_error_answer
 from webchat.auth.cookies import Cookies, load_or_make_secret
-from webchat.auth.door import Door, DoorSettings
+from webchat.auth.door import Door
+from webchat.auth.identities import Identities
 from webchat.auth.incoming import SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
+from webchat.auth.settings import DoorSettings
 
 __all__ = [
     "SMALL_BODY",
     "Cookies",
     "Door",
     "DoorSettings",
+    "Identities",
     "OwnerStore",
     "Owners",
     "error_answer",

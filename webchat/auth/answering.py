@@ -30,16 +30,14 @@ class Answering:
         self._hardening = hardening
         self._trusted = trusted
         self._tls_only = tls_only
-        self._cookie: bytes | None = None
         self._held: Message | None = None
         self._page: list[bytes] = []
         self._ended = False
         self._sized = False
+        self.cookies: list[str] = []
+        """`Set-Cookie` headers to add."""
         self.policy: bytes | None = None
         self.started = False
-
-    def set_cookie(self, header: str) -> None:
-        self._cookie = header.encode("ascii")
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -80,8 +78,8 @@ class Answering:
     def _complete(
         self, headers: list[tuple[bytes, bytes]], policy: bytes | None
     ) -> list[tuple[bytes, bytes]]:
-        cookie = [] if self._cookie is None else [(b"set-cookie", self._cookie)]
-        return headers + self._hardening.headers(policy, tls_only=self._tls_only) + cookie
+        cookies = [(b"set-cookie", header.encode("ascii")) for header in self.cookies]
+        return headers + self._hardening.headers(policy, tls_only=self._tls_only) + cookies
 
     async def cut(self, scope: Scope, receive: Receive, refusal: Refusal) -> None:
         """End the answer of a guest whose link has ended."""

@@ -7,15 +7,16 @@ import logging
 import secrets
 import traceback
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
 
 from starlette.responses import Response
 
 from webchat.auth.owners import Refusal
+from webchat.store.records import Owner
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,11 @@ def in_one_line(error: BaseException) -> str:
 _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     "link_revoked": ("link_revoked", "This link was withdrawn.", "Ask for a new one."),
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
+    "two_owners": (
+        "two_owners",
+        "Another page tried to sign this browser in as somebody else.",
+        "Reload the page. If this is said again, delete the cookies of this site and open your link again.",
+    ),
 }
 
 
@@ -109,15 +115,11 @@ class Gate:
     """The page for whoever has no owner yet: redeems the link it was opened with, or takes a pasted one."""
 
     def __init__(self) -> None:
-        page = files("webchat.auth").joinpath("gate.html").read_text(encoding="utf-8")
-        self._pages = {
-            refusal: page.replace('data-reason=""', f'data-reason="{refusal}"').encode()
-            for refusal in get_args(Refusal)
-        }
+        self._page = files("webchat.auth").joinpath("gate.html").read_text(encoding="utf-8")
         self.policy: tuple[str, ...] = (
             "default-src 'none'",
-            f"script-src {_hash_of(page, 'script')}",
-            f"style-src {_hash_of(page, 'style')}",
+            f"script-src {_hash_of(self._page, 'script')}",
+            f"style-src {_hash_of(self._page, 'style')}",
             "img-src data:",
             "connect-src 'self'",
             "base-uri 'none'",
@@ -125,9 +127,25 @@ class Gate:
         )
         """Its own content security policy, tighter than the app's."""
 
-    def answer(self, status: int, refusal: Refusal = "") -> Response:
-        """The page, which says why somebody who was in is not any more."""
-        return Response(self._pages[refusal], status, {"cache-control": "no-store"}, media_type="text/html")
+    def answer(
+        self, status: int, refusal: Refusal = "", people: Sequence[Owner] = (), home: str = "./"
+    ) -> Response:
+        """The page, which says why somebody who was in is not any more. people: whom this browser may go on
+        as. home: the way from the page's own address to the chat."""
+        known = [owner_fields(owner) for owner in people]
+        data = f'data-reason="{refusal}" data-home="{home}" data-people="{escape(json.dumps(known))}"'
+        page = self._page.replace("data-at-the-gate", data, 1)
+        return Response(page, status, {"cache-control": "no-store"}, media_type="text/html")
+
+
+def owner_fields(owner: Owner) -> dict[str, str]:
+    """An owner as a person recognises one."""
+    return {
+        "id": owner.id,
+        "kind": owner.kind,
+        "name": owner.name,
+        "since": owner.created_at.isoformat(timespec="seconds"),
+    }
 
 
 def _hash_of(page: str, tag: str) -> str:

@@ -1,21 +1,37 @@
-"""The signed cookie that names an owner, and the secret it is signed with."""
+"""The signed cookie that names an owner, and the secret it is signed with.
+
+Any page of the domain can put cookies beside ours: a page of another subdomain for all of them, one of
+another port for this host. So the name begins with `__Host-` wherever the page is reached by https (only this
+host can set such a cookie, and it wins over every other), and where two cookies name two owners nobody is
+believed.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from http.cookies import SimpleCookie
+from ipaddress import ip_address
 from pathlib import Path
 
 from itsdangerous import BadSignature, TimestampSigner
 
+from webchat.auth.origin import host_name
+
 MAX_AGE = timedelta(days=180)
 RENEW_AFTER = timedelta(days=7)
+MOST_OWNERS = 8
+"""Owners that one browser remembers having been."""
+
+OLD_NAME = "webchat_owner"
+"""Of every installation's cookie, before the name said which one."""
+
 _SECRET_BYTES = 32
+_MOST_CLEARED = 24
+"""`Set-Cookie` lines of one answer that take cookies away: proxies bear some kilobytes of headers."""
 
 
 def load_or_make_secret(path: Path) -> str:
@@ -50,63 +66,163 @@ def load_or_make_secret(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie whose signature holds. `stale` asks for a fresh one, so that it never ends while in use."""
+    """A cookie whose signature holds. owners: who its bearer is, then who they were before, the last first.
+    `stale` asks for a fresh one, so that it never ends while in use."""
 
-    owner_id: str
+    owners: tuple[str, ...]
     stale: bool
+
+    @property
+    def owner_id(self) -> str:
+        return self.owners[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What the cookies of one request say.
+
+    cookie: whose it is. older: the one owner named by cookies that any page of the domain can set, where a
+    safer one is missing; believed only after the person has confirmed it. conflict: two owners are named.
+    given: there is some cookie of ours, whatever it is worth. clear: `Set-Cookie` headers that take away what
+    others may have put there. secure: whether new cookies are for https.
+    """
+
+    cookie: Cookie | None = None
+    older: Cookie | None = None
+    conflict: bool = False
+    given: bool = False
+    clear: tuple[str, ...] = ()
+    secure: bool = False
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """Ids of the owners that this browser was before."""
+        return () if self.cookie is None else self.cookie.owners[1:]
 
 
 class Cookies:
     """Signs and reads the owner cookie.
 
     embedded: the page may live in another site's frame (a Space), which needs `SameSite=None; Secure;
-    Partitioned`. Otherwise `SameSite=Lax`, and `Secure` whenever the request came by https.
+    Partitioned`. Otherwise `SameSite=Lax`, and `Secure` whenever the request came by https. root_path: under
+    which a proxy serves the app; installations with one secret on one host differ by it.
     """
 
-    name = "webchat_owner"
-
-    def __init__(self, secret: str, *, embedded: bool = False) -> None:
+    def __init__(self, secret: str, *, embedded: bool = False, root_path: str = "") -> None:
         self._signer = TimestampSigner(secret, salt="webchat.owner", digest_method=sha256)
         self._embedded = embedded
+        digest = sha256(f"webchat.cookie-name\0{secret}\0{root_path}".encode()).hexdigest()
+        self.name = f"webchat_{digest[:8]}"
+        self.host_name = f"__Host-{self.name}"
 
-    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Cookie | None:
-        """The owner named by the first cookie whose signature holds; `None` without one."""
+    def read(
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        *,
+        by_https: bool = False,
+        secure: bool = False,
+        host: str = "",
+        path: str = "/",
+    ) -> SignIn:
+        """What a request's cookies say. by_https: the page is certainly reached by https, so a cookie that
+        others can set counts for nothing by itself. secure: new cookies are for https. host, path: of the
+        request, as its browser sees them."""
+        found: dict[str, list[Cookie]] = {self.host_name: [], self.name: [], OLD_NAME: []}
+        given = False
         for key, value in headers:
-            if key != b"cookie":
-                continue
-            for part in value.split(b";"):
+            for part in value.split(b";") if key == b"cookie" else ():
                 name, _, signed = part.strip().partition(b"=")
-                if name == self.name.encode():
-                    found = self._check(signed)
-                    if found is not None:
-                        return found
-        return None
-
-    def given(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether there is such a cookie at all, whatever it is worth."""
-        wanted = f"{self.name}=".encode()
-        return any(key == b"cookie" and wanted in value for key, value in headers)
+                held = found.get(name.decode("latin-1"))
+                if held is not None:
+                    given = True
+                    cookie = self._check(signed)
+                    held += [] if cookie is None else [cookie]
+        safe = by_https or self._embedded
+        strong = found[self.host_name] or ([] if safe else found[self.name])
+        weak = [] if strong else found[self.name] + found[OLD_NAME]
+        conflict = len({cookie.owner_id for cookie in strong}) > 1
+        older = weak[0] if len({cookie.owner_id for cookie in weak}) == 1 else None
+        clear: tuple[str, ...] = ()
+        if conflict and found[self.host_name]:
+            clear = (self._cleared(self.host_name, partitioned=not self._embedded),)
+        elif conflict:
+            clear = self._cleared_everywhere((self.name,), host, path, own=True)
+        elif weak:
+            clear = self._cleared_everywhere((self.name, OLD_NAME), host, path, own=False)
+        return SignIn(
+            cookie=strong[0] if strong and not conflict else None,
+            older=older,
+            conflict=conflict,
+            given=given,
+            clear=clear,
+            secure=secure or safe,
+        )
 
     def _check(self, signed: bytes) -> Cookie | None:
         try:
-            owner_id, made = self._signer.unsign(
+            value, made = self._signer.unsign(
                 signed, max_age=int(MAX_AGE.total_seconds()), return_timestamp=True
             )
         except BadSignature:
             return None
-        return Cookie(owner_id.decode("ascii", "replace"), datetime.now(UTC) - made > RENEW_AFTER)
+        owners = tuple(value.decode("ascii", "replace").split("."))
+        return Cookie(owners, datetime.now(UTC) - made > RENEW_AFTER)
 
-    def header(self, owner_id: str, *, secure: bool) -> str:
-        """The value of a `Set-Cookie` header that makes its bearer this owner."""
-        jar: SimpleCookie = SimpleCookie()
-        jar[self.name] = self._signer.sign(owner_id).decode("ascii")
-        morsel = jar[self.name]
-        morsel["path"] = "/"
-        morsel["httponly"] = True
-        morsel["max-age"] = str(int(MAX_AGE.total_seconds()))
-        morsel["samesite"] = "None" if self._embedded else "Lax"
-        if secure or self._embedded:
-            morsel["secure"] = True
-        text = morsel.OutputString()
-        # The standard library knows this attribute from 3.14 on.
-        return f"{text}; Partitioned" if self._embedded else text
+    def header(self, owner_id: str, earlier: Sequence[str] = (), *, secure: bool) -> str:
+        """The value of a `Set-Cookie` header that makes its bearer this owner. earlier: who they were, the
+        last first."""
+        owners = list(dict.fromkeys((owner_id, *earlier)))[:MOST_OWNERS]
+        signed = self._signer.sign(".".join(owners)).decode("ascii")
+        secure = secure or self._embedded
+        parts = [
+            f"{self.host_name if secure else self.name}={signed}",
+            "HttpOnly",
+            f"Max-Age={int(MAX_AGE.total_seconds())}",
+            "Path=/",
+            f"SameSite={'None' if self._embedded else 'Lax'}",
+            *(["Secure"] if secure else []),
+            *(["Partitioned"] if self._embedded else []),
+        ]
+        return "; ".join(parts)
+
+    def _cleared(self, name: str, *, partitioned: bool) -> str:
+        return f"{name}=; Max-Age=0; Path=/; Secure{'; Partitioned; SameSite=None' if partitioned else ''}"
+
+    def _cleared_everywhere(
+        self, names: Iterable[str], host: str, path: str, *, own: bool
+    ) -> tuple[str, ...]:
+        """Headers against every cookie of these names that a browser sends with this request: for each path
+        above it and each domain above the host. own: leave the one that this server sets."""
+        places = [(at, domain) for at in _paths_above(path) for domain in ("", *_domains_above(host))]
+        return tuple(
+            f"{name}=; Max-Age=0; Path={at}{f'; Domain={domain}' if domain else ''}"
+            for at, domain in places
+            for name in names
+            if not (own and at == "/" and not domain)
+        )[:_MOST_CLEARED]
+
+
+def _paths_above(path: str) -> list[str]:
+    """The `Path` of every cookie that goes with a request for this path, the shortest first."""
+    found = ["/"]
+    for at, char in enumerate(path):
+        if at and char == "/":
+            found += [path[:at], path[: at + 1]]
+    if path not in found:
+        found.append(path)
+    return [one for one in dict.fromkeys(found) if one.isascii() and one.isprintable() and ";" not in one]
+
+
+def _domains_above(host: str) -> list[str]:
+    """The `Domain` of every cookie that goes to this host, its own name first."""
+    name = host_name(host)
+    try:
+        ip_address(name)
+    except ValueError:
+        labels = name.split(".")
+        return [".".join(labels[at:]) for at in range(len(labels) - 1)] if _is_name(name) else []
+    return []
+
+
+def _is_name(host: str) -> bool:
+    return host.isascii() and host.replace(".", "").replace("-", "").isalnum()

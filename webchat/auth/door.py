@@ -7,20 +7,18 @@ too large, or has no owner, and hardens every answer. Handlers behind it still a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.auth.answering import Answering
 from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
-from webchat.auth.cookies import Cookies
+from webchat.auth.cookies import SignIn
 from webchat.auth.failures import failure_answer
 from webchat.auth.forwarding import with_client
 from webchat.auth.headers import Hardening
+from webchat.auth.identities import Identities
 from webchat.auth.incoming import (
     MOST_QUERY,
     Heard,
@@ -32,76 +30,44 @@ from webchat.auth.incoming import (
     with_length,
 )
 from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_be_tls_only, may_change
-from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal, Revoked
-from webchat.settings.networks import Network
-from webchat.store.codec import new_id
+from webchat.auth.owners import Admission, Refusal, Revoked
+from webchat.auth.settings import DoorSettings
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Owner
 from webchat.turns.errors import failure_of
 
 log = logging.getLogger(__name__)
 
-_REDEEM = "/t/redeem"
 _HEALTH = frozenset({"/healthz", "/readyz"})
-_OPEN = _HEALTH | {_REDEEM}
+_OPEN = _HEALTH | {"/t/redeem", "/t/switch"}
 _GATE = frozenset({"/t", "/t/"})
 _MOST_DIGITS = 18
 _JSON_BELOW = ("/api/", "/v1/")
 
 
-@dataclass(frozen=True, slots=True)
-class DoorSettings:
-    """How the door stands.
-
-    access: `local` (loopback only: one local owner, no questions), `link` (whoever redeemed a link), or
-    `open` (whoever opens the page becomes an owner of their own, stored with their first message).
-    secret: signs cookies; see `load_or_make_secret`.
-    embedded: the page may be shown inside another site's frame, so the cookie is `SameSite=None`.
-    frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
-    trusted_origins: other origins (`https://chat.example.org`) whose pages count as ours.
-    extra_hosts: names besides the loopback ones under which a loopback server may be addressed.
-    trusted_proxies: networks of the proxies whose word on client and scheme counts.
-    secure_cookies: people come by https although the last hop may be plain http.
-    root_path: a path such as `/chat` under which a proxy serves the app. Whether the proxy takes it away or
-    not, the app behind the door sees paths without it.
-    """
-
-    access: Literal["local", "link", "open"]
-    secret: str = field(repr=False)
-    embedded: bool = False
-    frame_ancestors: tuple[str, ...] = ()
-    trusted_origins: frozenset[str] = frozenset()
-    extra_hosts: frozenset[str] = frozenset()
-    secure_cookies: bool = False
-    root_path: str = ""
-    trusted_proxies: tuple[Network, ...] = ()
-
-
 class Door:
     """ASGI middleware around the whole application. Lifespan events pass untouched.
 
-    body_limit: for method and path, most bytes of a body. link_ended: called with the id of a guest whose
-    link has ended, to stop their replies.
+    identities: whom it lets in. body_limit: for method and path, most bytes of a body.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        store: OwnerStore,
+        identities: Identities,
         settings: DoorSettings,
         body_limit: Callable[[str, str], int] = small,
-        link_ended: Callable[[str], None] | None = None,
     ) -> None:
         self._app = app
         self._body_limit = body_limit
         self._settings = settings
-        self._cookies = Cookies(settings.secret, embedded=settings.embedded)
         self._gate = Gate()
         self._hardening = Hardening(settings.frame_ancestors)
         self._trusted = frozenset(origin.lower().rstrip("/") for origin in settings.trusted_origins)
         self._hosts = frozenset(host.lower() for host in settings.extra_hosts)
-        self.owners = Owners(store, link_ended=link_ended)
+        self._identities = identities
+        self._owners = identities.owners
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -119,20 +85,20 @@ class Door:
             _check_room(scope)
             self._check_origin(scope["method"], scope["path"], heard)
             self._check_length(scope, heard)
-            admission = await self._admission(scope, heard, answering)
-            self._check_admitted(scope, heard, admission, answering)
+            sign_in = self._identities.sign_in(scope, heard)
+            admission = await self._identities.admission(scope, heard, sign_in)
+            await self._check_admitted(scope, heard, sign_in, admission, answering)
             owner = admission.owner
-            if owner is not None and not admission.stored and _may_store(scope):
-                await self.owners.keep(owner)
-            scope, receive = await self._passed(_with_owner(scope, owner), receive, heard)
+            if owner is not None:
+                self._renew(sign_in, admission, owner, heard, answering)
+                if not admission.stored and _may_store(scope):
+                    await self._owners.keep(owner)
+            scope, receive = await self._passed(_signed_in(scope, sign_in, admission), receive, heard)
             if owner is None:
                 await self._app(scope, receive, answering.send)
             else:
-                answer = (
-                    self._forgetting(owner, answering.send) if scope["path"] == _REDEEM else answering.send
-                )
-                async with self.owners.watching(owner):
-                    await self._app(scope, receive, answer)
+                async with self._owners.watching(owner):
+                    await self._app(scope, receive, answering.send)
         except Refused as refused:
             await refused.answer(scope, receive, answering.send)
         except Revoked as revoked:
@@ -151,16 +117,18 @@ class Door:
         heard = hear(scope)
         try:
             self._check_origin("WEBSOCKET", scope["path"], heard)
-            owner = (await self._admission(scope, heard, None)).owner
+            sign_in = self._identities.sign_in(scope, heard)
+            admission = await self._identities.admission(scope, heard, sign_in)
         except Refused:
-            owner = None
+            admission = Admission()
+        owner = admission.owner
         if owner is None:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            async with self.owners.watching(owner):
-                await self._app(_with_owner(scope, owner), receive, send)
+            async with self._owners.watching(owner):
+                await self._app(_signed_in(scope, sign_in, admission), receive, send)
         except Revoked:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -203,60 +171,48 @@ class Door:
         if len(heard.length) > _MOST_DIGITS or int(heard.length) > most:
             raise Refused(too_large(most))
 
-    async def _admission(self, scope: Scope, heard: Heard, answering: Answering | None) -> Admission:
-        if self._settings.access == "local":
-            return Admission(await self.owners.local())
-        cookie = self._cookies.read(scope["headers"])
-        if cookie is not None:
-            admission = await self.owners.admitted(cookie.owner_id)
-        else:
-            admission = Admission(refusal="unknown" if self._cookies.given(scope["headers"]) else "")
-        is_open = self._settings.access == "open"
-        if is_open and cookie is not None and not admission.stored:
-            admission = Admission(_new_visitor(cookie.owner_id), stored=False)
-        opens_page = scope["path"] == "/" and scope.get("method") == "GET" and "text/html" in heard.accept
-        if answering is None or not opens_page:
-            return admission
-        if admission.owner is None and is_open:
-            visitor = _new_visitor(new_id())
-            self._give_cookie(scope, visitor, answering)
-            admission = Admission(visitor, stored=False)
-        elif admission.owner is not None and cookie is not None and cookie.stale:
-            self._give_cookie(scope, admission.owner, answering)
-        return admission
-
-    def _forgetting(self, owner: Owner, send: Send) -> Send:
-        """For the answer to a link that was opened: what is cached of its owner is dropped before it is sent,
-        because the next request may follow at once."""
-
-        async def forget_and_send(message: Message) -> None:
-            self.owners.forget(owner.id)
-            await send(message)
-
-        return forget_and_send
-
-    def _give_cookie(self, scope: Scope, owner: Owner, answering: Answering) -> None:
-        answering.set_cookie(self._cookies.header(owner.id, secure=self._by_tls(scope)))
+    def _renew(
+        self, sign_in: SignIn, admission: Admission, owner: Owner, heard: Heard, answering: Answering
+    ) -> None:
+        """Give a cookie to a browser that has none of this owner yet, or that had it for long."""
+        cookie = sign_in.cookie
+        stale = cookie is not None and cookie.stale and "text/html" in heard.accept
+        if admission.new or stale:
+            earlier = () if cookie is None else cookie.owners
+            answering.cookies += self._identities.headers(sign_in, (owner.id, *earlier))
 
     def _by_tls(self, scope: Scope) -> bool:
         return self._settings.secure_cookies or scope["scheme"] == "https"
 
-    def _check_admitted(self, scope: Scope, heard: Heard, admission: Admission, answering: Answering) -> None:
+    async def _check_admitted(
+        self, scope: Scope, heard: Heard, sign_in: SignIn, admission: Admission, answering: Answering
+    ) -> None:
         path: str = scope["path"]
-        if path in _GATE and scope["method"] in ("GET", "HEAD"):
+        refusal = admission.refusal
+        wants_page = scope["method"] in ("GET", "HEAD") and "text/html" in heard.accept
+        if refusal == "two_owners" and path not in _HEALTH:
+            answering.cookies += sign_in.clear
+        elif path in _GATE and scope["method"] in ("GET", "HEAD"):
             if self._settings.access == "local":
                 raise Refused(RedirectResponse("../" if path.endswith("/") else "./", 303))
-            raise Refused(self._gate_page(200, "", answering))
-        if admission.owner is not None or path in _OPEN:
+            # Where a link is being opened, an older one is nobody's concern.
+            raise Refused(self._gate_page(200, "", (), path, answering))
+        elif admission.owner is not None or path in _OPEN:
             return
-        wants_page = scope["method"] in ("GET", "HEAD") and "text/html" in heard.accept
         if wants_page and not path.startswith(_JSON_BELOW):
-            raise Refused(self._gate_page(401, admission.refusal, answering))
-        raise Refused(no_owner(admission.refusal))
+            offers = sign_in.cookie is not None or refusal == "older"
+            people = await self._identities.choice(sign_in) if offers else ()
+            raise Refused(self._gate_page(401, refusal, people, path, answering))
+        raise Refused(no_owner(refusal))
 
-    def _gate_page(self, status: int, refusal: Refusal, answering: Answering) -> Response:
+    def _gate_page(
+        self, status: int, refusal: Refusal, people: Sequence[Owner], path: str, answering: Answering
+    ) -> Response:
         answering.policy = self._hardening.framed(self._gate.policy)
-        return self._gate.answer(status, refusal)
+        # Never from the address itself, in which `//` may begin the name of another server.
+        root = self._settings.root_path
+        home = f"{root}/" if root else "../" * (path.count("/") - 1) or "./"
+        return self._gate.answer(status, refusal, people, home)
 
     async def _passed(self, scope: Scope, receive: Receive, heard: Heard) -> tuple[Scope, Receive]:
         """The request as the application sees it: a body of unknown length is read here, up to the limit."""
@@ -299,10 +255,6 @@ def _may_store(scope: Scope) -> bool:
     return scope["method"] not in SAFE_METHODS and path.startswith("/api/")
 
 
-def _new_visitor(owner_id: str) -> Owner:
-    """A visitor of an open server: a signed cookie and nothing else until there is something to store."""
-    return Owner(owner_id, "visitor", "Visitor", None, datetime.now(UTC))
-
-
-def _with_owner(scope: Scope, owner: Owner | None) -> Scope:
-    return {**scope, "state": {**scope.get("state", {}), "owner": owner}}
+def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission) -> Scope:
+    state = {"owner": admission.owner, "sign_in": sign_in}
+    return {**scope, "state": {**scope.get("state", {}), **state}}

@@ -58,6 +58,11 @@ def client_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -
     return current
 
 
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether a text is an address of one of the networks."""
+    return _is_trusted(_address(address), networks)
+
+
 def one_person(address: str) -> str:
     """The key under which tries of one client are counted: an IPv6 client has a whole /64 to itself."""
     found = _address(address)

@@ -36,6 +36,7 @@ class Heard:
     host: str = ""
     origin: str | None = None
     fetch_site: str | None = None
+    fetch_dest: str | None = None
     accept: str = ""
     length: str | None = None
     chunked: bool = False
@@ -53,6 +54,8 @@ def hear(scope: Scope) -> Heard:
                 heard.origin = value.decode("latin-1")
             case b"sec-fetch-site":
                 heard.fetch_site = value.decode("latin-1")
+            case b"sec-fetch-dest":
+                heard.fetch_dest = value.decode("latin-1")
             case b"accept":
                 heard.accept = value.decode("latin-1")
             case b"content-length":

@@ -35,6 +35,17 @@ def may_be_tls_only(host: str) -> bool:
     return host.strip().lower() in (name, f"{name}:443") and not is_loopback(host)
 
 
+def surely_https(host: str, fetch_site: str | None) -> bool:
+    """Whether a browser reaches this server by https, whatever its proxies say: `Sec-Fetch-*` headers are
+    sent to trustworthy addresses alone, those by https and this machine's own (Fetch Metadata, 2.3)."""
+    return fetch_site is not None and not is_loopback(host)
+
+
+def by_own_https_page(host: str, origin: str | None) -> bool:
+    """Whether a request comes from a page of this server that was opened by https."""
+    return origin is not None and origin.lower() == f"https://{host.strip().lower()}"
+
+
 def may_change(*, host: str, origin: str | None, fetch_site: str | None, trusted: frozenset[str]) -> bool:
     """Whether a request that changes something comes from our own page, or from no page at all.
 

@@ -20,7 +20,7 @@ LINGER_SECONDS = 60.0
 """How long the watch goes on after the last request of a guest: one that was cut may still begin a reply."""
 _MOST_KEPT = 10_000
 
-Refusal = Literal["", "link_revoked", "link_expired", "unknown"]
+Refusal = Literal["", "link_revoked", "link_expired", "unknown", "older", "two_owners"]
 
 
 class OwnerStore(Protocol):
@@ -56,11 +56,13 @@ class Revoked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The owner a cookie names, or why it lets nobody in. stored: whether the store has the owner."""
+    """The owner a cookie names, or why it lets nobody in. stored: whether the store has the owner. new: the
+    browser does not know of the owner yet."""
 
     owner: Owner | None = None
     refusal: Refusal = ""
     stored: bool = True
+    new: bool = False
 
 
 @dataclass(slots=True)
@@ -80,7 +82,6 @@ class Owners:
         self._store = store
         self._link_ended = link_ended
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._forgotten = 0
         self._local: Owner | None = None
         self._watched: dict[str, set[asyncio.Task[Any]]] = {}
         self._cut: dict[asyncio.Task[Any], Refusal] = {}
@@ -96,12 +97,7 @@ class Owners:
     async def keep(self, owner: Owner) -> None:
         """Store an owner who so far is only a signed cookie."""
         await self._store.call(self._store.keep_owner, owner)
-        self.forget(owner.id)
-
-    def forget(self, owner_id: str) -> None:
-        """Drop what is cached of an owner who has changed."""
-        self._kept.pop(owner_id, None)
-        self._forgotten += 1
+        self._kept.pop(owner.id, None)
 
     async def admitted(self, owner_id: str) -> Admission:
         """The owner, or why none is let in."""
@@ -109,10 +105,7 @@ class Owners:
         now = time.monotonic()
         if kept is not None and now < kept.until:
             return kept.admission
-        forgotten = self._forgotten
         admission = await self._look_up(owner_id)
-        if forgotten != self._forgotten:  # an owner has changed meanwhile
-            return admission
         self._kept[owner_id] = _Kept(admission, now + KEPT_SECONDS)
         self._kept.move_to_end(owner_id)
         while len(self._kept) > _MOST_KEPT:
@@ -127,10 +120,10 @@ class Owners:
         # A cookie never makes anybody the local owner: that one belongs to whoever sits at the machine.
         if owner.kind == "local":
             return Admission(refusal="unknown")
-        if owner.kind == "guest":
-            refusal = await self._refusal(owner.link_id) if owner.link_id else "unknown"
-            if refusal:
-                return Admission(refusal=refusal)
+        if owner.link_id is not None and (refusal := await self._refusal(owner.link_id)):
+            return Admission(refusal=refusal)
+        if owner.kind == "guest" and owner.link_id is None:
+            return Admission(refusal="unknown")
         return Admission(owner)
 
     async def _refusal(self, link_id: str) -> Refusal:
@@ -142,9 +135,9 @@ class Owners:
 
     @asynccontextmanager
     async def watching(self, owner: Owner) -> AsyncIterator[None]:
-        """Run a guest's request; raises `Revoked` out of the block soon after the guest's link has ended."""
+        """Run a request; raises `Revoked` out of the block soon after the link of its owner has ended."""
         task = asyncio.current_task()
-        if owner.kind != "guest" or owner.link_id is None or task is None:
+        if owner.link_id is None or task is None:
             yield
             return
         mates = self._watched.setdefault(owner.link_id, set())

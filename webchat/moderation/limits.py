@@ -19,7 +19,7 @@ class Bounds(BaseModel):
     """The settings of `Limits`; `None` sets no limit.
 
     most_chars: of one text. most_repeats: of one character or line in a row. most_a_minute: messages of one
-    person that are taken.
+    person that are taken; most_a_minute_by_link: of all who came by one link.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +27,7 @@ class Bounds(BaseModel):
     most_chars: Annotated[int, Field(ge=1)] | None = None
     most_repeats: Annotated[int, Field(ge=2)] | None = None
     most_a_minute: Annotated[int, Field(ge=1)] | None = None
+    most_a_minute_by_link: Annotated[int, Field(ge=1)] | None = None
 
 
 class Limits(BuiltIn):
@@ -47,12 +48,13 @@ class Limits(BuiltIn):
     ) -> None:
         super().__init__(name, stages=stages, fail=fail)
         bounds = bounds or Bounds(**each)
-        if not any((bounds.most_chars, bounds.most_repeats, bounds.most_a_minute)):
+        if not any(bounds.model_dump().values()):
             raise ValueError(
                 f"{name}: most_chars, most_repeats or most_a_minute is missing: nothing is limited"
             )
-        if bounds.most_a_minute and "input" not in self.stages:
-            raise ValueError(f'{name}: most_a_minute counts what people write, so stages must name "input"')
+        for counted in ("most_a_minute", "most_a_minute_by_link"):
+            if getattr(bounds, counted) and "input" not in self.stages:
+                raise ValueError(f'{name}: {counted} counts what people write, so stages must name "input"')
         self._bounds = bounds
         self._clock = clock
         self._lock = threading.Lock()
@@ -65,6 +67,7 @@ class Limits(BuiltIn):
             "limits.length": self._bounds.most_chars,
             "limits.repeats": self._bounds.most_repeats,
             "limits.rate": self._bounds.most_a_minute,
+            "limits.link_rate": self._bounds.most_a_minute_by_link,
         }
         return {rule: most for rule, most in set_to.items() if most is not None}
 
@@ -84,36 +87,45 @@ class Limits(BuiltIn):
             return Verdict("limits.repeats", "The message says one thing again and again.", "Shorten it.")
         return None
 
-    def take_one(self, owner: str, used: list[Callable[[], None]]) -> Verdict | None:
-        """Count one more message of a person; refused after as many within a minute. used: gets how
-        to give that back."""
-        most = self._bounds.most_a_minute
-        if most is None:
-            return None
+    def take_one(self, owner: str, link: str | None, used: list[Callable[[], None]]) -> Verdict | None:
+        """Count one more message of a person and of their link; refused after as many within a minute. used:
+        gets how to give that back."""
+        mine, ours = self._bounds.most_a_minute, self._bounds.most_a_minute_by_link
+        if mine is not None and not self._count(f"owner {owner}", mine, used):
+            return Verdict(
+                "limits.rate",
+                f"You have written {mine} messages within a minute.",
+                "Wait a moment, then send it again.",
+            )
+        if ours is not None and link is not None and not self._count(f"link {link}", ours, used):
+            return Verdict(
+                "limits.link_rate",
+                f"People with your link have written {ours} messages within a minute.",
+                "Wait a moment, then send it again.",
+            )
+        return None
+
+    def _count(self, key: str, most: int, used: list[Callable[[], None]]) -> bool:
         with self._lock:
             now = self._clock()
             for name in [name for name, times in self._written.items() if times[-1] < now - 60]:
                 del self._written[name]
-            times = self._written.setdefault(owner, deque())
+            times = self._written.setdefault(key, deque())
             while times and times[0] < now - 60:
                 times.popleft()
-            if len(times) < most:
-                times.append(now)
-                used.append(partial(self._give_back, owner, now))
-                return None
-        return Verdict(
-            "limits.rate",
-            f"You have written {most} messages within a minute.",
-            "Wait a moment, then send it again.",
-        )
+            if len(times) >= most:
+                return False
+            times.append(now)
+            used.append(partial(self._give_back, key, now))
+            return True
 
-    def _give_back(self, owner: str, moment: float) -> None:
+    def _give_back(self, key: str, moment: float) -> None:
         with self._lock:
-            times = self._written.get(owner, deque())
+            times = self._written.get(key, deque())
             if moment in times:
                 times.remove(moment)
             if not times:
-                self._written.pop(owner, None)
+                self._written.pop(key, None)
 
 
 class _Limiting:
@@ -122,6 +134,7 @@ class _Limiting:
     def __init__(self, limits: Limits, context: Context, report: Report) -> None:
         self._limits = limits
         self._owner = context.owner
+        self._link = context.link
         self._counts = context.stage == "input" and context.counts and not context.trial
         self._used = context.used
         self._report = report
@@ -134,7 +147,7 @@ class _Limiting:
     async def finish(self) -> str | Refused:
         verdict = self._limits.check(self.held)
         if verdict is None and self._counts:
-            verdict = self._limits.take_one(self._owner, self._used)
+            verdict = self._limits.take_one(self._owner, self._link, self._used)
         if verdict is not None:
             self._report(Finding(verdict.rule, "block", 0, len(self.held)))
             return Refused("", verdict)

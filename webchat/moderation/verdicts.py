@@ -50,9 +50,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Whose text it is and where it goes. message_id: of the reply that is being made. remote: the model runs
-    on another's machine. trial: only to see what rules would do, so nothing is counted or kept. counts:
-    it is one more message of this person.
+    """Whose text it is and where it goes. link: by which its owner came. message_id: of the reply that is
+    being made. remote: the model runs on another's machine. trial: only to see what rules would do, so
+    nothing is counted or kept. counts: it is one more message of this person.
 
     asked: for moderators that judge a reply by what it answers, the person's last words. so_far: what is
     shown already of a reply that is continued. Neither is in a `Decision`.
@@ -70,6 +70,7 @@ class Context:
     asked: str = field(default="", repr=False)
     so_far: str = field(default="", repr=False)
     used: list[Callable[[], None]] = field(default_factory=list, repr=False, compare=False)
+    link: str | None = None
 
     def give_back(self) -> None:
         """What was counted for this text was not used: it, or something it belongs to, was refused."""

@@ -63,6 +63,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "addresses or networks, separated by commas",
     )
 
+    trusted_networks: Words = setting(
+        ("127.0.0.0/8", "::1"),
+        "Networks for which no limit by address holds: a class, an office. Limits by person and by link do.",
+        "addresses or networks, separated by commas",
+    )
+
     # Who comes in
     access: Literal["auto", "local", "link", "open"] = setting(
         "auto",
@@ -172,6 +178,14 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     max_turns_per_owner: Annotated[int, Field(ge=1, le=100_000)] = setting(
         8, "Replies one person may have running or in line at once.", "a whole number from 1 to 100000"
     )
+    max_turns_per_link: Annotated[int, Field(ge=1, le=100_000)] = setting(
+        200, "The same for all who came by one link.", "a whole number from 1 to 100000"
+    )
+    max_turns_per_network: Annotated[int, Field(ge=1, le=100_000)] = setting(
+        200,
+        "The same for all who come from one address, or one IPv6 network, outside `trusted_networks`.",
+        "a whole number from 1 to 100000",
+    )
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = setting(
         400, "Replies running or in line at once, in sum.", "a whole number from 1 to 100000"
     )
@@ -218,7 +232,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(origin) for origin in value)
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "trusted_networks")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(network(text)) for text in value)
@@ -304,6 +318,11 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     def proxies(self) -> tuple[Network, ...]:
         """`trusted_proxies` as networks."""
         return tuple(network(text) for text in self.trusted_proxies)
+
+    @property
+    def exempt(self) -> tuple[Network, ...]:
+        """`trusted_networks` as networks."""
+        return tuple(network(text) for text in self.trusted_networks)
 
     @property
     def by_tls(self) -> bool:

@@ -2,6 +2,7 @@
 
 from webchat.sharing.links import BadLifetime, NewLink, hash_of, make_token, new_link, parse_lifetime
 from webchat.sharing.redeem import (
+    AlreadySomeone,
     LinkError,
     LinkExpired,
     LinkInvalid,
@@ -10,10 +11,12 @@ from webchat.sharing.redeem import (
     OperatorLink,
     Redeemer,
     StartLink,
+    TooManyPeople,
     TooManyTries,
 )
 
 __all__ = [
+    "AlreadySomeone",
     "BadLifetime",
     "LinkError",
     "LinkExpired",
@@ -24,6 +27,7 @@ __all__ = [
     "OperatorLink",
     "Redeemer",
     "StartLink",
+    "TooManyPeople",
     "TooManyTries",
     "hash_of",
     "make_token",

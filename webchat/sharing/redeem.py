@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX, hash_of, is_token, make_token
@@ -14,7 +17,10 @@ from webchat.store.errors import NotFound
 from webchat.store.records import Link, Owner, OwnerKind
 
 FAILURES_PER_MINUTE = 10
-_MOST_ADDRESSES = 10_000
+NEW_PEOPLE_PER_HOUR = 300
+"""By one link, and from one address: a school opens its link within the same hour."""
+
+_MOST_KEYS = 10_000
 
 
 class LinkError(Exception):
@@ -24,6 +30,7 @@ class LinkError(Exception):
     status = 404
     message = "This link does not work."
     cure = "It may be incomplete: copy it once more, or ask for a new one."
+    params: Mapping[str, str | int | float] = MappingProxyType({})
 
 
 class LinkInvalid(LinkError):
@@ -57,14 +64,38 @@ class TooManyTries(LinkError):
     cure = "Wait a minute, then try again."
 
 
+class TooManyPeople(LinkError):
+    """One link, or one address, has made as many new owners within an hour as it may."""
+
+    code = "too_many_people"
+    status = 429
+    message = "Too many people have come by this link, or from your network, within the last hour."
+    cure = "Try again in an hour, or ask for a new link."
+
+
+class AlreadySomeone(LinkError):
+    """Who opened the link is here already as somebody else, and was not asked yet."""
+
+    code = "already_someone"
+    status = 409
+    message = "You are already here as somebody else."
+    cure = "Stay who you are, or open the link as somebody new."
+
+    def __init__(self, current: Owner) -> None:
+        super().__init__(self.code)
+        self.params = {"kind": current.kind, "name": current.name}
+
+
 class LinkStore(Protocol):
     """What redeeming needs of the store."""
 
     def create_owner(self, kind: OwnerKind, name: str, link_id: str | None = None) -> Owner: ...
 
-    def keep_owner(self, owner: Owner) -> Owner: ...
+    def owns_anything(self, owner_id: str) -> bool: ...
 
-    def make_operator(self, owner_id: str) -> Owner: ...
+    def create_link(self, name: str, token_hash: str, expires_at: datetime | None) -> Link: ...
+
+    def link(self, link_id: str) -> Link: ...
 
     def link_by_hash(self, token_hash: str) -> Link: ...
 
@@ -75,10 +106,17 @@ class LinkStore(Protocol):
 
 class StartLink:
     """A link a server prints when it starts. Its token lives as long as the process; whoever used it stays
-    known by a cookie."""
+    known by a cookie, until the link is revoked: the store has a record of it, made with its first use."""
 
-    def __init__(self, prefix: str = START_PREFIX) -> None:
-        self.token = make_token(prefix)
+    name = "start link"
+    kind: OwnerKind = "visitor"
+    owner_name = "Visitor"
+    prefix = START_PREFIX
+
+    def __init__(self) -> None:
+        self.token = make_token(self.prefix)
+        self.link_id: str | None = None
+        self.lock = asyncio.Lock()
 
     def opens(self, token: str) -> bool:
         return hmac.compare_digest(hash_of(self.token), hash_of(token))
@@ -90,37 +128,56 @@ class StartLink:
 class OperatorLink(StartLink):
     """The link that makes its bearer an operator."""
 
-    def __init__(self) -> None:
-        super().__init__(OPERATOR_PREFIX)
+    name = "operator's link"
+    kind: OwnerKind = "operator"
+    owner_name = "Operator"
+    prefix = OPERATOR_PREFIX
 
 
-class Failures:
-    """Counts wrong tokens by address. Right ones are neither counted nor stopped: a class of testers behind
-    one router opens its link within the same minute."""
+class Recent:
+    """Counts what happened lately, by a key. most: within `seconds`."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._seconds = seconds
         self._clock = clock
         self._seen: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def too_many(self, address: str) -> bool:
-        times = self._seen.get(address)
+    def full(self, key: str) -> bool:
+        times = self._seen.get(key)
         if times is None:
             return False
-        while times and self._clock() - times[0] >= 60:
+        while times and self._clock() - times[0] >= self._seconds:
             times.popleft()
         if not times:
-            del self._seen[address]
-        return len(times) >= FAILURES_PER_MINUTE
+            del self._seen[key]
+        return len(times) >= self._most
 
-    def add(self, address: str) -> None:
-        self._seen.setdefault(address, deque(maxlen=FAILURES_PER_MINUTE)).append(self._clock())
-        self._seen.move_to_end(address)
-        while len(self._seen) > _MOST_ADDRESSES:
+    def add(self, key: str) -> None:
+        self._seen.setdefault(key, deque(maxlen=self._most)).append(self._clock())
+        self._seen.move_to_end(key)
+        while len(self._seen) > _MOST_KEYS:
             self._seen.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What a token opens: who comes by it."""
+
+    link_id: str
+    kind: OwnerKind
+    name: str
+
+    def made(self, owner: Owner) -> bool:
+        """Whether an owner came this way. Visitors and operators stay known over the restarts of the server,
+        each of which prints links of its own."""
+        return owner.link_id == self.link_id if self.kind == "guest" else owner.kind == self.kind
+
+
 class Redeemer:
-    """Makes owners of those who bring a token."""
+    """Makes owners of those who bring a token. Wrong tokens are counted by address; right ones are neither
+    counted as such nor stopped by wrong ones: behind a proxy that is not known as one, all have one address.
+    """
 
     def __init__(
         self,
@@ -128,48 +185,81 @@ class Redeemer:
         *,
         start: StartLink | None = None,
         operator: OperatorLink | None = None,
-        failures: Failures | None = None,
+        failures: Recent | None = None,
+        people: Recent | None = None,
     ) -> None:
         self._store = store
-        self._start = start
-        self._operator = operator
-        self._failures = failures or Failures()
+        self._printed = [link for link in (operator, start) if link is not None]
+        self._failures = failures or Recent(FAILURES_PER_MINUTE, 60)
+        self._people = people or Recent(NEW_PEOPLE_PER_HOUR, 3600)
 
-    async def redeem(self, token: str, *, address: str, current: Owner | None) -> Owner:
-        """The owner the bearer of `token` now is. Whoever already came by this link (`current`) stays who
-        they are and keeps their conversations. Raises `LinkError`.
+    async def redeem(
+        self, token: str, *, address: str, network: str | None, mine: Sequence[Owner], confirmed: bool
+    ) -> tuple[Owner, ...]:
+        """Who the bearer of `token` now is, then those of `mine` that the browser is to remember.
 
-        address: under which wrong tokens are counted. A right one opens however many wrong ones came from
-        there: behind a proxy that is not known as one, all people have one address.
+        Whoever came by this link before is who they were then. Nobody's rights rise: who becomes an operator
+        is a new owner, whom no cookie named before. Raises `LinkError`; `AlreadySomeone` where the bearer is
+        somebody else and has not `confirmed` to leave them.
+
+        address: under which wrong tokens are counted. network: under which new owners are; `None`: only by
+        their link. mine: whom the browser's cookie names, the one it is first.
         """
-        if self._operator is not None and self._operator.opens(token):
-            return await self._make_operator(current)
-        if self._start is not None and self._start.opens(token):
-            if current is not None and current.kind in ("visitor", "operator"):
-                return current
-            visitor: Owner = await self._store.call(self._store.create_owner, "visitor", "Visitor")
-            return visitor
-        try:
-            link = await self._link(token)
-        except LinkInvalid:
-            if self._failures.too_many(address):
-                raise TooManyTries from None
-            self._failures.add(address)
-            raise
-        if current is not None and current.link_id == link.id:
-            return current
-        guest: Owner = await self._store.call(self._store.create_owner, "guest", link.name, link.id)
-        await self._store.call(self._store.touch_link, link.id)
-        return guest
+        way = await self._way(token, address)
+        current = mine[0] if mine else None
+        if current is not None and (way.made(current) or (way.kind == "visitor" and current.operates)):
+            return tuple(mine)
+        keep = [owner for owner in mine if await self._is_somebody(owner)]
+        if current is not None and current in keep and not confirmed:
+            raise AlreadySomeone(current)
+        known = next((owner for owner in mine if way.made(owner)), None)
+        return (known or await self._new(way, network), *(owner for owner in keep if owner != known))
 
-    async def _make_operator(self, current: Owner | None) -> Owner:
-        if current is not None and current.kind in ("visitor", "operator"):
-            # At an open server a visitor who wrote nothing yet is a signed cookie and no more.
-            current = await self._store.call(self._store.keep_owner, current)
+    async def _is_somebody(self, owner: Owner) -> bool:
+        return owner.operates or await self._store.call(self._store.owns_anything, owner.id)
+
+    async def _new(self, way: _Way, network: str | None) -> Owner:
+        keys = [f"link {way.link_id}", *([] if network is None else [f"network {network}"])]
+        if any(self._people.full(key) for key in keys):
+            raise TooManyPeople
+        for key in keys:
+            self._people.add(key)
+        owner: Owner = await self._store.call(self._store.create_owner, way.kind, way.name, way.link_id)
+        await self._store.call(self._store.touch_link, way.link_id)
+        return owner
+
+    async def _way(self, token: str, address: str) -> _Way:
+        for printed in self._printed:
+            if printed.opens(token):
+                link = await self._record(printed)
+                way = _Way(link.id, printed.kind, printed.owner_name)
+                break
         else:
-            current = await self._store.call(self._store.create_owner, "visitor", "Operator")
-        operator: Owner = await self._store.call(self._store.make_operator, current.id)
-        return operator
+            try:
+                link = await self._link(token)
+            except LinkInvalid:
+                if self._failures.full(address):
+                    raise TooManyTries from None
+                self._failures.add(address)
+                raise
+            way = _Way(link.id, "guest", link.name)
+        if link.revoked_at is not None:
+            raise LinkRevoked
+        if link.expires_at is not None and datetime.now(UTC) >= link.expires_at:
+            raise LinkExpired
+        return way
+
+    async def _record(self, printed: StartLink) -> Link:
+        """The store's record of a link that was printed. Its hash is of no token, so that nobody comes by the
+        link of an earlier start."""
+        async with printed.lock:
+            if printed.link_id is None:
+                made = await self._store.call(
+                    self._store.create_link, printed.name, hash_of(make_token()), None
+                )
+                printed.link_id = made.id
+        link: Link = await self._store.call(self._store.link, printed.link_id)
+        return link
 
     async def _link(self, token: str) -> Link:
         if not is_token(token):
@@ -178,8 +268,4 @@ class Redeemer:
             link: Link = await self._store.call(self._store.link_by_hash, hash_of(token))
         except NotFound:
             raise LinkInvalid from None
-        if link.revoked_at is not None:
-            raise LinkRevoked
-        if link.expires_at is not None and datetime.now(UTC) >= link.expires_at:
-            raise LinkExpired
         return link

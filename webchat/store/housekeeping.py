@@ -84,6 +84,12 @@ class HousekeepingVerbs(Database):
         self._scrub()
         return gone
 
+    @reads
+    def owns_anything(self, connection: Connection, owner_id: str) -> bool:
+        """Whether anything is an owner's or by them, deleted things too."""
+        empty = connection.scalar(select(_is_empty()).where(OwnerRow.id == owner_id))
+        return empty is not None and not empty
+
     def _removals(self, before: datetime) -> Work:
         """Work that returns how many things went."""
         while strays := self._strays():

@@ -28,7 +28,7 @@ class OwnerVerbs(Database):
     def create_owner(
         self, connection: Connection, kind: OwnerKind, name: str, link_id: str | None = None
     ) -> Owner:
-        """A new visitor, or a guest of a link. Raises NotFound for an unknown link."""
+        """Somebody new, who is let in as long as their link is. Raises NotFound for an unknown link."""
         if link_id is not None and not connection.scalar(select(LinkRow.id).where(LinkRow.id == link_id)):
             raise NotFound("link")
         owner = Owner(new_id(), kind, clean(name), link_id, now())
@@ -54,7 +54,7 @@ class OwnerVerbs(Database):
 
     @reads
     def guests_with_replies(self, connection: Connection) -> list[Owner]:
-        """The guests of links who have a reply running, by an index of the running ones alone."""
+        """Those who came by a link and have a reply running, by an index of the running ones alone."""
         rows = connection.execute(
             select(*OwnerRow.__table__.columns)
             .join(ConversationRow, ConversationRow.owner_id == OwnerRow.id)
@@ -63,20 +63,6 @@ class OwnerVerbs(Database):
             .distinct()
         )
         return [load_owner(row) for row in rows]
-
-    @writes
-    def make_operator(self, connection: Connection, owner_id: str) -> Owner:
-        """A visitor who brought the operator's link; what is theirs stays theirs. Raises NotFound, also for
-        a guest."""
-        row = connection.execute(
-            update(OwnerRow)
-            .where(OwnerRow.id == owner_id, OwnerRow.kind.in_(("visitor", "operator")))
-            .values(kind="operator")
-            .returning(*OwnerRow.__table__.columns)
-        ).first()
-        if row is None:
-            raise NotFound("owner")
-        return load_owner(row)
 
     @reads
     def operators(self, connection: Connection) -> list[Owner]:
@@ -90,11 +76,19 @@ class OwnerVerbs(Database):
 
     @writes
     def revoke_operators(self, connection: Connection, owner_id: str | None = None) -> int:
-        """Make visitors of all operators, or of one; what is theirs stays theirs. Returns how many."""
+        """Make visitors of all operators, or of one; what is theirs stays theirs. Returns how many.
+
+        The links they came by make no more operators. Other operators of these links stay what they are.
+        """
         those = OwnerRow.kind == "operator"
         if owner_id is not None:
             those &= OwnerRow.id == owner_id
-        return connection.execute(update(OwnerRow).where(those).values(kind="visitor")).rowcount
+        links = list(connection.scalars(select(OwnerRow.link_id).where(those, OwnerRow.link_id.is_not(None))))
+        ended = update(LinkRow).where(LinkRow.id.in_(links), LinkRow.revoked_at.is_(None))
+        connection.execute(ended.values(revoked_at=now()))
+        revoked = connection.execute(update(OwnerRow).where(those).values(kind="visitor")).rowcount
+        connection.execute(update(OwnerRow).where(OwnerRow.link_id.in_(links)).values(link_id=None))
+        return revoked
 
     @reads
     def owner(self, connection: Connection, owner_id: str) -> Owner:

@@ -29,7 +29,8 @@ TemplateScope = Literal["personal", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whoever conversations belong to. `link_id` is the tester link a guest came by."""
+    """Whoever conversations belong to. `link_id` is the link they came by, and as long as which they are let
+    in; an operator whose link makes no more operators has none."""
 
     id: str
     kind: OwnerKind

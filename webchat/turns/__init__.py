@@ -16,6 +16,7 @@ from webchat.turns.errors import (
 )
 from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent, Wait
 from webchat.turns.following import Follower
+from webchat.turns.places import Most, Party
 from webchat.turns.service import Turns
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "KeyTaken",
     "MessageBlocked",
     "MessageTooLong",
+    "Most",
     "News",
     "NotAccepting",
+    "Party",
     "ServerBusy",
     "Status",
     "StillRunning",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,9 +30,12 @@ from webchat.turns.errors import (
     ServerBusy,
     StillRunning,
     TooManyTurns,
+    TooManyTurnsOfLink,
+    TooManyTurnsOfNetwork,
     UnknownModel,
 )
 from webchat.turns.journal import RETRY_SECONDS, clean
+from webchat.turns.places import Most, Party
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,8 @@ BEGIN_TRIES = 4
 class Asking:
     """Takes asks, one by one for each client key.
 
-    turns: those in memory, by the ids of their replies. began: told each turn that is to run.
-    turns_per_owner, most_turns: see `Turns`.
+    turns: those in memory, by the ids of their replies. began: told each turn that is to run. most: how many
+    may run and wait.
     """
 
     def __init__(
@@ -57,18 +59,16 @@ class Asking:
         turns: Mapping[str, RunningTurn],
         began: Callable[[RunningTurn], None],
         *,
-        turns_per_owner: int | None,
-        most_turns: int | None,
+        most: Most,
     ) -> None:
         self._store = store
         self._models = models
         self._gates = gates
         self._turns = turns
         self._began = began
-        self._turns_per_owner = turns_per_owner
-        self._most_turns = most_turns
+        self._most = most
         self._first: dict[tuple[str, str], tuple[str, asyncio.Task[BegunTurn]]] = {}
-        self._beginning: Counter[str] = Counter()
+        self._beginning: list[Party] = []
         self._settling: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,9 +76,9 @@ class Asking:
         """Of the asks that are being taken now. Cancelled, one is refused with `NotAccepting`."""
         return {task for _, task in self._first.values()}
 
-    async def start(self, owner: str, ask: Ask) -> BegunTurn:
+    async def start(self, party: Party, ask: Ask) -> BegunTurn:
         """See `Turns.start`."""
-        key = (owner, ask.client_key)
+        key = (party.owner, ask.client_key)
         while key in self._first:
             asked, first = self._first[key]
             if asked == ask.digest:
@@ -86,7 +86,7 @@ class Asking:
             await asyncio.wait({first})  # if it is refused, its key is free
         # A task of its own: a caller who leaves between the commit and the task would leave a reply without
         # a turn.
-        task = asyncio.create_task(self._begin(owner, ask), name="begin turn")
+        task = asyncio.create_task(self._begin(party, ask), name="begin turn")
         self._first[key] = (ask.digest, task)
         task.add_done_callback(lambda _: self._first.pop(key))
         return await asyncio.shield(task)
@@ -96,61 +96,62 @@ class Asking:
         for task in self._settling:
             task.cancel()
 
-    async def _begin(self, owner: str, ask: Ask) -> BegunTurn:
+    async def _begin(self, party: Party, ask: Ask) -> BegunTurn:
         try:
-            known = await self._store.call(self._store.turn_by_key, owner, ask.client_key)
+            known = await self._store.call(self._store.turn_by_key, party.owner, ask.client_key)
             if known is not None:
-                return await self._run(owner, ask.client_key, _same(known, known.asked, ask))
-            with self._room(owner):
-                return await self._taken(owner, ask)
+                return await self._run(party, ask.client_key, _same(known, known.asked, ask))
+            with self._room(party):
+                return await self._taken(party, ask)
         except asyncio.CancelledError:
             raise NotAccepting from None  # only the end of the server cancels this task
 
     @contextmanager
-    def _room(self, owner: str) -> Iterator[None]:
-        """Room for one more turn while the block begins it. Raises TooManyTurns or ServerBusy."""
-        running = [turn for turn in self._turns.values() if turn.message is None]
-        mine = sum(turn.owner == owner for turn in running)
-        limit = self._turns_per_owner
-        if limit is not None and mine + self._beginning[owner] >= limit:
-            raise TooManyTurns(limit)
-        if self._most_turns is not None and len(running) + self._beginning.total() >= self._most_turns:
-            raise ServerBusy
-        self._beginning[owner] += 1
+    def _room(self, party: Party) -> Iterator[None]:
+        """Room for one more turn while the block begins it. Raises what says which limit is reached."""
+        running = [turn.party for turn in self._turns.values() if turn.message is None]
+        match self._most.reached(party, running + self._beginning):
+            case ("owner", most):
+                raise TooManyTurns(most)
+            case ("link", most):
+                raise TooManyTurnsOfLink(most)
+            case ("network", most):
+                raise TooManyTurnsOfNetwork(most)
+            case ("all", _):
+                raise ServerBusy
+        self._beginning.append(party)
         try:
             yield
         finally:
-            self._beginning[owner] -= 1
-            if not self._beginning[owner]:
-                del self._beginning[owner]
+            self._beginning.remove(party)
 
-    async def _taken(self, owner: str, ask: Ask) -> BegunTurn:
+    async def _taken(self, party: Party, ask: Ask) -> BegunTurn:
         """Review and store an ask; what a refused one used up is given back."""
-        written = Context("input", owner, conversation_id=ask.conversation_id)
+        written = Context("input", party.owner, link=party.link, conversation_id=ask.conversation_id)
         try:
             new, continues = await self._resolve(written, ask)
-            begun = await self._stored(owner, new)
+            begun = await self._stored(party, new)
         except BaseException:
             written.give_back()
             raise
-        return await self._run(owner, ask.client_key, begun, continues)
+        return await self._run(party, ask.client_key, begun, continues)
 
-    async def _stored(self, owner: str, new: NewTurn) -> BegunTurn:
+    async def _stored(self, party: Party, new: NewTurn) -> BegunTurn:
         """Begin a turn; asked again the store finds it by its key. Raises `StoreError`."""
         for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
             try:
-                return await self._store.call(self._store.begin_turn, owner, new)
+                return await self._store.call(self._store.begin_turn, party.owner, new)
             except StoreUnavailable:
                 await asyncio.sleep(pause)
         try:
-            return await self._store.call(self._store.begin_turn, owner, new)
+            return await self._store.call(self._store.begin_turn, party.owner, new)
         except StoreUnavailable:
-            task = asyncio.create_task(self._settle(owner, new.client_key), name="what became of an ask")
+            task = asyncio.create_task(self._settle(party, new.client_key), name="what became of an ask")
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
             raise
 
-    async def _settle(self, owner: str, client_key: str) -> None:
+    async def _settle(self, party: Party, client_key: str) -> None:
         """Run a turn that was begun although its ask was refused, once the store says so."""
         tries = 0
         while True:
@@ -158,11 +159,11 @@ class Asking:
             tries += 1
             try:
                 # Who asks again meanwhile finds it.
-                if (owner, client_key) in self._first:
+                if (party.owner, client_key) in self._first:
                     continue
-                begun = await self._store.call(self._store.turn_by_key, owner, client_key)
+                begun = await self._store.call(self._store.turn_by_key, party.owner, client_key)
                 if begun is not None:
-                    await self._run(owner, client_key, begun)
+                    await self._run(party, client_key, begun)
                 return
             except NotFound:
                 return
@@ -170,16 +171,16 @@ class Asking:
                 continue
 
     async def _run(
-        self, owner: str, client_key: str, begun: BegunTurn, continues: Message | None = None
+        self, party: Party, client_key: str, begun: BegunTurn, continues: Message | None = None
     ) -> BegunTurn:
         """Let a begun turn run, unless it does or did; also one of which the store did not say that it began
         it."""
         reply = begun.reply
         if continues is None and reply.continues is not None:
-            continues = await self._store.call(self._store.message, owner, reply.continues)
+            continues = await self._store.call(self._store.message, party.owner, reply.continues)
         if reply.state == "queued" and not reply.seq and reply.id not in self._turns:
             begun = replace(begun, created=True)
-            self._began(RunningTurn(owner, client_key, begun, reply.model or "", continues))
+            self._began(RunningTurn(party, client_key, begun, reply.model or "", continues))
         return begun
 
     async def _resolve(self, written: Context, ask: Ask) -> tuple[NewTurn, Message | None]:

@@ -3,6 +3,8 @@
     TurnError
     ├── NotAccepting       the server is shutting down
     ├── TooManyTurns       this owner already has `limit` replies running or in line
+    ├── TooManyTurnsOfLink     the people of one link have as many as they may
+    ├── TooManyTurnsOfNetwork  those of one network have
     ├── ServerBusy         all owners together have as many replies running or in line as this server takes
     ├── BadAsk             the ask contradicts itself or the conversation
     │   ├── EmptyMessage   no words in it
@@ -62,6 +64,34 @@ class TooManyTurns(TurnError):
         super().__init__(
             f"Only {limit} of your replies can run or wait at once.",
             cure="Wait until one has finished, or stop one.",
+            params={"limit": limit},
+        )
+
+
+class TooManyTurnsOfLink(TurnError):
+    """The people of one link have as many replies running or in line as are allowed at once."""
+
+    code = "link_busy"
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"People with your link have {limit} replies running or waiting, as many as one link may.",
+            cure="Your message is saved. Send it again in a moment.",
+            params={"limit": limit},
+        )
+
+
+class TooManyTurnsOfNetwork(TurnError):
+    """The people of one network have as many replies running or in line as are allowed at once."""
+
+    code = "network_busy"
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"People in your network have {limit} replies running or waiting, as many as one network may.",
+            cure="Your message is saved. Send it again in a moment.",
             params={"limit": limit},
         )
 

@@ -25,6 +25,7 @@ from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.journal import Journal
 from webchat.turns.pipeline import Pipeline
+from webchat.turns.places import Most, Party
 from webchat.turns.queue import Queue
 from webchat.turns.titles import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
@@ -44,10 +45,11 @@ CANCEL_SECONDS = 1.0
 class Turns:
     """Takes asks and makes replies; each turn is a task of this service and outlives whoever asked.
 
-    flush_seconds: least time between two commits of one reply. turns_per_owner, most_turns: replies that one
-    owner, and all together, may have running and in line, `None` for any number. message_chars: longest
-    message. titles: ask models for titles. cuts: leave out the oldest turns of a conversation that
-    is too long for its model, instead of refusing it. inspect: keep what each reply's model was sent.
+    flush_seconds: least time between two commits of one reply. turns_per_owner, turns_per_link,
+    turns_per_network, most_turns: replies that one owner, the people of one link, those of one network, and
+    all together may have running and in line, `None` for any number. message_chars: longest message. titles:
+    ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
+    instead of refusing it. inspect: keep what each reply's model was sent.
     Not thread-safe: use it on one event loop, between `open` and `aclose`.
     """
 
@@ -60,6 +62,8 @@ class Turns:
         gates: GateFactory,
         flush_seconds: float = 0.1,
         turns_per_owner: int | None = None,
+        turns_per_link: int | None = None,
+        turns_per_network: int | None = None,
         most_turns: int | None = None,
         message_chars: int = 100_000,
         titles: bool = True,
@@ -84,8 +88,7 @@ class Turns:
             gates,
             self._turns,
             self._began,
-            turns_per_owner=turns_per_owner,
-            most_turns=most_turns,
+            most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
         )
         self._accepting = self._ending = self._closed = False
 
@@ -138,8 +141,10 @@ class Turns:
             await asyncio.wait(tasks, timeout=deadline - loop.time())
         return tasks
 
-    async def start(self, owner: str, ask: Ask) -> BegunTurn:
+    async def start(self, owner: str | Party, ask: Ask) -> BegunTurn:
         """Store what is asked and begin the reply. Returns once both are stored; the reply goes on by itself.
+
+        owner: as a `Party` where the places of their link and network are counted, too.
 
         Asking again with the same client key gives the first turn with `created` false. Cancelling the caller
         leaves the turn going. Raises `TurnError` and `StoreError`.
@@ -147,7 +152,7 @@ class Turns:
         if not self._accepting:
             raise NotAccepting
         ask.check(self._message_chars)
-        return await self._asking.start(owner, ask)
+        return await self._asking.start(owner if isinstance(owner, Party) else Party(owner), ask)
 
     async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncGenerator[TurnEvent]:
         """The events of a reply after `after_seq`; of one that has ended only `Done`.

@@ -13,6 +13,7 @@ from backends.types import Retrying
 from webchat.store.records import BegunTurn, Message
 from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Reader
+from webchat.turns.places import Party
 
 EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended"]
 """Who ended a turn before its model did: the person, the server's end, the store's failure, the end of the
@@ -27,9 +28,10 @@ class RunningTurn:
     """
 
     def __init__(
-        self, owner: str, client_key: str, begun: BegunTurn, model: str, continues: Message | None
+        self, party: Party, client_key: str, begun: BegunTurn, model: str, continues: Message | None
     ) -> None:
-        self.owner = owner
+        self.party = party
+        self.owner = party.owner
         self.client_key = client_key
         self.begun = begun
         self.id = begun.reply.id

@@ -1,11 +1,12 @@
 // What the menus offer: appearance, language, exports, help.
 
-import { url } from "./api.js";
+import { api, url } from "./api.js";
 import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
-import { language, t } from "./i18n.js";
+import { errorLine, language, t } from "./i18n.js";
 import { settings } from "./settings.js";
 import { storage } from "./storage.js";
+import { toast } from "./toast.js";
 
 const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
 const THEMES = { system: "screen", light: "sun", dark: "moon" };
@@ -29,6 +30,7 @@ export function mainMenu() {
     })),
     { heading: t("export.menu") },
     ...exportAll(),
+    ...earlier(),
     "-",
     { label: t("templates.menu"), icon: "template", onclick: showTemplates },
     ...(connection.me.operates && settings.info?.in_process ? [{ label: t("chattemplate.menu"), icon: "braces", onclick: () => showChatTemplate(settings.model) }] : []),
@@ -44,6 +46,26 @@ function setLanguage(code) {
   const path = new URL(document.baseURI).pathname;
   document.cookie = `webchat_lang=${code}; path=${path}; max-age=31536000; samesite=lax`;
   location.reload();
+}
+
+// Who this browser was before: each can be switched back to.
+function earlier() {
+  const others = connection.me.earlier ?? [];
+  const items = others.map(({ id, kind, name, since }) => {
+    const who = t(`identity.${kind}`, { name });
+    const date = new Date(since).toLocaleDateString(language, { dateStyle: "medium" });
+    return { label: others.length > 1 ? t("identity.since", { who, date }) : who, icon: "persona", onclick: () => become(id) };
+  });
+  return items.length ? [{ heading: t("identity.heading") }, ...items] : [];
+}
+
+async function become(id) {
+  try {
+    await api.post("t/switch", { id });
+    location.assign(document.baseURI); // another tab of theirs starts again by itself
+  } catch (error) {
+    toast(errorLine(error), { kind: "error" });
+  }
 }
 
 export function exportItems(id, all = false) {

@@ -168,7 +168,8 @@ const withoutPersona = bus.on("settings", async ({ settings: { persona } }) => {
 // --- routing ------------------------------------------------------------------------------------------------
 
 function address(id) {
-  const url = new URL(location.pathname, location.href);
+  const url = new URL(location.href);
+  url.search = url.hash = "";
   if (id !== null) url.searchParams.set("c", id);
   return url.href;
 }

@@ -1,0 +1,107 @@
+"""Who a request is from: from its cookies to an owner who may come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from starlette.types import Scope
+
+from webchat.auth.cookies import Cookies, SignIn
+from webchat.auth.incoming import Heard
+from webchat.auth.origin import by_own_https_page, surely_https
+from webchat.auth.owners import Admission, Owners, OwnerStore
+from webchat.auth.settings import DoorSettings
+from webchat.store.codec import new_id
+from webchat.store.records import Owner
+
+
+class Identities:
+    """Reads sign-ins and decides whom they let in. link_ended: called with the id of an owner whose link has
+    ended, to stop their replies."""
+
+    def __init__(
+        self,
+        store: OwnerStore,
+        settings: DoorSettings,
+        *,
+        link_ended: Callable[[str], None] | None = None,
+    ) -> None:
+        self.owners = Owners(store, link_ended=link_ended)
+        self._settings = settings
+        self._cookies = Cookies(settings.secret, embedded=settings.embedded, root_path=settings.root_path)
+
+    def sign_in(self, scope: Scope, heard: Heard) -> SignIn:
+        """What the request's cookies say; nothing on a loopback start."""
+        if self._settings.access == "local":
+            return SignIn()
+        by_https = (
+            self._settings.secure_cookies
+            or scope["scheme"] in ("https", "wss")
+            or surely_https(heard.host, heard.fetch_site)
+        )
+        return self._cookies.read(
+            scope["headers"],
+            by_https=by_https,
+            secure=by_https or by_own_https_page(heard.host, heard.origin),
+            host=heard.host,
+            path=self._settings.root_path + scope["path"],
+        )
+
+    async def admission(self, scope: Scope, heard: Heard, sign_in: SignIn) -> Admission:
+        """The owner the request is from, or why it is let in as nobody. At an open server whoever opens the
+        page without an owner gets a new one, with `new` set."""
+        if self._settings.access == "local":
+            return Admission(await self.owners.local())
+        if sign_in.conflict:
+            return Admission(refusal="two_owners")
+        cookie, is_open = sign_in.cookie, self._settings.access == "open"
+        if cookie is not None:
+            admission = await self.owners.admitted(cookie.owner_id)
+            if is_open and not admission.stored:
+                admission = Admission(_new_visitor(cookie.owner_id), stored=False)
+        else:
+            admission = Admission(refusal="unknown" if sign_in.given else "")
+        if admission.owner is not None or not _opens_page(scope, heard):
+            return admission
+        if (
+            cookie is None
+            and await self.older(sign_in) is not None
+            and heard.fetch_dest in (None, "document")
+        ):
+            return Admission(refusal="older")
+        return Admission(_new_visitor(new_id()), stored=False, new=True) if is_open else admission
+
+    async def older(self, sign_in: SignIn) -> Owner | None:
+        """The owner that a cookie anybody may have planted names: never an operator."""
+        if sign_in.older is None:
+            return None
+        owner = (await self.owners.admitted(sign_in.older.owner_id)).owner
+        return None if owner is None or owner.operates else owner
+
+    async def admitted(self, ids: Iterable[str]) -> list[Owner]:
+        """Those of the owners who may still come in."""
+        found = [(await self.owners.admitted(id)).owner for id in ids]
+        return [owner for owner in found if owner is not None]
+
+    async def choice(self, sign_in: SignIn) -> list[Owner]:
+        """Whom this browser may go on as, the last first."""
+        if sign_in.cookie is not None:
+            return await self.admitted(sign_in.cookie.owners)
+        older = await self.older(sign_in)
+        return [] if older is None else [older]
+
+    def headers(self, sign_in: SignIn, owners: Iterable[str]) -> list[str]:
+        """`Set-Cookie` headers that make the browser the first of the owners, and let it remember the others.
+        What others may have put beside its cookie is taken away."""
+        first, *rest = owners
+        return [self._cookies.header(first, rest, secure=sign_in.secure), *sign_in.clear]
+
+
+def _opens_page(scope: Scope, heard: Heard) -> bool:
+    return scope["path"] == "/" and scope.get("method") == "GET" and "text/html" in heard.accept
+
+
+def _new_visitor(owner_id: str) -> Owner:
+    """A visitor of an open server: a signed cookie and nothing else until there is something to store."""
+    return Owner(owner_id, "visitor", "Visitor", None, datetime.now(UTC))

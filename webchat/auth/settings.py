@@ -1,0 +1,38 @@
+"""How the door stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from webchat.settings.networks import Network
+
+Access = Literal["local", "link", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSettings:
+    """What the door goes by.
+
+    access: `local` (loopback only: one local owner, no questions), `link` (whoever redeemed a link), or
+    `open` (whoever opens the page becomes an owner of their own, stored with their first message).
+    secret: signs cookies; see `load_or_make_secret`.
+    embedded: the page may be shown inside another site's frame, so the cookie is `SameSite=None`.
+    frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
+    trusted_origins: other origins (`https://chat.example.org`) whose pages count as ours.
+    extra_hosts: names besides the loopback ones under which a loopback server may be addressed.
+    trusted_proxies: networks of the proxies whose word on client and scheme counts.
+    secure_cookies: people come by https although the last hop may be plain http.
+    root_path: a path such as `/chat` under which a proxy serves the app. Whether the proxy takes it away or
+    not, the app behind the door sees paths without it.
+    """
+
+    access: Access
+    secret: str = field(repr=False)
+    embedded: bool = False
+    frame_ancestors: tuple[str, ...] = ()
+    trusted_origins: frozenset[str] = frozenset()
+    extra_hosts: frozenset[str] = frozenset()
+    secure_cookies: bool = False
+    root_path: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
