@@ -281,6 +281,7 @@ NOT_DOORS = {
     ("POST", "/api/conversations/take-over"): "takes no text",
     ("POST", "/api/models/retry"): "takes no text",
     ("POST", "/t/redeem"): "takes a token, and keeps nothing of it",
+    ("POST", "/t/switch"): "takes an id",
     ("PUT", "/api/chat-templates"): "an operator's own",
     ("PUT", "/api/chat-templates/{model:path}"): "an operator's own",
     ("POST", "/api/chat-templates/preview"): "an operator's own",
@@ -311,7 +312,7 @@ CALLS = {
 _NO_TEXT = """
 keep_owner move_chats
 activate call close create_link create_owner delete_conversation delete_messages delete_template
-discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner make_operator
+discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
 mark_streaming open purge rate restore_conversation restore_messages restore_template revoke_link
 revoke_operators slices touch_link transaction trim_decisions
 keep_owner
@@ -319,7 +320,7 @@ keep_owner
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
 chat_template count_chats guests_with_replies movable_chats
-operators chat_template_versions chat_templates conversation conversation_ids
+operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash message newest_texts owner path placeholders
 provenance running_conversations search template template_version template_versions thread turn_by_key

@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
+from webchat.auth.cookies import OLD_NAME
 from webchat.auth.owners import WATCH_SECONDS, Owners
 from webchat.settings.networks import network
 from webchat.sharing import Redeemer, TooManyTries, make_token, new_link
-from webchat.sharing.redeem import Failures, LinkInvalid
+from webchat.sharing.redeem import LinkInvalid, Recent
 from webchat.store import NotFound, Store
 from webchat.store.records import FinishedTurn, NewTurn
 
@@ -58,20 +58,21 @@ async def test_the_start_link_makes_visitors(site: Site) -> None:
     assert owners[0]["id"] != owners[1]["id"]
 
 
-async def test_the_operators_link_makes_operators_who_keep_what_is_theirs(site: Site) -> None:
-    client = site.client(None)
-    await _redeem(client, site.start.token)
-    visitor = (await client.get("/api/me")).json()
-    assert not visitor["operates"]
-    assert (await _redeem(client, site.operator.token)).status_code == 204
-    store = site.store
-    assert store.owner(visitor["owner"]["id"]).operates
-    stranger = site.client(None)
-    await _redeem(stranger, site.operator.token)
-    assert (await stranger.get("/api/me")).json()["operates"]
-    guest, _ = site.guest()
-    await _redeem(site.client(guest), site.operator.token)
-    assert not store.owner(guest.id).operates
+async def test_the_operators_link_raises_nobody_whom_a_cookie_named_before(site: Site) -> None:
+    """A cookie planted before the operator opens their link stays what it was."""
+    planted = site.visitor("Mallory")
+    victim = site.client(None)
+    name, _, value = site.cookie(planted).partition("=")
+    victim.cookies.set(name, value, domain="chat.test")
+    assert (await _redeem(victim, site.operator.token)).status_code == 204
+    me = (await victim.get("/api/me")).json()
+    assert me["operates"]
+    assert me["owner"]["id"] != planted.id
+    assert not (await site.client(planted).get("/api/me")).json()["operates"]
+    assert not site.store.owner(planted.id).operates
+    await _redeem(victim, site.operator.token)
+    await _redeem(victim, site.start.token)
+    assert (await victim.get("/api/me")).json()["owner"] == me["owner"], "who operates stays who they are"
 
 
 async def test_visitors_stay_known_after_a_restart(make_site: MakeSite) -> None:
@@ -149,56 +150,32 @@ async def test_a_new_operator_is_known_from_the_answer_on(site: Site) -> None:
     assert (await client.get("/api/moderation/decisions")).status_code == 200
 
 
-async def test_a_lookup_under_way_does_not_bring_back_who_somebody_was(site: Site) -> None:
-    owners = Owners(site.store)
-    visitor = site.visitor()
-    call, looked_up, promoted = site.store.call, asyncio.Event(), asyncio.Event()
-
-    async def late(verb: Any, *args: Any) -> Any:
-        found = await call(verb, *args)
-        looked_up.set()
-        await promoted.wait()
-        return found
-
-    site.store.call = late  # type: ignore[method-assign, assignment]
-    asking = asyncio.create_task(owners.admitted(visitor.id))
-    await looked_up.wait()
-    site.store.make_operator(visitor.id)
-    owners.forget(visitor.id)
-    promoted.set()
-    await asking
-    found = (await owners.admitted(visitor.id)).owner
-    assert found
-    assert found.operates
-
-
-async def test_a_visitor_of_an_open_server_who_wrote_nothing_becomes_its_operator(
-    make_site: MakeSite,
-) -> None:
+async def test_a_visitor_of_an_open_server_who_wrote_nothing_is_not_asked(make_site: MakeSite) -> None:
     async with make_site(access="open") as site:
         client = site.client(None)
         await client.get("/", headers={"accept": "text/html"})
         before = (await client.get("/api/me")).json()["owner"]["id"]
         assert (await _redeem(client, make_token())).status_code == 404
+        assert (await _redeem(client, site.operator.token)).status_code == 204
         with pytest.raises(NotFound):
             site.store.owner(before)
-        assert (await _redeem(client, site.operator.token)).status_code == 204
         me = (await client.get("/api/me")).json()
-        assert (me["owner"]["id"], me["operates"]) == (before, True)
+        assert me["operates"]
+        assert me["earlier"] == []
 
 
 async def test_a_minute_later_a_guesser_may_try_again(tmp_path: Path) -> None:
     now = 0.0
     store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
-    redeemer = Redeemer(store, failures=Failures(lambda: now))
+    redeemer = Redeemer(store, failures=Recent(10, 60, lambda: now))
     for _ in range(10):
         with pytest.raises(LinkInvalid):
-            await redeemer.redeem("wrong", address="a", current=None)
+            await redeemer.redeem("wrong", address="a", network=None, mine=(), confirmed=False)
     with pytest.raises(TooManyTries):
-        await redeemer.redeem("wrong", address="a", current=None)
+        await redeemer.redeem("wrong", address="a", network=None, mine=(), confirmed=False)
     now = 61.0
     with pytest.raises(LinkInvalid):
-        await redeemer.redeem("wrong", address="a", current=None)
+        await redeemer.redeem("wrong", address="a", network=None, mine=(), confirmed=False)
     store.close()
 
 
@@ -271,7 +248,7 @@ async def test_the_gate_says_why_somebody_is_not_let_in(site: Site) -> None:
     expired = site.client(site.store.create_owner("guest", "late", late.id))
     assert (await expired.get("/api/me")).json()["error"]["code"] == "link_expired"
     stranger, forger = site.client(None), site.client(None)
-    forger.headers["cookie"] = "webchat_owner=made.up.entirely"
+    forger.headers["cookie"] = f"{OLD_NAME}=made.up.entirely"
     for client, reason in ((expired, "link_expired"), (forger, "unknown"), (stranger, "")):
         page = await client.get("/", headers={"accept": "text/html"})
         assert page.status_code == 401

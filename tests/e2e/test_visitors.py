@@ -21,6 +21,7 @@ from tests.app_process import ROOT, AppProcess
 from tests.e2e.chat import Chat, NewVisitor, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sentences import locale
 from webchat.sharing.links import hash_of, make_token
 from webchat.store import Store
 
@@ -135,3 +136,75 @@ async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: N
     await page.goto(f"{guarded.url}/t#{token}")
     await expect(page.get_by_role("status")).to_contain_text("link")
     assert (await page.context.request.get(f"{guarded.url}/api/me")).status == 401
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+async def test_somebody_elses_link_asks_and_takes_nothing_away(
+    guarded: AppProcess, visitor: NewVisitor, language: str
+) -> None:
+    """Stay, then leave, then back by the menu: each time the chats of whom one is."""
+    said = locale(language)
+    page = await (await visitor(locale=language)).new_page()
+    ada = Chat(page, guarded.url)
+    await page.goto(await link(guarded, f"Ada {language}"))
+    await ada.ready()
+    await ada.ask("words=3")
+    await ada.whole(words(3))
+    other = await link(guarded, f"Bob {language}")
+    choice = page.locator("#choice button")
+    rows = page.locator("#wc-sidebar .wc-row")
+    for stays in (True, False):
+        await page.goto(other)
+        await expect(page.locator("h1")).to_contain_text(f"Ada {language}")
+        await expect(page.locator("#form")).to_be_hidden()
+        await expect(choice).to_have_count(2)
+        await expect(choice.first).to_be_focused()
+        await (choice.first if stays else choice.last).click()
+        await ada.ready()
+        await expect(rows).to_have_count(1 if stays else 0)
+    await page.get_by_role("button", name=said["sidebar.menu"]).click()
+    await page.get_by_role("menuitem", name=f"Ada {language}").click()
+    await expect(rows).to_have_count(1)
+    await page.reload()
+    await ada.ready()
+    await expect(rows).to_have_count(1)
+
+
+async def test_a_planted_sign_in_is_stopped_in_words(guarded: AppProcess, visitor: NewVisitor) -> None:
+    """What another page puts beside the cookie is taken away; who was there is there again."""
+    mallory = await come(visitor, guarded, await link(guarded, "mallory"))
+    (planted,) = await mallory.page.context.cookies()
+    victim = await come(visitor, guarded, await link(guarded, "victim"))
+    await victim.ask("words=2")
+    await victim.whole(words(2))
+    page = victim.page
+    for path in ("/t", "/api"):
+        await page.context.add_cookies(
+            [{"name": planted["name"], "value": planted["value"], "domain": "127.0.0.1", "path": path}]
+        )
+        await page.goto(f"{guarded.url}{path if path == '/t' else '/'}")
+        if path == "/t":
+            await expect(page.locator("h1")).to_have_text("Reload this page")
+            await page.get_by_role("button", name="Reload").click()
+            await expect(page.locator("#form")).to_be_visible()
+        else:
+            await expect(page.get_by_text("Reload the page.").first).to_be_visible()
+            await page.reload()
+            await victim.ready()
+    await page.goto(guarded.url)
+    await victim.ready()
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(1)
+
+
+async def test_a_link_pasted_at_a_strange_address_goes_to_this_server(
+    guarded: AppProcess, visitor: NewVisitor
+) -> None:
+    page = await (await visitor()).new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{guarded.url}//evil.invalid/t")
+    await page.locator("#link").fill(await link(guarded, "strange"))
+    await page.locator("#open").click()
+    await Chat(page, guarded.url).ready()
+    assert asked
+    assert all(url.startswith((guarded.url, "data:", "blob:")) for url in asked)

@@ -250,11 +250,16 @@ def test_a_moderator_that_breaks_or_hangs_is_closed_or_open_as_it_says(hangs: bo
 
 def test_limits_are_of_one_person_and_a_minute() -> None:
     now = 0.0
-    limits = Limits(most_chars=10, most_repeats=5, most_a_minute=2, clock=lambda: now)
+    limits = Limits(
+        most_chars=10, most_repeats=5, most_a_minute=2, most_a_minute_by_link=4, clock=lambda: now
+    )
 
-    def ask(owner: str, text: str) -> str | None:
+    def ask(owner: str, text: str, link: str | None = None) -> str | None:
         async def go() -> str | None:
-            passed = await whole([Guarded(limits, Context("input", owner), lambda _: None)], text)
+            context = Context("input", owner, link=link)
+            passed = await whole([Guarded(limits, context, lambda _: None)], text)
+            if passed.verdict is not None:
+                context.give_back()
             return None if passed.verdict is None else passed.verdict.rule
 
         return asyncio.run(go())
@@ -263,7 +268,11 @@ def test_limits_are_of_one_person_and_a_minute() -> None:
     assert ask("a", "aaaaaa") == "limits.repeats"
     assert [ask("a", "hi") for _ in range(3)] == [None, None, "limits.rate"]
     assert ask("b", "hi") is None
+    many = [ask(f"self {n}", "hi", "link") for n in range(6)]
+    assert many == [None] * 4 + ["limits.link_rate"] * 2, "many selves of one link are one"
+    assert ask("self 9", "hi", "another") is None
     now = 61.0
+    assert ask("self 0", "hi", "link") is None
     assert ask("a", "hi") is None
 
 

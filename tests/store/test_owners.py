@@ -128,7 +128,7 @@ NOT_OF_AN_OWNER = {
     "link",
     "link_by_hash",
     "touch_link",
-    "make_operator",
+    "owns_anything",
     "operators",
     "revoke_operators",
     "purge",

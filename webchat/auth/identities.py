@@ -37,7 +37,7 @@ class Identities:
             return SignIn()
         by_https = (
             self._settings.secure_cookies
-            or scope["scheme"] in ("https", "wss")
+            or scope.get("scheme") in ("https", "wss")
             or surely_https(heard.host, heard.fetch_site)
         )
         return self._cookies.read(

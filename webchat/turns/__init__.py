@@ -11,6 +11,8 @@ from webchat.turns.errors import (
     ServerBusy,
     StillRunning,
     TooManyTurns,
+    TooManyTurnsOfLink,
+    TooManyTurnsOfNetwork,
     TurnError,
     UnknownModel,
 )
@@ -40,6 +42,8 @@ __all__ = [
     "Status",
     "StillRunning",
     "TooManyTurns",
+    "TooManyTurnsOfLink",
+    "TooManyTurnsOfNetwork",
     "TurnError",
     "TurnEvent",
     "Turns",

@@ -134,7 +134,7 @@ async function loadMe() {
     composer.limit = me.limits?.message_chars;
     if (me.movable_chats.length) void Promise.all([import("./movechats.js"), begun]).then(([{ offerChats }]) => offerChats(me.movable_chats));
   } catch (error) {
-    if (!error.offline) toast(errorText(error).message, { kind: "error" });
+    if (!error.offline) toast(errorLine(error), { kind: "error", seconds: 60 });
   }
 }
 
