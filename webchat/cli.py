@@ -327,7 +327,10 @@ def _operator_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:
             store.close()
     if not count and wanted != "all":
         raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
-    print(f"{count} no longer operate{'s' if count == 1 else ''}. The link of a start works until it ends.")
+    print(
+        f"{count} no longer operate{'s' if count == 1 else ''}, and cannot come back by the same link."
+        " The next start of the server prints a new one."
+    )
 
 
 @contextmanager

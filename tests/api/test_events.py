@@ -22,7 +22,7 @@ from webchat.api.errors import ApiError
 from webchat.api.events import MOST_STREAMS, PIECE_BYTES, OpenStreams, many_replies
 from webchat.api.turns import MOST_REPLIES
 from webchat.store.records import Message, Owner
-from webchat.turns import Done, Follower
+from webchat.turns import Done, Follower, Party
 
 WORDS = [f"w{n} " for n in range(40)]
 WHOLE = "".join(WORDS)

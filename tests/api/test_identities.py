@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ import httpx
 import pytest
 
 from tests.api.conftest import SECRET, MakeSite, Site
-from webchat.api.turns import MOST_STREAMS
+from webchat.api.errors import ApiError
+from webchat.api.events import MOST_SHARED, OpenStreams
 from webchat.auth import Cookies
 from webchat.auth.cookies import OLD_NAME
 from webchat.auth.owners import KEPT_SECONDS
@@ -265,32 +267,16 @@ async def test_places_count_by_link_and_network(
         ]
 
 
-async def test_too_many_streams_are_refused_in_words(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webchat.api.turns.MOST_STREAMS", type(MOST_STREAMS)(owner=1))
-    client = site.client(site.visitor())
-    for _ in range(3):  # one that has ended counts no more
-        assert (await client.get("/api/events?wait=0")).status_code == 200
-    held, going = asyncio.Event(), asyncio.Event()
+def test_streams_count_by_link_and_network() -> None:
+    streams = OpenStreams()
+    for n in range(MOST_SHARED):
+        streams.open(Party(f"self {n}", "link", f"network {n}"), _nothing())
+    with pytest.raises(ApiError) as refused:
+        streams.check(Party("one more", "link", "elsewhere"))
+    assert (refused.value.status, refused.value.code) == (429, "too_many_connected")
+    streams.check(Party("one more", "another", "elsewhere"))
+    streams.check(Party("an operator"))
 
-    async def receive() -> dict[str, Any]:
-        going.set()
-        await held.wait()
-        return {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:
-        pass
-
-    raw = [(b"host", b"chat.test"), (b"cookie", client.headers["cookie"].encode())]
-    scope = {
-        "type": "http", "method": "GET", "path": "/api/events", "raw_path": b"/api/events", "headers": raw,
-        "query_string": b"", "scheme": "http", "client": ("127.0.0.1", 1), "server": ("chat.test", 80),
-        "http_version": "1.1",
-    }  # fmt: skip
-    stream: asyncio.Future[None] = asyncio.ensure_future(site.door(scope, receive, send))
-    await going.wait()
-    refused = await client.get("/api/events?wait=0")
-    assert refused.status_code == 429
-    assert refused.json()["error"]["code"] == "too_many_streams"
-    held.set()
-    await stream
-    assert (await client.get("/api/events?wait=0")).status_code == 200
+async def _nothing() -> AsyncGenerator[bytes]:
+    yield b""

@@ -51,7 +51,8 @@ class Real:
     routes: tuple[str, ...]
 
     def cookie(self, owner: Owner) -> str:
-        return Cookies(COOKIE_SECRET).header(owner.id, secure=False).partition(";")[0]
+        cookies = Cookies(COOKIE_SECRET, root_path=self.app.settings.root_path)
+        return cookies.header(owner.id, secure=False).partition(";")[0]
 
     def client(self, owner: Owner | None = None, **headers: str) -> httpx.AsyncClient:
         named = {} if owner is None else {"cookie": self.cookie(owner)}

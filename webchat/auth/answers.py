@@ -79,8 +79,8 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
     "two_owners": (
         "two_owners",
-        "Another page tried to sign this browser in as somebody else.",
-        "Reload the page. If this is said again, delete the cookies of this site and open your link again.",
+        "Another page tried to sign you in as someone else and was blocked.",
+        "Reload the page. If this keeps happening, delete this site's cookies and open your link again.",
     ),
 }
 

@@ -72,7 +72,7 @@ def one_person(address: str) -> str:
 
 
 def is_shared(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether any number of people may come from a peer: it is a trusted proxy, or on this machine."""
+    """Whether any number of people may come from a peer: it is trusted, or on this machine."""
     found = _address(address)
     return found is not None and (found.is_loopback or _is_trusted(found, trusted))
 

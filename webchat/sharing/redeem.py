@@ -69,7 +69,7 @@ class TooManyPeople(LinkError):
 
     code = "too_many_people"
     status = 429
-    message = "Too many people have come by this link, or from your network, within the last hour."
+    message = "Too many people have opened this link, or come from your network, within the last hour."
     cure = "Try again in an hour, or ask for a new link."
 
 
@@ -78,8 +78,8 @@ class AlreadySomeone(LinkError):
 
     code = "already_someone"
     status = 409
-    message = "You are already here as somebody else."
-    cure = "Stay who you are, or open the link as somebody new."
+    message = "You are already here as someone else."
+    cure = "Stay who you are, or open the link as someone new."
 
     def __init__(self, current: Owner) -> None:
         super().__init__(self.code)

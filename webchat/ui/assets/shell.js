@@ -8,7 +8,7 @@ import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { mountFiles } from "./files.js";
-import { errorText, language, t } from "./i18n.js";
+import { errorLine, language, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js";
 import { outbox } from "./outbox.js";
