@@ -175,7 +175,7 @@ async def _done(one: Moderator, stage: Stage, text: str) -> object:
     told: list[object] = []
     moderation = Moderation([one], lambda decision: told.append((decision.moderator, decision.finding)))
     if stage != "output":
-        context = Context(stage, owner=one.name)
+        context = Context(stage, owner=one.name, link="a link")
         trial = await moderation.trial(context, text)
         if stage == "input":
             for _ in range(2):

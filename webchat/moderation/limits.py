@@ -48,7 +48,7 @@ class Limits(BuiltIn):
     ) -> None:
         super().__init__(name, stages=stages, fail=fail)
         bounds = bounds or Bounds(**each)
-        if not any(bounds.model_dump().values()):
+        if not any(getattr(bounds, name) for name in Bounds.model_fields):
             raise ValueError(
                 f"{name}: most_chars, most_repeats or most_a_minute is missing: nothing is limited"
             )
