@@ -107,6 +107,7 @@ ROWS = [
     Row("DELETE", T, 204),
     Row("POST", T + "/restore", 200, body={}),
     Row("POST", "/t/redeem", 404, 404, 404, body={"token": "wt1_wrong"}),
+    Row("POST", "/t/switch", 404, 404, 404, body={"id": "nobody"}),
     Row("GET", "/healthz", 200, 200, 200),
     Row("GET", "/readyz", 200, 200, 200),
     Row("GET", "/api/{rest:path}", 404, 404, 401, url="/api/no/such/thing"),

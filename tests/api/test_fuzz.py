@@ -99,6 +99,7 @@ REQUESTS = st.one_of(
         st.just("PUT"), st.just("/api/messages/$reply/rating"), st.fixed_dictionaries({"value": values})
     ),
     st.tuples(st.just("POST"), st.just("/t/redeem"), st.fixed_dictionaries({"token": values})),
+    st.tuples(st.just("POST"), st.just("/t/switch"), st.fixed_dictionaries({"id": values})),
     st.tuples(
         st.sampled_from(["POST", "PATCH", "PUT"]),
         st.sampled_from(
