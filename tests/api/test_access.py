@@ -101,6 +101,7 @@ ROWS = [
     ),
     Row("GET", T, 200),
     Row("GET", T + "/versions", 200),
+    Row("GET", T + "/versions/{number:int}", 200),
     Row("GET", T + "/export", 200),
     Row("POST", T + "/duplicate", 201, body={}),
     Row("PUT", T, 200, body={"content": {"name": "Other", "user": "Hi"}, "based_on": 1}),
@@ -133,7 +134,7 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
         if row.path.startswith(T)
         else "id"
     )
-    url = (row.url or row.path).replace("{id}", ids[of])
+    url = (row.url or row.path).replace("{number:int}", "1").replace("{id}", ids[of])
     body = row.body
     if isinstance(body, dict):
         body = {k: v.format(**ids) if isinstance(v, str) else v for k, v in body.items()}

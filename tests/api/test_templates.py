@@ -48,7 +48,8 @@ async def test_a_template_is_kept_with_all_its_versions(ada: httpx.AsyncClient) 
     assert back.json()["content"] == made["content"]
     versions = (await ada.get(url + "/versions")).json()["items"]
     assert [(v["number"], v["note"]) for v in versions] == [(3, ""), (2, "bye"), (1, "")]
-    assert versions[1]["content"] == changed
+    assert (await ada.get(url + "/versions/2")).json() == {**versions[1], "content": changed}
+    assert (await ada.get(url + "/versions/4")).status_code == 404
     assert versions[0]["author"] == "Ada"
 
 
@@ -134,11 +135,15 @@ async def test_starters_are_there_in_ones_language_and_stay_as_they_are(ada: htt
     starter = next(item for item in english if item["id"] == "starter-en-translate")
     assert (starter["scope"], starter["mine"], starter["version"]) == ("shared", False, 1)
     url = "/api/templates/starter-en-translate"
-    assert (await ada.get(url)).json() == starter
-    change = {"content": starter["content"], "based_on": 1}
+    whole = (await ada.get(url)).json()
+    content = whole["content"]
+    brief = {name: content[name] for name in ("name", "description")}
+    assert starter == {**whole, "content": brief}
+    change = {"content": content, "based_on": 1}
     for answer in (await ada.put(url, json=change), await ada.delete(url)):
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "template_read_only")
-    assert (await ada.get(url + "/versions")).json()["items"][0]["content"] == starter["content"]
+    (only,) = (await ada.get(url + "/versions")).json()["items"]
+    assert (await ada.get(url + "/versions/1")).json() == {**only, "content": content}
     copy = (await ada.post(url + "/duplicate", json={})).json()
-    assert copy["content"] == {**starter["content"], "name": "Translate (copy)"}
+    assert copy["content"] == {**content, "name": "Translate (copy)"}
     assert (await ada.get("/api/templates/starter-en-nothing")).status_code == 404

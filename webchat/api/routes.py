@@ -35,7 +35,7 @@ LONG = None
 """The body of a route that takes long texts: as large as the settings let a request be."""
 
 
-Work = Literal["search", "render", "trial", "save"]
+Work = Literal["search", "list", "render", "trial", "save"]
 """All but `save` end when whoever asked has gone."""
 
 
@@ -125,7 +125,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     (
         Templates,
         (
-            Row("GET", "/api/templates", Templates.list),
+            Row("GET", "/api/templates", Templates.list, work="list"),
             Row("POST", "/api/templates", Templates.create, body=LONG, work="save"),
             Row("POST", "/api/templates/render", Templates.render, body=LONG, work="render"),
             Row("POST", "/api/templates/import", Templates.bring, body=LONG, work="save"),
@@ -134,6 +134,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
             Row("DELETE", "/api/templates/{id}", Templates.delete),
             Row("POST", "/api/templates/{id}/restore", Templates.restore),
             Row("GET", "/api/templates/{id}/versions", Templates.versions),
+            Row("GET", "/api/templates/{id}/versions/{number:int}", Templates.version),
             Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate, work="save"),
             Row("GET", "/api/templates/{id}/export", Templates.export),
         ),

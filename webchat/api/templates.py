@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webchat.api.errors import ApiError
+from webchat.api.errors import ApiError, not_found
 from webchat.api.exports import disposition
 from webchat.api.library import Library
 from webchat.api.reading import (
@@ -31,11 +31,12 @@ from webchat.prompts.files import FILE_CHARS, json_file, read_file, yaml_file
 from webchat.prompts.starters import starter, starters
 from webchat.prompts.templates import TemplateContent
 from webchat.prompts.texts import check_content, render_texts
-from webchat.store.records import Owner, PromptTemplate, TemplateVersion
+from webchat.store.records import ListedTemplate, ListedVersion, Owner, PromptTemplate
 
 NAME_CHARS = 100
 _STARTER_TIME = "2026-11-24T00:00:00.000000Z"
 _STARTER_AUTHOR = "webchat"
+_STARTER_VERSION = {"number": 1, "created_at": _STARTER_TIME, "author": _STARTER_AUTHOR, "note": ""}
 _COPY = {"en": " (copy)", "zh-CN": "（副本）"}
 
 Scope = Literal["personal", "shared"]
@@ -90,12 +91,12 @@ class Templates:
     async def list(self, request: Request) -> Response:
         owner, wanted = owner_of(request), query_text(request, "q").strip().casefold()
         items = [
-            template_json(found, owner)
+            listed_json(found, owner)
             for found in await self._store.call(self._store.list_templates, owner.id)
         ]
         if self._starters:
             own = starters()[language_of(request)]
-            items += [starter_json(template_id, content) for template_id, content in own.items()]
+            items += [_brief(starter_json(template_id, content)) for template_id, content in own.items()]
         return json_answer({"items": sorted(_matching(items, wanted), key=_place)})
 
     async def create(self, request: Request) -> Response:
@@ -143,11 +144,20 @@ class Templates:
 
     async def versions(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
-        if (content := starter(wanted)) is not None:
-            only = {"number": 1, "created_at": _STARTER_TIME, "author": _STARTER_AUTHOR, "note": ""}
-            return json_answer({"items": [{**only, "content": content.json_value()}]})
+        if starter(wanted) is not None:
+            return json_answer({"items": [_STARTER_VERSION]})
         found = await self._store.call(self._store.template_versions, owner.id, wanted)
         return json_answer({"items": [version_json(version) for version in found]})
+
+    async def version(self, request: Request) -> Response:
+        """One of them, with its content."""
+        owner, wanted, number = owner_of(request), id_of(request), request.path_params["number"]
+        if (content := starter(wanted)) is not None:
+            if number != 1:
+                raise not_found()
+            return json_answer({**_STARTER_VERSION, "content": content.json_value()})
+        found = await self._store.call(self._store.template_version, owner.id, wanted, number)
+        return json_answer({**version_json(found), "content": dict(found.content)})
 
     async def duplicate(self, request: Request) -> Response:
         owner, wanted = owner_of(request), id_of(request)
@@ -227,6 +237,27 @@ class Templates:
         _may_share(owner, found.scope)
 
 
+def listed_json(found: ListedTemplate, owner: Owner) -> Json:
+    """What a list says of a template: of its content name and description."""
+    return {
+        "id": found.id,
+        "scope": found.scope,
+        "mine": found.owner_id == owner.id,
+        "may_change": owner.operates or found.scope == "personal",
+        "version": found.version,
+        "created_at": time_json(found.created_at),
+        "updated_at": time_json(found.updated_at),
+        "content": {"name": found.name, "description": found.description},
+        "has_system": found.has_system,
+        "has_user": found.has_user,
+    }
+
+
+def _brief(template: Json) -> Json:
+    content = template["content"]
+    return {**template, "content": {name: content[name] for name in ("name", "description")}}
+
+
 def template_json(found: PromptTemplate, owner: Owner) -> Json:
     return {
         "id": found.id,
@@ -253,13 +284,12 @@ def starter_json(template_id: str, content: TemplateContent) -> Json:
     }
 
 
-def version_json(version: TemplateVersion) -> Json:
+def version_json(version: ListedVersion) -> Json:
     return {
         "number": version.number,
         "created_at": time_json(version.created_at),
         "author": version.author,
         "note": version.note,
-        "content": dict(version.content),
     }
 
 

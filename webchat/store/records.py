@@ -397,14 +397,37 @@ class PromptTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateVersion:
-    """What a prompt template was at one of its saves. author: name of whoever saved it."""
+class ListedTemplate:
+    """What a list says of a prompt template: nothing that is long. has_system, has_user: which of its texts
+    have words."""
+
+    id: str
+    owner_id: str
+    scope: TemplateScope
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    name: str
+    description: str
+    has_system: bool
+    has_user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """One of the saves of a prompt template. author: name of whoever saved it."""
 
     template_id: str
     number: int
     created_at: datetime
     author: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion(ListedVersion):
+    """What a prompt template was then."""
+
     content: Mapping[str, Any]
 
 

@@ -10,23 +10,47 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from webchat.store.codec import clean, new_id, now
-from webchat.store.database import Database, reads, writes
+from webchat.store.database import Database, heavy, reads, writes
 from webchat.store.errors import NotFound, TemplateChanged
-from webchat.store.records import PromptTemplate, TemplateScope, TemplateVersion
+from webchat.store.records import (
+    ListedTemplate,
+    ListedVersion,
+    PromptTemplate,
+    TemplateScope,
+    TemplateVersion,
+)
 from webchat.store.tables import OwnerRow, PromptTemplateRow, PromptTemplateVersionRow
+from webchat.store.until import Until
 
-_NEWEST = (
-    select(*PromptTemplateRow.__table__.columns, PromptTemplateVersionRow.content)
-    .join(
-        PromptTemplateVersionRow,
-        and_(
-            PromptTemplateVersionRow.template_id == PromptTemplateRow.id,
-            PromptTemplateVersionRow.number == PromptTemplateRow.version,
-        ),
+_CONTENT = PromptTemplateVersionRow.content
+_OF_NEWEST = and_(
+    PromptTemplateVersionRow.template_id == PromptTemplateRow.id,
+    PromptTemplateVersionRow.number == PromptTemplateRow.version,
+)
+_NEWEST = select(*PromptTemplateRow.__table__.columns, _CONTENT).join(PromptTemplateVersionRow, _OF_NEWEST)
+
+
+def _words_in(text: str) -> ColumnElement[bool]:
+    return func.trim(func.coalesce(_CONTENT[text].as_string(), ""), " \t\r\n") != ""
+
+
+_LISTED = (
+    select(
+        PromptTemplateRow.id,
+        PromptTemplateRow.owner_id,
+        PromptTemplateRow.scope,
+        PromptTemplateRow.version,
+        PromptTemplateRow.created_at,
+        PromptTemplateRow.updated_at,
+        PromptTemplateRow.name,
+        func.coalesce(_CONTENT["description"].as_string(), "").label("description"),
+        _words_in("system").label("has_system"),
+        _words_in("user").label("has_user"),
     )
+    .join(PromptTemplateVersionRow, _OF_NEWEST)
     .order_by(PromptTemplateRow.name, PromptTemplateRow.id)
 )
 _VERSIONS = select(
@@ -35,18 +59,17 @@ _VERSIONS = select(
     PromptTemplateVersionRow.created_at,
     OwnerRow.name.label("author"),
     PromptTemplateVersionRow.note,
-    PromptTemplateVersionRow.content,
 ).join(OwnerRow, OwnerRow.id == PromptTemplateVersionRow.author_id)
 
 
 class TemplateVerbs(Database):
     """What the library of templates does."""
 
-    @reads
-    def list_templates(self, connection: Connection, owner: str) -> list[PromptTemplate]:
-        """The owner's and the shared ones, by name."""
-        rows = connection.execute(_NEWEST.where(_visible(owner), PromptTemplateRow.deleted_at.is_(None)))
-        return [_load(row) for row in rows]
+    @heavy
+    def list_templates(self, connection: Connection, until: Until, owner: str) -> list[ListedTemplate]:
+        """The owner's and the shared ones, by name. The database alone reads their contents."""
+        rows = connection.execute(_LISTED.where(_visible(owner), PromptTemplateRow.deleted_at.is_(None)))
+        return [ListedTemplate(**row._mapping) for row in rows]
 
     @reads
     def template(self, connection: Connection, owner: str, template_id: str) -> PromptTemplate:
@@ -127,9 +150,7 @@ class TemplateVerbs(Database):
         return _template(connection, template_id, _visible(owner))
 
     @reads
-    def template_versions(
-        self, connection: Connection, owner: str, template_id: str
-    ) -> list[TemplateVersion]:
+    def template_versions(self, connection: Connection, owner: str, template_id: str) -> list[ListedVersion]:
         """All versions, newest first. Raises NotFound."""
         _template(connection, template_id, _visible(owner))
         rows = connection.execute(
@@ -137,7 +158,7 @@ class TemplateVerbs(Database):
                 PromptTemplateVersionRow.number.desc()
             )
         )
-        return [TemplateVersion(**row._mapping) for row in rows]
+        return [ListedVersion(**row._mapping) for row in rows]
 
     @reads
     def template_version(
@@ -145,12 +166,14 @@ class TemplateVerbs(Database):
     ) -> TemplateVersion:
         """One version, the newest if `None`; also of a template that is deleted, until it is purged: replies
         name the versions they were made with. Raises NotFound."""
-        query = _VERSIONS.join(
-            PromptTemplateRow, PromptTemplateRow.id == PromptTemplateVersionRow.template_id
-        ).where(
-            PromptTemplateVersionRow.template_id == template_id,
-            PromptTemplateVersionRow.number == (PromptTemplateRow.version if number is None else number),
-            _visible(owner),
+        query = (
+            _VERSIONS.add_columns(_CONTENT)
+            .join(PromptTemplateRow, PromptTemplateRow.id == PromptTemplateVersionRow.template_id)
+            .where(
+                PromptTemplateVersionRow.template_id == template_id,
+                PromptTemplateVersionRow.number == (PromptTemplateRow.version if number is None else number),
+                _visible(owner),
+            )
         )
         row = connection.execute(query).first()
         if row is None:

@@ -7,7 +7,7 @@ const FRESH = 30_000; // ms
 
 let kept = null; // {at, items}: a promise of the list
 
-// Own and shared templates, by name; asked for again when what is kept is old.
+// Own and shared templates, by name, each without its texts: `verbs.get` has those; asked for again when what is kept is old.
 export function templates({ fresh = false } = {}) {
   if (fresh || !kept || performance.now() - kept.at > FRESH) {
     const items = api.get("api/templates").then((page) => page.items);
@@ -38,6 +38,7 @@ export const verbs = {
   restore: (id) => changing(api.post(`${of(id)}/restore`)),
   duplicate: (id, name) => changing(api.post(`${of(id)}/duplicate`, name ? { name } : {})),
   versions: async (id) => (await api.get(`${of(id)}/versions`)).items,
+  version: (id, number) => api.get(`${of(id)}/versions/${number}`),
   render: (body, signal) => api.post("api/templates/render", body, { signal }),
   import: (text) => changing(api.post("api/templates/import", { text })),
   exportPath: (id) => `${of(id)}/export`,

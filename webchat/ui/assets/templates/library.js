@@ -90,7 +90,7 @@ class Library {
     const date = template.updated_at ? new Date(template.updated_at).toLocaleDateString(language, { month: "short", day: "numeric" }) : "";
     const open = h(
       "button",
-      { type: "button", class: "wc-library-row", "data-id": template.id, onclick: () => this.open(template) },
+      { type: "button", class: "wc-library-row", "data-id": template.id, onclick: () => this.leaving(async () => this.open(await verbs.get(template.id))) },
       glyph(template),
       h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name", dir: "auto" }, name), description ? h("span", { class: "wc-library-about", dir: "auto" }, description) : null),
       h("span", { class: "wc-tags" }, marks(template)),

@@ -10,7 +10,7 @@ import { showTemplates } from "../menus.js";
 import { style } from "../style.js";
 import { matching, templates } from "./data.js";
 import { glyph, marks } from "./marks.js";
-import { useTemplate } from "./use.js";
+import { useListed } from "./use.js";
 
 const LIST = "wc-slash-list";
 const LONGEST_QUERY = 60;
@@ -147,7 +147,7 @@ export class Slash {
     const empty = this.#query.trim() ? t("templates.none_found", { query: this.#query.trim() }) : t("templates.none");
     const words = problem || (found.length ? "" : empty);
     this.#options = [];
-    rows.forEach((element, index) => this.#offer(element, () => useTemplate(found[index])));
+    rows.forEach((element, index) => this.#offer(element, () => useListed(found[index])));
     this.#offer(manage, showTemplates);
     this.#list.replaceChildren(...(words ? [h("p", { class: "wc-slash-note" }, words)] : rows), manage);
     this.#status.textContent = words || t("templates.count", { count: found.length });

@@ -30,6 +30,15 @@ export async function useTemplate(template, { values, persona = false } = {}) {
   }
 }
 
+// The same of one as a list has it, without its texts.
+export async function useListed({ id }) {
+  try {
+    await useTemplate(await verbs.get(id));
+  } catch (error) {
+    toast(errorLine(error), { kind: "error" });
+  }
+}
+
 // Renders, then inserts the user text and sets the persona, as asked. Raises ApiError when the values are refused.
 async function apply(template, values, { play, insert }) {
   const { id, version, content } = template;

@@ -14,12 +14,23 @@ export async function versionsPane(template, present, goBack) {
     const versions = await verbs.versions(template.id);
     const detail = h("div", { class: "wc-version-detail", "aria-live": "polite" });
     const rows = versions.map((version) => versionRow(version, () => choose(version)));
-    const choose = (version) => {
+    const whole = new Map(); // by number
+    let chosen = null;
+    const choose = async (version) => {
+      chosen = version;
       rows.forEach((row, at) => row.setAttribute("aria-pressed", String(versions[at] === version)));
-      detail.replaceChildren(...differences(version, present, version.number === template.version ? null : goBack));
+      const { number } = version;
+      let shown;
+      try {
+        if (!whole.has(number)) whole.set(number, await verbs.version(template.id, number));
+        shown = differences(whole.get(number), present, number === template.version ? null : goBack);
+      } catch (error) {
+        shown = [h("p", { class: "wc-danger", role: "alert" }, errorLine(error))];
+      }
+      if (chosen === version) detail.replaceChildren(...shown);
     };
     pane.replaceChildren(h("div", { class: "wc-version-list", role: "group", "aria-label": t("templates.versions") }, rows), detail);
-    choose(versions[1] ?? versions[0]);
+    await choose(versions[1] ?? versions[0]);
   } catch (error) {
     pane.replaceChildren(h("p", { class: "wc-danger", role: "alert" }, errorLine(error)));
   }
