@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from tests.api.conftest import CANARY, SECRET, MakeSite, Site
 from webchat.api import routes
-from webchat.auth import Door, DoorSettings
+from webchat.auth import Door, DoorSettings, Identities
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
 def local_client(site: Site) -> httpx.AsyncClient:
     """The local owner, of a start without links over the same database."""
     settings = DoorSettings(access="local", secret=SECRET)
-    door = Door(Starlette(routes=routes(site.services)), store=site.store, settings=settings)
+    identities = Identities(site.store, settings)
+    services = replace(site.services, identities=identities)
+    door = Door(Starlette(routes=routes(services)), identities=identities, settings=settings)
     return site.client(None, base_url="http://localhost", transport=httpx.ASGITransport(door))
 
 

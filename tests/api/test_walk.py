@@ -179,7 +179,8 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/api/chat-templates/{model:path}/preview"): [
         {"text": "{{ messages }}", "messages": [{"role": "user", "content": "Hi"}]}
     ],
-    ("POST", "/t/redeem"): [{"token": "wt1_wrong"}],
+    ("POST", "/t/redeem"): [{"token": "wt1_wrong", "confirmed": True}],
+    ("POST", "/t/switch"): [{"id": "$owner"}],
 }  # fmt: skip
 NO_BODY = {
     ("POST", "/api/conversations/{id}/restore"),
@@ -243,6 +244,7 @@ class Walk:
             "$user": begun["user"]["id"],
             "$reply": begun["reply"]["id"],
             "$template": made["id"],
+            "$owner": "" if self.owner is None else self.owner.id,
             "$giver": self.site.app.store.local_owner().id,
         }
         reply = b"/api/messages/" + begun["reply"]["id"].encode()
@@ -374,7 +376,7 @@ def people(site: Whole, access: str) -> list[Owner | None]:
         None,
         store.create_owner("guest", "testers", link.id),
         store.create_owner("visitor", "Ada"),
-        store.make_operator(store.create_owner("visitor", "Op").id),
+        store.create_owner("operator", "Op"),
     ]
 
 
