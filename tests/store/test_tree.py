@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 from sqlalchemy import event
 
 from tests.store.talk import Talk, later
-from webchat.store import NotFound, Store
-from webchat.store.records import Conversation, Message
+from webchat.store import NotFound, Store, messages
+from webchat.store.records import ListedConversation, Message
 
 
 def test_an_edit_and_a_regeneration_add_siblings(store: Store, talk: Talk) -> None:
@@ -171,7 +171,7 @@ def test_conversations_are_listed_pinned_first_then_newest_in_pages(store: Store
     store.update_conversation(talk.owner, ids[2], pinned=True)
     store.update_conversation(talk.owner, ids[4], archived=True)
     wanted = [ids[n] for n in (2, 6, 5, 3, 1, 0)]
-    found: list[Conversation] = []
+    found: list[ListedConversation] = []
     cursor = None
     while True:
         page = store.list_conversations(talk.owner, cursor=cursor, limit=2)
@@ -209,6 +209,25 @@ def test_listing_is_one_walk_along_an_index(store: Store, talk: Talk, kind: str)
     assert "ix_conversations_listing" in plan
     assert "SCAN conversations" not in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_page_of_long_messages_ends_early_and_goes_on_with_the_next(
+    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = talk.say("a" * 900, "b" * 900)
+    for letter in "cegi":
+        turn = talk.say(letter * 900, chr(ord(letter) + 1) * 900, turn.reply)
+    monkeypatch.setattr(messages, "PAGE_CHARS", 2000)
+    pages: list[str] = []
+    before = None
+    while True:
+        page = store.thread(talk.owner, turn.conversation.id, before=before, limit=200)
+        pages.insert(0, "".join(message.text[0] for message in page.items))
+        if (before := page.next) is None:
+            break
+    assert pages == ["ab", "cd", "ef", "gh", "ij"]
+    monkeypatch.setattr(messages, "PAGE_CHARS", 10)
+    assert len(store.thread(talk.owner, turn.conversation.id).items) == 1
 
 
 def test_a_title_of_the_user_is_not_taken_back_by_a_model(store: Store, talk: Talk) -> None:

@@ -123,7 +123,9 @@ def test_a_new_turn_is_shown_and_moves_its_conversation_up(store: Store, talk: T
         old.conversation.id,
     ]
     more = talk.begin("third", conversation=old.conversation.id, parent=old.reply.id)
-    assert store.list_conversations(talk.owner).items[0] == more.conversation
+    newest = store.list_conversations(talk.owner).items[0]
+    assert (newest.id, newest.running) == (old.conversation.id, True)
+    assert newest.updated_at == more.conversation.updated_at
     assert more.conversation.active_leaf_id == more.reply.id
     assert more.conversation.running
     assert store.running_conversations(talk.owner) == [old.conversation.id]

@@ -18,7 +18,7 @@ from webchat.api.reading import (
     query_int,
 )
 from webchat.api.services import Services
-from webchat.api.wire import Json, conversation_json, thread_json
+from webchat.api.wire import Json, conversation_json, listed_json, thread_json
 from webchat.moderation import Context
 from webchat.store.records import Conversation, Owner
 
@@ -37,7 +37,7 @@ class Conversations:
             limit=query_int(request, "limit", 40, 1, 200),
             archived=query_choice(request, "archived", "0", "1") == "1",
         )
-        return json_answer({"items": [conversation_json(item) for item in page.items], "next": page.next})
+        return json_answer({"items": [listed_json(item) for item in page.items], "next": page.next})
 
     async def open(self, request: Request) -> Response:
         reader, wanted = owner_of(request), id_of(request)

@@ -16,6 +16,7 @@ from webchat.models import ModelInfo
 from webchat.store.records import (
     Conversation,
     ConversationSettings,
+    ListedConversation,
     Message,
     MovableChats,
     Owner,
@@ -69,6 +70,10 @@ def settings_json(settings: ConversationSettings) -> Json:
 
 
 def conversation_json(conversation: Conversation) -> Json:
+    return {**listed_json(conversation), "settings": settings_json(conversation.settings)}
+
+
+def listed_json(conversation: ListedConversation) -> Json:
     return {
         "id": conversation.id,
         "title": conversation.title,
@@ -78,7 +83,6 @@ def conversation_json(conversation: Conversation) -> Json:
         "created_at": time_json(conversation.created_at),
         "updated_at": time_json(conversation.updated_at),
         "active_leaf_id": conversation.active_leaf_id,
-        "settings": settings_json(conversation.settings),
         "running": conversation.running,
     }
 

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, literal, select, tuple_, update
 
-from webchat.store.codec import clean, dump_settings, load_conversation, now
+from webchat.store.codec import clean, dump_settings, now
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
-from webchat.store.records import Conversation, ConversationSettings, Page
+from webchat.store.records import Conversation, ConversationSettings, ListedConversation, Page
 from webchat.store.search_index import replace_title
 from webchat.store.tables import ConversationRow, TurnRow
-from webchat.store.tree import conversations_query, own_conversation
+from webchat.store.tree import listed_query, own_conversation
 
 
 class ConversationVerbs(Database):
@@ -36,10 +36,10 @@ class ConversationVerbs(Database):
         cursor: str | None = None,
         limit: int = 40,
         archived: bool = False,
-    ) -> Page[Conversation]:
+    ) -> Page[ListedConversation]:
         """Pinned ones first, then by last change, newest first. A cursor that is none of ours starts over."""
         key = (ConversationRow.pinned, ConversationRow.updated_at, ConversationRow.id)
-        query = conversations_query().where(
+        query = listed_query().where(
             ConversationRow.owner_id == owner,
             ConversationRow.deleted_at.is_(None),
             ConversationRow.archived == literal(archived),
@@ -49,7 +49,9 @@ class ConversationVerbs(Database):
                 tuple_(*key) < tuple_(*(literal(v, c.type) for v, c in zip(after, key, strict=True)))
             )
         rows = connection.execute(query.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
-        items = tuple(load_conversation(row) for row in rows[:limit])
+        items = tuple(
+            ListedConversation(**{**row._mapping, "running": bool(row.running)}) for row in rows[:limit]
+        )
         return Page(items, _encode(items[-1]) if len(rows) > limit else None)
 
     @reads
@@ -123,7 +125,7 @@ class ConversationVerbs(Database):
         return own_conversation(connection, owner, conversation_id)
 
 
-def _encode(last: Conversation) -> str:
+def _encode(last: ListedConversation) -> str:
     key = json.dumps([last.pinned, last.updated_at.isoformat(), last.id])
     return base64.urlsafe_b64encode(key.encode()).decode()
 

@@ -21,11 +21,15 @@ from webchat.store.tree import (
     descendants,
     messages_by_id,
     newest_leaf,
+    newest_of,
     own_conversation,
     own_message,
     path_to,
     thread_to,
 )
+
+PAGE_CHARS = 1_000_000
+"""Of a page of messages, however many it may have."""
 
 _MARK = (
     update(MessageRow)
@@ -61,7 +65,7 @@ class MessageVerbs(Database):
         limit: int = 30,
     ) -> Page[Message]:
         """The end of the path to `leaf` (the active one, if `None`), at most `limit` messages in reading
-        order.
+        order, and no more of them than `PAGE_CHARS`.
 
         before: the oldest message already shown; the page ends above it. `next` is the `before` of older
         ones. The cost does not grow with the length of the conversation. Raises NotFound.
@@ -75,7 +79,7 @@ class MessageVerbs(Database):
             end = row.parent_id if before else row.id
         if end is None or limit < 1:
             return Page((), None)
-        messages = thread_to(connection, end, limit)
+        messages = newest_of(thread_to(connection, end, limit), PAGE_CHARS)
         return Page(tuple(messages), messages[0].id if messages[0].parent_id else None)
 
     @reads

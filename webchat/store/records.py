@@ -80,8 +80,9 @@ class ConversationSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """One conversation as its owner sees it. `running` is true while any turn of it runs."""
+class ListedConversation:
+    """What a list says of a conversation: nothing that is long. `running` is true while any turn of it
+    runs."""
 
     id: str
     owner_id: str
@@ -93,8 +94,14 @@ class Conversation:
     updated_at: datetime
     deleted_at: datetime | None
     active_leaf_id: str | None
+    running: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation(ListedConversation):
+    """One conversation as its owner sees it."""
+
     settings: ConversationSettings
-    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, literal, select
@@ -11,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.codec import load_conversation, load_failure, load_use
 from webchat.store.errors import NotFound
-from webchat.store.records import Conversation, Message, PathMessage
+from webchat.store.records import Conversation, ListedConversation, Message, PathMessage
 from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 T = TypeVar("T")
@@ -27,6 +28,12 @@ def conversations_query() -> Select[Any]:
     """Conversations with their `running` flag, answered by the small index of running turns."""
     running = exists().where(TurnRow.conversation_id == ConversationRow.id, TurnRow.finished_at.is_(None))
     return select(*ConversationRow.__table__.columns, running.label("running"))
+
+
+def listed_query() -> Select[Any]:
+    """The same as `ListedConversation` has it: without the settings, which may hold a long prompt."""
+    query, wanted = conversations_query(), {one.name for one in fields(ListedConversation)}
+    return query.with_only_columns(*(one for one in query.selected_columns if one.name in wanted))
 
 
 def messages_query() -> Select[Any]:
@@ -168,6 +175,15 @@ def path_to(connection: Connection, end: str) -> list[PathMessage]:
         PathMessage(id, role, text, state or "complete", load_use(template))
         for id, role, text, state, template in rows
     ]
+
+
+def newest_of(messages: Sequence[Message], chars: int) -> Sequence[Message]:
+    """The last of them that have so many characters together, and at least one."""
+    for count, message in enumerate(reversed(messages)):
+        chars -= len(message.text) + len(message.reasoning)
+        if chars < 0:
+            return messages[-max(count, 1) :]
+    return messages
 
 
 def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:
