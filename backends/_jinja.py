@@ -1,56 +1,49 @@
-"""Renders one chat template in a process of its own, which is killed when it takes too long.
+"""Writes conversations as chat templates have it, in a process of `bounded.Pool`.
 
-Run as a script by `chat_templates.rendered`: reads `{"template", "messages", "special"}` as JSON and writes
-`{"text"}` or `{"problem", "line"}`. Imports nothing but jinja2, so that it starts at once. The environment
-is that of transformers (`utils/chat_template_utils.py`): the same filters, functions and tags.
+Takes `{"template", "messages", "values"}` and gives `{"text"}`, `{"problem", "line"}` or, where the memory is
+too little, `{"endless"}`. Imports nothing but
+jinja2, so that it starts at once. The environment is that of transformers (`utils/chat_template_utils.py`):
+the same filters, functions and tags.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import traceback
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-MOST_CHARS = 1_000_000
-MOST_BYTES = 512 * 2**20
-MOST_SECONDS = 3
+MOST_CHARS = 4_000_000
 
 
-def main() -> None:
-    sys.path.insert(0, sys.argv[1])
-    _limit()
-    asked = json.loads(sys.stdin.buffer.readline())
+def answer(asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = {"text": render(asked["template"], asked["messages"], asked["special"])}
+        return {"text": render(asked["template"], asked["messages"], asked["values"])}
     except MemoryError:
-        told = {"problem": "It takes too much memory.", "line": None}
+        return {"endless": True}
     except Exception as error:
-        told = {"problem": str(error) or type(error).__name__, "line": line_of(error)}
-    sys.stdout.write(json.dumps(told))
+        return {"problem": (str(error) or type(error).__name__)[:1000], "line": line_of(error)}
 
 
-def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # not on this system: the parent's clock is what is left
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
-
-
-def render(template: str, messages: list[dict[str, Any]], special: dict[str, str]) -> str:
-    """The conversation as the template writes it, up to the beginning of a reply. Raises what jinja2
-    raises, and `ValueError` for a text without an end."""
+def render(template: str, messages: list[dict[str, Any]], values: Mapping[str, Any]) -> str:
+    """The conversation as the template writes it. Raises what jinja2 raises, and `ValueError` for a text
+    without an end."""
     pieces, size = [], 0
-    made = _environment().from_string(template)
-    for piece in made.generate(messages=messages, add_generation_prompt=True, **special):
+    for piece in _compiled(template).generate(
+        **{"messages": messages, "tools": None, "documents": None, **values}
+    ):
         pieces.append(piece)
         size += len(piece)
         if size > MOST_CHARS:
             raise ValueError(f"The text becomes longer than {MOST_CHARS} characters.")
     return "".join(pieces)
+
+
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> Any:
+    return _environment().from_string(template)
 
 
 def line_of(error: BaseException) -> int | None:
@@ -65,6 +58,8 @@ def line_of(error: BaseException) -> int | None:
 
 def _environment() -> Any:
     import jinja2
+    from jinja2 import utils
+    from jinja2.exceptions import SecurityError
     from jinja2.ext import Extension, loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -77,6 +72,33 @@ def _environment() -> Any:
             next(parser.stream)
             return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
+    class Dict:
+        """`dict` without the class behind it."""
+
+        def __call__(self, *args: Any, **values: Any) -> dict[Any, Any]:
+            return dict(*args, **values)
+
+        def fromkeys(self, *args: Any) -> dict[Any, Any]:
+            return dict.fromkeys(*args)
+
+    class Namespace(utils.Namespace):
+        """One whose names reach nothing of Python's own."""
+
+        def __init__(*args: Any, **values: Any) -> None:  # so that `self` may be a name
+            made, *given = args
+            content = dict(*given, **values)
+            for name in content:
+                checked(name)
+            utils.Namespace.__init__(made, content)
+
+        def __setitem__(self, name: str, value: Any) -> None:
+            checked(name)
+            super().__setitem__(name, value)
+
+    def checked(name: object) -> None:
+        if isinstance(name, str) and name.startswith("_"):
+            raise SecurityError(f"{name!r} is no name for an attribute of a namespace.")
+
     def raise_exception(message: str) -> None:
         raise jinja2.TemplateError(message)
 
@@ -87,10 +109,8 @@ def _environment() -> Any:
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
     )
     environment.filters["tojson"] = tojson
+    environment.globals["dict"] = Dict()
+    environment.globals["namespace"] = Namespace
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return environment
-
-
-if __name__ == "__main__":
-    main()

@@ -1,25 +1,22 @@
-"""Chat templates that somebody gives a model: tried before they are used, in a process that can be killed."""
+"""Chat templates, given by somebody or brought by a model: applied in processes that can be killed."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from backends import _jinja
 from backends._sent import told
-from backends.errors import BadChatTemplate
+from backends.bounded import Pool, TooMuch, folder_of
+from backends.errors import BadChatTemplate, BadRequest
 from backends.types import Message
 
-SECONDS = 10.0
-"""Longest time for one rendering, most of which a busy machine needs to start a process."""
+SECONDS = 5.0
+"""Longest time for one rendering, which takes a thousandth of that on an idle machine."""
+
+Chat = Mapping[str, Any]
+"""A message as chat templates take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,101 @@ class Templated(Protocol):
         """What the model would read of a conversation. Loads nothing. Raises `BadChatTemplate`."""
         ...
 
-    async def check_template(self, template: str, messages: Sequence[Message]) -> None:
-        """Whether its engine takes the template for a conversation, where that knows another dialect than
-        `try_template`. Raises `BadChatTemplate`."""
-        ...
+
+class EndlessTemplate(BadChatTemplate):
+    """One that takes too much time or memory, at least with this conversation."""
+
+    def __init__(self) -> None:
+        super().__init__("It takes too much time or memory")
+
+
+def refusal(error: BadChatTemplate) -> BadRequest:
+    """What the person reads whose conversation a model's template does not take."""
+    if isinstance(error, EndlessTemplate):
+        return BadRequest(
+            "The model's chat template takes too much time or memory with this conversation.",
+            cure="Start a new conversation, or give the model another chat template.",
+        )
+    return BadRequest(
+        f"The model's chat template refuses this conversation: {error.said[:200]}.",
+        cure="Check the order of the roles and the system prompt.",
+    )
+
+
+class Renderer:
+    """Writes conversations as templates have it, whoever wrote those. Whether a template comes to an end
+    depends on the conversation too, so each rendering is bounded, not only the first. Its processes end with
+    it."""
+
+    def __init__(self, *, seconds: float = SECONDS) -> None:
+        import jinja2
+
+        import backends
+
+        self._pool = Pool(_jinja.__name__, [folder_of(jinja2), folder_of(backends)], seconds=seconds)
+
+    def render(self, template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> str:
+        """values: `add_generation_prompt`, `bos_token` and the like. Blocks. Raises `BadChatTemplate` with
+        the line, and `EndlessTemplate`."""
+        try:
+            return _text(self._pool.ask(_asked(template, messages, values)))
+        except TooMuch:
+            raise EndlessTemplate from None
+
+    async def rendered(self, template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> str:
+        """The same; a rendering that nobody waits for any more is ended."""
+        try:
+            return _text(await self._pool.asked(_asked(template, messages, values)))
+        except TooMuch:
+            raise EndlessTemplate from None
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def write(
+    renderer: Renderer,
+    template: str,
+    chat: Sequence[Chat],
+    values: Mapping[str, Any],
+    *,
+    continue_final: bool = False,
+) -> str:
+    """What a model reads of a conversation, up to the beginning of a reply, or to the end of the last message
+    where that is to be continued. Blocks. Raises `BadRequest` where the template refuses it."""
+
+    def written(chat: Sequence[Chat], *, opened: bool) -> str:
+        try:
+            return renderer.render(template, chat, {**values, "add_generation_prompt": opened})
+        except BadChatTemplate as error:
+            raise refusal(error) from error
+
+    if not continue_final:
+        return written(chat, opened=True)
+    tagged, final = _tagged(chat[-1])
+    text = written([*chat[:-1], tagged], opened=False)
+    before, tag, behind = text.rpartition(_TAG.strip())
+    if tag and final.strip() in before:
+        return before if behind.startswith(" ") else before.rstrip()
+    # The template changes the inside of the last message, so its end cannot be found.
+    return written(chat[:-1], opened=True) + final
+
+
+_TAG = "CONTINUE_FINAL_MESSAGE_TAG "
+"""Stands behind a message that is to be continued, and its space tells whether the template keeps that; as
+transformers has it."""
+
+
+def _tagged(message: Chat) -> tuple[Chat, str]:
+    """The message with the tag behind its last words, and those."""
+    content = message["content"]
+    if isinstance(content, str):
+        return {**message, "content": content + _TAG}, content
+    parts = [dict(part) for part in content]
+    last = next((part for part in reversed(parts) if "text" in part), {"text": ""})
+    final = str(last["text"])
+    last["text"] = final + _TAG
+    return {**message, "content": parts}, final
 
 
 async def rendered(
@@ -63,24 +151,20 @@ async def rendered(
     """The conversation as a template writes it, as transformers would have it. special: `bos_token` and the
     like. Raises `BadChatTemplate` with the line."""
     chat = [{"role": message.role, "content": message.text} for message in told(messages)]
-    asked = json.dumps({"template": template, "messages": chat, "special": dict(special)})
-    jinja2 = find_spec("jinja2")
-    assert jinja2 is not None
-    assert jinja2.origin is not None
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", _jinja.__file__, str(Path(jinja2.origin).parent.parent),
-        stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={},
-    )  # fmt: skip
+    renderer = Renderer(seconds=seconds)
     try:
-        out, _ = await asyncio.wait_for(process.communicate(asked.encode() + b"\n"), seconds)
-        answer = json.loads(out)
-    except (TimeoutError, ValueError):  # killed by its limits
-        raise BadChatTemplate("It takes too much time.") from None
+        return await renderer.rendered(template, chat, {"add_generation_prompt": True, **special})
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        renderer.close()
+
+
+def _asked(template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"template": template, "messages": list(messages), "values": dict(values)}
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    if "endless" in answer:
+        raise EndlessTemplate
     if "text" in answer:
-        text: str = answer["text"]
-        return text
+        return str(answer["text"])
     raise BadChatTemplate(answer["problem"], answer["line"])

@@ -16,11 +16,10 @@ from backends._machine import engine_threads
 from backends._sent import marked, spans, told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
-from backends.chat_templates import OwnTemplate, Tried, rendered
+from backends.chat_templates import OwnTemplate, Tried, rendered, write
 from backends.errors import BackendError, Unavailable
-from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload
+from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload, whole, written
 from backends.llamacpp.servers import Server, Servers, Setup, checked_header, device_of
-from backends.llamacpp.trial import check
 from backends.types import Event, Message, Request, Sent
 
 SLOTS = 2
@@ -98,18 +97,13 @@ class LlamaCppBackend:
             )
 
     async def _takes_system_role(self, server: Server) -> bool:
-        """Whether the template writes a system prompt. Where it does not, the engine puts it in front of the
-        first message itself, which is how one tells."""
-        with_role = (Message("system", "probe"), Message("user", "Hello"))
-        moved = (Message("user", "probe\nHello"),)
+        """Whether the template writes a system prompt, rather than refuse it or pass over it."""
         try:
-            one, other = [
-                (await server.reader.read(payload(Request(messages), 0))).text
-                for messages in (with_role, moved)
-            ]
+            return "probe" in await _prompt(
+                server, Request((Message("system", "probe"), Message("user", "Hello")))
+            )
         except BackendError:
             return False
-        return "probe" in one and one != other
 
     def footprint(self) -> Footprint | None:
         return self._footprint
@@ -130,17 +124,26 @@ class LlamaCppBackend:
 
     async def count(self, request: Request) -> int | None:
         await self.start()
-        return len((await self._open().reader.read(payload(request, 0))).ids)
+        server = self._open()
+        return len((await server.reader.read(written(await _prompt(server, request)))).ids)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         server = self._open()
         seed = random.getrandbits(31) if request.sampling.seed is None else request.sampling.seed
+        prompt = await _prompt(server, request)
         if request.trace:
-            yield await self._sent(server, request)
+            yield await self._sent(server, request, prompt)
         scales = [float(path == self._adapter) for path in self._setup.adapters]
-        worker = await self._worker(server, json.dumps(payload(request, seed, scales)))
-        reply = Reply(request, self.model, seed, adapter=self._adapter_name(server), template=self._template)
+        worker = await self._worker(server, json.dumps(payload(request, prompt, seed, scales)))
+        reply = Reply(
+            request,
+            self.model,
+            seed,
+            adapter=self._adapter_name(server),
+            template=self._template,
+            opens=prompt,
+        )
         async with worker.items() as chunks:
             async for chunk in chunks:
                 for event in reply.feed(chunk):
@@ -152,13 +155,13 @@ class LlamaCppBackend:
         for event in reply.end():
             yield event
 
-    async def _sent(self, server: Server, request: Request) -> Sent:
+    async def _sent(self, server: Server, request: Request, prompt: str) -> Sent:
         """What the engine makes of the messages. Where it cannot say, the messages alone: the reply, or its
         error, comes all the same."""
         messages = told(request.messages)
         try:
-            read = await server.reader.read(payload(request, 0), pieces=True)
-            outline = await server.reader.text(payload(replace(request, messages=marked(messages)), 0))
+            read = await server.reader.read(written(prompt), pieces=True)
+            outline = await _prompt(server, replace(request, messages=marked(messages)))
         except BackendError:
             return Sent(messages)
         # A first token that every text gets is in no template's text.
@@ -175,13 +178,9 @@ class LlamaCppBackend:
 
     async def try_template(self, template: str, messages: Sequence[Message]) -> Tried:
         server = self._server
-        special = {} if server is None else await server.reader.special_tokens()
-        text = await rendered(template, messages, special)
+        text = await rendered(template, messages, {} if server is None else server.special)
         tokens = None if server is None else len((await server.reader.tokenize(text)).ids)
         return Tried(text, tokens)
-
-    async def check_template(self, template: str, messages: Sequence[Message]) -> None:
-        await check(self._setup.path, template, messages)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -250,3 +249,13 @@ class LlamaCppBackend:
             slots=self._setup.slots,
             engine=engine,
         )
+
+
+async def _prompt(server: Server, request: Request) -> str:
+    """The conversation as the model reads it. Raises `BadRequest` for what the template refuses."""
+    chat = [{"role": message.role, "content": whole(message.text)} for message in request.messages]
+    # Templates that open a reasoning block of their own refuse a reply that has begun.
+    values = {**server.special, "enable_thinking": not request.continue_final}
+    return await asyncio.to_thread(
+        write, server.renderer, server.template, chat, values, continue_final=request.continue_final
+    )

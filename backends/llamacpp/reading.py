@@ -45,15 +45,10 @@ class Reader:
         )
 
     async def read(self, body: dict[str, Any], *, pieces: bool = False) -> Reading:
-        """body: of a chat completion. Raises `BackendError` for what the template refuses."""
+        """body: of a chat completion. Raises `BackendError`."""
         async with self._client() as client:
             text = await _apply(client, body)
             return await self._tokenize(client, text, pieces=pieces)
-
-    async def text(self, body: dict[str, Any]) -> str:
-        """What the template writes. Raises `BackendError`."""
-        async with self._client() as client:
-            return await _apply(client, body)
 
     async def tokenize(self, text: str) -> Reading:
         """A text that is a whole prompt. Raises `BackendError`."""
@@ -77,10 +72,7 @@ class Reader:
 
 
 async def _apply(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
-    asked: dict[str, Any] = {
-        name: body[name] for name in ("messages", "chat_template_kwargs") if name in body
-    }
-    return str((await _post(client, "/apply-template", asked))["prompt"])
+    return str((await _post(client, "/apply-template", {"messages": body["messages"]}))["prompt"])
 
 
 async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from backends._holdback import StopCutter
 from backends._openai_wire import logprobs_in
-from backends._thinking import Characters, ThinkingSplitter
+from backends._thinking import TAGS, Characters, ThinkingSplitter
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
 from backends.types import Event, Finished, FinishReason, ReasoningDelta, Request, TextDelta, Usage
 
@@ -26,16 +25,23 @@ SAMPLING = {
     "max_tokens": "max_tokens",
 }
 
-_REFUSED_BY_TEMPLATE = re.compile(r"Jinja Exception: (.+)")
+_LONGEST_HINT = 100_000
 
 _log = logging.getLogger(__name__)
 
 
 class Reply:
-    """Turns the engine's chunks into events."""
+    """Turns the engine's chunks into events. opens: the prompt, some of which open the reasoning."""
 
     def __init__(
-        self, request: Request, model: str, seed: int, *, adapter: str | None = None, template: str = "model"
+        self,
+        request: Request,
+        model: str,
+        seed: int,
+        *,
+        adapter: str | None = None,
+        template: str = "model",
+        opens: str = "",
     ) -> None:
         self.ended = False
         self._model = model
@@ -43,7 +49,7 @@ class Reply:
         self._adapter = adapter
         self._template = template
         self._characters = Characters()
-        self._thinking = ThinkingSplitter()
+        self._thinking = ThinkingSplitter(opens)
         self._cutter = StopCutter(request.sampling.stop)
         self._reason: FinishReason = "stop"
         self._usage: Usage | None = None
@@ -95,11 +101,12 @@ class Reply:
         return self._thinking.feed(text) if text else []
 
 
-def payload(request: Request, seed: int, scales: Sequence[float] = ()) -> dict[str, Any]:
-    """scales: how strongly each of the server's adapters acts."""
+def payload(request: Request, prompt: str, seed: int, scales: Sequence[float] = ()) -> dict[str, Any]:
+    """prompt: the conversation as its chat template writes it. scales: how strongly each of the server's
+    adapters acts."""
     sampling = request.sampling
     body: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": _whole(message.text)} for message in request.messages],
+        **written(prompt),
         "stream": True,
         "stream_options": {"include_usage": True},
         # A chunk for each batch of the prompt, which is where a prefill can be stopped.
@@ -117,14 +124,28 @@ def payload(request: Request, seed: int, scales: Sequence[float] = ()) -> dict[s
     if request.logprobs is not None:
         body |= {"logprobs": True, "top_logprobs": request.logprobs}
     if sampling.stop:
-        body["stop"] = [_whole(stop) for stop in sampling.stop]
-    if request.continue_final:
-        # Templates that open a reasoning block of their own refuse a reply that has begun.
-        body["chat_template_kwargs"] = {"enable_thinking": False}
+        body["stop"] = [whole(stop) for stop in sampling.stop]
     return body
 
 
-def _whole(text: str) -> str:
+def written(prompt: str) -> dict[str, Any]:
+    """A text that is a whole prompt, as the engine takes it; see `passing`."""
+    return {"messages": [{"role": "user", "content": whole(prompt)}]}
+
+
+def passing(template: str) -> str:
+    """What the engine is given as its chat template: one that writes the prompt it is handed as it is.
+
+    A model's own is applied by `chat_templates.write`, in a process that may be killed: the engine would do
+    it in this one, without bounds of time, memory or depth. Where reasoning is in none of the tags that
+    we find ourselves, the engine tells it apart by words in the template's text, which stands in a comment.
+    """
+    ours = any(tag in template for tag in TAGS)
+    hint = "" if ours else template[:_LONGEST_HINT].replace("#}", "# }")
+    return "{% for message in messages %}{{ message['content'] }}{% endfor %}{#" + hint + " #}"
+
+
+def whole(text: str) -> str:
     """Half a character, which old text may have, is refused by the engine's JSON."""
     return text.encode("utf-8", "replace").decode()
 
@@ -151,11 +172,6 @@ def error_of(error: Any) -> BackendError:
             f"The conversation has {tokens} tokens and this model reads {limit}.",
             cure="Shorten it, or start a new conversation.",
             params={"tokens": tokens, "limit": limit},
-        )
-    if refusal := _REFUSED_BY_TEMPLATE.search(said):
-        return BadRequest(
-            f"The model's chat template refuses this conversation: {refusal[1][:200]}.",
-            cure="Check the order of the roles and the system prompt.",
         )
     _log.warning("llama.cpp refused a request: %s", said)
     if error.get("code") == 400:

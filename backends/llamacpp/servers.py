@@ -14,9 +14,11 @@ from typing import Any
 
 from backends._gguf import Header, read_header
 from backends._machine import available_memory
-from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOfMemory
+from backends.chat_templates import Renderer
+from backends.errors import BackendError, BadChatTemplate, ModelNotFound, ModelUnsupported, OutOfMemory
 from backends.installation import add_extra
 from backends.llamacpp.reading import Reader
+from backends.llamacpp.replies import passing
 
 LONGEST_CONTEXT = 8192
 """Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
@@ -66,12 +68,23 @@ class Setup:
 
 
 class Server:
-    """A running server. slots: taken by who writes. hashes: of the adapters, in their order."""
+    """A running server. slots: taken by who writes. hashes: of the adapters, in their order. template: the
+    chat template, applied by `renderer`. special: its `bos_token` and `eos_token`."""
 
     def __init__(
-        self, setup: Setup, header: Header, native: Any, reader: Reader, hashes: Sequence[str]
+        self,
+        setup: Setup,
+        renderer: Renderer,
+        header: Header,
+        template: str,
+        native: Any,
+        reader: Reader,
+        hashes: Sequence[str],
     ) -> None:
         self.setup = setup
+        self.renderer = renderer
+        self.template = template
+        self.special: dict[str, str] = {}
         self.header = header
         self.native: Any = native
         self.reader = reader
@@ -93,7 +106,10 @@ class Servers:
         async with self._locks.setdefault(setup, asyncio.Lock()):
             server = self._servers.get(setup)
             if server is None:
-                server = self._servers[setup] = Server(setup, *await asyncio.to_thread(_load, setup))
+                renderer = Renderer()
+                server = Server(setup, renderer, *await asyncio.to_thread(_load, setup, renderer))
+                server.special = await server.reader.special_tokens()
+                self._servers[setup] = server
             server.users += 1
             return server
 
@@ -111,10 +127,11 @@ def _drop(server: Server) -> None:
     server.native = None
 
 
-def _load(setup: Setup) -> tuple[Header, Any, Reader, Sequence[str]]:
+def _load(setup: Setup, renderer: Renderer) -> tuple[Header, str, Any, Reader, Sequence[str]]:
     xllamacpp = _import_xllamacpp()
     header = checked_header(setup.path)
-    if (setup.chat_template or header.chat_template) is None:
+    template = setup.chat_template or header.chat_template
+    if template is None:
         raise ModelUnsupported(
             f"{setup.path.name} has no chat template, so it is a base model rather than a chat model.",
             cure="Choose a chat (instruct) model, or give a template with --chat-template-file.",
@@ -122,16 +139,33 @@ def _load(setup: Setup) -> tuple[Header, Any, Reader, Sequence[str]]:
         )
     for adapter in setup.adapters:
         _check_adapter(adapter, header, setup.path)
-    params = _params(xllamacpp, setup, header)
+    _check_template(renderer, template, setup.name)
+    params = _params(xllamacpp, setup, header, template)
     try:
         native = xllamacpp.Server(params)
     except RuntimeError as error:
         raise _refusal(setup, header) from error
     reader = Reader(native.listening_address, params.api_keys[0])
-    return header, native, reader, [_hash(adapter) for adapter in setup.adapters]
+    return header, template, native, reader, [_hash(adapter) for adapter in setup.adapters]
 
 
-def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
+def _check_template(renderer: Renderer, template: str, name: str) -> None:
+    """Refuse one that cannot even write a greeting, before anything large is loaded."""
+    try:
+        renderer.render(
+            template,
+            [{"role": "user", "content": "Hello"}],
+            {"add_generation_prompt": True, "bos_token": "", "eos_token": ""},
+        )
+    except BadChatTemplate as error:
+        raise ModelUnsupported(
+            f"The chat template of {name} does not work: {error.said}.",
+            cure="Give another chat template with --chat-template-file.",
+            params={"model": name, "said": error.said},
+        ) from error
+
+
+def _params(xllamacpp: Any, setup: Setup, header: Header, template: str) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(setup.path)
     params.model_alias = {setup.name}
@@ -146,8 +180,7 @@ def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
         threads.poll = 0
     if setup.gpu_layers is not None:
         params.n_gpu_layers = setup.gpu_layers
-    if setup.chat_template is not None:
-        params.chat_template = setup.chat_template
+    params.chat_template = passing(template)
     if setup.adapters:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in setup.adapters]
         params.lora_init_without_apply = True
@@ -172,8 +205,6 @@ def _refusal(setup: Setup, header: Header) -> BackendError:
     architecture = str(header.metadata.get("general.architecture", "unknown"))
     if setup.adapters:
         cure = "Check that its adapters were made for this model; one of them does not fit."
-    elif setup.chat_template is not None:
-        cure = "Check the chat template that was given, and that the download is whole."
     else:
         cure = "Check that the download is whole; a newer xllamacpp may know this architecture."
     return ModelUnsupported(

@@ -165,9 +165,6 @@ class LocalBackend:
             tokens = len(read["input_ids"])
         return Tried(text, tokens)
 
-    async def check_template(self, template: str, messages: Sequence[Message]) -> None:
-        """What is tried is what transformers does."""
-
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         line = await self._begin(self._open(), request)

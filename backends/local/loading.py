@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from backends.base import LoadProgress, ProgressCallback
+from backends.chat_templates import Renderer
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported
 from backends.installation import add_extra, add_package
 from backends.local import devices, templates
@@ -38,6 +39,7 @@ class Loaded:
     model, `None` where it reads text only. parts: the template takes messages as lists of parts.
     image_token: stands for an image in rendered text. adapter: the LoRA that was loaded with it; it acts
     only inside `adapters.using`. parameters: how many weights. weight_bytes: what they take on the device.
+    renderer: applies chat templates.
     """
 
     model: Any
@@ -56,6 +58,7 @@ class Loaded:
     adapter: AdapterInfo | None = None
     parameters: int = 0
     weight_bytes: int = 0
+    renderer: Renderer = field(default_factory=Renderer)
 
     @property
     def images(self) -> bool:
@@ -166,17 +169,18 @@ def _loaded(
     template = templates.choose(
         tokenizer, given=options.chat_template, own=getattr(processor, "chat_template", None)
     )
-    parts = processor is not None and templates.takes_parts(tokenizer, template.text)
+    renderer = Renderer()
+    parts = processor is not None and templates.takes_parts(renderer, tokenizer, template.text)
     window = _context_length(model.config)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
         template=template.text,
-        end_ids=templates.end_ids(model, tokenizer, template.text, parts=parts),
+        end_ids=templates.end_ids(renderer, model, tokenizer, template.text, parts=parts),
         placement=placement,
         context_length=min((n for n in (window, options.context_length) if n is not None), default=None),
         revision=files.revision,
-        system_role=templates.takes_system_role(tokenizer, template.text, parts=parts),
+        system_role=templates.takes_system_role(renderer, tokenizer, template.text, parts=parts),
         template_source=template.source,
         stop=template.stop,
         processor=processor,
@@ -184,6 +188,7 @@ def _loaded(
         image_token=getattr(processor, "image_token", None),
         parameters=parameters,
         weight_bytes=weights.nbytes(model),
+        renderer=renderer,
     )
 
 
@@ -197,8 +202,12 @@ def _with_adapter(loaded: Loaded, options: Options, folder: Path) -> Loaded:
         template=adapter.template,
         template_source="adapter",
         stop=(),
-        end_ids=templates.end_ids(loaded.model, loaded.tokenizer, adapter.template, parts=loaded.parts),
-        system_role=templates.takes_system_role(loaded.tokenizer, adapter.template, parts=loaded.parts),
+        end_ids=templates.end_ids(
+            loaded.renderer, loaded.model, loaded.tokenizer, adapter.template, parts=loaded.parts
+        ),
+        system_role=templates.takes_system_role(
+            loaded.renderer, loaded.tokenizer, adapter.template, parts=loaded.parts
+        ),
     )
 
 

@@ -69,6 +69,7 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
 
 def _text(loaded: Loaded, template: str, request: Request) -> str:
     return render(
+        loaded.renderer,
         loaded.tokenizer,
         template,
         request.messages,

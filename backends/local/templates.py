@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.errors import BadRequest
+from backends.chat_templates import Renderer, write
+from backends.errors import BadChatTemplate
 from backends.types import ImagePart, Message
 
 _PLAIN = (
@@ -77,6 +78,7 @@ def _clean(text: str, image_token: str | None) -> str:
 
 
 def render(
+    renderer: Renderer,
     tokenizer: Any,
     template: str,
     messages: Sequence[Message],
@@ -85,60 +87,46 @@ def render(
     parts: bool = False,
     image_token: str | None = None,
 ) -> str:
-    """The conversation as the template writes it; see `as_chat`. Raises `BadRequest` if it refuses."""
-    from jinja2 import TemplateError
-
+    """The conversation as the template writes it; see `as_chat` and `write`."""
     chat = as_chat(messages, parts=parts, image_token=image_token)
-
-    def written(chat: list[dict[str, Any]], **options: bool) -> str:
-        text: str = tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False, **options)
-        return text
-
-    try:
-        if not continue_final:
-            return written(chat, add_generation_prompt=True)
-        try:
-            return written(chat, continue_final_message=True)
-        except ValueError:
-            # The template changes the last message (strips it, say), so its end cannot be found.
-            return written(chat[:-1], add_generation_prompt=True) + _clean(messages[-1].text, image_token)
-    except TemplateError as error:
-        raise BadRequest(
-            f"The model's chat template refuses this conversation: {str(error)[:200]}.",
-            cure="Check the order of the roles and the system prompt.",
-        ) from error
+    return write(renderer, template, chat, tokenizer.special_tokens_map, continue_final=continue_final)
 
 
-def takes_parts(tokenizer: Any, template: str) -> bool:
+def takes_parts(renderer: Renderer, tokenizer: Any, template: str) -> bool:
     """Whether a template writes the text of a list of parts, rather than the list."""
-    text = _try(tokenizer, template, [Message("user", "probe")], parts=True)
+    text = _try(renderer, tokenizer, template, [Message("user", "probe")], parts=True)
     return text is not None and "probe" in text and "'type'" not in text and '"type"' not in text
 
 
-def takes_system_role(tokenizer: Any, template: str, *, parts: bool = False) -> bool:
+def takes_system_role(renderer: Renderer, tokenizer: Any, template: str, *, parts: bool = False) -> bool:
     """Whether a template writes a system prompt, rather than refuse it or pass over it."""
-    text = _try(tokenizer, template, [Message("system", "probe"), Message("user", "U")], parts=parts)
+    text = _try(
+        renderer, tokenizer, template, [Message("system", "probe"), Message("user", "U")], parts=parts
+    )
     return text is not None and "probe" in text
 
 
-def end_ids(model: Any, tokenizer: Any, template: str, *, parts: bool = False) -> frozenset[int]:
+def end_ids(
+    renderer: Renderer, model: Any, tokenizer: Any, template: str, *, parts: bool = False
+) -> frozenset[int]:
     """What the model's settings, the tokenizer and the template say: checkpoints often forget one of them."""
     ids: set[int] = set()
     for told in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
         ids.update(told if isinstance(told, list) else () if told is None else (told,))
     messages = [Message("user", "U"), Message("assistant", "the reply")]
-    text = _try(tokenizer, template, messages, parts=parts)
+    text = _try(renderer, tokenizer, template, messages, parts=parts)
     if text is None:
         return frozenset(ids)
     behind = tokenizer(text.rpartition("the reply")[2], add_special_tokens=False)["input_ids"]
     return frozenset(ids.union(token for token in behind[:1] if token in tokenizer.all_special_ids))
 
 
-def _try(tokenizer: Any, template: str, messages: Sequence[Message], *, parts: bool) -> str | None:
+def _try(
+    renderer: Renderer, tokenizer: Any, template: str, messages: Sequence[Message], *, parts: bool
+) -> str | None:
+    """`None` where the template refuses."""
+    values = {**tokenizer.special_tokens_map, "add_generation_prompt": False}
     try:
-        text: str = tokenizer.apply_chat_template(
-            as_chat(messages, parts=parts), chat_template=template, tokenize=False
-        )
-    except Exception:  # templates refuse by raising whatever they like
+        return renderer.render(template, as_chat(messages, parts=parts), values)
+    except BadChatTemplate:
         return None
-    return text

@@ -50,6 +50,7 @@ def inputs_of(
         decode(part) for message in messages for part in _parts(message) if isinstance(part, ImagePart)
     ]
     text = render(
+        loaded.renderer,
         loaded.tokenizer,
         template or loaded.template,
         messages,

@@ -34,8 +34,8 @@ def voice_of(loaded: Loaded, *, given: templates.Template | None, adapter: Adapt
     return Voice(
         template,
         "adapter" if given is None else given.source,
-        templates.end_ids(loaded.model, loaded.tokenizer, template, parts=loaded.parts),
+        templates.end_ids(loaded.renderer, loaded.model, loaded.tokenizer, template, parts=loaded.parts),
         (),
-        templates.takes_system_role(loaded.tokenizer, template, parts=loaded.parts),
+        templates.takes_system_role(loaded.renderer, loaded.tokenizer, template, parts=loaded.parts),
         adapter,
     )

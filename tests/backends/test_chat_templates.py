@@ -11,7 +11,7 @@ import pytest
 from backends.base import collect
 from backends.chat_templates import Templated, rendered
 from backends.echo import EchoBackend
-from backends.errors import BadChatTemplate
+from backends.errors import BadChatTemplate, BadRequest
 from backends.llamacpp import LlamaCppBackend
 from backends.local import LocalBackend
 from backends.openai_compat import OpenAICompatBackend
@@ -37,6 +37,8 @@ GOOD = {
     "{% for m in messages %}{{ say(m) }}{% endfor %}",
     "prompt": "{% if add_generation_prompt %}GO{% endif %}{{ messages | map(attribute='role') | join(',') }}",
     "year": "{{ strftime_now('%Y') }}",
+    "nothing": "{{ tools is none }}{{ documents is none }}{{ enable_thinking is defined }}",
+    "dict": "{{ dict(a=1) }}{{ dict.fromkeys(['b']) }}",
 }
 BROKEN = {
     "{{ 1 }}\n{% for m in messages %}\n{{ m.content }}\n": (2, 4),
@@ -47,6 +49,7 @@ BROKEN = {
     "{{ messages | nofilter }}": (1, 1),
     "{% include 'x' %}": (1, 1),
     "{{ ''.__class__.__mro__[1].__subclasses__() }}": (1, 1),
+    "{% set ns = namespace(__class__=1) %}": (1, 1),
 }
 ENDLESS = [
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
@@ -167,19 +170,46 @@ async def test_a_model_whose_template_writes_no_system_prompt_has_no_role_for_it
             await backend.aclose()
 
 
-async def test_llama_cpp_is_asked_whether_it_takes_a_template(demo_gguf: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["local", "llamacpp"])
+async def test_a_template_that_explodes_later_is_ended_and_the_next_reply_comes(
+    kind: str, tiny: Path, demo_gguf: Path
+) -> None:
+    """Whatever a trial has shown: it doubles with each message."""
+    template = (
+        "{% set ns = namespace(s='x') %}{% for m in messages %}{% for n in range(m.content | length) %}"
+        "{% set ns.s = ns.s ~ ns.s %}{% endfor %}{% endfor %}{{ messages[0].content }}"
+    )
+    backend: LocalBackend | LlamaCppBackend
+    if kind == "local":
+        pytest.importorskip("torch")
+        backend = LocalBackend(source=str(tiny), threads=1, chat_template=template)
+    else:
+        backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template)
+    short = Request((Message("user", "Hi"),), Sampling(max_tokens=1))
+    try:
+        assert (await collect(backend.stream(short))).usage
+        with pytest.raises(BadRequest, match="too much time or memory"):
+            await collect(backend.stream(Request((Message("user", "word " * 20),))))
+        assert (await collect(backend.stream(short))).usage
+    finally:
+        await backend.aclose()
+
+
+async def test_a_template_of_ones_own_dialect_is_no_matter_of_the_engine(demo_gguf: Path) -> None:
+    """llama.cpp's own template engine knows less than jinja2 and is not asked."""
     pytest.importorskip("xllamacpp")
-    backend = LlamaCppBackend(path=demo_gguf)
-    own = await backend.own_template()
-    assert own is not None
-    await backend.check_template(own.text, TALK)
-    for template in ("{{ messages[0].content | center(90) }}", "{% for m in messages %}"):
-        with pytest.raises(BadChatTemplate) as caught:
-            await backend.check_template(template, TALK)
-        assert "llama.cpp" in caught.value.said
-    missing = LlamaCppBackend(path=tmp_path / "missing.gguf")
-    await missing.check_template("{{ 1 }}", TALK)
-    assert await missing.own_template() is None
+    backend = LlamaCppBackend(
+        path=demo_gguf, context_length=512, chat_template="{{ messages[0].content | center(9) }}<think>"
+    )
+    try:
+        assert (await first(backend, Message("user", "Hello"))).rendered == "  Hello  <think>"
+        completion = await collect(
+            backend.stream(Request((Message("user", "Hello"),), Sampling(max_tokens=4)))
+        )
+        assert completion.reasoning
+        assert not completion.text
+    finally:
+        await backend.aclose()
 
 
 def test_only_models_in_this_process_have_one() -> None:

@@ -94,7 +94,7 @@ def test_on_a_cpu_weights_are_float16_and_say_what_float32_says(demo_folder: Pat
         pytest.skip("this CPU does better with something else")
     assert "float16" in packed.placement.reason
     for question in ("What is the capital of France?", "Write a haiku about rain.", "What is 17 plus 25?"):
-        text = render(plain.tokenizer, plain.template, [Message("user", question)])
+        text = render(plain.renderer, plain.tokenizer, plain.template, [Message("user", question)])
         ids = plain.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
         said = [
             model.generate(
@@ -344,10 +344,12 @@ def test_a_base_model_is_offered_as_one_that_writes_on(copy: Path) -> None:
     assert base.stop == ("\nUser:", "\nAssistant:")
     messages = [Message("system", "Be brief."), Message("user", "Hello"), Message("assistant", "Hi")]
     asked = [*messages, Message("user", "Bye")]
-    assert render(base.tokenizer, base.template, asked) == (
+    assert render(base.renderer, base.tokenizer, base.template, asked) == (
         "Be brief.\n\nUser: Hello\nAssistant: Hi\nUser: Bye\nAssistant:"
     )
-    assert render(base.tokenizer, base.template, messages, continue_final=True).endswith("Assistant: Hi")
+    assert render(base.renderer, base.tokenizer, base.template, messages, continue_final=True).endswith(
+        "Assistant: Hi"
+    )
     assert base.system_role
     given = loaded(copy, chat_template="{{ messages[0]['content'] }}")
     assert (given.template_source, given.stop) == ("file", ())
@@ -365,7 +367,10 @@ def test_a_base_model_gets_the_beginning_it_was_trained_with(copy: Path) -> None
     )
     tokenizer.save_pretrained(copy)
     base = loaded(copy)
-    assert render(base.tokenizer, base.template, [Message("user", "Hi")]) == f"{begin}User: Hi\nAssistant:"
+    assert (
+        render(base.renderer, base.tokenizer, base.template, [Message("user", "Hi")])
+        == f"{begin}User: Hi\nAssistant:"
+    )
 
 
 def test_a_chat_model_keeps_its_template(tiny: Path) -> None:

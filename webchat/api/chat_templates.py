@@ -77,8 +77,7 @@ class ChatTemplates:
         backend = self._backend(model)
         body = await body_of(request, PutBody)
         if body.text is not None:
-            _, messages = await _tried(backend, body.text, SAMPLE)
-            await backend.check_template(body.text, messages)
+            await _tried(backend, body.text, SAMPLE)
         # In one order for the store and the models, whoever else saves now.
         async with self._saving:
             version = await self._store.call(
