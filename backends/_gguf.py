@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
+
+_MOST_ITEMS = 4_000_000
+"""Entries, texts in lists included: the largest vocabularies have a few hundred thousand."""
+_LONGEST_TEXT = 16 * 2**20
+"""Bytes of a text; chat templates are the longest."""
+_DEEPEST, _MOST_DIMENSIONS, _MOST_NUMBERS, _WIDEST = 4, 4, 2**50, 2**20
 
 # Written anew by the copy, or about a quantization that the copy no longer has.
 _NOT_COPIED = {"general.architecture", "general.file_type", "general.quantization_version"}
@@ -35,9 +42,10 @@ class Header:
         return template if isinstance(template, str) and template.strip() else None
 
     def of_architecture(self, key: str) -> int | None:
-        """A number the architecture states about itself, like `context_length`."""
+        """A number the architecture states about itself, like `context_length`; `None` for one that no model
+        has."""
         value = self.metadata.get(f"{self.metadata.get('general.architecture')}.{key}")
-        return value if isinstance(value, int) else None
+        return value if isinstance(value, int) and 0 <= value < 2**32 else None
 
 
 def read_header(path: Path) -> Header:
@@ -56,9 +64,12 @@ def read_header(path: Path) -> Header:
 
 
 class _Reader:
+    """Believes nothing of what a header says: each number is held against the file before it is used."""
+
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self._at = 0
+        self._items = 0
 
     def header(self) -> Header:
         if self._data[:4] != b"GGUF":
@@ -71,11 +82,12 @@ class _Reader:
             tensor_count, pair_count = self._number("<Q"), self._number("<Q")
             metadata: dict[str, Any] = {}
             for _ in range(pair_count):
+                self._count()
                 name = self._string()
-                value = self._value(self._number("<I"))
+                value = self._value(self._number("<I"), 0)
                 if value is not None:
                     metadata[name] = value
-            end = self._tensors(tensor_count, int(metadata.get("general.alignment", 32)))
+            end = self._tensors(tensor_count, _alignment(metadata))
         except (struct.error, KeyError, UnicodeDecodeError, OverflowError) as error:
             raise ValueError("it ends in the middle of its header") from error
         return Header(metadata, end)
@@ -84,11 +96,30 @@ class _Reader:
         """Skip the list of tensors; returns where the last of them starts, which must lie in the file."""
         last = 0
         for _ in range(count):
+            self._count()
             self._string()
             dimensions = self._number("<I")
-            self._at += 8 * dimensions + 4
-            last = max(last, self._number("<Q"))
+            if dimensions > _MOST_DIMENSIONS:
+                raise ValueError(f"one of its tensors has {dimensions} dimensions")
+            sizes = [self._number("<Q") for _ in range(dimensions)]
+            if math.prod(sizes) > _MOST_NUMBERS:
+                raise ValueError("one of its tensors is larger than any memory")
+            self._at += 4
+            offset = self._number("<Q")
+            if offset % alignment:
+                raise ValueError("one of its tensors begins where none may")
+            last = max(last, offset)
         return -(-self._at // alignment) * alignment + last
+
+    def _count(self, items: int = 1) -> None:
+        self._items += items
+        if self._items > _MOST_ITEMS:
+            raise ValueError("its header has more entries than any model")
+
+    def _skip(self, size: int) -> None:
+        self._at += size
+        if self._at > len(self._data):
+            raise struct.error
 
     def _number(self, form: str) -> int:
         (value,) = struct.unpack_from(form, self._data, self._at)
@@ -96,14 +127,13 @@ class _Reader:
         return int(value)
 
     def _string(self) -> str:
-        length = self._number("<Q")
-        text = self._data[self._at : self._at + length]
-        if len(text) < length:
-            raise struct.error
-        self._at += length
-        return text.decode()
+        length, begin = self._number("<Q"), self._at
+        if length > _LONGEST_TEXT:
+            raise ValueError("one of its texts is longer than any of a model")
+        self._skip(length)
+        return self._data[begin : self._at].decode()
 
-    def _value(self, kind: int) -> Any:
+    def _value(self, kind: int, depth: int) -> Any:
         """The value at this place; `None` for an array, which is only skipped."""
         if kind == _STRING:
             return self._string()
@@ -111,16 +141,26 @@ class _Reader:
             (value,) = struct.unpack_from(_SCALARS[kind], self._data, self._at)
             self._at += struct.calcsize(_SCALARS[kind])
             return value
+        if depth == _DEEPEST:
+            raise ValueError("its lists stand in lists too deeply")
         item, count = self._number("<I"), self._number("<Q")
         if item in _SCALARS:
-            self._at += count * struct.calcsize(_SCALARS[item])
+            self._skip(count * struct.calcsize(_SCALARS[item]))
             return None
+        self._count(count)
         for _ in range(count):
             if item == _STRING:
-                self._at += 8 + struct.unpack_from("<Q", self._data, self._at)[0]
+                self._skip(self._number("<Q"))
             else:
-                self._value(item)
+                self._value(item, depth + 1)
         return None
+
+
+def _alignment(metadata: Mapping[str, Any]) -> int:
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 8 <= alignment <= _WIDEST or alignment & (alignment - 1):
+        raise ValueError("its alignment is no power of two")
+    return alignment
 
 
 def convert_to_f16(source: Path, target: Path, progress: Callable[[int, int], None] | None = None) -> None:

@@ -10,7 +10,6 @@ be looked at.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import ModelUnsupported
-from backends.local.sources import ADAPTER_WEIGHTS, check_adapter
+from backends.local.sources import ADAPTER_WEIGHTS, check_adapter, read_settings, read_text
 
 _ATTRIBUTE = "webchat_adapters"
 _PREFIX = "base_model.model."
@@ -279,12 +278,11 @@ _SIDES = {
 
 
 def template_in(folder: Path) -> str | None:
+    """The chat template that a folder brings; `None` where it has none that can be read."""
     try:
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        pass
-    try:
-        told = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
-    except (OSError, ValueError, AttributeError):
+        if (text := read_text(folder / "chat_template.jinja")) is not None:
+            return text
+        told = read_settings(folder / "tokenizer_config.json").get("chat_template")
+    except ModelUnsupported:
         return None
     return told if isinstance(told, str) else None

@@ -13,7 +13,7 @@ from backends.local import devices
 from backends.local.devices import Placement
 from backends.local.loading import Options, embedding_of, placed
 from backends.local.opening import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW, Sizes
-from backends.local.sources import Files, base_of, locate, read_config
+from backends.local.sources import Files, base_of, locate, number, read_config, text_config
 
 
 def weights_of(options: Options) -> str:
@@ -59,16 +59,12 @@ def _weights(config: dict[str, Any], files: Files, placement: Placement) -> int:
 
 def _conversations(config: dict[str, Any], options: Options, sizes: Sizes, placement: Placement) -> int:
     """Bytes for keys and values of all slots; 0 where the settings do not say."""
-    text, family = config.get("text_config") or config, placement.family
-    try:
-        heads = int(text["num_attention_heads"])
-        groups = int(text.get("num_key_value_heads") or heads)
-        size = int(text.get("head_dim") or text["hidden_size"] // heads)
-        item = devices.ITEM_BYTES[placement.dtype]
-        each = 2 * int(text["num_hidden_layers"]) * groups * size * item
-        window = int(text.get("max_position_embeddings") or WINDOW)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return 0
+    text, family = text_config(config), placement.family
+    heads = number(text, "num_attention_heads")
+    groups = number(text, "num_key_value_heads") or heads
+    size = number(text, "head_dim") or (number(text, "hidden_size") // heads if heads else 0)
+    each = 2 * number(text, "num_hidden_layers") * groups * size * devices.ITEM_BYTES[placement.dtype]
+    window = number(text, "max_position_embeddings") or WINDOW
     if not sizes.batching:
         return 0
     window = min(window, options.context_length or window)

@@ -22,7 +22,16 @@ from backends.local.reading import (
     set_threads,
     told,
 )
-from backends.local.sources import Files, base_of, locate, locate_adapter, read_config
+from backends.local.sources import (
+    Files,
+    base_of,
+    check_numbers,
+    locate,
+    locate_adapter,
+    number,
+    read_config,
+    text_config,
+)
 
 _CHAT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
@@ -121,6 +130,8 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
     config = read_config(files.folder)
     _check_kind(config, options.source)
     placement = placed(device, files, config, options, units)
+    if files.weights is not None:
+        check_numbers(files.folder, config, files.weights)
     _check_memory(placement, files, config, options.source)
     try:
         loaded = _loaded(options, files, config, placement, report)
@@ -225,7 +236,8 @@ def _located(options: Options, report: ProgressCallback) -> Files:
 
 
 def _check_kind(config: dict[str, Any], source: str) -> None:
-    heads = config.get("architectures") or []
+    told = config.get("architectures")
+    heads = [head for head in told if isinstance(head, str)] if isinstance(told, list) else []
     known = any(head.endswith(_CHAT_HEADS) for head in heads)
     if config.get("is_encoder_decoder") or (heads and not known):
         raise ModelUnsupported(
@@ -249,7 +261,7 @@ def placed(
             params={"file": files.gguf},
         )
     method = config.get("quantization_config")
-    text = config.get("text_config") or config
+    text = text_config(config)
     # Experts are no linear layers of their own, so their weights cannot be packed on a CPU.
     packs = placement.family == "cpu" and placement.quantization == "fp16"
     if method is None and not (packs and any(map(text.get, _EXPERTS))):
@@ -279,8 +291,8 @@ def _check_memory(placement: Placement, files: Files, config: dict[str, Any], so
 def embedding_of(config: dict[str, Any]) -> tuple[int, bool]:
     """How many numbers the embedding has, 0 where the settings do not say, and whether the output layer
     shares it."""
-    text = config.get("text_config") or config
-    size = int(text.get("vocab_size") or 0) * int(text.get("hidden_size") or 0)
+    text = text_config(config)
+    size = number(text, "vocab_size") * number(text, "hidden_size")
     return size, bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)))
 
 

@@ -139,7 +139,7 @@ def _chunk(loaded: Loaded) -> int:
 def _tokens(loaded: Loaded, slots: int) -> int:
     """How many tokens of conversations to keep in memory: all windows, as far as that is sober."""
     item = loaded.model.get_input_embeddings().weight.element_size()
-    each = Memory.bytes_per_token(loaded.model.config, item)
+    each = max(1, Memory.bytes_per_token(loaded.model.config, item))
     window = loaded.context_length or WINDOW
     free = devices.free_memory(loaded.placement)
     most = CPU_MEMORY if loaded.placement.family == "cpu" else 2**62

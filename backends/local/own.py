@@ -3,14 +3,15 @@ from its folder while it is not loaded."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from backends.chat_templates import OwnTemplate
+from backends.errors import ModelUnsupported
 from backends.local import templates
 from backends.local.adapters import template_in
 from backends.local.engines import Taken
 from backends.local.loading import Options
+from backends.local.sources import read_settings
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -35,9 +36,8 @@ def special_tokens(options: Options, taken: Taken | None) -> dict[str, str]:
         told = taken.shared.opened.loaded.tokenizer.special_tokens_map
     else:
         try:
-            file = Path(options.source).expanduser() / "tokenizer_config.json"
-            told = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            told = read_settings(Path(options.source).expanduser() / "tokenizer_config.json")
+        except ModelUnsupported:
             return {}
     found = {name: told.get(name) for name in _NAMES}
     texts = {

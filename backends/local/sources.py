@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def base_of(source: str, *, revision: str | None, token: str | None) -> Base | N
         file = download_file(source, ADAPTER_CONFIG, revision, token)
     if file is None or not file.is_file():
         return None
-    config = _json(file)
+    config = read_settings(file)
     return Base(_base_named(config, source), config.get("revision"))
 
 
@@ -96,7 +97,7 @@ def check_adapter(folder: Path) -> dict[str, Any]:
             cure=f"Give a folder with {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}.",
             params={"folder": str(folder), "missing": ADAPTER_CONFIG},
         )
-    config = _json(folder / ADAPTER_CONFIG)
+    config = read_settings(folder / ADAPTER_CONFIG)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         _raise_for_weights(folder, [ADAPTER_WEIGHTS], pickled="adapter_model.bin")
     _base_named(config, str(folder))
@@ -116,8 +117,50 @@ def _base_named(config: dict[str, Any], source: str) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The content of `config.json`; empty when there is none."""
-    return _json(folder / "config.json")
+    """The content of `config.json`; empty when there is none. Raises `ModelUnsupported` for parts of it that
+    are no tables."""
+    config = read_settings(folder / "config.json")
+    if any(not isinstance(config.get(part, {}), dict | None) for part in ("text_config", "vision_config")):
+        raise _unreadable(folder / "config.json")
+    return config
+
+
+def text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of `config.json` that is about text."""
+    return config.get("text_config") or config
+
+
+def number(config: dict[str, Any], name: str) -> int:
+    """A number that `config.json` states, 0 where it states none that can be."""
+    value = config.get(name)
+    return value if type(value) is int and 0 <= value < 2**40 else 0
+
+
+def check_numbers(folder: Path, config: dict[str, Any], weights: Weights) -> None:
+    """Raises `ModelUnsupported` where `config.json` speaks of far more or larger layers than there are
+    weights for: whoever builds the model first and then looks for its weights would not come to an end."""
+    layers, sides = max(weights.tensors, 256), _MOST_SIDES * max(weights.widest, 1024)
+    waiting: list[Any] = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        if not isinstance(part, dict):
+            continue
+        waiting += part.values()
+        for name, value in part.items():
+            most = layers if "layer" in name else sides if _COUNTS.search(name) else None
+            if most is not None and isinstance(value, int | float) and not -1 <= value <= most:
+                file = folder / "config.json"
+                raise ModelUnsupported(
+                    f"{file} says {name} = {value:.4g}, for which the model has no weights.",
+                    cure="Download or copy the model again.",
+                    params={"file": str(file), "name": name},
+                )
+
+
+_COUNTS = re.compile(r"^(num|n)_|(_size|_dim|_heads|_embd|_model|_rank)$")
+_MOST_SIDES = 64
 
 
 def _folder(
@@ -143,6 +186,7 @@ def _is_hub_id(source: str) -> bool:
 
 def _in_folder(folder: Path, revision: str | None) -> Files:
     if (folder / "config.json").is_file():
+        _check_sizes(folder)
         read_config(folder)  # the smaller file first: the clearer error
         weights = shards.checked(_weight_files(folder))
         return Files(folder, revision, weights.stored, weights)
@@ -165,7 +209,10 @@ def _in_folder(folder: Path, revision: str | None) -> Files:
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(_json(index).get("weight_map", {}).values()))
+        named = read_settings(index).get("weight_map")
+        if not isinstance(named, dict) or not all(_is_shard(name) for name in named.values()):
+            raise _unreadable(index)
+        names = sorted(set(named.values()))
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             _raise_for_weights(folder, missing, pickled=None)
@@ -201,13 +248,48 @@ def _not_on_the_hub(source: str, error: ModelNotFound) -> ModelNotFound:
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def _is_shard(name: object) -> bool:
+    """Whether it names a file of weights in the model's own folder."""
+    return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The content of a file of settings; empty when there is none. Raises `ModelUnsupported`."""
+    text = read_text(path)
+    if text is None:
         return {}
-    except (OSError, ValueError) as error:
-        raise ModelUnsupported(
-            f"{path} cannot be read.", cure="Download or copy the model again.", params={"path": str(path)}
-        ) from error
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path) from error
     return content if isinstance(content, dict) else {}
+
+
+def read_text(path: Path) -> str | None:
+    """A small file; `None` when there is none. Raises `ModelUnsupported`."""
+    try:
+        if path.stat().st_size > _LONGEST_SETTINGS:
+            raise _unreadable(path)
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def _check_sizes(folder: Path) -> None:
+    """Settings are read whole, by us and by transformers. Raises `ModelUnsupported` for ones of a size they
+    never have."""
+    for path in (*folder.glob("*.json"), *folder.glob("*.jinja")):
+        if path.stat().st_size > (_LONGEST_TOKENIZER if path.name in _VOCABULARIES else _LONGEST_SETTINGS):
+            raise _unreadable(path)
+
+
+_LONGEST_SETTINGS, _LONGEST_TOKENIZER = 32 * 2**20, 256 * 2**20
+_VOCABULARIES = ("tokenizer.json", "vocab.json")
+
+
+def _unreadable(path: Path) -> ModelUnsupported:
+    return ModelUnsupported(
+        f"{path} cannot be read.", cure="Download or copy the model again.", params={"path": str(path)}
+    )
