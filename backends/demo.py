@@ -58,7 +58,7 @@ class DemoBackend(LlamaCppBackend):
     kind = "demo"
 
     def __init__(self, *, cache_dir: Path, **options: Any) -> None:
-        super().__init__(path=cache_dir / FILE_NAME, name=NAME, **options)
+        super().__init__(path=cache_dir / FILE_NAME, name=NAME, known=True, **options)
         self._cache_dir = cache_dir
 
     async def start(self, progress: ProgressCallback | None = None) -> None:

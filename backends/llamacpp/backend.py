@@ -34,7 +34,8 @@ class LlamaCppBackend:
     one conversation, by default the model's own up to `LONGEST_CONTEXT`. slots: replies at once. threads: by
     default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file,
     and template_source, what provenance calls it.
-    gpu_layers: layers put on a GPU, by default as many as fit; 0 for none.
+    gpu_layers: layers put on a GPU, by default as many as fit; 0 for none. known: the file is sure to be
+    whole.
     """
 
     kind = "llamacpp"
@@ -53,6 +54,7 @@ class LlamaCppBackend:
         chat_template: str | None = None,
         template_source: str = "file",
         gpu_layers: int | None = None,
+        known: bool = False,
     ) -> None:
         self.model = name or path.stem
         if adapter is not None and adapter not in adapters:
@@ -66,6 +68,7 @@ class LlamaCppBackend:
             chat_template=chat_template,
             gpu_layers=gpu_layers,
             adapters=adapters,
+            known=known and not adapters,
         )
         self.capabilities = self._capabilities(context_length)
         self._template = "model" if chat_template is None else template_source

@@ -19,6 +19,7 @@ from backends.errors import BackendError, BadChatTemplate, ModelNotFound, ModelU
 from backends.installation import add_extra
 from backends.llamacpp.reading import Reader
 from backends.llamacpp.replies import passing
+from backends.llamacpp.trial import survives
 
 LONGEST_CONTEXT = 8192
 """Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
@@ -29,7 +30,8 @@ _CACHE_ITEM_BYTES = 2  # float16
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a server is made of; equal ones are one server. adapters: LoRA files, all loaded with it."""
+    """What a server is made of; equal ones are one server. adapters: LoRA files, all loaded with it. known:
+    the file is whole and of ours, so that it is opened without a trial."""
 
     path: Path
     name: str
@@ -39,6 +41,7 @@ class Setup:
     chat_template: str | None
     gpu_layers: int | None
     adapters: tuple[Path, ...] = ()
+    known: bool = False
 
     @property
     def prefix_cache(self) -> int:
@@ -140,6 +143,12 @@ def _load(setup: Setup, renderer: Renderer) -> tuple[Header, str, Any, Reader, S
     for adapter in setup.adapters:
         _check_adapter(adapter, header, setup.path)
     _check_template(renderer, template, setup.name)
+    if not setup.known and not survives(setup.path, setup.adapters):
+        raise ModelUnsupported(
+            f"llama.cpp breaks down over {setup.path.name}: it is damaged, or says of itself what cannot be.",
+            cure="Download it again, or choose another file.",
+            params={"model": setup.name},
+        )
     params = _params(xllamacpp, setup, header, template)
     try:
         native = xllamacpp.Server(params)

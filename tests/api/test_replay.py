@@ -58,7 +58,7 @@ async def test_the_command_for_llama_server_gets_the_same_reply(
     demo_gguf: Path, llama_server: LlamaServer
 ) -> None:
     pytest.importorskip("xllamacpp")
-    backend = LlamaCppBackend(path=demo_gguf, context_length=512)
+    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512)
     try:
         sent, text = await answered(backend)
     finally:

@@ -124,7 +124,7 @@ async def test_what_is_tried_is_what_the_model_then_reads(kind: str, tiny: Path,
         pytest.importorskip("torch")
         backend = LocalBackend(source=str(tiny), threads=1, **options)  # type: ignore[arg-type]
     else:
-        backend = LlamaCppBackend(path=demo_gguf, context_length=512, **options)  # type: ignore[arg-type]
+        backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, **options)  # type: ignore[arg-type]
     assert isinstance(backend, Templated)
     own = await backend.own_template()
     assert own is not None
@@ -161,7 +161,7 @@ async def test_a_model_whose_template_writes_no_system_prompt_has_no_role_for_it
 ) -> None:
     for backend in (
         LocalBackend(source=str(tiny), threads=1, chat_template=template),
-        LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template),
+        LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template),
     ):
         try:
             await backend.start()
@@ -184,7 +184,7 @@ async def test_a_template_that_explodes_later_is_ended_and_the_next_reply_comes(
         pytest.importorskip("torch")
         backend = LocalBackend(source=str(tiny), threads=1, chat_template=template)
     else:
-        backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template)
+        backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template)
     short = Request((Message("user", "Hi"),), Sampling(max_tokens=1))
     try:
         assert (await collect(backend.stream(short))).usage

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from backends._gguf import read_header
 from backends.base import collect
 from backends.chat_templates import Renderer
-from backends.errors import BackendError, BadChatTemplate
+from backends.errors import BackendError, BadChatTemplate, ModelUnsupported
+from backends.llamacpp import LlamaCppBackend
 from backends.llamacpp.servers import checked_header
 from backends.local import LocalBackend, shards
 from backends.types import Message, Request, Sampling
@@ -126,6 +127,20 @@ def test_much_damage_to_a_gguf_is_read_or_refused(
     tmp_path: Path, places: list[tuple[int, int]], end: int
 ) -> None:
     read_any(fuzzed(places, end), tmp_path / "model.gguf")
+
+
+async def test_a_gguf_that_llama_cpp_does_not_survive_is_refused(demo_gguf: Path, tmp_path: Path) -> None:
+    """It ends its process where an epsilon is negative."""
+    pytest.importorskip("xllamacpp")
+    path = tmp_path / "model.gguf"
+    shutil.copy(demo_gguf, path)
+    name = b"llama.attention.layer_norm_rms_epsilon"
+    with path.open("r+b") as file:
+        file.seek(file.read(2**20).index(name) + len(name) + 4)
+        file.write(struct.pack("<f", -1.0))
+    backend = LlamaCppBackend(path=path, context_length=64)
+    with pytest.raises(ModelUnsupported, match="breaks down"):
+        await backend.start()
 
 
 def safetensors(header: str | bytes, data: bytes = b"\0" * 64, length: int | None = None) -> bytes:

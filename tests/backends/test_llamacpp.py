@@ -22,7 +22,7 @@ pytest.importorskip("xllamacpp")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(demo_gguf: Path) -> AsyncIterator[LlamaCppBackend]:
-    backend = LlamaCppBackend(path=demo_gguf, context_length=2048, slots=2)
+    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=2048, slots=2)
     await backend.start()
     yield backend
     await backend.aclose()
@@ -97,7 +97,7 @@ async def test_a_stop_is_seen_before_the_next_step(
 async def test_a_template_that_refuses_the_conversation_is_a_bad_request(demo_gguf: Path) -> None:
     template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
     template += "{% if messages|length > 2 %}{{ raise_exception('roles must alternate') }}{% endif %}"
-    backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template)
+    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template)
     try:
         assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
         with pytest.raises(BadRequest, match="roles must alternate"):
@@ -135,7 +135,7 @@ async def test_the_loop_goes_on_while_it_works(engine: LlamaCppBackend) -> None:
 
 async def test_a_template_of_ones_own_is_used(demo_gguf: Path) -> None:
     template = "{% for m in messages %}{{ m['content'] }}{% endfor %} The capital of France is"
-    backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template=template)
+    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template)
     try:
         assert "Paris" in (await collect(backend.stream(ask("Geography.", max_tokens=8)))).text
     finally:
@@ -143,7 +143,7 @@ async def test_a_template_of_ones_own_is_used(demo_gguf: Path) -> None:
 
 
 async def test_a_template_that_cannot_be_used_is_named_as_the_likely_cause(demo_gguf: Path) -> None:
-    backend = LlamaCppBackend(path=demo_gguf, context_length=512, chat_template="{% if %}")
+    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template="{% if %}")
     with pytest.raises(ModelUnsupported) as caught:
         await backend.start()
     assert "template" in caught.value.cure
@@ -237,7 +237,7 @@ async def test_an_adapter_of_another_kind_of_model_is_refused_in_words(
     other = tmp_path / "other.gguf"
     make_gguf_adapter(other, std=0.1, architecture="gemma")
     for adapter, said in ((other, "another kind of model"), (demo_gguf, "no LoRA adapter")):
-        backend = LlamaCppBackend(path=demo_gguf, adapter=adapter)
+        backend = LlamaCppBackend(known=True, path=demo_gguf, adapter=adapter)
         with pytest.raises(ModelUnsupported, match=said) as refused:
             await backend.start()
         assert refused.value.cure
@@ -268,20 +268,21 @@ async def test_a_regenerated_reply_reads_nothing_again(engine: LlamaCppBackend) 
 
 async def test_the_memory_is_known_before_it_is_taken(demo_gguf: Path) -> None:
     size = await asyncio.to_thread(demo_gguf.stat)
-    small = LlamaCppBackend(path=demo_gguf, context_length=512, slots=1).footprint()
-    large = LlamaCppBackend(path=demo_gguf, context_length=4096, slots=2).footprint()
+    small = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, slots=1).footprint()
+    large = LlamaCppBackend(known=True, path=demo_gguf, context_length=4096, slots=2).footprint()
     assert small is not None
     assert large is not None
     assert small.parts[str(demo_gguf)] == size.st_size
     # 30 layers, 3 heads of 64 for keys and for values, in float16.
     assert sum(large.parts.values()) - sum(small.parts.values()) == (2 * 4096 - 512) * 30 * 3 * 64 * 2 * 2
-    assert LlamaCppBackend(path=demo_gguf.parent / "missing.gguf").footprint() is None
+    assert LlamaCppBackend(known=True, path=demo_gguf.parent / "missing.gguf").footprint() is None
     assert small.device == "cpu"
 
 
 async def test_servers_of_one_file_share_its_weights_and_nothing_else(demo_gguf: Path) -> None:
     one, other, same = (
-        LlamaCppBackend(path=demo_gguf, context_length=512, slots=slots).footprint() for slots in (1, 2, 1)
+        LlamaCppBackend(known=True, path=demo_gguf, context_length=512, slots=slots).footprint()
+        for slots in (1, 2, 1)
     )
     assert one is not None
     assert other is not None

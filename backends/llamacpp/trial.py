@@ -1,0 +1,65 @@
+"""Whether llama.cpp survives a file: what it does not expect of one, it answers by ending its process.
+
+So a file of which nothing is known is opened once in another process first, with hardly any memory: a window
+of 64 tokens, nothing on a GPU, weights that are mapped. A file that is merely refused is refused again, in
+words, when it is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SECONDS = 600.0
+"""Longest time: a large file has to come from its disk."""
+
+
+def survives(path: Path, adapters: Sequence[Path], *, seconds: float = SECONDS) -> bool:
+    """Blocks. True as well for what takes longer: it has not broken."""
+    command = [sys.executable, "-m", "backends.llamacpp.trial", str(path), *map(str, adapters)]
+    # Where it breaks, it would call a debugger first.
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GGML_NO_BACKTRACE": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            env=env,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return done.returncode == 0
+    except subprocess.TimeoutExpired:
+        return True
+
+
+def main(path: str, *adapters: str) -> None:
+    import xllamacpp
+
+    params: Any = xllamacpp.CommonParams()
+    params.model.path = path
+    params.chat_template = "{{ 1 }}"
+    params.n_parallel = 1
+    params.n_ctx = 64
+    params.n_gpu_layers = 0
+    params.no_extra_bufts = True  # would copy the weights
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(adapter, 1.0) for adapter in adapters]
+    params.verbosity = -1
+    params.ui = False
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [secrets.token_urlsafe(32)]
+    with suppress(RuntimeError):
+        xllamacpp.Server(params)  # which also has it compute a token
+    os._exit(0)  # the engine's threads need not end in order
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
