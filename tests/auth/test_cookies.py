@@ -7,7 +7,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from webchat.auth import Cookies, load_or_make_secret
-from webchat.auth.cookies import MOST_OWNERS, OLD_NAME
+from webchat.auth.cookies import MOST_OWNERS, OLD_NAME, SignIn
 
 SECRET = "s" * 43
 
@@ -157,6 +157,17 @@ def test_what_others_can_set_counts_for_nothing_by_itself(name: str) -> None:
     assert f"{planted.partition('=')[0]}=; Max-Age=0; Path=/; Domain=example.org" in found.clear
     other = f"{OLD_NAME}={cookies.header('eve', secure=False).partition('=')[2]}"
     assert cookies.read(_sent(cookies.header("m", secure=False), other), by_https=True).older is None
+
+
+@pytest.mark.parametrize("before", ["\u2000", "\u3000", "\xa0", "\x85", "$", "_", "x,", "x "])
+@pytest.mark.parametrize("name", ["{}", "__HOST{}"])
+def test_a_name_that_is_nearly_ours_is_not_ours(before: str, name: str) -> None:
+    """Browsers let any page of the domain set these; some servers strip them down to the protected name."""
+    cookies = Cookies(SECRET)
+    value = cookies.header("mallory", secure=True).partition("=")[2].partition(";")[0]
+    shown = name.format(cookies.host_name if name == "{}" else cookies.host_name.removeprefix("__Host"))
+    sent = f"{before if name == '{}' else ''}{shown}={value}".encode()
+    assert cookies.read([(b"cookie", sent)], by_https=True) == SignIn(secure=True)
 
 
 def test_the_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -51,10 +51,12 @@ function setLanguage(code) {
 // Who this browser was before: each can be switched back to.
 function earlier() {
   const others = connection.me.earlier ?? [];
-  const items = others.map(({ id, kind, name, since }) => {
-    const who = t(`identity.${kind}`, { name });
-    const date = new Date(since).toLocaleDateString(language, { dateStyle: "medium" });
-    return { label: others.length > 1 ? t("identity.since", { who, date }) : who, icon: "persona", onclick: () => become(id) };
+  const named = ({ kind, name }) => t(`identity.${kind}`, { name });
+  const items = others.map((one) => {
+    const who = named(one);
+    const date = new Date(one.since).toLocaleDateString(language, { dateStyle: "medium" });
+    const alone = others.filter((other) => named(other) === who).length === 1;
+    return { label: alone ? who : t("identity.since", { who, date }), icon: "persona", onclick: () => become(one.id) };
   });
   return items.length ? [{ heading: t("identity.heading") }, ...items] : [];
 }
