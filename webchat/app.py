@@ -122,7 +122,6 @@ def build_app(
         redeemer=None
         if settings.door == "local"
         else Redeemer(store, start=start_link, operator=operator_link),
-        trusted_networks=settings.exempt,
         starters=settings.starters,
         moderators=gates.moderators if isinstance(gates, Moderation) else (),
         rules_file=None if settings.moderation is None else str(settings.moderation),
@@ -193,6 +192,7 @@ def _door_settings(settings: Settings, secret: str) -> DoorSettings:
         trusted_origins=frozenset((*settings.allowed_origins, *own)),
         secure_cookies=settings.by_tls,
         root_path=settings.root_path,
+        trusted_networks=settings.exempt,
         trusted_proxies=settings.proxies,
     )
 

@@ -26,7 +26,6 @@ from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
-from webchat.settings.networks import Network
 from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
 from webchat.store import Store
 from webchat.store.records import Link, Owner
@@ -112,7 +111,6 @@ def make_site(tmp_path: Path) -> MakeSite:
         gates: GateFactory | None = None,
         titles: bool = False,
         system_prompt: str | None = None,
-        trusted_networks: Sequence[Network] = (),
         **door: Any,
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
@@ -148,7 +146,6 @@ def make_site(tmp_path: Path) -> MakeSite:
             message_chars=2000,
             redeemer=Redeemer(store, start=start, operator=operator),
             moderators=moderators,
-            trusted_networks=trusted_networks,
         )
         wrapped = Door(
             Starlette(routes=routes(services)),

@@ -16,9 +16,9 @@ from webchat.api.events import MOST_SHARED, OpenStreams
 from webchat.auth import Cookies
 from webchat.auth.cookies import OLD_NAME
 from webchat.auth.owners import KEPT_SECONDS
+from webchat.recent import Recent
 from webchat.settings.networks import network
 from webchat.sharing import Redeemer, TooManyPeople, new_link
-from webchat.sharing.redeem import Recent
 from webchat.turns import Party
 
 
@@ -225,6 +225,27 @@ async def test_one_link_makes_no_crowd(site: Site) -> None:
     await come(link(site, "e"), None)  # a trusted network has no limit
     now = 3601.0
     await come(busy, "one network")
+
+
+async def test_an_open_server_stores_no_crowd_from_one_network(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.recent.NEW_PEOPLE_PER_HOUR", 3)
+    async with make_site(access="open", trusted_networks=(network("10.0.0.0/8"),)) as site:
+
+        async def come(address: str) -> int:
+            client = site.client(None, transport=httpx.ASGITransport(site.door, client=(address, 1)))
+            await client.get("/", headers={"accept": "text/html"})
+            for n in range(2):  # who is stored is counted once
+                body = {"kind": "send", "client_key": f"k{n}", "text": "Hello"}
+                answer = await client.post("/api/turns", json=body)
+            if answer.status_code == 429:
+                assert answer.json()["error"]["code"] == "too_many_people"
+            return answer.status_code
+
+        assert [await come("203.0.113.9") for _ in range(4)] == [201, 201, 201, 429]
+        assert await come("203.0.113.10") == 201
+        assert {await come("10.1.2.3") for _ in range(5)} == {201}
 
 
 @pytest.mark.parametrize(

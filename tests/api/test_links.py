@@ -15,9 +15,10 @@ from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
 from webchat.auth.cookies import OLD_NAME
 from webchat.auth.owners import WATCH_SECONDS, Owners
+from webchat.recent import Recent
 from webchat.settings.networks import network
 from webchat.sharing import Redeemer, TooManyTries, make_token, new_link
-from webchat.sharing.redeem import LinkInvalid, Recent
+from webchat.sharing.redeem import LinkInvalid
 from webchat.store import NotFound, Store
 from webchat.store.records import FinishedTurn, NewTurn
 

@@ -11,7 +11,7 @@ from webchat.api.errors import ApiError
 from webchat.api.reading import RedeemBody, SwitchBody, body_of
 from webchat.api.services import Services
 from webchat.auth.cookies import SignIn
-from webchat.auth.forwarding import is_within, one_person
+from webchat.auth.forwarding import one_person
 from webchat.store.records import Owner
 
 
@@ -27,11 +27,10 @@ class Redeem:
             return Response(status_code=204)
         sign_in: SignIn = request.state.sign_in
         current: Owner | None = request.state.owner
-        address = request.client.host if request.client else ""
         owners = await services.redeemer.redeem(
             body.token,
-            address=one_person(address),
-            network=None if is_within(address, services.trusted_networks) else one_person(address),
+            address=one_person(request.client.host) if request.client else "",
+            network=self._identities.network(request.scope),
             mine=[
                 *([] if current is None else [current]),
                 *await self._identities.admitted(sign_in.earlier),

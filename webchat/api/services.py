@@ -10,7 +10,6 @@ from webchat.auth import Identities
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.prompts.sandbox import Sandbox
-from webchat.settings.networks import Network
 from webchat.sharing import Redeemer
 from webchat.store import Store
 from webchat.turns import Turns
@@ -22,11 +21,10 @@ class Services:
 
     boot: random id of this start of the server; the page notices by it that the server was restarted.
     language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None` on a loopback start,
-    where nobody needs a link. trusted_networks: no limit by address holds for those within. sandbox: renders
-    prompt templates. starters: whether those that come with the app are listed. moderators: in the order they
-    act; rules_file: where they come from; masking: what is masked on the way to a model elsewhere.
-    keeps_content, decisions_days: of the log of decisions. dropped_decisions: how many it lost. trash_days:
-    how long what was deleted can be restored.
+    where nobody needs a link. sandbox: renders prompt templates. starters: whether those that come with the
+    app are listed. moderators: in the order they act; rules_file: where they come from; masking: what is
+    masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of decisions.
+    dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
     """
 
     store: Store
@@ -39,7 +37,6 @@ class Services:
     language: str = "auto"
     message_chars: int = 100_000
     redeemer: Redeemer | None = field(default=None, repr=False)
-    trusted_networks: Sequence[Network] = ()
     moderators: Sequence[Moderator] = ()
     rules_file: str | None = None
     masking: Mapping[str, Any] | None = None

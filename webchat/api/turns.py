@@ -21,7 +21,6 @@ from webchat.api.reading import (
 )
 from webchat.api.services import Services
 from webchat.api.wire import conversation_json, message_json
-from webchat.auth.forwarding import is_within, one_person
 from webchat.store.records import Owner
 from webchat.turns import Ask, Party
 
@@ -34,7 +33,7 @@ MOST_REPLIES = 64
 class TurnRoutes:
     def __init__(self, services: Services) -> None:
         self._turns = services.turns
-        self._exempt = services.trusted_networks
+        self._identities = services.identities
         self._personas = Personas(services)
         self._streams = OpenStreams()
 
@@ -96,12 +95,9 @@ class TurnRoutes:
 
     def _party(self, request: Request, owner: Owner) -> Party:
         """For whom a place counts: operators and the person of a loopback start for themselves alone."""
-        address = request.client.host if request.client else ""
         if owner.operates:
             return Party(owner.id)
-        return Party(
-            owner.id, owner.link_id, None if is_within(address, self._exempt) else one_person(address)
-        )
+        return Party(owner.id, owner.link_id, self._identities.network(request.scope))
 
 
 def _after(request: Request) -> int:

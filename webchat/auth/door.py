@@ -92,7 +92,7 @@ class Door:
             if owner is not None:
                 self._renew(sign_in, admission, owner, heard, answering)
                 if not admission.stored and _may_store(scope):
-                    await self._owners.keep(owner)
+                    await self._keep(scope, owner)
             scope, receive = await self._passed(_signed_in(scope, sign_in, admission), receive, heard)
             if owner is None:
                 await self._app(scope, receive, answering.send)
@@ -183,6 +183,17 @@ class Door:
 
     def _by_tls(self, scope: Scope) -> bool:
         return self._settings.secure_cookies or scope["scheme"] == "https"
+
+    async def _keep(self, scope: Scope, owner: Owner) -> None:
+        if not await self._identities.keep(owner, self._identities.network(scope)):
+            raise Refused(
+                error_answer(
+                    429,
+                    "too_many_people",
+                    "Too many people have come from your network within the last hour.",
+                    "Try again in an hour.",
+                )
+            )
 
     async def _check_admitted(
         self, scope: Scope, heard: Heard, sign_in: SignIn, admission: Admission, answering: Answering

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from starlette.types import Scope
 
 from webchat.auth.cookies import Cookies, SignIn
+from webchat.auth.forwarding import is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore
 from webchat.auth.settings import DoorSettings
+from webchat.recent import new_people
 from webchat.store.codec import new_id
 from webchat.store.records import Owner
 
@@ -29,6 +31,7 @@ class Identities:
     ) -> None:
         self.owners = Owners(store, link_ended=link_ended)
         self._settings = settings
+        self._new = new_people()
         self._cookies = Cookies(settings.secret, embedded=settings.embedded, root_path=settings.root_path)
 
     def sign_in(self, scope: Scope, heard: Heard) -> SignIn:
@@ -71,6 +74,23 @@ class Identities:
         ):
             return Admission(refusal="older")
         return Admission(_new_visitor(new_id()), stored=False, new=True) if is_open else admission
+
+    def network(self, scope: Scope) -> str | None:
+        """Under which network what a client does is counted; `None` for one that no limit holds for."""
+        client = scope.get("client")
+        if client is None or is_within(client[0], self._settings.trusted_networks):
+            return None
+        return one_person(client[0])
+
+    async def keep(self, owner: Owner, network: str | None) -> bool:
+        """Store an owner who so far is only a signed cookie; whether there was room for one more of this
+        network."""
+        if network is not None:
+            if self._new.full(network):
+                return False
+            self._new.add(network)
+        await self.owners.keep(owner)
+        return True
 
     async def older(self, sign_in: SignIn) -> Owner | None:
         """The owner that a cookie anybody may have planted names: never an operator."""

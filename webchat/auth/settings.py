@@ -21,6 +21,7 @@ class DoorSettings:
     frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
     trusted_origins: other origins (`https://chat.example.org`) whose pages count as ours.
     extra_hosts: names besides the loopback ones under which a loopback server may be addressed.
+    trusted_networks: no limit by address holds for those within.
     trusted_proxies: networks of the proxies whose word on client and scheme counts.
     secure_cookies: people come by https although the last hop may be plain http.
     root_path: a path such as `/chat` under which a proxy serves the app. Whether the proxy takes it away or
@@ -35,4 +36,5 @@ class DoorSettings:
     extra_hosts: frozenset[str] = frozenset()
     secure_cookies: bool = False
     root_path: str = ""
+    trusted_networks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()

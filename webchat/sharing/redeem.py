@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import time
-from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from webchat.recent import Recent, new_people
 from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX, hash_of, is_token, make_token
 from webchat.store.errors import NotFound
 from webchat.store.records import Link, Owner, OwnerKind
 
 FAILURES_PER_MINUTE = 10
-NEW_PEOPLE_PER_HOUR = 300
-"""By one link, and from one address: a school opens its link within the same hour."""
-
-_MOST_KEYS = 10_000
 
 
 class LinkError(Exception):
@@ -134,32 +129,6 @@ class OperatorLink(StartLink):
     prefix = OPERATOR_PREFIX
 
 
-class Recent:
-    """Counts what happened lately, by a key. most: within `seconds`."""
-
-    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._clock = clock
-        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def full(self, key: str) -> bool:
-        times = self._seen.get(key)
-        if times is None:
-            return False
-        while times and self._clock() - times[0] >= self._seconds:
-            times.popleft()
-        if not times:
-            del self._seen[key]
-        return len(times) >= self._most
-
-    def add(self, key: str) -> None:
-        self._seen.setdefault(key, deque(maxlen=self._most)).append(self._clock())
-        self._seen.move_to_end(key)
-        while len(self._seen) > _MOST_KEYS:
-            self._seen.popitem(last=False)
-
-
 @dataclass(frozen=True, slots=True)
 class _Way:
     """What a token opens: who comes by it."""
@@ -191,7 +160,7 @@ class Redeemer:
         self._store = store
         self._printed = [link for link in (operator, start) if link is not None]
         self._failures = failures or Recent(FAILURES_PER_MINUTE, 60)
-        self._people = people or Recent(NEW_PEOPLE_PER_HOUR, 3600)
+        self._people = people or new_people()
 
     async def redeem(
         self, token: str, *, address: str, network: str | None, mine: Sequence[Owner], confirmed: bool
