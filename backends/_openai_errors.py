@@ -25,6 +25,7 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
+from backends.redaction import redacted
 
 _LONGEST = 300
 
@@ -51,7 +52,6 @@ _REFUSED = re.compile(
     r"|extra (inputs?|fields?|forbidden)|extra_forbidden|not implemented|incompatible",
     re.I,
 )
-_KEY = re.compile(r"\b(sk|pk|hf|gsk|xai|key)[-_][\w*.-]{6,}|\bBearer\s+\S+", re.I)
 
 
 def from_status(
@@ -241,10 +241,8 @@ def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | 
 
 def shown(said: str, key: str | None) -> str:
     """A server's words made fit for a person's eyes: no markup, no key, one line, not long."""
-    if key:  # in all of it, or half of one would be left where it is cut
-        said = said.replace(key, "***")
-    said = said[:SAID_CHARS]
-    said = _KEY.sub("***", said)
+    # In all of it, or half of a key would be left where it is cut.
+    said = redacted(said, [key] if key else [])[:SAID_CHARS]
     said = re.sub(r"<[^>]*>?", " ", said)
     said = "".join(character if character.isprintable() else " " for character in said)
     said = " ".join(said.split())

@@ -14,11 +14,11 @@ from backends.errors import BackendError
 from backends.installation import add_extra
 from backends.memory import free_memory
 from webchat import __version__
+from webchat.database_url import without_password
 from webchat.models import ModelSpec, configured, create_backend
 from webchat.models.budget import Budget
 from webchat.models.room import gigabytes, place_of, refusal, total
 from webchat.settings import BadSettings, Settings, model_specs
-from webchat.settings.table import without_password
 
 BACKENDS = {"llamacpp": ("xllamacpp",), "local": ("torch", "transformers", "accelerate")}
 GIB = 2**30

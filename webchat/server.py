@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import uvicorn
 
-from webchat import __version__
+from webchat import __version__, logs
 from webchat.app import App, build_app
 from webchat.auth.forwarding import is_shared
 from webchat.connections import connections, open_files
@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it answers."""
-    _log(settings.log_level)
+    logs.set_up(settings)
     with _listen(settings) as listener:
         port = listener.getsockname()[1]
         settings = settings.model_copy(update={"port": port})
@@ -104,13 +104,6 @@ def serve(settings: Settings) -> None:
         if settings.open_browser:
             threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
         server.run(sockets=[listener])
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if level != "debug":
-        for talkative in ("alembic", "httpx"):
-            logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _announcement(app: App, address: str) -> str:

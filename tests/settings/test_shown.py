@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from sqlalchemy import make_url
 
 from webchat.cli import run
+from webchat.database_url import escaped, passwords_in, without_password
 from webchat.settings import load_settings, model_specs
 from webchat.settings.readme import with_tables
-from webchat.settings.table import effective, field_order, without_password
+from webchat.settings.table import effective, field_order
+from webchat.store.dialects import dialect_for
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-77ab-and-long-enough-for-a-cookie-secret"
@@ -107,6 +111,31 @@ def test_flags_may_stand_before_and_behind_the_command(
 )
 def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    "password", ["p@ss", "a/b", "a#b", "a?b@c/d", "@@@", "p%40ss", "100%", "a:b@c:5", "ü 漢", "//x@y"]
+)
+def test_a_password_may_hold_any_character(password: str) -> None:
+    url = f"postgresql://me:{password}@db.example.com:5432/chat?sslmode=require"
+    assert without_password(url) == "postgresql://db.example.com:5432/chat"
+    assert password in passwords_in(url)
+    parsed = make_url(escaped(url))
+    place = (parsed.host, parsed.port, parsed.database)
+    assert (parsed.username, parsed.password) == ("me", unquote(password))
+    assert place == ("db.example.com", 5432, "chat")
+    assert dialect_for(url).place == "db.example.com"  # type: ignore[union-attr]
+
+
+def test_a_database_without_a_password_stays_as_it_is() -> None:
+    for url in (
+        "sqlite:///a@b.db",
+        "postgresql://db/chat",
+        "postgresql:///chat?host=/run",
+        "postgresql://me@db/c",
+    ):
+        assert escaped(url) == url
+        assert passwords_in(url) == ()
 
 
 def test_the_tables_of_the_readme_are_those_of_the_code() -> None:

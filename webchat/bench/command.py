@@ -19,9 +19,9 @@ from webchat.bench.plot import can_plot, plot
 from webchat.bench.prompts import Prompts
 from webchat.bench.report import as_json, table
 from webchat.bench.result import Plan, Result
+from webchat.database_url import without_password
 from webchat.models import Models, ModelSpec, configured
 from webchat.settings import Settings
-from webchat.settings.table import without_password
 
 _LIMITS = {"tokens": 100_000, "prompt_tokens": 1_000_000, "turns": 100, "rounds": 100}
 _MOST_USERS = 1000

@@ -324,7 +324,7 @@ def _shown(value: Any) -> str:
     if not isinstance(value, str | int | float | bool):
         value = "a list or table" if isinstance(value, list | tuple | dict) else type(value).__name__
         return str(value)
-    text = re.sub(r"//[^/@]*@", "//…@", str(value))  # a password in a URL
+    text = re.sub(r"//.*@", "//…@", str(value), flags=re.S)  # a password in a URL
     return json.dumps(text if len(text) <= 200 else text[:200] + "…", ensure_ascii=False)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from webchat.database_url import without_password
 from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
 from webchat.settings.load import HONOURED, Loaded, allowed, flag_of, is_secret
@@ -87,16 +87,3 @@ def _value(name: str, loaded: Loaded) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(repr(part) for part in value) + "]"
     return str(value)
-
-
-def without_password(url: str) -> str:
-    """A database's URL as it may be shown: no user, no password, no parameters."""
-    scheme, _, rest = url.partition("://")
-    if scheme.startswith("sqlite"):
-        return url.partition("?")[0]
-    try:
-        parts = urlsplit(url)
-        place = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        return f"{scheme}://…"
-    return f"{scheme}://{place}{parts.path}" if rest else f"{scheme}://…"

@@ -30,6 +30,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backends.installation import add_extra
+from webchat.database_url import escaped
 from webchat.store.codec import dump_json
 from webchat.store.errors import DatabaseBusy, StoreUnavailable
 from webchat.store.tables import Base
@@ -388,8 +389,8 @@ def dialect_for(url: str) -> Sqlite | Postgres:
     Raises StoreUnavailable for anything else.
     """
     try:
-        parsed = make_url(url)
-    except ArgumentError:
+        parsed = make_url(escaped(url))
+    except (ArgumentError, ValueError):
         parsed = None
     match parsed.drivername.partition("+")[0] if parsed else "":
         case "sqlite":

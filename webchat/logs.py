@@ -1,0 +1,56 @@
+"""What the server writes about itself: set up once, and without secrets whoever wrote them there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import BaseModel, SecretStr
+
+from backends.redaction import redacted
+from webchat.database_url import passwords_in
+from webchat.settings import Settings
+
+_FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)S?$")
+_TALKATIVE = ("alembic", "httpx")
+
+
+class Redacting(logging.Formatter):
+    """Hides secrets in all of a line and of the trace behind it."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__(_FORM)
+        self._secrets = frozenset(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record), self._secrets)
+
+
+def set_up(settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
+    """Log to the standard error output; at any level but `debug` libraries say only what matters."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Redacting(secrets_of(settings, environment)))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    if settings.log_level != "debug":
+        for talkative in _TALKATIVE:
+            logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
+    """All that a log must not hold: secrets among the settings, and in variables named as such, which rules
+    and other packages read."""
+    for model in (settings, *settings.models):
+        yield from _secrets(model)
+    yield from passwords_in(settings.store_url)
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name):
+            yield value
+
+
+def _secrets(model: BaseModel) -> Iterator[str]:
+    for name in type(model).model_fields:
+        if isinstance(value := getattr(model, name), SecretStr):
+            yield value.get_secret_value()
