@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backends._machine import engine_threads
+
 SECONDS = 600.0
 """Longest time: a large file has to come from its disk."""
 
@@ -48,6 +50,10 @@ def main(path: str, *adapters: str) -> None:
     params.chat_template = "{{ 1 }}"
     params.n_parallel = 1
     params.n_ctx = 64
+    params.n_batch = params.n_ubatch = 16
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads, threads.poll = engine_threads(), 0
+    params.cache_ram_mib = 0
     params.n_gpu_layers = 0
     params.no_extra_bufts = True  # would copy the weights
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(adapter, 1.0) for adapter in adapters]
@@ -56,9 +62,10 @@ def main(path: str, *adapters: str) -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [secrets.token_urlsafe(32)]
+    kept = []
     with suppress(RuntimeError):
-        xllamacpp.Server(params)  # which also has it compute a token
-    os._exit(0)  # the engine's threads need not end in order
+        kept.append(xllamacpp.Server(params))  # which also has it compute a token
+    os._exit(0)  # while it is kept: its threads need not end in order
 
 
 if __name__ == "__main__":
