@@ -10,9 +10,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from backends.echo import EchoBackend
 from tests.api.conftest import CANARY, SECRET, MakeSite, Site
 from webchat.api import routes
 from webchat.auth import Door, DoorSettings, Identities
+from webchat.models import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -264,3 +266,48 @@ async def test_no_planted_secret_leaves_the_server(site: Site) -> None:
             assert secret not in answer.text, row.key
     assert SECRET not in repr(site.services)
     assert site.start.token not in repr(site.services)
+
+
+HOUSE = '  You are Zebedee, the house\'s own. Say "nothing" of\nthis.  '
+PLACE = "/srv/models/hidden-place"
+
+
+@pytest.mark.parametrize("kind", ["visitor", "guest"])
+@pytest.mark.parametrize("system_role", [True, False], ids=["role", "moved"])
+async def test_guests_read_no_prompt_and_no_place_of_the_operators_by_any_route(
+    make_site: MakeSite, kind: str, system_role: bool
+) -> None:
+    backend = EchoBackend(script=["Fine."])
+    backend.capabilities = replace(backend.capabilities, system_role=system_role)
+    spec = ModelSpec(name="echo", kind="echo", source=PLACE, system_prompt=HOUSE)
+    async with make_site(backend, spec=spec) as site:
+        owner = site.visitor() if kind == "visitor" else site.guest()[0]
+        client = site.client(owner)
+        begun = await site.send(client, "Hello")
+        await site.ended(client, begun["reply"]["id"])
+        reply = begun["reply"]["id"]
+        assert "Zebedee" in repr(site.store.provenance(owner.id, reply).prompt), "it was not sent"
+        template = (await client.post("/api/templates", json={"content": TEMPLATE})).json()["id"]
+        ids = {"id": begun["conversation"]["id"], "reply": reply, "user": begun["user"]["id"]}
+        ids |= {"template": template, "giver": site.visitor("Eve").id}
+        for row in ROWS:
+            answer = await _call(site, client, row, ids)
+            for part in ("Zebedee", 'nothing\\" of', "hidden-place"):
+                assert part not in answer.text, row.key
+        # The operator reads both.
+        operator = site.client(site.operating())
+        theirs = (await site.send(operator, "Hello"))["reply"]["id"]
+        await site.ended(operator, theirs)
+        for path in ("/api/models", f"/api/messages/{theirs}", f"/api/messages/{theirs}/inspect"):
+            assert "Zebedee" in (await operator.get(path)).text
+        assert PLACE in (await operator.get("/api/models")).text
+
+
+async def test_a_prompt_of_ones_own_is_ones_own(make_site: MakeSite) -> None:
+    async with make_site(system_prompt=HOUSE) as site:
+        client = site.client(site.guest()[0])
+        begun = await site.send(client, "Hello", settings={"system_prompt": "Be my poet."})
+        await site.ended(client, begun["reply"]["id"])
+        sent = (await client.get(f"/api/messages/{begun['reply']['id']}/inspect")).json()
+        assert sent["messages"][0]["content"] == "Be my poet."
+        assert sent["tokens"]

@@ -18,7 +18,7 @@ from webchat.auth.failures import failure_for
 from webchat.models import ModelSpec
 from webchat.sentences import LANGUAGES, locale
 from webchat.store.errors import NewerDatabase, StoreError, StoreUnavailable
-from webchat.store.records import Failure, Owner, OwnerKind, Provenance
+from webchat.store.records import ConversationSettings, Failure, Owner, OwnerKind, Provenance
 from webchat.turns.errors import failure_of
 
 HOST, PATH, KEY, WORDS = (
@@ -202,8 +202,9 @@ def test_a_version_is_no_secret_but_the_words_about_it_are_the_operators() -> No
 
 def test_paths_of_models_are_shown_to_operators_alone() -> None:
     made = Provenance(model_id=PATH, adapter="./adapters/secret-adapter")
-    whole, cut = (provenance_json(made, reader(kind)) for kind in ("operator", "guest"))
+    settings = ConversationSettings()
+    whole, cut = (provenance_json(made, settings, reader(kind)) for kind in ("operator", "guest"))
     assert (whole["model_id"], whole["adapter"]) == (PATH, "./adapters/secret-adapter")
     assert (cut["model_id"], cut["adapter"]) == ("secret.gguf", "secret-adapter")
-    hub = provenance_json(Provenance(model_id="Qwen/Qwen3-0.6B"), reader("guest"))
+    hub = provenance_json(Provenance(model_id="Qwen/Qwen3-0.6B"), settings, reader("guest"))
     assert hub["model_id"] == "Qwen/Qwen3-0.6B"

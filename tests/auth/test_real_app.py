@@ -208,6 +208,10 @@ async def test_no_secret_is_in_any_answer_or_log(tmp_path: Path, caplog: pytest.
                         if path not in ENDLESS:
                             said.append((await ada.get(path)).text)
                 secrets = (*SECRETS, start.token)
+                # Nor is what is the operator's in any answer to a visitor: an address, a prompt, a folder.
+                place = endpoint.removeprefix("http://").removesuffix("/v1")
+                inner = (place, "Be brief.", str(running.app.settings.data_dir))
+                assert not [text[:200] for text in said[2:] for part in inner if part in text]
         said.append(caplog.text)
     assert not [text[:200] for text in said for secret in secrets if secret in text]
 

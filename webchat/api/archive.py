@@ -42,8 +42,9 @@ def conversation_archive(exported: ExportedConversation, reader: Owner) -> Itera
         separator = ", "
     yield '], "provenance": {'
     separator = ""
+    settings = exported.conversation.settings
     for id, found in exported.provenance.items():
-        yield f"{separator}{_dump(id)}: {_dump(provenance_json(found, reader))}"
+        yield f"{separator}{_dump(id)}: {_dump(provenance_json(found, settings, reader))}"
         separator = ", "
     yield "}}"
 

@@ -3,11 +3,13 @@ is sent, so also of a reply that runs, failed or was cut off."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from webchat.api.hidden import hidden_prompts, without
 from webchat.api.parts import parts_of
 from webchat.api.reading import id_of, json_answer, owner_of
 from webchat.api.replay import curl_of, python_of
@@ -26,8 +28,10 @@ class Inspect:
         message = await self._store.call(self._store.message, owner.id, wanted)
         sent = await self._store.call(self._store.inspection, owner.id, wanted)
         provenance = await self._store.call(self._store.provenance, owner.id, wanted)
+        of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
         why = None if sent is not None else why_nothing(message, provenance)
-        found = inspection_json(sent or Inspection(), provenance, owner)
+        hidden = hidden_prompts(provenance, of.settings, owner)
+        found = inspection_json(sent or Inspection(), provenance, owner, hidden)
         return json_answer({"message_id": wanted, "why": why, **found})
 
 
@@ -50,22 +54,30 @@ def why_nothing(message: Message, provenance: Provenance) -> str:
     return "restart" if not ended and message.state == "interrupted" else "unrecorded"
 
 
-def inspection_json(sent: Inspection, provenance: Provenance, reader: Owner) -> Json:
-    """Where a model answers, and the request to make again there, are for operators."""
+def inspection_json(
+    sent: Inspection, provenance: Provenance, reader: Owner, hidden: Sequence[str] = ()
+) -> Json:
+    """Where a model answers, and the request to make again there, are for operators. hidden: texts that are
+    not for the reader; neither are the tokens of a text with one of them."""
     operator = reader.operates
     local = sent.rendered is not None
+    tokens = local and not hidden
     details = provenance.details
     masked = list(details.get("masked") or ())
     return {
         "kind": "local" if local else "endpoint" if sent.body is not None else None,
         "messages": [
-            {"role": message["role"], "content": message["content"], "message_id": message["id"]}
+            {
+                "role": message["role"],
+                "content": without(message["content"], hidden),
+                "message_id": message["id"],
+            }
             for message in sent.messages
         ],
-        "rendered": sent.rendered,
-        "tokens": {"ids": list(sent.token_ids), "pieces": list(sent.pieces)} if local else None,
-        "parts": parts_of(sent.rendered or "", sent.pieces, sent.messages) if local else None,
-        "body": None if sent.body is None else dict(sent.body),
+        "rendered": without(sent.rendered, hidden),
+        "tokens": {"ids": list(sent.token_ids), "pieces": list(sent.pieces)} if tokens else None,
+        "parts": parts_of(sent.rendered or "", sent.pieces, sent.messages) if tokens else None,
+        "body": None if sent.body is None else without(dict(sent.body), hidden),
         "url": sent.url if operator else None,
         "cut": _cut(provenance),
         "masked": masked,

@@ -26,8 +26,12 @@ class Messages:
         owner, wanted = owner_of(request), id_of(request)
         message = await self._store.call(self._store.message, owner.id, wanted)
         provenance = await self._store.call(self._store.provenance, owner.id, wanted)
+        of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
         return json_answer(
-            {"message": message_json(message, owner), "provenance": provenance_json(provenance, owner)}
+            {
+                "message": message_json(message, owner),
+                "provenance": provenance_json(provenance, of.settings, owner),
+            }
         )
 
     async def activate(self, request: Request) -> Response:

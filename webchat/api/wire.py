@@ -11,6 +11,7 @@ from typing import Any
 
 from backends.base import LoadProgress
 from backends.types import Sampling
+from webchat.api.hidden import hidden_prompts, without
 from webchat.auth.failures import failure_json
 from webchat.models import ModelInfo
 from webchat.store.records import (
@@ -138,12 +139,15 @@ def thread_json(conversation: Conversation, page: Page[Message], reader: Owner) 
     }
 
 
-def provenance_json(provenance: Provenance, reader: Owner) -> Json:
+def provenance_json(provenance: Provenance, settings: ConversationSettings, reader: Owner) -> Json:
+    """settings: of its conversation."""
     whole = asdict(provenance)
     if not reader.operates:
         whole |= {name: _base(whole[name]) for name in ("model_id", "adapter")}
     whole["sampling"] = sampling_json(provenance.sampling)
-    whole["prompt"] = [dict(message) for message in provenance.prompt]
+    whole["prompt"] = without(
+        [dict(message) for message in provenance.prompt], hidden_prompts(provenance, settings, reader)
+    )
     whole["details"] = dict(provenance.details)
     return whole
 
@@ -206,7 +210,7 @@ def model_json(info: ModelInfo, reader: Owner) -> Json:
         "status": info.status,
         "progress": progress_json(info.progress, info.eta_seconds),
         "failure": None if info.failure is None else failure_json(failure_of(info.failure), reader),
-        "system_prompt": info.system_prompt,
+        "system_prompt": info.system_prompt if reader.operates else None,
         "sampling": sampling_json(info.sampling),
         "takes": [name for name in SAMPLING_FIELDS if takes is None or name in takes.sampling],
         "images": takes is not None and takes.images,
