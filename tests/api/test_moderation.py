@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,11 +15,11 @@ import pytest
 
 from tests.api.conftest import MakeSite, Site
 from webchat.api import moderation
-from webchat.moderation import Moderation
+from webchat.moderation import Context, Moderation
 from webchat.moderation.matching import Rule
 from webchat.moderation.phrases import Phrases
-from webchat.moderation.rules import read_rules
-from webchat.moderation.verdicts import Context
+from webchat.moderation.rules import BadRules, read_rules
+from webchat.moderation.trying_apart import RulesApart
 from webchat.store.records import LoggedDecision
 
 RULES = """
@@ -214,3 +215,37 @@ phrases = ["n"]
     (item,) = answer.json()["items"]
     assert (item["found"], len(item["findings"])) == (20_000, 500)
     assert {(one["start"] % 2, one["end"] - one["start"]) for one in item["findings"]} == {(0, 1)}
+
+
+HEAVY = {
+    "a key of many parts": "a" + ".a" * 24_000 + " = 1",
+    "a long number": "a = " + "9" * 40_000,
+    "deep lists": "a = " + "[" * 40_000,
+    "a large pattern": "[[moderators]]\nkind = 'patterns'\npatterns = ['"
+    + "(" * 3
+    + "a{900}"
+    + "){900}" * 3
+    + "']",
+    "many patterns": "[[moderators]]\nkind = 'patterns'\npatterns = [" + "'\\pL{400}'," * 4_000 + "]",
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+async def test_rules_that_take_much_are_tried_apart_and_refused(name: str) -> None:
+    """Whatever becomes of them, this process only waits."""
+    apart = RulesApart(seconds=1)
+    before = time.process_time()
+    with pytest.raises(BadRules) as caught:
+        await apart.tried(HEAVY[name], Context("input"), "x")
+    assert len(str(caught.value)) <= 1000
+    assert time.process_time() - before < 1
+
+
+async def test_after_a_heavy_one_the_next_is_tried(site: Site) -> None:
+    client = site.client(site.operating())
+    body = {"text": "call 13800138000", "stage": "input"}
+    refused = await client.post("/api/moderation/try", json={**body, "rules": HEAVY["a long number"]})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "rules_broken")
+    rules = '[[moderators]]\nkind = "personal"'
+    answer = await client.post("/api/moderation/try", json={**body, "rules": rules})
+    assert answer.json()["items"][0]["findings"]

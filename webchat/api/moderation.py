@@ -9,10 +9,10 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from starlette.requests import Request
@@ -36,8 +36,9 @@ from webchat.api.services import Services
 from webchat.api.wire import Json, time_json
 from webchat.moderation import Context, Moderation
 from webchat.moderation.describing import Description, described
-from webchat.moderation.rules import BadRules, read_rules
+from webchat.moderation.rules import BadRules
 from webchat.moderation.trying import Outcome, Tried, try_rules
+from webchat.moderation.trying_apart import RulesApart
 from webchat.store.records import DecisionFilter, LoggedDecision, StoredText
 
 STAGES = ("input", "prompt", "output", "stored")
@@ -77,6 +78,7 @@ class ModerationRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.store
+        self._apart = RulesApart()
 
     async def show(self, request: Request) -> Response:
         operator_of(request)
@@ -95,13 +97,12 @@ class ModerationRoutes:
     async def try_out(self, request: Request) -> Response:
         operator = operator_of(request)
         body = await body_of(request, TryBody)
-        moderation = await self._rules(body.rules)
-        # Rules that were never in force may be slow; the replies that run meanwhile must not wait for them.
-        run = _directly if body.rules is None else _apart
         context = Context(body.stage, operator.id)
         if body.text is not None:
-            outcome = await run(try_rules(moderation, context, body.text))
+            outcome = await self._tried(body.rules, context, body.text)
             return json_answer({"items": [_text_json(body.text, outcome)], "checked": 1, "whole": True})
+        if body.rules is not None:  # wrong ones are told where there is nothing to try them with, too
+            await self._tried(body.rules, context, "")
         texts = await self._store.call(
             self._store.newest_texts, body.last or 0, _ROLES.get(body.stage, ("user", "assistant"))
         )
@@ -109,7 +110,7 @@ class ModerationRoutes:
         checked = 0
         ends = asyncio.get_running_loop().time() + TRY_SECONDS
         for text in texts:
-            outcome = await run(try_rules(moderation, replace(context, owner=text.owner_id), text.text))
+            outcome = await self._tried(body.rules, replace(context, owner=text.owner_id), text.text)
             checked += 1
             if outcome.found or outcome.blocked:
                 items.append(_message_json(text, outcome))
@@ -118,12 +119,12 @@ class ModerationRoutes:
                 break
         return json_answer({"items": items, "checked": checked, "whole": checked == len(texts)})
 
-    async def _rules(self, text: str | None) -> Moderation:
-        """Those in force, or those of a text."""
-        if text is None:
-            return Moderation(self._services.moderators)
+    async def _tried(self, rules: str | None, context: Context, text: str) -> Outcome:
+        """By the rules in force, or by these."""
+        if rules is None:
+            return await try_rules(Moderation(self._services.moderators), context, text)
         try:
-            return Moderation(await asyncio.to_thread(read_rules, text))
+            return await self._apart.tried(rules, context, text)
         except BadRules as error:
             raise ApiError(
                 422, "rules_broken", f"These rules cannot be used: {error}.", "Correct them and try again.",
@@ -169,14 +170,6 @@ class ModerationRoutes:
             yield [_decision_json(one) for one in page.items]
             if (cursor := page.next) is None:
                 return
-
-
-async def _directly(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    return await work
-
-
-async def _apart(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    return await asyncio.to_thread(asyncio.run, work)
 
 
 def _wanted(request: Request) -> DecisionFilter:

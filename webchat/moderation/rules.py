@@ -65,7 +65,7 @@ def read_rules(text: str) -> Sequence[Moderator]:
 def _parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also for numbers of thousands of digits
         raise BadRules(str(error)) from None
     except RecursionError:
         raise BadRules("lists stand in lists too deeply") from None
