@@ -283,6 +283,18 @@ async def raw(url: str, path: str, cookie: str, rest: bytes = b"") -> bytes:
     return answer
 
 
+async def test_no_page_names_another_server_however_its_address_is_written(guarded: Real) -> None:
+    """`//evil.example/` is a path here, and would be a server's name in a link."""
+    cookie = guarded.cookie(guarded.visitor("Ada"))
+    for path in ("//", "//evil.example", "//evil.example/", "//evil.example/t", "///evil.example/t/"):
+        for jar in (cookie, ""):
+            answer = (await raw(guarded.url, path, jar, b"Accept: text/html\r\n")).decode()
+            assert "text/html" in answer or answer.startswith(("HTTP/1.1 4", "HTTP/1.1 3")), path
+            assert not re.search(r"(?i)^location: *//", answer, re.M), path
+            assert "evil.example" not in answer, path
+            assert not re.search(r"""(?:href|src|action|data-home)=["']//""", answer), path
+
+
 async def test_headers_without_end_are_refused(guarded: Real) -> None:
     answer = await raw(guarded.url, "/api/me", "", b"X-Long: " + b"a" * 400_000 + b"\r\n")
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431")) or answer == b""
