@@ -111,6 +111,7 @@ def make_site(tmp_path: Path) -> MakeSite:
         gates: GateFactory | None = None,
         titles: bool = False,
         system_prompt: str | None = None,
+        message_chars: int = 2000,
         **door: Any,
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
@@ -143,7 +144,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             boot="boot-1",
             version="0.test",
             access=settings.access,
-            message_chars=2000,
+            message_chars=message_chars,
             redeemer=Redeemer(store, start=start, operator=operator),
             moderators=moderators,
         )

@@ -25,8 +25,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tests.app_process import free_port
+from webchat.api import body_limit
 from webchat.app import App, build_app
-from webchat.auth import Cookies
+from webchat.auth import SMALL_BODY, Cookies
 from webchat.models import ModelSpec
 from webchat.settings import ModelSettings, Settings
 from webchat.sharing import new_link
@@ -300,6 +301,17 @@ async def test_headers_without_end_are_refused(guarded: Real) -> None:
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431")) or answer == b""
     async with guarded.client() as anybody:
         assert (await anybody.get("/healthz")).status_code == 200
+
+
+async def test_every_route_there_is_takes_no_more_than_its_budget(guarded: Real) -> None:
+    """Gradio's too: those it may not have answer 404, the others take little."""
+    async with guarded.client(guarded.visitor("Ada")) as client:
+        headers = {"content-type": "application/json"}
+        for path in guarded.routes:
+            most = body_limit("POST", path, guarded.app.settings.max_body_bytes)
+            answer = await client.post(path, content=b" " * (most + 1), headers=headers)
+            assert answer.status_code in (404, 413), path
+        assert body_limit("POST", "/gradio_api/queue/join", 2_000_000) == SMALL_BODY
 
 
 @pytest.mark.parametrize("path", ["/api/turns", "/t/redeem", "/gradio_api/queue/join"])

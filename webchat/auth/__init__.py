@@ -4,11 +4,12 @@ from webchat.auth.answers import error_answer, unknown_error_answer
 from webchat.auth.cookies import Cookies, load_or_make_secret
 from webchat.auth.door import Door
 from webchat.auth.identities import Identities
-from webchat.auth.incoming import SMALL_BODY
+from webchat.auth.incoming import MOST_ADDRESS, SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
 from webchat.auth.settings import DoorSettings
 
 __all__ = [
+    "MOST_ADDRESS",
     "SMALL_BODY",
     "Cookies",
     "Door",

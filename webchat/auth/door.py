@@ -20,7 +20,7 @@ from webchat.auth.forwarding import with_client
 from webchat.auth.headers import Hardening
 from webchat.auth.identities import Identities
 from webchat.auth.incoming import (
-    MOST_QUERY,
+    MOST_ADDRESS,
     Heard,
     Refused,
     hear,
@@ -160,7 +160,7 @@ class Door:
             )
 
     def _check_length(self, scope: Scope, heard: Heard) -> None:
-        if len(scope["query_string"]) > MOST_QUERY:
+        if len(scope["path"]) + len(scope["query_string"]) > MOST_ADDRESS:
             raise Refused(error_answer(414, "too_large", "The address is too long."))
         if heard.length is None:
             return

@@ -13,8 +13,8 @@ from webchat.auth.answers import error_answer, too_large
 SMALL_BODY = 4096
 """Most bytes of a body where nothing long is sent, which is nearly everywhere."""
 
-MOST_QUERY = 8192
-"""Most bytes behind the question mark; the longest of ours names 64 replies."""
+MOST_ADDRESS = 8192
+"""Most bytes of path and query; the longest of ours names 64 replies."""
 
 
 class Refused(Exception):
