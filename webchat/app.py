@@ -26,7 +26,7 @@ from webchat import __version__
 from webchat.api import Services, body_limit, routes
 from webchat.api.chat_templates import given
 from webchat.auth import Door, DoorSettings, Identities, load_or_make_secret
-from webchat.data_folder import make_data_folder
+from webchat.data_folder import SECRET, make_data_folder
 from webchat.models import Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
@@ -81,7 +81,7 @@ def build_app(
     secret = (
         settings.cookie_secret.get_secret_value()
         if settings.cookie_secret is not None
-        else load_or_make_secret(settings.data_dir / "cookie-secret")
+        else load_or_make_secret(settings.data_dir / SECRET)
     )
     store = store or Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)

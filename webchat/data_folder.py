@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from webchat.private_files import is_shared, kept_private
 from webchat.settings import BadSettings, Settings
 
+SECRET = "cookie-secret"
+"""The file with the key that signs cookies."""
 _ADDRESS = "address"
+_log = logging.getLogger(__name__)
 
 
 def make_data_folder(settings: Settings) -> Path:
-    """Make the data folder where it is missing, for this user alone.
+    """Make the data folder where it is missing, for this user alone. In one that exists, take from others what
+    they may read, or log that they may.
 
     Raises BadSettings when it cannot be made or written to.
     """
@@ -27,7 +34,20 @@ def make_data_folder(settings: Settings) -> Path:
             f"The data folder {folder} cannot be used: {refusal}. Name another with --data-dir or"
             " WEBCHAT_DATA_DIR."
         )
+    for warning in kept_private(_ours(folder), shared=is_shared(folder)):
+        _log.warning(warning)
     return folder
+
+
+def _ours(folder: Path) -> Iterator[Path]:
+    """What nobody else may read: our files, and the folder where it holds nothing else. It is made before the
+    database, which looks after its own."""
+    backups = folder / "backups"
+    yield from (folder / SECRET, folder / _ADDRESS, backups, *backups.glob("*"))
+    known = (SECRET, _ADDRESS, backups.name, "server.log")
+    names = [path.name for path in folder.iterdir()]
+    if names and all(name in known or name.startswith("webchat.db") for name in names):
+        yield folder
 
 
 def remember_address(settings: Settings, address: str) -> None:

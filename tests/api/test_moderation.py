@@ -226,7 +226,6 @@ HEAVY = {
     + "a{900}"
     + "){900}" * 3
     + "']",
-    "many patterns": "[[moderators]]\nkind = 'patterns'\npatterns = [" + "'\\pL{400}'," * 4_000 + "]",
 }
 
 

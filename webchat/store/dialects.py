@@ -3,6 +3,7 @@ read."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,12 +32,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backends.installation import add_extra
 from webchat.database_url import escaped
+from webchat.private_files import is_shared, kept_private, make_private
 from webchat.store.codec import dump_json
 from webchat.store.errors import DatabaseBusy, StoreUnavailable
 from webchat.store.tables import Base
 from webchat.store.until import Until
 
 BUSY_SECONDS = 15
+_log = logging.getLogger(__name__)
 LOG_PAGES = 16_000
 """Pages in the log at which the writer itself brings it into the file, should nobody else have."""
 
@@ -137,11 +140,16 @@ class Sqlite(Dialect):
         self.path = Path(url.database).absolute()
 
     def prepare(self) -> None:
-        """Make the folder. Raises StoreUnavailable."""
+        """Make the folder and the file, which nobody else may read; SQLite gives its other files the same
+        mode. Raises StoreUnavailable."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path)
         except OSError as error:
             raise self._unwritable() from error
+        files = [self.path, *(Path(f"{self.path}-{kind}") for kind in ("wal", "shm", "journal"))]
+        for warning in kept_private(files, shared=is_shared(self.path.parent)):
+            _log.warning(warning)
 
     def engine(self, *, write: bool, size: int) -> Engine:
         engine = create_engine(

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from backends.installation import renew
+from webchat.private_files import make_private
 from webchat.store.codec import now
 from webchat.store.dialects import MIGRATION_KEY, Postgres, Sqlite
 from webchat.store.errors import NewerDatabase, StoreUnavailable
@@ -81,7 +82,8 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
     copy = folder / f"{path.stem}-{revision}-{now():%Y%m%dT%H%M%S%f}.db"
     unfinished = copy.with_suffix(".unfinished")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(unfinished)
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
             source.backup(target)
         with unfinished.open("rb+") as file:

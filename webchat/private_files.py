@@ -1,0 +1,55 @@
+"""Files and folders of ours that nobody else on the machine may read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def kept_private(paths: Iterable[Path], *, shared: bool = False) -> Iterator[str]:
+    """Take from everybody else the right to those that exist; a sentence for each where that cannot be done.
+
+    shared: somebody has opened them on purpose, so that nothing is taken.
+    """
+    if os.name != "posix":
+        return
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        if not found.st_mode & _OTHERS:
+            continue
+        if shared:
+            yield f"{path} is in a folder that is shared with a group, whose members may read it."
+        elif found.st_uid != os.geteuid():
+            yield f"{path} belongs to another user, and others than this one may read it."
+        elif not _closed(path, found.st_mode):
+            yield f"{path} can be read by other users, and its file system does not let that be changed."
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file for this user alone where there is none, but not in a folder that is shared. Raises
+    `OSError`."""
+    if not is_shared(path.parent) and not path.exists():
+        path.touch(mode=0o600)
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether somebody has set a folder up for a group: what is made in it belongs to the group."""
+    try:
+        return bool(folder.stat().st_mode & stat.S_ISGID)
+    except OSError:
+        return False
+
+
+def _closed(path: Path, mode: int) -> bool:
+    try:
+        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+        return not path.stat().st_mode & _OTHERS
+    except OSError:
+        return False
