@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 
 
 def make_data_folder(settings: Settings) -> Path:
-    """Make the data folder where it is missing, for this user alone. In one that exists, take from others what
-    they may read, or log that they may.
+    """Make the data folder where it is missing, for this user alone. In one that exists, take from others
+    what they may read, or log that they may.
 
     Raises BadSettings when it cannot be made or written to.
     """
