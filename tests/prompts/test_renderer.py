@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from backends.base import Capabilities
 from backends.types import Message, Role, Sampling
+from tests.growth import MOST, growth
 from webchat.prompts import CONTINUE, PlainRenderer, Scene, expand
 from webchat.prompts.renderer import merge_sampling
 from webchat.store.records import ConversationSettings, PathMessage
@@ -61,6 +63,16 @@ def test_replies_without_words_and_blocked_ones_are_left_out_and_neighbours_merg
     stored = path("u:one", "a:", "u:two", "a:bad", "u:three")
     stored[3] = replace(stored[3], state="blocked")
     assert sent(Scene(stored, ALL)) == [("user", "one\n\ntwo\n\nthree")]
+
+
+def test_unanswered_questions_are_merged_at_the_cost_of_their_length() -> None:
+    text = "u:" + "x" * 5_000
+
+    def merging(count: int) -> Callable[[], object]:
+        scene = Scene(path(*[text] * count), ALL)
+        return lambda: PlainRenderer().render(scene)
+
+    assert growth(merging, 250) < MOST
 
 
 def test_sampling_is_the_models_then_the_conversations_then_what_the_backend_takes() -> None:

@@ -91,7 +91,8 @@ class _Size:
     @classmethod
     def of(cls, *texts: str) -> _Size:
         length = sum(map(len, texts))
-        ascii = sum(len(text) if text.isascii() else sum(map(str.isascii, text)) for text in texts)
+        # By the codec: a look at each character of a long conversation holds everybody up for half a second.
+        ascii = sum(len(text) if text.isascii() else len(text.encode("ascii", "ignore")) for text in texts)
         return cls(ascii, length - ascii, len(texts))
 
     @property

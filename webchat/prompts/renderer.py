@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import groupby
 from typing import Any, Protocol
 
 from backends.base import Capabilities
@@ -166,13 +167,14 @@ def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:
 def _fit(messages: Iterable[_Sourced], capabilities: Capabilities) -> list[_Sourced]:
     """Merge neighbours of one role (templates want them in turn), and move the system prompt if there is no
     role for it."""
-    merged: list[_Sourced] = []
-    for message, id in messages:
-        if not capabilities.system_role and message.role == "system":
-            message = Message("user", message.text)
-        if merged and merged[-1][0].role == message.role:
-            before, earlier = merged[-1]
-            merged[-1] = Message(message.role, f"{before.text}\n\n{message.text}"), id or earlier
-        else:
-            merged.append((message, id))
-    return merged
+    fitted: list[_Sourced] = []
+    for role, neighbours in groupby(messages, lambda sourced: _role(sourced[0], capabilities)):
+        some = list(neighbours)
+        # All at once: one by one, a thousand unanswered questions would be copied a thousand times.
+        text = some[0][0].content if len(some) == 1 else "\n\n".join(message.text for message, _ in some)
+        fitted.append((Message(role, text), next((id for _, id in reversed(some) if id), None)))
+    return fitted
+
+
+def _role(message: Message, capabilities: Capabilities) -> Role:
+    return "user" if message.role == "system" and not capabilities.system_role else message.role
