@@ -228,6 +228,31 @@ async def test_what_has_ended_and_what_is_not_theirs_do_not_hold_up_the_rest(ben
         theirs.close()
 
 
+async def test_nothing_is_looked_up_for_a_reader_who_takes_nothing(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(EchoBackend(rate=0)) as at:
+        ended = [(await at.say("Hi")).id for _ in range(5)]
+        asked: list[str] = []
+        look = at.store.message
+
+        def noted(owner: str, id: str) -> Message:
+            asked.append(id)
+            return look(owner, id)
+
+        monkeypatch.setattr(at.store, "message", noted)
+        follower = at.turns.watch(at.owner, dict.fromkeys(ended, 99))
+        await until(lambda: bool(asked))
+        assert len(await follower.batch()) == 1
+        await until(lambda: len(asked) == 2)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert asked == ended[:2]
+        told = await _read(at, follower, 4)
+        assert list(told) == ended[1:]
+        at.turns.watch(at.owner, dict.fromkeys(ended, 99))  # which the end of the server does not wait for
+
+
 async def test_an_owner_hears_of_all_their_turns_and_of_no_others(bench: MakeBench) -> None:
     async with bench() as at:
         other = at.store.create_owner("visitor", "Ada").id

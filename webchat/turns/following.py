@@ -89,6 +89,7 @@ class Follower:
         self._ready: dict[Reader, None] = {}
         self._told: deque[Followed] = deque()
         self._wake = asyncio.Event()
+        self._taken = asyncio.Event()
         self._ended = False
         self._closed = False
 
@@ -102,6 +103,12 @@ class Follower:
         """Tell what became of a reply that does not run."""
         self._told.append((message_id, event))
         self._wake.set()
+
+    async def taken(self) -> None:
+        """Wait until what was told has been taken, or nobody reads any more."""
+        while self._told and not self._closed:
+            self._taken.clear()
+            await self._taken.wait()
 
     def news(self, news: News) -> None:
         """Tell news; ends a follower that does not read."""
@@ -129,6 +136,7 @@ class Follower:
         found: list[Followed] = []
         while self._told and len(found) < BATCH:
             found.append(self._told.popleft())
+        self._taken.set()
         for reader in list(self._ready):
             if len(found) >= BATCH:
                 break
@@ -148,6 +156,7 @@ class Follower:
         if self._on_close is not None and not self._closed:
             self._on_close(self)
         self._closed = True
+        self._taken.set()
 
     @property
     def closed(self) -> bool:

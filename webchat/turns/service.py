@@ -82,6 +82,7 @@ class Turns:
         self._turns: dict[str, RunningTurn] = {}
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
+        self._finding: set[asyncio.Task[object]] = set()
         self._asking = Asking(
             store,
             models,
@@ -126,6 +127,8 @@ class Turns:
         for task in await self._quiet(END_SECONDS):
             task.cancel()
         await self._quiet(CANCEL_SECONDS)
+        for finding in self._finding:
+            finding.cancel()
         self._asking.aclose()
         await self._pipeline.aclose()
         self._closed = True
@@ -193,12 +196,16 @@ class Turns:
             else:
                 unknown.append((message_id, after_seq))
         if unknown:
-            self._keep(asyncio.create_task(self._look_up(owner, follower, unknown), name="find replies"))
+            finding = asyncio.create_task(self._look_up(owner, follower, unknown), name="find replies")
+            self._finding.add(finding)
+            finding.add_done_callback(self._finding.discard)
         return follower
 
     async def _look_up(self, owner: str, follower: Follower, wanted: Sequence[tuple[str, int]]) -> None:
-        """Tell a follower of replies that were not running when it came."""
+        """Tell a follower of replies that were not running when it came: one, then the next when it has taken
+        that, as each may be long."""
         for message_id, after_seq in wanted:
+            await follower.taken()
             try:
                 found = await self._find(owner, message_id)
             except NotFound:
