@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -13,7 +14,8 @@ from backends.echo import EchoBackend, Step
 from backends.errors import RateLimited
 from tests.api.conftest import MakeSite, Site
 from webchat.api.archive import read_archive
-from webchat.api.exports import disposition
+from webchat.api.exports import MOST_OPEN, disposition
+from webchat.slots import MOST_WAITING
 
 
 async def _grown(site: Site, client: httpx.AsyncClient) -> str:
@@ -74,6 +76,19 @@ async def test_markdown_is_the_branch_that_is_shown(site: Site) -> None:
         "/api/export", params={"format": "markdown"}, headers={"accept-language": "zh-CN,zh;q=0.9"}
     )
     assert "## 用户" in chinese.text
+
+
+async def test_too_many_downloads_are_refused_before_they_begin(site: Site) -> None:
+    client = site.client(site.visitor())
+    for _ in range(2):
+        await site.ended(client, (await site.send(client))["reply"]["id"])
+    answers = await asyncio.gather(*(client.get("/api/export") for _ in range(3 * MOST_WAITING)))
+    begun = [answer.json() for answer in answers if answer.status_code == 200]
+    assert len(begun) >= MOST_OPEN
+    assert all(len(whole["conversations"]) == 2 for whole in begun)
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert (await client.get("/api/conversations/none/export")).status_code == 404
+    assert (await client.get("/api/export")).status_code == 200
 
 
 async def test_an_empty_export_is_still_a_file(site: Site) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.api.archive import SCHEMA, conversation_archive
 from webchat.api.markdown import conversation_markdown
@@ -17,7 +20,7 @@ from webchat.api.reading import id_of, language_of, owner_of, query_choice
 from webchat.api.services import Services
 from webchat.api.wire import time_json
 from webchat.api.work import PLACES
-from webchat.slots import Slots
+from webchat.slots import Crowded, Slots
 from webchat.store import ExportedConversation, NotFound
 from webchat.store.records import Owner
 
@@ -25,28 +28,62 @@ _SUFFIX = {"json": ".json", "markdown": ".md"}
 _MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
 _NAME_CHARS = 60
 
+MOST_OPEN = 4
+"""Downloads of one person. Each has a whole conversation in memory until its client has taken it; and as they
+are fewer than may wait for a place, none breaks off in the middle."""
+
+
+class _Download:
+    """An answer that is counted until its client has taken it, or has gone."""
+
+    def __init__(self, answer: Response, leaving: ExitStack) -> None:
+        self._answer = answer
+        self._leaving = leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._leaving:
+            await self._answer(scope, receive, send)
+
 
 class Exports:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._version = services.version
         self._slots = Slots(PLACES)
+        self._open = Counter[str]()
 
-    async def one(self, request: Request) -> Response:
+    async def one(self, request: Request) -> ASGIApp:
         owner, wanted = owner_of(request), id_of(request)
-        # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
-        first = await self._read(owner.id, wanted)
-        return self._answer(request, first.conversation.title, self._whole(owner.id, (), first))
+        with self._one_more(owner.id) as leaving:
+            # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
+            first = await self._read(owner.id, wanted)
+            answer = self._answer(request, first.conversation.title, self._whole(owner.id, (), first))
+            return _Download(answer, leaving.pop_all())
 
-    async def all(self, request: Request) -> Response:
+    async def all(self, request: Request) -> ASGIApp:
         owner = owner_of(request)
-        ids = await self._store.call(self._store.conversation_ids, owner.id)
-        name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
-        return self._answer(request, name, self._whole(owner.id, ids, None))
+        with self._one_more(owner.id) as leaving:
+            ids = await self._store.call(self._store.conversation_ids, owner.id)
+            name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
+            return _Download(self._answer(request, name, self._whole(owner.id, ids, None)), leaving.pop_all())
+
+    def _one_more(self, owner: str) -> ExitStack:
+        """Count a download until what is returned is closed. Raises `Crowded`."""
+        if self._open[owner] >= MOST_OPEN:
+            raise Crowded
+        self._open[owner] += 1
+        leaving = ExitStack()
+        leaving.callback(self._one_less, owner)
+        return leaving
+
+    def _one_less(self, owner: str) -> None:
+        self._open[owner] -= 1
+        if not self._open[owner]:
+            del self._open[owner]
 
     async def _read(self, owner: str, wanted: str) -> ExportedConversation:
         """A place is had for the reading alone: how fast a client takes the file is its own affair. Raises
-        `NotFound`, `Crowded`."""
+        `NotFound`."""
         async with self._slots.place(owner):
             return await self._store.call(self._store.export_conversation, owner, wanted)
 

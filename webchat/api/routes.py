@@ -110,7 +110,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     ),
     (
         Inspect,
-        (Row("GET", "/api/messages/{id}/inspect", Inspect.look),),
+        (Row("GET", "/api/messages/{id}/inspect", Inspect.look, work="list"),),
     ),
     (
         ModerationRoutes,
