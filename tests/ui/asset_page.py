@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
 from tests.browser import LAUNCH
+from webchat.auth.headers import Hardening
 from webchat.ui.head import STYLES
 from webchat.ui.static import ASSETS
 
@@ -20,6 +21,7 @@ HTML = """<!doctype html><html><head><meta charset="utf-8"><link rel="icon" href
 STYLES</head>
 <body><div class="wc-transcript"></div><script type="module">
 import { markdownView } from "./markdown.js";
+import { settled } from "./conversation/extras.js";
 import { math, prose } from "./conversation/sanitize.js";
 window.t = (key, params = {}) => key + Object.values(params).map((value) => " " + value).join("");
 window.fresh = () => {
@@ -40,12 +42,20 @@ window.drafts = (pieces) => {
   fresh();
   return pieces.map((piece) => { view.append(piece); view.flush(); return shown.innerText.trim(); });
 };
-Object.assign(window, { math, prose });
+Object.assign(window, { math, prose, settled });
 window.ready = true;
 </script></body></html>"""
 
+POLICY = Hardening().script_policy.decode()
+"""Under which a worker runs."""
+
 
 class _Assets(SimpleHTTPRequestHandler):
+    def end_headers(self) -> None:
+        if self.path.endswith(".js"):
+            self.send_header("content-security-policy", POLICY)
+        super().end_headers()
+
     def do_GET(self) -> None:
         if self.path != "/":
             super().do_GET()

@@ -57,10 +57,12 @@ def whole(page: Page, text: str) -> str:
 def same(page: Page, text: str, size: int) -> bool:
     """Whether the text in pieces is drawn as the whole one is."""
     equal: bool = page.evaluate(
-        """([text, pieces]) => {
+        """async ([text, pieces]) => {
           whole(text);
           const wanted = shown;
+          await settled();
           streamed(pieces);
+          await settled();
           return shown.isEqualNode(wanted);
         }""",
         [text, [text[at : at + size] for at in range(0, len(text), size)]],

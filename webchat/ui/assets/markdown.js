@@ -9,7 +9,7 @@
 // that half-written markers do not flicker. The result does not depend on how the text was cut into pieces.
 
 import { followNote, Known } from "./conversation/definitions.js";
-import { upgrade } from "./conversation/extras.js";
+import { MOST, upgrade } from "./conversation/extras.js";
 import { GrowingCode, openCode } from "./conversation/growing.js";
 import { mend } from "./conversation/mend.js";
 import { parserFor } from "./conversation/parser.js";
@@ -25,8 +25,9 @@ class MarkdownView {
   #element;
   #md;
   #onRender;
-  #blocks = []; // {element, source, html}; the first #finished of them are final
+  #blocks = []; // {element, source, html, extras}; the first #finished of them are final
   #finished = 0;
+  #extras = 0; // code and formulas in all blocks
   #known;
   #fresh = new Set(); // labels that something new is known of
   #awaited = new Set(); // labels of marks whose note may still come
@@ -92,7 +93,7 @@ class MarkdownView {
     this.#fresh.clear();
     this.#awaited.clear();
     this.#growing = null;
-    this.#finished = this.#begun = this.#looked = 0;
+    this.#finished = this.#begun = this.#looked = this.#extras = 0;
     this.#whole = false;
   }
 
@@ -129,7 +130,7 @@ class MarkdownView {
     this.#growing = null;
     const rest = this.#text.slice(this.#begun);
     const blocks = this.#split(this.#streaming ? mend(rest) : rest);
-    for (const extra of this.#blocks.splice(this.#finished + blocks.length)) extra.element.remove();
+    this.#drop(this.#finished + blocks.length);
     if (this.#streaming) blocks.forEach((block, index) => this.#show(this.#finished + index, block));
     else {
       blocks.forEach((block) => this.#finish(block));
@@ -141,12 +142,20 @@ class MarkdownView {
     this.#onRender();
   }
 
+  // The blocks from `index` on.
+  #drop(index) {
+    for (const { element, extras } of this.#blocks.splice(index)) {
+      element.remove();
+      this.#extras -= extras;
+    }
+  }
+
   #grow({ fence, lang, code }) {
     const index = this.#finished;
     if (this.#growing?.index !== index) {
       const [{ source, html }] = this.#split(fence);
       this.#show(index, { source, html });
-      for (const extra of this.#blocks.splice(index + 1)) extra.element.remove();
+      this.#drop(index + 1);
       this.#blocks[index].html = null; // what it shows from now on is no longer what was rendered
       this.#growing = { index, code: new GrowingCode(this.#blocks[index].element.querySelector("code"), this.#element, lang) };
     }
@@ -222,16 +231,17 @@ class MarkdownView {
     if (shown) shown.source = source;
     if (shown?.html === html) return;
     const content = prose(html);
-    upgrade(content, this.#element);
+    const extras = upgrade(content, this.#element, MOST - this.#extras + (shown?.extras ?? 0));
+    this.#extras += extras - (shown?.extras ?? 0);
     if (shown) {
-      shown.html = html;
+      Object.assign(shown, { html, extras });
       morph(shown.element, content);
       return;
     }
     const element = document.createElement("div");
     element.className = "wc-block";
     element.append(content);
-    this.#blocks.push({ element, source, html });
+    this.#blocks.push({ element, source, html, extras });
     this.#element.append(element);
   }
 }
@@ -253,7 +263,11 @@ export function morph(shown, wanted) {
       if (next.data.startsWith(old.data)) old.appendData(next.data.slice(old.data.length));
       else if (old.data !== next.data) old.data = next.data;
     } else if (!old.isEqualNode(next)) {
-      if (old.nodeName === next.nodeName && old.nodeType === Node.ELEMENT_NODE && !old.classList.contains("wc-math")) {
+      if (awaitsColours(next, old)) {
+        next.replaceChildren(...old.childNodes, next.textContent.slice(old.textContent.length)); // the old ones, until then
+        old.replaceWith(next);
+        old = next;
+      } else if (old.nodeName === next.nodeName && old.nodeType === Node.ELEMENT_NODE && !old.classList.contains("wc-math")) {
         morphAttributes(old, next);
         morph(old, next);
       } else {
@@ -270,6 +284,12 @@ export function morph(shown, wanted) {
     old.remove();
     old = following;
   }
+}
+
+// Code that is coloured already, and goes on as code whose colours are still to come.
+function awaitsColours(code, before) {
+  if (code.nodeName !== "CODE" || before.nodeName !== "CODE" || code.classList.contains("wc-done")) return false;
+  return before.firstElementChild && code.textContent.startsWith(before.textContent);
 }
 
 function morphAttributes(old, next) {

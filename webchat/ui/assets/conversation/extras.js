@@ -1,14 +1,28 @@
-// Highlighted code and typeset formulas, whose libraries are loaded when first needed. Until then, or when they
-// cannot be loaded, the source stands in their place.
+// Highlighted code and typeset formulas, whose libraries are loaded when first needed. What is short is made at once,
+// while the frame has time for it, everything else in a worker that the page never waits for. Until then, or when it
+// cannot be made in time, the source stands in its place.
 
+import { Bench } from "./bench.js";
+import { LOAD, make } from "./making.js";
 import { code as cleanCode, math as cleanMath } from "./sanitize.js";
 
-const MAX_CODE = 60_000;
-const MAX_LINE = 1000; // in a longer line the highlighter may look again from each character
-const MAX_TEX = 8_000;
-const CACHE = 300;
+const SHORT = { code: 1500, math: 300 }; // characters: even the worst of them hold the page for less than a frame or two
+const LONGEST = { code: 60_000, math: 8000 };
+export const MOST = 500; // pieces of one text: a browser takes long to lay out thousands of formulas
+const ALLOWANCE = 30; // milliseconds of making in one frame
+const KEPT = 300_000; // characters whose pieces are kept
+const BATCH = 200; // milliseconds between what comes from the worker while it has more to do
+const STRIKES = 3; // pieces of one text that took too long: no more of it is tried
+const MACRO = /\\(?:[egx]?def|(?:future)?let|(?:re)?new(?:command|environment)|providecommand)/; // may double again and again
 
-const here = (path) => new URL(`../vendor/${path}`, import.meta.url).href;
+const CLEAN = { code: cleanCode, math: cleanMath };
+const FOUND = { code: "code[data-lang]:not(.wc-done, [data-lang=''])", math: ".wc-math:not(.wc-done)" };
+
+const sheet = () =>
+  new Promise((resolve) => {
+    const href = new URL("../vendor/katex/katex.css", import.meta.url).href;
+    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
+  });
 
 class Library {
   #load;
@@ -38,77 +52,114 @@ class Library {
   }
 }
 
-const highlighter = new Library(async () => (await import(here("highlight/highlight.js"))).default);
-
-const katex = new Library(async () => {
-  const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: here("katex/katex.css") });
-  const styled = new Promise((resolve) => Object.assign(sheet, { onload: resolve, onerror: resolve }));
-  document.head.append(sheet);
-  await Promise.all([import(here("katex/katex.js")), styled]);
-  return globalThis.katex;
-});
+const libraries = {
+  code: new Library(LOAD.code),
+  math: new Library(async () => (await Promise.all([LOAD.math(), sheet()]))[0]),
+};
+const bench = new Bench();
 
 /** Resolves when all code and formulas on the page are set, as far as they can be. */
-export function settled() {
-  return Promise.all([highlighter.settled, katex.settled]);
+export async function settled() {
+  await Promise.all(Object.values(libraries).map((library) => library.settled));
+  await bench.idle;
+  placeArrived();
 }
 
-const pieces = new Map(); // what was made already, by its source; oldest out first
-
-function cached(key, make) {
-  let piece = pieces.get(key);
-  if (!piece) {
-    piece = make();
-    pieces.set(key, piece);
-    if (pieces.size > CACHE) pieces.delete(pieces.keys().next().value);
+/** Highlight the code and typeset the formulas below `root`, a part of `place` or soon to be, `room` of them at most;
+ *  what is still to come then comes later. Gives how many there are. */
+export function upgrade(root, place, room = MOST) {
+  let count = 0;
+  for (const kind of ["code", "math"]) {
+    const found = [...root.querySelectorAll(FOUND[kind])].slice(0, room - count);
+    if (!found.length) continue;
+    count += found.length;
+    if (!libraries[kind].value) libraries[kind].need(place);
+    else for (const element of found) fill(element, kind, place);
   }
-  return piece.cloneNode(true);
+  return count;
 }
 
-const tooLong = (source) => source.length > MAX_CODE || source.split("\n").some((line) => line.length > MAX_LINE);
-
-/** Highlight the code and typeset the formulas below `root`; if their library is still to come, then later in
- *  what is below `place` at that time. */
-export function upgrade(root, place) {
-  each(root, place, "code[data-lang]:not(.wc-done)", highlighter, highlight);
-  each(root, place, ".wc-math:not(.wc-done)", katex, typeset);
+/** Whether code in `lang` can be coloured; if that is not known yet, `place` is upgraded later. */
+export function coloured(lang, place) {
+  if (!lang) return false;
+  if (!libraries.code.value) libraries.code.need(place);
+  return Boolean(libraries.code.value?.getLanguage(lang));
 }
 
-function each(root, place, selector, library, work) {
-  const found = [...root.querySelectorAll(selector)].filter((element) => element.dataset.lang !== "");
-  if (!found.length) return;
-  if (library.value) found.forEach((element) => work(element, library.value));
-  else library.need(place);
+/** Code as coloured elements, now; null when that would take too long. */
+export function highlighted(source, how) {
+  const request = { kind: "code", source, how };
+  return affordable(request) ? fragment(request, here(request)) : null;
 }
 
-/** Code as coloured elements; null when its language is not known, or not yet: then `place` is upgraded later. */
-export function highlighted(source, lang, place) {
-  if (!lang) return null;
-  if (!highlighter.value) highlighter.need(place);
-  const hljs = highlighter.value;
-  if (!hljs?.getLanguage(lang) || tooLong(source)) return null;
-  return cleanCode(hljs.highlight(source, { language: lang, ignoreIllegals: true }).value);
-}
+const struck = new WeakMap(); // how many pieces of a text took too long
 
-function highlight(element, hljs) {
-  const { lang } = element.dataset;
+function fill(element, kind, place) {
   const source = element.textContent;
-  if (element.classList.contains("wc-done") || !hljs.getLanguage(lang) || tooLong(source)) return;
-  const make = () => cleanCode(hljs.highlight(source, { language: lang, ignoreIllegals: true }).value);
-  element.replaceChildren(source.length > 4000 ? make() : cached(`code ${lang} ${source}`, make));
-  element.classList.add("wc-done");
+  const how = kind === "code" ? element.dataset.lang : element.classList.contains("wc-math-display");
+  if (source.length > LONGEST[kind] || (kind === "code" && !coloured(how, place))) return;
+  const request = { kind, source, how };
+  const key = `${kind} ${how} ${source}`;
+  const piece = pieces.get(key) ?? (affordable(request) ? keep(key, request, here(request)) : null);
+  if (piece) {
+    set(element, piece);
+    return;
+  }
+  const wanted = () => element.isConnected && (struck.get(place) ?? 0) < STRIKES;
+  bench.make(key, request, wanted).then((made) => {
+    if (!made) return;
+    if (!pieces.has(key) && !made.html && !made.error) struck.set(place, (struck.get(place) ?? 0) + 1);
+    arrived.push([element, pieces.get(key) ?? keep(key, request, made)]);
+    if (bench.busy) timer ||= setTimeout(placeArrived, BATCH);
+    else placeArrived();
+  });
 }
 
-function typeset(element, { renderToString }) {
-  const tex = element.textContent;
-  if (element.classList.contains("wc-done") || tex.length > MAX_TEX) return;
-  const displayMode = element.classList.contains("wc-math-display");
-  element.classList.add("wc-done");
-  try {
-    const options = { displayMode, trust: false, strict: "ignore", maxSize: 20, maxExpand: 500, throwOnError: true };
-    element.replaceChildren(cached(`math ${displayMode} ${tex}`, () => cleanMath(renderToString(tex, options))));
-  } catch (error) {
-    element.classList.add("wc-math-error");
-    element.title = error.message;
+const arrived = []; // [element, piece]: set together, since each makes its paragraph be laid out anew
+let timer = 0;
+
+function placeArrived() {
+  clearTimeout(timer);
+  timer = 0;
+  for (const [element, piece] of arrived.splice(0)) set(element, piece);
+}
+
+let spent = 0; // milliseconds in this frame
+
+const affordable = ({ kind, source }) =>
+  spent < ALLOWANCE && source.length <= SHORT[kind] && !(kind === "math" && MACRO.test(source));
+
+function here(request) {
+  if (!spent) setTimeout(() => (spent = 0));
+  const begun = performance.now();
+  const made = make(libraries[request.kind].value, request);
+  spent += performance.now() - begun + 0.001;
+  return made;
+}
+
+const fragment = ({ kind }, { html }) => (html === undefined ? null : CLEAN[kind](html));
+
+const pieces = new Map(); // {content, error} by kind, manner and source; oldest out first
+let kept = 0;
+
+function keep(key, request, made) {
+  const piece = { content: fragment(request, made), error: made.error };
+  pieces.set(key, piece);
+  kept += key.length;
+  for (const oldest of pieces.keys()) {
+    if (kept <= KEPT) break;
+    pieces.delete(oldest);
+    kept -= oldest.length;
   }
+  return piece;
+}
+
+function set(element, { content, error }) {
+  if (element.classList.contains("wc-done")) return;
+  if (content) element.replaceChildren(content.cloneNode(true));
+  else if (error && element.classList.contains("wc-math")) {
+    element.classList.add("wc-math-error");
+    element.title = error;
+  } else return;
+  element.classList.add("wc-done");
 }

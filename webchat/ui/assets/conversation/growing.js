@@ -1,9 +1,10 @@
 // Code that is still being written. A long block would cost more with every word if it were drawn anew each time, so
 // what is far enough back is highlighted once and left alone; the whole is drawn again when its fence closes.
 
-import { highlighted } from "./extras.js";
+import { coloured, highlighted } from "./extras.js";
 
-const TAIL = 800; // characters at the end that may still change their colours
+const TAIL = 600; // characters at the end that may still change their colours
+const STEP = 1200; // characters at most that are drawn at once
 
 /** The fenced code a text begins with when its end has not come yet: {fence, lang, code}, or null. */
 export function openCode(text) {
@@ -34,23 +35,20 @@ export class GrowingCode {
   }
 
   update(code) {
-    const tail = this.#highlight(code.slice(this.#kept));
-    if (tail === null) {
+    if (!coloured(this.#lang, this.#place)) {
       this.#write(code);
       return;
     }
     this.#plain = null;
-    this.#replaceTail(tail);
-    const end = this.#boundary(code);
-    if (end === this.#kept) return;
-    this.#replaceTail(this.#highlight(code.slice(this.#kept, end)));
-    this.#kept = end;
-    this.#keptNodes = this.#element.childNodes.length;
-    this.#replaceTail(this.#highlight(code.slice(end)));
-  }
-
-  #highlight(text) {
-    return highlighted(text, this.#lang, this.#place);
+    for (let end; (end = this.#boundary(code)) > this.#kept; ) {
+      const done = highlighted(code.slice(this.#kept, end), this.#lang);
+      if (!done) break;
+      this.#replaceTail(done);
+      this.#kept = end;
+      this.#keptNodes = this.#element.childNodes.length;
+    }
+    const tail = code.slice(this.#kept);
+    this.#replaceTail(highlighted(tail, this.#lang) ?? tail);
   }
 
   #write(code) {
@@ -59,16 +57,16 @@ export class GrowingCode {
     else this.#plain.data = code;
   }
 
-  #replaceTail(fragment) {
+  #replaceTail(content) {
     const nodes = this.#element.childNodes;
     while (nodes.length > this.#keptNodes) nodes[nodes.length - 1].remove();
-    this.#element.append(fragment);
+    this.#element.append(content);
   }
 
   // Up to where it is kept: the last line before the tail that stands at the margin, where most things begin.
   #boundary(code) {
     if (code.length - this.#kept < 2 * TAIL) return this.#kept;
-    const settled = code.slice(this.#kept, code.length - TAIL);
+    const settled = code.slice(this.#kept, Math.min(this.#kept + STEP, code.length - TAIL));
     const margins = [...settled.matchAll(/\n(?=[^\s})\]])/g)];
     const at = margins.at(-1)?.index ?? settled.lastIndexOf("\n");
     return this.#kept + at + 1;

@@ -1,0 +1,144 @@
+"""Code and formulas that cost too much never hold the page: a worker makes them, and is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.ui.asset_page import asset_page
+
+PYTHON = "def f(x):\n    return x + 1  # done\n\n" * 100
+FREEZING = f"```java\n{('a' * 900 + chr(10)) * 60}```"
+DOUBLING = "$$\\def\\a#1{#1#1}" + "\\a{" * 8 + "x" * 1900 + "}" * 8 + "$$"
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Page]:
+    with asset_page() as (page, _):
+        page.evaluate("async () => { whole('```python\\nx = 1\\n```\\n\\n$x$'); await settled(); }")
+        page.evaluate("""() => {
+          const { terminate } = Worker.prototype;
+          Worker.prototype.terminate = function () { ended += 1; terminate.call(this); };
+        }""")
+        yield page
+
+
+@pytest.fixture
+def page(opened: Page) -> Page:
+    opened.evaluate("window.ended = 0")  # workers that were
+    return opened
+
+
+def ticks(page: Page, text: str) -> int:
+    """How often a timer of the page runs between the text and the last of its colours."""
+    count: int = page.evaluate(
+        """async (text) => {
+          let count = 0;
+          const timer = setInterval(() => (count += 1), 5);
+          whole(text);
+          await settled();
+          clearInterval(timer);
+          return count;
+        }""",
+        text,
+    )
+    return count
+
+
+def done(page: Page) -> int:
+    return page.locator(".wc-done").count()
+
+
+@pytest.mark.parametrize("text", [FREEZING, DOUBLING], ids=["code", "formula"])
+def test_the_page_goes_on_beside_what_takes_too_long(page: Page, text: str) -> None:
+    assert ticks(page, f"{text}\n\n```python\n{PYTHON}\n```") > 10
+    assert done(page) == 1, "what follows is coloured"
+    assert page.evaluate("shown.textContent").count("a" * 900 if text is FREEZING else "x" * 1900)
+    ticks(page, text)
+    assert page.evaluate("ended") == 1, "it is not tried again"
+
+
+def test_a_text_of_nothing_else_is_given_up(page: Page) -> None:
+    blocks = [f"```java\n{number}{('a' * 900 + chr(10)) * 60}```" for number in range(12)]
+    assert ticks(page, "\n\n".join(blocks)) > 10
+    assert page.evaluate("ended") == 3
+
+
+def test_long_code_is_coloured_as_short_code_is(page: Page) -> None:
+    colours = "[...shown.querySelectorAll('[class^=hljs]')].map((one) => one.className)"
+    page.evaluate("text => whole(text)", f"```python\n{PYTHON[: len(PYTHON) // 100]}\n```")
+    few = page.evaluate(colours)
+    ticks(page, f"```python\n{PYTHON}\n```")
+    assert page.evaluate(colours) == few * 100
+
+
+def test_colours_stay_when_the_code_ends(page: Page) -> None:
+    pieces = [f"```python\nclosing = 1\n{PYTHON}", "y = 2\n```\n\nmore"]
+    assert page.evaluate(
+        """([first, second]) => {
+          fresh();
+          view.append(first);
+          view.flush();
+          const before = shown.querySelectorAll(".hljs-keyword").length;
+          view.append(second);
+          view.flush();
+          return before > 0 && shown.querySelectorAll(".hljs-keyword").length === before;
+        }""",
+        pieces,
+    )
+    page.evaluate("async () => { view.finish(); await settled(); }")
+    assert done(page) == 1
+    assert page.evaluate("shown.querySelector('code').textContent") == f"{pieces[0][10:]}y = 2\n"
+
+
+@pytest.mark.parametrize("between", [" ", "\n\n", "\n- "])
+def test_the_formulas_of_one_text_are_bounded(page: Page, between: str) -> None:
+    ticks(page, between.join(f"$x_{number}$" for number in range(900)))
+    assert done(page) == 500
+    assert page.locator(".wc-math").count() == 900
+
+
+def test_without_a_worker_what_is_short_is_set_all_the_same(page: Page) -> None:
+    browser = page.context.browser
+    assert browser
+    other = browser.new_page()
+    other.add_init_script("window.Worker = class { constructor() { throw new Error('none'); } };")
+    other.goto(page.url)
+    other.wait_for_function("window.ready")
+    ticks(other, f"$x+1$\n\n```python\nx = 2\n```\n\n```python\nnone = 1\n{PYTHON}\n```")
+    assert done(other) == 2
+    other.close()
+
+
+UNITS = ["a", "$", "0", "[", '"', "a(", "<a ", "aA", "a<a>", "(a", "/*", "\n", "a: ", "//"]
+
+
+def test_what_the_page_makes_itself_is_short_in_every_language(page: Page) -> None:
+    """Beside ordinary code of that length, so that a slow machine changes nothing."""
+    worst = page.evaluate(
+        """async ([units, ordinary]) => {
+          const { default: hljs } = await import("/vendor/highlight/highlight.js");
+          const cost = (language, text) => {
+            let best = Infinity;
+            for (let time = 0; time < 3; time += 1) {
+              const begun = performance.now();
+              hljs.highlight(text, { language, ignoreIllegals: true });
+              best = Math.min(best, performance.now() - begun);
+            }
+            return best;
+          };
+          cost("python", ordinary);
+          const usual = cost("python", ordinary);
+          let worst = ["", "", 0];
+          for (const language of hljs.listLanguages())
+            for (const unit of units) {
+              const ratio = cost(language, unit.repeat(1500 / unit.length)) / usual;
+              if (ratio > worst[2]) worst = [language, unit, ratio];
+            }
+          return worst;
+        }""",
+        [UNITS, PYTHON[:1500]],
+    )
+    assert worst[2] < 100, worst
