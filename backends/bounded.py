@@ -93,6 +93,11 @@ class Pool:
             job.leave()
             raise
 
+    async def aclose(self) -> None:
+        """End all processes, after the work in them; else they end with the pool."""
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
+        self.close()
+
     def _work(self, request: object, job: _Job) -> Any:
         line = json.dumps(request).encode() + b"\n"
         if self._idle:

@@ -96,8 +96,8 @@ class Renderer:
         except TooMuch:
             raise EndlessTemplate from None
 
-    def close(self) -> None:
-        self._pool.close()
+    async def aclose(self) -> None:
+        await self._pool.aclose()
 
 
 def write(
@@ -155,7 +155,7 @@ async def rendered(
     try:
         return await renderer.rendered(template, chat, {"add_generation_prompt": True, **special})
     finally:
-        renderer.close()
+        await renderer.aclose()
 
 
 def _asked(template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -243,7 +243,7 @@ def _children() -> int:
             command = (stat.parent / "cmdline").read_text()
         except OSError:
             continue
-        found += parent == own and state != "Z" and "worker.py" in command
+        found += parent == own and state != "Z" and "_apart.py" in command
     return found
 
 
@@ -305,10 +305,9 @@ async def test_what_is_wrong_is_named_with_its_line(source: str, sandbox: Sandbo
 async def test_a_process_that_died_while_idle_is_no_fault_of_the_next_template(sandbox: Sandbox) -> None:
     assert await sandbox.run("{{ n }}", VALUES) == "3"
     for _ in range(2):
-        for process in sandbox._idle:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+        for process in sandbox._pool._idle:
+            process.kill()
+            process.wait()
         assert await sandbox.run("{{ n }}", VALUES) == "3"
 
 

@@ -13,11 +13,7 @@ process is killed when it takes too long, and another takes its place.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 
+from backends.bounded import Pool, TooMuch, folder_of
 from webchat.prompts import worker
 from webchat.prompts.errors import BadTemplate, Reason
 from webchat.prompts.templates import Value
@@ -33,11 +30,8 @@ from webchat.slots import Slots
 SECONDS = 0.7
 """Longest time for one rendering."""
 
-START_SECONDS = 15.0
-"""Longest time for a process to start, on a machine that is busy."""
-
 PROCESSES = 2
-_ANSWER_BYTES = 16 * worker.MOST_CHARS
+MEMORY_BYTES = 384 * 2**20
 
 _ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For,
@@ -79,10 +73,6 @@ def is_plain(source: str) -> bool:
     return not any(mark in source for mark in ("{{", "{%", "{#"))
 
 
-class _Died(Exception):
-    """A process ended before it answered."""
-
-
 class Sandbox:
     """Renders texts. One for the server, of one event loop; processes are started when they are needed
     first. End with `aclose`.
@@ -92,9 +82,10 @@ class Sandbox:
     """
 
     def __init__(self, *, seconds: float = SECONDS, processes: int = PROCESSES) -> None:
-        self._seconds = seconds
         self._slots = Slots(processes)
-        self._idle: list[Process] = []
+        place = Path(worker.__file__)
+        folders = [folder_of(jinja2), str(place.parent)]
+        self._pool = Pool(place.stem, folders, seconds=seconds, memory=MEMORY_BYTES, processes=processes)
 
     async def render(self, source: str, values: Mapping[str, Value], owner: str = "") -> str:
         """The text with its variables filled in, without white space around it. Values are never read as
@@ -114,77 +105,18 @@ class Sandbox:
             return await self._run(source, values)
 
     async def _run(self, source: str, values: Mapping[str, Value]) -> str:
-        request = json.dumps({"source": source, "values": dict(values)}).encode() + b"\n"
-        answer = await self._answer(request)
+        try:
+            answer = await self._pool.asked({"source": source, "values": dict(values)})
+        except TooMuch:
+            answer = {"reason": "too_much", "line": 0}
         if "text" in answer:
             return str(answer["text"])
         reason, line = answer["reason"], answer["line"]
         raise BadTemplate(reason, _sentence(reason, line), line)
 
-    async def _answer(self, request: bytes) -> dict[str, Any]:
-        if self._idle:
-            # It may have died while it was idle, of which this request is not to blame: a fresh one tells.
-            with suppress(_Died):
-                return await self._asked(self._idle.pop(), request)
-        fresh = await _start()
-        try:
-            return await self._asked(fresh, request)
-        except _Died:
-            return {"reason": "too_much", "line": 0}
-
-    async def _asked(self, process: Process, request: bytes) -> dict[str, Any]:
-        """Raises `_Died`."""
-        reusable = False
-        try:
-            answer = await asyncio.wait_for(_ask(process, request), self._seconds)
-            reusable = answer.get("reason") != "too_much"
-            return answer
-        except TimeoutError:
-            return {"reason": "too_much", "line": 0}
-        finally:
-            # Not when whoever asked is gone: its answer would become the next one's.
-            if reusable:
-                self._idle.append(process)
-            else:
-                await _kill(process)
-
     async def aclose(self) -> None:
         """End all processes."""
-        while self._idle:
-            await _kill(self._idle.pop())
-
-
-async def _start() -> Process:
-    folder = str(Path(jinja2.__file__).parent.parent)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", worker.__file__, folder,
-        stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, limit=_ANSWER_BYTES,
-    )  # fmt: skip
-    try:
-        await asyncio.wait_for(_ask(process, b'{"source": "", "values": {}}\n'), START_SECONDS)
-    except BaseException:
-        await _kill(process)
-        raise
-    return process
-
-
-async def _ask(process: Process, request: bytes) -> dict[str, Any]:
-    """Raises `_Died`."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(request)
-        await process.stdin.drain()
-        answer: dict[str, Any] = json.loads(await process.stdout.readline())
-    except (ValueError, OSError):
-        raise _Died from None
-    return answer
-
-
-async def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.communicate()
+        await self._pool.aclose()
 
 
 def _put_together(tree: nodes.Template, values: Mapping[str, Value]) -> str | None:

@@ -1,7 +1,7 @@
-"""Renders templates in a process of its own, which may be killed at any moment.
+"""Renders templates in a process of its own, which may be killed at any moment; see `backends.bounded`.
 
-Run as a script (`python -I worker.py FOLDER_OF_JINJA2`), never as part of the package: it imports nothing of
-ours, so that it starts quickly and holds nothing worth stealing. A line of JSON in, a line of JSON out:
+Imported there by itself, never as part of the package: it imports nothing of ours, so that it starts quickly
+and holds nothing worth stealing. What is asked and answered:
 
     {"source": ..., "values": {...}}  ->  {"text": ...} or {"reason": ..., "line": ...}
 
@@ -10,19 +10,13 @@ What templates may say is decided in `sandbox.py` before; this process does not 
 
 from __future__ import annotations
 
-import json
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
 MOST_CHARS = 100_000
 """Longest rendered text."""
-
-MEMORY_BYTES = 384 * 2**20
-ALARM_SECONDS = 3
-"""After so long the process ends by itself, should nobody be there to kill it."""
 
 FILTERS = (
     "abs", "capitalize", "d", "default", "first", "float", "indent", "int", "join", "last", "length", "list",
@@ -100,18 +94,13 @@ def shown(value: object) -> object:
     return value
 
 
-def serve(answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-    """Answer line after line, until there are no more."""
-    for line in sys.stdin.buffer:
-        if hasattr(signal, "alarm"):
-            signal.alarm(ALARM_SECONDS)
-        reply = answer(json.loads(line))
-        sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
-        sys.stdout.buffer.flush()
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)
-        if reply.get("reason") == "too_much":
-            return
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    return render(_environment(), request)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    return environment()
 
 
 def render(made: Any, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,28 +159,3 @@ def _line(trace: TracebackType | None) -> int:
             found = trace.tb_lineno
         trace = trace.tb_next
     return found
-
-
-def _bound() -> None:
-    """Take no more memory than that, and no core file. Where the system knows no such limits, being killed
-    is the only one."""
-    try:
-        import resource
-    except ImportError:
-        return
-    for name, most in (("RLIMIT_AS", MEMORY_BYTES), ("RLIMIT_CORE", 0), ("RLIMIT_FSIZE", 0)):
-        try:
-            resource.setrlimit(getattr(resource, name), (most, most))
-        except (AttributeError, OSError, ValueError):
-            continue
-
-
-def main() -> None:
-    sys.path.append(sys.argv[1])
-    made = environment()
-    _bound()
-    serve(lambda request: render(made, request))
-
-
-if __name__ == "__main__":
-    main()
