@@ -65,6 +65,14 @@ def test_replies_without_words_and_blocked_ones_are_left_out_and_neighbours_merg
     assert sent(Scene(stored, ALL)) == [("user", "one\n\ntwo\n\nthree")]
 
 
+def test_what_was_not_read_counts_as_left_out() -> None:
+    stored = path("u:one", "a:two", "u:three")
+    rendered = PlainRenderer().render(Scene([replace(stored[0], before=7), *stored[1:]], ALL))
+    assert (rendered.left_out, rendered.first_sent) == (7, stored[0].id)
+    shorter = PlainRenderer().render(Scene([replace(stored[0], before=7), *stored[1:]], ALL, room=5))
+    assert (shorter.left_out, shorter.first_sent) == (9, stored[2].id)
+
+
 def test_unanswered_questions_are_merged_at_the_cost_of_their_length() -> None:
     text = "u:" + "x" * 5_000
 

@@ -228,6 +228,11 @@ def test_a_page_of_long_messages_ends_early_and_goes_on_with_the_next(
     assert pages == ["ab", "cd", "ef", "gh", "ij"]
     monkeypatch.setattr(messages, "PAGE_CHARS", 10)
     assert len(store.thread(talk.owner, turn.conversation.id).items) == 1
+    for chars, kept in ((2000, "ij"), (4499, "ghij"), (9000, "abcdefghij"), (10, "ij")):
+        monkeypatch.setattr(messages, "PATH_CHARS", chars)
+        path = store.path(talk.owner, turn.reply.id)
+        assert "".join(message.text[0] for message in path) == kept
+        assert [message.before for message in path] == [10 - len(kept)] + [0] * (len(kept) - 1)
 
 
 def test_a_title_of_the_user_is_not_taken_back_by_a_model(store: Store, talk: Talk) -> None:

@@ -85,6 +85,7 @@ class PlainRenderer:
             begun = "" if scene.continues is None else scene.continues.text
             left_out += first_kept(scene.path[left_out:], scene.room - len(system) - len(begun))
         path = scene.path[left_out:]
+        left_out += scene.path[0].before if scene.path else 0
         body = _turns(path)
         prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]
         if path:

@@ -179,13 +179,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class PathMessage:
-    """Of a message what prompts need: who said what, and how a reply ended."""
+    """Of a message what prompts need: who said what, and how a reply ended. before: of the first of a path,
+    how many older ones were not read."""
 
     id: str
     role: Role
     text: str
     state: TurnState
     template: TemplateUse | None = None
+    before: int = 0
 
     @classmethod
     def of(cls, message: Message) -> PathMessage:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, literal, select
+from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, func, literal, select
 from sqlalchemy.orm import aliased
 
 from webchat.store.codec import load_conversation, load_failure, load_use
@@ -104,6 +104,12 @@ _PATH = _up(
     .select_from(MessageRow)
     .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
 )
+_WALK = _ancestors()
+_LENGTHS = (
+    select(MessageRow.role, func.length(MessageRow.text))
+    .join(_WALK, _WALK.c.id == MessageRow.id)
+    .order_by(_WALK.c.depth)
+)
 _SIBLINGS = (
     select(MessageRow.id, MessageRow.under_id, MessageRow.role)
     .where(MessageRow.under_id.in_(bindparam("ids", expanding=True)), MessageRow.deleted_at.is_(None))
@@ -168,13 +174,28 @@ def thread_to(connection: Connection, end: str, limit: int) -> list[Message]:
     return load_messages(connection, connection.execute(_THREAD, {"end": end, "limit": limit}).all())
 
 
-def path_to(connection: Connection, end: str) -> list[PathMessage]:
-    """All messages from the root to `end`, which no turn writes any more."""
-    rows = connection.execute(_PATH, {"end": end, "limit": _NO_LIMIT})
+def path_to(connection: Connection, end: str, chars: int) -> list[PathMessage]:
+    """The messages from the root to `end`, which no turn writes any more; of a path that is longer than
+    `chars` its end, from a question on."""
+    lengths = connection.execute(_LENGTHS, {"end": end, "limit": _NO_LIMIT}).all()
+    read = _within([(role, length) for role, length in lengths], chars)
+    rows = connection.execute(_PATH, {"end": end, "limit": read}).all()
     return [
-        PathMessage(id, role, text, state or "complete", load_use(template))
-        for id, role, text, state, template in rows
+        PathMessage(id, role, text, state or "complete", load_use(template), 0 if at else len(lengths) - read)
+        for at, (id, role, text, state, template) in enumerate(rows)
     ]
+
+
+def _within(lengths: Sequence[tuple[str, int]], chars: int) -> int:
+    """How many messages to read, the newest first: the last question at least."""
+    read = total = 0
+    for count, (role, length) in enumerate(lengths, 1):
+        total += length
+        if total > chars and read:
+            return read
+        if role == "user":
+            read = count
+    return len(lengths)
 
 
 def newest_of(messages: Sequence[Message], chars: int) -> Sequence[Message]:

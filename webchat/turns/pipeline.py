@@ -204,6 +204,10 @@ class Pipeline:
     async def _fitted(self, turn: RunningTurn, run: _Run, backend: Backend) -> Rendered:
         """The request, as much of the conversation as the model's window holds."""
         if not self._cuts:
+            if run.path and run.path[0].before:
+                raise ContextTooLong(
+                    "The conversation is too long to be sent as a whole.", cure="Start a new conversation."
+                )
             return self._render(turn, run, backend, None)
         return await self._fitting.fit(_key(turn), backend, partial(self._render, turn, run, backend))
 
