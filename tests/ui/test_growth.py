@@ -106,6 +106,34 @@ def test_code(page: Page, language: str, unit: str) -> None:
     holds(page, "whole", lambda length: f"```{language}\n{repeated(unit, length)}\n```", 4000)
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a\n\n",
+        "- a\n",
+        "- [ ] a\n",
+        "1. a\n   - b\n",
+        "> a\n\n",
+        "# a\n",
+        "```python\nx = 1\n```\n",
+        "$x$\n\n",
+        "[a]: http://b\n",
+    ],
+)
+def test_blocks(page: Page, unit: str) -> None:
+    holds(page, "whole", lambda size: repeated(unit, size), 800)
+
+
+@pytest.mark.parametrize("form", ["a[^{0}]\n\n[^{0}]: b\n\n", "[a][{0}]\n\n[{0}]: http://b\n\n"])
+def test_notes(page: Page, form: str) -> None:
+    holds(page, "whole", lambda size: "".join(form.format(number) for number in range(size)), 30)
+
+
+def test_tables(page: Page) -> None:
+    row = "| a " * 10
+    holds(page, "whole", lambda size: f"{row}\n{'|-' * 10}\n" + f"{row}\n" * size, 12)
+
+
 @pytest.mark.parametrize("work", ["mend", "prose", "visible"])
 @pytest.mark.parametrize("unit", ["word ", "*", "`", "$", "[", "\\(", "\n", " ", "| a\n", "```\n"])
 def test_other_readers(page: Page, work: str, unit: str) -> None:
