@@ -11,11 +11,15 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
+PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+  --no-emit-index-url --constraint constraints.txt
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: run test test-slow check lint types format bench constraints clean
+.PHONY: run test test-slow check lint types format bench constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
@@ -51,6 +55,15 @@ constraints: $(INSTALLED_TEST)
 	   grep ' ; ' constraints.txt; } | sort -f -u >> $(VENV)/constraints.new
 	@mv $(VENV)/constraints.new constraints.txt
 
+# The same versions for every platform and Python, with the hashes of their files: what `make run` and `make test`
+# install. Without torch: which build of it is right, for a GPU or not, is the index's to say, and so is its file.
+locked: $(INSTALLED_TEST)
+	@$(PIP) install --quiet uv
+	@echo "torch ; sys_platform == 'none'" > $(VENV)/overrides.txt
+	@printf 'pip\nhatchling\neditables\n' | $(COMPILE) --extra llamacpp pyproject.toml - -o deploy/locked/run.txt
+	@printf 'pip\nhatchling\neditables\n' | $(COMPILE) --all-extras --overrides $(VENV)/overrides.txt pyproject.toml - \
+	  -o deploy/locked/test.txt
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov build dist
 
@@ -60,16 +73,18 @@ $(BIN)/python:
 	@echo "Making the environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "This Python cannot make environments; on Debian or Ubuntu install python3-venv." >&2; exit 2; }
-	@$(PIP) install --quiet --upgrade pip
 
-$(INSTALLED_RUN): pyproject.toml constraints.txt | $(BIN)/python
+$(INSTALLED_RUN): pyproject.toml deploy/locked/run.txt | $(BIN)/python
 	@echo "Installing webchat and the embedded engine (about a minute the first time) ..."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[llamacpp]'
+	@$(LOCKED) deploy/locked/run.txt
+	@$(PROJECT)
 	@touch $@
 
-$(INSTALLED_TEST): pyproject.toml constraints.txt | $(BIN)/python
+$(INSTALLED_TEST): pyproject.toml constraints.txt deploy/locked/test.txt | $(BIN)/python
 	@echo "Installing webchat with every extra and what the tests need (minutes the first time) ..."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[llamacpp,local,plot,postgres,test,dev]'
+	@$(LOCKED) deploy/locked/test.txt
+	@$(PIP) install --quiet --constraint constraints.txt torch
+	@$(PROJECT)
 	@touch $@ $(INSTALLED_RUN)
 
 # Debian's own Chromium where we may install it, else the one Playwright fetches.
