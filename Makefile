@@ -51,7 +51,7 @@ bench: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 # The versions in use, without what only this machine has.
 constraints: $(INSTALLED_TEST)
 	@grep '^#' constraints.txt > $(VENV)/constraints.new
-	@{ $(PIP) freeze --exclude webchat-own-model | grep -v -e '^-e' -e ' @ ' | sed 's/+[a-z0-9.]*$$//'; \
+	@{ $(PIP) freeze --exclude webchat-own-model --exclude uv | grep -v -e '^-e' -e ' @ ' | sed 's/+[a-z0-9.]*$$//'; \
 	   grep ' ; ' constraints.txt; } | sort -f -u >> $(VENV)/constraints.new
 	@mv $(VENV)/constraints.new constraints.txt
 
