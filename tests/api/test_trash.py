@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site
@@ -106,9 +105,3 @@ async def test_a_chat_is_ended_while_its_reply_is_being_stopped(make_site: MakeS
         assert (await client.delete(f"/api/trash/conversations/{id}")).status_code == 204
         assert (await _trash(client))["items"] == []
         assert (await client.get(f"/api/messages/{begun['reply']['id']}")).status_code == 404
-
-
-@pytest.mark.parametrize("cursor", ["nonsense", "bm9uc2Vuc2U="])
-async def test_a_cursor_that_is_none_starts_over(site: Site, cursor: str) -> None:
-    client = site.client(site.visitor())
-    assert (await _trash(client, cursor=cursor))["items"] == []

@@ -8,6 +8,7 @@ In one process and as bytes, since no client library would send most of it. A ro
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import random
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.conftest import Site
 from tests.asgi import Answer, Ask, Headers, Whole, logged, whole
 from tests.auth.test_real_app import paths
 from webchat.api.routes import TABLE
@@ -415,6 +417,33 @@ def rows(database: Path) -> dict[str, int]:
     with contextlib.closing(sqlite3.connect(database)) as opened:
         names = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: opened.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+
+
+_MOMENT = "2026-01-01T00:00:00+00:00"
+_KEYS: tuple[Any, ...] = (
+    None, 5, [], {}, [True], [False, "x", "id"], [False, "2026-01-01", "id"], [1, _MOMENT, "id"],
+    [False, _MOMENT, ""], [False, _MOMENT, 5], [False, _MOMENT, "\ud800"], [False, _MOMENT, "\x00"],
+    [False, _MOMENT, "a" * 65], [False, "0001-01-01T00:00:00+14:00", "id"], [False, float("nan"), "id"],
+    [False, "9999-12-31T23:59:59-14:00", "id"], [[[]]] * 20, [_MOMENT, "id"],
+)  # fmt: skip
+CURSORS = (
+    *("zzz", "0x1", "-1", "9" * 40, "\u0663", "W10", "bnVsbA==", "\x00", "A" * 1001),
+    *(base64.urlsafe_b64encode(json.dumps(key).encode()).decode() for key in _KEYS),
+)
+
+
+async def test_a_listing_goes_on_only_from_where_it_ended(site: Site) -> None:
+    client = site.client(site.operating())
+    begun = await site.send(client)
+    paths = ["/api/conversations", "/api/trash", "/api/search?q=Hello", "/api/moderation/decisions"]
+    for cursor in CURSORS:
+        for path in paths:
+            answer = await client.get(path, params={"q": "Hello", "cursor": cursor})
+            assert answer.status_code == 400, (path, cursor, answer.text)
+            assert answer.json()["error"]["params"] == {"field": "cursor"}
+        before = {"before": cursor}
+        answer = await client.get(f"/api/conversations/{begun['conversation']['id']}", params=before)
+        assert answer.status_code in (400, 404)
 
 
 async def test_looking_makes_nobody(tmp_path: Path) -> None:

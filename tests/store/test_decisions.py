@@ -47,12 +47,6 @@ def test_what_is_written_is_read_newest_first_and_page_by_page(store: Store) -> 
     assert replace(seen[-1], number=0) == replace(ONE, conversation_id="talk-0")
 
 
-@pytest.mark.parametrize("cursor", ["", "nothing", "-1", "9" * 40, "\u0663"])
-def test_a_foreign_cursor_starts_over(store: Store, cursor: str) -> None:
-    fill(store, 3)
-    assert len(store.decisions(cursor=cursor).items) == 3
-
-
 def test_filters_hold_together(store: Store) -> None:
     fill(store, 30)
     wanted = DecisionFilter(rule="words", stage="input", action="block", conversation_id="talk-0")

@@ -131,12 +131,6 @@ def test_each_conversation_comes_once_newest_first_over_all_pages(store: Store, 
     assert found == places[::-1]
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "9" * 40, "", "0"])
-def test_a_cursor_that_is_none_of_ours_does_no_harm(cursor: str, store: Store, talk: Talk) -> None:
-    talk.say("apple", "pear")
-    assert len(store.search(talk.owner, "apple", cursor=cursor).items) <= 1
-
-
 MANY = (
     "INSERT INTO messages (id, conversation_id, under_id, role, text, created_at)"
     " SELECT 'm' || n, :place, :place, 'user', 'x', now() FROM generate_series(1, 30000) AS n",

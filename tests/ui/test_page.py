@@ -183,7 +183,12 @@ def test_a_name_that_is_none_makes_no_page(served: TestClient, host: bytes) -> N
         assert served.get("/", headers={name: host}).status_code == 400
 
 
-@pytest.mark.parametrize("query", ["page=zzz", "deep_link=zzz", "__theme=zzz", "page=%00"])
+@pytest.mark.parametrize("query", ["page=zzz", "deep_link=zzz", "c=1&page=%00"])
+def test_there_is_no_other_page(served: TestClient, query: str) -> None:
+    assert served.get(f"/?{query}", headers=HTML).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["__theme=dark", "c=1&q=page=2", "page=", "=&&;"])
 def test_a_query_makes_no_other_page(served: TestClient, query: str) -> None:
     assert served.get(f"/?{query}").text == served.get("/").text
 

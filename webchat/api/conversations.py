@@ -15,6 +15,7 @@ from webchat.api.reading import (
     owner_of,
     query_choice,
     query_cursor,
+    query_id,
     query_int,
 )
 from webchat.api.services import Services
@@ -42,7 +43,7 @@ class Conversations:
     async def open(self, request: Request) -> Response:
         reader, wanted = owner_of(request), id_of(request)
         owner = reader.id
-        before = query_cursor(request, "before")
+        before = query_id(request, "before")
         limit = query_int(request, "limit", 30, 1, 200)
         conversation = await self._store.call(self._store.conversation, owner, wanted)
         page = await self._store.call(self._store.thread, owner, wanted, before=before, limit=limit)

@@ -19,7 +19,7 @@ from webchat.auth.failures import failure_answer
 from webchat.prompts.errors import TemplateError
 from webchat.sharing import LinkError
 from webchat.slots import Crowded
-from webchat.store.errors import NotFound, StoreError, StoreUnavailable, TemplateChanged
+from webchat.store.errors import BadCursor, NotFound, StoreError, StoreUnavailable, TemplateChanged
 from webchat.store.records import Owner
 from webchat.turns import TurnError
 from webchat.turns.errors import failure_of
@@ -77,6 +77,8 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
             return error_answer(error.status, error.code, error.message, error.cure, error.params)
         case TurnError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)
+        case BadCursor():
+            return error_answer(400, error.code, error.message, error.cure, {"field": "cursor"})
         case StoreError():
             return store_answer(error, reader)
         case BackendError():

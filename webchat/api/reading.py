@@ -140,10 +140,11 @@ def query_id(request: Request, name: str) -> str | None:
     return found
 
 
-def query_cursor(request: Request, name: str = "cursor") -> str | None:
-    found = request.query_params.get(name) or None
-    if found is not None and (len(found) > _CURSOR_CHARS or "\x00" in found):
-        raise _bad_query(name)
+def query_cursor(request: Request) -> str | None:
+    """Where a listing goes on. The store reads it, and raises `BadCursor`."""
+    found = request.query_params.get("cursor") or None
+    if found is not None and len(found) > _CURSOR_CHARS:
+        raise _bad_query("cursor")
     return found
 
 

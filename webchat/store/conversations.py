@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, literal, select, tuple_, update
 
 from webchat.store.codec import clean, dump_settings, now
+from webchat.store.cursors import place, read_place
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, ConversationSettings, ListedConversation, Page
@@ -37,14 +34,15 @@ class ConversationVerbs(Database):
         limit: int = 40,
         archived: bool = False,
     ) -> Page[ListedConversation]:
-        """Pinned ones first, then by last change, newest first. A cursor that is none of ours starts over."""
+        """Pinned ones first, then by last change, newest first. Raises BadCursor."""
         key = (ConversationRow.pinned, ConversationRow.updated_at, ConversationRow.id)
         query = listed_query().where(
             ConversationRow.owner_id == owner,
             ConversationRow.deleted_at.is_(None),
             ConversationRow.archived == literal(archived),
         )
-        if (after := _decode(cursor)) is not None:
+        if cursor is not None:
+            after = read_place(cursor)
             query = query.where(
                 tuple_(*key) < tuple_(*(literal(v, c.type) for v, c in zip(after, key, strict=True)))
             )
@@ -52,7 +50,7 @@ class ConversationVerbs(Database):
         items = tuple(
             ListedConversation(**{**row._mapping, "running": bool(row.running)}) for row in rows[:limit]
         )
-        return Page(items, _encode(items[-1]) if len(rows) > limit else None)
+        return Page(items, _ended(items[-1]) if len(rows) > limit else None)
 
     @reads
     def running_conversations(self, connection: Connection, owner: str) -> list[str]:
@@ -125,17 +123,5 @@ class ConversationVerbs(Database):
         return own_conversation(connection, owner, conversation_id)
 
 
-def _encode(last: ListedConversation) -> str:
-    key = json.dumps([last.pinned, last.updated_at.isoformat(), last.id])
-    return base64.urlsafe_b64encode(key.encode()).decode()
-
-
-def _decode(cursor: str | None) -> tuple[bool, datetime, str] | None:
-    if cursor is None:
-        return None
-    try:
-        pinned, updated_at, id = json.loads(base64.urlsafe_b64decode(cursor))
-        moment = datetime.fromisoformat(updated_at)
-        return (bool(pinned), moment, str(id)) if moment.tzinfo else None
-    except (ValueError, TypeError, binascii.Error):
-        return None
+def _ended(last: ListedConversation) -> str:
+    return place(last.updated_at, last.id, pinned=last.pinned)

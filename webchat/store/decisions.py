@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from backends.types import Role
 from webchat.store.codec import clean
+from webchat.store.cursors import read_number
 from webchat.store.database import Database, heavy, reads, writes
 from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision, Page, StoredText
 from webchat.store.tables import ConversationRow, DecisionRow, MessageRow
@@ -46,13 +47,13 @@ class DecisionVerbs(Database):
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[LoggedDecision]:
-        """The newest first. A cursor that is none of ours starts over."""
+        """The newest first. Raises BadCursor."""
         query = select(*DecisionRow.__table__.columns)
         for name, value in asdict(wanted).items():
             if value is not None:
                 query = query.where(getattr(DecisionRow, name) == value)
-        if cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) <= 18:
-            query = query.where(DecisionRow.number < int(cursor))
+        if cursor is not None:
+            query = query.where(DecisionRow.number < read_number(cursor))
         rows = connection.execute(query.order_by(DecisionRow.number.desc()).limit(limit + 1)).all()
         items = tuple(LoggedDecision(**row._mapping) for row in rows[:limit])
         return Page(items, str(items[-1].number) if len(rows) > limit else None)

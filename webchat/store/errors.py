@@ -2,6 +2,7 @@
 
     StoreError
     ├── NotFound           no such thing, or not this owner's: the two are never told apart
+    ├── BadCursor          a listing was asked to go on from nowhere
     ├── TemplateChanged    somebody saved another version since this one was read
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
@@ -41,6 +42,15 @@ class NotFound(StoreError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"This {what} doesn't exist or was deleted.", params={"what": what})
+
+
+class BadCursor(StoreError):
+    """A text that says where a page of a listing ended, and that no listing gave out."""
+
+    code = "bad_request"
+
+    def __init__(self) -> None:
+        super().__init__("The request is not valid: cursor.", cure="Reload the page.")
 
 
 class TemplateChanged(StoreError):

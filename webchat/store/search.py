@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import DBAPIError
 
+from webchat.store.cursors import read_number
 from webchat.store.database import Database, heavy
 from webchat.store.records import Found, SearchHit
 from webchat.store.search_index import find, find_in_parts
@@ -57,10 +58,10 @@ class SearchVerbs(Database):
     ) -> Found:
         """Conversations that hold all words of the query in one message or in the title, the last word as a
         beginning. Each conversation once, by its newest match, newest first. A query without words finds
-        nothing. Not `whole` where it was too much work to go on.
+        nothing. Not `whole` where it was too much work to go on. Raises BadCursor.
         """
         terms = query_terms(query)
-        last = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else _TOP
+        last = _TOP if cursor is None else read_number(cursor)
         hits: list[tuple[int, SearchHit]] = []
         whole = True
         try:

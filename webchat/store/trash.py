@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal, null, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
+from webchat.store.cursors import place, read_place
 from webchat.store.database import Database, long, reads, writes
 from webchat.store.records import Page, TrashItem
 from webchat.store.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
@@ -31,8 +29,8 @@ class TrashVerbs(Database):
         self, connection: Connection, owner: str, *, cursor: str | None = None, limit: int = 40
     ) -> Page[TrashItem]:
         """What this owner can restore, last deleted first: whole conversations, and messages deleted from
-        conversations that remain. A cursor that is none of ours starts over."""
-        after = _decode(cursor)
+        conversations that remain. Raises BadCursor."""
+        after = None if cursor is None else read_place(cursor)[1:]
         beyond = max(DISCARDED, self.purged_before)
         # Each half is read no further than the page, so that the page costs the same in a full trash.
         rows = [
@@ -42,7 +40,7 @@ class TrashVerbs(Database):
         ]
         rows.sort(key=lambda row: (row.deleted_at, row.id), reverse=True)
         items = tuple(TrashItem(**row._mapping) for row in rows[:limit])
-        return Page(items, _encode(items[-1]) if len(rows) > limit else None)
+        return Page(items, place(items[-1].deleted_at, items[-1].id) if len(rows) > limit else None)
 
     @writes
     def discard_conversation(self, connection: Connection, owner: str, conversation_id: str) -> bool:
@@ -171,18 +169,3 @@ def _page(
             tuple_(deleted_at, id) < tuple_(literal(moment, deleted_at.type), literal(last, id.type))
         )
     return query.order_by(deleted_at.desc(), id.desc()).limit(limit)
-
-
-def _encode(last: TrashItem) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.deleted_at.isoformat(), last.id]).encode()).decode()
-
-
-def _decode(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    try:
-        at, id = json.loads(base64.urlsafe_b64decode(cursor))
-        moment = datetime.fromisoformat(at)
-        return (moment.astimezone(UTC), str(id)) if moment.tzinfo else None
-    except (ValueError, TypeError, binascii.Error):
-        return None

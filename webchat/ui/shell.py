@@ -19,6 +19,8 @@ from webchat.auth import error_answer, unknown_error_answer
 from webchat.ui.not_found import NotFound
 
 _SERVED = re.compile(r"/|/theme\.css|/(?:assets|static)(?:/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{0,199}){1,9}")
+_ANOTHER_PAGE = re.compile(rb"(?:^|&)(?:page|deep_link)=[^&]")
+"""What Gradio would take for the name of another of its pages; there is one."""
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _HOSTS = (b"host", b"x-forwarded-host")
 _HEADERS = frozenset(
@@ -47,7 +49,7 @@ class Shell:
             await send({"type": "websocket.close", "code": 1000})
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        if _SERVED.fullmatch(path):
+        if _SERVED.fullmatch(path) and not _ANOTHER_PAGE.search(scope["query_string"]):
             refused = _refused(scope)
             if refused is not None:
                 await refused(scope, receive, send)
