@@ -107,6 +107,7 @@ def reads(path: str, name: str, most: int, lay: Callable[[World, int], None]) ->
 
     async def make(world: World, size: int) -> Go:
         lay(world, size)
+        world.site.store.index_owed()  # or it goes on beside what is measured
         url = await made(world, path)
         return lambda: world.ask("GET", url)
 
