@@ -299,5 +299,19 @@ def test_streams_count_by_link_and_network() -> None:
     streams.check(Party("an operator"))
 
 
+def test_who_has_many_streams_makes_room_for_neighbours() -> None:
+    streams = OpenStreams()
+    mine = [streams.open(Party("many", "link"), _nothing()) for _ in range(60)]
+    for n in range(60, MOST_SHARED):
+        streams.open(Party(f"self {n % 20}", "link"), _nothing())
+    for _ in range(2):
+        streams.check(Party("one more", "link"))
+        streams.open(Party("one more", "link"), _nothing())
+    assert [stream.ended for stream in mine] == [True, True] + [False] * 58
+    with pytest.raises(ApiError) as refused:
+        streams.check(Party("many", "link"))
+    assert refused.value.code == "too_many_connected"
+
+
 async def _nothing() -> AsyncGenerator[bytes]:
     yield b""

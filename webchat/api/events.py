@@ -32,6 +32,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -40,7 +41,7 @@ from starlette.types import Receive, Scope, Send
 from webchat.api.errors import ApiError
 from webchat.api.wire import Json, message_json, progress_json, queue_json, wait_json
 from webchat.store.records import Owner
-from webchat.turns import Delta, Done, Follower, Gone, Most, News, Party, Status, TurnEvent
+from webchat.turns import Delta, Done, Follower, Gone, Group, Most, News, Party, Status, TurnEvent
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +141,12 @@ class EventStream:
         self._close = close
         self._beat_seconds = beat_seconds
         self._pumping: asyncio.Task[None] | None = None
-        self._ended = False
+        self.ended = False
+        """Whether it was told to end."""
 
     def end(self) -> None:
         """Send nothing more."""
-        self._ended = True
+        self.ended = True
         if self._pumping is not None:
             self._pumping.cancel()
 
@@ -162,7 +164,7 @@ class EventStream:
 
     async def _stream(self, receive: Receive, send: Send) -> None:
         pump = self._pumping = asyncio.create_task(self._pump(send))
-        if self._ended:
+        if self.ended:
             pump.cancel()
         gone = asyncio.create_task(_reader_gone(receive))
         try:
@@ -191,25 +193,39 @@ class OpenStreams:
 
     def __init__(self, most: int = MOST_STREAMS) -> None:
         self._most = most
-        self._limits = Most(owner=2 * most, link=MOST_SHARED, network=MOST_SHARED)
+        self._own = Most(owner=2 * most)
+        self._shared = Most(link=MOST_SHARED, network=MOST_SHARED)
         self._open: dict[EventStream, Party] = {}
 
     def check(self, party: Party) -> None:
-        """Raises `ApiError` where many that were ended are still there, as nobody reads them, or where people
-        of the same link or network have as many as they may."""
-        reached = self._limits.reached(party, self._open.values())
-        if reached is None:
-            return
-        if reached[0] == "owner":
+        """Make room for one more. Raises `ApiError` where many of theirs that were ended are still there, as
+        nobody reads them, or where people of the same link or network have as many as they may, each about
+        as many as this one."""
+        if self._own.reached(party, self._open.values()):
             raise ApiError(
                 429, "too_many_streams", "This chat is open too many times.", "Close some of its tabs."
             )
-        raise ApiError(
-            429,
-            "too_many_connected",
-            "Too many people with your link, or in your network, are connected.",
-            "Try again when some have left.",
-        )
+        while reached := self._shared.reached(party, self._going().values()):
+            self._make_room(party, reached[0])
+
+    def _make_room(self, party: Party, group: Group) -> None:
+        """End the oldest stream of whoever has the most in the same link or network: nobody keeps their
+        neighbours out by opening many."""
+        shared = getattr(party, group)
+        mates = {stream: whose for stream, whose in self._going().items() if getattr(whose, group) == shared}
+        counts = Counter(whose.owner for whose in mates.values())
+        owner, most = counts.most_common(1)[0]
+        if most <= counts[party.owner] + 1:
+            raise ApiError(
+                429,
+                "too_many_connected",
+                "Too many people with your link, or in your network, are connected.",
+                "Try again when some have left.",
+            )
+        next(stream for stream, whose in mates.items() if whose.owner == owner).end()
+
+    def _going(self) -> dict[EventStream, Party]:
+        return {stream: whose for stream, whose in self._open.items() if not stream.ended}
 
     def open(
         self, party: Party, chunks: AsyncGenerator[bytes], close: Callable[[], None] | None = None

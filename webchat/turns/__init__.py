@@ -18,7 +18,7 @@ from webchat.turns.errors import (
 )
 from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent, Wait
 from webchat.turns.following import Follower
-from webchat.turns.places import Most, Party
+from webchat.turns.places import Group, Most, Party
 from webchat.turns.service import Turns
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Followed",
     "Follower",
     "Gone",
+    "Group",
     "KeyTaken",
     "MessageBlocked",
     "MessageTooLong",
