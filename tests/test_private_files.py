@@ -40,6 +40,7 @@ def opened(folder: Path) -> Settings:
             assert path.name.endswith(".lock") or mode(path) == 0o600, path
         back_up(folder / "webchat.db", folder / "backups", store._engines[True])
     (folder / SECRET).touch()
+    (folder / "masking-secret").touch()
     remember_address(settings, "http://127.0.0.1:7860")
     make_data_folder(settings)
     return settings

@@ -43,10 +43,11 @@ def _ours(folder: Path) -> Iterator[Path]:
     """What nobody else may read: our files, and the folder where it holds nothing else. It is made before the
     database, which looks after its own."""
     backups = folder / "backups"
-    yield from (folder / SECRET, folder / _ADDRESS, backups, *backups.glob("*"))
-    known = (SECRET, _ADDRESS, backups.name, "server.log")
-    names = [path.name for path in folder.iterdir()]
-    if names and all(name in known or name.startswith("webchat.db") for name in names):
+    secrets = [*folder.glob("*-secret")]
+    yield from (*secrets, folder / _ADDRESS, backups, *backups.glob("*"))
+    known = {_ADDRESS, backups.name, "server.log", *(path.name for path in secrets)}
+    names = {path.name for path in folder.iterdir()}
+    if names and all(name.startswith("webchat.db") for name in names - known):
         yield folder
 
 
