@@ -61,9 +61,15 @@ def page() -> Iterator[Page]:
               const { mend } = await import("/conversation/mend.js");
               const { lineDiff } = await import("/templates/diff.js");
               const { visible } = await import("/inspect/text.js");
+              const { MessageView } = await import("/message.js");
+              const bubble = (text) => {
+                const record = { id: "1", role: "user", text, state: "complete", siblings: ["1"] };
+                const { element } = new MessageView(record, t);
+                document.querySelector(".wc-transcript").replaceChildren(element);
+              };
               const reversed = (text) => text.split("\\n").reverse().join("\\n");
               const diff = (text) => lineDiff(text, reversed(text));
-              Object.assign(window, { mend, visible, diff });
+              Object.assign(window, { mend, visible, diff, bubble });
             }"""
         )
         yield page
@@ -138,6 +144,11 @@ def test_tables(page: Page) -> None:
 @pytest.mark.parametrize("unit", ["word ", "*", "`", "$", "[", "\\(", "\n", " ", "| a\n", "```\n"])
 def test_other_readers(page: Page, work: str, unit: str) -> None:
     holds(page, work, lambda size: repeated(unit, size))
+
+
+@pytest.mark.parametrize("unit", ["word ", "a。", "\n"])
+def test_words_of_a_person(page: Page, unit: str) -> None:
+    holds(page, "bubble", lambda size: repeated(unit, size))
 
 
 def test_differences(page: Page) -> None:

@@ -10,6 +10,7 @@ import { waiting } from "./conversation/waiting.js";
 import { markdownView } from "./markdown.js";
 
 const RUNNING = new Set(["queued", "streaming"]);
+const PIECES = /[^]{1,2000}/gu; // Chromium lays one long text out in time that grows with the square of its length
 const TALL = { characters: 1200, lines: 16 };
 
 export const isRunning = (record) => RUNNING.has(record.state);
@@ -227,7 +228,7 @@ export class MessageView {
     const { text } = this.record;
     if (this.#body.dataset.text === String(text.length) && this.#body.firstChild?.textContent === text) return;
     this.#body.dataset.text = text.length;
-    const words = h("div", { class: "wc-words" }, text);
+    const words = h("div", { class: "wc-words" }, text.match(PIECES) ?? []);
     const tall = text.length > TALL.characters || text.split("\n").length > TALL.lines;
     const more = tall && h("button", { type: "button", class: "wc-more", "data-act": "unfold", "aria-expanded": "false" }, this.#t("transcript.show_more"));
     this.#body.classList.toggle("wc-folded", tall);
