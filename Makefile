@@ -19,13 +19,17 @@ INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: run test test-slow check lint types format bench constraints locked clean
+.PHONY: run test coverage test-slow check lint types format bench constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
 	@exec $(BIN)/webchat $(ARGS)
 
 test: check
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope $(PYTEST_ARGS)
+
+# The same with the lines that no test runs; it takes longer.
+coverage: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) lint types
