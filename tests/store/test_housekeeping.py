@@ -21,7 +21,6 @@ from webchat.store.database import TIDY_EVERY
 from webchat.store.housekeeping import SLICE_CHARS, SLICE_ROWS
 from webchat.store.records import JournalEntry, Message
 from webchat.store.tables import MessageRow, OwnerRow, SearchEntryRow
-from webchat.store.tree import MARKED_ROWS
 
 CANARY = "Zugzwangkanarienvogel"
 
@@ -193,8 +192,15 @@ def test_what_a_purge_has_begun_to_take_does_not_come_back(
     assert store.restore_messages(talk.owner, again.reply.id).active_leaf_id == again.reply.id
 
 
-def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk) -> None:
-    messages = chain(talk, 300)
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> int:
+    for room in ("messages", "trash"):
+        monkeypatch.setattr(f"webchat.store.{room}.MARKED_ROWS", 20)
+    return 20
+
+
+def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk, small_slices: int) -> None:
+    messages = chain(talk, 30)
     with rows_per_transaction(store) as counted:
         store.delete_messages(talk.owner, messages[1].id)
         assert talk.shown(messages[0].conversation_id) == ["deep"]
@@ -203,16 +209,17 @@ def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk) ->
         store.delete_messages(talk.owner, messages[1].id)
         store.discard_messages(talk.owner, messages[1].id)
         store.discard_all(talk.owner)
-    assert max(counted) <= MARKED_ROWS
-    assert sum(counted) >= 4 * 599
+    assert max(counted) <= small_slices
+    assert sum(counted) >= 4 * 59
     assert not store.list_trash(talk.owner).items
 
 
+@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize("verb", ["delete", "restore"])
 def test_a_change_of_a_branch_that_was_interrupted_ends_as_deleted(
     store: Store, talk: Talk, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = chain(talk, 300)
+    messages = chain(talk, 30)
     if verb == "restore":
         store.delete_messages(talk.owner, messages[1].id)
 
@@ -229,7 +236,7 @@ def test_a_change_of_a_branch_that_was_interrupted_ends_as_deleted(
     store.purge(datetime.now(UTC) - timedelta(days=1))
     assert len(store.export_conversation(talk.owner, messages[0].conversation_id).messages) == 1
     store.restore_messages(talk.owner, messages[1].id)
-    assert len(store.export_conversation(talk.owner, messages[0].conversation_id).messages) == 600
+    assert len(store.export_conversation(talk.owner, messages[0].conversation_id).messages) == 60
 
 
 def test_owners_who_never_had_anything_go(store: Store) -> None:
