@@ -86,7 +86,7 @@ function start() {
   mountPrinting(ctx.transcript);
   mountFiles();
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
-  bus.on("title", ({ conversation }) => onConversation(conversation));
+  bus.on("title", ({ conversation }) => onListed(conversation));
   bus.on("notice", ({ on }) => ((state.notice = on), setTitle()));
   window.addEventListener("popstate", () => show(new URLSearchParams(location.search)));
   document.addEventListener("keydown", onKey);
@@ -231,6 +231,13 @@ function onConversation(conversation) {
   if (conversation.id !== state.id) return;
   state.conversation = conversation;
   settings.show(conversation.id, conversation.settings);
+  setTitle();
+}
+
+// What the list says of it, which is all but its settings.
+function onListed(conversation) {
+  if (conversation.id !== state.id) return;
+  state.conversation = { ...state.conversation, ...conversation };
   setTitle();
 }
 
