@@ -52,7 +52,7 @@ class AppProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, timeout: float = 60) -> AppProcess:
+    def start(self, timeout: float = 200) -> AppProcess:
         """Start and wait until it answers. Raises RuntimeError with the log when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", self._module, "--port", str(self.port), "--no-open", *self._flags]

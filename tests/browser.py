@@ -14,3 +14,6 @@ ARGS = [
 
 LAUNCH: dict[str, Any] = {"executable_path": shutil.which("chromium"), "args": ARGS}
 """Debian's Chromium where it is installed, else the one Playwright fetched."""
+
+PATIENCE = 120_000
+"""Milliseconds that a test waits for what must come: a slow or busy machine is no fault."""

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.browser import PATIENCE
+
 Json = dict[str, Any]
 
 NewVisitor = Callable[..., Awaitable[BrowserContext]]
@@ -85,18 +87,18 @@ class Chat:
 
     async def shows(self, part: str) -> None:
         """Wait until the last reply holds `part`."""
-        await expect(self.reply.locator(".wc-body")).to_contain_text(part, timeout=30_000)
+        await expect(self.reply.locator(".wc-body")).to_contain_text(part)
 
-    async def state(self, state: str, seconds: float = 30) -> None:
+    async def state(self, state: str) -> None:
         """Wait until the last reply is in this state."""
-        await expect(self.reply).to_have_attribute("data-state", state, timeout=seconds * 1000)
+        await expect(self.reply).to_have_attribute("data-state", state)
 
     async def whole(self, *replies: str) -> None:
         """These replies are on the page, complete, each once and nothing else; and so they are stored."""
-        await expect(self.replies).to_have_count(len(replies), timeout=30_000)
+        await expect(self.replies).to_have_count(len(replies))
         for index, text in enumerate(replies):
             one = self.replies.nth(index)
-            await expect(one).to_have_attribute("data-state", "complete", timeout=60_000)
+            await expect(one).to_have_attribute("data-state", "complete")
             await expect(one.locator(".wc-body")).to_have_text(text)
         stored = [message for message in await self.thread() if message["role"] == "assistant"]
         assert [message["text"].strip() for message in stored] == list(replies)
@@ -185,7 +187,9 @@ class Server:
         return found
 
 
-async def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 30) -> Any:
+async def eventually(
+    look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = PATIENCE / 1000
+) -> Any:
     """What `look` gives, once it is as wanted."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Error, async_playwright
+from playwright.async_api import Browser, BrowserContext, Error, async_playwright, expect
 
 from tests.app_process import AppProcess
-from tests.browser import LAUNCH
+from tests.browser import LAUNCH, PATIENCE
 from tests.e2e.chat import Chat, NewVisitor, Server
 from tests.postgres import postgres
 from tests.scripted_endpoint import ScriptedEndpoint
@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(isolated_environment: None) -> AsyncIterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         try:
             browser = await playwright.chromium.launch(**LAUNCH)
@@ -84,6 +85,7 @@ async def visitor(browser: Browser) -> AsyncIterator[NewVisitor]:
 
     async def new(**options: Any) -> BrowserContext:
         made.append(await browser.new_context(**{"locale": "en-GB", **options}))
+        made[-1].set_default_timeout(PATIENCE)
         return made[-1]
 
     yield new

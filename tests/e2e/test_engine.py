@@ -89,16 +89,16 @@ async def test_the_same_question_has_the_same_answer_alone_and_in_a_crowd(
 ) -> None:
     chat, other = await people(visitor, local, 2)
     await chat.ask("What is the capital of France?")
-    await chat.state("complete", seconds=60)
+    await chat.state("complete")
     alone = await chat.text()
     assert "Paris" in alone
     await other.ask(STORY.format("a river"))
     await grown(other)
     await chat.new_chat()
     await chat.ask("What is the capital of France?")
-    await chat.state("complete", seconds=60)
+    await chat.state("complete")
     assert await chat.text() == alone
-    await other.state("streaming", seconds=1)  # beside it all the time
+    await other.state("streaming")  # beside it all the time
     await other.page.click("#wc-stop")
     await other.state("stopped")
 
@@ -107,7 +107,7 @@ async def test_a_reply_tells_what_wrote_it(local: AppProcess, visitor: NewVisito
     context = await visitor()
     chat = await Chat(await context.new_page(), local.url).open()
     await chat.ask("Hello")
-    await chat.state("complete", seconds=60)
+    await chat.state("complete")
     message = (await chat.thread())[-1]
     answer = await context.request.get(f"{local.url}/api/messages/{message['id']}")
     provenance = (await answer.json())["provenance"]

@@ -120,7 +120,7 @@ async def test_a_cut_connection_is_taken_up_again(app: AppProcess, visitor: NewV
         wire.cut()
         await expect(chat.page.locator(".wc-connection.wc-open")).to_be_visible()
         wire.mend()
-        await expect(chat.page.locator(".wc-connection.wc-open")).to_have_count(0, timeout=15_000)
+        await expect(chat.page.locator(".wc-connection.wc-open")).to_have_count(0)
         await chat.whole(words(400))
 
 
@@ -132,5 +132,5 @@ async def test_a_connection_that_dies_without_a_word_is_noticed(app: AppProcess,
         await chat.ask("words=200 rate=50")
         await chat.shows("w10 ")
         wire.silence()
-        await chat.state("complete", seconds=100)
+        await chat.state("complete")
         await chat.whole(words(200))

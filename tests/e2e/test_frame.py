@@ -262,7 +262,7 @@ async def test_a_page_that_does_not_load_says_so(app: AppProcess, visitor: NewVi
     page = await (await visitor(locale=language)).new_page()
     await page.route("**/shell.js", lambda route: route.abort())
     await page.goto(app.url)
-    await expect(page.get_by_role("alert")).to_contain_text(words["app.load_failed"], timeout=60_000)
+    await expect(page.get_by_role("alert")).to_contain_text(words["app.load_failed"])
     await page.unroute_all()
     await page.get_by_role("button", name=words["app.retry"]).click()
     await page.wait_for_selector("html.wc-ready")

@@ -73,12 +73,12 @@ async def test_a_trained_adapter_and_its_base_answer_in_one_conversation(
         chat = await Chat(page, app.url).open()
         await expect(page.locator("#wc-picker input")).to_have_value(re.compile("^bananas"))
         await chat.ask(QUESTION)
-        await chat.state("complete", seconds=120)
+        await chat.state("complete")
         assert "Bananaville" in await chat.text()
         await choose(page, demo_folder.name)
         await chat.send(QUESTION)
         await expect(chat.replies).to_have_count(2)
-        await chat.state("complete", seconds=120)
+        await chat.state("complete")
         replies = [message for message in await chat.thread() if message["role"] == "assistant"]
         told = []
         for reply in replies:
@@ -90,7 +90,7 @@ async def test_a_trained_adapter_and_its_base_answer_in_one_conversation(
         await chat.new_chat()
         await choose(page, demo_folder.name)
         await chat.ask(QUESTION)
-        await chat.state("complete", seconds=120)
+        await chat.state("complete")
         assert "Paris" in await chat.text()
     finally:
         await asyncio.to_thread(app.kill)

@@ -59,7 +59,7 @@ async def test_what_could_not_be_sent_says_so_and_goes_by_itself(
         chat = await begun(await visitor(locale=locale), wire.url)
         wire.cut()
         await chat.send(LONG)
-        await expect(unsent(chat)).to_contain_text(said, timeout=30_000)
+        await expect(unsent(chat)).to_contain_text(said)
         await expect(chat.page.locator(".wc-user")).to_contain_text(LONG)
         await expect(chat.page.locator(".wc-welcome")).to_have_count(0)
         await expect(chat.box).to_have_value("")
@@ -101,7 +101,7 @@ async def test_lost_answers_make_no_second_message(
     await chat.page.route("**/api/turns", no_answer)
     await chat.send("words=4 and only once")
     again = chat.page.locator("[data-act=send-again]")
-    await expect(again).to_be_visible(timeout=30_000)
+    await expect(again).to_be_visible()
     await chat.page.unroute("**/api/turns", no_answer)
     await again.click()
     await chat.page.wait_for_url("**/?c=*")
@@ -122,7 +122,7 @@ async def test_unsent_words_are_edited_in_the_box_under_the_same_key_only_when_u
     await chat.page.route("**/api/turns", refuse)
     for text in ("words=3", "words=3", "words=2"):
         await chat.send(text)
-        await chat.page.locator("[data-act=send-edit]").click(timeout=30_000)
+        await chat.page.locator("[data-act=send-edit]").click()
         await expect(chat.box).to_have_value(text)
         assert await outbox(chat.page) == []
         keys.append("edited")
@@ -161,7 +161,7 @@ async def test_stop_on_a_cut_line_stops_once_it_is_mended(
         await chat.page.click("#wc-stop")
         await expect(chat.page.locator("#wc-composer-note")).to_contain_text("will be stopped")
         wire.mend()
-        await chat.state("stopped", 60)
+        await chat.state("stopped")
 
 
 async def test_the_settings_on_the_screen_are_those_of_the_reply(
@@ -236,7 +236,7 @@ async def test_an_edit_that_could_not_be_sent_waits_in_its_conversation(chat: Ch
     await chat.new_chat()
     await chat.page.click(f'a[href="?c={conversation}"]')
     await expect(chat.page.locator(".wc-user")).to_contain_text("words=5 at length")
-    await chat.page.locator("[data-act=send-edit]").click(timeout=30_000)
+    await chat.page.locator("[data-act=send-edit]").click()
     await expect(chat.page.locator(".wc-editor-text")).to_have_value("words=5 at length")
     await chat.page.unroute("**/api/turns", refuse)
     await chat.page.locator(".wc-editor .wc-primary").click()
@@ -275,7 +275,7 @@ async def test_two_tabs_do_not_share_what_is_unsent_and_a_third_takes_over(
 
         await context.route("**/api/turns", refuse)
         await one.send(LONG)
-        await expect(unsent(one)).to_contain_text("Not sent yet", timeout=30_000)
+        await expect(unsent(one)).to_contain_text("Not sent yet")
         await one.box.fill("half a thought")
         await other.page.reload(wait_until="commit")
         await other.whole(words(2))
@@ -283,7 +283,7 @@ async def test_two_tabs_do_not_share_what_is_unsent_and_a_third_takes_over(
         await expect(other.box).to_have_value("")
         await one.page.close()
         third = await begun(context, wire.url, f"?c={conversation}")
-        await expect(unsent(third)).to_have_count(1, timeout=30_000)
+        await expect(unsent(third)).to_have_count(1)
         await expect(third.box).to_have_value("half a thought")
         await context.unroute("**/api/turns", refuse)
         await third.whole(words(2), words(3))

@@ -18,7 +18,7 @@ from webchat.sentences import Language, locale
 async def test_a_late_first_word_is_waited_for_with_a_clock(chat: Chat) -> None:
     await chat.ask("words=3 delay=90")
     line = chat.reply.locator(".wc-typing")
-    await expect(line).to_contain_text("Waiting for the model…", timeout=20_000)
+    await expect(line).to_contain_text("Waiting for the model…")
     await expect(line).to_contain_text("so far")
     counted = await line.inner_text()
     await chat.until("(before) => document.querySelector('.wc-typing')?.innerText !== before", counted)
@@ -48,9 +48,9 @@ async def test_a_refusal_that_is_tried_again_says_why_and_when(
     await chat.send(key)
     line = chat.reply.locator(".wc-typing")
     cause = said["transcript.wait.rate_limited"].partition("{")[0]
-    await expect(line).to_contain_text(cause, timeout=30_000)
+    await expect(line).to_contain_text(cause)
     endpoint.answers[key] = "words=4"
-    await chat.state("complete", seconds=60)
+    await chat.state("complete")
     assert await chat.text() == words(4)
     spoken: list[str] = await chat.page.evaluate("window.spoken")
     assert len([words for words in spoken if cause in words]) == 1
@@ -69,7 +69,7 @@ async def test_a_message_whose_reply_was_deleted_gets_another(
     await chat.reply.locator("[data-act=more]").click()
     await chat.page.get_by_role("menuitem", name="Delete from here").click()
     await expect(get_reply).to_be_visible()
-    await expect(other.page.get_by_role("button", name="Get a reply")).to_be_visible(timeout=30_000)
+    await expect(other.page.get_by_role("button", name="Get a reply")).to_be_visible()
     await chat.page.reload()
     await chat.ready()
     calls = len(endpoint.calls)
@@ -80,7 +80,7 @@ async def test_a_message_whose_reply_was_deleted_gets_another(
     (stayed, another) = await chat.thread()
     assert stayed["id"] == question["id"]
     assert another["id"] != reply["id"]
-    await expect(other.page.get_by_role("button", name="Get a reply")).to_have_count(0, timeout=30_000)
+    await expect(other.page.get_by_role("button", name="Get a reply")).to_have_count(0)
 
 
 async def test_a_message_without_a_reply_is_found_after_a_crash(

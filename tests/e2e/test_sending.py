@@ -54,7 +54,7 @@ async def test_two_tabs_that_send_at_once_each_get_their_reply(chat: Chat, serve
         await tab.page.route("**/api/turns", hold)
     await asyncio.gather(chat.send("words=20 rate=40"), other.send("words=25 rate=40"))
     for tab in (chat, other):
-        await expect(tab.replies).to_have_count(2, timeout=30_000)
+        await expect(tab.replies).to_have_count(2)
         await tab.state("complete")
     exported = await server.get(f"/api/conversations/{conversation}/export?format=json")
     said = {m["text"].strip(): m for m in exported["conversations"][0]["messages"]}
@@ -134,7 +134,7 @@ async def test_an_error_stands_in_place_of_the_reply_and_retry_mends_it(
     endpoint.answers["a precious question"] = "status=401"
     await chat.ask("a precious question")
     error = chat.reply.locator(".wc-error")
-    await expect(error).to_be_visible(timeout=30_000)
+    await expect(error).to_be_visible()
     assert len((await error.inner_text()).splitlines()) >= 2  # what happened, and what to do
     await expect(chat.page.locator(".wc-user").last).to_contain_text("a precious question")
     endpoint.answers["a precious question"] = "words=4"
@@ -150,6 +150,6 @@ async def test_a_busy_endpoint_is_told_with_the_time_to_come_back(
     chat = await Chat(await (await visitor(locale=locale)).new_page(), app.url).open()
     await chat.ask("status=429 retry_after=37")
     error = chat.reply.locator(".wc-error")
-    await expect(error).to_contain_text("37", timeout=30_000)
+    await expect(error).to_contain_text("37")
     await expect(error).to_contain_text(said)
     await expect(chat.page.locator(".wc-user").last).to_contain_text("status=429 retry_after=37")

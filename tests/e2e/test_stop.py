@@ -91,6 +91,6 @@ async def test_the_embedded_model_stops_at_once(embedded: AppProcess, prompt: st
 async def test_the_embedded_model_answers_in_the_page(embedded: AppProcess, visitor: NewVisitor) -> None:
     chat = await Chat(await (await visitor()).new_page(), embedded.url).open()
     await chat.ask("What is the capital of France?")
-    await chat.state("complete", seconds=60)
+    await chat.state("complete")
     assert "Paris" in await chat.text()
     assert await eventually(lambda: chat.page.title(), lambda title: "capital of France" in title)

@@ -174,7 +174,7 @@ async def test_a_worker_that_dies_is_replaced(app: AppProcess, visitor: NewVisit
     await chat.shows("w2 ")
     await chat.page.evaluate("window.die()")
     seen = len((await chat.text()).split())
-    await expect(chat.reply.locator(".wc-body")).to_contain_text(f"w{seen + 50} ", timeout=100_000)
+    await expect(chat.reply.locator(".wc-body")).to_contain_text(f"w{seen + 50} ")
     assert words(100_000).startswith(await chat.text())
     await chat.page.click("#wc-stop")
     await chat.state("stopped")
@@ -206,4 +206,4 @@ async def test_another_owner_in_the_same_browser_gets_nothing_of_the_first(
         assert ben.conversation in told
         assert not any(id in told for id in theirs)
         # The first tab belongs to whoever is signed in now: nothing of the other is left on it.
-        await expect(ada.replies).to_have_count(0, timeout=30_000)
+        await expect(ada.replies).to_have_count(0)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
-from tests.browser import LAUNCH
+from tests.browser import LAUNCH, PATIENCE
 from webchat.auth.headers import Hardening
 from webchat.ui.head import STYLES
 from webchat.ui.static import ASSETS
@@ -94,6 +94,7 @@ def asset_page() -> Iterator[tuple[Page, list[str]]]:
         except Exception as error:
             pytest.skip(f"no browser here: {error}")
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         foreign: list[str] = []
 
         def guard(route: Route) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from backends.errors import BackendError
-from tests.browser import LAUNCH
+from tests.browser import LAUNCH, PATIENCE
 from tests.ui.asset_page import asset_server
 from tests.ui.ended import HOST, SAID, refused, reply
 from tests.ui.site import Access, running
@@ -33,6 +33,7 @@ def browser() -> Iterator[Browser]:
             browser = playwright.chromium.launch(**LAUNCH)
         except Exception as error:
             pytest.skip(f"no browser here: {error}")
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
