@@ -51,7 +51,7 @@ AROUND = 200
 
 MOST_SHOWN = 4000
 MOST_FINDINGS = 500
-_EXPORT_PAGE = 500
+_EXPORT_PAGE = 50
 _ROLES: dict[str, tuple[Role, ...]] = {"input": ("user",), "output": ("assistant",)}
 _COLUMNS = (
     "number", "at", "moderator", "rule", "stage", "action", "owner_id", "conversation_id", "message_id",

@@ -173,7 +173,9 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         100_000, "Longest message, in characters.", "a whole number from 1 to 10000000"
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = setting(
-        2_000_000, "Largest request body, in bytes.", "a whole number from 1024 to 1073741824"
+        2_000_000,
+        "Largest request with long texts, in bytes; others take 4096.",
+        "a whole number from 1024 to 1073741824",
     )
     max_turns_per_owner: Annotated[int, Field(ge=1, le=100_000)] = setting(
         8, "Replies one person may have running or in line at once.", "a whole number from 1 to 100000"
