@@ -16,7 +16,8 @@ from hypothesis.stateful import (
 from sqlalchemy import event
 
 from tests.store.talk import Talk, later
-from webchat.store import NotFound, Store, messages
+from webchat.store import NotFound, Store, messages, tree
+from webchat.store.errors import TooManyVersions
 from webchat.store.records import ListedConversation, Message
 
 
@@ -51,6 +52,29 @@ def test_activating_shows_the_newest_leaf_of_the_branch(store: Store, talk: Talk
     # Without moving the leaf, another branch can be read.
     other = store.thread(talk.owner, place, leaf=right.reply.id)
     assert [message.text for message in other.items] == ["1", "a", "3", "c"]
+
+
+def test_a_message_has_only_so_many_versions(
+    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MOST_VERSIONS", 3)
+    first = talk.say("question", "answer")
+    place = first.conversation.id
+    assert first.user
+    store.edit_reply(talk.owner, first.reply.id, "corrected")
+    again = talk.begin(None, conversation=place, parent=first.user.id)
+    talk.finish(again.reply.id, "another")
+    for more in (
+        lambda: store.edit_reply(talk.owner, first.reply.id, "one more"),
+        lambda: talk.begin(None, conversation=place, parent=first.user.id),
+    ):
+        with pytest.raises(TooManyVersions):
+            more()
+    assert len(store.message(talk.owner, first.reply.id).siblings) == 3
+    # In another place there is room.
+    assert talk.say("next", "answer", after=again.reply).created
+    whole = store.export_conversation(talk.owner, place).messages
+    assert len({id(message.siblings) for message in whole if message.text != "next"}) < len(whole)
 
 
 def test_a_thread_is_read_from_its_end(store: Store, talk: Talk) -> None:

@@ -19,7 +19,14 @@ from webchat.auth.failures import failure_answer
 from webchat.prompts.errors import TemplateError
 from webchat.sharing import LinkError
 from webchat.slots import Crowded
-from webchat.store.errors import BadCursor, NotFound, StoreError, StoreUnavailable, TemplateChanged
+from webchat.store.errors import (
+    BadCursor,
+    NotFound,
+    StoreError,
+    StoreUnavailable,
+    TemplateChanged,
+    TooManyVersions,
+)
 from webchat.store.records import Owner
 from webchat.turns import TurnError
 from webchat.turns.errors import failure_of
@@ -42,7 +49,7 @@ _BACKEND_STATUS = {
     "bad_response": 502,
 }
 
-_STORE_STATUS = {NotFound: 404, TemplateChanged: 409, StoreUnavailable: 503}
+_STORE_STATUS = {NotFound: 404, TemplateChanged: 409, TooManyVersions: 409, StoreUnavailable: 503}
 
 
 class ApiError(Exception):

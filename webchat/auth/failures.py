@@ -20,7 +20,7 @@ from webchat.store.records import Failure, Owner
 
 Json = dict[str, Any]
 
-PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed"})
+PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed", "too_many_versions"})
 """Codes of failures whose own words are for everybody."""
 
 _ID = re.compile(r"[0-9a-f]{1,16}")

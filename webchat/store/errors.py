@@ -4,6 +4,7 @@
     ├── NotFound           no such thing, or not this owner's: the two are never told apart
     ├── BadCursor          a listing was asked to go on from nowhere
     ├── TemplateChanged    somebody saved another version since this one was read
+    ├── TooManyVersions    a message has as many versions as it may
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
@@ -63,6 +64,19 @@ class TemplateChanged(StoreError):
             "The template was changed in the meantime.",
             cure="Look at the newest version, then make your change there.",
             params={"version": version},
+        )
+
+
+class TooManyVersions(StoreError):
+    """A message or reply has as many others in its place as it may."""
+
+    code = "too_many_versions"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"A message can have {limit} versions at most.",
+            cure="Go on from one of them, or start a new conversation.",
+            params={"limit": limit},
         )
 
 

@@ -17,6 +17,7 @@ from webchat.store.search_index import add_entry
 from webchat.store.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
 from webchat.store.tree import (
     MARKED_ROWS,
+    check_versions,
     chunks,
     descendants,
     messages_by_id,
@@ -136,7 +137,8 @@ class MessageVerbs(Database):
 
     @writes
     def edit_reply(self, connection: Connection, owner: str, message_id: str, text: str) -> Message:
-        """A sibling of a reply, written by the owner; it becomes the active leaf. Raises NotFound."""
+        """A sibling of a reply, written by the owner; it becomes the active leaf. Raises NotFound,
+        TooManyVersions."""
         row = own_message(connection, owner, message_id, lock=True)
         if row.role == "user":
             raise NotFound("reply")
@@ -153,6 +155,7 @@ class MessageVerbs(Database):
                 created_at=now(),
             )
         )
+        check_versions(connection, row.under_id, row.role)
         add_entry(connection, owner, row.conversation_id, edited, clean(text))
         _set_leaf(connection, row.conversation_id, edited)
         return messages_by_id(connection, [edited])[0]

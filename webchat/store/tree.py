@@ -11,7 +11,7 @@ from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, fu
 from sqlalchemy.orm import aliased
 
 from webchat.store.codec import load_conversation, load_failure, load_use
-from webchat.store.errors import NotFound
+from webchat.store.errors import NotFound, TooManyVersions
 from webchat.store.records import Conversation, ListedConversation, Message, PathMessage
 from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
@@ -22,6 +22,9 @@ MARKED_ROWS = 200
 """Rows that one slice of a verb marks as deleted, or as alive again."""
 
 _NO_LIMIT = 2**31 - 1
+
+MOST_VERSIONS = 1000
+"""Messages in one place of the tree: each is shown with the ids of all."""
 
 
 def conversations_query() -> Select[Any]:
@@ -114,6 +117,11 @@ _SIBLINGS = (
     select(MessageRow.id, MessageRow.under_id, MessageRow.role)
     .where(MessageRow.under_id.in_(bindparam("ids", expanding=True)), MessageRow.deleted_at.is_(None))
     .order_by(MessageRow.created_at, MessageRow.id)
+)
+_VERSIONS = (
+    select(func.count())
+    .select_from(MessageRow)
+    .where(MessageRow.under_id == bindparam("under"), MessageRow.role == bindparam("role"))
 )
 _PIECES = (
     select(*JournalRow.__table__.columns)
@@ -216,15 +224,22 @@ def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:
     return [found[id] for id in ids]
 
 
+def check_versions(connection: Connection, under_id: str, role: str) -> None:
+    """Raises TooManyVersions where there are more messages in one place than there may be."""
+    if (connection.scalar(_VERSIONS, {"under": under_id, "role": role}) or 0) > MOST_VERSIONS:
+        raise TooManyVersions(MOST_VERSIONS)
+
+
 def load_messages(connection: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
     """Rows of `messages_query` as records, in their order; running ones with their journal so far."""
     siblings: dict[tuple[str, str], list[str]] = defaultdict(list)
     for chunk in chunks(list({row.under_id for row in rows})):
         for id, under_id, role in connection.execute(_SIBLINGS, {"ids": chunk}):
             siblings[under_id, role].append(id)
+    shared = {place: tuple(ids) for place, ids in siblings.items()}  # not one list for each of them
     running = [row.id for row in rows if row.state is not None and row.finished_at is None]
     pieces = journal_pieces(connection, running)
-    return [_message(row, pieces.get(row.id, []), tuple(siblings[row.under_id, row.role])) for row in rows]
+    return [_message(row, pieces.get(row.id, []), shared.get((row.under_id, row.role), ())) for row in rows]
 
 
 def journal_pieces(connection: Connection, message_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:

@@ -32,7 +32,15 @@ from webchat.store.records import (
 )
 from webchat.store.search_index import add_entry, set_words
 from webchat.store.tables import ConversationRow, JournalRow, MessageRow, OwnerRow, TurnRow
-from webchat.store.tree import chunks, fold, journal_pieces, messages_by_id, own_conversation, own_message
+from webchat.store.tree import (
+    check_versions,
+    chunks,
+    fold,
+    journal_pieces,
+    messages_by_id,
+    own_conversation,
+    own_message,
+)
 
 # Built once: building a statement costs several times what running it does.
 _OWNER = select(OwnerRow.id).where(OwnerRow.id == bindparam("owner"))
@@ -95,7 +103,8 @@ class TurnVerbs(Database):
         """Store the user's message and an empty reply, and show them.
 
         Whoever comes second with the same client key, even at the same moment, gets the first one's messages
-        and `created=False`. Raises NotFound, ValueError for a client key that is not 1 to 64 characters.
+        and `created=False`. Raises NotFound, TooManyVersions, and ValueError for a client key that is not 1
+        to 64 characters.
         """
         if not 1 <= len(new.client_key) <= 64:
             raise ValueError("a client key has 1 to 64 characters")
@@ -203,6 +212,7 @@ class TurnVerbs(Database):
             "created_at": now(),
         }
         if self.dialect.insert_once(connection, MessageRow, values):
+            check_versions(connection, under_id, role)
             # The words of a reply come when it is whole: what it begins with, another message says too.
             said = values["text"] if role == "user" else ""
             add_entry(connection, conversation.owner_id, conversation.id, id, said)
