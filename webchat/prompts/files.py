@@ -38,11 +38,12 @@ class _Loader(_BASE):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
+_NUMBER = r"[-+]?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?"
 for _tag, _pattern, _first in (
     ("null", r"null|~|", ["n", "~", ""]),
     ("bool", r"true|false", list("tf")),
     ("int", r"[-+]?(0|[1-9][0-9]{0,400})", list("-+0123456789")),
-    ("float", r"[-+]?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?", list("-+0123456789")),
+    ("float", _NUMBER, list("-+0123456789")),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first)
 
@@ -94,6 +95,10 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+# A text such as `1e5` is a number to the reader above, and to YAML's own rules not: it needs quotes.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(rf"(?:{_NUMBER})\Z"), list("-+0123456789")
+)
 
 
 def _document(content: TemplateContent) -> dict[str, Any]:
