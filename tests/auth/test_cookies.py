@@ -134,6 +134,24 @@ def test_what_is_cleared_names_no_domain_that_is_none(host: str) -> None:
     assert not any("Domain=" in header or ";y" in header for header in found.clear)
 
 
+def test_of_thousands_of_cookies_few_are_looked_at_and_none_is_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cookies = Cookies(SECRET)
+    planted = cookies.header("attacker", secure=False)
+    many = [planted, *[f"{cookies.name}=x"] * 2000, cookies.header("victim", secure=False)]
+    looked: list[bytes] = []
+    check = cookies._check
+    monkeypatch.setattr(cookies, "_check", lambda signed: (looked.append(signed), check(signed))[1])  # type: ignore[func-returns-value]
+    found = cookies.read(_sent(*many))
+    assert (found.cookie, found.older, found.conflict, found.given) == (None, None, True, True)
+    assert len(looked) == 32
+    # What others can set is in nobody's way where this host's own cookie counts.
+    assert _owner(cookies, *many, cookies.header("victim", secure=True), by_https=True) == "victim"
+    found = cookies.read(_sent(*many), by_https=True)
+    assert (found.cookie, found.older, found.conflict) == (None, None, False)
+
+
 def test_the_cookie_of_this_host_alone_wins_over_every_other() -> None:
     cookies = Cookies(SECRET)
     planted, mine = cookies.header("mallory", secure=False), cookies.header("ada", secure=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,9 @@ OLD_NAME = "webchat_owner"
 """Of every installation's cookie, before the name said which one."""
 
 _SECRET_BYTES = 32
+_MOST_READ = 32
+"""Cookies of one name whose signatures are looked at: a request has room for thousands. Where there are more,
+nobody is believed, as another owner may be among the rest."""
 _MOST_CLEARED = 24
 """`Set-Cookie` lines of one answer that take cookies away: proxies bear some kilobytes of headers."""
 
@@ -128,20 +132,22 @@ class Cookies:
         others can set counts for nothing by itself. secure: new cookies are for https. host, path: of the
         request, as its browser sees them."""
         found: dict[str, list[Cookie]] = {self.host_name: [], self.name: [], OLD_NAME: []}
-        given = False
+        counts = Counter[str]()
         for key, value in headers:
             for part in value.split(b";") if key == b"cookie" else ():
-                name, _, signed = part.strip().partition(b"=")
-                held = found.get(name.decode("latin-1"))
+                raw, _, signed = part.strip().partition(b"=")
+                held = found.get(name := raw.decode("latin-1"))
                 if held is not None:
-                    given = True
-                    cookie = self._check(signed)
+                    counts[name] += 1
+                    cookie = self._check(signed) if counts[name] <= _MOST_READ else None
                     held += [] if cookie is None else [cookie]
         safe = by_https or self._embedded
-        strong = found[self.host_name] or ([] if safe else found[self.name])
+        believed = self.host_name if safe or found[self.host_name] else self.name
+        strong = found[believed]
         weak = [] if strong else found[self.name] + found[OLD_NAME]
-        conflict = len({cookie.owner_id for cookie in strong}) > 1
-        older = weak[0] if len({cookie.owner_id for cookie in weak}) == 1 else None
+        conflict = len({cookie.owner_id for cookie in strong}) > 1 or counts[believed] > _MOST_READ
+        sure = len({cookie.owner_id for cookie in weak}) == 1 and max(counts.values()) <= _MOST_READ
+        older = weak[0] if sure else None
         clear: tuple[str, ...] = ()
         if conflict and found[self.host_name]:
             clear = (self._cleared(self.host_name, partitioned=not self._embedded),)
@@ -153,7 +159,7 @@ class Cookies:
             cookie=strong[0] if strong and not conflict else None,
             older=older,
             conflict=conflict,
-            given=given,
+            given=bool(counts),
             clear=clear,
             secure=secure or safe,
         )
