@@ -166,6 +166,13 @@ async def test_a_file_that_is_no_model_is_refused_in_words(
     assert caught.value.cure
 
 
+def alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
 async def test_adapters_share_one_server_and_each_backend_speaks_with_its_own(
     demo_gguf: Path, tmp_path: Path
 ) -> None:
@@ -189,8 +196,12 @@ async def test_adapters_share_one_server_and_each_backend_speaks_with_its_own(
     assert names[0] is None
     assert [str(name).split()[0] for name in names[1:]] == ["first", "second"]
     together = await asyncio.gather(*(collect(backend.stream(question)) for backend in backends))
-    # Batched arithmetic rounds differently, and what a random adapter says hangs on little.
-    assert [completion.text[:2] for completion in together] == [completion.text[:2] for completion in alone]
+    # Batched arithmetic rounds differently, and what a random adapter says hangs on little: each reply
+    # begins as its own adapter's does, for longer than as any other's.
+    for number, completion in enumerate(together):
+        shared = [alike(completion.text, one.text) for one in alone]
+        own = shared.pop(number)
+        assert own > max(shared), (completion.text, [one.text for one in alone])
     await backends[0].aclose()
     assert (await collect(backends[1].stream(question))).text[:6] == alone[1].text[:6]
     for backend in backends:
