@@ -240,6 +240,15 @@ class Templates:
 def listed_json(found: ListedTemplate, owner: Owner) -> Json:
     """What a list says of a template: of its content name and description."""
     return {
+        **_record_json(found, owner),
+        "content": {"name": found.name, "description": found.description},
+        "has_system": found.has_system,
+        "has_user": found.has_user,
+    }
+
+
+def _record_json(found: ListedTemplate | PromptTemplate, owner: Owner) -> Json:
+    return {
         "id": found.id,
         "scope": found.scope,
         "mine": found.owner_id == owner.id,
@@ -247,9 +256,6 @@ def listed_json(found: ListedTemplate, owner: Owner) -> Json:
         "version": found.version,
         "created_at": time_json(found.created_at),
         "updated_at": time_json(found.updated_at),
-        "content": {"name": found.name, "description": found.description},
-        "has_system": found.has_system,
-        "has_user": found.has_user,
     }
 
 
@@ -260,13 +266,7 @@ def _brief(template: Json) -> Json:
 
 def template_json(found: PromptTemplate, owner: Owner) -> Json:
     return {
-        "id": found.id,
-        "scope": found.scope,
-        "mine": found.owner_id == owner.id,
-        "may_change": owner.operates or found.scope == "personal",
-        "version": found.version,
-        "created_at": time_json(found.created_at),
-        "updated_at": time_json(found.updated_at),
+        **_record_json(found, owner),
         **_content_json(dict(found.content)),
     }
 
