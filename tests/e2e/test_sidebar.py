@@ -140,13 +140,30 @@ async def test_the_focus_moves_on_from_a_chat_deleted_by_the_keyboard(
     await expect(page.locator(".wc-row-link").first).to_be_focused()
 
 
+async def test_the_whole_list_loads_for_somebody_who_stays_at_its_end(
+    full: AppProcess, visitor: NewVisitor
+) -> None:
+    """Scrolled to the end again before the browser has drawn the new rows: the end never leaves the view."""
+    page = await _opened(full, visitor)
+    await page.evaluate(
+        """() => {
+            const scroller = document.querySelector(".wc-scroll");
+            const toEnd = () => (scroller.scrollTop = scroller.scrollHeight);
+            new MutationObserver(toEnd).observe(scroller, { subtree: true, childList: true });
+            toEnd();
+        }"""
+    )
+    await page.wait_for_function(f"document.querySelectorAll('.wc-row').length >= {MANY - 3}")
+
+
 async def test_a_look_at_the_server_writes_nothing_where_nothing_changed(
     full: AppProcess, visitor: NewVisitor
 ) -> None:
     """However long the list is: the next looks at the server leave its elements as they are."""
     page = await _opened(full, visitor)
-    while await page.locator(".wc-row").count() < MANY - 3:
+    while (shown := await page.locator(".wc-row").count()) < MANY - 3:
         await page.locator(".wc-list-foot").scroll_into_view_if_needed()
+        await page.wait_for_function(f"document.querySelectorAll('.wc-row').length > {shown}")
     await page.evaluate(
         """() => {
             window.written = 0;

@@ -23,7 +23,7 @@ const state = {
   archived: false,
   active: null,
 };
-let actions, list, keys, foot, archiveButton, timer, titleUntil = 0;
+let actions, list, keys, foot, footSeen, archiveButton, timer, titleUntil = 0;
 
 // actions: {open(id), newChat(), search(), menu(button), trash(), exportItems(id), close()}
 export function mountSidebar(element, callbacks) {
@@ -39,10 +39,10 @@ export function mountSidebar(element, callbacks) {
   });
   foot = h("div", { class: "wc-list-foot" });
   element.replaceChildren(header(), h("div", { class: "wc-scroll", tabindex: "-1" }, list, foot), footer());
-  new IntersectionObserver(([entry]) => entry.isIntersecting && state.next && loadMore(), {
+  footSeen = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && state.next && loadMore(), {
     root: element.querySelector(".wc-scroll"),
     rootMargin: "600px",
-  }).observe(foot);
+  });
   bus.on("conversation", ({ conversation }) => put(conversation));
   bus.on("leaf", onLeaf);
   onElsewhere(() => refresh());
@@ -117,6 +117,7 @@ async function load() {
   } finally {
     state.loading = false;
     draw();
+    lookAtFoot();
     schedule();
   }
 }
@@ -136,6 +137,7 @@ async function loadMore() {
   } finally {
     state.loading = false;
     draw();
+    lookAtFoot();
   }
 }
 
@@ -152,17 +154,26 @@ async function refresh() {
       const covered = page.next === null || (last && before(item, last) < 0);
       if (covered && !fresh.has(item.id)) state.items.delete(item.id);
     }
-    if (state.failed) {
+    const again = state.failed;
+    if (again) {
       state.failed = false;
       state.next = page.next;
     }
     take(page);
     draw();
+    if (again) lookAtFoot();
   } catch {
     // the connection bar says it; the list stays as it is
   } finally {
     schedule();
   }
+}
+
+// An observer tells of changes only: a foot that was out of sight and back within a frame, or seen while a page was
+// on its way, is not told of again. So it is looked at anew after each page.
+function lookAtFoot() {
+  footSeen.unobserve(foot);
+  footSeen.observe(foot);
 }
 
 function fetchPage(cursor) {

@@ -232,6 +232,8 @@ class Transcript {
       const known = new Set(this.messages.map((message) => message.id));
       const earlier = thread.messages.filter((message) => !known.has(message.id));
       this.end.holding(this.list.firstElementChild, () => this.#show([...earlier, ...this.messages]));
+      this.nearOlder.unobserve(this.olderButton); // looked at anew: an observer tells of changes only
+      this.nearOlder.observe(this.olderButton);
       return earlier.length > 0;
     } catch (error) {
       this.ctx.toast(errorText(error).message, { kind: "error" });
@@ -302,8 +304,9 @@ class Transcript {
     this.end = new EndKeeper(this.scroller, content, () => (jump.hidden = this.end.atEnd || this.end.distance < 80));
     jump.addEventListener("click", () => this.scrollToEnd());
     this.list.addEventListener("click", (event) => this.#onClick(event));
-    const reached = ([entry]) => entry.isIntersecting && !this.end.atEnd && this.loadOlder();
-    new IntersectionObserver(reached, { root: this.scroller, rootMargin: "400px 0px 0px" }).observe(this.olderButton);
+    const reached = (entries) => entries.at(-1).isIntersecting && !this.end.atEnd && this.loadOlder();
+    this.nearOlder = new IntersectionObserver(reached, { root: this.scroller, rootMargin: "400px 0px 0px" });
+    this.nearOlder.observe(this.olderButton);
   }
 
   #show(records) {
