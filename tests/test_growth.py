@@ -15,9 +15,9 @@ import pytest
 
 from backends._holdback import StopCutter
 from backends._limits import SAID_CHARS
-from backends._openai_errors import error_in, from_status, refused_field
-from backends._sse import SSEParser
 from backends._thinking import ThinkingSplitter
+from backends.openai_compat.errors import error_in, from_status, refused_field
+from backends.openai_compat.sse import SSEParser
 from backends.types import Message, Request
 from tests.growth import MOST, growth
 from webchat.auth.forwarding import with_client

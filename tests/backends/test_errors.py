@@ -11,7 +11,6 @@ import pytest
 
 from backends import errors
 from backends._limits import SAID_CHARS
-from backends._openai_errors import error_in, from_httpx, from_status, refused_field, seconds_of, shown
 from backends.errors import (
     AuthFailed,
     BackendError,
@@ -25,6 +24,7 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
+from backends.openai_compat.errors import error_in, from_httpx, from_status, refused_field, seconds_of, shown
 
 SENT = {"temperature", "top_k", "min_p", "seed", "stop", "max_tokens", "stream_options", "system"}
 

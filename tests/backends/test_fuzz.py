@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends._openai_errors import from_status, refused_field
-from backends._openai_models import _model
-from backends._openai_wire import Reply
 from backends.errors import BackendError
-from backends.openai_compat import _BodyReader
+from backends.openai_compat.backend import _BodyReader
+from backends.openai_compat.errors import from_status, refused_field
+from backends.openai_compat.models import _model
+from backends.openai_compat.wire import Reply
 from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 # Field names of the protocol are drawn often, so that values of a wrong type land in them.

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends._holdback import StopCutter, held_length
-from backends._sse import EventTooLong, SSEParser
 from backends._thinking import Characters, ThinkingSplitter
+from backends.openai_compat.sse import EventTooLong, SSEParser
 from backends.types import ReasoningDelta, TextDelta
 
 Piece = TypeVar("Piece", str, bytes)

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from backends._limits import ID_CHARS, LIST_BYTES, MODELS, NAME_CHARS
-from backends._openai_errors import from_httpx, from_status
 from backends._thinking import storable
 from backends.errors import AuthFailed, BackendError, BadRequest, BadResponse, Timeout
+from backends.openai_compat.errors import from_httpx, from_status
 
 NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError)
 """What httpx raises; `OSError` and `RuntimeError` come through when a client is closed in the middle."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from backends._holdback import StopCutter
 from backends._limits import NAME_CHARS
-from backends._openai_errors import error_in
 from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
+from backends.openai_compat.errors import error_in
 from backends.types import (
     Event,
     Finished,

@@ -23,24 +23,21 @@ from typing import cast
 import httpx
 
 from backends._limits import ERROR_BYTES, EVENT_BYTES
-from backends._openai_errors import from_httpx, from_status, refused_field
-from backends._openai_models import (
+from backends._sent import told
+from backends.base import Capabilities, LoadProgress, ProgressCallback
+from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
+from backends.openai_compat.errors import from_httpx, from_status, refused_field
+from backends.openai_compat.models import (
     NETWORK_ERRORS,
     Address,
     RemoteModel,
-    list_models,
     new_client,
     read_body,
     read_models,
 )
-from backends._openai_wire import SAMPLING_FIELDS, Reply, payload
-from backends._sent import told
-from backends._sse import EventTooLong, SSEParser
-from backends.base import Capabilities, LoadProgress, ProgressCallback
-from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
+from backends.openai_compat.sse import EventTooLong, SSEParser
+from backends.openai_compat.wire import SAMPLING_FIELDS, Reply, payload
 from backends.types import Event, Request, Retrying, Sent
-
-__all__ = ["OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]
 
 # Engines that name themselves in `owned_by`, continue a given beginning, and repeat a seed.
 _ENGINES = ("llamacpp", "vllm", "sglang")
