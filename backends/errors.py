@@ -8,7 +8,8 @@
     ├── AuthFailed           the key is missing or wrong
     ├── BadRequest           the request is not understood
     │   ├── ContextTooLong   the conversation does not fit the window
-    │   └── BadChatTemplate  a chat template that was given does not work; `line`
+    │   ├── BadChatTemplate  a chat template that was given does not work; `line`
+    │   └── BadProxy         a variable of the environment names a proxy that cannot be used
     ├── ModelNotFound        no model of that name or at that place
     ├── ModelUnsupported     found, but not a chat model / refused on purpose / needs a package
     ├── OutOfMemory          the model or this request does not fit
@@ -108,6 +109,20 @@ class BadChatTemplate(BadRequest):
         super().__init__(f"{where}{said}.", cure="Correct the chat template.", params=params)
         self.said = said
         self.line = line
+
+
+class BadProxy(BadRequest):
+    """The variable that names the proxy on the way to an endpoint cannot be read."""
+
+    code = "bad_proxy"
+
+    def __init__(self, variable: str, why: str) -> None:
+        super().__init__(
+            f"The variable {variable} cannot be used: {why}.",
+            cure=f"Set {variable} to a proxy like http://host:8080 or socks5://host:1080, or unset it.",
+            params={"variable": variable},
+        )
+        self.variable = variable
 
 
 class ModelNotFound(BackendError):

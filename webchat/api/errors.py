@@ -41,6 +41,7 @@ _BACKEND_STATUS = {
     "rate_limited": 429,
     "auth_failed": 502,
     "bad_request": 400,
+    "bad_proxy": 502,
     "chat_template_broken": 422,
     "context_too_long": 400,
     "model_not_found": 404,
