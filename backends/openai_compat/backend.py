@@ -26,10 +26,10 @@ from backends._limits import ERROR_BYTES, EVENT_BYTES
 from backends._sent import told
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
+from backends.openai_compat.address import Address
 from backends.openai_compat.errors import from_httpx, from_status, refused_field
 from backends.openai_compat.models import (
     NETWORK_ERRORS,
-    Address,
     RemoteModel,
     new_client,
     read_body,
@@ -187,7 +187,7 @@ class OpenAICompatBackend:
             posted = _posted(body)
             if request.trace and posted != sent:
                 sent = posted
-                yield Sent(told(request.messages), body=json.loads(posted), url=self._url)
+                yield Sent(told(request.messages), body=json.loads(posted), url=self.address.shown)
             try:
                 response = await self._open(posted, _negotiable(body) - without, deadline)
                 if response is None:
@@ -266,14 +266,10 @@ class OpenAICompatBackend:
             self._learn(field)
             return None
 
-    @property
-    def _url(self) -> str:
-        return f"{self.address.base}/chat/completions"
-
     def _post(self, client: httpx.AsyncClient, posted: bytes) -> httpx.Request:
         return client.build_request(
             "POST",
-            self._url,
+            self.address.chat,
             content=posted,
             headers={"Content-Type": "application/json", "Accept": "text/event-stream, application/json"},
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ import httpx
 
 from backends._limits import ID_CHARS, LIST_BYTES, MODELS, NAME_CHARS
 from backends._thinking import storable
-from backends.errors import AuthFailed, BackendError, BadRequest, BadResponse, Timeout
+from backends.errors import AuthFailed, BackendError, BadResponse, Timeout
+from backends.openai_compat.address import Address
 from backends.openai_compat.errors import from_httpx, from_status
 
 NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError)
@@ -34,35 +34,6 @@ class RemoteModel:
     images: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an endpoint is. `base` ends without a slash, `place` is its host, fit to be shown."""
-
-    base: str
-    place: str
-    loopback: bool
-
-    @classmethod
-    def parse(cls, url: str) -> Address:
-        """An address without a path gets `/v1`. Raises `BadRequest` for what is not a web address."""
-        try:
-            parsed = httpx.URL(url.strip())
-        except httpx.InvalidURL:
-            parsed = httpx.URL("")
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise BadRequest(
-                "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
-            )
-        path = parsed.path.rstrip("/").removesuffix("/chat/completions")
-        place = parsed.host if parsed.port is None else f"{parsed.host}:{parsed.port}"
-        return cls(str(parsed.copy_with(path=path or "/v1")), place, _is_loopback(parsed.host))
-
-    @property
-    def root(self) -> str:
-        """The address without its `/v1`, where servers keep routes of their own."""
-        return self.base.removesuffix("/v1")
-
-
 def new_client(
     address: Address,
     api_key: str | None,
@@ -80,7 +51,7 @@ def new_client(
     if api_key:
         if not (api_key.isascii() and api_key.isprintable()):
             raise AuthFailed("The API key holds characters that no key has.", cure="Copy it again.")
-        headers["Authorization"] = f"Bearer {api_key}"
+        headers |= address.headers(api_key)
     return httpx.AsyncClient(
         headers=headers,
         timeout=httpx.Timeout(None, connect=connect_timeout, write=60.0),
@@ -114,8 +85,11 @@ async def list_models(
 async def read_models(
     client: httpx.AsyncClient, address: Address, api_key: str | None, within: float
 ) -> tuple[RemoteModel, ...]:
-    """`list_models` over a client there is. Asks llama.cpp for its window where its list does not tell."""
-    listing = await _get(client, f"{address.base}/models", address, api_key, within)
+    """`list_models` over a client there is. Asks llama.cpp for its window where its list does not tell, and
+    nothing of an address that names its model."""
+    if address.deployment is not None:
+        return (RemoteModel(address.deployment),)
+    listing = await _get(client, address.models, address, api_key, within)
     rows = listing.get("data") if isinstance(listing, dict) else listing
     if not isinstance(rows, list):
         raise BadResponse(f"{address.place} answered with no list of models.", cure="Check the endpoint.")
@@ -153,7 +127,7 @@ async def _with_props(
     model: RemoteModel, client: httpx.AsyncClient, address: Address, api_key: str | None, within: float
 ) -> RemoteModel:
     try:
-        props = await _get(client, f"{address.root}/props", address, api_key, within)
+        props = await _get(client, address.server("/props"), address, api_key, within)
     except BackendError:
         return model
     match props:
@@ -201,10 +175,3 @@ async def read_body(response: httpx.Response, limit: int) -> bytes:
         if len(body) >= limit:
             break
     return bytes(body[:limit])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -151,7 +151,7 @@ async def test_addresses_are_completed(given: str, path: str) -> None:
         assert server.requests[0].path == f"{path}/chat/completions"
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host/v1", "http://", "http://[::1/v1"])
+@pytest.mark.parametrize("url", ["", "model", "ftp://host/v1", "http://", "http://[::1/v1"])
 def test_what_is_no_web_address_is_refused_at_once(url: str) -> None:
     with pytest.raises(BadRequest):
         OpenAICompatBackend(url, "m")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from backends.llamacpp import Servers
 from backends.local import Engines
+from backends.openai_compat import Address
 from webchat.models.specs import ModelSpec
 from webchat.settings import ModelSettings, Settings, model_specs
 
@@ -47,8 +46,8 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "api_key": key,
                 "context_length": model.context_length,
             }
-            remote = remote_host(model.endpoint or "")
-            return replace(spec, options=options, discover=model.model is None, remote=remote)
+            address = Address.parse(model.endpoint or "")
+            return replace(spec, options=options, discover=model.model is None, remote=address.remote)
         case "llamacpp":
             llama: dict[str, Any] = {
                 "adapters": tuple(Path(adapter).expanduser() for adapter in model.adapters),
@@ -87,16 +86,6 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
             return replace(spec, options=local)
         case _:
             return replace(spec, options={"model": model.model} if model.model else {})
-
-
-def remote_host(url: str) -> bool:
-    """Whether what is sent there leaves the house: the host is neither this machine nor of a private network,
-    by its address or by a name that only means something there."""
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_global
-    except ValueError:
-        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))
 
 
 def _template(model: ModelSettings) -> str | None:

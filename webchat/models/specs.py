@@ -21,7 +21,7 @@ class ModelSpec:
     name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
     people, without secrets.
     options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
-    remote: it runs on a machine of somebody else, see `remote_host`.
+    remote: it runs on a machine of somebody else, see `leaves_the_house`.
     discover: an endpoint whose models are asked for; each becomes a model of its own. titles: it is asked to
     name conversations; not worth it for the smallest models. pinned: once loaded it stays.
     """

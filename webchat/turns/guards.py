@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Literal
 
 from backends.errors import ModelNotFound
+from backends.openai_compat import Address
 from backends.types import Request
 from webchat.models import Models
-from webchat.models.configured import remote_host
 from webchat.moderation.filters import Moderator
 from webchat.moderation.guard import Guard, Hide, answer_of
 from webchat.privacy import Finder, masked_once
@@ -51,7 +51,7 @@ def hiding(masking: Literal["off", "remote", "always"]) -> Hide:
     finder = Finder()
 
     def hide(url: str, request: Request) -> Request:
-        hides = masking == "always" or (masking == "remote" and remote_host(url))
+        hides = masking == "always" or (masking == "remote" and Address.parse(url).remote)
         return masked_once(request, finder) if hides else request
 
     return hide

@@ -1,0 +1,206 @@
+"""Where an endpoint is: an address as people write it, taken apart once, and every URL built from its parts.
+
+    address = Address.parse("http://127.0.0.1:8000")
+    address.chat    # http://127.0.0.1:8000/v1/chat/completions, where a completion is posted
+    address.models  # http://127.0.0.1:8000/v1/models, the list of models
+    address.server("/props")  # http://127.0.0.1:8000/props, what servers keep beside their /v1
+    address.headers(key)  # how this endpoint takes its key
+    address.shown  # `chat` without secrets, for Inspect and logs
+    address.place  # 127.0.0.1:8000, for sentences
+
+A query (`?api-version=...`) goes behind the path of each. Independent of any HTTP library.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+import idna
+
+from backends.errors import BadRequest
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.-])?")
+_ROUTES = ("/chat/completions", "/completions", "/models")
+"""People paste the whole address of a route."""
+
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)$")
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+_AZURE = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PATH_SAFE = "/%:@!$&'()*+,;=~-._"
+_QUERY_SAFE = _PATH_SAFE + "?"
+_PLAIN_QUERY = frozenset({"api-version", "version"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """scheme: `http` or `https`. host: in lower case and ASCII, an IPv6 address without brackets.
+    path: ends without a slash; `/v1` where none was given. query: without its `?`, or empty.
+    place: host and port as people write them."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    query: str
+    place: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Raises `BadRequest`, whose cure says what is missing or too much."""
+        parts = _split(url.strip())
+        if parts.username is not None or parts.password is not None:
+            raise BadRequest(
+                "The endpoint's address holds a user name or a password.",
+                cure="Take it out of the address and set it as the endpoint's API key.",
+            )
+        try:
+            host, port = _ascii_host(parts.hostname or ""), parts.port
+        except ValueError:
+            raise _no_address() from None
+        literal = f"[{host}]" if ":" in host else host
+        if port == _DEFAULT_PORTS[parts.scheme]:
+            port = None
+        named = literal if literal.startswith("[") else (parts.hostname or "")
+        return cls(
+            scheme=parts.scheme,
+            host=host,
+            port=port,
+            path=_base_path(parts.path),
+            query=quote(parts.query, safe=_QUERY_SAFE),
+            place=named if port is None else f"{named}:{port}",
+        )
+
+    @property
+    def base(self) -> str:
+        """The address without its query, as other clients want it."""
+        return self._at(self.path, query="")
+
+    @property
+    def chat(self) -> str:
+        return self._at(f"{self.path}/chat/completions", self.query)
+
+    @property
+    def models(self) -> str:
+        return self._at(f"{self.path}/models", self.query)
+
+    @property
+    def shown(self) -> str:
+        """`chat` with the values of its query hidden: some servers take their key there."""
+        return self._at(f"{self.path}/chat/completions", "&".join(map(_hidden, _pairs(self.query))))
+
+    @property
+    def root(self) -> str:
+        """The address without its `/v1`, where servers keep routes of their own."""
+        return self._at(self.path.removesuffix("/v1"), query="")
+
+    def server(self, route: str) -> str:
+        """The URL of a route beside `/v1`, such as `/props`."""
+        return self._at(self.path.removesuffix("/v1") + route, self.query)
+
+    @property
+    def deployment(self) -> str | None:
+        """The one model behind an address that names it, as Azure's do (`/openai/deployments/NAME`)."""
+        found = _DEPLOYMENT.search(self.path)
+        return None if found is None else unquote(found[1])
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is this very machine."""
+        try:
+            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+        except ValueError:
+            return self.host.rstrip(".") == "localhost" or self.host.rstrip(".").endswith(".localhost")
+
+    @property
+    def remote(self) -> bool:
+        """Whether what is sent there leaves the house; see `leaves_the_house`."""
+        return leaves_the_house(self.host)
+
+    def headers(self, key: str | None) -> dict[str, str]:
+        """The header that carries the key: Azure has one of its own."""
+        if not key:
+            return {}
+        return {"api-key": key} if self.host.endswith(_AZURE) else {"Authorization": f"Bearer {key}"}
+
+    def _at(self, path: str, query: str) -> str:
+        host = f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{path}" + (f"?{query}" if query else "")
+
+
+def leaves_the_house(host: str) -> bool:
+    """Whether a host is neither this machine nor of a private network, by its address or by a name that
+    only means something there."""
+    host = host.rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_PRIVATE_SUFFIXES)
+
+
+def _split(url: str) -> SplitResult:
+    """Raises `BadRequest`. Only for a machine nearby is a missing `http://` added: what goes further would
+    go there unencrypted."""
+    if not url or any(char.isspace() or not char.isprintable() for char in url):
+        raise _no_address()
+    try:
+        if "://" not in url:
+            return _schemeless(url)
+        parts = urlsplit(url)
+    except ValueError:  # brackets that do not close, and the like
+        raise _no_address() from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise _no_address()
+    return parts
+
+
+def _schemeless(url: str) -> SplitResult:
+    bare = url.removeprefix("//")
+    parts = urlsplit(f"http://{bare}")
+    host = parts.hostname or ""
+    word = ":" not in bare and "/" not in bare and "." not in bare and host != "localhost"
+    if word or host.lower() in _DEFAULT_PORTS:  # no address at all, `http:host`, `https:/host`
+        raise _no_address()
+    if leaves_the_house(host):
+        behind = bare.rpartition("@")[2]
+        raise BadRequest(
+            "The endpoint's address lacks https:// or http:// in front.", cure=f"Write https://{behind}"
+        )
+    return parts
+
+
+def _ascii_host(host: str) -> str:
+    """Raises `ValueError`."""
+    if ":" in host:
+        return str(ipaddress.IPv6Address(host.replace("%25", "%")))
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode()  # its errors are `ValueError`s
+    if not _HOST.fullmatch(host):
+        raise ValueError
+    return host
+
+
+def _base_path(path: str) -> str:
+    """A path without a route of ours at its end; `/v1` where nothing is left."""
+    path = quote(path, safe=_PATH_SAFE).rstrip("/")
+    route = next((route for route in _ROUTES if path.endswith(route)), "")
+    return path.removesuffix(route).rstrip("/") or "/v1"
+
+
+def _pairs(query: str) -> list[str]:
+    return query.split("&") if query else []
+
+
+def _hidden(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return pair if name.lower() in _PLAIN_QUERY or not equals else f"{name}=***"
+
+
+def _no_address() -> BadRequest:
+    return BadRequest(
+        "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
+    )
