@@ -278,4 +278,4 @@ async def _list_models(spec: ModelSpec) -> Sequence[str]:
     from backends.openai_compat import list_models
 
     found = await list_models(spec.options["base_url"], spec.options["api_key"])
-    return [model.id for model in found]
+    return [model.id for model in found if model.chat]

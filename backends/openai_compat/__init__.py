@@ -6,6 +6,7 @@
 
 from backends.openai_compat.address import Address
 from backends.openai_compat.backend import OpenAICompatBackend, Timeouts
-from backends.openai_compat.models import RemoteModel, list_models
+from backends.openai_compat.listing import RemoteModel
+from backends.openai_compat.models import list_models
 
 __all__ = ["Address", "OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]

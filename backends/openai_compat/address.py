@@ -6,6 +6,7 @@
     address.server("/props")  # http://127.0.0.1:8000/props, what servers keep beside their /v1
     address.headers(key)  # how this endpoint takes its key
     address.shown  # `chat` without secrets, for Inspect and logs
+    address.identity  # localhost:8000/v1, the same however it is spelled
     address.place  # 127.0.0.1:8000, for sentences
 
 A query (`?api-version=...`) goes behind the path of each. Independent of any HTTP library.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import idna
@@ -32,6 +34,7 @@ _AZURE = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?"
+_SELF = frozenset({"localhost", "127.0.0.1", "::1", "::ffff:7f00:1", "::ffff:127.0.0.1", "0.0.0.0", "::"})
 _PLAIN_QUERY = frozenset({"api-version", "version"})
 
 
@@ -91,6 +94,19 @@ class Address:
     def shown(self) -> str:
         """`chat` with the values of its query hidden: some servers take their key there."""
         return self._at(f"{self.path}/chat/completions", "&".join(map(_hidden, _pairs(self.query))))
+
+    @property
+    def identity(self) -> str:
+        """The same text for every spelling of the same server, and no secret: the values of its query are
+        hashed, and neither its version nor the way to encrypt counts."""
+        told = sorted(
+            pair if len(pair) == 1 else [pair[0], sha256(pair[1].encode()).hexdigest()[:10]]
+            for pair in (one.split("=", 1) for one in _pairs(self.query))
+            if pair[0].lower() not in _PLAIN_QUERY
+        )
+        host = "localhost" if self.host in _SELF else self.host.rstrip(".")
+        port = "" if self.port is None else f":{self.port}"
+        return f"{host}{port}{self.path}" + ("?" + "&".join(map("=".join, told)) if told else "")
 
     @property
     def root(self) -> str:

@@ -28,9 +28,9 @@ from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import BackendError, BadResponse, ModelNotFound, RateLimited, Timeout, Unavailable
 from backends.openai_compat.address import Address
 from backends.openai_compat.errors import from_httpx, from_status, refused_field
+from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import (
     NETWORK_ERRORS,
-    RemoteModel,
     new_client,
     read_body,
     read_models,
@@ -149,7 +149,7 @@ class OpenAICompatBackend:
         if not self.model:
             if not models:
                 raise ModelNotFound(f"{self.address.place} lists no model.", cure="Load one there.")
-            self.model = models[0].id
+            self.model = next((model for model in models if model.chat), models[0]).id
         found = next((model for model in models if model.id == self.model), None)
         if found is None and len(models) == 1 and models[0].server == "llamacpp":
             found = models[0]  # it serves one model under any name

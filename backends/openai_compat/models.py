@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 
-from backends._limits import ID_CHARS, LIST_BYTES, MODELS, NAME_CHARS
-from backends._thinking import storable
-from backends.errors import AuthFailed, BackendError, BadResponse, Timeout
+from backends._limits import LIST_BYTES
+from backends.errors import AuthFailed, BackendError, BadResponse, ModelNotFound, Timeout
 from backends.openai_compat.address import Address
-from backends.openai_compat.errors import from_httpx, from_status
+from backends.openai_compat.errors import error_in, from_httpx, from_status
+from backends.openai_compat.listing import RemoteModel, models_in
 
 NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError)
 """What httpx raises; `OSError` and `RuntimeError` come through when a client is closed in the middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteModel:
-    """One line of an endpoint's list of models. `context_length` in tokens.
-
-    server: `owned_by`, which is how llama.cpp, vLLM and SGLang give themselves away.
-    """
-
-    id: str
-    server: str = ""
-    context_length: int | None = None
-    images: bool = False
 
 
 def new_client(
@@ -90,42 +77,24 @@ async def read_models(
     if address.deployment is not None:
         return (RemoteModel(address.deployment),)
     listing = await _get(client, address.models, address, api_key, within)
-    rows = listing.get("data") if isinstance(listing, dict) else listing
-    if not isinstance(rows, list):
-        raise BadResponse(f"{address.place} answered with no list of models.", cure="Check the endpoint.")
-    models = tuple(
-        _model(row)
-        for row in rows[:MODELS]
-        if isinstance(row, dict) and isinstance(row.get("id"), str) and 0 < len(row["id"]) <= ID_CHARS
-    )
-    if len(models) == 1 and models[0].server == "llamacpp" and models[0].context_length is None:
+    models = models_in(listing)
+    if models is not None and len(models) == 1 and models[0].server == "llamacpp":
         return (await _with_props(models[0], client, address, api_key, within),)
-    return models
-
-
-def _model(row: dict[str, Any]) -> RemoteModel:
-    meta = row.get("meta")
-    architecture = row.get("architecture")
-    meta = meta if isinstance(meta, dict) else {}
-    inputs = architecture.get("input_modalities") if isinstance(architecture, dict) else None
-    lengths = (
-        row.get("max_model_len"),
-        meta.get("n_ctx"),
-        row.get("context_length"),
-        row.get("context_window"),
-    )
-    server = row.get("owned_by")
-    return RemoteModel(
-        storable(row["id"]),
-        storable(server[:NAME_CHARS].lower()) if isinstance(server, str) else "",
-        next((n for n in lengths if isinstance(n, int) and 0 < n < 2**31), None),
-        isinstance(inputs, list) and "image" in inputs,
+    if models is not None:
+        return models
+    if isinstance(listing, dict) and (error := error_in(listing, key=api_key)) is not None:
+        raise error
+    raise BadResponse(
+        f"{address.place} answered with no list of models.",
+        cure="Check the endpoint's address, or name the model.",
     )
 
 
 async def _with_props(
     model: RemoteModel, client: httpx.AsyncClient, address: Address, api_key: str | None, within: float
 ) -> RemoteModel:
+    if model.context_length is not None:
+        return model
     try:
         props = await _get(client, address.server("/props"), address, api_key, within)
     except BackendError:
@@ -134,7 +103,7 @@ async def _with_props(
         case {"default_generation_settings": {"n_ctx": int(window)}}:
             modalities = props.get("modalities")
             images = isinstance(modalities, Mapping) and modalities.get("vision") is True
-            return RemoteModel(model.id, model.server, window, images or model.images)
+            return replace(model, context_length=window, images=images or model.images)
         case _:
             return model
 
@@ -157,13 +126,20 @@ async def _get(
             f"{address.place} failed when it was asked what it serves.",
             cure="Name the model, or check the endpoint.",
         )
+    if response.status_code in (404, 405, 501):
+        raise ModelNotFound(
+            f"{address.place} has no list of models at this address.",
+            cure="Name the model, or check the endpoint's address; most end in /v1.",
+        )
     if response.status_code != 200:
         raise from_status(response.status_code, response.headers, body, key=api_key, place=address.place)
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
+        what = "a web page" if body.lstrip().startswith(b"<") else "something that is not JSON"
         raise BadResponse(
-            f"{address.place} answered with something that is not JSON.", cure="Check the endpoint's address."
+            f"{address.place} answered with {what} where its list of models should be.",
+            cure="Check the endpoint's address; most end in /v1.",
         ) from None
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from backends.base import collect
 from backends.errors import BadRequest
-from backends.openai_compat import Address, OpenAICompatBackend, list_models
-from backends.openai_compat.models import RemoteModel
+from backends.openai_compat import Address, OpenAICompatBackend, RemoteModel, list_models
 from backends.types import Message, Request
 from tests.backends.hostile_server import DONE, HostileServer, says, sse
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backends.errors import BackendError
 from backends.openai_compat.backend import _BodyReader
 from backends.openai_compat.errors import from_status, refused_field
-from backends.openai_compat.models import _model
+from backends.openai_compat.listing import models_in
 from backends.openai_compat.wire import Reply
 from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
@@ -122,4 +122,6 @@ def test_any_refusal_becomes_an_error_of_ours(status: int, body: bytes) -> None:
 
 @given(st.dictionaries(NAMES, JSON))
 def test_any_line_of_a_list_of_models_is_read(row: dict[str, Any]) -> None:
-    assert _model({**row, "id": "m"}).id == "m"
+    models = models_in({"data": [{**row, "id": "m"}]})
+    assert models is not None
+    assert [model.id for model in models] == ["m"]
