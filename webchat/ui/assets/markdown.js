@@ -32,7 +32,9 @@ class MarkdownView {
   #fresh = new Set(); // labels that something new is known of
   #awaited = new Set(); // labels of marks whose note may still come
   #text = "";
-  #begun = 0; // where the first unfinished block begins
+  #read = 0; // characters of it that are in the source
+  #source = ""; // the text with line ends as the parser counts them
+  #begun = 0; // where the first unfinished block begins in the source
   #looked = 0; // up to where complete lines have been looked at
   #streaming = true;
   #whole = false; // finish() was called, and nothing has come since
@@ -61,8 +63,12 @@ class MarkdownView {
 
   /** Show a whole text, now. Blocks that it shares with what was shown stay as they are. */
   set(text) {
-    if (this.#whole ? text !== this.#text : !text.startsWith(this.#text.slice(0, this.#begun))) this.#reset();
+    if (this.#whole && text === this.#text) return;
+    const source = unixLines(text);
+    if (this.#whole || !source.startsWith(this.#source.slice(0, this.#begun))) this.#reset();
     this.#text = text;
+    this.#source = source;
+    this.#read = text.length;
     this.finish();
   }
 
@@ -93,7 +99,8 @@ class MarkdownView {
     this.#fresh.clear();
     this.#awaited.clear();
     this.#growing = null;
-    this.#finished = this.#begun = this.#looked = this.#extras = 0;
+    this.#source = "";
+    this.#read = this.#finished = this.#begun = this.#looked = this.#extras = 0;
     this.#whole = false;
   }
 
@@ -120,21 +127,29 @@ class MarkdownView {
     else paint();
   }
 
+  // A "\r" at the end may be the first half of a line end.
+  #readOn() {
+    const end = this.#text.length - (this.#streaming && this.#text.endsWith("\r") ? 1 : 0);
+    this.#source += unixLines(this.#text.slice(this.#read, end));
+    this.#read = end;
+  }
+
   #render() {
-    if (this.#streaming && !openCode(this.#text.slice(this.#begun))) this.#finishBlocks();
-    const open = this.#streaming ? openCode(this.#text.slice(this.#begun)) : null;
+    this.#readOn();
+    if (this.#streaming && !openCode(this.#source.slice(this.#begun))) this.#finishBlocks();
+    const open = this.#streaming ? openCode(this.#source.slice(this.#begun)) : null;
     if (open) {
       this.#grow(open);
       return;
     }
     this.#growing = null;
-    const rest = this.#text.slice(this.#begun);
+    const rest = this.#source.slice(this.#begun);
     const blocks = this.#split(this.#streaming ? mend(rest) : rest);
     this.#drop(this.#finished + blocks.length);
     if (this.#streaming) blocks.forEach((block, index) => this.#show(this.#finished + index, block));
     else {
       blocks.forEach((block) => this.#finish(block));
-      this.#begun = this.#looked = this.#text.length;
+      this.#begun = this.#looked = this.#source.length;
       for (const label of this.#awaited) this.#fresh.add(label); // no note came for them
       this.#awaited.clear();
     }
@@ -166,11 +181,11 @@ class MarkdownView {
   // Blocks that a later complete line has closed. A formula without an end may yet turn out to be text, and then
   // belongs to the paragraph before it.
   #finishBlocks() {
-    const end = this.#text.lastIndexOf("\n") + 1;
+    const end = this.#source.lastIndexOf("\n") + 1;
     if (end <= this.#looked) return;
     this.#looked = end;
-    const blocks = this.#split(this.#text.slice(this.#begun, end));
-    const open = blocks.at(-1)?.pending ? 2 : 1;
+    const blocks = this.#split(this.#source.slice(this.#begun, end));
+    const open = blocks.at(-1)?.open ? 2 : 1;
     for (const block of blocks.slice(0, -open)) {
       this.#finish(block);
       this.#begun += block.source.length;
@@ -178,16 +193,16 @@ class MarkdownView {
   }
 
   // The next block is final, and what it defines and names holds for all.
-  #finish({ source, html }) {
+  #finish({ source, html, pending }) {
     const index = this.#finished;
     this.#finished += 1;
     if (source.includes("[")) this.#known.mention(source, index);
-    this.#show(index, { source, html: source.includes("[") ? this.#alone(source, index) : html });
+    this.#show(index, { source, html: pending || source.includes("[") ? this.#alone(source, index) : html });
   }
 
   // The HTML of a finished block, by what finished blocks define and name.
   #alone(source, index) {
-    const env = this.#known.scope(this.#streaming, index);
+    const env = this.#known.scope({ awaiting: this.#streaming, at: index });
     const tokens = this.#md.parse(source, env);
     for (const label of this.#known.learn(env, index)) this.#fresh.add(label);
     for (const label of env.awaited) this.#awaited.add(label);
@@ -206,9 +221,9 @@ class MarkdownView {
     }
   }
 
-  /** Top-level blocks of a text, each with its source, its HTML, and whether it is a formula without an end. */
+  /** Top-level blocks of a text: {start, source, html, pending: whether a formula in it has no end, open: whether it is one}. */
   #split(text) {
-    const env = this.#known.scope(this.#streaming);
+    const env = this.#known.scope({ awaiting: this.#streaming, streaming: this.#streaming });
     const lines = lineStarts(text);
     const blocks = [];
     let group = [];
@@ -216,7 +231,7 @@ class MarkdownView {
       group.push(token);
       if (token.level > 0 || token.nesting > 0) continue;
       const [line] = group[0].map ?? [0];
-      blocks.push({ start: blocks.length ? lines[line] : 0, pending: token.meta?.pending ?? false, tokens: group });
+      blocks.push({ start: blocks.length ? lines[line] : 0, open: token.meta?.pending ?? false, pending: group.some(({ meta }) => meta?.pending), tokens: group });
       group = [];
     }
     for (const [index, block] of blocks.entries()) {
@@ -245,6 +260,8 @@ class MarkdownView {
     this.#element.append(element);
   }
 }
+
+const unixLines = (text) => text.replace(/\r\n?/g, "\n");
 
 function lineStarts(text) {
   const starts = [0];
@@ -293,6 +310,7 @@ function awaitsColours(code, before) {
 }
 
 function morphAttributes(old, next) {
-  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name);
+  const names = ({ attributes }) => [...attributes].map(({ name }) => name).join(" ");
+  if (names(old) !== names(next)) for (const { name } of [...old.attributes]) old.removeAttribute(name); // their order is seen in what is copied
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
 }

@@ -63,7 +63,7 @@ function push(state, silent, tex, display, end) {
 }
 
 function block(state, startLine, endLine, silent) {
-  if (state.sCount[startLine] - state.blkIndent >= 4) return false;
+  if (state.sCount[startLine] - state.blkIndent >= 4 || state.sCount[startLine] < 0) return false; // below zero: it goes on a quote's paragraph
   const start = state.bMarks[startLine] + state.tShift[startLine];
   const first = state.src.slice(start, state.eMarks[startLine]);
   const open = first.slice(0, 2);

@@ -5,6 +5,7 @@
 
 import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
 import { cjkEmphasis } from "./cjk.js";
+import { deepBlocks } from "./deep.js";
 import { definitions } from "./definitions.js";
 import { directions } from "./direction.js";
 import { mathRules } from "./mathrules.js";
@@ -26,7 +27,7 @@ function parser(t) {
   md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
   endAtMarks(md.linkify);
   md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim());
-  md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions).use(plainWhereLong);
+  md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(plainWhereLong);
   md.inline.ruler.before("html_inline", "line_break", lineBreak);
   const { escapeHtml } = md.utils;
   const { rules } = md.renderer;
