@@ -1,42 +1,26 @@
 """Markdown by chance: every construct, whole and broken, with words that must be seen.
 
-A word to be seen is `w7z`, numbered as they come. None of them is in an address, a title, a label or behind a fence,
-which are marks and no words.
+A word to be seen is `w7z`, numbered as they come. None of them is in an address, a title, a label or
+behind a fence, which are marks and no words.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 WORD = re.compile(r"w\d+z")
 
-WHOLE = (
-    "# {}", "{}\n===", "{}\n---", "###### {} #", "- {}\n- {}", "- {}\n\n- {}", "* {}\n  * {}\n    * {}", "7. {}\n8. {}",
-    "1) {}\n   > {}", "- [ ] {}\n- [x] {}", "> {}\n> {}", "> {}\n{}", "> > {}\n> {}", "> - {}\n>   {}",
-    "| {} | {} |\n|---|:-:|\n| {} | {} |", "{} | {}\n--|--\n{} | {}", "| {} |\n|-|", "| {} | {} |\n|---|---|\n| {} |\n| {} | {} |",
-    "```python\n{} = 1\n```", "~~~\n{}\n```\n{}\n~~~", "````\n```\n{}\n```\n````", "```\n{}", "   ```js\n   {}\n   ```",
-    "```markdown\n{}\n```sh\n{}\n```\n{}\n```", "    {}\n\n    {}", "\t{}", "- ```\n  {}\n  ```", "***", "- - -",
-    "$$\n{}\n$$", "$$ {} $$", "\\[\n{}\n\\]", "\\begin{align}\n{} &= x\n\\end{align}", "$$\n{}", "\\[\n{}\n\n{}",
-    "- $$\n  {}\n  $$", "> $$\n> {}",
-    "{}[^1]\n\n[^1]: {}", "[^n]: {}\n    {}\n\n    {}", "[^1]: {}", "{}[^2] {}[^n]", "[{}][r1]", "[r1]: https://e.org/a",
-    "[r2]:\nhttps://e.org/b\n'title'", "[r3]: https://e.org/c\n\"begun {}", "[{}][r2] [r3] [r9]", "[r1]: https://e.org/d",
-    "<div>{}</div>", "<!-- {} -->", "<details>\n<summary>{}</summary>\n\n{}\n\n</details>", "<b>{}</b> {}<br>{}",
-    "{}\n{}", "{}  \n{}", "{}\\\n{}", "**{}** *{}* ~~{}~~ `{}` __{}__ _{}_", "[{}](https://e.org/x) <https://e.org/y> {}",
-    "![{}](https://e.org/i.png)", "[![{}](https://e.org/i.png)](https://e.org)", "see https://e.org/z. {}", "**{}", "`{}", "[{}](",
-    "$x_{} + 1$ and {}", "\\( {} \\)", "it costs $5, {} costs $10", "a {} &amp; &#35; &copy; {}", "\\*{}\\* \\_ \\[1\\]",
-    "中文**{}**文字。“**{}**”", "مرحبا {} `{}`", "שלום **{}**", "ก็ {} ไม่", "👩‍👩‍👧 {} 🇳🇴 é {}", "{}\x00{}", "{}\u2028{}\u00a0{}",
-    "1. {}\n\n   {}\n2. {}\n   - {}\n\n     {}", "+ {}\n\n\n  {}", "-\n  {}", "- \n\n{}", "* * * {}", "{}\n    {}", "- {}\n{}",
-)  # fmt: skip
-"""Blocks and lines, complete and not; `{}` is a word to be seen."""
+PARTS = json.loads(Path(__file__).with_name("documents.json").read_text(encoding="utf-8"))
+"""`whole`: blocks and lines, complete and not, where `{}` is a word to be seen; `scraps`: less than that."""
 
-SCRAPS = (
-    "\n", "\n\n", "\n\n\n", "  ", "    ", "\t", "- ", "* ", "+ ", "1. ", "12) ", "> ", ">", "# ", "| ", "|", "|-|", "|---|---|\n",
-    "```\n", "~~~\n", "````markdown\n", "*", "**", "_", "__", "~~", "`", "[", "]", "](", ")", "![", "[^1]", "[^n]: ", "[^", "$", "$$", "\n$$\n", "\\[", "\\]", "\\(", "\\)",
-    "\n\\begin{align}\n", "\n\\end{align}\n", "===", "---", "\n---\n", "\n===\n", "<div>", "</", "<!--", "<details>", "<summary>", "</details>", "<br>", "&amp;", "&", "\\", "\\\n", "[ ] ", "[x] ",
-    "https://e.org/q ", "[r1]: https://e.org/a\n", "[r1]", "\r", "\r\n", "\x00", "：", "。", "中", "ש", "👩‍👧", "e\u0301", "\u2028", "a", "5", ":", "!",
-)  # fmt: skip
+BETWEEN = {"\n\n": 10, "\n": 6, "": 1, "\r\n\r\n": 2, "\r": 1, "\n\n\n": 1, " \n\t\n": 1}
+WITHIN = (("- ", "  "), ("1. ", "   "), ("> ", "> "), ("* ", " "), ("> ", ""), ("[^1]: ", "    "))
+CUT = re.compile(r"[\r\n\\\]\[*_`$&|:\u200d]")
 
 
 def document(chance: random.Random, deep: int = 3) -> str:
@@ -52,27 +36,28 @@ def document(chance: random.Random, deep: int = 3) -> str:
     for _ in range(chance.randint(1, 7)):
         make = chance.choices((_block, _nested, _scraps), (6, 2, 3))[0]
         pieces.append(make(chance, word, deep))
-        pieces.append(chance.choices(("\n\n", "\n", "", "\r\n\r\n", "\r", "\n\n\n", " \n\t\n"), (10, 6, 1, 2, 1, 1, 1))[0])
+        pieces.append(chance.choices(list(BETWEEN), list(BETWEEN.values()))[0])
     if chance.random() < 0.5:
         pieces.pop()
     return _infoless("".join(pieces))
 
 
 def _block(chance: random.Random, word: Callable[[], str], _deep: int) -> str:
-    return re.sub(r"\{\}", lambda _: word(), chance.choice(WHOLE))
+    return re.sub(r"\{\}", lambda _: word(), chance.choice(PARTS["whole"]))
 
 
 def _nested(chance: random.Random, word: Callable[[], str], deep: int) -> str:
     """A block within an item or a quote, as deep as is left."""
     make = _nested if deep and chance.random() < 0.6 else _block
     lines = make(chance, word, deep - 1).split("\n")
-    first, rest = chance.choice((("- ", "  "), ("1. ", "   "), ("> ", "> "), ("* ", " "), ("> ", ""), ("[^1]: ", "    ")))
+    first, rest = chance.choice(WITHIN)
     return "\n".join((first if at == 0 else rest) + line for at, line in enumerate(lines))
 
 
 def _scraps(chance: random.Random, word: Callable[[], str], _deep: int) -> str:
     return "".join(
-        f" {word()} " if chance.random() < 0.3 else chance.choice(SCRAPS) for _ in range(chance.randint(1, 16))
+        f" {word()} " if chance.random() < 0.3 else chance.choice(PARTS["scraps"])
+        for _ in range(chance.randint(1, 16))
     )
 
 
@@ -92,6 +77,6 @@ def cuts(chance: random.Random, text: str) -> list[str]:
     if kind == 1:
         places = sorted(chance.sample(range(len(text)), min(len(text), chance.randint(1, 12))))
     else:
-        places = [found.start() for found in re.finditer(r"[\r\n\\\]\[*_`$&|:\u200d]", text) if chance.random() < 0.8]
+        places = [found.start() for found in CUT.finditer(text) if chance.random() < 0.8]
     edges = [0, *places, len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [text[a:b] for a, b in itertools.pairwise(edges) if a < b]
