@@ -2,6 +2,7 @@
 
     BackendError
     ├── Unavailable          cannot be reached, or is not running          (retryable)
+    │   ├── Loading          still loads its model; `seconds` it says      (retryable)
     │   └── EngineFailed     the engine in this process broke and restarts (retryable)
     ├── Timeout              did not answer in time                        (retryable)
     ├── RateLimited          refuses for now; `retry_after` seconds        (retryable)
@@ -49,6 +50,17 @@ class Unavailable(BackendError):
 
     code = "unavailable"
     retryable = True
+
+
+class Loading(Unavailable):
+    """The model's server runs and still loads the model. `seconds` are what it says that takes, `None` when
+    it says nothing."""
+
+    code = "loading"
+
+    def __init__(self, message: str, *, cure: str = "", seconds: float | None = None) -> None:
+        super().__init__(message, cure=cure, params={} if seconds is None else {"seconds": seconds})
+        self.seconds = seconds
 
 
 class EngineFailed(Unavailable):

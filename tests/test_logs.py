@@ -31,7 +31,7 @@ def log() -> Iterator[io.StringIO]:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Redacting([KEY, PASSWORD]))
     root = logging.getLogger()
-    level, names = root.level, ("httpx", "httpcore", "asyncio")
+    level, names = root.level, ("aiohttp", "httpx", "httpcore", "asyncio")
     before = {name: logging.getLogger(name).level for name in names}
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
@@ -53,7 +53,7 @@ async def test_a_server_that_repeats_the_key_brings_it_into_no_log_and_no_error(
             await collect(backend.stream(Request((Message("user", "Hello"),))))
         await backend.aclose()
     assert "canary" not in f"{caught.value} {dict(caught.value.params)}"
-    assert "receive_response_headers" in log.getvalue(), "the libraries wrote nothing"
+    assert log.getvalue(), "the libraries wrote nothing"
     assert "canary" not in log.getvalue()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from backends._holdback import StopCutter
 from backends._thinking import TAGS, Characters, ThinkingSplitter
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
-from backends.openai_compat.wire import logprobs_in
+from backends.openai_compat.reply import logprobs_in
 from backends.types import Event, Finished, FinishReason, ReasoningDelta, Request, TextDelta, Usage
 
 _SEEDS = 2**32 - 1

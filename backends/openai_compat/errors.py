@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible endpoint says when it refuses, and what httpx raises, as our errors."""
+"""What an OpenAI-compatible endpoint says when it refuses, as our errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-
-import httpx
 
 from backends._limits import HEADER_CHARS, NAME_CHARS, SAID_CHARS
 from backends.errors import (
@@ -25,6 +23,7 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
+from backends.openai_compat.loading import loading
 from backends.redaction import redacted
 
 _LONGEST = 300
@@ -58,6 +57,8 @@ def from_status(
     status: int, headers: Mapping[str, str], body: bytes, *, key: str | None, place: str
 ) -> BackendError:
     """The error that an answer other than 200 means. `place` is the host, for people."""
+    if (still := loading(status, body, place)) is not None:
+        return still
     parsed = _json(body)
     said = _said(parsed) if parsed is not None else _plain(body)
     return _from_words(status, headers, said, parsed, key=key, place=place)
@@ -156,41 +157,6 @@ def _limited(place: str, retry_after: float | None, detail: str) -> RateLimited:
     if retry_after is not None:
         cure = f"Try again in {retry_after:.0f} seconds."
     return RateLimited(_with(f"{place} is limiting requests", detail), cure=cure, retry_after=retry_after)
-
-
-def from_httpx(error: Exception, *, place: str, connect: float) -> BackendError:
-    """What any exception of httpx means. The test walks httpx's tree, so a new branch is noticed."""
-    match error:
-        case httpx.ConnectTimeout():
-            return Timeout(
-                f"{place} did not answer within {connect:g} seconds.",
-                cure="Check that it runs and try again.",
-            )
-        case httpx.TimeoutException():
-            return Timeout(f"{place} took too long.", cure="Try again.")
-        case httpx.ConnectError():
-            return Unavailable(
-                f"{place} cannot be reached.", cure="Check that it runs, and the endpoint's address."
-            )
-        case httpx.ProxyError():
-            return Unavailable(f"The proxy on the way to {place} failed.", cure="Check the proxy's settings.")
-        case httpx.UnsupportedProtocol() | httpx.InvalidURL():
-            return BadRequest(
-                "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
-            )
-        case httpx.LocalProtocolError():
-            return BadRequest(
-                f"The request to {place} could not be written.",
-                cure="Check the key: it may hold odd characters.",
-            )
-        case httpx.DecodingError() | httpx.TooManyRedirects():
-            return BadResponse(f"{place} answered in a way that cannot be read.", cure="Check the endpoint.")
-        case httpx.NetworkError() | httpx.RemoteProtocolError():
-            return Unavailable(f"The connection to {place} was lost.", cure="Try again.")
-        case httpx.StreamError() | RuntimeError():
-            return Unavailable(f"The connection to {place} was closed.", cure="Try again.")
-        case _:
-            return Unavailable(f"The request to {place} failed.", cure="Try again.")
 
 
 def refused_field(status: int, body: bytes, sent: Collection[str]) -> str | None:

@@ -1,13 +1,10 @@
 """Server-sent events from bytes, as the HTML standard reads them, and a little kinder.
 
-As quick as `httpx-sse` (1.2 µs an event), which could not be used: it insists on the content type, holds a
-line of any length, and drops what some model servers send: an `error:` field in place of `data:`, a last
-event without its blank line.
+Libraries for it insist on the content type, hold a line of any length, and drop what some model servers send:
+an `error:` field in place of `data:`, a last event without its blank line.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from backends._limits import EVENT_BYTES
 
@@ -17,7 +14,7 @@ class EventTooLong(ValueError):
 
 
 class SSEParser:
-    """Feed chunks of bytes as they come; iterate over the data of each event that is complete.
+    """Feed chunks of bytes as they come; get the data of each event that is complete.
 
     Splits on LF, CRLF and CR; joins the `data` lines of an event with LF; skips comments, other fields and a
     byte order mark. Bytes that are not UTF-8 become U+FFFD.
@@ -30,9 +27,27 @@ class SSEParser:
         self._data: list[bytes] = []
         self._data_size = 0
         self._begun = False
+        self._events: list[str] = []
 
-    def feed(self, chunk: bytes) -> Iterator[str]:
-        """Raises `EventTooLong`, after the events before it. To be read to its end before the next chunk."""
+    def feed(self, chunk: bytes) -> list[str]:
+        """Raises `EventTooLong`, after which `rest` holds the events before it."""
+        if not self._pieces and not self._data and self._begun and (events := _plain(chunk)) is not None:
+            return events
+        self._feed(chunk)
+        return self.rest()
+
+    def rest(self) -> list[str]:
+        """The events that are complete and were not returned."""
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> list[str]:
+        """The event that the stream ended in, if any of its data is there."""
+        self._lines(b"".join(self._pieces).removesuffix(b"\r") + b"\n")
+        self._pieces.clear()
+        return self.rest()
+
+    def _feed(self, chunk: bytes) -> None:
         held_return = b""
         if b"\r" in chunk or (self._pieces and self._pieces[-1] == b"\r"):
             if self._pieces and self._pieces[-1] == b"\r":
@@ -47,15 +62,10 @@ class SSEParser:
             block = b"".join((*self._pieces, chunk[:end])) if self._pieces else chunk[:end]
             self._pieces.clear()
             self._size = 0
-            yield from self._lines(block)
+            self._lines(block)
             self._hold(chunk[end + 1 :])
         if held_return:
             self._pieces.append(held_return)
-
-    def close(self) -> Iterator[str]:
-        """The event that the stream ended in, if any of its data is there."""
-        yield from self._lines(b"".join(self._pieces).removesuffix(b"\r") + b"\n")
-        self._pieces.clear()
 
     def _hold(self, piece: bytes) -> None:
         if not piece:
@@ -65,7 +75,7 @@ class SSEParser:
         if self._size > self._limit:
             raise EventTooLong(f"a line has more than {self._limit} bytes")
 
-    def _lines(self, block: bytes) -> Iterator[str]:
+    def _lines(self, block: bytes) -> None:
         if not self._begun and block:
             self._begun = True
             block = block.removeprefix(b"\xef\xbb\xbf")
@@ -74,10 +84,20 @@ class SSEParser:
                 if self._data:
                     data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                     self._data, self._data_size = [], 0
-                    yield data.decode("utf-8", "replace")
+                    self._events.append(data.decode("utf-8", "replace"))
             elif line.startswith((b"data:", b"error:")):
                 value = line[line.index(b":") + 1 :]
                 self._data.append(value[1:] if value.startswith(b" ") else value)
                 self._data_size += len(value)
                 if self._data_size > self._limit:
                     raise EventTooLong(f"an event has more than {self._limit} bytes")
+
+
+def _plain(chunk: bytes) -> list[str] | None:
+    """The events of a chunk that is nothing but whole ones of one line each, as nearly every chunk is."""
+    if not (chunk.startswith(b"data: ") and chunk.endswith(b"\n\n")) or b"\r" in chunk:
+        return None
+    events = chunk[6:-2].split(b"\n\ndata: ")
+    if chunk.count(b"\n") != 2 * len(events):
+        return None
+    return [str(event, "utf-8", "replace") for event in events]

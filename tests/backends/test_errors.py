@@ -6,8 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
+from aiohttp.http_exceptions import HttpProcessingError
 
 from backends import errors
 from backends._limits import SAID_CHARS
@@ -17,6 +18,7 @@ from backends.errors import (
     BadRequest,
     BadResponse,
     ContextTooLong,
+    Loading,
     ModelNotFound,
     ModelUnsupported,
     OutOfMemory,
@@ -24,7 +26,8 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
-from backends.openai_compat.errors import error_in, from_httpx, from_status, refused_field, seconds_of, shown
+from backends.openai_compat.client import from_network
+from backends.openai_compat.errors import error_in, from_status, refused_field, seconds_of, shown
 
 SENT = {"temperature", "top_k", "min_p", "seed", "stop", "max_tokens", "stream_options", "system"}
 
@@ -46,41 +49,46 @@ def test_codes_are_unique_and_the_docstring_draws_the_whole_tree() -> None:
 
 
 EXPECTED: dict[type[Exception], type[BackendError]] = {
-    httpx.ConnectError: Unavailable,
-    httpx.ReadError: Unavailable,
-    httpx.WriteError: Unavailable,
-    httpx.CloseError: Unavailable,
-    httpx.ProxyError: Unavailable,
-    httpx.RemoteProtocolError: Unavailable,
-    httpx.StreamClosed: Unavailable,
-    httpx.StreamConsumed: Unavailable,
-    httpx.ResponseNotRead: Unavailable,
-    httpx.RequestNotRead: Unavailable,
-    httpx.ConnectTimeout: Timeout,
-    httpx.ReadTimeout: Timeout,
-    httpx.WriteTimeout: Timeout,
-    httpx.PoolTimeout: Timeout,
-    httpx.UnsupportedProtocol: BadRequest,
-    httpx.LocalProtocolError: BadRequest,
-    httpx.DecodingError: BadResponse,
-    httpx.TooManyRedirects: BadResponse,
-    httpx.InvalidURL: BadRequest,
+    aiohttp.ClientConnectorCertificateError: Unavailable,
+    aiohttp.ClientConnectorDNSError: Unavailable,
+    aiohttp.ClientConnectorSSLError: Unavailable,
+    aiohttp.ClientConnectionResetError: Unavailable,
+    aiohttp.ClientHttpProxyError: Unavailable,
+    aiohttp.ClientPayloadError: Unavailable,
+    aiohttp.ClientProxyConnectionError: Unavailable,
+    aiohttp.ServerDisconnectedError: Unavailable,
+    aiohttp.client_exceptions.UploadAbortedError: Unavailable,
+    aiohttp.ServerFingerprintMismatch: Unavailable,
+    aiohttp.client_exceptions.UnixClientConnectorError: Unavailable,
+    aiohttp.ConnectionTimeoutError: Timeout,
+    aiohttp.SocketTimeoutError: Timeout,
+    aiohttp.ContentTypeError: BadResponse,
+    aiohttp.InvalidUrlRedirectClientError: BadRequest,
+    aiohttp.NonHttpUrlRedirectClientError: BadRequest,
+    aiohttp.TooManyRedirects: BadResponse,
+    aiohttp.WSServerHandshakeError: BadResponse,
 }
-NEVER_RAISED_HERE = {httpx.HTTPStatusError}  # only by raise_for_status
 
 
-def test_every_exception_of_httpx_is_mapped_on_purpose() -> None:
-    roots = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
-    found = {kind for root in roots for kind in tree(root) if kind.__module__.partition(".")[0] == "httpx"}
+def test_every_exception_of_aiohttp_is_mapped_on_purpose() -> None:
+    found = {kind for kind in tree(aiohttp.ClientError) if kind.__module__.partition(".")[0] == "aiohttp"}
     leaves = {kind for kind in found if not found.intersection(kind.__subclasses__())}
-    assert leaves - NEVER_RAISED_HERE == EXPECTED.keys()
+    assert leaves == EXPECTED.keys()
 
 
-@pytest.mark.parametrize(("kind", "expected"), EXPECTED.items())
-def test_an_exception_of_httpx_becomes_ours(kind: type[Exception], expected: type[BackendError]) -> None:
+MORE: dict[type[Exception], type[BackendError]] = {
+    **dict.fromkeys(tree(HttpProcessingError), BadResponse),
+    OSError: Unavailable,
+    RuntimeError: Unavailable,
+    ValueError: BadRequest,
+}
+
+
+@pytest.mark.parametrize(("kind", "expected"), [*EXPECTED.items(), *MORE.items()])
+def test_an_exception_of_aiohttp_becomes_ours(kind: type[Exception], expected: type[BackendError]) -> None:
     raised = kind.__new__(kind)
     Exception.__init__(raised, "secret detail")
-    error = from_httpx(raised, place="host:1", connect=3)
+    error = from_network(raised, place="host:1", connect=3)
     assert type(error) is expected
     assert error.cure
     assert "secret detail" not in str(error)
@@ -99,7 +107,7 @@ def test_an_exception_of_httpx_becomes_ours(kind: type[Exception], expected: typ
         (429, {"error": {"message": "slow down"}}, RateLimited),
         (500, {"error": {"message": "boom"}}, Unavailable),
         (502, b"<html>Bad Gateway</html>", Unavailable),
-        (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}, Unavailable),
+        (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}, Loading),
         (504, b"", Timeout),
         (418, b"", BadRequest),
         (204, b"", BadResponse),

@@ -37,6 +37,7 @@ Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 _BACKEND_STATUS = {
     "unavailable": 503,
+    "loading": 503,
     "timeout": 504,
     "rate_limited": 429,
     "auth_failed": 502,

@@ -20,7 +20,8 @@ Each delta has its number as the event's `id`: a browser resumes there by itself
 
 In a `status`, `wait` says why nothing is said yet, `null` once something is:
 
-    {"reason": "review" | "loading" | "queue" | "first_token" | "rate_limited" | "unavailable",
+    {"reason": "review" | "loading" | "queue" | "first_token" | "rate_limited" | "endpoint_loading"
+               | "unavailable",
      "since_ms": 4200, "retry_in_ms": 7000 | null, "attempt": 1}
 
 `since_ms` is how long that has lasted, `retry_in_ms` when a refusing endpoint is asked again (0: just now),

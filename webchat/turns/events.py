@@ -30,10 +30,13 @@ class Delta:
         return f"event: delta\nid: {self.seq}\ndata: {data}\n\n".encode()
 
 
-WaitReason = Literal["review", "loading", "queue", "first_token", "rate_limited", "unavailable"]
+WaitReason = Literal[
+    "review", "loading", "queue", "first_token", "rate_limited", "endpoint_loading", "unavailable"
+]
 """`review`: moderators read the prompt. `loading`: the model is on its way. `queue`: others are before it.
-`first_token`: the model has the request and has said nothing yet. `rate_limited`, `unavailable`: it refused
-the request for now, or was not reached, and is asked again."""
+`first_token`: the model has the request and has said nothing yet. `rate_limited`, `endpoint_loading`,
+`unavailable`: its endpoint refused the request for now, still loads the model, or was not reached, and is
+asked again."""
 
 
 @dataclass(frozen=True, slots=True)

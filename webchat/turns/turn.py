@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from backends.base import LoadProgress
-from backends.errors import RateLimited
+from backends.errors import Loading, RateLimited
 from backends.types import Retrying
 from webchat.store.records import BegunTurn, Message
 from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Reader
 from webchat.turns.places import Party
+
+_WHY_AGAIN: Mapping[str, WaitReason] = {RateLimited.code: "rate_limited", Loading.code: "endpoint_loading"}
 
 EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended"]
 """Who ended a turn before its model did: the person, the server's end, the store's failure, the end of the
@@ -71,7 +73,7 @@ class RunningTurn:
 
     def retrying(self, retrying: Retrying) -> None:
         """Show why the model is asked again, and when."""
-        reason: WaitReason = "rate_limited" if retrying.code == RateLimited.code else "unavailable"
+        reason = _WHY_AGAIN.get(retrying.code, "unavailable")
         since = self._wait("first_token").since
         retry_at = time.monotonic() + retrying.seconds
         self.show(Status("streaming", wait=Wait(reason, since, retry_at, retrying.attempt)))

@@ -1,0 +1,62 @@
+"""How long an endpoint is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backends.errors import Timeout
+from backends.openai_compat.reply import Reply
+
+ALIVE = 10
+"""An endpoint that gives signs of life (comments, chunks without text) gets so many times as long."""
+
+_AFTER_END = 10.0
+_AFTER_USAGE = 2.0
+_AFTER_STOP = 2.0
+_AFTER_DONE = 0.25
+"""Seconds for the rest of a stream: behind a reason to end, behind the usage that follows one, behind a stop
+string of ours, and behind `[DONE]`, where only the connection still has to be brought to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `first_token` runs from the request on and holds queueing, loading, prefill and retries."""
+
+    connect: float = 10.0
+    first_token: float = 600.0
+    between_tokens: float = 120.0
+
+
+class Patience:
+    """Until when a reply is waited for. until: in the time of the event loop; seconds: how long that is.
+
+    now: when it was asked for.
+    """
+
+    def __init__(self, timeouts: Timeouts, now: float) -> None:
+        self._between_tokens = timeouts.between_tokens
+        self._limit = self.seconds = timeouts.first_token
+        self._spoke = now
+        self.until = now + self._limit
+
+    def heard(self, now: float, reply: Reply, *, spoke: bool) -> None:
+        """Something came. spoke: there was text in it, or the like."""
+        if reply.done or reply.cut:
+            self.until = min(self.until, now + (_AFTER_DONE if reply.done else _AFTER_STOP))
+            return
+        if spoke:
+            self._spoke, self._limit = now, self._between_tokens
+        limit = self._limit
+        if reply.ended and reply.trusted:
+            limit = min(limit, _AFTER_USAGE if reply.counted else _AFTER_END)
+        self.until, self.seconds = now + limit, limit
+        if self.until > self._spoke + ALIVE * limit:
+            self.until, self.seconds = self._spoke + ALIVE * limit, ALIVE * limit
+
+
+def too_slow(place: str, seconds: float) -> Timeout:
+    return Timeout(
+        f"{place} sent nothing for {seconds:g} seconds.",
+        cure="Try again, or allow it more time.",
+        params={"seconds": seconds},
+    )

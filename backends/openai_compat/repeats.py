@@ -1,0 +1,143 @@
+"""Text that a server sends again: some send with each piece all that came before it, some all of it once more
+at the end.
+
+Both look like a reply that repeats itself, which replies do: "ha ha ha", a second piece that happens to begin
+with the first. So a piece that could be either is held until the next one, or the end, tells which it is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+_GROWN = 2
+"""So many pieces in a row that begin with the whole one before them, and go on, are no accident."""
+
+_HELD = 4
+"""Pieces that are held at most for each that was longer than the one before it."""
+
+_SURE_CHARS = 16
+"""Less than this may be said twice by accident; a longer piece that is all so far is a repeat."""
+
+
+class RepeatCutter:
+    """Takes away from the pieces of one text what was said before. Give each piece, then `flush` at the end;
+    all return what is new."""
+
+    def __init__(self) -> None:
+        self._each: Literal["unknown", "a piece", "all so far"] = "unknown"
+        self._said: list[str] = []  # what was passed on
+        self._size = 0
+        self._held: list[str] = []
+        self._last = ""  # the piece before, in whole characters
+        self._half = ""  # what half a character behind them was written as
+        self._grown = 0
+
+    def feed(self, piece: str) -> str:
+        """piece: what a chunk calls its own part of the text."""
+        if self._each == "a piece":
+            if not self._held and (len(piece) < self._size or self._size < _SURE_CHARS):
+                return self._pass(piece)  # nearly always
+            return self._perhaps_all(piece) if piece else ""
+        if not piece:
+            return ""
+        return self._first(piece) if self._each == "unknown" else self._longer(piece)
+
+    def feed_whole(self, text: str, *, pieces: bool) -> str:
+        """text: what a chunk calls the whole text. pieces: other chunks have told theirs apart, so that it
+        adds nothing where it is another text; else the server calls pieces so."""
+        said = self._said_text()
+        if self._each == "unknown" and said:
+            self._each = "a piece"
+        held = self._release()
+        if held and text.strip() == (said + held).strip():
+            return self._pass(held)
+        new = _beyond(said, text)
+        if new is None:
+            new = held if pieces else text
+        return self._pass(new)
+
+    def flush(self) -> str:
+        held = self._release()
+        if self._each == "all so far":
+            return self._half
+        if self._each == "a piece":
+            return held[self._size :]  # all of it once more, at the end
+        words = any(character.isalnum() for character in self._said_text())
+        if held and words and (self._grown or (self._last == held and self._size >= _SURE_CHARS)):
+            return self._last[self._size :] + self._half
+        return held
+
+    def _first(self, piece: str) -> str:
+        """Of the first pieces, until it is known what each is."""
+        whole, half = _in_whole_characters(piece)
+        if not self._said:
+            self._last, self._held = whole, [half] if half else []
+            if not whole:
+                self._each = "a piece"
+            return self._pass(whole)
+        if not whole.startswith(self._last):
+            self._each = "a piece"
+            return self._pass(self._release() + piece)
+        self._grown += len(whole) > len(self._last)
+        self._last, self._half = whole, half
+        self._held.append(piece)
+        if self._grown >= _GROWN and any(character.isalnum() for character in whole):
+            self._each = "all so far"
+            self._held.clear()
+            return self._pass(whole[self._size :])
+        if len(self._held) > _HELD * (1 + self._grown):
+            self._each = "a piece"
+            return self._pass(self._release())
+        return ""
+
+    def _longer(self, piece: str) -> str:
+        whole, self._half = _in_whole_characters(piece)
+        new = _beyond(self._last, whole)
+        if new is None:  # it goes on in pieces
+            self._last, new = self._last + whole, whole
+        elif len(whole) >= len(self._last):
+            self._last = whole
+        return self._pass(new)
+
+    def _perhaps_all(self, piece: str) -> str:
+        """A piece as long as all before it, or the one behind such a piece."""
+        if self._held:
+            if piece.startswith(self._held[0]):
+                self._each, self._last = "all so far", self._said_text()
+                self._held.clear()
+                return self._longer(piece)
+            return self._pass(self._release() + piece)
+        if piece.startswith(self._said_text()):
+            self._held = [piece]
+            return ""
+        return self._pass(piece)
+
+    def _said_text(self) -> str:
+        self._said = ["".join(self._said)]
+        return self._said[0]
+
+    def _release(self) -> str:
+        held, self._held = "".join(self._held), []
+        return held
+
+    def _pass(self, text: str) -> str:
+        self._said.append(text)
+        self._size += len(text)
+        return text
+
+
+def _in_whole_characters(piece: str) -> tuple[str, str]:
+    """A piece, and apart from it what half a character at its end is written as: servers that send all so far
+    will send the whole character in its place."""
+    whole = piece[:-1] if "\ud800" <= piece[-1:] <= "\udbff" else piece.rstrip("\ufffd")
+    return whole, piece[len(whole) :]
+
+
+def _beyond(said: str, text: str) -> str | None:
+    """What a text that holds all so far adds to it; `None` for another text."""
+    if text.startswith(said):
+        return text[len(said) :]
+    if said.startswith(text) or said.strip() == text.strip():
+        return ""
+    same = next((at for at, (one, other) in enumerate(zip(said, text, strict=False)) if one != other), 0)
+    return text[len(said) :] if same * 2 >= len(said) else None  # it has edited the end of what it said

@@ -1,0 +1,346 @@
+"""The chunks of one reply, read without the network.
+
+Source: the API reference of OpenAI, and what vLLM, llama.cpp, SGLang, TGI, Ollama and OpenRouter send.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from backends._holdback import StopCutter
+from backends._limits import NAME_CHARS
+from backends._thinking import Characters, ThinkingSplitter, storable
+from backends.errors import BadResponse
+from backends.openai_compat.errors import error_in
+from backends.openai_compat.repeats import RepeatCutter
+from backends.types import (
+    Event,
+    Finished,
+    FinishReason,
+    Logprobs,
+    ReasoningDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+_NO_REASON = ("", "null", "none")
+_GAVE_UP = ("error", "abort")
+
+_MOST_TOKENS = 2**31
+
+_OTHER_CHOICES = 3
+"""Chunks of other choices that are kept until choice 0 comes; if it does not, theirs is the reply."""
+
+
+class Reply:
+    """Reads the chunks of one reply and remembers how it ended. Everything unknown is passed over.
+
+    Give it `data` or `chunk`, then `take` the events: those of one read of the network at once, so text in
+    many chunks makes one event. When the stream is over, `rest` and `end`.
+
+    An end that is told counts as long as nothing comes after it: some servers send a reason to end first, or
+    with every chunk. stop: the strings that were asked to end it. Some servers send them along, with what
+    follows in the same token, and some take none; so they are looked for here.
+    """
+
+    def __init__(self, key: str | None, stop: Sequence[str] = ()) -> None:
+        self._key = key
+        self._cutter = StopCutter(stop)
+        self._repeats = RepeatCutter()
+        self._reasoning_repeats = RepeatCutter()
+        self._characters = Characters()
+        self._reasoning_characters = Characters()
+        self._thinking = ThinkingSplitter()
+        self._text: list[str] = []  # that no event has yet
+        self._events: list[Event] = []
+        self._usage: Usage | None = None
+        self._reason: str | None = None
+        self._taken_back: set[str] = set()  # words that were no reason to end
+        self._choice: int | None = None
+        self._others: list[dict[str, Any]] = []
+        self._in_deltas = False
+        self._model: str | None = None
+        self._fingerprint: str | None = None
+        self.done = False  # "[DONE]" came, or what else is surely the last
+        self.ended = False  # an end was told, and nothing came after it
+        self.counted = False  # the usage came after that
+        self.said_something = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether a stop string has ended it; more may come, but nothing of it counts."""
+        return self._cutter.stopped
+
+    @property
+    def trusted(self) -> bool:
+        """Whether its server has never gone on after it told an end."""
+        return not self._taken_back and self.said_something
+
+    def data(self, data: str) -> None:
+        """The data of one server-sent event. Raises what an error object in it means, or `BadResponse`."""
+        try:
+            chunk = json.loads(data)
+        except (ValueError, RecursionError):
+            self._no_json(data)
+        else:
+            self.chunk(chunk)
+
+    def _no_json(self, data: str) -> None:
+        words = data.strip()
+        if words == "[DONE]":
+            self.done = True
+        elif words:
+            lines = data.split("\n")
+            if len(lines) == 1:
+                raise BadResponse(
+                    "The endpoint sent something that is not JSON.", cure="Try again, or check the endpoint."
+                )
+            for line in lines:  # a server that does not put blank lines between its events
+                self.data(line)
+
+    def chunk(self, chunk: Any) -> None:
+        """One chunk of a stream, or a whole completion. Raises what an error object in it means."""
+        if chunk == "[DONE]":
+            self.done = True
+        if not isinstance(chunk, dict):
+            return
+        choices = chunk.get("choices")
+        if (not choices or "error" in chunk or chunk.get("object") == "error") and (
+            error := error_in(chunk, key=self._key)
+        ) is not None:
+            raise error
+        if self._model is None and isinstance(model := chunk.get("model"), str):
+            self._model = storable(model, NAME_CHARS)
+            fingerprint = chunk.get("system_fingerprint")
+            self._fingerprint = storable(fingerprint, NAME_CHARS) if isinstance(fingerprint, str) else None
+        if isinstance(choices, list):
+            for at, choice in enumerate(choices):
+                if isinstance(choice, dict):
+                    self._one_of(choice, at)
+        if chunk.get("usage"):
+            self._usage = _usage(chunk["usage"]) or self._usage
+            if not choices:
+                self.counted = self.ended
+                self.ended = True
+
+    def _one_of(self, choice: dict[str, Any], at: int) -> None:
+        """A choice, if it is the one that is read: 0, or the one there is."""
+        index = _index(choice.get("index"), at)
+        if index == 0 and self._choice != 0:
+            self._choice = 0
+            self._others.clear()
+        if index == self._choice:
+            self._read(choice)
+        elif self._choice is None:
+            self._others.append(choice)
+            if len(self._others) == _OTHER_CHOICES:
+                self._take_other()
+
+    def _take_other(self) -> None:
+        """Choice 0 does not come: read the one that came first."""
+        others, self._others = self._others, []
+        self._choice = _index(others[0].get("index"), 0)
+        for other in others:
+            if _index(other.get("index"), 0) == self._choice:
+                self._read(other)
+
+    def _read(self, choice: dict[str, Any]) -> None:
+        delta, message = choice.get("delta"), choice.get("message")
+        if delta is None and message is None:  # a server of completions without a chat
+            delta = {"content": choice.get("text")}
+        said = isinstance(delta, dict) and self._delta(delta, whole=False)
+        if isinstance(message, dict) and not said:
+            said = self._delta(message, whole=True)
+        if (told := logprobs_in(choice)) is not None:
+            self._events.append(told)
+        if said and self.ended:
+            self.ended = self.counted = False
+            self._taken_back.add(self._reason or "")
+            self._reason = None
+        if isinstance(reason := choice.get("finish_reason"), str):
+            self._told(storable(reason, NAME_CHARS))
+
+    def _told(self, reason: str) -> None:
+        word = reason.strip().lower()
+        if word not in _NO_REASON and (_kind(word) is not None or reason not in self._taken_back):
+            self._reason, self.ended = reason, True
+
+    def _delta(self, delta: dict[str, Any], *, whole: bool) -> bool:
+        """Whether it says anything."""
+        content = delta.get("content")
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(content, list):
+            content, in_parts = _parts(content)
+            reasoning = reasoning or in_parts
+        said = False
+        if isinstance(reasoning, str) and reasoning:
+            self._reasoning(self._new(self._reasoning_repeats, reasoning, whole))
+            said = True
+        if isinstance(content, str) and content:
+            if text := self._new(self._repeats, content, whole):
+                self._text.append(text)
+            said = said or not content.isspace()
+        if isinstance(refusal := delta.get("refusal"), str) and refusal:
+            self._text.append(refusal)
+            said = True
+        if isinstance(calls := delta.get("tool_calls"), list):
+            self._flush_text()
+            self._events += [_tool_call(call, at) for at, call in enumerate(calls) if isinstance(call, dict)]
+            said = said or bool(calls)
+        self._in_deltas = self._in_deltas or (said and not whole)
+        return said
+
+    def _new(self, repeats: RepeatCutter, text: str, whole: bool) -> str:
+        return repeats.feed_whole(text, pieces=self._in_deltas) if whole else repeats.feed(text)
+
+    def _reasoning(self, text: str) -> None:
+        if text and (text := self._reasoning_characters.feed(text)):
+            self._flush_text()
+            self._events.append(ReasoningDelta(text))
+
+    def _flush_text(self) -> None:
+        if not self._text:
+            return
+        text = self._text[0] if len(self._text) == 1 else "".join(self._text)
+        self._text.clear()
+        self._events += self._thinking.feed(self._cutter.feed(self._characters.feed(text)))
+
+    def take(self) -> list[Event]:
+        """The events since the last time."""
+        self._flush_text()
+        events, self._events = self._events, []
+        if events:
+            self.said_something = True
+        return events
+
+    def rest(self) -> list[Event]:
+        """What was held back because more might have come."""
+        if self._others:
+            self._take_other()
+        self._reasoning(self._reasoning_repeats.flush())
+        if half := self._reasoning_characters.flush():
+            self._events.append(ReasoningDelta(half))
+        self._text.append(self._repeats.flush())
+        held = self.take()
+        text = self._cutter.feed(self._characters.flush()) + self._cutter.flush()
+        held += [*self._thinking.feed(text), *self._thinking.flush()]
+        self.said_something = self.said_something or bool(held)
+        return held
+
+    def end(self) -> list[Event]:
+        """The usage and `Finished`, after `rest`. Raises `BadResponse` when the reply broke off."""
+        reason = "stop" if self.cut else self._reason
+        word = (reason or "").strip().lower()
+        if word in _GAVE_UP:
+            raise BadResponse("The endpoint gave up in the middle of its reply.", cure="Try again.")
+        if not (self.ended or self.done or self.cut):
+            raise BadResponse(
+                "The reply broke off before it was finished.", cure="Continue it, or try again."
+            )
+        if reason is None and not self.said_something:
+            raise BadResponse("The endpoint answered with nothing.", cure="Try again.")
+        kind = _kind(word)
+        details: dict[str, str | int | float | bool | None] = {}
+        if kind is None:
+            details["finish_reason"] = reason
+        usage: list[Event] = [] if self._usage is None else [self._usage]
+        return [*usage, Finished(kind or "stop", self._model, self._fingerprint, details=details)]
+
+
+def _kind(word: str) -> FinishReason | None:
+    """What a reason to end means, in lower case; `None` for one nobody knows."""
+    if word not in FINISH_REASONS and ("length" in word or "max" in word or "limit" in word):
+        return "length"
+    return FINISH_REASONS.get(word)
+
+
+def _index(told: Any, at: int) -> int:
+    """The number of a choice; its place where it has none that can be read."""
+    if type(told) is int:
+        return told
+    try:
+        return int(told)
+    except (TypeError, ValueError, OverflowError):
+        return at
+
+
+def logprobs_in(choice: dict[str, Any]) -> Logprobs | None:
+    """What a choice tells of its tokens' probabilities; what is not as the reference says is left out."""
+    told = choice.get("logprobs")
+    content = told.get("content") if isinstance(told, dict) else None
+    tokens = [] if not isinstance(content, list) else [_logprob(token) for token in content]
+    known = tuple(token for token in tokens if token is not None)
+    return Logprobs(known) if known else None
+
+
+def _logprob(told: Any) -> TokenLogprob | None:
+    match told:
+        case {"token": str(token), "logprob": int() | float() as logprob}:
+            best = told.get("top_logprobs")
+            pairs = [_logprob(other) for other in (best if isinstance(best, list) else ())]
+            known = tuple((other.token, other.logprob) for other in pairs if other is not None)
+            return TokenLogprob(storable(token, NAME_CHARS), float(logprob), known)
+    return None
+
+
+def _parts(parts: list[Any]) -> tuple[str, str]:
+    """Text and reasoning of a content that comes in parts (Mistral)."""
+    text: list[str] = []
+    thought: list[str] = []
+    for part in parts:
+        match part:
+            case {"type": "text", "text": str(piece)}:
+                text.append(piece)
+            case {"type": "thinking", "thinking": list(inner)}:
+                thought.append(_parts(inner)[0])
+            case {"type": "thinking", "thinking": str(piece)}:
+                thought.append(piece)
+            case _:
+                pass
+    return "".join(text), "".join(thought)
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None
+    details = usage.get("prompt_tokens_details")
+    return Usage(
+        prompt, completion, _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    )
+
+
+def _count(value: Any) -> int | None:
+    """A number from a server, if it can be a number of tokens."""
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
+
+
+def _tool_call(call: dict[str, Any], at: int) -> ToolCallDelta:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    index, identity = _count(call.get("index")), call.get("id")
+    name, arguments = function.get("name"), function.get("arguments")
+    return ToolCallDelta(
+        at if index is None else index,
+        storable(identity, NAME_CHARS) if isinstance(identity, str) else None,
+        storable(name, NAME_CHARS) if isinstance(name, str) else None,
+        storable(arguments) if isinstance(arguments, str) else "",
+    )
