@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from backends.echo import EchoBackend
 from backends.llamacpp import Servers
 from backends.local import Engines
+from backends.openai_compat import Timeouts
 from backends.registry import factory
 from webchat.app import _give_templates, _purge
 from webchat.models import Models, ModelSpec
@@ -37,7 +38,10 @@ ENGINE: dict[str, Any] = {
     "device": "cuda:1",
     "dtype": "float16",
     "gpu_layers": 9,
+    "first_token_timeout": 900.0,
+    "next_token_timeout": 30.0,
 }
+TIMEOUTS = {"first_token_timeout", "next_token_timeout"}
 MODELS: dict[str, dict[str, Any]] = {
     "openai": {"endpoint": "http://host/v1", "model": "a", "api_key": "key"},
     "llamacpp": {"model": "/models/a.gguf"},
@@ -45,10 +49,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "local": {"model": "me/model"},
 }
 TAKEN = {
-    "openai": {"context_length"},
+    "openai": {"context_length", "timeouts"},
     "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
     "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
-    "local": ENGINE.keys() - {"gpu_layers"} | {"chat_template"},
+    "local": ENGINE.keys() - {"gpu_layers", *TIMEOUTS} | {"chat_template"},
 }
 
 
@@ -59,7 +63,8 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     chosen = {**ENGINE, "load_in_8bit": kind == "local"}  # elsewhere it is refused
     model = ModelSettings(**{**chosen, **MODELS[kind], "chat_template_file": template})
     spec = spec_of(model, Settings(hf_token=SecretStr("hf_token")), Shared(Engines(), Servers()))
-    given = {**chosen, "chat_template": "{{ messages }}"}
+    timeouts = Timeouts(first_token=900.0, next_token=30.0)
+    given = {**chosen, "chat_template": "{{ messages }}", "timeouts": timeouts}
     assert spec.kind == kind
     assert spec.titles == (kind != "demo")
     assert {name for name in given if name in spec.options} == TAKEN[kind]
@@ -69,7 +74,7 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
 
 def test_no_setting_of_an_engine_is_taken_by_none() -> None:
     assert EngineFields.model_fields.keys() - {"chat_template_file", "adapters"} == ENGINE.keys()
-    assert ENGINE.keys() <= set().union(*TAKEN.values())
+    assert ENGINE.keys() - TIMEOUTS <= set().union(*TAKEN.values())
 
 
 async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path: Path) -> None:

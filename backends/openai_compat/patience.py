@@ -24,7 +24,7 @@ class Timeouts:
 
     connect: float = 10.0
     first_token: float = 600.0
-    between_tokens: float = 120.0
+    next_token: float = 120.0
 
 
 class Patience:
@@ -34,7 +34,7 @@ class Patience:
     """
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
-        self._between_tokens = timeouts.between_tokens
+        self._next_token = timeouts.next_token
         self._limit = self.seconds = timeouts.first_token
         self._spoke = now
         self.until = now + self._limit
@@ -45,7 +45,7 @@ class Patience:
             self.until = min(self.until, now + (_AFTER_DONE if reply.done else _AFTER_STOP))
             return
         if spoke:
-            self._spoke, self._limit = now, self._between_tokens
+            self._spoke, self._limit = now, self._next_token
         limit = self._limit
         if reply.ended and reply.trusted:
             limit = min(limit, _AFTER_USAGE if reply.counted else _AFTER_END)

@@ -71,6 +71,8 @@ WRONG: dict[str, Any] = {
     "device": "gpu",
     "dtype": "float8",
     "gpu_layers": -1,
+    "first_token_timeout": 0,
+    "next_token_timeout": "long",
     "temperature": 2.5,
     "top_p": 0,
     "top_k": 0,

@@ -8,7 +8,7 @@ from typing import Any
 
 from backends.llamacpp import Servers
 from backends.local import Engines
-from backends.openai_compat import Address
+from backends.openai_compat import Address, Timeouts
 from webchat.models.specs import ModelSpec
 from webchat.settings import ModelSettings, Settings, model_specs
 
@@ -45,6 +45,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "model": model.model,
                 "api_key": key,
                 "context_length": model.context_length,
+                "timeouts": _timeouts(model),
             }
             address = Address.parse(model.endpoint or "")
             return replace(spec, options=options, discover=model.model is None, remote=address.remote)
@@ -86,6 +87,14 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
             return replace(spec, options=local)
         case _:
             return replace(spec, options={"model": model.model} if model.model else {})
+
+
+def _timeouts(model: ModelSettings) -> Timeouts:
+    usual = Timeouts()
+    return Timeouts(
+        first_token=model.first_token_timeout or usual.first_token,
+        next_token=model.next_token_timeout or usual.next_token,
+    )
 
 
 def _template(model: ModelSettings) -> str | None:

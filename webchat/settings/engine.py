@@ -124,6 +124,18 @@ class EngineFields(BaseModel):
     gpu_layers: Annotated[int, Field(ge=0, le=10_000)] | None = setting(
         None, "Layers of a GGUF model put on a GPU (default: as many as fit).", "a whole number from 0"
     )
+    first_token_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = setting(
+        None,
+        "Seconds an endpoint may take to its first token, with queueing and loading (default: 600). While it"
+        " sends keep-alive comments or empty chunks, ten times as long.",
+        "a number above 0, up to 86400",
+    )
+    next_token_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = setting(
+        None,
+        "Seconds an endpoint may be silent between two tokens (default: 120). While it sends keep-alive"
+        " comments or empty chunks, ten times as long.",
+        "a number above 0, up to 86400",
+    )
 
     @field_validator("chat_template_file")
     @classmethod
