@@ -16,6 +16,7 @@ from backends.types import (
     Sent,
     TextDelta,
     TextPart,
+    TextWasReasoning,
     ToolCallDelta,
     Usage,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Sent",
     "TextDelta",
     "TextPart",
+    "TextWasReasoning",
     "ToolCallDelta",
     "Usage",
     "collect",

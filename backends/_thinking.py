@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from backends._holdback import held_length
-from backends.types import ReasoningDelta, TextDelta
+import re
 
-TAGS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
-    "<reason>": "</reason>",
-    "<reasoning>": "</reasoning>",
-    "<thought>": "</thought>",
-    "<|begin_of_thought|>": "<|end_of_thought|>",
-}
+from backends._marks import TABLE, Mark, Table
+from backends._place import Place
+from backends.types import ReasoningDelta, TextDelta, TextWasReasoning
+
+_ENDS = ".!?…。！？"
+"""What a sentence ends with."""
+_BEHIND_MENTION = ".,;:!?)]}'\"`*_~’”»」』）。，；：、！？"
+"""What comes right behind a mark that a text only mentions."""
+_LOOKAHEAD = 256
+"""Characters of whitespace that are looked past, or dropped behind reasoning."""
+
+_Delta = TextDelta | ReasoningDelta | TextWasReasoning
 
 
 def storable(text: str, limit: int | None = None) -> str:
@@ -47,75 +50,210 @@ class Characters:
 
 
 class ThinkingSplitter:
-    """Takes `<think>…</think>` and its kin at the beginning of a reply apart, wherever the pieces are split.
+    """Takes the reasoning in a reply apart from its answer, wherever the pieces are split.
 
-    Only there: an answer may well write about such tags. The whitespace around them is dropped. prompt: what
-    the model was given, where it is known: some templates open the reasoning themselves, at the prompt's end.
+    An answer may well write about such marks, so a mark counts only where models put it: at the beginning of
+    a reply, right behind other reasoning, at the start of a line outside code and, once there was reasoning,
+    behind a sentence. A closing mark that nothing opened says that the template did, and that all text before
+    it was reasoning; it counts at the start of a line or behind a sentence, and is only left out where
+    nothing is in front of it or nothing follows. The whitespace around reasoning is dropped.
+
+    prompt: what the model was given, where it is known: some templates open the reasoning themselves, at the
+    prompt's end.
     """
 
-    def __init__(self, prompt: str = "") -> None:
+    def __init__(self, prompt: str = "", table: Table = TABLE) -> None:
+        self._table = table
+        self._first = re.compile(f"[{re.escape(table.firsts)}]")
         self._held = ""
         # Whitespace that begins a text: joined once, so that much of it costs no more.
         self._blank: list[str] = []
-        end = prompt.rstrip()
-        # The tag that ends the reasoning we are in.
-        self._closing = next((closing for opening, closing in TAGS.items() if end.endswith(opening)), "")
-        self._answering = False
-        self._trim = False  # we are right behind a tag
+        self._place = Place()
+        self._inside = table.opened_by(prompt)  # whose reasoning we are in
+        self._used = self._inside  # whose marks the reply has
+        self._fresh = True  # nothing is said since the reply, its reasoning or its answer began
+        self._trims = self._inside is not None  # the next whitespace is dropped
+        self._reasoned = self._trims
+        self._answered = False  # there is an answer in front of the last reasoning
+        self._nested = False  # a block was opened inside another
+        self._mentioned = 0  # opening marks in the answer that nothing has closed
+        self._thought = False  # some reasoning was said
+        self._parts = ""  # goes between two blocks
 
-    def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
-        if self._answering and not self._trim:
-            return [TextDelta(text)] if text else []
-        if not self._held and not self._closing:
-            if not text or text.isspace():
+    def reasoned(self) -> None:
+        """Reasoning came another way: in a field of its own."""
+        self._reasoned = self._thought = True
+
+    def feed(self, text: str) -> list[_Delta]:
+        if self._held or self._inside is not None:
+            return self._read(text, last=False)
+        if self._fresh and not self._trims and (not text or text.isspace()):
+            self._blank.append(text)
+            return []
+        if not self._fresh and not self._first.search(text):
+            return self._say(text)
+        return self._read(text, last=False)
+
+    def flush(self) -> list[_Delta]:
+        deltas = self._read("", last=True)
+        rest = "".join(self._blank)
+        self._blank.clear()
+        return [*deltas, TextDelta(rest)] if rest else deltas
+
+    def _read(self, text: str, *, last: bool) -> list[_Delta]:
+        self._held += text
+        deltas: list[_Delta] = []
+        while self._held:
+            before = len(self._held)
+            deltas += self._reasoning(last) if self._inside is not None else self._answer(last)
+            if len(self._held) == before:
+                break
+        return deltas
+
+    # Each works off the front of what is held, or leaves it where it has to wait.
+
+    def _reasoning(self, last: bool) -> list[_Delta]:
+        if self._trims:
+            self._held = self._held.lstrip()
+        found = self._first.search(self._held)
+        place = found.start() if found else len(self._held)
+        mark = self._table.at(self._held, place) if found else not last
+        end = _end(self._held[:place])
+        if mark is True and not last:
+            said, self._held = self._held[:end], self._held[end:]
+        elif isinstance(mark, Mark) and self._ends(mark):
+            said, self._held = self._held[:end], self._held[mark.end :]
+            return [*self._think(said), *self._begin_answer()]
+        elif isinstance(mark, Mark) and self._goes_deeper(mark, said=bool(end)):
+            said, self._held = self._held[:end], self._held[mark.end :]
+        elif found is None:
+            said, self._held = self._held[:end], ""
+        else:
+            said, self._held = self._held[: place + 1], self._held[place + 1 :]
+        return self._think(said)
+
+    def _ends(self, mark: Mark) -> bool:
+        return mark.marks is self._inside and mark.kind != "opening"
+
+    def _goes_deeper(self, mark: Mark, *, said: bool) -> bool:
+        """Whether a mark inside reasoning opens more of it, rather than being one of its words."""
+        if mark.marks is not self._inside:
+            return False
+        self._nested = self._nested or not mark.marks.always
+        return mark.marks.always or (self._fresh and not said)
+
+    def _think(self, text: str) -> list[_Delta]:
+        if not text:
+            return []
+        front = self._parts if self._fresh and self._thought else ""
+        self._fresh = self._trims = False
+        self._thought = True
+        return [ReasoningDelta(front + text)]
+
+    def _begin_answer(self) -> list[_Delta]:
+        parted = self._inside is not None and self._inside.always
+        self._parts = "\n\n" if parted else ""
+        self._inside, self._fresh, self._trims, self._reasoned = None, True, True, True
+        self._mentioned = 0
+        return []
+
+    def _answer(self, last: bool) -> list[_Delta]:
+        held = self._held
+        found = self._first.search(held)
+        place = found.start() if found else len(held)
+        if place:
+            self._held = held[place:]
+            return self._say(held[:place])
+        mark = self._table.at(held, 0)
+        if mark is True and not last:
+            return []
+        if isinstance(mark, Mark):
+            counts = self._counts(mark, last)
+            if counts is None:
+                return []
+            if counts:
+                self._held = held[mark.end :]
+                return self._take(mark, held[mark.end : mark.end + _LOOKAHEAD])
+        self._held = held[1:]
+        return self._say(held[0])
+
+    def _say(self, text: str) -> list[_Delta]:
+        if self._trims:
+            word = text.lstrip()
+            if len(word) < len(text):
+                self._parts = "\n\n"
+            text = word
+        if not text:
+            return []
+        if self._fresh:
+            if text.isspace():
                 self._blank.append(text)
                 return []
             text = "".join((*self._blank, text))
             self._blank.clear()
-        self._held += text
-        deltas: list[TextDelta | ReasoningDelta] = []
-        while self._held:
-            before = self._held
-            delta = self._reasoning() if self._closing else self._answer()
-            if delta is not None and delta.text:
-                deltas.append(delta)
-            if self._held == before:
-                break
-        return deltas
+        self._fresh = self._trims = False
+        self._place.feed(text)
+        return [TextDelta(text)]
 
-    def flush(self) -> list[TextDelta | ReasoningDelta]:
-        text, self._held = "".join((*self._blank, self._held)), ""
-        self._blank.clear()
-        if not text or (self._trim and text.isspace()):
+    def _counts(self, mark: Mark, last: bool) -> bool | None:
+        """Whether a mark in the answer is one, rather than a word. `None`: what follows must be known."""
+        if mark.marks is self._used and (mark.marks.always or mark.kind == "answer"):
+            return True
+        if self._place.in_block:
+            return False
+        if self._fresh:
+            return True
+        if mark.kind == "answer":
+            return False
+        behind = self._held[mark.end : mark.end + _LOOKAHEAD]
+        if not last and not behind.strip() and len(behind) < _LOOKAHEAD:
+            return None
+        return self._opens(behind) if mark.kind == "opening" else self._closes(behind)
+
+    def _opens(self, behind: str) -> bool:
+        place = self._place
+        if place.starts_line:
+            return True
+        if self._ends_sentence() and not place.spaced and (self._reasoned or not behind.strip()):
+            return True
+        self._mentioned += not place.in_span
+        return False
+
+    def _closes(self, behind: str) -> bool:
+        place = self._place
+        if self._mentioned and not place.in_span:
+            self._mentioned -= 1
+            return False
+        if place.starts_line:
+            return True
+        word = behind.lstrip()
+        sentence, tight = self._ends_sentence(), not place.spaced
+        if not word or "\n" in behind[: len(behind) - len(word)]:
+            return tight or sentence
+        joined = tight and word is behind and word[0] not in _BEHIND_MENTION
+        return joined and (sentence or self._nested) and not place.in_span
+
+    def _ends_sentence(self) -> bool:
+        return self._place.before != "" and self._place.before in _ENDS
+
+    def _take(self, mark: Mark, behind: str) -> list[_Delta]:
+        first, self._used = mark.marks is not self._used, mark.marks
+        if mark.kind == "opening":
+            self._answered = self._answered or not self._fresh
+            self._parts = self._parts if self._fresh else "\n\n"
+            self._inside, self._fresh, self._trims = mark.marks, True, True
+            self._blank.clear()
             return []
-        return [ReasoningDelta(text) if self._closing else TextDelta(text)]
+        said = not (self._fresh or self._answered)
+        moves = mark.kind == "closing" and said and (first or not mark.marks.always)
+        self._trims = self._trims or self._fresh or mark.kind == "closing"
+        self._blank.clear()
+        if not moves or not behind.strip():
+            return []
+        self._place, self._thought = Place(), True
+        return [TextWasReasoning(), *self._begin_answer()]
 
-    def _reasoning(self) -> ReasoningDelta | None:
-        self._drop_space()
-        inside, tag, behind = self._held.partition(self._closing)
-        if tag:
-            self._held, self._closing, self._trim = behind, "", True
-            return ReasoningDelta(inside)
-        shown = len(inside) - held_length(inside, (self._closing,))
-        self._held = inside[shown:]
-        self._trim = self._trim and not shown
-        return ReasoningDelta(inside[:shown])
 
-    def _answer(self) -> TextDelta | None:
-        if not self._answering:
-            begun = self._held.lstrip()
-            for opening, closing in TAGS.items():
-                if begun.startswith(opening):
-                    self._held, self._closing, self._trim = begun[len(opening) :], closing, True
-                    return None
-            if any(opening.startswith(begun) for opening in TAGS):
-                return None  # nothing yet, or perhaps half a tag
-            self._answering = True
-        self._drop_space()
-        text, self._held = self._held, ""
-        self._trim = self._trim and not text
-        return TextDelta(text)
-
-    def _drop_space(self) -> None:
-        if self._trim:
-            self._held = self._held.lstrip()
+def _end(text: str) -> int:
+    """Where the whitespace begins that a text ends with."""
+    return max(len(text.rstrip()), len(text) - _LOOKAHEAD)

@@ -3,7 +3,8 @@
 The law, checked for every backend by `tests/backends/test_contract.py`:
 
 - `stream(request)` yields any number of `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and (where asked for)
-  `Logprobs`, at most one `Usage`, and exactly one `Finished`, last.
+  `Logprobs`, a `TextWasReasoning` where text turns out to be more of the reasoning, at most one `Usage`, and
+  exactly one `Finished`, last.
 - With `Request.trace` the first event is a `Sent`, told before the model has answered anything; without it
   there is none. In this process its pieces join to the text the model reads, and its tokens are as many as
   `Usage.prompt_tokens`; of an endpoint its body equals the JSON that is posted. Whoever posts another body,
@@ -22,7 +23,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from backends.types import Event, Finished, ReasoningDelta, Request, TextDelta, Usage
+from backends.types import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    TextWasReasoning,
+    Usage,
+    as_reasoning,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,8 @@ async def collect(events: AsyncIterator[Event]) -> Completion:
                 text.append(piece)
             case ReasoningDelta(text=piece):
                 reasoning.append(piece)
+            case TextWasReasoning():
+                reasoning, text = [as_reasoning("".join(reasoning), "".join(text))], []
             case Usage():
                 usage = event
             case Finished():

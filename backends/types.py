@@ -133,6 +133,17 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TextWasReasoning:
+    """All text of the answer so far, what a continued reply begins with included, was reasoning: a mark that
+    closes it has come, and none that opened it. See `as_reasoning`."""
+
+
+def as_reasoning(reasoning: str, text: str) -> str:
+    """The reasoning of a reply when the text of its answer turns out to be more of it."""
+    return "\n\n".join(part for part in (reasoning, text.strip()) if part)
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallDelta:
     """A piece of a tool call, as the endpoint sent it; pieces of one call share `index`."""
 
@@ -181,4 +192,14 @@ class Finished:
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Event = Sent | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Logprobs | Usage | Finished
+Event = (
+    Sent
+    | Retrying
+    | TextDelta
+    | ReasoningDelta
+    | TextWasReasoning
+    | ToolCallDelta
+    | Logprobs
+    | Usage
+    | Finished
+)

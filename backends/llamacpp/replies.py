@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from backends._holdback import StopCutter
-from backends._thinking import TAGS, Characters, ThinkingSplitter
+from backends._marks import MARKS
+from backends._thinking import Characters, ThinkingSplitter
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
 from backends.openai_compat.reply import logprobs_in
-from backends.types import Event, Finished, FinishReason, ReasoningDelta, Request, TextDelta, Usage
+from backends.types import Event, Finished, FinishReason, ReasoningDelta, Request, Usage
 
 _SEEDS = 2**32 - 1
 """The engine keeps 32 bits of a seed, and takes this number for none given."""
@@ -94,11 +95,11 @@ class Reply:
             ),
         ]
 
-    def _text(self, content: str) -> list[TextDelta | ReasoningDelta]:
+    def _text(self, content: str) -> list[Event]:
         return self._split(self._cutter.feed(self._characters.feed(content)))
 
-    def _split(self, text: str) -> list[TextDelta | ReasoningDelta]:
-        return self._thinking.feed(text) if text else []
+    def _split(self, text: str) -> list[Event]:
+        return [*self._thinking.feed(text)] if text else []
 
 
 def payload(request: Request, prompt: str, seed: int, scales: Sequence[float] = ()) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def passing(template: str) -> str:
     it in this one, without bounds of time, memory or depth. Where reasoning is in none of the tags that
     we find ourselves, the engine tells it apart by words in the template's text, which stands in a comment.
     """
-    ours = any(tag in template for tag in TAGS)
+    ours = any(mark in template for marks in MARKS for mark in marks.opening)
     hint = "" if ours else template[:_LONGEST_HINT].replace("#}", "# }")
     return "{% for message in messages %}{{ message['content'] }}{% endfor %}{#" + hint + " #}"
 

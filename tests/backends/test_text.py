@@ -1,4 +1,4 @@
-"""Splitting never matters: events, tags, stop strings and characters are the same however they are cut."""
+"""Splitting never matters: events, stop strings and characters are the same however they are cut."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends._holdback import StopCutter, held_length
-from backends._thinking import Characters, ThinkingSplitter
+from backends._thinking import Characters
 from backends.openai_compat.sse import EventTooLong, SSEParser
-from backends.types import ReasoningDelta, TextDelta
 
 Piece = TypeVar("Piece", str, bytes)
 
@@ -21,54 +20,6 @@ def cut(whole: Piece, places: list[int]) -> list[Piece]:
     """`whole` in pieces, cut at `places` (taken modulo its length)."""
     ends = sorted({0, len(whole), *(place % (len(whole) + 1) for place in places)})
     return [whole[a:b] for a, b in pairwise(ends)]
-
-
-def split(pieces: list[str]) -> tuple[str, str]:
-    """Reasoning and text; every delta has some."""
-    splitter = ThinkingSplitter()
-    deltas = [delta for piece in pieces for delta in splitter.feed(piece)] + splitter.flush()
-    assert all(delta.text for delta in deltas)
-    return (
-        "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta)),
-        "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)),
-    )
-
-
-TAGGED = [
-    ("<think>\nLet me see.</think>\n\n42", "Let me see.", "42"),
-    ("\n<thinking>a < b</thinking>x", "a < b", "x"),
-    ("<|begin_of_thought|>hm<|end_of_thought|>x", "hm", "x"),
-    ("<think></think>\n\nx", "", "x"),
-    ("<think>never ends </thi", "never ends </thi", ""),
-    ("<thin air", "", "<thin air"),
-    ("The tag <think>is</think> here", "", "The tag <think>is</think> here"),
-    ("<reason>a</reason><think>b</think>c d", "ab", "c d"),
-    ("  plain\n", "", "  plain\n"),
-    ("你好<think>😀", "", "你好<think>😀"),
-]
-
-
-@pytest.mark.parametrize(("said", "reasoning", "text"), TAGGED)
-def test_tags_are_found_in_every_splitting(said: str, reasoning: str, text: str) -> None:
-    for size in range(1, len(said) + 1):
-        pieces = [said[i : i + size] for i in range(0, len(said), size)]
-        assert split(pieces) == (reasoning, text), size
-
-
-def test_a_prompt_that_ends_in_a_tag_has_opened_the_reasoning() -> None:
-    splitter = ThinkingSplitter("<|im_start|>assistant\n<think>\n")
-    deltas = [*splitter.feed("Let me see.</th"), *splitter.feed("ink>\n\n42"), *splitter.flush()]
-    assert deltas == [ReasoningDelta("Let me see."), TextDelta("42")]
-    plain = ThinkingSplitter("What does <think> mean?")
-    assert plain.feed("It opens.") == [TextDelta("It opens.")]
-
-
-SNIPPETS = st.lists(st.sampled_from(["<think>", "</think>", "<th", "ink>", " ", "\n", "a", "你", "<", ">"]))
-
-
-@given(SNIPPETS.map("".join), st.lists(st.integers(0, 1000)))
-def test_any_splitting_of_tags_gives_the_same(said: str, places: list[int]) -> None:
-    assert split(cut(said, places)) == split([said])
 
 
 def events(pieces: list[bytes]) -> list[str]:
