@@ -12,8 +12,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backends.types import Message, ReasoningDelta, Request, TextDelta, ToolCallDelta
-from webchat.moderation import Context, Decision, Finding, Moderation, Released
+from backends.types import (
+    Message,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    TextWasReasoning,
+    as_reasoning,
+)
+from webchat.moderation import Context, Decision, Finding, Moderation, Piece, Released
 from webchat.moderation.filters import Chain, Filter, Moderator, whole
 from webchat.moderation.folding import fold
 from webchat.moderation.guarded import Guarded
@@ -282,22 +289,52 @@ def test_folding_a_text_is_folding_its_parts() -> None:
     assert [fold(text).start(index) for index in range(4)] == [0, 1, 2, 3]
 
 
-async def _said(moderation: Moderation, deltas: Sequence[TextDelta | ReasoningDelta]) -> dict[str, str]:
+async def _said(moderation: Moderation, deltas: Sequence[Piece]) -> dict[str, str]:
     gate = (await moderation.prepare(OUTPUT, ASKED)).gate
     said = {"text": "", "reasoning": ""}
     pieces = [piece for delta in deltas for piece in (await gate.feed(delta)).pieces]
     for piece in [*pieces, *(await gate.finish()).pieces]:
-        assert not isinstance(piece, ToolCallDelta)
-        said["text" if isinstance(piece, TextDelta) else "reasoning"] += piece.text
+        match piece:
+            case TextDelta():
+                said["text"] += piece.text
+            case ReasoningDelta():
+                said["reasoning"] += piece.text
+            case TextWasReasoning():
+                said = {"text": "", "reasoning": as_reasoning(said["reasoning"], said["text"])}
+            case _:
+                raise AssertionError(piece)
     return said
+
+
+async def test_text_that_was_reasoning_has_passed_the_gate_whole_before_it_moves() -> None:
+    moderation = Moderation([words()])
+    moved: list[Piece] = [
+        TextDelta("a bo"),
+        TextDelta("mb. bo"),
+        TextWasReasoning(),
+        TextDelta("mb and a bo"),
+        TextDelta("mb"),
+    ]
+    assert await _said(moderation, moved) == {"reasoning": "a ***. bo", "text": "mb and a ***"}
+    later: list[Piece] = [ReasoningDelta("one"), *moved, ReasoningDelta("two")]
+    assert (await _said(moderation, later))["reasoning"] == "one\n\na ***. bo\n\ntwo"
+
+
+async def test_text_that_is_refused_does_not_move() -> None:
+    gate = (await Moderation([words("block")]).prepare(OUTPUT, ASKED)).gate
+    pieces: list[Piece] = [TextDelta("fine, a bo"), TextDelta("mb"), TextWasReasoning()]
+    released = [await gate.feed(piece) for piece in pieces]
+    assert [piece for one in released for piece in one.pieces] == [TextDelta("fine, a ")]
+    assert gate.verdict is not None
+    assert await gate.finish(TextDelta("and more")) == Released([], gate.verdict)
 
 
 async def test_reasoning_goes_through_the_same_gate_and_ends_before_the_answer() -> None:
     moderation = Moderation([words()])
-    deltas: list[TextDelta | ReasoningDelta]
+    deltas: list[Piece]
     deltas = [ReasoningDelta("a bo"), ReasoningDelta("mb"), TextDelta("no bo"), TextDelta("mb")]
     assert await _said(moderation, deltas) == {"reasoning": "a ***", "text": "no ***"}
-    torn: list[TextDelta | ReasoningDelta] = [ReasoningDelta("bo"), TextDelta("x"), ReasoningDelta("mb")]
+    torn: list[Piece] = [ReasoningDelta("bo"), TextDelta("x"), ReasoningDelta("mb")]
     assert "bomb" not in (await _said(moderation, torn))["reasoning"]
 
 

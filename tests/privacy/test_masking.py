@@ -12,13 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backends.types import Message, Request
+from backends.types import Message, Request, TextDelta, TextWasReasoning
 from tests.moderation.test_filters import cut
 from tests.privacy.test_personal import CORPUS, Marked
 from webchat.privacy.finding import Personal
 from webchat.privacy.masking import LONG, Masking
 from webchat.privacy.placeholders import Finder, Placeholders, mask, name_of
-from webchat.privacy.restoring import LONGEST, Restorer
+from webchat.privacy.restoring import LONGEST, Piece, ReplyRestorer, Restorer
 
 PHONE = "13812345678"
 
@@ -399,3 +399,16 @@ def test_threads_share_a_finder() -> None:
     finally:
         sys.setswitchinterval(switching)
     assert found == [tuple(Personal().all(text)) for text in texts] * 3
+
+
+def test_text_that_was_reasoning_is_restored_whole_before_it_moves() -> None:
+    restorer = ReplyRestorer(GIVEN.values)
+    pieces: list[Piece] = [TextDelta("Call [PHONE"), TextDelta("_1] or [PHO"), TextWasReasoning()]
+    said = [one for piece in [*pieces, TextDelta("NE_1] no, PHONE_1 .")] for one in restorer.feed(piece)]
+    phone = GIVEN.values["PHONE", 1]
+    moved = said.index(TextWasReasoning())
+    texts = [
+        "".join(one.text for one in part if isinstance(one, TextDelta))
+        for part in (said[:moved], said[moved:])
+    ]
+    assert texts == [f"Call {phone} or [PHO", f"NE_1] no, {phone} ."]

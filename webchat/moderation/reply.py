@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backends.types import ReasoningDelta, TextDelta, ToolCallDelta
+from backends.types import ReasoningDelta, TextDelta, TextWasReasoning, ToolCallDelta
 from webchat.moderation.calls import Calls
 from webchat.moderation.filters import Chain
 from webchat.moderation.verdicts import Blocked, Piece, Released, Verdict
@@ -14,7 +14,8 @@ from webchat.moderation.verdicts import Blocked, Piece, Released, Verdict
 
 class ReplyGate:
     """A `Gate`. The answer is one text; each stretch of reasoning is a text of its own, and ends where the
-    answer goes on; calls of tools follow at the end.
+    answer goes on; calls of tools follow at the end. Text that turns out to have been reasoning ends there,
+    and the answer is another.
 
     new_chain: the moderators for one more text; true: that tell nobody what they find.
     """
@@ -27,7 +28,7 @@ class ReplyGate:
         self._reasoned = False
         self._calls = Calls()
         # Texts that were given something or ended, in the order in which that is to be shown.
-        self._at_work: deque[_Text] = deque()
+        self._at_work: deque[_Text | TextWasReasoning] = deque()
         self._ready: list[Piece] = []
 
     async def feed(self, *pieces: Piece) -> Released:
@@ -56,7 +57,8 @@ class ReplyGate:
                 self._calls.add(piece)
             case ReasoningDelta():
                 if self._reasoning is None:
-                    self._reasoning = _Text(self._new_chain(False), ReasoningDelta, "\n\n" * self._reasoned)
+                    parts = self._reasoned and not piece.text.startswith("\n")
+                    self._reasoning = _Text(self._new_chain(False), ReasoningDelta, "\n\n" * parts)
                     self._reasoned = True
                 self._reasoning.chain.give(piece.text)
                 self._at_work.append(self._reasoning)
@@ -64,6 +66,11 @@ class ReplyGate:
                 self._end_reasoning()
                 self._answer.chain.give(piece.text)
                 self._at_work.append(self._answer)
+            case TextWasReasoning():
+                self._end_reasoning()
+                self._answer.chain.end()
+                self._at_work += [self._answer, piece]
+                self._answer, self._reasoned = _Text(self._new_chain(False), TextDelta), True
 
     def _end_reasoning(self) -> None:
         if self._reasoning is not None:
@@ -75,6 +82,10 @@ class ReplyGate:
         """Work off all that was given."""
         while self._at_work:
             text = self._at_work[0]
+            if isinstance(text, TextWasReasoning):
+                self._ready.append(text)
+                self._at_work.popleft()
+                continue
             try:
                 await text.chain.flow()
             finally:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backends.types import ReasoningDelta, TextDelta, ToolCallDelta
+from backends.types import ReasoningDelta, TextDelta, TextWasReasoning, ToolCallDelta
 
-Piece = TextDelta | ReasoningDelta | ToolCallDelta
+Piece = TextDelta | ReasoningDelta | TextWasReasoning | ToolCallDelta
 """What passes a gate."""
 
 Pieces = Sequence[Piece]

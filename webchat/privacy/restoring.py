@@ -15,11 +15,11 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
-from backends.types import ReasoningDelta, TextDelta, ToolCallDelta
+from backends.types import ReasoningDelta, TextDelta, TextWasReasoning, ToolCallDelta
 from webchat.privacy.addresses import Addresses
 from webchat.privacy.placeholders import URL_CHAR, mention
 
-Piece = TextDelta | ReasoningDelta | ToolCallDelta
+Piece = TextDelta | ReasoningDelta | TextWasReasoning | ToolCallDelta
 """Of a reply."""
 
 LONGEST = 32
@@ -107,6 +107,9 @@ class ReplyRestorer:
                 text = self._answer.feed(delta.text)
                 # It is told that the reasoning ended, even where nothing can be said yet.
                 return [*(ended or ()), TextDelta(text)] if text or ended is not None else []
+            case TextWasReasoning():
+                held, self._answer = self.finish(), self._new()
+                return [*held, delta]
             case _:
                 return [delta]
 

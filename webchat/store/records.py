@@ -3,12 +3,12 @@ strings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from backends.types import Role, Sampling
+from backends.types import Role, Sampling, as_reasoning
 
 T = TypeVar("T")
 
@@ -21,7 +21,8 @@ OwnerKind = Literal["local", "operator", "visitor", "guest"]
 """`local`: the one person of a loopback start. `operator`: came by the operator's link. `visitor`: came by
 the start link, or to an open server. `guest`: came by a tester link."""
 
-JournalKind = Literal["text", "reasoning", "tool"]
+JournalKind = Literal["text", "reasoning", "tool", "moved"]
+"""`moved`, without words of its own: all text so far is reasoning."""
 
 TemplateScope = Literal["personal", "shared"]
 """Who sees a prompt template: its owner, or everybody."""
@@ -261,6 +262,29 @@ class JournalEntry:
     seq: int
     kind: JournalKind
     text: str
+
+
+class Piece(Protocol):
+    """What a journal is made of."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def fold(text: str, reasoning: str, pieces: Iterable[Piece]) -> tuple[str, str]:
+    """The text and the reasoning of a reply that began with these, with its journal after them."""
+    said, thought = [text], [reasoning]
+    for piece in pieces:
+        if piece.kind == "text":
+            said.append(piece.text)
+        elif piece.kind == "reasoning":
+            thought.append(piece.text)
+        elif piece.kind == "moved":
+            said, thought = [], [as_reasoning("".join(thought), "".join(said))]
+    return "".join(said), "".join(thought)
 
 
 @dataclass(frozen=True, slots=True)

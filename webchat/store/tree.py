@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.codec import load_conversation, load_failure, load_use
 from webchat.store.errors import NotFound, TooManyVersions
-from webchat.store.records import Conversation, ListedConversation, Message, PathMessage
+from webchat.store.records import Conversation, ListedConversation, Message, PathMessage, fold
 from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 T = TypeVar("T")
@@ -251,24 +251,20 @@ def journal_pieces(connection: Connection, message_ids: Sequence[str]) -> dict[s
     return pieces
 
 
-def fold(beginning: str, pieces: Sequence[Row[Any]], kind: str) -> str:
-    """The beginning with all pieces of this kind after it."""
-    return beginning + "".join(piece.text for piece in pieces if piece.kind == kind)
-
-
 def chunks(ids: Sequence[T], most: int = _CHUNK) -> list[Sequence[T]]:
     return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 
 def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...]) -> Message:
+    text, reasoning = fold(row.text, row.reasoning, pieces)
     return Message(
         id=row.id,
         conversation_id=row.conversation_id,
         parent_id=row.parent_id,
         role=row.role,
         author_id=row.author_id,
-        text=fold(row.text, pieces, "text"),
-        reasoning=fold(row.reasoning, pieces, "reasoning"),
+        text=text,
+        reasoning=reasoning,
         state=row.state or "complete",
         created_at=row.created_at,
         finished_at=row.finished_at,

@@ -29,13 +29,13 @@ from webchat.store.records import (
     JournalEntry,
     Message,
     NewTurn,
+    fold,
 )
 from webchat.store.search_index import add_entry, set_words
 from webchat.store.tables import ConversationRow, JournalRow, MessageRow, OwnerRow, TurnRow
 from webchat.store.tree import (
     check_versions,
     chunks,
-    fold,
     journal_pieces,
     messages_by_id,
     own_conversation,
@@ -349,17 +349,17 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
     for turn in closed:
         row = connection.execute(_SAID, {"message": turn.message_id}).one()
         said = pieces.get(turn.message_id, [])
-        text = fold(row.text, said, "text")
+        text, reasoning = fold(row.text, row.reasoning, said)
         connection.execute(
             _FOLD,
             {
                 "message": turn.message_id,
                 "folded": text,
-                "thoughts": fold(row.reasoning, said, "reasoning"),
+                "thoughts": reasoning,
                 "last": said[-1].seq if said else row.seq,
             },
         )
-        if tools := fold("", said, "tool"):
+        if tools := "".join(piece.text for piece in said if piece.kind == "tool"):
             connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
         connection.execute(_CLEAR, {"message": turn.message_id})
         set_words(connection, turn.message_id, text)

@@ -89,7 +89,7 @@ class Channel:
 
     def add(self, kind: JournalKind, text: str) -> None:
         """Take a piece. It is committed and published soon."""
-        if self._closed or self.failed or not text:
+        if self._closed or self.failed or not (text or kind == "moved"):
             return
         if kind != self.kind:
             self.kind = kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from backends.types import Request, ToolCallDelta
+from backends.types import ReasoningDelta, Request, TextDelta
 from webchat.moderation import Context, Gate, GateFactory, Piece, Pieces, Prepared, Released, Verdict
 from webchat.privacy import Masking
 from webchat.privacy.restoring import ReplyRestorer
@@ -70,5 +70,6 @@ class _Restoring:
 
 def _without_empty(released: Released) -> Released:
     """An open gate gives back also the empty piece that ends the reasoning."""
-    said = [piece for piece in released.pieces if isinstance(piece, ToolCallDelta) or piece.text]
+    words = (TextDelta, ReasoningDelta)
+    said = [piece for piece in released.pieces if not isinstance(piece, words) or piece.text]
     return Released(said, released.verdict)

@@ -24,6 +24,7 @@ from backends.types import (
     Retrying,
     Sent,
     TextDelta,
+    TextWasReasoning,
     ToolCallDelta,
     Usage,
 )
@@ -40,6 +41,7 @@ from webchat.store.records import (
     PathMessage,
     Provenance,
     TurnState,
+    fold,
 )
 from webchat.turns.errors import failure_of
 from webchat.turns.inspecting import Inspector
@@ -296,10 +298,11 @@ class Pipeline:
         except JournalFailed:
             self._journal.owe(replace(finished, state="failed", finish_reason=None, failure=UNSTORED))
             begun = turn.begun.reply
+            text, reasoning = fold(begun.text, begun.reasoning, turn.entries)
             return replace(
                 begun,
-                text=begun.text + "".join(e.text for e in turn.entries if e.kind == "text"),
-                reasoning=begun.reasoning + "".join(e.text for e in turn.entries if e.kind == "reasoning"),
+                text=text,
+                reasoning=reasoning,
                 state="failed",
                 failure=UNSTORED,
                 finished_at=datetime.now(UTC),
@@ -360,6 +363,10 @@ async def _pump(
                 now = time.monotonic()
                 run.reasoned = (now if run.reasoned is None else run.reasoned[0], now)
                 _show(channel, await gate.feed(event))
+            case TextWasReasoning():
+                began = run.first if run.reasoned is None else run.reasoned[0]
+                run.reasoned = (run.began if began is None else began, time.monotonic())
+                _show(channel, await gate.feed(event))
             case Usage():
                 run.usage = event
             case Sent():
@@ -399,6 +406,8 @@ def _add(channel: Channel, piece: Piece) -> None:
             channel.add("text", piece.text)
         case ReasoningDelta():
             channel.add("reasoning", piece.text)
+        case TextWasReasoning():
+            channel.add("moved", "")
         case ToolCallDelta():
             call = {"index": piece.index, "id": piece.id, "name": piece.name, "arguments": piece.arguments}
             channel.add("tool", json.dumps(call, ensure_ascii=False) + "\n")

@@ -119,11 +119,36 @@ export class MessageView {
       this.record = { ...this.record, seq };
       return;
     }
+    if (kind === "moved") {
+      this.#move(seq);
+      return;
+    }
     this.record = { ...this.record, seq, state: "streaming", [kind]: this.record[kind] + text };
     if (kind === "reasoning") this.#drawReasoning();
     else if (this.#text.text || !this.record.text.trim()) this.#text.append(text);
     else this.#draw();
     if (kind === "reasoning" && !this.record.text) this.#part("waiting", "", () => null);
+  }
+
+  get body() {
+    return this.#body;
+  }
+
+  /** Show the reasoning, now; its element, null where there is none. */
+  openReasoning() {
+    if (!this.#reasoning) return null;
+    this.#reasoning.element.open = true;
+    this.#drawReasoning();
+    this.#reasoning.view.flush();
+    return this.#reasoning.element.lastElementChild;
+  }
+
+  // All text so far was reasoning: it goes where reasoning is shown.
+  #move(seq) {
+    const { text, reasoning } = this.record;
+    const thought = [reasoning, text.trim()].filter(Boolean).join("\n\n");
+    this.record = { ...this.record, seq, state: "streaming", text: "", reasoning: thought };
+    this.#draw();
   }
 
   status(status) {

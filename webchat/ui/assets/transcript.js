@@ -396,7 +396,7 @@ class Transcript {
     if (this.#following.has(id)) return;
     const stop = this.line.follow(id, {
       from: seq,
-      onDelta: (delta) => view.delta(delta),
+      onDelta: (delta) => (delta.kind === "moved" && !this.end.atEnd ? this.end.keepingRead(view, () => view.delta(delta)) : view.delta(delta)),
       onStatus: (status) => {
         if (status.queue) this.#sayPlace(id, status.queue.place);
         view.status(status);

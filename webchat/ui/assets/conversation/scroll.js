@@ -51,6 +51,18 @@ export class EndKeeper {
     this.#last = this.#scroller.scrollTop;
   }
 
+  /** Do `change`, which moves the text of a reply into its reasoning. Whoever reads it goes on reading where they are. */
+  keepingRead(view, change) {
+    const top = this.#scroller.getBoundingClientRect().top;
+    const before = view.body.getBoundingClientRect();
+    change();
+    const after = before.bottom > top ? view.openReasoning()?.getBoundingClientRect() : null;
+    if (!after) return;
+    const read = Math.max(0, top - before.top) / before.height; // the part of it above the screen
+    this.#scroller.scrollTop += after.top + read * after.height - Math.max(before.top, top);
+    this.#last = this.#scroller.scrollTop;
+  }
+
   leave() {
     this.#leave();
   }

@@ -1,0 +1,103 @@
+"""Reasoning whose beginning no mark told: shown as the answer until its end comes, then as reasoning."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.e2e.chat import Chat
+from tests.scripted_endpoint import ScriptedEndpoint
+
+THOUGHTS = "\n\n".join(f"Thought {n} is about Norway, its towns and its king." for n in range(40))
+ANSWER = "\n\n".join(f"Part {n} of the answer says that the capital is Oslo." for n in range(3))
+
+
+def script(rate: int) -> str:
+    return f"rate={rate} text={quote(THOUGHTS + chr(10) + '</think>' + chr(10) * 2 + ANSWER)}"
+
+
+@pytest.fixture
+def reasoning(chat: Chat) -> Locator:
+    return chat.reply.locator(".wc-reasoning")
+
+
+async def is_in_its_place(chat: Chat) -> None:
+    reply = chat.reply
+    await expect(reply.locator(".wc-body")).not_to_contain_text("Thought")
+    await chat.shows("Part 2 of the answer")
+    details = reply.locator(".wc-reasoning")
+    if not await details.evaluate("(element) => element.open"):
+        await details.locator("summary").click()
+    await expect(details.locator(".wc-reasoning-body p")).to_have_count(40)
+    await expect(reply).not_to_contain_text("think>")
+
+
+async def test_it_moves_and_stays_after_a_reload_and_is_not_sent_back(
+    chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
+) -> None:
+    endpoint.answers["Where does the king live?"] = script(0)
+    await chat.ask("Where does the king live?")
+    await chat.state("complete")
+    assert await reasoning.evaluate("(element) => element.open") is False
+    await is_in_its_place(chat)
+    await chat.page.reload()
+    await chat.ready()
+    await is_in_its_place(chat)
+    question, reply = await chat.thread()
+    assert (reply["text"], reply["reasoning"]) == (ANSWER, THOUGHTS)
+    conversations = await chat.page.context.request.get(f"{chat.url}/api/conversations")
+    assert "Thought" not in await conversations.text()
+    await chat.send("words=2")
+    await expect(chat.replies).to_have_count(2)
+    await chat.state("complete")
+    assert [message["content"] for message in endpoint.calls[-1].body["messages"]] == [
+        question["text"],
+        ANSWER,
+        "words=2",
+    ]
+
+
+async def test_whoever_reads_in_it_goes_on_reading_there(
+    chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
+) -> None:
+    """Scrolled up into the text, the reader finds it open, and the same line at the top of the screen."""
+    endpoint.answers["And the queen?"] = script(220)
+    await chat.ask("And the queen?")
+    await chat.shows("Thought 30 is")
+    await chat.page.mouse.move(600, 400)
+    await chat.page.mouse.wheel(0, -300)
+    at_top = """() => {
+      const box = document.querySelector(".wc-scroller").getBoundingClientRect();
+      const lines = [...document.querySelectorAll("article.wc-reply:last-of-type p")];
+      return lines.find((line) => line.getBoundingClientRect().bottom > box.top + 40)?.textContent ?? "";
+    }"""
+    await expect(chat.page.locator(".wc-jump")).to_be_visible()
+    await chat.until(
+        """() => {
+          const before = window.stood;
+          window.stood = document.querySelector(".wc-scroller").scrollTop;
+          return before === window.stood;
+        }"""
+    )
+    read = await chat.page.evaluate(at_top)
+    assert read.startswith("Thought")
+    await expect(reasoning).to_be_visible()
+    assert await reasoning.evaluate("(element) => element.open") is True
+    number = int(read.split()[1])
+    assert abs(int((await chat.page.evaluate(at_top)).split()[1]) - number) <= 1
+    await chat.state("complete")
+    await is_in_its_place(chat)
+
+
+async def test_whoever_follows_the_end_sees_the_answer_begin(
+    chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
+) -> None:
+    endpoint.answers["And the prince?"] = script(400)
+    await chat.ask("And the prince?")
+    await chat.shows("Thought 30 is")
+    await expect(reasoning).to_be_visible()
+    assert await reasoning.evaluate("(element) => element.open") is False
+    await chat.state("complete")
+    await expect(chat.reply.locator(".wc-body")).to_be_in_viewport()
