@@ -15,6 +15,7 @@ from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
 from backends.openai_compat.errors import error_in
 from backends.openai_compat.repeats import RepeatCutter
+from backends.openai_compat.thoughts import parts_of, reasoning_in
 from backends.types import (
     Event,
     Finished,
@@ -184,12 +185,12 @@ class Reply:
     def _delta(self, delta: dict[str, Any], *, whole: bool) -> bool:
         """Whether it says anything."""
         content = delta.get("content")
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        reasoning = reasoning_in(delta)
         if isinstance(content, list):
-            content, in_parts = _parts(content)
+            content, in_parts = parts_of(content)
             reasoning = reasoning or in_parts
         said = False
-        if isinstance(reasoning, str) and reasoning:
+        if reasoning:
             self._reasoning(self._new(self._reasoning_repeats, reasoning, whole))
             said = True
         if isinstance(content, str) and content:
@@ -212,6 +213,7 @@ class Reply:
     def _reasoning(self, text: str) -> None:
         if text and (text := self._reasoning_characters.feed(text)):
             self._flush_text()
+            self._thinking.reasoned()
             self._events.append(ReasoningDelta(text))
 
     def _flush_text(self) -> None:
@@ -297,23 +299,6 @@ def _logprob(told: Any) -> TokenLogprob | None:
             known = tuple((other.token, other.logprob) for other in pairs if other is not None)
             return TokenLogprob(storable(token, NAME_CHARS), float(logprob), known)
     return None
-
-
-def _parts(parts: list[Any]) -> tuple[str, str]:
-    """Text and reasoning of a content that comes in parts (Mistral)."""
-    text: list[str] = []
-    thought: list[str] = []
-    for part in parts:
-        match part:
-            case {"type": "text", "text": str(piece)}:
-                text.append(piece)
-            case {"type": "thinking", "thinking": list(inner)}:
-                thought.append(_parts(inner)[0])
-            case {"type": "thinking", "thinking": str(piece)}:
-                thought.append(piece)
-            case _:
-                pass
-    return "".join(text), "".join(thought)
 
 
 def _usage(usage: Any) -> Usage | None:
