@@ -16,8 +16,11 @@ import pytest
 from backends._holdback import StopCutter
 from backends._limits import SAID_CHARS
 from backends._thinking import ThinkingSplitter
-from backends.openai_compat.errors import error_in, from_status, refused_field
+from backends.openai_compat.causes import refuses_value
+from backends.openai_compat.errors import error_in, from_status
+from backends.openai_compat.refusals import read_refusal
 from backends.openai_compat.sse import SSEParser
+from backends.openai_compat.variants import FEATURES
 from backends.types import Message, Request
 from tests.growth import MOST, growth
 from webchat.auth.forwarding import with_client
@@ -221,10 +224,14 @@ def _refused(text: str) -> None:
         (400, {"error": {"message": text, "code": text}}),
         (500, text),
         (422, {"detail": text}),
+        (400, [{text[:1000]: [text]}]),
     ):
         raw = json.dumps(body).encode()
         from_status(status, {"retry-after": text[:90_000]}, raw, key="sk-secret", place="host")
-        refused_field(status, raw, {"temperature", "seed", "system"})
+        refusal = read_refusal(status, raw)
+        refusal.names(FEATURES)
+        refusal.same_as(refusal)
+        refuses_value(refusal, {"messages": [], "temperature": 3})
     error_in({"error": {"message": text, "type": text}}, key="sk-secret")
 
 

@@ -2,8 +2,9 @@
 
 `address` builds its URLs, `models` and `listing` find out what it serves, `wire` writes the body, `client`
 posts it, `patience` says how long to wait, `body` and `sse` split what comes into chunks, `reply` reads them,
-`repeats` takes away what is sent twice, `errors` and `loading` say what a refusal means; `backend` is the
-whole.
+`repeats` takes away what is sent twice, `refusals`, `errors`, `loading` and `causes` tell why one is refused,
+`variants` what a request can do without, `negotiation` and `terms` find out what an endpoint does not take;
+`backend` is the whole.
 """
 
 from backends.openai_compat.address import Address

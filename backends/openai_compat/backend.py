@@ -2,10 +2,10 @@
 
     backend = OpenAICompatBackend("http://127.0.0.1:8000/v1", "my-model", api_key=None)
 
-What an endpoint takes differs, and few say so. The backend starts from what `/models` tells and learns from
-refusals: a 400 or 422 that names a field as unsupported is remembered, and the request sent again without it.
+What an endpoint takes differs, and few say so. The backend starts from what `/models` tells and finds out the
+rest by trying (see `terms`): what is refused is left out or said otherwise, and that is remembered.
 
-A request is a loop round attempts. `_attempt` makes one with a body and reads its answer; `stream` decides
+A request is a loop round attempts. `_open` posts a body, `_read` reads what is answered; `stream` decides
 what follows on an attempt that failed: another body, the same later, or the error.
 """
 
@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backends._limits import ERROR_BYTES
@@ -32,16 +34,20 @@ from backends.errors import (
 )
 from backends.openai_compat.address import Address
 from backends.openai_compat.body import BodyReader
-from backends.openai_compat.errors import from_status, refused_field
+from backends.openai_compat.errors import from_status
 from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import connected, read_models
 from backends.openai_compat.patience import Patience, Timeouts, too_slow
+from backends.openai_compat.refusals import Refusal
 from backends.openai_compat.reply import Reply
+from backends.openai_compat.terms import Memory, Offer, Terms
 from backends.openai_compat.wire import SAMPLING_FIELDS, payload
-from backends.types import Event, Request, Retrying, Sent
+from backends.types import Event, Finished, Request, Retrying, Sent
 
 if TYPE_CHECKING:
     from backends.openai_compat.client import Client, Response
+
+_log = logging.getLogger(__name__)
 
 # Engines that name themselves in `owned_by`, continue a given beginning, and repeat a seed.
 _ENGINES = ("llamacpp", "vllm", "sglang")
@@ -51,22 +57,14 @@ _LONGEST_RETRY_AFTER = 10.0
 _LONGEST_LOADING_PAUSE = 5.0
 
 
-class Refused(Exception):
-    """An attempt was answered with another status than 200. said: the beginning of the body."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
-        super().__init__(status)
-        self.status = status
-        self.headers = headers
-        self.said = said
-
-
 class OpenAICompatBackend:
     """One model at one endpoint; see the module.
 
     base_url: with its `/v1`; an address without a path gets one. model: `None` takes the first listed.
     context_length, images, prefill: what the endpoint does not tell; `None` finds out as far as possible.
     retries, backoff: before the first token only; the pause doubles from `backoff` seconds.
+    leave_out: features that are never sent, see `variants`. memory: where it is kept what the model was found
+    not to take.
     """
 
     kind = "openai"
@@ -83,9 +81,11 @@ class OpenAICompatBackend:
         context_length: int | None = None,
         images: bool | None = None,
         prefill: bool | None = None,
+        leave_out: Collection[str] = (),
+        memory: Memory | None = None,
     ) -> None:
         self.model = model or ""
-        self.capabilities = Capabilities(
+        self._offered = Capabilities(
             images=bool(images),
             tools=True,
             logprobs=True,
@@ -100,7 +100,9 @@ class OpenAICompatBackend:
         self._backoff = backoff
         self._given = (images, prefill)
         self._server = ""
-        self._without: frozenset[str] = frozenset()
+        self._leave_out = frozenset(leave_out)
+        self._memory = memory
+        self._terms = self._new_terms()
         self._client: Client | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -123,6 +125,10 @@ class OpenAICompatBackend:
                 await client.aclose()
                 raise
             self._client = client
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._terms.fit(self._offered)
 
     def footprint(self) -> None:
         """Its memory is the endpoint's."""
@@ -157,6 +163,7 @@ class OpenAICompatBackend:
             if not models:
                 raise ModelNotFound(f"{self.address.place} lists no model.", cure="Load one there.")
             self.model = next((model for model in models if model.chat), models[0]).id
+            self._terms = self._new_terms()
         found = next((model for model in models if model.id == self.model), None)
         if found is None and len(models) == 1 and models[0].server == "llamacpp":
             found = models[0]  # it serves one model under any name
@@ -167,15 +174,22 @@ class OpenAICompatBackend:
         engine = found.server in _ENGINES
         images, prefill = self._given
         self._server = found.server
-        if self.address.place.endswith("openai.com"):
-            self._without |= _NOT_AT_OPENAI
-        self.capabilities = replace(
-            self.capabilities,
+        self._offered = replace(
+            self._offered,
             seed=engine,
             prefill=engine if prefill is None else prefill,
             images=found.images if images is None else images,
-            context_length=self.capabilities.context_length or found.context_length,
-            sampling=SAMPLING_FIELDS - self._without,
+            context_length=self._offered.context_length or found.context_length,
+        )
+
+    def _new_terms(self) -> Terms:
+        memory, place, model = self._memory, self.address.identity, self.model
+        never = _NOT_AT_OPENAI if self.address.host.endswith("openai.com") else frozenset()
+        return Terms(
+            f"{model} at {self.address.place}",
+            leave_out=self._leave_out | never,
+            learned=None if memory is None or not model else memory.recall(place, model),
+            remember=None if memory is None else partial(memory.keep, place, model),
         )
 
     async def count(self, request: Request) -> None:
@@ -184,66 +198,77 @@ class OpenAICompatBackend:
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         patience = Patience(self._timeouts, _now())
+        offer = self._terms.offer(payload(request, self.model, server=self._server))
+        held: list[Response] = []  # accepted, while a fuller body is tried
         attempt = 0
         sent: bytes | None = None
-        while True:
-            reply = Reply(self._key, request.sampling.stop)
-            begun = False
-            body = payload(request, self.model, server=self._server, without=self._without)
-            posted = _posted(body)
-            if request.trace and posted != sent:
-                sent = posted
-                yield Sent(told(request.messages), body=json.loads(posted), url=self.address.shown)
-            error: BackendError
-            try:
-                async with aclosing(self._attempt(posted, reply, patience)) as batches:
-                    async for events in batches:
-                        begun = True
-                        for event in events:
-                            yield event
-                for event in [*reply.rest(), *reply.end()]:
-                    begun = True
-                    yield event
-                return
-            except Refused as refused:
-                if self._learned(refused, body):
+        try:
+            while True:
+                reply = Reply(self._key, request.sampling.stop)
+                begun = False
+                posted = _posted(offer.body)
+                if request.trace and posted != sent:
+                    sent = posted
+                    yield Sent(told(request.messages), body=json.loads(posted), url=self.address.shown)
+                try:
+                    response = held.pop() if held and offer.reads_held else await self._open(posted, patience)
+                    if not offer.reads_held and offer.fuller():
+                        _hold(response, held)
+                        continue
+                    async with aclosing(self._read(response, reply, patience)) as batches:
+                        async for events in batches:
+                            begun = begun or offer.taken()
+                            for event in events:
+                                yield event
+                    for event in [*reply.rest(), *reply.end()]:
+                        begun = begun or offer.taken()
+                        yield _noted(event, offer) if isinstance(event, Finished) else event
+                    return
+                except BackendError as broken:
+                    error = broken
+                    for event in reply.rest() if begun else ():
+                        yield event
+                if not begun and (await offer.refused(error, patience.until) or held):
                     continue
-                error = from_status(
-                    refused.status, refused.headers, refused.said, key=self._key, place=self.address.place
-                )
-            except BackendError as broken:
-                error = broken
-                for event in reply.rest() if begun else ():
-                    yield event
-            pause = None if begun else self._pause(error, attempt, patience)
-            if pause is None:
-                raise error
-            attempt += 1
-            yield Retrying(error.code, attempt, pause)
-            await asyncio.sleep(pause)
+                pause = None if begun else self._pause(error, attempt, patience)
+                if pause is None:
+                    failure = offer.failure(error)
+                    if isinstance(failure.__cause__, Refusal):
+                        _log.warning("%s: %s", self._terms.name, failure.message)
+                    raise failure
+                attempt += 1
+                yield Retrying(error.code, attempt, pause)
+                await asyncio.sleep(pause)
+        finally:
+            offer.close()
+            _hold(None, held)
 
     async def aclose(self) -> None:
         self._closed = True
         if self._client is not None:
             await self._client.aclose()
 
-    async def _attempt(
-        self, posted: bytes, reply: Reply, patience: Patience
-    ) -> AsyncGenerator[list[Event], None]:
-        """Post one body and read what is answered: the events of each read of the network.
-
-        Ends when the stream does. Raises `Refused` before anything is read of a reply, and `BackendError` for
-        what broke it.
-        """
+    async def _open(self, posted: bytes, patience: Patience) -> Response:
+        """Post one body. The answer, accepted and still to be read. Raises `BackendError`."""
         if self._client is None or self._closed:
             raise Unavailable("The connection to the model was closed.", cure="Try again.")
         waits = {"until": patience.until, "seconds": patience.seconds}
         response = await self._client.send("POST", self.address.chat, posted, **waits)
+        if response.status == 200:
+            return response
         try:
-            if response.status != 200:
-                said = await response.body(ERROR_BYTES, **waits)
-                raise Refused(response.status, response.headers, said)
-            body = BodyReader(reply, self.address.place)
+            said = await response.body(ERROR_BYTES, **waits)
+        finally:
+            response.close()
+        raise from_status(response.status, response.headers, said, key=self._key, place=self.address.place)
+
+    async def _read(
+        self, response: Response, reply: Reply, patience: Patience
+    ) -> AsyncGenerator[list[Event], None]:
+        """Read an answer: the events of each read of the network. Ends when the stream does. Raises
+        `BackendError` for what broke it."""
+        body = BodyReader(reply, self.address.place)
+        try:
             while chunk := await self._next(response, reply, patience):
                 events, failure = body.feed(chunk)
                 if events:
@@ -286,30 +311,6 @@ class OpenAICompatBackend:
             pause = max(pause, error.retry_after)
         return pause if pause < patience.until - _now() else None
 
-    def _learned(self, refused: Refused, body: Mapping[str, object]) -> bool:
-        """Whether the refusal names a field that can be left out; then it is remembered."""
-        field = refused_field(refused.status, refused.said, _negotiable(body) - self._without)
-        if field is None:
-            return False
-        self._learn(field)
-        return True
-
-    def _learn(self, field: str) -> None:
-        """Remember that this model refuses a field."""
-        self._without |= {field}
-        names = {"repeat_penalty": "repetition_penalty", "max_completion_tokens": "max_tokens"}
-        # The first has another name to try, the second is seen to here.
-        dropped = set() if field in ("max_tokens", "stop") else {names.get(field, field)}
-        had = self.capabilities
-        self.capabilities = replace(
-            had,
-            system_role=had.system_role and field != "system",
-            seed=had.seed and field != "seed",
-            logprobs=had.logprobs and field not in ("logprobs", "top_logprobs"),
-            prefill=had.prefill and field not in ("continue_final_message", "add_generation_prompt"),
-            sampling=had.sampling - dropped,
-        )
-
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
@@ -320,9 +321,16 @@ def _posted(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _negotiable(body: Mapping[str, object]) -> set[str]:
-    """The fields of a request that it can do without; `system` stands for the system role."""
-    fields = body.keys() - {"model", "messages", "stream"}
-    messages = body["messages"]
-    assert isinstance(messages, list)
-    return fields | ({"system"} if any(message["role"] == "system" for message in messages) else set())
+def _hold(response: Response | None, held: list[Response]) -> None:
+    """Hold this answer in place of what was held."""
+    while held:
+        held.pop().close()
+    if response is not None:
+        held.append(response)
+
+
+def _noted(finished: Finished, offer: Offer) -> Finished:
+    """With what its request was answered without."""
+    if not (unused := offer.unused):
+        return finished
+    return replace(finished, details={**finished.details, "without": ",".join(unused)})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -24,6 +23,7 @@ from backends.errors import (
     Unavailable,
 )
 from backends.openai_compat.loading import loading
+from backends.openai_compat.refusals import Refusal, message_in, read_refusal
 from backends.redaction import redacted
 
 _LONGEST = 300
@@ -32,7 +32,8 @@ _CONTEXT = re.compile(
     r"context.{0,20}(length|window|size|limit)|maximum context|exceed\w{0,8} .{0,30}context"
     r"|too many (input )?tokens"
     r"|(prompt|input|request|conversation) .{0,20}too (long|large)|n_ctx|reduce the length|max_model_len"
-    r"|maximum (input|number of tokens|model length)|inputs?`? tokens?.{0,40}must be",
+    r"|maximum (input|number of tokens|model length)|inputs?`? tokens?.{0,40}must be"
+    r"|上下文.{0,10}(长度|超)|超(过|出).{0,12}(长度|上下文)|(输入|提示词?).{0,8}(过长|太长|超长)",
     re.I,
 )
 _MEMORY = re.compile(
@@ -44,29 +45,28 @@ _NO_MODEL = re.compile(
     re.I,
 )
 _NOT_CHAT = re.compile(r"chat.?template|not a chat model|does not support chat", re.I)
-_SYSTEM = re.compile(r"system (role|message|prompt|instruction)s?\b", re.I)
-_REFUSED = re.compile(
-    r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed"
-    r"|does(n't| not) support"
-    r"|extra (inputs?|fields?|forbidden)|extra_forbidden|not implemented|incompatible",
-    re.I,
-)
 
 
 def from_status(
     status: int, headers: Mapping[str, str], body: bytes, *, key: str | None, place: str
 ) -> BackendError:
-    """The error that an answer other than 200 means. `place` is the host, for people."""
+    """The error that an answer other than 200 means; its cause is the `Refusal`. `place` is the host, for
+    people."""
     if (still := loading(status, body, place)) is not None:
         return still
-    parsed = _json(body)
-    said = _said(parsed) if parsed is not None else _plain(body)
-    return _from_words(status, headers, said, parsed, key=key, place=place)
+    refusal = read_refusal(status, body)
+    return _caused(_meaning(status, headers, refusal, key=key, place=place), refusal)
 
 
-def _from_words(
-    status: int, headers: Mapping[str, str], said: str, parsed: Any, *, key: str | None, place: str
+def _caused(error: BackendError, refusal: Refusal) -> BackendError:
+    error.__cause__ = refusal
+    return error
+
+
+def _meaning(
+    status: int, headers: Mapping[str, str], refusal: Refusal, *, key: str | None, place: str
 ) -> BackendError:
+    said, parsed = refusal.said, refusal.parsed
     detail = shown(said, key)
     retry_after = seconds_of(headers.get("retry-after"))
     if status in (429, 503) and (status == 429 or retry_after is not None):
@@ -101,7 +101,6 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
     is_error = bool(chunk.get("error")) or chunk.get("object") == "error"
     if not is_error and ("choices" in chunk or not ({"detail", "message"} & chunk.keys())):
         return None
-    said = _said(chunk)
     error = chunk.get("error")
     inner = error if isinstance(error, dict) else chunk
     codes = [inner.get("code"), inner.get("type"), inner.get("status")]
@@ -117,12 +116,14 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
             "badrequest": 400,
         }
         status = next((number for word, number in kinds.items() if word in words), None)
+    refusal = Refusal(status, message_in(chunk), chunk)
     if status is not None:
-        return _from_words(status, {}, said, chunk, key=key, place="The endpoint")
-    detail = shown(said, key)
-    return _by_words(said, detail, chunk, "The endpoint") or BadResponse(
+        return _caused(_meaning(status, {}, refusal, key=key, place="The endpoint"), refusal)
+    detail = shown(refusal.said, key)
+    meaning = _by_words(refusal.said, detail, chunk, "The endpoint") or BadResponse(
         _with("The endpoint failed in the middle of its reply", detail), cure="Try again."
     )
+    return _caused(meaning, refusal)
 
 
 def _by_words(said: str, detail: str, parsed: Any, place: str) -> BackendError | None:
@@ -159,36 +160,6 @@ def _limited(place: str, retry_after: float | None, detail: str) -> RateLimited:
     return RateLimited(_with(f"{place} is limiting requests", detail), cure=cure, retry_after=retry_after)
 
 
-def refused_field(status: int, body: bytes, sent: Collection[str]) -> str | None:
-    """Which of the fields we sent this refusal names as unsupported; `system` stands for the system role.
-
-    A value out of range is no such refusal: the person should hear about it.
-    """
-    if status not in (400, 422, 500, 501):
-        return None
-    parsed = _json(body)
-    if parsed is None:
-        return None
-    said = _said(parsed)[:SAID_CHARS]
-    whole = said
-    if isinstance(parsed, dict) and "detail" in parsed:
-        whole = f"{said} {json.dumps(parsed)[:SAID_CHARS]}"
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    error = error if isinstance(error, dict) else {}
-    code = str(error.get("code") or "")[:NAME_CHARS]
-    if not _REFUSED.search(f"{whole} {code.replace('_', ' ')}"):
-        return None
-    if "system" in sent and _SYSTEM.search(said):
-        return "system"
-    if status == 500:
-        return None
-    param = str(error.get("param") or "").split(".")[0]
-    if param in sent:
-        return param
-    named = [field for field in sent if field != "system" and re.search(rf"\b{field}\b", whole)]
-    return max(named, key=len, default=None)
-
-
 def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | None:
     """The seconds of a `Retry-After` header, a number or a date; `None` when it says nothing."""
     if not retry_after:
@@ -222,31 +193,3 @@ def _with(sentence: str, detail: str) -> str:
     return (
         f"{sentence}: {detail}" if detail.endswith((".", "!", "?", "…", "。")) else f"{sentence}: {detail}."
     )
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _said(parsed: Any) -> str:
-    """The message in an error body: OpenAI's, FastAPI's, TGI's and plain ones."""
-    match parsed:
-        case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
-            return message
-        case {"error": {"metadata": {"raw": str(message)}}} | {"detail": str(message)} | str(message):
-            return message
-        case {"detail": [{"msg": str(message), "loc": list(where)}, *_]}:
-            return f"{'.'.join(str(step) for step in where)}: {message}"
-        case [dict(first), *_]:  # Gemini wraps its error in a list
-            return _said(first)
-        case _:
-            return ""
-
-
-def _plain(body: bytes) -> str:
-    """A body that is no JSON: its words, unless it is a web page, of which nothing helps."""
-    text = body.decode("utf-8", "replace").strip()
-    return "" if text.startswith("<") else text

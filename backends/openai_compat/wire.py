@@ -6,7 +6,6 @@ Source: the API reference of OpenAI, and what vLLM, llama.cpp, SGLang, TGI, Olla
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Iterable
 from typing import Any
 
 from backends.types import ImagePart, Message, Request
@@ -16,16 +15,13 @@ SAMPLING_FIELDS = frozenset(
 )
 
 
-def payload(request: Request, model: str, *, server: str, without: Collection[str]) -> dict[str, Any]:
-    """The body of a streamed completion.
+def payload(request: Request, model: str, *, server: str) -> dict[str, Any]:
+    """The body of a streamed completion, whole; see `variants` for what can be left out.
 
     server: who serves it (`owned_by` in its list of models): the repetition penalty and prefills differ.
-    without: fields this model has refused before, in the names of the wire; `system` folds the system message
-    into the first user message, a refused `max_tokens` becomes `max_completion_tokens`.
     """
     sampling = request.sampling
     llama = server == "llamacpp"
-    messages = _without_system(request.messages) if "system" in without else request.messages
     fields: dict[str, Any] = {
         "stream_options": {"include_usage": True},
         "temperature": sampling.temperature,
@@ -33,7 +29,7 @@ def payload(request: Request, model: str, *, server: str, without: Collection[st
         "top_k": sampling.top_k,
         "min_p": sampling.min_p,
         "repeat_penalty" if llama else "repetition_penalty": sampling.repetition_penalty,
-        "max_completion_tokens" if "max_tokens" in without else "max_tokens": sampling.max_tokens,
+        "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
         "stop": list(sampling.stop) or None,
         "logprobs": None if request.logprobs is None else True,
@@ -48,28 +44,10 @@ def payload(request: Request, model: str, *, server: str, without: Collection[st
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": _content(message)} for message in messages],
+        "messages": [{"role": message.role, "content": _content(message)} for message in request.messages],
         "stream": True,
     }
-    return body | {key: value for key, value in fields.items() if value is not None and key not in without}
-
-
-def _without_system(messages: Iterable[Message]) -> list[Message]:
-    kept: list[Message] = []
-    system: list[str] = []
-    for message in messages:
-        if message.role == "system":
-            system.append(message.text)
-        elif message.role == "user" and system:
-            text = "\n\n".join(system) + "\n\n"
-            if isinstance(message.content, str):
-                kept.append(Message("user", text + message.content))
-            else:
-                kept += [Message("user", text), message]
-            system = []
-        else:
-            kept.append(message)
-    return kept
+    return body | {key: value for key, value in fields.items() if value is not None}
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
     async with HostileServer(sse(says("Hi"), end="reset")) as server: ...
 
-Answers are given one after another, one per request, the last one again and again; `requests` is what came.
+Answers are given one after another, one per request, the last one again and again; one that depends on the
+request is a function of it. `requests` is what came.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -40,10 +41,13 @@ class Asked:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+Answers = Answer | Callable[[Asked], Answer]
+
+
 class HostileServer:
     """`models` answers `/models` (404 without it); everything else gets the next of `answers`."""
 
-    def __init__(self, *answers: Answer, models: Answer | None = None) -> None:
+    def __init__(self, *answers: Answers, models: Answer | None = None) -> None:
         self.answers = list(answers)
         self.models = models or status(404, b'{"error": "no list here"}')
         self.requests: list[Asked] = []
@@ -91,7 +95,8 @@ class HostileServer:
             else:
                 self.requests.append(asked)
                 self.asked.set()
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                chosen = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                answer = chosen(asked) if callable(chosen) else chosen
             watch = asyncio.create_task(_watch(reader, asked)) if answer.end == "hang" else None
             try:
                 for piece in answer.pieces:

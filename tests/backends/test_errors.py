@@ -27,9 +27,7 @@ from backends.errors import (
     Unavailable,
 )
 from backends.openai_compat.client import from_network
-from backends.openai_compat.errors import error_in, from_status, refused_field, seconds_of, shown
-
-SENT = {"temperature", "top_k", "min_p", "seed", "stop", "max_tokens", "stream_options", "system"}
+from backends.openai_compat.errors import error_in, from_status, seconds_of, shown
 
 
 def tree(root: type[Exception]) -> list[type[Exception]]:
@@ -191,32 +189,6 @@ def test_retry_after_reaches_the_person() -> None:
     assert error.retry_after == 12
     assert "12 seconds" in error.cure
     assert error.params == {"retry_after": 12}
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "field"),
-    [
-        (400, {"error": {"message": "Unrecognized request argument supplied: top_k"}}, "top_k"),
-        (
-            400,
-            {"error": {"message": "Unsupported parameter: 'max_tokens'", "param": "max_tokens"}},
-            "max_tokens",
-        ),
-        (400, {"error": {"message": "x", "param": "seed", "code": "unsupported_parameter"}}, "seed"),
-        (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "min_p"], "msg": "no"}]}, "min_p"),
-        (400, {"error": {"message": "stream_options is not supported", "type": "x"}}, "stream_options"),
-        (400, {"error": "System role not supported"}, "system"),
-        (500, {"error": {"message": "template: System role not supported"}}, "system"),
-        (500, {"error": {"message": "unsupported top_k"}}, None),
-        (400, {"error": {"message": "temperature must be between 0 and 2", "param": "temperature"}}, None),
-        (400, {"error": {"message": "Unsupported parameter: 'logit_bias'"}}, None),
-        (400, b"<html>unsupported top_k</html>", None),
-        (401, {"error": {"message": "unsupported top_k"}}, None),
-    ],
-)
-def test_a_refusal_names_a_field_that_was_sent(status: int, body: object, field: str | None) -> None:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    assert refused_field(status, raw, SENT) == field
 
 
 def test_what_a_server_says_is_made_fit_to_be_shown() -> None:

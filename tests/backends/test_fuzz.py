@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from backends.errors import BackendError
 from backends.openai_compat.body import BodyReader
-from backends.openai_compat.errors import from_status, refused_field
+from backends.openai_compat.causes import negotiable
+from backends.openai_compat.errors import from_status
 from backends.openai_compat.listing import models_in
+from backends.openai_compat.refusals import read_refusal
 from backends.openai_compat.reply import Reply
+from backends.openai_compat.variants import FEATURES
 from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 # Field names of the protocol are drawn often, so that values of a wrong type land in them.
@@ -119,7 +122,10 @@ def test_any_refusal_becomes_an_error_of_ours(status: int, body: bytes) -> None:
     error = from_status(status, {}, body, key="key", place="host")
     assert isinstance(error, BackendError)
     assert "<" not in str(error)
-    assert refused_field(status, body, {"seed", "stop"}) in (None, "seed", "stop")
+    refusal = read_refusal(status, body)
+    assert refusal.same_as(read_refusal(status, body))
+    assert set(refusal.names(FEATURES)) <= {*FEATURES}
+    negotiable(error, refusal, {"messages": [], "seed": 1, "stop": ["a"]})
 
 
 @given(st.dictionaries(NAMES, JSON))

@@ -1,0 +1,227 @@
+"""What one model at one endpoint takes: remembered, and found out by one request at a time.
+
+A request makes an `Offer` and posts its `body`. Where that is refused, `refused` says whether there is
+another body to post; where it is answered, `fuller` says whether to hold the answer and post a fuller body
+first, and `taken` learns from it. Requests that are refused at once do not each search: one does, and the
+others wait and post what it has found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any, Protocol
+
+from backends.base import Capabilities
+from backends.errors import BackendError
+from backends.openai_compat.causes import negotiable
+from backends.openai_compat.negotiation import ATTEMPTS, Learned, Search, begin
+from backends.openai_compat.refusals import Refusal
+from backends.openai_compat.variants import NEEDS, SWAPPED, Body, features, variant
+
+_log = logging.getLogger(__name__)
+
+
+class Memory(Protocol):
+    """Keeps what models were found not to take. endpoint: `Address.identity`."""
+
+    def recall(self, endpoint: str, model: str) -> Learned | None: ...
+
+    def keep(self, endpoint: str, model: str, learned: Learned) -> None: ...
+
+
+class Terms:
+    """For one model. Lives on one event loop.
+
+    name: the model and its place, for the log. leave_out: features that are never sent. learned: from
+    earlier. remember: told what is learned, whenever that changes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        leave_out: Collection[str] = (),
+        learned: Learned | None = None,
+        remember: Callable[[Learned], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.leave_out = frozenset(leave_out)
+        self.learned = learned or Learned()
+        self.accepted: frozenset[str] = frozenset()
+        self.searching = asyncio.Lock()
+        self.in_vain: Refusal | None = None
+        self._remember = remember
+
+    def offer(self, body: Body) -> Offer:
+        """The way of one request."""
+        return Offer(self, body)
+
+    def fit(self, capabilities: Capabilities) -> Capabilities:
+        """These capabilities without what the model is known not to take."""
+        out = self.leave_out | self.learned.refused | self.learned.presumed
+        # A limit has another name to try, and stop strings are looked for by the reader, too.
+        unused = out - {"stop"} - (set() if SWAPPED in out else {"max_tokens"})
+        return replace(
+            capabilities,
+            system_role=capabilities.system_role and "system" not in out,
+            seed=capabilities.seed and "seed" not in out,
+            logprobs=capabilities.logprobs and out.isdisjoint({"logprobs", "top_logprobs"}),
+            prefill=capabilities.prefill and "prefill" not in out,
+            sampling=capabilities.sampling - unused,
+        )
+
+    def learn(self, learned: Learned) -> None:
+        """Remember it, if it is new."""
+        if learned == self.learned:
+            return
+        self.learned = learned
+        clashes = [f"{one} beside {other}" for one, other in sorted(learned.clashes)]
+        out = ", ".join([*sorted(learned.always), *clashes])
+        _log.warning("%s is asked without %s from now on", self.name, out or "leaving anything out")
+        if self._remember is not None:
+            self._remember(learned)
+
+
+class Offer:
+    """One request on its way to a model that may not take all of it. To be closed in the end."""
+
+    def __init__(self, terms: Terms, body: Body) -> None:
+        self._terms = terms
+        self._whole = body
+        self._features = features(body)
+        self._agreed = self._agree()
+        self._trial = terms.learned.trial(self._features)
+        self._trial_refused = False
+        self._out = self._agreed - {self._trial}
+        self._search: Search | None = None
+        self._held: Search | None = None
+        self._reads_held = False
+        self._searches = False
+        self._in_vain = False
+        self._first: BackendError | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is to be posted, or was."""
+        return variant(self._whole, self._out)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The features of the request of which nothing is in it; with a `system` that is folded."""
+        gone = self._out - {"turns", "parts"} - (set() if SWAPPED in self._out else {NEEDS[SWAPPED]})
+        return tuple(feature for feature in self._features if feature in gone)
+
+    @property
+    def reads_held(self) -> bool:
+        """Whether the answer that was held is to be read; `body` is what it answers."""
+        return self._reads_held
+
+    async def refused(self, error: BackendError, until: float) -> bool:
+        """Whether to post another body after this error. If not, the answer that is held is to be read, if
+        there is one; else `failure` is to be raised.
+
+        until: how long to wait for another request's search, in the time of the event loop.
+        """
+        refusal = error.__cause__
+        if self._reads_held:
+            return False
+        if not isinstance(refusal, Refusal) or not negotiable(error, refusal, self._whole):
+            return self._read_held(refused=False)
+        self._first = self._first or error
+        if self._trial is not None and not self._trial_refused:
+            self._trial_refused = True
+            self._out = self._agreed
+            return True
+        if self._search is None:
+            try:
+                waited = await self._turn(until)
+            except TimeoutError:
+                return self._read_held(refused=False)
+            if (agreed := self._agree()) != self._agreed:
+                self._agreed = self._out = agreed  # found by another request in the meantime
+                return True
+            again = waited and self._terms.in_vain is not None and refusal.same_as(self._terms.in_vain)
+            following = None if again else self._begin(refusal)
+        else:
+            following = self._search.refused(refusal)
+        if following is None:
+            return self._read_held(refused=True)
+        self._search = following
+        self._out = following.out
+        return True
+
+    def failure(self, error: BackendError) -> BackendError:
+        """What to raise after this error: where the search was in vain, what was refused first."""
+        if self._first is None or not self._in_vain:
+            return error
+        return self._first
+
+    def fuller(self) -> bool:
+        """The body was accepted. Whether to hold the answer, and post a fuller body first."""
+        fuller = None if self._search is None else self._search.accepted()
+        if fuller is None:
+            return False
+        self._held, self._search = self._search, fuller
+        self._out = fuller.out
+        return True
+
+    def taken(self) -> bool:
+        """A reply to what was posted has begun: learn from it. Always true."""
+        terms = self._terms
+        if self._search is not None:
+            terms.learn(self._search.learned(terms.learned, accepted=not self._reads_held))
+        elif self._trial is not None:
+            trial = {self._trial}
+            learned = terms.learned
+            terms.learn(learned.with_refused(trial) if self._trial_refused else learned.without(trial))
+        terms.accepted = (terms.accepted | {*features(self.body)}) - terms.learned.refused
+        terms.in_vain = None
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """Let others search."""
+        if self._searches:
+            self._searches = False
+            self._terms.searching.release()
+
+    def _agree(self) -> frozenset[str]:
+        return self._terms.leave_out | self._terms.learned.out(self._features)
+
+    def _begin(self, refusal: Refusal) -> Search | None:
+        terms = self._terms
+        return begin(
+            self._whole,
+            self._out,
+            refusal,
+            learned=terms.learned.out(self._features) - terms.leave_out,
+            accepted=terms.accepted,
+            left=ATTEMPTS - self._trial_refused,
+        )
+
+    async def _turn(self, until: float) -> bool:
+        """Have nobody else search. Whether somebody did. Raises `TimeoutError`."""
+        if self._searches:
+            return False
+        waited = self._terms.searching.locked()
+        async with asyncio.timeout_at(until):
+            await self._terms.searching.acquire()
+        self._searches = True
+        return waited
+
+    def _read_held(self, *, refused: bool) -> bool:
+        """The search is over. refused: what was posted last was, in so many words."""
+        if self._held is not None and self._search is not None:
+            self._reads_held = True
+            self._out = self._held.out
+            if not refused:
+                self._search = replace(self._search, guess=frozenset())
+        elif refused:
+            self._in_vain = True
+            self._terms.accepted = frozenset()
+            cause = None if self._first is None else self._first.__cause__
+            self._terms.in_vain = cause if isinstance(cause, Refusal) else None
+        return False
