@@ -14,7 +14,8 @@ from backends.echo import EchoBackend, Step
 from backends.errors import RateLimited
 from tests.api.conftest import MakeSite, Site
 from webchat.api.archive import read_archive
-from webchat.api.exports import MOST_OPEN, disposition
+from webchat.api.exports import MOST_OPEN
+from webchat.api.filenames import disposition
 from webchat.slots import MOST_WAITING
 
 

@@ -11,7 +11,7 @@ from backends.echo import Delay, EchoBackend, Step
 from backends.errors import Unavailable
 from backends.types import Request
 from tests.turns.conftest import Bench, MakeBench, until
-from webchat.turns.titles import EXCERPT_CHARS, INSTRUCTION, excerpt, tidy
+from webchat.turns.titles import EXCERPT_CHARS, INSTRUCTION, excerpt
 
 
 def titled(*title: Step) -> EchoBackend:
@@ -57,7 +57,7 @@ async def test_a_persons_title_stays(bench: MakeBench) -> None:
         assert title(at, reply.conversation_id) == ("Mine", "user")
 
 
-@pytest.mark.parametrize("step", [Unavailable("Off."), "", "word " * 40])
+@pytest.mark.parametrize("step", [Unavailable("Off."), "", "word " * 40, "Here is a title:", '{"title": ""}'])
 async def test_without_a_usable_title_the_first_words_stay(bench: MakeBench, step: Step) -> None:
     backend = titled(step)
     async with bench(backend, titles=True) as at:
@@ -78,23 +78,6 @@ async def test_a_turn_that_wants_the_model_ends_the_title(bench: MakeBench) -> N
         assert after.state == "complete"
         await until(lambda: len(backend.requests) == 4)
         assert backend.live == 1  # of the second try; the first was closed
-
-
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("Weather in Paris", "Weather in Paris"),
-        ('\n "Weather"\nof course', "Weather"),
-        ("Title: **Weather**", "Weather"),
-        ("标题：「天气」。", "天气"),
-        ("# Weather  and\tmore.", "Weather and more"),
-        (" \n'\"\n", ""),
-        ("x" * 61, ""),
-        ("One line, no quotation marks, no full stop.", ""),
-    ],
-)
-def test_a_proposal_is_made_one_clean_line(said: str, shown: str) -> None:
-    assert tidy(said) == shown
 
 
 @pytest.mark.parametrize("number", ["13812345678", "+44 20 7946 0958", "ada.lovelace@example.com"])

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.api.archive import SCHEMA, conversation_archive
+from webchat.api.filenames import disposition
 from webchat.api.markdown import conversation_markdown
 from webchat.api.reading import id_of, language_of, owner_of, query_choice
 from webchat.api.services import Services
@@ -26,8 +26,6 @@ from webchat.store.records import Owner
 
 _SUFFIX = {"json": ".json", "markdown": ".md"}
 _MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
-_NAME_CHARS = 60
-
 MOST_OPEN = 4
 """Downloads of one person. Each has a whole conversation in memory until its client has taken it; and as they
 are fewer than may wait for a place, none breaks off in the middle."""
@@ -136,12 +134,3 @@ async def _markdown_pieces(
         text = await asyncio.to_thread(conversation_markdown, exported, language, reader)
         yield (separator + text).encode("utf-8", "replace")
         separator = "\n---\n\n"
-
-
-def disposition(title: str, suffix: str) -> str:
-    """`Content-Disposition` of a download: a file name from a title that every system takes, in ASCII for old
-    browsers and in full for the others."""
-    words = "".join(char if char.isalnum() else " " for char in title).split()
-    name = "-".join(["webchat", *words])[:_NAME_CHARS].rstrip("-")
-    plain = "".join(char if char.isascii() else "_" for char in name)
-    return f"attachment; filename=\"{plain}{suffix}\"; filename*=UTF-8''{quote(name + suffix, safe='')}"

@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 
 from backends.types import Role
 from webchat.api.errors import ApiError
-from webchat.api.exports import disposition
+from webchat.api.filenames import disposition
 from webchat.api.reading import (
     Body,
     body_of,

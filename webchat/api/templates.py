@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.errors import ApiError, not_found
-from webchat.api.exports import disposition
+from webchat.api.filenames import disposition
 from webchat.api.library import Library
 from webchat.api.reading import (
     Body,

@@ -26,6 +26,7 @@ from webchat.moderation import Blocked, Context, GateFactory
 from webchat.prompts.renderer import fit_sampling
 from webchat.store import Store, StoreError
 from webchat.store.records import Message
+from webchat.turns.proposals import title_in
 from webchat.turns.queue import Queue
 from webchat.turns.turn import RunningTurn
 
@@ -40,7 +41,6 @@ EXCERPT_CHARS = 600
 """How much of the question and of the answer the model reads for a title: enough for the subject, cheap to
 read."""
 
-TITLE_CHARS = 60
 TITLE_TOKENS = 32
 TITLE_SECONDS = 30.0
 TRIES = 3
@@ -50,8 +50,6 @@ KEPT_TRIES = 64
 """Conversations without a title whose attempts are remembered."""
 
 _CUT = re.compile(r"(?:[0-9()+.-]{1,16} ){0,8}[^\s\u2e80-\uffff]{0,200}$")
-_LABEL = re.compile(r"^(?:title|标题)\s*[:：]\s*", re.IGNORECASE)
-_MARKS = " \t\"'`*_#“”‘’「」『』《》«»"
 
 
 class Titles:
@@ -149,7 +147,8 @@ class Titles:
         released = await gate.finish(TextDelta(completion.text))
         if released.verdict is not None:
             raise Blocked(released.verdict)
-        return tidy("".join(piece.text for piece in released.pieces if isinstance(piece, TextDelta)))
+        answer = "".join(piece.text for piece in released.pieces if isinstance(piece, TextDelta))
+        return title_in(answer, cut=completion.finished.reason == "length", told=INSTRUCTION)
 
     async def _complete(self, turn: RunningTurn, request: Request) -> Completion | None:
         """What the model answers; `None` when all its slots are wanted. Such a try does not count."""
@@ -181,15 +180,3 @@ def excerpt(text: str) -> str:
     """The beginning of a text, cut in front of the word or number that would not fit whole: half a telephone
     number is not known for one, and would not be masked."""
     return text if len(text) <= EXCERPT_CHARS else _CUT.sub("", text[:EXCERPT_CHARS])
-
-
-def tidy(text: str) -> str:
-    """A model's proposal as a title: its first line with words, without label, marks and quotes; `""` if
-    none, if it is far too long to be a title, or if a small model only repeats what it was told."""
-    for line in text.splitlines():
-        line = _LABEL.sub("", line.strip(_MARKS)).strip(_MARKS + ".。")
-        line = " ".join(line.split())
-        if line:
-            repeated = line.casefold() in INSTRUCTION.casefold()
-            return "" if repeated or len(line) > TITLE_CHARS else line
-    return ""
