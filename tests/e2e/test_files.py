@@ -153,6 +153,68 @@ async def test_no_pasted_text_is_cut(
     await expect(chat.box).to_have_value("before " + "a" * (LIMIT + 5))
 
 
+@pytest.mark.parametrize(("look", "language"), LOOKS)
+async def test_of_a_text_longer_than_the_box_its_writer_may_have_the_beginning(
+    app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
+) -> None:
+    chat = await opened(app, visitor, look)
+    words = locale(language)
+    await chat.box.fill("before ")
+    await chat.box.focus()
+    await paste(chat.page, text_plain="a" * (2 * LIMIT - 8) + "😀" + "b" * 8 * LIMIT)
+    toast = chat.page.locator(".wc-toast")
+    await expect(toast).to_contain_text("1,000,001")
+    await expect(chat.box).to_have_value("before ")
+    beginning = words["files.paste_beginning"].replace("{count}", "199,992")
+    await toast.get_by_role("button", name=beginning).click()
+    await expect(chat.box).to_have_value("before " + "a" * (2 * LIMIT - 8))  # and no half of an emoji
+    await expect(chat.page.locator("#wc-composer-note")).to_contain_text("199,999")
+
+
+async def test_a_text_pasted_into_a_full_box_is_not_cut(chat: Chat) -> None:
+    await chat.box.fill("a" * (2 * LIMIT))
+    await chat.box.focus()
+    await paste(chat.page, text_plain="tail")
+    await expect(chat.page.locator(".wc-toast")).to_contain_text("200,004")
+    await expect(chat.page.locator(".wc-toast-action")).to_have_count(0)  # no beginning of it would fit
+    await expect(chat.box).to_have_value("a" * (2 * LIMIT))
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+async def test_a_full_field_says_so_to_whoever_types_on(
+    app: AppProcess, visitor: NewVisitor, language: str
+) -> None:
+    chat = await opened(app, visitor, {"locale": language})
+    page = chat.page
+    said = page.locator(".wc-toast", has_text=locale(language)["files.box_full"].replace("{limit}", "200"))
+    await page.keyboard.press("ControlOrMeta+k")
+    box = page.locator(".wc-search input")
+    await box.fill("c" * 199)
+    await page.keyboard.type("d")
+    await expect(said).to_have_count(0)
+    await page.keyboard.type("eee")
+    await expect(said).to_have_count(1)  # once, however long one types
+    await expect(box).to_have_value("c" * 199 + "d")
+    await page.keyboard.press("Backspace")
+    await page.keyboard.type("fg")
+    await expect(said).to_have_count(2)
+    await expect(box).to_have_value("c" * 199 + "f")
+
+
+async def test_an_input_method_at_the_end_of_a_field_is_heard(chat: Chat) -> None:
+    page = chat.page
+    said = page.locator(".wc-toast", has_text=locale("en")["files.box_full"].replace("{limit}", "200"))
+    await page.keyboard.press("ControlOrMeta+k")
+    await page.locator(".wc-search input").fill("c" * 195)
+    devtools = await page.context.new_cdp_session(page)
+    for composing in ("n", "ni", "nih", "niha", "nihao"):
+        at = {"selectionStart": len(composing), "selectionEnd": len(composing)}
+        await devtools.send("Input.imeSetComposition", {"text": composing, **at})
+    await expect(said).to_have_count(0)
+    await devtools.send("Input.imeSetComposition", {"text": "nihaoa", "selectionStart": 6, "selectionEnd": 6})
+    await expect(said).to_have_count(1)
+
+
 async def test_a_short_field_takes_no_part_of_a_long_text(chat: Chat) -> None:
     await chat.page.keyboard.press("ControlOrMeta+k")
     await paste(chat.page, text_plain="c" * 201)

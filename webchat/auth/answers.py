@@ -75,6 +75,11 @@ def in_one_line(error: BaseException) -> str:
 
 
 _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
+    "no_cookie": (
+        "no_cookie",
+        "The browser sent no cookie, so the server can't recognize you and keep your chats.",
+        "Allow cookies for this page, then reload it.",
+    ),
     "link_revoked": ("link_revoked", "This link was withdrawn.", "Ask for a new one."),
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
     "two_owners": (

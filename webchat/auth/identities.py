@@ -11,7 +11,7 @@ from webchat.auth.cookies import Cookies, SignIn
 from webchat.auth.forwarding import is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
-from webchat.auth.owners import Admission, Owners, OwnerStore
+from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
 from webchat.auth.settings import DoorSettings
 from webchat.recent import new_people
 from webchat.store.codec import new_id
@@ -64,7 +64,8 @@ class Identities:
             if is_open and not admission.stored:
                 admission = Admission(_new_visitor(cookie.owner_id), stored=False)
         else:
-            admission = Admission(refusal="unknown" if sign_in.given else "")
+            missing: Refusal = "no_cookie" if is_open else ""
+            admission = Admission(refusal="unknown" if sign_in.given else missing)
         if admission.owner is not None or not _opens_page(scope, heard):
             return admission
         if (

@@ -20,7 +20,7 @@ LINGER_SECONDS = 60.0
 """How long the watch goes on after the last request of a guest: one that was cut may still begin a reply."""
 _MOST_KEPT = 10_000
 
-Refusal = Literal["", "link_revoked", "link_expired", "unknown", "older", "two_owners"]
+Refusal = Literal["", "link_revoked", "link_expired", "unknown", "older", "two_owners", "no_cookie"]
 
 
 class OwnerStore(Protocol):

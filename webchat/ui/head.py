@@ -26,25 +26,37 @@ STYLES = (
 MODULES = (
     "shell", "api", "bus", "composer", "connection", "dom", "drawer", "i18n", "menus", "picker", "search",
     "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow", "identity", "storage",
-    "drafts", "outbox", "stops", "files", "filetext", "print", "sidebar/calendar", "sidebar/deeds",
-    "sidebar/keys", "sidebar/row",
+    "channel", "copying", "drafts", "outbox", "stops", "files", "filetext", "print", "sidebar/calendar",
+    "sidebar/deeds", "sidebar/keys", "sidebar/row",
 )  # fmt: skip
 """What the shell imports, told to the browser at once so that it does not find them one after the other."""
 
+LOST = {
+    "failed": "app.load_failed",
+    "cookies": "app.no_cookie",
+    "framed": "app.framed",
+    "retry": "app.retry",
+    "open": "app.open_alone",
+}
+"""What the boot script says when nothing else has come, and the keys of the words."""
+
 
 def head_html(version: str, title: str, language: str) -> bytes:
-    """Our head: the boot script inline (it must not wait for a request), the stylesheets, the modules."""
+    """Our head: the first scripts inline (they must not wait for a request), the stylesheets, the modules."""
     base = f"assets/{version}/"
     # Said by the boot script when the modules, which have the tables, did not come.
-    lost = {name: [locale(name)[key] for key in ("app.load_failed", "app.retry")] for name in LANGUAGES}
+    lost = {name: {word: locale(name)[key] for word, key in LOST.items()} for name in LANGUAGES}
     settings = {"assets": base, "title": title, "language": language, "lost": lost}
     config = json.dumps(settings).replace("<", "\\u003c")
-    boot = files("webchat.ui").joinpath("assets/boot.js").read_text(encoding="utf-8")
+    guard, boot = (
+        files("webchat.ui").joinpath(f"assets/{name}.js").read_text(encoding="utf-8")
+        for name in ("guard", "boot")
+    )
     return "\n".join(
         (
             f"<title>{escape(title)}</title>",
             '<meta name="color-scheme" content="light dark" />',
-            f"<script>window.webchatConfig = {config};\n{boot}</script>",
+            f"<script>window.webchatConfig = {config};\n{guard}\n{boot}</script>",
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
             *(f'<link rel="stylesheet" href="{base}styles/{name}.css" />' for name in STYLES),
             *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in MODULES),

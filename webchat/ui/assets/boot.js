@@ -1,5 +1,6 @@
 // Runs in the head, before Gradio's bundle and before the first paint: the language and the colours.
-// Set before this line: window.webchatConfig = {assets, title, language, lost: {language: [words, button]}}.
+// Set before this line: window.webchatConfig = {assets, title, language, lost: {language: {failed, cookies, framed, retry,
+// open}}}, and what guard.js sets.
 (() => {
   const config = window.webchatConfig;
   const root = document.documentElement;
@@ -13,9 +14,18 @@
     }
   }
 
+  function cookies() {
+    try {
+      return document.cookie;
+    } catch {
+      return ""; // in a frame that may keep nothing
+    }
+  }
+
   function chosenLanguage() {
-    const cookie = /(?:^|; )webchat_lang=([\w-]+)/.exec(document.cookie)?.[1];
-    const wishes = [stored("webchat_lang"), cookie, config.language, ...navigator.languages];
+    const cookie = /(?:^|; )webchat_lang=([\w-]+)/.exec(cookies())?.[1];
+    const asked = new URLSearchParams(location.search).get("lang"); // where neither of the two can be kept
+    const wishes = [asked, stored("webchat_lang"), cookie, config.language, ...navigator.languages];
     for (const wish of wishes) {
       if (/^zh\b/i.test(wish ?? "")) return "zh-CN";
       if (/^en\b/i.test(wish ?? "")) return "en";
@@ -60,22 +70,40 @@
 
   // Where a script or a module does not come, the page would stay empty without a word.
   let lost = false;
-  function onLoss() {
-    if (!lost && !root.classList.contains("wc-ready")) setTimeout(sayLost, PATIENCE);
+  async function onLoss() {
+    if (lost || root.classList.contains("wc-ready")) return;
     lost = true;
+    const why = await reason();
+    setTimeout(sayLost, why === "failed" ? PATIENCE : 0, why);
   }
   addEventListener("error", ({ target }) => (target instanceof HTMLScriptElement || target instanceof HTMLLinkElement) && onLoss(), true);
   addEventListener("unhandledrejection", onLoss);
 
-  function sayLost() {
+  // Why nothing comes: the frame is cut off from its own server, no cookie is kept, or something else.
+  async function reason() {
+    if (origin === "null") return "framed";
+    try {
+      const { error } = await (await fetch(new URL("api/me", document.baseURI))).json();
+      return error?.code === "no_cookie" ? "cookies" : "failed";
+    } catch {
+      return "failed";
+    }
+  }
+
+  function sayLost(why) {
     if (root.classList.contains("wc-ready")) return;
-    const [words, again] = config.lost[language];
-    const card = Object.assign(document.createElement("div"), { id: "wc-lost", role: "alert" });
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: again, onclick: () => location.reload() });
-    card.append(Object.assign(document.createElement("p"), { textContent: words }), button);
+    const words = config.lost[language];
+    const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+    const card = make("div", { id: "wc-lost", role: "alert" });
+    card.append(make("p", { textContent: words[why] }));
+    // Whose frame it is cannot be changed from within.
+    if (why !== "failed" && top !== window) card.append(make("a", { href: location.href, target: "_blank", rel: "noopener", textContent: words.open }));
+    if (why !== "framed") card.append(make("button", { type: "button", textContent: words.retry, onclick: () => location.reload() }));
     // Its style sheet may be what is missing.
-    Object.assign(card.style, { position: "fixed", inset: "0", zIndex: "9", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.5rem", font: "1rem sans-serif" });
-    document.body.append(card);
+    Object.assign(card.style, { position: "fixed", inset: "0", zIndex: "9", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.75rem", padding: "1rem", textAlign: "center", font: "1rem sans-serif" });
+    card.firstChild.style.maxWidth = "26rem";
+    if (document.body) document.body.append(card);
+    else addEventListener("DOMContentLoaded", () => document.body.append(card));
     new MutationObserver(() => root.classList.contains("wc-ready") && card.remove()).observe(root, { attributes: true });
   }
 

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
+import { h } from "./dom.js";
 import { errorLine, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { toast } from "./toast.js";
@@ -56,7 +57,8 @@ function out({ error }) {
   state.out = true;
   clearTimeout(state.show);
   clearTimeout(state.timer);
-  state.bar.textContent = errorLine(error);
+  state.bar.replaceChildren(errorLine(error));
+  if (error.code === "no_cookie" && top !== window) state.bar.append(" ", h("a", { href: location.href, target: "_blank", rel: "noopener" }, t("app.open_alone")));
   state.bar.classList.add("wc-open");
 }
 

@@ -1,4 +1,4 @@
-// What is dropped on the page or pasted into it. Files cannot be attached yet: text goes into the message box as text,
+// What is dropped on the page, pasted or typed into it. Files cannot be attached yet: text goes into the message box as text,
 // everything else is refused in words. Nothing is cut, and nothing in a box is lost.
 
 import { composer } from "./composer.js";
@@ -7,7 +7,7 @@ import { textOf } from "./filetext.js";
 import { listed, t } from "./i18n.js";
 import { toast } from "./toast.js";
 
-const INSERTS = new Set(["insertFromPaste", "insertFromDrop", "insertFromYank", "insertFromPasteAsQuotation"]);
+const INSERTS = new Set(["insertFromPaste", "insertFromDrop", "insertFromYank", "insertFromPasteAsQuotation", "insertReplacementText"]);
 const EDITABLE = "textarea, input, [contenteditable]";
 
 export function mountFiles() {
@@ -17,6 +17,7 @@ export function mountFiles() {
   window.addEventListener("drop", onDrop);
   window.addEventListener("paste", onPaste);
   window.addEventListener("beforeinput", onInsert);
+  window.addEventListener("compositionend", () => (composed = 0));
 }
 
 const dropping = (on) => document.documentElement.classList.toggle("wc-dropping", on);
@@ -76,13 +77,41 @@ function insert(name, text) {
   toast(t("files.added", { name }));
 }
 
-// A box with a longest length cuts what is pasted or dropped without a word.
+let composed = 0; // characters of the box that an input method may still replace
+
+// A box with a longest length cuts what is pasted, dropped or typed without a word.
 function onInsert(event) {
   const box = event.target;
-  if (event.defaultPrevented || !INSERTS.has(event.inputType) || !(box.maxLength >= 0)) return;
+  if (event.defaultPrevented || !event.inputType.startsWith("insert") || !(box.maxLength >= 0)) return;
   const inserted = (event.data ?? event.dataTransfer?.getData("text/plain") ?? "").replace(/\r\n?/g, "\n");
-  const count = box.value.length - (box.selectionEnd - box.selectionStart) + inserted.length;
-  if (count <= box.maxLength) return;
+  const replaced = event.isComposing ? composed : box.selectionEnd - box.selectionStart;
+  const room = box.maxLength - box.value.length + replaced;
+  if (event.isComposing) composed = inserted.length;
+  if (inserted.length <= room && !(room === 0 && event.inputType === "insertLineBreak")) return;
+  if (INSERTS.has(event.inputType)) tooLong(event, box, inserted, room);
+  else full(box);
+}
+
+// Nothing of it is in the box; whoever wants its beginning can have that.
+function tooLong(event, box, inserted, room) {
   event.preventDefault();
-  toast(t("files.paste_too_long", { count, limit: box === composer.text ? limit() : box.maxLength }), { kind: "error" });
+  const count = box.maxLength - room + inserted.length;
+  const beginning = inserted.slice(0, room).replace(/[\ud800-\udbff]$/, "");
+  const action = beginning && { label: t("files.paste_beginning", { count: beginning.length }), onclick: () => put(box, beginning) };
+  toast(t("files.paste_too_long", { count, limit: box === composer.text ? limit() : box.maxLength }), { kind: "error", action, seconds: 20 });
+}
+
+// Where the selection is, as if it had been typed, so that it can be undone.
+function put(box, text) {
+  box.focus();
+  document.execCommand("insertText", false, text);
+}
+
+let told = null; // the box that was said to be full last
+
+function full(box) {
+  if (told === box) return;
+  told = box;
+  box.addEventListener("input", () => (told = null), { once: true });
+  toast(t("files.box_full", { limit: box.maxLength }), { kind: "error" });
 }

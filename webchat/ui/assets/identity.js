@@ -3,10 +3,11 @@
 //   sessionStorage webchat.tab         {id, left}: a tab keeps its id over reloads. The browser copies it into a duplicated
 //                                      tab, which finds the id taken and makes one of its own.
 //   Web Lock webchat-tab-<id>          held as long as the page lives; a crash releases it.
-//   localStorage webchat.alive.<id>    the time of the last sign of life, where there are no locks (plain http). After a
-//                                      crash it is still fresh; a tab that lives answers when it is called by its id.
+//   localStorage webchat.alive.<id>    the time of the last sign of life, where there are no locks (plain http, or blocked).
+//                                      After a crash it is still fresh; a tab that lives answers when called by its id.
 
 import { bus } from "./bus.js";
+import { channel } from "./channel.js";
 import { storage } from "./storage.js";
 
 const TAB = "webchat.tab";
@@ -17,8 +18,9 @@ const GONE = 150_000; // ms without one: browsers wake a hidden tab's timers onc
 const ANSWER = 500; // ms in which a tab answers its call
 const RELEASE = 2000; // ms that the page before this one, in the same tab, may take to let go of the id
 
-const calls = "BroadcastChannel" in window ? new BroadcastChannel("webchat-tabs") : null;
+const calls = channel("webchat-tabs");
 
+let locks = null; // the browser's, where this page may use them
 let tab = null;
 let owner = "";
 
@@ -34,6 +36,7 @@ export const identity = {
 
   // Takes the tab's id; nothing is kept for this tab before.
   async open() {
+    locks = await usableLocks();
     const before = remembered();
     const taken = before?.id && (await claim(before.id, before.left));
     tab = taken ? before.id : token();
@@ -46,7 +49,7 @@ export const identity = {
     addEventListener("pageshow", ({ persisted }) => {
       if (!persisted) return;
       remember(false);
-      if (!navigator.locks) beat();
+      if (!locks) beat();
     });
   },
 
@@ -60,14 +63,14 @@ export const identity = {
 
   // Runs `work` while no other tab runs its own: takes over what a closed tab left, exactly once.
   alone(work) {
-    return navigator.locks ? navigator.locks.request("webchat-adopting", work) : work();
+    return locks ? locks.request("webchat-adopting", work) : work();
   },
 
   // Ids of the tabs that live, this one too.
   async living() {
     const living = new Set([tab]);
-    if (navigator.locks) {
-      const { held } = await navigator.locks.query();
+    if (locks) {
+      const { held } = await locks.query();
       for (const { name } of held) if (name.startsWith(LOCK)) living.add(name.slice(LOCK.length));
     } else {
       for (const name of storage.names(ALIVE)) {
@@ -84,16 +87,26 @@ export function token() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// Where storage is blocked, asking for a lock is refused, too.
+async function usableLocks() {
+  try {
+    await navigator.locks.query();
+    return navigator.locks;
+  } catch {
+    return null;
+  }
+}
+
 // Whether the id is this page's from now on. left: the page that had it last went away properly, so it is free soon.
 function claim(id, left) {
-  if (!navigator.locks) return claimByBeat(id);
+  if (!locks) return claimByBeat(id);
   return new Promise((resolve) => {
     const options = left ? { signal: AbortSignal.timeout(RELEASE) } : { ifAvailable: true };
     const hold = (lock) => {
       resolve(lock !== null);
       return lock && new Promise(() => {});
     };
-    navigator.locks.request(LOCK + id, options, hold).catch(() => resolve(false));
+    locks.request(LOCK + id, options, hold).catch(() => resolve(false));
   });
 }
 

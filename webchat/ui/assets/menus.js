@@ -45,7 +45,8 @@ function setLanguage(code) {
   storage.setText("webchat_lang", code);
   const path = new URL(document.baseURI).pathname;
   document.cookie = `webchat_lang=${code}; path=${path}; max-age=31536000; samesite=lax`;
-  location.reload();
+  if (storage.lasts) location.reload();
+  else location.assign(url(location.search, { lang: code })); // nothing else lasts until then
 }
 
 // Who this browser was before: each can be switched back to.

@@ -96,7 +96,8 @@ function start() {
   root.classList.add("wc-ready"); // from here on it is seen, and can have the focus
   bus.on("owner", ({ before }) => (before === "" ? claim() : location.reload()));
   bus.on("outbox", ({ entry }) => entry.why?.code === "other_owner" && loadMe());
-  bus.on("unkept", onUnkept);
+  if (storage.lasts) bus.on("unkept", onUnkept);
+  else onUnkept();
   drafts.claim();
   show(new URLSearchParams(location.search));
   loadModels();
@@ -107,7 +108,7 @@ function start() {
 
 // What is kept in memory alone does not go without a question of the browser's.
 function onUnkept() {
-  toast(t("app.unkept"), { kind: "error", seconds: 20 });
+  toast(t("app.unkept"), { seconds: 20 });
   window.addEventListener("beforeunload", (event) => [drafts, outbox].some(({ prefix }) => storage.fleeting(prefix)) && event.preventDefault());
 }
 

@@ -4,9 +4,12 @@
 import { bus } from "./bus.js";
 
 const memory = new Map(); // name -> JSON text, or null for removed: what the browser's storage did not take
+const lasts = !globalThis.webchatConfig?.fleeting?.includes("localStorage"); // not a stand-in of guard.js
 let told = false;
 
 export const storage = {
+  lasts, // longer than this page
+
   get(name) {
     const text = memory.has(name) ? memory.get(name) : stored(() => localStorage.getItem(name), null);
     try {
@@ -20,7 +23,7 @@ export const storage = {
   set(name, value) {
     const text = JSON.stringify(value);
     try {
-      localStorage.setItem(name, text);
+      write(name, text);
       memory.delete(name);
       settle();
       return true;
@@ -57,12 +60,17 @@ export const storage = {
   },
 };
 
+function write(name, text) {
+  if (!lasts) throw new Error("not kept");
+  localStorage.setItem(name, text);
+}
+
 // There may be room by now.
 function settle() {
   for (const [name, text] of memory) {
     if (text === null) continue;
     try {
-      localStorage.setItem(name, text);
+      write(name, text);
       memory.delete(name);
     } catch {
       return;

@@ -1,6 +1,7 @@
 // What the buttons of a message do: one function per `data-act`, given the transcript, the message's view, the button.
 
 import { composer } from "../composer.js";
+import { copyText } from "../copying.js";
 import { toggleMenu } from "../dom.js";
 import { drafts } from "../drafts.js";
 import { errorLine, language } from "../i18n.js";
@@ -32,27 +33,10 @@ function busy(transcript) {
 }
 
 async function write(transcript, button, text) {
-  try {
-    await copyText(text);
-  } catch {
-    transcript.ctx.toast(transcript.t("transcript.copy_failed"), { kind: "error" });
-    return;
-  }
+  if (!(await copyText(text))) return;
   const words = transcript.t("transcript.copied");
   transcript.say(words);
   showCopied(button, words);
-}
-
-/** navigator.clipboard exists on secure origins only. */
-export async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const box = Object.assign(document.createElement("textarea"), { value: text });
-  box.style.cssText = "position:fixed;opacity:0";
-  (document.querySelector("dialog[open]") ?? document.body).append(box); // what is behind a dialog takes no selection
-  box.select();
-  const done = document.execCommand("copy");
-  box.remove();
-  if (!done) throw new Error("not allowed");
 }
 
 /** The button says for a moment that it was done: with its icon, or else with `words`. */

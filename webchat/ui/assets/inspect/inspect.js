@@ -1,13 +1,13 @@
 // What a reply's model was sent: messages, tokens or request, and where the reply comes from.
 
+import { copyText } from "../copying.js";
 import { h } from "../dom.js";
 import { errorText, has, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
 import { tabbed } from "../tabs.js";
-import { toast } from "../toast.js";
 import { upgrade } from "../conversation/extras.js";
-import { copyText, showCopied } from "../conversation/actions.js";
+import { showCopied } from "../conversation/actions.js";
 import { infoList, infoRows } from "../conversation/info.js";
 import { promptView } from "./prompt.js";
 import { tokensView } from "./tokens.js";
@@ -62,13 +62,9 @@ function nothing(why, { failure }) {
 
 function copyButton(name, text, status) {
   const copy = async () => {
-    try {
-      await copyText(text);
-      status.textContent = t("transcript.copied");
-      showCopied(button, t("transcript.copied"));
-    } catch {
-      toast(t("transcript.copy_failed"), { kind: "error" });
-    }
+    if (!(await copyText(text))) return;
+    status.textContent = t("transcript.copied");
+    showCopied(button, t("transcript.copied"));
   };
   const button = h("button", { type: "button", class: "wc-button", onclick: copy }, t(`inspect.copy.${name}`));
   return button;

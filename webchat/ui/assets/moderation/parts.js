@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { errorText, has, language, sentences, t } from "../i18n.js";
-import { copyText } from "../conversation/actions.js";
+import { copyText } from "../copying.js";
 import { toast } from "../toast.js";
 
 export const STAGES = ["input", "prompt", "output", "stored"];
@@ -71,10 +71,5 @@ export function when(at) {
 }
 
 export async function copy(text) {
-  try {
-    await copyText(text);
-    toast(t("moderation.copied"));
-  } catch {
-    toast(t("transcript.copy_failed"), { kind: "error" });
-  }
+  if (await copyText(text)) toast(t("moderation.copied"));
 }

@@ -2,14 +2,15 @@
 
 import { api } from "../api.js";
 import { bus } from "../bus.js";
+import { channel } from "../channel.js";
 import { errorText, t } from "../i18n.js";
 import { toast } from "../toast.js";
 
-const channel = "BroadcastChannel" in window ? new BroadcastChannel("webchat") : null;
+const tabs = channel("webchat");
 
 // What another tab did.
 export function onElsewhere(handler) {
-  if (channel) channel.onmessage = handler;
+  if (tabs) tabs.onmessage = handler;
 }
 
 // True when it is done.
@@ -57,5 +58,5 @@ export async function restore(id) {
 }
 
 export function tell(type, conversationId) {
-  channel?.postMessage({ type, conversationId });
+  tabs?.postMessage({ type, conversationId });
 }
