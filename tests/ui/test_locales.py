@@ -29,8 +29,8 @@ CHOSEN = re.compile(
 )
 
 CODES_OF_THE_DOOR = {
-    "internal", "internal_error", "no_owner", "no_cookie", "too_large", "host_not_allowed", "cross_origin", "invalid",
-    "bad_request", "not_found", "blocked", "network", "unknown", "server_full", "too_many_streams",
+    "internal", "internal_error", "no_owner", "no_cookie", "too_large", "host_not_allowed", "cross_origin",
+    "invalid", "bad_request", "not_found", "blocked", "network", "unknown", "server_full", "too_many_streams",
     "too_many_connected", "two_owners", "sign_in_ended",
 }  # fmt: skip
 

@@ -20,7 +20,8 @@ LABELS = frozenset(
         "title", "titel", "titre", "título", "titulo", "titolo", "tittel", "otsikko", "tytuł", "název",
         "názov", "cím", "başlık", "judul", "tajuk", "tiêu đề", "заголовок", "название", "назва", "τίτλος",
         "عنوان", "العنوان", "כותרת", "शीर्षक", "শিরোনাম", "ชื่อเรื่อง", "หัวข้อ", "标题", "標題", "題目", "题目",
-        "主题", "主題", "タイトル", "テーマ", "제목", "주제", "topic", "subject", "thema", "sujet", "tema", "тема",
+        "主题", "主題", "タイトル", "テーマ", "제목", "주제", "topic", "subject", "thema", "sujet", "tema",
+        "тема",
     }
 )  # fmt: skip
 """What stands before a title, behind which there is a colon."""
