@@ -24,6 +24,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 from backends.errors import BadProxy
 
+ASIDE = "_WEBCHAT_"
+"""Before the name of a variable: its value as it was set, where other libraries of this process could not
+read it and were given another (`webchat.settings.proxies`)."""
+
+PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+NO_PROXY_VARIABLES = ("no_proxy", "NO_PROXY")
+
 _PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _SAME = {"socks": "socks5h"}
 
@@ -70,11 +77,16 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
     host, port = _plain_host(parts.hostname or ""), parts.port or _PORTS.get(parts.scheme)
     if is_this_machine(host):
         return None
-    _, exempt = _first(environ, "no_proxy", "NO_PROXY")
-    if any(_covers(entry, host, port) for entry in re.split(r"[\s,;]+", exempt.lower()) if entry):
+    _, exempt = _first(environ, *NO_PROXY_VARIABLES)
+    if any(_covers(entry, host, port) for entry in entries(exempt)):
         return None
     variable, value = _first(environ, *proxy_variables(parts.scheme, environ))
-    return _read(variable, value) if value else None
+    return read_proxy(variable, value) if value else None
+
+
+def entries(exempt: str) -> list[str]:
+    """What a `no_proxy` lists, in lower case."""
+    return [entry for entry in re.split(r"[\s,;]+", unquoted(exempt).lower()) if entry]
 
 
 def proxy_variables(scheme: str, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -100,20 +112,20 @@ def is_this_machine(host: str) -> bool:
 def unquoted(value: str) -> str:
     """The value of a variable without the blanks and the pair of quotes that some tools hand on around it."""
     value = value.strip()
-    while len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        value = value[1:-1].strip()
-    return value
+    quoted = len(value) >= 2 and value[0] in "\"'" and value.find(value[0], 1) == len(value) - 1
+    return unquoted(value[1:-1]) if quoted else value
 
 
 def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
     """The first variable that says something, and what."""
     for name in names:
-        if value := unquoted(environ.get(name, "")):
+        if value := unquoted(environ.get(ASIDE + name, environ.get(name, ""))):
             return name, value
     return "", ""
 
 
-def _read(variable: str, value: str) -> Proxy:
+def read_proxy(variable: str, value: str) -> Proxy:
+    """The proxy that a variable's value, without quotes, names. Raises `BadProxy`."""
     scheme, found, rest = value.partition("://")
     if not found:
         scheme, rest = "http", value

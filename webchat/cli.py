@@ -157,13 +157,18 @@ def _flags() -> argparse.ArgumentParser:
 def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
     # Before anything heavy is imported.
     check_models(model_specs(loaded.settings))
-    hand_on(loaded.settings)
+    _hand_on(loaded)
     if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
         print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
     from webchat.server import serve
 
     with _known_errors():
         serve(loaded.settings)
+
+
+def _hand_on(loaded: Loaded) -> None:
+    for sentence in hand_on(loaded.settings):
+        print(f"webchat: {sentence}", file=sys.stderr)
 
 
 def _settings(loaded: Loaded, _options: Mapping[str, Any]) -> None:
@@ -181,7 +186,7 @@ def _doctor(loaded: Loaded, _options: Mapping[str, Any]) -> None:
 
 def _bench(loaded: Loaded, options: Mapping[str, Any]) -> None:
     check_models(model_specs(loaded.settings))
-    hand_on(loaded.settings)
+    _hand_on(loaded)
     from webchat.bench.command import BadPlan, run
 
     with _known_errors():

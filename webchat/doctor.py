@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
-from backends.errors import BackendError
+from backends._proxies import PROXY_VARIABLES, Proxy, find_proxy
+from backends.errors import BackendError, BadProxy
 from backends.installation import add_extra
 from backends.memory import free_memory
 from webchat import __version__
@@ -30,6 +33,7 @@ def report(settings: Settings) -> Iterator[str]:
     yield from _backends()
     yield _gpu()
     yield from _models(settings)
+    yield from _proxies(settings)
     yield _database(settings)
     yield _disk(settings)
     yield _port(settings)
@@ -81,6 +85,37 @@ def _models(settings: Settings) -> Iterator[str]:
             source += f" with {model.adapter}"
         fits, said = _memory(spec, budget)
         yield f"{'ok' if fits else '--'}  model {model.name}: {model.kind}, {source}{said}"
+
+
+def _proxies(settings: Settings) -> Iterator[str]:
+    """The way to each endpoint, where the environment names a proxy at all."""
+    if not any(os.environ.get(name) for name in PROXY_VARIABLES):
+        return
+    try:
+        endpoints = dict.fromkeys(model.endpoint for model in model_specs(settings) if model.endpoint)
+    except BadSettings:
+        return  # told with the models
+    for endpoint in endpoints:
+        place = urlsplit(endpoint).netloc.rpartition("@")[2]
+        try:
+            proxy = find_proxy(endpoint, os.environ)
+        except BadProxy as error:
+            yield f"--  way to {place}: {error}"
+            continue
+        if proxy is None:
+            yield f"ok  way to {place}: without a proxy"
+        else:
+            yield _tried(proxy, place)
+
+
+def _tried(proxy: Proxy, place: str) -> str:
+    way = f"way to {place}: through {proxy.shown} ({proxy.variable})"
+    host, _, port = proxy.shown.partition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError as error:
+        return f"--  {way}, which cannot be reached: {error.strerror or error}"
+    return f"ok  {way}, which answers"
 
 
 def _memory(spec: ModelSpec, budget: Budget) -> tuple[bool, str]:

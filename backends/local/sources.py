@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backends import _text_file
 from backends.base import ProgressCallback
 from backends.errors import ModelNotFound, ModelUnsupported
 from backends.local import shards
@@ -270,7 +271,7 @@ def read_text(path: Path) -> str | None:
     try:
         if path.stat().st_size > _LONGEST_SETTINGS:
             raise _unreadable(path)
-        return path.read_text(encoding="utf-8")
+        return _text_file.read_text(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

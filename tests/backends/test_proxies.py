@@ -213,6 +213,7 @@ def test_what_is_shown_of_a_proxy_holds_no_password() -> None:
         ('"a', '"a'),
         ('"', '"'),
         ("\"'a'\"", "a"),
+        ('"a", "b"', '"a", "b"'),
         ('" a "\r', "a"),
         ("", ""),
     ],

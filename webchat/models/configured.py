@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backends._text_file import NotText, read_text
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.openai_compat import Address, Timeouts
 from webchat.models.specs import ModelSpec
-from webchat.settings import ModelSettings, Settings, model_specs
+from webchat.settings import BadSettings, ModelSettings, Settings, model_specs
 
 
 def configured(settings: Settings) -> list[ModelSpec]:
@@ -98,4 +99,11 @@ def _timeouts(model: ModelSettings) -> Timeouts:
 
 
 def _template(model: ModelSettings) -> str | None:
-    return None if model.chat_template_file is None else model.chat_template_file.read_text(encoding="utf-8")
+    """Raises `BadSettings`."""
+    path = model.chat_template_file
+    try:
+        return None if path is None else read_text(path)
+    except OSError as error:
+        raise BadSettings(f"{path} cannot be read: {error.strerror}.") from None
+    except NotText as error:
+        raise BadSettings(f"{path} {error}.") from None

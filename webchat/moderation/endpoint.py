@@ -7,8 +7,8 @@ not followed and no cookie is kept; neither the key nor what is sent is ever log
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -17,6 +17,8 @@ from typing import Annotated, Any, Unpack
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
+from backends._proxies import find_proxy
+from backends.errors import BadProxy
 from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Act, Context, Report
@@ -29,6 +31,9 @@ MOST_BYTES = 64 << 10
 
 MOST_NAME = 100
 """Characters of a category."""
+
+_DIRECTLY = {"http://": None, "https://": None}
+"""In the place of the proxies that httpx would take from the environment by rules of its own."""
 
 
 class Category(BaseModel):
@@ -76,6 +81,7 @@ class Endpoint(BuiltIn):
         self._rule = rule
         self._settings = settings
         self._url = _address(url)
+        self._proxy = _proxy_to(self._url)
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {_fit(api_key)}"}
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
@@ -121,8 +127,8 @@ class Endpoint(BuiltIn):
                 timeout=None,
                 follow_redirects=False,
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                # No proxy stands between this machine and itself.
-                trust_env=not _is_here(self._url),
+                proxy=self._proxy,
+                mounts=None if self._proxy else _DIRECTLY,
                 transport=self._transport,
             )
         return self._client
@@ -171,12 +177,18 @@ def _address(url: str) -> str:
     return str(parsed.copy_with(path=f"{path}/moderations"))
 
 
-def _is_here(url: str) -> bool:
-    host = httpx.URL(url).host
+def _proxy_to(url: str) -> str | None:
+    """The proxy on the way there. Raises `ValueError` with a sentence for one that cannot be used."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        proxy = find_proxy(url, os.environ)
+    except BadProxy as error:
+        raise ValueError(str(error)) from None
+    if proxy is not None and proxy.url.startswith("socks"):
+        raise ValueError(
+            f"{proxy.variable} names a SOCKS proxy, which moderation services cannot be asked through; name"
+            f" {httpx.URL(url).host} in NO_PROXY, or set {proxy.variable} to an http proxy"
+        )
+    return None if proxy is None else proxy.url
 
 
 def _fit(key: str) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backends import _text_file
+from backends._text_file import NotText
 from webchat.moderation.builtin import FAIL, STAGES, Terms
 from webchat.moderation.endpoint import Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
@@ -181,11 +183,11 @@ def _key(name: str, variable: str | None, tools: Tools) -> str | None:
 def read_text(path: Path) -> str:
     """A file's text. Raises `BadRules`."""
     try:
-        return path.read_text(encoding="utf-8")
+        return _text_file.read_text(path)
     except OSError as error:
         raise BadRules(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise BadRules(f"{path}: {error}") from None
+    except NotText as error:
+        raise BadRules(f"{path} {error}") from None
 
 
 def _lines(path: Path) -> list[str]:

@@ -15,16 +15,20 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import EnvSettingsSource
 
+from backends._proxies import unquoted
+from backends._text_file import NotText, read_text
 from webchat.settings.fields import Settings
 from webchat.settings.model import ModelSettings
+from webchat.settings.proxies import make_readable
 
 PREFIX = "WEBCHAT_"
 CONFIG = "WEBCHAT_CONFIG"
@@ -83,14 +87,14 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
-    env_file = {name: value for name, value in dotenv_values(cwd / ".env").items() if value is not None}
+    env_file = _env_file(cwd)
     layers = [
         _flag_layer(flags or {}),
         _own_layer(environ, ""),
         _honoured_layer(environ, ""),
         _own_layer(env_file, ".env: "),
         _honoured_layer(env_file, ".env: "),
-        _file_layer(environ.get(CONFIG) or env_file.get(CONFIG), cwd),
+        _file_layer(unquoted(environ.get(CONFIG) or env_file.get(CONFIG) or ""), cwd),
         _machine_layer(environ),
     ]
     values: dict[str, Any] = {}
@@ -110,16 +114,35 @@ def load_settings(
 def variable(name: str) -> str | None:
     """The value of a variable that a file names, from the environment or `.env`; `None` when it is not set
     or empty."""
-    return os.environ.get(name) or dotenv_values(Path.cwd() / ".env").get(name) or None
+    return unquoted(os.environ.get(name) or _env_file(Path.cwd()).get(name) or "") or None
 
 
-def hand_on(settings: Settings) -> None:
+def _env_file(folder: Path) -> dict[str, str]:
+    """What `.env` sets. Raises BadSettings."""
+    path = folder / ".env"
+    if not path.is_file():
+        return {}
+    text = _text(path)
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value is not None}
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except OSError as error:
+        raise BadSettings(f"{path} cannot be read: {error.strerror}.") from None
+    except NotText as error:
+        raise BadSettings(f"{path} {error}.") from None
+
+
+def hand_on(settings: Settings) -> list[str]:
     """Tell the libraries that read the environment by themselves what was settled here. To be called before
-    they are imported."""
+    they are imported. Returns sentences on what they have to do without."""
     if settings.hf_home is not None:
         os.environ["HF_HOME"] = str(settings.hf_home)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    return list(make_readable(os.environ))
 
 
 def _flag_layer(flags: Mapping[str, Any]) -> Layer:
@@ -134,7 +157,7 @@ class _Variables(EnvSettingsSource):
         super().__init__(Settings, case_sensitive=False, env_prefix=PREFIX, env_ignore_empty=True)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._environ.items() if value}
+        return {name.lower(): found for name, value in self._environ.items() if (found := unquoted(value))}
 
 
 def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
@@ -153,23 +176,21 @@ def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
 
 
 def _honoured_layer(environ: Mapping[str, str], label: str) -> Layer:
-    found = {name: variable for variable, name in HONOURED.items() if environ.get(variable)}
+    found = {name: variable for variable, name in HONOURED.items() if unquoted(environ.get(variable, ""))}
     return Layer(
-        {name: environ[variable] for name, variable in found.items()},
+        {name: unquoted(environ[variable]) for name, variable in found.items()},
         {name: label + variable for name, variable in found.items()},
     )
 
 
-def _file_layer(named: str | None, cwd: Path) -> Layer:
+def _file_layer(named: str, cwd: Path) -> Layer:
     path = cwd / (named or "webchat.toml")
     if named and not path.is_file():
         raise BadSettings(f"{CONFIG} names {path}, and there is no such file.")
     try:
-        values = TomlConfigSettingsSource(Settings, path).toml_data if path.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(_text(path)) if path.is_file() else {}
+    except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{path.name} is not valid TOML: {error}.") from None
-    except OSError as error:
-        raise BadSettings(f"{path} cannot be read: {error.strerror}.") from None
     for name, value in values.items():
         if name not in Settings.model_fields:
             raise BadSettings(_unknown(f'"{name}" in {path.name}', name, Settings.model_fields))
@@ -208,7 +229,7 @@ def _with_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
     specs = []
     for index, spec in enumerate(settings.models):
         if spec.api_key_env and spec.api_key is None:
-            key = environ.get(spec.api_key_env)
+            key = unquoted(environ.get(spec.api_key_env, ""))
             if not key:
                 raise BadSettings(
                     f'models[{index}].api_key_env = "{spec.api_key_env}": this variable is not set;'

@@ -3,6 +3,7 @@
 import { api } from "../api.js";
 import { ask } from "../ask.js";
 import { h } from "../dom.js";
+import { textOf } from "../filetext.js";
 import { errorLine, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
@@ -162,7 +163,9 @@ class Library {
     if (!file) return;
     if (file.size > LARGEST) return void toast(t("templates.file_too_large"), { kind: "error" });
     this.leaving(async () => {
-      const made = await verbs.import(await file.text());
+      const text = await textOf(file, LARGEST);
+      if (text === null) return void toast(t("files.no_text", { name: file.name }), { kind: "error" });
+      const made = await verbs.import(text);
       this.open(made);
       toast(t("templates.imported", { name: made.content.name }));
     });
