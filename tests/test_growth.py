@@ -44,7 +44,8 @@ from webchat.store.codec import clean, dump_json, title_of
 from webchat.store.records import PathMessage
 from webchat.store.search import _snippet
 from webchat.store.words import index_words, matches, query_terms
-from webchat.turns.titles import excerpt, tidy
+from webchat.turns.proposals import title_in
+from webchat.turns.titles import excerpt
 
 Read = Callable[[str], object]
 SIZE = 3000
@@ -317,7 +318,10 @@ READERS: dict[str, tuple[Read, Sequence[str]]] = {
     ),
     "proxies": (_forwarded, (*PLAIN, ",", ", ", "for=1,", 'for="\\"', '"', ";", "=")),
     "titles": (title_of, PLAIN),
-    "proposed titles": (tidy, (*PLAIN, "Title: ", "*", '"', "Title:\n")),
+    "proposed titles": (
+        title_in,
+        (*PLAIN, "Title: ", "*", '"', "Title:\n", "<a", "</a>", "<a>", "**a ", "[x](", '"a": ', "`", "{"),
+    ),
     "excerpts": (excerpt, (*PLAIN, "1", "1 ")),
     "index": (index_words, (*PLAIN, "a b ", "ﷺ", "\u0301", "中文 ")),
     "search": (_found, (*PLAIN, "a中 ", "aa ", "word中")),

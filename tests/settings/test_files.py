@@ -61,7 +61,7 @@ def test_the_file_of_variables_is_read(encode: Callable[[str], bytes], tmp_path:
 def test_the_file_of_rules_is_read(encode: Callable[[str], bytes], tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
     file.write_bytes(encode(RULES))
-    assert len(load_rules(file)) == 1
+    assert "phrases" in [moderator.name for moderator in load_rules(file)]
 
 
 @encoded

@@ -68,8 +68,8 @@ def test_what_is_readable_stays_as_it_is() -> None:
     assert made(environ) == []
     assert environ["HTTPS_PROXY"] == "http://proxy.example:3128"
     assert environ["no_proxy"] == "localhost,127.0.0.1,0.0.0.0,::1"
-    assert made(nothing := {"HOME": "/root", "NO_PROXY": "[::1]"}) == []
-    assert nothing == {"HOME": "/root", "NO_PROXY": "[::1]"}
+    assert made(nothing := {"HOME": "/root"}) == []
+    assert nothing == {"HOME": "/root"}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_goes_without_is_told_in_a_sentence(value: str, socks: bool, said: 
     assert all("ALL_PROXY" in one and str(said) in one and "secret" not in one for one in sentences)
 
 
-@pytest.mark.parametrize("environ", VALUES[:5], ids=str)
+@pytest.mark.parametrize("environ", [VALUES[0], VALUES[4]], ids=str)
 def test_gradio_is_imported_whatever_the_environment_says(environ: dict[str, str], tmp_path: Path) -> None:
     code = "import os; from webchat.settings import Settings, hand_on; hand_on(Settings()); import gradio"
     env = {**os.environ, "WEBCHAT_DATA_DIR": str(tmp_path), **environ}

@@ -42,8 +42,8 @@ def make_readable(
         else:
             _replace(environ, name, None)
             yield f"{name} is used for endpoints. {_without(scheme)}"
-    if found:
-        exempt = next((environ[name] for name in NO_PROXY_VARIABLES if environ.get(name)), "")
+    exempt = next((environ[name] for name in NO_PROXY_VARIABLES if environ.get(name)), "")
+    if found or exempt:
         readable = ",".join(dict.fromkeys((*filter(None, map(_entry, entries(exempt))), *_HERE)))
         for name in NO_PROXY_VARIABLES:
             _replace(environ, name, readable)
