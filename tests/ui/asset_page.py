@@ -24,11 +24,11 @@ import { markdownView } from "./markdown.js";
 import { settled } from "./conversation/extras.js";
 import { math, prose } from "./conversation/sanitize.js";
 window.t = (key, params = {}) => key + Object.values(params).map((value) => " " + value).join("");
-window.fresh = () => {
+window.fresh = (options = {}) => {
   const element = document.createElement("div");
   element.className = "wc-md";
   document.querySelector(".wc-transcript").replaceChildren(element);
-  window.view = markdownView(element, { t });
+  window.view = markdownView(element, { t, ...options });
   window.shown = element;
 };
 window.whole = (text) => { fresh(); view.set(text); return shown.innerHTML; };

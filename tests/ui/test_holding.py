@@ -94,10 +94,34 @@ def test_colours_stay_when_the_code_ends(page: Page) -> None:
 
 
 @pytest.mark.parametrize("between", [" ", "\n\n", "\n- "])
-def test_the_formulas_of_one_text_are_bounded(page: Page, between: str) -> None:
-    ticks(page, between.join(f"$x_{number}$" for number in range(900)))
-    assert done(page) == 500
-    assert page.locator(".wc-math").count() == 900
+@pytest.mark.parametrize("piece", [7, 10_000])
+def test_the_formulas_of_one_text_are_bounded_and_it_says_so(page: Page, between: str, piece: int) -> None:
+    text = between.join(f"$x_{number}$" for number in range(60))
+    page.evaluate(
+        """async ([text, size]) => {
+          fresh({ most: 40 });
+          for (let at = 0; at < text.length; at += size) {
+            view.append(text.slice(at, at + size));
+            view.flush();
+          }
+          view.finish();
+          await settled();
+        }""",
+        [text, piece],
+    )
+    assert page.locator(".wc-math").count() == 60
+    assert (
+        page.evaluate("[...shown.querySelectorAll('.wc-math')].findIndex((one) => !one.matches('.wc-done'))")
+        == 40
+    )
+    assert page.locator(".wc-many").inner_text() == "transcript.many 40"
+    assert page.evaluate("shown.lastElementChild.className") == "wc-many"
+
+
+def test_nothing_is_said_where_all_is_set(page: Page) -> None:
+    ticks(page, "$x$\n\n" * 30)
+    assert done(page) == 30
+    assert page.locator(".wc-many").count() == 0
 
 
 def test_without_a_worker_what_is_short_is_set_all_the_same(page: Page) -> None:

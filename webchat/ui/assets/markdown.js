@@ -6,48 +6,59 @@
 //
 // A block (paragraph, list, table, code...) is finished once a later complete line has begun another one; then it is
 // rendered for the last time and never touched again. Only what comes after is rendered at each frame, mended so
-// that half-written markers do not flicker. The result does not depend on how the text was cut into pieces.
+// that half-written markers do not flicker. The result does not depend on how the text was cut into pieces, so a long
+// text is drawn as one that comes in pieces, a slice between two frames.
 
 import { followNote, Known } from "./conversation/definitions.js";
 import { MOST, upgrade } from "./conversation/extras.js";
 import { GrowingCode, openCode } from "./conversation/growing.js";
 import { mend } from "./conversation/mend.js";
+import { morph } from "./conversation/morph.js";
 import { parserFor } from "./conversation/parser.js";
 import { prose } from "./conversation/sanitize.js";
+import { slices } from "./conversation/slices.js";
 
+const SLICE = { characters: 6000, blocks: 60 }; // drawn at once, at most: with a single longer block, more
+const RUN = 100; // blocks: from as many on they stand in runs, which are not laid out where nobody sees them
 const SHARE = 4; // a frame's rendering may take a fifth of the time: it pauses four times as long as it took
 
-export function markdownView(element, { t, onRender = () => {} }) {
-  return new MarkdownView(element, parserFor(t), onRender);
+/** most: how many pieces of code and formulas are coloured and set. */
+export function markdownView(element, { t, most = MOST }) {
+  return new MarkdownView(element, t, most);
 }
 
 class MarkdownView {
   #element;
+  #t;
   #md;
-  #onRender;
+  #most;
   #blocks = []; // {element, source, html, extras}; the first #finished of them are final
   #finished = 0;
   #extras = 0; // code and formulas in all blocks
   #known;
   #fresh = new Set(); // labels that something new is known of
   #awaited = new Set(); // labels of marks whose note may still come
+  #stale = new Set(); // indices of finished blocks that such labels change
   #text = "";
   #read = 0; // characters of it that are in the source
   #source = ""; // the text with line ends as the parser counts them
   #begun = 0; // where the first unfinished block begins in the source
   #looked = 0; // up to where complete lines have been looked at
-  #streaming = true;
+  #reach = SLICE.characters; // how far the next slice looks
   #whole = false; // finish() was called, and nothing has come since
+  #last = false; // the end of a whole text is drawn
   #frame = 0;
   #timer = 0;
   #notBefore = 0;
   #growing = null; // {index, code}: the last block, while it is code without an end
+  #note = null; // that there are too many of them
 
-  constructor(element, md, onRender) {
+  constructor(element, t, most) {
     this.#element = element;
-    this.#md = md;
-    this.#onRender = onRender;
-    this.#known = new Known(md);
+    this.#t = t;
+    this.#md = parserFor(t);
+    this.#most = most;
+    this.#known = new Known(this.#md);
     element.addEventListener("click", (event) => followNote(element, event));
   }
 
@@ -61,7 +72,7 @@ class MarkdownView {
     this.#schedule();
   }
 
-  /** Show a whole text, now. Blocks that it shares with what was shown stay as they are. */
+  /** Show a whole text, its beginning now. Blocks that it shares with what was shown stay as they are. */
   set(text) {
     if (this.#whole && text === this.#text) return;
     const source = unixLines(text);
@@ -72,36 +83,35 @@ class MarkdownView {
     this.finish();
   }
 
-  /** No more will come: render what is left, now. */
+  /** No more will come: draw what is left. */
   finish() {
     this.#cancel();
     if (this.#whole) return;
-    this.#streaming = false;
-    this.#render();
-    this.#streaming = true;
     this.#whole = true;
+    this.#draw();
   }
 
-  /** Render now what `append` has left for the next frame. */
+  /** Draw now what `append` has left for the next frame. */
   flush() {
     this.#cancel();
-    this.#render();
+    this.#draw();
   }
 
   destroy() {
     this.#cancel();
+    slices.delete(this.#element);
   }
 
   #reset() {
-    this.#blocks.forEach((block) => block.element.remove());
-    this.#blocks = [];
+    slices.delete(this.#element);
+    this.#drop(0);
     this.#known = new Known(this.#md);
-    this.#fresh.clear();
-    this.#awaited.clear();
+    for (const labels of [this.#fresh, this.#awaited, this.#stale]) labels.clear();
     this.#growing = null;
     this.#source = "";
     this.#read = this.#finished = this.#begun = this.#looked = this.#extras = 0;
-    this.#whole = false;
+    this.#reach = SLICE.characters;
+    this.#whole = this.#last = false;
   }
 
   #cancel() {
@@ -119,7 +129,7 @@ class MarkdownView {
       this.#frame = requestAnimationFrame(() => {
         this.#frame = 0;
         const begun = performance.now();
-        this.#render();
+        this.#draw();
         this.#notBefore = performance.now() + Math.min(500, SHARE * (performance.now() - begun));
       });
     };
@@ -127,40 +137,60 @@ class MarkdownView {
     else paint();
   }
 
+  // Draw as much as this task has time for, and the rest in later ones.
+  #draw() {
+    slices.begin();
+    let more = this.#drawSlice();
+    while (more && slices.free) more = this.#drawSlice();
+    if (more) slices.add(this.#element, () => this.#drawSlice());
+  }
+
+  // Gives whether anything is left.
+  #drawSlice() {
+    this.#readOn();
+    const open = this.#whole ? null : openCode(this.#source.slice(this.#begun));
+    if (open) this.#grow(open);
+    else if (this.#finishBlocks()) return true;
+    else this.#drawEnd();
+    this.#tellOfMany();
+    return this.#nameAgain();
+  }
+
   // A "\r" at the end may be the first half of a line end.
   #readOn() {
-    const end = this.#text.length - (this.#streaming && this.#text.endsWith("\r") ? 1 : 0);
+    const end = this.#text.length - (!this.#whole && this.#text.endsWith("\r") ? 1 : 0);
     this.#source += unixLines(this.#text.slice(this.#read, end));
     this.#read = end;
   }
 
-  #render() {
-    this.#readOn();
-    if (this.#streaming && !openCode(this.#source.slice(this.#begun))) this.#finishBlocks();
-    const open = this.#streaming ? openCode(this.#source.slice(this.#begun)) : null;
+  // What no later line has closed yet.
+  #drawEnd() {
+    this.#last = this.#whole;
+    const rest = this.#source.slice(this.#begun);
+    const open = this.#last ? null : openCode(rest);
     if (open) {
       this.#grow(open);
       return;
     }
     this.#growing = null;
-    const rest = this.#source.slice(this.#begun);
-    const blocks = this.#split(this.#streaming ? mend(rest) : rest);
+    const blocks = this.#split(this.#last ? rest : mend(rest));
     this.#drop(this.#finished + blocks.length);
-    if (this.#streaming) blocks.forEach((block, index) => this.#show(this.#finished + index, block));
-    else {
-      blocks.forEach((block) => this.#finish(block));
-      this.#begun = this.#looked = this.#source.length;
-      for (const label of this.#awaited) this.#fresh.add(label); // no note came for them
-      this.#awaited.clear();
+    if (!this.#last) {
+      blocks.forEach((block, index) => this.#show(this.#finished + index, block.source, block.render()));
+      return;
     }
-    this.#nameAgain();
-    this.#onRender();
+    blocks.forEach((block) => this.#finish(block));
+    this.#begun = this.#looked = this.#source.length;
+    for (const label of this.#awaited) this.#fresh.add(label); // no note came for them
+    this.#awaited.clear();
   }
 
   // The blocks from `index` on.
   #drop(index) {
     for (const { element, extras } of this.#blocks.splice(index)) {
+      const { parentNode: outer } = element;
       element.remove();
+      if (outer !== this.#element && !outer.firstChild) outer.remove();
       this.#extras -= extras;
     }
   }
@@ -168,85 +198,103 @@ class MarkdownView {
   #grow({ fence, lang, code }) {
     const index = this.#finished;
     if (this.#growing?.index !== index) {
-      const [{ source, html }] = this.#split(fence);
-      this.#show(index, { source, html });
+      const [block] = this.#split(fence);
+      this.#show(index, block.source, block.render());
       this.#drop(index + 1);
       this.#blocks[index].html = null; // what it shows from now on is no longer what was rendered
       this.#growing = { index, code: new GrowingCode(this.#blocks[index].element.querySelector("code"), this.#element, lang) };
     }
     this.#growing.code.update(code);
-    this.#onRender();
   }
 
-  // Blocks that a later complete line has closed. A formula without an end may yet turn out to be text, and then
-  // belongs to the paragraph before it.
+  // Finish blocks that a later complete line has closed, as many as a slice holds; whether that is not all. A block that
+  // is longer than the slice is drawn at once.
   #finishBlocks() {
-    const end = this.#source.lastIndexOf("\n") + 1;
-    if (end <= this.#looked) return;
-    this.#looked = end;
-    const blocks = this.#split(this.#source.slice(this.#begun, end));
-    const open = blocks.at(-1)?.open ? 2 : 1;
-    for (const block of blocks.slice(0, -open)) {
-      this.#finish(block);
-      this.#begun += block.source.length;
+    const from = this.#begun;
+    for (let reach = this.#reach; ; reach *= 2) {
+      const cut = from + reach < this.#source.length;
+      const end = this.#source.lastIndexOf("\n", cut ? from + reach - 1 : undefined) + 1;
+      const all = this.#finishUpTo(end);
+      if (cut && this.#begun === from) continue;
+      this.#reach = Math.max(200, Math.min(SLICE.characters, all ? 2 * reach : 2 * (this.#begun - from)));
+      return cut || !all;
     }
   }
 
+  // Gives false where there are more closed blocks than a slice holds. A formula without an end may yet turn out to be
+  // text, and then belongs to the paragraph before it.
+  #finishUpTo(end) {
+    if (end <= this.#looked) return true;
+    const blocks = this.#split(this.#source.slice(this.#begun, end));
+    const closed = blocks.slice(0, blocks.at(-1)?.open ? -2 : -1);
+    for (const block of closed.slice(0, SLICE.blocks)) {
+      this.#finish(block);
+      this.#begun += block.source.length;
+    }
+    const all = closed.length <= SLICE.blocks;
+    this.#looked = all ? end : this.#begun;
+    return all;
+  }
+
   // The next block is final, and what it defines and names holds for all.
-  #finish({ source, html, pending }) {
+  #finish({ source, render, unsure }) {
     const index = this.#finished;
     this.#finished += 1;
-    if (source.includes("[")) this.#known.mention(source, index);
-    this.#show(index, { source, html: pending || source.includes("[") ? this.#alone(source, index) : html });
+    const linked = source.includes("[");
+    if (linked) this.#known.mention(source, index);
+    this.#show(index, source, linked || unsure ? this.#alone(source, index) : render());
   }
 
   // The HTML of a finished block, by what finished blocks define and name.
   #alone(source, index) {
-    const env = this.#known.scope({ awaiting: this.#streaming, at: index });
+    const env = this.#known.scope({ awaiting: !this.#last, at: index });
     const tokens = this.#md.parse(source, env);
     for (const label of this.#known.learn(env, index)) this.#fresh.add(label);
     for (const label of env.awaited) this.#awaited.add(label);
     return this.#md.renderer.render(tokens, this.#md.options, env);
   }
 
-  // What has come to be defined, or named, changes the finished blocks that hold it.
+  // What has come to be defined, or named, changes the finished blocks that hold it; whether a slice is not enough.
   #nameAgain() {
-    while (this.#fresh.size) {
-      const stale = this.#known.naming(this.#fresh);
+    for (let count = 0; this.#fresh.size || this.#stale.size; count += 1) {
+      if (count === SLICE.blocks) return true;
+      for (const index of this.#known.naming(this.#fresh)) this.#stale.add(index);
       this.#fresh.clear();
-      for (const index of stale) {
-        const { source } = this.#blocks[index];
-        this.#show(index, { source, html: this.#alone(source, index) });
-      }
+      const [index] = this.#stale;
+      if (!this.#stale.delete(index)) break;
+      const { source } = this.#blocks[index];
+      this.#show(index, source, this.#alone(source, index));
     }
+    return false;
   }
 
-  /** Top-level blocks of a text: {start, source, html, pending: whether a formula in it has no end, open: whether it is one}. */
+  // Top-level blocks of a text, which may go on unless it is the last of a whole one: {source, render, open, unsure}; open:
+  // whether it is a formula without an end; unsure: whether it may be read otherwise when it is known how it ends.
   #split(text) {
-    const env = this.#known.scope({ awaiting: this.#streaming, streaming: this.#streaming });
+    const env = this.#known.scope({ awaiting: !this.#last, streaming: !this.#last });
     const lines = lineStarts(text);
     const blocks = [];
     let group = [];
     for (const token of this.#md.parse(text, env)) {
       group.push(token);
       if (token.level > 0 || token.nesting > 0) continue;
-      const [line] = group[0].map ?? [0];
-      blocks.push({ start: blocks.length ? lines[line] : 0, open: token.meta?.pending ?? false, pending: group.some(({ meta }) => meta?.pending), tokens: group });
+      const tokens = group;
+      const [line] = tokens[0].map ?? [0];
+      const render = () => this.#md.renderer.render(tokens, this.#md.options, env);
+      blocks.push({ start: blocks.length ? lines[line] : 0, open: token.meta?.pending ?? false, unsure: env.unsure, render });
       group = [];
     }
-    for (const [index, block] of blocks.entries()) {
-      block.source = text.slice(block.start, blocks[index + 1]?.start ?? text.length);
-      block.html = this.#md.renderer.render(block.tokens, this.#md.options, env);
-    }
+    for (const [index, block] of blocks.entries()) block.source = text.slice(block.start, blocks[index + 1]?.start ?? text.length);
     return blocks;
   }
 
-  #show(index, { source, html }) {
+  #show(index, source, html) {
     const shown = this.#blocks[index];
     if (shown) shown.source = source;
     if (shown?.html === html) return;
     const content = prose(html);
-    const extras = upgrade(content, this.#element, MOST - this.#extras + (shown?.extras ?? 0));
+    slices.spend(content.querySelectorAll("*").length);
+    const extras = upgrade(content, this.#element, this.#room(index));
     this.#extras += extras - (shown?.extras ?? 0);
     if (shown) {
       Object.assign(shown, { html, extras });
@@ -256,8 +304,40 @@ class MarkdownView {
     const element = document.createElement("div");
     element.className = "wc-block";
     element.append(content);
+    this.#place(index, element);
     this.#blocks.push({ element, source, html, extras });
-    this.#element.append(element);
+  }
+
+  #place(index, element) {
+    if (index > RUN && index % RUN) {
+      this.#blocks[index - 1].element.after(element);
+      return;
+    }
+    let outer = element;
+    if (index >= RUN) {
+      outer = document.createElement("div");
+      outer.className = "wc-run";
+      outer.append(element);
+    }
+    this.#element.insertBefore(outer, this.#note);
+  }
+
+  // How many pieces of code and formulas the block may have.
+  #room(index) {
+    if (this.#extras <= this.#most && index === this.#blocks.length) return this.#most - this.#extras;
+    return this.#most - this.#blocks.slice(0, index).reduce((sum, { extras }) => sum + extras, 0);
+  }
+
+  // Says so where code and formulas stay as they were written because there are too many.
+  #tellOfMany() {
+    const many = this.#extras > this.#most;
+    if (many === Boolean(this.#note)) return;
+    this.#note?.remove();
+    this.#note = many ? document.createElement("p") : null;
+    if (!many) return;
+    this.#note.className = "wc-many";
+    this.#note.textContent = this.#t("transcript.many", { count: this.#most });
+    this.#element.append(this.#note);
   }
 }
 
@@ -267,50 +347,4 @@ function lineStarts(text) {
   const starts = [0];
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
   return starts;
-}
-
-/** Make `shown` hold what `wanted` holds, keeping every node that is the same already. */
-export function morph(shown, wanted) {
-  let old = shown.firstChild;
-  for (let next = wanted.firstChild; next; ) {
-    const following = next.nextSibling;
-    if (!old) {
-      shown.append(next);
-    } else if (old.nodeType === Node.TEXT_NODE && next.nodeType === Node.TEXT_NODE) {
-      if (next.data.startsWith(old.data)) old.appendData(next.data.slice(old.data.length));
-      else if (old.data !== next.data) old.data = next.data;
-    } else if (!old.isEqualNode(next)) {
-      if (awaitsColours(next, old)) {
-        next.replaceChildren(...old.childNodes, next.textContent.slice(old.textContent.length)); // the old ones, until then
-        old.replaceWith(next);
-        old = next;
-      } else if (old.nodeName === next.nodeName && old.nodeType === Node.ELEMENT_NODE && !old.classList.contains("wc-math")) {
-        morphAttributes(old, next);
-        morph(old, next);
-      } else {
-        const replaced = old;
-        old = next;
-        replaced.replaceWith(next);
-      }
-    }
-    old = old?.nextSibling ?? null;
-    next = following;
-  }
-  while (old) {
-    const following = old.nextSibling;
-    old.remove();
-    old = following;
-  }
-}
-
-// Code that is coloured already, and goes on as code whose colours are still to come.
-function awaitsColours(code, before) {
-  if (code.nodeName !== "CODE" || before.nodeName !== "CODE" || code.classList.contains("wc-done")) return false;
-  return before.firstElementChild && code.textContent.startsWith(before.textContent);
-}
-
-function morphAttributes(old, next) {
-  const names = ({ attributes }) => [...attributes].map(({ name }) => name).join(" ");
-  if (names(old) !== names(next)) for (const { name } of [...old.attributes]) old.removeAttribute(name); // their order is seen in what is copied
-  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
 }

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { settled } from "./conversation/extras.js";
+import { slices } from "./conversation/slices.js";
 import { h } from "./dom.js";
 import { language, t } from "./i18n.js";
 import { MessageView } from "./message.js";
@@ -16,7 +17,9 @@ let views = [];
 // page, and says so where that is not all.
 export function mountPrinting(transcript) {
   window.addEventListener("beforeprint", () => {
-    if (!paper && transcript.conversation) lay(transcript.conversation, shown(transcript), !transcript.older);
+    if (paper || !transcript.conversation) return;
+    lay(transcript.conversation, shown(transcript), !transcript.older);
+    slices.finish();
   });
   window.addEventListener("afterprint", clear);
 }

@@ -1,27 +1,27 @@
-// Where code and formulas are made that the page cannot stop for: a worker, one piece after the other. A piece that
-// takes too long is given up together with the worker, and the next has a new one.
+// Where code and formulas are made that the page cannot stop for: a worker, one piece after the other, first what is
+// urgent. A piece that takes too long is given up together with the worker, and the next has a new one.
 
 const BUDGET = 1000; // milliseconds for one piece
 const START = 20_000; // for the worker to come up
 const GRACE = 50; // for an answer that has come while the page itself was busy
 
 export class Bench {
-  #jobs = new Map(); // by key, in the order they came: {request, wanted, promise, settle}
+  #jobs = new Map(); // by key, in the order they came: {request, asked, promise, resolve}
   #worker = null;
   #ready = false;
   #current = null; // the key of the job that is done
   #timer = 0;
 
   /** What is made of a request (see `making.js`), {} if that takes too long, null if nobody wants it any more or
-   *  there is no worker. wanted: asked when its turn comes. */
-  make(key, request, wanted) {
+   *  there is no worker. asker: {wanted, urgent}, asked when its turn may come. */
+  make(key, request, asker) {
     if (!this.#jobs.has(key)) {
       const { promise, resolve } = withResolvers();
-      this.#jobs.set(key, { request, wanted: [], promise, resolve });
+      this.#jobs.set(key, { request, asked: [], promise, resolve });
       queueMicrotask(() => this.#next());
     }
     const job = this.#jobs.get(key);
-    job.wanted.push(wanted);
+    job.asked.push(asker);
     return job.promise;
   }
 
@@ -36,20 +36,17 @@ export class Bench {
 
   #next() {
     if (this.#current !== null) return;
-    for (const [key, { request, wanted }] of this.#jobs) {
-      if (!wanted.some((still) => still())) {
-        this.#settle(key, null);
-        continue;
-      }
-      if (!this.#ready) {
-        this.#start();
-        return;
-      }
-      this.#current = key;
-      this.#worker.postMessage(request);
-      this.#timer = setTimeout(() => (this.#timer = setTimeout(() => this.#giveUp(), GRACE)), BUDGET);
+    for (const [key, { asked }] of this.#jobs) if (!asked.some(({ wanted }) => wanted())) this.#settle(key, null);
+    if (!this.#jobs.size) return;
+    if (!this.#ready) {
+      this.#start();
       return;
     }
+    const jobs = [...this.#jobs];
+    const [key, { request }] = jobs.find(([, { asked }]) => asked.some(({ urgent }) => urgent())) ?? jobs[0];
+    this.#current = key;
+    this.#worker.postMessage(request);
+    this.#timer = setTimeout(() => (this.#timer = setTimeout(() => this.#giveUp(), GRACE)), BUDGET);
   }
 
   #start() {

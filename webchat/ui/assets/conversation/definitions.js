@@ -2,7 +2,7 @@
 // would vanish; it is shown as it was written.
 //
 // env of a parse, made by `Known.scope`: `references` and `notes` by normalised label, `used` of both, `own(label, table)`:
-// whether a definition met now is the one that counts, `awaiting`, `streaming`.
+// whether a definition met now is the one that counts, `awaiting`, `streaming`, `unsure`.
 
 const NOTE = /^\[\^([^\s[\]]{1,100})\]:/;
 const ADDRESS = /(https?:\/\/[^\s<>"']+)/;
@@ -144,13 +144,26 @@ export class Known {
   }
 
   /** The env of a parse: it sees what is known, and adds nothing to it. awaiting: whether a note may still come for a mark;
-   *  streaming: whether what is parsed may go on; at: index of the finished block that is parsed. */
+   *  streaming: whether what is parsed may go on, `unsure` when a rule has asked; at: index of the finished block that is parsed. */
   scope({ awaiting, streaming = false, at = -1 }) {
     const used = new Set();
     const own = (label, table) => !Object.hasOwn(table, label) && this.#definers.get(label) === at;
     const seen = { has: (label) => used.has(label) || this.#used.has(label), add: (label) => used.add(label), own: used };
     this.#naming = seen;
-    return { references: Object.create(this.#references), notes: Object.create(this.#notes), count: this.#count, used: seen, awaited: new Set(), own, awaiting, streaming };
+    return {
+      references: Object.create(this.#references),
+      notes: Object.create(this.#notes),
+      count: this.#count,
+      used: seen,
+      awaited: new Set(),
+      own,
+      awaiting,
+      unsure: false,
+      get streaming() {
+        this.unsure = true;
+        return streaming;
+      },
+    };
   }
 
   /** Take over what block `index`, parsed alone in `env`, defines and names; the labels that this is new of. */

@@ -1,15 +1,15 @@
 // Highlighted code and typeset formulas, whose libraries are loaded when first needed. What is short is made at once,
-// while the frame has time for it, everything else in a worker that the page never waits for. Until then, or when it
-// cannot be made in time, the source stands in its place.
+// while the task has time for it, everything else in a worker that the page never waits for; what is made enters the
+// page in slices. Until then, or when it cannot be made in time, the source stands in its place.
 
 import { Bench } from "./bench.js";
 import { LOAD, make } from "./making.js";
 import { code as cleanCode, math as cleanMath } from "./sanitize.js";
+import { slices } from "./slices.js";
 
 const SHORT = { code: 1500, math: 300 }; // characters: even the worst of them hold the page for less than a frame or two
 const LONGEST = { code: 60_000, math: 8000 };
-export const MOST = 500; // pieces of one text: a browser takes long to lay out thousands of formulas
-const ALLOWANCE = 30; // milliseconds of making in one frame
+export const MOST = 2000; // pieces of one text: a browser takes long to lay out thousands of formulas
 const KEPT = 300_000; // characters whose pieces are kept
 const BATCH = 200; // milliseconds between what comes from the worker while it has more to do
 const STRIKES = 3; // pieces of one text that took too long: no more of it is tried
@@ -58,23 +58,27 @@ const libraries = {
 };
 const bench = new Bench();
 
-/** Resolves when all code and formulas on the page are set, as far as they can be. */
+/** Resolves when all texts on the page are drawn, and their code and formulas set, as far as they can be. */
 export async function settled() {
-  await Promise.all(Object.values(libraries).map((library) => library.settled));
-  await bench.idle;
-  placeArrived();
+  do {
+    await slices.idle;
+    await Promise.all(Object.values(libraries).map((library) => library.settled));
+    await bench.idle;
+    placeArrived();
+  } while (slices.busy || bench.busy);
 }
 
 /** Highlight the code and typeset the formulas below `root`, a part of `place` or soon to be, `room` of them at most;
- *  what is still to come then comes later. Gives how many there are. */
+ *  what is still to come then comes later. Gives how many there are, those beyond `room` included. */
 export function upgrade(root, place, room = MOST) {
   let count = 0;
   for (const kind of ["code", "math"]) {
-    const found = [...root.querySelectorAll(FOUND[kind])].slice(0, room - count);
-    if (!found.length) continue;
+    const found = [...root.querySelectorAll(FOUND[kind])];
+    const fitting = found.slice(0, Math.max(0, room - count));
     count += found.length;
+    if (!fitting.length) continue;
     if (!libraries[kind].value) libraries[kind].need(place);
-    else for (const element of found) fill(element, kind, place);
+    else for (const element of fitting) fill(element, kind, place);
   }
   return count;
 }
@@ -86,64 +90,79 @@ export function coloured(lang, place) {
   return Boolean(libraries.code.value?.getLanguage(lang));
 }
 
-/** Code as coloured elements, now; null when that would take too long. */
+/** Code as coloured elements, now; null when that could take too long. */
 export function highlighted(source, how) {
   const request = { kind: "code", source, how };
-  return affordable(request) ? fragment(request, here(request)) : null;
+  return source.length <= SHORT.code ? fragment(request, here(request)) : null;
 }
 
 const struck = new WeakMap(); // how many pieces of a text took too long
+const asked = new WeakMap(); // kind, manner and source by element
 
-function fill(element, kind, place) {
+/** Whether two elements show the same code or formula, set or still to be. */
+export const alike = (one, other) => asked.has(one) && asked.get(one) === asked.get(other);
+
+/** An element comes to show what another was made for. */
+export function becomes(element, other) {
+  if (asked.has(other)) asked.set(element, asked.get(other));
+  else asked.delete(element);
+}
+
+/** Whether an element is code or a formula that is still to be set. */
+export const awaited = (element) => asked.has(element) && !element.classList.contains("wc-done");
+
+function fill(element, kind, text) {
   const source = element.textContent;
   const how = kind === "code" ? element.dataset.lang : element.classList.contains("wc-math-display");
-  if (source.length > LONGEST[kind] || (kind === "code" && !coloured(how, place))) return;
+  if (source.length > LONGEST[kind] || (kind === "code" && !coloured(how, text))) return;
   const request = { kind, source, how };
   const key = `${kind} ${how} ${source}`;
+  asked.set(element, key);
   const piece = pieces.get(key) ?? (affordable(request) ? keep(key, request, here(request)) : null);
   if (piece) {
-    set(element, piece);
+    if (slices.free) set(element, piece);
+    else place(element, key, piece);
     return;
   }
-  const wanted = () => element.isConnected && (struck.get(place) ?? 0) < STRIKES;
-  bench.make(key, request, wanted).then((made) => {
-    if (!made) return;
-    if (!pieces.has(key) && !made.html && !made.error) struck.set(place, (struck.get(place) ?? 0) + 1);
-    arrived.push([element, pieces.get(key) ?? keep(key, request, made)]);
-    if (bench.busy) timer ||= setTimeout(placeArrived, BATCH);
+  slices.watch(element);
+  const wanted = () => element.isConnected && (struck.get(text) ?? 0) < STRIKES;
+  bench.make(key, request, { wanted, urgent: () => slices.near(element) }).then((made) => {
+    if (!made) {
+      slices.delete(element);
+      return;
+    }
+    if (!pieces.has(key) && !made.html && !made.error) struck.set(text, (struck.get(text) ?? 0) + 1);
+    arrived.push([element, key, pieces.get(key) ?? keep(key, request, made)]);
+    if (bench.busy && !slices.near(element)) timer ||= setTimeout(placeArrived, BATCH);
     else placeArrived();
   });
 }
 
-const arrived = []; // [element, piece]: set together, since each makes its paragraph be laid out anew
+const arrived = []; // [element, key, piece]: placed together, since each frame that shows more costs a painting
 let timer = 0;
 
 function placeArrived() {
   clearTimeout(timer);
   timer = 0;
-  for (const [element, piece] of arrived.splice(0)) set(element, piece);
+  for (const one of arrived.splice(0)) place(...one);
 }
 
-let spent = 0; // milliseconds in this frame
+// Unless the element is gone by then, or shows something else.
+const place = (element, key, piece) => slices.add(element, () => element.isConnected && asked.get(element) === key && set(element, piece));
 
 const affordable = ({ kind, source }) =>
-  spent < ALLOWANCE && source.length <= SHORT[kind] && !(kind === "math" && MACRO.test(source));
+  slices.free && source.length <= SHORT[kind] && !(kind === "math" && MACRO.test(source));
 
-function here(request) {
-  if (!spent) setTimeout(() => (spent = 0));
-  const begun = performance.now();
-  const made = make(libraries[request.kind].value, request);
-  spent += performance.now() - begun + 0.001;
-  return made;
-}
+const here = (request) => make(libraries[request.kind].value, request);
 
 const fragment = ({ kind }, { html }) => (html === undefined ? null : CLEAN[kind](html));
 
-const pieces = new Map(); // {content, error} by kind, manner and source; oldest out first
+const pieces = new Map(); // {content, nodes, error} by kind, manner and source; oldest out first
 let kept = 0;
 
 function keep(key, request, made) {
-  const piece = { content: fragment(request, made), error: made.error };
+  const content = fragment(request, made);
+  const piece = { content, nodes: content?.querySelectorAll("*").length ?? 0, error: made.error };
   pieces.set(key, piece);
   kept += key.length;
   for (const oldest of pieces.keys()) {
@@ -154,8 +173,9 @@ function keep(key, request, made) {
   return piece;
 }
 
-function set(element, { content, error }) {
+function set(element, { content, nodes, error }) {
   if (element.classList.contains("wc-done")) return;
+  slices.spend(nodes);
   if (content) element.replaceChildren(content.cloneNode(true));
   else if (error && element.classList.contains("wc-math")) {
     element.classList.add("wc-math-error");

@@ -5,6 +5,7 @@ import { coloured, highlighted } from "./extras.js";
 
 const TAIL = 600; // characters at the end that may still change their colours
 const STEP = 1200; // characters at most that are drawn at once
+const STEPS = 8; // in one update: what is beyond them waits for the next
 
 /** The fenced code a text begins with when its end has not come yet: {fence, lang, code}, or null. */
 export function openCode(text) {
@@ -40,7 +41,9 @@ export class GrowingCode {
       return;
     }
     this.#plain = null;
-    for (let end; (end = this.#boundary(code)) > this.#kept; ) {
+    for (let step = 0; step < STEPS; step += 1) {
+      const end = this.#boundary(code);
+      if (end === this.#kept) break;
       const done = highlighted(code.slice(this.#kept, end), this.#lang);
       if (!done) break;
       this.#replaceTail(done);

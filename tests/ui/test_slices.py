@@ -1,0 +1,140 @@
+"""A long text, and many formulas, are drawn a slice at a time: no task adds more than a few frames' worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.ui.asset_page import asset_page
+
+FORMULAS = "".join(
+    f"Step {n}: $x_{{{n}}} = \\frac{{{n}}}{{n+1}}$ and\n\n$$\nS_{{{n}}} = \\sum_{{k=0}}^{{{n}}} a^k\n$$\n\n"
+    for n in range(60)
+)
+LONG = {
+    "paragraphs": "a short one\n\n" * 3000,
+    "headings": "# a\n" * 1000,
+    "notes": "".join(f"a[^{n}]\n\n" for n in range(400)) + "".join(f"[^{n}]: b\n" for n in range(400)),
+    "links": "".join(f"[a{n}][l]\n\n" for n in range(600)) + "[l]: https://e.org\n",
+    "lists": "- a\n- b\n\npara\n\n" * 500,
+    "code": "".join(f"```python\nx = {n}\n```\n\n" for n in range(150)),
+    "formulas": FORMULAS,
+    "formulas again": FORMULAS,  # made before
+}
+
+MOST = 4000
+"""Elements: a slice, and the longest block at its end."""
+
+ADDED = """async ([text, streamed]) => {
+  fresh();
+  const tasks = [];
+  const count = (node) => (node.nodeType === Node.ELEMENT_NODE ? 1 + node.querySelectorAll("*").length : 0);
+  let task = 0;
+  const seen = (changes) => {
+    if (!task) {
+      tasks.push(0);
+      task = setTimeout(() => (task = 0)); // what follows in this task belongs to it
+    }
+    const nodes = changes.flatMap(({ addedNodes }) => [...addedNodes]);
+    tasks[tasks.length - 1] += nodes.reduce((sum, node) => sum + count(node), 0);
+  };
+  const observer = new MutationObserver(seen);
+  observer.observe(shown, { subtree: true, childList: true });
+  if (streamed) { view.append(text); view.flush(); view.finish(); }
+  else view.set(text);
+  await settled();
+  seen(observer.takeRecords());
+  observer.disconnect();
+  return { tasks, words: shown.textContent, html: shown.innerHTML };
+}"""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with asset_page() as (page, _):
+        page.evaluate("async () => { whole('```python\\nx = 1\\n```\\n\\n$x$'); await settled(); }")
+        yield page
+
+
+def added(page: Page, text: str, streamed: bool) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate(ADDED, [text, streamed])
+    return found
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "in one piece"])
+@pytest.mark.parametrize("name", LONG)
+def test_no_task_adds_more_than_a_slice(page: Page, name: str, streamed: bool) -> None:
+    found = added(page, LONG[name], streamed)
+    assert max(found["tasks"]) <= MOST
+    assert len(found["tasks"]) > 2
+
+
+def test_a_long_text_in_slices_is_what_it_is_in_pieces(page: Page) -> None:
+    text = "\n\n".join(LONG[name][:6000] for name in ("paragraphs", "notes", "links", "lists", "code"))
+    assert len(text) > 20_000
+    by_pieces = page.evaluate(
+        """async (text) => {
+          fresh();
+          for (let at = 0; at < text.length; at += 1999) {
+            view.append(text.slice(at, at + 1999));
+            view.flush();
+            await settled();
+          }
+          view.finish();
+          await settled();
+          return shown.innerHTML;
+        }""",
+        text,
+    )
+    assert added(page, text, streamed=False)["html"] == by_pieces
+
+
+def test_a_text_can_change_while_it_is_drawn(page: Page) -> None:
+    assert page.evaluate(
+        """async (text) => {
+          fresh();
+          view.set(text);
+          const begun = shown.textContent.length;
+          view.set("other\\n\\n" + text);
+          view.set("the last");
+          await settled();
+          return [begun < text.length / 2, shown.textContent.trim()];
+        }""",
+        LONG["paragraphs"],
+    ) == [True, "the last"]
+
+
+def test_paper_does_not_wait(page: Page) -> None:
+    words = page.evaluate(
+        """async (text) => {
+          const { slices } = await import("/conversation/slices.js");
+          fresh();
+          view.set(text);
+          slices.finish();
+          return shown.textContent.match(/short/g).length;
+        }""",
+        LONG["paragraphs"],
+    )
+    assert words == 3000
+
+
+def test_what_is_in_view_comes_first(page: Page) -> None:
+    """The last of many formulas, when the reader is there, are not the last to be set."""
+    first = page.evaluate(
+        """async (text) => {
+          const scroller = document.querySelector(".wc-transcript");
+          scroller.style.cssText = "height: 300px; overflow: auto";
+          fresh();
+          view.set(text);
+          scroller.scrollTop = scroller.scrollHeight;
+          const marks = [...shown.querySelectorAll(".wc-math")];
+          while (!marks.at(-1).matches(".wc-done")) await new Promise((resolve) => setTimeout(resolve, 10));
+          scroller.style.cssText = "";
+          return marks.filter((one) => one.matches(".wc-done")).length / marks.length;
+        }""",
+        "".join(f"$y_{{{n}}} = \\frac{{{n}}}{{2}} + \\sum_{{k=0}}^{{{n}}} q^k$\n\n" for n in range(70)),
+    )
+    assert first < 0.95

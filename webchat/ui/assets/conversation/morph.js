@@ -1,0 +1,47 @@
+// One tree of elements made like another, with as few changes as possible: a selection, the focus and what is coloured stay.
+
+import { alike, awaited, becomes } from "./extras.js";
+
+/** Make `shown` hold what `wanted` holds, keeping every node that is the same already. */
+export function morph(shown, wanted) {
+  let old = shown.firstChild;
+  for (let next = wanted.firstChild; next; ) {
+    const following = next.nextSibling;
+    if (!old) {
+      shown.append(next);
+    } else if (old.nodeType === Node.TEXT_NODE && next.nodeType === Node.TEXT_NODE) {
+      if (next.data.startsWith(old.data)) old.appendData(next.data.slice(old.data.length));
+      else if (old.data !== next.data) old.data = next.data;
+    } else if (!old.isEqualNode(next) && !alike(old, next)) {
+      if (awaited(next)) {
+        if (goesOn(next, old)) next.replaceChildren(...old.childNodes, next.textContent.slice(old.textContent.length)); // the old ones, until then
+        old.replaceWith(next);
+        old = next;
+      } else if (old.nodeName === next.nodeName && old.nodeType === Node.ELEMENT_NODE && !old.classList.contains("wc-math")) {
+        becomes(old, next);
+        morphAttributes(old, next);
+        morph(old, next);
+      } else {
+        const replaced = old;
+        old = next;
+        replaced.replaceWith(next);
+      }
+    }
+    old = old?.nextSibling ?? null;
+    next = following;
+  }
+  while (old) {
+    const following = old.nextSibling;
+    old.remove();
+    old = following;
+  }
+}
+
+// Whether code is what was shown, coloured perhaps, and more.
+const goesOn = (code, before) => code.nodeName === "CODE" && before.nodeName === "CODE" && before.firstElementChild && code.textContent.startsWith(before.textContent);
+
+function morphAttributes(old, next) {
+  const names = ({ attributes }) => [...attributes].map(({ name }) => name).join(" ");
+  if (names(old) !== names(next)) for (const { name } of [...old.attributes]) old.removeAttribute(name); // their order is seen in what is copied
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+}

@@ -1,0 +1,98 @@
+// What a page draws between its frames, a slice in each, so that it never waits for a long text or for many formulas:
+// first what is in view.
+
+const SPAN = 10; // milliseconds of drawing in one task
+const NODES = 1500; // elements that one task adds at most: the browser lays them out in the frame that follows
+const HIDDEN = 100; // milliseconds between two slices where there are no frames
+
+class Slices {
+  #jobs = new Map(); // step by element, in the order they came
+  #near = new Set(); // elements in view
+  #waiting = false; // for the next frame
+  #begun = 0; // when this task began to draw
+  #nodes = 0; // elements it has added
+  #idle = [];
+  #observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) this.#near[isIntersecting ? "add" : "delete"](target);
+  });
+
+  /** A task begins to draw. */
+  begin() {
+    if (this.#begun) return;
+    this.#begun = performance.now();
+    setTimeout(() => (this.#begun = this.#nodes = 0));
+  }
+
+  /** Whether this task has time and room to draw more. */
+  get free() {
+    this.begin();
+    return this.#nodes < NODES && performance.now() - this.#begun < SPAN;
+  }
+
+  /** What this task has added to the page. */
+  spend(nodes) {
+    this.#nodes += nodes;
+  }
+
+  /** Call `step` in later tasks for what is drawn at `element`, until it says that nothing is left. */
+  add(element, step) {
+    this.watch(element);
+    this.#jobs.set(element, step);
+    this.#later();
+  }
+
+  delete(element) {
+    this.#jobs.delete(element);
+    this.#near.delete(element);
+    this.#observer.unobserve(element);
+    if (!this.#jobs.size) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Know whether an element is in view, until it is drawn. */
+  watch(element) {
+    this.#observer.observe(element);
+  }
+
+  near(element) {
+    return this.#near.has(element);
+  }
+
+  get busy() {
+    return this.#jobs.size > 0;
+  }
+
+  /** Resolves when nothing is left to be drawn. */
+  get idle() {
+    return this.busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+
+  /** Draw all that is left, now: for paper, which does not wait. */
+  finish() {
+    while (this.#jobs.size) this.#step();
+  }
+
+  #later() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    let due = true;
+    const run = () => {
+      if (!due) return;
+      due = this.#waiting = false;
+      this.#run();
+    };
+    requestAnimationFrame(() => setTimeout(run)); // behind the frame, which lays out what the slice before has added
+    setTimeout(run, HIDDEN);
+  }
+
+  #run() {
+    while (this.#jobs.size && this.free) this.#step();
+    if (this.#jobs.size) this.#later();
+  }
+
+  #step() {
+    const element = [...this.#near].find((one) => this.#jobs.has(one)) ?? this.#jobs.keys().next().value;
+    if (!this.#jobs.get(element)()) this.delete(element);
+  }
+}
+
+export const slices = new Slices();
