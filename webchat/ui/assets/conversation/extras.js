@@ -118,9 +118,10 @@ function fill(element, kind, text) {
   const request = { kind, source, how };
   const key = `${kind} ${how} ${source}`;
   asked.set(element, key);
-  const piece = pieces.get(key) ?? (affordable(request) ? keep(key, request, here(request)) : null);
+  const now = slices.take();
+  const piece = pieces.get(key) ?? (now && short(request) ? keep(key, request, here(request)) : null);
   if (piece) {
-    if (slices.free) set(element, piece);
+    if (now) set(element, piece);
     else place(element, key, piece);
     return;
   }
@@ -128,7 +129,9 @@ function fill(element, kind, text) {
   const wanted = () => element.isConnected && (struck.get(text) ?? 0) < STRIKES;
   bench.make(key, request, { wanted, urgent: () => slices.near(element) }).then((made) => {
     if (!made) {
-      slices.delete(element);
+      // Without a worker, what is short is made between the frames.
+      if (wanted() && short(request)) slices.add(element, () => set(element, pieces.get(key) ?? keep(key, request, here(request))));
+      else slices.delete(element);
       return;
     }
     if (!pieces.has(key) && !made.html && !made.error) struck.set(text, (struck.get(text) ?? 0) + 1);
@@ -150,8 +153,7 @@ function placeArrived() {
 // Unless the element is gone by then, or shows something else.
 const place = (element, key, piece) => slices.add(element, () => element.isConnected && asked.get(element) === key && set(element, piece));
 
-const affordable = ({ kind, source }) =>
-  slices.free && source.length <= SHORT[kind] && !(kind === "math" && MACRO.test(source));
+const short = ({ kind, source }) => source.length <= SHORT[kind] && !(kind === "math" && MACRO.test(source));
 
 const here = (request) => make(libraries[request.kind].value, request);
 

@@ -3,6 +3,7 @@
 
 const SPAN = 10; // milliseconds of drawing in one task
 const NODES = 1500; // elements that one task adds at most: the browser lays them out in the frame that follows
+const FEW = 4;
 const HIDDEN = 100; // milliseconds between two slices where there are no frames
 
 class Slices {
@@ -11,6 +12,7 @@ class Slices {
   #waiting = false; // for the next frame
   #begun = 0; // when this task began to draw
   #nodes = 0; // elements it has added
+  #taken = 0; // small pieces it has made
   #idle = [];
   #observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) this.#near[isIntersecting ? "add" : "delete"](target);
@@ -20,13 +22,20 @@ class Slices {
   begin() {
     if (this.#begun) return;
     this.#begun = performance.now();
-    setTimeout(() => (this.#begun = this.#nodes = 0));
+    setTimeout(() => (this.#begun = this.#nodes = this.#taken = 0));
   }
 
   /** Whether this task has time and room to draw more. */
   get free() {
     this.begin();
     return this.#nodes < NODES && performance.now() - this.#begun < SPAN;
+  }
+
+  /** Whether this task may make one more small piece: a few it always may, so that what is little is there at once. */
+  take() {
+    this.begin();
+    this.#taken += 1;
+    return this.#taken <= FEW || this.free;
   }
 
   /** What this task has added to the page. */
