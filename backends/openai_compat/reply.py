@@ -14,6 +14,7 @@ from backends._limits import NAME_CHARS
 from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
 from backends.openai_compat.errors import error_in
+from backends.openai_compat.media import DataCutter, Media
 from backends.openai_compat.repeats import RepeatCutter
 from backends.openai_compat.thoughts import parts_of, reasoning_in
 from backends.types import (
@@ -67,6 +68,8 @@ class Reply:
         self._reasoning_repeats = RepeatCutter()
         self._characters = Characters()
         self._reasoning_characters = Characters()
+        self._media = Media()
+        self._data = DataCutter()
         self._thinking = ThinkingSplitter()
         self._text: list[str] = []  # that no event has yet
         self._events: list[Event] = []
@@ -197,6 +200,9 @@ class Reply:
             if text := self._new(self._repeats, content, whole):
                 self._text.append(text)
             said = said or not content.isspace()
+        if named := self._media.read(delta):
+            self._text.append(named)
+            said = True
         if isinstance(refusal := delta.get("refusal"), str) and refusal:
             self._text.append(refusal)
             said = True
@@ -221,7 +227,8 @@ class Reply:
             return
         text = self._text[0] if len(self._text) == 1 else "".join(self._text)
         self._text.clear()
-        self._events += self._thinking.feed(self._cutter.feed(self._characters.feed(text)))
+        text = self._data.feed(self._characters.feed(text))
+        self._events += self._thinking.feed(self._cutter.feed(text))
 
     def take(self) -> list[Event]:
         """The events since the last time."""
@@ -238,9 +245,10 @@ class Reply:
         self._reasoning(self._reasoning_repeats.flush())
         if half := self._reasoning_characters.flush():
             self._events.append(ReasoningDelta(half))
-        self._text.append(self._repeats.flush())
+        self._text += [self._repeats.flush(), self._media.rest()]
         held = self.take()
-        text = self._cutter.feed(self._characters.flush()) + self._cutter.flush()
+        text = self._data.feed(self._characters.flush()) + self._data.flush()
+        text = self._cutter.feed(text) + self._cutter.flush()
         held += [*self._thinking.feed(text), *self._thinking.flush()]
         self.said_something = self.said_something or bool(held)
         return held
