@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,26 @@ def test_of_a_model_that_is_not_here_yet_nothing_is_guessed() -> None:
     assert line.endswith("known once it is here")
     (line,) = model_lines(Settings(endpoint="http://127.0.0.1:9", model="m"))
     assert "GB" not in line
+
+
+def ways(settings: Settings) -> list[str]:
+    return [line for line in doctor.report(settings) if "  way to " in line]
+
+
+def test_the_way_to_each_endpoint_is_told_and_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    far, here = Settings(endpoint="http://models.example/v1"), Settings(endpoint="http://127.0.0.1:9/v1")
+    assert ways(far) == []  # nobody speaks of proxies
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        port = proxy.getsockname()[1]
+        monkeypatch.setenv("ALL_PROXY", f"socks://me:secret@127.0.0.1:{port}")
+        assert ways(far) == [
+            f"ok  way to models.example: through socks5h://127.0.0.1:{port} (ALL_PROXY), which answers"
+        ]
+        assert ways(here) == ["ok  way to 127.0.0.1:9: without a proxy"]
+    (line,) = ways(far)
+    assert line.startswith("--  way to models.example: ")
+    assert "cannot be reached" in line
+    monkeypatch.setenv("ALL_PROXY", "vmess://me:secret@127.0.0.1")
+    (line,) = ways(far)
+    assert "The variable ALL_PROXY cannot be used" in line
+    assert "secret" not in line

@@ -96,6 +96,23 @@ def test_every_kind_of_block_is_drawn(page: Page) -> None:
     assert 'href="https://example.org/ref"' in html
 
 
+@pytest.mark.parametrize("size", [1, 3, 200])
+def test_what_came_with_a_reply_is_named(page: Page, size: int) -> None:
+    text = "Here:\n\n![picture](data:image/png;size=15360,)\n\nand ![audio](data:audio/wav;size=9,) too"
+    assert same(page, text, size)
+    assert page.evaluate(
+        "[...shown.querySelectorAll('.wc-image')].map((one) => one.tagName + one.innerText)"
+    ) == [
+        "SPANtranscript.picture png 15",
+        "SPANtranscript.sound wav 1",
+    ]
+    assert page.evaluate("shown.innerText").split()[0] == "Here:"
+    # Other addresses of data are neither pictures nor links.
+    for data in ("data:image/png;base64,AAAA", "data:text/html,x", "data:image/svg+xml;size=1,<svg>"):
+        whole(page, f"![x]({data}) [y]({data})")
+        assert page.evaluate("shown.querySelectorAll('img, a[href], .wc-image').length") == 0
+
+
 def test_headings_are_under_the_pages_own(page: Page) -> None:
     whole(page, "# First\n\n## Second\n\n###### Sixth")
     devtools = page.context.new_cdp_session(page)  # the browser's own tree; Playwright's goes by the tags

@@ -14,6 +14,9 @@ import { taskLists } from "./tasks.js";
 const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for marks; a longer one is shown as it is
 const PARTS = /[^]{1,4000}(?:\s|$)|[^]{1,4000}/gu;
 
+// What the server puts in the place of a picture or sound that came with a reply (backends/openai_compat/media.py).
+const NAMED = /^data:(\w+)\/([\w.+-]{1,60});size=(\d{1,12}),$/;
+
 const parsers = new Map();
 
 /** The parser whose words are by `t`. */
@@ -26,7 +29,7 @@ function parser(t) {
   const md = new MarkdownIt({ html: false, linkify: true, breaks: false, maxNesting: 40 });
   md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
   endAtMarks(md.linkify);
-  md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim());
+  md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim()) || NAMED.test(url);
   md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(plainWhereLong);
   md.inline.ruler.before("html_inline", "line_break", lineBreak);
   const { escapeHtml } = md.utils;
@@ -64,6 +67,8 @@ function parser(t) {
     const token = tokens[index];
     const src = token.attrGet("src") ?? "";
     const alt = token.content;
+    const named = NAMED.exec(src);
+    if (named) return `<span class="wc-image"><span class="wc-image-name">${escapeHtml(nameOf(named, t))}</span></span>`;
     const name = t("transcript.image", { host: hostOf(src) });
     const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
     return `<a class="wc-image" href="${escapeHtml(src)}"><span class="wc-image-name">${escapeHtml(name)}</span>${described}</a>`;
@@ -121,6 +126,11 @@ function lineBreak(state, silent) {
   if (!silent) state.push("hardbreak", "br", 0);
   state.pos += match[0].length;
   return true;
+}
+
+function nameOf([, kind, format, bytes], t) {
+  const size = Math.max(1, Math.round(Number(bytes) / 1000));
+  return t(kind === "image" ? "transcript.picture" : "transcript.sound", { format: format === "unknown" ? "?" : format, size });
 }
 
 function hostOf(address) {
