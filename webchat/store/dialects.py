@@ -48,6 +48,8 @@ _STEPS = 10_000
 
 _LOCK_KEY = 0x77656263686174  # "webchat"
 MIGRATION_KEY = _LOCK_KEY + 1
+_LOCK_MS = 5000
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Debt(IntEnum):
@@ -327,7 +329,7 @@ class Postgres(Dialect):
             connection = engine.connect()
         try:
             with self.translating():
-                free = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY})
+                free = _locked(connection)
             if not free:
                 raise DatabaseBusy(
                     f"Another webchat uses the database {self.url.database} at {self.place}.",
@@ -383,6 +385,19 @@ class Postgres(Dialect):
 
     def owed(self, connection: Connection) -> Debt:
         return Debt.NOTHING
+
+
+def _locked(connection: Connection) -> bool:
+    """Whether the lock of the one server could be had, within the time PostgreSQL may take to notice that
+    its last holder was killed."""
+    connection.exec_driver_sql(f"SET lock_timeout = {_LOCK_MS}")
+    try:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            return False
+        raise
+    return True
 
 
 @cache
