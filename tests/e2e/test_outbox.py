@@ -281,6 +281,7 @@ async def test_two_tabs_do_not_share_what_is_unsent_and_a_third_takes_over(
         await other.whole(words(2))
         await expect(unsent(other)).to_have_count(0)
         await expect(other.box).to_have_value("")
+        await other.page.close()  # or it takes over itself, should the third be slow
         await one.page.close()
         third = await begun(context, wire.url, f"?c={conversation}")
         await expect(unsent(third)).to_have_count(1)
