@@ -1,9 +1,11 @@
-"""CPU time that reading a remote model costs this process, per 1,000 tokens, each way in the same run.
+"""CPU time that reading a remote model costs this process, per 1,000 tokens and per request up to its first
+token, each way in the same run.
 
-`python -m tests.benchmarks.openai_compat_cost --streams 50 --rate 50 --words 200`
+    python -m tests.benchmarks.openai_compat_cost [--streams 200] [--rate 20] [--words 100] [--beside FOLDER]
 
-The endpoint is a process of its own, so that only the reader is measured: bare bytes of httpx, httpx with one
-`json.loads` per line, `httpx-sse`, and the backend.
+The endpoint and each reader are processes of their own, on uvloop as the server is: aiohttp with one
+`json.loads` per event, httpx with one per line, and the backend; with `--beside` also the backend of another
+checkout of this project.
 """
 
 from __future__ import annotations
@@ -11,95 +13,171 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
-import httpx
-from httpx_sse import aconnect_sse
+import uvloop
 
-from backends.openai_compat import OpenAICompatBackend
-from backends.types import Message, Request, TextDelta
+Reader = Callable[[str], AsyncIterator[int]]
+"""Asks with a prompt; numbers of tokens, as they come."""
 
-Reader = Callable[[str], Awaitable[int]]
+TURNS = 3
+REQUESTS = 200
 
 
 def _body(prompt: str) -> dict[str, object]:
     return {"model": "scripted", "messages": [{"role": "user", "content": prompt}], "stream": True}
 
 
-async def bare_bytes(client: httpx.AsyncClient, prompt: str) -> int:
-    count = 0
-    async with client.stream("POST", "chat/completions", json=_body(prompt)) as response:
-        async for chunk in response.aiter_bytes():
-            count += chunk.count(b'"content"')
-    return count
+def _tokens(data: str | bytes) -> int:
+    choices = json.loads(data)["choices"]
+    return int(bool(choices) and "content" in choices[0]["delta"])
 
 
-async def json_per_line(client: httpx.AsyncClient, prompt: str) -> int:
-    count = 0
-    async with client.stream("POST", "chat/completions", json=_body(prompt)) as response:
-        async for line in response.aiter_lines():
-            if line.startswith("data: {") and (choices := json.loads(line[6:])["choices"]):
-                count += "content" in choices[0]["delta"]
-    return count
+@asynccontextmanager
+async def _aiohttp(url: str) -> AsyncIterator[Reader]:
+    import aiohttp
+
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
+    )
+
+    async def read(prompt: str) -> AsyncIterator[int]:
+        async with session.post(f"{url}/chat/completions", json=_body(prompt)) as response:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *events, rest = (rest + chunk).split(b"\n\n")
+                yield sum(_tokens(event[6:]) for event in events if event.startswith(b"data: {"))
+
+    yield read
+    await session.close()
 
 
-async def with_httpx_sse(client: httpx.AsyncClient, prompt: str) -> int:
-    count = 0
-    async with aconnect_sse(client, "POST", "chat/completions", json=_body(prompt)) as source:
-        async for event in source.aiter_sse():
-            if event.data != "[DONE]" and (choices := json.loads(event.data)["choices"]):
-                count += "content" in choices[0]["delta"]
-    return count
+@asynccontextmanager
+async def _httpx(url: str) -> AsyncIterator[Reader]:
+    import httpx
+
+    client = httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None), trust_env=False)
+
+    async def read(prompt: str) -> AsyncIterator[int]:
+        async with client.stream("POST", f"{url}/chat/completions", json=_body(prompt)) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data: {"):
+                    yield _tokens(line[6:])
+
+    yield read
+    await client.aclose()
 
 
-async def measure(name: str, read: Reader, streams: int, prompt: str) -> float:
-    """Milliseconds of CPU per 1,000 tokens."""
-    await read("words=5 rate=0")
-    cpu, wall = time.process_time(), time.perf_counter()
-    counts = await asyncio.gather(*(read(prompt) for _ in range(streams)))
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    cost = cpu / sum(counts) * 1e6
-    print(f"{name:16} {cost:7.1f} ms CPU per 1,000 tokens   ({sum(counts)} tokens in {wall:.1f} s)")
-    return cost
+@asynccontextmanager
+async def _backend(url: str) -> AsyncIterator[Reader]:
+    from backends.openai_compat import OpenAICompatBackend
+    from backends.types import Message, Request, TextDelta
 
-
-async def main(url: str, streams: int, rate: float, words: int) -> None:
-    prompt = f"words={words} rate={rate:g}"
     backend = OpenAICompatBackend(url, "scripted")
     await backend.start()
 
-    async def ours(prompt: str) -> int:
-        request = Request((Message("user", prompt),))
-        return len([None async for event in backend.stream(request) if isinstance(event, TextDelta)])
+    async def read(prompt: str) -> AsyncIterator[int]:
+        async for event in backend.stream(Request((Message("user", prompt),))):
+            if isinstance(event, TextDelta):
+                yield event.text.count("w")
 
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=None, limits=limits, trust_env=False) as client:
-        bare = await measure("bytes of httpx", lambda p: bare_bytes(client, p), streams, prompt)
-        await measure("json per line", lambda p: json_per_line(client, p), streams, prompt)
-        await measure("httpx-sse", lambda p: with_httpx_sse(client, p), streams, prompt)
-        cost = await measure("the backend", ours, streams, prompt)
+    yield read
     await backend.aclose()
-    print(f"the backend / bytes of httpx: {cost / bare:.2f}")
+
+
+READERS = {"aiohttp": _aiohttp, "httpx": _httpx, "the backend": _backend}
+
+
+async def _whole(read: Reader, prompt: str) -> int:
+    return sum([tokens async for tokens in read(prompt)])
+
+
+async def _first(read: Reader, prompt: str) -> None:
+    async for tokens in read(prompt):
+        if tokens:
+            return
+
+
+async def measured(name: str, url: str, streams: int, rate: float, words: int) -> dict[str, float]:
+    """CPU milliseconds per 1,000 tokens, and per request up to its first token."""
+    async with READERS[name](url) as read:
+        for _ in range(20):
+            await _whole(read, "words=5 rate=0")
+        used = time.process_time()
+        for _ in range(REQUESTS):
+            await _first(read, "words=1 rate=0")
+        first = (time.process_time() - used) / REQUESTS
+        used, start = time.process_time(), time.perf_counter()
+        prompt = f"words={words} rate={rate:g}"
+        counts = await asyncio.gather(*(_whole(read, prompt) for _ in range(streams)))
+        used, wall = time.process_time() - used, time.perf_counter() - start
+    if sum(counts) != streams * words:
+        raise RuntimeError(f"{name} has read {sum(counts)} tokens of {streams * words}")
+    return {"cpu": used / sum(counts) * 1e6, "first": first * 1e3, "wall": wall}
+
+
+def _in_a_process(name: str, checkout: Path, url: str, options: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, __file__, "--read", name, "--url", url, "--streams", str(options.streams)]
+    command += ["--rate", str(options.rate), "--words", str(options.words)]
+    env = {**os.environ, "PYTHONPATH": str(checkout)}
+    said = subprocess.run(command, cwd=checkout, env=env, check=True, stdout=subprocess.PIPE).stdout
+    found: dict[str, float] = json.loads(said)
+    return found
+
+
+def compare(url: str, options: argparse.Namespace) -> None:
+    here = Path(__file__).parent.parent.parent
+    ways = {name: (name, here) for name in READERS}
+    if options.beside is not None:
+        ways["the backend beside"] = ("the backend", options.beside.resolve())
+    seen: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    for _ in range(TURNS):  # in turns, so that all have the same machine
+        for way, (name, checkout) in ways.items():
+            seen[way].append(_in_a_process(name, checkout, url, options))
+    best = {
+        way: {key: statistics.median(one[key] for one in runs) for key in ("cpu", "first", "wall")}
+        for way, runs in seen.items()
+    }
+    for way, found in best.items():
+        print(
+            f"{way:18} {found['cpu']:7.1f} ms CPU per 1,000 tokens, {found['first']:5.2f} ms per request up"
+            f" to its first ({found['wall']:.1f} s for {options.streams} streams)"
+        )
+    ours = best["the backend"]
+    for way, found in best.items():
+        if way != "the backend":
+            print(
+                f"the backend / {way}: x{ours['cpu'] / found['cpu']:.2f} per token,"
+                f" x{ours['first'] / found['first']:.2f} up to the first"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--rate", type=float, default=20.0, help="tokens a second of each, 0 is no limit")
+    parser.add_argument("--words", type=int, default=100)
+    parser.add_argument("--beside", type=Path, help="another checkout of this project")
+    parser.add_argument("--read", choices=READERS, help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.read:
+        work = measured(options.read, options.url, options.streams, options.rate, options.words)
+        print(json.dumps(uvloop.run(work)))
+        return
+    from tests.benchmarks.measure import calibration, endpoint
+
+    print(calibration())
+    with endpoint() as url:
+        compare(url, options)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--streams", type=int, default=50)
-    parser.add_argument(
-        "--rate", type=float, default=50.0, help="tokens per second of each stream, 0 is no limit"
-    )
-    parser.add_argument("--words", type=int, default=200)
-    arguments = parser.parse_args()
-    command = [sys.executable, "-m", "tests.scripted_endpoint"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as endpoint:
-        assert endpoint.stdout is not None
-        address = endpoint.stdout.readline().strip().split()[-1]
-        try:
-            asyncio.run(main(address, arguments.streams, arguments.rate, arguments.words))
-        finally:
-            endpoint.terminate()
+    main()
