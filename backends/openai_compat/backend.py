@@ -201,6 +201,7 @@ class OpenAICompatBackend:
         offer = self._terms.offer(payload(request, self.model, server=self._server))
         held: list[Response] = []  # accepted, while a fuller body is tried
         attempt = 0
+        loading: Loading | None = None
         sent: bytes | None = None
         try:
             while True:
@@ -223,9 +224,12 @@ class OpenAICompatBackend:
                     for event in [*reply.rest(), *reply.end()]:
                         begun = begun or offer.taken()
                         yield _noted(event, offer) if isinstance(event, Finished) else event
+                    self._notice(request, reply)
                     return
                 except BackendError as broken:
-                    error = broken
+                    # The time for a first token may run out between two answers that the model still loads.
+                    error = loading if loading and isinstance(broken, Timeout) and not begun else broken
+                    loading = error if isinstance(error, Loading) else None
                     for event in reply.rest() if begun else ():
                         yield event
                 if not begun and (await offer.refused(error, patience.until) or held):
@@ -242,6 +246,11 @@ class OpenAICompatBackend:
         finally:
             offer.close()
             _hold(None, held)
+
+    def _notice(self, request: Request, reply: Reply) -> None:
+        """Some endpoints take the wish for logprobs and pass over it."""
+        if request.logprobs is not None and reply.said_something and not reply.told_logprobs:
+            self._offered = replace(self._offered, logprobs=False)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -85,6 +85,7 @@ class Reply:
         self.ended = False  # an end was told, and nothing came after it
         self.counted = False  # the usage came after that
         self.said_something = False
+        self.told_logprobs = False
 
     @property
     def cut(self) -> bool:
@@ -173,6 +174,7 @@ class Reply:
             said = self._delta(message, whole=True)
         if (told := logprobs_in(choice)) is not None:
             self._events.append(told)
+            self.told_logprobs = True
         if said and self.ended:
             self.ended = self.counted = False
             self._taken_back.add(self._reason or "")

@@ -297,6 +297,18 @@ async def test_tool_calls_are_passed_on_piece_by_piece() -> None:
     assert events[:2] == [ToolCallDelta(0, "c1", "now", ""), ToolCallDelta(0, None, None, '{"zone"')]
 
 
+@pytest.mark.parametrize("tells", [True, False])
+async def test_an_endpoint_that_passes_over_the_wish_for_logprobs_offers_none_from_then_on(
+    tells: bool,
+) -> None:
+    told = says("Hi", finish="stop")
+    if tells:
+        told["choices"][0]["logprobs"] = {"content": [{"token": "Hi", "logprob": -0.1, "top_logprobs": []}]}
+    async with HostileServer(sse(told, DONE)) as server:
+        backend, _ = await ask(server, Request(HELLO.messages, logprobs=1))
+    assert backend.capabilities.logprobs == tells
+
+
 async def test_who_answered_and_how_it_ended_is_told() -> None:
     end = says(finish="content_filter") | {"model": "real-model", "system_fingerprint": "fp_1"}
     first = says("Hi") | {"model": "real-model", "system_fingerprint": "fp_1"}
