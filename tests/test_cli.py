@@ -211,6 +211,11 @@ def test_the_doctor_looks_at_everything_and_changes_nothing(
     assert not (tmp_path / "data").exists()
 
 
+def test_the_doctor_forgets_when_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--forget", *ENDPOINT]) == 0
+    assert capsys.readouterr().out.startswith("ok  forgot what endpoints do not take")
+
+
 def test_the_doctor_says_what_a_missing_model_needs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.openai_compat import Learned
 from webchat import doctor
+from webchat.models.learned import FILE, LearnedFile
 from webchat.settings import Settings
 
 
@@ -59,3 +61,16 @@ def test_the_way_to_each_endpoint_is_told_and_tried(monkeypatch: pytest.MonkeyPa
     (line,) = ways(far)
     assert "The variable ALL_PROXY cannot be used" in line
     assert "secret" not in line
+
+
+def test_what_endpoints_do_not_take_is_told_and_forgotten_on_demand(tmp_path: Path) -> None:
+    settings = Settings(endpoint="http://127.0.0.1:9", model="m", data_dir=tmp_path)
+    learned = Learned(frozenset({"top_k"}), clashes=frozenset({("top_p", "temperature")}))
+    LearnedFile(tmp_path / FILE).keep("localhost:9/v1", "m", learned)
+    (line,) = [line for line in doctor.report(settings) if "  endpoint " in line]
+    assert line.startswith(
+        "ok  endpoint localhost:9/v1, m: asked without top_k, top_p beside temperature (found"
+    )
+    assert doctor.forget(settings).startswith("ok  ")
+    assert doctor.forget(settings).startswith("ok  ")
+    assert not [line for line in doctor.report(settings) if "  endpoint " in line]

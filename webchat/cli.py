@@ -109,7 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-baseline", action="store_true", help="leave out one request after another")
     bench.add_argument("--json", metavar="FILE", help="write everything as JSON; - for the terminal")
     bench.add_argument("--plot", metavar="FILE", help="draw a PNG")
-    add("doctor", "Look at this machine: Python, backends, GPU, database, disk, models.", _doctor)
+    doctor = add("doctor", "Look at this machine: Python, backends, GPU, database, disk, models.", _doctor)
+    doctor.add_argument(
+        "--forget", action="store_true", help="first forget what endpoints were found not to take"
+    )
     link = commands.add_parser("link", help="Make, list and revoke tester links.", allow_abbrev=False)
     links = link.add_subparsers(title="commands", metavar="command", required=True)
     new = add("new", "Make a link that lets its bearer in as a guest.", _link_new, links)
@@ -177,9 +180,11 @@ def _settings(loaded: Loaded, _options: Mapping[str, Any]) -> None:
     print("\n".join(effective(loaded)))
 
 
-def _doctor(loaded: Loaded, _options: Mapping[str, Any]) -> None:
-    from webchat.doctor import report
+def _doctor(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    from webchat.doctor import forget, report
 
+    if options["forget"]:
+        print(forget(loaded.settings))
     for line in report(loaded.settings):
         print(line)
 

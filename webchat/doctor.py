@@ -1,4 +1,5 @@
-"""`webchat doctor`: what this machine has and lacks, one line each. Looks, and changes nothing."""
+"""`webchat doctor`: what this machine has and lacks, one line each. Looks, and changes nothing but what it is
+told to forget."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from webchat import __version__
 from webchat.database_url import without_password
 from webchat.models import ModelSpec, configured, create_backend
 from webchat.models.budget import Budget
+from webchat.models.learned import FILE, LearnedFile
 from webchat.models.room import gigabytes, place_of, refusal, total
 from webchat.settings import BadSettings, Settings, model_specs
 
@@ -34,6 +36,7 @@ def report(settings: Settings) -> Iterator[str]:
     yield _gpu()
     yield from _models(settings)
     yield from _proxies(settings)
+    yield from _endpoints(settings)
     yield _database(settings)
     yield _disk(settings)
     yield _port(settings)
@@ -116,6 +119,23 @@ def _tried(proxy: Proxy, place: str) -> str:
     except OSError as error:
         return f"--  {way}, which cannot be reached: {error.strerror or error}"
     return f"ok  {way}, which answers"
+
+
+def _endpoints(settings: Settings) -> Iterator[str]:
+    """What was found out of endpoints while the server ran."""
+    for endpoint, model, learned, on in LearnedFile(settings.data_dir / FILE).all():
+        clashes = [f"{one} beside {other}" for one, other in sorted(learned.clashes)]
+        out = ", ".join([*sorted(learned.always), *clashes])
+        yield f"ok  endpoint {endpoint}, {model}: asked without {out} (found on {on:%Y-%m-%d})"
+
+
+def forget(settings: Settings) -> str:
+    """Forget what endpoints were found not to take. One line about it."""
+    try:
+        LearnedFile(settings.data_dir / FILE).forget()
+    except OSError as error:
+        return f"--  what endpoints do not take could not be forgotten: {error.strerror}"
+    return "ok  forgot what endpoints do not take; a running server must be restarted to find it out anew"
 
 
 def _memory(spec: ModelSpec, budget: Budget) -> tuple[bool, str]:

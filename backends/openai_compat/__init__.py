@@ -11,6 +11,8 @@ from backends.openai_compat.address import Address
 from backends.openai_compat.backend import OpenAICompatBackend
 from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import list_models
+from backends.openai_compat.negotiation import Learned
 from backends.openai_compat.patience import Timeouts
+from backends.openai_compat.variants import FEATURES
 
-__all__ = ["Address", "OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]
+__all__ = ["FEATURES", "Address", "Learned", "OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]

@@ -13,6 +13,8 @@ import pytest
 from backends.echo import EchoBackend
 from backends.openai_compat import OpenAICompatBackend
 from tests.api.conftest import CANARY, MakeSite, Site
+from tests.backends.hostile_server import HostileServer
+from tests.backends.refusing import Refuses, Server, has, openai, says_so
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.api.parts import parts_of
 from webchat.store.records import FinishedTurn, NewTurn, Provenance, TurnState
@@ -59,6 +61,34 @@ async def test_the_body_an_endpoint_was_posted_is_shown_and_no_key(make_site: Ma
             assert found["url"] == f"{endpoint.url}/chat/completions"
             assert found["tokens"] is found["parts"] is found["rendered"] is None
             assert CANARY not in json.dumps(found)
+
+
+async def test_a_reply_tells_what_its_model_did_not_take_however_long_that_is_known(
+    make_site: MakeSite,
+) -> None:
+    refuses = [
+        Refuses(has(field), says_so(400, openai(f"Unsupported parameter: {field}")))
+        for field in ("top_k", "seed")
+    ]
+    async with HostileServer(Server("", refuses, frozenset())) as endpoint:
+        backend = OpenAICompatBackend(endpoint.url, "m")
+        async with make_site(backend) as site:
+            client = site.client(site.operating())
+            for requests in (3, 1):
+                before = len(endpoint.requests)
+                settings = {"sampling": {"top_k": 40, "seed": 7, "temperature": 0.5}}
+                begun = await site.send(client, "Hello", settings=settings)
+                await site.ended(client, begun["reply"]["id"])
+                assert len(endpoint.requests) - before == requests
+                found = (await client.get(f"/api/messages/{begun['reply']['id']}")).json()
+                assert found["message"]["text"] == "OK then."
+                assert found["provenance"]["details"]["without"] == ["top_k", "seed"]
+                sent = (await client.get(f"/api/messages/{begun['reply']['id']}/inspect")).json()
+                assert sent["body"] == endpoint.requests[-1].body
+                assert "top_k" not in sent["body"]
+            (model,) = (await client.get("/api/models")).json()["models"]
+            assert not {"top_k", "seed"} & {*model["takes"]}
+            assert "temperature" in model["takes"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

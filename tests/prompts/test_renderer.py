@@ -94,7 +94,9 @@ def test_sampling_is_the_models_then_the_conversations_then_what_the_backend_tak
         settings=ConversationSettings(sampling=chosen),
         sampling=defaults,
     )
-    assert PlainRenderer().render(scene).request.sampling == Sampling(temperature=0.0, seed=3, stop=("END",))
+    rendered = PlainRenderer().render(scene)
+    assert rendered.request.sampling == Sampling(temperature=0.0, seed=3, stop=("END",))
+    assert rendered.without == ("top_k", "min_p", "max_tokens")
 
 
 def test_continue_writes_on_from_the_reply_where_the_backend_can() -> None:

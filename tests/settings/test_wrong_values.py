@@ -90,6 +90,7 @@ WRONG_OF_A_MODEL: dict[str, Any] = {
     "api_key_env": 3,
     "demo": "very",
     "adapter": 3,
+    "leave_out": ["messages"],
     "pinned": "very",
 }
 

@@ -10,6 +10,7 @@ from backends._text_file import NotText, read_text
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.openai_compat import Address, Timeouts
+from webchat.models.learned import FILE, LearnedFile
 from webchat.models.specs import ModelSpec
 from webchat.settings import BadSettings, ModelSettings, Settings, model_specs
 
@@ -47,6 +48,8 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "api_key": key,
                 "context_length": model.context_length,
                 "timeouts": _timeouts(model),
+                "leave_out": model.leave_out,
+                "memory": LearnedFile(settings.data_dir / FILE),
             }
             address = Address.parse(model.endpoint or "")
             return replace(spec, options=options, discover=model.model is None, remote=address.remote)

@@ -50,7 +50,8 @@ class Rendered:
     never change, so `expand` gives back the messages as they were sent, and a long conversation is not
     copied with each reply. left_out: how many of the oldest messages are not sent, and first_sent the id of
     the one after them. ids: for each message of the request the stored message it is from, `None` where it is
-    from none. system_as: the role that says the system prompt for a model without a role for it.
+    from none. system_as: the role that says the system prompt for a model without a role for it. without: the
+    settings of sampling that were chosen and that the model does not take.
     """
 
     request: Request
@@ -60,6 +61,7 @@ class Rendered:
     first_sent: str | None = None
     ids: tuple[str | None, ...] = ()
     system_as: Role | None = None
+    without: tuple[str, ...] = ()
 
 
 class Renderer(Protocol):
@@ -101,14 +103,18 @@ class PlainRenderer:
         fitted = _fit([*((message, None) for message in prefix), *body], scene.capabilities)
         if not fitted:
             raise ValueError("a prompt needs a message")
-        sampling = fit_sampling(merge_sampling(scene.sampling, scene.settings.sampling), scene.capabilities)
+        chosen = merge_sampling(scene.sampling, scene.settings.sampling)
+        sampling = fit_sampling(chosen, scene.capabilities)
+        without = tuple(
+            f.name for f in fields(Sampling) if getattr(chosen, f.name) != getattr(sampling, f.name)
+        )
         request = Request(tuple(message for message, _ in fitted), sampling, continue_final)
         first_sent = path[0].id if left_out and path else None
         ids = tuple(id for _, id in fitted)
         persona = scene.settings.persona
         template = self.template if persona is None else f"{persona.name}/{persona.version}"
         moved: Role | None = "user" if prefix and not scene.capabilities.system_role else None
-        return Rendered(request, template, tuple(prompt), left_out, first_sent, ids, moved)
+        return Rendered(request, template, tuple(prompt), left_out, first_sent, ids, moved, without)
 
 
 def expand(

@@ -23,7 +23,7 @@ def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = T
     return Field(default=default, description=about, json_schema_extra=extra)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """A JSON list or comma-separated text, as variables and flags write lists."""
     if not isinstance(value, str):
         return value
@@ -32,7 +32,7 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 

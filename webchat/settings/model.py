@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
-from webchat.settings.engine import EngineFields, SamplingFields, setting
+from webchat.settings.engine import EngineFields, SamplingFields, listed, setting
+
+Feature = Literal[
+    "stream_options",
+    "system",
+    "turns",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_logprobs",
+    "logprobs",
+    "seed",
+    "top_p",
+    "temperature",
+    "stop",
+    "prefill",
+    "cache_prompt",
+    "parts",
+    "stream",
+]
+"""What a request can do without: `FEATURES` of `backends.openai_compat`, which takes longer to import."""
 
 
 def http_url(value: str) -> str:
@@ -59,6 +82,14 @@ class ModelSettings(SamplingFields, EngineFields):
         None, "Name of the variable that holds the endpoint's key.", "a variable that is set"
     )
     system_prompt: str | None = setting(None, "What the model is told before every conversation.", "a text")
+    leave_out: Annotated[tuple[Feature, ...], NoDecode, BeforeValidator(listed)] = setting(
+        (),
+        "What an endpoint is never sent; what else it refuses is found out. Left out `max_tokens` is said as"
+        " `max_completion_tokens`, `system` goes into the first question, and without `stream` a reply comes"
+        " whole.",
+        f"a list of {', '.join(get_args(Feature))}",
+        flag=False,
+    )
     demo: bool = setting(False, "The small embedded model.", flag=False)
     adapter: str | None = setting(None, "The LoRA adapter this one speaks with.", "a text", flag=False)
     pinned: bool = setting(

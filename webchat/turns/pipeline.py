@@ -329,6 +329,8 @@ def _details(rendered: Rendered) -> dict[str, Any]:
         details |= {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
     if rendered.system_as is not None:
         details["system_as"] = rendered.system_as
+    if rendered.without:
+        details["without"] = list(rendered.without)
     return details
 
 
@@ -471,8 +473,15 @@ def _provenance(run: _Run) -> Provenance:
         revision=finished.revision,
         adapter=finished.adapter,
         seed=filled.seed if finished.seed is None else finished.seed,
-        details={**run.provenance.details, **finished.details},
+        details={**run.provenance.details, **finished.details, **_without(run, finished)},
     )
+
+
+def _without(run: _Run, finished: Finished) -> dict[str, list[str]]:
+    """What was chosen and not used: what the model is known not to take, and what it refused this time."""
+    refused = str(finished.details.get("without") or "").split(",")
+    names = dict.fromkeys([*run.provenance.details.get("without", ()), *filter(None, refused)])
+    return {"without": list(names)} if names else {}
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

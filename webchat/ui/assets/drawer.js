@@ -133,7 +133,13 @@ function fill() {
   persona.textContent = played ? t("drawer.persona", { name: played.name }) : "";
   prompt().placeholder = model?.system_prompt ? t("drawer.system_prompt_default", { prompt: model.system_prompt }) : t("drawer.system_prompt_hint");
   const takes = new Set(model?.takes ?? []);
-  for (const name of [...NUMBERS, "stop"]) field(name).classList.toggle("wc-hidden", !takes.has(name));
+  for (const name of [...NUMBERS, "stop"]) {
+    // What is set and not taken stays in sight, to be cleared.
+    const idle = !takes.has(name) && sampling[name] !== undefined;
+    field(name).classList.toggle("wc-hidden", !takes.has(name) && !idle);
+    field(name).classList.toggle("wc-not-taken", idle);
+    if (idle) field(name).dataset.note = t("drawer.not_taken");
+  }
   none.hidden = model === null || takes.size > 0;
   for (const name of NUMBERS) {
     const value = model?.sampling?.[name];

@@ -10,6 +10,8 @@ export function infoRows({ message, provenance: from }, t, language) {
   const seconds = (value) => (typeof value === "number" ? duration(Math.round(value * 100) / 100, t) : null);
   const writing = (from.total_seconds ?? 0) - (from.first_token_seconds ?? 0);
   const speed = from.completion_tokens > 1 && writing > 0.02 ? (from.completion_tokens - 1) / writing : null;
+  const without = withoutOf(from.details ?? {});
+  const named = (name) => [`transcript.without.${name}`, `sampling.${name}`, `drawer.${name}`].filter(has).map((key) => t(key))[0] ?? name;
   const rows = [
     ["model", from.model ?? message.model],
     ["model_id", from.model_id !== from.model ? from.model_id : null],
@@ -18,6 +20,7 @@ export function infoRows({ message, provenance: from }, t, language) {
     ["adapter", from.adapter],
     ["template", from.template],
     ["left_out", from.details?.left_out && t("transcript.info.left_out_value", { count: from.details.left_out })],
+    ["without", without.map(named).join(t("transcript.info.without_comma"))],
     ["prompt_tokens", number(from.prompt_tokens)],
     ["cached_tokens", from.cached_tokens ? number(from.cached_tokens) : null],
     ["completion_tokens", number(from.completion_tokens)],
@@ -25,16 +28,22 @@ export function infoRows({ message, provenance: from }, t, language) {
     ["queued", from.queued_seconds > 0.05 ? seconds(from.queued_seconds) : null],
     ["first_token", seconds(from.first_token_seconds)],
     ["total", seconds(from.total_seconds)],
-    ["seed", from.seed],
+    ["seed", without.includes("seed") ? null : from.seed],
     ["finish", message.finish_reason],
     ["at", message.finished_at && new Date(message.finished_at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" })],
   ]
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([key, value]) => [t(`transcript.info.${key}`), String(value)]);
   for (const [name, value] of Object.entries(from.sampling ?? {})) {
-    if (name !== "seed" || from.seed === null) rows.push([has(`sampling.${name}`) ? t(`sampling.${name}`) : has(`drawer.${name}`) ? t(`drawer.${name}`) : name, Array.isArray(value) ? value.map((stop) => JSON.stringify(stop)).join(", ") : String(value)]);
+    if (without.includes(name)) continue;
+    if (name !== "seed" || from.seed === null) rows.push([named(name), Array.isArray(value) ? value.map((stop) => JSON.stringify(stop)).join(", ") : String(value)]);
   }
   return rows;
+}
+
+// Names of what was not sent because the model does not take it; "system" is the role of the system prompt.
+function withoutOf({ without = [], system_as: moved }) {
+  return moved && !without.includes("system") ? ["system", ...without] : without;
 }
 
 let shown = null;
