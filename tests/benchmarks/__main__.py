@@ -10,6 +10,7 @@ NAMES = {
     "cost": "a streamed reply: server CPU and first token, short and long conversations",
     "crowd": "200 people at once",
     "pages": "opening the page: long conversations, many of them",
+    "search": "the search at 100,000 messages",
     "moderation": "what moderation costs",
     "start": "start time and memory",
     "busy": "opening the page while the transformer engine writes",

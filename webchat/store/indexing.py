@@ -1,41 +1,45 @@
-"""Putting the words of long texts into the search index, in parts so small that no reply waits for them.
+"""Putting words that are owed into the search index, so few at a time that no reply waits for them.
 
-A text is stored with its words owed. They are made beside the writer and put in one part a transaction; what
-is still owed is in the database, so whatever ends the process, the next one goes on. Until all are in, a
-search may miss the text.
+A long text is stored with its words owed, and an update that makes other words leaves those of all texts
+owed. They are made beside the writer, the newest first, and put in one part a transaction, or those of some
+short texts. What is still owed is in the database, so whatever ends the process, the next one goes on. Until
+all are in, a search may miss the text.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from webchat.store.database import Database, reads, writes
-from webchat.store.search_index import MOST_PARTS, owing, put_part
+from webchat.store.housekeeping import SLICE_ROWS, slices_of
+from webchat.store.search_index import CONTENT, MOST_PARTS, comes_in_parts, owing, put_part, put_rows
 from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.tree import chunks
 from webchat.store.words import index_parts
 
 _OWED = select(SearchEntryRow.number).where(SearchEntryRow.owed.is_not(None))
-_ENTRY = (
+_OWING = (
     select(
         SearchEntryRow.number,
         SearchEntryRow.owner_id,
         SearchEntryRow.owed,
         SearchEntryRow.parts,
-        MessageRow.text,
         MessageRow.deleted_at,
         ConversationRow.deleted_at.label("all_deleted_at"),
+        func.length(CONTENT).label("chars"),
     )
-    .join(MessageRow, MessageRow.id == SearchEntryRow.message_id)
+    .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
     .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
-    .where(SearchEntryRow.number == bindparam("entry"), SearchEntryRow.owed.is_not(None))
+    .where(SearchEntryRow.number.in_(bindparam("numbers", expanding=True)), SearchEntryRow.owed.is_not(None))
+    .order_by(SearchEntryRow.number.desc())
 )
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -63,20 +67,21 @@ class IndexingVerbs(Database):
         try:
             self.index_owed()
         except Exception:
-            # It is still owed: the next long text, or the next start, tries again.
-            _log.exception("the words of a long text were not put into the search index")
+            # It is still owed: the next long text or the next start, tries again.
+            _log.exception("words were not put into the search index")
 
     def index_owed(self) -> None:
         """Put all that is owed into the index; what a purge has begun to take is left to it. Ends early when
         the database is closed."""
         left: set[int] = set()
-        while numbers := self._owed_entries() - left:
-            for number in sorted(numbers):
-                entry = self._owing_entry(number)
-                if entry is None or self._is_going(entry):
-                    left.add(number)
-                    continue
-                for _ in self.slices(self._missing(entry)):
+        while numbers := sorted(self._owed_entries() - left, reverse=True):
+            for some in chunks(numbers, SLICE_ROWS):
+                entries = self._owing_entries(some)
+                going = {entry.number for entry in entries if self._is_going(entry)}
+                left |= going
+                for _ in self.slices(
+                    self._missing([entry for entry in entries if entry.number not in going])
+                ):
                     pass
                 if self.closing:
                     return
@@ -88,13 +93,26 @@ class IndexingVerbs(Database):
         return set(connection.scalars(_OWED))
 
     @reads
-    def _owing_entry(self, connection: Connection, number: int) -> Row[*tuple[Any, ...]] | None:
-        return connection.execute(_ENTRY, {"entry": number}).first()
+    def _owing_entries(self, connection: Connection, numbers: Sequence[int]) -> Sequence[Row[Any]]:
+        return connection.execute(_OWING, {"numbers": numbers}).all()
 
-    def _is_going(self, entry: Row[*tuple[Any, ...]]) -> bool:
+    @reads
+    def _text_of(self, connection: Connection, number: int) -> str:
+        those = SearchEntryRow.number == number
+        return connection.scalar(select(MessageRow.text).join(SearchEntryRow).where(those)) or ""
+
+    def _is_going(self, entry: Row[Any]) -> bool:
         return min(entry.deleted_at or _NEVER, entry.all_deleted_at or _NEVER) < self.purged_before
 
-    def _missing(self, entry: Row[*tuple[Any, ...]]) -> Iterator[Callable[[], bool]]:
+    def _missing(self, entries: Sequence[Row[Any]]) -> Iterator[Callable[[], bool]]:
+        in_rows = [(entry.number, entry.chars) for entry in entries if not comes_in_parts(entry.chars)]
+        for numbers in slices_of(in_rows):
+            yield partial(self._put_rows, numbers)
+        for entry in entries:
+            if comes_in_parts(entry.chars):
+                yield from self._missing_parts(entry)
+
+    def _missing_parts(self, entry: Row[Any]) -> Iterator[Callable[[], bool]]:
         """Put in part by part, until one was not the one that was owed."""
         done = True
 
@@ -104,12 +122,17 @@ class IndexingVerbs(Database):
             return done
 
         last = 0
-        for last, words in enumerate(islice(index_parts(entry.text), MOST_PARTS), 1):
+        for last, words in enumerate(islice(index_parts(self._text_of(entry.number)), MOST_PARTS), 1):
             if last >= entry.owed:
                 yield partial(put, last, max(last, entry.parts), words)
             if not done:
                 return
         yield partial(put, max(last + 1, entry.owed), max(last, entry.parts), None)
+
+    @writes
+    def _put_rows(self, connection: Connection, numbers: Sequence[int]) -> bool:
+        put_rows(connection, numbers)
+        return True
 
     @writes
     def _put_part(

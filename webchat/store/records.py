@@ -487,6 +487,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Page[SearchHit]):
-    """What a search found. Not `whole`: older conversations were not searched, as it took too much work."""
+    """What a search found. Not `whole`: some conversations were not searched, as it took too much work or
+    not all is in the index yet."""
 
     whole: bool = True

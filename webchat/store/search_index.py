@@ -12,14 +12,16 @@ meet them; it is asked of them word by word.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
 from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
 from webchat.store.tree import chunks
-from webchat.store.words import Term, index_words
+from webchat.store.words import Term, index_words, query_words
 
 LONG_CHARS = 5_000
 """The words of longer texts come in parts."""
@@ -29,6 +31,7 @@ _PARTS_FROM = 1 << 48
 """Row ids of parts on SQLite begin here: this, the entry's number, and in the last twelve bits the part's."""
 
 _OWING = "owes words"
+_NUMBER = attrgetter("number")
 
 _PUT = {
     "sqlite": text("INSERT INTO search_words (rowid, words) VALUES (:row, :words)"),
@@ -48,6 +51,15 @@ _WITH_PART = {
     "postgresql": text("SELECT DISTINCT number FROM search_words WHERE words @@ CAST(:words AS tsquery)"),
 }
 
+CONTENT = func.coalesce(MessageRow.text, ConversationRow.title)
+"""What is searched of an entry."""
+
+_CONTENTS = (
+    select(SearchEntryRow.number, SearchEntryRow.owner_id, CONTENT.label("content"))
+    .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
+    .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
+    .where(SearchEntryRow.number.in_(bindparam("numbers", expanding=True)), SearchEntryRow.owed.is_not(None))
+)
 _ADD = insert(SearchEntryRow).returning(SearchEntryRow.number)
 _ENTRY = select(SearchEntryRow.number, SearchEntryRow.owner_id)
 _ENTRY_OF_MESSAGE = _ENTRY.where(SearchEntryRow.message_id == bindparam("message"))
@@ -60,9 +72,8 @@ _FIND = """
 {join} search_entries AS e ON e.number = w.{number}
 JOIN conversations AS c ON c.id = e.conversation_id
 LEFT JOIN messages AS m ON m.id = e.message_id
-WHERE {match} w.{number} < :below
-  AND e.owner_id = :owner AND c.deleted_at IS NULL AND m.deleted_at IS NULL
-ORDER BY w.{number} DESC LIMIT :count
+WHERE {match} e.owner_id = :owner AND c.deleted_at IS NULL AND m.deleted_at IS NULL
+ORDER BY w.{number} DESC LIMIT :most
 """
 _CHOICE = "SELECT e.number, e.conversation_id, e.message_id FROM"
 # Both begin with the words, whatever their statistics say: by CROSS JOIN, by MATERIALIZED.
@@ -96,11 +107,18 @@ _LIVING = (
         MessageRow.deleted_at.is_(None),
     )
 )
-_OWE = update(SearchEntryRow).where(SearchEntryRow.number == bindparam("entry")).values(owed=1)
+_OWED_TO = (
+    select(SearchEntryRow.number)
+    .where(SearchEntryRow.owed.is_not(None), SearchEntryRow.owner_id == bindparam("owner"))
+    .limit(1)
+)
+_ONE = SearchEntryRow.number == bindparam("entry")
+_OWE = update(SearchEntryRow).where(_ONE).values(owed=1)
+_SETTLE = update(SearchEntryRow).where(_ONE, SearchEntryRow.owed.is_not(None)).values(owed=None)
 _HAVE = (
     update(SearchEntryRow)
     .where(
-        SearchEntryRow.number == bindparam("entry"),
+        _ONE,
         SearchEntryRow.owner_id == bindparam("owner"),
         SearchEntryRow.owed == bindparam("was"),
     )
@@ -129,6 +147,12 @@ def replace_title(connection: Connection, conversation_id: str, title: str) -> N
     _replace(
         connection, connection.execute(_ENTRY_OF_TITLE, {"conversation": conversation_id}).first(), title
     )
+
+
+def put_rows(connection: Connection, numbers: Sequence[int]) -> None:
+    """Put the words of those of these entries that owe any into the index, each entry's in one row."""
+    for entry in connection.execute(_CONTENTS, {"numbers": numbers}).all():
+        _replace(connection, entry, entry.content)
 
 
 def remove_words(connection: Connection, entries: Sequence[tuple[int, int]]) -> None:
@@ -182,49 +206,50 @@ def merge_parts(connection: Connection, pages: int) -> bool:
 
 
 def find(
-    connection: Connection, owner: str, terms: Sequence[Term], below: int, count: int
-) -> Sequence[Row[Any]]:
-    """Up to `count` entries (number, conversation_id, message_id) of living things, newest first, that hold
-    every word of the terms, numbered less than `below`. Longer unspaced terms must still be looked up in the
-    text."""
-    statement: TextClause = FIND[connection.dialect.name]
-    values = {
-        "words": match(connection.dialect.name, owner, terms),
-        "owner": owner,
-        "below": below,
-        "count": count,
-    }
-    return connection.execute(statement, values).all()
-
-
-def find_in_parts(connection: Connection, owner: str, terms: Sequence[Term]) -> list[Row[Any]]:
-    """The same of all entries whose words are in parts, whichever part each word is in."""
+    connection: Connection, owner: str, terms: Sequence[Term], most: int
+) -> Generator[Row[Any], None, None]:
+    """Entries (number, conversation_id, message_id) of living things, newest first, that hold every word of
+    the terms: up to `most` whose words are one row, and all whose words are in parts. The terms must still be
+    looked for in the text."""
+    if not terms:
+        return
     kind = connection.dialect.name
+    words = query_words(terms)
+    values = {"words": match(kind, owner, words), "owner": owner, "most": most}
+    # Read as it is asked for: mostly the first ones are enough.
+    with connection.execute(FIND[kind], values, execution_options={"stream_results": True}) as usual:
+        yield from merge(usual, _find_in_parts(connection, owner, words), key=_NUMBER, reverse=True)
+
+
+def _find_in_parts(
+    connection: Connection, owner: str, words: Sequence[tuple[str, bool]]
+) -> Sequence[Row[Any]]:
+    """Entries that have each word in one part or another."""
+    kind, of_owner = connection.dialect.name, (_owners_word(owner, "parts"), False)
     numbers: set[int] | None = None
-    for word in dict.fromkeys(_words_of(terms)):
-        words = _query(kind, [(_owners_word(owner, "parts"), False), word])
-        found = connection.scalars(_WITH_PART[kind], {"words": words})
+    for asked in [[of_owner, word] for word in words] or [[of_owner]]:
+        found = connection.scalars(_WITH_PART[kind], {"words": _query(kind, asked)})
         numbers = set(found) if numbers is None else numbers.intersection(found)
         if not numbers:
             return []
     living: list[Row[Any]] = []
     for some in chunks(sorted(numbers or set())):
         living += connection.execute(_LIVING, {"numbers": some, "owner": owner})
-    return sorted(living, key=lambda row: row.number, reverse=True)
+    return sorted(living, key=_NUMBER, reverse=True)
 
 
-def match(kind: str, owner: str, terms: Sequence[Term]) -> str:
-    """The owner's word and those of the terms in the query language of this kind of database."""
-    return _query(kind, [(_owners_word(owner), False), *_words_of(terms)])
+def misses_words(connection: Connection, owner: str) -> bool:
+    """Whether words of anything of this owner are still owed."""
+    return connection.scalar(_OWED_TO, {"owner": owner}) is not None
 
 
-def _words_of(terms: Sequence[Term]) -> list[tuple[str, bool]]:
-    """All words that must be there, and whether each may go on."""
-    return [(word, term.prefix) for term in terms for word in term.words]
+def match(kind: str, owner: str, words: Sequence[tuple[str, bool]]) -> str:
+    """The owner's word and these in the query language of this kind of database."""
+    return _query(kind, [(_owners_word(owner), False), *words])
 
 
 def _query(kind: str, words: Sequence[tuple[str, bool]]) -> str:
-    # Words hold letters, digits, marks and `_` only, so quoting them is all the escaping there is.
+    # No word holds a sign of ASCII but that of owners, so quoting is all the escaping there is.
     if kind == "sqlite":
         return " AND ".join(f'"{word}"{"*" * prefix}' for word, prefix in words)
     return " & ".join(f"'{word}'{':*' * prefix}" for word, prefix in words)
@@ -242,10 +267,15 @@ def _row(number: int, part: int) -> dict[str, Any]:
 
 def words_for(owner: str, content: str) -> str | None:
     """What the index holds of a text of this owner: nothing of one without a word, `None` of a long one."""
-    if len(content) > LONG_CHARS:
+    if comes_in_parts(len(content)):
         return None
     words = index_words(content)
     return " ".join([_owners_word(owner), *words]) if words else ""
+
+
+def comes_in_parts(chars: int) -> bool:
+    """Whether the words of a text of so many characters would hold the writer."""
+    return chars > LONG_CHARS
 
 
 def hand_over(
@@ -258,7 +288,7 @@ def hand_over(
         connection.scalars(
             update(SearchEntryRow)
             .where(SearchEntryRow.number.in_(numbers), SearchEntryRow.owner_id == giver)
-            .values(owner_id=owner)
+            .values(owner_id=owner, owed=None)
             .returning(SearchEntryRow.number)
         )
     )
@@ -268,8 +298,9 @@ def hand_over(
             _put(connection, number, of_text)
 
 
-def _replace(connection: Connection, entry: Row[int, str] | None, content: str) -> None:
+def _replace(connection: Connection, entry: Row[*tuple[Any, ...]] | None, content: str) -> None:
     if entry is not None:
+        connection.execute(_SETTLE, {"entry": entry.number})
         connection.execute(_TAKE[connection.dialect.name], _row(entry.number, 0))
         _put(connection, entry.number, words_for(entry.owner_id, content))
 
