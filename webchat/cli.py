@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from webchat import __version__
+from webchat.gradio_stubs import skip_gradio_stubs
 from webchat.settings import BadSettings, Loaded, Settings, check_models, hand_on, load_settings, model_specs
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
     _hand_on(loaded)
     if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
         print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
+    skip_gradio_stubs()
     from webchat.server import serve
 
     with _known_errors():
