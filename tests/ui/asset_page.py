@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,9 +74,9 @@ class _Assets(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def asset_server() -> Iterator[str]:
+def asset_server(assets: Path = ASSETS) -> Iterator[str]:
     """The assets at an address of this machine, the page above at its root."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Assets, directory=str(ASSETS))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Assets, directory=str(assets))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

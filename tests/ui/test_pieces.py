@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 
 from tests.ui.asset_page import asset_page
 from tests.ui.documents import WORD, cuts, document
+from tests.ui.replies import REPLIES, SENTENCES
 
 BATCH = 100
 
@@ -74,6 +75,15 @@ def test_texts_by_chance_are_the_same_in_pieces_and_whole(page: Page) -> None:
 @pytest.mark.parametrize("part", range(8))
 def test_many_texts_by_chance_are_the_same_in_pieces_and_whole(page: Page, part: int) -> None:
     hold(page, range(1000 + part * 250, 1250 + part * 250))
+
+
+def test_replies_in_many_languages_are_the_same_streamed_and_whole(page: Page) -> None:
+    assert len(REPLIES) >= 200
+    chance = random.Random(27)
+    found = drawn(page, [(text, cuts(chance, text)) for text in REPLIES.values()])
+    for name, (whole, streamed, words) in zip(REPLIES, found, strict=True):
+        assert whole == streamed, name
+        assert all(sentence in words for sentence in SENTENCES[name.split()[0]]), name
 
 
 LINE_ENDS = [
