@@ -18,6 +18,11 @@ _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
+_INT32 = 5
+
+_TOKENS, _TOKEN_KINDS = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
+_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4
+"""Kinds of tokens, as llama.cpp numbers them."""
 
 _MOST_ITEMS = 4_000_000
 """Entries, texts in lists included: the largest vocabularies have a few hundred thousand."""
@@ -31,10 +36,16 @@ _NOT_COPIED = {"general.architecture", "general.file_type", "general.quantizatio
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a GGUF says about itself; `metadata` without arrays, `end` the least size of a whole file."""
+    """What a GGUF says about itself; `metadata` without arrays, `end` the least size of a whole file.
+
+    control, added: tokens that the tokenizer finds in a text before it looks at its words, by id: those that
+    control the model, and others.
+    """
 
     metadata: dict[str, Any]
     end: int
+    control: Mapping[int, str]
+    added: Mapping[int, str]
 
     @property
     def chat_template(self) -> str | None:
@@ -70,6 +81,8 @@ class _Reader:
         self._data = data
         self._at = 0
         self._items = 0
+        self._tokens: list[tuple[int, int]] = []  # begin and end of each
+        self._kinds: tuple[int, ...] = ()
 
     def header(self) -> Header:
         if self._data[:4] != b"GGUF":
@@ -84,13 +97,41 @@ class _Reader:
             for _ in range(pair_count):
                 self._count()
                 name = self._string()
-                value = self._value(self._number("<I"), 0)
+                kind = self._number("<I")
+                if name in (_TOKENS, _TOKEN_KINDS) and kind == _ARRAY:
+                    self._vocabulary()
+                    continue
+                value = self._value(kind, 0)
                 if value is not None:
                     metadata[name] = value
             end = self._tensors(tensor_count, _alignment(metadata))
         except (struct.error, KeyError, UnicodeDecodeError, OverflowError) as error:
             raise ValueError("it ends in the middle of its header") from error
-        return Header(metadata, end)
+        return Header(metadata, end, self._of_kind(_CONTROL, _UNKNOWN), self._of_kind(_USER_DEFINED))
+
+    def _vocabulary(self) -> None:
+        """The list of the tokens, or of their kinds."""
+        item, count = self._number("<I"), self._number("<Q")
+        begin = self._at
+        self._count(count)
+        if item == _INT32:
+            self._skip(count * struct.calcsize("<i"))
+            self._kinds = struct.unpack_from(f"<{count}i", self._data, begin)
+        elif item == _STRING:
+            for _ in range(count):
+                length = self._number("<Q")
+                self._tokens.append((self._at, self._at + length))
+                self._skip(length)
+        else:
+            raise ValueError("its vocabulary is no list of texts")
+
+    def _of_kind(self, *kinds: int) -> dict[int, str]:
+        """Tokens by their id."""
+        return {
+            id: self._data[begin:end].decode("utf-8", "replace")
+            for id, ((begin, end), kind) in enumerate(zip(self._tokens, self._kinds, strict=False))
+            if kind in kinds
+        }
 
     def _tensors(self, count: int, alignment: int) -> int:
         """Skip the list of tensors; returns where the last of them starts, which must lie in the file."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from backends._marks import TABLE, Mark, Table
 from backends._place import Place
+from backends.marks import TABLE, Mark, Marks, Table
 from backends.types import ReasoningDelta, TextDelta, TextWasReasoning
 
 _ENDS = ".!?…。！？"
@@ -59,17 +59,20 @@ class ThinkingSplitter:
     nothing is in front of it or nothing follows. The whitespace around reasoning is dropped.
 
     prompt: what the model was given, where it is known: some templates open the reasoning themselves, at the
-    prompt's end.
+    prompt's end. unseen: where it is not, the marks whose reasoning the model's last reply began inside of
+    (its `unseen`). A reply that then has no end of reasoning is given once more as an answer.
     """
 
-    def __init__(self, prompt: str = "", table: Table = TABLE) -> None:
+    def __init__(self, prompt: str = "", table: Table = TABLE, unseen: Marks | None = None) -> None:
         self._table = table
         self._first = re.compile(f"[{re.escape(table.firsts)}]")
         self._held = ""
         # Whitespace that begins a text: joined once, so that much of it costs no more.
         self._blank: list[str] = []
         self._place = Place()
-        self._inside = table.opened_by(prompt)  # whose reasoning we are in
+        self.unseen = unseen
+        self._assumed: list[str] | None = None if unseen is None else []  # what is taken for reasoning
+        self._inside = unseen or table.opened_by(prompt)  # whose reasoning we are in
         self._used = self._inside  # whose marks the reply has
         self._fresh = True  # nothing is said since the reply, its reasoning or its answer began
         self._trims = self._inside is not None  # the next whitespace is dropped
@@ -83,6 +86,8 @@ class ThinkingSplitter:
     def reasoned(self) -> None:
         """Reasoning came another way: in a field of its own."""
         self._reasoned = self._thought = True
+        if self._assumed is not None and self._fresh and not self._held:
+            self.unseen = self._assumed = self._inside = None
 
     def feed(self, text: str) -> list[_Delta]:
         if self._held or self._inside is not None:
@@ -94,8 +99,13 @@ class ThinkingSplitter:
             return self._say(text)
         return self._read(text, last=False)
 
-    def flush(self) -> list[_Delta]:
+    def flush(self, *, cut: bool = False) -> list[_Delta]:
+        """What was held. cut: the reply was longer than it may be, so an end of reasoning may be missing."""
         deltas = self._read("", last=True)
+        if self._assumed and not cut:
+            self.unseen = None
+            answer = "".join(self._assumed)
+            return [*deltas, TextDelta(answer)] if answer else deltas
         rest = "".join(self._blank)
         self._blank.clear()
         return [*deltas, TextDelta(rest)] if rest else deltas
@@ -148,6 +158,8 @@ class ThinkingSplitter:
         front = self._parts if self._fresh and self._thought else ""
         self._fresh = self._trims = False
         self._thought = True
+        if self._assumed is not None:
+            self._assumed.append(text)
         return [ReasoningDelta(front + text)]
 
     def _begin_answer(self) -> list[_Delta]:
@@ -155,6 +167,7 @@ class ThinkingSplitter:
         self._parts = "\n\n" if parted else ""
         self._inside, self._fresh, self._trims, self._reasoned = None, True, True, True
         self._mentioned = 0
+        self._assumed = None
         return []
 
     def _answer(self, last: bool) -> list[_Delta]:
@@ -250,7 +263,7 @@ class ThinkingSplitter:
         self._blank.clear()
         if not moves or not behind.strip():
             return []
-        self._place, self._thought = Place(), True
+        self._place, self._thought, self.unseen = Place(), True, mark.marks
         return [TextWasReasoning(), *self._begin_answer()]
 
 

@@ -18,8 +18,10 @@ from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallbac
 from backends.bridge import Worker
 from backends.chat_templates import OwnTemplate, Tried, rendered, write
 from backends.errors import BackendError, Unavailable
-from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload, whole, written
+from backends.llamacpp.reading import Prompt
+from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload, whole
 from backends.llamacpp.servers import Server, Servers, Setup, checked_header, device_of
+from backends.marks import Marks, Table
 from backends.types import Event, Message, Request, Sent
 
 SLOTS = 2
@@ -35,7 +37,7 @@ class LlamaCppBackend:
     default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file,
     and template_source, what provenance calls it.
     gpu_layers: layers put on a GPU, by default as many as fit; 0 for none. known: the file is sure to be
-    whole.
+    whole. marks: of reasoning, beside those that are known.
     """
 
     kind = "llamacpp"
@@ -55,6 +57,7 @@ class LlamaCppBackend:
         template_source: str = "file",
         gpu_layers: int | None = None,
         known: bool = False,
+        marks: Sequence[Marks] = (),
     ) -> None:
         self.model = name or path.stem
         if adapter is not None and adapter not in adapters:
@@ -73,6 +76,7 @@ class LlamaCppBackend:
         self.capabilities = self._capabilities(context_length)
         self._template = "model" if chat_template is None else template_source
         self._adapter = adapter
+        self._table = Table(marks)
         self._servers = servers or Servers()
         self._server: Server | None = None
         self._starting = asyncio.Lock()
@@ -102,9 +106,8 @@ class LlamaCppBackend:
     async def _takes_system_role(self, server: Server) -> bool:
         """Whether the template writes a system prompt, rather than refuse it or pass over it."""
         try:
-            return "probe" in await _prompt(
-                server, Request((Message("system", "probe"), Message("user", "Hello")))
-            )
+            asked = Request((Message("system", "probe"), Message("user", "Hello")))
+            return "probe" in (await _prompt(server, asked)).text
         except BackendError:
             return False
 
@@ -128,7 +131,7 @@ class LlamaCppBackend:
     async def count(self, request: Request) -> int | None:
         await self.start()
         server = self._open()
-        return len((await server.reader.read(written(await _prompt(server, request)))).ids)
+        return len((await server.reader.read((await _prompt(server, request)).content)).ids)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
@@ -138,14 +141,19 @@ class LlamaCppBackend:
         if request.trace:
             yield await self._sent(server, request, prompt)
         scales = [float(path == self._adapter) for path in self._setup.adapters]
-        worker = await self._worker(server, json.dumps(payload(request, prompt, seed, scales)))
+        body = payload(
+            request, prompt.content, seed, shown=self._table.marks_among(server.control.tokens), scales=scales
+        )
+        worker = await self._worker(server, json.dumps(body))
         reply = Reply(
             request,
             self.model,
             seed,
             adapter=self._adapter_name(server),
             template=self._template,
-            opens=prompt,
+            # A reply that has begun says nothing of how reasoning is opened: its words are words.
+            opens="" if request.continue_final else prompt.text,
+            table=self._table,
         )
         async with worker.items() as chunks:
             async for chunk in chunks:
@@ -158,18 +166,18 @@ class LlamaCppBackend:
         for event in reply.end():
             yield event
 
-    async def _sent(self, server: Server, request: Request, prompt: str) -> Sent:
+    async def _sent(self, server: Server, request: Request, prompt: Prompt) -> Sent:
         """What the engine makes of the messages. Where it cannot say, the messages alone: the reply, or its
         error, comes all the same."""
         messages = told(request.messages)
         try:
-            read = await server.reader.read(written(prompt), pieces=True)
+            read = await server.reader.read(prompt.content, pieces=True)
             outline = await _prompt(server, replace(request, messages=marked(messages)))
         except BackendError:
             return Sent(messages)
         # A first token that every text gets is in no template's text.
-        front = read.text[: len(read.text) - len(read.written)]
-        found = spans(front + outline, read.text, messages)
+        front = read.text[: len(read.text) - len(prompt.text)]
+        found = spans(front + outline.text, read.text, messages)
         return Sent(messages, read.text, read.ids, read.pieces, template=self._template, spans=found)
 
     async def own_template(self) -> OwnTemplate | None:
@@ -182,7 +190,7 @@ class LlamaCppBackend:
     async def try_template(self, template: str, messages: Sequence[Message]) -> Tried:
         server = self._server
         text = await rendered(template, messages, {} if server is None else server.special)
-        tokens = None if server is None else len((await server.reader.tokenize(text)).ids)
+        tokens = None if server is None else len((await server.reader.read(text)).ids)
         return Tried(text, tokens)
 
     async def aclose(self) -> None:
@@ -225,7 +233,7 @@ class LlamaCppBackend:
 
             try:
                 # Through the server, which drops it in the end: what lingers of a reply keeps no weights.
-                server.native.handle_chat_completions(body, take)
+                server.native.handle_completions(body, take)
             except ValueError as error:
                 raise error_of({"message": str(error), "code": 400}) from error
             except Exception as error:
@@ -254,11 +262,16 @@ class LlamaCppBackend:
         )
 
 
-async def _prompt(server: Server, request: Request) -> str:
-    """The conversation as the model reads it. Raises `BadRequest` for what the template refuses."""
-    chat = [{"role": message.role, "content": whole(message.text)} for message in request.messages]
+async def _prompt(server: Server, request: Request) -> Prompt:
+    """The conversation as the model reads it, its words without control tokens. Raises `BadRequest` for what
+    the template refuses."""
+    messages, break_ = server.control.broken(request.messages)
+    chat = [{"role": message.role, "content": whole(message.text)} for message in messages]
     # Templates that open a reasoning block of their own refuse a reply that has begun.
     values = {**server.special, "enable_thinking": not request.continue_final}
-    return await asyncio.to_thread(
+    text = await asyncio.to_thread(
         write, server.renderer, server.template, chat, values, continue_final=request.continue_final
     )
+    if not break_:
+        return Prompt(text, whole(text))
+    return await server.reader.prompt(server.control.parts(text, break_))

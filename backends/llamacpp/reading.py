@@ -1,7 +1,7 @@
 """How the engine reads a conversation: its text as the chat template writes it, and the tokens of that.
 
-Asked of the engine's own server, by the routes `/apply-template` and `/tokenize` of llama.cpp
-(tools/server/README.md there): what the wheel offers in process answers completions only.
+Asked of the engine's own server, by the route `/tokenize` of llama.cpp (tools/server/README.md there): what
+the wheel offers in process answers completions only.
 """
 
 from __future__ import annotations
@@ -13,30 +13,42 @@ from typing import Any
 
 import httpx
 
+from backends._control_tokens import Part
 from backends.errors import BadResponse
-from backends.llamacpp.replies import error_of
+from backends.llamacpp.replies import Content, error_of, whole
 
 SECONDS = 30.0
+
+_BEFORE = "\n"
+"""A piece of a word is read behind this: at the beginning of a text some tokenizers add a space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """text: as the template wrote it. content: what the engine is given."""
+
+    text: str
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A prompt as the model reads it. pieces: of each token what it adds to the text, joined they are all of
-    it; a token that ends inside a character adds nothing, and the one that completes it the character.
-    written: what the template wrote."""
+    it; a token that ends inside a character adds nothing, and the one that completes it the character."""
 
     text: str
     ids: tuple[int, ...]
     pieces: tuple[str, ...] = ()
-    written: str = ""
 
 
 class Reader:
-    """Asks one server. address, key: of its HTTP face, which only this process knows."""
+    """Asks one server. address, key: of its HTTP face, which only this process knows. control: ids of the
+    tokens that no word may become."""
 
-    def __init__(self, address: str, key: str) -> None:
+    def __init__(self, address: str, key: str, control: frozenset[int] = frozenset()) -> None:
         self._address = address
         self._headers = {"Authorization": f"Bearer {key}"}
+        self._control = control
 
     def _client(self) -> httpx.AsyncClient:
         # Plain http on the loopback address: certificates would only take their time to load.
@@ -44,16 +56,25 @@ class Reader:
             base_url=self._address, headers=self._headers, timeout=SECONDS, trust_env=False, verify=False
         )
 
-    async def read(self, body: dict[str, Any], *, pieces: bool = False) -> Reading:
-        """body: of a chat completion. Raises `BackendError`."""
+    async def prompt(self, parts: Sequence[Part]) -> Prompt:
+        """A prompt of which some words must not become control tokens. Raises `BackendError`."""
+        # A text comes first, for what the engine puts in front of every text.
+        content: list[str | int] = [""] if parts and parts[0].words else []
         async with self._client() as client:
-            text = await _apply(client, body)
-            return await self._tokenize(client, text, pieces=pieces)
+            for part in parts:
+                content += await self._words(client, part) if part.words else [whole(part.text)]
+        return Prompt("".join(part.text for part in parts), content)
 
-    async def tokenize(self, text: str) -> Reading:
-        """A text that is a whole prompt. Raises `BackendError`."""
+    async def read(self, content: Content, *, pieces: bool = False) -> Reading:
+        """Raises `BackendError`."""
+        asked = {"content": content, "add_special": True, "parse_special": True, "with_pieces": pieces}
         async with self._client() as client:
-            return await self._tokenize(client, text, pieces=False)
+            tokens = (await _ask(client, "POST", "/tokenize", asked))["tokens"]
+        if not pieces:
+            return Reading("", tuple(tokens))
+        added = _pieces(tokens)
+        # The tokens say it better than the template: a first token that every text gets is not in its text.
+        return Reading("".join(added), tuple(token["id"] for token in tokens), added)
 
     async def special_tokens(self) -> dict[str, str]:
         """`bos_token` and `eos_token`, as chat templates name them. Raises `BackendError`."""
@@ -61,22 +82,23 @@ class Reader:
             told = await _ask(client, "GET", "/props")
         return {name: told[name] for name in ("bos_token", "eos_token") if isinstance(told.get(name), str)}
 
-    async def _tokenize(self, client: httpx.AsyncClient, text: str, *, pieces: bool) -> Reading:
-        asked = {"content": text, "add_special": True, "parse_special": True, "with_pieces": pieces}
-        tokens = (await _post(client, "/tokenize", asked))["tokens"]
-        if not pieces:
-            return Reading(text, tuple(tokens))
-        added = _pieces(tokens)
-        # The tokens say it better than the template: a first token that every text gets is not in its text.
-        return Reading("".join(added), tuple(token["id"] for token in tokens), added, text)
+    async def _words(self, client: httpx.AsyncClient, part: Part) -> list[int]:
+        ids = await self._ids(client, part.text)
+        if self._control.isdisjoint(ids):
+            return ids
+        # Tokens that are not called control tokens are found in any text, so it is read in pieces.
+        front = await self._ids(client, _BEFORE)
+        ids = []
+        for piece in part.pieces:
+            read = await self._ids(client, _BEFORE + piece)
+            behind = read[: len(front)] == front
+            ids += read[len(front) :] if behind else await self._ids(client, piece)
+        return ids
 
-
-async def _apply(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
-    return str((await _post(client, "/apply-template", {"messages": body["messages"]}))["prompt"])
-
-
-async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    return await _ask(client, "POST", path, body)
+    async def _ids(self, client: httpx.AsyncClient, text: str) -> list[int]:
+        asked = {"content": whole(text), "add_special": False, "parse_special": False}
+        ids: list[int] = (await _ask(client, "POST", "/tokenize", asked))["tokens"]
+        return ids
 
 
 async def _ask(

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from backends._holdback import StopCutter
-from backends._marks import MARKS
 from backends._thinking import Characters, ThinkingSplitter
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
+from backends.marks import TABLE, Table
 from backends.openai_compat.reply import logprobs_in
-from backends.types import Event, Finished, FinishReason, ReasoningDelta, Request, Usage
+from backends.types import Event, Finished, FinishReason, Request, Usage
 
 _SEEDS = 2**32 - 1
 """The engine keeps 32 bits of a seed, and takes this number for none given."""
@@ -26,13 +26,19 @@ SAMPLING = {
     "max_tokens": "max_tokens",
 }
 
-_LONGEST_HINT = 100_000
+Content = str | list[str | int]
+"""A prompt: a text, or texts and tokens in their order."""
+
+PASSING = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+"""What the engine is given as its chat template. A model's own is applied by `chat_templates.write`, in a
+process that may be killed: the engine would read it in this one, without bounds of time, memory or depth."""
 
 _log = logging.getLogger(__name__)
 
 
 class Reply:
-    """Turns the engine's chunks into events. opens: the prompt, some of which open the reasoning."""
+    """Turns the engine's chunks into events. opens: the prompt, some of which open the reasoning. table:
+    the marks of reasoning."""
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class Reply:
         adapter: str | None = None,
         template: str = "model",
         opens: str = "",
+        table: Table = TABLE,
     ) -> None:
         self.ended = False
         self._model = model
@@ -50,7 +57,7 @@ class Reply:
         self._adapter = adapter
         self._template = template
         self._characters = Characters()
-        self._thinking = ThinkingSplitter(opens)
+        self._thinking = ThinkingSplitter(opens, table)
         self._cutter = StopCutter(request.sampling.stop)
         self._reason: FinishReason = "stop"
         self._usage: Usage | None = None
@@ -61,10 +68,7 @@ class Reply:
             raise error_of(chunk["error"])
         events: list[Event] = []
         for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or {}
-            if reasoning := self._characters.feed(delta.get("reasoning_content") or ""):
-                events.append(ReasoningDelta(reasoning))
-            events += self._text(delta.get("content") or "")
+            events += self._text(choice.get("text") or "")
             if (told := logprobs_in(choice)) is not None:
                 events.append(told)
             if reason := choice.get("finish_reason"):
@@ -102,12 +106,15 @@ class Reply:
         return [*self._thinking.feed(text)] if text else []
 
 
-def payload(request: Request, prompt: str, seed: int, scales: Sequence[float] = ()) -> dict[str, Any]:
-    """prompt: the conversation as its chat template writes it. scales: how strongly each of the server's
-    adapters acts."""
+def payload(
+    request: Request, prompt: Content, seed: int, *, shown: Sequence[str] = (), scales: Sequence[float] = ()
+) -> dict[str, Any]:
+    """prompt: the conversation as its chat template writes it. shown: control tokens that the reply is given
+    with. scales: how strongly each of the server's adapters acts."""
     sampling = request.sampling
     body: dict[str, Any] = {
-        **written(prompt),
+        "prompt": prompt,
+        "preserved_tokens": list(shown),
         "stream": True,
         "stream_options": {"include_usage": True},
         # A chunk for each batch of the prompt, which is where a prefill can be stopped.
@@ -123,27 +130,10 @@ def payload(request: Request, prompt: str, seed: int, scales: Sequence[float] = 
         # All are named: one that is not would act with the strength it was loaded with.
         body["lora"] = [{"id": number, "scale": scale} for number, scale in enumerate(scales)]
     if request.logprobs is not None:
-        body |= {"logprobs": True, "top_logprobs": request.logprobs}
+        body["logprobs"] = max(1, request.logprobs)  # none would be none of the token itself
     if sampling.stop:
         body["stop"] = [whole(stop) for stop in sampling.stop]
     return body
-
-
-def written(prompt: str) -> dict[str, Any]:
-    """A text that is a whole prompt, as the engine takes it; see `passing`."""
-    return {"messages": [{"role": "user", "content": whole(prompt)}]}
-
-
-def passing(template: str) -> str:
-    """What the engine is given as its chat template: one that writes the prompt it is handed as it is.
-
-    A model's own is applied by `chat_templates.write`, in a process that may be killed: the engine would do
-    it in this one, without bounds of time, memory or depth. Where reasoning is in none of the tags that
-    we find ourselves, the engine tells it apart by words in the template's text, which stands in a comment.
-    """
-    ours = any(mark in template for marks in MARKS for mark in marks.opening)
-    hint = "" if ours else template[:_LONGEST_HINT].replace("#}", "# }")
-    return "{% for message in messages %}{{ message['content'] }}{% endfor %}{#" + hint + " #}"
 
 
 def whole(text: str) -> str:

@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backends._control_tokens import ControlTokens, is_structure
 from backends._gguf import Header, read_header
 from backends._machine import available_memory
 from backends.chat_templates import Renderer
 from backends.errors import BackendError, BadChatTemplate, ModelNotFound, ModelUnsupported, OutOfMemory
 from backends.installation import add_extra
 from backends.llamacpp.reading import Reader
-from backends.llamacpp.replies import passing
+from backends.llamacpp.replies import PASSING
 from backends.llamacpp.trial import survives
 
 LONGEST_CONTEXT = 8192
@@ -91,6 +92,7 @@ class Server:
         self.header = header
         self.native: Any = native
         self.reader = reader
+        self.control = ControlTokens(structure(header).values())
         self.slots = asyncio.Semaphore(setup.slots)
         self.hashes = hashes
         self.users = 0
@@ -149,12 +151,14 @@ def _load(setup: Setup, renderer: Renderer) -> tuple[Header, str, Any, Reader, S
             cure="Download it again, or choose another file.",
             params={"model": setup.name},
         )
-    params = _params(xllamacpp, setup, header, template)
+    params = _params(xllamacpp, setup, header)
     try:
         native = xllamacpp.Server(params)
     except RuntimeError as error:
         raise _refusal(setup, header) from error
-    reader = Reader(native.listening_address, params.api_keys[0])
+    # What a tokenizer does not know is no structure.
+    control = structure(header).keys() - {header.metadata.get("tokenizer.ggml.unknown_token_id")}
+    reader = Reader(native.listening_address, params.api_keys[0], frozenset(control))
     return header, template, native, reader, [_hash(adapter) for adapter in setup.adapters]
 
 
@@ -174,7 +178,7 @@ def _check_template(renderer: Renderer, template: str, name: str) -> None:
         ) from error
 
 
-def _params(xllamacpp: Any, setup: Setup, header: Header, template: str) -> Any:
+def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(setup.path)
     params.model_alias = {setup.name}
@@ -189,7 +193,7 @@ def _params(xllamacpp: Any, setup: Setup, header: Header, template: str) -> Any:
         threads.poll = 0
     if setup.gpu_layers is not None:
         params.n_gpu_layers = setup.gpu_layers
-    params.chat_template = passing(template)
+    params.chat_template = PASSING
     if setup.adapters:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in setup.adapters]
         params.lora_init_without_apply = True
@@ -245,6 +249,12 @@ def _check_adapter(path: Path, base: Header, base_path: Path) -> None:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def structure(header: Header) -> dict[int, str]:
+    """The tokens that make the format of conversations, by id."""
+    added = {id: token for id, token in header.added.items() if is_structure(token)}
+    return {**header.control, **added}
 
 
 @cache

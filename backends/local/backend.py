@@ -30,6 +30,7 @@ from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Sampler, most_tokens
 from backends.local.speaker import LineSpeaker
+from backends.marks import Marks, Table
 from backends.types import Event, Finished, Message, Request, Sent
 
 _SAMPLING = frozenset(
@@ -52,7 +53,7 @@ class LocalBackend:
     other share them. chat_template: Jinja, not the model's own, and template_source, what provenance
     calls it. quantization, load_in_8bit, load_in_4bit:
     smaller weights, see `loading`. trust_remote_code: run Python that comes with the model. token: for gated
-    and private models on the hub.
+    and private models on the hub. marks: of reasoning, beside those that are known.
     """
 
     kind = "local"
@@ -78,6 +79,7 @@ class LocalBackend:
         load_in_4bit: bool = False,
         trust_remote_code: bool = False,
         token: str | None = None,
+        marks: Sequence[Marks] = (),
     ) -> None:
         self.model = _name(source)
         self.capabilities = Capabilities(
@@ -105,6 +107,7 @@ class LocalBackend:
             token=token,
         )
         self._sizes = Sizes(slots=slots, cache_tokens=cache_tokens, batching=batching)
+        self._table = Table(marks)
         self._engines = engines or Engines()
         self._taken: Taken | None = None
         self._starting = asyncio.Lock()
@@ -246,7 +249,10 @@ class LocalBackend:
             limit=limit,
             stop=(*sampling.stop, *voice.stop),
             before=prompt.ids if request.continue_final else (),
-            opens=prompt.text,
+            # A reply that has begun says nothing of how reasoning is opened: its words are words.
+            opens="" if request.continue_final else prompt.text,
+            shown=loaded.words.marks(self._table),
+            table=self._table,
         )
         config, device = loaded.model.generation_config, loaded.model.device
         sampler = Sampler(config, sampling, seed, device, alternatives=request.logprobs)

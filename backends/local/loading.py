@@ -32,6 +32,7 @@ from backends.local.sources import (
     read_config,
     text_config,
 )
+from backends.local.words import Words
 
 _CHAT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
@@ -46,13 +47,14 @@ class Loaded:
     revision: commit on the hub. template_source: where the template is from. stop: strings that end each
     reply beside those asked for, where the template is the default one. processor: of a vision-language
     model, `None` where it reads text only. parts: the template takes messages as lists of parts.
-    image_token: stands for an image in rendered text. adapter: the LoRA that was loaded with it; it acts
+    words: reads what may not become control tokens. adapter: the LoRA that was loaded with it; it acts
     only inside `adapters.using`. parameters: how many weights. weight_bytes: what they take on the device.
     renderer: applies chat templates.
     """
 
     model: Any
     tokenizer: Any
+    words: Words
     template: str
     end_ids: frozenset[int]
     placement: Placement
@@ -63,7 +65,6 @@ class Loaded:
     stop: tuple[str, ...] = ()
     processor: Any = None
     parts: bool = False
-    image_token: str | None = None
     adapter: AdapterInfo | None = None
     parameters: int = 0
     weight_bytes: int = 0
@@ -186,6 +187,7 @@ def _loaded(
     return Loaded(
         model=model,
         tokenizer=tokenizer,
+        words=Words(tokenizer, also=getattr(processor, "image_token", None)),
         template=template.text,
         end_ids=templates.end_ids(renderer, model, tokenizer, template.text, parts=parts),
         placement=placement,
@@ -196,7 +198,6 @@ def _loaded(
         stop=template.stop,
         processor=processor,
         parts=parts,
-        image_token=getattr(processor, "image_token", None),
         parameters=parameters,
         weight_bytes=weights.nbytes(model),
         renderer=renderer,

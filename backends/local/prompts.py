@@ -36,8 +36,7 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
         inputs = inputs_of(loaded, request.messages, template=template, continue_final=request.continue_final)
         text, ids, extra = inputs.text, inputs.ids, inputs.extra
     else:
-        text = _text(loaded, template, request)
-        ids = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+        text, ids = _read(loaded, template, request)
     if not ids:
         raise BadRequest(
             "Nothing is left of this conversation for the model to read.",
@@ -67,6 +66,16 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
     return Prompt(text, ids, None if window is None else window - len(ids), extra, pieces, found)
 
 
+def _read(loaded: Loaded, template: str, request: Request) -> tuple[str, list[int]]:
+    """The text a template writes and its tokens, words without control tokens."""
+    messages, by = loaded.words.control.broken(request.messages)
+    text = _text(loaded, template, replace(request, messages=messages))
+    if not by:
+        return text, loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+    parts = loaded.words.control.parts(text, by)
+    return "".join(part.text for part in parts), loaded.words.ids(parts)
+
+
 def _text(loaded: Loaded, template: str, request: Request) -> str:
     return render(
         loaded.renderer,
@@ -75,7 +84,6 @@ def _text(loaded: Loaded, template: str, request: Request) -> str:
         request.messages,
         continue_final=request.continue_final,
         parts=loaded.parts,
-        image_token=loaded.image_token,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from backends._holdback import StopCutter
 from backends._thinking import ThinkingSplitter
+from backends.marks import TABLE, Table
 from backends.types import Event, FinishReason
 
 _LONGEST_CHARACTER = 4
@@ -17,7 +18,7 @@ class Reply:
     """What is said of one reply.
 
     before: the ids a continued text stands behind. opens: the prompt, some of which open the reasoning
-    themselves. limit: most tokens.
+    themselves. shown: control tokens that mark reasoning. table: its marks. limit: most tokens.
     """
 
     def __init__(
@@ -30,14 +31,16 @@ class Reply:
         stop: Sequence[str] = (),
         before: Sequence[int] = (),
         opens: str = "",
+        shown: frozenset[int] = frozenset(),
+        table: Table = TABLE,
     ) -> None:
         self.count = 0
         self.ended = False
         self.reason: FinishReason = "length"
         self._emit = emit
-        self._decoder = Detokenizer(tokenizer, before)
+        self._decoder = Detokenizer(tokenizer, before, shown)
         self._cutter = StopCutter(stop)
-        self._thinking = ThinkingSplitter(opens)
+        self._thinking = ThinkingSplitter(opens, table)
         self._end_ids = end_ids
         self._limit = limit
 
@@ -69,11 +72,16 @@ class Detokenizer:
 
     Tokens are decoded together with those right before them: some tokenizers write a word's space into its
     own token but drop it at the beginning of a text. `before` are the ids a continued text stands behind.
-    Bytes that are no character, which a model may say, are left out.
+    Bytes that are no character, which a model may say, are left out, and so are control tokens but those
+    `shown`.
     """
 
-    def __init__(self, tokenizer: Any, before: Sequence[int] = ()) -> None:
+    def __init__(
+        self, tokenizer: Any, before: Sequence[int] = (), shown: frozenset[int] = frozenset()
+    ) -> None:
         self._tokenizer = tokenizer
+        special = (id for id, token in tokenizer.added_tokens_decoder.items() if token.special)
+        self._left_out = frozenset(special) - shown if shown else frozenset()
         self._ids = list(before)[-8:]
         self._shown = len(self._ids)
 
@@ -95,5 +103,9 @@ class Detokenizer:
         return rest.replace("\ufffd", "")
 
     def _decode(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text: str = self._tokenizer.decode(
+            [id for id in ids if id not in self._left_out],
+            skip_special_tokens=not self._left_out,
+            clean_up_tokenization_spaces=False,
+        )
         return text

@@ -20,7 +20,6 @@ _PLAIN = (
     "{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 _PLAIN_STOP = ("\nUser:", "\nAssistant:")
-_INVISIBLE = "\u200b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +46,25 @@ def choose(tokenizer: Any, *, given: str | None = None, own: Any = None) -> Temp
     return Template(first + _PLAIN, source, _PLAIN_STOP)
 
 
-def as_chat(
-    messages: Sequence[Message], *, parts: bool, image_token: str | None = None
-) -> list[dict[str, Any]]:
-    """Messages as chat templates take them.
-
-    parts: the template takes lists of parts, images among them. image_token: what stands for an image in the
-    rendered text; where a person writes it, it is made invisible to the processor, which would miss an image.
-    """
-    return [{"role": message.role, "content": _content(message, parts, image_token)} for message in messages]
+def as_chat(messages: Sequence[Message], *, parts: bool) -> list[dict[str, Any]]:
+    """Messages as chat templates take them. parts: the template takes lists of parts, images among them."""
+    return [{"role": message.role, "content": _content(message, parts)} for message in messages]
 
 
-def _content(message: Message, parts: bool, image_token: str | None) -> Any:
+def _content(message: Message, parts: bool) -> Any:
     if not parts:
-        return _clean(message.text, image_token)
+        return _whole(message.text)
     if isinstance(message.content, str):
-        return [{"type": "text", "text": _clean(message.content, image_token)}]
+        return [{"type": "text", "text": _whole(message.content)}]
     return [
-        {"type": "image"}
-        if isinstance(part, ImagePart)
-        else {"type": "text", "text": _clean(part.text, image_token)}
+        {"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": _whole(part.text)}
         for part in message.content
     ]
 
 
-def _clean(text: str, image_token: str | None) -> str:
-    # Half a character, which old text may have, is refused by the tokenizer.
-    whole = text.encode("utf-8", "replace").decode()
-    return whole.replace(image_token, image_token[0] + _INVISIBLE + image_token[1:]) if image_token else whole
+def _whole(text: str) -> str:
+    """Half a character, which old text may have, is refused by the tokenizer."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def render(
@@ -85,10 +75,9 @@ def render(
     *,
     continue_final: bool = False,
     parts: bool = False,
-    image_token: str | None = None,
 ) -> str:
     """The conversation as the template writes it; see `as_chat` and `write`."""
-    chat = as_chat(messages, parts=parts, image_token=image_token)
+    chat = as_chat(messages, parts=parts)
     return write(renderer, template, chat, tokenizer.special_tokens_map, continue_final=continue_final)
 
 

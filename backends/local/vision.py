@@ -53,10 +53,10 @@ def inputs_of(
         loaded.renderer,
         loaded.tokenizer,
         template or loaded.template,
-        messages,
+        # The processor reads text alone, so what would be a control token is hidden from it in the text.
+        loaded.words.control.hidden(messages),
         continue_final=continue_final,
         parts=loaded.parts,
-        image_token=loaded.image_token,
     )
     try:
         made = loaded.processor(

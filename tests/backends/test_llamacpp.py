@@ -61,14 +61,14 @@ class Counted:
         self._server = server
         self._at_work = at_work
 
-    def handle_chat_completions(self, payload: str, take: Callable[[Any], bool]) -> None:
+    def handle_completions(self, payload: str, take: Callable[[Any], bool]) -> None:
         def counted(chunk: Any) -> bool:
             self.looks += 1
             if self.looks == 3:
                 self._at_work()
             return take(chunk)
 
-        self._server.handle_chat_completions(payload, counted)
+        self._server.handle_completions(payload, counted)
 
 
 @pytest.mark.parametrize("prompt", ["Write a long story.", "word " * 1800], ids=["decode", "prefill"])

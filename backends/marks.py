@@ -6,7 +6,7 @@ Sources: the chat templates and model cards of the families named, OpenAI's desc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +32,15 @@ class Marks:
     closing: tuple[str, ...]
     answer: tuple[str, ...] = ()
     always: bool = False
+
+
+def marks_of(text: str) -> Marks:
+    """Marks as people write them down, around three dots: `<deliberate>...</deliberate>`. Raises
+    `ValueError`."""
+    opening, dots, closing = (part.strip() for part in text.partition("..."))
+    if not (opening and dots and closing) or "..." in closing or opening == closing:
+        raise ValueError("is not an opening and a closing mark around three dots")
+    return Marks((opening,), (closing,))
 
 
 MARKS: tuple[Marks, ...] = (
@@ -134,6 +143,19 @@ class Table:
         end = prompt.rstrip()[-2 * _LONGEST_GAP :]
         opening = (form for form in self._forms if form.kind == "opening")
         return next((form.marks for form in opening if form.last.search(end)), None)
+
+    def marks_among(self, tokens: Collection[str]) -> list[str]:
+        """The control tokens of one tokenizer that mark reasoning: of families that it can both open and
+        close."""
+        found: set[str] = set()
+        for marks in self.marks:
+            inside = {
+                kind: {token for token in tokens for text in texts if token in text}
+                for kind, texts in _by_kind(marks)
+            }
+            if inside["opening"] and inside["closing"]:
+                found.update(*inside.values())
+        return sorted(found)
 
 
 def _by_kind(marks: Marks) -> Iterator[tuple[Kind, tuple[str, ...]]]:
