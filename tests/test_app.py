@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from backends.echo import EchoBackend
 from backends.llamacpp import Servers
 from backends.local import Engines
+from backends.marks import Marks
 from backends.openai_compat import FEATURES, Timeouts
 from backends.registry import factory
 from webchat.app import _give_templates, _purge
@@ -42,8 +43,11 @@ ENGINE: dict[str, Any] = {
     "gpu_layers": 9,
     "first_token_timeout": 900.0,
     "next_token_timeout": 30.0,
+    "reasoning_marks": ["<why>...</why>"],
 }
 TIMEOUTS = {"first_token_timeout", "next_token_timeout"}
+MADE = {*TIMEOUTS, "reasoning_marks"}
+"""What the options have in another form."""
 MODELS: dict[str, dict[str, Any]] = {
     "openai": {"endpoint": "http://host/v1", "model": "a", "api_key": "key"},
     "llamacpp": {"model": "/models/a.gguf"},
@@ -51,10 +55,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "local": {"model": "me/model"},
 }
 TAKEN = {
-    "openai": {"context_length", "timeouts"},
-    "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
-    "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template"},
-    "local": ENGINE.keys() - {"gpu_layers", *TIMEOUTS} | {"chat_template"},
+    "openai": {"context_length", "timeouts", "marks"},
+    "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template", "marks"},
+    "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template", "marks"},
+    "local": ENGINE.keys() - {"gpu_layers", *MADE} | {"chat_template", "marks"},
 }
 
 
@@ -66,7 +70,8 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     model = ModelSettings(**{**chosen, **MODELS[kind], "chat_template_file": template})
     spec = spec_of(model, Settings(hf_token=SecretStr("hf_token")), Shared(Engines(), Servers()))
     timeouts = Timeouts(first_token=900.0, next_token=30.0)
-    given = {**chosen, "chat_template": "{{ messages }}", "timeouts": timeouts}
+    marks = (Marks(("<why>",), ("</why>",)),)
+    given = {**chosen, "chat_template": "{{ messages }}", "timeouts": timeouts, "marks": marks}
     assert spec.kind == kind
     assert spec.titles == (kind != "demo")
     assert {name for name in given if name in spec.options} == TAKEN[kind]
@@ -84,7 +89,7 @@ def test_an_endpoint_is_given_what_to_leave_out_and_a_memory(tmp_path: Path) -> 
 
 def test_no_setting_of_an_engine_is_taken_by_none() -> None:
     assert EngineFields.model_fields.keys() - {"chat_template_file", "adapters"} == ENGINE.keys()
-    assert ENGINE.keys() - TIMEOUTS <= set().union(*TAKEN.values())
+    assert ENGINE.keys() - MADE <= set().union(*TAKEN.values())
 
 
 async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -32,6 +32,7 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
+from backends.marks import Marks, Table
 from backends.openai_compat.address import Address
 from backends.openai_compat.body import BodyReader
 from backends.openai_compat.errors import from_status
@@ -64,7 +65,7 @@ class OpenAICompatBackend:
     context_length, images, prefill: what the endpoint does not tell; `None` finds out as far as possible.
     retries, backoff: before the first token only; the pause doubles from `backoff` seconds.
     leave_out: features that are never sent, see `variants`. memory: where it is kept what the model was found
-    not to take.
+    not to take. marks: of reasoning, beside those that are known.
     """
 
     kind = "openai"
@@ -83,6 +84,7 @@ class OpenAICompatBackend:
         prefill: bool | None = None,
         leave_out: Collection[str] = (),
         memory: Memory | None = None,
+        marks: Sequence[Marks] = (),
     ) -> None:
         self.model = model or ""
         self._offered = Capabilities(
@@ -103,6 +105,8 @@ class OpenAICompatBackend:
         self._leave_out = frozenset(leave_out)
         self._memory = memory
         self._terms = self._new_terms()
+        self._table = Table(marks)
+        self._unseen: Marks | None = None
         self._client: Client | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -205,7 +209,9 @@ class OpenAICompatBackend:
         sent: bytes | None = None
         try:
             while True:
-                reply = Reply(self._key, request.sampling.stop)
+                # A template may open the reasoning unseen; the model's last reply has shown whether it does.
+                unseen = None if request.continue_final else self._unseen
+                reply = Reply(self._key, request.sampling.stop, table=self._table, unseen=unseen)
                 begun = False
                 posted = _posted(offer.body)
                 if request.trace and posted != sent:
@@ -224,6 +230,7 @@ class OpenAICompatBackend:
                     for event in [*reply.rest(), *reply.end()]:
                         begun = begun or offer.taken()
                         yield _noted(event, offer) if isinstance(event, Finished) else event
+                    self._unseen = self._unseen if request.continue_final else reply.unseen
                     self._notice(request, reply)
                     return
                 except BackendError as broken:

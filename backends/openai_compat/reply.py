@@ -13,6 +13,7 @@ from backends._holdback import StopCutter
 from backends._limits import NAME_CHARS
 from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BadResponse
+from backends.marks import TABLE, Marks, Table
 from backends.openai_compat.errors import error_in
 from backends.openai_compat.media import DataCutter, Media
 from backends.openai_compat.repeats import RepeatCutter
@@ -58,10 +59,18 @@ class Reply:
 
     An end that is told counts as long as nothing comes after it: some servers send a reason to end first, or
     with every chunk. stop: the strings that were asked to end it. Some servers send them along, with what
-    follows in the same token, and some take none; so they are looked for here.
+    follows in the same token, and some take none; so they are looked for here. table, unseen: of the marks of
+    reasoning, see `ThinkingSplitter`.
     """
 
-    def __init__(self, key: str | None, stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        key: str | None,
+        stop: Sequence[str] = (),
+        *,
+        table: Table = TABLE,
+        unseen: Marks | None = None,
+    ) -> None:
         self._key = key
         self._cutter = StopCutter(stop)
         self._repeats = RepeatCutter()
@@ -70,7 +79,7 @@ class Reply:
         self._reasoning_characters = Characters()
         self._media = Media()
         self._data = DataCutter()
-        self._thinking = ThinkingSplitter()
+        self._thinking = ThinkingSplitter(table=table, unseen=unseen)
         self._text: list[str] = []  # that no event has yet
         self._events: list[Event] = []
         self._usage: Usage | None = None
@@ -91,6 +100,11 @@ class Reply:
     def cut(self) -> bool:
         """Whether a stop string has ended it; more may come, but nothing of it counts."""
         return self._cutter.stopped
+
+    @property
+    def unseen(self) -> Marks | None:
+        """The marks whose reasoning it began inside of, with none that opened it."""
+        return self._thinking.unseen
 
     @property
     def trusted(self) -> bool:
@@ -251,7 +265,8 @@ class Reply:
         held = self.take()
         text = self._data.feed(self._characters.flush()) + self._data.flush()
         text = self._cutter.feed(text) + self._cutter.flush()
-        held += [*self._thinking.feed(text), *self._thinking.flush()]
+        cut = not (self.ended or self.done) or _kind((self._reason or "").strip().lower()) == "length"
+        held += [*self._thinking.feed(text), *self._thinking.flush(cut=cut)]
         self.said_something = self.said_something or bool(held)
         return held
 

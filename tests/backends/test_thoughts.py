@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backends.marks import MARKS, Marks
 from backends.openai_compat.reply import Reply
 from backends.types import Event, ReasoningDelta, TextDelta, TextWasReasoning, as_reasoning
 
@@ -95,3 +96,37 @@ def test_a_mark_that_closes_what_the_template_opened_moves_the_text() -> None:
     said = ["The person asks ", "about Norway.", "\n</th", "ink>\n\n", "The capital ", "is Oslo."]
     pieces = [{"content": piece} for piece in said]
     assert read(*pieces) == ("The person asks about Norway.", "The capital is Oslo.")
+
+
+def told(said: str, reason: str, unseen: Marks | None) -> tuple[str, str, Marks | None]:
+    """Reasoning and text of a reply whose model's last one began inside reasoning, and what it shows."""
+    reply = Reply(None, unseen=unseen)
+    events: list[Event] = []
+    for piece in (said[:5], said[5:]):
+        reply.chunk({"choices": [{"index": 0, "delta": {"content": piece}}]})
+        events += reply.take()
+    reply.chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+    events += [*reply.take(), *reply.rest()]
+    assert not any(isinstance(event, TextWasReasoning) for event in events) or unseen is None
+    return (
+        "".join(event.text for event in events if isinstance(event, ReasoningDelta)),
+        "".join(event.text for event in events if isinstance(event, TextDelta)),
+        reply.unseen,
+    )
+
+
+def test_a_model_whose_template_opens_reasoning_unseen_is_read_so_from_then_on() -> None:
+    first = told("Norway.\n</think>\n\nOslo.", "stop", None)
+    assert first[2] is MARKS[0]
+    assert told("Sweden.\n</think>\n\nStockholm.", "stop", MARKS[0]) == ("Sweden.", "Stockholm.", MARKS[0])
+    assert told("Sweden is a long", "length", MARKS[0]) == ("Sweden is a long", "", MARKS[0])
+    assert told("Oslo. And no thoughts.", "stop", MARKS[0])[1:] == ("Oslo. And no thoughts.", None)
+    assert told("<think>Norway.</think>Oslo.", "stop", MARKS[0])[:2] == ("Norway.", "Oslo.")
+
+
+def test_a_field_of_reasoning_ends_what_was_learned() -> None:
+    reply = Reply(None, unseen=MARKS[0])
+    reply.chunk({"choices": [{"index": 0, "delta": {"reasoning_content": "I think."}}]})
+    reply.chunk({"choices": [{"index": 0, "delta": {"content": "Oslo."}}]})
+    assert [*reply.take(), *reply.rest()] == [ReasoningDelta("I think."), TextDelta("Oslo.")]
+    assert reply.unseen is None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, expect
 
+from tests.app_process import AppProcess
 from tests.e2e.chat import Chat
+from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 
 THOUGHTS = "\n\n".join(f"Thought {n} is about Norway, its towns and its king." for n in range(40))
@@ -16,6 +21,13 @@ ANSWER = "\n\n".join(f"Part {n} of the answer says that the capital is Oslo." fo
 
 def script(rate: int) -> str:
     return f"rate={rate} text={quote(THOUGHTS + chr(10) + '</think>' + chr(10) * 2 + ANSWER)}"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def app(endpoint: ScriptedEndpoint, tmp_path: Path) -> AsyncIterator[AppProcess]:
+    """A server for each test: it remembers that the model begins inside reasoning."""
+    async with running(tmp_path, endpoint) as app:
+        yield app
 
 
 @pytest.fixture
@@ -49,21 +61,20 @@ async def test_it_moves_and_stays_after_a_reload_and_is_not_sent_back(
     assert (reply["text"], reply["reasoning"]) == (ANSWER, THOUGHTS)
     conversations = await chat.page.context.request.get(f"{chat.url}/api/conversations")
     assert "Thought" not in await conversations.text()
-    await chat.send("words=2")
+    endpoint.answers["Is that so?"] = script(60)
+    await chat.send("Is that so?")
     await expect(chat.replies).to_have_count(2)
-    await chat.state("complete")
-    assert [message["content"] for message in endpoint.calls[-1].body["messages"]] == [
-        question["text"],
-        ANSWER,
-        "words=2",
-    ]
+    await expect(reasoning).to_be_visible()
+    assert await chat.text() == "", "now it is known from the first word"
+    sent = [message["content"] for message in endpoint.calls[-1].body["messages"]]
+    assert sent == [question["text"], ANSWER, "Is that so?"]
 
 
 async def test_whoever_reads_in_it_goes_on_reading_there(
     chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
 ) -> None:
     """Scrolled up into the text, the reader finds it open, and the same line at the top of the screen."""
-    endpoint.answers["And the queen?"] = script(220)
+    endpoint.answers["And the queen?"] = script(40)
     await chat.ask("And the queen?")
     await chat.shows("Thought 30 is")
     await chat.page.mouse.move(600, 400)
@@ -94,7 +105,7 @@ async def test_whoever_reads_in_it_goes_on_reading_there(
 async def test_whoever_follows_the_end_sees_the_answer_begin(
     chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
 ) -> None:
-    endpoint.answers["And the prince?"] = script(400)
+    endpoint.answers["And the prince?"] = script(40)
     await chat.ask("And the prince?")
     await chat.shows("Thought 30 is")
     await expect(reasoning).to_be_visible()

@@ -73,6 +73,7 @@ WRONG: dict[str, Any] = {
     "gpu_layers": -1,
     "first_token_timeout": 0,
     "next_token_timeout": "long",
+    "reasoning_marks": ["<why>"],
     "temperature": 2.5,
     "top_p": 0,
     "top_k": 0,

@@ -9,6 +9,7 @@ from typing import Any
 from backends._text_file import NotText, read_text
 from backends.llamacpp import Servers
 from backends.local import Engines
+from backends.marks import marks_of
 from backends.openai_compat import Address, Timeouts
 from webchat.models.learned import FILE, LearnedFile
 from webchat.models.specs import ModelSpec
@@ -39,6 +40,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
         sampling=model.sampling(),
         pinned=model.pinned,
     )
+    marks = tuple(map(marks_of, model.reasoning_marks))
     match model.kind:
         case "openai":
             key = model.api_key.get_secret_value() if model.api_key else None
@@ -50,6 +52,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "timeouts": _timeouts(model),
                 "leave_out": model.leave_out,
                 "memory": LearnedFile(settings.data_dir / FILE),
+                "marks": marks,
             }
             address = Address.parse(model.endpoint or "")
             return replace(spec, options=options, discover=model.model is None, remote=address.remote)
@@ -63,6 +66,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "threads": model.threads,
                 "chat_template": _template(model),
                 "gpu_layers": model.gpu_layers,
+                "marks": marks,
             }
             if model.demo:
                 demo = {"cache_dir": settings.demo_dir, **llama}
@@ -87,6 +91,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "load_in_4bit": model.load_in_4bit,
                 "trust_remote_code": model.trust_remote_code,
                 "token": token,
+                "marks": marks,
             }
             return replace(spec, options=local)
         case _:

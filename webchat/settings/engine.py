@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
+from backends.marks import marks_of
 from backends.types import Sampling
 
 
@@ -136,6 +137,19 @@ class EngineFields(BaseModel):
         " comments or empty chunks, ten times as long.",
         "a number above 0, up to 86400",
     )
+
+    reasoning_marks: Words = setting(
+        (),
+        "Marks around the reasoning of a model that was trained on its own; the usual ones are known.",
+        'a list of texts, each an opening and a closing mark around three dots, ["<why>...</why>"]',
+    )
+
+    @field_validator("reasoning_marks")
+    @classmethod
+    def _are_marks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            marks_of(text)
+        return value
 
     @field_validator("chat_template_file")
     @classmethod
