@@ -2,7 +2,7 @@
 
 A reader's program may fetch what is there, or does at a click, so nothing may be written into it that was not
 there before. The rule is wider than Markdown's: from `](`, `]:`, a scheme that a page follows, `//` or `www.`
-on, to where no Markdown takes the address further. The page ends a bare URL where this does.
+on, to where no Markdown takes the address further. The page ends a bare URL here at the latest.
 """
 
 from __future__ import annotations
