@@ -2,6 +2,7 @@
 // what is far enough back is highlighted once and left alone; the whole is drawn again when its fence closes.
 
 import { coloured, highlighted } from "./extras.js";
+import { Fence } from "./fences.js";
 
 const TAIL = 600; // characters at the end that may still change their colours
 const STEP = 1200; // characters at most that are drawn at once
@@ -9,14 +10,24 @@ const STEPS = 8; // in one update: what is beyond them waits for the next
 
 /** The fenced code a text begins with when its end has not come yet: {fence, lang, code}, or null. */
 export function openCode(text) {
-  const begun = /^(`{3,}|~{3,})[ \t]*([\w+#.-]{0,30})[^\n`]*\n/.exec(text);
+  const begun = /^(`{3,}|~{3,})([ \t]*([\w+#.-]{0,30})[^\n`]*)\n/.exec(text);
   if (!begun) return null;
-  const [fence, mark, lang] = begun;
+  const [fence, mark, info, lang] = begun;
   const code = text.slice(fence.length);
-  if (new RegExp(`^ {0,3}${mark[0]}{${mark.length},}[ \\t]*$`, "m").test(code)) return null;
+  if (ended(code, new Fence(mark, info))) return null;
   const last = code.lastIndexOf("\n") + 1;
   const closing = new RegExp(`^ {0,3}\\${mark[0]}+$`).test(code.slice(last)); // the beginning of the end, perhaps
   return { fence, lang: lang.toLowerCase(), code: closing ? code.slice(0, last) : code };
+}
+
+function ended(code, block) {
+  let plain = false;
+  for (const [line] of code.matchAll(/^ {0,3}(?:`{3,}|~{3,}).*$/gm)) {
+    const does = block.read(line);
+    plain ||= does === "closed";
+    if (does === "closes" || (plain && !block.even)) return true;
+  }
+  return false;
 }
 
 export class GrowingCode {

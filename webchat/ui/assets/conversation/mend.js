@@ -1,6 +1,11 @@
 // What to show of a text whose end is still being written: half a marker is held back, an open one is closed, so
 // that nothing flickers between two readings. For display only; the text itself is never changed.
 
+import { Fence } from "./fences.js";
+import { mayBecomeTex } from "./tex.js";
+
+const CONTAINER = /^\s*(?:(?:[-*+>]|\d{1,9}[.)])\s+)*/;
+const SUMMARY = /^[ >]*(?:<details[^<>\n]{0,20}>\s*)?<summary>(?:(?!<\/summary>)[^]){0,500}$(?![^])/im; // without its end
 const FENCE = /^\s*(?:(?:[-*+>]|\d{1,9}[.)])\s+)*(`{3,}|~{3,})/;
 
 export function mend(text) {
@@ -17,18 +22,23 @@ export function mend(text) {
   if (/^\s*(?:[-*+]|\d{1,9}[.)])\s+\[(?:[ xX]\]?\s*)?$/.test(last)) return head;
   const table = tableStart(head, last);
   if (table >= 0) return text.slice(0, table);
-  return mendInline(text);
+  const summary = text.search(SUMMARY);
+  if (summary >= 0) return text.slice(0, summary);
+  return mendInline(text.replace(/<\/?[a-z]{0,8}$/i, ""));
 }
 
 function openFence(head) {
-  let open = "";
+  let open = null; // {mark, block}
   for (const line of head.split("\n")) {
-    const mark = FENCE.exec(line)?.[1];
-    if (!mark) continue;
-    if (!open) open = mark;
-    else if (mark[0] === open[0] && mark.length >= open.length && line.trim() === mark) open = "";
+    if (!open) {
+      const found = FENCE.exec(line);
+      if (found) open = { mark: found[1], block: new Fence(found[1], line.slice(found[0].length)) };
+      continue;
+    }
+    const does = open.block.read(line.replace(CONTAINER, ""));
+    if (does === "closes" || (does === "closed" && !open.block.even)) open = null;
   }
-  return open[0] ?? "";
+  return open?.mark[0] ?? "";
 }
 
 // Where a header row begins that has no delimiter row under it yet, or -1.
@@ -53,7 +63,7 @@ function mendInline(text) {
   const { cut, closers } = openMarks(tail);
   if (cut >= 0) return head + tail.slice(0, cut);
   if (closers === null) return head + tail;
-  const shown = tail.replace(/(?:\*+|~+|\\)$/, "");
+  const shown = tail.replace(/(?:\*+|~+|\\|<[a-z]+>)$/i, "");
   const open = shown === tail ? closers : openMarks(shown).closers;
   return head + (open ? shown.trimEnd() + open : shown);
 }
@@ -61,15 +71,20 @@ function mendInline(text) {
 // cut: where a formula begins that has no end yet, or -1. closers: what ends the code and emphasis still open.
 function openMarks(text) {
   const stack = [];
-  const pattern = /\\[([]|\\[\s\S]|`+|\*{1,3}|~~|\$\$?/g;
+  const pattern = /\\[([]|\\[\s\S]|`+|\*{1,3}|~~|\$+|<\/?(?:sub|sup|kbd|mark|ins|u|small|b|strong|i|em)>/gi;
   for (let match; (match = pattern.exec(text)); ) {
     const mark = match[0];
     const after = text[pattern.lastIndex] ?? "";
     const before = text[match.index - 1] ?? "";
     if (mark === "\\(" || mark === "\\[") {
       const end = text.indexOf(mark === "\\(" ? "\\)" : "\\]", pattern.lastIndex);
+      const far = text.length - pattern.lastIndex > 1000;
+      if (end < 0 && (far || !mayBecomeTex(text.slice(pattern.lastIndex, pattern.lastIndex + 300).trim()))) continue;
       if (end < 0) return { cut: match.index, closers: null };
       pattern.lastIndex = end + 2;
+    } else if (mark[0] === "<") {
+      if (mark[1] !== "/") stack.push(mark.replace("<", "</"));
+      else if (stack.at(-1) === mark) stack.pop();
     } else if (mark[0] === "`") {
       const end = closingRun(text, pattern.lastIndex, mark.length);
       if (end < 0) {
@@ -80,8 +95,9 @@ function openMarks(text) {
     } else if (mark[0] === "$") {
       const end = text.indexOf(mark, pattern.lastIndex);
       if (!after) return { cut: match.index, closers: null };
-      const opens = mark === "$$" || (/[^\s\d]/.test(after || " ") && !/[A-Za-z0-9]/.test(before));
-      if (opens && end < 0 && text.length - match.index < 300) return { cut: match.index, closers: null };
+      const opens = mark === "$$" || (mark === "$" && /[^\s\d]/.test(after || " ") && !/[A-Za-z0-9]/.test(before));
+      const rest = text.slice(pattern.lastIndex, pattern.lastIndex + 300);
+      if (opens && end < 0 && rest.length < 300 && mayBecomeTex(mark === "$" ? rest : rest.trim())) return { cut: match.index, closers: null };
       if (opens && end >= 0) pattern.lastIndex = end + mark.length;
     } else if (mark[0] !== "\\") {
       if (stack.at(-1) === mark && /\S/.test(before)) stack.pop();
