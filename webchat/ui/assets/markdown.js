@@ -10,6 +10,7 @@
 // text is drawn as one that comes in pieces, a slice between two frames.
 
 import { followNote, Known } from "./conversation/definitions.js";
+import { noteUnfolding } from "./conversation/details.js";
 import { MOST, upgrade } from "./conversation/extras.js";
 import { GrowingCode, openCode } from "./conversation/growing.js";
 import { mend } from "./conversation/mend.js";
@@ -59,7 +60,10 @@ class MarkdownView {
     this.#md = parserFor(t);
     this.#most = most;
     this.#known = new Known(this.#md);
-    element.addEventListener("click", (event) => followNote(element, event));
+    element.addEventListener("click", (event) => {
+      followNote(element, event);
+      noteUnfolding(event);
+    });
   }
 
   get text() {

@@ -1,11 +1,13 @@
-// Which way words run: each paragraph, item, heading and cell by its own first letter. Code is no text to judge by.
+// Which way words run: each paragraph, item, heading and cell by its own first letter. Code, formulas, keys and addresses
+// are no text to judge by, and run from left to right.
 
 const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
-const OWN = new Set(["paragraph_open", "heading_open", "list_item_open", "blockquote_open"]);
-const WHOLE = new Set(["bullet_list_open", "ordered_list_open", "table_open"]);
+const OWN = new Set(["paragraph_open", "heading_open", "list_item_open", "summary_open"]);
+const WHOLE = new Set(["bullet_list_open", "ordered_list_open", "table_open", "blockquote_open", "details_open"]);
 
 export function directions(md) {
   md.core.ruler.push("directions", ({ tokens }) => {
+    for (const token of tokens) for (const part of token.children ?? []) if (apart(part)) part.attrSet("dir", "ltr");
     const inside = []; // what of the open elements has a direction of its own
     for (const [index, token] of tokens.entries()) {
       if (token.nesting < 0) inside.pop();
@@ -24,13 +26,18 @@ export function directions(md) {
   };
 }
 
+// Keys to press, and addresses that are shown as such.
+const apart = ({ type, markup }) => type === "kbd_open" || (type === "link_open" && /^(?:linkify|autolink)$/.test(markup));
+
 // By the first letter below the element that opens at `index`.
 function runsLeft(tokens, index) {
   const { level } = tokens[index];
   for (let at = index + 1; at < tokens.length && tokens[at].level > level; at += 1) {
-    if (tokens[at].type !== "inline") continue;
-    for (const { type, content } of tokens[at].children) {
-      const letter = type === "text" && /\p{L}/u.exec(content)?.[0];
+    let skipped = null; // the level of an element that is no text to judge by
+    for (const part of tokens[at].children ?? []) {
+      if (skipped === null && apart(part)) skipped = part.level;
+      else if (skipped === part.level && part.nesting < 0) skipped = null;
+      const letter = skipped === null && part.type === "text" && /\p{L}/u.exec(part.content)?.[0];
       if (letter) return RIGHT_TO_LEFT.test(letter);
     }
   }

@@ -1,5 +1,6 @@
 // One tree of elements made like another, with as few changes as possible: a selection, the focus and what is coloured stay.
 
+import { keepUnfolding } from "./details.js";
 import { alike, awaited, becomes } from "./extras.js";
 
 /** Make `shown` hold what `wanted` holds, keeping every node that is the same already. */
@@ -7,6 +8,7 @@ export function morph(shown, wanted) {
   let old = shown.firstChild;
   for (let next = wanted.firstChild; next; ) {
     const following = next.nextSibling;
+    keepUnfolding(old, next);
     if (!old) {
       shown.append(next);
     } else if (old.nodeType === Node.TEXT_NODE && next.nodeType === Node.TEXT_NODE) {

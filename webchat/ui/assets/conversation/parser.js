@@ -1,14 +1,21 @@
-// The Markdown of messages: markdown-it with formulas, emphasis beside CJK, tasks, notes, and the house's own elements.
+// The Markdown of messages: markdown-it with what people expect beyond CommonMark (see "How replies are drawn" in the
+// README), and the house's own elements.
 //
 //   const md = parserFor(t);
 //   md.renderer.render(md.parse(text, env), md.options, env);   // env: see `definitions.js`
 
 import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
-import { cjkEmphasis } from "./cjk.js";
+import { addresses } from "./addresses.js";
 import { deepBlocks } from "./deep.js";
 import { definitions } from "./definitions.js";
+import { details } from "./details.js";
 import { directions } from "./direction.js";
+import { emphasis } from "./emphasis.js";
+import { fences } from "./fences.js";
+import { FOLLOWED, links } from "./links.js";
 import { mathRules } from "./mathrules.js";
+import { tablePipes } from "./tablepipes.js";
+import { tags } from "./tags.js";
 import { taskLists } from "./tasks.js";
 
 const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for marks; a longer one is shown as it is
@@ -26,12 +33,9 @@ export function parserFor(t) {
 }
 
 function parser(t) {
-  const md = new MarkdownIt({ html: false, linkify: true, breaks: false, maxNesting: 40 });
-  md.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
-  endAtMarks(md.linkify);
-  md.validateLink = (url) => /^(?:https?:|mailto:)/i.test(url.trim()) || NAMED.test(url);
-  md.use(mathRules).use(cjkEmphasis).use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(plainWhereLong);
-  md.inline.ruler.before("html_inline", "line_break", lineBreak);
+  const md = new MarkdownIt({ html: false, linkify: true, breaks: true, maxNesting: 40 });
+  md.use(mathRules).use(addresses).use(emphasis).use(tags).use(fences).use(details).use(tablePipes).use(links);
+  md.use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(plainWhereLong);
   const { escapeHtml } = md.utils;
   const { rules } = md.renderer;
 
@@ -55,7 +59,7 @@ function parser(t) {
   };
   rules.math = (tokens, index) => {
     const { content, info } = tokens[index];
-    return `<span class="wc-math${info === "display" ? " wc-math-display" : ""}">${escapeHtml(content)}</span>`;
+    return `<span dir="ltr" class="wc-math${info === "display" ? " wc-math-display" : ""}">${escapeHtml(content)}</span>`;
   };
   rules.math_block = (tokens, index) => {
     const { content, meta } = tokens[index];
@@ -68,10 +72,11 @@ function parser(t) {
     const src = token.attrGet("src") ?? "";
     const alt = token.content;
     const named = NAMED.exec(src);
-    if (named) return `<span class="wc-image"><span class="wc-image-name">${escapeHtml(nameOf(named, t))}</span></span>`;
+    if (named) return `<span class="wc-image" dir="auto"><span class="wc-image-name">${escapeHtml(nameOf(named, t))}</span></span>`;
     const name = t("transcript.image", { host: hostOf(src) });
     const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
-    return `<a class="wc-image" href="${escapeHtml(src)}"><span class="wc-image-name">${escapeHtml(name)}</span>${described}</a>`;
+    const words = `<span class="wc-image-name">${escapeHtml(name)}</span>${described}`;
+    return FOLLOWED.test(src) ? `<a class="wc-image" dir="auto" href="${escapeHtml(src)}">${words}</a>` : `<span class="wc-image" dir="auto">${words}</span>`;
   };
   rules.table_open = (tokens, index) => `<div class="wc-table" tabindex="0" dir="${tokens[index].attrGet("dir") ?? "ltr"}"><table>`;
   rules.table_close = () => "</table></div>";
@@ -82,25 +87,6 @@ function parser(t) {
     };
   }
   return md;
-}
-
-// A bare URL ends before Chinese punctuation: what a sentence goes on with is not of the address. The server counts
-// on it (webchat/moderation/addresses.py): behind such a mark it puts personal data back.
-const MARKS = /[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65“”‘’…]/;
-
-function endAtMarks(linkify) {
-  const { match, matchAtStart } = linkify;
-  linkify.match = (text) => {
-    const found = [];
-    let from = 0;
-    for (const part of text.split(MARKS)) {
-      for (const one of match.call(linkify, part) ?? [])
-        found.push(Object.assign(one, { index: one.index + from, lastIndex: one.lastIndex + from }));
-      from += part.length + 1;
-    }
-    return found.length ? found : null;
-  };
-  linkify.matchAtStart = (text) => matchAtStart.call(linkify, text.split(MARKS, 1)[0]);
 }
 
 // Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much; and a browser lays
@@ -119,15 +105,6 @@ function plainWhereLong(md) {
   });
 }
 
-// Models write <br> in the cells of tables, where Markdown has no line break.
-function lineBreak(state, silent) {
-  const match = /^<br\s*\/?>/i.exec(state.src.slice(state.pos, state.pos + 8));
-  if (!match) return false;
-  if (!silent) state.push("hardbreak", "br", 0);
-  state.pos += match[0].length;
-  return true;
-}
-
 function nameOf([, kind, format, bytes], t) {
   const size = Math.max(1, Math.round(Number(bytes) / 1000));
   return t(kind === "image" ? "transcript.picture" : "transcript.sound", { format: format === "unknown" ? "?" : format, size });
@@ -135,7 +112,7 @@ function nameOf([, kind, format, bytes], t) {
 
 function hostOf(address) {
   try {
-    return new URL(address).host;
+    return new URL(address).host || address.slice(0, 40);
   } catch {
     return address;
   }

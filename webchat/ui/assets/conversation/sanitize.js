@@ -4,10 +4,11 @@ import DOMPurify from "../vendor/dompurify/purify.js";
 
 const PROSE = {
   ALLOWED_TAGS: (
-    "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr input li ol p pre s span strong sup table tbody td th thead tr ul"
+    "a b blockquote br button code del details div em h1 h2 h3 h4 h5 h6 hr i input ins kbd li mark ol p pre s small span strong " +
+    "sub summary sup table tbody td th thead tr u ul"
   ).split(" "),
-  ALLOWED_ATTR: "aria-label checked class data-act data-lang data-note data-note-back dir disabled href role start tabindex title type".split(" "),
-  ADD_URI_SAFE_ATTR: "checked data-act data-lang data-note data-note-back dir disabled start tabindex type".split(" "),
+  ALLOWED_ATTR: "aria-label checked class data-act data-lang data-note data-note-back dir disabled href open role start tabindex title type".split(" "),
+  ADD_URI_SAFE_ATTR: "checked data-act data-lang data-note data-note-back dir disabled open start tabindex type".split(" "),
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: true,
