@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backends.echo import EchoBackend
-from backends.errors import BackendError, RateLimited, Unavailable
+from backends.errors import BackendError, BadProxy, Loading, RateLimited, Unavailable
 from tests.api.conftest import MakeSite, Site
 from webchat.api.wire import provenance_json
 from webchat.auth.failures import PUBLIC, failure_for
@@ -101,6 +101,10 @@ def failing(kind: type[BackendError]) -> EchoBackend:
     words, cure = f"{HOST} refused: {WORDS} ({PATH})", f"Check {KEY}."
     if issubclass(kind, RateLimited):
         error: BackendError = RateLimited(words, cure=cure, retry_after=6.2)
+    elif issubclass(kind, Loading):
+        error = Loading(words, cure=cure, seconds=6.2)
+    elif issubclass(kind, BadProxy):
+        error = BadProxy(KEY, words)
     elif "said" in kind.__init__.__code__.co_varnames:
         error = kind(f"{words} {cure}")
     else:
