@@ -6,6 +6,7 @@ pieces of three characters; `breaks=3` loses the connection after three words; `
 status, `retry_after=30` says when to come back. Anything else gets `words=12 rate=0`.
 `flags` maps a word to the category that `/moderations` finds in an input with it; `moderated` is what it was
 asked. `answers` maps a whole message to such a script, for messages that have to read like a person's.
+`models` are the ids it lists, after `listing` seconds.
 
 Run alone: `python -m tests.scripted_endpoint --port 8123`.
 """
@@ -44,6 +45,8 @@ class ScriptedEndpoint:
         self.port = port
         self.answers = dict(answers or {})
         self.flags = dict(flags or {})
+        self.models = ["scripted"]
+        self.listing = 0.0
         self.moderated: list[str] = []
         self.calls: list[Call] = []
         self._server: asyncio.Server | None = None
@@ -73,8 +76,9 @@ class ScriptedEndpoint:
                 elif path.endswith("/moderations"):
                     await _respond(writer, 200, self._judged(json.loads(body)["input"]))
                 elif path.endswith("/models"):
-                    listing = {"object": "list", "data": [{"id": "scripted", "object": "model"}]}
-                    await _respond(writer, 200, listing)
+                    await asyncio.sleep(self.listing)
+                    data = [{"id": model, "object": "model"} for model in self.models]
+                    await _respond(writer, 200, {"object": "list", "data": data})
                 else:
                     await _respond(writer, 404, {"error": {"message": "no such route"}})
         except (ConnectionError, asyncio.IncompleteReadError):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from backends.base import Footprint, LoadProgress, collect
 from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
+from backends.openai_compat import RemoteModel
 from backends.types import Message, Request, Sampling
 from webchat.api.wire import model_json
 from webchat.models import Models, ModelSpec
@@ -117,13 +118,16 @@ async def test_the_time_left_is_told_from_the_rate(monkeypatch: pytest.MonkeyPat
 
 
 def endpoints(lists: dict[str, Sequence[str] | BackendError], **options: Any) -> Models:
-    async def list_models(spec: ModelSpec) -> Sequence[str]:
+    async def list_models(spec: ModelSpec) -> Sequence[RemoteModel]:
         found = lists[spec.name]
         if isinstance(found, BackendError):
             raise found
-        return found
+        return [RemoteModel(id) for id in found]
 
-    specs = [ModelSpec(name=name, kind="openai", source=f"http://{name}", discover=True) for name in lists]
+    specs = [
+        ModelSpec(name=name, kind="openai", source=f"http://{name}", server=name, label=name, discover=True)
+        for name in lists
+    ]
     return Models(
         specs,
         lambda spec: EchoBackend(spec.options["model"]),
@@ -138,12 +142,12 @@ async def test_an_endpoints_models_take_its_place() -> None:
     assert [info.name for info in models.infos()] == ["one", "two"]
     for _ in range(2):
         await models.discover()
-        assert [info.name for info in models.infos()] == ["a", "b", "b (two)", "c"]
-    assert models.default == "a"
+        assert [info.name for info in models.infos()] == ["a (one)", "b (one)", "b (two)", "c (two)"]
+    assert models.default == "a (one)"
     assert (await models.ready("b (two)")).model == "b"
     lists["one"] = ["b"]
     await models.discover()
-    assert [info.name for info in models.infos()] == ["b", "b (two)", "c"]
+    assert [info.name for info in models.infos()] == ["b (one)", "b (two)", "c (two)"]
 
 
 async def test_an_endpoint_that_is_off_says_so_and_is_asked_again() -> None:

@@ -27,7 +27,7 @@ from webchat.api import Services, body_limit, routes
 from webchat.api.chat_templates import given
 from webchat.auth import Door, DoorSettings, Identities, load_or_make_secret
 from webchat.data_folder import SECRET, make_data_folder
-from webchat.models import Models, ModelSpec, configured, create_backend
+from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_rules
@@ -44,7 +44,6 @@ from webchat.ui import PageSettings, create_page, mount
 log = logging.getLogger(__name__)
 
 PURGE_EVERY = timedelta(hours=6)
-DISCOVER_EVERY = timedelta(minutes=1)
 SPACES_FRAME = ("https://huggingface.co", "https://*.hf.space")
 
 
@@ -86,7 +85,11 @@ def build_app(
     store = store or Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
     models = Models(
-        specs, create, list_models=_list_models, default=settings.default_model, memory_budget=budget
+        specs,
+        create,
+        servers=_servers(store, specs),
+        default=settings.default_model,
+        memory_budget=budget,
     )
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)
@@ -147,6 +150,13 @@ def build_app(
         body_limit=partial(body_limit, most=settings.max_body_bytes),
     )
     return App(door, settings, store, models, turns, start_link, operator_link)
+
+
+def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
+    """The ids of all servers, the same at every start."""
+    return KnownServers(
+        (row.id, row.identity) for row in store.model_servers({spec.identity for spec in specs})
+    )
 
 
 def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
@@ -211,7 +221,7 @@ def _lifespan(
         guards = () if moderation is None else tuple(asked_models(moderation.moderators))
         tasks = [
             asyncio.create_task(_warm(models, guards)),
-            asyncio.create_task(_discover(models)),
+            asyncio.create_task(models.discover()),
             asyncio.create_task(_purge(store, settings)),
         ]
         try:
@@ -253,12 +263,6 @@ async def _give_templates(store: Store, models: Models) -> None:
             models.use_template(version.model, given(version))
 
 
-async def _discover(models: Models) -> None:
-    while True:
-        await models.discover()
-        await asyncio.sleep(DISCOVER_EVERY.total_seconds())
-
-
 async def _purge(store: Store, settings: Settings) -> None:
     """Empty the trash and the end of the log of decisions, again and again."""
     while True:
@@ -272,10 +276,3 @@ async def _purge(store: Store, settings: Settings) -> None:
         except Exception:
             log.exception("emptying the trash failed; it is tried again later")
         await asyncio.sleep(PURGE_EVERY.total_seconds())
-
-
-async def _list_models(spec: ModelSpec) -> Sequence[str]:
-    from backends.openai_compat import list_models
-
-    found = await list_models(spec.options["base_url"], spec.options["api_key"])
-    return [model.id for model in found if model.chat]

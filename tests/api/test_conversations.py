@@ -40,7 +40,8 @@ async def test_what_is_changed_stays_changed(site: Site) -> None:
     changed = (await client.patch(f"/api/conversations/{id}", json=body)).json()
     assert changed["title"] == "A title"
     assert changed["title_by"] == "user"
-    assert changed["settings"] == {**settings, "persona": None}
+    key = site.models.key("echo")
+    assert changed["settings"] == {**settings, "model": key, "persona": None}
     assert (await _thread(client, id))["conversation"] == changed
     assert (await client.get("/api/conversations")).json()["items"] == []
     archived = (await client.get("/api/conversations", params={"archived": "1"})).json()

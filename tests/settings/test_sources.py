@@ -137,6 +137,33 @@ def test_the_kind_follows_from_the_source(model: str | None, endpoint: str | Non
     assert ModelSettings(model=model, endpoint=endpoint).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ("localhost:8000", "http://localhost:8000"),
+        (" 127.0.0.1:8000/v1/ ", "http://127.0.0.1:8000/v1"),
+        ("//gpu-box:8000/v1", "http://gpu-box:8000/v1"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("https://api.example.com/v1/", "https://api.example.com/v1"),
+        (
+            "https://me.example.com/openai/deployments/d?api-version=1",
+            "https://me.example.com/openai/deployments/d?api-version=1",
+        ),
+    ],
+)
+def test_an_endpoint_nearby_needs_no_scheme(written: str, taken: str) -> None:
+    assert ModelSettings(endpoint=written).endpoint == taken
+    assert ModelSettings(endpoint=written).name
+    assert ModelSettings(endpoint=written).kind == "openai"
+    assert Settings(endpoint=written).endpoint == taken
+
+
+@pytest.mark.parametrize("written", ["api.example.com/v1", "http:/127.0.0.1", "http://a b/v1", "model"])
+def test_an_endpoint_that_is_no_address_is_refused(written: str, tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=r"endpoint = .* does not work; allowed: an http"):
+        load(tmp_path, flags={"endpoint": written})
+
+
 def test_without_any_model_it_is_the_embedded_one_or_a_sentence() -> None:
     (spec,) = model_specs(Settings(), has=lambda _: True)
     assert (spec.kind, spec.demo) == ("llamacpp", True)

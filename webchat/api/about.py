@@ -12,6 +12,7 @@ from webchat.api.reading import (
     RetryBody,
     body_of,
     json_answer,
+    operator_of,
     owner_of,
     query_cursor,
     query_int,
@@ -20,6 +21,9 @@ from webchat.api.reading import (
 from webchat.api.services import Services
 from webchat.api.wire import hit_json, models_json, movable_json, owner_json, time_json
 from webchat.store.records import MovableChats
+
+LOOK_SECONDS = 0.5
+"""How long a page that asks for the models waits for endpoints to list theirs anew."""
 
 RETRY_SECONDS = 10.0
 """How long a request that tries a model again waits for the outcome."""
@@ -53,20 +57,27 @@ class About:
         )
 
     async def models(self, request: Request) -> Response:
-        models = self._services.models
-        return json_answer(models_json(models.infos(), models.default, owner_of(request)))
+        """All models, as fresh as their endpoints tell within a moment."""
+        reader, models = owner_of(request), self._services.models
+        wanted = query_text(request, "wanted")
+        await models.look(LOOK_SECONDS)
+        return json_answer(models_json(models, reader, wanted))
 
     async def retry(self, request: Request) -> Response:
-        """Try a model again that could not be reached or started; what is known of all after a moment."""
+        """Try a model again that could not be reached or started, or, without a name, ask all endpoints for
+        their models anew, which is for operators; what is known of all after a moment."""
         reader, body = owner_of(request), await body_of(request, RetryBody)
         models = self._services.models
-        trying = asyncio.create_task(models.retry(body.name), name="retry model")
+        if body.name is None:
+            operator_of(request)
+        again = models.discover() if body.name is None else models.retry(body.name)
+        trying = asyncio.create_task(again, name="retry model")
         self._trying.add(trying)
         trying.add_done_callback(self._trying.discard)
         await asyncio.wait({trying}, timeout=RETRY_SECONDS)  # it goes on
         if trying.done():
             trying.result()
-        return json_answer(models_json(models.infos(), models.default, reader))
+        return json_answer(models_json(models, reader))
 
     async def search(self, request: Request) -> Response:
         owner, query = owner_of(request).id, query_text(request, "q").strip()

@@ -19,6 +19,9 @@ _PLACE = re.compile(r"([A-Za-z0-9_-]{1,64}):([0-9]{1,10})")
 _CURSOR_CHARS = 1000
 _QUERY_CHARS = 500
 
+MODEL_CHARS = 400
+"""Of a model's name, or its key: its id and some more."""
+
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -40,7 +43,7 @@ class TemplateUseBody(Body):
 
 
 class SettingsBody(Body):
-    model: Annotated[str, Field(max_length=300)] | None = None
+    model: Annotated[str, Field(max_length=MODEL_CHARS)] | None = None
     system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
     sampling: SamplingContent = SamplingContent()
     persona: TemplateUseBody | None = None
@@ -60,7 +63,7 @@ class TurnBody(Body):
     parent_id: Id | None = None
     message_id: Id | None = None
     text: str | None = None
-    model: Annotated[str, Field(max_length=300)] | None = None
+    model: Annotated[str, Field(max_length=MODEL_CHARS)] | None = None
     settings: SettingsBody | None = None
     template: TemplateUseBody | None = None
 
@@ -85,7 +88,7 @@ class TakeOverBody(Body):
 
 
 class RetryBody(Body):
-    name: Annotated[str, Field(max_length=300)]
+    name: Annotated[str, Field(max_length=MODEL_CHARS)] | None = None
 
 
 class RedeemBody(Body):

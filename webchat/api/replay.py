@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from backends.types import Sampling
 from webchat.store.records import Inspection, Provenance
@@ -93,10 +94,12 @@ def _openai_script(url: str, body: Mapping[str, Any]) -> str:
     if extra:
         named["extra_body"] = extra
     arguments = "".join(f"    {name}={_literal(value)},\n" for name, value in named.items())
-    base = url.removesuffix("/chat/completions")
+    path, _, query = url.partition("?")
+    base = path.removesuffix("/chat/completions")
+    behind = f", default_query={dict(parse_qsl(query))!r}" if query else ""
     return (
         "import os\n\nfrom openai import OpenAI\n\n"
-        f'client = OpenAI(base_url={base!r}, api_key=os.environ.get("OPENAI_API_KEY", "none"))\n'
+        f'client = OpenAI(base_url={base!r}, api_key=os.environ.get("OPENAI_API_KEY", "none"){behind})\n'
         f"stream = client.chat.completions.create(\n{arguments})\n"
         "for chunk in stream:\n"
         "    if chunk.choices:\n"

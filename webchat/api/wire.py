@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -13,7 +12,7 @@ from backends.base import LoadProgress
 from backends.types import Sampling
 from webchat.api.hidden import hidden_prompts, without
 from webchat.auth.failures import failure_json
-from webchat.models import ModelInfo
+from webchat.models import ModelInfo, Models
 from webchat.store.records import (
     Conversation,
     ConversationSettings,
@@ -204,6 +203,7 @@ def wait_json(wait: Wait | None) -> Json | None:
 def model_json(info: ModelInfo, reader: Owner) -> Json:
     takes = info.capabilities
     return {
+        "key": info.key,
         "name": info.name,
         "source": info.source if reader.operates else None,
         "kind": info.kind,
@@ -219,8 +219,14 @@ def model_json(info: ModelInfo, reader: Owner) -> Json:
         "load_seconds": None if info.load_seconds is None else round(info.load_seconds, 1),
         "remote": info.remote,
         "unlisted": info.unlisted,
+        "missing": info.missing,
     }
 
 
-def models_json(infos: Iterable[ModelInfo], default: str, reader: Owner) -> Json:
-    return {"models": [model_json(info, reader) for info in infos], "default": default}
+def models_json(models: Models, reader: Owner, wanted: str = "") -> Json:
+    """wanted: a key or a name, of which is told what it means."""
+    return {
+        "models": [model_json(info, reader) for info in models.infos()],
+        "default": models.default,
+        "wanted": model_json(models.info(wanted), reader) if wanted else None,
+    }

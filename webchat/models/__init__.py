@@ -2,16 +2,20 @@
 
 from webchat.models.configured import configured
 from webchat.models.entry import ProgressListener
+from webchat.models.errors import NoSuchModel
+from webchat.models.identity import KnownServers
 from webchat.models.models import Models
 from webchat.models.specs import Create, GivenTemplate, ListModels, ModelInfo, ModelSpec, create_backend
 
 __all__ = [
     "Create",
     "GivenTemplate",
+    "KnownServers",
     "ListModels",
     "ModelInfo",
     "ModelSpec",
     "Models",
+    "NoSuchModel",
     "ProgressListener",
     "configured",
     "create_backend",

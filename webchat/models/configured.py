@@ -11,9 +11,11 @@ from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.marks import marks_of
 from backends.openai_compat import Address, Timeouts
+from webchat.models.identity import HERE
 from webchat.models.learned import FILE, LearnedFile
 from webchat.models.specs import ModelSpec
 from webchat.settings import BadSettings, ModelSettings, Settings, model_specs
+from webchat.settings.model import name_of
 
 
 def configured(settings: Settings) -> list[ModelSpec]:
@@ -38,6 +40,8 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
         source=model.endpoint or model.model or "",
         system_prompt=model.system_prompt,
         sampling=model.sampling(),
+        server=HERE + " ".join(filter(None, (model.kind, model.model or model.name, model.adapter))),
+        label=model.name,
         pinned=model.pinned,
     )
     marks = tuple(map(marks_of, model.reasoning_marks))
@@ -55,7 +59,15 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 "marks": marks,
             }
             address = Address.parse(model.endpoint or "")
-            return replace(spec, options=options, discover=model.model is None, remote=address.remote)
+            return replace(
+                spec,
+                options=options,
+                model=model.model or "",
+                server=address.identity,
+                label=_label(model, address),
+                discover=model.model is None,
+                remote=address.remote,
+            )
         case "llamacpp":
             llama: dict[str, Any] = {
                 "adapters": tuple(Path(adapter).expanduser() for adapter in model.adapters),
@@ -104,6 +116,12 @@ def _timeouts(model: ModelSettings) -> Timeouts:
         first_token=model.first_token_timeout or usual.first_token,
         next_token=model.next_token_timeout or usual.next_token,
     )
+
+
+def _label(model: ModelSettings, address: Address) -> str:
+    """What everybody may call an endpoint: its given name, or its address where that is public."""
+    given = model.name != name_of(model.model or "", model.endpoint or "")
+    return model.name if given or address.remote else ""
 
 
 def _template(model: ModelSettings) -> str | None:

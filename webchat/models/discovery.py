@@ -1,13 +1,16 @@
-"""What endpoints offer: each model they list becomes one of the picker."""
+"""What endpoints offer: each model they list becomes one of the picker, for as long as they list it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 
 from backends.errors import BackendError, ModelNotFound
+from backends.openai_compat import RemoteModel
 from webchat.models.entry import Entry
+from webchat.models.identity import KnownServers
 from webchat.models.specs import ListModels, ModelSpec
 
 DISCOVERY_SECONDS = 15.0
@@ -15,23 +18,80 @@ DISCOVERY_SECONDS = 15.0
 
 
 class Discovery:
-    """Asks endpoints for their models. entries: all models by name; what is found is added. found: the models
-    of each endpoint that has answered, by their names."""
+    """Asks endpoints for their models. specs: as configured. entries: all models by name; what is found is
+    added and stays, since somebody may still use what is no longer listed.
 
-    def __init__(self, entries: dict[str, Entry], list_models: ListModels | None) -> None:
-        self.found: dict[str, tuple[str, ...]] = {}
+    A model has its id for a name where one endpoint lists its models; where several do, each has the name of
+    its endpoint behind it, whether or not another has the same id: so a name never moves to another server.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        entries: dict[str, Entry],
+        servers: KnownServers,
+        list_models: ListModels | None,
+    ) -> None:
+        self._specs = specs
         self._entries = entries
+        self._servers = servers
+        self._several = sum(spec.discover for spec in specs) > 1
         self._list_models = list_models or _list_endpoint
+        self._lists: dict[str, Sequence[RemoteModel]] = {}
+        self._names: dict[tuple[str, str], str] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._asked: dict[str, float] = {}
 
     @property
     def pending(self) -> list[asyncio.Task[None]]:
         return [task for task in self._asking.values() if not task.done()]
 
-    async def ask(self, spec: ModelSpec) -> None:
-        """Ask one endpoint, once for all who wait. A failure is kept in its entry, none is raised."""
+    def answered(self, spec: ModelSpec) -> bool:
+        """Whether an endpoint has ever listed its models; what is in the settings needs no answer."""
+        return spec.name in self._lists or not spec.discover
+
+    @property
+    def silent(self) -> BackendError | None:
+        """Why an endpoint has not listed its models yet, of the first that has not."""
+        failures = (self._entries[spec.name].failure for spec in self._specs if not self.answered(spec))
+        return next((failure for failure in failures if failure is not None), None)
+
+    def offered(self, spec: ModelSpec) -> tuple[str, ...]:
+        """Names of the models of an endpoint that can chat, in its order; none before it has answered."""
+        return tuple(self._name(spec, model.id) for model in self._lists.get(spec.name, ()) if model.chat)
+
+    def listed(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
+        """All models of an endpoint, also those that are not offered for chat."""
+        return tuple(self.entry(spec, model.id).spec for model in self._lists.get(spec.name, ()))
+
+    def lists(self, spec: ModelSpec, model: str) -> bool | None:
+        """Whether an endpoint lists a model; `None` before it has answered."""
+        listed = self._lists.get(spec.name)
+        return None if listed is None else any(one.id == model for one in listed)
+
+    def origin(self, spec: ModelSpec) -> ModelSpec | None:
+        """The endpoint that listed a model; `None` for one of the settings."""
+        mine = (one for one in self._specs if self._names.get((one.name, spec.model)) == spec.name)
+        return next(mine, None)
+
+    def entry(self, spec: ModelSpec, model: str) -> Entry:
+        """The model with that id at an endpoint, listed or not."""
+        name = self._name(spec, model)
+        if name not in self._entries:
+            options = {**spec.options, "model": model}
+            self._entries[name] = Entry(
+                replace(spec, name=name, model=model, options=options, discover=False)
+            )
+        return self._entries[name]
+
+    async def ask(self, spec: ModelSpec, *, older_than: float = 0.0) -> None:
+        """Ask one endpoint, once for all who wait; not if it was asked less than `older_than` seconds ago. A
+        failure is kept in its entry, none is raised."""
         task = self._asking.get(spec.name)
         if task is None or task.done():
+            if monotonic() - self._asked.get(spec.name, float("-inf")) < older_than:
+                return
+            self._asked[spec.name] = monotonic()
             task = asyncio.create_task(self._ask(spec), name=f"discover {spec.name}")
             self._asking[spec.name] = task
         await asyncio.shield(task)
@@ -40,7 +100,7 @@ class Discovery:
         entry = self._entries[spec.name]
         try:
             async with asyncio.timeout(DISCOVERY_SECONDS):
-                ids = await self._list_models(spec)
+                models = await self._list_models(spec)
         except BackendError as error:
             entry.failure = error
             return
@@ -50,37 +110,33 @@ class Discovery:
                 cure="Check that the endpoint runs, or name the model in the settings.",
             )
             return
-        entry.failure = None if ids else no_models(spec)
-        names = []
-        for model in dict.fromkeys(ids):
-            name = self._name(spec, model)
-            names.append(name)
-            if name not in self._entries:
-                found = replace(spec, name=name, options={**spec.options, "model": model}, discover=False)
-                self._entries[name] = Entry(found)
-        if ids:
-            self.found[spec.name] = tuple(names)
+        self._lists[spec.name] = tuple({model.id: model for model in models}.values())
+        entry.failure = None if self.offered(spec) else no_models(spec, models)
+        self.listed(spec)  # each has its entry
 
     def _name(self, spec: ModelSpec, model: str) -> str:
-        """The model's id, or with the endpoint's name where another endpoint has the same."""
-        taken = self._entries.get(model)
-        mine = taken is None or (
-            not taken.spec.discover
-            and taken.spec.source == spec.source
-            and model in self.found.get(spec.name, ())
+        known = self._names.get((spec.name, model))
+        if known is not None:
+            return known
+        behind = f" ({spec.label or self._servers.id(spec.identity)[:4]})"
+        name = model + behind if self._several else model
+        while name in self._entries:
+            name += behind
+        self._names[spec.name, model] = name
+        return name
+
+
+def no_models(spec: ModelSpec, listed: Sequence[RemoteModel] = ()) -> ModelNotFound:
+    place = spec.source or spec.name
+    if listed:
+        return ModelNotFound(
+            f"{place} lists only models that cannot chat, such as {listed[0].id}.",
+            cure="Load a chat model there, or name one in the settings.",
         )
-        return model if mine else f"{model} ({spec.name})"
+    return ModelNotFound(f"{place} lists no models.", cure="Load a model there, or name one in the settings.")
 
 
-def no_models(spec: ModelSpec) -> ModelNotFound:
-    return ModelNotFound(
-        f"{spec.source or spec.name} lists no models.",
-        cure="Load a model there, or name one in the settings.",
-    )
-
-
-async def _list_endpoint(spec: ModelSpec) -> Sequence[str]:
+async def _list_endpoint(spec: ModelSpec) -> Sequence[RemoteModel]:
     from backends.openai_compat import list_models
 
-    listed = await list_models(spec.options["base_url"], spec.options.get("api_key"))
-    return [model.id for model in listed]
+    return await list_models(spec.options["base_url"], spec.options.get("api_key"))

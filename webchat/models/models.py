@@ -8,14 +8,19 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from backends.base import Backend, Capabilities, Footprint
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.memory import free_memory
+from backends.types import Sampling
 from webchat.models.budget import Budget, Measure
 from webchat.models.discovery import Discovery, no_models
 from webchat.models.entry import Entry, ProgressListener, Relay
+from webchat.models.errors import NoSuchModel, ServerGone
+from webchat.models.identity import KnownServers
+from webchat.models.resolving import Resolver
 from webchat.models.room import NoRoom, Tenant, beside, leaving, place_of, refusal, total
 from webchat.models.specs import (
     Create,
@@ -29,6 +34,11 @@ from webchat.models.unloading import close, give_memory_back
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 10.0
+ASK_SECONDS = 2.0
+"""How old an endpoint's list may be for somebody who looks at the models, and for somebody whose model is not
+in it. So often an endpoint is asked at most, however many look."""
+
 LOAD_RATE = 200e6
 """Bytes a second, where nothing was loaded yet: of a slow disk, so that most are pleasantly surprised."""
 
@@ -40,7 +50,8 @@ _USING: ContextVar[frozenset[Entry]] = ContextVar("models in use", default=froze
 class Models:
     """All configured models. Not thread-safe: use it on one event loop.
 
-    create: makes the backend of a spec. list_models: the ids an endpoint with `discover` offers.
+    create: makes the backend of a spec. list_models: what an endpoint with `discover` lists. servers: those
+    known from earlier starts.
     default: the model used when nobody chose, as soon as it is known; else the first one.
     memory_budget: bytes that models in this process may take together on one device; `None`: most of what is
     free there, as `measure` says.
@@ -52,6 +63,7 @@ class Models:
         create: Create = create_backend,
         *,
         list_models: ListModels | None = None,
+        servers: KnownServers | None = None,
         default: str | None = None,
         memory_budget: int | None = None,
         measure: Measure = free_memory,
@@ -63,8 +75,11 @@ class Models:
         self._default = default
         self._create = create
         self._entries: dict[str, Entry] = {spec.name: Entry(spec) for spec in specs}
-        self._discovery = Discovery(self._entries, list_models)
+        servers = servers or KnownServers()
+        self._discovery = Discovery(self._specs, self._entries, servers, list_models)
+        self._resolver = Resolver(self._specs, self._entries, self._discovery, servers)
         self._closed = False
+        self._looking: set[asyncio.Task[None]] = set()
         self._budget = Budget(memory_budget, measure)
         self._making_room = asyncio.Lock()
         self._rate = LOAD_RATE
@@ -73,9 +88,8 @@ class Models:
     def default(self) -> str:
         """Name of the model used when nobody chose. Empty when none is configured."""
         shown = self._shown()
-        if self._default in shown:
-            return self._default
-        return next(iter(shown), "")
+        chosen = (name for name in shown if self._default in (name, self._entries[name].spec.model))
+        return next(chosen, None) or next(iter(shown), "")
 
     def infos(self) -> tuple[ModelInfo, ...]:
         """All models in order; an endpoint not yet asked, or not answering, stands under its own name."""
@@ -84,7 +98,7 @@ class Models:
     @asynccontextmanager
     async def use(self, name: str, on_progress: ProgressListener | None = None) -> AsyncIterator[Backend]:
         """The started backend of that name, not unloaded within the block. Raises as `ready` does."""
-        entry = await self._resolved(name)
+        entry = await self._answering(self._entry(name))
         mine = _USING.get()
         if entry not in mine:  # who has it already would wait for themselves
             await self._renew(entry)
@@ -160,7 +174,7 @@ class Models:
         A caller that is cancelled leaves the start going. After a failure the next call tries again.
         Raises `BackendError`.
         """
-        entry = await self._resolved(name)
+        entry = await self._answering(self._entry(name))
         if entry.ready and entry.backend is not None:
             return entry.backend
         if entry.starting is None or entry.starting.done():
@@ -176,32 +190,74 @@ class Models:
             if on_progress is not None:
                 entry.listeners.remove(on_progress)
 
-    async def answering(self, name: str) -> str:
-        """Name of the model that answers to this one: of an endpoint that lists its models, the first. Raises
-        `BackendError` where none is known."""
-        return (await self._resolved(name)).spec.name
+    async def chosen(self, wanted: str) -> str:
+        """Name of the model that answers to a key or a name: of an endpoint that lists its models, the first.
+        An endpoint is asked anew before a model counts as gone. Raises `ModelNotFound` and its kinds, and
+        `BackendError` where an endpoint does not say."""
+        try:
+            entry = self._resolver.find(wanted)
+        except ServerGone:
+            raise
+        except BackendError:
+            await self._ask_endpoints(ASK_SECONDS)
+            entry = self._resolver.find(wanted)
+        return (await self._answering(entry)).spec.name
 
-    async def retry(self, name: str) -> None:
+    def key(self, wanted: str) -> str:
+        """What is to be stored of a choice: the key of a model that is here, else the words as they are."""
+        try:
+            spec = self._resolver.find(wanted).spec
+        except BackendError:
+            return wanted
+        return wanted if spec.discover else str(self._resolver.key(spec))
+
+    def info(self, wanted: str) -> ModelInfo:
+        """The model that a key or a name means, also when it is not in `infos`."""
+        try:
+            return self._info(self._resolver.find(wanted))
+        except BackendError as error:
+            name = str(error.params.get("model") or self._resolver.shown(wanted))
+            return missing(name, wanted, error)
+
+    async def look(self, wait: float = 0.0) -> None:
+        """Somebody looks at the models: ask endpoints whose list is not fresh. Returns when they have
+        answered, or after `wait` seconds."""
+        asking = asyncio.create_task(self._ask_endpoints(LOOK_SECONDS), name="look at the models")
+        self._looking.add(asking)
+        asking.add_done_callback(self._looking.discard)
+        await asyncio.wait({asking}, timeout=wait)
+
+    async def retry(self, wanted: str) -> None:
         """Ask an endpoint again, or start a model again that failed. A failure is in `infos()`. Raises only
-        `ModelNotFound`."""
-        entry = self._entry(name)
+        `NoSuchModel`."""
+        try:
+            entry = self._entry(wanted)
+        except NoSuchModel:
+            raise
+        except BackendError:  # an endpoint may have it again
+            return await self.discover()
+        if (endpoint := self._discovery.origin(entry.spec)) is not None:
+            await self._discovery.ask(endpoint)
         if entry.spec.discover:
             await self._discovery.ask(entry.spec)
         elif entry.failure is not None:
             with suppress(BackendError):
-                await self.ready(name)
+                await self.ready(entry.spec.name)
 
     async def discover(self) -> None:
         """Ask every endpoint with `discover` for its models. Failures stand in `infos()`, none is raised."""
+        await self._ask_endpoints(0)
+
+    async def _ask_endpoints(self, older_than: float) -> None:
         endpoints = [spec for spec in self._specs if spec.discover]
-        await asyncio.gather(*(self._discovery.ask(spec) for spec in endpoints))
+        await asyncio.gather(*(self._discovery.ask(spec, older_than=older_than) for spec in endpoints))
 
     async def aclose(self) -> None:
         """Stop all starts and close all backends. Idempotent."""
         self._closed = True
         tasks = [entry.starting for entry in self._entries.values() if entry.starting is not None]
         pending: list[asyncio.Task[Any]] = [task for task in tasks if not task.done()]
-        pending += self._discovery.pending
+        pending += [*self._looking, *self._discovery.pending]
         for task in pending:
             task.cancel()
         if pending:
@@ -213,27 +269,25 @@ class Models:
 
     def _shown(self) -> list[str]:
         return [
-            name for spec in self._specs for name in (self._discovery.found.get(spec.name) or (spec.name,))
+            name
+            for spec in self._specs
+            for name in ((spec.discover and self._discovery.offered(spec)) or (spec.name,))
         ]
 
-    def _entry(self, name: str) -> Entry:
-        entry = self._entries.get(name)
-        if entry is None:
-            raise ModelNotFound(f"There is no model named {name!r}.", cure="Choose another model.")
-        return entry
+    def _entry(self, wanted: str) -> Entry:
+        return self._entries.get(wanted) or self._resolver.find(wanted)
 
-    async def _resolved(self, name: str) -> Entry:
-        """The entry of that name; of an endpoint that lists its models, the first of them."""
+    async def _answering(self, entry: Entry) -> Entry:
+        """The model itself; of an endpoint that lists its models, the first of them."""
         if self._closed:
             raise Unavailable("The server is shutting down.", cure="Try again in a moment.")
-        entry = self._entry(name)
         if not entry.spec.discover:
             return entry
         await self._discovery.ask(entry.spec)
-        found = self._discovery.found.get(name)
-        if not found:
+        offered = self._discovery.offered(entry.spec)
+        if not offered:
             raise entry.failure or no_models(entry.spec)
-        return self._entry(found[0])
+        return self._entries[offered[0]]
 
     async def _start(self, entry: Entry) -> Backend:
         entry.begin()
@@ -350,6 +404,9 @@ class Models:
 
     def _info(self, entry: Entry) -> ModelInfo:
         self._make(entry)
+        return replace(self._measured(entry), key=str(self._resolver.key(entry.spec)))
+
+    def _measured(self, entry: Entry) -> ModelInfo:
         footprint = entry.footprint
         if footprint is None:
             return entry.info(load_seconds=entry.load_seconds)
@@ -360,6 +417,24 @@ class Models:
         new = self._missing(entry, footprint)
         seconds = entry.load_seconds if entry.load_seconds and new >= size / 2 else new / self._rate
         return entry.info(unfit=unfit, load_seconds=seconds)
+
+
+def missing(name: str, key: str, why: BackendError) -> ModelInfo:
+    """What is shown of a model that was chosen and is not here."""
+    return ModelInfo(
+        name=name,
+        source="",
+        kind="",
+        status="failed",
+        progress=None,
+        eta_seconds=None,
+        failure=why,
+        sampling=Sampling(),
+        system_prompt=None,
+        capabilities=None,
+        key=key,
+        missing=isinstance(why, ModelNotFound),
+    )
 
 
 def _retrieve(task: asyncio.Task[Backend]) -> None:

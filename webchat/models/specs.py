@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from backends.base import Backend, Capabilities, LoadProgress
 from backends.errors import BackendError
+from backends.openai_compat import RemoteModel
 from backends.types import Sampling
+from webchat.models.identity import HERE
 
 Status = Literal["ready", "idle", "loading", "failed", "unfit"]
 """`unfit`: it would not fit the memory budget even alone."""
@@ -22,6 +24,10 @@ class ModelSpec:
     people, without secrets.
     options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
     remote: it runs on a machine of somebody else, see `leaves_the_house`.
+    model: its id at its endpoint; empty for a model in this process, and for an endpoint with `discover`.
+    server: what tells the server it runs on from all others; holds addresses, so never shown.
+    label: what its entry in the settings is called; fit for everybody, so empty for an address of this
+    network.
     discover: an endpoint whose models are asked for; each becomes a model of its own. titles: it is asked to
     name conversations; not worth it for the smallest models. pinned: once loaded it stays.
     """
@@ -32,10 +38,22 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    model: str = ""
+    server: str = field(default="", repr=False)
+    label: str = ""
     discover: bool = False
     titles: bool = True
     pinned: bool = False
     remote: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Of its server; a model in this process is one by itself."""
+        return self.server or f"{HERE}{self.kind}:{self.name}"
+
+    @property
+    def here(self) -> bool:
+        return self.identity.startswith(HERE)
 
     def under(self, template: GivenTemplate | None) -> ModelSpec:
         """The same model, made with this chat template."""
@@ -56,7 +74,8 @@ class GivenTemplate:
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model as the picker shows it. `capabilities` is `None` until the backend exists. in_process: it takes
-    memory here. load_seconds: about how long it will take to load, while it is idle. remote: it runs on a
+    memory here. key: see `ModelKey`. missing: it was chosen earlier and is not here; `failure` says why.
+    load_seconds: about how long it will take to load, while it is idle. remote: it runs on a
     machine of somebody else. unlisted: no model, but an endpoint that has not said yet which it has; its name
     is the endpoint's."""
 
@@ -74,10 +93,12 @@ class ModelInfo:
     load_seconds: float | None = None
     remote: bool = False
     unlisted: bool = False
+    key: str = ""
+    missing: bool = False
 
 
 Create = Callable[[ModelSpec], Backend]
-ListModels = Callable[[ModelSpec], Awaitable[Sequence[str]]]
+ListModels = Callable[[ModelSpec], Awaitable[Sequence[RemoteModel]]]
 
 
 def create_backend(spec: ModelSpec) -> Backend:

@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
-from webchat.settings.model import ModelSettings, check_engine, http_url, kind_of, origin_of
+from webchat.settings.model import ModelSettings, check_engine, endpoint_url, http_url, kind_of, origin_of
 from webchat.settings.networks import Network, network
 
 Access = Literal["local", "link", "open"]
@@ -105,7 +105,9 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         None, "Hub id, folder or .gguf file; with an endpoint the model's id there.", "a text"
     )
     endpoint: str | None = setting(
-        None, "Base URL of an OpenAI-compatible server.", "an http(s) URL without a password in it"
+        None,
+        "Base URL of an OpenAI-compatible server.",
+        "an http(s) URL without a password in it, or host:port on this network",
     )
     api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
     models: tuple[ModelSettings, ...] = setting(
@@ -224,7 +226,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
             raise ValueError("a path of the app itself")
         return value
 
-    @field_validator("endpoint", "public_url")
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint_is_url(cls, value: str | None) -> str | None:
+        return endpoint_url(value) if value else None
+
+    @field_validator("public_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
         return http_url(value) if value else None

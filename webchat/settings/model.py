@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, ConfigDict, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from backends.errors import BadRequest
+from backends.openai_compat import Address
 from webchat.settings.engine import EngineFields, SamplingFields, listed, setting
 
 Feature = Literal[
@@ -46,6 +48,17 @@ def http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def endpoint_url(value: str) -> str:
+    """An endpoint's address; one of this machine or this network needs no `http://` in front. Raises
+    `ValueError`."""
+    try:
+        scheme = Address.parse(value).scheme
+    except BadRequest as error:
+        raise ValueError(str(error)) from None
+    value = value.strip()
+    return http_url(value if "://" in value else f"{scheme}://{value.removeprefix('//')}")
+
+
 def origin_of(value: str) -> str:
     """A URL that is an origin. Raises `ValueError`."""
     url = http_url(value)
@@ -70,7 +83,9 @@ class ModelSettings(SamplingFields, EngineFields):
         "", "The backend: openai, llamacpp, local, or an installed plugin's name.", "a backend's name"
     )
     endpoint: str | None = setting(
-        None, "Base URL of an OpenAI-compatible server.", "an http(s) URL without a password in it"
+        None,
+        "Base URL of an OpenAI-compatible server.",
+        "an http(s) URL without a password in it, or host:port on this network",
     )
     model: str | None = setting(
         None,
@@ -102,7 +117,7 @@ class ModelSettings(SamplingFields, EngineFields):
     @field_validator("endpoint")
     @classmethod
     def _endpoint_is_url(cls, value: str | None) -> str | None:
-        return http_url(value) if value else None
+        return endpoint_url(value) if value else None
 
     @model_validator(mode="before")
     @classmethod
@@ -152,5 +167,5 @@ def kind_of(model: str, endpoint: str) -> str:
 def name_of(model: str, endpoint: str) -> str:
     """What a model is called where nobody gave it a name."""
     if endpoint:
-        return model or urlsplit(endpoint).netloc
+        return model or urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").netloc
     return re.sub(r"\.gguf$", "", re.split(r"[/\\]", model.rstrip("/\\"))[-1], flags=re.IGNORECASE)[:200]

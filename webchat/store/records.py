@@ -71,7 +71,8 @@ class TemplateUse:
 
 @dataclass(frozen=True, slots=True)
 class ConversationSettings:
-    """What a conversation remembers; `None` means the model's own default. persona: the template that the
+    """What a conversation remembers; `None` means the model's own default. model: a `ModelKey` of
+    `webchat.models` as text, or a bare name as older versions stored it. persona: the template that the
     system prompt is from, word for word."""
 
     model: str | None = None
@@ -462,6 +463,14 @@ class TemplateVersion(ListedVersion):
     """What a prompt template was then."""
 
     content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServer:
+    """Where models run or ran. identity: tells it from all others, holds addresses."""
+
+    id: str
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
 from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
+from webchat.store.model_servers import ModelServerVerbs
 from webchat.store.moving import MovingVerbs
 from webchat.store.owners import OwnerVerbs
 from webchat.store.placeholders import PlaceholderVerbs
@@ -46,6 +47,7 @@ class Store(
     TemplateVerbs,
     PlaceholderVerbs,
     ChatTemplateVerbs,
+    ModelServerVerbs,
     TrashVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""

@@ -329,6 +329,17 @@ class PromptTemplateVersionRow(Base):
     content: Mapped[dict[str, Any]]
 
 
+class ModelServerRow(Base):
+    """Servers that models run or ran on. `identity` tells one from all others and holds its address; `id` is
+    what conversations keep of it. Rows stay, for the conversations of a server that is gone."""
+
+    __tablename__ = "model_servers"
+
+    id: Mapped[str] = mapped_column(String(10), primary_key=True)
+    identity: Mapped[str] = mapped_column(Text, unique=True)
+    created_at: Mapped[datetime]
+
+
 class ChatTemplateRow(Base):
     """Chat templates the operator gave models, by the model's name. The highest number counts; `text` NULL is
     the way back to the model's own."""

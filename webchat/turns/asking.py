@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from backends.errors import ModelNotFound
-from webchat.models import Models
+from webchat.models import Models, NoSuchModel
 from webchat.moderation import Blocked, Context, GateFactory
 from webchat.store import NotFound, Store, StoreError, StoreUnavailable
 from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn
@@ -220,18 +219,17 @@ class Asking:
     async def _settings(
         self, written: Context, ask: Ask, conversation_id: str | None, model: str
     ) -> ConversationSettings | None:
-        """What the ask changes in the settings; `None` for nothing. A system prompt that the conversation has
-        already was reviewed when it got it. Raises `MessageBlocked`, `NotFound`."""
-        asked = ask.settings
-        if conversation_id is None:
-            asked = asked or ConversationSettings()
-            asked = asked if asked.model else replace(asked, model=model)
-        elif asked is None:
-            return None
-        else:
+        """What the ask changes in the settings; `None` for nothing. From the first ask on a conversation has
+        the key of its model. A system prompt that the conversation has already was reviewed when it got it.
+        Raises `MessageBlocked`, `NotFound`."""
+        before = None
+        if conversation_id is not None:
             before = (
                 await self._store.call(self._store.conversation, written.owner, conversation_id)
             ).settings
+        asked = ask.settings or before or ConversationSettings()
+        asked = replace(asked, model=self._models.key(asked.model or model))
+        if before is not None:
             if asked == before:
                 return None
             if asked.system_prompt == before.system_prompt and asked.persona == before.persona:
@@ -250,6 +248,8 @@ class Asking:
     async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
         """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the
         blanks were filled in with; the whole is looked at when it is sent. Raises `MessageBlocked`."""
+        if settings.model is not None:
+            settings = replace(settings, model=self._models.key(settings.model))
         if not settings.system_prompt:
             return settings
         if settings.persona is not None:
@@ -261,22 +261,17 @@ class Asking:
         return replace(settings, system_prompt=reviewed, persona=None)
 
     async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
-        """Name of the model that answers. An endpoint's models are asked for when the name is unknown, or the
-        endpoint's own. Raises `UnknownModel`, `BackendError` when the endpoint does not say."""
+        """Name of the model that answers: the one that was chosen, or none. Raises `UnknownModel`, and
+        `BackendError` where it is gone or its endpoint does not say."""
         name = ask.model or (ask.settings.model if ask.settings else None)
         if name is None and conversation_id is not None:
             conversation = await self._store.call(self._store.conversation, owner, conversation_id)
             name = conversation.settings.model
-        name = name or self._models.default
+        wanted = name or self._models.default
         try:
-            self._models.spec(name)
-        except ModelNotFound:
-            await self._models.discover()
-            try:
-                self._models.spec(name)
-            except ModelNotFound as error:
-                raise UnknownModel(name) from error
-        return await self._models.answering(name) if self._models.spec(name).discover else name
+            return await self._models.chosen(wanted)
+        except NoSuchModel as error:
+            raise UnknownModel(wanted) from error
 
 
 def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:

@@ -57,7 +57,7 @@ export function mountComposer(element, ctx) {
     refresh();
   });
   bus.on("shown", refresh);
-  bus.on("models", refresh);
+  for (const event of ["models", "settings"]) bus.on(event, refresh);
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
   bus.on("unknown", onUnknown);
@@ -282,7 +282,7 @@ function refresh() {
   stop.hidden = !running;
   send.disabled = state.out || !text.value.trim() || long || running || waits("unsent") || !settings.model;
   const refused = state.refused?.words === text.value && !running;
-  const bad = long || refused || state.hindrance !== null;
+  const bad = long || refused || state.hindrance !== null || Boolean(settings.info?.missing);
   note.classList.toggle("wc-danger", bad);
   const words = line({ count, long, refused });
   if (note.textContent !== words) note.textContent = words;
@@ -296,5 +296,6 @@ function line({ count, long, refused }) {
   if (reason) return reason;
   if ((running && stops.wanted(running)) || state.ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
   if (refused) return t("composer.refused", { reason: state.refused.why });
+  if (settings.info?.missing) return errorLine(settings.info.failure);
   return template ? t("templates.from", { name: template.name }) : t("composer.hint");
 }

@@ -33,7 +33,7 @@ export function mainMenu() {
     ...earlier(),
     "-",
     { label: t("templates.menu"), icon: "template", onclick: showTemplates },
-    ...(connection.me.operates && settings.info?.in_process ? [{ label: t("chattemplate.menu"), icon: "braces", onclick: () => showChatTemplate(settings.model) }] : []),
+    ...(connection.me.operates && settings.info?.in_process ? [{ label: t("chattemplate.menu"), icon: "braces", onclick: () => showChatTemplate(settings.info.name) }] : []),
     ...(connection.me.operates ? [{ label: t("moderation.menu"), icon: "shield", onclick: showModeration }] : []),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
   ];

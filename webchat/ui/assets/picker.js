@@ -1,18 +1,21 @@
 // The model picker: a button, and under it a list of the models with what each of them is.
 
+import { api } from "./api.js";
 import { bus } from "./bus.js";
+import { connection } from "./connection.js";
 import { roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { h } from "./dom.js";
-import { language, t } from "./i18n.js";
+import { errorLine, language, t } from "./i18n.js";
 import { settings } from "./settings.js";
+import { toast } from "./toast.js";
 
 const SEARCH_FROM = 8; // models; fewer are seen at a glance
 const TYPE_AHEAD = 700; // ms between letters of one word
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
 
 let button, field, panel, list, search;
-let active = null; // name of the model that the keys are on
+let active = null; // key of the model that the keys are on
 let typed = { text: "", at: 0 };
 
 export function mountPicker(element) {
@@ -27,9 +30,9 @@ export function mountPicker(element) {
 
 function refresh() {
   const info = settings.info;
-  const words = info ? nameOf(info) : t("picker.none");
+  const words = info ? nameOf(info) : t(settings.model ? "picker.asking" : "picker.none");
   const note = info && !info.unlisted && ["loading", "failed", "unfit"].includes(info.status) ? statusOf(info) : "";
-  field.value = settings.model ?? "";
+  field.value = info?.name ?? "";
   const shown = h("span", { class: "wc-picker-name" }, words);
   const label = `${t("picker.label")}: ${[words, note].filter(Boolean).join(", ")}`;
   if (button.getAttribute("aria-label") !== label || !button.firstChild) {
@@ -48,7 +51,8 @@ function nameOf({ name, unlisted, failure }) {
   return t(failure ? "picker.none" : "picker.asking");
 }
 
-function statusOf({ status, progress, failure, load_seconds: seconds }) {
+function statusOf({ status, progress, failure, missing, load_seconds: seconds }) {
+  if (missing) return t("picker.missing");
   switch (status) {
     case "loading":
       if (!progress?.total || !progress.done) return t("picker.loading");
@@ -96,7 +100,8 @@ function open() {
   typed.text = "";
   list = h("div", { class: "wc-picker-list", id: "wc-picker-list", role: "listbox", tabindex: "0", "aria-label": t("picker.label"), onclick: onPress });
   search = settings.models.length < SEARCH_FROM ? null : searchBox();
-  panel = h("div", { class: "wc-picker-panel" }, search, list, h("p", { class: "wc-picker-nothing", role: "status" }));
+  panel = h("div", { class: "wc-picker-panel" }, search, list, h("p", { class: "wc-picker-nothing", role: "status" }), renewal());
+  bus.emit("picker"); // somebody looks: a list that is not fresh is asked for anew
   panel.addEventListener("keydown", onKey);
   document.body.append(panel);
   button.setAttribute("aria-expanded", "true");
@@ -117,6 +122,26 @@ function close({ refocus = false } = {}) {
   if (refocus) button.focus({ preventScroll: true });
 }
 
+// Operators ask all endpoints anew, at once.
+function renewal() {
+  if (!connection.me?.operates || !settings.models.some(({ kind }) => kind === "openai")) return null;
+  const words = h("span", { role: "status" }, t("picker.renew"));
+  let asking = false; // not disabled meanwhile, which would take the keys from it
+  async function renew() {
+    if (asking) return;
+    asking = true;
+    words.textContent = t("picker.renewing");
+    try {
+      settings.setModels(await api.post("api/models/retry", {}));
+    } catch (error) {
+      toast(errorLine(error), { kind: "error" });
+    }
+    asking = false;
+    words.textContent = t("picker.renew");
+  }
+  return h("button", { type: "button", class: "wc-picker-renew", onclick: renew }, icon("retry"), words);
+}
+
 function searchBox() {
   return h("input", {
     class: "wc-picker-search",
@@ -130,7 +155,7 @@ function searchBox() {
     "aria-controls": "wc-picker-list",
     placeholder: t("picker.search"),
     oninput: () => {
-      active = found()[0]?.name ?? null;
+      active = found()[0]?.key ?? null;
       draw();
     },
   });
@@ -143,19 +168,19 @@ function found() {
 
 function draw() {
   const infos = found();
-  if (!infos.some(({ name }) => name === active)) active = infos[0]?.name ?? null;
+  if (!infos.some(({ key }) => key === active)) active = infos[0]?.key ?? null;
   list.replaceChildren(...infos.map(option));
   list.hidden = !infos.length;
-  panel.lastChild.textContent = infos.length ? "" : t("picker.no_match");
+  panel.querySelector(".wc-picker-nothing").textContent = infos.length ? "" : t("picker.no_match");
   mark();
 }
 
 function option(info, index) {
-  const chosen = info.name === settings.model;
+  const chosen = info.key === settings.model;
   const about = facts(info).join(" · ");
   return h(
     "div",
-    { class: "wc-picker-option", role: "option", id: `wc-model-${index}`, "data-name": info.name, "aria-selected": String(chosen), title: nameOf(info) },
+    { class: "wc-picker-option", role: "option", id: `wc-model-${index}`, "data-key": info.key, "aria-selected": String(chosen), title: nameOf(info) },
     h("span", { class: "wc-picker-text" }, h("span", { class: "wc-picker-name" }, nameOf(info)), about ? h("span", { class: "wc-picker-about" }, about) : null),
     h("span", { class: "wc-check" }, chosen ? icon("check") : null),
   );
@@ -163,7 +188,7 @@ function option(info, index) {
 
 function mark() {
   const options = [...list.children];
-  const at = options.find((one) => one.dataset.name === active);
+  const at = options.find((one) => one.dataset.key === active);
   for (const one of options) one.classList.toggle("wc-active", one === at);
   for (const element of [list, search]) {
     if (at) element?.setAttribute("aria-activedescendant", at.id);
@@ -179,14 +204,14 @@ function place() {
   panel.style.left = `${Math.max(12, Math.min(left, innerWidth - panel.offsetWidth - 12))}px`;
 }
 
-function choose(name) {
+function choose(key) {
   close({ refocus: true });
-  void settings.choose(name);
+  void settings.choose(key);
 }
 
 function onPress(event) {
-  const name = event.target.closest("[role=option]")?.dataset.name;
-  if (name) choose(name);
+  const key = event.target.closest("[role=option]")?.dataset.key;
+  if (key) choose(key);
 }
 
 function onOutside(event) {
@@ -203,17 +228,22 @@ function onButtonKey(event) {
 
 function onKey(event) {
   if (event.isComposing) return;
-  const names = found().map(({ name }) => name);
-  const at = names.indexOf(active);
+  const renew = panel.querySelector(".wc-picker-renew");
+  const onRenew = document.activeElement === renew;
+  if (onRenew && !["Escape", "Tab"].includes(event.key)) return;
+  const keys = found().map(({ key }) => key);
+  const at = keys.indexOf(active);
   const inSearch = document.activeElement === search;
-  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, ...(inSearch ? {} : { Home: 0, End: names.length - 1 }) };
+  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, ...(inSearch ? {} : { Home: 0, End: keys.length - 1 }) };
   if (event.key in steps) {
-    active = names[Math.max(0, Math.min(names.length - 1, steps[event.key]))] ?? null;
+    active = keys[Math.max(0, Math.min(keys.length - 1, steps[event.key]))] ?? null;
     mark();
   } else if (event.key === "Enter" || (event.key === " " && !inSearch)) {
     if (active !== null) choose(active);
   } else if (event.key === "Escape") {
     close({ refocus: true });
+  } else if (event.key === "Tab" && renew && onRenew === event.shiftKey) {
+    (onRenew ? list : renew).focus();
   } else if (event.key === "Tab") {
     close({ refocus: true });
     return; // to what comes after the button
@@ -231,10 +261,10 @@ function typeAhead(event) {
   event.preventDefault();
   const now = performance.now();
   typed = { text: (now - typed.at < TYPE_AHEAD ? typed.text : "") + event.key.toLowerCase(), at: now };
-  const names = settings.models.map(({ name }) => name);
-  const from = names.indexOf(active) + (typed.text.length === 1 ? 1 : 0);
-  const next = [...names.slice(from), ...names.slice(0, from)].find((name) => name.toLowerCase().startsWith(typed.text));
+  const { models } = settings;
+  const from = models.findIndex(({ key }) => key === active) + (typed.text.length === 1 ? 1 : 0);
+  const next = [...models.slice(from), ...models.slice(0, from)].find(({ name }) => name.toLowerCase().startsWith(typed.text));
   if (!next) return;
-  active = next;
+  active = next.key;
   mark();
 }

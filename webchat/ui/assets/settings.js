@@ -17,7 +17,8 @@ const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 // asked: the settings an ask on its way carries, for its conversation; stored ones that are these are not newer than
 // what was chosen since.
 // written: something is being written that differs from these settings. known: whether the server's settings of this conversation have come.
-const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, saving: 0, asked: null, written: false };
+// wanted: what the server says of a model that was chosen and is not in its list, by what was asked for.
+const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saving: 0, asked: null, written: false };
 
 const place = (id) => `settings:${id ?? "new"}`;
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -31,20 +32,32 @@ export const settings = {
     return state.models;
   },
 
-  // The name of the model the next message goes to.
+  // The key of the model the next message goes to, or the name it was chosen by. What a chat was begun with stays, here
+  // or not: no other model takes its place unasked.
   get model() {
-    const known = (name) => state.models.some((model) => model.name === name);
-    const wishes = [state.settings.model, state.id === null ? storage.get(LAST_MODEL) : null, state.fallback];
-    return wishes.find((name) => name && known(name)) ?? state.models[0]?.name ?? null;
+    const last = state.id === null ? storage.get(LAST_MODEL) : null;
+    const wish = state.settings.model ?? (last && !settings.find(last)?.missing ? last : null);
+    return wish ? (listed(wish)?.key ?? wish) : ((listed(state.fallback) ?? state.models[0])?.key ?? null);
   },
 
   get info() {
-    return state.models.find((model) => model.name === settings.model) ?? null;
+    return settings.find(settings.model);
   },
 
-  setModels(models, fallback) {
-    state.models = models;
-    state.fallback = fallback;
+  // What is known of a model by its key or its name; null until the server has said.
+  find(wanted) {
+    return listed(wanted) ?? state.wanted.get(wanted) ?? null;
+  },
+
+  // The chosen model that the list does not have, to be asked about.
+  get unlisted() {
+    const { model } = settings;
+    return model && !listed(model) ? model : null;
+  },
+
+  setModels({ models, default: fallback, wanted }, asked = null) {
+    Object.assign(state, { models, fallback });
+    if (asked) state.wanted.set(asked, wanted);
     bus.emit("models", { models, default: fallback });
   },
 
@@ -88,11 +101,12 @@ export const settings = {
 
   // A model that cannot answer says why at once; who wants it all the same may try.
   choose(name) {
-    const failure = state.models.find((model) => model.name === name)?.failure;
-    if (failure && name !== settings.model) toast(errorLine(failure), { kind: "error" });
-    storage.set(LAST_MODEL, name);
-    bus.emit("model", { name });
-    return settings.update({ model: name });
+    const chosen = listed(name);
+    const key = chosen?.key ?? name;
+    if (chosen?.failure && key !== settings.model) toast(errorLine(chosen.failure), { kind: "error" });
+    storage.set(LAST_MODEL, key);
+    bus.emit("model", { name: key });
+    return settings.update({ model: key });
   },
 
   differ(changes) {
@@ -113,6 +127,8 @@ export const settings = {
     return save();
   },
 };
+
+const listed = (wanted) => state.models.find(({ key, name }) => wanted && (key === wanted || name === wanted));
 
 // What was chosen and never saved, because the page went away: it is shown again, and saved.
 function restore(stored, unsaved) {

@@ -148,9 +148,10 @@ async function loadModels() {
   clearTimeout(modelsTimer);
   let busy = false;
   try {
-    const { models, default: fallback } = await api.get("api/models");
-    settings.setModels(models, fallback);
-    busy = models.some(({ status, unlisted, failure }) => status === "loading" || (unlisted && !failure));
+    const asked = settings.unlisted;
+    const told = await api.get(asked ? `api/models?wanted=${encodeURIComponent(asked)}` : "api/models");
+    settings.setModels(told, asked);
+    busy = told.models.some(({ status, unlisted, failure }) => status === "loading" || (unlisted && !failure));
   } catch {
     busy = true;
   }
@@ -158,6 +159,10 @@ async function loadModels() {
 }
 
 bus.on("leaf", ({ running }) => running && setTimeout(loadModels, 300));
+bus.on("picker", loadModels);
+
+// A chat of a model that is not in the list: what has become of it.
+bus.on("settings", () => settings.models.length && settings.unlisted && !settings.info && loadModels());
 
 // Whom the model plays stands in the top bar; the module comes with the first persona.
 const withoutPersona = bus.on("settings", async ({ settings: { persona } }) => {
@@ -199,9 +204,11 @@ function show(query) {
 
 // The model an address names, for this new chat only, once the models are known.
 function wish(name) {
-  const off = bus.on("models", ({ models }) => {
+  const off = bus.on("models", async () => {
     off();
-    if (models.some((model) => model.name === name)) settings.update({ model: name });
+    if (!settings.find(name)) settings.setModels(await api.get(`api/models?wanted=${encodeURIComponent(name)}`), name);
+    const found = settings.find(name);
+    if (found && !found.missing) settings.update({ model: found.key });
     else toast(t("composer.link_model", { model: name }), { kind: "error" });
   });
 }

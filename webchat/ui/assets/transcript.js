@@ -352,13 +352,12 @@ class Transcript {
     if (!anew && key === this.#emptyFor) return;
     this.#emptyFor = key;
     const suggest = (text) => this.ctx.bus.emit("suggest", { text });
-    this.#placeholder(key ? trouble(info, this.t, () => this.#retryModel(info.name)) : welcome(this.t, suggest));
+    this.#placeholder(key ? trouble(info, this.t, () => this.#retryModel(info.key)) : welcome(this.t, suggest));
   }
 
   async #retryModel(name) {
     try {
-      const { models, default: fallback } = await this.ctx.api.post("api/models/retry", { name });
-      settings.setModels(models, fallback);
+      settings.setModels(await this.ctx.api.post("api/models/retry", { name }));
     } catch (error) {
       this.ctx.toast(errorText(error).message, { kind: "error" });
     }

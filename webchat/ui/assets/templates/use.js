@@ -153,7 +153,7 @@ class UseDialog {
   // The template was written with a model in mind that is here, but not chosen.
   #modelHint() {
     const { model } = this.#template.content;
-    if (!model || model === settings.model || !settings.models.some(({ name }) => name === model)) return null;
+    if (!model || model === settings.info?.name || !settings.models.some(({ name }) => name === model)) return null;
     const line = h(
       "p",
       { class: "wc-quiet" },
