@@ -1,8 +1,9 @@
 // "|" within a formula or code of a table's cell, where GFM would end the cell: it does not end it if the row has as many
-// cells as the table only without it.
+// cells as the table only without it. Cells beyond the last column, which GFM drops, are text of the last one.
 
 import { looksLikeTex } from "./tex.js";
 
+const PIPE = /(?<!\\)\|/g;
 const HIDDEN = "\0"; // never in a text that is parsed
 const SPAN = /\\[\\|`$]|(`+)(?!`)[^\n]{0,300}?[^`]\1(?!`)|(?<![\\$\w])\$(?![\s$])((?:\\.|[^\\$\n]){1,300}?)\$(?![\w$])|\\\(((?:(?!\\\)).){1,300})\\\)/g;
 
@@ -28,7 +29,7 @@ function columnsAt(state, startLine, endLine) {
   return /^\|?[\s:|-]*-[\s:|-]*$/.test(delimiters) ? cells(delimiters) : 0;
 }
 
-// The text with the pipes of formulas and code hidden in the rows from `startLine` to an empty line.
+// The text with the pipes hidden that end no cell, in the rows from `startLine` to an empty line.
 function hidden(state, startLine, endLine, columns) {
   const { src, bMarks, tShift, eMarks } = state;
   const pieces = [];
@@ -36,14 +37,27 @@ function hidden(state, startLine, endLine, columns) {
   for (let line = startLine; line < endLine && !state.isEmpty(line); line += 1) {
     const start = bMarks[line] + tShift[line];
     const row = src.slice(start, eMarks[line]);
-    if (!/[$`(]/.test(row) || cells(row) === columns) continue;
-    pieces.push(src.slice(from, start), row.replace(SPAN, (span, ticks, dollars, round) => {
-      const tex = dollars ?? round;
-      return span.includes("|") && (ticks || (tex && looksLikeTex(tex))) ? span.replace(/(?<!\\)\|/g, HIDDEN) : span;
-    }));
+    if (cells(row) === columns) continue;
+    const whole = wholeSpans(row);
+    pieces.push(src.slice(from, start), line > startLine + 1 ? withinColumns(whole, columns) : whole);
     from = eMarks[line];
   }
   return pieces.length ? pieces.join("") + src.slice(from) : src;
+}
+
+function wholeSpans(row) {
+  return row.replace(SPAN, (span, ticks, dollars, round) => {
+    const tex = dollars ?? round;
+    return span.includes("|") && (ticks || (tex && looksLikeTex(tex))) ? span.replace(PIPE, HIDDEN) : span;
+  });
+}
+
+function withinColumns(row, columns) {
+  if (cells(row) <= columns) return row;
+  const first = row.search(/\S/);
+  const last = row.trimEnd().length - 1;
+  let ended = 0;
+  return row.replace(PIPE, (pipe, at) => (at === first || at === last || (ended += 1) < columns ? pipe : HIDDEN));
 }
 
 const cells = (row) => row.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/).length;
