@@ -86,6 +86,13 @@ def test_replies_in_many_languages_are_the_same_streamed_and_whole(page: Page) -
         assert all(sentence in words for sentence in SENTENCES[name.split()[0]]), name
 
 
+def test_a_fence_that_only_begins_with_a_space_is_the_same_in_pieces(page: Page) -> None:
+    text = "]\n```markdown\n "
+    cuts_everywhere = [[text[:at], text[at:]] for at in range(1, len(text))]
+    found = drawn(page, [(text, pieces) for pieces in [*cuts_everywhere, list(text)]])
+    assert len({html for whole, streamed, _ in found for html in (whole, streamed)}) == 1
+
+
 LINE_ENDS = [
     "alpha\rbeta\rgamma\n\nFirst  paragraph.\n\nSecond paragraph.\n\nThird paragraph.\n\nFourth.\n",
     "one\r\rtwo\r\n\r\nthree\n\rfour\r",

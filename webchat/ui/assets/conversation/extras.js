@@ -102,6 +102,9 @@ const asked = new WeakMap(); // kind, manner and source by element
 /** Whether two elements show the same code or formula, set or still to be. */
 export const alike = (one, other) => asked.has(one) && asked.get(one) === asked.get(other);
 
+/** An element shows from now on what somebody else writes into it. */
+export const forget = (element) => asked.delete(element);
+
 /** An element comes to show what another was made for. */
 export function becomes(element, other) {
   if (asked.has(other)) asked.set(element, asked.get(other));

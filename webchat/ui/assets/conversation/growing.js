@@ -1,7 +1,7 @@
 // Code that is still being written. A long block would cost more with every word if it were drawn anew each time, so
 // what is far enough back is highlighted once and left alone; the whole is drawn again when its fence closes.
 
-import { coloured, highlighted } from "./extras.js";
+import { coloured, forget, highlighted } from "./extras.js";
 import { Fence } from "./fences.js";
 
 const TAIL = 600; // characters at the end that may still change their colours
@@ -43,6 +43,7 @@ export class GrowingCode {
     this.#element = element;
     this.#place = place;
     this.#lang = lang;
+    forget(element);
     element.classList.add("wc-done"); // nobody else is to colour it meanwhile
   }
 
