@@ -140,29 +140,29 @@ UNITS = ["a", "$", "0", "[", '"', "a(", "<a ", "aA", "a<a>", "(a", "/*", "\n", "
 
 
 def test_what_the_page_makes_itself_is_short_in_every_language(page: Page) -> None:
-    """Beside ordinary code of that length, so that a slow machine changes nothing."""
+    """Beside ordinary code of that length, so that a slow machine changes nothing; what seems long is timed
+    again, for a busy one may have been at something else."""
     worst = page.evaluate(
-        """async ([units, ordinary]) => {
+        """async ([units, ordinary, bound]) => {
           const { default: hljs } = await import("/vendor/highlight/highlight.js");
-          const cost = (language, text) => {
+          const cost = (language, text, enough) => {
             let best = Infinity;
-            for (let time = 0; time < 3; time += 1) {
+            for (let time = 0; time < 3 || (time < 30 && best > enough); time += 1) {
               const begun = performance.now();
               hljs.highlight(text, { language, ignoreIllegals: true });
               best = Math.min(best, performance.now() - begun);
             }
             return best;
           };
-          cost("python", ordinary);
-          const usual = cost("python", ordinary);
+          const usual = cost("python", ordinary, 0);
           let worst = ["", "", 0];
           for (const language of hljs.listLanguages())
             for (const unit of units) {
-              const ratio = cost(language, unit.repeat(1500 / unit.length)) / usual;
+              const ratio = cost(language, unit.repeat(1500 / unit.length), bound * usual) / usual;
               if (ratio > worst[2]) worst = [language, unit, ratio];
             }
           return worst;
         }""",
-        [UNITS, PYTHON[:1500]],
+        [UNITS, PYTHON[:1500], 100],
     )
     assert worst[2] < 100, worst
