@@ -3,7 +3,8 @@
 The last user message steers it: `words=600 rate=20 delay=0.5` answers `w0 w1 … w599` at 20 words a
 second after half a second (rate=0: as fast as it can); `text=<percent-encoded>` answers that text in
 pieces of three characters; `breaks=3` loses the connection after three words; `status=429` answers with that
-status, `retry_after=30` says when to come back. Anything else gets `words=12 rate=0`.
+status, `retry_after=30` says when to come back; `hold=9` waits after nine pieces until `go_on` is set.
+Anything else gets `words=12 rate=0`.
 `flags` maps a word to the category that `/moderations` finds in an input with it; `moderated` is what it was
 asked. `answers` maps a whole message to such a script, for messages that have to read like a person's.
 `models` are the ids it lists, after `listing` seconds.
@@ -49,6 +50,7 @@ class ScriptedEndpoint:
         self.listing = 0.0
         self.moderated: list[str] = []
         self.calls: list[Call] = []
+        self.go_on = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     @property
@@ -133,6 +135,7 @@ class ScriptedEndpoint:
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         rate, breaks = _number(script, "rate") or 0.0, _number(script, "breaks")
+        hold = _number(script, "hold")
         # A client that reads a stream sends nothing more: the first byte or end of file means it has gone.
         gone = asyncio.create_task(reader.read(1))
         loop = asyncio.get_running_loop()
@@ -142,6 +145,8 @@ class ScriptedEndpoint:
                 due = start + index / rate if rate else start
                 if due > loop.time():
                     await asyncio.wait({gone}, timeout=due - loop.time())
+                if index == hold:
+                    await self._held(gone)
                 if gone.done() or index == breaks:
                     writer.transport.abort()
                     raise ConnectionResetError
@@ -163,6 +168,11 @@ class ScriptedEndpoint:
         finally:
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
+
+    async def _held(self, gone: asyncio.Task[bytes]) -> None:
+        going = asyncio.create_task(self.go_on.wait())
+        await asyncio.wait({gone, going}, return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[str, int] | None:

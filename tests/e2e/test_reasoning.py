@@ -19,13 +19,14 @@ THOUGHTS = "\n\n".join(f"Thought {n} is about Norway, its towns and its king." f
 ANSWER = "\n\n".join(f"Part {n} of the answer says that the capital is Oslo." for n in range(3))
 
 
-def script(rate: int) -> str:
-    return f"rate={rate} text={quote(THOUGHTS + chr(10) + '</think>' + chr(10) * 2 + ANSWER)}"
+SCRIPT = f"rate=0 text={quote(THOUGHTS + chr(10) + '</think>' + chr(10) * 2 + ANSWER)}"
+HELD = f"hold={len(THOUGHTS) // 3} {SCRIPT}"  # before the end of the thoughts
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def app(endpoint: ScriptedEndpoint, tmp_path: Path) -> AsyncIterator[AppProcess]:
     """A server for each test: it remembers that the model begins inside reasoning."""
+    endpoint.go_on.clear()
     async with running(tmp_path, endpoint) as app:
         yield app
 
@@ -49,7 +50,7 @@ async def is_in_its_place(chat: Chat) -> None:
 async def test_it_moves_and_stays_after_a_reload_and_is_not_sent_back(
     chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
 ) -> None:
-    endpoint.answers["Where does the king live?"] = script(0)
+    endpoint.answers["Where does the king live?"] = SCRIPT
     await chat.ask("Where does the king live?")
     await chat.state("complete")
     assert await reasoning.evaluate("(element) => element.open") is False
@@ -61,7 +62,7 @@ async def test_it_moves_and_stays_after_a_reload_and_is_not_sent_back(
     assert (reply["text"], reply["reasoning"]) == (ANSWER, THOUGHTS)
     conversations = await chat.page.context.request.get(f"{chat.url}/api/conversations")
     assert "Thought" not in await conversations.text()
-    endpoint.answers["Is that so?"] = script(60)
+    endpoint.answers["Is that so?"] = HELD
     await chat.send("Is that so?")
     await expect(chat.replies).to_have_count(2)
     await expect(reasoning).to_be_visible()
@@ -74,7 +75,7 @@ async def test_whoever_reads_in_it_goes_on_reading_there(
     chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
 ) -> None:
     """Scrolled up into the text, the reader finds it open, and the same line at the top of the screen."""
-    endpoint.answers["And the queen?"] = script(40)
+    endpoint.answers["And the queen?"] = HELD
     await chat.ask("And the queen?")
     await chat.shows("Thought 30 is")
     await chat.page.mouse.move(600, 400)
@@ -94,6 +95,7 @@ async def test_whoever_reads_in_it_goes_on_reading_there(
     )
     read = await chat.page.evaluate(at_top)
     assert read.startswith("Thought")
+    endpoint.go_on.set()
     await expect(reasoning).to_be_visible()
     assert await reasoning.evaluate("(element) => element.open") is True
     number = int(read.split()[1])
@@ -105,9 +107,10 @@ async def test_whoever_reads_in_it_goes_on_reading_there(
 async def test_whoever_follows_the_end_sees_the_answer_begin(
     chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
 ) -> None:
-    endpoint.answers["And the prince?"] = script(40)
+    endpoint.answers["And the prince?"] = HELD
     await chat.ask("And the prince?")
     await chat.shows("Thought 30 is")
+    endpoint.go_on.set()
     await expect(reasoning).to_be_visible()
     assert await reasoning.evaluate("(element) => element.open") is False
     await chat.state("complete")
