@@ -107,10 +107,11 @@ def test_what_came_with_a_reply_is_named(page: Page, size: int) -> None:
         "SPANtranscript.sound wav 1",
     ]
     assert page.evaluate("shown.innerText").split()[0] == "Here:"
-    # Other addresses of data are neither pictures nor links.
+    # No address of data is loaded or followed, and none is poured out.
     for data in ("data:image/png;base64,AAAA", "data:text/html,x", "data:image/svg+xml;size=1,<svg>"):
         whole(page, f"![x]({data}) [y]({data})")
-        assert page.evaluate("shown.querySelectorAll('img, a[href], .wc-image').length") == 0
+        assert page.evaluate("shown.querySelectorAll('img, a[href]').length") == 0
+        assert "data:" not in page.evaluate("shown.innerText")
 
 
 def test_headings_are_under_the_pages_own(page: Page) -> None:

@@ -22,7 +22,7 @@ const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for m
 const PARTS = /[^]{1,4000}(?:\s|$)|[^]{1,4000}/gu;
 
 // What the server puts in the place of a picture or sound that came with a reply (backends/openai_compat/media.py).
-const NAMED = /^data:(\w+)\/([\w.+-]{1,60});size=(\d{1,12}),$/;
+const NAMED = /^data:(image|audio)\/([\w.+-]{1,60})(?:;size=(\d{1,12}),$)?/;
 
 const parsers = new Map();
 
@@ -73,10 +73,11 @@ function parser(t) {
     const alt = token.content;
     const named = NAMED.exec(src);
     if (named) return `<span class="wc-image" dir="auto"><span class="wc-image-name">${escapeHtml(nameOf(named, t))}</span></span>`;
+    if (!FOLLOWED.test(src)) return `<span class="wc-unlinked" title="${escapeHtml(src)}">${escapeHtml(alt || src)}</span>`;
     const name = t("transcript.image", { host: hostOf(src) });
     const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
     const words = `<span class="wc-image-name">${escapeHtml(name)}</span>${described}`;
-    return FOLLOWED.test(src) ? `<a class="wc-image" dir="auto" href="${escapeHtml(src)}">${words}</a>` : `<span class="wc-image" dir="auto">${words}</span>`;
+    return `<a class="wc-image" dir="auto" href="${escapeHtml(src)}">${words}</a>`;
   };
   rules.table_open = (tokens, index) => `<div class="wc-table" tabindex="0" dir="${tokens[index].attrGet("dir") ?? "ltr"}"><table>`;
   rules.table_close = () => "</table></div>";
@@ -105,7 +106,8 @@ function plainWhereLong(md) {
   });
 }
 
-function nameOf([, kind, format, bytes], t) {
+// Of an address that holds the data itself the size is that of its base64.
+function nameOf({ input, 1: kind, 2: format, 3: bytes = (input.length * 3) / 4 }, t) {
   const size = Math.max(1, Math.round(Number(bytes) / 1000));
   return t(kind === "image" ? "transcript.picture" : "transcript.sound", { format: format === "unknown" ? "?" : format, size });
 }
