@@ -109,6 +109,8 @@ NOT_OF_AN_OWNER = {
     "create_owner",
     "keep_owner",
     "guests_with_replies",
+    # the servers of the settings, nobody's; none of it leaves the process but their ids
+    "model_servers",
     # the operator's and the loopback start's, who gives what is asked of them (tests/store/test_moving.py)
     "movable_chats",
     "count_chats",
