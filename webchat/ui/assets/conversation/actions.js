@@ -70,12 +70,12 @@ function reply(transcript, view) {
 function regenerate(transcript, view, button) {
   const { t, models } = transcript;
   const { model } = settings;
-  const others = models.filter(({ name }) => name !== model);
+  const others = models.filter(({ key }) => key !== model);
   if (!others.length) return again(transcript, view);
-  const names = [...(others.length < models.length ? [model] : []), ...others.map(({ name }) => name)];
+  const choices = [...models.filter(({ key }) => key === model), ...others];
   toggleMenu(button, [
     { heading: t("transcript.regenerate_with") },
-    ...names.map((name) => ({ label: name, icon: "again", onclick: () => again(transcript, view, name) })),
+    ...choices.map(({ key, name }) => ({ label: name, icon: "again", onclick: () => again(transcript, view, key) })),
   ]);
 }
 
