@@ -27,16 +27,16 @@ def requirements(extras: Sequence[str] = EXTRAS) -> str:
     wanted = list(project["dependencies"])
     for extra in extras:
         wanted += project["optional-dependencies"][extra]
+    # `pip freeze` writes a name as its project does, an index takes "-" and "_" for the same.
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     pinned = dict(
-        line.split("==", 1)
-        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().splitlines()
-        if "==" in line and not line.startswith("#")
+        line.split("==", 1) for line in constraints.splitlines() if "==" in line and not line.startswith("#")
     )
     lines = []
     for requirement in sorted(set(wanted)):
         name, extra = re.findall(r"^([A-Za-z0-9_-]+)(\[\w+\])?", requirement)[0]
         if name != "gradio":
-            lines.append(f"{name}{extra}=={pinned[name.lower()]}\n")
+            lines.append(f"{name}{extra}=={pinned[name.lower().replace('_', '-')]}\n")
     return "".join(lines)
 
 

@@ -60,7 +60,7 @@ def test_compose_waits_for_a_healthy_database() -> None:
 
 def test_a_space_asks_for_the_tested_versions(tmp_path: Path) -> None:
     subprocess.run([sys.executable, DEPLOY / "space/build.py", tmp_path], check=True, capture_output=True)
-    pinned = CONSTRAINTS.read_text(encoding="utf-8").lower()
+    pinned = CONSTRAINTS.read_text(encoding="utf-8").lower().replace("_", "-")
     lines = [re.sub(r"\[.*\]", "", line) for line in (tmp_path / "requirements.txt").read_text().splitlines()]
     assert lines
     assert not [line for line in lines if f"\n{line}\n" not in pinned]
