@@ -22,6 +22,10 @@ LOAD = """async (owner) => {
   if (owner) identity.own(owner);
 }"""
 
+# What one tab wrote has come to another, which browsers take their time for.
+ALL_OF = """([prefix, tab]) => Object.entries(localStorage)
+  .filter(([name]) => name.startsWith(prefix))
+  .every(([name, value]) => name.includes(`.${tab}.`) || JSON.parse(value).tab === tab)"""
 NO_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined })"
 FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }"
 BLOCKED = """Object.defineProperty(window, "localStorage", {
@@ -297,11 +301,14 @@ def test_what_a_closed_tab_left_is_taken_over_exactly_once(
     closed.close(run_before_unload=False)
     while one.evaluate("identity.living().then((all) => all.size)") != 2:  # the test's own time limit ends it
         one.wait_for_timeout(20)
-    adopted = [page.evaluate("drafts.adopt(['c1'])") for page in (one, other)]
-    assert adopted == [["c1"], []]
+    owner = one.evaluate("identity.tab")
+    assert one.evaluate("drafts.adopt(['c1'])") == ["c1"]
+    other.wait_for_function(ALL_OF, arg=["webchat.draft.", owner])
+    assert other.evaluate("drafts.adopt(['c1'])") == []
     assert one.evaluate("drafts.get('c1').text") == "Left"
-    for page in (one, other):
-        page.evaluate("outbox.open()")
+    one.evaluate("outbox.open()")
+    other.wait_for_function(ALL_OF, arg=["webchat.outbox.", owner])
+    other.evaluate("outbox.open()")
     assert [page.evaluate("outbox.at('c1').length") for page in (one, other)] == [1, 0]
     server.reachable = True
     one.evaluate("(key) => outbox.retry(key)", key)
