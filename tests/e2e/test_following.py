@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, Server, Wire, words
+from tests.scripted_endpoint import ScriptedEndpoint
 
 SOME = "words=120 rate=40"
 WHOLE = words(120)
@@ -71,10 +72,12 @@ async def test_a_tab_opened_again_in_mid_reply_goes_on(chat: Chat, server: Serve
     await again.whole(words(300))
 
 
-async def test_two_tabs_both_follow(chat: Chat) -> None:
-    conversation = await chat.ask(SOME)
+async def test_two_tabs_both_follow(chat: Chat, endpoint: ScriptedEndpoint) -> None:
+    endpoint.go_on.clear()
+    conversation = await chat.ask(f"{SOME} hold=20")
     other = await Chat(await chat.page.context.new_page(), chat.url).open(f"?c={conversation}")
     await other.state("streaming")
+    endpoint.go_on.set()
     await other.whole(WHOLE)
     await chat.whole(WHOLE)
     # And a turn begun in one appears in the other by itself.
