@@ -7,7 +7,7 @@ import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -16,7 +16,7 @@ from backends.echo import EchoBackend
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.marks import Marks
-from backends.openai_compat import FEATURES, Timeouts
+from backends.openai_compat import Timeouts
 from backends.registry import factory
 from webchat.app import _give_templates, _purge
 from webchat.models import Models, ModelSpec
@@ -24,7 +24,6 @@ from webchat.models.configured import Shared, spec_of
 from webchat.models.learned import LearnedFile
 from webchat.settings import ModelSettings, Settings
 from webchat.settings.engine import EngineFields
-from webchat.settings.model import Feature
 from webchat.store import Store
 from webchat.store.records import LoggedDecision
 
@@ -80,7 +79,6 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
 
 
 def test_an_endpoint_is_given_what_to_leave_out_and_a_memory(tmp_path: Path) -> None:
-    assert get_args(Feature) == FEATURES
     model = ModelSettings(endpoint="http://127.0.0.1:9", leave_out=("seed",))
     spec = spec_of(model, Settings(data_dir=tmp_path), Shared(Engines(), Servers()))
     assert spec.options["leave_out"] == ("seed",)

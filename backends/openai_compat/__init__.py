@@ -13,6 +13,6 @@ from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import list_models
 from backends.openai_compat.negotiation import Learned
 from backends.openai_compat.patience import Timeouts
-from backends.openai_compat.variants import FEATURES
+from backends.openai_compat.variants import Feature
 
-__all__ = ["FEATURES", "Address", "Learned", "OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]
+__all__ = ["Address", "Feature", "Learned", "OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, get_args
 
-FEATURES = (
+Feature = Literal[
     "stream_options",
     "system",
     "turns",
@@ -36,7 +36,10 @@ FEATURES = (
     "cache_prompt",
     "parts",
     "stream",
-)
+]
+"""What a request can do without."""
+
+FEATURES: tuple[str, ...] = get_args(Feature)
 """The most commonly refused first; `stream` last, for nothing is shown of a reply that comes whole."""
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {

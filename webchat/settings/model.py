@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ConfigDict, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from backends.errors import BadRequest
-from backends.openai_compat import Address
+from backends.openai_compat import Address, Feature
 from webchat.settings.engine import EngineFields, SamplingFields, listed, setting
-
-Feature = Literal[
-    "stream_options",
-    "system",
-    "turns",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "max_tokens",
-    "max_completion_tokens",
-    "top_logprobs",
-    "logprobs",
-    "seed",
-    "top_p",
-    "temperature",
-    "stop",
-    "prefill",
-    "cache_prompt",
-    "parts",
-    "stream",
-]
-"""What a request can do without: `FEATURES` of `backends.openai_compat`, which takes longer to import."""
 
 
 def http_url(value: str) -> str:
