@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Locator, expect
 
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, eventually
 from tests.turns.held import Held
 from webchat.app import build_app
 from webchat.models import ModelSpec
@@ -34,13 +34,25 @@ class Place:
     async def person(self, **options: Any) -> Chat:
         return await Chat(await (await self.new_visitor(**options)).new_page(), self.url).open()
 
-    async def turn(self, chat: Chat, text: str) -> None:
-        """A turn in a new conversation, as one more tab of this person begins it."""
+    async def turn(self, chat: Chat, text: str) -> str:
+        """A turn in a new conversation, as one more tab of this person begins it; returns the reply's id."""
         body = {"kind": "send", "text": text, "client_key": uuid.uuid4().hex}
         answer = await chat.page.context.request.post(
             f"{self.url}/api/turns", data=body, headers={"origin": self.url}
         )
         assert answer.status == 201, await answer.text()
+        reply: str = (await answer.json())["reply"]["id"]
+        return reply
+
+    async def ended(self, chat: Chat, reply: str) -> None:
+        """Wait until this reply of theirs is stored as complete."""
+
+        async def state() -> str:
+            answer = await chat.page.context.request.get(f"{self.url}/api/messages/{reply}")
+            found: str = (await answer.json())["message"]["state"]
+            return found
+
+        await eventually(state, lambda found: found == "complete")
 
 
 Open = Callable[..., AbstractAsyncContextManager[Place]]
@@ -148,8 +160,7 @@ async def test_beyond_the_limits_the_words_stay_in_the_box(
     async with place(**limits) as at:
         ann = await at.person()
         other = ann if "max_turns_per_owner" in limits else await at.person()
-        for text in ("writes", "waits in line"):
-            await at.turn(other, text)
+        before = [await at.turn(other, text) for text in ("writes", "waits in line")]
         await at.model.writes("writes")
         await ann.send("much thought")
         await expect(ann.page.locator(".wc-toast")).to_contain_text(said)
@@ -160,7 +171,8 @@ async def test_beyond_the_limits_the_words_stay_in_the_box(
         await expect(ann.box).to_have_value("much thought")
         for text in ("writes", "waits in line", "much thought"):
             at.model.go[text].set()
-        await at.model.writes("waits in line")
+        for reply in before:  # one that is still being stored counts
+            await at.ended(other, reply)
         await ann.page.click("#wc-send")
         await ann.whole("begun much thought")
 

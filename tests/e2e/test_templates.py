@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, Json, NewVisitor
@@ -279,6 +280,35 @@ async def test_the_library_makes_changes_and_goes_back(
     await expect(message).to_have_value("About {{ what }}")
     await page.locator(".wc-tabs [data-tab=versions]").click()
     await expect(page.locator(".wc-version-row")).to_have_count(3)
+
+
+async def test_versions_that_are_asked_for_during_a_save_are_those_after_it(chat: Chat) -> None:
+    page = chat.page
+    made = await make(page, chat.url, "Quick", user="One")
+    await open_library(chat, "Quick")
+    asked, late = asyncio.Event(), asyncio.Event()
+
+    async def first_comes_last(route: Route) -> None:
+        if not asked.is_set():
+            asked.set()
+            await late.wait()
+        await route.continue_()
+
+    async def saved_after_it_was_asked(route: Route) -> None:
+        if route.request.method == "PUT":
+            await asked.wait()
+        await route.continue_()
+
+    await page.route(f"**/{made['id']}/versions", first_comes_last)
+    await page.route(f"**/templates/{made['id']}", saved_after_it_was_asked)
+    await page.locator(".wc-pane-edit textarea").nth(1).fill("Two")
+    await page.locator(".wc-template-foot .wc-primary").click()
+    await page.locator(".wc-tabs [data-tab=versions]").click()
+    await expect(page.locator(".wc-version-row")).to_have_count(2)
+    async with page.expect_response(f"**/{made['id']}/versions*/**"):
+        late.set()
+    await page.locator(".wc-version-head button").click()
+    await expect(page.locator(".wc-pane-edit textarea").nth(1)).to_have_value("One")
 
 
 async def test_unsaved_words_are_asked_about_and_a_deleted_template_comes_back(chat: Chat) -> None:

@@ -25,6 +25,7 @@ export class Editor {
   #basedOn = 0; // the version it was
   #scope;
   #busy = false;
+  #versionsAsked;
   #values = {};
   #gone = false;
 
@@ -191,10 +192,10 @@ export class Editor {
     }
     this.#panes.querySelector(".wc-versions-pane")?.remove();
     if (tab !== "versions") return;
+    const asked = (this.#versionsAsked = {});
     const pane = await versionsPane(this.#template, outgoing(this.#draft), this.#readonly ? null : (version) => this.#goBack(version));
-    if (this.element.dataset.tab !== "versions") return;
-    this.#panes.querySelector(".wc-versions-pane")?.remove(); // of an earlier press
-    this.#panes.append(pane);
+    // A save may have drawn this tab again meanwhile: only the newest pane knows what may be gone back to.
+    if (asked === this.#versionsAsked && this.element.dataset.tab === "versions") this.#panes.append(pane);
   }
 
   // --- what happens -----------------------------------------------------------------------------------------
