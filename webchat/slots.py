@@ -1,15 +1,15 @@
-"""A few places for work that takes long, shared fairly: one for each person at a time, people in the order
-they came. So whoever asks for much waits for themselves."""
+"""A few places for work, shared fairly: so many for each person at a time, people in the order they came. So
+whoever asks for much waits for themselves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 
 MOST_WAITING = 8
-"""Of one person, the one at work among them."""
+"""Of one person, those at work among them."""
 
 
 class Crowded(Exception):
@@ -24,26 +24,34 @@ class Crowded(Exception):
 class _Line:
     """Of one person."""
 
-    first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at_work: asyncio.Semaphore
     length: int = 0
 
 
 class Slots:
-    """So many places. Lives on one event loop."""
+    """Lives on one event loop.
 
-    def __init__(self, places: int) -> None:
-        self._places = asyncio.Semaphore(places)
+    places: for all people; `None` is any number. each: of one person. most_waiting: of one person, those at
+    work among them.
+    """
+
+    def __init__(self, places: int | None, *, each: int = 1, most_waiting: int = MOST_WAITING) -> None:
+        self._places: AbstractAsyncContextManager[object] = (
+            nullcontext() if places is None else asyncio.Semaphore(places)
+        )
+        self._each = each
+        self._most_waiting = most_waiting
         self._lines: dict[str, _Line] = {}
 
     @asynccontextmanager
     async def place(self, owner: str) -> AsyncIterator[None]:
         """A place for the time of the block. Waits for it. Raises `Crowded`."""
-        line = self._lines.setdefault(owner, _Line())
-        if line.length >= MOST_WAITING:
+        line = self._lines.setdefault(owner, _Line(asyncio.Semaphore(self._each)))
+        if line.length >= self._most_waiting:
             raise Crowded
         line.length += 1
         try:
-            async with line.first, self._places:
+            async with line.at_work, self._places:
                 yield
         finally:
             line.length -= 1

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from tests.api.conftest import MakeSite
 from webchat.api.errors import answering
-from webchat.api.work import in_its_place
+from webchat.api.work import SHORT_AT_ONCE, in_its_place
 from webchat.slots import MOST_WAITING, Slots
+from webchat.store.database import READERS
 from webchat.store.records import Owner
 
 Handler = Callable[[Request], Awaitable[Any]]
@@ -115,3 +119,32 @@ async def test_who_has_too_many_waiting_is_told() -> None:
     assert b"too_many_waiting" in told.body
     work.enough.set()
     await asyncio.gather(*asked)
+
+
+async def test_whoever_asks_for_much_leaves_a_reader_to_others(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_site() as site:
+        eve, ada = site.visitor("Eve"), site.visitor("Ada")
+        at_work, enough, listed = set[int](), threading.Event(), site.store.list_conversations
+
+        @wraps(listed)
+        def slow(owner: str, **options: Any) -> Any:
+            if owner == eve.id:
+                at_work.add(threading.get_ident())
+                enough.wait()
+            return listed(owner, **options)
+
+        monkeypatch.setattr(site.store, "list_conversations", slow)
+        hers, others = site.client(eve), site.client(ada)
+        many = [asyncio.ensure_future(hers.get("/api/conversations")) for _ in range(20)]
+        try:
+            while len(at_work) < SHORT_AT_ONCE:  # noqa: ASYNC110  they are threads
+                await asyncio.sleep(0.01)
+            assert (await others.get("/api/conversations")).status_code == 200
+            reply = (await site.send(hers))["reply"]["id"]
+            assert (await hers.post(f"/api/messages/{reply}/stop", json={})).status_code == 202
+            assert len(at_work) == SHORT_AT_ONCE < READERS
+        finally:
+            enough.set()
+        assert {answer.status_code for answer in await asyncio.gather(*many)} == {200}

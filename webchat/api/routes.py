@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,28 +27,23 @@ from webchat.api.services import Services
 from webchat.api.templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
-from webchat.api.work import PLACES, Handler, in_its_place
+from webchat.api.work import LEAVING, Handler, Work, in_its_place, places
 from webchat.auth import SMALL_BODY
-from webchat.slots import Slots
 
 LONG = None
 """The body of a route that takes long texts: as large as the settings let a request be."""
 
 
-Work = Literal["search", "list", "render", "trial", "save"]
-"""All but `save` end when whoever asked has gone."""
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A route. endpoint: a method of the class it is listed under. body: most bytes of a request's. work: of
-    which kind, where it may take long."""
+    """A route. endpoint: a method of the class it is listed under. body: most bytes of a request's. work: its
+    kind; `None` is done at once, whatever else its person has asked for."""
 
     method: str
     path: str
     endpoint: Callable[[Any, Request], Awaitable[ASGIApp]]
     body: int | None = SMALL_BODY
-    work: Work | None = None
+    work: Work | None = "short"
 
 
 TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
@@ -56,8 +51,8 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
         About,
         (
             Row("GET", "/api/me", About.me),
-            Row("GET", "/api/models", About.models),
-            Row("POST", "/api/models/retry", About.retry),
+            Row("GET", "/api/models", About.models, work=None),
+            Row("POST", "/api/models/retry", About.retry, work=None),
             Row("GET", "/api/search", About.search, work="search"),
         ),
     ),
@@ -91,9 +86,9 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     (
         TurnRoutes,
         (
-            Row("POST", "/api/turns", TurnRoutes.start, body=LONG),
+            Row("POST", "/api/turns", TurnRoutes.start, body=LONG, work="send"),
             Row("GET", "/api/events", TurnRoutes.all_events),
-            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop),
+            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop, work=None),
             Row("GET", "/api/messages/{id}/events", TurnRoutes.events),
         ),
     ),
@@ -155,13 +150,16 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     ),
     (
         Redeem,
-        (Row("POST", "/t/redeem", Redeem.redeem), Row("POST", "/t/switch", Redeem.switch)),
+        (
+            Row("POST", "/t/redeem", Redeem.redeem, work=None),
+            Row("POST", "/t/switch", Redeem.switch, work=None),
+        ),
     ),
     (
         Health,
         (
-            Row("GET", "/healthz", Health.alive),
-            Row("GET", "/readyz", Health.ready),
+            Row("GET", "/healthz", Health.alive, work=None),
+            Row("GET", "/readyz", Health.ready, work=None),
         ),
     ),
 )
@@ -171,13 +169,13 @@ def routes(services: Services) -> list[BaseRoute]:
     """The routes, to be put before anything that answers everywhere. They ask for the owner in
     `scope["state"]["owner"]`, which `webchat.auth.Door` puts there."""
     made: list[BaseRoute] = []
-    slots = {kind: Slots(PLACES) for kind in get_args(Work)}
+    slots = places()
     for kind, rows in TABLE:
         handlers = kind(services)
         for row in rows:
             endpoint: Handler = partial(row.endpoint, handlers)
             if row.work is not None:
-                endpoint = in_its_place(endpoint, slots[row.work], leaves=row.work != "save")
+                endpoint = in_its_place(endpoint, slots[row.work], leaves=row.work in LEAVING)
             made.append(Route(row.path, answering(endpoint), methods=[row.method]))
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
     made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))

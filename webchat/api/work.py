@@ -1,11 +1,11 @@
-"""Routes whose work is long: it waits for its place among other people's, and may end when whoever asked has
-gone."""
+"""How many requests of one person are worked on at once. What may take long waits for its place among other
+people's, too, and may end when whoever asked has gone."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Literal, get_args
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp
@@ -14,9 +14,34 @@ from webchat.api.reading import owner_of
 from webchat.slots import Slots
 
 PLACES = 2
-"""For each kind of work: so many people's at once, and one of each person."""
+"""For each kind of long work: so many people's at once, and one of each person."""
+
+SHORT_AT_ONCE = 3
+"""Of one person. Fewer than the store's readers (`webchat.store.database.READERS`): one is always left to
+others."""
+
+SENDS_AT_ONCE = 8
+"""Of one person. They have places of their own: what is sent may wait long for its review."""
+
+MOST_WAITING = 250
+"""Short requests, or sends, of one person that wait. A page makes a few, a program may make many."""
+
+LongWork = Literal["search", "list", "render", "trial", "save"]
+Work = LongWork | Literal["short", "send"]
+
+LEAVING: tuple[Work, ...] = ("search", "list", "render", "trial")
+"""What ends when whoever asked has gone."""
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
+
+
+def places() -> dict[Work, Slots]:
+    """The places for each kind of work."""
+    long: dict[Work, Slots] = {kind: Slots(PLACES) for kind in get_args(LongWork)}
+    return long | {
+        "short": Slots(None, each=SHORT_AT_ONCE, most_waiting=MOST_WAITING),
+        "send": Slots(None, each=SENDS_AT_ONCE, most_waiting=MOST_WAITING),
+    }
 
 
 def in_its_place(endpoint: Handler, slots: Slots, *, leaves: bool) -> Handler:
