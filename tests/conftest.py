@@ -24,6 +24,21 @@ _OURS = ("WEBCHAT_", "OPENAI_", "GRADIO_", "HF_", "TRANSFORMERS_", "XDG_")
 _OURS_WHOLE = {"DATABASE_URL", "SPACE_ID", "HUGGING_FACE_HUB_TOKEN"}
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names the tests that passed only when run again, and says how they failed before: each is a race to mend."""
+    stats = terminalreporter.stats
+    failed = {report.nodeid for report in [*stats.get("failed", []), *stats.get("error", [])]}
+    again = {report.nodeid: report for report in stats.get("rerun", []) if report.nodeid not in failed}
+    if not again:
+        return
+    terminalreporter.section("passed only when run again", yellow=True)
+    for name, report in again.items():
+        terminalreporter.write_sep("_", name)
+        terminalreporter.write_line(report.longreprtext)
+    for name in again:
+        terminalreporter.write_line(f"AGAIN {name}", yellow=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees or touches the settings, folders and tokens of the person who runs it."""

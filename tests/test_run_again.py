@@ -1,0 +1,42 @@
+"""What a run says of tests that are run again, across workers too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CONFTEST = """
+import pytest
+from tests.conftest import pytest_terminal_summary
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.flaky(reruns=1))
+"""
+
+TESTS = """
+runs = []
+
+def test_that_lost_a_race():
+    runs.append(1)
+    assert len(runs) == 2
+
+def test_that_is_broken():
+    raise AssertionError
+
+def test_that_holds():
+    pass
+"""
+
+
+def test_a_test_that_passed_only_when_run_again_is_named_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_races.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "--numprocesses=2", "--rootdir", str(tmp_path), str(tmp_path)]
+    root = Path(__file__).parent.parent
+    run = subprocess.run([*command, "-p", "no:cacheprovider"], cwd=root, capture_output=True, text=True)
+    named = [line for line in run.stdout.splitlines() if line.startswith("AGAIN ")]
+    assert [line.rpartition("::")[2] for line in named] == ["test_that_lost_a_race"], run.stdout + run.stderr
+    assert "assert len(runs) == 2" in run.stdout
+    assert run.returncode == 1  # for the broken one
