@@ -25,7 +25,7 @@ _OURS_WHOLE = {"DATABASE_URL", "SPACE_ID", "HUGGING_FACE_HUB_TOKEN"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Names the tests that passed only when run again, and says how they failed before: each is a race to mend."""
+    """Names the tests that passed only when run again, and says how they failed before."""
     stats = terminalreporter.stats
     failed = {report.nodeid for report in [*stats.get("failed", []), *stats.get("error", [])]}
     again = {report.nodeid: report for report in stats.get("rerun", []) if report.nodeid not in failed}

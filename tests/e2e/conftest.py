@@ -1,8 +1,8 @@
 """A real browser on the real app: one browser for the run, one app for each module, a fresh visitor for each
 test. Everything shares one event loop, the endpoint too.
 
-Where no browser can be had the tests are skipped with the reason, and fail when `CI` is set. With `CI` set a test
-that failed is run once more, and the end of the run names it; locally nothing is repeated.
+Where no browser can be had the tests are skipped with the reason, and fail when `CI` is set. With `CI` set a
+test that failed is run once more, and the end of the run names it; locally nothing is repeated.
 """
 
 from __future__ import annotations
