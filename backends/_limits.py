@@ -4,7 +4,11 @@ may be behind one: whatever comes from there is cut by one of these first."""
 from __future__ import annotations
 
 EVENT_BYTES = 1 << 20
-"""Of one event of a stream, or of a reply that comes whole: more than any real one."""
+"""Of one event of a stream, or of a reply that comes whole, without pictures and sound: more than any real
+one."""
+
+MEDIA_BYTES = 64 << 20
+"""Of the pictures and sound in one, which are not kept: ten of the largest that models make."""
 
 LIST_BYTES = 2 << 20
 """Of a list of models; the longest there is has a third of it."""

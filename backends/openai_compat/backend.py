@@ -270,7 +270,7 @@ class OpenAICompatBackend:
             raise Unavailable("The connection to the model was closed.", cure="Try again.")
         waits = {"until": patience.until, "seconds": patience.seconds}
         response = await self._client.send("POST", self.address.chat, posted, **waits)
-        if response.status == 200:
+        if 200 <= response.status < 300:
             return response
         try:
             said = await response.body(ERROR_BYTES, **waits)
@@ -285,32 +285,32 @@ class OpenAICompatBackend:
         `BackendError` for what broke it."""
         body = BodyReader(reply, self.address.place)
         try:
-            while chunk := await self._next(response, reply, patience):
-                events, failure = body.feed(chunk)
+            while True:
+                chunk, lost = await self._next(response, reply, patience)
+                events, failure = body.feed(chunk) if chunk else body.close()
                 if events:
                     yield events
-                if failure is not None:
+                whole = reply.ended or reply.done or reply.cut
+                if lost is not None and not whole:
+                    raise lost
+                if failure is not None and not (lost and whole):
                     raise failure
+                if not chunk:
+                    return
                 patience.heard(_now(), reply, spoke=bool(events))
-            events, failure = body.close()
-            if events:
-                yield events
-            if failure is not None:
-                raise failure
         finally:
             response.close()
 
-    async def _next(self, response: Response, reply: Reply, patience: Patience) -> bytes:
-        """The next piece of the body; nothing at its end, however that came once the reply is whole."""
+    async def _next(
+        self, response: Response, reply: Reply, patience: Patience
+    ) -> tuple[bytes, BackendError | None]:
+        """The next piece of the body; nothing at its end, with what broke it off."""
         try:
-            return await response.read(patience.until)
+            return await response.read(patience.until), None
         except TimeoutError:
-            error: BackendError = too_slow(self.address.place, patience.seconds)
-        except BackendError as broken:
-            error = broken
-        if reply.ended or reply.done or reply.cut:
-            return b""
-        raise error
+            return b"", too_slow(self.address.place, patience.seconds)
+        except BackendError as lost:
+            return b"", lost
 
     def _pause(self, error: BackendError, attempt: int, patience: Patience) -> float | None:
         """Seconds to wait before asking again; `None` when that would not help."""

@@ -98,10 +98,11 @@ def _meaning(
 
 def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
     """The error that an object inside a 200 means, `None` when it is none."""
-    is_error = bool(chunk.get("error")) or chunk.get("object") == "error"
-    if not is_error and ("choices" in chunk or not ({"detail", "message"} & chunk.keys())):
-        return None
     error = chunk.get("error")
+    told = any(error.values()) if isinstance(error, dict) else bool(error)
+    says = any(isinstance(chunk.get(name), str | list) for name in ("detail", "message"))
+    if not (told or chunk.get("object") == "error") and ("choices" in chunk or not says):
+        return None
     inner = error if isinstance(error, dict) else chunk
     codes = [inner.get("code"), inner.get("type"), inner.get("status")]
     status = next((code for code in codes if isinstance(code, int) and 300 <= code < 600), None)
@@ -119,11 +120,14 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
     refusal = Refusal(status, message_in(chunk), chunk)
     if status is not None:
         return _caused(_meaning(status, {}, refusal, key=key, place="The endpoint"), refusal)
+    return failed(refusal, "The endpoint failed in the middle of its reply", "Try again.", key=key)
+
+
+def failed(refusal: Refusal, sentence: str, cure: str, *, key: str | None) -> BackendError:
+    """The error that words without a status mean: the sentence with them, where they do not tell it."""
     detail = shown(refusal.said, key)
-    meaning = _by_words(refusal.said, detail, chunk, "The endpoint") or BadResponse(
-        _with("The endpoint failed in the middle of its reply", detail), cure="Try again."
-    )
-    return _caused(meaning, refusal)
+    meaning = _by_words(refusal.said, detail, refusal.parsed, "The endpoint")
+    return _caused(meaning or BadResponse(_with(sentence, detail), cure=cure), refusal)
 
 
 def _by_words(said: str, detail: str, parsed: Any, place: str) -> BackendError | None:

@@ -12,6 +12,8 @@ import hashlib
 import re
 from typing import Any
 
+from backends.openai_compat.held import base64_chars
+
 SHORT = 1000
 """Characters of base64 that stay as they are: an icon in somebody's code."""
 
@@ -82,7 +84,7 @@ class DataCutter:
 
     def _body(self, text: str, out: list[str]) -> str:
         end = _end_of_body(text, 0)
-        self._size += end
+        self._size += base64_chars(text[:end])
         if end < len(text):
             out.append(self._ended())
         return text[end:]
@@ -109,8 +111,8 @@ class Media:
         found: list[Any] = []
         for name in ("images", "image", "image_url", "content"):
             told = delta.get(name)
-            if name != "content" or isinstance(told, list):
-                found += told if isinstance(told, list) else [] if told is None else [told]
+            parts = told if isinstance(told, list) else [] if told is None else [told]
+            found += [part for part in parts if name != "content" or isinstance(part, dict)]
         text = "".join(self._part(part) for part in found)
         audio = delta.get("audio")
         return text + self._heard(audio) if isinstance(audio, dict) else text
@@ -135,7 +137,7 @@ class Media:
 
     def _heard(self, audio: dict[str, Any]) -> str:
         data, words = audio.get("data"), audio.get("transcript")
-        self._sound += len(data) if isinstance(data, str) else 0
+        self._sound += base64_chars(data) if isinstance(data, str) else 0
         return words if isinstance(words, str) else ""
 
     def _picture(self, told: Any) -> str:
@@ -152,7 +154,7 @@ class Media:
 
 def _address(told: str) -> str:
     if head := _HEAD.match(told):
-        return stand_in(head[1], (len(told) - head.end()) * 3 // 4)
+        return stand_in(head[1], base64_chars(told[head.end() :]) * 3 // 4)
     if _ADDRESS.fullmatch(told):
         return told
-    return stand_in("image/unknown", len(told) * 3 // 4)  # base64 without a head
+    return stand_in("image/unknown", base64_chars(told) * 3 // 4)  # base64 without a head

@@ -35,7 +35,7 @@ class RepeatCutter:
     def feed(self, piece: str) -> str:
         """piece: what a chunk calls its own part of the text."""
         if self._each == "a piece":
-            if not self._held and (len(piece) < self._size or self._size < _SURE_CHARS):
+            if not self._held and 2 * len(piece) < self._size:
                 return self._pass(piece)  # nearly always
             return self._perhaps_all(piece) if piece else ""
         if not piece:
@@ -61,10 +61,12 @@ class RepeatCutter:
         if self._each == "all so far":
             return self._half
         if self._each == "a piece":
-            return held[self._size :]  # all of it once more, at the end
+            if self._size < _SURE_CHARS:
+                return held
+            return _beyond(self._said_text(), held) or ""  # all of it once more, at the end
         words = any(character.isalnum() for character in self._said_text())
         if held and words and (self._grown or (self._last == held and self._size >= _SURE_CHARS)):
-            return self._last[self._size :] + self._half
+            return (_beyond(self._said_text(), self._last) or "") + self._half
         return held
 
     def _first(self, piece: str) -> str:
@@ -75,7 +77,7 @@ class RepeatCutter:
             if not whole:
                 self._each = "a piece"
             return self._pass(whole)
-        if not whole.startswith(self._last):
+        if not (whole.startswith(self._last) or _goes_on(whole, self._last)):
             self._each = "a piece"
             return self._pass(self._release() + piece)
         self._grown += len(whole) > len(self._last)
@@ -84,7 +86,7 @@ class RepeatCutter:
         if self._grown >= _GROWN and any(character.isalnum() for character in whole):
             self._each = "all so far"
             self._held.clear()
-            return self._pass(whole[self._size :])
+            return self._pass(_beyond(self._said_text(), whole) or "")
         if len(self._held) > _HELD * (1 + self._grown):
             self._each = "a piece"
             return self._pass(self._release())
@@ -100,14 +102,21 @@ class RepeatCutter:
         return self._pass(new)
 
     def _perhaps_all(self, piece: str) -> str:
-        """A piece as long as all before it, or the one behind such a piece."""
+        """A piece about as long as all before it, or the one behind such a piece."""
+        sure = self._size >= _SURE_CHARS
         if self._held:
-            if piece.startswith(self._held[0]):
-                self._each, self._last = "all so far", self._said_text()
-                self._held.clear()
-                return self._longer(piece)
-            return self._pass(self._release() + piece)
-        if piece.startswith(self._said_text()):
+            longer = len(piece) > len(self._held[-1])
+            if not piece.startswith(self._held[-1]) or not (sure or longer):
+                return self._pass(self._release() + piece)
+            if not sure and len(piece) < _SURE_CHARS:
+                self._held.append(piece)
+                return ""
+            self._each, self._last = "all so far", self._said_text()
+            self._held.clear()
+            return self._longer(piece)
+        said = self._said_text()
+        grown = piece.startswith(said) and (sure or len(piece) > len(said))
+        if grown or (sure and _bare(piece) == _bare(said)):
             self._held = [piece]
             return ""
         return self._pass(piece)
@@ -133,11 +142,27 @@ def _in_whole_characters(piece: str) -> tuple[str, str]:
     return whole, piece[len(whole) :]
 
 
+def _bare(text: str) -> str:
+    """Without whitespace, which servers correct."""
+    return "".join(text.split())
+
+
+def _goes_on(text: str, beginning: str) -> bool:
+    """Whether it begins so, but for whitespace, and has more."""
+    bare, more = _bare(beginning), _bare(text)
+    return bare != "" and len(more) > len(bare) and more.startswith(bare)
+
+
 def _beyond(said: str, text: str) -> str | None:
     """What a text that holds all so far adds to it; `None` for another text."""
     if text.startswith(said):
         return text[len(said) :]
-    if said.startswith(text) or said.strip() == text.strip():
+    if said.startswith(text):
+        return ""
+    for word in (said.lstrip(), said.strip()):
+        if word and text.lstrip().startswith(word):
+            return text.lstrip()[len(word) :]
+    if _bare(said) == _bare(text):
         return ""
     same = next((at for at, (one, other) in enumerate(zip(said, text, strict=False)) if one != other), 0)
     return text[len(said) :] if same * 2 >= len(said) else None  # it has edited the end of what it said

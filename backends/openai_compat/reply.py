@@ -12,10 +12,11 @@ from typing import Any
 from backends._holdback import StopCutter
 from backends._limits import NAME_CHARS
 from backends._thinking import Characters, ThinkingSplitter, storable
-from backends.errors import BadResponse
+from backends.errors import BackendError, BadResponse
 from backends.marks import TABLE, Marks, Table
-from backends.openai_compat.errors import error_in
+from backends.openai_compat.errors import error_in, failed
 from backends.openai_compat.media import DataCutter, Media
+from backends.openai_compat.refusals import Refusal, message_in
 from backends.openai_compat.repeats import RepeatCutter
 from backends.openai_compat.thoughts import parts_of, reasoning_in
 from backends.types import (
@@ -42,6 +43,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "function_call": "tool_calls",
 }
 
+_DONE = "[DONE]"
 _NO_REASON = ("", "null", "none")
 _GAVE_UP = ("error", "abort")
 
@@ -88,6 +90,8 @@ class Reply:
         self._choice: int | None = None
         self._others: list[dict[str, Any]] = []
         self._in_deltas = False
+        self._said = False
+        self._words: Refusal | None = None  # the last ones that were no chunk
         self._model: str | None = None
         self._fingerprint: str | None = None
         self.done = False  # "[DONE]" came, or what else is surely the last
@@ -120,38 +124,55 @@ class Reply:
         else:
             self.chunk(chunk)
 
+    def words(self, said: str) -> None:
+        """What a server says in place of a chunk: nothing, if it goes on, else why it does not."""
+        if said:
+            self._words = Refusal(None, said)
+
     def _no_json(self, data: str) -> None:
         words = data.strip()
-        if words == "[DONE]":
-            self.done = True
-        elif words:
-            lines = data.split("\n")
-            if len(lines) == 1:
-                raise BadResponse(
-                    "The endpoint sent something that is not JSON.", cure="Try again, or check the endpoint."
-                )
-            for line in lines:  # a server that does not put blank lines between its events
+        lines = words.split("\n")
+        if len(lines) > 1:  # a server that does not put blank lines between its events
+            for line in lines:
                 self.data(line)
+        elif words[:5].lower() == "data:":
+            self.data(words[5:])
+        elif words.upper() == _DONE:
+            self._finish()
+        elif words.startswith(("{", "[{")):
+            raise BadResponse("The endpoint sent broken JSON.", cure="Try again, or check the endpoint.")
+        else:
+            self.words(words)
+
+    def _finish(self) -> None:
+        """Some servers begin with what should be the end."""
+        self.done = self.ended or self._said
 
     def chunk(self, chunk: Any) -> None:
         """One chunk of a stream, or a whole completion. Raises what an error object in it means."""
-        if chunk == "[DONE]":
-            self.done = True
+        if isinstance(chunk, str):
+            self._no_json(chunk)
         if not isinstance(chunk, dict):
             return
-        choices = chunk.get("choices")
+        choices = _choices(chunk)
         if (not choices or "error" in chunk or chunk.get("object") == "error") and (
             error := error_in(chunk, key=self._key)
         ) is not None:
             raise error
+        if choices is None:
+            inner = next((part for part in chunk.values() if _choices(part)), None)
+            if inner is not None:
+                self.chunk(inner)
+                return
+            if "type" not in chunk and "usage" not in chunk:
+                self._words = Refusal(None, message_in(chunk), chunk)
         if self._model is None and isinstance(model := chunk.get("model"), str):
             self._model = storable(model, NAME_CHARS)
             fingerprint = chunk.get("system_fingerprint")
             self._fingerprint = storable(fingerprint, NAME_CHARS) if isinstance(fingerprint, str) else None
-        if isinstance(choices, list):
-            for at, choice in enumerate(choices):
-                if isinstance(choice, dict):
-                    self._one_of(choice, at)
+        for at, choice in enumerate(choices or ()):
+            if isinstance(choice, dict):
+                self._one_of(choice, at)
         if chunk.get("usage"):
             self._usage = _usage(chunk["usage"]) or self._usage
             if not choices:
@@ -182,19 +203,32 @@ class Reply:
     def _read(self, choice: dict[str, Any]) -> None:
         delta, message = choice.get("delta"), choice.get("message")
         if delta is None and message is None:  # a server of completions without a chat
-            delta = {"content": choice.get("text")}
+            delta = choice.get("text")
+        if isinstance(delta, str):
+            delta = {"content": delta}
         said = isinstance(delta, dict) and self._delta(delta, whole=False)
         if isinstance(message, dict) and not said:
             said = self._delta(message, whole=True)
         if (told := logprobs_in(choice)) is not None:
             self._events.append(told)
             self.told_logprobs = True
+        self._said = self._said or said
         if said and self.ended:
             self.ended = self.counted = False
             self._taken_back.add(self._reason or "")
             self._reason = None
-        if isinstance(reason := choice.get("finish_reason"), str):
-            self._told(storable(reason, NAME_CHARS))
+        if choice.get("error") and (error := error_in(choice, key=self._key)) is not None:
+            raise error
+        inside = delta.get("finish_reason") if isinstance(delta, dict) else None
+        for reason in (
+            choice.get("finish_reason"),
+            inside,
+            choice.get("stop_reason"),
+            choice.get("done_reason"),
+        ):
+            if isinstance(reason, str):
+                self._told(storable(reason, NAME_CHARS))
+                break
 
     def _told(self, reason: str) -> None:
         word = reason.strip().lower()
@@ -205,6 +239,8 @@ class Reply:
         """Whether it says anything."""
         content = delta.get("content")
         reasoning = reasoning_in(delta)
+        if isinstance(content, dict):
+            content = [content]
         if isinstance(content, list):
             content, in_parts = parts_of(content)
             reasoning = reasoning or in_parts
@@ -246,6 +282,11 @@ class Reply:
         text = self._data.feed(self._characters.feed(text))
         self._events += self._thinking.feed(self._cutter.feed(text))
 
+    def _failed(self, sentence: str, cure: str) -> BackendError:
+        if self._words is None:
+            return BadResponse(f"{sentence}.", cure=cure)
+        return failed(self._words, sentence, cure, key=self._key)
+
     def take(self) -> list[Event]:
         """The events since the last time."""
         self._flush_text()
@@ -276,18 +317,28 @@ class Reply:
         word = (reason or "").strip().lower()
         if word in _GAVE_UP:
             raise BadResponse("The endpoint gave up in the middle of its reply.", cure="Try again.")
+        if reason is None and not self.said_something and (self.done or self._words):
+            raise self._failed("The endpoint answered with nothing", "Try again.")
         if not (self.ended or self.done or self.cut):
-            raise BadResponse(
-                "The reply broke off before it was finished.", cure="Continue it, or try again."
-            )
+            raise self._failed("The reply broke off before it was finished", "Continue it, or try again.")
         if reason is None and not self.said_something:
-            raise BadResponse("The endpoint answered with nothing.", cure="Try again.")
+            raise self._failed("The endpoint answered with nothing", "Try again.")
         kind = _kind(word)
         details: dict[str, str | int | float | bool | None] = {}
         if kind is None:
             details["finish_reason"] = reason
         usage: list[Event] = [] if self._usage is None else [self._usage]
         return [*usage, Finished(kind or "stop", self._model, self._fingerprint, details=details)]
+
+
+def _choices(chunk: Any) -> list[Any] | None:
+    """The choices of a chunk, those of a server that does not list them, too."""
+    choices = chunk.get("choices") if isinstance(chunk, dict) else None
+    if isinstance(choices, dict):
+        return [choices] if {"delta", "message", "text"} & choices.keys() else [*choices.values()]
+    if choices is None and isinstance(chunk, dict) and isinstance(chunk.get("message"), dict):
+        return [chunk]
+    return choices if isinstance(choices, list) else None
 
 
 def _kind(word: str) -> FinishReason | None:

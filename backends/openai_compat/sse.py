@@ -7,10 +7,7 @@ an `error:` field in place of `data:`, a last event without its blank line.
 from __future__ import annotations
 
 from backends._limits import EVENT_BYTES
-
-
-class EventTooLong(ValueError):
-    """A line, or the data of one event, is longer than `limit` bytes."""
+from backends.openai_compat.held import PIECE, EventTooLong, HeldBytes
 
 
 class SSEParser:
@@ -22,8 +19,8 @@ class SSEParser:
 
     def __init__(self, limit: int = EVENT_BYTES) -> None:
         self._limit = limit
-        self._pieces: list[bytes] = []  # of the line not yet ended: joined once, so a long line costs no more
-        self._size = 0
+        self._line = HeldBytes(limit)  # the one not yet ended
+        self._returned = False  # a CR, perhaps half of a CRLF, comes behind it
         self._data: list[bytes] = []
         self._data_size = 0
         self._begun = False
@@ -31,7 +28,8 @@ class SSEParser:
 
     def feed(self, chunk: bytes) -> list[str]:
         """Raises `EventTooLong`, after which `rest` holds the events before it."""
-        if not self._pieces and not self._data and self._begun and (events := _plain(chunk)) is not None:
+        between = not (self._line or self._returned or self._data)
+        if between and self._begun and len(chunk) <= PIECE and (events := _plain(chunk)) is not None:
             return events
         self._feed(chunk)
         return self.rest()
@@ -43,37 +41,26 @@ class SSEParser:
 
     def close(self) -> list[str]:
         """The event that the stream ended in, if any of its data is there."""
-        self._lines(b"".join(self._pieces).removesuffix(b"\r") + b"\n")
-        self._pieces.clear()
+        self._returned = False
+        self._lines(self._line.take() + b"\n")
         return self.rest()
 
     def _feed(self, chunk: bytes) -> None:
-        held_return = b""
-        if b"\r" in chunk or (self._pieces and self._pieces[-1] == b"\r"):
-            if self._pieces and self._pieces[-1] == b"\r":
-                chunk = self._pieces.pop() + chunk
-            if chunk.endswith(b"\r"):  # perhaps half of a CRLF
-                chunk, held_return = chunk[:-1], b"\r"
+        if self._returned:
+            chunk, self._returned = b"\r" + chunk, False
+        if b"\r" in chunk:
+            if chunk.endswith(b"\r"):
+                chunk, self._returned = chunk[:-1], True
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        end = chunk.rfind(b"\n")
-        if end < 0:
-            self._hold(chunk)
-        else:
-            block = b"".join((*self._pieces, chunk[:end])) if self._pieces else chunk[:end]
-            self._pieces.clear()
-            self._size = 0
-            self._lines(block)
-            self._hold(chunk[end + 1 :])
-        if held_return:
-            self._pieces.append(held_return)
-
-    def _hold(self, piece: bytes) -> None:
-        if not piece:
-            return
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > self._limit:
-            raise EventTooLong(f"a line has more than {self._limit} bytes")
+        if self._line or len(chunk) > PIECE:
+            *lines, chunk = chunk.split(b"\n")
+            for line in lines:
+                self._line.add(line)
+                self._lines(self._line.take())
+        elif (end := chunk.rfind(b"\n")) >= 0:
+            self._lines(chunk[:end])
+            chunk = chunk[end + 1 :]
+        self._line.add(chunk)
 
     def _lines(self, block: bytes) -> None:
         if not self._begun and block:
@@ -85,12 +72,12 @@ class SSEParser:
                     data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                     self._data, self._data_size = [], 0
                     self._events.append(data.decode("utf-8", "replace"))
-            elif line.startswith((b"data:", b"error:")):
+            elif line[:6].lower().startswith((b"data:", b"error:")):
                 value = line[line.index(b":") + 1 :]
                 self._data.append(value[1:] if value.startswith(b" ") else value)
                 self._data_size += len(value)
                 if self._data_size > self._limit:
-                    raise EventTooLong(f"an event has more than {self._limit} bytes")
+                    raise EventTooLong
 
 
 def _plain(chunk: bytes) -> list[str] | None:

@@ -31,8 +31,8 @@ def parts_of(parts: list[Any]) -> tuple[str, str]:
     text: list[str] = []
     thought: list[str] = []
     for part in parts:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind in ("text", "output_text"):
+        kind = part.get("type") if isinstance(part, dict) else "text"
+        if kind in (None, "text", "output_text"):
             text.append(_words(part))
         elif isinstance(kind, str) and kind.startswith(("thinking", "reasoning", "summary")):
             thought.append(_words(part))

@@ -21,7 +21,8 @@ from backends.openai_compat.repeats import RepeatCutter
 from backends.openai_compat.reply import Reply
 from backends.types import Event, Finished, Message, ReasoningDelta, Request, Retrying, TextDelta
 from tests.backends.hostile_server import DONE, USAGE, Answer, HostileServer, says, sse, status
-from tests.backends.streams import STREAMS, Stream
+from tests.backends.odd_streams import STREAMS
+from tests.backends.streams import Stream
 
 HELLO = Request((Message("user", "Hello"),))
 
@@ -164,8 +165,8 @@ async def test_signs_of_life_are_waited_for_up_to_a_bound(alive: str | dict[str,
 async def test_signs_of_life_alone_are_no_reply(begun: list[dict[str, Any]]) -> None:
     drip = sse(*begun, *[": ping\n\n"] * 500, pause=0.02)
     with pytest.raises(Timeout) as caught:
-        await ask(drip, timeouts=Timeouts(first_token=0.1, next_token=0.1))
-    assert caught.value.params["seconds"] == pytest.approx(1.0)
+        await ask(drip, timeouts=Timeouts(first_token=0.4, next_token=0.4))
+    assert caught.value.params["seconds"] == pytest.approx(4.0)
 
 
 LOADING = [
