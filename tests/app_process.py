@@ -11,7 +11,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -27,8 +31,74 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
+class Running(Protocol):
+    """What is needed of a process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sign: int) -> None: ...
+
+
+class Forked:
+    """A process with the app already imported; like `subprocess.Popen` as far as it is needed."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+        self._process = ForkServerProcess(target=_run, args=(argv, dict(env), log), daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise TimeoutError
+        return code
+
+    def send_signal(self, sign: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sign)
+
+
+@cache
+def _forks() -> bool:
+    """Whether this system can fork; from now on from a process that has imported the app."""
+    if "forkserver" not in get_all_start_methods():
+        return False
+    context = get_context("forkserver")
+    assert isinstance(context, ForkServerContext)
+    context.set_forkserver_preload(["tests.preloaded"])
+    return True
+
+
+def _run(argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    """The app in a forked process."""
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(ROOT)
+    for stream in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), stream)
+    from webchat.__main__ import main
+
+    sys.exit(main(argv))
+
+
 class AppProcess:
-    """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts."""
+    """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts.
+
+    preloaded: forked from a process that has imported the app, which saves seconds of each start.
+    """
 
     def __init__(
         self,
@@ -37,6 +107,7 @@ class AppProcess:
         env: Mapping[str, str] | None = None,
         port: int | None = None,
         module: str = "webchat",
+        preloaded: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
@@ -44,7 +115,8 @@ class AppProcess:
         self._flags: Sequence[str] = flags
         self._module = module
         self._env = dict(env or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._preloaded = preloaded and _forks()
+        self._process: Running | None = None
 
     @property
     def url(self) -> str:
@@ -58,10 +130,14 @@ class AppProcess:
     def start(self, timeout: float = 200) -> AppProcess:
         """Start and wait until it answers. Raises RuntimeError with the log when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", self._module, "--port", str(self.port), "--no-open", *self._flags]
+        argv = ["--port", str(self.port), "--no-open", *self._flags]
         env = {**os.environ, "WEBCHAT_DATA_DIR": str(self.data_dir), **self._env}
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        if self._preloaded:
+            self._process = Forked(argv, env, self.log)
+        else:
+            command = [sys.executable, "-m", self._module, *argv]
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -90,7 +166,7 @@ class AppProcess:
             return self._process.wait(timeout)
         finally:
             if self._process.poll() is None:
-                self._process.kill()
+                self._process.send_signal(signal.SIGKILL)
                 self._process.wait()
             self._process = None
 

@@ -64,7 +64,11 @@ async def running(
 ) -> AsyncIterator[AppProcess]:
     """The app on the scripted endpoint, until the block ends."""
     app = AppProcess(
-        data_dir, "--endpoint", endpoint.url, "--model", "scripted", "--no-titles", *flags, env=env
+        data_dir,
+        *("--endpoint", endpoint.url, "--model", "scripted", "--no-titles"),
+        *flags,
+        env=env,
+        preloaded=True,
     )
     await asyncio.to_thread(app.start)
     try:

@@ -27,7 +27,7 @@ async def _serving(folder: Path, url: str, names: Sequence[str], more: str = "")
     )
     config = folder / "webchat.toml"
     config.write_text("\n".join((*listed, more)))
-    app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)})
+    app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, preloaded=True)
     await asyncio.to_thread(app.start)
     try:
         yield app

@@ -41,7 +41,7 @@ async def app(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     folder = tmp_path_factory.mktemp("several")
     config = folder / "webchat.toml"
     config.write_text(CONFIG.format(path=demo_gguf))
-    app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)})
+    app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, preloaded=True)
     await asyncio.to_thread(app.start)
     yield app
     await asyncio.to_thread(app.kill)

@@ -23,7 +23,9 @@ class Place:
     def __init__(self, folder: Path, one: ScriptedEndpoint, two: ScriptedEndpoint) -> None:
         self.one, self.two = one, two
         self._config = folder / "webchat.toml"
-        self.app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(self._config)})
+        self.app = AppProcess(
+            folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(self._config)}, preloaded=True
+        )
 
     async def start(self, *entries: tuple[str, str]) -> None:
         """Start anew with these entries, each a name (or none) and an address."""
