@@ -33,9 +33,10 @@ _SAMPLERS = frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_pen
 class Learned:
     """What one model at one endpoint does not take.
 
-    refused: features that are left out. presumed: left out as well, for if one is refused it is this; doubted
-    when more turn out to be. doubted: left out as well, though perhaps not all need be: they are tried again,
-    one with each request. clashes: pairs of which the first is left out where both are present.
+    refused: features that are left out. doubted: left out as well, for the request was accepted without them,
+    though perhaps not all need be: they are tried again, one with each request. presumed: of these the ones
+    that it is, if no more than one is refused; so the next request has all others again. clashes: pairs of
+    which the first is left out where both are present.
     """
 
     refused: frozenset[str] = frozenset()
@@ -46,23 +47,47 @@ class Learned:
     @property
     def always(self) -> frozenset[str]:
         """What is left out of every request."""
-        return self.refused | self.presumed | self.doubted
+        return self.refused | self.doubted
 
     def out(self, present: Collection[str]) -> frozenset[str]:
         """What is left out of a request that has these features."""
         clashing = {one for one, other in self.clashes if other in present and other not in self.refused}
         return self.always | clashing
 
-    def trial(self, present: Collection[str]) -> str | None:
-        """A doubted feature of the request that it is tried again with: first what others depend on."""
+    def trial(self, present: Collection[str]) -> frozenset[str]:
+        """The doubted features of the request that it is tried again with: all that are not presumed, else
+        one, first what others depend on."""
         out = self.out(present)
-        for feature in FEATURES:
-            needed = NEEDS.get(feature)
-            if feature not in self.doubted or (needed or feature) not in present:
-                continue
-            if needed not in out or (feature == SWAPPED and needed in self.refused):
-                return feature
-        return None
+        tried = [
+            feature
+            for feature in FEATURES
+            if feature in self.doubted - self.presumed
+            and (needed := NEEDS.get(feature) or feature) in present
+            and (needed == feature or needed not in out - self._back or self._swaps(feature))
+        ]
+        if self.presumed:
+            return frozenset(tried)
+        first = (one for one in tried if NEEDS.get(one) not in out or self._swaps(one))
+        return frozenset([*first][:1])
+
+    @property
+    def _back(self) -> frozenset[str]:
+        return self.doubted - self.presumed if self.presumed else frozenset()
+
+    def _swaps(self, feature: str) -> bool:
+        return feature == SWAPPED and NEEDS[SWAPPED] in self.refused | self.presumed
+
+    def after(self, trial: frozenset[str], *, refused: bool) -> Learned:
+        """What is known after a request with these features was answered, or refused and answered without."""
+        if refused:
+            known = self.with_refused(trial) if len(trial) == 1 else self
+            return replace(known, presumed=frozenset())
+        known = self.without(trial)
+        if known.doubted != known.presumed:
+            return known
+        if len(known.presumed) == 1:
+            return known.with_refused(known.presumed)
+        return replace(known, presumed=frozenset())
 
     def with_refused(self, more: Iterable[str]) -> Learned:
         refused = self.refused | frozenset(more)
@@ -74,7 +99,7 @@ class Learned:
         """With these in doubt, and what cannot be without them."""
         doubted = self.doubted | frozenset(more)
         doubted |= {one for one, needed in NEEDS.items() if needed in doubted and one in fields_of(needed)}
-        return replace(self, presumed=self.presumed - doubted, doubted=doubted - self.refused)
+        return replace(self, doubted=doubted - self.refused)
 
     def without(self, taken: Collection[str]) -> Learned:
         """After these were accepted, or are no longer believed to be refused."""
@@ -168,20 +193,22 @@ class Search:
     def learned(self, before: Learned, *, accepted: bool) -> Learned:
         """What is known at the end. accepted: this attempt was; else it is the held reply that is read."""
         known = before.without(self.restored).with_refused(self.sure - self.unsure)
-        known = known.with_doubted(known.presumed | self.unsure)
+        known = replace(known, presumed=frozenset()).with_doubted(self.unsure)
         if accepted and self.clash is not None:
             return replace(known, clashes=known.clashes | {self.clash})
-        if accepted and self.blamed:
+        if accepted and self.blamed == self.guess != frozenset():
             return known.with_refused(self.blamed)
+        if accepted and self.blamed:
+            known = known.with_doubted(self.guess)
+            return replace(known, presumed=self.blamed & known.doubted)
         whole = self.guess if accepted else self.held or frozenset()
         tried = self.tried if accepted else self.tried | {self.guess}
         among = self.among if accepted else _without(self.among, self.guess)
         proven = {one for one in whole if any(whole - {one} <= some for some in tried)}
         known = known.with_refused(proven)
-        rest = {one for one in among if one in whole} - proven
-        if len(rest) == 1:
-            return replace(known, presumed=frozenset(rest))
-        return known.with_doubted((rest or whole) - proven)
+        known = known.with_doubted(whole - proven)
+        rest = known.doubted.intersection(among) - proven
+        return replace(known, presumed=rest) if len(rest) == 1 or rest < whole - proven else known
 
     def _next(self, refusal: Refusal) -> Search | None:
         if not self.left:
@@ -201,7 +228,10 @@ class Search:
         if named and not last:
             listed = frozenset(named), frozenset(named), None
             shorter = self.sure and {*named} < {*self.told.names(FEATURES)}
-            if len(named) >= (self.left if shorter else 3) and (shorter or len(untried) < len(named)):
+            placed = not self.tried and len(named) > 1 and all(map(refusal.points_to, named))
+            if placed or (
+                len(named) >= (self.left if shorter else 3) and (shorter or len(untried) < len(named))
+            ):
                 yield listed
             yield first, first, _clash(named) if len(untried) == len(named) else None
             yield listed

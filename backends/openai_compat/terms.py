@@ -9,6 +9,8 @@ others wait and post what it has found.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -52,7 +54,8 @@ class Terms:
         self.learned = learned or Learned()
         self.accepted: frozenset[str] = frozenset()
         self.searching = asyncio.Lock()
-        self.in_vain: Refusal | None = None
+        self.in_vain: Refusal | None = None  # what nothing helped against, until a request is answered
+        self.in_vain_for: bytes | None = None  # the messages that is true of; `None`: of all
         self._remember = remember
 
     def offer(self, body: Body) -> Offer:
@@ -95,7 +98,7 @@ class Offer:
         self._agreed = self._agree()
         self._trial = terms.learned.trial(self._features)
         self._trial_refused = False
-        self._out = self._agreed - {self._trial}
+        self._out = self._agreed - self._trial
         self._search: Search | None = None
         self._held: Search | None = None
         self._reads_held = False
@@ -131,7 +134,7 @@ class Offer:
         if not isinstance(refusal, Refusal) or not negotiable(error, refusal, self._whole):
             return self._read_held(refused=False)
         self._first = self._first or error
-        if self._trial is not None and not self._trial_refused:
+        if self._trial and not self._trial_refused:
             self._trial_refused = True
             self._out = self._agreed
             return True
@@ -143,8 +146,10 @@ class Offer:
             if (agreed := self._agree()) != self._agreed:
                 self._agreed = self._out = agreed  # found by another request in the meantime
                 return True
-            again = waited and self._terms.in_vain is not None and refusal.same_as(self._terms.in_vain)
-            following = None if again else self._begin(refusal)
+            if self._again(refusal, waited):
+                self._in_vain = True
+                return False
+            following = self._begin(refusal)
         else:
             following = self._search.refused(refusal)
         if following is None:
@@ -173,10 +178,8 @@ class Offer:
         terms = self._terms
         if self._search is not None:
             terms.learn(self._search.learned(terms.learned, accepted=not self._reads_held))
-        elif self._trial is not None:
-            trial = {self._trial}
-            learned = terms.learned
-            terms.learn(learned.with_refused(trial) if self._trial_refused else learned.without(trial))
+        elif self._trial:
+            terms.learn(terms.learned.after(self._trial, refused=self._trial_refused))
         terms.accepted = (terms.accepted | {*features(self.body)}) - terms.learned.refused
         terms.in_vain = None
         self.close()
@@ -202,6 +205,17 @@ class Offer:
             left=ATTEMPTS - self._trial_refused,
         )
 
+    def _again(self, refusal: Refusal, waited: bool) -> bool:
+        """Whether nothing helped against this before. waited: until another request had found that."""
+        terms = self._terms
+        if terms.in_vain is None or not refusal.same_as(terms.in_vain):
+            return False
+        return waited or terms.in_vain_for in (None, self._digest())
+
+    def _digest(self) -> bytes:
+        messages = json.dumps(self._whole["messages"], default=str)
+        return hashlib.sha256(messages.encode("utf-8", "replace")).digest()
+
     async def _turn(self, until: float) -> bool:
         """Have nobody else search. Whether somebody did. Raises `TimeoutError`."""
         if self._searches:
@@ -224,4 +238,6 @@ class Offer:
             self._terms.accepted = frozenset()
             cause = None if self._first is None else self._first.__cause__
             self._terms.in_vain = cause if isinstance(cause, Refusal) else None
+            # Where there was nothing left to try, the endpoint may have changed: other words may show it.
+            self._terms.in_vain_for = self._digest() if self._search is None else None
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from backends.openai_compat.negotiation import Learned
 from backends.openai_compat.variants import NEEDS, features
 from backends.types import Event, Finished, Message, Request, Sampling, Sent, TextDelta
 from tests.backends.hostile_server import DONE, Answer, Asked, HostileServer, says, sse, status
+from tests.backends.more_refusing import MORE, TOGETHER
 from tests.backends.refusing import SERVERS, Refuses, Server, has, openai, reply, role, says_so
 
 KEY = "sk-very-secret-key-123456"
@@ -59,7 +60,7 @@ def test_there_are_forty_of_them() -> None:
     assert len({server.name for server in SERVERS}) == len(SERVERS) >= 40
 
 
-@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
+@pytest.mark.parametrize("server", [*SERVERS, *MORE], ids=lambda server: server.name)
 async def test_what_is_refused_is_found_once_and_only_that_is_left_out(server: Server) -> None:
     async with HostileServer(server) as endpoint:
         backend = connect(endpoint)
@@ -75,6 +76,28 @@ async def test_what_is_refused_is_found_once_and_only_that_is_left_out(server: S
     assert gone == {*features(whole)} & server.without
     words = " ".join(message["content"] for message in last["messages"])
     assert words.split() == ["Be", "brief.", "Hello"]
+
+
+@pytest.mark.parametrize("server", TOGETHER, ids=lambda server: server.name)
+async def test_several_unnamed_ones_cost_one_request_more_with_few_later_replies(
+    server: Server,
+) -> None:
+    """Which of many it is four requests cannot find; so what was accepted is tried again one by one."""
+    async with HostileServer(server) as endpoint:
+        backend = connect(endpoint)
+        more = []
+        for count in range(20):
+            before = len(endpoint.requests)
+            assert (await ask(backend)).text == "OK then."
+            more.append(len(endpoint.requests) - before - 1)
+            assert more[-1] <= (4 if count == 0 else 1)
+        await backend.aclose()
+        whole, last = endpoint.requests[0].body, endpoint.requests[-1].body
+    assert sum(more[1:]) <= len(server.refuses) + 1
+    assert not any(more[-3:])
+    gone = {*features(whole)} - {*features(last)}
+    gone -= {feature for feature, needed in NEEDS.items() if needed in gone}
+    assert gone == {*features(whole)} & server.without
 
 
 async def test_a_restart_remembers_and_another_model_does_not() -> None:
@@ -182,6 +205,39 @@ async def test_a_search_in_vain_tells_the_first_refusal_and_remembers_nothing() 
         assert len(endpoint.requests) <= 5
         assert backend.capabilities == before
     assert not kept.learned
+
+
+async def test_what_nothing_helped_against_is_not_searched_for_again_until_a_reply_came() -> None:
+    """As servers do that judge what is said, in words that nobody knows."""
+
+    def judges(asked: Asked) -> Answer:
+        words = json.dumps(asked.body["messages"])
+        return says_so(400, openai("Nope.")) if "bad" in words else reply(asked)
+
+    def request(words: str) -> Request:
+        return Request((Message("user", words),), EVERYTHING.sampling)
+
+    async with HostileServer(judges) as endpoint:
+        backend = connect(endpoint)
+        for words, most in [
+            ("bad one", 5),
+            ("bad one", 1),
+            ("bad two", 1),
+            ("good", 1),
+            ("bad two", 1),
+            ("bad two", 1),
+            ("bad three", 5),
+            ("bad four", 1),
+            ("good", 1),
+        ]:
+            before = len(endpoint.requests)
+            with pytest.raises(BadRequest) if "bad" in words else nullcontext():
+                await ask(backend, request(words))
+            assert len(endpoint.requests) - before <= most
+        await backend.aclose()
+        assert endpoint.requests[-1].body == endpoint.requests[0].body | {
+            "messages": [{"role": "user", "content": "good"}]
+        }
 
 
 async def test_another_failure_in_the_middle_of_a_search_is_told_itself() -> None:
