@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -48,6 +49,14 @@ def test_no_listener_reaches_the_server() -> None:
         assert function.fn is None
         assert function.js
         assert not function.api_name or function.api_visibility != "public" or function.fn is None
+
+
+async def test_the_queue_that_nobody_asks_does_not_run() -> None:
+    ui = PageSettings(version="v1")
+    parent = mount(FastAPI(), create_page(ui), ui)
+    async with parent.router.lifespan_context(parent):
+        running = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    assert not [name for name in running if "Queue." in name]
 
 
 def test_every_text_box_has_a_bound() -> None:

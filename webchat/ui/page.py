@@ -76,6 +76,8 @@ def mount(
     Call it last: the page takes every path that is left. root_path: the path a proxy serves the app under.
     """
     parent.router.routes.extend(asset_routes(ui.version))
+    # Nothing asks Gradio's queue, and it looks for work a thousand times a second.
+    page._queue.start = lambda: None
     _in_loop(
         lambda: gr.mount_gradio_app(
             parent,
