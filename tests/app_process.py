@@ -97,7 +97,8 @@ def _run(argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
 class AppProcess:
     """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts.
 
-    preloaded: forked from a process that has imported the app, which saves seconds of each start.
+    preloaded: forked from a process that has imported the app, which saves seconds of each start. checkout:
+    of this project, whose app it is, where it is not forked.
     """
 
     def __init__(
@@ -108,12 +109,14 @@ class AppProcess:
         port: int | None = None,
         module: str = "webchat",
         preloaded: bool = False,
+        checkout: Path = ROOT,
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
         self.log = data_dir / "server.log"
         self._flags: Sequence[str] = flags
         self._module = module
+        self._checkout = checkout
         self._env = dict(env or {})
         self._preloaded = preloaded and _forks()
         self._process: Running | None = None
@@ -137,7 +140,7 @@ class AppProcess:
         else:
             command = [sys.executable, "-m", self._module, *argv]
             with self.log.open("ab") as log:
-                self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+                self._process = subprocess.Popen(command, cwd=self._checkout, env=env, stdout=log, stderr=log)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

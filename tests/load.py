@@ -10,7 +10,7 @@ import json
 import statistics
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,16 +67,31 @@ async def converse(port: int, text: str, *, cookie: str = "", **place: str | Non
     conversation, or none for a new one; `model`."""
     seen = Followed()
     start = time.perf_counter()
-    ask = {"kind": "send", "text": text, "client_key": uuid.uuid4().hex, **place}
-    status, begun = await request_json(port, "POST", "/api/turns", ask, cookie)
-    if status != 201:
-        raise RuntimeError(f"POST /api/turns answered {status}: {begun}")
-    await _follow(port, begun["reply"]["id"], cookie, seen, start)
+    await _follow(port, await _ask(port, text, cookie, place), cookie, seen, start)
     seen.total = time.perf_counter() - start
     return seen
 
 
-async def _follow(port: int, message_id: str, cookie: str, seen: Followed, start: float) -> None:
+async def first_words(port: int, text: str, *, cookie: str = "") -> Followed:
+    """The same in a new conversation, but only until the first words are there."""
+    seen = Followed()
+    start = time.perf_counter()
+    await _follow(port, await _ask(port, text, cookie, {}), cookie, seen, start, whole=False)
+    return seen
+
+
+async def _ask(port: int, text: str, cookie: str, place: Mapping[str, str | None]) -> str:
+    """The id of the reply that was begun."""
+    ask = {"kind": "send", "text": text, "client_key": uuid.uuid4().hex, **place}
+    status, begun = await request_json(port, "POST", "/api/turns", ask, cookie)
+    if status != 201:
+        raise RuntimeError(f"POST /api/turns answered {status}: {begun}")
+    return str(begun["reply"]["id"])
+
+
+async def _follow(
+    port: int, message_id: str, cookie: str, seen: Followed, start: float, *, whole: bool = True
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
     try:
         writer.write(_head(port, "GET", f"/api/events?reply={message_id}:0", cookie, 0))
@@ -95,6 +110,8 @@ async def _follow(port: int, message_id: str, cookie: str, seen: Followed, start
                 delta = json.loads(line[6:])
                 if delta["kind"] == "text":
                     seen.text += delta["text"]
+                if not whole:
+                    return
             elif line.startswith(b"data: ") and event == "done":
                 seen.state = json.loads(line[6:])["message"]["state"]
                 return

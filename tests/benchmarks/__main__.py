@@ -9,6 +9,7 @@ import sys
 NAMES = {
     "cost": "a streamed reply: server CPU and first token, short and long conversations",
     "crowd": "200 people at once",
+    "server_cost": "CPU of the whole server per token and up to the first one, beside a bare reader",
     "drawing": "what drawing texts costs the page, and how long it is held",
     "pages": "opening the page: long conversations, many of them",
     "search": "the search at 100,000 messages",

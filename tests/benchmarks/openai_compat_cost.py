@@ -123,9 +123,12 @@ async def measured(name: str, url: str, streams: int, rate: float, words: int) -
     return {"cpu": used / sum(counts) * 1e6, "first": first * 1e3, "wall": wall}
 
 
-def _in_a_process(name: str, checkout: Path, url: str, options: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, __file__, "--read", name, "--url", url, "--streams", str(options.streams)]
-    command += ["--rate", str(options.rate), "--words", str(options.words)]
+def in_a_process(
+    name: str, checkout: Path, url: str, streams: int, rate: float, words: int
+) -> dict[str, float]:
+    """See `measured`."""
+    command = [sys.executable, __file__, "--read", name, "--url", url, "--streams", str(streams)]
+    command += ["--rate", str(rate), "--words", str(words)]
     env = {**os.environ, "PYTHONPATH": str(checkout)}
     said = subprocess.run(command, cwd=checkout, env=env, check=True, stdout=subprocess.PIPE).stdout
     found: dict[str, float] = json.loads(said)
@@ -140,7 +143,8 @@ def compare(url: str, options: argparse.Namespace) -> None:
     seen: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for _ in range(TURNS):  # in turns, so that all have the same machine
         for way, (name, checkout) in ways.items():
-            seen[way].append(_in_a_process(name, checkout, url, options))
+            load = (options.streams, options.rate, options.words)
+            seen[way].append(in_a_process(name, checkout, url, *load))
     best = {
         way: {key: statistics.median(one[key] for one in runs) for key in ("cpu", "first", "wall")}
         for way, runs in seen.items()
