@@ -313,7 +313,7 @@ _NO_TEXT = """
 keep_owner move_chats
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
-mark_streaming open purge rate restore_conversation restore_messages restore_template revoke_link
+open purge rate restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices touch_link transaction trim_decisions
 keep_owner
 """

@@ -117,7 +117,6 @@ NOT_OF_AN_OWNER = {
     "move_chats",
     "owner",
     # what the turns room does for all owners at once
-    "mark_streaming",
     "write_batch",
     "index_owed",
     "pack_inspection",

@@ -142,7 +142,6 @@ def test_settings_come_back_as_given(store: Store, talk: Talk) -> None:
 def test_a_running_reply_is_its_journal_so_far(store: Store, talk: Talk) -> None:
     turn = talk.begin("hello")
     id = turn.reply.id
-    store.mark_streaming(id)
     store.write_batch([JournalEntry(id, 1, "reasoning", "hm"), JournalEntry(id, 2, "text", "h")])
     store.write_batch([JournalEntry(id, 3, "tool", "{}"), JournalEntry(id, 4, "text", "i")])
     for message in (
@@ -151,6 +150,17 @@ def test_a_running_reply_is_its_journal_so_far(store: Store, talk: Talk) -> None
     ):
         assert (message.state, message.text, message.reasoning, message.seq) == ("streaming", "hi", "hm", 4)
     assert [entry.seq for entry in store.journal(talk.owner, id, after_seq=2)] == [3, 4]
+
+
+def test_a_reply_streams_from_its_first_words_on(store: Store, talk: Talk) -> None:
+    id, waits = talk.begin("hello").reply.id, talk.begin("hello").reply.id
+    states = [store.message(talk.owner, id).state]
+    store.write_batch([JournalEntry(id, 1, "text", "h")])
+    states.append(store.message(talk.owner, id).state)
+    store.write_batch([JournalEntry(id, 2, "text", "i")], [FinishedTurn(id, "complete")])
+    states.append(store.message(talk.owner, id).state)
+    assert states == ["queued", "streaming", "complete"]
+    assert store.message(talk.owner, waits).state == "queued"
 
 
 def test_a_finished_reply_is_folded_and_keeps_its_provenance(store: Store, talk: Talk) -> None:
@@ -186,7 +196,6 @@ def test_a_finished_reply_is_folded_and_keeps_its_provenance(store: Store, talk:
     assert (stored.sampling, stored.seed) == (provenance.sampling, provenance.seed)
     assert store.journal(talk.owner, id) == []
     # Over is over.
-    store.mark_streaming(id)
     assert store.write_batch([], [FinishedTurn(id, "complete")]) == [done]
 
 

@@ -88,18 +88,31 @@ class InspectionVerbs(Database):
     def keep_inspections(self, connection: Connection, kept: Sequence[KeptInspection]) -> None:
         """Store what models are sent for replies that run, in place of what was kept before. What cannot be
         kept costs the others nothing; only trouble of the database is raised."""
-        for one in kept:
-            values = {"message_id": one.message_id, "base_id": one.base_id, "content": one.content}
-            try:
-                with connection.begin_nested():
-                    connection.execute(_DROP, {"message": one.message_id})
-                    connection.execute(_KEEP, values)
+        self._keep(connection, kept)
+
+    def _keep(self, connection: Connection, kept: Sequence[KeptInspection]) -> None:
+        """All together; where that fails, each alone."""
+        try:
+            with connection.begin_nested():
+                connection.execute(_DROP, [{"message": one.message_id} for one in kept])
+                connection.execute(
+                    _KEEP,
+                    [
+                        {"message_id": one.message_id, "base_id": one.base_id, "content": one.content}
+                        for one in kept
+                    ],
+                )
+                for one in kept:
                     known = known_provenance(one.provenance)
                     connection.execute(_TELL, {"message": one.message_id, **known})
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:
-                _log.exception("what was sent for reply %s is not kept", one.message_id)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            if len(kept) == 1:
+                _log.exception("what was sent for reply %s is not kept", kept[0].message_id)
+                return
+            for one in kept:
+                self._keep(connection, [one])
 
 
 def _packed(

@@ -55,13 +55,13 @@ CONTENT = func.coalesce(MessageRow.text, ConversationRow.title)
 """What is searched of an entry."""
 
 _CONTENTS = (
-    select(SearchEntryRow.number, SearchEntryRow.owner_id, CONTENT.label("content"))
+    select(SearchEntryRow.number, SearchEntryRow.owner_id, SearchEntryRow.owed, CONTENT.label("content"))
     .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
     .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
     .where(SearchEntryRow.number.in_(bindparam("numbers", expanding=True)), SearchEntryRow.owed.is_not(None))
 )
 _ADD = insert(SearchEntryRow).returning(SearchEntryRow.number)
-_ENTRY = select(SearchEntryRow.number, SearchEntryRow.owner_id)
+_ENTRY = select(SearchEntryRow.number, SearchEntryRow.owner_id, SearchEntryRow.owed)
 _ENTRY_OF_MESSAGE = _ENTRY.where(SearchEntryRow.message_id == bindparam("message"))
 _ENTRY_OF_TITLE = _ENTRY.where(
     SearchEntryRow.conversation_id == bindparam("conversation"), SearchEntryRow.message_id.is_(None)
@@ -114,7 +114,7 @@ _OWED_TO = (
 )
 _ONE = SearchEntryRow.number == bindparam("entry")
 _OWE = update(SearchEntryRow).where(_ONE).values(owed=1)
-_SETTLE = update(SearchEntryRow).where(_ONE, SearchEntryRow.owed.is_not(None)).values(owed=None)
+_SETTLE = update(SearchEntryRow).where(_ONE).values(owed=None)
 _HAVE = (
     update(SearchEntryRow)
     .where(
@@ -300,7 +300,8 @@ def hand_over(
 
 def _replace(connection: Connection, entry: Row[*tuple[Any, ...]] | None, content: str) -> None:
     if entry is not None:
-        connection.execute(_SETTLE, {"entry": entry.number})
+        if entry.owed is not None:
+            connection.execute(_SETTLE, {"entry": entry.number})
         connection.execute(_TAKE[connection.dialect.name], _row(entry.number, 0))
         _put(connection, entry.number, words_for(entry.owner_id, content))
 

@@ -224,10 +224,13 @@ def messages_by_id(connection: Connection, ids: Sequence[str]) -> list[Message]:
     return [found[id] for id in ids]
 
 
-def check_versions(connection: Connection, under_id: str, role: str) -> None:
-    """Raises TooManyVersions where there are more messages in one place than there may be."""
-    if (connection.scalar(_VERSIONS, {"under": under_id, "role": role}) or 0) > MOST_VERSIONS:
+def check_versions(connection: Connection, under_id: str, role: str) -> int:
+    """How many messages there are in one place. Raises TooManyVersions where that is more than there may
+    be."""
+    count: int = connection.scalar(_VERSIONS, {"under": under_id, "role": role}) or 0
+    if count > MOST_VERSIONS:
         raise TooManyVersions(MOST_VERSIONS)
+    return count
 
 
 def load_messages(connection: Connection, rows: Sequence[Row[Any]]) -> list[Message]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, true, update
 from sqlalchemy.orm import aliased
 
 from webchat.store.codec import (
@@ -15,6 +16,7 @@ from webchat.store.codec import (
     dump_settings,
     dump_use,
     known_provenance,
+    load_conversation,
     new_id,
     now,
     title_of,
@@ -65,18 +67,13 @@ _SHOW = (
     update(ConversationRow)
     .where(ConversationRow.id == bindparam("conversation"))
     .values(active_leaf_id=bindparam("leaf"), updated_at=bindparam("moment"))
+    .returning(*ConversationRow.__table__.columns, true().label("running"))
 )
-_SET = (
-    update(ConversationRow)
-    .where(ConversationRow.id == bindparam("conversation"))
-    .values(settings=bindparam("chosen"))
+_SHOW_AND_SET = _SHOW.values(settings=bindparam("chosen"))
+_STREAMS = (
+    update(TurnRow).where(TurnRow.message_id.in_(bindparam("ids", expanding=True))).values(state="streaming")
 )
-_MARK = (
-    update(TurnRow)
-    .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
-    .values(state="streaming")
-)
-_RUNNING = select(TurnRow.message_id).where(
+_RUNNING = select(TurnRow.message_id, TurnRow.state).where(
     TurnRow.message_id.in_(bindparam("ids", expanding=True)), TurnRow.finished_at.is_(None)
 )
 _FOLDED = select(MessageRow.id, MessageRow.seq).where(MessageRow.id.in_(bindparam("ids", expanding=True)))
@@ -95,6 +92,40 @@ _TOOLS = (
 _CLEAR = delete(JournalRow).where(JournalRow.message_id == bindparam("message"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """A message of a turn that begins. values: its columns, where it was made just now; first: nothing else
+    ever was in its place."""
+
+    id: str
+    values: Mapping[str, Any] | None = None
+    first: bool = False
+
+    @property
+    def created(self) -> bool:
+        return self.values is not None
+
+    def message(self) -> Message | None:
+        """As it would be read; `None` where that needs a look."""
+        if self.values is None or not self.first or self.values.get("template"):
+            return None
+        values = self.values
+        return Message(
+            id=self.id,
+            conversation_id=values["conversation_id"],
+            parent_id=values["parent_id"],
+            role=values["role"],
+            author_id=values.get("author_id"),
+            text=values["text"],
+            reasoning=values.get("reasoning", ""),
+            state="queued" if values["role"] == "assistant" else "complete",
+            created_at=values["created_at"],
+            model=values.get("model"),
+            continues=values.get("continues"),
+            siblings=(self.id,),
+        )
+
+
 class TurnVerbs(Database):
     """What the turns room does."""
 
@@ -108,41 +139,42 @@ class TurnVerbs(Database):
         """
         if not 1 <= len(new.client_key) <= 64:
             raise ValueError("a client key has 1 to 64 characters")
-        conversation_id = new.conversation_id or self._open_conversation(connection, owner, new)
+        conversation_id, opened = new.conversation_id, False
+        if conversation_id is None:
+            conversation_id, opened = self._open_conversation(connection, owner, new)
         conversation = own_conversation(connection, owner, conversation_id, lock=True)
         if new.parent_id is not None:
             _own_message_of(connection, owner, conversation, new.parent_id)
-        parent_id, user_id = new.parent_id, None
+        user = None
         if new.user_text is not None:
-            user_id, _ = self._add_message(
+            user = self._add_message(
                 connection,
                 conversation,
-                parent_id,
+                new.parent_id,
                 "user",
                 new.client_key,
+                first=opened,
                 text=new.user_text,
                 author_id=owner,
                 template=dump_use(new.template),
             )
-            parent_id = user_id
         beginning = _beginning(connection, owner, conversation, new.continues)
-        reply_id, created = self._add_message(
-            connection, conversation, parent_id, "assistant", new.client_key, model=new.model, **beginning
+        reply = self._add_message(
+            connection,
+            conversation,
+            new.parent_id if user is None else user.id,
+            "assistant",
+            new.client_key,
+            first=opened if user is None else user.created,
+            model=new.model,
+            **beginning,
         )
-        if created:
-            _open_turn(connection, conversation_id, reply_id, new)
-            if new.settings is not None:
-                connection.execute(
-                    _SET, {"conversation": conversation_id, "chosen": dump_settings(new.settings)}
-                )
-        begun = messages_by_id(connection, [id for id in (user_id, reply_id) if id is not None])
-        return BegunTurn(
-            own_conversation(connection, owner, conversation_id),
-            begun[0] if user_id is not None else None,
-            begun[-1],
-            created,
-            new.asked,
-        )
+        if reply.created:
+            conversation = _open_turn(connection, conversation_id, reply.id, new)
+        else:
+            conversation = own_conversation(connection, owner, conversation_id)
+        *before, last = _as_stored(connection, [reply] if user is None else [user, reply])
+        return BegunTurn(conversation, before[0] if before else None, last, reply.created, new.asked)
 
     @reads
     def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
@@ -157,8 +189,8 @@ class TurnVerbs(Database):
         *user, reply = messages_by_id(connection, [id for id in (row.user_id, row.message_id) if id])
         return BegunTurn(conversation, user[0] if user else None, reply, created=False, asked=row.asked)
 
-    def _open_conversation(self, connection: Connection, owner: str, new: NewTurn) -> str:
-        """The id of the owner's conversation with this client key, made if there is none."""
+    def _open_conversation(self, connection: Connection, owner: str, new: NewTurn) -> tuple[str, bool]:
+        """The id of the owner's conversation with this client key, and whether it was made just now."""
         if new.parent_id is not None:
             raise NotFound("message")
         if not connection.scalar(_OWNER, {"owner": owner}):
@@ -179,14 +211,11 @@ class TurnVerbs(Database):
         }
         if self.dialect.insert_once(connection, ConversationRow, values):
             add_entry(connection, owner, str(values["id"]), None, title)
-            return str(values["id"])
-        return str(
-            connection.scalar(
-                select(ConversationRow.id).where(
-                    ConversationRow.owner_id == owner, ConversationRow.client_key == new.client_key
-                )
-            )
+            return str(values["id"]), True
+        known = select(ConversationRow.id).where(
+            ConversationRow.owner_id == owner, ConversationRow.client_key == new.client_key
         )
+        return str(connection.scalar(known)), False
 
     def _add_message(
         self,
@@ -196,10 +225,12 @@ class TurnVerbs(Database):
         role: str,
         client_key: str,
         *,
+        first: bool,
         text: str = "",
         **values: Any,
-    ) -> tuple[str, bool]:
-        """The id of the message with this key in this place, and whether it was made just now."""
+    ) -> _Added:
+        """The message with this key in this place, made if there is none. first: nothing else can be
+        there, as what it hangs under was made just now."""
         id, under_id = new_id(), parent_id or conversation.id
         values |= {
             "id": id,
@@ -212,11 +243,11 @@ class TurnVerbs(Database):
             "created_at": now(),
         }
         if self.dialect.insert_once(connection, MessageRow, values):
-            check_versions(connection, under_id, role)
+            first = first or check_versions(connection, under_id, role) == 1
             # The words of a reply come when it is whole: what it begins with, another message says too.
             said = values["text"] if role == "user" else ""
             add_entry(connection, conversation.owner_id, conversation.id, id, said)
-            return id, True
+            return _Added(id, values, first)
         row = connection.execute(
             select(MessageRow.id, MessageRow.deleted_at).where(
                 MessageRow.under_id == under_id, MessageRow.role == role, MessageRow.client_key == client_key
@@ -224,12 +255,7 @@ class TurnVerbs(Database):
         ).one()
         if row.deleted_at is not None:
             raise NotFound("message")
-        return row.id, False
-
-    @writes
-    def mark_streaming(self, connection: Connection, message_id: str) -> None:
-        """A queued turn streams from now on. Nothing happens to a turn that is over."""
-        connection.execute(_MARK, {"message": message_id})
+        return _Added(row.id)
 
     @writes
     def write_batch(
@@ -238,8 +264,8 @@ class TurnVerbs(Database):
         entries: Sequence[JournalEntry],
         finished: Sequence[FinishedTurn] = (),
     ) -> list[Message]:
-        """Append to the journals and finish turns, of any owners, in one transaction. Returns the finished
-        replies.
+        """Append to the journals and finish turns, of any owners, in one transaction. A turn streams from its
+        first entry on. Returns the finished replies.
 
         What was written already, and a turn that was over, stays as it is: whoever was cut off before the
         answer came writes the same again. Raises ValueError for another entry in the same place, and for one
@@ -256,7 +282,10 @@ class TurnVerbs(Database):
         """Append what is not there yet. The rest is looked at only where there is any."""
         running: set[str] = set()
         for chunk in chunks(list({entry.message_id for entry in entries})):
-            running.update(connection.scalars(_RUNNING, {"ids": chunk}))
+            states = dict(connection.execute(_RUNNING, {"ids": chunk}).all())
+            running.update(states)
+            if queued := [id for id, state in states.items() if state == "queued"]:
+                connection.execute(_STREAMS, {"ids": queued})
         rows = [
             {"message_id": entry.message_id, "seq": entry.seq, "kind": entry.kind, "text": clean(entry.text)}
             for entry in entries
@@ -327,7 +356,8 @@ def _beginning(
     return {"text": old.text, "reasoning": old.reasoning, "continues": continues}
 
 
-def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new: NewTurn) -> None:
+def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new: NewTurn) -> Conversation:
+    """The conversation, which shows the reply from now on."""
     moment = now()
     turn = {
         "message_id": reply_id,
@@ -339,7 +369,19 @@ def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new:
         "model": new.model,
     }
     connection.execute(_OPEN_TURN, turn)
-    connection.execute(_SHOW, {"conversation": conversation_id, "leaf": reply_id, "moment": moment})
+    shown: dict[str, Any] = {"conversation": conversation_id, "leaf": reply_id, "moment": moment}
+    if new.settings is None:
+        return load_conversation(connection.execute(_SHOW, shown).one())
+    shown["chosen"] = dump_settings(new.settings)
+    return load_conversation(connection.execute(_SHOW_AND_SET, shown).one())
+
+
+def _as_stored(connection: Connection, added: Sequence[_Added]) -> list[Message]:
+    """The messages that were added, without reading those of which all is known."""
+    known = [one.message() for one in added]
+    if None in known:
+        return messages_by_id(connection, [one.id for one in added])
+    return [message for message in known if message is not None]
 
 
 def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: datetime) -> None:

@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +32,7 @@ from webchat.models import Models
 from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Prepared, Released
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
-from webchat.store import Store, StoreError
+from webchat.store import Store
 from webchat.store.records import (
     ConversationSettings,
     Failure,
@@ -51,8 +51,6 @@ from webchat.turns.queue import Queue
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
-
-MARK_SECONDS = 0.5
 
 CLOSE_SECONDS = 5.0
 """How long a stopped backend may take to close its stream before the turn ends without it."""
@@ -87,7 +85,6 @@ class _Run:
     began: float = field(default_factory=time.monotonic)
     sent: float | None = None
     first: float | None = None
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
     path: Sequence[PathMessage] = ()
@@ -117,7 +114,6 @@ class Pipeline:
         cuts: bool = True,
         inspect: bool = True,
     ) -> None:
-        self._store = store
         self._models = models
         self._renderer = renderer
         self._gates = gates
@@ -138,7 +134,6 @@ class Pipeline:
         channel = self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored"))
         run = _Run(channel, Provenance(model=turn.model))
         work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
-        marking = asyncio.create_task(self._mark(turn, run), name=f"mark {turn.id}")
         try:
             await asyncio.wait({work, turn.ending}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -146,7 +141,6 @@ class Pipeline:
                 await asyncio.wait({work}, timeout=CLOSE_SECONDS)
         finally:
             work.cancel()
-            marking.cancel()
         if not work.done():
             log.error("the model %s does not close its stream (reply %s)", turn.model, turn.id)
             work.add_done_callback(_retrieve)
@@ -275,14 +269,6 @@ class Pipeline:
         if self._inspect:
             run.kept = self._inspector.keep(turn.id, sent, run.ids, _provenance(run), run.kept)
 
-    async def _mark(self, turn: RunningTurn, run: _Run) -> None:
-        """Store that the reply streams. Not at once: the first words must not wait behind this commit, and a
-        short reply needs none. A failure is left to the journal, which meets it too."""
-        await run.begun.wait()
-        await asyncio.sleep(MARK_SECONDS)
-        with suppress(StoreError):
-            await self._store.call(self._store.mark_streaming, turn.id)
-
     async def _end(self, turn: RunningTurn, run: _Run, state: TurnState, failure: Failure | None) -> Message:
         """Store the end; when the store fails, the message as it is on the screens."""
         finished = FinishedTurn(
@@ -356,7 +342,6 @@ async def _pump(
     async for event in events:
         if run.first is None and not isinstance(event, (Sent, Retrying, Usage, Finished)):
             run.first = time.monotonic()
-            run.begun.set()
             turn.answering()
         match event:
             case TextDelta() | ToolCallDelta():

@@ -77,7 +77,7 @@ def mount(
     """
     parent.router.routes.extend(asset_routes(ui.version))
     # Nothing asks Gradio's queue, and it looks for work a thousand times a second.
-    page._queue.start = lambda: None
+    page._queue.start = lambda: None  # type: ignore[method-assign]
     _in_loop(
         lambda: gr.mount_gradio_app(
             parent,
