@@ -29,7 +29,7 @@ export async function printChat(transcript) {
   const { conversation, conversationId: id } = transcript;
   if (!conversation) return window.print();
   const done = toast(t("print.loading"), { seconds: 60 });
-  const { messages, whole } = await load(transcript);
+  const { messages, whole } = await load(transcript, id);
   clear();
   lay(conversation, messages, whole);
   await settled(); // code and formulas are set by libraries that may still be on their way
@@ -39,12 +39,12 @@ export async function printChat(transcript) {
   else clear();
 }
 
-async function load(transcript) {
+async function load(transcript, id) {
   let messages = [];
   let before = null;
   try {
     do {
-      const page = await api.get(`api/conversations/${transcript.conversationId}`, { before, limit: PAGE });
+      const page = await api.get(`api/conversations/${id}`, { before, limit: PAGE });
       messages = [...page.messages, ...messages];
       before = page.older;
     } while (before);

@@ -19,6 +19,7 @@ class Search {
     this.actions = actions;
     this.choices = []; // {element, choose}
     this.at = -1;
+    this.wanted = false; // Enter was pressed before the answer to what was typed
     this.input = h("input", {
       type: "search",
       placeholder: t("search.placeholder"),
@@ -57,6 +58,7 @@ class Search {
   }
 
   later() {
+    this.wanted = false;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.run(), WAIT);
   }
@@ -66,6 +68,7 @@ class Search {
     this.abort?.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
+    this.next = null; // what is shown still gets no more
     try {
       const page = query
         ? await api.get("api/search", { q: query }, { signal })
@@ -73,8 +76,11 @@ class Search {
       this.query = query;
       this.next = query ? page.next : null;
       this.draw(page.items, query && !page.whole);
+      if (this.wanted && this.dialog.open) this.accept(this.at);
     } catch (error) {
-      if (error.name !== "AbortError") this.results.replaceChildren(h("p", { class: "wc-search-note" }, t("search.failed")));
+      if (error.name === "AbortError") return;
+      this.wanted = false;
+      this.results.replaceChildren(h("p", { class: "wc-search-note" }, t("search.failed")));
     }
   }
 
@@ -88,9 +94,8 @@ class Search {
       this.next = page.next;
       this.add(page.items);
       this.ended(!page.whole);
-    } catch {
-      // what is there stays; scrolling on asks again
-      this.next = cursor;
+    } catch (error) {
+      if (error.name !== "AbortError") this.next = cursor; // what is there stays; scrolling on asks again
     }
   }
 
@@ -149,10 +154,17 @@ class Search {
   }
 
   accept(index) {
+    this.wanted = false;
     const choice = this.choices[index];
     if (!choice) return;
     this.dialog.close();
     choice.action();
+  }
+
+  // What was typed is meant, so its answer is waited for.
+  enter() {
+    this.wanted = this.input.value.trim() !== this.query;
+    if (!this.wanted) this.accept(this.at);
   }
 
   onKey(event) {
@@ -160,7 +172,7 @@ class Search {
     const last = this.choices.length - 1;
     if (event.key === "ArrowDown") this.choose(Math.min(this.at + 1, last));
     else if (event.key === "ArrowUp") this.choose(Math.max(this.at - 1, 0));
-    else if (event.key === "Enter") this.accept(this.at);
+    else if (event.key === "Enter") this.enter();
     else if (event.key === "Escape") this.dialog.close(); // left to the browser, the first one only empties the box
     else return;
     event.preventDefault();

@@ -18,7 +18,9 @@ const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 // what was chosen since.
 // written: something is being written that differs from these settings. known: whether the server's settings of this conversation have come.
 // wanted: what the server says of a model that was chosen and is not in its list, by what was asked for.
-const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saving: 0, asked: null, written: false };
+// saves: of each conversation, its changes that are being written. chat: the one on the screen, the same object when a new
+// one gets its id.
+const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saves: new Map(), asked: null, written: false, chat: { id: null } };
 
 const place = (id) => `settings:${id ?? "new"}`;
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -71,10 +73,11 @@ export const settings = {
 
   // Another conversation is on the screen, or the same one with fresh settings.
   show(id, stored) {
-    if (id === state.id && state.saving) return; // what was read is older than what is being written
+    if (id === state.id && state.saves.has(id)) return; // what was read is older than what is being written
     if (id !== state.id) {
       state.asked = null;
       state.written = false;
+      state.chat = { id };
       adopt(id);
     }
     const fresh = clean(stored);
@@ -92,7 +95,7 @@ export const settings = {
   adopt(conversation) {
     const fresh = clean(conversation.settings);
     drafts.put(place(null), null);
-    state.id = conversation.id;
+    state.id = state.chat.id = conversation.id;
     state.known = true;
     if (stale(fresh)) return void save();
     state.settings = fresh;
@@ -120,6 +123,13 @@ export const settings = {
     state.written = written;
   },
 
+  undo,
+
+  // The chat on the screen, to be compared with later: what was meant for one is not for another.
+  get chat() {
+    return state.chat;
+  },
+
   async update(changes) {
     if (!settings.differ(changes)) return true;
     state.settings = clean({ ...state.settings, ...changes });
@@ -127,6 +137,16 @@ export const settings = {
     return save();
   },
 };
+
+// What brings these settings back to the chat they are of, whichever is on the screen by then.
+function undo() {
+  const { chat, settings: before } = state;
+  return async () => {
+    if (chat === state.chat) return settings.update(before);
+    drafts.put(place(chat.id), before); // it is restored when that chat is shown
+    return true;
+  };
+}
 
 const listed = (wanted) => state.models.find(({ key, name }) => wanted && (key === wanted || name === wanted));
 
@@ -142,8 +162,9 @@ function restore(stored, unsaved) {
 async function adopt(id) {
   if (!(await drafts.adopt([place(id)])).length || id !== state.id) return;
   const before = state.settings;
+  const onclick = settings.undo();
   restore(before, clean(drafts.get(place(id))));
-  if (!same(before, state.settings)) toast(t("drawer.restored"), { action: { label: t("app.undo"), onclick: () => settings.update(before) }, seconds: 20 });
+  if (!same(before, state.settings)) toast(t("drawer.restored"), { action: { label: t("app.undo"), onclick }, seconds: 20 });
 }
 
 // Whether what the server has is what an ask carried, while something newer has been chosen since.
@@ -159,15 +180,19 @@ async function save() {
   drafts.put(place(id), state.settings);
   if (id === null) return true;
   const sent = state.settings;
-  state.saving += 1;
+  const write = () => api.patch(`api/conversations/${id}`, { settings: sent });
+  // One after the other, so that what was chosen last is what is stored.
+  const written = state.saves.get(id)?.then(write, write) ?? write();
+  state.saves.set(id, written);
+  const done = () => state.saves.get(id) === written && state.saves.delete(id);
   try {
-    const conversation = await api.patch(`api/conversations/${id}`, { settings: sent });
+    const conversation = await written;
     if (same(drafts.get(place(id)), sent)) drafts.put(place(id), null);
-    state.saving -= 1;
+    done();
     bus.emit("conversation", { conversation });
     return true;
   } catch (error) {
-    state.saving -= 1;
+    done();
     // A refusal is for its writer to mend; what could not be reached is saved with the next message, or the next visit.
     if (!error.offline && same(drafts.get(place(id)), sent)) drafts.put(place(id), null);
     toast(`${t("drawer.save_failed")} ${errorText(error).message}`, { kind: "error" });

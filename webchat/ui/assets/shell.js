@@ -142,17 +142,21 @@ async function loadMe() {
 const MODELS_IDLE = 30_000;
 const MODELS_BUSY = 1_500;
 let modelsTimer;
+let modelsAsked = 0; // counts what was asked for: an answer is drawn over no newer one
 
 // While a model loads, its progress is worth a look more often.
 async function loadModels() {
   clearTimeout(modelsTimer);
+  const mine = (modelsAsked += 1);
   let busy = false;
   try {
     const asked = settings.unlisted;
     const told = await api.get(asked ? `api/models?wanted=${encodeURIComponent(asked)}` : "api/models");
+    if (mine !== modelsAsked) return;
     settings.setModels(told, asked);
     busy = told.models.some(({ status, unlisted, failure }) => status === "loading" || (unlisted && !failure));
   } catch {
+    if (mine !== modelsAsked) return;
     busy = true;
   }
   modelsTimer = setTimeout(() => (document.hidden ? (modelsTimer = setTimeout(loadModels, MODELS_IDLE)) : loadModels()), busy ? MODELS_BUSY : MODELS_IDLE);
@@ -204,9 +208,11 @@ function show(query) {
 
 // The model an address names, for this new chat only, once the models are known.
 function wish(name) {
+  const { chat } = settings;
   const off = bus.on("models", async () => {
     off();
     if (!settings.find(name)) settings.setModels(await api.get(`api/models?wanted=${encodeURIComponent(name)}`), name);
+    if (chat !== settings.chat) return; // another chat was opened meanwhile
     const found = settings.find(name);
     if (found && !found.missing) settings.update({ model: found.key });
     else toast(t("composer.link_model", { model: name }), { kind: "error" });

@@ -22,6 +22,11 @@ const state = {
   failed: false,
   archived: false,
   active: null,
+  visit: 0, // counts what was loaded from its beginning: answers to an earlier one are dropped
+  changes: 0, // counts what was done here: a list that was asked for before is old
+  asked: 0, // counts the looks at what is new; drawn: the newest of them that is shown
+  drawn: 0,
+  leaving: new Set(), // ids of those that are being deleted
 };
 let actions, list, keys, foot, footSeen, archiveButton, timer, titleUntil = 0;
 
@@ -104,50 +109,45 @@ async function load() {
   state.items.clear();
   state.next = null;
   state.failed = false;
+  state.visit += 1;
   state.loading = true;
   draw();
-  const archived = state.archived;
-  try {
-    const page = await fetchPage();
-    if (archived !== state.archived) return;
-    take(page);
-    state.next = page.next;
-  } catch {
-    state.failed = true;
-  } finally {
-    state.loading = false;
-    draw();
-    lookAtFoot();
-    schedule();
-  }
+  await read(null);
+  schedule();
 }
 
 async function loadMore() {
-  if (state.loading) return;
+  if (!state.loading) await read(state.next);
+}
+
+async function read(cursor) {
   state.loading = true;
-  const { archived, next } = state;
+  const { visit } = state;
+  let page = null;
   try {
-    const page = await fetchPage(next);
-    if (archived !== state.archived) return;
-    take(page);
-    state.next = page.next;
+    page = await fetchPage(cursor);
   } catch {
-    state.next = null; // the foot offers to try again
-    state.failed = true;
-  } finally {
-    state.loading = false;
-    draw();
-    lookAtFoot();
+    // the foot offers to try again
   }
+  if (visit !== state.visit) return;
+  if (page) take(page);
+  state.next = page?.next ?? null;
+  state.failed = page === null;
+  state.loading = false;
+  draw();
+  lookAtFoot();
 }
 
 // The newest page again: new and changed conversations come in, those deleted elsewhere go.
 async function refresh() {
   if (state.loading || !list) return;
-  const archived = state.archived;
+  const { visit, changes } = state;
+  const asked = (state.asked += 1);
   try {
     const page = await fetchPage();
-    if (archived !== state.archived || state.loading) return;
+    if (visit !== state.visit || state.loading || asked < state.drawn) return;
+    if (changes !== state.changes) return void refresh(); // read before what was done here meanwhile
+    state.drawn = asked;
     const fresh = new Set(page.items.map((item) => item.id));
     const last = page.items.at(-1);
     for (const item of state.items.values()) {
@@ -182,6 +182,7 @@ function fetchPage(cursor) {
 
 function take(page) {
   for (const item of page.items) {
+    if (state.leaving.has(item.id)) continue;
     state.items.set(item.id, item);
     if (item.id !== state.active) state.running.delete(item.id);
     if (item.id === state.active) bus.emit("title", { conversation: item });
@@ -189,6 +190,7 @@ function take(page) {
 }
 
 function put(conversation) {
+  state.changes += 1;
   if (Boolean(conversation.archived) !== state.archived) state.items.delete(conversation.id);
   else state.items.set(conversation.id, conversation);
   draw();
@@ -309,14 +311,17 @@ function rowActions(id) {
 // The conversation goes at once, and comes back if the server does not let it go.
 async function remove(id) {
   const item = state.items.get(id);
+  if (!item) return;
   const wasActive = state.active === id;
   keys.leave(state.rows.get(id).element);
   state.items.delete(id);
+  state.leaving.add(id);
   draw();
   if (wasActive) actions.newChat();
-  if (await removeThere(id, () => wasActive && actions.open(id))) return;
-  state.items.set(id, item);
-  draw();
+  const gone = await removeThere(id, () => wasActive && actions.open(id));
+  state.leaving.delete(id);
+  state.changes += 1;
+  if (!gone) put(item);
 }
 
 function rename(id) {

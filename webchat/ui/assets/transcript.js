@@ -40,6 +40,8 @@ class Transcript {
   #following = new Map();
   #visit = 0; // counts what was opened: answers to an earlier visit are dropped
   #answers = 0; // turns that were answered: what was read before such an answer is old
+  #asked = 0; // counts what is asked for again; #drawn: up to which of these the screen is
+  #drawn = 0;
   #sent = new Set(); // keys of what was sent or shown in this visit
   #loadingOlder = false;
   #told = "";
@@ -108,8 +110,10 @@ class Transcript {
     else if (running) await stops.want(running.id);
   }
 
-  /** Show a {conversation, messages, older} answer; `anchor` keeps its place on the screen. */
-  showThread({ conversation, messages, older }, anchor = null) {
+  /** Show a {conversation, messages, older} answer; `anchor` keeps its place on the screen. asked: which `refresh` it answers;
+   *  otherwise it is newer than what all of them asked for. */
+  showThread({ conversation, messages, older }, anchor = null, asked = this.#asked) {
+    this.#drawn = asked;
     const { messages: shown } = this;
     const first = messages[0];
     const at = first ? shown.findIndex((message) => message.id === first.id || message.id === first.parent_id) : -1;
@@ -122,12 +126,15 @@ class Transcript {
 
   /** Ask for the conversation again and show what is new. */
   async refresh() {
-    const since = this.#now;
     if (this.conversationId === null || this.list.querySelector(".wc-editor")) return;
-    this.#behind.clear();
+    const since = this.#now;
+    const asked = (this.#asked += 1);
+    const behind = [...this.#behind];
     try {
       const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: PAGE });
-      if (since === this.#now) this.showThread(thread);
+      if (since !== this.#now || asked <= this.#drawn) return; // what it is behind by stays for the next poll
+      for (const id of behind) this.#behind.delete(id);
+      this.showThread(thread, null, asked);
     } catch {
       // the next poll, or the bar that says the server is away
     }
@@ -154,7 +161,8 @@ class Transcript {
       this.#show([]);
       return;
     }
-    const slow = setTimeout(() => this.#placeholder(h("p", { class: "wc-muted" }, this.t("transcript.loading"))), 250);
+    const loading = () => visit === this.#visit && this.#placeholder(h("p", { class: "wc-muted" }, this.t("transcript.loading")));
+    const slow = setTimeout(loading, 250);
     try {
       const thread = await this.ctx.api.get(`api/conversations/${id}`, { limit: PAGE });
       if (visit !== this.#visit) return;
@@ -171,6 +179,7 @@ class Transcript {
 
   #leave() {
     this.#visit += 1;
+    this.#loadingOlder = false;
     this.#following.forEach((stop) => stop());
     this.#following.clear();
     this.views.forEach((view) => view.destroy());
@@ -202,10 +211,14 @@ class Transcript {
   }
 
   async #goTo(messageId) {
+    const visit = this.#visit;
     while (!this.views.has(messageId) && this.older && (await this.loadOlder()));
+    if (visit !== this.#visit) return; // another conversation was opened meanwhile
     if (!this.views.has(messageId)) {
       try {
-        this.showThread(await this.ctx.api.post(`api/messages/${messageId}/activate`));
+        const thread = await this.ctx.api.post(`api/messages/${messageId}/activate`);
+        if (visit !== this.#visit) return;
+        this.showThread(thread);
         while (!this.views.has(messageId) && this.older && (await this.loadOlder()));
       } catch {
         return; // it was deleted meanwhile: the conversation is open, which is the better half
@@ -223,11 +236,12 @@ class Transcript {
   async loadOlder() {
     if (!this.older || this.#loadingOlder) return false;
     const visit = this.#visit;
+    const before = this.older;
     this.#loadingOlder = true;
     this.olderButton.textContent = this.t("transcript.older_loading");
     try {
-      const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { before: this.older, limit: PAGE });
-      if (visit !== this.#visit) return false;
+      const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { before, limit: PAGE });
+      if (visit !== this.#visit || before !== this.older) return false;
       this.older = thread.older;
       const known = new Set(this.messages.map((message) => message.id));
       const earlier = thread.messages.filter((message) => !known.has(message.id));
@@ -239,7 +253,7 @@ class Transcript {
       this.ctx.toast(errorText(error).message, { kind: "error" });
       return false;
     } finally {
-      this.#loadingOlder = false;
+      if (visit === this.#visit) this.#loadingOlder = false;
       this.olderButton.textContent = this.t("transcript.older");
     }
   }

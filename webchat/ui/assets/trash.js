@@ -48,8 +48,10 @@ class Trash {
 
   async #load() {
     this.#foot.replaceChildren(h("p", { class: "wc-trash-note", role: "status" }, t("sidebar.loading")));
+    const cursor = this.#next;
     try {
-      const page = await api.get("api/trash", { cursor: this.#next, limit: PAGE });
+      const page = await api.get("api/trash", { cursor, limit: PAGE });
+      if (cursor !== this.#next) return; // all was deleted meanwhile
       this.#lead.textContent = t(page.days ? "trash.lead" : "trash.lead_none", { count: page.days });
       this.#next = page.next;
       this.#rows.append(...page.items.map((item) => this.#row(item)));

@@ -155,7 +155,8 @@ class Editor {
 
   async #backToOwn() {
     if (this.dirty && !(await this.#mayLose())) return;
-    if (await this.#put(null, t("chattemplate.own_done"))) {
+    const before = this.code.value;
+    if ((await this.#put(null, t("chattemplate.own_done"))) && this.code.value === before) {
       this.code.value = this.#kept.text ?? "";
       this.#changed();
     }

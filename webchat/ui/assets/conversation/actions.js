@@ -115,8 +115,11 @@ function remove(transcript, view) {
     if (transcript.conversationId === conversation_id) transcript.showThread(thread);
   };
   attempt(transcript, async () => {
-    transcript.showThread(await api.delete(`api/messages/${id}`));
-    transcript.scroller.focus({ preventScroll: true });
+    const thread = await api.delete(`api/messages/${id}`);
+    if (transcript.conversationId === conversation_id) {
+      transcript.showThread(thread);
+      transcript.scroller.focus({ preventScroll: true });
+    }
     toast(t("transcript.deleted"), { action: { label: t("transcript.undo"), onclick: () => attempt(transcript, restore) } });
   });
 }
@@ -186,11 +189,12 @@ export function arrived(transcript, { key, ask }) {
 
 function version(step) {
   return (transcript, view) => {
-    const { siblings, id } = view.record;
+    const { siblings, id, conversation_id } = view.record;
     const wanted = siblings[siblings.indexOf(id) + step];
     if (!wanted || busy(transcript)) return;
     attempt(transcript, async () => {
       const thread = await transcript.ctx.api.post(`api/messages/${wanted}/activate`);
+      if (transcript.conversationId !== conversation_id) return;
       // What comes before stays where it is on the screen; the end is not run after.
       const anchor = view.element.previousElementSibling ?? transcript.list;
       transcript.end.leave();
@@ -209,9 +213,10 @@ function rate(value) {
     attempt(transcript, async () => {
       try {
         await transcript.ctx.api.put(`api/messages/${before.id}/rating`, { value: rating });
+        if (view.record.rating !== rating) return; // rated anew meanwhile
         transcript.messages = transcript.messages.map((message) => (message.id === before.id ? { ...message, rating } : message));
       } catch (error) {
-        view.update({ ...view.record, rating: before.rating });
+        if (view.record.rating === rating) view.update({ ...view.record, rating: before.rating });
         throw error;
       }
     });
@@ -221,6 +226,7 @@ function rate(value) {
 function info(transcript, view, button) {
   attempt(transcript, async () => {
     const answer = await transcript.ctx.api.get(`api/messages/${view.record.id}`);
+    if (!view.element.isConnected) return; // another conversation is on the screen
     showInfo(button, answer, transcript.t, language, () => inspect(transcript, view));
   });
 }

@@ -9,6 +9,7 @@ const DAYS = [7, 30, 90];
 
 export function countsTab(page) {
   let days = 30;
+  let asked = 0;
   const list = h("div", { class: "wc-mod-bars", role: "status" });
   const pick = (value) => {
     days = value;
@@ -17,12 +18,12 @@ export function countsTab(page) {
   const element = h("div", { class: "wc-mod-counts" }, h("div", { class: "wc-mod-bar" }, segments(t("moderation.range"), DAYS.map((count) => [count, t("moderation.days", { count })]), days, pick)), list);
 
   async function read() {
-    const mine = days;
+    const mine = (asked += 1);
     try {
       const { items } = await api.get("api/moderation/counts", { days });
-      if (mine === days) list.replaceChildren(...drawn(items, page, days));
+      if (mine === asked) list.replaceChildren(...drawn(items, page, days));
     } catch (error) {
-      list.replaceChildren(failed(error, read));
+      if (mine === asked) list.replaceChildren(failed(error, read));
     }
   }
 

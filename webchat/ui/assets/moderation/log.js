@@ -43,10 +43,14 @@ export function logTab(page) {
   const filter = () => ({ rule: rule.value, stage: stage.value, action: action.value, conversation: conversation.value.trim() });
 
   // The rules there are to choose from: those that decided anything, and the one asked for.
-  async function nameRules(wanted = "") {
+  async function nameRules() {
     const { items } = await api.get("api/moderation/counts", { days: 3650 }).catch(() => ({ items: [] }));
-    const names = [...new Set([...items.map((one) => one.rule), ...[...rule.options].map((one) => one.value), wanted])].filter(Boolean).sort();
-    const chosen = wanted || rule.value;
+    offer(items.map((one) => one.rule));
+  }
+
+  function offer(more) {
+    const names = [...new Set([...more, ...[...rule.options].map((one) => one.value)])].filter(Boolean).sort();
+    const chosen = rule.value;
     rule.replaceChildren(...[every, ...names.map((name) => [name, ruleName(name)])].map(([value, words]) => h("option", { value }, words)));
     rule.value = chosen;
   }
@@ -67,7 +71,8 @@ export function logTab(page) {
       state.replaceChildren(some ? "" : h("p", { class: "wc-mod-none" }, t(filtered ? "moderation.none_such" : "moderation.none")));
       if (on) made[0]?.querySelector("a, button")?.focus();
     } catch (error) {
-      if (mine === asked) state.replaceChildren(failed(error, () => read({ on })));
+      if (mine !== asked) return;
+      state.replaceChildren(failed(error, () => read({ on })));
     }
     more.disabled = false;
     more.parentElement.hidden = next === null;
@@ -82,9 +87,10 @@ export function logTab(page) {
 
   return {
     element,
-    async show(wish) {
+    show(wish) {
       if (wish?.rule) {
-        await nameRules(wish.rule);
+        offer([wish.rule]);
+        nameRules();
         rule.value = wish.rule;
         [stage.value, action.value, conversation.value] = ["", wish.action ?? "", ""];
       }

@@ -335,8 +335,7 @@ export class Editor {
 
   #duplicate() {
     return this.#library.leaving(async () => {
-      const made = await verbs.duplicate(this.#template.id);
-      this.#library.open(made);
+      const made = await this.#library.openLater(verbs.duplicate(this.#template.id));
       toast(t("templates.duplicated", { name: made.content.name }));
     });
   }
@@ -348,7 +347,7 @@ export class Editor {
       this.discard();
       this.#gone = true;
       await this.#library.back();
-      const undo = async () => this.#library.open(await verbs.restore(id));
+      const undo = () => this.#library.openLater(verbs.restore(id));
       toast(t("templates.deleted", { name: content.name }), { action: { label: t("app.undo"), onclick: undo } });
     });
   }

@@ -1,7 +1,7 @@
 // All templates one may use, and the place where they are made and changed.
 
-import { api } from "../api.js";
 import { ask } from "../ask.js";
+import { connection } from "../connection.js";
 import { h } from "../dom.js";
 import { textOf } from "../filetext.js";
 import { errorLine, language, t } from "../i18n.js";
@@ -25,7 +25,6 @@ export async function openLibrary(template = null) {
 }
 
 class Library {
-  operates = false;
   #sheet;
   #editor = null;
   #body = h("div", { class: "wc-library" });
@@ -35,6 +34,8 @@ class Library {
   #items = [];
   #closing = false;
   #at = 0; // how far the list was scrolled
+  #listed = 0; // counts the lists asked for, and #opened what is to be opened: only the last of each is drawn
+  #opened = 0;
 
   show(template) {
     const file = h("input", { type: "file", accept: ".yaml,.yml,.json,application/json", hidden: true });
@@ -51,6 +52,7 @@ class Library {
       actions: [file, button(t("templates.import"), () => file.click()), button(t("templates.new"), () => this.leaving(() => this.open(null)), "wc-primary")],
       mayClose: () => this.#mayClose(),
       onClose: () => {
+        this.#opened += 1;
         this.#editor?.stop();
         shown = null;
       },
@@ -58,21 +60,29 @@ class Library {
     this.#takeDrops();
     this.#list();
     if (template) this.open(template);
-    api.get("api/me").then((me) => (this.operates = me.operates === true), () => {});
+  }
+
+  get operates() {
+    return connection.me.operates === true;
   }
 
   // --- the list ---------------------------------------------------------------------------------------------
 
   async #list() {
+    const asked = (this.#listed += 1);
+    this.#opened += 1;
     this.#editor?.stop();
     this.#editor = null;
     this.#body.replaceChildren(h("div", { class: "wc-library-list" }, h("div", { class: "wc-library-bar" }, this.#search), this.#status, this.#rows));
     this.#search.focus({ preventScroll: true });
     try {
-      this.#items = await templates({ fresh: true });
+      const items = await templates({ fresh: true });
+      if (asked !== this.#listed) return;
+      this.#items = items;
       this.#draw();
       this.#rows.parentElement.scrollTop = this.#at;
     } catch (error) {
+      if (asked !== this.#listed) return;
       const again = h("button", { type: "button", class: "wc-button", onclick: () => this.#list() }, t("app.retry"));
       this.#rows.replaceChildren(h("li", { class: "wc-library-note", role: "alert" }, h("p", {}, errorLine(error)), again));
     }
@@ -91,7 +101,7 @@ class Library {
     const date = template.updated_at ? new Date(template.updated_at).toLocaleDateString(language, { month: "short", day: "numeric" }) : "";
     const open = h(
       "button",
-      { type: "button", class: "wc-library-row", "data-id": template.id, onclick: () => this.leaving(async () => this.open(await verbs.get(template.id))) },
+      { type: "button", class: "wc-library-row", "data-id": template.id, onclick: () => this.leaving(() => this.openLater(verbs.get(template.id))) },
       glyph(template),
       h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name", dir: "auto" }, name), description ? h("span", { class: "wc-library-about", dir: "auto" }, description) : null),
       h("span", { class: "wc-tags" }, marks(template)),
@@ -102,8 +112,17 @@ class Library {
 
   // --- what the editor asks ---------------------------------------------------------------------------------
 
+  // Opens what is on its way, unless something else was wanted by then. Resolves to the template.
+  async openLater(coming) {
+    const asked = (this.#opened += 1);
+    const template = await coming;
+    if (asked === this.#opened) this.open(template);
+    return template;
+  }
+
   // A record, or null for a new one.
   open(template) {
+    this.#opened += 1;
     this.#at = this.#rows.parentElement?.scrollTop ?? 0;
     this.#editor?.stop();
     this.#editor = new Editor(this, template);
@@ -165,8 +184,7 @@ class Library {
     this.leaving(async () => {
       const text = await textOf(file, LARGEST);
       if (text === null) return void toast(t("files.no_text", { name: file.name }), { kind: "error" });
-      const made = await verbs.import(text);
-      this.open(made);
+      const made = await this.openLater(verbs.import(text));
       toast(t("templates.imported", { name: made.content.name }));
     });
   }

@@ -96,8 +96,9 @@ async function describe(persona, list, newer) {
 }
 
 async function change(persona) {
+  const { chat } = settings;
   try {
-    await useTemplate(await verbs.get(persona.id), { values: persona.values ?? {}, persona: true });
+    await useTemplate(await verbs.get(persona.id), { values: persona.values ?? {}, persona: true, chat });
   } catch (error) {
     toast(errorLine(error), { kind: "error" });
   }
@@ -105,11 +106,12 @@ async function change(persona) {
 
 // The sampling that came with the persona goes with it, as far as it is still the same.
 async function remove(persona) {
-  const { system_prompt, sampling } = settings.current;
-  const before = { persona, system_prompt, sampling };
+  const { chat } = settings;
   const brought = await verbs.get(persona.id).then(({ content }) => content.sampling, () => ({}));
+  if (chat !== settings.chat || settings.current.persona?.id !== persona.id) return; // no longer there
+  const onclick = settings.undo();
   const stays = ([field, value]) => JSON.stringify(brought[field]) !== JSON.stringify(value);
-  const rest = Object.fromEntries(Object.entries(sampling).filter(stays));
+  const rest = Object.fromEntries(Object.entries(settings.current.sampling).filter(stays));
   if (!(await settings.update({ persona: null, system_prompt: null, sampling: rest }))) return;
-  toast(t("templates.persona_removed"), { action: { label: t("app.undo"), onclick: () => settings.update(before) } });
+  toast(t("templates.persona_removed"), { action: { label: t("app.undo"), onclick } });
 }

@@ -15,12 +15,15 @@ import { Preview } from "./preview.js";
 // The values by name: a form closed by mistake, or with its page, gives them back.
 const placeOf = ({ id }) => `variables:${id}`;
 
-// values: what the fields begin with. persona: it is there to be played, the message is left alone.
-export async function useTemplate(template, { values, persona = false } = {}) {
+// values: what the fields begin with. persona: it is there to be played, the message is left alone. chat: it was chosen for
+// this one, and is not for another that was opened meanwhile.
+export async function useTemplate(template, { values, persona = false, chat = settings.chat } = {}) {
+  if (chat !== settings.chat) return;
   const { has_system: system, has_user: user } = template;
   const simple = !template.content.variables.length && !(system && user) && !persona;
   if (!simple) {
     await drafts.adopt([placeOf(template)]);
+    if (chat !== settings.chat) return;
     return void new UseDialog(template, values, persona).show();
   }
   try {
@@ -32,8 +35,9 @@ export async function useTemplate(template, { values, persona = false } = {}) {
 
 // The same of one as a list has it, without its texts.
 export async function useListed({ id }) {
+  const { chat } = settings;
   try {
-    await useTemplate(await verbs.get(id));
+    await useTemplate(await verbs.get(id), { chat });
   } catch (error) {
     toast(errorLine(error), { kind: "error" });
   }
@@ -42,19 +46,20 @@ export async function useListed({ id }) {
 // Renders, then inserts the user text and sets the persona, as asked. Raises ApiError when the values are refused.
 async function apply(template, values, { play, insert }) {
   const { id, version, content } = template;
+  const { chat } = settings;
   const made = await verbs.render({ id, version, values });
+  if (chat !== settings.chat) return false;
   if (play && !(await becomes(template, values, made.system))) return false;
   if (insert) composer.insert(made.user, { id, version, name: content.name });
   return true;
 }
 
 async function becomes({ id, version, content }, values, system) {
-  const { persona, system_prompt, sampling } = settings.current;
-  const before = { persona, system_prompt, sampling };
+  const onclick = settings.undo();
   const { name } = content;
-  const changes = { persona: { id, version, name, values }, system_prompt: system, sampling: { ...sampling, ...content.sampling } };
+  const changes = { persona: { id, version, name, values }, system_prompt: system, sampling: { ...settings.current.sampling, ...content.sampling } };
   if (!(await settings.update(changes))) return false;
-  toast(t("templates.persona_set", { name }), { action: { label: t("app.undo"), onclick: () => settings.update(before) } });
+  toast(t("templates.persona_set", { name }), { action: { label: t("app.undo"), onclick } });
   return true;
 }
 
