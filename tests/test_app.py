@@ -96,7 +96,7 @@ async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path
     one = LoggedDecision(now, "words", "words", "input", "block", None, None, None, None, 0, 1)
     store.add_decisions([replace(one, at=now - timedelta(days=days)) for days in (1, 6, 8, 400)])
     purging = asyncio.create_task(_purge(store, Settings(decisions_days=7)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(store.decisions().items) > 2:  # noqa: ASYNC110  the store has no event for it
             await asyncio.sleep(0.01)
     purging.cancel()

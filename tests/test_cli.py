@@ -163,7 +163,7 @@ def test_an_operator_is_revoked_while_the_server_runs(
 
 def printed(app: AppProcess, words: str) -> bool:
     """Whether the start says it, which it does soon after it answers."""
-    for _ in range(50):
+    for _ in range(600):
         if re.search(words, app.log.read_text(encoding="utf-8")):
             return True
         time.sleep(0.1)

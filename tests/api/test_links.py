@@ -183,10 +183,10 @@ async def test_a_minute_later_a_guesser_may_try_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ends", ["revoked", "expired"])
 async def test_a_guest_is_out_within_a_second(make_site: MakeSite, ends: str) -> None:
     """The running stream is cut, the cookie opens nothing, the visitor beside them is not touched."""
-    async with make_site(EchoBackend(script=["word "] * 400, rate=40)) as site, serving(site.door) as base:
+    async with make_site(EchoBackend(script=["word "] * 4000, rate=40)) as site, serving(site.door) as base:
         guest, link = site.guest()
         if ends == "expired":
-            short = site.store.create_link("short", "h" * 64, datetime.now(UTC) + timedelta(seconds=1.5))
+            short = site.store.create_link("short", "h" * 64, datetime.now(UTC) + timedelta(seconds=4))
             guest = site.store.create_owner("guest", "short", short.id)
         clients = [
             site.client(who, base_url=base, transport=None, timeout=20) for who in (guest, site.visitor())
@@ -202,9 +202,9 @@ async def test_a_guest_is_out_within_a_second(make_site: MakeSite, ends: str) ->
             ended[n] = time.monotonic()
 
         tasks = [asyncio.create_task(follow(n)) for n in (0, 1)]
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(60):
+            await until(lambda: all(b"event: delta" in one for one in got))
         assert not tasks[0].done()
-        assert b"event: delta" in got[0]
         if ends == "revoked":
             site.store.revoke_link(link.id)
         else:
@@ -217,7 +217,7 @@ async def test_a_guest_is_out_within_a_second(make_site: MakeSite, ends: str) ->
         assert ended[0] - at < 1.0
         # The model works on for nobody: the guest's reply is stopped, with the text it had.
         stopped = await site.store.call(site.store.message, guest.id, replies[0])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while stopped.running:
                 await asyncio.sleep(0.02)
                 stopped = await site.store.call(site.store.message, guest.id, replies[0])

@@ -86,10 +86,11 @@ async def test_live_counts_streams_that_hold_a_slot() -> None:
 async def test_closing_wakes_a_stream_that_waits() -> None:
     backend = EchoBackend(script=["a", Delay(60), "b"])
     task = asyncio.create_task(collect(backend.stream(ask())))
-    await asyncio.sleep(0.01)
+    while not backend.live:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     await backend.aclose()
     with pytest.raises(Unavailable):
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(task, 30)
     assert backend.live == 0
 
 

@@ -64,6 +64,7 @@ class Chat:
 
     async def new_chat(self) -> None:
         await self.page.click("#wc-sidebar .wc-side-action >> nth=0")
+        await self.page.wait_for_url(lambda url: "?c=" not in url)
 
     async def send(self, text: str) -> None:
         await self.box.fill(text)

@@ -92,15 +92,17 @@ async def _goes_on(chat: Chat) -> None:
 async def test_a_stopping_server_lets_replies_end_and_the_page_comes_back(
     endpoint: ScriptedEndpoint, visitor: NewVisitor, tmp_path: Path
 ) -> None:
-    async with running(tmp_path, endpoint) as app:
+    endpoint.go_on.clear()
+    async with running(tmp_path, endpoint, WEBCHAT_SHUTDOWN_GRACE="100") as app:
         chat = await Chat(await (await visitor()).new_page(), app.url).open()
-        await chat.ask("words=100 rate=50")
+        await chat.ask("words=100 hold=20")
         await chat.shows("w9 ")
         stopping = asyncio.create_task(asyncio.to_thread(app.stop))
         async with Server(app.url) as server:
             refused = await eventually(lambda: server.ask("too late"), lambda said: said.status_code != 201)
             assert refused.status_code == 503
             assert refused.json()["error"]["cure"]
+        endpoint.go_on.set()
         await chat.state("complete")
         assert await chat.text() == words(100)
         await stopping

@@ -208,5 +208,6 @@ async def test_an_operator_changes_a_chat_template_and_goes_back(
     await expect(box).to_have_value(own)
     await chat.page.keyboard.press("Escape")
     await chat.send("Hello again")
+    await expect(chat.replies).to_have_count(2)
     await chat.state("complete")
     assert not (await sent(chat))["rendered"].startswith("Read")

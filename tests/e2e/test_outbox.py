@@ -76,6 +76,7 @@ async def test_a_message_on_a_dead_line_survives_the_tab(app: AppProcess, visito
         before = {one["id"] for one in await conversations(chat, app)}
         wire.swallow()
         await chat.send(LONG)
+        await expect(chat.box).to_have_value("")
         (entry,) = await outbox(chat.page)
         assert (entry["ask"]["text"], entry["state"]) == (LONG, "sending")
         await chat.page.close()
@@ -171,11 +172,12 @@ async def test_the_settings_on_the_screen_are_those_of_the_reply(
     await picked(chat)
     await chat.page.click("#wc-drawer-toggle")
     control = chat.page.locator("#wc-sampling-temperature input").first
-    for value in ("1", "0"):
+    for count, value in enumerate(("1", "0"), 1):
         await chat.box.fill("words=3")
         await control.fill(value)
         await chat.page.click("#wc-send")
         await chat.page.wait_for_url("**/?c=*")
+        await expect(chat.replies).to_have_count(count)
         await chat.state("complete")
         assert endpoint.calls[-1].body["temperature"] == float(value)
         await expect(control).to_have_value(value)

@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.app_process import AppProcess
+from tests.browser import PATIENCE
 from tests.e2e.chat import Chat, NewVisitor, Server, eventually, words
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -21,7 +22,7 @@ async def test_the_endpoint_sees_its_connection_closed(chat: Chat, endpoint: Scr
     await chat.shows("w9 ")
     asked = time.monotonic()
     await chat.page.click("#wc-stop")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE / 1000):
         await endpoint.calls[-1].closed_early.wait()
     print(
         f"\nthe endpoint's connection was closed {1000 * (time.monotonic() - asked):.0f} ms after the click"
@@ -38,7 +39,7 @@ async def test_the_endpoint_sees_its_connection_closed(chat: Chat, endpoint: Scr
 
 
 async def test_a_stop_before_the_first_word_stops(chat: Chat, endpoint: ScriptedEndpoint) -> None:
-    await chat.send("words=5 delay=60")
+    await chat.send("words=5 delay=600")  # longer than anything here waits
     await chat.page.click("#wc-stop")
     await chat.state("stopped")
 
@@ -46,7 +47,7 @@ async def test_a_stop_before_the_first_word_stops(chat: Chat, endpoint: Scripted
         return sum(not (call.finished or call.closed_early.is_set()) for call in endpoint.calls)
 
     # It may not even have been asked yet.
-    await eventually(open_calls, lambda count: count == 0, 5)
+    await eventually(open_calls, lambda count: count == 0)
 
 
 async def test_escape_stops(chat: Chat) -> None:

@@ -99,16 +99,19 @@ async def _hide(page: Page, hidden: bool) -> None:
 
 @pytest.mark.parametrize("worker", [True, False], ids=["worker", "alone"])
 async def test_a_hidden_tab_tells_of_its_reply_and_shows_it_whole_when_looked_at(
-    worker: bool, app: AppProcess, visitor: NewVisitor, server: Server
+    worker: bool, app: AppProcess, visitor: NewVisitor, server: Server, endpoint: ScriptedEndpoint
 ) -> None:
+    endpoint.go_on.clear()
     context = await visitor()
     if not worker:
         await context.add_init_script(ALONE)
     chat = await _tab(context, app)
-    await chat.ask("words=120 rate=40")
+    await chat.ask("words=120 hold=20")
     await chat.shows("w10 ")
     reply = await chat.reply.get_attribute("data-id") or ""
     await _hide(chat.page, True)
+    await chat.page.evaluate("new Promise((done) => setTimeout(done, 3000))")  # its stream lingers a second
+    endpoint.go_on.set()
     await server.ended(reply)
     await chat.until("() => document.title.startsWith('● ')")
     assert await chat.reply.get_attribute("data-state") == "streaming"

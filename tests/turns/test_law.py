@@ -233,7 +233,7 @@ async def test_two_turns_of_one_conversation_do_not_mix(bench: MakeBench) -> Non
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 0.1, 0.15])
 async def test_stop_frees_the_model_and_keeps_the_text(bench: MakeBench, after: float) -> None:
-    backend = EchoBackend(rate=200)
+    backend = EchoBackend(rate=20)
     async with bench(backend) as at:
         begun = await at.ask(text=WORDS)
         await asyncio.sleep(after)
