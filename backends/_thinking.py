@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from backends._harmony import HarmonyTokens
 from backends._place import Place
 from backends.marks import TABLE, Mark, Marks, Table
 from backends.types import ReasoningDelta, TextDelta, TextWasReasoning
@@ -82,6 +83,7 @@ class ThinkingSplitter:
         self._mentioned = 0  # opening marks in the answer that nothing has closed
         self._thought = False  # some reasoning was said
         self._parts = ""  # goes between two blocks
+        self._tokens: HarmonyTokens | None = None if self._inside else HarmonyTokens()
 
     def reasoned(self) -> None:
         """Reasoning came another way: in a field of its own."""
@@ -90,6 +92,9 @@ class ThinkingSplitter:
             self.unseen = self._assumed = self._inside = None
 
     def feed(self, text: str) -> list[_Delta]:
+        if self._tokens is not None:
+            text = self._tokens.feed(text)
+            self._tokens = None if self._tokens.done else self._tokens
         if self._held or self._inside is not None:
             return self._read(text, last=False)
         if self._fresh and not self._trims and (not text or text.isspace()):
@@ -101,7 +106,8 @@ class ThinkingSplitter:
 
     def flush(self, *, cut: bool = False) -> list[_Delta]:
         """What was held. cut: the reply was longer than it may be, so an end of reasoning may be missing."""
-        deltas = self._read("", last=True)
+        rest = "" if self._tokens is None else self._tokens.flush()
+        deltas = self._read(rest, last=True)
         if self._assumed and not cut:
             self.unseen = None
             answer = "".join(self._assumed)

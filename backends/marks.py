@@ -44,7 +44,8 @@ def marks_of(text: str) -> Marks:
 
 
 MARKS: tuple[Marks, ...] = (
-    Marks(("<think>",), ("</think>",)),  # DeepSeek, Qwen, GLM, MiniMax, Nemotron, Phi, Seed (`<seed:think>`)
+    # DeepSeek, Qwen, GLM (with a box), MiniMax, Nemotron, Phi, Hunyuan, ERNIE, Seed (`<seed:think>`)
+    Marks(("<think>",), ("</think>",), answer=("<|begin_of_box|>", "<|end_of_box|>")),
     Marks(("<thinking>",), ("</thinking>",)),
     Marks(("<thought>",), ("</thought>",)),  # EXAONE
     Marks(("<reason>",), ("</reason>",)),
@@ -52,6 +53,8 @@ MARKS: tuple[Marks, ...] = (
     Marks(("[THINK]",), ("[/THINK]",)),  # Magistral
     Marks(("◁think▷",), ("◁/think▷",)),  # Kimi
     Marks(("<|channel>thought",), ("<channel|>",)),  # Gemma
+    Marks(("<unused94>thought", "<unused94>"), ("<unused95>",)),  # MedGemma
+    Marks(("[unused16]",), ("[unused17]",)),  # Pangu
     Marks(
         ("<|begin_of_thought|>",),
         ("<|end_of_thought|>",),

@@ -71,6 +71,19 @@ async def test_it_moves_and_stays_after_a_reload_and_is_not_sent_back(
     assert sent == [question["text"], ANSWER, "Is that so?"]
 
 
+async def test_a_time_too_short_to_be_told_is_left_out_before_and_after_a_reload(
+    chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
+) -> None:
+    endpoint.answers["And the dog?"] = f"rate=0 text={quote('Hm.' + chr(10) + '</think>Oslo.')}"
+    await chat.ask("And the dog?")
+    await chat.state("complete")
+    await expect(reasoning.locator("summary")).not_to_contain_text(" 0 s")
+    label = await reasoning.locator("summary").inner_text()
+    await chat.page.reload()
+    await chat.ready()
+    await expect(reasoning.locator("summary")).to_have_text(label)
+
+
 async def test_whoever_reads_in_it_goes_on_reading_there(
     chat: Chat, endpoint: ScriptedEndpoint, reasoning: Locator
 ) -> None:

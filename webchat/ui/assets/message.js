@@ -299,7 +299,7 @@ export class MessageView {
     } else {
       if (made.took === null && made.since !== null) made.took = (performance.now() - made.since) / 1000;
       const seconds = record.reasoning_seconds ?? made.took;
-      text = seconds ? t("transcript.thought_for", { time: seconds < 1 ? duration(seconds, t) : roughly(seconds, t) }) : t("transcript.thought");
+      text = seconds >= 0.05 ? t("transcript.thought_for", { time: seconds < 1 ? duration(seconds, t) : roughly(seconds, t) }) : t("transcript.thought");
     }
     if (made.label.textContent !== text) made.label.textContent = text;
   }
