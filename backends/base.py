@@ -3,8 +3,8 @@
 The law, checked for every backend by `tests/backends/test_contract.py`:
 
 - `stream(request)` yields any number of `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and (where asked for)
-  `Logprobs`, a `TextWasReasoning` where text turns out to be more of the reasoning, at most one `Usage`, and
-  exactly one `Finished`, last.
+  `Logprobs`, a `TextWasReasoning` where text turns out to be more of the reasoning, a `Media` before the text
+  that names it, at most one `Usage`, and exactly one `Finished`, last.
 - With `Request.trace` the first event is a `Sent`, told before the model has answered anything; without it
   there is none. In this process its pieces join to the text the model reads, and its tokens are as many as
   `Usage.prompt_tokens`; of an endpoint its body equals the JSON that is posted. Whoever posts another body,

@@ -143,6 +143,21 @@ def as_reasoning(reasoning: str, text: str) -> str:
     return "\n\n".join(part for part in (reasoning, text.strip()) if part)
 
 
+SURE_MEDIA = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/wav", "audio/ogg", "audio/mpeg")
+"""Types that a `Media` has only where its data begins as theirs does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A picture or sound of the reply. Where it belongs, the text that comes next names it, as
+    `data:image/png;size=15360;id=<name>,`. name: 16 letters from a to p, made from the data. media_type: one
+    of `SURE_MEDIA`, or as it was told, which may be anything else."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
     """A piece of a tool call, as the endpoint sent it; pieces of one call share `index`."""
@@ -198,6 +213,7 @@ Event = (
     | TextDelta
     | ReasoningDelta
     | TextWasReasoning
+    | Media
     | ToolCallDelta
     | Logprobs
     | Usage

@@ -1,14 +1,20 @@
-"""Bytes held until there is a whole event of them, without the pictures and sound in them: a reply names
-those and does not keep them, so megabytes of base64 need not be held, decoded and parsed."""
+"""Bytes held until there is a whole event of them, without the pictures and sounds that are too large to be
+kept: a reply only names them, so megabytes of base64 need not be held, decoded and parsed."""
 
 from __future__ import annotations
 
 import re
 
-from backends._limits import EVENT_BYTES, MEDIA_BYTES
+from backends._limits import EVENT_BYTES, KEPT_BYTES, KEPT_REPLY_BYTES, MEDIA_BYTES
 
 PIECE = 64 << 10
 """What is held beyond this is looked at for base64."""
+
+KEPT_CHARS = KEPT_BYTES * 4 // 3 + 8
+"""Of base64, of a picture or sound that is kept."""
+
+KEPT_ALL_CHARS = KEPT_REPLY_BYTES * 4 // 3 + 8
+"""Of all of them in one event."""
 
 _SURE = 1000
 """So many characters of it in a row are no words."""
@@ -24,7 +30,7 @@ class EventTooLong(ValueError):
 
 
 class HeldBytes:
-    """In place of the base64 that was passed over it has a note of how much that was, see `base64_chars`."""
+    """In place of the base64 that is passed over it has a note of how much that was, see `base64_chars`."""
 
     def __init__(self, limit: int = EVENT_BYTES) -> None:
         self._limit = limit
@@ -38,6 +44,7 @@ class HeldBytes:
         self._media = False  # that is a picture or sound
         self._passed = 0  # behind them
         self._passed_in_all = 0
+        self._kept = 0  # bytes of base64 that are held beside the size
 
     def __bool__(self) -> bool:
         return bool(self._pieces)
@@ -61,9 +68,7 @@ class HeldBytes:
     def _add(self, piece: bytes) -> None:
         if self._media and self._run >= _SURE and self._size > PIECE:
             rest = piece.lstrip(_BASE64)
-            self._passed += len(piece) - len(rest)
-            if self._passed + self._passed_in_all > MEDIA_BYTES:
-                raise EventTooLong
+            self._take_base64(piece[: len(piece) - len(rest)])
             piece = rest
         if not piece:
             return
@@ -73,6 +78,17 @@ class HeldBytes:
         if self._size > self._limit:
             raise EventTooLong
         self._look(piece)
+
+    def _take_base64(self, piece: bytes) -> None:
+        count = len(piece)
+        if not self._passed and self._run + count <= KEPT_CHARS and self._kept + count <= KEPT_ALL_CHARS:
+            self._pieces.append(piece)
+            self._run += count
+            self._kept += count
+            return
+        self._passed += count
+        if self._passed + self._passed_in_all > MEDIA_BYTES:
+            raise EventTooLong
 
     def _look(self, piece: bytes) -> None:
         front = piece.rstrip(_BASE64)

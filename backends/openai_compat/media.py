@@ -1,7 +1,9 @@
-"""Pictures and sound in a reply: named in its text, as Markdown, instead of being dropped or shown as base64.
+"""Pictures and sound in a reply: kept, and named in its text as Markdown, instead of being dropped or shown
+as base64.
 
-What came is written `![picture](data:image/png;size=15360,)`: what kind it is and how many bytes it had,
-without them. In the text, because that is what is stored, searched, sent back to models and drawn.
+What came is written `![picture](data:image/png;size=15360;id=abcdefghijklmnop,)`: what kind it is, how many
+bytes it has and, where they are kept, the name of the `Media` that holds them. In the text, because that is
+what is reviewed, stored, searched, sent back to models and drawn.
 
 Source: the references of OpenAI (`audio`), OpenRouter (`images`), Gemini's and LiteLLM's compatible answers.
 """
@@ -10,88 +12,213 @@ from __future__ import annotations
 
 import hashlib
 import re
+from base64 import b64decode
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
-from backends.openai_compat.held import base64_chars
+from backends._limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
+from backends.openai_compat.held import KEPT_CHARS, base64_chars
+from backends.types import SURE_MEDIA, Media
 
 SHORT = 1000
-"""Characters of base64 that stay as they are: an icon in somebody's code."""
+"""Characters of base64 that stay as they are, unless Markdown links to them: an icon in somebody's code."""
 
 _HEAD = re.compile(r"data:([\w.+-]{1,40}/[\w.+-]{1,60})(?:;[\w.=+-]{1,60}){0,4};base64,")
 # The end of a text that may be the beginning of such a head.
 _HELD = re.compile(r"data:[\w.+/;=-]{0,350}\Z")
 _BODY = re.compile(r"[A-Za-z0-9+/=_%-]*")
 _ADDRESS = re.compile(r"https?://[^\s()<>]{1,2000}")
+_LINKED = ("](", "](<")
+_FENCE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,}|~{3,})(.*)")
+_LINE = 80  # characters of a line that tell whether it is a fence
 _PICTURES = ("image", "output_image", "image_url", "input_image")
 _ADDRESSES = ("image_url", "url", "b64_json", "data", "result")
 _SOUND = ("audio", "output_audio", "input_audio", "audio_url")
+_WORD = re.compile(r"[a-z0-9][\w.+-]{0,29}")
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+
+_SIGNS = (
+    ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("image/jpeg", re.compile(rb"\xff\xd8\xff")),
+    ("image/gif", re.compile(rb"GIF8[79]a")),
+    ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    ("audio/wav", re.compile(rb"RIFF.{4}WAVE", re.DOTALL)),
+    ("audio/ogg", re.compile(rb"OggS")),
+    ("audio/mpeg", re.compile(rb"ID3|\xff[\xf2\xf3\xfa\xfb]")),
+)
+"""How files of `SURE_MEDIA` begin. Without it no server is believed."""
 
 
-def stand_in(media_type: str, size: int) -> str:
-    """The address in the place of data. size: in bytes."""
-    return f"data:{media_type};size={size},"
+def stand_in(media_type: str, size: int, name: str = "") -> str:
+    """The address in the place of data. size: in bytes. name: of the `Media`, where it is kept."""
+    return f"data:{media_type};size={size}{f';id={name}' if name else ''},"
+
+
+def name_of(data: bytes) -> str:
+    """The name of what is kept. It has no digits: nothing that looks for numbers in a text finds one."""
+    return hashlib.sha256(data).hexdigest()[:16].translate(_LETTERS)
+
+
+def checked_type(told: str, data: bytes) -> str:
+    """What the data is by its first bytes, or else what was told, unless they would have said that."""
+    for media_type, sign in _SIGNS:
+        if sign.match(data):
+            return media_type
+    return f"{told.partition('/')[0]}/unknown" if told in SURE_MEDIA else told
+
+
+class Body:
+    """Base64 that comes in pieces. No more of it is held than can be kept."""
+
+    def __init__(self) -> None:
+        self.size = 0  # characters
+        self._held = bytearray()
+        self._whole = True
+
+    def add(self, piece: str) -> None:
+        chars = base64_chars(piece)
+        self.size += chars
+        self._whole = self._whole and chars == len(piece) and self.size <= KEPT_CHARS
+        if self._whole:
+            self._held += piece.encode("ascii", "replace")
+        else:
+            self._held.clear()
+
+    def decoded(self) -> bytes | None:
+        """The data; `None` where it is no base64 or too large. Pieces may each have their own end."""
+        body = unquote_to_bytes(bytes(self._held)) if b"%" in self._held else bytes(self._held)
+        parts = [part for part in re.split(rb"=+", body.translate(_URL_SAFE, b" \t\r\n")) if part]
+        try:
+            data = b"".join(b64decode(part + b"=" * (-len(part) % 4), validate=True) for part in parts)
+        except ValueError:
+            return None
+        return data if 0 < len(data) <= KEPT_BYTES else None
+
+
+class Keeper:
+    """What of the pictures and sound of one reply is kept."""
+
+    def __init__(self) -> None:
+        self._room = KEPT_REPLY_BYTES
+        self._names: set[str] = set()
+        self._new: list[Media] = []
+
+    def keep(self, told: str, body: Body) -> str:
+        """The address in the place of what was sent. told: the type it is said to have."""
+        told = told.lower()
+        data = body.decoded()
+        if data is None or told.partition("/")[0] not in ("image", "audio"):
+            return stand_in(told, body.size * 3 // 4)
+        media_type = checked_type(told, data)
+        name = name_of(data)
+        if name not in self._names:
+            if len(data) > self._room or len(self._names) == KEPT_IN_REPLY:
+                return stand_in(media_type, len(data))
+            self._room -= len(data)
+            self._names.add(name)
+            self._new.append(Media(name, media_type, data))
+        return stand_in(media_type, len(data), name)
+
+    def take(self) -> list[Media]:
+        """What is kept since the last time."""
+        new, self._new = self._new, []
+        return new
+
+
+class Fences:
+    """Whether a text that comes in pieces is in a fenced block of code."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._fence = ""
+
+    def __bool__(self) -> bool:
+        return bool(self._fence)
+
+    def feed(self, text: str) -> None:
+        *ended, text = text.split("\n") if "\n" in text else (text,)
+        for line in ended:
+            self._ended((self._line + line[:_LINE])[:_LINE])
+            self._line = ""
+        if len(self._line) < _LINE:
+            self._line = (self._line + text[:_LINE])[:_LINE]
+
+    def _ended(self, line: str) -> None:
+        if (mark := _FENCE.match(line)) is None:
+            return
+        fence, rest = mark.groups()
+        if not self._fence:
+            self._fence = "" if "`" in fence and "`" in rest else fence
+        elif fence.startswith(self._fence) and not rest.strip():
+            self._fence = ""
 
 
 class DataCutter:
-    """Takes the base64 out of the data addresses in a text, however it is cut. The cost is linear, and of an
-    address no more than `SHORT` characters are held."""
+    """Takes the base64 out of the data addresses in a text, however it is cut, and gives it to the keeper. In
+    a block of code it stays. The cost is linear, and of an address that may stay no more than `SHORT`
+    characters are held."""
 
-    def __init__(self) -> None:
-        self._told = ""  # the end of what was given: `data` of a head may be in it
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._fences = Fences()
+        self._told = ""  # the end of what was given: `](data` of a head may be in it
         self._held = ""  # a head that is not complete, or one with a body that is short so far
-        self._inside: str | None = None  # the media type of the body that is being passed over
-        self._size = 0  # characters of it
+        self._inside = ""  # the media type of the body that is being taken out
+        self._taken = Body()
         self._begun = 0  # characters of its stand-in that were given
 
     def feed(self, text: str) -> str:
         out: list[str] = []
         text, self._held = self._held + text, ""
         while text:
-            text = self._outside(text, out) if self._inside is None else self._body(text, out)
+            text = self._body(text, out) if self._inside else self._outside(text, out)
         return "".join(out)
 
     def flush(self) -> str:
         """What was held when nothing more comes."""
         held, self._held = self._held, ""
-        return held if self._inside is None else self._ended()
+        return self._ended() if self._inside else held
 
     def _outside(self, text: str, out: list[str]) -> str:
         given, text = len(self._told), self._told + text
         head = _HEAD.search(text)
         if head is None:
             held = _HELD.search(text)
-            self._give(text, given, held.start() if held else len(text), out)
-            return self._hold(text, given, held.start() if held else len(text))
+            given = self._give(text, given, held.start() if held else len(text), out)
+            self._held = text[given:]
+            return ""
+        given = self._give(text, given, head.start(), out)
         end = _end_of_body(text, head.end())
-        if end - head.end() > SHORT:
-            self._give(text, given, head.start(), out)
-            self._inside, self._size = head[1], 0
-            self._begun = max(0, given - head.start())
-            return text[head.end() :]
-        if end == len(text):
-            self._give(text, given, head.start(), out)
-            return self._hold(text, given, head.start())
+        if not self._fences:
+            if end - head.end() > SHORT or text.endswith(_LINKED, 0, head.start()):
+                self._inside, self._begun = head[1], given - head.start()
+                return text[head.end() :]
+            if end == len(text):
+                self._held = text[given:]
+                return ""
         self._give(text, given, end, out)
         return text[end:]
 
-    def _give(self, text: str, given: int, end: int, out: list[str]) -> None:
+    def _give(self, text: str, given: int, end: int, out: list[str]) -> int:
+        end = max(given, end)
         out.append(text[given:end])
-        self._told = text[: max(given, end)][-4:]
-
-    def _hold(self, text: str, given: int, start: int) -> str:
-        self._held = text[max(given, start) :]
-        return ""
+        self._fences.feed(text[given:end])
+        self._told = text[:end][-8:]
+        return end
 
     def _body(self, text: str, out: list[str]) -> str:
         end = _end_of_body(text, 0)
-        self._size += base64_chars(text[:end])
+        self._taken.add(text[:end])
         if end < len(text):
             out.append(self._ended())
         return text[end:]
 
     def _ended(self) -> str:
-        media_type, self._inside, self._told = self._inside or "", None, ","
-        return stand_in(media_type, self._size * 3 // 4)[self._begun :]
+        told = self._keeper.keep(self._inside, self._taken)[self._begun :]
+        self._inside, self._taken, self._told = "", Body(), ","
+        return told
 
 
 def _end_of_body(text: str, start: int) -> int:
@@ -99,11 +226,13 @@ def _end_of_body(text: str, start: int) -> int:
     return start if body is None else body.end()
 
 
-class Media:
+class MediaReader:
     """What the chunks of one reply hold beside text."""
 
-    def __init__(self) -> None:
-        self._sound = 0  # characters of base64
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._sound = Body()
+        self._format = "unknown"
         self._pictures: set[str] = set()  # some servers send them again with the end
 
     def read(self, delta: dict[str, Any]) -> str:
@@ -119,8 +248,8 @@ class Media:
 
     def rest(self) -> str:
         """The text for what came in pieces."""
-        size, self._sound = self._sound * 3 // 4, 0
-        return f"\n\n![audio]({stand_in('audio/unknown', size)})\n\n" if size else ""
+        sound, self._sound = self._sound, Body()
+        return f"\n\n![audio]({self._keeper.keep('audio/' + self._format, sound)})\n\n" if sound.size else ""
 
     def _part(self, part: Any) -> str:
         if isinstance(part, str):
@@ -137,7 +266,11 @@ class Media:
 
     def _heard(self, audio: dict[str, Any]) -> str:
         data, words = audio.get("data"), audio.get("transcript")
-        self._sound += base64_chars(data) if isinstance(data, str) else 0
+        if isinstance(data, str):
+            head = _HEAD.match(data)
+            self._sound.add(data[head.end() :] if head else data)
+        if isinstance(told := audio.get("format"), str) and _WORD.fullmatch(told):
+            self._format = told
         return words if isinstance(words, str) else ""
 
     def _picture(self, told: Any) -> str:
@@ -149,12 +282,11 @@ class Media:
         if digest in self._pictures:
             return ""
         self._pictures.add(digest)
-        return f"\n\n![picture]({_address(told)})\n\n"
+        return f"\n\n![picture]({self._address(told)})\n\n"
 
-
-def _address(told: str) -> str:
-    if head := _HEAD.match(told):
-        return stand_in(head[1], base64_chars(told[head.end() :]) * 3 // 4)
-    if _ADDRESS.fullmatch(told):
-        return told
-    return stand_in("image/unknown", base64_chars(told) * 3 // 4)  # base64 without a head
+    def _address(self, told: str) -> str:
+        if _ADDRESS.fullmatch(told):
+            return told
+        head, body = _HEAD.match(told), Body()
+        body.add(told[head.end() :] if head else told)
+        return self._keeper.keep(head[1] if head else "image/unknown", body)

@@ -15,7 +15,7 @@ from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BackendError, BadResponse
 from backends.marks import TABLE, Marks, Table
 from backends.openai_compat.errors import error_in, failed
-from backends.openai_compat.media import DataCutter, Media
+from backends.openai_compat.media import DataCutter, Keeper, MediaReader
 from backends.openai_compat.refusals import Refusal, message_in
 from backends.openai_compat.repeats import RepeatCutter
 from backends.openai_compat.thoughts import parts_of, reasoning_in
@@ -79,8 +79,9 @@ class Reply:
         self._reasoning_repeats = RepeatCutter()
         self._characters = Characters()
         self._reasoning_characters = Characters()
-        self._media = Media()
-        self._data = DataCutter()
+        self._kept = Keeper()
+        self._media = MediaReader(self._kept)
+        self._data = DataCutter(self._kept)
         self._thinking = ThinkingSplitter(table=table, unseen=unseen)
         self._text: list[str] = []  # that no event has yet
         self._events: list[Event] = []
@@ -280,6 +281,7 @@ class Reply:
         text = self._text[0] if len(self._text) == 1 else "".join(self._text)
         self._text.clear()
         text = self._data.feed(self._characters.feed(text))
+        self._events += self._kept.take()
         self._events += self._thinking.feed(self._cutter.feed(text))
 
     def _failed(self, sentence: str, cure: str) -> BackendError:
@@ -307,7 +309,7 @@ class Reply:
         text = self._data.feed(self._characters.flush()) + self._data.flush()
         text = self._cutter.feed(text) + self._cutter.flush()
         cut = not (self.ended or self.done) or _kind((self._reason or "").strip().lower()) == "length"
-        held += [*self._thinking.feed(text), *self._thinking.flush(cut=cut)]
+        held += [*self._kept.take(), *self._thinking.feed(text), *self._thinking.flush(cut=cut)]
         self.said_something = self.said_something or bool(held)
         return held
 

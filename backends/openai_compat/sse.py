@@ -7,7 +7,7 @@ an `error:` field in place of `data:`, a last event without its blank line.
 from __future__ import annotations
 
 from backends._limits import EVENT_BYTES
-from backends.openai_compat.held import PIECE, EventTooLong, HeldBytes
+from backends.openai_compat.held import KEPT_ALL_CHARS, PIECE, EventTooLong, HeldBytes
 
 
 class SSEParser:
@@ -23,6 +23,7 @@ class SSEParser:
         self._returned = False  # a CR, perhaps half of a CRLF, comes behind it
         self._data: list[bytes] = []
         self._data_size = 0
+        self._pictures = False  # in it
         self._begun = False
         self._events: list[str] = []
 
@@ -70,13 +71,15 @@ class SSEParser:
             if not line:
                 if self._data:
                     data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-                    self._data, self._data_size = [], 0
+                    self._data, self._data_size, self._pictures = [], 0, False
                     self._events.append(data.decode("utf-8", "replace"))
             elif line[:6].lower().startswith((b"data:", b"error:")):
                 value = line[line.index(b":") + 1 :]
                 self._data.append(value[1:] if value.startswith(b" ") else value)
                 self._data_size += len(value)
-                if self._data_size > self._limit:
+                # Without one no line is so long.
+                self._pictures = self._pictures or len(value) > self._limit
+                if self._data_size > self._limit + KEPT_ALL_CHARS * self._pictures:
                     raise EventTooLong
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from backends.types import Media
 from tests.api.conftest import MOST_BODY, Site
 from tests.store.talk import Talk
 from webchat.api.routes import LONG, Row
@@ -179,6 +180,13 @@ def discarded(world: World, count: int) -> None:
         world.site.store.delete_messages(world.owner, begun.reply.id)
 
 
+def drawn(world: World, size: int) -> None:
+    """A reply with a picture of so many bytes."""
+    begun = world.talk.begin("Draw")
+    world.site.store.keep_media(begun.reply.id, Media(DRAWN, "image/png", b"x" * size))
+    world.talk.finish(begun.reply.id, f"![picture](data:image/png;size={size};id={DRAWN},)")
+
+
 def decided(world: World, count: int) -> None:
     one = LoggedDecision(
         datetime.now(UTC), "m", "r", "input", "flag", None, None, None, None, 0, 9, "d", "x" * 20_000
@@ -206,6 +214,7 @@ def rendered(source: str, name: str) -> Input:
 
 
 C, M, T = "/api/conversations/CONVERSATION", "/api/messages/REPLY", "/api/templates/TEMPLATE"
+DRAWN = "a" * 16
 CHAT = "/api/chat-templates/echo"
 
 
@@ -249,6 +258,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("GET", "/api/events"): (),
     ("GET", "/api/messages/{id}"): (reads(M, "a long message", 8, lambda w, n: talked(w, 2, n * 50_000)),),
     ("GET", "/api/messages/{id}/inspect"): (),
+    ("GET", "/api/messages/{id}/media/{name}"): (reads(f"{M}/media/{DRAWN}", "a large one", 4 << 20, drawn),),
     ("DELETE", "/api/messages/{id}"): (),
     ("POST", "/api/messages/{id}/restore"): (),
     ("POST", "/api/messages/{id}/activate"): (),

@@ -297,6 +297,7 @@ CALLS = {
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
     ("turns/inspecting.py", "keep_inspections"): "what `prepare` let through to a model",
+    ("turns/pipeline.py", "keep_media"): "data, shown only where the gate releases its name",
     ("turns/service.py", "write_batch"): "what the gate released",
     ("turns/titles.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
@@ -322,7 +323,7 @@ _READS = """
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
-list_conversations list_links list_templates list_trash message newest_texts owner path placeholders
+list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
 provenance running_conversations search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
 """

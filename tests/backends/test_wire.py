@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from backends._limits import EVENT_BYTES
 from backends.errors import BackendError, BadResponse
 from backends.openai_compat import OpenAICompatBackend
+from backends.openai_compat.media import name_of
 from backends.types import Event, Finished, Message, Request, TextDelta
 from tests.backends.hostile_server import DONE, Answer, End, HostileServer, says, sse, status
 from tests.backends.streams import STOP, TEXT, Stream, chunk, deltas
@@ -110,7 +113,7 @@ async def test_of_a_connection_that_is_cut_anywhere_all_that_came_is_kept(frame:
 
 
 PICTURE = "data:image/png;base64," + "iVBORw0KGgo" * 400_000
-NAMED = "![picture](data:image/png;size=3300000,)"
+NAMED = f"![picture](data:image/png;size=3300000;id={name_of(b64decode(PICTURE[22:]))},)"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ async def test_pictures_of_megabytes_in_one_reply_that_comes_whole_are_named() -
     images = [{"image_url": {"url": f"{PICTURE}{'A' * 400 * n}"}} for n in range(3)]
     message = {"content": "See", "images": images}
     text, end = await ask(answer(json.dumps({"choices": [{"message": message}]}).encode()))
-    assert [int(part.split(",")[0]) for part in text.split("size=")[1:]] == [3_300_000, 3_300_300, 3_300_600]
+    assert [int(size) for size in re.findall(r"size=(\d+);id=", text)] == [3_300_000, 3_300_300, 3_300_600]
     assert isinstance(end, Finished)
 
 

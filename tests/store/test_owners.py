@@ -121,6 +121,7 @@ NOT_OF_AN_OWNER = {
     "index_owed",
     "pack_inspection",
     "keep_inspections",
+    "keep_media",
     "interrupt_orphans",
     # the operator's
     "create_link",
@@ -144,6 +145,8 @@ NOT_OF_AN_OWNER = {
 }
 # The trash's own tests ask them.
 OF_THE_TRASH = {"list_trash", "discard_conversation", "discard_messages", "discard_all"}
+# Of a reply with a picture, in `test_media.py`.
+OF_MEDIA = {"media"}
 NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
 
 
@@ -151,7 +154,7 @@ def test_every_verb_is_asked() -> None:
     verbs = {name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))}
     assert (
         verbs - NOT_VERBS
-        == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | NOT_OF_AN_OWNER | OF_THE_TRASH
+        == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | NOT_OF_AN_OWNER | OF_THE_TRASH | OF_MEDIA
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import wave
+from base64 import b64encode
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 from playwright.sync_api import Page
@@ -112,6 +115,63 @@ def test_what_came_with_a_reply_is_named(page: Page, size: int) -> None:
         whole(page, f"![x]({data}) [y]({data})")
         assert page.evaluate("shown.querySelectorAll('img, a[href]').length") == 0
         assert "data:" not in page.evaluate("shown.innerText")
+
+
+TINY = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNg+M/AAAADAQEAGN2NsAAAAABJRU5ErkJggg=="
+
+
+def wav() -> str:
+    """The address of a moment of silence."""
+    file = BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 1, 8000, 0, "NONE", ""))
+        sound.writeframes(b"\x80" * 800)
+    return "data:audio/wav;base64," + b64encode(file.getvalue()).decode()
+
+
+def with_media(page: Page, text: str, size: int, *found: str) -> str:
+    """The reply drawn in pieces. found: the addresses of the picture and of the sound."""
+    cut = [text[at : at + size] for at in range(0, len(text), size)]
+    page.evaluate(
+        "([cut, found]) => { fresh({ media: (name) => found.at(name < 'b' ? 0 : 1) });"
+        " for (const piece of cut) { view.append(piece); view.flush(); } view.finish(); }",
+        [cut, list(found)],
+    )
+    return str(page.evaluate("shown.innerHTML"))
+
+
+@pytest.mark.parametrize("size", [1, 7, 500])
+def test_what_came_with_a_reply_is_shown_in_its_place(page: Page, size: int) -> None:
+    name, found, sound = "abcdefghijklmnop", f"data:image/png;base64,{TINY}", wav()
+    text = (
+        f"Here:\n\n![picture](data:image/png;size=99;id={name},)\n\n"
+        f"![a cat](data:image/gif;size=9;id={name},) and data:image/webp;size=9;id={name}, bare\n\n"
+        f"![audio](data:audio/wav;size=9;id={name[::-1]},)\n\n"
+        f"![x](data:image/svg+xml;size=9;id={name},) ![x](data:audio/pcm16;size=9;id={name},)\n\n"
+        f"`data:image/png;size=9;id={name},` data:image/png;size=9;id=1, The end."
+    )
+    drawn = with_media(page, text, size, found, sound)
+    assert drawn == with_media(page, text, len(text), found, sound)
+    pictures = "[...shown.querySelectorAll('a > img')].map((one) => [one.alt, one.loading, one.src])"
+    assert page.evaluate(pictures) == [
+        ["transcript.picture_kept png 1", "lazy", found],
+        ["a cat (transcript.picture_kept gif 1)", "lazy", found],
+        ["transcript.picture_kept webp 1", "lazy", found],
+    ]
+    sounds = "[...shown.querySelectorAll('audio')].map((one) => [one.controls, one.ariaLabel, one.src])"
+    assert page.evaluate(sounds) == [[True, "transcript.sound_kept wav 1", sound]]
+    # What a browser might run is a download.
+    downloads = "[...shown.querySelectorAll('a[download]')].map((one) => one.innerText)"
+    assert page.evaluate(downloads) == ["transcript.picture_kept svg+xml 1", "transcript.sound_kept pcm16 1"]
+    assert f"data:image/png;size=9;id={name}," in page.evaluate("shown.querySelector('code').innerText")
+    assert page.evaluate("shown.innerText").endswith("data:image/png;size=9;id=1, The end.")
+
+
+def test_a_picture_that_is_gone_is_its_name_again(page: Page) -> None:
+    with_media(page, "![a cat](data:image/png;size=99;id=abcdefghijklmnop,)", 500, "data:image/png;base64,xx")
+    page.wait_for_function("!shown.querySelector('img')")
+    assert page.evaluate("shown.innerText").strip() == "a cat (transcript.picture_kept png 1)"
+    assert page.evaluate("shown.querySelectorAll('a, .wc-media').length") == 0
 
 
 def test_headings_are_under_the_pages_own(page: Page) -> None:

@@ -3,7 +3,9 @@
     {"schema": "webchat/1", "exported_at": ..., "version": ..., "conversations": [CONVERSATION, ...]}
 
 A CONVERSATION is what the API calls one, with `messages` (all branches, parents before children; a message
-hangs under its `parent_id`) and `provenance` by message id. A later schema keeps reading this one.
+hangs under its `parent_id`), `provenance` by message id, and `media`: what pictures and sounds came with
+replies, each with the address it is had from as long as it is kept there. A later schema keeps reading this
+one.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 from backends.types import Sampling
 from webchat.api.wire import conversation_json, message_json, provenance_json
-from webchat.store import ExportedConversation
+from webchat.store import ExportedConversation, NamedMedia
 from webchat.store.records import (
     Conversation,
     ConversationSettings,
@@ -46,7 +48,18 @@ def conversation_archive(exported: ExportedConversation, reader: Owner) -> Itera
     for id, found in exported.provenance.items():
         yield f"{separator}{_dump(id)}: {_dump(provenance_json(found, settings, reader))}"
         separator = ", "
-    yield "}}"
+    yield '}, "media": ' + _dump([_media_json(media) for media in exported.media]) + "}"
+
+
+def _media_json(media: NamedMedia) -> dict[str, Any]:
+    address = f"/api/messages/{media.message_id}/media/{media.name}"
+    return {
+        "message_id": media.message_id,
+        "name": media.name,
+        "media_type": media.media_type,
+        "size": media.size,
+        "address": address,
+    }
 
 
 def _dump(value: object) -> str:
@@ -83,7 +96,11 @@ def _read_conversation(found: Mapping[str, Any], owner_id: str) -> ExportedConve
     )
     messages = tuple(_read_message(message) for message in found["messages"])
     provenance = {id: _read_provenance(value) for id, value in found["provenance"].items()}
-    return ExportedConversation(conversation, messages, provenance)
+    media = tuple(
+        NamedMedia(one["message_id"], one["name"], one["media_type"], one["size"])
+        for one in found.get("media", ())
+    )
+    return ExportedConversation(conversation, messages, provenance, media)
 
 
 def _read_sampling(found: Mapping[str, Any]) -> Sampling:

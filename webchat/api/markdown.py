@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from webchat.auth.failures import failure_for
@@ -22,6 +23,8 @@ WORDS = {
         "queued": "still being written",
         "streaming": "still being written",
         "untitled": "Untitled",
+        "image": "Picture: {format}, {size} kB",
+        "audio": "Audio: {format}, {size} kB",
     },
     "zh-CN": {
         "user": "用户",
@@ -36,8 +39,21 @@ WORDS = {
         "queued": "仍在生成",
         "streaming": "仍在生成",
         "untitled": "未命名",
+        "image": "图片：{format}，{size} kB",
+        "audio": "音频：{format}，{size} kB",
     },
 }
+
+
+_MEDIA = re.compile(
+    r"!\[[^\]\n]{0,200}\]\(<?data:(image|audio)/([\w.+-]{1,60});size=(\d{1,12})(?:;id=[a-p]{16})?,>?\)"
+)
+
+
+def _named(found: re.Match[str], words: dict[str, str]) -> str:
+    """What came with a reply, which a file of text does not hold."""
+    kind, form, size = found.groups()
+    return f"*[{words[kind].format(format=form, size=max(1, round(int(size) / 1000)))}]*"
 
 
 def shown_branch(exported: ExportedConversation) -> list[Message]:
@@ -73,6 +89,6 @@ def _message(message: Message, language: str, reader: Owner) -> Iterator[str]:
         inside = message.reasoning.strip()
         yield f"<details>\n<summary>{words['reasoning']}</summary>\n\n{inside}\n\n</details>"
     if message.text.strip():
-        yield message.text.strip()
+        yield _MEDIA.sub(lambda found: _named(found, words), message.text.strip())
     if message.failure is not None:
         yield f"> {failure_for(message.failure, reader, language).message}"

@@ -20,6 +20,7 @@ from webchat.api.errors import answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
+from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.redeem import Redeem
@@ -102,6 +103,10 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
             Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG),
             Row("PUT", "/api/messages/{id}/rating", Messages.rate),
         ),
+    ),
+    (
+        MediaRoutes,
+        (Row("GET", "/api/messages/{id}/media/{name}", MediaRoutes.get),),
     ),
     (
         Inspect,

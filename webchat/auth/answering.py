@@ -58,8 +58,12 @@ class Answering:
         if plain_page and "content-encoding" not in headers and self.policy is None:
             self._held = {**message, "headers": headers.raw}
             return
-        script = headers.get("content-type", "").partition(";")[0].endswith("/javascript")
-        policy = self._hardening.script_policy if script and self.policy is None else self.policy
+        kind = headers.get("content-type", "").partition(";")[0]
+        policy = self.policy
+        if policy is None and kind.endswith("/javascript"):
+            policy = self._hardening.script_policy
+        elif policy is None and kind.startswith(("image/", "audio/")):
+            policy = self._hardening.media_policy
         await self._send({**message, "headers": self._complete(headers.raw, policy)})
 
     async def _send_page(self) -> None:

@@ -54,6 +54,8 @@ class Hardening:
         self._plain = self.framed(("default-src 'none'",))
         self.script_policy = self.framed(("default-src 'none'", "script-src 'self'", "connect-src 'self'"))
         """Of scripts: one that runs as a worker has the policy of its own answer."""
+        self.media_policy = self.framed(("default-src 'none'", "style-src 'unsafe-inline'", "sandbox"))
+        """Of pictures and sounds: opened as a page they are an origin of their own, styled by the browser."""
 
     def framed(self, policy: Iterable[str]) -> bytes:
         """A content security policy with who may frame the page."""

@@ -15,12 +15,13 @@ from webchat.store.errors import (
     StoreUnavailable,
     TemplateChanged,
 )
-from webchat.store.export import ExportedConversation
+from webchat.store.export import ExportedConversation, NamedMedia
 from webchat.store.store import Store
 
 __all__ = [
     "DatabaseBusy",
     "ExportedConversation",
+    "NamedMedia",
     "NewerDatabase",
     "NotFound",
     "Store",

@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from webchat.store.codec import load_provenance
 from webchat.store.database import Database, heavy, reads
 from webchat.store.records import Conversation, Message, Provenance
-from webchat.store.tables import ConversationRow, MessageRow, TurnRow
+from webchat.store.tables import ConversationRow, MediaRow, MessageRow, TurnRow
 from webchat.store.tree import load_messages, messages_query, own_conversation
 from webchat.store.until import Until
 
 
 @dataclass(frozen=True, slots=True)
+class NamedMedia:
+    """A picture or sound of a message, without its data."""
+
+    message_id: str
+    name: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedConversation:
-    """A conversation with its whole tree: messages oldest first (parents before children), and where each
-    reply of a model comes from, by message id."""
+    """A conversation with its whole tree: messages oldest first (parents before children), where each reply
+    of a model comes from, by message id, and what pictures and sounds there are."""
 
     conversation: Conversation
     messages: tuple[Message, ...]
     provenance: dict[str, Provenance]
+    media: tuple[NamedMedia, ...] = ()
 
 
 class ExportVerbs(Database):
@@ -55,10 +66,20 @@ class ExportVerbs(Database):
             .join(MessageRow, MessageRow.id == TurnRow.message_id)
             .where(TurnRow.conversation_id == conversation_id, MessageRow.deleted_at.is_(None))
         )
+        media = connection.execute(
+            select(
+                MediaRow.message_id, MediaRow.name, MediaRow.media_type, func.sum(func.length(MediaRow.data))
+            )
+            .join(MessageRow, MessageRow.id == MediaRow.message_id)
+            .where(MessageRow.conversation_id == conversation_id, MessageRow.deleted_at.is_(None))
+            .group_by(MediaRow.message_id, MediaRow.name, MediaRow.media_type)
+            .order_by(MediaRow.message_id, MediaRow.name)
+        )
         return ExportedConversation(
             conversation,
             tuple(load_messages(connection, rows)),
             {row.message_id: load_provenance(row) for row in turns},
+            tuple(NamedMedia(id, name, kind, int(size)) for id, name, kind, size in media),
         )
 
     def export_conversations(

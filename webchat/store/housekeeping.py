@@ -41,6 +41,7 @@ from webchat.store.tables import (
     InspectionRow,
     JournalRow,
     LinkRow,
+    MediaRow,
     MessageRow,
     OwnerRow,
     PlaceholderRow,
@@ -125,6 +126,8 @@ class HousekeepingVerbs(Database):
             for number, parts in self._in_parts(ids):
                 for part in range(parts, 0, -1):
                     yield partial(self._take_part, number, part)
+            for media in self._media(ids):
+                yield partial(self._take_media, *media)
             for some in slices_of(sizes):
                 yield partial(self._take_messages, some)
 
@@ -175,6 +178,12 @@ class HousekeepingVerbs(Database):
         return [(number, parts) for number, parts in connection.execute(those)]
 
     @reads
+    def _media(self, connection: Connection, ids: Sequence[str]) -> list[tuple[str, str, int]]:
+        """The parts of pictures and sounds, each a slice of its own."""
+        query = select(MediaRow.message_id, MediaRow.name, MediaRow.part)
+        return [(*row,) for row in connection.execute(query.where(MediaRow.message_id.in_(ids)))]
+
+    @reads
     def _decisions(self, connection: Connection, those: ColumnElement[bool]) -> list[tuple[int, int]]:
         """Numbers of decisions whose log keeps a text, and how long it is."""
         query = select(DecisionRow.number, func.length(DecisionRow.content))
@@ -223,10 +232,17 @@ class HousekeepingVerbs(Database):
         return 0
 
     @writes
+    def _take_media(self, connection: Connection, message: str, name: str, part: int) -> int:
+        self.dialect.owe(connection, Debt.WORDS)
+        of_one = and_(MediaRow.message_id == message, MediaRow.name == name, MediaRow.part == part)
+        connection.execute(delete(MediaRow).where(of_one))
+        return 0
+
+    @writes
     def _take_messages(self, connection: Connection, ids: Sequence[str]) -> int:
         self.dialect.owe(connection, Debt.WORDS)
         _take_entries(connection, SearchEntryRow.message_id.in_(ids))
-        for table in (JournalRow, FeedbackRow, InspectionRow, TurnRow):
+        for table in (JournalRow, FeedbackRow, InspectionRow, MediaRow, TurnRow):
             connection.execute(delete(table).where(table.message_id.in_(ids)))
         # What hangs under them goes as well, in another slice; `under_id` still says where it hung.
         below = update(MessageRow).where(MessageRow.parent_id.in_(ids), MessageRow.id.not_in(ids))

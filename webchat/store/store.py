@@ -19,6 +19,7 @@ from webchat.store.housekeeping import HousekeepingVerbs
 from webchat.store.indexing import IndexingVerbs
 from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
+from webchat.store.media import MediaVerbs
 from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
 from webchat.store.model_servers import ModelServerVerbs
@@ -44,6 +45,7 @@ class Store(
     HousekeepingVerbs,
     DecisionVerbs,
     InspectionVerbs,
+    MediaVerbs,
     TemplateVerbs,
     PlaceholderVerbs,
     ChatTemplateVerbs,

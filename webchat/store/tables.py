@@ -365,6 +365,20 @@ class InspectionRow(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class MediaRow(Base):
+    """Pictures and sounds of replies, in parts: a whole one would hold the writer too long. `name` is made
+    from the data, and the text of the message says where it belongs."""
+
+    __tablename__ = "media"
+    __table_args__ = (Index("ix_media_name", "name"),)
+
+    message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    media_type: Mapped[str] = mapped_column(Text)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class DecisionRow(Base):
     """What moderators decided. Ids without foreign keys: the log outlives what it speaks of. `content` is
     empty unless the operator keeps it."""

@@ -23,6 +23,7 @@ from webchat.store.codec import (
 )
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
+from webchat.store.media import drop_unnamed
 from webchat.store.records import (
     BegunTurn,
     Conversation,
@@ -404,6 +405,7 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
         if tools := "".join(piece.text for piece in said if piece.kind == "tool"):
             connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
         connection.execute(_CLEAR, {"message": turn.message_id})
+        drop_unnamed(connection, turn.message_id, () if turn.state == "blocked" else (text, reasoning))
         set_words(connection, turn.message_id, text)
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from backends.errors import BackendError, ContextTooLong
 from backends.types import (
     Event,
     Finished,
+    Media,
     ReasoningDelta,
     Request,
     Retrying,
@@ -32,7 +33,7 @@ from webchat.models import Models
 from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Prepared, Released
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
-from webchat.store import Store
+from webchat.store import Store, StoreError
 from webchat.store.records import (
     ConversationSettings,
     Failure,
@@ -114,6 +115,7 @@ class Pipeline:
         cuts: bool = True,
         inspect: bool = True,
     ) -> None:
+        self._store = store
         self._models = models
         self._renderer = renderer
         self._gates = gates
@@ -193,7 +195,14 @@ class Pipeline:
                 AsyncGenerator[Event, None], backend.stream(replace(prepared.request, trace=self._inspect))
             )
             async with aclosing(stream) as events:
-                await _pump(events, turn, run, prepared.gate, partial(self._sent, turn, run))
+                await _pump(
+                    events,
+                    turn,
+                    run,
+                    prepared.gate,
+                    partial(self._sent, turn, run),
+                    partial(self._keep, turn),
+                )
         if run.finished is None and prepared.gate.verdict is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
@@ -269,6 +278,13 @@ class Pipeline:
         if self._inspect:
             run.kept = self._inspector.keep(turn.id, sent, run.ids, _provenance(run), run.kept)
 
+    async def _keep(self, turn: RunningTurn, media: Media) -> None:
+        """Store what the text is about to name. Where that fails, it is named only."""
+        try:
+            await self._store.call(self._store.keep_media, turn.id, media)
+        except StoreError:
+            log.warning("a %s of reply %s could not be stored", media.media_type, turn.id)
+
     async def _end(self, turn: RunningTurn, run: _Run, state: TurnState, failure: Failure | None) -> Message:
         """Store the end; when the store fails, the message as it is on the screens."""
         finished = FinishedTurn(
@@ -336,6 +352,7 @@ async def _pump(
     run: _Run,
     gate: Gate,
     told: Callable[[Sent], None],
+    keep: Callable[[Media], Awaitable[None]],
 ) -> None:
     """Read the model's events into the journal, through the gate. The hot path: once per token."""
     channel = run.channel
@@ -354,6 +371,8 @@ async def _pump(
                 began = run.first if run.reasoned is None else run.reasoned[0]
                 run.reasoned = (run.began if began is None else began, time.monotonic())
                 _show(channel, await gate.feed(event))
+            case Media():
+                await keep(event)
             case Usage():
                 run.usage = event
             case Sent():

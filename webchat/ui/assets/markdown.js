@@ -13,6 +13,7 @@ import { followNote, Known } from "./conversation/definitions.js";
 import { noteUnfolding } from "./conversation/details.js";
 import { MOST, upgrade } from "./conversation/extras.js";
 import { GrowingCode, openCode } from "./conversation/growing.js";
+import { nameBroken, showMedia } from "./conversation/media.js";
 import { mend } from "./conversation/mend.js";
 import { morph } from "./conversation/morph.js";
 import { parserFor } from "./conversation/parser.js";
@@ -23,9 +24,9 @@ const SLICE = { characters: 6000, blocks: 60 }; // drawn at once, at most: with 
 const RUN = 100; // blocks: from as many on they stand in runs, which are not laid out where nobody sees them
 const SHARE = 4; // a frame's rendering may take a fifth of the time: it pauses four times as long as it took
 
-/** most: how many pieces of code and formulas are coloured and set. */
-export function markdownView(element, { t, most = MOST }) {
-  return new MarkdownView(element, t, most);
+/** most: how many pieces of code and formulas are coloured and set. media: the address of a picture or sound by its name. */
+export function markdownView(element, { t, most = MOST, media = null }) {
+  return new MarkdownView(element, t, most, media);
 }
 
 class MarkdownView {
@@ -33,6 +34,7 @@ class MarkdownView {
   #t;
   #md;
   #most;
+  #media;
   #blocks = []; // {element, source, html, extras}; the first #finished of them are final
   #finished = 0;
   #extras = 0; // code and formulas in all blocks
@@ -54,11 +56,13 @@ class MarkdownView {
   #growing = null; // {index, code}: the last block, while it is code without an end
   #note = null; // that there are too many of them
 
-  constructor(element, t, most) {
+  constructor(element, t, most, media) {
     this.#element = element;
     this.#t = t;
     this.#md = parserFor(t);
     this.#most = most;
+    this.#media = media;
+    if (media) element.addEventListener("error", nameBroken, true);
     this.#known = new Known(this.#md);
     element.addEventListener("click", (event) => {
       followNote(element, event);
@@ -297,6 +301,7 @@ class MarkdownView {
     if (shown) shown.source = source;
     if (shown?.html === html) return;
     const content = prose(html);
+    if (this.#media) showMedia(content, this.#media);
     slices.spend(content.querySelectorAll("*").length);
     const extras = upgrade(content, this.#element, this.#room(index));
     this.#extras += extras - (shown?.extras ?? 0);

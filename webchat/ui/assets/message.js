@@ -1,6 +1,7 @@
 // One message on the page, drawn from its record. A part is built anew only when what it shows has changed, so the
 // focus, a selection and an open menu survive the updates of a running reply.
 
+import { url } from "./api.js";
 import { h } from "./dom.js";
 import { duration, roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
@@ -92,7 +93,7 @@ export class MessageView {
     this.element = h("article", { class: user ? "wc-msg wc-user" : "wc-msg wc-reply" });
     if (user) this.#body = h("div", { class: "wc-bubble", dir: "auto" });
     else this.#body = h("div", { class: "wc-md wc-body" });
-    this.#text = user ? null : markdownView(this.#body, { t });
+    this.#text = user ? null : markdownView(this.#body, { t, media: this.#mediaAddress });
     this.#slot("head");
     if (!user) this.#slot("reasoning");
     this.element.append(this.#body);
@@ -129,6 +130,8 @@ export class MessageView {
     else this.#draw();
     if (kind === "reasoning" && !this.record.text) this.#part("waiting", "", () => null);
   }
+
+  #mediaAddress = (name) => url(`/api/messages/${this.record.id}/media/${name}`);
 
   get body() {
     return this.#body;
@@ -285,7 +288,7 @@ export class MessageView {
     const counting = this.running && !this.record.text;
     const fresh = counting && this.record.seq <= 1;
     const timer = fresh ? setInterval(() => this.#labelReasoning(), 1000) : 0;
-    return { element, label, timer, since: fresh ? performance.now() : null, took: null, view: markdownView(body, { t: this.#t }) };
+    return { element, label, timer, since: fresh ? performance.now() : null, took: null, view: markdownView(body, { t: this.#t, media: this.#mediaAddress }) };
   }
 
   #labelReasoning() {

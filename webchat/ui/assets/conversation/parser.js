@@ -22,7 +22,10 @@ const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for m
 const PARTS = /[^]{1,4000}(?:\s|$)|[^]{1,4000}/gu;
 
 // What the server puts in the place of a picture or sound that came with a reply (backends/openai_compat/media.py).
-const NAMED = /^data:(image|audio)\/([\w.+-]{1,60})(?:;size=(\d{1,12}),$)?/;
+const NAMED = /^data:(image|audio)\/([\w.+-]{1,60})(?:;size=(\d{1,12})(?:;id=([a-p]{16}))?,$)?/;
+
+const BARE = /^data:(?:image|audio)\/[\w.+-]{1,60};size=\d{1,12}(?:;id=[a-p]{16})?,/;
+const GIVEN = new Set(["picture", "audio"]); // descriptions that are the server's own
 
 const parsers = new Map();
 
@@ -35,7 +38,7 @@ export function parserFor(t) {
 function parser(t) {
   const md = new MarkdownIt({ html: false, linkify: true, breaks: true, maxNesting: 40 });
   md.use(mathRules).use(addresses).use(emphasis).use(tags).use(fences).use(details).use(tablePipes).use(links);
-  md.use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(plainWhereLong);
+  md.use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(bareMedia).use(plainWhereLong);
   const { escapeHtml } = md.utils;
   const { rules } = md.renderer;
 
@@ -72,7 +75,11 @@ function parser(t) {
     const src = token.attrGet("src") ?? "";
     const alt = token.content;
     const named = NAMED.exec(src);
-    if (named) return `<span class="wc-image" dir="auto"><span class="wc-image-name">${escapeHtml(nameOf(named, t))}</span></span>`;
+    if (named) {
+      const kept = named[4] ? ` data-media="${named[4]}" data-type="${escapeHtml(`${named[1]}/${named[2]}`)}"` : "";
+      const described = alt && !GIVEN.has(alt) ? ` title="${escapeHtml(alt)}"` : "";
+      return `<span class="wc-image" dir="auto"${kept}${described}><span class="wc-image-name">${escapeHtml(nameOf(named, t))}</span></span>`;
+    }
     if (!FOLLOWED.test(src)) return `<span class="wc-unlinked" title="${escapeHtml(src)}">${escapeHtml(alt || src)}</span>`;
     const name = t("transcript.image", { host: hostOf(src) });
     const described = alt ? `<span class="wc-image-alt">${escapeHtml(alt)}</span>` : "";
@@ -88,6 +95,20 @@ function parser(t) {
     };
   }
   return md;
+}
+
+// What came with a reply where no Markdown is around it: bare, or in HTML.
+function bareMedia(md) {
+  md.inline.ruler.before("linkify", "media", (state, silent) => {
+    const { src, pos, pending } = state;
+    const found = src[pos] === ":" && pending.endsWith("data") && BARE.exec(src.slice(pos - 4, pos + 120));
+    if (!found) return false;
+    state.pos += found[0].length - 4;
+    if (silent) return true;
+    state.pending = pending.slice(0, -4);
+    state.push("image", "img", 0).attrs = [["src", found[0]]];
+    return true;
+  });
 }
 
 // Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much; and a browser lays
@@ -107,9 +128,10 @@ function plainWhereLong(md) {
 }
 
 // Of an address that holds the data itself the size is that of its base64.
-function nameOf({ input, 1: kind, 2: format, 3: bytes = (input.length * 3) / 4 }, t) {
+function nameOf({ input, 1: kind, 2: format, 3: bytes = (input.length * 3) / 4, 4: kept }, t) {
   const size = Math.max(1, Math.round(Number(bytes) / 1000));
-  return t(kind === "image" ? "transcript.picture" : "transcript.sound", { format: format === "unknown" ? "?" : format, size });
+  const key = kind === "image" ? "transcript.picture" : "transcript.sound";
+  return t(kept ? `${key}_kept` : key, { format: format === "unknown" ? "?" : format, size });
 }
 
 function hostOf(address) {

@@ -7,8 +7,8 @@ const PROSE = {
     "a b blockquote br button code del details div em h1 h2 h3 h4 h5 h6 hr i input ins kbd li mark ol p pre s small span strong " +
     "sub summary sup table tbody td th thead tr u ul"
   ).split(" "),
-  ALLOWED_ATTR: "aria-label checked class data-act data-lang data-note data-note-back dir disabled href open role start tabindex title type".split(" "),
-  ADD_URI_SAFE_ATTR: "checked data-act data-lang data-note data-note-back dir disabled open start tabindex type".split(" "),
+  ALLOWED_ATTR: "aria-label checked class data-act data-lang data-media data-note data-note-back data-type dir disabled href open role start tabindex title type".split(" "),
+  ADD_URI_SAFE_ATTR: "checked data-act data-lang data-media data-note data-note-back data-type dir disabled open start tabindex type".split(" "),
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: true,

@@ -1,0 +1,55 @@
+"""Pictures and sounds of replies. Only what is surely one of the types that a browser shows without running
+anything of it is sent as that; all else is a download."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backends.types import SURE_MEDIA
+from webchat.api.errors import not_found
+from webchat.api.filenames import disposition
+from webchat.api.reading import id_of, owner_of
+from webchat.api.services import Services
+
+_NAME = re.compile(r"[a-p]{16}")
+_RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{0,12})")
+
+
+class MediaRoutes:
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    async def get(self, request: Request) -> Response:
+        """One of a message. As its name is made from the data, it may be kept for ever by the browser."""
+        owner, wanted = owner_of(request), id_of(request)
+        name: str = request.path_params["name"]
+        if not _NAME.fullmatch(name):
+            raise not_found()
+        media = await self._store.call(self._store.media, owner.id, wanted, name)
+        sure = media.media_type in SURE_MEDIA
+        download = disposition(
+            f"{media.media_type.partition('/')[0]} {name}",
+            mimetypes.guess_extension(media.media_type) or ".bin",
+        )
+        headers = {
+            "content-disposition": download.replace("attachment", "inline", 1) if sure else download,
+            "cache-control": "private, max-age=31536000, immutable",
+            "accept-ranges": "bytes",
+        }
+        media_type = media.media_type if sure else "application/octet-stream"
+        return _ranged(request.headers.get("range", ""), media.data, headers, media_type)
+
+
+def _ranged(asked: str, data: bytes, headers: dict[str, str], media_type: str) -> Response:
+    """All of it, or the range that is asked for: without, some browsers play no sound."""
+    if (found := _RANGE.fullmatch(asked)) is None:
+        return Response(data, headers=headers, media_type=media_type)
+    start, last = int(found[1]), min(int(found[2] or len(data)), len(data) - 1)
+    if start > last:
+        return Response(status_code=416, headers={"content-range": f"bytes */{len(data)}"})
+    headers["content-range"] = f"bytes {start}-{last}/{len(data)}"
+    return Response(data[start : last + 1], 206, headers, media_type)

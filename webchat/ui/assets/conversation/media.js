@@ -1,0 +1,34 @@
+// Pictures and sounds that came with a reply, in the place of their names. What cannot be had, or is not what it
+// should be, is its name again.
+
+import { h } from "../dom.js";
+
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+const SOUNDS = new Set(["audio/wav", "audio/ogg", "audio/mpeg"]);
+
+/** Show what is named below `root`. address: of what has a name. */
+export function showMedia(root, address) {
+  for (const named of root.querySelectorAll("[data-media]")) {
+    const { media, type } = named.dataset;
+    named.replaceChildren(...parts(address(media), type, named.title, named.textContent));
+    named.classList.toggle("wc-media", PICTURES.has(type) || SOUNDS.has(type));
+  }
+}
+
+function parts(href, type, description, name) {
+  if (PICTURES.has(type)) {
+    const picture = h("img", { src: href, alt: description ? `${description} (${name})` : name, loading: "lazy", decoding: "async" });
+    return [h("a", { href, target: "_blank", rel: "noopener noreferrer" }, picture)];
+  }
+  const words = h("span", { class: "wc-image-name" }, name);
+  if (SOUNDS.has(type)) return [h("audio", { src: href, controls: true, preload: "metadata", "aria-label": name }), words];
+  return [h("a", { href, download: "" }, words)];
+}
+
+/** For the "error" events of an element that shows some, which do not bubble: listen while they are captured. */
+export function nameBroken({ target }) {
+  const shown = target.closest?.(".wc-media");
+  if (!shown) return;
+  shown.classList.remove("wc-media");
+  shown.replaceChildren(h("span", { class: "wc-image-name" }, target.alt ?? target.getAttribute("aria-label")));
+}
