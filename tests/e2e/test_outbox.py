@@ -266,7 +266,9 @@ async def test_two_tabs_do_not_share_what_is_unsent_and_a_third_takes_over(
 ) -> None:
     async with Wire(app.port).laid() as wire:
         context = await visitor()
-        conversation = await (await begun(context, wire.url)).ask("words=2")
+        first = await begun(context, wire.url)
+        conversation = await first.ask("words=2")
+        await first.page.close()  # or it takes over, should the third be slow; so may the other
         one = await begun(context, wire.url, f"?c={conversation}")
         other = await begun(context, wire.url, f"?c={conversation}")
         for tab in (one, other):
@@ -283,7 +285,7 @@ async def test_two_tabs_do_not_share_what_is_unsent_and_a_third_takes_over(
         await other.whole(words(2))
         await expect(unsent(other)).to_have_count(0)
         await expect(other.box).to_have_value("")
-        await other.page.close()  # or it takes over itself, should the third be slow
+        await other.page.close()
         await one.page.close()
         third = await begun(context, wire.url, f"?c={conversation}")
         await expect(unsent(third)).to_have_count(1)

@@ -114,7 +114,7 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     await expect(tester.page.locator(".wc-composer-note")).to_contain_text("copy")
     shown = await tester.reply.locator(".wc-body").inner_text()
     await tester.box.press("Enter")
-    await tester.new_chat()
+    await tester.page.click("#wc-sidebar .wc-side-action >> nth=0")
     await tester.page.locator("#wc-sidebar .wc-row").first.click()
     await tester.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(tester.reply.locator(".wc-body")).to_have_text(shown)
