@@ -43,7 +43,7 @@ class Client:
 
     connect_timeout: seconds for a connection, its TLS and its proxy. Reads have deadlines of their own. May
     be made in any thread (it reads certificates), then belongs to one event loop. Raises `AuthFailed` for a
-    key that cannot stand in a header, and `BadProxy`.
+    key that cannot stand in a header, `BadProxy`, and `Unavailable` for certificates that cannot be read.
     """
 
     def __init__(self, address: Address, api_key: str | None, *, connect_timeout: float) -> None:
@@ -238,6 +238,21 @@ def from_network(error: Exception, *, place: str, connect: float) -> BackendErro
             return Timeout(f"{place} took too long.", cure="Try again.")
         case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
             return Unavailable(f"The proxy on the way to {place} failed.", cure="Check the proxy's settings.")
+        case aiohttp.ClientConnectorCertificateError():
+            return Unavailable(
+                f"The certificate of {place} is not trusted, or is for another name.",
+                cure="Name the file of its authority in SSL_CERT_FILE, or use the name it was made for.",
+            )
+        case aiohttp.ClientConnectorSSLError():
+            return Unavailable(
+                f"{place} does not answer in TLS.",
+                cure="Check whether the endpoint's address begins with http:// or https://.",
+            )
+        case aiohttp.ClientConnectorDNSError():
+            return Unavailable(
+                f"There is no address for the name in {place}.",
+                cure="Check how the endpoint's name is written, and the network.",
+            )
         case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
             return Unavailable(
                 f"{place} cannot be reached.", cure="Check that it runs, and the endpoint's address."
@@ -279,8 +294,15 @@ def _through_socks(proxy: str, pool: dict[str, Any]) -> aiohttp.TCPConnector:
 
 
 def _trusted() -> ssl.SSLContext:
-    """Who is believed: the authorities of the variables that OpenSSL reads, else those of `certifi`."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    """Who is believed: the authorities of the variables that OpenSSL reads, else those of `certifi`. Raises
+    `Unavailable`."""
+    file, folder = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
     if file or folder:
-        return ssl.create_default_context(cafile=file, capath=folder)
+        try:
+            return ssl.create_default_context(cafile=file, capath=folder)
+        except OSError as error:
+            raise Unavailable(
+                "The file that SSL_CERT_FILE names cannot be read, or holds no certificates.",
+                cure="Correct SSL_CERT_FILE, or unset it.",
+            ) from error
     return ssl.create_default_context(cafile=certifi.where())
