@@ -88,7 +88,8 @@ def serve(settings: Settings) -> None:
         remember_address(settings, others_address(settings, address))
         link = app.start_link.url(address) if app.start_link else address
         limits = limits_for(open_files(), replies=settings.max_turns, body_bytes=settings.max_body_bytes)
-        crowd = Crowd(limits, lambda peer: is_shared(peer, (*settings.proxies, *settings.exempt)))
+        shared = (*settings.proxies, *settings.exempt)
+        crowd = Crowd(limits, lambda peer: is_shared(peer, shared))
         config = uvicorn.Config(
             app.asgi,
             # Its warnings are one for each request that is no HTTP; the crowd counts them.

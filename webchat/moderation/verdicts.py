@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from backends.types import ReasoningDelta, TextDelta, TextWasReasoning, ToolCallDelta
 
@@ -118,10 +118,9 @@ class Passed:
     verdict: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(NamedTuple):
     """What a gate gives back. pieces: what may be shown now, in order, also where there is a verdict.
-    verdict: why nothing more will be."""
+    verdict: why nothing more will be. One is made for each token."""
 
     pieces: Pieces = ()
     verdict: Verdict | None = None
