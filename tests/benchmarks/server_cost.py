@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import statistics
 import tempfile
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,8 +44,9 @@ class Measured:
         seen = await crowd(self.app.port, load.people, load.ask, arrive=ARRIVE_SECONDS, cookies=self.cookies)
         self.token.append((cpu_seconds(self.app.pid) - used) / load.thousands * 1e3)
         whole = [f"w{number}" for number in range(load.words)]
-        if not all(one.text.split() == whole for one in seen):
-            raise RuntimeError("not every reply was whole")
+        if broken := [one for one in seen if one.text.split() != whole]:
+            ends = Counter((one.state, len(one.text.split())) for one in broken)
+            raise RuntimeError(f"not every reply was whole: of {self.app.port} {dict(ends)}")
 
     async def ask(self) -> None:
         used = cpu_seconds(self.app.pid)
