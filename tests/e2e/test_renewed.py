@@ -142,12 +142,6 @@ async def test_what_cannot_chat_is_not_offered(
     await chat.whole(words(3))
     assert changing.calls[-1].body["model"] == "gpt-4o-mini"
 
-    changing.models = ["text-embedding-3-small"]
-    await chat.page.click("#wc-picker button")
-    await renew(chat.page)
-    await chat.open()
-    await expect(chat.page.locator(".wc-trouble")).to_contain_text("only models that cannot chat")
-
 
 async def test_only_operators_have_the_button(
     changing: ScriptedEndpoint, visitor: NewVisitor, tmp_path: Path

@@ -76,7 +76,7 @@ class SearchVerbs(Database):
         last = _TOP if cursor is None else read_number(cursor)
         hits: list[tuple[int, SearchHit]] = []
         try:
-            with closing(find(connection, owner, terms, MOST_ENTRIES + 1)) as entries:
+            with closing(find(connection, owner, terms)) as entries:
                 for source, ranges in _matches(connection, until, terms, entries):
                     # What earlier pages showed is gone through again, so that no conversation comes twice.
                     if source.number < last:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Sequence
 from heapq import merge
-from operator import attrgetter
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
 from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
-from webchat.store.tree import chunks
 from webchat.store.words import Term, index_words, query_words
 
 LONG_CHARS = 5_000
@@ -31,7 +30,6 @@ _PARTS_FROM = 1 << 48
 """Row ids of parts on SQLite begin here: this, the entry's number, and in the last twelve bits the part's."""
 
 _OWING = "owes words"
-_NUMBER = attrgetter("number")
 
 _PUT = {
     "sqlite": text("INSERT INTO search_words (rowid, words) VALUES (:row, :words)"),
@@ -67,33 +65,11 @@ _ENTRY_OF_TITLE = _ENTRY.where(
     SearchEntryRow.conversation_id == bindparam("conversation"), SearchEntryRow.message_id.is_(None)
 )
 
-_FIND = """
-{begin}
-{join} search_entries AS e ON e.number = w.{number}
-JOIN conversations AS c ON c.id = e.conversation_id
-LEFT JOIN messages AS m ON m.id = e.message_id
-WHERE {match} e.owner_id = :owner AND c.deleted_at IS NULL AND m.deleted_at IS NULL
-ORDER BY w.{number} DESC LIMIT :most
-"""
-_CHOICE = "SELECT e.number, e.conversation_id, e.message_id FROM"
-# Both begin with the words, whatever their statistics say: by CROSS JOIN, by MATERIALIZED.
+# Newest first, and as they are asked for: mostly the first ones are enough.
 FIND = {
-    "sqlite": text(
-        _FIND.format(
-            begin=f"{_CHOICE} search_words AS w",
-            join="CROSS JOIN",
-            number="rowid",
-            match="search_words MATCH :words AND",
-        )
-    ),
+    "sqlite": text("SELECT rowid FROM search_words WHERE search_words MATCH :words ORDER BY rowid DESC"),
     "postgresql": text(
-        _FIND.format(
-            begin="WITH w AS MATERIALIZED"
-            f" (SELECT number FROM search_words WHERE words @@ CAST(:words AS tsquery)) {_CHOICE} w",
-            join="JOIN",
-            number="number",
-            match="",
-        )
+        "SELECT number FROM search_words WHERE words @@ CAST(:words AS tsquery) ORDER BY number DESC"
     ),
 }
 _LIVING = (
@@ -106,7 +82,11 @@ _LIVING = (
         ConversationRow.deleted_at.is_(None),
         MessageRow.deleted_at.is_(None),
     )
+    .order_by(SearchEntryRow.number.desc())
 )
+_AT_ONCE = 100
+"""Numbers that are looked up at once."""
+
 _OWED_TO = (
     select(SearchEntryRow.number)
     .where(SearchEntryRow.owed.is_not(None), SearchEntryRow.owner_id == bindparam("owner"))
@@ -205,26 +185,22 @@ def merge_parts(connection: Connection, pages: int) -> bool:
     return driver.total_changes - before >= 2
 
 
-def find(
-    connection: Connection, owner: str, terms: Sequence[Term], most: int
-) -> Generator[Row[Any], None, None]:
+def find(connection: Connection, owner: str, terms: Sequence[Term]) -> Generator[Row[Any], None, None]:
     """Entries (number, conversation_id, message_id) of living things, newest first, that hold every word of
-    the terms: up to `most` whose words are one row, and all whose words are in parts. The terms must still be
-    looked for in the text."""
+    the terms. The terms must still be looked for in the text."""
     if not terms:
         return
     kind = connection.dialect.name
     words = query_words(terms)
-    values = {"words": match(kind, owner, words), "owner": owner, "most": most}
-    # Read as it is asked for: mostly the first ones are enough.
+    values = {"words": match(kind, owner, words)}
     with connection.execute(FIND[kind], values, execution_options={"stream_results": True}) as usual:
-        yield from merge(usual, _find_in_parts(connection, owner, words), key=_NUMBER, reverse=True)
+        numbers = merge(usual.scalars(), _find_in_parts(connection, owner, words), reverse=True)
+        while some := list(islice(numbers, _AT_ONCE)):
+            yield from connection.execute(_LIVING, {"numbers": some, "owner": owner})
 
 
-def _find_in_parts(
-    connection: Connection, owner: str, words: Sequence[tuple[str, bool]]
-) -> Sequence[Row[Any]]:
-    """Entries that have each word in one part or another."""
+def _find_in_parts(connection: Connection, owner: str, words: Sequence[tuple[str, bool]]) -> list[int]:
+    """Numbers of entries that have each word in one part or another, newest first."""
     kind, of_owner = connection.dialect.name, (_owners_word(owner, "parts"), False)
     numbers: set[int] | None = None
     for asked in [[of_owner, word] for word in words] or [[of_owner]]:
@@ -232,10 +208,7 @@ def _find_in_parts(
         numbers = set(found) if numbers is None else numbers.intersection(found)
         if not numbers:
             return []
-    living: list[Row[Any]] = []
-    for some in chunks(sorted(numbers or set())):
-        living += connection.execute(_LIVING, {"numbers": some, "owner": owner})
-    return sorted(living, key=_NUMBER, reverse=True)
+    return sorted(numbers or (), reverse=True)
 
 
 def misses_words(connection: Connection, owner: str) -> bool:

@@ -10,7 +10,7 @@ export const bus = {
   // open {id|null, messageId?} · conversation {conversation} · leaf {conversationId, leafId, running}
   // shown {} (the transcript draws other messages, or a reply has ended)
   // news {type, conversation_id, message_id?, state?} (told by the server) · notice {on} (a reply ended in a hidden tab)
-  // model {name} · models {models, default} · connection {online} · out {error} · suggest {text} · settings {settings}
+  // me {me} · model {name} · models {models, default} · connection {online} · out {error} · suggest {text} · settings {settings}
   on(name, handler) {
     const listener = (event) => handler(event.detail);
     target.addEventListener(name, listener);

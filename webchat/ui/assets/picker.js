@@ -15,6 +15,7 @@ const TYPE_AHEAD = 700; // ms between letters of one word
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
 
 let button, field, panel, list, search;
+let early = false; // opened before it was known what belongs into the panel
 let active = null; // key of the model that the keys are on
 let typed = { text: "", at: 0 };
 
@@ -23,7 +24,7 @@ export function mountPicker(element) {
   field = h("input", { type: "hidden", name: "model" }); // what is chosen, for scripts and extensions: the button's words say more
   element.replaceChildren(h("div", { id: "wc-picker" }, button, field));
   button.addEventListener("keydown", onButtonKey);
-  for (const event of ["models", "settings"]) bus.on(event, refresh);
+  for (const event of ["me", "models", "settings"]) bus.on(event, refresh);
   bus.on("open", close);
   refresh();
 }
@@ -40,7 +41,9 @@ function refresh() {
     button.title = words;
     button.replaceChildren(shown, ...(note ? [h("span", { class: "wc-picker-state" }, note)] : []), icon("chevron"));
   }
-  if (panel) draw();
+  if (!panel) return;
+  if (early && known()) reopen();
+  else draw();
 }
 
 // --- what is said of a model ----------------------------------------------------------------------------------
@@ -96,6 +99,7 @@ function toggle() {
 }
 
 function open() {
+  early = !known();
   active = settings.model;
   typed.text = "";
   list = h("div", { class: "wc-picker-list", id: "wc-picker-list", role: "listbox", tabindex: "0", "aria-label": t("picker.label"), onclick: onPress });
@@ -112,6 +116,13 @@ function open() {
   addEventListener("resize", close);
 }
 
+const known = () => Boolean(connection.me.owner && settings.models.length);
+
+function reopen() {
+  close();
+  open();
+}
+
 function close({ refocus = false } = {}) {
   if (!panel) return;
   panel.remove();
@@ -125,7 +136,7 @@ function close({ refocus = false } = {}) {
 // Operators ask all endpoints anew, at once.
 function renewal() {
   if (!connection.me?.operates || !settings.models.some(({ kind }) => kind === "openai")) return null;
-  const words = h("span", { role: "status" }, t("picker.renew"));
+  const words = h("span", { "aria-live": "polite" }, t("picker.renew")); // a status would not name the button
   let asking = false; // not disabled meanwhile, which would take the keys from it
   async function renew() {
     if (asking) return;

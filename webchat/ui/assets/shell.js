@@ -132,6 +132,7 @@ async function loadMe() {
   try {
     const me = await api.get("api/me");
     connection.me = me;
+    bus.emit("me", { me });
     composer.limit = me.limits?.message_chars;
     if (me.movable_chats.length) void Promise.all([import("./movechats.js"), begun]).then(([{ offerChats }]) => offerChats(me.movable_chats));
   } catch (error) {
