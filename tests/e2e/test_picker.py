@@ -64,7 +64,7 @@ async def test_the_picker_says_what_is_loaded_what_is_not_and_what_cannot_be(cha
 
 async def test_what_cannot_be_loaded_says_why_when_it_is_chosen_and_asked(chat: Chat) -> None:
     await choose(chat.page, "wide")
-    why = "wide needs about 2.0 GB, and models may take 0.8 GB here."
+    why = "wide needs about 2 GB, but only 0.8 GB are reserved for models."
     await expect(chat.page.locator(".wc-toast")).to_have_count(1)
     await expect(chat.page.locator(".wc-toast")).to_contain_text(why)
     await chat.ask("Hello")

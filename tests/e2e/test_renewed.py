@@ -107,7 +107,9 @@ async def test_a_removed_model_is_told_where_it_was_used_and_works_again_when_it
     await chat.page.keyboard.press("Escape")
     await expect(button).to_contain_text("beta")
     await expect(button).to_contain_text("no longer available")
-    await expect(note).to_contain_text("no longer")
+    await expect(note).to_have_text(
+        "beta is no longer offered by its server. Load it there again, or choose another model."
+    )
     calls = len(changing.calls)
     await chat.send("words=5")
     await expect(chat.page.locator(".wc-toast")).to_contain_text("beta")
@@ -115,7 +117,11 @@ async def test_a_removed_model_is_told_where_it_was_used_and_works_again_when_it
     assert len(changing.calls) == calls, "no other model answers"
 
     other = await opened(app, visitor, f"?c={id}", locale="zh-CN")
-    await expect(other.page.locator("#wc-picker button")).to_contain_text(locale("zh-CN")["picker.missing"])
+    said = locale("zh-CN")
+    await expect(other.page.locator("#wc-picker button")).to_contain_text(said["picker.missing"])
+    await expect(other.page.locator("#wc-composer-note")).to_have_text(
+        said["error.model_gone.operator"].format(model="beta") + said["error.model_gone.cure_operator"]
+    )
 
     changing.models = ["beta", "alpha"]
     await button.click()

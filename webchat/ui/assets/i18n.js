@@ -43,12 +43,13 @@ export function errorText(error) {
     return /\{\w+\}/.test(text) ? "" : text; // a value is missing
   };
   const operator = error.audience === "operator";
+  const whole = operator && ours(".operator"); // has all that the server's sentence has
   // What the server says to everybody is English, and may say more than our sentence for the code.
   const theirs = !operator && language === "en" ? error : {};
   return {
-    message: theirs.message || (operator && ours(".operator")) || ours("") || error.message || t("error.unknown"),
+    message: theirs.message || whole || ours("") || error.message || t("error.unknown"),
     cure: theirs.cure || ours(".cure_after") || (operator && ours(".cure_operator")) || ours(".cure") || error.cure || "",
-    detail: operator ? [error.message, said(error) ? "" : error.cure].filter(Boolean).join(" ") : "",
+    detail: operator && !whole ? [error.message, said(error) ? "" : error.cure].filter(Boolean).join(" ") : "",
   };
 }
 
