@@ -96,6 +96,29 @@ async def test_whoever_answers_first_a_conversation_goes_on_where_it_was_begun(p
     assert (len(place.one.calls), len(place.two.calls)) == (3, 3)
 
 
+async def test_the_picker_tells_two_of_one_name_apart_and_a_chat_stays_with_its_own(
+    place: Place, visitor: NewVisitor
+) -> None:
+    one, two = place.both()
+    await place.start(one, two)
+    async with Server(place.app.url) as server:
+        await names(server)
+    chat = await Chat(await (await visitor()).new_page(), place.app.url).open()
+    button = chat.page.locator("#wc-picker button")
+    await button.click()
+    shown = chat.page.locator(".wc-picker-option .wc-picker-name")
+    await expect(shown).to_have_text(["alpha (one)", "alpha (two)"])
+    await chat.page.get_by_role("option", name="alpha (two)").click()
+    id = await chat.ask("words=4")
+    await chat.state("complete")
+    await place.start(two, one)
+    await chat.open(f"?c={id}")
+    await expect(button).to_have_text("alpha (two)")
+    await chat.send("words=5")
+    await chat.whole(words(4), words(5))
+    assert (len(place.one.calls), len(place.two.calls)) == (0, 2)
+
+
 async def test_a_server_that_is_gone_is_told_and_nobody_else_answers(
     place: Place, visitor: NewVisitor
 ) -> None:

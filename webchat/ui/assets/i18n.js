@@ -31,6 +31,9 @@ function format(value) {
   return typeof value === "number" ? value.toLocaleString(language, { maximumFractionDigits: 3 }) : String(value);
 }
 
+// Failures of our own, whose sentence for operators says all that the server's says.
+const OWN = ["model_gone", "model_unclear", "server_gone", "model_too_large", "no_room"];
+
 // What happened and what to do, from an ApiError or a message's `failure`. The server decides who reads what: where an
 // operator reads, `detail` has the cause and the words of whoever refused, as they are, in every language.
 export function errorText(error) {
@@ -43,13 +46,13 @@ export function errorText(error) {
     return /\{\w+\}/.test(text) ? "" : text; // a value is missing
   };
   const operator = error.audience === "operator";
-  const whole = operator && ours(".operator"); // has all that the server's sentence has
+  const full = operator && ours(".operator");
   // What the server says to everybody is English, and may say more than our sentence for the code.
   const theirs = !operator && language === "en" ? error : {};
   return {
-    message: theirs.message || whole || ours("") || error.message || t("error.unknown"),
+    message: theirs.message || full || ours("") || error.message || t("error.unknown"),
     cure: theirs.cure || ours(".cure_after") || (operator && ours(".cure_operator")) || ours(".cure") || error.cure || "",
-    detail: operator && !whole ? [error.message, said(error) ? "" : error.cure].filter(Boolean).join(" ") : "",
+    detail: operator && !(full && OWN.includes(error.code)) ? [error.message, said(error) ? "" : error.cure].filter(Boolean).join(" ") : "",
   };
 }
 
