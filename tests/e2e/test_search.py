@@ -86,7 +86,7 @@ async def test_a_search_that_was_not_whole_is_told(
     filled: AppProcess, visitor: NewVisitor, language: str
 ) -> None:
     context = await visitor(locale=language)
-    found = {"items": [], "next": None, "whole": False}
+    found: dict[str, object] = {"items": [], "next": None, "whole": False}
     await context.route("**/api/search*", lambda route: route.fulfill(json=found))
     chat = await Chat(await context.new_page(), filled.url).open()
     await chat.page.keyboard.press("Control+k")

@@ -99,7 +99,7 @@ class _TooMuch(Exception):
 
 
 def _matches(
-    connection: Connection, until: Until, terms: Sequence[Term], entries: Iterator[Row[Any]]
+    connection: Connection, until: Until, terms: Sequence[Term], entries: Iterator[Row[*tuple[Any, ...]]]
 ) -> Iterator[_Match]:
     """The newest match of each conversation, newest first. Raises `_TooMuch`."""
     left = MOST_CHARS

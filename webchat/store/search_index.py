@@ -185,7 +185,9 @@ def merge_parts(connection: Connection, pages: int) -> bool:
     return driver.total_changes - before >= 2
 
 
-def find(connection: Connection, owner: str, terms: Sequence[Term]) -> Generator[Row[Any], None, None]:
+def find(
+    connection: Connection, owner: str, terms: Sequence[Term]
+) -> Generator[Row[*tuple[Any, ...]], None, None]:
     """Entries (number, conversation_id, message_id) of living things, newest first, that hold every word of
     the terms. The terms must still be looked for in the text."""
     if not terms:
