@@ -101,6 +101,10 @@ async def test_names_and_keys_depend_on_the_settings_alone() -> None:
         [listing("http://10.0.0.1:8000/v1/chat/completions"), listing(TWO, "two")],
         [listing(ONE + "?api-version=2"), listing(TWO, "two")],
         [listing(ONE, "one", key="another key"), listing(TWO, "two")],
+        [listing(THREE, "one"), listing(ONE, "three"), listing(TWO, "two")],
+        [listing(TWO, "one", model="alpha"), listing(ONE, "two")],
+        [listing(ONE, "one"), listing(TWO, "two"), listing(THREE, "alpha (one)", model="alpha")],
+        [listing(ONE.upper().replace("V1", "v1"), "upper"), listing(TWO, "one")],
     ],
 )
 async def test_a_choice_holds_whatever_the_settings_call_it(specs: list[ModelSpec]) -> None:
@@ -123,6 +127,15 @@ async def test_a_choice_holds_whatever_the_settings_call_it(specs: list[ModelSpe
         ("http://api.example.com./v1", "https://api.example.com/v1"),
         ("https://bücher.example/v1", "https://xn--bcher-kva.example/v1"),
         ("https://h.example/v1?key=a&x=1", "https://h.example/v1?x=1&key=a"),
+        ("http://10.0.0.1:80/v1", "http://10.0.0.1/v1"),
+        ("http://10.0.0.1:8000//v1/", "http://10.0.0.1:8000/v1"),
+        ("http://10.0.0.1:8000/v1/./", "http://10.0.0.1:8000/v1"),
+        ("http://10.1:8000/v1", "http://10.0.0.1:8000/v1"),
+        ("http://127.1:8000", "http://localhost:8000/v1"),
+        ("http://[::ffff:10.0.0.1]:8000/v1", "http://10.0.0.1:8000/v1"),
+        ("http://[2001:DB8::1]/v1", "http://[2001:db8:0::1]/v1"),
+        ("https://h.example/%7euser/v1", "https://h.example/~user/v1"),
+        ("https://h.example/a%2fb/v1", "https://h.example/a%2Fb/v1"),
         (
             "https://h.example/openai/deployments/d?api-version=1",
             "https://h.example/openai/deployments/d/?api-version=2",
@@ -139,6 +152,9 @@ def test_one_server_has_one_identity_however_it_is_written(first: str, then: str
         ("http://localhost:8000/v1", "http://localhost:8001/v1"),
         ("http://localhost:8000/v1", "http://localhost:8000/other/v1"),
         ("http://127.0.0.1:8000/v1", "http://127.0.0.2:8000/v1"),
+        ("http://10.0.0.1:8000/v1", "http://10.0.0.1:8000/V1"),
+        ("https://h.example/a%2Fb/v1", "https://h.example/a/b/v1"),
+        ("http://h.example:443/v1", "https://h.example/v1"),
         ("https://a.example/v1", "https://b.example/v1"),
         ("https://h.example/v1?tenant=a", "https://h.example/v1?tenant=b"),
         ("https://h.example/openai/deployments/a", "https://h.example/openai/deployments/b"),
@@ -242,6 +258,17 @@ async def test_bare_names_are_resolved_only_where_one_can_be_meant() -> None:
         await half.chosen("alpha")
     with pytest.raises(Unavailable):
         await half.chosen("gamma")
+
+
+async def test_a_bare_name_follows_the_one_model_that_has_it_also_to_a_new_address() -> None:
+    """Versions that stored bare names kept no server with them, so a person who moves the only one means it;
+    once a key is stored, nobody answers in its place."""
+    lists = {"one": ["alpha"], "two": ["alpha"]}
+    moved = await started(Endpoints(**lists), listing(TWO, "one"))
+    assert await where(moved, "alpha") == f"{TWO} alpha"
+    key = (await started(Endpoints(**lists), listing(ONE, "one"))).key("alpha")
+    with pytest.raises(ServerGone):
+        await moved.chosen(key)
 
 
 async def test_a_model_of_this_process_goes_on_under_its_path_or_its_name() -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -28,6 +29,7 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.-])?")
 _ROUTES = ("/chat/completions", "/completions", "/models")
 """People paste the whole address of a route."""
 
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)$")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _AZURE = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
@@ -104,9 +106,10 @@ class Address:
             for pair in (one.split("=", 1) for one in _pairs(self.query))
             if pair[0].lower() not in _PLAIN_QUERY
         )
-        host = "localhost" if self.host in _SELF else self.host.rstrip(".")
+        host = _one_spelling(self.host.rstrip("."))
+        host = "localhost" if host in _SELF else host
         port = "" if self.port is None else f":{self.port}"
-        return f"{host}{port}{self.path}" + ("?" + "&".join(map("=".join, told)) if told else "")
+        return f"{host}{port}{_one_path(self.path)}" + ("?" + "&".join(map("=".join, told)) if told else "")
 
     @property
     def root(self) -> str:
@@ -220,3 +223,29 @@ def _no_address() -> BadRequest:
     return BadRequest(
         "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
     )
+
+
+def _one_spelling(host: str) -> str:
+    """Of an address that has several: `127.1`, or one of IPv4 inside one of IPv6."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if not re.fullmatch(r"[0-9a-fx.]+", host):
+            return host
+        try:
+            return socket.inet_ntoa(socket.inet_aton(host))
+        except OSError:
+            return host
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _one_path(path: str) -> str:
+    """Without steps that lead nowhere, and with the characters themselves that need no escape."""
+    steps = [step for step in path.split("/") if step not in ("", ".")]
+    plain = _ESCAPE.sub(lambda found: _unescaped(found[0]), "/".join(steps))
+    return f"/{plain}" if steps else ""
+
+
+def _unescaped(escape: str) -> str:
+    char = chr(int(escape[1:], 16))
+    return char if char.isascii() and (char.isalnum() or char in "-._~") else escape.upper()
