@@ -62,13 +62,15 @@ async def test_a_closed_tab_loses_nothing(chat: Chat, server: Server) -> None:
     await again.whole(WHOLE)
 
 
-async def test_a_tab_opened_again_in_mid_reply_goes_on(chat: Chat, server: Server) -> None:
-    conversation = await chat.ask("words=300 rate=50")
+async def test_a_tab_opened_again_in_mid_reply_goes_on(chat: Chat, endpoint: ScriptedEndpoint) -> None:
+    endpoint.go_on.clear()
+    conversation = await chat.ask("words=300 hold=100")
     await chat.shows("w10 ")
     page = await chat.page.context.new_page()
     await chat.page.close()
     again = await Chat(page, chat.url).open(f"?c={conversation}")
     await again.state("streaming")
+    endpoint.go_on.set()
     await again.whole(words(300))
 
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from playwright.async_api import Browser, BrowserContext, Error, Page, Route
 
 from tests.app_process import AppProcess
+from tests.browser import PATIENCE
 from tests.e2e.chat import BOX, Wire
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
@@ -244,7 +245,7 @@ class Life:
                   .filter(([name]) => name.startsWith("webchat.outbox.")).map(([, text]) => JSON.parse(text))
                   .filter({mine}).length === 0""",
                 arg=owner,
-                timeout=60_000,
+                timeout=PATIENCE,
             )
             await self.check()
             if not self.owners:
