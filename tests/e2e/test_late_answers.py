@@ -135,6 +135,30 @@ async def test_another_version_does_not_come_over_another_chat(chat: Chat) -> No
         assert chat.conversation == other
 
 
+async def test_a_found_message_is_not_shown_over_another_chat(chat: Chat) -> None:
+    one, other = await two_chats(chat, "words=3 quokka")
+    await choose(chat.page, one)
+    await chat.shows("w2")
+    user = chat.page.locator("article.wc-user").first
+    await user.hover()
+    await user.locator("[data-act=edit]").click()
+    await chat.page.locator(".wc-editor-text").fill("words=5 numbat")
+    await chat.page.locator(".wc-editor .wc-primary").click()
+    await chat.shows("w4")
+    await chat.state("complete")
+    await choose(chat.page, other)
+    async with held(chat.page, "**/activate", "POST") as answer:
+        await chat.page.keyboard.press("Control+K")
+        await chat.page.keyboard.type("quokka")
+        await chat.page.locator(".wc-hit-snippet", has_text="quokka").click()
+        await answer.asked.wait()
+        await choose(chat.page, other)
+        await chat.shows("w3")
+        await answer.let()
+        await expect(user).to_contain_text("second")
+        assert chat.conversation == other
+
+
 async def test_a_refused_rating_takes_no_newer_one_back(chat: Chat) -> None:
     await chat.ask("words=3 rated")
     await chat.state("complete")
@@ -223,6 +247,20 @@ async def test_of_two_changes_of_the_settings_the_last_is_stored(chat: Chat, ser
 
 
 # --- templates --------------------------------------------------------------------------------------------
+
+
+async def test_counts_that_were_refused_are_not_said_over_newer_ones(chat: Chat) -> None:
+    page = chat.page
+    await page.click("#wc-menu-button")
+    await page.get_by_role("menuitem", name="Moderation").click()
+    async with held(page, "**/api/moderation/counts?days=30", status=500) as refusal:
+        await page.get_by_role("tab", name="Counts").click()
+        await refusal.asked.wait()
+        await page.get_by_role("button", name="90 days").click()
+        newest = page.locator(".wc-mod-bars")
+        await expect(newest).to_contain_text("90")
+        await refusal.let()
+        await expect(newest).to_contain_text("90")
 
 
 async def test_of_two_templates_the_last_that_was_chosen_is_open(chat: Chat) -> None:
