@@ -53,8 +53,10 @@ class BodyReader:
             if self._json is not None:
                 self._read_json(self._json.take())
             else:
-                self._read(self._parser.close())
-                self._note_words()
+                events = self._parser.close()
+                self._read(events)
+                if not events:
+                    self._note_words()
         except BackendError as error:
             failure = error
         return self._reply.take(), failure
@@ -72,7 +74,9 @@ class BodyReader:
         except EventTooLong:
             self._read(self._parser.rest())
             raise
-        self._read(events)
+        if events:
+            self._begin = None
+            self._read(events)
 
     def _sniff(self, chunk: bytes) -> None:
         begin = chunk.lstrip()
@@ -84,7 +88,6 @@ class BodyReader:
 
     def _read(self, events: Iterable[str]) -> None:
         for data in events:
-            self._begin = None
             if self._reply.done:
                 return
             self._reply.data(data)

@@ -240,7 +240,9 @@ class MediaReader:
         found: list[Any] = []
         for name in ("images", "image", "image_url", "content"):
             told = delta.get(name)
-            parts = told if isinstance(told, list) else [] if told is None else [told]
+            if told is None or (name == "content" and isinstance(told, str)):
+                continue  # nearly always
+            parts = told if isinstance(told, list) else [told]
             found += [part for part in parts if name != "content" or isinstance(part, dict)]
         text = "".join(self._part(part) for part in found)
         audio = delta.get("audio")

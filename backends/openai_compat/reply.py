@@ -155,7 +155,9 @@ class Reply:
             self._no_json(chunk)
         if not isinstance(chunk, dict):
             return
-        choices = _choices(chunk)
+        choices = chunk.get("choices")
+        if type(choices) is not list:
+            choices = _choices(chunk)
         if (not choices or "error" in chunk or chunk.get("object") == "error") and (
             error := error_in(chunk, key=self._key)
         ) is not None:
@@ -220,16 +222,13 @@ class Reply:
             self._reason = None
         if choice.get("error") and (error := error_in(choice, key=self._key)) is not None:
             raise error
-        inside = delta.get("finish_reason") if isinstance(delta, dict) else None
-        for reason in (
-            choice.get("finish_reason"),
-            inside,
-            choice.get("stop_reason"),
-            choice.get("done_reason"),
-        ):
-            if isinstance(reason, str):
-                self._told(storable(reason, NAME_CHARS))
-                break
+        reason = choice.get("finish_reason")
+        if reason is None:
+            reason = choice.get("stop_reason") or choice.get("done_reason")
+            if reason is None and isinstance(delta, dict):
+                reason = delta.get("finish_reason")
+        if isinstance(reason, str):
+            self._told(storable(reason, NAME_CHARS))
 
     def _told(self, reason: str) -> None:
         word = reason.strip().lower()

@@ -29,9 +29,10 @@ class SSEParser:
 
     def feed(self, chunk: bytes) -> list[str]:
         """Raises `EventTooLong`, after which `rest` holds the events before it."""
-        between = not (self._line or self._returned or self._data)
-        if between and self._begun and len(chunk) <= PIECE and (events := _plain(chunk)) is not None:
-            return events
+        if self._begun and not (self._data or self._returned or self._line) and len(chunk) <= PIECE:
+            events = _plain(chunk)
+            if events is not None:
+                return events
         self._feed(chunk)
         return self.rest()
 
