@@ -32,9 +32,9 @@ window.fresh = (options = {}) => {
   window.view = markdownView(element, { t, ...options });
   window.shown = element;
 };
-window.whole = (text) => { fresh(); view.set(text); return shown.innerHTML; };
-window.streamed = (pieces, { flush = true } = {}) => {
-  fresh();
+window.whole = (text, options) => { fresh(options); view.set(text); return shown.innerHTML; };
+window.streamed = (pieces, { flush = true, ...options } = {}) => {
+  fresh(options);
   for (const piece of pieces) { view.append(piece); if (flush) view.flush(); }
   view.finish();
   return shown.innerHTML;

@@ -36,10 +36,12 @@ EVERY = {
 }  # fmt: skip
 
 
-SAME = """([text, pieces]) => {
+SAME = """async ([text, pieces]) => {
   whole(text);
   const wanted = shown;
+  await settled();
   streamed(pieces);
+  await settled();
   return shown.isEqualNode(wanted) || [wanted.innerHTML, shown.innerHTML];
 }"""
 

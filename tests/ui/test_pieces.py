@@ -17,11 +17,11 @@ BATCH = 100
 
 DRAWN = """async (cases) => {
   const drawn = [];
-  for (const [text, pieces] of cases) {
+  for (const [text, pieces, size] of cases) {
     whole(text);
     await settled();
     const { innerHTML, textContent } = shown;
-    streamed(pieces);
+    streamed(pieces, { size });
     await settled();
     drawn.push([innerHTML, shown.innerHTML, textContent]);
   }
@@ -37,21 +37,27 @@ def page() -> Iterator[Page]:
         yield page
 
 
-def drawn(page: Page, cases: Sequence[tuple[str, list[str]]]) -> list[tuple[str, str, str]]:
-    """Of each text: its HTML when it comes at once, when it comes in these pieces, and its words."""
+def drawn(
+    page: Page, cases: Sequence[tuple[str, list[str]]], size: int | None = None
+) -> list[tuple[str, str, str]]:
+    """Of each text: its HTML when it comes at once, when it comes in these pieces, and its words.
+
+    `size` is that of the parts in which a long block is drawn; the text that comes at once is not so long.
+    """
     found: list[Any] = []
     for at in range(0, len(cases), BATCH):
-        found += page.evaluate(DRAWN, cases[at : at + BATCH])
+        found += page.evaluate(DRAWN, [[*case, size] if size else case for case in cases[at : at + BATCH]])
     return [(whole, streamed, words) for whole, streamed, words in found]
 
 
-def hold(page: Page, seeds: Sequence[int]) -> None:
+def hold(page: Page, seeds: Sequence[int], size: int | None = None) -> None:
     cases = []
     for seed in seeds:
         chance = random.Random(seed)
         text = document(chance)
         cases.append((text, cuts(chance, text)))
-    for seed, (text, pieces), (whole, streamed, words) in zip(seeds, cases, drawn(page, cases), strict=True):
+    found = drawn(page, cases, size)
+    for seed, (text, pieces), (whole, streamed, words) in zip(seeds, cases, found, strict=True):
         assert whole == streamed, (seed, pieces)
         assert WORD.findall(text) == in_order(WORD.findall(text), words), (seed, text)
 
@@ -71,16 +77,29 @@ def test_texts_by_chance_are_the_same_in_pieces_and_whole(page: Page) -> None:
     hold(page, range(300))
 
 
+@pytest.mark.parametrize("size", [1, 9])
+def test_texts_by_chance_are_the_same_in_parts(page: Page, size: int) -> None:
+    hold(page, range(300, 500), size)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 def test_many_texts_by_chance_are_the_same_in_pieces_and_whole(page: Page, part: int) -> None:
     hold(page, range(1000 + part * 250, 1250 + part * 250))
 
 
-def test_replies_in_many_languages_are_the_same_streamed_and_whole(page: Page) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2, 5, 20])
+@pytest.mark.parametrize("part", range(2))
+def test_many_texts_by_chance_are_the_same_in_parts(page: Page, part: int, size: int) -> None:
+    hold(page, range(4000 + part * 250, 4250 + part * 250), size)
+
+
+@pytest.mark.parametrize("size", [None, 1], ids=["whole blocks", "parts"])
+def test_replies_in_many_languages_are_the_same_streamed_and_whole(page: Page, size: int | None) -> None:
     assert len(REPLIES) >= 200
     chance = random.Random(27)
-    found = drawn(page, [(text, cuts(chance, text)) for text in REPLIES.values()])
+    found = drawn(page, [(text, cuts(chance, text)) for text in REPLIES.values()], size)
     for name, (whole, streamed, words) in zip(REPLIES, found, strict=True):
         assert whole == streamed, name
         assert all(sentence in words for sentence in SENTENCES[name.split()[0]]), name

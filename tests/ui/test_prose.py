@@ -168,6 +168,24 @@ def test_what_a_reader_unfolds_stays_unfolded_while_the_reply_grows(page: Page) 
     assert states == [False, True, True, True, True]
 
 
+def test_a_paragraph_too_long_to_format_says_so(page: Page) -> None:
+    long = "a **b** " * 1500
+    found = page.evaluate(
+        """async ([long, short]) => {
+          const said = [];
+          for (const text of [long, `- ${long}`, short]) {
+            whole(text);
+            await settled();
+            const notes = shown.querySelectorAll(".wc-plain").length;
+            said.push([notes, shown.textContent.includes(text.slice(4, 900))]);
+          }
+          return said;
+        }""",
+        [long, "a b " * 1500],
+    )
+    assert found == [[1, True], [1, True], [0, True]]
+
+
 def test_what_never_ends_hides_nothing(page: Page) -> None:
     shown = page.evaluate(
         "() => { whole('<details>\\n<summary>A</summary>\\n\\nwords'); return shown.innerText; }"
@@ -193,25 +211,25 @@ def test_prose_behind_a_dollar_sign_is_not_held_back(page: Page) -> None:
     assert page.evaluate("pieces => drafts(pieces)", list(text[:-5]))[-1] == text[:-5]
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(("size", "parts"), [(1, None), (3, None), (2, 1)], ids=["1", "3", "in parts"])
 @pytest.mark.parametrize(
     "name", ["formulas", "addresses", "marks", "ordinary", "fences", "lines", "directions"]
 )
-def test_none_of_it_depends_on_the_pieces(page: Page, name: str, size: int) -> None:
+def test_none_of_it_depends_on_the_pieces(page: Page, name: str, size: int, parts: int | None) -> None:
     wrong = page.evaluate(
-        """async ([texts, size]) => {
+        """async ([texts, size, parts]) => {
           const wrong = [];
           for (const text of texts) {
             whole(text);
             await settled();
             const { innerHTML } = shown;
-            streamed(text.match(new RegExp(`[^]{1,${size}}`, "g")));
+            streamed(text.match(new RegExp(`[^]{1,${size}}`, "g")), parts ? { size: parts } : {});
             await settled();
             if (shown.innerHTML !== innerHTML) wrong.push([text, innerHTML, shown.innerHTML]);
           }
           return wrong;
         }""",
-        [[row[name == "fences"] for row in table(name)], size],
+        [[row[name == "fences"] for row in table(name)], size, parts],
     )
     assert wrong == []
 
@@ -226,10 +244,12 @@ PARTS = st.sampled_from(
 def pieces_change(page: Page, text: str, size: int) -> list[str] | None:
     """What is drawn of the whole text, and in pieces, where that differs."""
     found: list[str] | None = page.evaluate(
-        """([text, pieces]) => {
+        """async ([text, pieces]) => {
           whole(text);
+          await settled();
           const { innerHTML } = shown;
           streamed(pieces);
+          await settled();
           return shown.innerHTML === innerHTML ? null : [innerHTML, shown.innerHTML];
         }""",
         [text, [text[at : at + size] for at in range(0, len(text), size)]],

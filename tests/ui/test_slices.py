@@ -20,7 +20,11 @@ LONG = {
     "notes": "".join(f"a[^{n}]\n\n" for n in range(400)) + "".join(f"[^{n}]: b\n" for n in range(400)),
     "links": "".join(f"[a{n}][l]\n\n" for n in range(600)) + "[l]: https://e.org\n",
     "lists": "- a\n- b\n\npara\n\n" * 500,
-    "code": "".join(f"```python\nx = {n}\n```\n\n" for n in range(150)),
+    "code": "".join(f"```python\nx = {n}\n```\n\n" for n in range(400)),
+    "items": "- item **b** `c`\n" * 3000,
+    "items within items": "- a\n" + "  - b\n    - c **d** `e`\n" * 1500,
+    "rows": "| a | b |\n|---|---|\n" + "| **1** | 2 |\n" * 2000,
+    "quote": "> a short one\n>\n" * 3000,
     "formulas": FORMULAS,
     "formulas again": FORMULAS,  # made before
 }
@@ -92,6 +96,75 @@ def test_a_long_text_in_slices_is_what_it_is_in_pieces(page: Page) -> None:
     assert added(page, text, streamed=False)["html"] == by_pieces
 
 
+@pytest.mark.parametrize("name", ["items", "items within items", "rows", "quote"])
+def test_a_long_block_in_parts_is_what_it_is_in_one(page: Page, name: str) -> None:
+    text = LONG[name] + "\n\nAfter it."
+    in_one = page.evaluate(
+        """async (text) => {
+          fresh({ size: Infinity });
+          view.set(text);
+          await settled();
+          return shown.innerHTML;
+        }""",
+        text,
+    )
+    assert added(page, text, streamed=False)["html"] == in_one
+    assert added(page, text, streamed=True)["html"] == in_one
+
+
+def test_a_long_list_that_grows_draws_only_its_end_anew(page: Page) -> None:
+    kept = page.evaluate(
+        """async (text) => {
+          fresh();
+          view.append(text);
+          view.flush();
+          await settled();
+          const before = [...shown.querySelectorAll("li")];
+          const changed = [];
+          const note = (changes) => changed.push(...changes.map(({ target }) => target));
+          const observer = new MutationObserver(note);
+          observer.observe(shown, { subtree: true, childList: true, characterData: true });
+          view.append("- more\\n- and more\\n- and");
+          view.flush();
+          await settled();
+          observer.disconnect();
+          const after = [...shown.querySelectorAll("li")];
+          const untouched = before.filter((item) => !changed.some((target) => item.contains(target)));
+          const kept = before.every((item, at) => item === after[at]);
+          return [kept, untouched.length / before.length, after.length];
+        }""",
+        "- item **b** `c`\n" * 1000,
+    )
+    assert kept[0]
+    assert kept[1] > 0.9
+    assert kept[2] == 1003
+
+
+def test_the_last_of_many_texts_is_drawn_before_those_above(page: Page) -> None:
+    order = page.evaluate(
+        """async (text) => {
+          const { markdownView } = await import("/markdown.js");
+          const list = document.querySelector(".wc-transcript");
+          list.replaceChildren();
+          const drawn = [];
+          const places = Array.from({ length: 30 }, (_, index) => {
+            const place = document.createElement("div");
+            list.append(place);
+            const note = () => place.textContent.includes("end") && drawn.push(index);
+            new MutationObserver(note).observe(place, { childList: true });
+            markdownView(place, { t }).set(text);
+            return place;
+          });
+          const begun = places.filter(({ firstChild }) => firstChild).length;
+          await settled();
+          return [begun, drawn.indexOf(29), drawn.indexOf(15)];
+        }""",
+        "a short one\n\n" * 300 + "end",
+    )
+    assert order[0] < 30
+    assert 0 <= order[1] < order[2]
+
+
 def test_a_text_can_change_while_it_is_drawn(page: Page) -> None:
     assert page.evaluate(
         """async (text) => {
@@ -135,6 +208,6 @@ def test_what_is_in_view_comes_first(page: Page) -> None:
           scroller.style.cssText = "";
           return marks.filter((one) => one.matches(".wc-done")).length / marks.length;
         }""",
-        "".join(f"$y_{{{n}}} = \\frac{{{n}}}{{2}} + \\sum_{{k=0}}^{{{n}}} q^k$\n\n" for n in range(70)),
+        "".join(f"$y_{{{n}}} = \\frac{{{n}}}{{2}} + \\sum_{{k=0}}^{{{n}}} q^k$\n\n" for n in range(150)),
     )
     assert first < 0.95

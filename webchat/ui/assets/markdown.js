@@ -7,26 +7,31 @@
 // A block (paragraph, list, table, code...) is finished once a later complete line has begun another one; then it is
 // rendered for the last time and never touched again. Only what comes after is rendered at each frame, mended so
 // that half-written markers do not flicker. The result does not depend on how the text was cut into pieces, so a long
-// text is drawn as one that comes in pieces, a slice between two frames.
+// text is drawn as one that comes in pieces, some blocks between two frames, and a long block in parts.
 
+import { Block } from "./conversation/blocks.js";
 import { followNote, Known } from "./conversation/definitions.js";
 import { noteUnfolding } from "./conversation/details.js";
+import { partRunsLeft } from "./conversation/direction.js";
 import { MOST, upgrade } from "./conversation/extras.js";
 import { GrowingCode, openCode } from "./conversation/growing.js";
 import { nameBroken, showMedia } from "./conversation/media.js";
 import { mend } from "./conversation/mend.js";
-import { morph } from "./conversation/morph.js";
 import { parserFor } from "./conversation/parser.js";
+import { alone, keyOf, partsOf, SIZE } from "./conversation/parts.js";
+import { readBlocks, readTopLevel, readWords } from "./conversation/reading.js";
 import { prose } from "./conversation/sanitize.js";
 import { slices } from "./conversation/slices.js";
 
-const SLICE = { characters: 6000, blocks: 60 }; // drawn at once, at most: with a single longer block, more
+const REACH = 6000; // characters that are read at once: with a single longer block, more
+const FEW = { always: 8, roomy: 60 }; // short blocks that are drawn at once even if the task has had its time
 const RUN = 100; // blocks: from as many on they stand in runs, which are not laid out where nobody sees them
 const SHARE = 4; // a frame's rendering may take a fifth of the time: it pauses four times as long as it took
 
-/** most: how many pieces of code and formulas are coloured and set. media: the address of a picture or sound by its name. */
-export function markdownView(element, { t, most = MOST, media = null }) {
-  return new MarkdownView(element, t, most, media);
+/** most: how many pieces of code and formulas are coloured and set. media: the address of a picture or sound by its name.
+ *  size: see `partsOf`. */
+export function markdownView(element, { t, most = MOST, media = null, size = SIZE }) {
+  return new MarkdownView(element, t, most, media, size);
 }
 
 class MarkdownView {
@@ -35,7 +40,10 @@ class MarkdownView {
   #md;
   #most;
   #media;
-  #blocks = []; // {element, source, html, extras}; the first #finished of them are final
+  #size;
+  #blocks = []; // the first #finished of them are final
+  #final = []; // works (see `#work`) on finished blocks, still to be drawn
+  #draft = null; // {source, works} on what is not finished
   #finished = 0;
   #extras = 0; // code and formulas in all blocks
   #known;
@@ -47,7 +55,7 @@ class MarkdownView {
   #source = ""; // the text with line ends as the parser counts them
   #begun = 0; // where the first unfinished block begins in the source
   #looked = 0; // up to where complete lines have been looked at
-  #reach = SLICE.characters; // how far the next slice looks
+  #reach = REACH; // how far it is read next
   #whole = false; // finish() was called, and nothing has come since
   #last = false; // the end of a whole text is drawn
   #frame = 0;
@@ -56,12 +64,13 @@ class MarkdownView {
   #growing = null; // {index, code}: the last block, while it is code without an end
   #note = null; // that there are too many of them
 
-  constructor(element, t, most, media) {
+  constructor(element, t, most, media, size) {
     this.#element = element;
     this.#t = t;
     this.#md = parserFor(t);
     this.#most = most;
     this.#media = media;
+    this.#size = size;
     if (media) element.addEventListener("error", nameBroken, true);
     this.#known = new Known(this.#md);
     element.addEventListener("click", (event) => {
@@ -80,7 +89,8 @@ class MarkdownView {
     this.#schedule();
   }
 
-  /** Show a whole text, its beginning now. Blocks that it shares with what was shown stay as they are. */
+  /** Show a whole text, its beginning now, unless others were shown in this task. Blocks that it shares with what was shown
+   *  stay as they are. */
   set(text) {
     if (this.#whole && text === this.#text) return;
     const source = unixLines(text);
@@ -88,21 +98,18 @@ class MarkdownView {
     this.#text = text;
     this.#source = source;
     this.#read = text.length;
-    this.finish();
+    this.#end(slices.lead());
   }
 
   /** No more will come: draw what is left. */
   finish() {
-    this.#cancel();
-    if (this.#whole) return;
-    this.#whole = true;
-    this.#draw();
+    this.#end(true);
   }
 
   /** Draw now what `append` has left for the next frame. */
   flush() {
     this.#cancel();
-    this.#draw();
+    this.#draw(true);
   }
 
   destroy() {
@@ -110,15 +117,24 @@ class MarkdownView {
     slices.delete(this.#element);
   }
 
+  #end(now) {
+    this.#cancel();
+    if (this.#whole) return;
+    this.#whole = true;
+    this.#draw(now);
+  }
+
   #reset() {
     slices.delete(this.#element);
     this.#drop(0);
+    this.#final = [];
+    this.#draft = null;
     this.#known = new Known(this.#md);
     for (const labels of [this.#fresh, this.#awaited, this.#stale]) labels.clear();
     this.#growing = null;
     this.#source = "";
     this.#read = this.#finished = this.#begun = this.#looked = this.#extras = 0;
-    this.#reach = SLICE.characters;
+    this.#reach = REACH;
     this.#whole = this.#last = false;
   }
 
@@ -137,7 +153,7 @@ class MarkdownView {
       this.#frame = requestAnimationFrame(() => {
         this.#frame = 0;
         const begun = performance.now();
-        this.#draw();
+        this.#draw(true);
         this.#notBefore = performance.now() + Math.min(500, SHARE * (performance.now() - begun));
       });
     };
@@ -146,20 +162,30 @@ class MarkdownView {
   }
 
   // Draw as much as this task has time for, and the rest in later ones.
-  #draw() {
+  #draw(now) {
     slices.begin();
-    let more = this.#drawSlice();
-    while (more && slices.free) more = this.#drawSlice();
-    if (more) slices.add(this.#element, () => this.#drawSlice());
+    let more = true;
+    const few = (count) => now && !this.#long && count < (slices.roomy ? FEW.roomy : FEW.always);
+    for (let count = 0; more && (slices.free || few(count)); count += 1) more = this.#drawSome();
+    if (more) slices.first(this.#element, () => this.#drawSome());
   }
 
-  // Gives whether anything is left.
-  #drawSlice() {
+  // Whether what is read or drawn next belongs to a long block.
+  get #long() {
+    const work = this.#final[0] ?? this.#draft?.works[0];
+    return work ? work.parts?.length > 1 : this.#reach > REACH;
+  }
+
+  // Draw a block, or a part of one. Gives whether anything is left.
+  #drawSome() {
+    if (this.#final.length) {
+      this.#drawFinal();
+      return true;
+    }
     this.#readOn();
     const open = this.#whole ? null : openCode(this.#source.slice(this.#begun));
     if (open) this.#grow(open);
-    else if (this.#finishBlocks()) return true;
-    else this.#drawEnd();
+    else if (this.#finishBlocks() || this.#drawEnd()) return true;
     this.#tellOfMany();
     return this.#nameAgain();
   }
@@ -171,35 +197,50 @@ class MarkdownView {
     this.#read = end;
   }
 
-  // What no later line has closed yet.
+  // What no later line has closed yet. Gives whether anything of it is left.
   #drawEnd() {
     this.#last = this.#whole;
     const rest = this.#source.slice(this.#begun);
-    const open = this.#last ? null : openCode(rest);
-    if (open) {
-      this.#grow(open);
-      return;
+    if (this.#last) {
+      const blocks = this.#split(rest);
+      this.#drop(this.#finished + blocks.length);
+      this.#finish(blocks);
+      this.#begun = this.#looked = this.#source.length;
+      for (const label of this.#awaited) this.#fresh.add(label); // no note came for them
+      this.#awaited.clear();
+      return blocks.length > 0;
     }
+    const open = openCode(rest);
+    if (open) this.#grow(open);
+    else return this.#drawDraft(rest);
+    return false;
+  }
+
+  #drawDraft(rest) {
     this.#growing = null;
-    const blocks = this.#split(this.#last ? rest : mend(rest));
-    this.#drop(this.#finished + blocks.length);
-    if (!this.#last) {
-      blocks.forEach((block, index) => this.#show(this.#finished + index, block.source, block.render()));
-      return;
+    if (this.#draft?.source !== rest) this.#draft = { source: rest, works: this.#draftOf(mend(rest)) };
+    const { works } = this.#draft;
+    for (let first = true; works.length && (first || works[0].parts.length === 1); first = false) {
+      if (!this.#drawPart(works[0])) works.shift();
     }
-    blocks.forEach((block) => this.#finish(block));
-    this.#begun = this.#looked = this.#source.length;
-    for (const label of this.#awaited) this.#fresh.add(label); // no note came for them
-    this.#awaited.clear();
+    return works.length > 0;
+  }
+
+  // What is short is read first: whether a note is named shows in the text beside it.
+  #draftOf(text) {
+    const works = this.#split(text).map((block, at) => this.#work(this.#finished + at, block));
+    this.#drop(this.#finished + works.length);
+    for (const { parts, env } of works) if (parts.length === 1) this.#readPart(parts[0], env);
+    return works;
   }
 
   // The blocks from `index` on.
   #drop(index) {
-    for (const { element, extras } of this.#blocks.splice(index)) {
-      const { parentNode: outer } = element;
-      element.remove();
+    for (const block of this.#blocks.splice(index)) {
+      const { parentNode: outer } = block.element;
+      block.element.remove();
       if (outer !== this.#element && !outer.firstChild) outer.remove();
-      this.#extras -= extras;
+      this.#extras -= block.total;
     }
   }
 
@@ -207,120 +248,146 @@ class MarkdownView {
     const index = this.#finished;
     if (this.#growing?.index !== index) {
       const [block] = this.#split(fence);
-      this.#show(index, block.source, block.render());
+      this.#drawPart(this.#work(index, block));
       this.#drop(index + 1);
-      this.#blocks[index].html = null; // what it shows from now on is no longer what was rendered
+      this.#blocks[index].changed();
+      this.#draft = null;
       this.#growing = { index, code: new GrowingCode(this.#blocks[index].element.querySelector("code"), this.#element, lang) };
     }
     this.#growing.code.update(code);
   }
 
-  // Finish blocks that a later complete line has closed, as many as a slice holds; whether that is not all. A block that
-  // is longer than the slice is drawn at once.
+  // Finish blocks that a later complete line has closed, as far as it is read at once; whether that is not all. What the
+  // end of a whole text closes needs no line.
   #finishBlocks() {
     const from = this.#begun;
-    for (let reach = this.#reach; ; reach *= 2) {
-      const cut = from + reach < this.#source.length;
-      const end = this.#source.lastIndexOf("\n", cut ? from + reach - 1 : undefined) + 1;
-      const all = this.#finishUpTo(end);
-      if (cut && this.#begun === from) continue;
-      this.#reach = Math.max(200, Math.min(SLICE.characters, all ? 2 * reach : 2 * (this.#begun - from)));
-      return cut || !all;
-    }
+    const cut = from + this.#reach < this.#source.length;
+    if (this.#whole && !cut) return false;
+    const end = this.#source.lastIndexOf("\n", cut ? from + this.#reach - 1 : undefined) + 1;
+    if (end > this.#looked) this.#finishUpTo(end);
+    this.#reach = cut && this.#begun === from ? 2 * this.#reach : REACH;
+    return cut || this.#final.length > 0;
   }
 
-  // Gives false where there are more closed blocks than a slice holds. A formula without an end may yet turn out to be
-  // text, and then belongs to the paragraph before it.
+  // A formula without an end may yet turn out to be text, and then belongs to the paragraph before it.
   #finishUpTo(end) {
-    if (end <= this.#looked) return true;
     const blocks = this.#split(this.#source.slice(this.#begun, end));
     const closed = blocks.slice(0, blocks.at(-1)?.open ? -2 : -1);
-    for (const block of closed.slice(0, SLICE.blocks)) {
-      this.#finish(block);
-      this.#begun += block.source.length;
+    this.#finish(closed);
+    for (const { source } of closed) this.#begun += source.length;
+    this.#looked = end;
+  }
+
+  // The next blocks are final.
+  #finish(blocks) {
+    for (const block of blocks) {
+      this.#final.push({ index: this.#finished, block });
+      this.#finished += 1;
     }
-    const all = closed.length <= SLICE.blocks;
-    this.#looked = all ? end : this.#begun;
-    return all;
   }
 
-  // The next block is final, and what it defines and names holds for all.
-  #finish({ source, render, unsure }) {
-    const index = this.#finished;
-    this.#finished += 1;
-    const linked = source.includes("[");
-    if (linked) this.#known.mention(source, index);
-    this.#show(index, source, linked || unsure ? this.#alone(source, index) : render());
+  // What a finished block defines and names holds for all.
+  #drawFinal() {
+    let [work] = this.#final;
+    if (!work.parts) {
+      const { index, block } = work;
+      const linked = block.source.includes("[");
+      if (linked) this.#known.mention(block.source, index);
+      this.#final[0] = work = this.#work(index, linked || block.unsure ? this.#alone(block.source, index) : block);
+    }
+    if (this.#drawPart(work)) return;
+    this.#final.shift();
+    this.#draft = null;
+    if (!work.alone) return;
+    for (const label of this.#known.learn(work.env, work.index)) this.#fresh.add(label);
+    for (const label of work.env.awaited) this.#awaited.add(label);
   }
 
-  // The HTML of a finished block, by what finished blocks define and name.
+  // A finished block, by what finished blocks define and name.
   #alone(source, index) {
     const env = this.#known.scope({ awaiting: !this.#last, at: index });
-    const tokens = this.#md.parse(source, env);
-    for (const label of this.#known.learn(env, index)) this.#fresh.add(label);
-    for (const label of env.awaited) this.#awaited.add(label);
-    return this.#md.renderer.render(tokens, this.#md.options, env);
+    return { source, tokens: readBlocks(this.#md, source, env), env, alone: true };
   }
 
-  // What has come to be defined, or named, changes the finished blocks that hold it; whether a slice is not enough.
+  // What has come to be defined, or named, changes the finished blocks that hold it; whether there is any.
   #nameAgain() {
-    for (let count = 0; this.#fresh.size || this.#stale.size; count += 1) {
-      if (count === SLICE.blocks) return true;
-      for (const index of this.#known.naming(this.#fresh)) this.#stale.add(index);
-      this.#fresh.clear();
-      const [index] = this.#stale;
-      if (!this.#stale.delete(index)) break;
-      const { source } = this.#blocks[index];
-      this.#show(index, source, this.#alone(source, index));
-    }
+    for (const index of this.#known.naming(this.#fresh)) this.#stale.add(index);
+    this.#fresh.clear();
+    const [index] = this.#stale;
+    if (!this.#stale.delete(index)) return false;
+    const { source } = this.#blocks[index];
+    this.#final.push(this.#work(index, this.#alone(source, index)));
+    return true;
+  }
+
+  // Top-level blocks of a text, which may go on unless it is the last of a whole one.
+  #split(text) {
+    return readTopLevel(this.#md, text, this.#known.scope({ awaiting: !this.#last, streaming: !this.#last }));
+  }
+
+  // A block to be drawn as the one of that index, so many parts of it already.
+  #work(index, { source, tokens, env, alone = false }) {
+    return { index, source, env, alone, parts: partsOf(tokens, this.#size), drawn: 0 };
+  }
+
+  // Draw the next part of a block; whether there are more.
+  #drawPart(work) {
+    const { index, source, env, parts } = work;
+    const block = (this.#blocks[index] ??= this.#place(index, new Block()));
+    const number = work.drawn;
+    const part = parts[number];
+    const key = parts.length > 1 ? this.#keyOf(part, work) : null;
+    const shown = block.part(number);
+    block.source = source;
+    work.drawn += 1;
+    if (key !== null && shown?.key === key) for (const label of shown.used) env.used.add(label);
+    else this.#drawAnew(block, number, part, work, key);
+    if (work.drawn < parts.length) return true;
+    const before = block.total;
+    block.keep(parts.length);
+    this.#extras += block.total - before;
     return false;
   }
 
-  // Top-level blocks of a text, which may go on unless it is the last of a whole one: {source, render, open, unsure}; open:
-  // whether it is a formula without an end; unsure: whether it may be read otherwise when it is known how it ends.
-  #split(text) {
-    const env = this.#known.scope({ awaiting: !this.#last, streaming: !this.#last });
-    const lines = lineStarts(text);
-    const blocks = [];
-    let group = [];
-    for (const token of this.#md.parse(text, env)) {
-      group.push(token);
-      if (token.level > 0 || token.nesting > 0) continue;
-      const tokens = group;
-      const [line] = tokens[0].map ?? [0];
-      const render = () => this.#md.renderer.render(tokens, this.#md.options, env);
-      blocks.push({ start: blocks.length ? lines[line] : 0, open: token.meta?.pending ?? false, unsure: env.unsure, render });
-      group = [];
+  #drawAnew(block, number, part, { index, env }, key) {
+    const used = this.#readPart(part, env);
+    const html = this.#md.renderer.render(alone(part), this.#md.options, env);
+    const shown = block.part(number);
+    if (shown?.html === html && shown.left === part.after.length) {
+      Object.assign(shown, { key, used });
+      return;
     }
-    for (const [index, block] of blocks.entries()) block.source = text.slice(block.start, blocks[index + 1]?.start ?? text.length);
-    return blocks;
-  }
-
-  #show(index, source, html) {
-    const shown = this.#blocks[index];
-    if (shown) shown.source = source;
-    if (shown?.html === html) return;
     const content = prose(html);
     if (this.#media) showMedia(content, this.#media);
     slices.spend(content.querySelectorAll("*").length);
-    const extras = upgrade(content, this.#element, this.#room(index));
-    this.#extras += extras - (shown?.extras ?? 0);
-    if (shown) {
-      Object.assign(shown, { html, extras });
-      morph(shown.element, content);
-      return;
-    }
-    const element = document.createElement("div");
-    element.className = "wc-block";
-    element.append(content);
-    this.#place(index, element);
-    this.#blocks.push({ element, source, html, extras });
+    const before = block.total;
+    const extras = upgrade(content, this.#element, this.#room(index, number));
+    block.draw(number, part, content, { key, html, left: part.after.length, extras, used });
+    this.#extras += block.total - before;
   }
 
-  #place(index, element) {
+  // Read the words of a part, once; the labels that it is the first to name.
+  #readPart(part, env) {
+    if (part.used) return part.used;
+    const { size } = env.used.own;
+    this.#known.reads(env);
+    readWords(this.#md, alone(part), env);
+    return (part.used = [...env.used.own].slice(size));
+  }
+
+  // What a part depends on; null where it names what may have become known meanwhile.
+  #keyOf(part, { env, alone }) {
+    const runs = part.after.filter((open) => !part.before.includes(open)).map((open) => partRunsLeft({ md: this.#md, env }, open));
+    const key = `${runs} ${keyOf(part)}`;
+    if (!part.tokens.some(({ content }) => content.includes("["))) return key;
+    return alone ? null : `${this.#known.version} ${JSON.stringify([env.awaiting, Object.keys(env.references), env.notes])} ${key}`;
+  }
+
+  #place(index, block) {
+    const { element } = block;
     if (index > RUN && index % RUN) {
       this.#blocks[index - 1].element.after(element);
-      return;
+      return block;
     }
     let outer = element;
     if (index >= RUN) {
@@ -329,12 +396,15 @@ class MarkdownView {
       outer.append(element);
     }
     this.#element.insertBefore(outer, this.#note);
+    return block;
   }
 
-  // How many pieces of code and formulas the block may have.
-  #room(index) {
-    if (this.#extras <= this.#most && index === this.#blocks.length) return this.#most - this.#extras;
-    return this.#most - this.#blocks.slice(0, index).reduce((sum, { extras }) => sum + extras, 0);
+  // How many pieces of code and formulas a part may have.
+  #room(index, number) {
+    const block = this.#blocks[index];
+    const before = block.extras(number);
+    if (this.#extras <= this.#most && index === this.#blocks.length - 1) return this.#most - this.#extras + block.total - before;
+    return this.#extras ? this.#most - before - this.#blocks.slice(0, index).reduce((sum, { total }) => sum + total, 0) : this.#most;
   }
 
   // Says so where code and formulas stay as they were written because there are too many.
@@ -351,9 +421,3 @@ class MarkdownView {
 }
 
 const unixLines = (text) => text.replace(/\r\n?/g, "\n");
-
-function lineStarts(text) {
-  const starts = [0];
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
-  return starts;
-}

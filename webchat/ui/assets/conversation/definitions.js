@@ -138,6 +138,7 @@ export class Known {
   #definers = new Map(); // label -> index of the block that defines it
   #naming = null; // the uses of the parse that goes on
   #mentions = new Map(); // label -> indices of the blocks that hold "[label]"
+  version = 0; // counts what is learned
 
   constructor(md) {
     this.#normalize = md.utils.normalizeReference;
@@ -166,6 +167,11 @@ export class Known {
     };
   }
 
+  /** From now on words are read in `env`. */
+  reads({ used }) {
+    this.#naming = used;
+  }
+
   /** Take over what block `index`, parsed alone in `env`, defines and names; the labels that this is new of. */
   learn({ references, notes, used, count }, index) {
     const fresh = new Set();
@@ -185,6 +191,7 @@ export class Known {
       this.#used.add(label);
       fresh.add(label);
     }
+    this.version += fresh.size;
     return fresh;
   }
 

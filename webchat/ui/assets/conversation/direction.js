@@ -1,12 +1,15 @@
 // Which way words run: each paragraph, item, heading and cell by its own first letter. Code, formulas, keys and addresses
 // are no text to judge by, and run from left to right.
 
+import { readWords } from "./reading.js";
+
 const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
 const OWN = new Set(["paragraph_open", "heading_open", "list_item_open", "summary_open"]);
 const WHOLE = new Set(["bullet_list_open", "ordered_list_open", "table_open", "blockquote_open", "details_open"]);
 
 export function directions(md) {
-  md.core.ruler.push("directions", ({ tokens }) => {
+  md.core.ruler.push("directions", (state) => {
+    const { tokens } = state;
     for (const token of tokens) for (const part of token.children ?? []) if (apart(part)) part.attrSet("dir", "ltr");
     const inside = []; // what of the open elements has a direction of its own
     for (const [index, token] of tokens.entries()) {
@@ -15,7 +18,10 @@ export function directions(md) {
       const judged = inside.includes("own"); // a paragraph in an item: the item is judged by it, so it is not by itself
       if (OWN.has(token.type) && !(judged && token.type === "paragraph_open")) token.attrSet("dir", "auto");
       // `auto` passes over what has a direction: a list whose items have theirs would know none.
-      if (WHOLE.has(token.type) && (inside.length || runsLeft(tokens, index))) token.attrSet("dir", runsLeft(tokens, index) ? "rtl" : "ltr");
+      if (WHOLE.has(token.type)) {
+        const left = token.within ? partRunsLeft(state, token) : runsLeft(state, tokens, index);
+        if (inside.length || left) token.attrSet("dir", left ? "rtl" : "ltr");
+      }
       inside.push(OWN.has(token.type) || token.type === "note_open" ? "own" : "");
     }
   });
@@ -29,12 +35,17 @@ export function directions(md) {
 // Keys to press, and addresses that are shown as such.
 const apart = ({ type, markup }) => type === "kbd_open" || (type === "link_open" && /^(?:linkify|autolink)$/.test(markup));
 
+/** The same of an element that is drawn in parts: by the whole. */
+export function partRunsLeft({ md, env }, token) {
+  return (token.runsLeft ??= runsLeft({ md, env }, ...token.within));
+}
+
 // By the first letter below the element that opens at `index`.
-function runsLeft(tokens, index) {
+function runsLeft(state, tokens, index) {
   const { level } = tokens[index];
   for (let at = index + 1; at < tokens.length && tokens[at].level > level; at += 1) {
     let skipped = null; // the level of an element that is no text to judge by
-    for (const part of tokens[at].children ?? []) {
+    for (const part of read(state, tokens[at])) {
       if (skipped === null && apart(part)) skipped = part.level;
       else if (skipped === part.level && part.nesting < 0) skipped = null;
       const letter = skipped === null && part.type === "text" && /\p{L}/u.exec(part.content)?.[0];
@@ -42,4 +53,12 @@ function runsLeft(tokens, index) {
     }
   }
   return false;
+}
+
+// What a token holds; of a part that is not drawn yet nothing is read so far.
+function read({ md, env }, token) {
+  if (token.type !== "inline" || token.children.length || !/\p{L}/u.test(token.content)) return token.children ?? [];
+  const copy = Object.assign(Object.create(token), { children: [] });
+  readWords(md, [copy], env);
+  return copy.children;
 }

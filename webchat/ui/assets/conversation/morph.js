@@ -3,14 +3,21 @@
 import { keepUnfolding } from "./details.js";
 import { alike, awaited, becomes } from "./extras.js";
 
-/** Make `shown` hold what `wanted` holds, keeping every node that is the same already. */
-export function morph(shown, wanted) {
-  let old = shown.firstChild;
+/** Make `shown` hold what `wanted` holds, from its child `first` on up to what is `foreign`, keeping every node that is the
+ *  same already. */
+export function morph(shown, wanted, first = shown.firstChild, foreign = () => false) {
+  let end = null; // the foreign node behind
+  const own = (node) => {
+    if (!node || !foreign(node)) return node;
+    end = node;
+    return null;
+  };
+  let old = own(first);
   for (let next = wanted.firstChild; next; ) {
     const following = next.nextSibling;
     keepUnfolding(old, next);
     if (!old) {
-      shown.append(next);
+      shown.insertBefore(next, end);
     } else if (old.nodeType === Node.TEXT_NODE && next.nodeType === Node.TEXT_NODE) {
       if (next.data.startsWith(old.data)) old.appendData(next.data.slice(old.data.length));
       else if (old.data !== next.data) old.data = next.data;
@@ -22,18 +29,18 @@ export function morph(shown, wanted) {
       } else if (old.nodeName === next.nodeName && old.nodeType === Node.ELEMENT_NODE && !old.classList.contains("wc-math")) {
         becomes(old, next);
         morphAttributes(old, next);
-        morph(old, next);
+        morph(old, next, old.firstChild, foreign);
       } else {
         const replaced = old;
         old = next;
         replaced.replaceWith(next);
       }
     }
-    old = old?.nextSibling ?? null;
+    old = own(old?.nextSibling ?? null);
     next = following;
   }
   while (old) {
-    const following = old.nextSibling;
+    const following = own(old.nextSibling);
     old.remove();
     old = following;
   }

@@ -38,7 +38,7 @@ export function parserFor(t) {
 function parser(t) {
   const md = new MarkdownIt({ html: false, linkify: true, breaks: true, maxNesting: 40 });
   md.use(mathRules).use(addresses).use(emphasis).use(tags).use(fences).use(details).use(tablePipes).use(links);
-  md.use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(bareMedia).use(plainWhereLong);
+  md.use(definitions, t).use(taskLists, t).use(directions).use(deepBlocks, t).use(bareMedia).use(plainWhereLong, t);
   const { escapeHtml } = md.utils;
   const { rules } = md.renderer;
 
@@ -112,8 +112,8 @@ function bareMedia(md) {
 }
 
 // Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much; and a browser lays
-// out one paragraph in time that grows with the square of its length, so it is a paragraph of several boxes.
-function plainWhereLong(md) {
+// out one paragraph in time that grows with the square of its length, so it is a paragraph of several boxes and says so.
+function plainWhereLong(md, t) {
   md.core.ruler.before("inline", "plain_where_long", (state) => {
     for (const token of state.tokens) {
       if (token.type !== "inline" || token.content.length <= MAX_PARAGRAPH) continue;
@@ -122,9 +122,10 @@ function plainWhereLong(md) {
         open.attrSet("class", "wc-part");
         return [open, Object.assign(new state.Token("text", "", 0), { content }), new state.Token("part_close", "span", -1)];
       });
-      Object.assign(token, { content: "", children });
+      Object.assign(token, { content: "", children: [new state.Token("plain", "span", 0), ...children] });
     }
   });
+  md.renderer.rules.plain = () => `<span class="wc-plain" dir="auto">${md.utils.escapeHtml(t("transcript.plain"))}</span>`;
 }
 
 // Of an address that holds the data itself the size is that of its base64.

@@ -1,7 +1,7 @@
 // What a page draws between its frames, a slice in each, so that it never waits for a long text or for many formulas:
 // first what is in view.
 
-const SPAN = 10; // milliseconds of drawing in one task
+const SPAN = 20; // milliseconds of drawing in one task: with less, a long table is laid out too often
 const NODES = 1500; // elements that one task adds at most: the browser lays them out in the frame that follows
 const FEW = 4;
 const HIDDEN = 100; // milliseconds between two slices where there are no frames
@@ -13,6 +13,7 @@ class Slices {
   #begun = 0; // when this task began to draw
   #nodes = 0; // elements it has added
   #taken = 0; // small pieces it has made
+  #led = false; // whether it has drawn the beginning of a text
   #idle = [];
   #observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) this.#near[isIntersecting ? "add" : "delete"](target);
@@ -22,13 +23,29 @@ class Slices {
   begin() {
     if (this.#begun) return;
     this.#begun = performance.now();
-    setTimeout(() => (this.#begun = this.#nodes = this.#taken = 0));
+    setTimeout(() => {
+      this.#begun = this.#nodes = this.#taken = 0;
+      this.#led = false;
+    });
+  }
+
+  /** Whether nobody has asked for this in the same task: the first text that is shown may draw its beginning at once. */
+  lead() {
+    this.begin();
+    const first = !this.#led;
+    this.#led = true;
+    return first;
   }
 
   /** Whether this task has time and room to draw more. */
   get free() {
     this.begin();
-    return this.#nodes < NODES && performance.now() - this.#begun < SPAN;
+    return this.roomy && performance.now() - this.#begun < SPAN;
+  }
+
+  /** Whether what it has added leaves room for more. */
+  get roomy() {
+    return this.#nodes < NODES;
   }
 
   /** Whether this task may make one more small piece: a few it always may, so that what is little is there at once. */
@@ -48,6 +65,12 @@ class Slices {
     this.watch(element);
     this.#jobs.set(element, step);
     this.#later();
+  }
+
+  /** The same, before what waits already: of several texts the last is the one that people read. */
+  first(element, step) {
+    if (!this.#jobs.has(element)) this.#jobs = new Map([[element, step], ...this.#jobs]);
+    this.add(element, step);
   }
 
   delete(element) {
@@ -99,8 +122,13 @@ class Slices {
   }
 
   #step() {
-    const element = [...this.#near].find((one) => this.#jobs.has(one)) ?? this.#jobs.keys().next().value;
+    const element = this.#next();
     if (!this.#jobs.get(element)()) this.delete(element);
+  }
+
+  #next() {
+    for (const element of this.#jobs.keys()) if (this.#near.has(element)) return element;
+    return this.#jobs.keys().next().value;
   }
 }
 
