@@ -45,7 +45,7 @@ function runsLeft(state, tokens, index) {
   const { level } = tokens[index];
   for (let at = index + 1; at < tokens.length && tokens[at].level > level; at += 1) {
     let skipped = null; // the level of an element that is no text to judge by
-    for (const part of read(state, tokens[at])) {
+    for (const part of read(state, tokens, at)) {
       if (skipped === null && apart(part)) skipped = part.level;
       else if (skipped === part.level && part.nesting < 0) skipped = null;
       const letter = skipped === null && part.type === "text" && /\p{L}/u.exec(part.content)?.[0];
@@ -55,10 +55,13 @@ function runsLeft(state, tokens, index) {
   return false;
 }
 
-// What a token holds; of a part that is not drawn yet nothing is read so far.
-function read({ md, env }, token) {
+// What a token holds. Of a part that is not drawn yet nothing is read so far: it is read here, with what says whether it
+// begins with the box of a task.
+function read({ md, env }, tokens, at) {
+  const token = tokens[at];
   if (token.type !== "inline" || token.children.length || !/\p{L}/u.test(token.content)) return token.children ?? [];
-  const copy = Object.assign(Object.create(token), { children: [] });
-  readWords(md, [copy], env);
-  return copy.children;
+  const from = tokens[at - 2]?.type === "list_item_open" ? at - 2 : at;
+  const copies = tokens.slice(from, at + 1).map((one) => Object.assign(Object.create(one), { attrs: null, children: one.children && [] }));
+  readWords(md, copies, env);
+  return copies.at(-1).children;
 }
