@@ -33,8 +33,8 @@ class HarmonyTokens:
     def _begin(self, text: str) -> str:
         word = text.lstrip()
         if len(word) <= len(_BEGIN) and _BEGIN.startswith(word):
-            self._held = text
-            return ""
+            self._held = word
+            return text[: len(text) - len(word)]
         # A word may begin like that; a sentence that is glued to it does not.
         glued = word[len(_BEGIN) : len(_BEGIN) + 1]
         if not word.startswith(_BEGIN) or not glued.isalnum() or glued.islower():

@@ -77,7 +77,7 @@ class RepeatCutter:
             if not whole:
                 self._each = "a piece"
             return self._pass(whole)
-        if not (whole.startswith(self._last) or _goes_on(whole, self._last)):
+        if not _goes_on(whole, self._last):
             self._each = "a piece"
             return self._pass(self._release() + piece)
         self._grown += len(whole) > len(self._last)
@@ -148,9 +148,9 @@ def _bare(text: str) -> str:
 
 
 def _goes_on(text: str, beginning: str) -> bool:
-    """Whether it begins so, but for whitespace, and has more."""
-    bare, more = _bare(beginning), _bare(text)
-    return bare != "" and len(more) > len(bare) and more.startswith(bare)
+    """Whether it begins so, perhaps without the whitespace in front, which servers take away."""
+    word = beginning.lstrip()
+    return text.startswith(beginning) or (word != "" and text.startswith(word))
 
 
 def _beyond(said: str, text: str) -> str | None:

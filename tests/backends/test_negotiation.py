@@ -130,6 +130,14 @@ async def test_whatever_is_refused_is_found_in_four_requests_and_nothing_needles
     assert not needless(offer, endpoint, body)
 
 
+async def test_what_only_goes_with_something_presumed_does_not_keep_the_others_out() -> None:
+    body = variant(FULL, {"stream_options"})
+    endpoint = Endpoint({"stream"}, VOICES["names the wrong one"])
+    for _ in range(5):
+        offer = await endpoint.ask(body)
+    assert not needless(offer, endpoint, body)
+
+
 @pytest.mark.parametrize(
     ("words", "company"),
     [
