@@ -217,7 +217,7 @@ async def test_a_long_value_that_stands_there_often_is_not_put_together(sandbox:
 
 
 async def test_no_process_is_left_behind() -> None:
-    made, before = Sandbox(seconds=0.2), _children()
+    made, before = Sandbox(seconds=1), _children()
     await made.render("no tags, no process", {})
     await made.render("{{ a }}, and none for variables alone", {"a": "A"})
     assert _children() == before
