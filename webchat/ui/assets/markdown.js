@@ -24,7 +24,7 @@ import { prose } from "./conversation/sanitize.js";
 import { slices } from "./conversation/slices.js";
 
 const REACH = 6000; // characters that are read at once: with a single longer block, more
-const FEW = { always: 8, roomy: 60 }; // short blocks that are drawn at once even if the task has had its time
+const FEW = { always: 8, roomy: 16 }; // short blocks that are drawn at once even if the task has had its time
 const RUN = 100; // blocks: from as many on they stand in runs, which are not laid out where nobody sees them
 const SHARE = 4; // a frame's rendering may take a fifth of the time: it pauses four times as long as it took
 
