@@ -83,7 +83,8 @@ class Learned:
             known = self.with_refused(trial) if len(trial) == 1 else self
             return replace(known, presumed=frozenset())
         known = self.without(trial)
-        if any(NEEDS.get(one) not in known.presumed for one in known.doubted - known.presumed):
+        out = known.refused | known.presumed  # with them goes what needs them, which cannot be tried
+        if any(NEEDS.get(one) not in out for one in known.doubted - known.presumed):
             return known
         if len(known.presumed) == 1:
             return known.with_refused(known.presumed)

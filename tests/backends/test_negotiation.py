@@ -130,9 +130,18 @@ async def test_whatever_is_refused_is_found_in_four_requests_and_nothing_needles
     assert not needless(offer, endpoint, body)
 
 
-async def test_what_only_goes_with_something_presumed_does_not_keep_the_others_out() -> None:
-    body = variant(FULL, {"stream_options"})
-    endpoint = Endpoint({"stream"}, VOICES["names the wrong one"])
+@pytest.mark.parametrize(
+    ("refused", "voice", "left_out"),
+    [
+        (("stream",), "names the wrong one", ("stream_options",)),
+        (("stream", "turns", "top_k", "repetition_penalty", "min_p"), "names all", ()),
+    ],
+)
+async def test_what_only_goes_with_something_left_out_does_not_keep_others_out(
+    refused: tuple[str, ...], voice: str, left_out: tuple[str, ...]
+) -> None:
+    body = variant(FULL, left_out)
+    endpoint = Endpoint(refused, VOICES[voice])
     for _ in range(5):
         offer = await endpoint.ask(body)
     assert not needless(offer, endpoint, body)
