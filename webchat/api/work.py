@@ -1,5 +1,5 @@
-"""How many requests of one person are worked on at once. What may take long waits for its place among other
-people's, too, and may end when whoever asked has gone."""
+"""Limits how many requests of one person are handled at once. Long work also waits for its place among other
+people's, and may end when whoever asked has gone."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-// Pictures and sounds that came with a reply, in the place of their names. What cannot be had, or is not what it
-// should be, is its name again.
+// Pictures and sounds of a reply, shown in place of their names. What cannot be loaded or decoded is shown as its name.
 
 import { h } from "../dom.js";
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 const SOUNDS = new Set(["audio/wav", "audio/ogg", "audio/mpeg"]);
 
-/** Show what is named below `root`. address: of what has a name. */
+/** Show the media named below `root`. address: gives the URL for a name. */
 export function showMedia(root, address) {
   for (const named of root.querySelectorAll("[data-media]")) {
     const { media, type } = named.dataset;
@@ -25,7 +24,7 @@ function parts(href, type, description, name) {
   return [h("a", { href, download: "" }, words)];
 }
 
-/** For the "error" events of an element that shows some, which do not bubble: listen while they are captured. */
+/** Shows the name of media that failed to load. A listener for `error` events: they do not bubble, so add it with `capture`. */
 export function nameBroken({ target }) {
   const shown = target.closest?.(".wc-media");
   if (!shown) return;
