@@ -24,6 +24,13 @@ _OURS = ("WEBCHAT_", "OPENAI_", "GRADIO_", "HF_", "TRANSFORMERS_", "XDG_")
 _OURS_WHOLE = {"DATABASE_URL", "SPACE_ID", "HUGGING_FACE_HUB_TOKEN"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `CI` set, a test that failed is run once more, and the end of the run names it."""
+    if os.environ.get("CI"):
+        for item in items:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Names the tests that passed only when run again, and says how they failed before."""
     stats = terminalreporter.stats

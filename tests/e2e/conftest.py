@@ -1,8 +1,7 @@
 """A real browser on the real app: one browser for the run, one app for each module, a fresh visitor for each
 test. Everything shares one event loop, the endpoint too.
 
-Where no browser can be had the tests are skipped with the reason, and fail when `CI` is set. With `CI` set a
-test that failed is run once more, and the end of the run names it; locally nothing is repeated.
+Where no browser can be had the tests are skipped with the reason, and fail when `CI` is set.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            if os.environ.get("CI"):
-                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
