@@ -16,39 +16,52 @@
     ├── OutOfMemory          the model or this request does not fit
     └── BadResponse          the endpoint broke the protocol               (retryable)
 
-Every error carries `message`, a sentence for the person at the screen, and `cure`, what to do next. Neither
-ever holds a secret, a stack trace or raw markup from a server. `code` is the stable name that interfaces
-translate by; `params` are the values of that translation.
+The trees of other packages grow from `ExplainedError` too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+
+Params = Mapping[str, str | int | float]
 
 
-class BackendError(Exception):
-    """Base of everything a backend raises on purpose."""
+class ExplainedError(Exception):
+    """An error raised on purpose, with words for the person at the screen: `message` says what happened and
+    `cure` what to do next. Neither holds a secret, a stack trace or raw markup from a server.
 
-    code: ClassVar[str] = "backend_error"
-    retryable: ClassVar[bool] = False
+    code: the stable name that interfaces translate by; `params` are the values of that translation. status:
+    the HTTP status that says the same. A kind whose words never change has them as class attributes.
+    """
 
-    def __init__(
-        self, message: str, *, cure: str = "", params: Mapping[str, str | int | float] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.cure = cure
-        self.params: Mapping[str, str | int | float] = dict(params or {})
+    code: str = "internal"
+    status: int = 500
+    message: str = ""
+    cure: str = ""
+
+    def __init__(self, message: str = "", cure: str = "", params: Params | None = None) -> None:
+        self.message = message or self.message
+        self.cure = cure or self.cure
+        self.params: Params = dict(params or {})
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.cure}".strip()
+
+
+class BackendError(ExplainedError):
+    """Base of everything a backend raises on purpose."""
+
+    code = "backend_error"
+    status = 502
+    retryable = False
 
 
 class Unavailable(BackendError):
     """The model's server cannot be reached, or the engine is not running."""
 
     code = "unavailable"
+    status = 503
     retryable = True
 
 
@@ -59,7 +72,7 @@ class Loading(Unavailable):
     code = "loading"
 
     def __init__(self, message: str, *, cure: str = "", seconds: float | None = None) -> None:
-        super().__init__(message, cure=cure, params={} if seconds is None else {"seconds": seconds})
+        super().__init__(message, cure, {} if seconds is None else {"seconds": seconds})
         self.seconds = seconds
 
 
@@ -67,12 +80,14 @@ class EngineFailed(Unavailable):
     """The engine in this process broke while it wrote; it starts again by itself."""
 
     code = "engine_failed"
+    status = 502
 
 
 class Timeout(BackendError):
     """Nothing came within the time set for connecting, the first token, or the next token."""
 
     code = "timeout"
+    status = 504
     retryable = True
 
 
@@ -80,11 +95,11 @@ class RateLimited(BackendError):
     """Refused for now. `retry_after` is in seconds, `None` when the endpoint did not say."""
 
     code = "rate_limited"
+    status = 429
     retryable = True
 
     def __init__(self, message: str, *, cure: str = "", retry_after: float | None = None) -> None:
-        params: dict[str, str | int | float] = {} if retry_after is None else {"retry_after": retry_after}
-        super().__init__(message, cure=cure, params=params)
+        super().__init__(message, cure, {} if retry_after is None else {"retry_after": retry_after})
         self.retry_after = retry_after
 
 
@@ -98,6 +113,7 @@ class BadRequest(BackendError):
     """The endpoint or engine does not accept this request."""
 
     code = "bad_request"
+    status = 400
 
 
 class ContextTooLong(BadRequest):
@@ -111,6 +127,8 @@ class BadChatTemplate(BadRequest):
     not known; `said` is what the engine says of it."""
 
     code = "chat_template_broken"
+    status = 422
+    cure = "Correct the chat template."
 
     def __init__(self, said: str, line: int | None = None) -> None:
         said = said.strip().rstrip(".")[:300]
@@ -118,7 +136,7 @@ class BadChatTemplate(BadRequest):
         params: dict[str, str | int | float] = {"said": said}
         if line is not None:
             params["line"] = line
-        super().__init__(f"{where}{said}.", cure="Correct the chat template.", params=params)
+        super().__init__(f"{where}{said}.", params=params)
         self.said = said
         self.line = line
 
@@ -127,6 +145,7 @@ class BadProxy(BadRequest):
     """The variable that names the proxy on the way to an endpoint cannot be read."""
 
     code = "bad_proxy"
+    status = 502
 
     def __init__(self, variable: str, why: str) -> None:
         super().__init__(
@@ -141,18 +160,21 @@ class ModelNotFound(BackendError):
     """No such model at this endpoint, hub or path."""
 
     code = "model_not_found"
+    status = 404
 
 
 class ModelUnsupported(BackendError):
     """The model is there but cannot be used as a chat model here; the cure says why and what helps."""
 
     code = "model_unsupported"
+    status = 400
 
 
 class OutOfMemory(BackendError):
     """The model, or this request, does not fit into memory."""
 
     code = "out_of_memory"
+    status = 503
 
 
 class BadResponse(BackendError):

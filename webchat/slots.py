@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
+from backends.errors import ExplainedError
+
 MOST_WAITING = 8
 """Of one person, those at work among them."""
 
 
-class Crowded(Exception):
+class Crowded(ExplainedError):
     """Somebody has too many waiting already."""
 
     code = "too_many_waiting"
+    status = 429
     message = "Too many of your requests are still waiting."
     cure = "Wait a moment, then try again."
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -44,6 +47,15 @@ def test_codes_are_unique_and_the_docstring_draws_the_whole_tree() -> None:
     assert len({kind.code for kind in ours}) == len(ours)  # type: ignore[attr-defined]
     assert errors.__doc__ is not None
     assert all(kind.__name__ in errors.__doc__ for kind in ours)
+
+
+def test_every_error_with_words_for_people_is_of_one_family() -> None:
+    for package in ("backends", "webchat"):
+        for path in (Path(errors.__file__).parents[1] / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and "Exception" in map(ast.unparse, node.bases):
+                    words = "cure" in re.findall(r"\w+", ast.unparse(node))
+                    assert not words or node.name == "ExplainedError", f"{path}: {node.name}"
 
 
 EXPECTED: dict[type[Exception], type[BackendError]] = {

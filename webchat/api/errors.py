@@ -13,67 +13,27 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from backends.errors import BackendError
+from backends.errors import BackendError, ExplainedError, Params
 from webchat.auth import error_answer, unknown_error_answer
 from webchat.auth.failures import failure_answer
-from webchat.prompts.errors import TemplateError
-from webchat.sharing import LinkError
-from webchat.slots import Crowded
-from webchat.store.errors import (
-    BadCursor,
-    NotFound,
-    StoreError,
-    StoreUnavailable,
-    TemplateChanged,
-    TooManyVersions,
-)
+from webchat.store.errors import BadCursor, StoreError
 from webchat.store.records import Owner
-from webchat.turns import TurnError
 from webchat.turns.errors import failure_of
 
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
-_BACKEND_STATUS = {
-    "unavailable": 503,
-    "loading": 503,
-    "timeout": 504,
-    "rate_limited": 429,
-    "auth_failed": 502,
-    "bad_request": 400,
-    "bad_proxy": 502,
-    "chat_template_broken": 422,
-    "context_too_long": 400,
-    "model_gone": 409,
-    "model_not_found": 404,
-    "model_unclear": 409,
-    "server_gone": 409,
-    "model_unsupported": 400,
-    "out_of_memory": 503,
-    "bad_response": 502,
-}
 
-_STORE_STATUS = {NotFound: 404, TemplateChanged: 409, TooManyVersions: 409, StoreUnavailable: 503}
-
-
-class ApiError(Exception):
-    """A refusal with a sentence for the person at the screen, and the HTTP status that says the same."""
+class ApiError(ExplainedError):
+    """A refusal of the HTTP API itself."""
 
     def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        cure: str = "",
-        params: dict[str, str | int | float] | None = None,
+        self, status: int, code: str, message: str, cure: str = "", params: Params | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, cure, params)
         self.status = status
         self.code = code
-        self.message = message
-        self.cure = cure
-        self.params = params or {}
 
 
 def not_found() -> ApiError:
@@ -85,22 +45,11 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
     """The answer an exception stands for, as `reader` may read it. An unknown one is logged under an id,
     and only the id is told."""
     match error:
-        case ApiError():
-            return error_answer(error.status, error.code, error.message, error.cure, error.params)
-        case TurnError():
-            return error_answer(error.status, error.code, error.message, error.cure, error.params)
-        case BadCursor():
-            return error_answer(400, error.code, error.message, error.cure, {"field": "cursor"})
-        case StoreError():
-            return store_answer(error, reader)
-        case BackendError():
-            status = _BACKEND_STATUS.get(error.code, 502)
-            return failure_answer(status, failure_of(error), reader)
-        case TemplateError():
-            return error_answer(422, error.code, error.message, error.cure, error.params)
-        case Crowded():
-            return error_answer(429, error.code, error.message, error.cure)
-        case LinkError():
+        case BackendError() | StoreError() if not isinstance(error, BadCursor):
+            if isinstance(error, StoreError) and error.status >= 500:
+                log.error("the store failed: %s", error)
+            return failure_answer(error.status, failure_of(error), reader)
+        case ExplainedError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)
         case ValidationError():
             return _invalid(error)
@@ -108,13 +57,6 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
             return error_answer(error.status_code, "bad_request", "The request is not valid.")
         case _:
             return unknown_error_answer(error)
-
-
-def store_answer(error: StoreError, reader: Owner | None) -> Response:
-    status = next((code for kind, code in _STORE_STATUS.items() if isinstance(error, kind)), 500)
-    if status >= 500:
-        log.error("the store failed: %s", error)
-    return failure_answer(status, failure_of(error), reader)
 
 
 def _invalid(error: ValidationError) -> Response:

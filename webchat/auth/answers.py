@@ -15,12 +15,11 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from backends.errors import Params
 from webchat.auth.owners import Refusal
 from webchat.store.records import Owner
 
 log = logging.getLogger(__name__)
-
-Params = Mapping[str, str | int | float]
 
 _PLACES = 8
 

@@ -22,18 +22,21 @@ class ModelGone(ModelNotFound):
     """The server is there and lists other models."""
 
     code = "model_gone"
+    status = 409
 
 
 class ServerGone(ModelNotFound):
     """No entry of the settings has its server."""
 
     code = "server_gone"
+    status = 409
 
 
 class ModelUnclear(ModelNotFound):
     """Several models may be meant, on different servers or under different settings."""
 
     code = "model_unclear"
+    status = 409
 
 
 def no_such_model(name: str) -> NoSuchModel:

@@ -5,31 +5,24 @@
     ├── BadValues     a value does not fit its variable
     └── BadFile       a file that holds no template
 
-`code`, `params`, `message` and `cure` are as with every error of ours. No message holds anything of the
-server's insides.
+No message holds anything of the server's insides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
+
+from backends.errors import ExplainedError
 
 Where = Literal["system", "user"]
 Reason = Literal["syntax", "unknown_variable", "not_allowed", "values", "too_long", "too_much"]
 
 
-class TemplateError(Exception):
+class TemplateError(ExplainedError):
     """Base of what templates are refused with."""
 
-    code: ClassVar[str] = "template_error"
-
-    def __init__(
-        self, message: str, cure: str = "", params: Mapping[str, str | int | float] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.cure = cure
-        self.params: Mapping[str, str | int | float] = dict(params or {})
+    code = "template_error"
+    status = 422
 
 
 class BadTemplate(TemplateError):
@@ -37,9 +30,10 @@ class BadTemplate(TemplateError):
     in the template that is wrong, where there is one."""
 
     code = "template_broken"
+    cure = "Correct the template."
 
     def __init__(self, reason: Reason, message: str, line: int = 0, name: str = "") -> None:
-        super().__init__(message, "Correct the template.")
+        super().__init__(message)
         self.reason = reason
         self.line = line
         self.name = name
@@ -59,21 +53,17 @@ class BadValues(TemplateError):
     """A value that does not fit its variable. `field` is the variable's name."""
 
     code = "template_values"
+    cure = "Correct the value."
 
     def __init__(self, field: str, label: str, problem: str, reason: str) -> None:
-        super().__init__(
-            f"{label}: {problem}", "Correct the value.", {"field": field, "label": label, "reason": reason}
-        )
+        super().__init__(f"{label}: {problem}", params={"field": field, "label": label, "reason": reason})
 
 
 class BadFile(TemplateError):
     """A file that holds no template."""
 
     code = "template_file"
+    cure = "Choose a YAML or JSON file that was exported here."
 
     def __init__(self, problem: str) -> None:
-        super().__init__(
-            f"This file is not a template: {problem}",
-            "Choose a YAML or JSON file that was exported here.",
-            {"problem": problem},
-        )
+        super().__init__(f"This file is not a template: {problem}", params={"problem": problem})

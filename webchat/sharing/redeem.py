@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Protocol
 
+from backends.errors import ExplainedError
 from webchat.recent import Recent, new_people
 from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX, hash_of, is_token, make_token
 from webchat.store.errors import NotFound
@@ -18,14 +18,13 @@ from webchat.store.records import Link, Owner, OwnerKind
 FAILURES_PER_MINUTE = 10
 
 
-class LinkError(Exception):
-    """Why a token opens nothing. `code` is the stable name that interfaces translate by."""
+class LinkError(ExplainedError):
+    """Why a token opens nothing."""
 
     code = "link_invalid"
     status = 404
     message = "This link does not work."
     cure = "It may be incomplete: copy it once more, or ask for a new one."
-    params: Mapping[str, str | int | float] = MappingProxyType({})
 
 
 class LinkInvalid(LinkError):
@@ -77,8 +76,7 @@ class AlreadySomeone(LinkError):
     cure = "Stay who you are, or open the link as someone new."
 
     def __init__(self, current: Owner) -> None:
-        super().__init__(self.code)
-        self.params = {"kind": current.kind, "name": current.name}
+        super().__init__(params={"kind": current.kind, "name": current.name})
 
 
 class LinkStore(Protocol):

@@ -9,37 +9,25 @@
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
 
-Every error carries `message`, a sentence for the person at the screen, and `cure`, what to do next; `code` is
-the stable name that interfaces translate by. None of them ever holds a password or stored text.
+None of them ever holds a password or stored text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from backends.errors import ExplainedError
 
 
-class StoreError(Exception):
+class StoreError(ExplainedError):
     """Base of everything the store raises on purpose."""
 
-    code: ClassVar[str] = "store_error"
-
-    def __init__(
-        self, message: str, *, cure: str = "", params: Mapping[str, str | int | float] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.cure = cure
-        self.params: Mapping[str, str | int | float] = dict(params or {})
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.cure}".strip()
+    code = "store_error"
 
 
 class NotFound(StoreError):
     """There is no such thing, or it belongs to somebody else."""
 
     code = "not_found"
+    status = 404
 
     def __init__(self, what: str) -> None:
         super().__init__(f"This {what} doesn't exist or was deleted.", params={"what": what})
@@ -49,35 +37,35 @@ class BadCursor(StoreError):
     """A text that says where a page of a listing ended, and that no listing gave out."""
 
     code = "bad_request"
+    status = 400
+    message = "The request is not valid: cursor."
+    cure = "Reload the page."
 
     def __init__(self) -> None:
-        super().__init__("The request is not valid: cursor.", cure="Reload the page.")
+        super().__init__(params={"field": "cursor"})
 
 
 class TemplateChanged(StoreError):
     """A change that was made to a version which is not the newest any more."""
 
     code = "template_changed"
+    status = 409
+    message = "The template was changed in the meantime."
+    cure = "Look at the newest version, then make your change there."
 
     def __init__(self, version: int) -> None:
-        super().__init__(
-            "The template was changed in the meantime.",
-            cure="Look at the newest version, then make your change there.",
-            params={"version": version},
-        )
+        super().__init__(params={"version": version})
 
 
 class TooManyVersions(StoreError):
     """A message or reply has as many others in its place as it may."""
 
     code = "too_many_versions"
+    status = 409
+    cure = "Go on from one of them, or start a new conversation."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"A message can have {limit} versions at most.",
-            cure="Go on from one of them, or start a new conversation.",
-            params={"limit": limit},
-        )
+        super().__init__(f"A message can have {limit} versions at most.", params={"limit": limit})
 
 
 class NewerDatabase(StoreError):
@@ -96,3 +84,4 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached, read or written."""
 
     code = "store_unavailable"
+    status = 503

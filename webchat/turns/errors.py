@@ -1,47 +1,32 @@
 """Why an ask was not taken, as a tree. Nothing was stored when one of these is raised.
 
-    TurnError
-    ├── NotAccepting       the server is shutting down
-    ├── TooManyTurns       this owner already has `limit` replies running or in line
-    ├── TooManyTurnsOfLink     the people of one link have as many as they may
-    ├── TooManyTurnsOfNetwork  those of one network have
-    ├── ServerBusy         all owners together have as many replies running or in line as this server takes
-    ├── BadAsk             the ask contradicts itself or the conversation
-    │   ├── EmptyMessage   no words in it
-    │   ├── MessageTooLong more than `limit` characters
-    │   ├── UnknownModel   no model of that name is configured
-    │   ├── StillRunning   the reply it builds on is still being written
-    │   └── KeyTaken       something else was asked with this client key
-    └── MessageBlocked     the input review refused it
-
-As with backend errors, `code` is the stable name that interfaces translate by, `params` are the values of
-that translation, `message` and `cure` the English sentences. `status` is the HTTP status that says the
-same.
+TurnError
+├── NotAccepting       the server is shutting down
+├── TooManyTurns       this owner already has `limit` replies running or in line
+├── TooManyTurnsOfLink     the people of one link have as many as they may
+├── TooManyTurnsOfNetwork  those of one network have
+├── ServerBusy         all owners together have as many replies running or in line as this server takes
+├── BadAsk             the ask contradicts itself or the conversation
+│   ├── EmptyMessage   no words in it
+│   ├── MessageTooLong more than `limit` characters
+│   ├── UnknownModel   no model of that name is configured
+│   ├── StillRunning   the reply it builds on is still being written
+│   └── KeyTaken       something else was asked with this client key
+└── MessageBlocked     the input review refused it
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from backends.errors import BackendError
+from backends.errors import BackendError, ExplainedError
 from webchat.store.errors import StoreError
 from webchat.store.records import Failure
 
 
-class TurnError(Exception):
+class TurnError(ExplainedError):
     """Base of everything `Turns.start` refuses with."""
 
-    code: ClassVar[str] = "turn_error"
-    status: ClassVar[int] = 400
-
-    def __init__(
-        self, message: str, *, cure: str = "", params: Mapping[str, str | int | float] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.cure = cure
-        self.params: Mapping[str, str | int | float] = dict(params or {})
+    code = "turn_error"
+    status = 400
 
 
 class NotAccepting(TurnError):
@@ -49,9 +34,8 @@ class NotAccepting(TurnError):
 
     code = "not_accepting"
     status = 503
-
-    def __init__(self) -> None:
-        super().__init__("The server is restarting.", cure="Send the message again in a moment.")
+    message = "The server is restarting."
+    cure = "Send the message again in a moment."
 
 
 class TooManyTurns(TurnError):
@@ -59,13 +43,10 @@ class TooManyTurns(TurnError):
 
     code = "too_many_turns"
     status = 429
+    cure = "Wait until one has finished, or stop one."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"Only {limit} of your replies can run or wait at once.",
-            cure="Wait until one has finished, or stop one.",
-            params={"limit": limit},
-        )
+        super().__init__(f"Only {limit} of your replies can run or wait at once.", params={"limit": limit})
 
 
 class TooManyTurnsOfLink(TurnError):
@@ -73,11 +54,11 @@ class TooManyTurnsOfLink(TurnError):
 
     code = "link_busy"
     status = 429
+    cure = "Your message is saved. Send it again in a moment."
 
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"People with your link have {limit} replies running or waiting, as many as one link may.",
-            cure="Your message is saved. Send it again in a moment.",
             params={"limit": limit},
         )
 
@@ -87,11 +68,11 @@ class TooManyTurnsOfNetwork(TurnError):
 
     code = "network_busy"
     status = 429
+    cure = "Your message is saved. Send it again in a moment."
 
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"People in your network have {limit} replies running or waiting, as many as one network may.",
-            cure="Your message is saved. Send it again in a moment.",
             params={"limit": limit},
         )
 
@@ -101,9 +82,8 @@ class ServerBusy(TurnError):
 
     code = "server_busy"
     status = 503
-
-    def __init__(self) -> None:
-        super().__init__("The queue is full.", cure="Your message is saved. Send it again in a moment.")
+    message = "The queue is full."
+    cure = "Your message is saved. Send it again in a moment."
 
 
 class BadAsk(TurnError):
@@ -116,9 +96,8 @@ class EmptyMessage(BadAsk):
     """A message without words."""
 
     code = "empty_message"
-
-    def __init__(self) -> None:
-        super().__init__("The message is empty.", cure="Write something first.")
+    message = "The message is empty."
+    cure = "Write something first."
 
 
 class MessageTooLong(BadAsk):
@@ -126,11 +105,11 @@ class MessageTooLong(BadAsk):
 
     code = "message_too_long"
     status = 413
+    cure = "Shorten it or send it in parts."
 
     def __init__(self, length: int, limit: int) -> None:
         super().__init__(
             f"The message has {length} characters; {limit} are allowed.",
-            cure="Shorten it or send it in parts.",
             params={"length": length, "limit": limit},
         )
 
@@ -139,11 +118,10 @@ class UnknownModel(BadAsk):
     """No model of that name is configured."""
 
     code = "unknown_model"
+    cure = "Choose another model."
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"There is no model named {name!r}.", cure="Choose another model.", params={"model": name}
-        )
+        super().__init__(f"There is no model named {name!r}.", params={"model": name})
 
 
 class StillRunning(BadAsk):
@@ -151,9 +129,8 @@ class StillRunning(BadAsk):
 
     code = "still_running"
     status = 409
-
-    def __init__(self) -> None:
-        super().__init__("That reply is still being written.", cure="Wait until it has finished, or stop it.")
+    message = "That reply is still being written."
+    cure = "Wait until it has finished, or stop it."
 
 
 class KeyTaken(BadAsk):
@@ -161,13 +138,11 @@ class KeyTaken(BadAsk):
 
     code = "key_taken"
     status = 409
+    message = "This message was already sent with different text."
+    cure = "Check what was sent; send the new text as a new message."
 
     def __init__(self, conversation_id: str, message_id: str) -> None:
-        super().__init__(
-            "This message was already sent with different text.",
-            cure="Check what was sent; send the new text as a new message.",
-            params={"conversation_id": conversation_id, "message_id": message_id},
-        )
+        super().__init__(params={"conversation_id": conversation_id, "message_id": message_id})
 
 
 class MessageBlocked(TurnError):
