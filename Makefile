@@ -19,7 +19,7 @@ INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: run test coverage test-slow check lint types format bench constraints locked clean
+.PHONY: run test coverage test-slow check lint types format bench reference constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
@@ -51,6 +51,10 @@ test-slow: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 
 bench: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# The tables of the documentation, from the code.
+reference: $(INSTALLED_TEST)
+	$(BIN)/python -m tests.reference
 
 # The versions in use, without what only this machine has.
 constraints: $(INSTALLED_TEST)

@@ -47,8 +47,8 @@ class Running(Protocol):
 class Forked:
     """A process with the app already imported; like `subprocess.Popen` as far as it is needed."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        self._process = ForkServerProcess(target=_run, args=(argv, dict(env), log), daemon=True)
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -> None:
+        self._process = ForkServerProcess(target=_run, args=(argv, dict(env), log, folder), daemon=True)
         self._process.start()
 
     @property
@@ -82,11 +82,11 @@ def _forks() -> bool:
     return True
 
 
-def _run(argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+def _run(argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -> None:
     """The app in a forked process."""
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(ROOT)
+    os.chdir(folder)
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), stream)
     from webchat.__main__ import main
@@ -98,7 +98,7 @@ class AppProcess:
     """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts.
 
     preloaded: forked from a process that has imported the app, which saves seconds of each start. checkout:
-    of this project, whose app it is, where it is not forked.
+    the folder it starts in; of this project, whose app it is, where it is not forked.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class AppProcess:
         argv = ["--port", str(self.port), "--no-open", *self._flags]
         env = {**os.environ, "WEBCHAT_DATA_DIR": str(self.data_dir), **self._env}
         if self._preloaded:
-            self._process = Forked(argv, env, self.log)
+            self._process = Forked(argv, env, self.log, self._checkout)
         else:
             command = [sys.executable, "-m", self._module, *argv]
             with self.log.open("ab") as log:

@@ -30,8 +30,8 @@ class CommandError(Exception):
 def run(argv: Sequence[str]) -> int:
     """Run one command. Returns 0, or 2 after a sentence on stderr."""
     try:
-        _refuse_unknown_flags(argv)
-        options = vars(_parser().parse_args(argv))
+        refuse_unknown_flags(argv)
+        options = vars(command_parser().parse_args(argv))
         command: Callable[[Loaded, Mapping[str, Any]], None] = options.pop("command", _serve)
         flags = {name: value for name, value in options.items() if name in Settings.model_fields}
         command(load_settings(flags), options)
@@ -61,9 +61,9 @@ class _Parser(argparse.ArgumentParser):
         raise CommandError(f"{message}. See webchat --help.")
 
 
-def _refuse_unknown_flags(argv: Sequence[str]) -> None:
+def refuse_unknown_flags(argv: Sequence[str]) -> None:
     """Before argparse, which would take the value of a misspelt flag for a command and complain of that."""
-    known = _flags_of(_parser())
+    known = _flags_of(command_parser())
     for word in argv:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag not in known:
@@ -72,7 +72,8 @@ def _refuse_unknown_flags(argv: Sequence[str]) -> None:
             raise CommandError(f"There is no flag {flag}. {hint}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Every command with its flags."""
     flags = _flags()
     parser = _Parser(
         prog="webchat",
@@ -145,7 +146,7 @@ def _flags() -> argparse.ArgumentParser:
     from webchat.settings.table import field_order
 
     flags = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = flags.add_argument_group("settings (see `webchat settings` and the README)")
+    group = flags.add_argument_group("settings (see `webchat settings` and deploy/settings.md)")
     for name in field_order():
         info, flag = Settings.model_fields[name], flag_of(name)
         if not flag:

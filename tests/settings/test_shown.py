@@ -1,4 +1,4 @@
-"""What people see of the settings: never a secret, and the README says what the code does."""
+"""What people see of the settings: never a secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy import make_url
 from webchat.cli import run
 from webchat.database_url import escaped, passwords_in, without_password
 from webchat.settings import load_settings, model_specs
-from webchat.settings.readme import with_tables
 from webchat.settings.table import effective, field_order
 from webchat.store.dialects import dialect_for
 
@@ -136,8 +135,3 @@ def test_a_database_without_a_password_stays_as_it_is() -> None:
     ):
         assert escaped(url) == url
         assert passwords_in(url) == ()
-
-
-def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_tables(text) == text, "run: python -m webchat.settings.readme"

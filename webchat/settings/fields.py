@@ -111,7 +111,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
     models: tuple[ModelSettings, ...] = setting(
-        (), "More models, side by side; see Models below.", "a list of tables", flag=False
+        (), "More models, side by side: one `[[models]]` table each.", "a list of tables", flag=False
     )
     default_model: str | None = setting(
         None,
@@ -150,7 +150,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     inspect: bool = setting(True, "Keep what each reply's model was sent, for Inspect.")
     moderation: Path | None = setting(
         None,
-        "A file of rules for what people write and what models say; see Moderation below.",
+        "A file of rules for what people write and what models say; see deploy/moderation.md.",
         "a file that exists",
     )
     decisions_days: Annotated[int, Field(ge=1, le=3650)] = setting(

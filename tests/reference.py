@@ -1,0 +1,193 @@
+"""The generated parts of the documentation: `make reference` rewrites them from the code.
+
+A page marks each table with `<!-- NAME: generated -->` and `<!-- NAME: end -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from backends import registry
+from tests.clean_environment import ROOT
+from webchat.cli import command_parser
+from webchat.moderation import plugins
+from webchat.moderation.tables import TABLES as RULES
+from webchat.moderation.tables import Acting, Table
+from webchat.sentences import locale
+from webchat.settings import Settings
+from webchat.settings.engine import EngineFields, SamplingFields
+from webchat.settings.load import HONOURED, allowed, flag_of
+from webchat.settings.model import ModelSettings
+from webchat.settings.table import field_order
+
+PAGES = ("README.md", "CONTRIBUTING.md", "deploy/**/*.md")
+MARKERS = re.compile(r"<!-- ([a-z-]+): generated -->\n(.*?)<!-- \1: end -->", re.DOTALL)
+
+
+def pages() -> Iterator[Path]:
+    """Every page of the documentation."""
+    return (path for pattern in PAGES for path in sorted(ROOT.glob(pattern)))
+
+
+def with_tables(text: str) -> str:
+    """A page with its tables as the code has them. Raises KeyError for a name that is not in `TABLES`."""
+    return MARKERS.sub(
+        lambda mark: f"<!-- {mark[1]}: generated -->\n{TABLES[mark[1]]()}<!-- {mark[1]}: end -->", text
+    )
+
+
+def settings() -> str:
+    """Every setting: flag, key in `webchat.toml`, default, what it does."""
+    return table("Flag | Key | Default | What it does", map(_setting, field_order()))
+
+
+def models() -> str:
+    """Every key of a `[[models]]` table: its own first, then those that are also settings of the server."""
+    inherited = {*EngineFields.model_fields, *SamplingFields.model_fields}
+    names = sorted(ModelSettings.model_fields, key=lambda name: name in inherited)
+    fields = ((name, ModelSettings.model_fields[name]) for name in names if name != "demo")
+    return table("Key | What it does", ([f"`{name}`", _about(info)] for name, info in fields))
+
+
+def commands() -> str:
+    """Every command with its own arguments; the flags of settings are in the table of settings."""
+    return table("Command | Does | Arguments", _commands(command_parser(), "webchat"))
+
+
+def entry_points() -> str:
+    """What other packages can add."""
+    rows = (
+        (registry.GROUP, "A backend: a model behind the interface in `backends/base.py`", registry.BUILT_IN),
+        (plugins.GROUP, "A kind of rule: a moderator as in `webchat/moderation/filters.py`", RULES),
+    )
+    return table(
+        "Group | Adds | Built in",
+        ([f"`{group}`", about, ", ".join(f"`{kind}`" for kind in kinds)] for group, about, kinds in rows),
+    )
+
+
+def rule_kinds() -> str:
+    """Every kind of rule with its settings, after those that several kinds share."""
+    acting = ", ".join(f"`{kind}`" for kind, model in RULES.items() if issubclass(model, Acting))
+    rows = [["every kind", _defaults(Table)], [acting, _defaults(Acting, Table)]]
+    rows += [[f"`{kind}`", _defaults(model, Acting, Table)] for kind, model in RULES.items()]
+    return table("Kind | Settings and their defaults", rows)
+
+
+def errors() -> str:
+    """Every code of an error, with what people and operators read."""
+    words = locale("en")
+    codes = sorted(
+        key.removeprefix("error.") for key in words if key.startswith("error.") and key.count(".") == 1
+    )
+    rows = (
+        [
+            f"`{code}`",
+            words[f"error.{code}"],
+            words.get(f"error.{code}.cure_operator", words[f"error.{code}.cure"]),
+        ]
+        for code in codes
+    )
+    return table("Code | Message | What the operator can do", rows)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "settings": settings,
+    "models": models,
+    "commands": commands,
+    "entry-points": entry_points,
+    "rule-kinds": rule_kinds,
+    "errors": errors,
+}
+
+
+def table(head: str, rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table. head: its columns, separated by bars."""
+    lines = [f"| {head} |", "|" + "---|" * (head.count("|") + 1)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _setting(name: str) -> list[str]:
+    info = Settings.model_fields[name]
+    also = [f" Also read from `{variable}`." for variable, filled in HONOURED.items() if filled == name]
+    flag = f"`{flag_of(name)}`" if flag_of(name) else ""
+    return [flag, f"`{name}`", _default(info), _about(info) + "".join(also)]
+
+
+def _about(info: FieldInfo) -> str:
+    takes = "" if info.annotation is bool else f" Takes {_escape(allowed(info))}."
+    return _escape(info.description or "") + takes
+
+
+def _default(info: FieldInfo) -> str:
+    if info.default_factory is not None:
+        return "the platform's"
+    default = info.default
+    if default in (None, (), ""):
+        return ""
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _commands(parser: argparse.ArgumentParser, path: str) -> Iterator[list[str]]:
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        for name, command in action.choices.items():
+            if nested := list(_commands(command, f"{path} {name}")):
+                yield from nested
+                continue
+            own = [one for one in command._actions if one.dest not in (*Settings.model_fields, "help")]
+            arguments = "; ".join(f"`{_named(one)}` {_escape(one.help or '')}" for one in own)
+            yield [f"`{path} {name}`", _escape(command.description or ""), arguments]
+
+
+def _named(argument: argparse.Action) -> str:
+    flag = "/".join(argument.option_strings)
+    value = "" if argument.nargs == 0 else str(argument.metavar or argument.dest).upper()
+    return f"{flag} {value}".strip()
+
+
+def _defaults(model: type[Table], *bases: type[Table]) -> str:
+    """The settings of a kind, without those it has exactly as one of its bases has them."""
+    known = [
+        (name, repr(info))
+        for base in bases
+        if issubclass(model, base)
+        for name, info in base.model_fields.items()
+    ]
+    own = ((name, info) for name, info in model.model_fields.items() if (name, repr(info)) not in known)
+    return ", ".join(_with_default(name, info) for name, info in own if name != "kind")
+
+
+def _with_default(name: str, info: FieldInfo) -> str:
+    if info.is_required():
+        return f"`{name}` (required)"
+    default = info.get_default(call_default_factory=True)
+    return f"`{name} = {_toml(default)}`" if default else f"`{name}`"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def main() -> None:
+    """Rewrite the pages."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        page.write_text(with_tables(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
