@@ -1,0 +1,807 @@
+// Generated from the models of webchat.api.wire.
+
+/** Sent into a silence. */
+export interface Beat {}
+
+/** user: the message of a person that the reply answers, where it is new. */
+export interface BegunTurn {
+  conversation: Conversation;
+  user: Message | null;
+  reply: Message;
+}
+
+export interface Changed {
+  conversation_id: string;
+}
+
+/** text: the one in use; source: where it is from: the operator (`override`), the settings (`file`), a default, or the model itself. own: the model's own. number: of the newest version. */
+export interface ChatTemplate {
+  model: string;
+  own: string | null;
+  text: string | null;
+  source: string;
+  number: number | null;
+  versions: Array<ChatTemplateVersion>;
+}
+
+/** text: `null` goes back to the model's own. based_on: the version that was changed. */
+export interface ChatTemplateBody {
+  text: string | null;
+  note?: string;
+  based_on?: number | null;
+}
+
+/** text: what the model would read. system_as: `user` where the system prompt is put in front of the first message of a person. */
+export interface ChatTemplatePreview {
+  text: string;
+  tokens: number | null;
+  problem: ChatTemplateProblem | null;
+  system_as: "user" | null;
+}
+
+export interface ChatTemplateProblem {
+  message: string;
+  line: number | null;
+}
+
+/** number: of a version the operator gave. */
+export interface ChatTemplateUse {
+  source: string;
+  number: number | null;
+}
+
+/** text: `null` where it went back to the model's own. */
+export interface ChatTemplateVersion {
+  number: number;
+  created_at: string;
+  author: string;
+  note: string;
+  text: string | null;
+}
+
+export interface Conversation {
+  id: string;
+  title: string;
+  title_by: "auto" | "model" | "user";
+  pinned: boolean;
+  archived: boolean;
+  created_at: string;
+  updated_at: string;
+  active_leaf_id: string | null;
+  running: boolean;
+  settings: Settings;
+}
+
+/** What is left out stays as it is. */
+export interface ConversationBody {
+  title?: string | null;
+  pinned?: boolean | null;
+  archived?: boolean | null;
+  settings?: SettingsBody | null;
+}
+
+/** next: the cursor of the next page, `null` at the end. */
+export interface ConversationPage {
+  items: Array<ListedConversation>;
+  next: string | null;
+}
+
+/** left_out: how many of the oldest messages were not sent. */
+export interface Cut {
+  left_out: number;
+  first_sent: string | null;
+}
+
+export interface DecisionCount {
+  rule: string;
+  moderator: string;
+  action: string;
+  count: number;
+}
+
+export interface DecisionCounts {
+  items: Array<DecisionCount>;
+}
+
+export interface DecisionPage {
+  items: Array<ModerationDecision>;
+  next: string | null;
+}
+
+/** A piece of a reply. seq: from 1, without gaps. Written by `webchat.turns.events.Delta`, once for all who follow. */
+export interface Delta {
+  message_id: string;
+  seq: number;
+  kind: "text" | "reasoning" | "tool" | "moved";
+  text: string;
+}
+
+export interface Done {
+  message: Message;
+}
+
+export interface DuplicateBody {
+  name?: string | null;
+}
+
+/** Somebody this browser was before, and can be again. */
+export interface EarlierOwner {
+  id: string;
+  kind: "local" | "operator" | "visitor" | "guest";
+  name: string;
+  since: string;
+}
+
+export interface EditBody {
+  text: string;
+}
+
+/** The page translates by `code` and `params`; `message` and `cure` are English. audience: set where they hold what only operators read. */
+export interface Error {
+  code: string;
+  message: string;
+  cure: string;
+  params: Record<string, string | number>;
+  audience?: "operator" | null;
+}
+
+/** The one shape of every error. */
+export interface ErrorAnswer {
+  error: Error;
+}
+
+/** The events of a stream by name, each with its data. */
+export interface Events {
+  hello: Hello;
+  status: Status;
+  delta: Delta;
+  done: Done;
+  gone: Gone;
+  begun: TurnNews;
+  ended: TurnNews;
+  changed: Changed;
+  beat: Beat;
+}
+
+/** `code` translates with `params`; `message` and `cure` are English. audience: set where the words hold what only operators read. */
+export interface Failure {
+  code: string;
+  message: string;
+  cure: string;
+  params: Record<string, string | number>;
+  retryable: boolean;
+  audience?: "operator" | null;
+}
+
+/** The reply does not exist, or is not the reader's to see. */
+export interface Gone {
+  message_id: string;
+}
+
+export interface Health {
+  status: "ok" | "stopping" | "database";
+}
+
+/** owner: the reader's id. running: the ids of all their replies that run now. */
+export interface Hello {
+  owner: string;
+  running: Array<string>;
+}
+
+/** text: of the file. */
+export interface ImportBody {
+  text: string;
+}
+
+/** kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the JSON `body` that was posted. why: the reason why nothing is known. curl, python: the same request again. */
+export interface Inspection {
+  message_id: string;
+  why: "running" | "person" | "off" | "unsent" | "restart" | "unrecorded" | null;
+  kind: "local" | "endpoint" | null;
+  messages: Array<SentMessage>;
+  rendered: string | null;
+  tokens: Tokens | null;
+  parts: Array<Part> | null;
+  body: Record<string, JsonValue> | null;
+  url: string | null;
+  cut: Cut | null;
+  masked: Array<MaskedPlace>;
+  masked_count: number;
+  templates: TemplatesUsed;
+  curl: string | null;
+  python: string | null;
+}
+
+export type JsonValue = unknown;
+
+export interface Limits {
+  message_chars: number;
+}
+
+export interface ListedConversation {
+  id: string;
+  title: string;
+  title_by: "auto" | "model" | "user";
+  pinned: boolean;
+  archived: boolean;
+  created_at: string;
+  updated_at: string;
+  active_leaf_id: string | null;
+  running: boolean;
+}
+
+/** has_system, has_user: which of its texts have words. */
+export interface ListedTemplate {
+  id: string;
+  scope: "personal" | "shared";
+  mine: boolean;
+  may_change: boolean;
+  version: number;
+  created_at: string;
+  updated_at: string;
+  content: TemplateName;
+  has_system: boolean;
+  has_user: boolean;
+}
+
+/** author: the name of whoever saved it. */
+export interface ListedTemplateVersion {
+  number: number;
+  created_at: string;
+  author: string;
+  note: string;
+}
+
+/** How far a model is on its way into memory. done, total: in bytes. */
+export interface Loading {
+  phase: "connecting" | "downloading" | "loading" | "warming";
+  done: number | null;
+  total: number | null;
+  eta_seconds: number | null;
+}
+
+export interface MaskedPlace {
+  placeholder: string;
+  kind: string;
+}
+
+/** kinds: of personal data that is masked on the way to models. */
+export interface Masking {
+  when: "off" | "remote" | "always";
+  keep: "encrypted" | "never";
+  kinds: Array<string>;
+}
+
+/** boot: random id of this start of the server. */
+export interface Me {
+  owner: Owner;
+  earlier: Array<EarlierOwner>;
+  operates: boolean;
+  movable_chats: Array<MovableChats>;
+  version: string;
+  boot: string;
+  default_model: string;
+  language: string;
+  limits: Limits;
+  share: Share;
+}
+
+/** A picture or sound that came with a reply. address: where it is as long as it is kept. */
+export interface Media {
+  message_id: string;
+  name: string;
+  media_type: string;
+  size: number;
+  address: string;
+}
+
+/** A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. */
+export interface Message {
+  id: string;
+  conversation_id: string;
+  parent_id: string | null;
+  role: "system" | "user" | "assistant" | "tool";
+  author_id: string | null;
+  text: string;
+  reasoning: string;
+  state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
+  created_at: string;
+  finished_at: string | null;
+  finish_reason: string | null;
+  failure: Failure | null;
+  model: string | null;
+  continues: string | null;
+  reasoning_seconds: number | null;
+  rating: number;
+  seq: number;
+  siblings: Array<string>;
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
+  first_sent: string | null;
+  masked: number;
+  template: TemplateUse | null;
+}
+
+export interface MessageDetails {
+  message: Message;
+  provenance: Provenance;
+}
+
+/** takes: the sampling parameters it knows. The other fields are explained at `webchat.models.ModelInfo`. */
+export interface Model {
+  key: string;
+  name: string;
+  source: string | null;
+  kind: string;
+  status: "ready" | "idle" | "loading" | "failed" | "unfit";
+  progress: Loading | null;
+  failure: Failure | null;
+  system_prompt: string | null;
+  sampling: Sampling;
+  takes: Array<string>;
+  images: boolean;
+  context_length: number | null;
+  in_process: boolean;
+  load_seconds: number | null;
+  remote: boolean;
+  unlisted: boolean;
+  missing: boolean;
+}
+
+/** default: the name of one. wanted: what the name or key that was asked about means. */
+export interface ModelList {
+  models: Array<Model>;
+  default: string;
+  wanted: Model | null;
+}
+
+/** keeps_content: the log keeps the text around what was found. days: how long it keeps decisions. dropped: how many it lost. */
+export interface Moderation {
+  moderators: Array<Moderator>;
+  masking: Masking | null;
+  file: string | null;
+  keeps_content: boolean;
+  days: number;
+  dropped: number;
+}
+
+export interface ModerationDecision {
+  number: number;
+  at: string;
+  moderator: string;
+  rule: string;
+  stage: string;
+  action: string;
+  owner_id: string | null;
+  conversation_id: string | null;
+  message_id: string | null;
+  model: string | null;
+  start: number;
+  end: number;
+  detail: string | null;
+  content: string | null;
+}
+
+/** start, end: in characters of the text as it was given. instead: what replaces it. */
+export interface ModerationFinding {
+  moderator: string;
+  rule: string;
+  action: "allow" | "flag" | "mask" | "replace" | "block";
+  start: number;
+  end: number;
+  instead: string;
+  detail: string;
+}
+
+/** action: of all its rules; `null` where they differ. count: of phrases, patterns or limits. */
+export interface Moderator {
+  name: string;
+  kind: string;
+  stages: Array<"input" | "prompt" | "output" | "stored">;
+  action: string | null;
+  fail: string;
+  seconds: number;
+  rules: Array<ModeratorRule>;
+  count: number;
+}
+
+/** sentence: the operator's, where it blocks. most: what a limit allows. */
+export interface ModeratorRule {
+  id: string;
+  action: string;
+  sentence: string;
+  most: number | null;
+}
+
+/** Chats of somebody else that an operator may take over. */
+export interface MovableChats {
+  giver: string;
+  kind: "local" | "operator" | "visitor" | "guest";
+  since: string;
+  chats: number;
+}
+
+/** moved: how many chats. */
+export interface Moved {
+  moved: number;
+}
+
+export interface NewTemplateBody {
+  content: TemplateContent;
+  scope?: "personal" | "shared";
+  note?: string;
+}
+
+export interface Owner {
+  id: string;
+  kind: "local" | "operator" | "visitor" | "guest";
+  name: string;
+}
+
+/** Tokens that belong together. message: index of the message whose words these are, `null` for the chat template's. start, end: in tokens. */
+export interface Part {
+  role: string;
+  message: number | null;
+  start: number;
+  end: number;
+}
+
+/** values: what its variables were filled in with. */
+export interface Persona {
+  id: string;
+  version: number;
+  name: string;
+  values: Record<string, boolean | number | string | null>;
+}
+
+export interface PreviewBody {
+  text: string;
+  messages?: Array<PreviewMessage> | null;
+}
+
+export interface PreviewMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** Where a reply comes from; the fields are explained at `webchat.store.records.Provenance`. */
+export interface Provenance {
+  backend: string | null;
+  model: string | null;
+  model_id: string | null;
+  revision: string | null;
+  adapter: string | null;
+  template: string | null;
+  sampling: Sampling;
+  seed: number | null;
+  prompt: Array<Record<string, JsonValue>>;
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
+  cached_tokens: number | null;
+  queued_seconds: number | null;
+  first_token_seconds: number | null;
+  total_seconds: number | null;
+  details: Record<string, JsonValue>;
+}
+
+/** place: from 1. */
+export interface Queue {
+  place: number;
+  eta_seconds: number | null;
+}
+
+export interface RatingBody {
+  value: number;
+}
+
+export interface RedeemBody {
+  token: string;
+  confirmed?: boolean;
+}
+
+/** Either a content or the id of a template. */
+export interface RenderBody {
+  content?: TemplateContent | null;
+  id?: string | null;
+  version?: number | null;
+  values?: Record<string, JsonValue>;
+}
+
+export interface RenderedTemplate {
+  system: string;
+  user: string;
+  problems?: Array<string>;
+}
+
+/** name: of a model; without it all endpoints are asked for their models anew. */
+export interface RetryBody {
+  name?: string | null;
+}
+
+/** Only what was chosen; a field left out is the model's own default. */
+export interface Sampling {
+  temperature?: number | null;
+  top_p?: number | null;
+  top_k?: number | null;
+  min_p?: number | null;
+  repetition_penalty?: number | null;
+  max_tokens?: number | null;
+  seed?: number | null;
+  stop?: Array<string>;
+}
+
+/** Sampling parameters as people send them; what is left out is the model's own default. */
+export interface SamplingContent {
+  temperature?: number | null;
+  top_p?: number | null;
+  top_k?: number | null;
+  min_p?: number | null;
+  repetition_penalty?: number | null;
+  max_tokens?: number | null;
+  seed?: number | null;
+  stop?: Array<string>;
+}
+
+/** ranges: of the matches within `snippet`, in characters. message_id: `null` where the title matched. */
+export interface SearchHit {
+  conversation_id: string;
+  message_id: string | null;
+  title: string;
+  snippet: string;
+  ranges: Array<[number, number]>;
+  at: string;
+}
+
+/** whole: whether all conversations were searched. */
+export interface SearchPage {
+  items: Array<SearchHit>;
+  next: string | null;
+  whole: boolean;
+}
+
+/** message_id: of the stored message it is from. */
+export interface SentMessage {
+  role: string;
+  content: JsonValue;
+  message_id: string | null;
+}
+
+/** `null` is the model's own default. */
+export interface Settings {
+  model: string | null;
+  system_prompt: string | null;
+  sampling: Sampling;
+  persona: Persona | null;
+}
+
+export interface SettingsBody {
+  model?: string | null;
+  system_prompt?: string | null;
+  sampling?: SamplingContent;
+  persona?: TemplateUseBody | null;
+}
+
+export interface Share {
+  access: "local" | "link" | "open";
+}
+
+/** Where a reply stands. wait: `null` once something is said. */
+export interface Status {
+  message_id: string;
+  state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
+  loading: Loading | null;
+  queue: Queue | null;
+  wait: Wait | null;
+}
+
+/** id: one of the earlier owners; empty forgets an older cookie. */
+export interface SwitchBody {
+  id: string;
+}
+
+export interface TakeOverBody {
+  giver: string;
+}
+
+export interface Template {
+  id: string;
+  scope: "personal" | "shared";
+  mine: boolean;
+  may_change: boolean;
+  version: number;
+  created_at: string;
+  updated_at: string;
+  content: TemplateText;
+  has_system: boolean;
+  has_user: boolean;
+}
+
+/** based_on: the version that was changed; refused where there is a newer one. */
+export interface TemplateBody {
+  content: TemplateContent;
+  based_on: number;
+  scope?: "personal" | "shared" | null;
+  note?: string;
+}
+
+/** One version of a template. At least one of the texts has words. model: the one it was written for. */
+export interface TemplateContent {
+  name: string;
+  description?: string;
+  system?: string;
+  user?: string;
+  variables?: Array<Variable>;
+  sampling?: SamplingContent;
+  model?: string | null;
+}
+
+export interface TemplateList {
+  items: Array<ListedTemplate>;
+}
+
+export interface TemplateName {
+  name: string;
+  description: string;
+}
+
+/** What a template makes messages from. model: the one it was written for. */
+export interface TemplateText {
+  name: string;
+  description: string;
+  system: string;
+  user: string;
+  variables: Array<TemplateVariable>;
+  sampling: Sampling;
+  model: string | null;
+}
+
+/** The version of a prompt template that made a text. */
+export interface TemplateUse {
+  id: string;
+  version: number;
+  name: string;
+}
+
+/** values: scalars, as the variables take them. */
+export interface TemplateUseBody {
+  id: string;
+  version: number;
+  name?: string;
+  values?: Record<string, boolean | number | string | null>;
+}
+
+/** A blank of the form. default: what is in it at first. */
+export interface TemplateVariable {
+  name: string;
+  label: string;
+  type: "text" | "long_text" | "number" | "choice" | "date" | "yes_no";
+  default: boolean | number | string | null;
+  required: boolean;
+  choices: Array<string>;
+  hint: string;
+}
+
+export interface TemplateVersion {
+  number: number;
+  created_at: string;
+  author: string;
+  note: string;
+  content: TemplateText;
+}
+
+/** The newest first. */
+export interface TemplateVersionList {
+  items: Array<ListedTemplateVersion>;
+}
+
+export interface TemplatesUsed {
+  persona: TemplateUse | null;
+  user: TemplateUse | null;
+  chat: ChatTemplateUse | null;
+}
+
+/** The messages of the active branch, oldest first. older: the message to ask for those before. */
+export interface Thread {
+  conversation: Conversation;
+  messages: Array<Message>;
+  older: string | null;
+}
+
+/** pieces: what each token adds to the text. */
+export interface Tokens {
+  ids: Array<number>;
+  pieces: Array<string>;
+}
+
+/** ends_at: when it is gone for good. The other fields are explained at `webchat.store.records.TrashItem`. */
+export interface TrashItem {
+  kind: "conversation" | "messages";
+  id: string;
+  conversation_id: string;
+  title: string;
+  deleted_at: string;
+  ends_at: string;
+  role: "system" | "user" | "assistant" | "tool" | null;
+  excerpt: string;
+  count: number;
+}
+
+/** days: how long what was deleted can be restored. */
+export interface TrashPage {
+  items: Array<TrashItem>;
+  next: string | null;
+  days: number;
+}
+
+/** checked: how many texts. whole: whether all were checked. */
+export interface Trial {
+  items: Array<TriedText>;
+  checked: number;
+  whole: boolean;
+}
+
+/** A text, or the newest stored messages. rules: in the form of a file, instead of those in force. */
+export interface TrialBody {
+  stage?: "input" | "prompt" | "output" | "stored";
+  text?: string | null;
+  last?: number | null;
+  rules?: string | null;
+}
+
+/** What the rules would do with a text. text begins at the character `from` of it. blocked: the rule that refuses it; sentence: what the person reads then; own: in the operator's words. result: what would be let through, of a text that was sent. The fields from `message_id` to `length` are of a stored message. */
+export interface TriedText {
+  message_id?: string | null;
+  conversation_id?: string | null;
+  owner_id?: string | null;
+  role?: "system" | "user" | "assistant" | "tool" | null;
+  at?: string | null;
+  length?: number | null;
+  text: string;
+  from: number;
+  result: string | null;
+  blocked: string | null;
+  sentence: string;
+  own: boolean;
+  findings: Array<ModerationFinding>;
+  found: number;
+}
+
+/** owner: on whose behalf the page sends; refused for anybody else, who has come by another link since. client_key: the same key again is the same turn. */
+export interface TurnBody {
+  owner?: string | null;
+  kind: "send" | "regenerate" | "edit" | "continue";
+  client_key: string;
+  conversation_id?: string | null;
+  parent_id?: string | null;
+  message_id?: string | null;
+  text?: string | null;
+  model?: string | null;
+  settings?: SettingsBody | null;
+  template?: TemplateUseBody | null;
+}
+
+export interface TurnNews {
+  conversation_id: string;
+  message_id: string;
+  state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
+}
+
+/** A blank of the form. default: what stands in it at first, `None` for nothing. */
+export interface Variable {
+  name: string;
+  label?: string;
+  type?: "text" | "long_text" | "number" | "choice" | "date" | "yes_no";
+  default?: boolean | number | string | null;
+  required?: boolean;
+  choices?: Array<string>;
+  hint?: string;
+}
+
+/** Why nothing is said yet. Durations from now on, in ms: clocks of browsers differ. retry_in_ms: until a refusing endpoint is asked again, 0 for just now. attempt: how often it has refused. */
+export interface Wait {
+  reason: "review" | "loading" | "queue" | "first_token" | "rate_limited" | "endpoint_loading" | "unavailable";
+  since_ms: number;
+  retry_in_ms: number | null;
+  attempt: number;
+}
+
