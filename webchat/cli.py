@@ -231,7 +231,7 @@ def _link_new(loaded: Loaded, options: Mapping[str, Any]) -> None:
         if made.link.expires_at
         else "It works until revoked."
     )
-    print(f"{ends} The link is shown only now; whoever has it comes in.", file=sys.stderr)
+    print(f"{ends} The link is shown only now. Anyone who has it gets in.", file=sys.stderr)
     if _is_loopback(address):
         print(
             "That address is this machine's own, for nobody else: start the server with --host or --share, or"

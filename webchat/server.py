@@ -112,7 +112,7 @@ def _announcement(app: App, address: str) -> str:
     link = start.url(address) if start else address
     line = f"webchat {__version__} · {link} · {_model(app)} · data in {app.settings.data_dir}"
     if start:
-        line += "\nWhoever opens this link comes in and sees only their own conversations."
+        line += "\nAnyone who opens this link gets in and sees only their own conversations."
     others = others_address(app.settings, address)
     if app.operator_link:
         line += f"\nThe operator's own link: {app.operator_link.url(others)}"

@@ -102,11 +102,11 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     revoked = time.monotonic()
     await tester.state("stopped")
     print(f"\nthe page said so {time.monotonic() - revoked:.1f} s after the command had ended")
-    await expect(tester.reply.locator(".wc-note")).to_contain_text("This link was withdrawn.")
+    await expect(tester.reply.locator(".wc-note")).to_contain_text("This link was revoked.")
     await expect(tester.reply.locator(".wc-note")).not_to_contain_text("You stopped")
     await tester.shows("w20 ")
     await expect(tester.reply.locator(".wc-note button")).to_have_count(0)
-    await expect(tester.page.locator(".wc-connection.wc-open")).to_contain_text("This link was withdrawn.")
+    await expect(tester.page.locator(".wc-connection.wc-open")).to_contain_text("This link was revoked.")
     # Whatever is tried now, what is on the screen stays, the words in the box too.
     await expect(tester.box).to_have_js_property("readOnly", True)
     assert await tester.box.input_value() == "and then"
@@ -123,9 +123,9 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
     again = await tester.page.goto(guarded.url)
     assert again
     assert again.status == 401
-    await expect(tester.page.locator("h1")).to_have_text("Your link was withdrawn")
+    await expect(tester.page.locator("h1")).to_have_text("Your link was revoked")
     await tester.page.locator("#language").click()
-    await expect(tester.page.locator("h1")).to_have_text("你的链接已被撤回")
+    await expect(tester.page.locator("h1")).to_have_text("你的链接已被撤销")
 
 
 async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: NewVisitor) -> None:

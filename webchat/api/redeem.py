@@ -48,7 +48,9 @@ class Redeem:
             return _answer(sign_in.clear)
         chosen = next((one for one in await self._identities.choice(sign_in) if one.id == body.id), None)
         if chosen is None:
-            raise ApiError(404, "sign_in_ended", "That sign-in has ended.", "Open the link you were given.")
+            raise ApiError(
+                404, "sign_in_ended", "This sign-in is no longer valid.", "Open the link you were given."
+            )
         earlier = [] if sign_in.cookie is None else await self._identities.admitted(sign_in.cookie.owners)
         return self._signed_in(sign_in, [chosen, *(owner for owner in earlier if owner != chosen)])
 

@@ -59,8 +59,8 @@ def unknown_error_answer(error: Exception) -> Response:
     return error_answer(
         500,
         "internal",
-        f"Something went wrong on the server. The server's log knows it as {ticket}.",
-        "Try again; if it stays, tell whoever runs this server the number.",
+        f"Something went wrong on the server. Its ID in the server's log is {ticket}.",
+        "Try again; if it keeps happening, give the administrator this ID.",
         {"id": ticket},
     )
 
@@ -76,10 +76,10 @@ def in_one_line(error: BaseException) -> str:
 _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     "no_cookie": (
         "no_cookie",
-        "The browser sent no cookie, so the server can't recognize you and keep your chats.",
+        "The browser sent no cookie, so the server can't recognize you or keep your chats.",
         "Allow cookies for this page, then reload it.",
     ),
-    "link_revoked": ("link_revoked", "This link was withdrawn.", "Ask for a new one."),
+    "link_revoked": ("link_revoked", "This link was revoked.", "Ask for a new one."),
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
     "two_owners": (
         "two_owners",
@@ -109,7 +109,7 @@ def too_large(most: int) -> Response:
         413,
         "too_large",
         f"The request is larger than {most} bytes and was not carried out.",
-        "Send less at once.",
+        "Send it in smaller parts.",
         {"limit": most},
         {"connection": "close"},
     )

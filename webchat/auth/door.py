@@ -140,7 +140,7 @@ class Door:
                 error_answer(
                     403,
                     "host_not_allowed",
-                    "This server answers only under the address of this machine.",
+                    "This server can only be opened at this machine's own address.",
                     "Open it as http://localhost with its port, or start it with --host to serve others.",
                 )
             )

@@ -24,7 +24,7 @@ class LinkError(ExplainedError):
     code = "link_invalid"
     status = 404
     message = "This link does not work."
-    cure = "It may be incomplete: copy it once more, or ask for a new one."
+    cure = "It may be incomplete: copy it again, or ask for a new one."
 
 
 class LinkInvalid(LinkError):
@@ -45,7 +45,7 @@ class LinkRevoked(LinkError):
 
     code = "link_revoked"
     status = 410
-    message = "This link was withdrawn."
+    message = "This link was revoked."
     cure = "Ask for a new one."
 
 
@@ -63,7 +63,7 @@ class TooManyPeople(LinkError):
 
     code = "too_many_people"
     status = 429
-    message = "Too many people have opened this link, or come from your network, within the last hour."
+    message = "Too many new people have come through this link or your network in the last hour."
     cure = "Try again in an hour, or ask for a new link."
 
 
@@ -72,8 +72,8 @@ class AlreadySomeone(LinkError):
 
     code = "already_someone"
     status = 409
-    message = "You are already here as someone else."
-    cure = "Stay who you are, or open the link as someone new."
+    message = "You are already signed in as someone else."
+    cure = "Stay signed in, or open the link as a new person."
 
     def __init__(self, current: Owner) -> None:
         super().__init__(params={"kind": current.kind, "name": current.name})

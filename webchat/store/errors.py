@@ -51,7 +51,7 @@ class TemplateChanged(StoreError):
     code = "template_changed"
     status = 409
     message = "The template was changed in the meantime."
-    cure = "Look at the newest version, then make your change there."
+    cure = "Open the newest version and make your change there."
 
     def __init__(self, version: int) -> None:
         super().__init__(params={"version": version})
@@ -62,7 +62,7 @@ class TooManyVersions(StoreError):
 
     code = "too_many_versions"
     status = 409
-    cure = "Go on from one of them, or start a new conversation."
+    cure = "Continue from one of them, or start a new chat."
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A message can have {limit} versions at most.", params={"limit": limit})

@@ -58,7 +58,7 @@ class TooManyTurnsOfLink(TurnError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"People with your link have {limit} replies running or waiting, as many as one link may.",
+            f"Your link already has {limit} replies running or waiting, the most one link can have.",
             params={"limit": limit},
         )
 
@@ -72,7 +72,7 @@ class TooManyTurnsOfNetwork(TurnError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"People in your network have {limit} replies running or waiting, as many as one network may.",
+            f"Your network already has {limit} replies running or waiting, the most one network can have.",
             params={"limit": limit},
         )
 
