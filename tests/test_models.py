@@ -21,7 +21,7 @@ from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.openai_compat import RemoteModel
 from backends.types import Message, Request, Sampling
-from webchat.api.wire import model_json
+from webchat.api.wire.models import Model
 from webchat.models import Models, ModelSpec
 from webchat.models.room import ModelTooLarge, NoRoom, Tenant, beside, leaving, total
 from webchat.store.records import Owner
@@ -259,13 +259,14 @@ async def test_the_picker_is_told_the_state_of_each_model() -> None:
     models, _ = several({"a": 4 * GB, "b": 4 * GB, "huge": 40 * GB}, 10 * GB)
     async with models.use("a"):
         pass
-    a, b, huge = (model_json(info, OPERATOR) for info in models.infos())
-    assert (a["status"], a["load_seconds"], a["failure"], a["in_process"]) == ("ready", None, None, True)
-    assert (b["status"], b["failure"]) == ("idle", None)
-    assert b["load_seconds"] is not None
-    assert (huge["status"], huge["load_seconds"]) == ("unfit", None)
-    assert huge["failure"]["code"] == "model_too_large"
-    assert huge["failure"]["params"] == {"model": "huge", "needed_gb": 40.0, "budget_gb": 10.0}
+    a, b, huge = (Model.read_by(OPERATOR, info) for info in models.infos())
+    assert (a.status, a.load_seconds, a.failure, a.in_process) == ("ready", None, None, True)
+    assert (b.status, b.failure) == ("idle", None)
+    assert b.load_seconds is not None
+    assert (huge.status, huge.load_seconds) == ("unfit", None)
+    assert huge.failure is not None
+    assert huge.failure.code == "model_too_large"
+    assert huge.failure.params == {"model": "huge", "needed_gb": 40.0, "budget_gb": 10.0}
 
 
 async def test_a_part_that_two_models_share_counts_once() -> None:

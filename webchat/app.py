@@ -25,6 +25,7 @@ from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
 from webchat.api import Services, body_limit, routes
 from webchat.api.chat_templates import given
+from webchat.api.wire import moderation as wire
 from webchat.auth import Door, DoorSettings, Identities, load_or_make_secret
 from webchat.data_folder import SECRET, make_data_folder
 from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend
@@ -128,7 +129,7 @@ def build_app(
         starters=settings.starters,
         moderators=gates.moderators if isinstance(gates, Moderation) else (),
         rules_file=None if settings.moderation is None else str(settings.moderation),
-        masking={"when": settings.masking, "keep": settings.masking_keep, "kinds": list(KINDS)},
+        masking=wire.Masking(when=settings.masking, keep=settings.masking_keep, kinds=KINDS),
         keeps_content=settings.decisions_content,
         decisions_days=settings.decisions_days,
         dropped_decisions=lambda: recorder.dropped,

@@ -13,7 +13,7 @@ import pytest
 from backends.echo import EchoBackend
 from backends.errors import BackendError, BadProxy, Loading, RateLimited, Unavailable
 from tests.api.conftest import MakeSite, Site
-from webchat.api.wire import provenance_json
+from webchat.api.wire.messages import Provenance as ProvenanceAnswer
 from webchat.auth.failures import PUBLIC, failure_for
 from webchat.models import ModelSpec
 from webchat.sentences import LANGUAGES, locale
@@ -207,8 +207,8 @@ def test_a_version_is_no_secret_but_the_words_about_it_are_the_operators() -> No
 def test_paths_of_models_are_shown_to_operators_alone() -> None:
     made = Provenance(model_id=PATH, adapter="./adapters/secret-adapter")
     settings = ConversationSettings()
-    whole, cut = (provenance_json(made, settings, reader(kind)) for kind in ("operator", "guest"))
-    assert (whole["model_id"], whole["adapter"]) == (PATH, "./adapters/secret-adapter")
-    assert (cut["model_id"], cut["adapter"]) == ("secret.gguf", "secret-adapter")
-    hub = provenance_json(Provenance(model_id="Qwen/Qwen3-0.6B"), settings, reader("guest"))
-    assert hub["model_id"] == "Qwen/Qwen3-0.6B"
+    whole, cut = (ProvenanceAnswer.read_by(reader(kind), made, settings) for kind in ("operator", "guest"))
+    assert (whole.model_id, whole.adapter) == (PATH, "./adapters/secret-adapter")
+    assert (cut.model_id, cut.adapter) == ("secret.gguf", "secret-adapter")
+    hub = ProvenanceAnswer.read_by(reader("guest"), Provenance(model_id="Qwen/Qwen3-0.6B"), settings)
+    assert hub.model_id == "Qwen/Qwen3-0.6B"

@@ -208,7 +208,7 @@ async def test_a_reply_that_waits_for_its_first_word_shows_what_was_sent(make_si
 def test_a_token_belongs_where_it_begins() -> None:
     messages = [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "你好"}]
     pieces = ["<s>", "Be", " brief", ".\n", "", "你", "好<", "/s>"]
-    assert parts_of("".join(pieces), pieces, messages) == [
+    assert [part.model_dump() for part in parts_of("".join(pieces), pieces, messages)] == [
         {"role": "template", "message": None, "start": 0, "end": 1},
         {"role": "system", "message": 0, "start": 1, "end": 4},
         {"role": "user", "message": 1, "start": 4, "end": 7},

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Annotated
 
+from fastapi import Query
 from starlette.requests import Request
-from starlette.responses import Response
 
-from webchat.api.reading import (
-    RetryBody,
-    body_of,
-    json_answer,
-    operator_of,
-    owner_of,
-    query_cursor,
-    query_int,
-    query_text,
-)
+from webchat.api.reading import Caller, Cursor, QueryText, operator_of
 from webchat.api.services import Services
-from webchat.api.wire import hit_json, models_json, movable_json, owner_json, time_json
-from webchat.store.records import MovableChats
+from webchat.api.wire.conversations import SearchPage
+from webchat.api.wire.models import ModelList, RetryBody
+from webchat.api.wire.people import Limits, Me, MovableChats, Share
+from webchat.store import records
 
 LOOK_SECONDS = 0.5
 """How long a page that asks for the models waits for endpoints to list theirs anew."""
@@ -35,38 +29,35 @@ class About:
         self._store = services.store
         self._trying: set[asyncio.Task[None]] = set()
 
-    async def me(self, request: Request) -> Response:
-        services, owner = self._services, owner_of(request)
-        movable: Sequence[MovableChats] = ()
+    async def me(self, owner: Caller, request: Request) -> Me:
+        services = self._services
+        movable: Sequence[records.MovableChats] = ()
         if owner.operates:
             movable = await self._store.call(self._store.movable_chats, owner.id)
-        earlier = await services.identities.admitted(request.state.sign_in.earlier)
-        return json_answer(
+        return Me.of(
             {
-                "owner": owner_json(owner),
-                "earlier": [owner_json(one) | {"since": time_json(one.created_at)} for one in earlier],
+                "owner": owner,
+                "earlier": await services.identities.admitted(request.state.sign_in.earlier),
                 "operates": owner.operates,
-                "movable_chats": [movable_json(found) for found in movable],
+                "movable_chats": [MovableChats.read(found) for found in movable],
                 "version": services.version,
                 "boot": services.boot,
                 "default_model": services.models.default,
                 "language": services.language,
-                "limits": {"message_chars": services.message_chars},
-                "share": {"access": services.access},
+                "limits": Limits(message_chars=services.message_chars),
+                "share": Share(access=services.access),
             }
         )
 
-    async def models(self, request: Request) -> Response:
+    async def models(self, owner: Caller, wanted: QueryText = "") -> ModelList:
         """All models, as fresh as their endpoints tell within a moment."""
-        reader, models = owner_of(request), self._services.models
-        wanted = query_text(request, "wanted")
+        models = self._services.models
         await models.look(LOOK_SECONDS)
-        return json_answer(models_json(models, reader, wanted))
+        return ModelList.read_by(owner, models, wanted)
 
-    async def retry(self, request: Request) -> Response:
+    async def retry(self, owner: Caller, body: RetryBody, request: Request) -> ModelList:
         """Try a model again that could not be reached or started, or, without a name, ask all endpoints for
         their models anew, which is for operators; what is known of all after a moment."""
-        reader, body = owner_of(request), await body_of(request, RetryBody)
         models = self._services.models
         if body.name is None:
             operator_of(request)
@@ -77,19 +68,17 @@ class About:
         await asyncio.wait({trying}, timeout=RETRY_SECONDS)  # it goes on
         if trying.done():
             trying.result()
-        return json_answer(models_json(models, reader))
+        return ModelList.read_by(owner, models)
 
-    async def search(self, request: Request) -> Response:
-        owner, query = owner_of(request).id, query_text(request, "q").strip()
-        if not query:
-            return json_answer({"items": [], "next": None, "whole": True})
-        page = await self._store.call(
-            self._store.search,
-            owner,
-            query,
-            limit=query_int(request, "limit", 30, 1, 100),
-            cursor=query_cursor(request),
-        )
-        return json_answer(
-            {"items": [hit_json(hit) for hit in page.items], "next": page.next, "whole": page.whole}
+    async def search(
+        self,
+        owner: Caller,
+        q: QueryText = "",
+        limit: Annotated[int, Query(ge=1, le=100)] = 30,
+        cursor: Cursor = None,
+    ) -> SearchPage:
+        if not (query := q.strip()):
+            return SearchPage(items=(), next=None, whole=True)
+        return SearchPage.of(
+            await self._store.call(self._store.search, owner.id, query, limit=limit, cursor=cursor)
         )

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import Path
 
 from backends.base import Capabilities
 from backends.chat_templates import Templated, Tried
 from backends.errors import BadChatTemplate
 from backends.types import Message
 from webchat.api.errors import ApiError
-from webchat.api.reading import Body, body_of, json_answer, operator_of
+from webchat.api.reading import Operator
 from webchat.api.services import Services
-from webchat.api.wire import Json, time_json
+from webchat.api.wire.chat_templates import ChatTemplate as Answered
+from webchat.api.wire.chat_templates import (
+    ChatTemplateBody,
+    ChatTemplatePreview,
+    ChatTemplateProblem,
+    PreviewBody,
+)
 from webchat.models import GivenTemplate
 from webchat.prompts import fit
 from webchat.store.records import ChatTemplate
@@ -34,25 +38,9 @@ SAMPLE = (
 )
 """What a template has to write before it is stored."""
 
+ModelPath = Annotated[str, Path()]
+
 _NO_SYSTEM = Capabilities(system_role=False)
-
-Text = Annotated[str, Field(min_length=1, max_length=500_000)]
-
-
-class MessageBody(Body):
-    role: Literal["system", "user", "assistant"]
-    content: Annotated[str, Field(max_length=100_000)]
-
-
-class PutBody(Body):
-    text: Text | None
-    note: Annotated[str, Field(max_length=500)] = ""
-    based_on: Annotated[int, Field(ge=0, le=2**31)] | None = None
-
-
-class PreviewBody(Body):
-    text: Text
-    messages: Annotated[list[MessageBody], Field(min_length=1, max_length=100)] | None = None
 
 
 def given(version: ChatTemplate | None) -> GivenTemplate | None:
@@ -68,14 +56,11 @@ class ChatTemplates:
         self._models = services.models
         self._saving = asyncio.Lock()
 
-    async def look(self, request: Request) -> Response:
-        operator_of(request)
-        return await self._answer(_model(request))
+    async def look(self, operator: Operator, model: ModelPath) -> Answered:
+        return await self._answer(model)
 
-    async def put(self, request: Request) -> Response:
-        author, model = operator_of(request), _model(request)
+    async def put(self, author: Operator, model: ModelPath, body: ChatTemplateBody) -> Answered:
         backend = self._backend(model)
-        body = await body_of(request, PutBody)
         if body.text is not None:
             await _tried(backend, body.text, SAMPLE)
         # In one order for the store and the models, whoever else saves now.
@@ -91,23 +76,20 @@ class ChatTemplates:
             self._models.use_template(model, given(version))
         return await self._answer(model)
 
-    async def preview(self, request: Request) -> Response:
-        operator_of(request)
-        backend = self._backend(_model(request))
-        body = await body_of(request, PreviewBody)
+    async def preview(self, operator: Operator, model: ModelPath, body: PreviewBody) -> ChatTemplatePreview:
+        backend = self._backend(model)
         messages: Sequence[Message] = SAMPLE
         if body.messages is not None:
             messages = [Message(message.role, message.content) for message in body.messages]
         try:
             tried, read = await _tried(backend, body.text, messages)
         except BadChatTemplate as error:
-            problem = {"message": f"{error.said}.", "line": error.line}
-            return json_answer({"text": "", "tokens": None, "problem": problem, "system_as": None})
-        system_as = None if read is messages else "user"
-        answer = {"text": tried.text, "tokens": tried.tokens, "problem": None, "system_as": system_as}
-        return json_answer(answer)
+            problem = ChatTemplateProblem(message=f"{error.said}.", line=error.line)
+            return ChatTemplatePreview(text="", tokens=None, problem=problem, system_as=None)
+        system_as: Literal["user"] | None = None if read is messages else "user"
+        return ChatTemplatePreview(text=tried.text, tokens=tried.tokens, problem=None, system_as=system_as)
 
-    async def _answer(self, model: str) -> Response:
+    async def _answer(self, model: str) -> Answered:
         backend = self._backend(model)
         own = await backend.own_template()
         versions = await self._store.call(self._store.chat_template_versions, model)
@@ -118,20 +100,20 @@ class ChatTemplates:
             text, source = file, "file"
         if newest is not None and newest.text is not None:
             text, source = newest.text, "override"
-        return json_answer(
+        return Answered.of(
             {
                 "model": model,
                 "own": None if own is None or default else own.text,
                 "text": text,
                 "source": source,
                 "number": None if newest is None else newest.number,
-                "versions": [_version_json(version) for version in versions],
+                "versions": versions,
             }
         )
 
     def _backend(self, model: str) -> Templated:
         """Raises `ModelNotFound`, and `ApiError` for a model whose server has the template."""
-        backend: Any = self._models.made(model)
+        backend: object = self._models.made(model)
         if not isinstance(backend, Templated):
             raise ApiError(
                 400,
@@ -163,18 +145,3 @@ async def _tried(
         return await backend.try_template(template, moved), moved
     except BadChatTemplate as error:
         raise refusal or error from None
-
-
-def _model(request: Request) -> str:
-    model: str = request.path_params["model"]
-    return model
-
-
-def _version_json(version: ChatTemplate) -> Json:
-    return {
-        "number": version.number,
-        "created_at": time_json(version.created_at),
-        "author": version.author,
-        "note": version.note,
-        "text": version.text,
-    }

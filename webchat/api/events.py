@@ -31,7 +31,6 @@ In a `status`, `wait` says why nothing is said yet, `null` once something is:
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
@@ -40,7 +39,9 @@ from contextlib import aclosing
 from starlette.types import Receive, Scope, Send
 
 from webchat.api.errors import ApiError
-from webchat.api.wire import Json, message_json, progress_json, queue_json, wait_json
+from webchat.api.reading import json_text
+from webchat.api.wire import turns as wire
+from webchat.api.wire.base import Answer
 from webchat.store.records import Owner
 from webchat.turns import Delta, Done, Follower, Gone, Group, Most, News, Party, Status, TurnEvent
 
@@ -75,30 +76,19 @@ def encode(message_id: str, event: TurnEvent | Gone | News, reader: Owner) -> by
         case Delta():
             return event.sse
         case Status():
-            return _sse("status", {"message_id": message_id, **_status(event)})
+            return _sse("status", wire.Status.now(message_id, event))
         case Done():
-            return _sse("done", {"message": message_json(event.message, reader)})
+            return _sse("done", wire.Done.of(event, reader))
         case Gone():
-            return _sse("gone", {"message_id": message_id})
+            return _sse("gone", wire.Gone(message_id=message_id))
         case News("changed"):
-            return _sse("changed", {"conversation_id": event.conversation_id})
+            return _sse("changed", wire.Changed.of(event))
         case News():
-            place = {"conversation_id": event.conversation_id, "message_id": event.message_id}
-            return _sse(event.kind, {**place, "state": event.state})
+            return _sse(event.kind, wire.TurnNews.of(event))
 
 
-def _status(status: Status) -> Json:
-    return {
-        "state": status.state,
-        "loading": progress_json(status.loading, status.eta_seconds),
-        "queue": queue_json(status.place, status.wait_seconds),
-        "wait": wait_json(status.wait),
-    }
-
-
-def _sse(name: str, data: Json) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return f"event: {name}\ndata: {text}\n\n".encode("utf-8", "replace")
+def _sse(name: str, data: Answer) -> bytes:
+    return f"event: {name}\ndata: {json_text(data)}\n\n".encode("utf-8", "replace")
 
 
 async def one_reply(
@@ -115,7 +105,7 @@ async def many_replies(
     follower: Follower, running: list[str], reader: Owner, *, wait: bool
 ) -> AsyncGenerator[bytes]:
     """The one stream of a browser. What is new at the same time goes out as one piece."""
-    yield RETRY + _sse("hello", {"owner": reader.id, "running": running})
+    yield RETRY + _sse("hello", wire.Hello(owner=reader.id, running=tuple(running)))
     while batch := await follower.batch() if wait else follower.at_once():
         piece = bytearray()
         for message_id, event in batch:

@@ -8,21 +8,24 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from starlette.requests import Request
+from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.api.archive import SCHEMA, conversation_archive
 from webchat.api.filenames import disposition
 from webchat.api.markdown import conversation_markdown
-from webchat.api.reading import id_of, language_of, owner_of, query_choice
+from webchat.api.reading import Caller, Language, PathId
 from webchat.api.services import Services
-from webchat.api.wire import time_json
+from webchat.api.wire.base import time_text
 from webchat.api.work import PLACES
 from webchat.slots import Crowded, Slots
 from webchat.store import ExportedConversation, NotFound
 from webchat.store.records import Owner
+
+ExportFormat = Annotated[Literal["json", "markdown"], Query(alias="format")]
 
 _SUFFIX = {"json": ".json", "markdown": ".md"}
 _MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
@@ -50,20 +53,23 @@ class Exports:
         self._slots = Slots(PLACES)
         self._open = Counter[str]()
 
-    async def one(self, request: Request) -> ASGIApp:
-        owner, wanted = owner_of(request), id_of(request)
+    async def one(
+        self, owner: Caller, id: PathId, language: Language, form: ExportFormat = "json"
+    ) -> ASGIApp:
         with self._one_more(owner.id) as leaving:
             # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
-            first = await self._read(owner.id, wanted)
-            answer = self._answer(request, first.conversation.title, self._whole(owner.id, (), first))
-            return _Download(answer, leaving.pop_all())
+            first = await self._read(owner.id, id)
+            whole = self._whole(owner.id, (), first)
+            return _Download(
+                self._answer(first.conversation.title, form, language, owner, whole), leaving.pop_all()
+            )
 
-    async def all(self, request: Request) -> ASGIApp:
-        owner = owner_of(request)
+    async def all(self, owner: Caller, language: Language, form: ExportFormat = "json") -> ASGIApp:
         with self._one_more(owner.id) as leaving:
             ids = await self._store.call(self._store.conversation_ids, owner.id)
             name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
-            return _Download(self._answer(request, name, self._whole(owner.id, ids, None)), leaving.pop_all())
+            whole = self._whole(owner.id, ids, None)
+            return _Download(self._answer(name, form, language, owner, whole), leaving.pop_all())
 
     def _one_more(self, owner: str) -> ExitStack:
         """Count a download until what is returned is closed. Raises `Crowded`."""
@@ -86,13 +92,17 @@ class Exports:
             return await self._store.call(self._store.export_conversation, owner, wanted)
 
     def _answer(
-        self, request: Request, name: str, conversations: AsyncIterator[ExportedConversation]
+        self,
+        name: str,
+        form: str,
+        language: str,
+        reader: Owner,
+        conversations: AsyncIterator[ExportedConversation],
     ) -> Response:
-        form, reader = query_choice(request, "format", "json", "markdown"), owner_of(request)
         if form == "json":
             pieces = _json_pieces(conversations, self._version, reader)
         else:
-            pieces = _markdown_pieces(conversations, language_of(request), reader)
+            pieces = _markdown_pieces(conversations, language, reader)
         return StreamingResponse(
             pieces,
             media_type=_MEDIA_TYPE[form],
@@ -114,7 +124,7 @@ class Exports:
 async def _json_pieces(
     conversations: AsyncIterator[ExportedConversation], version: str, reader: Owner
 ) -> AsyncIterator[bytes]:
-    head = {"schema": SCHEMA, "exported_at": time_json(datetime.now(UTC)), "version": version}
+    head = {"schema": SCHEMA, "exported_at": time_text(datetime.now(UTC)), "version": version}
     yield (json.dumps(head)[:-1] + ', "conversations": [').encode()
     separator = "\n"
     async for exported in conversations:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.reading import json_answer
 from webchat.api.services import Services
+from webchat.api.wire.people import Health as State
 
 log = logging.getLogger(__name__)
 
@@ -17,17 +17,17 @@ class Health:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def alive(self, request: Request) -> Response:
-        return json_answer({"status": "ok"})
+    async def alive(self) -> State:
+        return State(status="ok")
 
-    async def ready(self, request: Request) -> Response:
+    async def ready(self) -> Response:
         """200 while new messages are taken and the database answers, else 503."""
         services = self._services
         if not services.turns.accepting:
-            return json_answer({"status": "stopping"}, 503)
+            return json_answer(State(status="stopping"), 503)
         try:
             await services.store.call(services.store.list_conversations, "", limit=1)
         except Exception:
             log.warning("the database does not answer", exc_info=True)
-            return json_answer({"status": "database"}, 503)
-        return json_answer({"status": "ok"})
+            return json_answer(State(status="database"), 503)
+        return json_answer(State(status="ok"))

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import PurePosixPath
+from typing import TypeVar, cast
+
+from pydantic import JsonValue
 
 from webchat.store.records import ConversationSettings, Owner, Provenance
 
 MARK = "[…]"
+
+J = TypeVar("J", bound=JsonValue)
+
+
+def base_name(name: str | None) -> str | None:
+    """Of a path of this server the last name; the id of a model anywhere else is left as it is."""
+    if name is None or not name.startswith(("/", "~", "./", "../")):
+        return name
+    return PurePosixPath(name).name
 
 
 def hidden_prompts(provenance: Provenance, settings: ConversationSettings, reader: Owner) -> Sequence[str]:
@@ -19,17 +31,19 @@ def hidden_prompts(provenance: Provenance, settings: ConversationSettings, reade
     return [text for text in found if text.strip() and text != settings.system_prompt]
 
 
-def without(found: Any, prompts: Sequence[str]) -> Any:
+def without(found: J, prompts: Sequence[str]) -> J:
     """JSON without these texts, also where they stand in another one: templates put a system prompt in front
     of a message, or strip it."""
-    if not prompts:
-        return found
+    return cast(J, _without(found, prompts)) if prompts else found
+
+
+def _without(found: JsonValue, prompts: Sequence[str]) -> JsonValue:
     if isinstance(found, str):
         for prompt in prompts:
             found = found.replace(prompt, MARK).replace(prompt.strip(), MARK)
         return found
     if isinstance(found, dict):
-        return {name: without(value, prompts) for name, value in found.items()}
+        return {name: _without(value, prompts) for name, value in found.items()}
     if isinstance(found, list | tuple):
-        return [without(value, prompts) for value in found]
+        return [_without(value, prompts) for value in found]
     return found

@@ -4,38 +4,32 @@ is sent, so also of a reply that runs, failed or was cut off."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import Response
 
 from webchat.api.hidden import hidden_prompts, without
 from webchat.api.parts import parts_of
-from webchat.api.reading import id_of, json_answer, owner_of
+from webchat.api.reading import Caller, PathId
 from webchat.api.replay import curl_of, python_of
 from webchat.api.services import Services
-from webchat.store.records import Inspection, Message, Owner, Provenance
-
-Json = dict[str, Any]
+from webchat.api.wire.inspection import ChatTemplateUse, Cut, Inspection, TemplatesUsed, Tokens, Why
+from webchat.store.records import Inspection as Sent
+from webchat.store.records import Message, Owner, Provenance
 
 
 class Inspect:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    async def look(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        message = await self._store.call(self._store.message, owner.id, wanted)
-        sent = await self._store.call(self._store.inspection, owner.id, wanted)
-        provenance = await self._store.call(self._store.provenance, owner.id, wanted)
+    async def look(self, owner: Caller, id: PathId) -> Inspection:
+        message = await self._store.call(self._store.message, owner.id, id)
+        sent = await self._store.call(self._store.inspection, owner.id, id)
+        provenance = await self._store.call(self._store.provenance, owner.id, id)
         of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
         why = None if sent is not None else why_nothing(message, provenance)
         hidden = hidden_prompts(provenance, of.settings, owner)
-        found = inspection_json(sent or Inspection(), provenance, owner, hidden)
-        return json_answer({"message_id": wanted, "why": why, **found})
+        return inspection(id, why, sent or Sent(), provenance, owner, hidden)
 
 
-def why_nothing(message: Message, provenance: Provenance) -> str:
+def why_nothing(message: Message, provenance: Provenance) -> Why:
     """Why there is nothing to see of what a message's model was sent.
 
     `running`: it has not been sent, or not been kept, yet. `person`: a person wrote it. `off`: keeping it was
@@ -54,55 +48,66 @@ def why_nothing(message: Message, provenance: Provenance) -> str:
     return "restart" if not ended and message.state == "interrupted" else "unrecorded"
 
 
-def inspection_json(
-    sent: Inspection, provenance: Provenance, reader: Owner, hidden: Sequence[str] = ()
-) -> Json:
+def inspection(
+    message_id: str,
+    why: Why | None,
+    sent: Sent,
+    provenance: Provenance,
+    reader: Owner,
+    hidden: Sequence[str] = (),
+) -> Inspection:
     """Where a model answers, and the request to make again there, are for operators. hidden: texts that are
     not for the reader; neither are the tokens of a text with one of them."""
     operator = reader.operates
     local = sent.rendered is not None
     tokens = local and not hidden
     details = provenance.details
-    masked = list(details.get("masked") or ())
-    return {
-        "kind": "local" if local else "endpoint" if sent.body is not None else None,
-        "messages": [
-            {
-                "role": message["role"],
-                "content": without(message["content"], hidden),
-                "message_id": message["id"],
-            }
-            for message in sent.messages
-        ],
-        "rendered": without(sent.rendered, hidden),
-        "tokens": {"ids": list(sent.token_ids), "pieces": list(sent.pieces)} if tokens else None,
-        "parts": parts_of(sent.rendered or "", sent.pieces, sent.messages) if tokens else None,
-        "body": None if sent.body is None else without(dict(sent.body), hidden),
-        "url": sent.url if operator else None,
-        "cut": _cut(provenance),
-        "masked": masked,
-        "masked_count": details.get("masked_count", len(masked)),
-        "templates": {
-            "persona": details.get("persona"),
-            "user": details.get("user_template"),
-            "chat": _chat(sent, provenance),
-        },
-        "curl": curl_of(sent, provenance) if operator else None,
-        "python": python_of(sent, provenance) if operator else None,
-    }
+    masked = details.get("masked") or ()
+    return Inspection.of(
+        {
+            "message_id": message_id,
+            "why": why,
+            "kind": "local" if local else "endpoint" if sent.body is not None else None,
+            "messages": [
+                {
+                    "role": message["role"],
+                    "content": without(message["content"], hidden),
+                    "message_id": message["id"],
+                }
+                for message in sent.messages
+            ],
+            "rendered": without(sent.rendered, hidden),
+            "tokens": Tokens(ids=sent.token_ids, pieces=sent.pieces) if tokens else None,
+            "parts": parts_of(sent.rendered or "", sent.pieces, sent.messages) if tokens else None,
+            "body": None if sent.body is None else without(dict(sent.body), hidden),
+            "url": sent.url if operator else None,
+            "cut": _cut(provenance),
+            "masked": masked,
+            "masked_count": details.get("masked_count", len(masked)),
+            "templates": TemplatesUsed.of(
+                {
+                    "persona": details.get("persona"),
+                    "user": details.get("user_template"),
+                    "chat": _chat(sent, provenance),
+                }
+            ),
+            "curl": curl_of(sent, provenance) if operator else None,
+            "python": python_of(sent, provenance) if operator else None,
+        }
+    )
 
 
-def _cut(provenance: Provenance) -> Json | None:
+def _cut(provenance: Provenance) -> Cut | None:
     left_out = provenance.details.get("left_out")
-    return {"left_out": left_out, "first_sent": provenance.details.get("first_sent")} if left_out else None
+    return Cut(left_out=left_out, first_sent=provenance.details.get("first_sent")) if left_out else None
 
 
-def _chat(sent: Inspection, provenance: Provenance) -> Json | None:
+def _chat(sent: Sent, provenance: Provenance) -> ChatTemplateUse | None:
     """The chat template's source, and its number where the operator gave it (`override/3`)."""
     name = sent.template or provenance.details.get("chat_template")
     if not name:
         return None
     source, _, number = str(name).partition("/")
     if source == "override" and number.isdigit():
-        return {"source": source, "number": int(number)}
-    return {"source": str(name), "number": None}
+        return ChatTemplateUse(source=source, number=int(number))
+    return ChatTemplateUse(source=str(name), number=None)

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from typing import Annotated
 
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.types import SURE_MEDIA
-from webchat.api.errors import not_found
 from webchat.api.filenames import disposition
-from webchat.api.reading import id_of, owner_of
+from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
 
-_NAME = re.compile(r"[a-p]{16}")
 _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{0,12})")
 
 
@@ -23,13 +23,11 @@ class MediaRoutes:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    async def get(self, request: Request) -> Response:
+    async def get(
+        self, owner: Caller, id: PathId, name: Annotated[str, Path(pattern="^[a-p]{16}$")], request: Request
+    ) -> Response:
         """One of a message. As its name is made from the data, it may be kept for ever by the browser."""
-        owner, wanted = owner_of(request), id_of(request)
-        name: str = request.path_params["name"]
-        if not _NAME.fullmatch(name):
-            raise not_found()
-        media = await self._store.call(self._store.media, owner.id, wanted, name)
+        media = await self._store.call(self._store.media, owner.id, id, name)
         sure = media.media_type in SURE_MEDIA
         download = disposition(
             f"{media.media_type.partition('/')[0]} {name}",

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from webchat.api.conversations import shown
 from webchat.api.errors import ApiError
-from webchat.api.reading import EditBody, RatingBody, body_of, id_of, json_answer, owner_of
+from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
-from webchat.api.wire import message_json, provenance_json
+from webchat.api.wire.messages import EditBody, Message, MessageDetails, Provenance, RatingBody, Thread
 from webchat.moderation import Context
 from webchat.store import NotFound
 from webchat.store.records import Conversation, Owner
@@ -22,34 +19,27 @@ class Messages:
         self._services = services
         self._store = services.store
 
-    async def look(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        message = await self._store.call(self._store.message, owner.id, wanted)
-        provenance = await self._store.call(self._store.provenance, owner.id, wanted)
+    async def look(self, owner: Caller, id: PathId) -> MessageDetails:
+        message = await self._store.call(self._store.message, owner.id, id)
+        provenance = await self._store.call(self._store.provenance, owner.id, id)
         of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
-        return json_answer(
-            {
-                "message": message_json(message, owner),
-                "provenance": provenance_json(provenance, of.settings, owner),
-            }
+        return MessageDetails(
+            message=Message.of(message, owner),
+            provenance=Provenance.read_by(owner, provenance, of.settings),
         )
 
-    async def activate(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        conversation = await self._store.call(self._store.activate, owner.id, wanted)
-        return await self._changed(owner, conversation)
+    async def activate(self, owner: Caller, id: PathId) -> Thread:
+        return await self._changed(owner, await self._store.call(self._store.activate, owner.id, id))
 
-    async def edit(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        body = await body_of(request, EditBody)
+    async def edit(self, owner: Caller, id: PathId, body: EditBody) -> Thread:
         self._check_text(body.text)
-        before = await self._store.call(self._store.message, owner.id, wanted)
+        before = await self._store.call(self._store.message, owner.id, id)
         # A person writes it, whoever it is said to be from.
         context = Context(
-            "input", owner.id, conversation_id=before.conversation_id, message_id=wanted, counts=False
+            "input", owner.id, conversation_id=before.conversation_id, message_id=id, counts=False
         )
         text = await self._services.turns.review(context, body.text)
-        message = await self._store.call(self._store.edit_reply, owner.id, wanted, text)
+        message = await self._store.call(self._store.edit_reply, owner.id, id, text)
         conversation = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
         return await self._changed(owner, conversation)
 
@@ -66,16 +56,15 @@ class Messages:
                 {"length": len(text), "limit": limit},
             )
 
-    async def delete(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        conversation = await self._store.call(self._store.delete_messages, owner.id, wanted)
+    async def delete(self, owner: Caller, id: PathId) -> Thread:
+        conversation = await self._store.call(self._store.delete_messages, owner.id, id)
         await self._stop_deleted(owner.id)
         return await self._changed(owner, conversation)
 
-    async def _changed(self, owner: Owner, conversation: Conversation) -> Response:
+    async def _changed(self, owner: Owner, conversation: Conversation) -> Thread:
         """What the conversation shows now; the owner's other pages are told."""
         self._services.turns.changed(owner.id, conversation.id)
-        return json_answer(await shown(self._services, owner, conversation))
+        return await shown(self._services, owner, conversation)
 
     async def _stop_deleted(self, owner: str) -> None:
         """Stop the replies that nobody can see any more."""
@@ -87,14 +76,10 @@ class Messages:
                 with suppress(NotFound):  # it has ended by itself meanwhile
                     await turns.stop(owner, running)
 
-    async def restore(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        conversation = await self._store.call(self._store.restore_messages, owner.id, wanted)
-        return await self._changed(owner, conversation)
+    async def restore(self, owner: Caller, id: PathId) -> Thread:
+        return await self._changed(owner, await self._store.call(self._store.restore_messages, owner.id, id))
 
-    async def rate(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        body = await body_of(request, RatingBody)
-        message = await self._store.call(self._store.rate, owner.id, wanted, body.value)
+    async def rate(self, owner: Caller, id: PathId, body: RatingBody) -> Message:
+        message = await self._store.call(self._store.rate, owner.id, id, body.value)
         self._services.turns.changed(owner.id, message.conversation_id)
-        return json_answer(message_json(message, owner))
+        return Message.of(message, owner)

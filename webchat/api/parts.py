@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-Json = dict[str, Any]
+from pydantic import JsonValue
+
+from webchat.api.wire.inspection import Part
+
+SentMessage = Mapping[str, JsonValue]
+"""A message as it is kept: `role`, `content`, and `at`, the characters where its words are."""
+
 Span = tuple[int, int]
 
 MOST_MISSED = 20
 """Messages that are not found. A template that writes so many of them otherwise writes none as it is."""
 
 
-def parts_of(rendered: str, pieces: Sequence[str], messages: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """`{"role", "message", "start", "end"}` in order, over all tokens; a token belongs where it begins.
-
-    message: index of the message whose words these are, `None` for the template's. start, end: tokens.
-    """
+def parts_of(rendered: str, pieces: Sequence[str], messages: Sequence[SentMessage]) -> list[Part]:
+    """In order, over all tokens; a token belongs where it begins."""
     begins, at = [], 0
     for piece in pieces:
         begins.append(at)
         at += len(piece)
-    parts: list[Json] = []
+    parts: list[Part] = []
     token = 0
     for index, (start, end) in _spans(rendered, messages):
         first = _next(begins, token, start)
@@ -33,9 +35,9 @@ def parts_of(rendered: str, pieces: Sequence[str], messages: Sequence[Mapping[st
     return parts
 
 
-def _add(parts: list[Json], role: str, message: int | None, start: int, end: int) -> None:
+def _add(parts: list[Part], role: str, message: int | None, start: int, end: int) -> None:
     if end > start:
-        parts.append({"role": role, "message": message, "start": start, "end": end})
+        parts.append(Part(role=role, message=message, start=start, end=end))
 
 
 def _next(begins: Sequence[int], token: int, at: int) -> int:
@@ -45,12 +47,12 @@ def _next(begins: Sequence[int], token: int, at: int) -> int:
     return token
 
 
-def _spans(rendered: str, messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Span]]:
+def _spans(rendered: str, messages: Sequence[SentMessage]) -> Iterator[tuple[int, Span]]:
     """Where each message's words stand, in order: as the backend told, else where they are found first.
     Templates may strip them; what is not found is passed over, as the template wrote something else."""
-    if any(message.get("at") for message in messages):
-        places = ((index, message.get("at")) for index, message in enumerate(messages))
-        yield from sorted(((index, (at[0], at[1])) for index, at in places if at), key=lambda one: one[1])
+    told = [(index, span) for index, message in enumerate(messages) if (span := _told(message))]
+    if told:
+        yield from sorted(told, key=lambda one: one[1])
         return
     at = missed = 0
     for index, message in enumerate(messages):
@@ -67,10 +69,16 @@ def _spans(rendered: str, messages: Sequence[Mapping[str, Any]]) -> Iterator[tup
                 return
 
 
-def text_of(message: Mapping[str, Any]) -> str:
+def _told(message: SentMessage) -> Span | None:
+    match message.get("at"):
+        case [int(start), int(end)]:
+            return start, end
+    return None
+
+
+def text_of(message: SentMessage) -> str:
     """The words of a message as it is kept: half a character was no character for its model either."""
     content = message["content"]
-    if not isinstance(content, str):
-        content = "".join(part.get("text", "") for part in content)
-    whole: str = content.encode("utf-8", "replace").decode()
-    return whole
+    if isinstance(content, list):
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return str(content).encode("utf-8", "replace").decode()

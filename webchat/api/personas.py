@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from webchat.api.library import Library
-from webchat.api.reading import SettingsBody, TemplateUseBody
 from webchat.api.services import Services
+from webchat.api.wire.conversations import SettingsBody, TemplateUseBody
 from webchat.prompts.errors import TemplateError
 from webchat.prompts.texts import render_text
 from webchat.slots import Crowded

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.errors import ApiError
-from webchat.api.reading import RedeemBody, SwitchBody, body_of
 from webchat.api.services import Services
+from webchat.api.wire.people import RedeemBody, SwitchBody
 from webchat.auth.cookies import SignIn
 from webchat.auth.forwarding import one_person
 from webchat.store.records import Owner
@@ -20,9 +20,8 @@ class Redeem:
         self._services = services
         self._identities = services.identities
 
-    async def redeem(self, request: Request) -> Response:
+    async def redeem(self, body: RedeemBody, request: Request) -> Response:
         services = self._services
-        body = await body_of(request, RedeemBody)
         if services.redeemer is None:  # whoever reaches this server is its one owner already
             return Response(status_code=204)
         sign_in: SignIn = request.state.sign_in
@@ -39,11 +38,10 @@ class Redeem:
         )
         return self._signed_in(sign_in, owners)
 
-    async def switch(self, request: Request) -> Response:
+    async def switch(self, body: SwitchBody, request: Request) -> Response:
         """Be one of those again whom this browser was before, or whom an older cookie of it names; with an
         empty id, forget that cookie."""
         sign_in: SignIn = request.state.sign_in
-        body = await body_of(request, SwitchBody)
         if not body.id:
             return _answer(sign_in.clear)
         chosen = next((one for one in await self._identities.choice(sign_in) if one.id == body.id), None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import parse_qsl
+
+from pydantic import JsonValue
 
 from backends.types import Sampling
 from webchat.store.records import Inspection, Provenance
@@ -65,7 +66,7 @@ def python_of(sent: Inspection, provenance: Provenance) -> str | None:
     return None
 
 
-def _curl(url: str, body: Mapping[str, Any], *, key: bool) -> str:
+def _curl(url: str, body: Mapping[str, JsonValue], *, key: bool) -> str:
     # Escaped JSON is ASCII: no shell, locale or terminal makes other bytes of it.
     lines = [f"curl {shlex.quote(url)}", "-H 'Content-Type: application/json'"]
     if key:
@@ -74,10 +75,10 @@ def _curl(url: str, body: Mapping[str, Any], *, key: bool) -> str:
     return " \\\n  ".join(lines)
 
 
-def _completion(sent: Inspection, provenance: Provenance) -> dict[str, Any]:
+def _completion(sent: Inspection, provenance: Provenance) -> dict[str, JsonValue]:
     """For llama-server, which takes tokens as well as text: with tokens nothing is added in front."""
     sampling = provenance.sampling
-    body: dict[str, Any] = {"prompt": list(sent.token_ids)}
+    body: dict[str, JsonValue] = {"prompt": list(sent.token_ids)}
     for ours, theirs in _LLAMA_NAMES.items():
         if (value := getattr(sampling, ours)) is not None:
             body[theirs] = value
@@ -88,7 +89,7 @@ def _completion(sent: Inspection, provenance: Provenance) -> dict[str, Any]:
     return body
 
 
-def _openai_script(url: str, body: Mapping[str, Any]) -> str:
+def _openai_script(url: str, body: Mapping[str, JsonValue]) -> str:
     named = {name: value for name, value in body.items() if name in _OPENAI_CLIENT}
     extra = {name: value for name, value in body.items() if name not in _OPENAI_CLIENT}
     if extra:
@@ -124,9 +125,9 @@ def _transformers_script(rendered: str, provenance: Provenance) -> str:
     )
 
 
-def _generating(sampling: Sampling) -> dict[str, Any]:
+def _generating(sampling: Sampling) -> dict[str, JsonValue]:
     """Sampling as `generate` takes it."""
-    options: dict[str, Any] = {}
+    options: dict[str, JsonValue] = {}
     if sampling.temperature is not None:
         options["do_sample"] = sampling.temperature > 0
         if sampling.temperature > 0:
@@ -137,7 +138,7 @@ def _generating(sampling: Sampling) -> dict[str, Any]:
     return options
 
 
-def _literal(value: Any) -> str:
+def _literal(value: JsonValue) -> str:
     """A value in Python; a long text one line after another."""
     if isinstance(value, str) and "\n" in value:
         return "(\n" + "".join(f"    {line!r}\n" for line in value.splitlines(keepends=True)) + ")"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any
+from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, compile_path
-from starlette.types import ASGIApp
 
 from webchat.api.about import About
 from webchat.api.chat_templates import ChatTemplates
 from webchat.api.conversations import Conversations
+from webchat.api.endpoint import Method, endpoint
 from webchat.api.errors import answering, not_found
 from webchat.api.exports import Exports
 from webchat.api.health import Health
@@ -28,7 +27,10 @@ from webchat.api.services import Services
 from webchat.api.templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
-from webchat.api.work import LEAVING, Handler, Work, in_its_place, places
+from webchat.api.wire.base import Answer
+from webchat.api.wire.people import Health as HealthState
+from webchat.api.wire.turns import BegunTurn, Events
+from webchat.api.work import LEAVING, Work, in_its_place, places
 from webchat.auth import SMALL_BODY
 
 LONG = None
@@ -37,17 +39,21 @@ LONG = None
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A route. endpoint: a method of the class it is listed under. body: most bytes of a request's. work: its
-    kind; `None` is done at once, whatever else its person has asked for."""
+    """A route. endpoint: a method of the class it is listed under; its signature says what it takes and
+    answers. body: most bytes of a request's. work: its kind; `None` is done at once, whatever else its person
+    has asked for. status: of its answer. answers, media: of an endpoint that makes the answer itself."""
 
     method: str
     path: str
-    endpoint: Callable[[Any, Request], Awaitable[ASGIApp]]
+    endpoint: Method
     body: int | None = SMALL_BODY
     work: Work | None = "short"
+    status: int = 200
+    answers: type[Answer] | None = None
+    media: str = "application/json"
 
 
-TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
+TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         About,
         (
@@ -64,7 +70,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
             Row("POST", "/api/conversations/take-over", Conversations.take_over),
             Row("GET", "/api/conversations/{id}", Conversations.open),
             Row("PATCH", "/api/conversations/{id}", Conversations.change, body=LONG),
-            Row("DELETE", "/api/conversations/{id}", Conversations.delete),
+            Row("DELETE", "/api/conversations/{id}", Conversations.delete, status=204),
             Row("POST", "/api/conversations/{id}/restore", Conversations.restore),
         ),
     ),
@@ -79,18 +85,26 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
         Trash,
         (
             Row("GET", "/api/trash", Trash.list),
-            Row("DELETE", "/api/trash", Trash.empty),
-            Row("DELETE", "/api/trash/conversations/{id}", Trash.end_conversation),
-            Row("DELETE", "/api/trash/messages/{id}", Trash.end_messages),
+            Row("DELETE", "/api/trash", Trash.empty, status=204),
+            Row("DELETE", "/api/trash/conversations/{id}", Trash.end_conversation, status=204),
+            Row("DELETE", "/api/trash/messages/{id}", Trash.end_messages, status=204),
         ),
     ),
     (
         TurnRoutes,
         (
-            Row("POST", "/api/turns", TurnRoutes.start, body=LONG, work="send"),
-            Row("GET", "/api/events", TurnRoutes.all_events),
-            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop, work=None),
-            Row("GET", "/api/messages/{id}/events", TurnRoutes.events),
+            Row(
+                "POST", "/api/turns", TurnRoutes.start, body=LONG, work="send", status=201, answers=BegunTurn
+            ),
+            Row("GET", "/api/events", TurnRoutes.all_events, answers=Events, media="text/event-stream"),
+            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop, work=None, status=202),
+            Row(
+                "GET",
+                "/api/messages/{id}/events",
+                TurnRoutes.events,
+                answers=Events,
+                media="text/event-stream",
+            ),
         ),
     ),
     (
@@ -106,7 +120,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     ),
     (
         MediaRoutes,
-        (Row("GET", "/api/messages/{id}/media/{name}", MediaRoutes.get),),
+        (Row("GET", "/api/messages/{id}/media/{name}", MediaRoutes.get, media="application/octet-stream"),),
     ),
     (
         Inspect,
@@ -118,7 +132,7 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
             Row("GET", "/api/moderation", ModerationRoutes.show),
             Row("POST", "/api/moderation/try", ModerationRoutes.try_out, body=LONG, work="trial"),
             Row("GET", "/api/moderation/decisions", ModerationRoutes.decisions),
-            Row("GET", "/api/moderation/decisions/export", ModerationRoutes.export),
+            Row("GET", "/api/moderation/decisions/export", ModerationRoutes.export, media="text/csv"),
             Row("GET", "/api/moderation/counts", ModerationRoutes.counts),
         ),
     ),
@@ -126,17 +140,17 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
         Templates,
         (
             Row("GET", "/api/templates", Templates.list, work="list"),
-            Row("POST", "/api/templates", Templates.create, body=LONG, work="save"),
+            Row("POST", "/api/templates", Templates.create, body=LONG, work="save", status=201),
             Row("POST", "/api/templates/render", Templates.render, body=LONG, work="render"),
-            Row("POST", "/api/templates/import", Templates.bring, body=LONG, work="save"),
+            Row("POST", "/api/templates/import", Templates.bring, body=LONG, work="save", status=201),
             Row("GET", "/api/templates/{id}", Templates.get),
             Row("PUT", "/api/templates/{id}", Templates.change, body=LONG, work="save"),
-            Row("DELETE", "/api/templates/{id}", Templates.delete),
+            Row("DELETE", "/api/templates/{id}", Templates.delete, status=204),
             Row("POST", "/api/templates/{id}/restore", Templates.restore),
             Row("GET", "/api/templates/{id}/versions", Templates.versions),
             Row("GET", "/api/templates/{id}/versions/{number:int}", Templates.version),
-            Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate, work="save"),
-            Row("GET", "/api/templates/{id}/export", Templates.export),
+            Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate, work="save", status=201),
+            Row("GET", "/api/templates/{id}/export", Templates.export, media="application/yaml"),
         ),
     ),
     (
@@ -156,15 +170,15 @@ TABLE: tuple[tuple[Callable[[Services], Any], tuple[Row, ...]], ...] = (
     (
         Redeem,
         (
-            Row("POST", "/t/redeem", Redeem.redeem, work=None),
-            Row("POST", "/t/switch", Redeem.switch, work=None),
+            Row("POST", "/t/redeem", Redeem.redeem, work=None, status=204),
+            Row("POST", "/t/switch", Redeem.switch, work=None, status=204),
         ),
     ),
     (
         Health,
         (
             Row("GET", "/healthz", Health.alive, work=None),
-            Row("GET", "/readyz", Health.ready, work=None),
+            Row("GET", "/readyz", Health.ready, work=None, answers=HealthState),
         ),
     ),
 )
@@ -178,10 +192,10 @@ def routes(services: Services) -> list[BaseRoute]:
     for kind, rows in TABLE:
         handlers = kind(services)
         for row in rows:
-            endpoint: Handler = partial(row.endpoint, handlers)
+            handler = endpoint(row.endpoint, handlers, row.status)
             if row.work is not None:
-                endpoint = in_its_place(endpoint, slots[row.work], leaves=row.work in LEAVING)
-            made.append(Route(row.path, answering(endpoint), methods=[row.method]))
+                handler = in_its_place(handler, slots[row.work], leaves=row.work in LEAVING)
+            made.append(Route(row.path, answering(handler), methods=[row.method]))
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
     made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))
     return made

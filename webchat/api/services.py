@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from webchat.api.wire.moderation import Masking
 from webchat.auth import Identities
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
@@ -39,7 +40,7 @@ class Services:
     redeemer: Redeemer | None = field(default=None, repr=False)
     moderators: Sequence[Moderator] = ()
     rules_file: str | None = None
-    masking: Mapping[str, Any] | None = None
+    masking: Masking | None = None
     keeps_content: bool = False
     decisions_days: int = 90
     dropped_decisions: Callable[[], int] = int

@@ -3,79 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from starlette.requests import Request
+from fastapi import Path, Query
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from webchat.api.errors import ApiError, not_found
 from webchat.api.filenames import disposition
 from webchat.api.library import Library
-from webchat.api.reading import (
-    Body,
-    Id,
-    body_of,
-    id_of,
-    json_answer,
-    language_of,
-    owner_of,
-    query_choice,
-    query_text,
-)
+from webchat.api.reading import Caller, Language, PathId, QueryText
 from webchat.api.services import Services
-from webchat.api.wire import Json, time_json
+from webchat.api.wire.templates import (
+    NAME_CHARS,
+    DuplicateBody,
+    ImportBody,
+    ListedTemplate,
+    ListedTemplateVersion,
+    NewTemplateBody,
+    RenderBody,
+    RenderedTemplate,
+    Template,
+    TemplateBody,
+    TemplateList,
+    TemplateName,
+    TemplateText,
+    TemplateVersion,
+    TemplateVersionList,
+)
 from webchat.moderation import Context
-from webchat.prompts.files import FILE_CHARS, json_file, read_file, yaml_file
+from webchat.prompts.files import json_file, read_file, yaml_file
 from webchat.prompts.starters import starter, starters
 from webchat.prompts.templates import TemplateContent
 from webchat.prompts.texts import check_content, render_texts
-from webchat.store.records import ListedTemplate, ListedVersion, Owner, PromptTemplate
+from webchat.store.records import ListedTemplate as ListedRecord
+from webchat.store.records import Owner, PromptTemplate, TemplateScope
 
-NAME_CHARS = 100
-_STARTER_TIME = "2026-11-24T00:00:00.000000Z"
-_STARTER_AUTHOR = "webchat"
-_STARTER_VERSION = {"number": 1, "created_at": _STARTER_TIME, "author": _STARTER_AUTHOR, "note": ""}
+_STARTER_TIME = datetime(2026, 11, 24, tzinfo=UTC)
+_STARTER_VERSION = ListedTemplateVersion(number=1, created_at=_STARTER_TIME, author="webchat", note="")
 _COPY = {"en": " (copy)", "zh-CN": "（副本）"}
-
-Scope = Literal["personal", "shared"]
-Note = Annotated[str, Field(max_length=500)]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
-class NewBody(Body):
-    content: TemplateContent
-    scope: Scope = "personal"
-    note: Note = ""
-
-
-class ChangeBody(Body):
-    content: TemplateContent
-    based_on: Version
-    scope: Scope | None = None
-    note: Note = ""
-
-
-class DuplicateBody(Body):
-    name: Annotated[str, Field(min_length=1, max_length=NAME_CHARS)] | None = None
-
-
-class RenderBody(Body):
-    content: TemplateContent | None = None
-    id: Id | None = None
-    version: Version | None = None
-    values: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.content is None) == (self.id is None):
-            raise ValueError("either a content or an id")
-        return self
-
-
-class ImportBody(Body):
-    text: Annotated[str, Field(max_length=FILE_CHARS)]
 
 
 class Templates:
@@ -88,103 +56,87 @@ class Templates:
         self._library = Library(services.store)
         self._turns = services.turns
 
-    async def list(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), query_text(request, "q").strip().casefold()
-        items = [
-            listed_json(found, owner)
-            for found in await self._store.call(self._store.list_templates, owner.id)
-        ]
+    async def list(self, owner: Caller, language: Language, q: QueryText = "") -> TemplateList:
+        found = await self._store.call(self._store.list_templates, owner.id)
+        items = [_listed(one, owner) for one in found]
         if self._starters:
-            own = starters()[language_of(request)]
-            items += [_brief(starter_json(template_id, content)) for template_id, content in own.items()]
-        return json_answer({"items": sorted(_matching(items, wanted), key=_place)})
+            items += [_starter(id, content).listed() for id, content in starters()[language].items()]
+        return TemplateList(items=tuple(sorted(_matching(items, q.strip().casefold()), key=_place)))
 
-    async def create(self, request: Request) -> Response:
-        owner, body = owner_of(request), await body_of(request, NewBody)
+    async def create(self, owner: Caller, body: NewTemplateBody) -> Template:
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         return await self._create(owner, content, body.scope, body.note)
 
-    async def get(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        if (content := starter(wanted)) is not None:
-            return json_answer(starter_json(wanted, content))
-        return json_answer(
-            template_json(await self._store.call(self._store.template, owner.id, wanted), owner)
-        )
+    async def get(self, owner: Caller, id: PathId) -> Template:
+        if (content := starter(id)) is not None:
+            return _starter(id, content)
+        return _template(await self._store.call(self._store.template, owner.id, id), owner)
 
-    async def change(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        body = await body_of(request, ChangeBody)
-        await self._check_changeable(owner, wanted)
+    async def change(self, owner: Caller, id: PathId, body: TemplateBody) -> Template:
+        await self._check_changeable(owner, id)
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         changed = await self._store.call(
             self._store.change_template,
             owner.id,
-            wanted,
+            id,
             content,
             based_on=body.based_on,
             scope=body.scope,
             note=body.note,
             operates=owner.operates,
         )
-        return json_answer(template_json(changed, owner))
+        return _template(changed, owner)
 
-    async def delete(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        await self._check_changeable(owner, wanted)
-        await self._store.call(self._store.delete_template, owner.id, wanted, operates=owner.operates)
-        return Response(status_code=204)
+    async def delete(self, owner: Caller, id: PathId) -> None:
+        await self._check_changeable(owner, id)
+        await self._store.call(self._store.delete_template, owner.id, id, operates=owner.operates)
 
-    async def restore(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        back = await self._store.call(self._store.restore_template, owner.id, wanted, operates=owner.operates)
-        return json_answer(template_json(back, owner))
+    async def restore(self, owner: Caller, id: PathId) -> Template:
+        back = await self._store.call(self._store.restore_template, owner.id, id, operates=owner.operates)
+        return _template(back, owner)
 
-    async def versions(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        if starter(wanted) is not None:
-            return json_answer({"items": [_STARTER_VERSION]})
-        found = await self._store.call(self._store.template_versions, owner.id, wanted)
-        return json_answer({"items": [version_json(version) for version in found]})
+    async def versions(self, owner: Caller, id: PathId) -> TemplateVersionList:
+        if starter(id) is not None:
+            return TemplateVersionList(items=(_STARTER_VERSION,))
+        found = await self._store.call(self._store.template_versions, owner.id, id)
+        return TemplateVersionList.of({"items": found})
 
-    async def version(self, request: Request) -> Response:
+    async def version(self, owner: Caller, id: PathId, number: Annotated[int, Path()]) -> TemplateVersion:
         """One of them, with its content."""
-        owner, wanted, number = owner_of(request), id_of(request), request.path_params["number"]
-        if (content := starter(wanted)) is not None:
+        if (content := starter(id)) is not None:
             if number != 1:
                 raise not_found()
-            return json_answer({**_STARTER_VERSION, "content": content.json_value()})
-        found = await self._store.call(self._store.template_version, owner.id, wanted, number)
-        return json_answer({**version_json(found), "content": dict(found.content)})
+            return TemplateVersion.of({**dict(_STARTER_VERSION), "content": TemplateText.of(content)})
+        return TemplateVersion.of(await self._store.call(self._store.template_version, owner.id, id, number))
 
-    async def duplicate(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        body = await body_of(request, DuplicateBody)
-        content = (await self._library.find(owner.id, wanted)).content
+    async def duplicate(self, owner: Caller, id: PathId, body: DuplicateBody, language: Language) -> Template:
+        content = (await self._library.find(owner.id, id)).content
         name = body.name
         if name is None:
-            suffix = _COPY[language_of(request)]
+            suffix = _COPY[language]
             name = content.name[: NAME_CHARS - len(suffix)] + suffix
         else:
             name = await self._turns.review(_written(owner), name)
         copy = TemplateContent.model_validate({**dict(content), "name": name})
         return await self._create(owner, await _checked(copy), "personal", "")
 
-    async def render(self, request: Request) -> Response:
-        owner, body = owner_of(request), await body_of(request, RenderBody)
+    async def render(self, owner: Caller, body: RenderBody) -> RenderedTemplate:
         content = body.content
         if content is None:
             assert body.id is not None
             content = (await self._library.find(owner.id, body.id, body.version)).content
         texts = await render_texts(self._sandbox, content, body.values, owner.id)
-        return json_answer({"system": texts.system, "user": texts.user, "problems": []})
+        return RenderedTemplate(system=texts.system, user=texts.user)
 
-    async def export(self, request: Request) -> Response:
-        owner, wanted = owner_of(request), id_of(request)
-        form = query_choice(request, "format", "yaml", "json")
-        content = (await self._library.find(owner.id, wanted)).content
+    async def export(
+        self,
+        owner: Caller,
+        id: PathId,
+        form: Annotated[Literal["yaml", "json"], Query(alias="format")] = "yaml",
+    ) -> Response:
+        content = (await self._library.find(owner.id, id)).content
         text = yaml_file(content) if form == "yaml" else json_file(content)
         return Response(
             text.encode("utf-8", "replace"),
@@ -195,9 +147,8 @@ class Templates:
             media_type="application/yaml" if form == "yaml" else "application/json",
         )
 
-    async def bring(self, request: Request) -> Response:
+    async def bring(self, owner: Caller, body: ImportBody) -> Template:
         """A template from a file, as a personal one."""
-        owner, body = owner_of(request), await body_of(request, ImportBody)
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)
         return await self._create(owner, await _checked(await self._reviewed(owner, content)), "personal", "")
@@ -220,9 +171,11 @@ class Templates:
         }
         return content if texts.items() <= dict(content).items() else content.model_copy(update=texts)
 
-    async def _create(self, owner: Owner, content: Json, scope: Scope, note: str) -> Response:
+    async def _create(
+        self, owner: Owner, content: Mapping[str, JsonValue], scope: TemplateScope, note: str
+    ) -> Template:
         made = await self._store.call(self._store.create_template, owner.id, content, scope=scope, note=note)
-        return json_answer(template_json(made, owner), 201)
+        return _template(made, owner)
 
     async def _check_changeable(self, owner: Owner, wanted: str) -> None:
         """Raises `NotFound` for what they do not see, `ApiError` for what they see and may not change."""
@@ -237,68 +190,49 @@ class Templates:
         _may_share(owner, found.scope)
 
 
-def listed_json(found: ListedTemplate, owner: Owner) -> Json:
-    """What a list says of a template: of its content name and description."""
-    return {
-        **_record_json(found, owner),
-        "content": {"name": found.name, "description": found.description},
-        "has_system": found.has_system,
-        "has_user": found.has_user,
-    }
+def _listed(found: ListedRecord, owner: Owner) -> ListedTemplate:
+    return ListedTemplate.of(
+        {
+            **_known(found, owner),
+            "content": TemplateName.of(found),
+            "has_system": found.has_system,
+            "has_user": found.has_user,
+        }
+    )
 
 
-def _record_json(found: ListedTemplate | PromptTemplate, owner: Owner) -> Json:
+def _template(found: PromptTemplate, owner: Owner) -> Template:
+    return _with_text(_known(found, owner), TemplateText.of(found.content))
+
+
+def _known(found: ListedRecord | PromptTemplate, owner: Owner) -> dict[str, object]:
     return {
         "id": found.id,
         "scope": found.scope,
         "mine": found.owner_id == owner.id,
         "may_change": owner.operates or found.scope == "personal",
         "version": found.version,
-        "created_at": time_json(found.created_at),
-        "updated_at": time_json(found.updated_at),
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
     }
 
 
-def _brief(template: Json) -> Json:
-    content = template["content"]
-    return {**template, "content": {name: content[name] for name in ("name", "description")}}
-
-
-def template_json(found: PromptTemplate, owner: Owner) -> Json:
-    return {
-        **_record_json(found, owner),
-        **_content_json(dict(found.content)),
-    }
-
-
-def starter_json(template_id: str, content: TemplateContent) -> Json:
-    return {
-        "id": template_id,
+def _starter(id: str, content: TemplateContent) -> Template:
+    known = {
+        "id": id,
         "scope": "shared",
         "mine": False,
         "may_change": False,
         "version": 1,
         "created_at": _STARTER_TIME,
         "updated_at": _STARTER_TIME,
-        **_content_json(content.json_value()),
     }
+    return _with_text(known, TemplateText.of(content))
 
 
-def version_json(version: ListedVersion) -> Json:
-    return {
-        "number": version.number,
-        "created_at": time_json(version.created_at),
-        "author": version.author,
-        "note": version.note,
-    }
-
-
-def _content_json(content: Json) -> Json:
-    return {
-        "content": content,
-        "has_system": bool(content["system"].strip()),
-        "has_user": bool(content["user"].strip()),
-    }
+def _with_text(known: Mapping[str, object], text: TemplateText) -> Template:
+    has = {"has_system": bool(text.system.strip()), "has_user": bool(text.user.strip())}
+    return Template.of({**known, "content": text, **has})
 
 
 def _written(owner: Owner) -> Context:
@@ -316,14 +250,14 @@ def _strings(value: object) -> Iterable[str]:
             yield from _strings(part)
 
 
-async def _checked(content: TemplateContent) -> Json:
+async def _checked(content: TemplateContent) -> dict[str, JsonValue]:
     """What is stored of a content whose texts can be rendered. Raises `BadTemplate`."""
     # In a thread: long texts take a while to read, and the server has others to answer.
     await asyncio.to_thread(check_content, content)
     return content.json_value()
 
 
-def _may_share(owner: Owner, scope: Scope | None) -> None:
+def _may_share(owner: Owner, scope: TemplateScope | None) -> None:
     if scope == "shared" and not owner.operates:
         raise ApiError(
             403,
@@ -333,12 +267,11 @@ def _may_share(owner: Owner, scope: Scope | None) -> None:
         )
 
 
-def _matching(items: Iterable[Json], wanted: str) -> Iterable[Json]:
+def _matching(items: Iterable[ListedTemplate], wanted: str) -> Iterable[ListedTemplate]:
     for item in items:
-        content = item["content"]
-        if wanted in content["name"].casefold() or wanted in content["description"].casefold():
+        if wanted in item.content.name.casefold() or wanted in item.content.description.casefold():
             yield item
 
 
-def _place(item: Json) -> tuple[str, str]:
-    return item["content"]["name"].casefold(), item["id"]
+def _place(item: ListedTemplate) -> tuple[str, str]:
+    return item.content.name.casefold(), item.id

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -9,18 +13,9 @@ from starlette.types import ASGIApp
 from webchat.api.errors import ApiError
 from webchat.api.events import OpenStreams, many_replies, one_reply
 from webchat.api.personas import Personas
-from webchat.api.reading import (
-    TurnBody,
-    body_of,
-    id_of,
-    json_answer,
-    owner_of,
-    query_choice,
-    query_int,
-    query_places,
-)
+from webchat.api.reading import Caller, PathId, bad_query, json_answer
 from webchat.api.services import Services
-from webchat.api.wire import conversation_json, message_json
+from webchat.api.wire.turns import BegunTurn, TurnBody
 from webchat.store.records import Owner
 from webchat.turns import Ask, Party
 
@@ -28,6 +23,13 @@ _MOST_SEQ = 2**31 - 1
 
 MOST_REPLIES = 64
 """Replies on one stream."""
+
+Seq = Annotated[int, Query(alias="from", ge=0, le=_MOST_SEQ)]
+Places = Annotated[
+    list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}:[0-9]{1,10}$")]],
+    Query(default_factory=list, max_length=MOST_REPLIES),
+]
+"""`<message id>:<seq>`, one for each reply."""
 
 
 class TurnRoutes:
@@ -37,10 +39,8 @@ class TurnRoutes:
         self._personas = Personas(services)
         self._streams = OpenStreams()
 
-    async def start(self, request: Request) -> Response:
-        reader = owner_of(request)
+    async def start(self, reader: Caller, body: TurnBody, request: Request) -> Response:
         owner = reader.id
-        body = await body_of(request, TurnBody)
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
         begun = await self._turns.start(
@@ -59,38 +59,34 @@ class TurnRoutes:
                 template=await self._personas.named(owner, body.template),
             ),
         )
-        answer = {
-            "conversation": conversation_json(begun.conversation),
-            "user": None if begun.user is None else message_json(begun.user, reader),
-            "reply": message_json(begun.reply, reader),
-        }
-        return json_answer(answer, 201 if begun.created else 200)
+        return json_answer(BegunTurn.of(begun, reader), 201 if begun.created else 200)
 
-    async def stop(self, request: Request) -> Response:
-        await self._turns.stop(owner_of(request).id, id_of(request))
-        return Response(status_code=202)
+    async def stop(self, owner: Caller, id: PathId) -> None:
+        await self._turns.stop(owner.id, id)
 
-    async def events(self, request: Request) -> ASGIApp:
+    async def events(self, reader: Caller, id: PathId, request: Request, start: Seq = 0) -> ASGIApp:
         """The events of a reply after `from` (or after `Last-Event-ID`, which a browser sends by itself when
         it comes back to the same address)."""
-        reader, wanted = owner_of(request), id_of(request)
         party = self._party(request, reader)
         self._streams.check(party)
-        events = self._turns.follow(reader.id, wanted, _after(request))
+        events = self._turns.follow(reader.id, id, _last_event(request, start))
         # Whoever may not see the message learns so by the status, before any event.
         first = await anext(events)
-        return self._streams.open(party, one_reply(wanted, first, events, reader))
+        return self._streams.open(party, one_reply(id, first, events, reader))
 
-    async def all_events(self, request: Request) -> ASGIApp:
+    async def all_events(
+        self,
+        reader: Caller,
+        request: Request,
+        reply: Places,
+        wait: Annotated[Literal["1", "0"], Query()] = "1",
+    ) -> ASGIApp:
         """All that a browser shows, on one connection."""
-        reader = owner_of(request)
-        replies = query_places(request, "reply", MOST_REPLIES, _MOST_SEQ)
-        wait = query_choice(request, "wait", "1", "0") == "1"
         party = self._party(request, reader)
         self._streams.check(party)
-        follower = self._turns.watch(reader.id, replies)
+        follower = self._turns.watch(reader.id, _seen(reply))
         running = list(self._turns.running(reader.id))
-        chunks = many_replies(follower, running, reader, wait=wait)
+        chunks = many_replies(follower, running, reader, wait=wait == "1")
         return self._streams.open(party, chunks, follower.close)
 
     def _party(self, request: Request, owner: Owner) -> Party:
@@ -100,10 +96,20 @@ class TurnRoutes:
         return Party(owner.id, owner.link_id, self._identities.network(request.scope))
 
 
-def _after(request: Request) -> int:
+def _seen(places: list[str]) -> dict[str, int]:
+    """The last piece that was seen of each reply; of one that is named twice, the lesser."""
+    seen: dict[str, int] = {}
+    for message_id, _, seq in (place.partition(":") for place in places):
+        if int(seq) > _MOST_SEQ:
+            raise bad_query("reply")
+        seen[message_id] = min(int(seq), seen.get(message_id, _MOST_SEQ))
+    return seen
+
+
+def _last_event(request: Request, start: int) -> int:
     last = request.headers.get("last-event-id", "").strip()
     if not last:
-        return query_int(request, "from", 0, 0, _MOST_SEQ)
+        return start
     if not (last.isascii() and last.isdigit() and len(last) <= 10) or int(last) > _MOST_SEQ:
         raise ApiError(400, "bad_request", "The request is not valid: Last-Event-ID.", "Reload the page.")
     return int(last)

@@ -4,12 +4,13 @@ people's, and may end when whoever asked has gone."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Literal, get_args
+from collections.abc import Coroutine
+from typing import Literal, get_args
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp
 
+from webchat.api.errors import Endpoint
 from webchat.api.reading import owner_of
 from webchat.slots import Slots
 
@@ -32,8 +33,6 @@ Work = LongWork | Literal["short", "send"]
 LEAVING: tuple[Work, ...] = ("search", "list", "render", "trial")
 """What ends when whoever asked has gone."""
 
-Handler = Callable[[Request], Awaitable[ASGIApp]]
-
 
 def places() -> dict[Work, Slots]:
     """The places for each kind of work."""
@@ -44,7 +43,7 @@ def places() -> dict[Work, Slots]:
     }
 
 
-def in_its_place(endpoint: Handler, slots: Slots, *, leaves: bool) -> Handler:
+def in_its_place(endpoint: Endpoint, slots: Slots, *, leaves: bool) -> Endpoint:
     """The endpoint, in one of the places. leaves: when the client does. Raises `Crowded`,
     `ClientDisconnect`."""
 
@@ -59,7 +58,7 @@ def in_its_place(endpoint: Handler, slots: Slots, *, leaves: bool) -> Handler:
     return handler
 
 
-async def _while_asked(request: Request, work: Coroutine[Any, Any, ASGIApp]) -> ASGIApp:
+async def _while_asked(request: Request, work: Coroutine[None, None, ASGIApp]) -> ASGIApp:
     """Raises `ClientDisconnect`."""
     doing = asyncio.create_task(work)
     leaving = asyncio.create_task(_gone(request))

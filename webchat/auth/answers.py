@@ -12,7 +12,9 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from backends.errors import Params
@@ -24,15 +26,31 @@ log = logging.getLogger(__name__)
 _PLACES = 8
 
 
+Audience = Literal["operator"]
+
+
+class Error(BaseModel):
+    """The page translates by `code` and `params`; `message` and `cure` are English. audience: set where they
+    hold what only operators read."""
+
+    code: str
+    message: str
+    cure: str
+    params: dict[str, str | int | float]
+    audience: Audience | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class ErrorAnswer(BaseModel):
+    """The one shape of every error."""
+
+    error: Error
+
+
 def error_body(
-    code: str, message: str, cure: str = "", params: Params | None = None, audience: str | None = None
+    code: str, message: str, cure: str = "", params: Params | None = None, audience: Audience | None = None
 ) -> bytes:
-    """The one shape of every error: the page translates by `code`, the sentences are English. audience:
-    `operator` where they hold what only operators read."""
-    error: dict[str, object] = {"code": code, "message": message, "cure": cure, "params": dict(params or {})}
-    if audience is not None:
-        error["audience"] = audience
-    return json.dumps({"error": error}, ensure_ascii=False).encode()
+    error = Error(code=code, message=message, cure=cure, params=dict(params or {}), audience=audience)
+    return ErrorAnswer(error=error).model_dump_json().encode()
 
 
 def error_answer(
@@ -42,7 +60,7 @@ def error_answer(
     cure: str = "",
     params: Params | None = None,
     headers: Mapping[str, str] | None = None,
-    audience: str | None = None,
+    audience: Audience | None = None,
 ) -> Response:
     return Response(
         error_body(code, message, cure, params, audience),

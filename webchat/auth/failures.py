@@ -10,15 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from math import ceil
-from typing import Any
+from typing import Literal
 
 from starlette.responses import Response
 
 from webchat.auth.answers import error_answer
 from webchat.sentences import locale
 from webchat.store.records import Failure, Owner
-
-Json = dict[str, Any]
 
 PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed", "too_many_versions"})
 """Codes of failures whose own words are for everybody."""
@@ -44,31 +42,16 @@ def failure_for(failure: Failure, reader: Owner | None, language: str = "en") ->
     )
 
 
-def audience(failure: Failure, reader: Owner | None) -> Json:
-    """`{"audience": "operator"}` where `failure_for` leaves in what only operators read."""
-    whole = failure.code not in PUBLIC and reader is not None and reader.operates
-    return {"audience": "operator"} if whole else {}
-
-
-def failure_json(failure: Failure | None, reader: Owner | None) -> Json | None:
-    if failure is None:
-        return None
-    shown = failure_for(failure, reader)
-    return {
-        "code": shown.code,
-        "message": shown.message,
-        "cure": shown.cure,
-        "params": dict(shown.params),
-        "retryable": shown.retryable,
-        **audience(failure, reader),
-    }
+def audience(failure: Failure, reader: Owner | None) -> Literal["operator"] | None:
+    """`operator` where `failure_for` leaves in what only operators read."""
+    return "operator" if failure.code not in PUBLIC and reader is not None and reader.operates else None
 
 
 def failure_answer(status: int, failure: Failure, reader: Owner | None) -> Response:
     """The answer to a request that ended in the failure."""
     shown = failure_for(failure, reader)
     return error_answer(
-        status, shown.code, shown.message, shown.cure, shown.params, **audience(failure, reader)
+        status, shown.code, shown.message, shown.cure, shown.params, audience=audience(failure, reader)
     )
 
 

@@ -1,0 +1,99 @@
+"""The HTTP API as documents: OpenAPI as FastAPI describes the methods of the table of routes, the types of the
+page's modules, and the table of the API's page."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from functools import cache
+from types import MethodType
+from typing import Any, get_type_hints
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from tests.typescript import declarations, type_of
+from webchat.api.reading import Operator
+from webchat.api.routes import TABLE, Row
+from webchat.api.wire.base import Answer
+from webchat.auth.answers import ErrorAnswer
+
+_JSON = "application/json"
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    routes = [_route(row) for row in _rows()]
+    return get_openapi(title="webchat", version="1", routes=routes)
+
+
+def openapi_json() -> str:
+    return json.dumps(openapi(), ensure_ascii=False, indent=1) + "\n"
+
+
+def wire_types() -> str:
+    """The schemas as the page's modules import them."""
+    head = "// Every body, answer and event of the HTTP API. Made from `webchat/api/wire` by `make reference`.\n\n"
+    return head + declarations(openapi()["components"]["schemas"])
+
+
+def routes() -> Iterator[list[str]]:
+    """For each route: what it is, takes, answers and does."""
+    for row in _rows():
+        path = row.path.replace(":path}", "}").replace(":int}", "}")
+        about = openapi()["paths"][path][row.method.lower()]
+        queries = [one["name"] for one in about.get("parameters", ()) if one["in"] == "query"]
+        takes = [f"`{_schema(about['requestBody'])}`"] if "requestBody" in about else []
+        takes += [f"`?{'&'.join(queries)}`"] if queries else []
+        does = " ".join(about.get("description", "").split())
+        if Operator in get_type_hints(row.endpoint, include_extras=True).values():
+            does = f"Operators only. {does}"
+        yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), does]
+
+
+def _rows() -> Iterator[Row]:
+    return (row for _, rows in TABLE for row in rows)
+
+
+def _answer(responses: dict[str, Any]) -> str:
+    (status,) = responses.keys() - {"default"}
+    if "content" not in responses[status]:
+        return status
+    ((media, _),) = responses[status]["content"].items()
+    named = _schema(responses[status])
+    return " ".join([status, *([f"`{named}`"] if named != "string" else []), *([media] if media != _JSON else [])])
+
+
+def _schema(holder: dict[str, Any]) -> str:
+    ((_, content),) = holder["content"].items()
+    return type_of(content["schema"])
+
+
+def _route(row: Row) -> APIRoute:
+    answers = row.answers or get_type_hints(row.endpoint).get("return")
+    known = answers if inspect.isclass(answers) and issubclass(answers, Answer) else None
+
+    class Content(JSONResponse if known else Response):  # type: ignore[misc]
+        media_type = row.media
+
+    # FastAPI takes the method as it is bound to its handlers; it is never called.
+    endpoint = MethodType(row.endpoint, row)
+    error: dict[str, Any] = {"description": "The request was not carried out."}
+    if row.media == _JSON:
+        error["model"] = ErrorAnswer
+    else:
+        error["content"] = {_JSON: {"schema": {"$ref": f"#/components/schemas/{ErrorAnswer.__name__}"}}}
+    return APIRoute(
+        row.path,
+        endpoint,
+        methods=[row.method],
+        operation_id=row.endpoint.__qualname__.replace(".", "_").lower(),
+        status_code=row.status,
+        response_model=known,
+        response_class=Content,
+        response_description=inspect.getdoc(known) or "" if known else "",
+        responses={"default": error},
+    )

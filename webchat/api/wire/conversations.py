@@ -1,0 +1,121 @@
+"""Conversations, their settings, and searching them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from webchat.api.wire.base import Answer, Body, Id, ModelName, Scalar, Time, absent
+from webchat.prompts.templates import MOST_VARIABLES, VALUE_CHARS, SamplingContent
+from webchat.store.records import ConversationSettings
+
+
+class Sampling(Answer):
+    """Only what was chosen; a field left out is the model's own default."""
+
+    temperature: float | None = Field(default=None, exclude_if=absent)
+    top_p: float | None = Field(default=None, exclude_if=absent)
+    top_k: int | None = Field(default=None, exclude_if=absent)
+    min_p: float | None = Field(default=None, exclude_if=absent)
+    repetition_penalty: float | None = Field(default=None, exclude_if=absent)
+    max_tokens: int | None = Field(default=None, exclude_if=absent)
+    seed: int | None = Field(default=None, exclude_if=absent)
+    stop: tuple[str, ...] = Field(default=(), exclude_if=absent)
+
+
+class TemplateUse(Answer):
+    """The version of a prompt template that made a text."""
+
+    id: str
+    version: int
+    name: str
+
+
+class Persona(TemplateUse):
+    """values: what its variables were filled in with."""
+
+    values: dict[str, Scalar]
+
+
+class Settings(Answer):
+    """`null` is the model's own default."""
+
+    model: str | None
+    system_prompt: str | None
+    sampling: Sampling
+    persona: Persona | None
+
+
+class ListedConversation(Answer):
+    id: str
+    title: str
+    title_by: Literal["auto", "model", "user"]
+    pinned: bool
+    archived: bool
+    created_at: Time
+    updated_at: Time
+    active_leaf_id: str | None
+    running: bool
+
+
+class Conversation(ListedConversation):
+    settings: Settings
+
+
+class ConversationPage(Answer):
+    """next: the cursor of the next page, `null` at the end."""
+
+    items: tuple[ListedConversation, ...]
+    next: str | None
+
+
+class SearchHit(Answer):
+    """ranges: of the matches within `snippet`, in characters. message_id: `null` where the title matched."""
+
+    conversation_id: str
+    message_id: str | None
+    title: str
+    snippet: str
+    ranges: tuple[tuple[int, int], ...]
+    at: Time
+
+
+class SearchPage(Answer):
+    """whole: whether all conversations were searched."""
+
+    items: tuple[SearchHit, ...]
+    next: str | None
+    whole: bool
+
+
+class TemplateUseBody(Body):
+    """values: scalars, as the variables take them."""
+
+    id: Id
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    name: Annotated[str, Field(max_length=300)] = ""
+    values: Annotated[
+        dict[str, bool | int | float | Annotated[str, Field(max_length=VALUE_CHARS)] | None],
+        Field(max_length=MOST_VARIABLES),
+    ] = Field(default_factory=dict)
+
+
+class SettingsBody(Body):
+    model: ModelName | None = None
+    system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
+    sampling: SamplingContent = SamplingContent()
+    persona: TemplateUseBody | None = None
+
+    def record(self) -> ConversationSettings:
+        """Without the persona: whether it made the system prompt is not known yet, see `personas`."""
+        return ConversationSettings(self.model, self.system_prompt, self.sampling.record())
+
+
+class ConversationBody(Body):
+    """What is left out stays as it is."""
+
+    title: Annotated[str, Field(max_length=300)] | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+    settings: SettingsBody | None = None

@@ -1,0 +1,157 @@
+"""Messages, where they come from, and why they failed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo
+
+from backends.types import Role
+from webchat.api.hidden import base_name, hidden_prompts, without
+from webchat.api.wire.base import Answer, Body, Time, absent
+from webchat.api.wire.conversations import Conversation, Sampling, TemplateUse
+from webchat.auth.failures import audience, failure_for
+from webchat.store import NamedMedia, records
+
+
+class Failure(Answer):
+    """`code` translates with `params`; `message` and `cure` are English. audience: set where the words hold
+    what only operators read."""
+
+    code: str
+    message: str
+    cure: str
+    params: dict[str, str | int | float]
+    retryable: bool
+    audience: Literal["operator"] | None = Field(default=None, exclude_if=absent)
+
+    @classmethod
+    def read_by(cls, reader: records.Owner | None, failure: records.Failure) -> Self:
+        shown = failure_for(failure, reader)
+        return cls(
+            code=shown.code,
+            message=shown.message,
+            cure=shown.cure,
+            params=dict(shown.params),
+            retryable=shown.retryable,
+            audience=audience(failure, reader),
+        )
+
+
+def _as_reader_may(found: object, info: ValidationInfo) -> object:
+    return Failure.read_by(info.context, found) if isinstance(found, records.Failure) else found
+
+
+class Message(Answer):
+    """A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`."""
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Role
+    author_id: str | None
+    text: str
+    reasoning: str
+    state: records.TurnState
+    created_at: Time
+    finished_at: Time | None
+    finish_reason: str | None
+    failure: Annotated[Failure | None, BeforeValidator(_as_reader_may)]
+    model: str | None
+    continues: str | None
+    reasoning_seconds: float | None
+    rating: int
+    seq: int
+    siblings: tuple[str, ...]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    first_sent: str | None
+    masked: int
+    template: TemplateUse | None
+
+
+class Thread(Answer):
+    """The messages of the active branch, oldest first. older: the message to ask for those before."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    older: str | None
+
+    @classmethod
+    def page(
+        cls,
+        conversation: records.Conversation,
+        page: records.Page[records.Message],
+        reader: records.Owner,
+    ) -> Self:
+        return cls.of({"conversation": conversation, "messages": page.items, "older": page.next}, reader)
+
+
+class Provenance(Answer):
+    """Where a reply comes from; the fields are explained at `webchat.store.records.Provenance`."""
+
+    backend: str | None
+    model: str | None
+    model_id: str | None
+    revision: str | None
+    adapter: str | None
+    template: str | None
+    sampling: Sampling
+    seed: int | None
+    prompt: tuple[dict[str, JsonValue], ...]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    queued_seconds: float | None
+    first_token_seconds: float | None
+    total_seconds: float | None
+    details: dict[str, JsonValue]
+
+    @classmethod
+    def read_by(
+        cls,
+        reader: records.Owner,
+        provenance: records.Provenance,
+        settings: records.ConversationSettings,
+    ) -> Self:
+        """settings: of its conversation."""
+        whole = cls.of(provenance)
+        if reader.operates:
+            return whole
+        hidden = hidden_prompts(provenance, settings, reader)
+        return whole.model_copy(
+            update={
+                "model_id": base_name(whole.model_id),
+                "adapter": base_name(whole.adapter),
+                "prompt": tuple(without(message, hidden) for message in whole.prompt),
+            }
+        )
+
+
+class Media(Answer):
+    """A picture or sound that came with a reply. address: where it is as long as it is kept."""
+
+    message_id: str
+    name: str
+    media_type: str
+    size: int
+    address: str
+
+    @classmethod
+    def named(cls, media: NamedMedia) -> Self:
+        address = f"/api/messages/{media.message_id}/media/{media.name}"
+        return cls.of({**asdict(media), "address": address})
+
+
+class MessageDetails(Answer):
+    message: Message
+    provenance: Provenance
+
+
+class EditBody(Body):
+    text: str
+
+
+class RatingBody(Body):
+    value: Annotated[int, Field(ge=-1, le=1)]

@@ -1,0 +1,84 @@
+"""Models, as the picker shows them."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from webchat.api.wire.base import Answer, Body, ModelName
+from webchat.api.wire.conversations import Sampling
+from webchat.api.wire.messages import Failure
+from webchat.api.wire.turns import Loading
+from webchat.models import ModelInfo, Models
+from webchat.models.specs import Status
+from webchat.store.records import Owner
+from webchat.turns.errors import failure_of
+
+_SAMPLING = tuple(Sampling.model_fields)
+
+
+class Model(Answer):
+    """takes: the sampling parameters it knows. The other fields are explained at
+    `webchat.models.ModelInfo`."""
+
+    key: str
+    name: str
+    source: str | None
+    kind: str
+    status: Status
+    progress: Loading | None
+    failure: Failure | None
+    system_prompt: str | None
+    sampling: Sampling
+    takes: tuple[str, ...]
+    images: bool
+    context_length: int | None
+    in_process: bool
+    load_seconds: float | None
+    remote: bool
+    unlisted: bool
+    missing: bool
+
+    @classmethod
+    def read_by(cls, reader: Owner, info: ModelInfo) -> Self:
+        able = info.capabilities
+        return cls(
+            key=info.key,
+            name=info.name,
+            source=info.source if reader.operates else None,
+            kind=info.kind,
+            status=info.status,
+            progress=Loading.at(info.progress, info.eta_seconds),
+            failure=None if info.failure is None else Failure.read_by(reader, failure_of(info.failure)),
+            system_prompt=info.system_prompt if reader.operates else None,
+            sampling=Sampling.of(info.sampling),
+            takes=tuple(name for name in _SAMPLING if able is None or name in able.sampling),
+            images=able is not None and able.images,
+            context_length=None if able is None else able.context_length,
+            in_process=info.in_process,
+            load_seconds=None if info.load_seconds is None else round(info.load_seconds, 1),
+            remote=info.remote,
+            unlisted=info.unlisted,
+            missing=info.missing,
+        )
+
+
+class ModelList(Answer):
+    """default: the name of one. wanted: what the name or key that was asked about means."""
+
+    models: tuple[Model, ...]
+    default: str
+    wanted: Model | None
+
+    @classmethod
+    def read_by(cls, reader: Owner, models: Models, wanted: str = "") -> Self:
+        return cls(
+            models=tuple(Model.read_by(reader, info) for info in models.infos()),
+            default=models.default,
+            wanted=Model.read_by(reader, models.info(wanted)) if wanted else None,
+        )
+
+
+class RetryBody(Body):
+    """name: of a model; without it all endpoints are asked for their models anew."""
+
+    name: ModelName | None = None

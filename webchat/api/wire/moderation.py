@@ -1,0 +1,142 @@
+"""What moderation is, would do, and did."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from backends.types import Role
+from webchat.api.wire.base import Answer, Body, Time, absent
+from webchat.moderation.verdicts import Action, Stage
+
+
+class ModeratorRule(Answer):
+    """sentence: the operator's, where it blocks. most: what a limit allows."""
+
+    id: str
+    action: str
+    sentence: str
+    most: int | None
+
+
+class Moderator(Answer):
+    """action: of all its rules; `null` where they differ. count: of phrases, patterns or limits."""
+
+    name: str
+    kind: str
+    stages: tuple[Stage, ...]
+    action: str | None
+    fail: str
+    seconds: float
+    rules: tuple[ModeratorRule, ...]
+    count: int
+
+
+class Masking(Answer):
+    """kinds: of personal data that is masked on the way to models."""
+
+    when: Literal["off", "remote", "always"]
+    keep: Literal["encrypted", "never"]
+    kinds: tuple[str, ...]
+
+
+class Moderation(Answer):
+    """keeps_content: the log keeps the text around what was found. days: how long it keeps decisions.
+    dropped: how many it lost."""
+
+    moderators: tuple[Moderator, ...]
+    masking: Masking | None
+    file: str | None
+    keeps_content: bool
+    days: int
+    dropped: int
+
+
+class ModerationFinding(Answer):
+    """start, end: in characters of the text as it was given. instead: what replaces it."""
+
+    moderator: str
+    rule: str
+    action: Action
+    start: int
+    end: int
+    instead: str
+    detail: str
+
+
+class TriedText(Answer):
+    """What the rules would do with a text. text begins at the character `from` of it. blocked: the rule that
+    refuses it; sentence: what the person reads then; own: in the operator's words. result: what would be let
+    through, of a text that was sent. The fields from `message_id` to `length` are of a stored message."""
+
+    message_id: str | None = Field(default=None, exclude_if=absent)
+    conversation_id: str | None = Field(default=None, exclude_if=absent)
+    owner_id: str | None = Field(default=None, exclude_if=absent)
+    role: Role | None = Field(default=None, exclude_if=absent)
+    at: Time | None = Field(default=None, exclude_if=absent)
+    length: int | None = Field(default=None, exclude_if=absent)
+    text: str
+    start: int = Field(serialization_alias="from")
+    result: str | None
+    blocked: str | None
+    sentence: str
+    own: bool
+    findings: tuple[ModerationFinding, ...]
+    found: int
+
+
+class Trial(Answer):
+    """checked: how many texts. whole: whether all were checked."""
+
+    items: tuple[TriedText, ...]
+    checked: int
+    whole: bool
+
+
+class ModerationDecision(Answer):
+    number: int
+    at: Time
+    moderator: str
+    rule: str
+    stage: str
+    action: str
+    owner_id: str | None
+    conversation_id: str | None
+    message_id: str | None
+    model: str | None
+    start: int
+    end: int
+    detail: str | None
+    content: str | None
+
+
+class DecisionPage(Answer):
+    items: tuple[ModerationDecision, ...]
+    next: str | None
+
+
+class DecisionCount(Answer):
+    rule: str
+    moderator: str
+    action: str
+    count: int
+
+
+class DecisionCounts(Answer):
+    items: tuple[DecisionCount, ...]
+
+
+class TrialBody(Body):
+    """A text, or the newest stored messages. rules: in the form of a file, instead of those in force."""
+
+    stage: Stage = "input"
+    text: Annotated[str, Field(max_length=100_000)] | None = None
+    last: Annotated[int, Field(ge=1, le=500)] | None = None
+    rules: Annotated[str, Field(max_length=50_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.text is None) == (self.last is None):
+            raise ValueError("give either text or last")
+        return self

@@ -1,0 +1,164 @@
+"""Sending messages, and the events of running replies."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from backends.base import LoadProgress
+from webchat.api.wire.base import Answer, Body, Id, ModelName
+from webchat.api.wire.conversations import Conversation, SettingsBody, TemplateUseBody
+from webchat.api.wire.messages import Message
+from webchat.store.records import JournalKind, TurnState
+from webchat.turns import events
+
+
+class TurnBody(Body):
+    """owner: on whose behalf the page sends; refused for anybody else, who has come by another link since.
+    client_key: the same key again is the same turn."""
+
+    owner: Id | None = None
+    kind: Literal["send", "regenerate", "edit", "continue"]
+    client_key: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
+    conversation_id: Id | None = None
+    parent_id: Id | None = None
+    message_id: Id | None = None
+    text: str | None = None
+    model: ModelName | None = None
+    settings: SettingsBody | None = None
+    template: TemplateUseBody | None = None
+
+
+class BegunTurn(Answer):
+    """user: the message of a person that the reply answers, where it is new."""
+
+    conversation: Conversation
+    user: Message | None
+    reply: Message
+
+
+class Loading(Answer):
+    """How far a model is on its way into memory. done, total: in bytes."""
+
+    phase: Literal["connecting", "downloading", "loading", "warming"]
+    done: int | None
+    total: int | None
+    eta_seconds: float | None
+
+    @classmethod
+    def at(cls, progress: LoadProgress | None, eta_seconds: float | None) -> Self | None:
+        if progress is None:
+            return None
+        return cls(
+            phase=progress.phase,
+            done=progress.done,
+            total=progress.total,
+            eta_seconds=None if eta_seconds is None else round(eta_seconds, 1),
+        )
+
+
+class Queue(Answer):
+    """place: from 1."""
+
+    place: int
+    eta_seconds: float | None
+
+
+class Wait(Answer):
+    """Why nothing is said yet. Durations from now on, in ms: clocks of browsers differ. retry_in_ms: until a
+    refusing endpoint is asked again, 0 for just now. attempt: how often it has refused."""
+
+    reason: events.WaitReason
+    since_ms: int
+    retry_in_ms: int | None
+    attempt: int
+
+    @classmethod
+    def now(cls, wait: events.Wait) -> Self:
+        now = time.monotonic()
+        retry_in = None if wait.retry_at is None else max(0, round(1000 * (wait.retry_at - now)))
+        since = max(0, round(1000 * (now - wait.since)))
+        return cls(reason=wait.reason, since_ms=since, retry_in_ms=retry_in, attempt=wait.attempt)
+
+
+class Status(Answer):
+    """Where a reply stands. wait: `null` once something is said."""
+
+    message_id: str
+    state: TurnState
+    loading: Loading | None
+    queue: Queue | None
+    wait: Wait | None
+
+    @classmethod
+    def now(cls, message_id: str, status: events.Status) -> Self:
+        queue, wait = None, status.wait
+        if status.place is not None:
+            eta = None if status.wait_seconds is None else round(status.wait_seconds, 1)
+            queue = Queue(place=status.place, eta_seconds=eta)
+        return cls(
+            message_id=message_id,
+            state=status.state,
+            loading=Loading.at(status.loading, status.eta_seconds),
+            queue=queue,
+            wait=None if wait is None else Wait.now(wait),
+        )
+
+
+class Delta(Answer):
+    """A piece of a reply. seq: from 1, without gaps. Written by `webchat.turns.events.Delta`, once for all
+    who follow."""
+
+    message_id: str
+    seq: int
+    kind: JournalKind
+    text: str
+
+
+class Done(Answer):
+    message: Message
+
+
+class Gone(Answer):
+    """The reply does not exist, or is not the reader's to see."""
+
+    message_id: str
+
+
+class TurnNews(Answer):
+    """state: it ended in."""
+
+    conversation_id: str
+    message_id: str
+    state: TurnState | None
+
+
+class Changed(Answer):
+    conversation_id: str
+
+
+class Hello(Answer):
+    """owner: the reader's id. running: the ids of all their replies that run now."""
+
+    owner: str
+    running: tuple[str, ...]
+
+
+class Beat(Answer):
+    """Sent into a silence."""
+
+
+class Events(Answer):
+    """The events of a stream by name, each with its data."""
+
+    hello: Hello
+    status: Status
+    delta: Delta
+    done: Done
+    gone: Gone
+    begun: TurnNews
+    ended: TurnNews
+    changed: Changed
+    beat: Beat
