@@ -1,5 +1,5 @@
-"""The HTTP API as documents: OpenAPI as FastAPI describes the methods of the table of routes, the types of the
-page's modules, and the table of the API's page."""
+"""The HTTP API as documents: OpenAPI, as FastAPI describes the methods of the table of routes, the types of
+the page's modules, and the table of `deploy/api.md`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ def openapi_json() -> str:
 
 def wire_types() -> str:
     """The schemas as the page's modules import them."""
-    head = "// Every body, answer and event of the HTTP API. Made from `webchat/api/wire` by `make reference`.\n\n"
-    return head + declarations(openapi()["components"]["schemas"])
+    head = (
+        "// Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`."
+    )
+    return f"{head}\n\n" + declarations(openapi()["components"]["schemas"])
 
 
 def routes() -> Iterator[list[str]]:
@@ -50,7 +52,7 @@ def routes() -> Iterator[list[str]]:
         takes += [f"`?{'&'.join(queries)}`"] if queries else []
         does = " ".join(about.get("description", "").split())
         if Operator in get_type_hints(row.endpoint, include_extras=True).values():
-            does = f"Operators only. {does}"
+            does = f"Operators only. {does}".strip()
         yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), does]
 
 
@@ -64,7 +66,9 @@ def _answer(responses: dict[str, Any]) -> str:
         return status
     ((media, _),) = responses[status]["content"].items()
     named = _schema(responses[status])
-    return " ".join([status, *([f"`{named}`"] if named != "string" else []), *([media] if media != _JSON else [])])
+    known = named != "string"
+    parts = [status, f"`{named}`" if known else "", "" if known and media == _JSON else media]
+    return " ".join(filter(None, parts))
 
 
 def _schema(holder: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from backends import registry
 from tests.clean_environment import ROOT
+from tests.openapi import openapi_json, routes, wire_types
 from webchat.cli import command_parser
 from webchat.moderation import plugins
 from webchat.moderation.tables import TABLES as RULES
@@ -97,6 +98,17 @@ def errors() -> str:
     return table("Code | Message | What the operator can do", rows)
 
 
+def api_routes() -> str:
+    """Every route of the HTTP API."""
+    return table("Route | Takes | Answers | What it does", ([*map(_escape, row)] for row in routes()))
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "deploy/openapi.json": openapi_json,
+    "webchat/ui/assets/wire.d.ts": wire_types,
+}
+"""What is generated as a whole."""
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "models": models,
@@ -104,6 +116,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "entry-points": entry_points,
     "rule-kinds": rule_kinds,
     "errors": errors,
+    "api-routes": api_routes,
 }
 
 
@@ -183,7 +196,9 @@ def _escape(text: str) -> str:
 
 
 def main() -> None:
-    """Rewrite the pages."""
+    """Rewrite the pages and the files."""
+    for name, whole in FILES.items():
+        (ROOT / name).write_text(whole(), encoding="utf-8")
     for page in pages():
         text = page.read_text(encoding="utf-8")
         page.write_text(with_tables(text), encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 from tests.clean_environment import ROOT
 from tests.conftest import MODELS
 from tests.pages import blocks, environment, headings, links, run
-from tests.reference import MARKERS, TABLES, pages, with_tables
+from tests.reference import FILES, MARKERS, TABLES, pages, with_tables
 from webchat.cli import command_parser, refuse_unknown_flags
 
 PAGES = [path.relative_to(ROOT) for path in pages()]
@@ -23,6 +23,11 @@ PAGES = [path.relative_to(ROOT) for path in pages()]
 def test_the_tables_of_a_page_are_those_of_the_code(page: Path) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert with_tables(text) == text, "run: make reference"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_generated_file_is_as_the_code_has_it(name: str) -> None:
+    assert FILES[name]() == (ROOT / name).read_text(encoding="utf-8"), "run: make reference"
 
 
 def test_every_table_is_on_one_page() -> None:

@@ -30,6 +30,7 @@ class About:
         self._trying: set[asyncio.Task[None]] = set()
 
     async def me(self, owner: Caller, request: Request) -> Me:
+        """Who the caller is, what they may do, and what the page needs to know of this server."""
         services = self._services
         movable: Sequence[records.MovableChats] = ()
         if owner.operates:
@@ -50,7 +51,7 @@ class About:
         )
 
     async def models(self, owner: Caller, wanted: QueryText = "") -> ModelList:
-        """All models, as fresh as their endpoints tell within a moment."""
+        """All models, as fresh as their endpoints tell within a moment. wanted: a name or key to explain."""
         models = self._services.models
         await models.look(LOOK_SECONDS)
         return ModelList.read_by(owner, models, wanted)
@@ -77,6 +78,7 @@ class About:
         limit: Annotated[int, Query(ge=1, le=100)] = 30,
         cursor: Cursor = None,
     ) -> SearchPage:
+        """Conversations whose title or messages match."""
         if not (query := q.strip()):
             return SearchPage(items=(), next=None, whole=True)
         return SearchPage.of(

@@ -57,9 +57,11 @@ class ChatTemplates:
         self._saving = asyncio.Lock()
 
     async def look(self, operator: Operator, model: ModelPath) -> Answered:
+        """The chat template of a model, and its versions."""
         return await self._answer(model)
 
     async def put(self, author: Operator, model: ModelPath, body: ChatTemplateBody) -> Answered:
+        """Give a model another chat template, or its own again."""
         backend = self._backend(model)
         if body.text is not None:
             await _tried(backend, body.text, SAMPLE)
@@ -77,6 +79,7 @@ class ChatTemplates:
         return await self._answer(model)
 
     async def preview(self, operator: Operator, model: ModelPath, body: PreviewBody) -> ChatTemplatePreview:
+        """What the model would read of a conversation by a template. Stores nothing."""
         backend = self._backend(model)
         messages: Sequence[Message] = SAMPLE
         if body.messages is not None:

@@ -29,6 +29,7 @@ class Conversations:
         limit: Annotated[int, Query(ge=1, le=200)] = 40,
         archived: Annotated[Literal["0", "1"], Query()] = "0",
     ) -> ConversationPage:
+        """The caller's conversations, pinned ones first, then the latest. archived: `1` for those alone."""
         return ConversationPage.of(
             await self._store.call(
                 self._store.list_conversations,
@@ -46,11 +47,13 @@ class Conversations:
         before: QueryId = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 30,
     ) -> Thread:
+        """A conversation with the newest messages of its active branch. before: a message, for older ones."""
         conversation = await self._store.call(self._store.conversation, caller.id, id)
         page = await self._store.call(self._store.thread, caller.id, id, before=before, limit=limit)
         return Thread.page(conversation, page, caller)
 
     async def change(self, caller: Caller, id: PathId, body: ConversationBody) -> Conversation:
+        """Change the title, the settings, or whether it is pinned or archived."""
         owner = caller.id
         # What is not theirs is not found, whatever is said of it.
         await self._store.call(self._store.conversation, owner, id)
@@ -77,11 +80,13 @@ class Conversations:
         return Conversation.of(changed)
 
     async def delete(self, caller: Caller, id: PathId) -> None:
+        """Move a conversation to the trash, and stop its replies."""
         await self._store.call(self._store.delete_conversation, caller.id, id)
         self._turns.stop_all(caller.id, id)
         self._turns.changed(caller.id, id)
 
     async def restore(self, caller: Caller, id: PathId) -> Conversation:
+        """Take a conversation back from the trash."""
         await self._store.call(self._store.restore_conversation, caller.id, id)
         conversation = await self._store.call(self._store.conversation, caller.id, id)
         self._turns.changed(caller.id, id)

@@ -56,6 +56,7 @@ class Exports:
     async def one(
         self, owner: Caller, id: PathId, language: Language, form: ExportFormat = "json"
     ) -> ASGIApp:
+        """A conversation as a file: `json` has every branch, `markdown` the active one."""
         with self._one_more(owner.id) as leaving:
             # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
             first = await self._read(owner.id, id)
@@ -65,6 +66,7 @@ class Exports:
             )
 
     async def all(self, owner: Caller, language: Language, form: ExportFormat = "json") -> ASGIApp:
+        """All conversations in one file."""
         with self._one_more(owner.id) as leaving:
             ids = await self._store.call(self._store.conversation_ids, owner.id)
             name = f"conversations {datetime.now(UTC):%Y-%m-%d}"

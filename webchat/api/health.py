@@ -18,6 +18,7 @@ class Health:
         self._services = services
 
     async def alive(self) -> State:
+        """Whether the process runs."""
         return State(status="ok")
 
     async def ready(self) -> Response:

@@ -20,6 +20,7 @@ class Inspect:
         self._store = services.store
 
     async def look(self, owner: Caller, id: PathId) -> Inspection:
+        """What the model was sent for a reply."""
         message = await self._store.call(self._store.message, owner.id, id)
         sent = await self._store.call(self._store.inspection, owner.id, id)
         provenance = await self._store.call(self._store.provenance, owner.id, id)

@@ -26,7 +26,7 @@ class MediaRoutes:
     async def get(
         self, owner: Caller, id: PathId, name: Annotated[str, Path(pattern="^[a-p]{16}$")], request: Request
     ) -> Response:
-        """One of a message. As its name is made from the data, it may be kept for ever by the browser."""
+        """A picture or sound of a message. Its name is made from the data, so browsers may keep it."""
         media = await self._store.call(self._store.media, owner.id, id, name)
         sure = media.media_type in SURE_MEDIA
         download = disposition(

@@ -20,6 +20,7 @@ class Messages:
         self._store = services.store
 
     async def look(self, owner: Caller, id: PathId) -> MessageDetails:
+        """A message, and where it comes from."""
         message = await self._store.call(self._store.message, owner.id, id)
         provenance = await self._store.call(self._store.provenance, owner.id, id)
         of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
@@ -29,9 +30,11 @@ class Messages:
         )
 
     async def activate(self, owner: Caller, id: PathId) -> Thread:
+        """Show the branch of this message."""
         return await self._changed(owner, await self._store.call(self._store.activate, owner.id, id))
 
     async def edit(self, owner: Caller, id: PathId, body: EditBody) -> Thread:
+        """Correct a reply: the new text is a sibling of it."""
         self._check_text(body.text)
         before = await self._store.call(self._store.message, owner.id, id)
         # A person writes it, whoever it is said to be from.
@@ -57,6 +60,7 @@ class Messages:
             )
 
     async def delete(self, owner: Caller, id: PathId) -> Thread:
+        """Move a message and all that follows it to the trash."""
         conversation = await self._store.call(self._store.delete_messages, owner.id, id)
         await self._stop_deleted(owner.id)
         return await self._changed(owner, conversation)
@@ -77,9 +81,11 @@ class Messages:
                     await turns.stop(owner, running)
 
     async def restore(self, owner: Caller, id: PathId) -> Thread:
+        """Take messages back from the trash."""
         return await self._changed(owner, await self._store.call(self._store.restore_messages, owner.id, id))
 
     async def rate(self, owner: Caller, id: PathId, body: RatingBody) -> Message:
+        """Rate a reply: 1, -1, or 0 for none."""
         message = await self._store.call(self._store.rate, owner.id, id, body.value)
         self._services.turns.changed(owner.id, message.conversation_id)
         return Message.of(message, owner)

@@ -65,6 +65,7 @@ class ModerationRoutes:
         self._apart = RulesApart()
 
     async def show(self, operator: Operator) -> Moderation:
+        """Which moderators there are, and what is masked."""
         services = self._services
         return Moderation.of(
             {
@@ -78,6 +79,7 @@ class ModerationRoutes:
         )
 
     async def try_out(self, operator: Operator, body: TrialBody) -> Trial:
+        """What the rules would do with a text, or with the newest stored messages. Stores nothing."""
         context = Context(body.stage, operator.id)
         if body.text is not None:
             outcome = await self._tried(body.rules, context, body.text)
@@ -122,6 +124,7 @@ class ModerationRoutes:
         cursor: Cursor = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> DecisionPage:
+        """What moderators decided, the latest first."""
         wanted = DecisionFilter(rule or None, stage or None, action or None, conversation)
         page = await self._store.call(self._store.decisions, wanted, cursor=cursor, limit=limit)
         # The export has all of it.
@@ -131,6 +134,7 @@ class ModerationRoutes:
     async def counts(
         self, operator: Operator, days: Annotated[int, Query(ge=1, le=3650)] = 30
     ) -> DecisionCounts:
+        """How often each rule did something within these days."""
         since = datetime.now(UTC) - timedelta(days=days)
         return DecisionCounts.of({"items": await self._store.call(self._store.decision_counts, since)})
 
@@ -143,6 +147,7 @@ class ModerationRoutes:
         action: AnyAction = "",
         conversation: QueryId = None,
     ) -> Response:
+        """All decisions as a file."""
         pages = self._pages(DecisionFilter(rule or None, stage or None, action or None, conversation))
         return StreamingResponse(
             _csv(pages) if form == "csv" else _jsonl(pages),

@@ -21,6 +21,7 @@ class Redeem:
         self._identities = services.identities
 
     async def redeem(self, body: RedeemBody, request: Request) -> Response:
+        """Sign in with the token of a link."""
         services = self._services
         if services.redeemer is None:  # whoever reaches this server is its one owner already
             return Response(status_code=204)

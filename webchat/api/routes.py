@@ -50,7 +50,7 @@ class Row:
     work: Work | None = "short"
     status: int = 200
     answers: type[Answer] | None = None
-    media: str = "application/json"
+    media: str | None = "application/json"
 
 
 TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
@@ -97,7 +97,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
                 "POST", "/api/turns", TurnRoutes.start, body=LONG, work="send", status=201, answers=BegunTurn
             ),
             Row("GET", "/api/events", TurnRoutes.all_events, answers=Events, media="text/event-stream"),
-            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop, work=None, status=202),
+            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop, work=None, status=202, media=None),
             Row(
                 "GET",
                 "/api/messages/{id}/events",

@@ -57,6 +57,7 @@ class Templates:
         self._turns = services.turns
 
     async def list(self, owner: Caller, language: Language, q: QueryText = "") -> TemplateList:
+        """The caller's templates and the shared ones, by name. q: part of a name or description."""
         found = await self._store.call(self._store.list_templates, owner.id)
         items = [_listed(one, owner) for one in found]
         if self._starters:
@@ -64,16 +65,19 @@ class Templates:
         return TemplateList(items=tuple(sorted(_matching(items, q.strip().casefold()), key=_place)))
 
     async def create(self, owner: Caller, body: NewTemplateBody) -> Template:
+        """Store a new template. Shared ones are for operators."""
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         return await self._create(owner, content, body.scope, body.note)
 
     async def get(self, owner: Caller, id: PathId) -> Template:
+        """A template with its newest content."""
         if (content := starter(id)) is not None:
             return _starter(id, content)
         return _template(await self._store.call(self._store.template, owner.id, id), owner)
 
     async def change(self, owner: Caller, id: PathId, body: TemplateBody) -> Template:
+        """Store a new version. 409 where somebody else has changed it since."""
         await self._check_changeable(owner, id)
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
@@ -90,21 +94,24 @@ class Templates:
         return _template(changed, owner)
 
     async def delete(self, owner: Caller, id: PathId) -> None:
+        """Delete a template; it can be restored for a while."""
         await self._check_changeable(owner, id)
         await self._store.call(self._store.delete_template, owner.id, id, operates=owner.operates)
 
     async def restore(self, owner: Caller, id: PathId) -> Template:
+        """Take a deleted template back."""
         back = await self._store.call(self._store.restore_template, owner.id, id, operates=owner.operates)
         return _template(back, owner)
 
     async def versions(self, owner: Caller, id: PathId) -> TemplateVersionList:
+        """The versions of a template, the newest first."""
         if starter(id) is not None:
             return TemplateVersionList(items=(_STARTER_VERSION,))
         found = await self._store.call(self._store.template_versions, owner.id, id)
         return TemplateVersionList.of({"items": found})
 
     async def version(self, owner: Caller, id: PathId, number: Annotated[int, Path()]) -> TemplateVersion:
-        """One of them, with its content."""
+        """A version of a template, with its content."""
         if (content := starter(id)) is not None:
             if number != 1:
                 raise not_found()
@@ -112,6 +119,7 @@ class Templates:
         return TemplateVersion.of(await self._store.call(self._store.template_version, owner.id, id, number))
 
     async def duplicate(self, owner: Caller, id: PathId, body: DuplicateBody, language: Language) -> Template:
+        """Copy a template as a personal one."""
         content = (await self._library.find(owner.id, id)).content
         name = body.name
         if name is None:
@@ -123,6 +131,7 @@ class Templates:
         return await self._create(owner, await _checked(copy), "personal", "")
 
     async def render(self, owner: Caller, body: RenderBody) -> RenderedTemplate:
+        """Fill in a template, stored or not."""
         content = body.content
         if content is None:
             assert body.id is not None
@@ -136,6 +145,7 @@ class Templates:
         id: PathId,
         form: Annotated[Literal["yaml", "json"], Query(alias="format")] = "yaml",
     ) -> Response:
+        """A template as a file."""
         content = (await self._library.find(owner.id, id)).content
         text = yaml_file(content) if form == "yaml" else json_file(content)
         return Response(
@@ -148,7 +158,7 @@ class Templates:
         )
 
     async def bring(self, owner: Caller, body: ImportBody) -> Template:
-        """A template from a file, as a personal one."""
+        """Store the template of a file as a personal one."""
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)
         return await self._create(owner, await _checked(await self._reviewed(owner, content)), "personal", "")

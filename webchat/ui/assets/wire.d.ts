@@ -1,4 +1,4 @@
-// Generated from the models of webchat.api.wire.
+// Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`.
 
 /** Sent into a silence. */
 export interface Beat {}
@@ -284,15 +284,6 @@ export interface Me {
   language: string;
   limits: Limits;
   share: Share;
-}
-
-/** A picture or sound that came with a reply. address: where it is as long as it is kept. */
-export interface Media {
-  message_id: string;
-  name: string;
-  media_type: string;
-  size: number;
-  address: string;
 }
 
 /** A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. */
@@ -780,10 +771,11 @@ export interface TurnBody {
   template?: TemplateUseBody | null;
 }
 
+/** state: it ended in. */
 export interface TurnNews {
   conversation_id: string;
   message_id: string;
-  state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
+  state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted" | null;
 }
 
 /** A blank of the form. default: what stands in it at first, `None` for nothing. */
@@ -804,4 +796,3 @@ export interface Wait {
   retry_in_ms: number | null;
   attempt: number;
 }
-
