@@ -39,7 +39,7 @@ from contextlib import aclosing
 from starlette.types import Receive, Scope, Send
 
 from webchat.api.errors import ApiError
-from webchat.api.reading import json_text
+from webchat.api.reading import json_bytes
 from webchat.api.wire import turns as wire
 from webchat.api.wire.base import Answer
 from webchat.store.records import Owner
@@ -88,7 +88,7 @@ def encode(message_id: str, event: TurnEvent | Gone | News, reader: Owner) -> by
 
 
 def _sse(name: str, data: Answer) -> bytes:
-    return f"event: {name}\ndata: {json_text(data)}\n\n".encode("utf-8", "replace")
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), json_bytes(data))
 
 
 async def one_reply(

@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Path, Query
+from pydantic_core import PydanticSerializationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -64,16 +65,14 @@ Cursor = Annotated[str | None, Query(max_length=1000)]
 
 
 def json_answer(answer: Answer, status: int = 200) -> Response:
-    """A JSON answer that no cache keeps. A half of a surrogate pair, which UTF-8 has no bytes for, becomes
-    `?`."""
-    return Response(
-        json_text(answer).encode("utf-8", "replace"),
-        status,
-        {"cache-control": "no-store"},
-        media_type="application/json",
-    )
+    """A JSON answer that no cache keeps."""
+    return Response(json_bytes(answer), status, {"cache-control": "no-store"}, media_type="application/json")
 
 
-def json_text(answer: Answer) -> str:
-    value = answer.model_dump(mode="json", by_alias=True)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def json_bytes(answer: Answer) -> bytes:
+    """A half of a surrogate pair, which UTF-8 has no bytes for, becomes `?`."""
+    try:
+        return answer.model_dump_json(by_alias=True).encode()
+    except PydanticSerializationError:
+        value = answer.model_dump(mode="json", by_alias=True)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
