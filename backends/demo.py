@@ -22,13 +22,14 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from backends._gguf import convert_to_f16
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import BackendError, ModelUnsupported, Unavailable
 from backends.llamacpp import LlamaCppBackend
+from backends.options import LlamaCppOptions
 
 NAME = "SmolLM2-135M-Instruct"
 FILE_NAME = f"{NAME}-F16.gguf"
@@ -53,13 +54,13 @@ _log = logging.getLogger(__name__)
 
 
 class DemoBackend(LlamaCppBackend):
-    """The demo model, fetched into `cache_dir` when first started. options: those of `LlamaCppBackend`."""
+    """The demo model, fetched into the folder `path` when first started."""
 
     kind = "demo"
 
-    def __init__(self, *, cache_dir: Path, **options: Any) -> None:
-        super().__init__(path=cache_dir / FILE_NAME, name=NAME, known=True, **options)
-        self._cache_dir = cache_dir
+    def __init__(self, options: LlamaCppOptions) -> None:
+        self._cache_dir = options.path
+        super().__init__(replace(options, path=options.path / FILE_NAME, name=NAME, known=True))
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
         """Also raises what `demo_model` does."""

@@ -11,13 +11,14 @@ Built-in names win. An entry point is loaded only when its own kind is asked for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from types import MappingProxyType
 
 from backends.base import Backend
 from backends.errors import ModelNotFound, ModelUnsupported
+from backends.options import BackendOptions
 
 GROUP = "webchat.backends"
 
@@ -35,13 +36,17 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(BUILT_IN.keys() | {entry.name for entry in entry_points(group=GROUP)}))
 
 
-def create(kind: str, **options: Any) -> Backend:
-    """Make a backend, not started. `options` are those of its constructor.
+Options = BackendOptions | Mapping[str, object]
+"""What a backend is made of: the value of its kind, or the keyword arguments of a plug-in or of `echo`."""
+
+
+def create(kind: str, options: Options = MappingProxyType({})) -> Backend:
+    """Make a backend, not started.
 
     Raises `ModelNotFound` for an unknown kind and `ModelUnsupported` for a plug-in that cannot be loaded.
     """
-    backend: Backend = factory(kind)(**options)
-    return backend
+    make = factory(kind)
+    return make(**options) if isinstance(options, Mapping) else make(options)
 
 
 def factory(kind: str) -> Callable[..., Backend]:

@@ -73,16 +73,16 @@ def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     given = {**chosen, "chat_template": "{{ messages }}", "timeouts": timeouts, "marks": marks}
     assert spec.kind == kind
     assert spec.titles == (kind != "demo")
-    assert {name for name in given if name in spec.options} == TAKEN[kind]
-    assert all(spec.options[name] == given[name] for name in TAKEN[kind])
-    inspect.signature(factory(kind)).bind(**spec.options)  # raises TypeError
+    assert {name for name in given if hasattr(spec.options, name)} == TAKEN[kind]
+    assert all(getattr(spec.options, name) == given[name] for name in TAKEN[kind])
+    assert inspect.signature(factory(kind)).parameters["options"].annotation == type(spec.options).__name__
 
 
 def test_an_endpoint_is_given_what_to_leave_out_and_a_memory(tmp_path: Path) -> None:
     model = ModelSettings(endpoint="http://127.0.0.1:9", leave_out=("seed",))
     spec = spec_of(model, Settings(data_dir=tmp_path), Shared(Engines(), Servers()))
-    assert spec.options["leave_out"] == ("seed",)
-    assert isinstance(spec.options["memory"], LearnedFile)
+    assert spec.endpoint.leave_out == ("seed",)
+    assert isinstance(spec.endpoint.memory, LearnedFile)
 
 
 def test_no_setting_of_an_engine_is_taken_by_none() -> None:
@@ -124,5 +124,5 @@ async def test_a_chat_template_that_was_saved_is_in_force_after_a_restart(tmp_pa
                 pass
     finally:
         store.close()
-    assert [spec.options.get("chat_template") for spec in made] == ["{{ 1 }}", None]
-    assert made[0].options["template_source"] == "override/1"
+    given = {"chat_template": "{{ 1 }}", "template_source": "override/1"}
+    assert [spec.options for spec in made] == [given, {}]

@@ -20,6 +20,7 @@ from backends.base import Backend
 from backends.echo import Delay, EchoBackend, Step
 from backends.errors import AuthFailed, Unavailable
 from backends.local.baseline import PlainGenerate, gpu_peak_bytes
+from backends.options import LocalOptions
 from backends.types import Event, Message, Request, Sampling, TextDelta, Usage
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.bench import Bench, Plan, Prompts, Reply, Result, Round, Run, as_json, table
@@ -376,7 +377,7 @@ async def test_a_baseline_that_cannot_be_leaves_what_was_measured(tmp_path: Path
     pytest.importorskip("torch")
     result = Result(Plan(users=(1,)), "m", "local", complete=True)
     result.runs.append(Run(1, (Round(1.0, (Reply(0, 0.5, (), 1, 4, 8),)),)))
-    spec = ModelSpec("m", "local", options={"source": str(tmp_path / "none"), "engines": None})
+    spec = ModelSpec("m", "local", options=LocalOptions(str(tmp_path / "none")))
     await command._generate(Bench(result.plan, Prompts(8, "n"), lambda _: None), spec, result)
     lines = table(result)
     assert lines[2].split()[:4] == ["1", "4.00", "4.00", "-"]
@@ -441,7 +442,10 @@ async def test_plain_generate_says_what_the_engine_says(demo_folder: Path) -> No
         (Message("user", "What is the capital of France?"),), Sampling(temperature=0, max_tokens=12)
     )
     said = []
-    for backend in (PlainGenerate({"source": str(demo_folder)}), LocalBackend(source=str(demo_folder))):
+    for backend in (
+        PlainGenerate(LocalOptions(str(demo_folder))),
+        LocalBackend(LocalOptions(source=str(demo_folder))),
+    ):
         events = [event async for event in backend.stream(question)]
         said.append("".join(event.text for event in events if isinstance(event, TextDelta)))
         assert [event.prompt_tokens for event in events if isinstance(event, Usage)]
@@ -452,7 +456,7 @@ async def test_plain_generate_says_what_the_engine_says(demo_folder: Path) -> No
 
 async def test_plain_generate_stops_when_nobody_reads(demo_folder: Path) -> None:
     pytest.importorskip("torch")
-    backend = PlainGenerate({"source": str(demo_folder)})
+    backend = PlainGenerate(LocalOptions(str(demo_folder)))
     stream = backend.stream(
         Request((Message("user", "Write a long story."),), Sampling(temperature=0, max_tokens=4000))
     )

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from backends.base import collect
 from backends.errors import BackendError
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions
 from backends.types import Message, Request
 from tests.backends.hostile_server import HostileServer, status
 from webchat.logs import Redacting, secrets_of
@@ -48,7 +49,7 @@ async def test_a_server_that_repeats_the_key_brings_it_into_no_log_and_no_error(
     said = json.dumps({"error": {"message": f"No such key: {json.dumps(KEY)} {KEY}"}}).encode()
     answer = status(401, said, headers=[f"X-Key: {KEY}", f"Set-Cookie: key={KEY}"])
     async with HostileServer(answer) as server:
-        backend = OpenAICompatBackend(server.url, "m", api_key=KEY)
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m", api_key=KEY))
         with pytest.raises(BackendError) as caught:
             await collect(backend.stream(Request((Message("user", "Hello"),))))
         await backend.aclose()

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from backends.echo import EchoBackend
 from backends.errors import BackendError, Unavailable
 from backends.openai_compat import Address, RemoteModel
+from backends.options import EndpointOptions
 from webchat.models import KnownServers, Models, ModelSpec, NoSuchModel
 from webchat.models.configured import configured
 from webchat.models.errors import ModelGone, ModelUnclear, ServerGone
@@ -41,7 +42,7 @@ class Endpoints:
 
     async def __call__(self, spec: ModelSpec) -> Sequence[RemoteModel]:
         self.asked += 1
-        found = self.lists[Address.parse(spec.options["base_url"]).base]
+        found = self.lists[Address.parse(spec.endpoint.base_url).base]
         if isinstance(found, BackendError):
             raise found
         return [RemoteModel(id, chat="embed" not in id) for id in found]
@@ -49,7 +50,7 @@ class Endpoints:
 
 def models_of(endpoints: Endpoints, *specs: ModelSpec) -> Models:
     def create(spec: ModelSpec) -> EchoBackend:
-        return EchoBackend(f"{Address.parse(spec.options['base_url']).base} {spec.options['model']}")
+        return EchoBackend(f"{Address.parse(spec.endpoint.base_url).base} {spec.endpoint.model}")
 
     return Models(specs, create, list_models=endpoints)
 
@@ -179,8 +180,8 @@ async def test_nobody_answers_in_the_place_of_a_server_that_is_gone() -> None:
         [listing(ONE, "two")],
         [listing(ONE, "two", model="alpha")],
         [listing(ONE, "alpha (two)", model="alpha")],
-        [ModelSpec("alpha", "echo", options={"base_url": ONE, "model": "alpha"})],
-        [ModelSpec("two", "echo", options={"base_url": ONE, "model": "alpha"})],
+        [ModelSpec("alpha", "echo", options=EndpointOptions(ONE, "alpha"))],
+        [ModelSpec("two", "echo", options=EndpointOptions(ONE, "alpha"))],
     ):
         after = await started(Endpoints(**lists), *specs)
         with pytest.raises(ServerGone):

@@ -12,6 +12,8 @@ import pytest
 from backends.base import Backend
 from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported
+from backends.local import Engines
+from backends.options import LocalOptions
 from webchat.models import GivenTemplate, Models, ModelSpec
 
 T = TypeVar("T")
@@ -25,8 +27,9 @@ class Templated(EchoBackend):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec.name, load_seconds=0.02)
-        self.made_with = spec.options.get("chat_template")
-        self.source = spec.options.get("template_source")
+        assert isinstance(spec.options, LocalOptions)
+        self.made_with = spec.options.chat_template
+        self.source = spec.options.template_source
         self.starts, self.closed = 0, False
 
     async def start(self, progress: Any = None) -> None:
@@ -47,7 +50,9 @@ def models(*names: str, **options: Any) -> tuple[Models, list[Templated]]:
         made.append(Templated(spec))
         return made[-1]
 
-    return Models([ModelSpec(name=name, kind="x", options=options) for name in names], create), made
+    return Models(
+        [ModelSpec(name, "x", options=LocalOptions(name, **options)) for name in names], create
+    ), made
 
 
 def elsewhere(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -157,7 +162,7 @@ async def test_one_that_cannot_be_started_is_told_and_can_be_taken_back() -> Non
 
 async def test_a_model_that_is_shared_is_not_loaded_anew() -> None:
     """`engines` share what is loaded, as those of transformers do: the next begins before the last ends."""
-    all_, made = models("a", engines=object())
+    all_, made = models("a", engines=Engines())
     async with all_.use("a"):
         pass
     all_.use_template("a", NEW)

@@ -20,6 +20,7 @@ from backends.base import Footprint, LoadProgress, collect
 from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.openai_compat import RemoteModel
+from backends.options import EndpointOptions, LlamaCppOptions, LocalOptions
 from backends.types import Message, Request, Sampling
 from webchat.api.wire.models import Model
 from webchat.models import Models, ModelSpec
@@ -125,12 +126,20 @@ def endpoints(lists: dict[str, Sequence[str] | BackendError], **options: Any) ->
         return [RemoteModel(id) for id in found]
 
     specs = [
-        ModelSpec(name=name, kind="openai", source=f"http://{name}", server=name, label=name, discover=True)
+        ModelSpec(
+            name=name,
+            kind="openai",
+            source=f"http://{name}",
+            options=EndpointOptions(f"http://{name}"),
+            server=name,
+            label=name,
+            discover=True,
+        )
         for name in lists
     ]
     return Models(
         specs,
-        lambda spec: EchoBackend(spec.options["model"]),
+        lambda spec: EchoBackend(spec.endpoint.model or ""),
         list_models=list_models,
         **options,
     )
@@ -170,8 +179,9 @@ async def test_the_default_is_the_chosen_one_once_it_is_known() -> None:
 
 
 async def test_secrets_stay_out_of_what_is_printed() -> None:
-    spec = ModelSpec(name="m", kind="openai", options={"api_key": "hunter2"})
-    assert "hunter2" not in repr(spec)
+    options = EndpointOptions("http://host", api_key="hunter2")
+    assert "hunter2" not in repr(ModelSpec(name="m", kind="openai", options=options)) + repr(options)
+    assert "hunter2" not in repr(LocalOptions("me/model", token="hunter2"))
     with pytest.raises(ModelNotFound):
         one(EchoBackend()).spec("nobody")
 
@@ -566,7 +576,7 @@ async def test_memory_goes_back_when_a_real_model_is_unloaded(demo_gguf: Path) -
     pytest.importorskip("xllamacpp")
     specs = [
         ModelSpec(
-            name=name, kind="llamacpp", options={"path": demo_gguf, "context_length": 2048, "slots": slots}
+            name=name, kind="llamacpp", options=LlamaCppOptions(demo_gguf, context_length=2048, slots=slots)
         )
         for slots, name in ((1, "one"), (2, "two"))
     ]

@@ -9,10 +9,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from backends._machine import engine_threads
 from backends._sent import marked, spans, told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
@@ -20,64 +18,33 @@ from backends.chat_templates import OwnTemplate, Tried, rendered, write
 from backends.errors import BackendError, Unavailable
 from backends.llamacpp.reading import Prompt
 from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload, whole
-from backends.llamacpp.servers import Server, Servers, Setup, checked_header, device_of
-from backends.marks import Marks, Table
+from backends.llamacpp.servers import (
+    Server,
+    Servers,
+    checked_header,
+    device_of,
+    memory,
+    slots,
+    window,
+)
+from backends.marks import Table
+from backends.options import LlamaCppOptions
 from backends.types import Event, Message, Request, Sent
-
-SLOTS = 2
 
 
 class LlamaCppBackend:
-    """One GGUF file. See the package.
-
-    path: the file. name: what provenance calls it, by default the file's name. adapters: LoRA files (GGUF)
-    that are loaded with it; adapter: the one of them this backend speaks with, `None` for the model itself.
-    servers: where a loaded file is shared with other backends, by default nowhere. context_length: tokens of
-    one conversation, by default the model's own up to `LONGEST_CONTEXT`. slots: replies at once. threads: by
-    default one per core but one, see `engine_threads`. chat_template: Jinja, instead of the one in the file,
-    and template_source, what provenance calls it.
-    gpu_layers: layers put on a GPU, by default as many as fit; 0 for none. known: the file is sure to be
-    whole. marks: of reasoning, beside those that are known.
-    """
+    """One GGUF file. See the package and `LlamaCppOptions`."""
 
     kind = "llamacpp"
 
-    def __init__(
-        self,
-        *,
-        path: Path,
-        name: str | None = None,
-        adapters: tuple[Path, ...] = (),
-        adapter: Path | None = None,
-        servers: Servers | None = None,
-        context_length: int | None = None,
-        slots: int | None = None,
-        threads: int | None = None,
-        chat_template: str | None = None,
-        template_source: str = "file",
-        gpu_layers: int | None = None,
-        known: bool = False,
-        marks: Sequence[Marks] = (),
-    ) -> None:
-        self.model = name or path.stem
-        if adapter is not None and adapter not in adapters:
-            adapters = (*adapters, adapter)
-        self._setup = Setup(
-            path=path,
-            name=self.model,
-            context_length=context_length,
-            slots=slots or SLOTS,
-            threads=threads or engine_threads(),
-            chat_template=chat_template,
-            gpu_layers=gpu_layers,
-            adapters=adapters,
-            known=known and not adapters,
-        )
-        self.capabilities = self._capabilities(context_length)
-        self._template = "model" if chat_template is None else template_source
-        self._adapter = adapter
-        self._table = Table(marks)
-        self._servers = servers or Servers()
+    def __init__(self, options: LlamaCppOptions) -> None:
+        self._setup = options.shared()
+        self.model = self._setup.name
+        self.capabilities = self._capabilities(options.context_length)
+        self._template = "model" if options.chat_template is None else options.template_source
+        self._adapter = options.adapter
+        self._table = Table(options.marks)
+        self._servers = options.servers or Servers()
         self._server: Server | None = None
         self._starting = asyncio.Lock()
         self._workers: set[Worker[dict[str, Any]]] = set()
@@ -98,7 +65,7 @@ class LlamaCppBackend:
             server = await self._servers.take(self._setup)
             self._server = server
             self.capabilities = self._capabilities(
-                self._setup.window(server.header),
+                window(self._setup, server.header),
                 await self._takes_system_role(server),
                 engine=f"llamacpp {id(server)}",
             )
@@ -126,7 +93,7 @@ class LlamaCppBackend:
         device, server = device_of(setup.gpu_layers), f"(server {hash(setup) % 2**32:08x})"
         # In main memory a file is mapped, once for all servers; a GPU holds a copy for each.
         parts = {f"{path}" if device == "cpu" else f"{path} {server}": size for path, size in sizes.items()}
-        return Footprint(device, {**parts, f"conversations of {setup.path} {server}": setup.memory(header)})
+        return Footprint(device, {**parts, f"conversations of {setup.path} {server}": memory(setup, header)})
 
     async def count(self, request: Request) -> int | None:
         await self.start()
@@ -248,16 +215,16 @@ class LlamaCppBackend:
         return worker
 
     def _capabilities(
-        self, window: int | None, system_role: bool = True, *, engine: str | None = None
+        self, context_length: int | None, system_role: bool = True, *, engine: str | None = None
     ) -> Capabilities:
         return Capabilities(
             system_role=system_role,
             seed=True,
             prefill=True,
             logprobs=True,
-            context_length=window,
+            context_length=context_length,
             sampling=frozenset({*SAMPLING, "seed", "stop"}),
-            slots=self._setup.slots,
+            slots=slots(self._setup),
             engine=engine,
         )
 

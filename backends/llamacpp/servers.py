@@ -7,21 +7,22 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from backends._control_tokens import ControlTokens, is_structure
 from backends._gguf import Header, read_header
-from backends._machine import available_memory
+from backends._machine import available_memory, engine_threads
 from backends.chat_templates import Renderer
 from backends.errors import BackendError, BadChatTemplate, ModelNotFound, ModelUnsupported, OutOfMemory
 from backends.installation import add_extra
 from backends.llamacpp.reading import Reader
 from backends.llamacpp.replies import PASSING
 from backends.llamacpp.trial import survives
+from backends.options import LlamaCppOptions
 
+SLOTS = 2
 LONGEST_CONTEXT = 8192
 """Tokens of one slot, where neither the caller nor the model wants fewer: memory is taken for all at once."""
 
@@ -29,46 +30,36 @@ PREFIX_CACHE_MIB = 256
 _CACHE_ITEM_BYTES = 2  # float16
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a server is made of; equal ones are one server. adapters: LoRA files, all loaded with it. known:
-    the file is whole and of ours, so that it is opened without a trial."""
+def slots(setup: LlamaCppOptions) -> int:
+    return setup.slots or SLOTS
 
-    path: Path
-    name: str
-    context_length: int | None
-    slots: int
-    threads: int
-    chat_template: str | None
-    gpu_layers: int | None
-    adapters: tuple[Path, ...] = ()
-    known: bool = False
 
-    @property
-    def prefix_cache(self) -> int:
-        """MiB for prefixes of conversations that have no slot now.
+def prefix_cache(setup: LlamaCppOptions) -> int:
+    """MiB for prefixes of conversations that have no slot now.
 
-        None with adapters: the engine compares the tokens of a kept prefix, not which adapter read them, so a
-        reply would go on from what another adapter made of the conversation. A slot it does clear.
-        """
-        return 0 if self.adapters else PREFIX_CACHE_MIB
+    None with adapters: the engine compares the tokens of a kept prefix, not which adapter read them, so a
+    reply would go on from what another adapter made of the conversation. A slot it does clear.
+    """
+    return 0 if setup.adapters else PREFIX_CACHE_MIB
 
-    def window(self, header: Header) -> int:
-        """Tokens of one conversation."""
-        trained = header.of_architecture("context_length")
-        wanted = self.context_length or LONGEST_CONTEXT
-        return min(wanted, trained) if trained else wanted
 
-    def memory(self, header: Header) -> int:
-        """Bytes for keys and values of all slots, and for kept prefixes."""
-        layers = header.of_architecture("block_count") or 0
-        heads = header.of_architecture("attention.head_count") or 1
-        groups = header.of_architecture("attention.head_count_kv") or heads
-        size = (header.of_architecture("embedding_length") or 0) // heads
-        key = header.of_architecture("attention.key_length") or size
-        value = header.of_architecture("attention.value_length") or size
-        each = layers * groups * (key + value) * _CACHE_ITEM_BYTES
-        return each * self.window(header) * self.slots + self.prefix_cache * 2**20
+def window(setup: LlamaCppOptions, header: Header) -> int:
+    """Tokens of one conversation."""
+    trained = header.of_architecture("context_length")
+    wanted = setup.context_length or LONGEST_CONTEXT
+    return min(wanted, trained) if trained else wanted
+
+
+def memory(setup: LlamaCppOptions, header: Header) -> int:
+    """Bytes for keys and values of all slots, and for kept prefixes."""
+    layers = header.of_architecture("block_count") or 0
+    heads = header.of_architecture("attention.head_count") or 1
+    groups = header.of_architecture("attention.head_count_kv") or heads
+    size = (header.of_architecture("embedding_length") or 0) // heads
+    key = header.of_architecture("attention.key_length") or size
+    value = header.of_architecture("attention.value_length") or size
+    each = layers * groups * (key + value) * _CACHE_ITEM_BYTES
+    return each * window(setup, header) * slots(setup) + prefix_cache(setup) * 2**20
 
 
 class Server:
@@ -77,7 +68,7 @@ class Server:
 
     def __init__(
         self,
-        setup: Setup,
+        setup: LlamaCppOptions,
         renderer: Renderer,
         header: Header,
         template: str,
@@ -93,7 +84,7 @@ class Server:
         self.native: Any = native
         self.reader = reader
         self.control = ControlTokens(structure(header).values())
-        self.slots = asyncio.Semaphore(setup.slots)
+        self.slots = asyncio.Semaphore(slots(setup))
         self.hashes = hashes
         self.users = 0
 
@@ -102,10 +93,10 @@ class Servers:
     """Shares servers between backends. Lives on one event loop."""
 
     def __init__(self) -> None:
-        self._servers: dict[Setup, Server] = {}
-        self._locks: dict[Setup, asyncio.Lock] = {}
+        self._servers: dict[LlamaCppOptions, Server] = {}
+        self._locks: dict[LlamaCppOptions, asyncio.Lock] = {}
 
-    async def take(self, setup: Setup) -> Server:
+    async def take(self, setup: LlamaCppOptions) -> Server:
         """The server of this setup, loaded if nobody uses it yet. Give it back after use. Raises
         `BackendError`."""
         async with self._locks.setdefault(setup, asyncio.Lock()):
@@ -132,7 +123,7 @@ def _drop(server: Server) -> None:
     server.native = None
 
 
-def _load(setup: Setup, renderer: Renderer) -> tuple[Header, str, Any, Reader, Sequence[str]]:
+def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any, Reader, Sequence[str]]:
     xllamacpp = _import_xllamacpp()
     header = checked_header(setup.path)
     template = setup.chat_template or header.chat_template
@@ -178,18 +169,18 @@ def _check_template(renderer: Renderer, template: str, name: str) -> None:
         ) from error
 
 
-def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
+def _params(xllamacpp: Any, setup: LlamaCppOptions, header: Header) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(setup.path)
     params.model_alias = {setup.name}
-    params.n_parallel = setup.slots
+    params.n_parallel = slots(setup)
     # Each slot has its own window: in a shared one a long conversation could starve a running reply.
     params.kv_unified = False
-    params.n_ctx = setup.window(header) * setup.slots
+    params.n_ctx = window(setup, header) * slots(setup)
     params.n_batch = params.n_ubatch = _batch_size(setup.path.stat().st_size, setup.gpu_layers)
-    params.cache_ram_mib = setup.prefix_cache
+    params.cache_ram_mib = prefix_cache(setup)
     for threads in (params.cpuparams, params.cpuparams_batch):
-        threads.n_threads = setup.threads
+        threads.n_threads = setup.threads or engine_threads()
         threads.poll = 0
     if setup.gpu_layers is not None:
         params.n_gpu_layers = setup.gpu_layers
@@ -206,7 +197,7 @@ def _params(xllamacpp: Any, setup: Setup, header: Header) -> Any:
     return params
 
 
-def _refusal(setup: Setup, header: Header) -> BackendError:
+def _refusal(setup: LlamaCppOptions, header: Header) -> BackendError:
     """The engine says only that it failed; what we know of the file says why, most of the time."""
     size, free = setup.path.stat().st_size, available_memory()
     if free is not None and size > free:

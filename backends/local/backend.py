@@ -21,8 +21,7 @@ from backends.local.adapters import using
 from backends.local.engine import closed, failure
 from backends.local.engines import Engines, Taken
 from backends.local.estimates import estimate
-from backends.local.loading import Options, is_out_of_memory
-from backends.local.opening import Sizes
+from backends.local.loading import is_out_of_memory
 from backends.local.own import own_template, special_tokens
 from backends.local.plain import write
 from backends.local.prompts import Prompt, prompt_of
@@ -30,7 +29,8 @@ from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Sampler, most_tokens
 from backends.local.speaker import LineSpeaker
-from backends.marks import Marks, Table
+from backends.marks import Table
+from backends.options import LocalOptions
 from backends.types import Event, Finished, Message, Request, Sent
 
 _SAMPLING = frozenset(
@@ -41,74 +41,23 @@ _log = logging.getLogger(__name__)
 
 
 class LocalBackend:
-    """A causal language model, run by transformers.
-
-    source: hub id, folder, adapter folder, a `.gguf` or a folder with one. adapter: LoRA adapter of it, a
-    folder or hub id. engines: where models are shared with other backends, by default nowhere. revision:
-    branch, tag or commit on the hub. device: `cpu`, `cuda`, `cuda:1`, `mps`; by default the best there is.
-    dtype: `float32`, `float16`, `bfloat16`, by default what the device does well. context_length: tokens of
-    prompt and reply, where fewer than the model reads are wanted. slots: replies in one batch. cache_tokens:
-    tokens of all conversations that memory is taken for. batching: without it one reply at a time, by plain
-    `generate`. threads: of torch in this process, by default one for each core but one; models beside each
-    other share them. chat_template: Jinja, not the model's own, and template_source, what provenance
-    calls it. quantization, load_in_8bit, load_in_4bit:
-    smaller weights, see `loading`. trust_remote_code: run Python that comes with the model. token: for gated
-    and private models on the hub. marks: of reasoning, beside those that are known.
-    """
+    """A causal language model, run by transformers; see `LocalOptions`."""
 
     kind = "local"
 
-    def __init__(
-        self,
-        *,
-        source: str,
-        adapter: str | None = None,
-        engines: Engines | None = None,
-        revision: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        context_length: int | None = None,
-        slots: int | None = None,
-        cache_tokens: int | None = None,
-        batching: bool = True,
-        threads: int | None = None,
-        chat_template: str | None = None,
-        template_source: str = "file",
-        quantization: str | None = None,
-        load_in_8bit: bool = False,
-        load_in_4bit: bool = False,
-        trust_remote_code: bool = False,
-        token: str | None = None,
-        marks: Sequence[Marks] = (),
-    ) -> None:
-        self.model = _name(source)
+    def __init__(self, options: LocalOptions) -> None:
+        self.model = _name(options.source)
         self.capabilities = Capabilities(
             seed=True,
             prefill=True,
             logprobs=True,
-            context_length=context_length,
+            context_length=options.context_length,
             sampling=_SAMPLING,
-            slots=slots,
+            slots=options.slots,
         )
-        self._options = Options(
-            source=source,
-            adapter=adapter,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            context_length=context_length,
-            threads=threads,
-            chat_template=chat_template,
-            template_source=template_source,
-            quantization=quantization,
-            load_in_8bit=load_in_8bit,
-            load_in_4bit=load_in_4bit,
-            trust_remote_code=trust_remote_code,
-            token=token,
-        )
-        self._sizes = Sizes(slots=slots, cache_tokens=cache_tokens, batching=batching)
-        self._table = Table(marks)
-        self._engines = engines or Engines()
+        self._options = options
+        self._table = Table(options.marks)
+        self._engines = options.engines or Engines()
         self._taken: Taken | None = None
         self._starting = asyncio.Lock()
         self._one = asyncio.Semaphore(1)
@@ -125,7 +74,7 @@ class LocalBackend:
             if self._taken is not None:
                 return
             self._closed = False
-            taken = await self._engines.take(self._options, self._sizes, progress or (lambda _: None))
+            taken = await self._engines.take(self._options, progress or (lambda _: None))
             self._taken = taken
             self.capabilities = Capabilities(
                 system_role=taken.voice.system_role,
@@ -144,7 +93,7 @@ class LocalBackend:
 
     @cached_property
     def _estimate(self) -> Footprint | None:
-        return estimate(self._options, self._sizes)
+        return estimate(self._options)
 
     async def count(self, request: Request) -> int:
         await self.start()

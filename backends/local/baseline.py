@@ -10,9 +10,9 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
@@ -20,37 +20,29 @@ from backends.bridge import Line
 from backends.local import devices
 from backends.local.adapters import using
 from backends.local.engine import closed
-from backends.local.loading import Loaded, Options, load
+from backends.local.engines import Engines, Taken
+from backends.local.loading import Loaded
 from backends.local.prompts import prompt_of
 from backends.local.reading import import_packages
 from backends.local.replies import Reply
+from backends.options import LocalOptions
 from backends.types import Event, Finished, Request, Usage
-
-_KEPT = {field.name for field in fields(Options)} - {
-    "dtype",
-    "quantization",
-    "load_in_8bit",
-    "load_in_4bit",
-    "threads",
-}
-"""Which options of `LocalBackend` say what the model is, and not how it is made fast."""
 
 
 class PlainGenerate:
     """A backend that answers greedily with `generate`, one request at a time.
 
-    options: those of `LocalBackend`; what makes it faster or smaller is left out.
+    options: what makes a model faster or smaller is left out.
     """
 
     kind = "generate"
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.model = str(options["source"])
+    def __init__(self, options: LocalOptions) -> None:
+        self.model = options.source
         self.capabilities = Capabilities(sampling=frozenset({"max_tokens"}), slots=1)
-        self._options = {name: value for name, value in options.items() if name in _KEPT}
-        self._threads: int | None = options.get("threads")
-        self._dtype: str | None = options.get("dtype")
-        self._loaded: Loaded | None = None
+        self._options = options
+        self._engines = Engines()
+        self._taken: Taken | None = None
         self._closed = False
         # One for all, as in a script: torch makes its helpers anew for each thread that computes.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="plain-generate")
@@ -58,20 +50,19 @@ class PlainGenerate:
     @property
     def about(self) -> str:
         """How it computes, once started: `float32 on cpu`."""
-        return "" if self._loaded is None else _told(self._loaded)
+        return "" if self._taken is None else _told(self._taken.shared.opened.loaded)
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
         if self._closed:
             raise closed()
-        if self._loaded is None:
+        if self._taken is None:
+            plain = await asyncio.to_thread(_plain, self._options)
+            self._taken = await self._engines.take(plain, progress or _silent)
             loop = asyncio.get_running_loop()
-            self._loaded = await loop.run_in_executor(self._thread, self._load, progress or _silent)
+            await loop.run_in_executor(self._thread, _use_threads, self._options.threads or _cores())
 
     def footprint(self) -> Footprint | None:
-        loaded = self._loaded
-        if loaded is None:
-            return None
-        return Footprint(loaded.placement.device, {"weights": loaded.weight_bytes}, measured=True)
+        return None if self._taken is None else self._taken.shared.footprint
 
     async def count(self, request: Request) -> None:
         """Nobody fits conversations to it."""
@@ -79,26 +70,39 @@ class PlainGenerate:
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Whatever its sampling says, greedily. Raises `BackendError`, and what torch raises."""
         await self.start()
-        assert self._loaded is not None
+        assert self._taken is not None
         line: Line[Event] = Line()
-        self._thread.submit(_work, self._loaded, request, line)
+        self._thread.submit(_work, self._taken, request, line)
         async with line.items() as events:
             async for event in events:
                 yield event
 
     async def aclose(self) -> None:
-        self._closed, self._loaded = True, None
+        self._closed, taken, self._taken = True, self._taken, None
         await asyncio.to_thread(self._thread.shutdown)
+        if taken is not None:
+            await self._engines.give_back(taken)
 
-    def _load(self, progress: ProgressCallback) -> Loaded:
-        import_packages()
-        on_cpu = devices.choose(self._options.get("device"), None, "none").family == "cpu"
-        dtype = "float32" if on_cpu else self._dtype
-        loaded = load(Options(**self._options, dtype=dtype, quantization="none"), progress)
-        import torch
 
-        torch.set_num_threads(self._threads or _cores())
-        return loaded
+def _plain(options: LocalOptions) -> LocalOptions:
+    """The same model as a script would load it."""
+    import_packages()
+    on_cpu = devices.choose(options.device, None, "none").family == "cpu"
+    return replace(
+        options,
+        dtype="float32" if on_cpu else options.dtype,
+        quantization="none",
+        load_in_8bit=False,
+        load_in_4bit=False,
+        threads=None,
+        batching=False,
+    )
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
 
 
 class _Left(Exception):
@@ -125,11 +129,11 @@ class _Streamer:
         """The reply knows its end."""
 
 
-def _work(loaded: Loaded, request: Request, line: Line[Event]) -> None:
+def _work(taken: Taken, request: Request, line: Line[Event]) -> None:
     """Runs in the thread."""
     try:
         if not line.cancelled.is_set():
-            _write(loaded, request, line.emit, line.cancelled)
+            _write(taken, request, line.emit, line.cancelled)
     except BaseException as error:
         line.finish(error)
     else:
@@ -140,17 +144,16 @@ def _silent(_: LoadProgress) -> None:
     pass
 
 
-def _write(
-    loaded: Loaded, request: Request, emit: Callable[[Event], None], cancelled: threading.Event
-) -> None:
+def _write(taken: Taken, request: Request, emit: Callable[[Event], None], cancelled: threading.Event) -> None:
     import torch
 
-    prompt = prompt_of(loaded, loaded.template, request, loaded.context_length)
+    loaded, voice = taken.shared.opened.loaded, taken.voice
+    prompt = prompt_of(loaded, voice.template, request, loaded.context_length)
     limits = [n for n in (request.sampling.max_tokens, prompt.room) if n is not None]
     limit = min(limits, default=256)
-    reply = Reply(emit, loaded.tokenizer, end_ids=loaded.end_ids, limit=limit, opens=prompt.text)
+    reply = Reply(emit, loaded.tokenizer, end_ids=voice.end_ids, limit=limit, opens=prompt.text)
     ids = torch.tensor([prompt.ids], device=loaded.model.device)
-    adapter = None if loaded.adapter is None else loaded.adapter.name
+    adapter = None if voice.adapter is None else voice.adapter.name
     try:
         with torch.inference_mode(), using(loaded.model, [(adapter, slice(None))]):
             loaded.model.generate(
@@ -159,8 +162,8 @@ def _write(
                 max_new_tokens=limit,
                 do_sample=False,
                 num_beams=1,
-                eos_token_id=sorted(loaded.end_ids) or None,
-                pad_token_id=next(iter(sorted(loaded.end_ids)), 0),
+                eos_token_id=sorted(voice.end_ids) or None,
+                pad_token_id=next(iter(sorted(voice.end_ids)), 0),
                 streamer=_Streamer(reply, cancelled),
             )
     except _Left:

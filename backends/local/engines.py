@@ -7,17 +7,19 @@ them and the engine that runs them are the same. Imports no torch until somethin
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backends.base import Footprint, ProgressCallback
+from backends.errors import ModelNotFound
 from backends.local.adapters import AdapterInfo, load_adapter, remove_adapter
 from backends.local.estimates import conversations_of, weights_of
-from backends.local.loading import Options, adapter_name, load, resolve
-from backends.local.opening import Opened, Sizes, open_engine
+from backends.local.loading import adapter_name, load, resolve
+from backends.local.opening import Opened, open_engine
 from backends.local.sources import locate_adapter
 from backends.local.templates import Template
 from backends.local.voices import Voice, voice_of
+from backends.options import LocalOptions
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +32,7 @@ class _Adapter:
 class Shared:
     """A model in memory, its adapters by their folders, and how many use it."""
 
-    key: Options
+    key: LocalOptions
     opened: Opened
     adapters: dict[Path, _Adapter] = field(default_factory=dict)
     users: int = 0
@@ -66,22 +68,20 @@ class Engines:
     """See the module. Lives on one event loop."""
 
     def __init__(self) -> None:
-        self._shared: dict[Options, Shared] = {}
-        self._locks: dict[Options, asyncio.Lock] = {}
+        self._shared: dict[LocalOptions, Shared] = {}
+        self._locks: dict[LocalOptions, asyncio.Lock] = {}
 
-    async def take(self, options: Options, sizes: Sizes, progress: ProgressCallback) -> Taken:
+    async def take(self, options: LocalOptions, progress: ProgressCallback) -> Taken:
         """The model that `options` name, loaded if nobody uses it yet, as large as its first user wants it,
         and its adapter, loaded beside the others. Give it back after use. Raises `BackendError`.
         """
         resolved = await asyncio.to_thread(resolve, options)
-        key = replace(
-            resolved, adapter=None, adapter_revision=None, chat_template=None, template_source="file"
-        )
+        key = resolved.shared()
         async with self._locks.setdefault(key, asyncio.Lock()):
             folder = await asyncio.to_thread(_adapter_folder, resolved, progress)
             shared = self._shared.get(key)
             if shared is None:
-                shared = await asyncio.to_thread(_open, key, sizes, progress)
+                shared = await asyncio.to_thread(_open, key, resolved, progress)
                 self._shared[key] = shared
             shared.users += 1
             try:
@@ -120,11 +120,21 @@ def _close(opened: Opened) -> None:
         torch.cuda.empty_cache()  # what torch keeps of a GPU for itself is others' now
 
 
-def _open(key: Options, sizes: Sizes, progress: ProgressCallback) -> Shared:
-    return Shared(key, open_engine(load(key, progress), sizes, adapter_name(key.source)))
+def _open(key: LocalOptions, options: LocalOptions, progress: ProgressCallback) -> Shared:
+    try:
+        loaded = load(key, progress)
+    except ModelNotFound as error:
+        if options.adapter is None:
+            raise
+        raise ModelNotFound(
+            f"The model under this adapter cannot be found: {error.message}",
+            cure=f"Make {key.source} available; adapter_config.json names it.",
+            params={"base": key.source},
+        ) from error
+    return Shared(key, open_engine(loaded, options, adapter_name(key.source)))
 
 
-def _adapter_folder(options: Options, progress: ProgressCallback) -> Path | None:
+def _adapter_folder(options: LocalOptions, progress: ProgressCallback) -> Path | None:
     """Looked at before the model under it, which may be a large download in vain."""
     if options.adapter is None:
         return None

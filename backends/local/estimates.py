@@ -11,24 +11,25 @@ from backends.base import Footprint
 from backends.errors import BackendError
 from backends.local import devices
 from backends.local.devices import Placement
-from backends.local.loading import Options, embedding_of, placed
-from backends.local.opening import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW, Sizes
+from backends.local.loading import embedding_of, placed
+from backends.local.opening import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW
 from backends.local.sources import Files, base_of, locate, number, read_config, text_config
+from backends.options import LocalOptions
 
 
-def weights_of(options: Options) -> str:
+def weights_of(options: LocalOptions) -> str:
     """How footprints name the weights of a model: alike where they are the same in memory."""
     kept = options.quantization or ("int8" if options.load_in_8bit else "nf4" if options.load_in_4bit else "")
     ways = ", ".join(way for way in (kept, options.dtype, options.device) if way)
     return f"weights of {options.source}" + (f" ({ways})" if ways else "")
 
 
-def conversations_of(options: Options) -> str:
+def conversations_of(options: LocalOptions) -> str:
     """How footprints name the memory for the conversations of a model."""
     return weights_of(options).replace("weights", "conversations", 1)
 
 
-def estimate(options: Options, sizes: Sizes) -> Footprint | None:
+def estimate(options: LocalOptions) -> Footprint | None:
     """`None` where the files are not here yet, or cannot be: that is told when they are loaded."""
     try:
         source = options.source
@@ -44,7 +45,7 @@ def estimate(options: Options, sizes: Sizes) -> Footprint | None:
         return None
     options = replace(options, source=source)
     parts = {weights_of(options): _weights(config, files, placement)}
-    if memory := _conversations(config, options, sizes, placement):
+    if memory := _conversations(config, options, placement):
         parts[conversations_of(options)] = memory
     return Footprint(device, parts)
 
@@ -57,7 +58,7 @@ def _weights(config: dict[str, Any], files: Files, placement: Placement) -> int:
     return devices.kept_memory(placement, files.weights, embedding, tied=tied)
 
 
-def _conversations(config: dict[str, Any], options: Options, sizes: Sizes, placement: Placement) -> int:
+def _conversations(config: dict[str, Any], options: LocalOptions, placement: Placement) -> int:
     """Bytes for keys and values of all slots; 0 where the settings do not say."""
     text, family = text_config(config), placement.family
     heads = number(text, "num_attention_heads")
@@ -65,12 +66,12 @@ def _conversations(config: dict[str, Any], options: Options, sizes: Sizes, place
     size = number(text, "head_dim") or (number(text, "hidden_size") // heads if heads else 0)
     each = 2 * number(text, "num_hidden_layers") * groups * size * devices.ITEM_BYTES[placement.dtype]
     window = number(text, "max_position_embeddings") or WINDOW
-    if not sizes.batching:
+    if not options.batching:
         return 0
     window = min(window, options.context_length or window)
-    tokens = sizes.cache_tokens or (sizes.slots or SLOTS.get(family, MOST_SLOTS)) * window
+    tokens = options.cache_tokens or (options.slots or SLOTS.get(family, MOST_SLOTS)) * window
     whole = each * tokens
-    return min(whole, CPU_MEMORY) if family == "cpu" and sizes.cache_tokens is None else whole
+    return min(whole, CPU_MEMORY) if family == "cpu" and options.cache_tokens is None else whole
 
 
 def _on_the_hub(source: str) -> bool:

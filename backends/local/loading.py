@@ -9,10 +9,9 @@ from typing import Any
 
 from backends.base import LoadProgress, ProgressCallback
 from backends.chat_templates import Renderer
-from backends.errors import BackendError, ModelNotFound, ModelUnsupported
+from backends.errors import BackendError, ModelUnsupported
 from backends.installation import add_extra, add_package
 from backends.local import devices, templates
-from backends.local.adapters import AdapterInfo, load_adapter
 from backends.local.devices import Placement
 from backends.local.reading import (
     import_packages,
@@ -27,12 +26,12 @@ from backends.local.sources import (
     base_of,
     check_numbers,
     locate,
-    locate_adapter,
     number,
     read_config,
     text_config,
 )
 from backends.local.words import Words
+from backends.options import LocalOptions
 
 _CHAT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
@@ -47,9 +46,8 @@ class Loaded:
     revision: commit on the hub. template_source: where the template is from. stop: strings that end each
     reply beside those asked for, where the template is the default one. processor: of a vision-language
     model, `None` where it reads text only. parts: the template takes messages as lists of parts.
-    words: reads what may not become control tokens. adapter: the LoRA that was loaded with it; it acts
-    only inside `adapters.using`. parameters: how many weights. weight_bytes: what they take on the device.
-    renderer: applies chat templates.
+    words: reads what may not become control tokens. parameters: how many weights. weight_bytes: what they
+    take on the device. renderer: applies chat templates.
     """
 
     model: Any
@@ -65,7 +63,6 @@ class Loaded:
     stop: tuple[str, ...] = ()
     processor: Any = None
     parts: bool = False
-    adapter: AdapterInfo | None = None
     parameters: int = 0
     weight_bytes: int = 0
     renderer: Renderer = field(default_factory=Renderer)
@@ -76,32 +73,10 @@ class Loaded:
         return self.processor is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What `LocalBackend` was asked to load; see there."""
-
-    source: str
-    revision: str | None = None
-    device: str | None = None
-    dtype: str | None = None
-    context_length: int | None = None
-    threads: int | None = None
-    chat_template: str | None = None
-    template_source: str = "file"
-    adapter: str | None = None
-    adapter_revision: str | None = None
-    quantization: str | None = None
-    load_in_8bit: bool = False
-    load_in_4bit: bool = False
-    trust_remote_code: bool = False
-    token: str | None = None
-
-
-def resolve(options: Options) -> Options:
+def resolve(options: LocalOptions) -> LocalOptions:
     """Where `source` is an adapter: its model as the source and itself as the adapter. Otherwise as they are.
 
-    Options that then differ in nothing but the adapter and the chat template share a loaded model. May
-    ask the hub. Raises `BackendError`.
+    May ask the hub. Raises `BackendError`.
     """
     if options.adapter is not None:
         return options
@@ -117,17 +92,15 @@ def resolve(options: Options) -> Options:
     )
 
 
-def load(options: Options, report: ProgressCallback) -> Loaded:
-    """Load what `options` name. Blocks. Raises `BackendError` only."""
+def load(options: LocalOptions, report: ProgressCallback) -> Loaded:
+    """Load the model that `options` name, without adapters. Blocks. Raises `BackendError` only."""
     import_packages()
     set_threads(options.threads)
     wanted = devices.preset(options.quantization, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
     device = devices.available(options.device)
     units = devices.units_of(device)
     devices.placed(device, options.dtype, wanted, units)  # what cannot be is refused before a download
-    options = resolve(options)
-    adapter = _adapter_folder(options, report)  # the smaller download first, which may be refused
-    files = _located(options, report)
+    files = locate(options.source, revision=options.revision, token=options.token, report=report)
     config = read_config(files.folder)
     _check_kind(config, options.source)
     placement = placed(device, files, config, options, units)
@@ -135,20 +108,11 @@ def load(options: Options, report: ProgressCallback) -> Loaded:
         check_numbers(files.folder, config, files.weights)
     _check_memory(placement, files, config, options.source)
     try:
-        loaded = _loaded(options, files, config, placement, report)
-        return loaded if adapter is None else _with_adapter(loaded, options, adapter)
+        return _loaded(options, files, config, placement, report)
     except BackendError:
         raise
     except Exception as error:
         raise _refusal(error, options.source, placement, files) from error
-
-
-def _adapter_folder(options: Options, report: ProgressCallback) -> Path | None:
-    if options.adapter is None:
-        return None
-    return locate_adapter(
-        options.adapter, revision=options.adapter_revision, token=options.token, report=report
-    )
 
 
 def adapter_name(source: str) -> str:
@@ -158,7 +122,11 @@ def adapter_name(source: str) -> str:
 
 
 def _loaded(
-    options: Options, files: Files, config: dict[str, Any], placement: Placement, report: ProgressCallback
+    options: LocalOptions,
+    files: Files,
+    config: dict[str, Any],
+    placement: Placement,
+    report: ProgressCallback,
 ) -> Loaded:
     from backends.local import weights
 
@@ -178,9 +146,7 @@ def _loaded(
             model, lambda done, all_: report(LoadProgress("loading", total * done // max(1, all_), total))
         )
     report(LoadProgress("loading", total, total))
-    template = templates.choose(
-        tokenizer, given=options.chat_template, own=getattr(processor, "chat_template", None)
-    )
+    template = templates.choose(tokenizer, own=getattr(processor, "chat_template", None))
     renderer = Renderer()
     parts = processor is not None and templates.takes_parts(renderer, tokenizer, template.text)
     window = _context_length(model.config)
@@ -204,38 +170,6 @@ def _loaded(
     )
 
 
-def _with_adapter(loaded: Loaded, options: Options, folder: Path) -> Loaded:
-    adapter = load_adapter(loaded.model, folder, adapter_name(str(options.adapter)))
-    if options.chat_template or not adapter.template:
-        return replace(loaded, adapter=adapter)
-    return replace(
-        loaded,
-        adapter=adapter,
-        template=adapter.template,
-        template_source="adapter",
-        stop=(),
-        end_ids=templates.end_ids(
-            loaded.renderer, loaded.model, loaded.tokenizer, adapter.template, parts=loaded.parts
-        ),
-        system_role=templates.takes_system_role(
-            loaded.renderer, loaded.tokenizer, adapter.template, parts=loaded.parts
-        ),
-    )
-
-
-def _located(options: Options, report: ProgressCallback) -> Files:
-    try:
-        return locate(options.source, revision=options.revision, token=options.token, report=report)
-    except ModelNotFound as error:
-        if options.adapter is None:
-            raise
-        raise ModelNotFound(
-            f"The model under this adapter cannot be found: {error.message}",
-            cure=f"Make {options.source} available; adapter_config.json names it.",
-            params={"base": options.source},
-        ) from error
-
-
 def _check_kind(config: dict[str, Any], source: str) -> None:
     told = config.get("architectures")
     heads = [head for head in told if isinstance(head, str)] if isinstance(told, list) else []
@@ -249,7 +183,7 @@ def _check_kind(config: dict[str, Any], source: str) -> None:
 
 
 def placed(
-    device: str, files: Files, config: dict[str, Any], options: Options, units: devices.Units
+    device: str, files: Files, config: dict[str, Any], options: LocalOptions, units: devices.Units
 ) -> Placement:
     """The numbers these files get on a device. Needs no torch. Raises `ModelUnsupported` where the options
     contradict the files."""

@@ -12,6 +12,7 @@ from backends.local.adapters import using
 from backends.local.attention import Memory, NotPackable, Part, pack, run
 from backends.local.engine import Engine
 from backends.local.loading import Loaded, is_out_of_memory
+from backends.options import LocalOptions
 
 PREFILL_CHUNK = 64
 """Tokens of a prompt between two looks at a stop, on a CPU and a small model: about a tenth of a second."""
@@ -33,16 +34,6 @@ _PROBE = ([1, 5, 9, 3, 7, 2, 8], [4, 6, 2])
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How large an engine is: replies at once, tokens of all conversations, `None` for what suits the
-    machine; whether it batches at all."""
-
-    slots: int | None = None
-    cache_tokens: int | None = None
-    batching: bool = True
-
-
 @dataclass(eq=False, slots=True)
 class Opened:
     """A model ready to write.
@@ -60,15 +51,15 @@ class Opened:
     engine: Engine | None
 
 
-def open_engine(loaded: Loaded, sizes: Sizes, name: str) -> Opened:
+def open_engine(loaded: Loaded, options: LocalOptions, name: str) -> Opened:
     """Raises `OutOfMemory`. Blocks."""
     family = loaded.placement.family
     lock, chunk = threading.Lock(), _chunk(loaded)
-    slots = sizes.slots or SLOTS.get(family, MOST_SLOTS)
-    tokens = sizes.cache_tokens or _tokens(loaded, slots)
+    slots = options.slots or SLOTS.get(family, MOST_SLOTS)
+    tokens = options.cache_tokens or _tokens(loaded, slots)
     padded = family != "cpu"
     try:
-        memory = _packed(loaded, tokens, padded=padded) if sizes.batching else None
+        memory = _packed(loaded, tokens, padded=padded) if options.batching else None
     except NotPackable as why:
         _log.warning("%s writes one reply at a time: %s", name, why)
         memory = None

@@ -10,13 +10,13 @@ from backends.errors import ModelUnsupported
 from backends.local import templates
 from backends.local.adapters import template_in
 from backends.local.engines import Taken
-from backends.local.loading import Options
 from backends.local.sources import read_settings
+from backends.options import LocalOptions
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
-def own_template(options: Options, taken: Taken | None) -> OwnTemplate | None:
+def own_template(options: LocalOptions, taken: Taken | None) -> OwnTemplate | None:
     """`None` for a model that is not loaded and in no folder. Reads files."""
     if taken is not None:
         adapter, loaded = taken.voice.adapter, taken.shared.opened.loaded
@@ -30,7 +30,7 @@ def own_template(options: Options, taken: Taken | None) -> OwnTemplate | None:
     return None
 
 
-def special_tokens(options: Options, taken: Taken | None) -> dict[str, str]:
+def special_tokens(options: LocalOptions, taken: Taken | None) -> dict[str, str]:
     """As chat templates name them."""
     if taken is not None:
         told = taken.shared.opened.loaded.tokenizer.special_tokens_map

@@ -32,10 +32,8 @@ class Template:
     stop: tuple[str, ...] = ()
 
 
-def choose(tokenizer: Any, *, given: str | None = None, own: Any = None) -> Template:
-    """given: by the person, from a file. own: of an adapter or a processor, before the tokenizer's."""
-    if given:
-        return Template(given, "file")
+def choose(tokenizer: Any, *, own: Any = None) -> Template:
+    """own: of a processor, before the tokenizer's."""
     for template in (own, tokenizer.chat_template):
         text = template.get("default") if isinstance(template, dict) else template
         if isinstance(text, str) and text.strip():

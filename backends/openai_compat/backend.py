@@ -1,6 +1,6 @@
 """Any OpenAI-compatible endpoint: vLLM, SGLang, TGI, llama.cpp, Ollama, OpenRouter, OpenAI itself.
 
-    backend = OpenAICompatBackend("http://127.0.0.1:8000/v1", "my-model", api_key=None)
+    backend = OpenAICompatBackend(EndpointOptions("http://127.0.0.1:8000/v1", "my-model", api_key=None))
 
 What an endpoint takes differs, and few say so. The backend starts from what `/models` tells and finds out the
 rest by trying (see `terms`): what is refused is left out or said otherwise, and that is remembered.
@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -41,8 +41,9 @@ from backends.openai_compat.models import connected, read_models
 from backends.openai_compat.patience import Patience, Timeouts, too_slow
 from backends.openai_compat.refusals import Refusal
 from backends.openai_compat.reply import Reply
-from backends.openai_compat.terms import Memory, Offer, Terms
+from backends.openai_compat.terms import Offer, Terms
 from backends.openai_compat.wire import SAMPLING_FIELDS, payload
+from backends.options import EndpointOptions
 from backends.types import Event, Finished, Request, Retrying, Sent
 
 if TYPE_CHECKING:
@@ -59,53 +60,27 @@ _LONGEST_LOADING_PAUSE = 5.0
 
 
 class OpenAICompatBackend:
-    """One model at one endpoint; see the module.
-
-    base_url: with its `/v1`; an address without a path gets one. model: `None` takes the first listed.
-    context_length, images, prefill: what the endpoint does not tell; `None` finds out as far as possible.
-    retries, backoff: before the first token only; the pause doubles from `backoff` seconds.
-    leave_out: features that are never sent, see `variants`. memory: where it is kept what the model was found
-    not to take. marks: of reasoning, beside those that are known.
-    """
+    """One model at one endpoint; see the module and `EndpointOptions`."""
 
     kind = "openai"
 
-    def __init__(
-        self,
-        base_url: str,
-        model: str | None = None,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retries: int = 2,
-        backoff: float = 0.5,
-        context_length: int | None = None,
-        images: bool | None = None,
-        prefill: bool | None = None,
-        leave_out: Collection[str] = (),
-        memory: Memory | None = None,
-        marks: Sequence[Marks] = (),
-    ) -> None:
-        self.model = model or ""
+    def __init__(self, options: EndpointOptions) -> None:
+        self._options = options
+        self.model = options.model or ""
         self._offered = Capabilities(
-            images=bool(images),
+            images=bool(options.images),
             tools=True,
             logprobs=True,
-            prefill=bool(prefill),
-            context_length=context_length,
+            prefill=bool(options.prefill),
+            context_length=options.context_length,
             sampling=SAMPLING_FIELDS,
         )
-        self.address = Address.parse(base_url)
-        self._key = api_key.strip() or None if api_key else None
-        self._timeouts = timeouts or Timeouts()
-        self._retries = retries
-        self._backoff = backoff
-        self._given = (images, prefill)
+        self.address = Address.parse(options.base_url)
+        self._key = (options.api_key or "").strip() or None
+        self._timeouts = options.timeouts or Timeouts()
         self._server = ""
-        self._leave_out = frozenset(leave_out)
-        self._memory = memory
         self._terms = self._new_terms()
-        self._table = Table(marks)
+        self._table = Table(options.marks)
         self._unseen: Marks | None = None
         self._client: Client | None = None
         self._starting = asyncio.Lock()
@@ -176,7 +151,7 @@ class OpenAICompatBackend:
 
     def _fit_to(self, found: RemoteModel) -> None:
         engine = found.server in _ENGINES
-        images, prefill = self._given
+        images, prefill = self._options.images, self._options.prefill
         self._server = found.server
         self._offered = replace(
             self._offered,
@@ -187,11 +162,11 @@ class OpenAICompatBackend:
         )
 
     def _new_terms(self) -> Terms:
-        memory, place, model = self._memory, self.address.identity, self.model
+        memory, place, model = self._options.memory, self.address.identity, self.model
         never = _NOT_AT_OPENAI if self.address.host.endswith("openai.com") else frozenset()
         return Terms(
             f"{model} at {self.address.place}",
-            leave_out=self._leave_out | never,
+            leave_out=never.union(self._options.leave_out),
             learned=None if memory is None or not model else memory.recall(place, model),
             remember=None if memory is None else partial(memory.keep, place, model),
         )
@@ -316,10 +291,10 @@ class OpenAICompatBackend:
         """Seconds to wait before asking again; `None` when that would not help."""
         if self._closed or not isinstance(error, Unavailable | RateLimited):
             return None
-        pause = self._backoff * 2 ** min(attempt, 10) * (1 + random.random() / 4)
+        pause = self._options.backoff * 2 ** min(attempt, 10) * (1 + random.random() / 4)
         if isinstance(error, Loading):
             pause = min(pause, _LONGEST_LOADING_PAUSE)
-        elif attempt >= self._retries:
+        elif attempt >= self._options.retries:
             return None
         if isinstance(error, RateLimited) and error.retry_after is not None:
             if error.retry_after > _LONGEST_RETRY_AFTER:

@@ -13,6 +13,7 @@ from backends.base import Backend
 from backends.chat_templates import OwnTemplate, Tried, rendered
 from backends.echo import EchoBackend
 from backends.llamacpp import LlamaCppBackend, Servers
+from backends.options import LlamaCppOptions
 from backends.types import Message
 from tests.api.conftest import MakeSite, Site
 from webchat.models import ModelSpec
@@ -135,10 +136,11 @@ async def test_the_next_reply_reads_it_and_what_was_kept_of_the_last_stays(
     servers = Servers()
 
     def create(spec: ModelSpec) -> Backend:
-        options: dict[str, Any] = {"path": demo_gguf, "context_length": 512, "servers": servers}
-        return LlamaCppBackend(**options, **spec.options)
+        assert isinstance(spec.options, LlamaCppOptions)
+        return LlamaCppBackend(spec.options)
 
-    spec = ModelSpec(name=NAME, kind="llamacpp", options={"chat_template": None})
+    options = LlamaCppOptions(demo_gguf, context_length=512, servers=servers)
+    spec = ModelSpec(name=NAME, kind="llamacpp", options=options)
     async with make_site(create=create, spec=spec) as site:
         client = operator(site)
         settings = {"system_prompt": "Be brief.", "sampling": {"max_tokens": 3, "temperature": 0}}

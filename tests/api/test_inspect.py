@@ -12,6 +12,7 @@ import pytest
 
 from backends.echo import EchoBackend
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions
 from tests.api.conftest import CANARY, MakeSite, Site
 from tests.backends.hostile_server import HostileServer
 from tests.backends.refusing import Refuses, Server, has, openai, says_so
@@ -52,7 +53,7 @@ async def test_the_prompt_of_a_model_in_this_process_is_shown_with_its_tokens(si
 
 async def test_the_body_an_endpoint_was_posted_is_shown_and_no_key(make_site: MakeSite) -> None:
     async with ScriptedEndpoint() as endpoint:
-        backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
+        backend = OpenAICompatBackend(EndpointOptions(endpoint.url, "scripted", api_key=CANARY))
         async with make_site(backend) as site:
             client = site.client(site.operating())
             found = await inspected(site, client, "words=3", settings={"sampling": {"temperature": 0.5}})
@@ -71,7 +72,7 @@ async def test_a_reply_tells_what_its_model_did_not_take_however_long_that_is_kn
         for field in ("top_k", "seed")
     ]
     async with HostileServer(Server("", refuses, frozenset())) as endpoint:
-        backend = OpenAICompatBackend(endpoint.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(endpoint.url, "m"))
         async with make_site(backend) as site:
             client = site.client(site.operating())
             for requests in (3, 1):
@@ -94,7 +95,7 @@ async def test_a_reply_tells_what_its_model_did_not_take_however_long_that_is_kn
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_the_curl_command_posts_the_same_body(make_site: MakeSite, text: str) -> None:
     async with ScriptedEndpoint() as endpoint:
-        backend = OpenAICompatBackend(endpoint.url, "it's a $MODEL", api_key=CANARY)
+        backend = OpenAICompatBackend(EndpointOptions(endpoint.url, "it's a $MODEL", api_key=CANARY))
         async with make_site(backend) as site:
             found = await inspected(site, site.client(site.operating()), text)
     async with ScriptedEndpoint(endpoint.port) as again:
@@ -109,7 +110,7 @@ async def test_the_curl_command_posts_the_same_body(make_site: MakeSite, text: s
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_the_python_script_passes_the_same_body(make_site: MakeSite, text: str) -> None:
     async with ScriptedEndpoint() as endpoint:
-        backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
+        backend = OpenAICompatBackend(EndpointOptions(endpoint.url, "scripted", api_key=CANARY))
         async with make_site(backend) as site:
             sampling = {"top_k": 5, "stop": ["\n", "'"], "seed": 3}
             found = await inspected(
@@ -149,7 +150,7 @@ async def test_a_failed_reply_shows_what_was_sent(make_site: MakeSite) -> None:
 
 async def test_a_refused_reply_shows_what_was_refused(make_site: MakeSite) -> None:
     async with ScriptedEndpoint() as endpoint:
-        backend = OpenAICompatBackend(endpoint.url, "scripted", api_key=CANARY)
+        backend = OpenAICompatBackend(EndpointOptions(endpoint.url, "scripted", api_key=CANARY))
         async with make_site(backend) as site:
             for owner in (site.operating(), site.guest()[0]):
                 found = await inspected(site, site.client(owner), "status=401")
@@ -194,7 +195,7 @@ async def test_each_reason_is_true(site: Site) -> None:
 async def test_a_reply_that_waits_for_its_first_word_shows_what_was_sent(make_site: MakeSite) -> None:
     async with (
         ScriptedEndpoint() as endpoint,
-        make_site(OpenAICompatBackend(endpoint.url, "scripted")) as site,
+        make_site(OpenAICompatBackend(EndpointOptions(endpoint.url, "scripted"))) as site,
     ):
         client = site.client(site.visitor())
         reply = (await site.send(client, "words=1 delay=600"))["reply"]["id"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions
 from tests.api.conftest import MakeSite, Site
 from tests.backends.hostile_server import DONE, HostileServer, says, sse
 from webchat.moderation import Moderation
@@ -29,7 +30,7 @@ def image(media_type: str, data: bytes) -> dict[str, Any]:
 async def drawn(make_site: MakeSite, *stream: dict[str, Any], **options: Any) -> AsyncIterator[Any]:
     """A site, a client and the reply it had from an endpoint that sends this."""
     async with HostileServer(sse(*stream, says(finish="stop"), DONE)) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         async with make_site(backend, **options) as site:
             client = site.client(site.visitor())
             begun = await site.send(client, "Draw")

@@ -12,6 +12,7 @@ import pytest
 from backends.base import Backend
 from backends.llamacpp import LlamaCppBackend
 from backends.local import LocalBackend
+from backends.options import LlamaCppOptions, LocalOptions
 from backends.types import Message, Request, Sampling, Sent, TextDelta
 from tests.backends.tiny_models import make_folder
 from tests.llama_server import LlamaServer, llama_server
@@ -40,7 +41,9 @@ async def test_the_script_for_transformers_writes_the_same_reply(
 ) -> None:
     pytest.importorskip("transformers")
     make_folder(demo_folder, tmp_path)
-    backend = LocalBackend(source=str(tmp_path), threads=1, quantization="none", dtype="float32")
+    backend = LocalBackend(
+        LocalOptions(source=str(tmp_path), threads=1, quantization="none", dtype="float32")
+    )
     try:
         sent, text = await answered(backend)
     finally:
@@ -58,7 +61,7 @@ async def test_the_command_for_llama_server_gets_the_same_reply(
     demo_gguf: Path, llama_server: LlamaServer
 ) -> None:
     pytest.importorskip("xllamacpp")
-    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512)
+    backend = LlamaCppBackend(LlamaCppOptions(known=True, path=demo_gguf, context_length=512))
     try:
         sent, text = await answered(backend)
     finally:

@@ -16,6 +16,7 @@ from backends.errors import BackendError, ModelNotFound, Unavailable
 from backends.llamacpp import LlamaCppBackend
 from backends.local import LocalBackend
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions, LlamaCppOptions, LocalOptions
 from tests import transformers_server
 from tests.llama_server import LlamaServer
 
@@ -60,7 +61,7 @@ ECHO = BackendCase(
 
 def _openai(request: pytest.FixtureRequest) -> Backend:
     server: LlamaServer = request.getfixturevalue("llama_server")
-    return OpenAICompatBackend(server.url, server.model)
+    return OpenAICompatBackend(EndpointOptions(server.url, server.model))
 
 
 async def _openai_live(backend: Backend) -> int:
@@ -72,7 +73,7 @@ def _nobody(_: pytest.FixtureRequest) -> tuple[Backend, type[BackendError]]:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    return OpenAICompatBackend(f"http://127.0.0.1:{port}/v1", "any"), Unavailable
+    return OpenAICompatBackend(EndpointOptions(f"http://127.0.0.1:{port}/v1", "any")), Unavailable
 
 
 OPENAI = BackendCase(name="openai", make=_openai, live=_openai_live, broken=_nobody)
@@ -81,7 +82,7 @@ OPENAI = BackendCase(name="openai", make=_openai, live=_openai_live, broken=_nob
 def _llamacpp(request: pytest.FixtureRequest) -> Backend:
     pytest.importorskip("xllamacpp")
     path: Path = request.getfixturevalue("demo_gguf")
-    return LlamaCppBackend(path=path, context_length=1024, slots=4)
+    return LlamaCppBackend(LlamaCppOptions(path=path, context_length=1024, slots=4))
 
 
 async def _llamacpp_live(backend: Backend) -> int:
@@ -94,7 +95,7 @@ LLAMACPP = BackendCase(
     make=_llamacpp,
     live=_llamacpp_live,
     broken=lambda request: (
-        LlamaCppBackend(path=request.getfixturevalue("tmp_path") / "missing.gguf"),
+        LlamaCppBackend(LlamaCppOptions(path=request.getfixturevalue("tmp_path") / "missing.gguf")),
         ModelNotFound,
     ),
 )
@@ -102,7 +103,7 @@ LLAMACPP = BackendCase(
 
 def _local(request: pytest.FixtureRequest) -> Backend:
     pytest.importorskip("transformers")
-    return LocalBackend(source=str(request.getfixturevalue("demo_folder")), threads=1)
+    return LocalBackend(LocalOptions(source=str(request.getfixturevalue("demo_folder")), threads=1))
 
 
 async def _local_live(backend: Backend) -> int:
@@ -111,7 +112,7 @@ async def _local_live(backend: Backend) -> int:
 
 
 def _no_folder(request: pytest.FixtureRequest) -> tuple[Backend, type[BackendError]]:
-    return LocalBackend(source=str(request.getfixturevalue("tmp_path"))), ModelNotFound
+    return LocalBackend(LocalOptions(source=str(request.getfixturevalue("tmp_path")))), ModelNotFound
 
 
 LOCAL = BackendCase(name="local", make=_local, live=_local_live, broken=_no_folder)
@@ -119,7 +120,9 @@ LOCAL = BackendCase(name="local", make=_local, live=_local_live, broken=_no_fold
 
 def _one_by_one(request: pytest.FixtureRequest) -> Backend:
     pytest.importorskip("transformers")
-    return LocalBackend(source=str(request.getfixturevalue("demo_folder")), threads=1, batching=False)
+    return LocalBackend(
+        LocalOptions(source=str(request.getfixturevalue("demo_folder")), threads=1, batching=False)
+    )
 
 
 ONE_BY_ONE = BackendCase(name="local-plain", make=_one_by_one, live=_local_live, broken=_no_folder)
@@ -127,7 +130,7 @@ ONE_BY_ONE = BackendCase(name="local-plain", make=_one_by_one, live=_local_live,
 
 def _served(request: pytest.FixtureRequest) -> Backend:
     address: str = request.getfixturevalue("transformers_server")
-    return OpenAICompatBackend(f"{address}/v1", str(request.getfixturevalue("demo_folder")))
+    return OpenAICompatBackend(EndpointOptions(f"{address}/v1", str(request.getfixturevalue("demo_folder"))))
 
 
 async def _served_live(backend: Backend) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from backends.base import collect
 from backends.errors import BadRequest
 from backends.openai_compat import Address, OpenAICompatBackend, RemoteModel, list_models
+from backends.options import EndpointOptions
 from backends.types import Message, Request
 from tests.backends.hostile_server import DONE, HostileServer, says, sse
 
@@ -155,7 +156,7 @@ async def test_a_deployment_is_posted_to_and_is_its_only_model() -> None:
     async with HostileServer(GOOD) as server:
         url = server.url.removesuffix("/v1") + f"{AZURE}?{VERSION}"
         assert await list_models(url) == (RemoteModel("gpt-4o"),)
-        backend = OpenAICompatBackend(url)
+        backend = OpenAICompatBackend(EndpointOptions(url))
         await collect(backend.stream(HELLO))
         await backend.aclose()
     (request,) = server.requests

@@ -15,6 +15,7 @@ from backends.errors import BadChatTemplate, BadRequest
 from backends.llamacpp import LlamaCppBackend
 from backends.local import LocalBackend
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions, LlamaCppOptions, LocalOptions
 from backends.types import Message, Request, Sampling, Sent
 from tests.backends.tiny_models import make_folder
 
@@ -122,9 +123,9 @@ async def test_what_is_tried_is_what_the_model_then_reads(kind: str, tiny: Path,
     backend: LocalBackend | LlamaCppBackend
     if kind == "local":
         pytest.importorskip("torch")
-        backend = LocalBackend(source=str(tiny), threads=1, **options)  # type: ignore[arg-type]
+        backend = LocalBackend(LocalOptions(source=str(tiny), threads=1, **options))  # type: ignore[arg-type]
     else:
-        backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, **options)  # type: ignore[arg-type]
+        backend = LlamaCppBackend(LlamaCppOptions(known=True, path=demo_gguf, context_length=512, **options))  # type: ignore[arg-type]
     assert isinstance(backend, Templated)
     own = await backend.own_template()
     assert own is not None
@@ -160,8 +161,10 @@ async def test_a_model_whose_template_writes_no_system_prompt_has_no_role_for_it
     template: str, takes: bool, tiny: Path, demo_gguf: Path
 ) -> None:
     for backend in (
-        LocalBackend(source=str(tiny), threads=1, chat_template=template),
-        LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template),
+        LocalBackend(LocalOptions(source=str(tiny), threads=1, chat_template=template)),
+        LlamaCppBackend(
+            LlamaCppOptions(known=True, path=demo_gguf, context_length=512, chat_template=template)
+        ),
     ):
         try:
             await backend.start()
@@ -182,9 +185,11 @@ async def test_a_template_that_explodes_later_is_ended_and_the_next_reply_comes(
     backend: LocalBackend | LlamaCppBackend
     if kind == "local":
         pytest.importorskip("torch")
-        backend = LocalBackend(source=str(tiny), threads=1, chat_template=template)
+        backend = LocalBackend(LocalOptions(source=str(tiny), threads=1, chat_template=template))
     else:
-        backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template)
+        backend = LlamaCppBackend(
+            LlamaCppOptions(known=True, path=demo_gguf, context_length=512, chat_template=template)
+        )
     short = Request((Message("user", "Hi"),), Sampling(max_tokens=1))
     try:
         assert (await collect(backend.stream(short))).usage
@@ -199,7 +204,9 @@ async def test_a_template_of_ones_own_dialect_is_no_matter_of_the_engine(demo_gg
     """llama.cpp's own template engine knows less than jinja2 and is not asked."""
     pytest.importorskip("xllamacpp")
     backend = LlamaCppBackend(
-        path=demo_gguf, context_length=512, chat_template="{{ messages[0].content | center(9) }}<think>"
+        LlamaCppOptions(
+            path=demo_gguf, context_length=512, chat_template="{{ messages[0].content | center(9) }}<think>"
+        )
     )
     try:
         assert (await first(backend, Message("user", "Hello"))).rendered == "  Hello  <think>"
@@ -214,4 +221,4 @@ async def test_a_template_of_ones_own_dialect_is_no_matter_of_the_engine(demo_gg
 
 def test_only_models_in_this_process_have_one() -> None:
     assert not isinstance(EchoBackend(), Templated)
-    assert not isinstance(OpenAICompatBackend("http://127.0.0.1:9/v1", "m"), Templated)
+    assert not isinstance(OpenAICompatBackend(EndpointOptions("http://127.0.0.1:9/v1", "m")), Templated)

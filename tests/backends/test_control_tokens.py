@@ -16,6 +16,7 @@ from backends._control_tokens import ControlTokens, is_structure
 from backends.llamacpp import LlamaCppBackend
 from backends.llamacpp.servers import structure
 from backends.marks import TABLE
+from backends.options import LlamaCppOptions
 from backends.types import Message, ReasoningDelta, Request, Role, Sampling, Sent, TextDelta
 
 CORPUS = [
@@ -235,7 +236,7 @@ def test_a_likeness_is_left_as_it_is(reading: Reading) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(demo_gguf: Path) -> AsyncIterator[LlamaCppBackend]:
-    backend = LlamaCppBackend(path=demo_gguf, context_length=1024, slots=1)
+    backend = LlamaCppBackend(LlamaCppOptions(path=demo_gguf, context_length=1024, slots=1))
     await backend.start()
     yield backend
     await backend.aclose()

@@ -13,6 +13,7 @@ import pytest
 from backends.base import Completion, collect
 from backends.errors import BackendError, BadRequest, BadResponse, RateLimited, Timeout, Unavailable
 from backends.openai_compat import OpenAICompatBackend, Timeouts
+from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, Request, TextDelta, Usage
 from tests.backends.hostile_server import (
     DONE,
@@ -30,7 +31,7 @@ HELLO = Request((Message("user", "Hello"),))
 
 def connect(server: HostileServer, **options: Any) -> OpenAICompatBackend:
     settings: dict[str, Any] = {"api_key": KEY, "backoff": 0.01, "timeouts": Timeouts(2.0, 2.0, 2.0)}
-    return OpenAICompatBackend(server.url, "m", **(settings | options))
+    return OpenAICompatBackend(EndpointOptions(server.url, "m", **(settings | options)))
 
 
 async def ask(*answers: Answer, **options: Any) -> Completion:

@@ -23,6 +23,7 @@ from backends.errors import BackendError, BadChatTemplate, ModelUnsupported
 from backends.llamacpp import LlamaCppBackend
 from backends.llamacpp.servers import checked_header
 from backends.local import LocalBackend, shards
+from backends.options import LlamaCppOptions, LocalOptions
 from backends.types import Message, Request, Sampling
 from tests.backends.tiny_models import make_folder
 
@@ -138,7 +139,7 @@ async def test_a_gguf_that_llama_cpp_does_not_survive_is_refused(demo_gguf: Path
     with path.open("r+b") as file:
         file.seek(file.read(2**20).index(name) + len(name) + 4)
         file.write(struct.pack("<f", -1.0))
-    backend = LlamaCppBackend(path=path, context_length=64)
+    backend = LlamaCppBackend(LlamaCppOptions(path=path, context_length=64))
     with pytest.raises(ModelUnsupported, match="breaks down"):
         await backend.start()
 
@@ -262,7 +263,9 @@ CONFIGS = {
 
 async def told(folder: Path, **options: Any) -> str:
     """What becomes of it: a reply of one token, or the sentence it is refused with."""
-    backend = LocalBackend(source=str(folder), threads=1, device="cpu", dtype="float32", **options)
+    backend = LocalBackend(
+        LocalOptions(source=str(folder), threads=1, device="cpu", dtype="float32", **options)
+    )
     try:
         backend.footprint()
         await backend.own_template()

@@ -44,13 +44,14 @@ ASKED += [("nobody/nothing", None), ("nobody/else", None)]
 LOCATE = """
 import json, sys
 from backends.errors import BackendError
-from backends.local.loading import Options, resolve
+from backends.local.loading import resolve
 from backends.local.sources import locate
+from backends.options import LocalOptions
 told = []
 for source, revision in json.loads(sys.argv[1]):
     progress = []
     try:
-        asked = resolve(Options(source=source, revision=revision))
+        asked = resolve(LocalOptions(source=source, revision=revision))
         found = locate(asked.source, revision=asked.revision, token=None, report=progress.append)
         files = sorted(path.name for path in found.folder.rglob("*") if path.is_file())
         told.append({"files": files, "revision": found.revision, "bytes": found.weight_bytes})

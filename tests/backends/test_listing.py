@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from backends.errors import AuthFailed, BackendError, BadResponse, ModelNotFound
 from backends.openai_compat import OpenAICompatBackend, list_models
 from backends.openai_compat.listing import chats, models_in
+from backends.options import EndpointOptions
 from tests.backends.hostile_server import Answer, HostileServer, status
 from tests.llama_server import LlamaServer
 
@@ -225,7 +226,7 @@ async def test_each_answer_that_is_no_list_has_its_sentence(
 async def test_a_new_chat_starts_with_the_first_model_that_chats() -> None:
     body = json.dumps({"object": "list", "data": rows(*OPENAI)}).encode()
     async with HostileServer(models=status(200, body)) as server:
-        backend = OpenAICompatBackend(server.url)
+        backend = OpenAICompatBackend(EndpointOptions(server.url))
         await backend.start()
         await backend.aclose()
     assert backend.model == "gpt-4o-mini"

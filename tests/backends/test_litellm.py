@@ -9,6 +9,7 @@ import pytest
 
 from backends.base import collect
 from backends.openai_compat import OpenAICompatBackend, list_models
+from backends.options import EndpointOptions
 from backends.types import Message, Request, Sampling
 from tests import litellm_proxy
 from tests.llama_server import LlamaServer
@@ -35,8 +36,8 @@ def gateway(llama_server: LlamaServer) -> Iterator[str]:
 
 
 async def test_a_gateway_changes_no_word_of_a_stream(gateway: str, llama_server: LlamaServer) -> None:
-    through = OpenAICompatBackend(gateway, llama_server.model, api_key=litellm_proxy.KEY)
-    direct = OpenAICompatBackend(llama_server.url)
+    through = OpenAICompatBackend(EndpointOptions(gateway, llama_server.model, api_key=litellm_proxy.KEY))
+    direct = OpenAICompatBackend(EndpointOptions(llama_server.url))
     try:
         for words in ASKED:
             request = Request((Message("user", words),), Sampling(temperature=0, max_tokens=40))

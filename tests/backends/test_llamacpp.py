@@ -14,6 +14,7 @@ import pytest_asyncio
 from backends.base import collect
 from backends.errors import BackendError, BadRequest, ModelNotFound, ModelUnsupported
 from backends.llamacpp import LlamaCppBackend, Servers
+from backends.options import LlamaCppOptions
 from backends.types import Message, Request, Sampling, TextDelta
 from tests.backends.tiny_models import make_gguf_adapter
 
@@ -22,7 +23,7 @@ pytest.importorskip("xllamacpp")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(demo_gguf: Path) -> AsyncIterator[LlamaCppBackend]:
-    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=2048, slots=2)
+    backend = LlamaCppBackend(LlamaCppOptions(known=True, path=demo_gguf, context_length=2048, slots=2))
     await backend.start()
     yield backend
     await backend.aclose()
@@ -97,7 +98,9 @@ async def test_a_stop_is_seen_before_the_next_step(
 async def test_a_template_that_refuses_the_conversation_is_a_bad_request(demo_gguf: Path) -> None:
     template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
     template += "{% if messages|length > 2 %}{{ raise_exception('roles must alternate') }}{% endif %}"
-    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template)
+    backend = LlamaCppBackend(
+        LlamaCppOptions(known=True, path=demo_gguf, context_length=512, chat_template=template)
+    )
     try:
         assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
         with pytest.raises(BadRequest, match="roles must alternate"):
@@ -135,7 +138,9 @@ async def test_the_loop_goes_on_while_it_works(engine: LlamaCppBackend) -> None:
 
 async def test_a_template_of_ones_own_is_used(demo_gguf: Path) -> None:
     template = "{% for m in messages %}{{ m['content'] }}{% endfor %} The capital of France is"
-    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template=template)
+    backend = LlamaCppBackend(
+        LlamaCppOptions(known=True, path=demo_gguf, context_length=512, chat_template=template)
+    )
     try:
         assert "Paris" in (await collect(backend.stream(ask("Geography.", max_tokens=8)))).text
     finally:
@@ -143,7 +148,9 @@ async def test_a_template_of_ones_own_is_used(demo_gguf: Path) -> None:
 
 
 async def test_a_template_that_cannot_be_used_is_named_as_the_likely_cause(demo_gguf: Path) -> None:
-    backend = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, chat_template="{% if %}")
+    backend = LlamaCppBackend(
+        LlamaCppOptions(known=True, path=demo_gguf, context_length=512, chat_template="{% if %}")
+    )
     with pytest.raises(ModelUnsupported) as caught:
         await backend.start()
     assert "template" in caught.value.cure
@@ -159,7 +166,7 @@ async def test_a_file_that_is_no_model_is_refused_in_words(
     path = tmp_path / "model.gguf"
     if content is not None:
         path.write_bytes(content)
-    backend = LlamaCppBackend(path=path)
+    backend = LlamaCppBackend(LlamaCppOptions(path=path))
     with pytest.raises(expected) as caught:
         await backend.start()
     assert path.name in caught.value.message
@@ -182,7 +189,9 @@ async def test_adapters_share_one_server_and_each_backend_speaks_with_its_own(
     servers = Servers()
     backends = [
         LlamaCppBackend(
-            path=demo_gguf, adapters=(first, second), adapter=adapter, servers=servers, context_length=512
+            LlamaCppOptions(
+                path=demo_gguf, adapters=(first, second), adapter=adapter, servers=servers, context_length=512
+            )
         )
         for adapter in (None, first, second)
     ]
@@ -216,12 +225,14 @@ async def test_what_one_adapter_has_read_is_never_used_by_another(demo_gguf: Pat
     servers = Servers()
     one, other = (
         LlamaCppBackend(
-            path=demo_gguf,
-            adapters=(first, second),
-            adapter=adapter,
-            servers=servers,
-            context_length=512,
-            slots=1,
+            LlamaCppOptions(
+                path=demo_gguf,
+                adapters=(first, second),
+                adapter=adapter,
+                servers=servers,
+                context_length=512,
+                slots=1,
+            )
         )
         for adapter in (first, second)
     )
@@ -248,7 +259,7 @@ async def test_an_adapter_of_another_kind_of_model_is_refused_in_words(
     other = tmp_path / "other.gguf"
     make_gguf_adapter(other, std=0.1, architecture="gemma")
     for adapter, said in ((other, "another kind of model"), (demo_gguf, "no LoRA adapter")):
-        backend = LlamaCppBackend(known=True, path=demo_gguf, adapter=adapter)
+        backend = LlamaCppBackend(LlamaCppOptions(known=True, path=demo_gguf, adapter=adapter))
         with pytest.raises(ModelUnsupported, match=said) as refused:
             await backend.start()
         assert refused.value.cure
@@ -279,20 +290,29 @@ async def test_a_regenerated_reply_reads_nothing_again(engine: LlamaCppBackend) 
 
 async def test_the_memory_is_known_before_it_is_taken(demo_gguf: Path) -> None:
     size = await asyncio.to_thread(demo_gguf.stat)
-    small = LlamaCppBackend(known=True, path=demo_gguf, context_length=512, slots=1).footprint()
-    large = LlamaCppBackend(known=True, path=demo_gguf, context_length=4096, slots=2).footprint()
+    small = LlamaCppBackend(
+        LlamaCppOptions(known=True, path=demo_gguf, context_length=512, slots=1)
+    ).footprint()
+    large = LlamaCppBackend(
+        LlamaCppOptions(known=True, path=demo_gguf, context_length=4096, slots=2)
+    ).footprint()
     assert small is not None
     assert large is not None
     assert small.parts[str(demo_gguf)] == size.st_size
     # 30 layers, 3 heads of 64 for keys and for values, in float16.
     assert sum(large.parts.values()) - sum(small.parts.values()) == (2 * 4096 - 512) * 30 * 3 * 64 * 2 * 2
-    assert LlamaCppBackend(known=True, path=demo_gguf.parent / "missing.gguf").footprint() is None
+    assert (
+        LlamaCppBackend(LlamaCppOptions(known=True, path=demo_gguf.parent / "missing.gguf")).footprint()
+        is None
+    )
     assert small.device == "cpu"
 
 
 async def test_servers_of_one_file_share_its_weights_and_nothing_else(demo_gguf: Path) -> None:
     one, other, same = (
-        LlamaCppBackend(known=True, path=demo_gguf, context_length=512, slots=slots).footprint()
+        LlamaCppBackend(
+            LlamaCppOptions(known=True, path=demo_gguf, context_length=512, slots=slots)
+        ).footprint()
         for slots in (1, 2, 1)
     )
     assert one is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOf
 from backends.local import devices
 from backends.local.adapters import using
 from backends.local.devices import Placement, choose, needed_memory, preset
-from backends.local.loading import Loaded, Options, load, resolve
+from backends.local.engines import Engines, Taken
+from backends.local.loading import Loaded, load, resolve
 from backends.local.shards import Weights
 from backends.local.templates import render
+from backends.options import LocalOptions
 from backends.types import Message
 from tests.app_process import free_port
 from tests.backends.tiny_models import make_adapter, make_folder
@@ -43,13 +46,23 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def loaded(source: Path, report: Callable[[LoadProgress], None] = lambda _: None, **options: Any) -> Loaded:
-    return load(Options(source=str(source), threads=1, **{"device": "cpu", **options}), report)
+def loaded(
+    source: Path | str, report: Callable[[LoadProgress], None] = lambda _: None, **options: Any
+) -> Loaded:
+    return load(LocalOptions(source=str(source), threads=1, **{"device": "cpu", **options}), report)
 
 
-def refused(expected: type[BackendError], source: Path | str, **options: Any) -> BackendError:
+def taken(source: Path | str, **options: Any) -> Taken:
+    """A model as a backend uses it, with its adapter."""
+    asked = LocalOptions(source=str(source), threads=1, **{"device": "cpu", "batching": False, **options})
+    return asyncio.run(Engines().take(asked, lambda _: None))
+
+
+def refused(
+    expected: type[BackendError], source: Path | str, load: Callable[..., object] = loaded, **options: Any
+) -> BackendError:
     with pytest.raises(expected) as caught:
-        load(Options(source=str(source), threads=1, **options), lambda _: None)
+        load(source, **{"device": None, **options})
     assert caught.value.message
     assert caught.value.cure
     return caught.value
@@ -351,8 +364,8 @@ def test_a_base_model_is_offered_as_one_that_writes_on(copy: Path) -> None:
         "Assistant: Hi"
     )
     assert base.system_role
-    given = loaded(copy, chat_template="{{ messages[0]['content'] }}")
-    assert (given.template_source, given.stop) == ("file", ())
+    given = taken(copy, chat_template="{{ messages[0]['content'] }}").voice
+    assert (given.source, given.stop) == ("file", ())
 
 
 def test_a_base_model_gets_the_beginning_it_was_trained_with(copy: Path) -> None:
@@ -413,19 +426,20 @@ def test_a_hub_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_adapter_loads_its_model_and_itself(tiny: Path, tmp_path: Path) -> None:
     make_adapter(tiny, tmp_path / "adapter")
-    asked = Options(source=str(tmp_path / "adapter"), device="cpu")
+    asked = LocalOptions(source=str(tmp_path / "adapter"), device="cpu")
     found = resolve(asked)
     assert (found.source, found.adapter) == (str(tiny), str(tmp_path / "adapter"))
     assert resolve(found) == found
-    assert resolve(Options(source=str(tiny))) == Options(source=str(tiny))
-    said = loaded(tmp_path / "adapter")
-    assert said.adapter is not None
-    assert said.adapter.name == "adapter"
+    assert resolve(LocalOptions(source=str(tiny))) == LocalOptions(source=str(tiny))
+    said = taken(tmp_path / "adapter")
+    assert said.voice.adapter is not None
+    assert said.voice.adapter.name == "adapter"
+    model = said.shared.opened.loaded.model
     ids = torch.tensor([[5, 900, 77, 12]])
     with torch.inference_mode():
-        plain = said.model(ids).logits
-        with using(said.model, [("adapter", slice(None))]):
-            adapted = said.model(ids).logits
+        plain = model(ids).logits
+        with using(model, [("adapter", slice(None))]):
+            adapted = model(ids).logits
         assert torch.equal(plain, loaded(tiny).model(ids).logits)
     assert not torch.allclose(plain, adapted, atol=0.01)
 
@@ -433,17 +447,17 @@ def test_an_adapter_loads_its_model_and_itself(tiny: Path, tmp_path: Path) -> No
 def test_an_adapters_own_template_comes_before_its_models(copy: Path, tmp_path: Path) -> None:
     make_adapter(copy, tmp_path / "adapter")
     without_template(copy)
-    assert loaded(tmp_path / "adapter").stop
+    assert taken(tmp_path / "adapter").voice.stop
     own = "{{ messages[0]['content'] }}"
     (tmp_path / "adapter" / "chat_template.jinja").write_text(own)
-    found = loaded(tmp_path / "adapter")
-    assert (found.template, found.template_source, found.stop) == (own, "adapter", ())
+    found = taken(tmp_path / "adapter").voice
+    assert (found.template, found.source, found.stop) == (own, "adapter", ())
 
 
 def test_adapters_that_cannot_be_loaded_are_told(tiny: Path, tmp_path: Path) -> None:
     make_adapter(tiny, tmp_path / "adapter")
-    assert "adapter_config.json" in refused(ModelNotFound, tiny, adapter=str(tiny)).message
+    assert "adapter_config.json" in refused(ModelNotFound, tiny, taken, adapter=str(tiny)).message
     changed(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path="/nowhere")
-    error = refused(ModelNotFound, tmp_path / "adapter")
+    error = refused(ModelNotFound, tmp_path / "adapter", taken)
     assert "under this adapter" in error.message
     assert "/nowhere" in error.cure

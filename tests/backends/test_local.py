@@ -22,6 +22,7 @@ from backends.errors import (
     Unavailable,
 )
 from backends.local import Engines, LocalBackend, devices
+from backends.options import LocalOptions
 from backends.types import Message, Request, Sampling
 from tests.backends.tiny_models import make_folder, make_gguf
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(demo_folder: Path) -> AsyncIterator[LocalBackend]:
-    backend = LocalBackend(source=str(demo_folder), threads=1)
+    backend = LocalBackend(LocalOptions(source=str(demo_folder), threads=1))
     await backend.start()
     yield backend
     await backend.aclose()
@@ -62,7 +63,7 @@ def ask(text: str, max_tokens: int = 32) -> Request:
 
 @asynccontextmanager
 async def running(source: Path, **options: object) -> AsyncIterator[LocalBackend]:
-    backend = LocalBackend(source=str(source), threads=1, **options)  # type: ignore[arg-type]
+    backend = LocalBackend(LocalOptions(source=str(source), threads=1, **options))  # type: ignore[arg-type]
     try:
         await backend.start()
         yield backend
@@ -266,7 +267,7 @@ async def test_a_conversation_is_read_once(tiny: Path) -> None:
 
 async def test_models_of_one_pool_are_loaded_once_and_unloaded_by_the_last(tiny: Path) -> None:
     engines = Engines()
-    one, other = (LocalBackend(source=str(tiny), engines=engines) for _ in range(2))
+    one, other = (LocalBackend(LocalOptions(source=str(tiny), engines=engines)) for _ in range(2))
     await asyncio.gather(one.start(), other.start())
     assert model_of(one) is model_of(other)
     assert one.capabilities.engine == other.capabilities.engine
@@ -280,7 +281,9 @@ async def test_models_of_one_pool_are_loaded_once_and_unloaded_by_the_last(tiny:
 
 
 async def test_a_template_that_refuses_the_conversation_is_a_bad_request(tiny: Path) -> None:
-    backend = LocalBackend(source=str(tiny), chat_template="{{ raise_exception('no such role') }}")
+    backend = LocalBackend(
+        LocalOptions(source=str(tiny), chat_template="{{ raise_exception('no such role') }}")
+    )
     with pytest.raises(BadRequest, match="no such role"):
         await collect(backend.stream(ask("Hello")))
     await backend.aclose()
@@ -309,7 +312,7 @@ async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(
     asked: dict[str, Any] = {"device": "cpu", **options}
     if not options and flags == OLD and devices.why_no_half() is not None:
         asked["dtype"] = "float32"  # this machine could not pack
-    backend = LocalBackend(source=str(tiny), slots=2, cache_tokens=2048, **asked)
+    backend = LocalBackend(LocalOptions(source=str(tiny), slots=2, cache_tokens=2048, **asked))
     before = backend.footprint()
     assert before is not None
     await backend.start()
@@ -327,10 +330,13 @@ async def test_what_it_takes_is_known_before_it_is_loaded_and_named_alike_after(
 
 
 async def test_other_numbers_are_other_weights(tiny: Path) -> None:
-    one, other = LocalBackend(source=str(tiny)), LocalBackend(source=str(tiny), dtype="float32")
+    one, other = (
+        LocalBackend(LocalOptions(source=str(tiny))),
+        LocalBackend(LocalOptions(source=str(tiny), dtype="float32")),
+    )
     parts = [backend.footprint().parts.keys() for backend in (one, other)]  # type: ignore[union-attr]
     assert not parts[0] & parts[1]
-    assert LocalBackend(source="owner/model").footprint() is None
+    assert LocalBackend(LocalOptions(source="owner/model")).footprint() is None
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="this system does not say what its CPU can do")

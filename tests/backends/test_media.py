@@ -15,6 +15,7 @@ from backends._limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
 from backends.openai_compat import OpenAICompatBackend
 from backends.openai_compat.media import SHORT, DataCutter, Keeper, MediaReader, name_of
 from backends.openai_compat.reply import Reply
+from backends.options import EndpointOptions
 from backends.types import Media, Message, Request, TextDelta
 from tests.backends.hostile_server import DONE, HostileServer, says, sse
 
@@ -252,7 +253,7 @@ async def told(*stream: dict[str, Any]) -> tuple[str, list[Media]]:
     """What a reply over HTTP comes to. Each picture is there before the text that names it."""
     text, media = "", []
     async with HostileServer(sse(*stream, says(finish="stop"), DONE)) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         async for event in backend.stream(Request((Message("user", "Draw"),))):
             if isinstance(event, Media):
                 media.append(event)

@@ -22,6 +22,7 @@ from backends._proxies import NO_PROXY_VARIABLES, PROXY_VARIABLES
 from backends.base import collect
 from backends.errors import Unavailable
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions
 from backends.types import Message, Request
 from tests.backends.hostile_server import DONE, HostileServer, says, sse
 
@@ -37,7 +38,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def ask(url: str) -> str:
-    backend = OpenAICompatBackend(url, "m", retries=0)
+    backend = OpenAICompatBackend(EndpointOptions(url, "m", retries=0))
     try:
         return (await collect(backend.stream(Request((Message("user", "Hello"),))))).text
     finally:

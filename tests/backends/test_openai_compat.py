@@ -20,6 +20,7 @@ from backends.errors import (
     Unavailable,
 )
 from backends.openai_compat import OpenAICompatBackend, RemoteModel, Timeouts, list_models
+from backends.options import EndpointOptions
 from backends.types import ImagePart, Message, Request, Sampling, TextPart, ToolCallDelta, Usage
 from tests.backends.hostile_server import DONE, USAGE, Answer, HostileServer, says, sse, status
 from tests.llama_server import CONTEXT_PER_SLOT, LlamaServer
@@ -49,7 +50,9 @@ def refusal(message: str, code: int = 400) -> Answer:
 async def ask(
     server: HostileServer, request: Request = HELLO, *, times: int = 1, **options: Any
 ) -> tuple[OpenAICompatBackend, list[Completion]]:
-    backend = OpenAICompatBackend(server.url, "m", **({"backoff": 0.01, "retries": 2} | options))
+    backend = OpenAICompatBackend(
+        EndpointOptions(server.url, "m", **({"backoff": 0.01, "retries": 2} | options))
+    )
     try:
         return backend, [await collect(backend.stream(request)) for _ in range(times)]
     finally:
@@ -145,7 +148,7 @@ async def test_a_lone_surrogate_in_the_conversation_does_not_stop_it() -> None:
 )
 async def test_addresses_are_completed(given: str, path: str) -> None:
     async with HostileServer(GOOD) as server:
-        backend = OpenAICompatBackend(server.url.removesuffix("/v1") + given, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url.removesuffix("/v1") + given, "m"))
         await collect(backend.stream(HELLO))
         await backend.aclose()
         assert server.requests[0].path == f"{path}/chat/completions"
@@ -154,11 +157,11 @@ async def test_addresses_are_completed(given: str, path: str) -> None:
 @pytest.mark.parametrize("url", ["", "model", "ftp://host/v1", "http://", "http://[::1/v1"])
 def test_what_is_no_web_address_is_refused_at_once(url: str) -> None:
     with pytest.raises(BadRequest):
-        OpenAICompatBackend(url, "m")
+        OpenAICompatBackend(EndpointOptions(url, "m"))
 
 
 async def test_a_key_that_no_header_can_hold_is_refused_without_being_shown() -> None:
-    backend = OpenAICompatBackend("http://127.0.0.1:9/v1", "m", api_key="geheim-ü\n-key")
+    backend = OpenAICompatBackend(EndpointOptions("http://127.0.0.1:9/v1", "m", api_key="geheim-ü\n-key"))
     with pytest.raises(AuthFailed) as caught:
         await backend.start()
     assert "geheim" not in str(caught.value)
@@ -197,7 +200,7 @@ async def test_several_refused_fields_are_learned_one_after_another() -> None:
 
 async def test_an_endpoint_that_refuses_everything_is_believed_after_four_more_requests() -> None:
     async with HostileServer(refusal("Unsupported parameter: top_k"), refusal("No.")) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         before = backend.capabilities
         with pytest.raises(BadRequest, match="Unsupported parameter: top_k"):
             await collect(backend.stream(Request(HELLO.messages, ALL)))
@@ -291,7 +294,7 @@ async def test_tool_calls_are_passed_on_piece_by_piece() -> None:
     async with HostileServer(
         sse(says(tool_calls=[first]), says(tool_calls=[second]), says(finish="tool_calls"), DONE)
     ) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         events = [event async for event in backend.stream(HELLO)]
         await backend.aclose()
     assert events[:2] == [ToolCallDelta(0, "c1", "now", ""), ToolCallDelta(0, None, None, '{"zone"')]
@@ -387,13 +390,13 @@ async def test_an_old_llama_server_is_asked_for_its_window() -> None:
 
 async def test_the_first_model_is_taken_where_none_was_named() -> None:
     async with HostileServer(GOOD, models=listing({"id": "first"}, {"id": "second"})) as server:
-        backend = OpenAICompatBackend(server.url)
+        backend = OpenAICompatBackend(EndpointOptions(server.url))
         await collect(backend.stream(HELLO))
         await backend.aclose()
         assert backend.model == "first"
         assert server.requests[0].body["model"] == "first"
     async with HostileServer(GOOD, models=listing()) as server:
-        backend = OpenAICompatBackend(server.url)
+        backend = OpenAICompatBackend(EndpointOptions(server.url))
         with pytest.raises(ModelNotFound):
             await backend.start()
 
@@ -401,7 +404,7 @@ async def test_the_first_model_is_taken_where_none_was_named() -> None:
 async def test_start_says_that_it_connects_and_can_be_tried_again() -> None:
     seen: list[LoadProgress] = []
     async with HostileServer(GOOD, models=status(503)) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         with pytest.raises(Unavailable):
             await backend.start(seen.append)
         server.models = listing({"id": "m", "max_model_len": 99})
@@ -424,7 +427,7 @@ async def test_what_was_given_counts_more_than_what_is_told() -> None:
 
 @pytest.fixture
 async def llama(llama_server: LlamaServer) -> AsyncIterator[OpenAICompatBackend]:
-    backend = OpenAICompatBackend(llama_server.url)
+    backend = OpenAICompatBackend(EndpointOptions(llama_server.url))
     await backend.start()
     yield backend
     await backend.aclose()
@@ -473,7 +476,7 @@ async def test_stop_strings_work_where_the_endpoint_refuses_them() -> None:
     refused = status(400, json.dumps(refusal).encode())
     request = Request((Message("user", "Hello"),), Sampling(stop=("END",)))
     async with HostileServer(refused, sse(says("One END two", finish="stop"), DONE)) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         assert (await collect(backend.stream(request))).text == "One "
         assert "stop" not in server.requests[-1].body
         assert "stop" in backend.capabilities.sampling

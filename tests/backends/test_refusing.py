@@ -15,6 +15,7 @@ from backends.errors import BackendError, BadRequest, ContextTooLong, RateLimite
 from backends.openai_compat import OpenAICompatBackend
 from backends.openai_compat.negotiation import Learned
 from backends.openai_compat.variants import NEEDS, features
+from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, Request, Sampling, Sent, TextDelta
 from tests.backends.hostile_server import DONE, Answer, Asked, HostileServer, says, sse, status
 from tests.backends.more_refusing import MORE, TOGETHER
@@ -43,7 +44,7 @@ class Kept:
 
 
 def connect(server: HostileServer, **options: Any) -> OpenAICompatBackend:
-    return OpenAICompatBackend(server.url, "m", api_key=KEY, backoff=0.01, **options)
+    return OpenAICompatBackend(EndpointOptions(server.url, "m", api_key=KEY, backoff=0.01, **options))
 
 
 async def ask(backend: OpenAICompatBackend, request: Request = EVERYTHING) -> Completion:
@@ -105,7 +106,7 @@ async def test_a_restart_remembers_and_another_model_does_not() -> None:
     async with HostileServer(SERVERS[0]) as endpoint:
         for model, requests in (("m", 2), ("m", 1), ("n", 2)):
             before = len(endpoint.requests)
-            backend = OpenAICompatBackend(endpoint.url, model, memory=kept)
+            backend = OpenAICompatBackend(EndpointOptions(endpoint.url, model, memory=kept))
             await ask(backend)
             await backend.aclose()
             assert len(endpoint.requests) - before == requests
@@ -113,10 +114,10 @@ async def test_a_restart_remembers_and_another_model_does_not() -> None:
 
 async def test_what_is_remembered_is_in_the_capabilities_before_the_first_request() -> None:
     kept = Kept()
-    backend = OpenAICompatBackend("http://127.0.0.1:9/v1", "m")
+    backend = OpenAICompatBackend(EndpointOptions("http://127.0.0.1:9/v1", "m"))
     assert "top_k" in backend.capabilities.sampling
     kept.keep(backend.address.identity, "m", Learned(frozenset({"top_k", "system", "max_tokens", "stop"})))
-    backend = OpenAICompatBackend("http://127.0.0.1:9/v1", "m", memory=kept)
+    backend = OpenAICompatBackend(EndpointOptions("http://127.0.0.1:9/v1", "m", memory=kept))
     assert "top_k" not in backend.capabilities.sampling
     assert not backend.capabilities.system_role
     assert {"max_tokens", "stop"} <= backend.capabilities.sampling

@@ -14,7 +14,7 @@ from backends.registry import BUILT_IN, create, factory, kinds
 
 
 def test_a_built_in_is_made_with_its_options() -> None:
-    backend = create("echo", model="parrot")
+    backend = create("echo", {"model": "parrot"})
     assert isinstance(backend, EchoBackend)
     assert backend.model == "parrot"
 
@@ -50,7 +50,7 @@ def test_a_plug_in_is_loaded_when_asked_for_and_not_before(plugin: Path) -> None
     assert {"mine", "broken", "echo"} <= set(kinds())
     assert type(create("echo")) is EchoBackend
     assert "plugged_module" not in sys.modules
-    assert create("mine", model="m").kind == "mine"
+    assert create("mine", {"model": "m"}).kind == "mine"
 
 
 def test_a_plug_in_that_cannot_be_loaded_says_so(plugin: Path) -> None:

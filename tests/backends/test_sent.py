@@ -12,6 +12,7 @@ from backends._sent import marked, spans
 from backends.errors import BackendError
 from backends.local.pieces import _aligned, _cut
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions
 from backends.types import Event, ImagePart, Message, Request, Retrying, Sampling, Sent, TextPart
 from tests.backends.hostile_server import DONE, HostileServer, says, sse, status
 from tests.scripted_endpoint import ScriptedEndpoint
@@ -26,7 +27,7 @@ ASKED = Request(
 
 
 async def events(url: str, request: Request = ASKED, *, model: str = "m") -> list[Event]:
-    backend = OpenAICompatBackend(url, model, api_key=KEY, backoff=0.01)
+    backend = OpenAICompatBackend(EndpointOptions(url, model, api_key=KEY, backoff=0.01))
     try:
         return [event async for event in backend.stream(request)]
     finally:
@@ -75,7 +76,7 @@ async def test_one_that_is_tried_again_is_told_once_and_each_try_why_and_when() 
 
 async def test_what_was_posted_is_told_also_of_a_request_that_is_never_answered() -> None:
     async with HostileServer(status(401)) as server:
-        backend = OpenAICompatBackend(server.url, "m", api_key=KEY)
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m", api_key=KEY))
         stream = backend.stream(ASKED)
         told = [await anext(stream)]
         with pytest.raises(BackendError):

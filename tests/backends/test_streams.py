@@ -19,6 +19,7 @@ from backends.openai_compat import OpenAICompatBackend, Timeouts
 from backends.openai_compat.body import BodyReader
 from backends.openai_compat.repeats import RepeatCutter
 from backends.openai_compat.reply import Reply
+from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, ReasoningDelta, Request, Retrying, TextDelta
 from tests.backends.hostile_server import DONE, USAGE, Answer, HostileServer, says, sse, status
 from tests.backends.odd_streams import STREAMS
@@ -120,7 +121,7 @@ async def ask(
 ) -> tuple[list[Event], HostileServer]:
     events: list[Event] = []
     async with HostileServer(*answers, models=models) as server:
-        backend = OpenAICompatBackend(server.url, "m", **({"backoff": 0.01} | options))
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m", **({"backoff": 0.01} | options)))
         try:
             async for event in backend.stream(HELLO):
                 events.append(event)
@@ -201,7 +202,7 @@ async def test_an_endpoint_that_loads_before_it_lists_is_waited_for_with_its_pro
     seen: list[str] = []
     listing = status(200, b'{"data": [{"id": "m", "max_model_len": 99}]}')
     async with HostileServer(sse(DONE), models=status(503, LOADING[0])) as server:
-        backend = OpenAICompatBackend(server.url, backoff=0.01)
+        backend = OpenAICompatBackend(EndpointOptions(server.url, backoff=0.01))
 
         def progress(one: Any) -> None:
             seen.append(one.phase)
@@ -225,7 +226,7 @@ async def test_another_503_is_no_loading(body: bytes) -> None:
 
 async def test_a_backend_that_is_closed_while_a_model_loads_ends_soon() -> None:
     async with HostileServer(status(503, LOADING[0])) as server:
-        backend = OpenAICompatBackend(server.url, "m", backoff=0.01)
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m", backoff=0.01))
         task = asyncio.create_task(collect(backend.stream(HELLO)))
         await server.asked.wait()
         await backend.aclose()
@@ -274,7 +275,7 @@ async def test_a_head_that_is_none_is_an_error_of_ours(head: bytes) -> None:
 async def test_a_long_request_is_sent_whole() -> None:
     request = Request((Message("user", "x" * 3_000_000),))
     async with HostileServer(sse(says("Hi", finish="stop"), DONE)) as server:
-        backend = OpenAICompatBackend(server.url, "m")
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m"))
         await collect(backend.stream(request))
         await backend.aclose()
     assert server.requests[0].body["messages"][0]["content"] == "x" * 3_000_000
@@ -283,7 +284,9 @@ async def test_a_long_request_is_sent_whole() -> None:
 async def test_a_slow_reader_loses_nothing_and_is_not_hurried() -> None:
     words = [says(f"{n} ") for n in range(5)]
     async with HostileServer(sse(*words, says(finish="stop"), DONE, pause=0.01)) as server:
-        backend = OpenAICompatBackend(server.url, "m", timeouts=Timeouts(first_token=0.3, next_token=0.2))
+        backend = OpenAICompatBackend(
+            EndpointOptions(server.url, "m", timeouts=Timeouts(first_token=0.3, next_token=0.2))
+        )
         said = []
         async for event in backend.stream(HELLO):
             said.append(event)

@@ -12,8 +12,9 @@ import pytest
 
 from backends.errors import BadRequest
 from backends.local import vision
-from backends.local.loading import Loaded, Options, load
+from backends.local.loading import Loaded, load
 from backends.local.vision import decode, has_images, inputs_of
+from backends.options import LocalOptions
 from backends.types import ImagePart, Message, TextPart
 from tests.backends.tiny_models import make_folder, make_vision
 
@@ -28,14 +29,14 @@ TOKENS_OF_AN_IMAGE = 4
 def seeing(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     folder = tmp_path_factory.mktemp("seeing")
     make_vision(demo_folder, folder)
-    return load(Options(source=str(folder), threads=1, device="cpu"), lambda _: None)
+    return load(LocalOptions(source=str(folder), threads=1, device="cpu"), lambda _: None)
 
 
 @pytest.fixture(scope="module")
 def blind(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     folder = tmp_path_factory.mktemp("blind")
     make_folder(demo_folder, folder)
-    return load(Options(source=str(folder), threads=1, device="cpu"), lambda _: None)
+    return load(LocalOptions(source=str(folder), threads=1, device="cpu"), lambda _: None)
 
 
 def encoded(
@@ -112,7 +113,7 @@ def test_a_processor_that_cannot_run_here_leaves_a_model_that_reads_text(
 
     make_vision(demo_folder, tmp_path)
     monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", fail)
-    loaded = load(Options(source=str(tmp_path), threads=1, device="cpu"), lambda _: None)
+    loaded = load(LocalOptions(source=str(tmp_path), threads=1, device="cpu"), lambda _: None)
     assert not loaded.images
     with pytest.raises(BadRequest, match="reads no images"):
         inputs_of(loaded, about(image()))

@@ -17,6 +17,7 @@ from backends._limits import EVENT_BYTES
 from backends.errors import BackendError, BadResponse
 from backends.openai_compat import OpenAICompatBackend
 from backends.openai_compat.media import name_of
+from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, Request, TextDelta
 from tests.backends.hostile_server import DONE, Answer, End, HostileServer, says, sse, status
 from tests.backends.streams import STOP, TEXT, Stream, chunk, deltas
@@ -30,7 +31,7 @@ async def ask(answer: Answer) -> tuple[str, Finished | BackendError]:
     """The text of the reply, and how it ended."""
     events: list[Event] = []
     async with HostileServer(answer) as server:
-        backend = OpenAICompatBackend(server.url, "m", retries=0)
+        backend = OpenAICompatBackend(EndpointOptions(server.url, "m", retries=0))
         try:
             async with aclosing(backend.stream(HELLO)) as stream:
                 async for event in stream:

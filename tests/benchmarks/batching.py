@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.local import LocalBackend
+from backends.options import LocalOptions
 from backends.types import Event, Message, Request, Sampling, TextDelta, Usage
 from tests.app_process import ROOT
 
@@ -170,7 +171,7 @@ async def _read(stream: AsyncGenerator[Event, None], count: int) -> None:
 async def run(tokens: int, times: int, threads: int | None) -> None:
     folder = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct-F16"
     plain = plain_speed(folder, tokens, times)
-    backend = LocalBackend(source=str(folder), threads=threads, slots=16)
+    backend = LocalBackend(LocalOptions(source=str(folder), threads=threads, slots=16))
     await backend.start()
     await ask(backend, limited(story(99), 8))
     await speeds(backend, tokens, times, plain)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from backends.demo import demo_model
 from backends.llamacpp import LlamaCppBackend
+from backends.options import LlamaCppOptions
 from backends.types import Message, Request, Sampling, TextDelta, Usage
 from tests.app_process import ROOT, AppProcess
 from tests.benchmarks.measure import FREELY
@@ -51,7 +52,7 @@ async def through(port: int) -> tuple[float, float]:
 
 async def run(tokens: int, times: int) -> None:
     path = demo_model(ROOT / ".cache" / "models")
-    engine = LlamaCppBackend(path=path)
+    engine = LlamaCppBackend(LlamaCppOptions(path=path))
     await engine.start()
     env = {**FREELY, "WEBCHAT_CACHE_DIR": str(ROOT / ".cache"), "WEBCHAT_MAX_TOKENS": str(tokens)}
     with tempfile.TemporaryDirectory() as folder, AppProcess(Path(folder), env=env) as app:

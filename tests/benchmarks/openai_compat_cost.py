@@ -78,9 +78,10 @@ async def _httpx(url: str) -> AsyncIterator[Reader]:
 @asynccontextmanager
 async def _backend(url: str) -> AsyncIterator[Reader]:
     from backends.openai_compat import OpenAICompatBackend
+    from backends.options import EndpointOptions
     from backends.types import Message, Request, TextDelta
 
-    backend = OpenAICompatBackend(url, "scripted")
+    backend = OpenAICompatBackend(EndpointOptions(url, "scripted"))
     await backend.start()
 
     async def read(prompt: str) -> AsyncIterator[int]:

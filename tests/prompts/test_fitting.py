@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from backends.base import Capabilities, collect
 from backends.errors import ContextTooLong
 from backends.openai_compat import OpenAICompatBackend
+from backends.options import EndpointOptions
 from backends.types import Message, Request, Sampling
 from tests.llama_server import LlamaServer, llama_server
 from webchat.prompts import Fitting, PlainRenderer, Rendered, Scene
@@ -187,7 +188,7 @@ async def test_the_estimate_is_within_two_percent_of_what_an_endpoint_counts(
     llama_server: LlamaServer,
 ) -> None:
     """Once a conversation of each kind has been told of; asked of a real server."""
-    backend = OpenAICompatBackend(llama_server.url, llama_server.model)
+    backend = OpenAICompatBackend(EndpointOptions(llama_server.url, llama_server.model))
     texts = (
         "The keeper of the lighthouse wrote a letter home every evening, and nobody ever answered it. " * 3,
         "守灯塔的人每天晚上都给家里写一封信，可是从来没有人回信。" * 2,

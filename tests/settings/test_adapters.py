@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.options import LlamaCppOptions, LocalOptions
 from webchat.models import configured
 from webchat.settings import BadSettings, ModelSettings, Settings, check_models, model_specs
 
@@ -66,12 +67,13 @@ def test_adapters_of_one_base_are_given_the_same_place_to_share_it(tmp_path: Pat
         )
     )
     specs = configured(settings)
-    local, llama = [[spec.options for spec in specs if spec.kind == kind] for kind in ("local", "llamacpp")]
-    assert [options["adapter"] for options in local] == [None, "a", "b"]
-    assert len({id(options["engines"]) for options in local}) == 1
-    assert [options["adapter"] for options in llama] == [None, Path("x.gguf"), Path("y.gguf")]
-    assert {options["adapters"] for options in llama} == {(Path("x.gguf"), Path("y.gguf"))}
-    assert len({id(options["servers"]) for options in llama}) == 1
+    local = [spec.options for spec in specs if isinstance(spec.options, LocalOptions)]
+    assert [options.adapter for options in local] == [None, "a", "b"]
+    assert len({id(options.engines) for options in local}) == 1
+    llama = [spec.options for spec in specs if isinstance(spec.options, LlamaCppOptions)]
+    assert [options.adapter for options in llama] == [None, Path("x.gguf"), Path("y.gguf")]
+    assert {options.adapters for options in llama} == {(Path("x.gguf"), Path("y.gguf"))}
+    assert len({id(options.servers) for options in llama}) == 1
 
 
 def test_an_adapter_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from backends.demo import DemoBackend
 from backends.echo import EchoBackend
+from backends.options import LlamaCppOptions
 from backends.types import Message, Request
 from tests.turns.conftest import MakeBench, until
 from tests.turns.held import Held
@@ -121,7 +122,7 @@ async def test_a_guard_elsewhere_is_not_told_what_is_personal(
 
 async def test_a_real_model_that_is_no_guard_is_not_believed(demo_gguf: Path) -> None:
     models = Models(
-        [ModelSpec(name="demo", kind="llamacpp")], lambda _: DemoBackend(cache_dir=demo_gguf.parent)
+        [ModelSpec(name="demo", kind="llamacpp")], lambda _: DemoBackend(LlamaCppOptions(demo_gguf.parent))
     )
     asks = AskModels(models)
     try:

@@ -15,6 +15,7 @@ from fastapi import Path
 from backends.base import Capabilities
 from backends.chat_templates import Templated, Tried
 from backends.errors import BadChatTemplate
+from backends.options import EngineOptions
 from backends.types import Message
 from webchat.api.errors import ApiError
 from webchat.api.reading import Operator
@@ -99,8 +100,9 @@ class ChatTemplates:
         newest = versions[0] if versions else None
         default = own is not None and own.source.startswith("default")
         text, source = (None, "model") if own is None else (own.text, "default" if default else own.source)
-        if file := self._models.spec(model).options.get("chat_template"):
-            text, source = file, "file"
+        options = self._models.spec(model).options
+        if isinstance(options, EngineOptions) and options.chat_template:
+            text, source = options.chat_template, "file"
         if newest is not None and newest.text is not None:
             text, source = newest.text, "override"
         return Answered.of(

@@ -14,6 +14,7 @@ from typing import Any
 from backends.base import LoadProgress
 from backends.errors import BackendError
 from backends.installation import add_extra
+from backends.options import EndpointOptions, LocalOptions
 from webchat.bench.measure import BASELINE_PEOPLE, Bench
 from webchat.bench.plot import can_plot, plot
 from webchat.bench.prompts import Prompts
@@ -115,6 +116,7 @@ async def _generate(bench: Bench, spec: ModelSpec, result: Result) -> None:
     from backends.local.baseline import PlainGenerate
 
     _say("Starting plain generate ...")
+    assert isinstance(spec.options, LocalOptions)
     plain = PlainGenerate(spec.options)
     try:
         await plain.start()
@@ -134,9 +136,17 @@ def _people(plan: Plan) -> str:
 
 
 def _settings(spec: ModelSpec) -> dict[str, object]:
-    shown = {name: value for name in _SHOWN if (value := spec.options.get(name)) is not None}
-    if endpoint := spec.options.get("base_url"):
-        shown["endpoint"] = without_password(str(endpoint))
+    options = spec.options
+    told = (
+        dict(options)
+        if isinstance(options, Mapping)
+        else {name: getattr(options, name, None) for name in _SHOWN}
+    )
+    shown = {name: told[name] for name in _SHOWN if told.get(name) is not None}
+    if spec.kind == "demo":
+        del shown["path"]  # the folder it is fetched into
+    if isinstance(options, EndpointOptions):
+        shown["endpoint"] = without_password(options.base_url)
     return {
         name: value if isinstance(value, bool | int | float) else str(value) for name, value in shown.items()
     }

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
 
 from backends._text_file import NotText, read_text
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.marks import marks_of
 from backends.openai_compat import Address, Timeouts
+from backends.options import BackendOptions, EndpointOptions, LlamaCppOptions, LocalOptions
 from webchat.models.identity import HERE
 from webchat.models.learned import FILE, LearnedFile
 from webchat.models.specs import ModelSpec
 from webchat.settings import BadSettings, ModelSettings, Settings, model_specs
 from webchat.settings.model import name_of
+
+Made = TypeVar("Made", bound=BackendOptions)
 
 
 def configured(settings: Settings) -> list[ModelSpec]:
@@ -44,21 +49,17 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
         label=model.name,
         pinned=model.pinned,
     )
-    marks = tuple(map(marks_of, model.reasoning_marks))
     match model.kind:
         case "openai":
-            key = model.api_key.get_secret_value() if model.api_key else None
-            options = {
-                "base_url": model.endpoint,
-                "model": model.model,
-                "api_key": key,
-                "context_length": model.context_length,
-                "timeouts": _timeouts(model),
-                "leave_out": model.leave_out,
-                "memory": LearnedFile(settings.data_dir / FILE),
-                "marks": marks,
-            }
             address = Address.parse(model.endpoint or "")
+            options = _options(
+                EndpointOptions,
+                model,
+                base_url=model.endpoint,
+                api_key=_secret(model.api_key),
+                timeouts=_timeouts(model),
+                memory=LearnedFile(settings.data_dir / FILE),
+            )
             return replace(
                 spec,
                 options=options,
@@ -69,45 +70,41 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 remote=address.remote,
             )
         case "llamacpp":
-            llama: dict[str, Any] = {
-                "adapters": tuple(Path(adapter).expanduser() for adapter in model.adapters),
-                "adapter": None if model.adapter is None else Path(model.adapter).expanduser(),
-                "servers": shared.servers,
-                "context_length": model.context_length,
-                "slots": model.slots,
-                "threads": model.threads,
-                "chat_template": _template(model),
-                "gpu_layers": model.gpu_layers,
-                "marks": marks,
-            }
-            if model.demo:
-                demo = {"cache_dir": settings.demo_dir, **llama}
-                return replace(spec, kind="demo", titles=False, options=demo)
-            return replace(spec, options={"path": Path(model.model or "").expanduser(), **llama})
+            llama = _options(
+                LlamaCppOptions,
+                model,
+                path=settings.demo_dir if model.demo else Path(model.model or "").expanduser(),
+                name="",
+                adapters=tuple(Path(adapter).expanduser() for adapter in model.adapters),
+                adapter=None if model.adapter is None else Path(model.adapter).expanduser(),
+                chat_template=_template(model),
+                servers=shared.servers,
+            )
+            return replace(
+                spec, kind="demo" if model.demo else spec.kind, titles=not model.demo, options=llama
+            )
         case "local":
-            token = settings.hf_token.get_secret_value() if settings.hf_token else None
-            local: dict[str, Any] = {
-                "source": model.model,
-                "adapter": model.adapter,
-                "engines": shared.engines,
-                "revision": model.revision,
-                "device": model.device,
-                "dtype": model.dtype,
-                "context_length": model.context_length,
-                "slots": model.slots,
-                "cache_tokens": model.cache_tokens,
-                "threads": model.threads,
-                "chat_template": _template(model),
-                "quantization": model.quantization,
-                "load_in_8bit": model.load_in_8bit,
-                "load_in_4bit": model.load_in_4bit,
-                "trust_remote_code": model.trust_remote_code,
-                "token": token,
-                "marks": marks,
-            }
+            local = _options(
+                LocalOptions,
+                model,
+                source=model.model,
+                chat_template=_template(model),
+                token=_secret(settings.hf_token),
+                engines=shared.engines,
+            )
             return replace(spec, options=local)
         case _:
             return replace(spec, options={"model": model.model} if model.model else {})
+
+
+def _options(kind: type[Made], model: ModelSettings, **made: Any) -> Made:
+    """The options of a kind: each setting of the same name, and what is made of others."""
+    same = {one.name: getattr(model, one.name) for one in fields(kind) if hasattr(model, one.name)}
+    return kind(**{**same, "marks": tuple(map(marks_of, model.reasoning_marks)), **made})
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
 
 
 def _timeouts(model: ModelSettings) -> Timeouts:

@@ -78,7 +78,7 @@ class Discovery:
         """The model with that id at an endpoint, listed or not."""
         name = self._name(spec, model)
         if name not in self._entries:
-            options = {**spec.options, "model": model}
+            options = replace(spec.endpoint, model=model)
             self._entries[name] = Entry(
                 replace(spec, name=name, model=model, options=options, discover=False)
             )
@@ -139,4 +139,4 @@ def no_models(spec: ModelSpec, listed: Sequence[RemoteModel] = ()) -> ModelNotFo
 async def _list_endpoint(spec: ModelSpec) -> Sequence[RemoteModel]:
     from backends.openai_compat import list_models
 
-    return await list_models(spec.options["base_url"], spec.options.get("api_key"))
+    return await list_models(spec.endpoint.base_url, spec.endpoint.api_key)

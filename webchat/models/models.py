@@ -14,6 +14,7 @@ from typing import Any
 from backends.base import Backend, Capabilities, Footprint
 from backends.errors import BackendError, ModelNotFound, OutOfMemory, Unavailable
 from backends.memory import free_memory
+from backends.options import LocalOptions
 from backends.types import Sampling
 from webchat.models.budget import Budget, Measure
 from webchat.models.discovery import Discovery, no_models
@@ -144,7 +145,7 @@ class Models:
         """Put another backend in the place of one whose loaded model it shares, so that nothing is loaded
         anew. Returns whether that was possible."""
         old = entry.backend
-        if old is None or not entry.ready or "engines" not in entry.spec.options:
+        if old is None or not entry.ready or not _shares(entry.spec):
             return False
         template = entry.template
         new = self._create(entry.spec.under(template))
@@ -441,3 +442,8 @@ def _retrieve(task: asyncio.Task[Backend]) -> None:
     """Look at the exception, so that a start whose waiters all left is not reported as never retrieved."""
     if not task.cancelled():
         task.exception()
+
+
+def _shares(spec: ModelSpec) -> bool:
+    """Whether another backend of the model would share what is loaded."""
+    return isinstance(spec.options, LocalOptions) and spec.options.engines is not None

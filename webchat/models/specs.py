@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from backends.base import Backend, Capabilities, LoadProgress
 from backends.errors import BackendError
 from backends.openai_compat import RemoteModel
+from backends.options import EndpointOptions, EngineOptions
+from backends.registry import Options, create
 from backends.types import Sampling
 from webchat.models.identity import HERE
 
@@ -22,7 +24,7 @@ class ModelSpec:
 
     name: what people pick, unique. kind: its name in the registry. source: where it comes from, as text for
     people, without secrets.
-    options: keyword arguments of `backends.registry.create(kind, ...)`; may hold keys, so never shown.
+    options: what its backend is made of; may hold keys, so never shown.
     remote: it runs on a machine of somebody else, see `leaves_the_house`.
     model: its id at its endpoint; empty for a model in this process, and for an endpoint with `discover`.
     server: what tells the server it runs on from all others; holds addresses, so never shown.
@@ -35,7 +37,7 @@ class ModelSpec:
     name: str
     kind: str
     source: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    options: Options = field(default_factory=dict, repr=False)
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     model: str = ""
@@ -59,8 +61,18 @@ class ModelSpec:
         """The same model, made with this chat template."""
         if template is None:
             return self
-        given = {"chat_template": template.text, "template_source": template.source}
+        text, source = template.text, template.source
+        if isinstance(self.options, EngineOptions):
+            return replace(self, options=replace(self.options, chat_template=text, template_source=source))
+        assert isinstance(self.options, Mapping), "an endpoint has its own chat template"
+        given = {"chat_template": text, "template_source": source}
         return replace(self, options={**self.options, **given})
+
+    @property
+    def endpoint(self) -> EndpointOptions:
+        """The options of an endpoint."""
+        assert isinstance(self.options, EndpointOptions)
+        return self.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,4 @@ ListModels = Callable[[ModelSpec], Awaitable[Sequence[RemoteModel]]]
 
 def create_backend(spec: ModelSpec) -> Backend:
     """Make the backend of a spec through the registry. Raises `BackendError`."""
-    from backends.registry import create
-
-    return create(spec.kind, **spec.options)
+    return create(spec.kind, spec.options)

@@ -17,6 +17,8 @@ from typing import Literal, Protocol, Unpack, cast
 from pydantic import Field
 
 from backends.base import Backend, collect
+from backends.options import EndpointOptions
+from backends.registry import create
 from backends.types import Event, Message, Request, Sampling
 from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Rule
@@ -160,9 +162,8 @@ class AskEndpoint:
 
     async def __call__(self, model: str, request: Request) -> str:
         if model not in self._backends:
-            from backends.registry import create
-
-            self._backends[model] = create("openai", base_url=self._url, model=model, api_key=self._api_key)
+            options = EndpointOptions(self._url, model, api_key=self._api_key)
+            self._backends[model] = create("openai", options)
         return await answer_of(self._backends[model], self._hide(self._url, request))
 
     def waits(self, model: str, writer: str) -> bool:

@@ -1,0 +1,148 @@
+"""What a backend of each kind is made of: one frozen value, from the settings to the engine.
+
+A setting fills the option of its name (see `webchat.models.configured`); an engine is given what its kind
+names here and nothing else. Imports no engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backends.llamacpp.servers import Servers
+    from backends.local.engines import Engines
+    from backends.marks import Marks
+    from backends.openai_compat.patience import Timeouts
+    from backends.openai_compat.terms import Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendOptions:
+    """context_length: tokens of prompt and reply together, by default what the model tells. marks: of
+    reasoning, beside those that are known."""
+
+    context_length: int | None = None
+    marks: tuple[Marks, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions(BackendOptions):
+    """An OpenAI-compatible endpoint.
+
+    base_url: with its `/v1`; an address without a path gets one. model: `None` takes the first listed.
+    images, prefill: what the endpoint does not tell; `None` finds out as far as possible. retries, backoff:
+    before the first token only; the pause doubles from `backoff` seconds. leave_out: features that are never
+    sent, see `variants`. memory: where it is kept what the model was found not to take.
+    """
+
+    base_url: str
+    model: str | None = None
+    _: KW_ONLY
+    api_key: str | None = field(default=None, repr=False)
+    timeouts: Timeouts | None = None
+    retries: int = 2
+    backoff: float = 0.5
+    images: bool | None = None
+    prefill: bool | None = None
+    leave_out: tuple[str, ...] = ()
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions(BackendOptions):
+    """A model in this process.
+
+    slots: replies at once. threads: by default one per core but one, see `engine_threads`; those of torch are
+    shared by all its models. chat_template: Jinja, instead of the model's own; template_source: what
+    provenance calls it.
+    """
+
+    slots: int | None = None
+    threads: int | None = None
+    chat_template: str | None = None
+    template_source: str = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCppOptions(EngineOptions):
+    """One GGUF file.
+
+    path: the file; of the demo model the folder it is fetched into. name: what provenance calls it, by
+    default the file's name. adapters: LoRA files (GGUF) that are loaded with it; adapter: the one of them
+    this backend speaks with, `None` for the model itself. gpu_layers: layers put on a GPU, by default as many
+    as fit; 0 for none. known: the file is sure to be whole. servers: where a loaded file is shared with other
+    backends, by default nowhere.
+    """
+
+    path: Path
+    _: KW_ONLY
+    name: str = ""
+    adapters: tuple[Path, ...] = ()
+    adapter: Path | None = None
+    gpu_layers: int | None = None
+    known: bool = False
+    servers: Servers | None = field(default=None, repr=False)
+
+    def shared(self) -> LlamaCppOptions:
+        """What backends have alike that share a server, which has all adapters loaded."""
+        adapters = self.adapters
+        if self.adapter is not None and self.adapter not in adapters:
+            adapters = (*adapters, self.adapter)
+        return replace(
+            self,
+            name=self.name or self.path.stem,
+            adapters=adapters,
+            adapter=None,
+            known=self.known and not adapters,
+            template_source="file",
+            marks=(),
+            servers=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions(EngineOptions):
+    """A causal language model, run by transformers.
+
+    source: hub id, folder, adapter folder, a `.gguf` or a folder with one. adapter: LoRA adapter of it, a
+    folder or hub id. revision, adapter_revision: branch, tag or commit on the hub. device: `cpu`, `cuda`,
+    `cuda:1`, `mps`; by default the best there is. dtype: `float32`, `float16`, `bfloat16`, by default what
+    the device does well. quantization, load_in_8bit, load_in_4bit: smaller weights, see `loading`.
+    cache_tokens: tokens of all conversations that memory is taken for. batching: without it one reply at a
+    time, by plain `generate`. trust_remote_code: run Python that comes with the model. token: for gated and
+    private models on the hub. engines: where models are shared with other backends, by default nowhere.
+    """
+
+    source: str
+    _: KW_ONLY
+    adapter: str | None = None
+    revision: str | None = None
+    adapter_revision: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    quantization: str | None = None
+    load_in_8bit: bool = False
+    load_in_4bit: bool = False
+    cache_tokens: int | None = None
+    batching: bool = True
+    trust_remote_code: bool = False
+    token: str | None = field(default=None, repr=False)
+    engines: Engines | None = field(default=None, repr=False)
+
+    def shared(self) -> LocalOptions:
+        """What backends have alike that share a loaded model: all but the size of its engine, and what makes
+        it speak as one of them."""
+        return replace(
+            self,
+            adapter=None,
+            adapter_revision=None,
+            chat_template=None,
+            template_source="file",
+            marks=(),
+            slots=None,
+            cache_tokens=None,
+            batching=True,
+            engines=None,
+        )
