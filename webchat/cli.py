@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from webchat.store import Store
 
 
+Command = Callable[[Loaded, argparse.Namespace], None]
+
+
 class CommandError(Exception):
     """What stops a command, as one sentence for the person at the terminal."""
 
@@ -30,11 +33,11 @@ class CommandError(Exception):
 def run(argv: Sequence[str]) -> int:
     """Run one command. Returns 0, or 2 after a sentence on stderr."""
     try:
-        refuse_unknown_flags(argv)
-        options = vars(command_parser().parse_args(argv))
-        command: Callable[[Loaded, Mapping[str, Any]], None] = options.pop("command", _serve)
-        flags = {name: value for name, value in options.items() if name in Settings.model_fields}
-        command(load_settings(flags), options)
+        parser = command_parser()
+        refuse_unknown_flags(argv, parser.known)
+        options = parser.parse_args(argv)
+        flags = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
+        options.command(load_settings(flags), options)
     except (BadSettings, CommandError) as error:
         print(f"webchat: {error}", file=sys.stderr)
         return 2
@@ -43,27 +46,18 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _flags_of(parser: argparse.ArgumentParser) -> set[str]:
-    """All flags of a parser and its commands."""
-    flags: set[str] = set()
-    for action in parser._actions:
-        flags.update(action.option_strings)
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                flags |= _flags_of(command)
-    return flags
-
-
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence instead of the whole usage."""
+    """Says what is wrong in one sentence instead of the whole usage. known: every flag of it and its
+    commands."""
+
+    known: set[str]
 
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message}. See webchat --help.")
 
 
-def refuse_unknown_flags(argv: Sequence[str]) -> None:
+def refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
     """Before argparse, which would take the value of a misspelt flag for a command and complain of that."""
-    known = _flags_of(command_parser())
     for word in argv:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag not in known:
@@ -72,29 +66,31 @@ def refuse_unknown_flags(argv: Sequence[str]) -> None:
             raise CommandError(f"There is no flag {flag}. {hint}")
 
 
-def command_parser() -> argparse.ArgumentParser:
+def command_parser() -> _Parser:
     """Every command with its flags."""
-    flags = _flags()
+    flags, known = _flags()
     parser = _Parser(
         prog="webchat",
         description="A browser chat app for your own model. Without a command it starts the server.",
         parents=[flags],
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"webchat {__version__}")
+    parser.set_defaults(command=_serve)
+
+    def option(of: argparse.ArgumentParser, flag: str, **how: Any) -> None:
+        known.update(of.add_argument(flag, **how).option_strings)
+
+    option(parser, "--version", action="version", version=f"webchat {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="command")
 
     def add(
         name: str,
         about: str,
-        command: Callable[[Loaded, Mapping[str, Any]], None] | None,
-        into: Any = commands,
+        command: Command,
+        into: Callable[..., argparse.ArgumentParser] = commands.add_parser,
     ) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = into.add_parser(
-            name, help=about, description=about, parents=[flags], allow_abbrev=False
-        )
-        if command is not None:
-            made.set_defaults(command=command)
+        made = into(name, help=about, description=about, parents=[flags], allow_abbrev=False)
+        made.set_defaults(command=command)
         return made
 
     add("settings", "Print the effective settings and where each came from.", _settings)
@@ -107,45 +103,46 @@ def command_parser() -> argparse.ArgumentParser:
         ("--turns", "2", "messages of each person, one after another (2)"),
         ("--rounds", "1", "how often each is measured; the one in the middle is told (1)"),
     ):
-        bench.add_argument(flag, default=default, metavar="N", help=about)
-    bench.add_argument("--no-baseline", action="store_true", help="leave out one request after another")
-    bench.add_argument("--json", metavar="FILE", help="write everything as JSON; - for the terminal")
-    bench.add_argument("--plot", metavar="FILE", help="draw a PNG")
+        option(bench, flag, default=default, metavar="N", help=about)
+    option(bench, "--no-baseline", action="store_true", help="leave out one request after another")
+    option(bench, "--json", metavar="FILE", help="write everything as JSON; - for the terminal")
+    option(bench, "--plot", metavar="FILE", help="draw a PNG")
     doctor = add("doctor", "Look at this machine: Python, backends, GPU, database, disk, models.", _doctor)
-    doctor.add_argument(
-        "--forget", action="store_true", help="first forget what endpoints were found not to take"
-    )
+    option(doctor, "--forget", action="store_true", help="first forget what endpoints were found not to take")
     link = commands.add_parser("link", help="Make, list and revoke tester links.", allow_abbrev=False)
     links = link.add_subparsers(title="commands", metavar="command", required=True)
-    new = add("new", "Make a link that lets its bearer in as a guest.", _link_new, links)
+    new = add("new", "Make a link that lets its bearer in as a guest.", _link_new, links.add_parser)
     new.add_argument("name", help="who it is for")
-    new.add_argument("--expires", default="7d", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (7d)")
-    add("list", "List the links.", _link_list, links)
-    revoke = add("revoke", "End a link at once.", _link_revoke, links)
+    option(new, "--expires", default="7d", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (7d)")
+    add("list", "List the links.", _link_list, links.add_parser)
+    revoke = add("revoke", "End a link at once.", _link_revoke, links.add_parser)
     revoke.add_argument("link", metavar="name", help="the link's name or id")
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
     operators = operator.add_subparsers(title="commands", metavar="command", required=True)
-    add("list", "List those who came by the operator's link.", _operator_list, operators)
-    revoke = add("revoke", "Make an operator a visitor again, at once.", _operator_revoke, operators)
+    add("list", "List those who came by the operator's link.", _operator_list, operators.add_parser)
+    revoke = add(
+        "revoke", "Make an operator a visitor again, at once.", _operator_revoke, operators.add_parser
+    )
     revoke.add_argument("operator", metavar="id", help="the operator's id, or all")
     move = add(
         "move-chats",
         "Move the chats made on this machine without a link to an operator, or back.",
         _operator_move_chats,
-        operators,
+        operators.add_parser,
     )
     move.add_argument("operator", metavar="id", help="the operator's id")
-    move.add_argument("--back", action="store_true", help="from the operator to starts without a link")
+    option(move, "--back", action="store_true", help="from the operator to starts without a link")
+    parser.known = known
     return parser
 
 
-def _flags() -> argparse.ArgumentParser:
+def _flags() -> tuple[argparse.ArgumentParser, set[str]]:
     """A flag for every setting that has one; the values are checked with all others, not here."""
     from webchat.settings.load import flag_of
     from webchat.settings.table import field_order
 
-    flags = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    flags, known = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS), {"--help"}
     group = flags.add_argument_group("settings (see `webchat settings` and deploy/settings.md)")
     for name in field_order():
         info, flag = Settings.model_fields[name], flag_of(name)
@@ -153,13 +150,14 @@ def _flags() -> argparse.ArgumentParser:
             continue
         about = (info.description or "").replace("%", "%%")
         if info.annotation is bool:
-            group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=about)
+            made = group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=about)
         else:
-            group.add_argument(flag, dest=name, metavar=name.rpartition("_")[2].upper(), help=about)
-    return flags
+            made = group.add_argument(flag, dest=name, metavar=name.rpartition("_")[2].upper(), help=about)
+        known.update(made.option_strings)
+    return flags, known
 
 
-def _serve(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+def _serve(loaded: Loaded, _options: argparse.Namespace) -> None:
     # Before anything heavy is imported.
     check_models(model_specs(loaded.settings))
     _hand_on(loaded)
@@ -177,29 +175,29 @@ def _hand_on(loaded: Loaded) -> None:
         print(f"webchat: {sentence}", file=sys.stderr)
 
 
-def _settings(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+def _settings(loaded: Loaded, _options: argparse.Namespace) -> None:
     from webchat.settings.table import effective
 
     print("\n".join(effective(loaded)))
 
 
-def _doctor(loaded: Loaded, options: Mapping[str, Any]) -> None:
+def _doctor(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.doctor import forget, report
 
-    if options["forget"]:
+    if options.forget:
         print(forget(loaded.settings))
     for line in report(loaded.settings):
         print(line)
 
 
-def _bench(loaded: Loaded, options: Mapping[str, Any]) -> None:
+def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
     check_models(model_specs(loaded.settings))
     _hand_on(loaded)
     from webchat.bench.command import BadPlan, run
 
     with _known_errors():
         try:
-            run(loaded.settings, options)
+            run(loaded.settings, vars(options))
         except BadPlan as error:
             raise CommandError(f"{error}.") from None
 
@@ -212,7 +210,7 @@ def _open_store(settings: Settings) -> Store:
     return Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
 
 
-def _link_new(loaded: Loaded, options: Mapping[str, Any]) -> None:
+def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.sharing import BadLifetime, new_link
 
     settings = loaded.settings
@@ -220,7 +218,7 @@ def _link_new(loaded: Loaded, options: Mapping[str, Any]) -> None:
     with _known_errors():
         store = _open_store(settings)
         try:
-            made = new_link(store, options["name"], options["expires"], datetime.now(UTC).astimezone())
+            made = new_link(store, options.name, options.expires, datetime.now(UTC).astimezone())
         except BadLifetime as error:
             raise CommandError(f"--expires: {error}.") from None
         finally:
@@ -253,7 +251,7 @@ def _is_loopback(address: str) -> bool:
     return Settings(host=urlsplit(address).hostname or "").loopback
 
 
-def _link_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
     with _known_errors():
         store = _open_store(loaded.settings)
         try:
@@ -273,23 +271,21 @@ def _link_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
         print("No links yet: webchat link new NAME makes one.", file=sys.stderr)
 
 
-def _link_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:
+def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store import NotFound
 
     with _known_errors():
         store = _open_store(loaded.settings)
         try:
-            link = store.revoke_link(options["link"])
+            link = store.revoke_link(options.link)
         except NotFound:
-            raise CommandError(
-                f'there is no link "{options["link"]}"; webchat link list shows all.'
-            ) from None
+            raise CommandError(f'there is no link "{options.link}"; webchat link list shows all.') from None
         finally:
             store.close()
     print(f"{link.name} is revoked; its visitors are out.")
 
 
-def _operator_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
     with _known_errors():
         store = _open_store(loaded.settings)
         try:
@@ -310,10 +306,10 @@ def _operator_list(loaded: Loaded, _options: Mapping[str, Any]) -> None:
         )
 
 
-def _operator_move_chats(loaded: Loaded, options: Mapping[str, Any]) -> None:
+def _operator_move_chats(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store import NotFound
 
-    wanted, back = options["operator"], options["back"]
+    wanted, back = options.operator, options.back
     with _known_errors():
         store = _open_store(loaded.settings)
         try:
@@ -330,8 +326,8 @@ def _chats(count: int) -> str:
     return f"{count} chat{'' if count == 1 else 's'}"
 
 
-def _operator_revoke(loaded: Loaded, options: Mapping[str, Any]) -> None:
-    wanted = options["operator"]
+def _operator_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
+    wanted = options.operator
     with _known_errors():
         store = _open_store(loaded.settings)
         try:
@@ -367,7 +363,7 @@ def _time(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _setup(loaded: Loaded, _options: Mapping[str, Any]) -> None:
+def _setup(loaded: Loaded, _options: argparse.Namespace) -> None:
     if not any(spec.demo for spec in model_specs(loaded.settings)):
         return  # models of one's own are fetched or loaded when they are first asked
     from backends.demo import demo_model

@@ -138,9 +138,7 @@ def _people(plan: Plan) -> str:
 def _settings(spec: ModelSpec) -> dict[str, object]:
     options = spec.options
     told = (
-        dict(options)
-        if isinstance(options, Mapping)
-        else {name: getattr(options, name, None) for name in _SHOWN}
+        options if isinstance(options, Mapping) else {name: getattr(options, name, None) for name in _SHOWN}
     )
     shown = {name: told[name] for name in _SHOWN if told.get(name) is not None}
     if spec.kind == "demo":
