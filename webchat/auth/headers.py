@@ -28,8 +28,7 @@ class Hardening:
     """Adds to every answer what tells the browser to keep the page to itself.
 
     Nothing is fetched from, sent to or framed from anywhere but this server. Scripts run that came with the
-    page (a nonce) or from this server; `unsafe-eval` is there because Gradio compiles the scripts of
-    `gr.HTML` parts with `new Function`; Svelte writes inline styles. frame_ancestors: CSP sources of the
+    page (a nonce) or from this server; Svelte writes inline styles. frame_ancestors: CSP sources of the
     sites that may show the page in a frame; nobody by default.
     """
 
@@ -63,7 +62,7 @@ class Hardening:
 
     def page_policy(self, nonce: str) -> bytes:
         """The policy of one delivery of the page."""
-        return self.framed((*_PAGE_POLICY, f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'"))
+        return self.framed((*_PAGE_POLICY, f"script-src 'self' 'nonce-{nonce}'"))
 
     def headers(self, policy: bytes | None = None, *, tls_only: bool = False) -> Headers:
         """What to add to an answer. What is no page has a policy under which nothing runs if it is opened as

@@ -24,7 +24,7 @@ STYLES = (
 """The sheets, in their order."""
 
 MODULES = (
-    "shell", "api", "bus", "composer", "connection", "dom", "drawer", "i18n", "menus", "picker", "search",
+    "api", "bus", "composer", "connection", "dom", "drawer", "gradio", "i18n", "menus", "picker", "search",
     "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow", "identity", "storage",
     "channel", "copying", "drafts", "outbox", "stops", "files", "filetext", "print", "sidebar/calendar",
     "sidebar/deeds", "sidebar/keys", "sidebar/row",
@@ -60,6 +60,8 @@ def head_html(version: str, title: str, language: str) -> bytes:
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
             *(f'<link rel="stylesheet" href="{base}styles/{name}.css" />' for name in STYLES),
             *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in MODULES),
+            # Waits for no other script, and lets none wait for it.
+            f'<script type="module" async src="{base}shell.js"></script>',
         )
     ).encode()
 

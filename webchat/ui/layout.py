@@ -1,4 +1,4 @@
-"""What is on the page, in small functions; what it does is in `wiring` and in the modules."""
+"""What is on the page, in small functions; what it does is in the modules of `assets`."""
 
 from __future__ import annotations
 
@@ -55,78 +55,47 @@ SAMPLING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Composer:
-    text: gr.Textbox
-    send: gr.Button
-    stop: gr.Button
-
-
-@dataclass(frozen=True, slots=True)
-class Drawer:
-    system_prompt: gr.Textbox
-    sampling: tuple[gr.Number, ...]
-    stop: gr.Textbox
-    reset: gr.Button
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Everything on the page that a listener may name."""
-
-    sidebar: gr.HTML
-    transcript: gr.HTML
-    composer: Composer
-    drawer: Drawer
-
-
-def create_layout(version: str, max_message_chars: int) -> Layout:
+def create_layout(max_message_chars: int) -> None:
     """The whole page, inside a `gr.Blocks` context.
 
     Plain columns rather than `gr.Sidebar`: they remember being closed, take no focus while they are, and do
-    not slide in at every load.
+    not slide in at every load. No component has a listener: the modules have theirs, and Gradio would compile
+    its own in the browser.
     """
     with gr.Column(elem_id="wc-app"):
-        create_part("top", version)
-        with gr.Column(elem_id="wc-sidebar"):
-            sidebar = create_part("sidebar", version)
-        with gr.Column(elem_id="wc-main"):
-            create_topbar(version)
-            transcript = create_part("transcript", version)
-            composer = create_composer(version, max_message_chars)
-        drawer = create_drawer(version)
-    return Layout(sidebar, transcript, composer, drawer)
+        create_part("top")
+        with gr.Column(elem_id="wc-sidebar", min_width=0):
+            create_part("sidebar")
+        with gr.Column(elem_id="wc-main", min_width=0):
+            create_topbar()
+            create_part("transcript", scale=1)
+            create_composer(max_message_chars)
+        create_drawer()
 
 
-def create_part(name: str, version: str) -> gr.HTML:
-    """A part of our own: an empty element that the page's module of the same name fills."""
-    return gr.HTML(
-        "",
-        elem_id=f"wc-{name}-part",
-        elem_classes=["wc-part"],
-        apply_default_css=False,
-        js_on_load=(
-            f"import(new URL('assets/{version}/shell.js', document.baseURI).href)"
-            f".then((shell) => shell.mount('{name}', element));"
-        ),
-    )
+def create_part(name: str, *, scale: int = 0) -> None:
+    """A part of our own: an empty element that the page's modules fill.
+
+    Not `gr.HTML`, of which Gradio compiles the script in the browser.
+    """
+    gr.Column(elem_id=f"wc-{name}-part", elem_classes=["wc-part"], scale=scale, min_width=0)
 
 
-def create_topbar(version: str) -> None:
+def create_topbar() -> None:
     """Model picker, and the menus beside it."""
     with gr.Row(elem_id="wc-topbar"):
         for name in ("topbar-start", "picker", "topbar-end"):
-            create_part(name, version)
+            create_part(name)
 
 
-def create_composer(version: str, max_message_chars: int) -> Composer:
+def create_composer(max_message_chars: int) -> None:
     """The box one writes in.
 
     It takes more than a message may have: the module says what is too long instead of cutting it.
     """
-    with gr.Column(elem_id="wc-composer"):
+    with gr.Column(elem_id="wc-composer", scale=0, min_width=0):
         with gr.Row(elem_id="wc-composer-box"):
-            text = gr.Textbox(
+            gr.Textbox(
                 label=label("composer.label"),
                 placeholder=label("composer.placeholder"),
                 show_label=False,
@@ -134,44 +103,48 @@ def create_composer(version: str, max_message_chars: int) -> Composer:
                 lines=1,
                 max_lines=12,
                 max_length=2 * max_message_chars,
+                min_width=0,
                 elem_id="wc-composer-text",
             )
-            send = gr.Button(label("composer.send"), variant="primary", elem_id="wc-send")
-            stop = gr.Button(label("composer.stop"), variant="primary", elem_id="wc-stop")
-        create_part("composer", version)
-    return Composer(text, send, stop)
+            for name in ("send", "stop"):
+                gr.Button(label(f"composer.{name}"), variant="primary", min_width=0, elem_id=f"wc-{name}")
+        create_part("composer")
 
 
-def create_drawer(version: str) -> Drawer:
+def create_drawer() -> None:
     """Settings of the conversation; an empty control leaves the choice to the model."""
-    with gr.Column(elem_id="wc-drawer"):
-        create_part("drawer", version)
-        system_prompt = gr.Textbox(
+    with gr.Column(elem_id="wc-drawer", min_width=0):
+        create_part("drawer")
+        gr.Textbox(
             label=label("drawer.system_prompt"),
             placeholder=label("drawer.system_prompt_hint"),
             lines=4,
             max_lines=12,
             max_length=MAX_SYSTEM_PROMPT,
+            scale=0,
+            min_width=0,
             elem_id="wc-system-prompt",
         )
-        numbers = tuple(create_number(control) for control in SAMPLING)
-        stop = gr.Textbox(
+        for control in SAMPLING:
+            create_number(control)
+        gr.Textbox(
             label=label("drawer.stop"),
             info=label("drawer.stop_hint"),
             placeholder=label("drawer.stop_empty"),
             lines=1,
             max_lines=4,
             max_length=400,
+            scale=0,
+            min_width=0,
             elem_id="wc-sampling-stop",
             elem_classes=["wc-sampling"],
         )
-        reset = gr.Button(label("drawer.reset"), elem_id="wc-drawer-reset")
-    return Drawer(system_prompt, numbers, stop, reset)
+        gr.Button(label("drawer.reset"), min_width=0, elem_id="wc-drawer-reset")
 
 
-def create_number(control: SamplingControl) -> gr.Number:
+def create_number(control: SamplingControl) -> None:
     """One sampling parameter; the module shows it only for models that take it."""
-    return gr.Number(
+    gr.Number(
         value=None,
         label=label(f"sampling.{control.name}"),
         info=label(f"sampling.{control.name}.hint"),
@@ -179,6 +152,8 @@ def create_number(control: SamplingControl) -> gr.Number:
         minimum=control.minimum,
         maximum=control.maximum,
         step=control.step,
+        scale=0,
+        min_width=0,
         elem_id=f"wc-sampling-{control.name}",
         elem_classes=["wc-sampling"],
     )

@@ -9,7 +9,6 @@ from typing import Literal, TypeVar
 
 import gradio as gr
 from fastapi import FastAPI
-from starlette.routing import Mount
 
 from webchat.ui import theme
 from webchat.ui.head import PageHead, head_html
@@ -18,7 +17,6 @@ from webchat.ui.layout import LABELS, create_layout
 from webchat.ui.not_found import NotFound
 from webchat.ui.shell import Shell
 from webchat.ui.static import asset_routes, asset_version
-from webchat.ui.wiring import wire
 
 Built = TypeVar("Built")
 
@@ -44,7 +42,7 @@ def create_page(ui: PageSettings) -> gr.Blocks:
     def build() -> gr.Blocks:
         page: gr.Blocks
         with gr.Blocks(title=ui.title, analytics_enabled=False, fill_width=True, fill_height=True) as page:
-            wire(create_layout(ui.version, ui.max_message_chars))
+            create_layout(ui.max_message_chars)
         return page
 
     return _in_loop(build)
@@ -76,11 +74,11 @@ def mount(
     Call it last: the page takes every path that is left. root_path: the path a proxy serves the app under.
     """
     parent.router.routes.extend(asset_routes(ui.version))
-    # Nothing asks Gradio's queue, and it looks for work a thousand times a second.
-    page._queue.start = lambda: None  # type: ignore[method-assign]
-    _in_loop(
+    # An app of its own whose lifespan nobody runs: it would start Gradio's queue, which nobody asks and
+    # which looks for work a thousand times a second.
+    app = _in_loop(
         lambda: gr.mount_gradio_app(
-            parent,
+            FastAPI(),
             page,
             path="/",
             root_path=root_path or None,
@@ -96,8 +94,6 @@ def mount(
         )
     )
     # Gradio adds a page's own head from its bundle, too late for the language, the theme and the first paint.
-    mounted = parent.router.routes[-1]
-    assert isinstance(mounted, Mount)
-    page_app = PageHead(mounted.app, head_html(ui.version, ui.title, ui.language))
-    mounted.app = Shell(page_app, NotFound(ui.title, ui.language))
+    page_app = PageHead(app, head_html(ui.version, ui.title, ui.language))
+    parent.mount("/", Shell(page_app, NotFound(ui.title, ui.language)))
     return parent

@@ -314,10 +314,9 @@ class Tab {
       return loaded.get(path);
     };
     const page = this.page;
-    const shell = await load("shell.js");
+    await load("shell.js");
     if (!this.alive || page !== this.page) return;
     this.modules = { identity: loaded.get("identity.js").identity, outbox: loaded.get("outbox.js").outbox, storage: loaded.get("storage.js").storage };
-    for (const part of parts) shell.mount(part, this.document.querySelector(`#part-${part}`));
   }
 
   #globals() {
@@ -412,7 +411,7 @@ class Tab {
 function documentOf(address) {
   const made = document.implementation.createHTMLDocument("");
   made.head.append(Object.assign(made.createElement("base"), { href: new URL("/", address).href }));
-  made.body.innerHTML = `<main><div id="wc-sidebar"></div><div id="wc-main">${parts.map((part) => `<div id="part-${part}"><div class="wc-connection"></div></div>`).join("")}
+  made.body.innerHTML = `<main><div id="wc-sidebar"></div><div id="wc-main">${parts.map((part) => `<div id="wc-${part}-part"><div class="wc-connection"></div></div>`).join("")}
     <div id="wc-picker"><input></div><div id="wc-composer"><div id="wc-composer-box"><div id="wc-composer-text"><textarea></textarea></div>
     <button id="wc-send"></button><button id="wc-stop"></button></div></div><div id="wc-system-prompt"><textarea></textarea></div>
     <div id="wc-sampling-seed"><input></div><div id="wc-sampling-stop"><textarea></textarea></div><button id="wc-drawer-reset"></button></div></main>`;

@@ -167,7 +167,7 @@ class Person {
         await clock.advance(300);
         await clock.advance(300);
         const box = boxOf(tab);
-        for (const word of tokens(`${box.value} ${tab.document.querySelector("#part-transcript").textContent}`)) words.add(word);
+        for (const word of tokens(`${box.value} ${tab.document.querySelector("#wc-transcript-part").textContent}`)) words.add(word);
         more = box.value !== "";
         this.deleted(box.value);
         this.write(box, "");
@@ -229,7 +229,7 @@ const Hands = {
     await person.browser.clock.advance(LATE);
   },
   stop(_person, tab) {
-    if (!tab.document.querySelector("#wc-stop").hidden) tab.window.webchat.stop();
+    if (!tab.document.querySelector("#wc-stop").hidden) tab.document.querySelector("#wc-stop").click();
   },
   edit(person, tab, which) {
     if (!press(tab, ".wc-user [data-act=edit]", which)) return;

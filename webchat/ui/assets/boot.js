@@ -33,16 +33,20 @@
     return "en";
   }
 
-  // Gradio takes the language of its labels from the browser and offers no other way to set it.
   const language = chosenLanguage();
-  root.lang = language;
-  Object.defineProperty(navigator, "language", { get: () => language, configurable: true });
-  Object.defineProperty(navigator, "languages", { get: () => [language], configurable: true });
+  config.language = language;
+  // Gradio takes the language of its labels from the browser, and what it has no words for from `en`: that is the chosen
+  // one. Its settings are there, and its bundle has not run, when all of the page has been read.
+  document.addEventListener("readystatechange", () => {
+    const gradio = window.gradio_config;
+    if (gradio?.i18n_translations) gradio.i18n_translations = { en: gradio.i18n_translations[language] };
+  }, { once: true });
 
   const system = matchMedia("(prefers-color-scheme: dark)");
   let theme = stored("webchat_theme") ?? "system";
 
   function paint() {
+    if (root.lang !== language) root.lang = language;
     const dark = theme === "dark" || (theme === "system" && system.matches);
     root.classList.toggle("dark", dark);
     root.style.colorScheme = dark ? "dark" : "light";
@@ -61,8 +65,9 @@
   };
   system.addEventListener("change", paint);
   paint();
-  // Gradio sets the same class from the system's scheme; the visitor's choice wins.
+  // Gradio sets the language and the class, too, from the browser's and the system's; the visitor's choice wins.
   const watch = new MutationObserver(paint);
+  watch.observe(root, { attributes: true, attributeFilter: ["lang"] });
   document.addEventListener("DOMContentLoaded", () => {
     paint();
     watch.observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -76,7 +81,7 @@
     const why = await reason();
     setTimeout(sayLost, why === "failed" ? PATIENCE : 0, why);
   }
-  addEventListener("error", ({ target }) => (target instanceof HTMLScriptElement || target instanceof HTMLLinkElement) && onLoss(), true);
+  addEventListener("error", ({ target }) => (target === window || target instanceof HTMLScriptElement || target instanceof HTMLLinkElement) && onLoss(), true);
   addEventListener("unhandledrejection", onLoss);
 
   // Why nothing comes: the frame is cut off from its own server, no cookie is kept, or something else.

@@ -5,6 +5,7 @@ import { h, iconButton } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer } from "./drawer.js";
 import { errorLine, t } from "./i18n.js";
+import { onKeyFirst, write } from "./gradio.js";
 import { outbox } from "./outbox.js";
 import { settings } from "./settings.js";
 import { stops } from "./stops.js";
@@ -43,12 +44,10 @@ export function mountComposer(element, ctx) {
   document.querySelector("#wc-composer-box").prepend(templates);
   text.addEventListener("input", onInput);
   text.addEventListener("compositionend", () => offer());
-  // Before Gradio's own listeners on the box: they would take Enter, also inside an input method.
-  const box = document.querySelector("#wc-composer-text");
-  box.addEventListener("keydown", onKey, true);
-  box.addEventListener("keypress", (event) => event.key === "Enter" && event.stopImmediatePropagation(), true);
+  onKeyFirst(document.querySelector("#wc-composer-text"), onKey);
+  send.addEventListener("click", () => composer.send());
   // Stop comes where Send was: the second half of a double click is not meant for it.
-  stop.addEventListener("click", (event) => event.detail > 1 && event.stopImmediatePropagation(), true);
+  stop.addEventListener("click", (event) => event.detail > 1 || composer.stop());
   document.querySelector("#wc-composer-box").addEventListener("pointerdown", onBoxPress);
   bus.on("leaf", ({ conversationId, running }) => {
     if (conversationId !== state.id) return;
@@ -249,8 +248,7 @@ function onBoxPress(event) {
 
 function put(words) {
   if (text.value === words) return;
-  text.value = words;
-  text.dispatchEvent(new Event("input", { bubbles: true })); // Gradio's component grows and keeps its value by it
+  write(text, words);
 }
 
 function keep() {

@@ -2,6 +2,7 @@
 
 import { bus } from "./bus.js";
 import { h, iconButton } from "./dom.js";
+import { write } from "./gradio.js";
 import { t } from "./i18n.js";
 import { settings } from "./settings.js";
 import { toast } from "./toast.js";
@@ -17,6 +18,7 @@ const prompt = () => document.querySelector("#wc-system-prompt textarea");
 
 let scope, none, state, timer, opener, persona;
 let conversationId = null;
+let filling = false; // `put` writes, and not the visitor
 const filled = new Map(); // what `put` wrote into each control: anything else there is the visitor's
 
 const changed = (box) => box.value !== (filled.get(box) ?? "");
@@ -41,8 +43,8 @@ export function mountDrawer(element) {
     event.stopPropagation();
     drawer.toggle(false);
   });
-  // Gradio's own listeners, which call `save` too, are not there yet when the page has just come.
-  panel().addEventListener("input", (event) => event.isTrusted && drawer.save());
+  panel().addEventListener("input", () => filling || drawer.save());
+  document.querySelector("#wc-drawer-reset").addEventListener("click", () => drawer.reset());
   bus.on("models", fill);
   bus.on("settings", fill);
   fill();
@@ -65,7 +67,7 @@ export const drawer = {
     else opener?.focus?.();
   },
 
-  // From Gradio's `input` listeners: the controls were changed by the visitor.
+  // The controls were changed by the visitor.
   save() {
     state.textContent = "";
     clearTimeout(timer);
@@ -82,7 +84,7 @@ export const drawer = {
     const changes = read();
     if (!changes) return false;
     if (settings.differ(changes)) settings.update(changes).then(saved);
-    else fill(); // Gradio also reports what `put` wrote
+    else fill();
     return true;
   },
 
@@ -156,6 +158,7 @@ function put(box, value) {
   const same = box.value === text;
   filled.set(box, text);
   if (same) return;
-  box.value = text;
-  box.dispatchEvent(new Event("input", { bubbles: true })); // Gradio's component keeps its value by it
+  filling = true;
+  write(box, text);
+  filling = false;
 }

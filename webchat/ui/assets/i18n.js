@@ -1,6 +1,6 @@
 // The page's words. The table of the chosen language is one immutable file beside this module.
 
-export const language = document.documentElement.lang || "en";
+export const language = window.webchatConfig?.language ?? "en";
 
 const table = await load();
 

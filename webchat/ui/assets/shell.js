@@ -8,6 +8,7 @@ import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { mountFiles } from "./files.js";
+import { present, setMain } from "./gradio.js";
 import { errorLine, language, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js";
@@ -25,47 +26,26 @@ import { mountTranscript } from "./transcript.js";
 const PARTS = ["top", "sidebar", "topbar-start", "picker", "topbar-end", "transcript", "composer", "drawer"];
 const CONTROLS = ["#wc-composer-text textarea", "#wc-send", "#wc-stop", "#wc-system-prompt textarea", "#wc-sampling-seed input", "#wc-sampling-stop textarea", "#wc-drawer-reset"];
 const NAMED_WITHIN = 4000; // ms
+const idOf = (part) => `#wc-${part}-part`;
 const phone = matchMedia("(max-width: 767px)");
 const root = document.documentElement;
 
 let begin;
 const begun = new Promise((resolve) => (begin = resolve)); // the parts are on the page
-const parts = new Map();
 const heading = h("h1", { class: "wc-visually-hidden" });
 const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash };
 const state = { id: null, conversation: null, notice: false };
 
-// Called by each part's own script as Gradio puts it on the page.
-export function mount(name, element) {
-  parts.set(name, element);
-  if (PARTS.every((part) => parts.has(part)) && !boot.begun) boot();
-}
-
 // What is kept in the browser is shown to its owner alone, so the page waits for the server to say who that is; not long.
 async function boot() {
-  boot.begun = true;
   const named = Promise.race([loadMe(), new Promise((resolve) => setTimeout(resolve, NAMED_WITHIN))]);
-  await Promise.all([present(CONTROLS), identity.open(), named]);
+  await Promise.all([present([...PARTS.map(idOf), ...CONTROLS]), identity.open(), named]);
   start();
   begin();
 }
 
-// Gradio loads each kind of component by itself, so its controls come in any order.
-async function present(selectors) {
-  const missing = () => selectors.some((selector) => !document.querySelector(selector));
-  while (missing()) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-// What the listeners in wiring.py call.
-window.webchat = {
-  send: () => void composer.send(),
-  stop: () => void composer.stop(),
-  saveSettings: () => drawer.save(),
-  resetSettings: () => void drawer.reset(),
-};
-
 function start() {
-  const element = (name) => parts.get(name);
+  const element = (name) => document.querySelector(idOf(name));
   mountTop(element("top"));
   mountConnection(element("top").querySelector(".wc-connection"), reload);
   mountSidebar(element("sidebar"), {
@@ -280,10 +260,8 @@ function mountTop(element) {
   const skip = h("a", { class: "wc-skip", href: "#wc-composer-text", onclick: (event) => (event.preventDefault(), composer.focus()) }, t("app.skip"));
   element.replaceChildren(skip, h("div", { class: "wc-connection", role: "status" }));
   const main = document.querySelector("#wc-main");
-  main.setAttribute("role", "main");
+  setMain(main);
   main.prepend(heading);
-  // Gradio puts the whole page, the list of conversations too, into a <main> that it offers no way to do without.
-  main.closest("main")?.setAttribute("role", "presentation");
   document.querySelector("#wc-sidebar").insertAdjacentElement("afterend", h("div", { class: "wc-scrim", onclick: () => (toggleSidebar(false), drawer.toggle(false)) }));
 }
 
@@ -346,3 +324,5 @@ function escape() {
   if (phone.matches && !root.classList.contains("wc-sidebar-closed")) toggleSidebar(false);
   else if (composer.running) composer.stop();
 }
+
+boot();

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { h } from "../dom.js";
-import { t } from "../i18n.js";
+import { language, t } from "../i18n.js";
 import { actionBadge, counted, failed, ruleName, segments } from "./parts.js";
 
 const DAYS = [7, 30, 90];
@@ -48,7 +48,7 @@ function drawn(items, page, days) {
         h("span", { class: "wc-mod-rule" }, name),
         actionBadge(one.action),
         h("span", { class: "wc-mod-track" }, fill),
-        h("span", { class: "wc-mod-number" }, one.count.toLocaleString(document.documentElement.lang)),
+        h("span", { class: "wc-mod-number" }, one.count.toLocaleString(language)),
       ),
     );
   };

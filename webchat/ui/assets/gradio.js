@@ -1,0 +1,35 @@
+// What it takes to live on a page that Gradio draws; no other module knows of it. What must be done before Gradio's bundle
+// runs is in boot.js (language, colours) and guard.js (storage).
+
+// Resolves when all are on the page. Gradio loads each kind of component by itself, so they come in any order.
+export function present(selectors) {
+  return new Promise((resolve) => {
+    const watch = new MutationObserver(look);
+    watch.observe(document.documentElement, { childList: true, subtree: true });
+    look();
+
+    function look() {
+      if (!selectors.every((selector) => document.querySelector(selector))) return;
+      watch.disconnect();
+      resolve();
+    }
+  });
+}
+
+// Writes into a text box. Gradio's component keeps its value, and grows, by the event.
+export function write(box, text) {
+  box.value = text;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// The keys of a text box, before Gradio's own listeners: they would take Enter, also inside an input method.
+export function onKeyFirst(block, listener) {
+  block.addEventListener("keydown", listener, true);
+  block.addEventListener("keypress", (event) => event.key === "Enter" && event.stopImmediatePropagation(), true);
+}
+
+// Gradio puts the whole page, the list of conversations too, into a <main> that it offers no way to do without.
+export function setMain(element) {
+  element.closest("main")?.setAttribute("role", "presentation");
+  element.setAttribute("role", "main");
+}
