@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import MethodType
 from typing import Any, get_type_hints
@@ -39,7 +40,12 @@ def wire_types() -> str:
     head = (
         "// Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`."
     )
-    return f"{head}\n\n" + declarations(openapi()["components"]["schemas"])
+    types = [
+        declarations(openapi()["components"]["schemas"]),
+        _by_request("Answer", "The JSON that a request is answered with.", _answered),
+        _by_request("Body", "The JSON that is sent with a request.", _taken),
+    ]
+    return f"{head}\n\n" + "\n".join(types)
 
 
 def routes() -> Iterator[list[str]]:
@@ -58,6 +64,32 @@ def routes() -> Iterator[list[str]]:
 
 def _rows() -> Iterator[Row]:
     return (row for _, rows in TABLE for row in rows)
+
+
+def _by_request(name: str, about: str, kind: Callable[[dict[str, Any]], str]) -> str:
+    """A type by method and path. The first path that fits decides, so the most particular are first."""
+    known = [
+        (re.sub(r"{\w+}", "${string}", path.removeprefix("/")), method.upper(), kind(operation))
+        for path, operations in openapi()["paths"].items()
+        for method, operation in operations.items()
+    ]
+    known.sort(key=lambda one: ("$" in one[0], -len(one[0])))
+    lines = [
+        f'  [M, P] extends ["{method}", `{path}`] ? {found} :\n' for path, method, found in known if found
+    ]
+    head = f"/** {about} */\nexport type {name}<M extends string, P extends string> =\n"
+    return head + "".join(lines) + "  any;\n"
+
+
+def _answered(operation: dict[str, Any]) -> str:
+    """A file, or nothing, is no type."""
+    (response,) = (found for status, found in operation["responses"].items() if status != "default")
+    named = _schema(response) if _JSON in response.get("content", {}) else ""
+    return "" if named == "string" else named
+
+
+def _taken(operation: dict[str, Any]) -> str:
+    return _schema(operation["requestBody"]) if "requestBody" in operation else ""
 
 
 def _answer(responses: dict[str, Any]) -> str:

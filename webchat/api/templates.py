@@ -61,7 +61,7 @@ class Templates:
         found = await self._store.call(self._store.list_templates, owner.id)
         items = [_listed(one, owner) for one in found]
         if self._starters:
-            items += [_starter(id, content).listed() for id, content in starters()[language].items()]
+            items += [_starter(id, content, owner).listed() for id, content in starters()[language].items()]
         return TemplateList(items=tuple(sorted(_matching(items, q.strip().casefold()), key=_place)))
 
     async def create(self, owner: Caller, body: NewTemplateBody) -> Template:
@@ -73,7 +73,7 @@ class Templates:
     async def get(self, owner: Caller, id: PathId) -> Template:
         """A template with its newest content."""
         if (content := starter(id)) is not None:
-            return _starter(id, content)
+            return _starter(id, content, owner)
         return _template(await self._store.call(self._store.template, owner.id, id), owner)
 
     async def change(self, owner: Caller, id: PathId, body: TemplateBody) -> Template:
@@ -115,7 +115,7 @@ class Templates:
         if (content := starter(id)) is not None:
             if number != 1:
                 raise not_found()
-            return TemplateVersion.of({**dict(_STARTER_VERSION), "content": TemplateText.of(content)})
+            return TemplateVersion.of({**dict(_STARTER_VERSION), "content": content})
         return TemplateVersion.of(await self._store.call(self._store.template_version, owner.id, id, number))
 
     async def duplicate(self, owner: Caller, id: PathId, body: DuplicateBody, language: Language) -> Template:
@@ -212,7 +212,14 @@ def _listed(found: ListedRecord, owner: Owner) -> ListedTemplate:
 
 
 def _template(found: PromptTemplate, owner: Owner) -> Template:
-    return _with_text(_known(found, owner), TemplateText.of(found.content))
+    text = TemplateText.of(found.content)
+    has = {"has_system": bool(text.system.strip()), "has_user": bool(text.user.strip())}
+    return Template.of({**_known(found, owner), "content": text, **has})
+
+
+def _starter(id: str, content: TemplateContent, owner: Owner) -> Template:
+    found = PromptTemplate(id, "", "shared", 1, _STARTER_TIME, _STARTER_TIME, None, content.json_value())
+    return _template(found, owner).model_copy(update={"may_change": False})
 
 
 def _known(found: ListedRecord | PromptTemplate, owner: Owner) -> dict[str, object]:
@@ -225,24 +232,6 @@ def _known(found: ListedRecord | PromptTemplate, owner: Owner) -> dict[str, obje
         "created_at": found.created_at,
         "updated_at": found.updated_at,
     }
-
-
-def _starter(id: str, content: TemplateContent) -> Template:
-    known = {
-        "id": id,
-        "scope": "shared",
-        "mine": False,
-        "may_change": False,
-        "version": 1,
-        "created_at": _STARTER_TIME,
-        "updated_at": _STARTER_TIME,
-    }
-    return _with_text(known, TemplateText.of(content))
-
-
-def _with_text(known: Mapping[str, object], text: TemplateText) -> Template:
-    has = {"has_system": bool(text.system.strip()), "has_user": bool(text.user.strip())}
-    return Template.of({**known, "content": text, **has})
 
 
 def _written(owner: Owner) -> Context:

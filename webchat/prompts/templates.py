@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from backends.types import Sampling
 from webchat.prompts.errors import BadValues
@@ -72,7 +72,7 @@ class Variable(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _labelled(cls, data: Any) -> Any:
+    def _labelled(cls, data: object) -> object:
         if isinstance(data, Mapping) and not data.get("label"):
             return {**data, "label": data.get("name")}
         return data
@@ -166,9 +166,9 @@ class TemplateContent(Strict):
             raise ValueError(f"two variables are named {twice[0]!r}")
         return self
 
-    def json_value(self) -> dict[str, Any]:
+    def json_value(self) -> dict[str, JsonValue]:
         """The content as JSON values, sampling only as far as it says something."""
-        whole = self.model_dump(mode="json")
+        whole: dict[str, Any] = self.model_dump(mode="json")
         whole["sampling"] = {k: v for k, v in whole["sampling"].items() if v is not None and v != []}
         return whole
 

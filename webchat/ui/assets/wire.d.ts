@@ -796,3 +796,64 @@ export interface Wait {
   retry_in_ms: number | null;
   attempt: number;
 }
+
+/** The JSON that a request is answered with. */
+export type Answer<M extends string, P extends string> =
+  [M, P] extends ["POST", `api/conversations/take-over`] ? Moved :
+  [M, P] extends ["GET", `api/moderation/decisions`] ? DecisionPage :
+  [M, P] extends ["GET", `api/moderation/counts`] ? DecisionCounts :
+  [M, P] extends ["POST", `api/templates/render`] ? RenderedTemplate :
+  [M, P] extends ["POST", `api/templates/import`] ? Template :
+  [M, P] extends ["POST", `api/moderation/try`] ? Trial :
+  [M, P] extends ["GET", `api/conversations`] ? ConversationPage :
+  [M, P] extends ["POST", `api/models/retry`] ? ModelList :
+  [M, P] extends ["GET", `api/moderation`] ? Moderation :
+  [M, P] extends ["GET", `api/templates`] ? TemplateList :
+  [M, P] extends ["POST", `api/templates`] ? Template :
+  [M, P] extends ["GET", `api/models`] ? ModelList :
+  [M, P] extends ["GET", `api/search`] ? SearchPage :
+  [M, P] extends ["GET", `api/trash`] ? TrashPage :
+  [M, P] extends ["POST", `api/turns`] ? BegunTurn :
+  [M, P] extends ["GET", `healthz`] ? Health :
+  [M, P] extends ["GET", `api/me`] ? Me :
+  [M, P] extends ["GET", `readyz`] ? Health :
+  [M, P] extends ["GET", `api/templates/${string}/versions/${string}`] ? TemplateVersion :
+  [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? ChatTemplatePreview :
+  [M, P] extends ["POST", `api/conversations/${string}/restore`] ? Conversation :
+  [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? Template :
+  [M, P] extends ["GET", `api/templates/${string}/versions`] ? TemplateVersionList :
+  [M, P] extends ["POST", `api/messages/${string}/activate`] ? Thread :
+  [M, P] extends ["POST", `api/templates/${string}/restore`] ? Template :
+  [M, P] extends ["POST", `api/messages/${string}/restore`] ? Thread :
+  [M, P] extends ["GET", `api/messages/${string}/inspect`] ? Inspection :
+  [M, P] extends ["PUT", `api/messages/${string}/rating`] ? Message :
+  [M, P] extends ["GET", `api/chat-templates/${string}`] ? ChatTemplate :
+  [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplate :
+  [M, P] extends ["GET", `api/conversations/${string}`] ? Thread :
+  [M, P] extends ["PATCH", `api/conversations/${string}`] ? Conversation :
+  [M, P] extends ["POST", `api/messages/${string}/edit`] ? Thread :
+  [M, P] extends ["GET", `api/templates/${string}`] ? Template :
+  [M, P] extends ["PUT", `api/templates/${string}`] ? Template :
+  [M, P] extends ["GET", `api/messages/${string}`] ? MessageDetails :
+  [M, P] extends ["DELETE", `api/messages/${string}`] ? Thread :
+  any;
+
+/** The JSON that is sent with a request. */
+export type Body<M extends string, P extends string> =
+  [M, P] extends ["POST", `api/conversations/take-over`] ? TakeOverBody :
+  [M, P] extends ["POST", `api/templates/render`] ? RenderBody :
+  [M, P] extends ["POST", `api/templates/import`] ? ImportBody :
+  [M, P] extends ["POST", `api/moderation/try`] ? TrialBody :
+  [M, P] extends ["POST", `api/models/retry`] ? RetryBody :
+  [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
+  [M, P] extends ["POST", `api/turns`] ? TurnBody :
+  [M, P] extends ["POST", `t/redeem`] ? RedeemBody :
+  [M, P] extends ["POST", `t/switch`] ? SwitchBody :
+  [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? PreviewBody :
+  [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? DuplicateBody :
+  [M, P] extends ["PUT", `api/messages/${string}/rating`] ? RatingBody :
+  [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplateBody :
+  [M, P] extends ["PATCH", `api/conversations/${string}`] ? ConversationBody :
+  [M, P] extends ["POST", `api/messages/${string}/edit`] ? EditBody :
+  [M, P] extends ["PUT", `api/templates/${string}`] ? TemplateBody :
+  any;
