@@ -64,12 +64,11 @@ class Footprint:
     """What a backend holds of a device's memory.
 
     device: `cpu`, `cuda:0`, `mps`. parts: bytes by what they are for; backends that share a part (the weights
-    under two adapters) name it alike, and it counts once. measured: false for an estimate from the files.
+    under two adapters) name it alike, and it counts once.
     """
 
     device: str
     parts: Mapping[str, int] = field(default_factory=dict)
-    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -476,7 +476,7 @@ class Growing(Weighing):
 
     def footprint(self) -> Footprint:
         size = 6 if self.model in self.loaded else 3
-        return Footprint("cpu", {f"weights {self.model}": size}, measured=self.model in self.loaded)
+        return Footprint("cpu", {f"weights {self.model}": size})
 
 
 def growing(**options: Any) -> tuple[Models, set[str]]:

@@ -44,7 +44,7 @@ class Shared:
         parts = {weights_of(self.key): loaded.weight_bytes}
         if engine is not None:
             parts[conversations_of(self.key)] = engine.memory.nbytes
-        return Footprint(loaded.placement.device, parts, measured=True)
+        return Footprint(loaded.placement.device, parts)
 
     @property
     def window(self) -> int | None:

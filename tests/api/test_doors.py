@@ -322,9 +322,9 @@ NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
-decision_counts decisions export_conversation export_conversations inspection journal link link_by_hash
+decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
-provenance running_conversations search template template_version template_versions thread turn_by_key
+provenance search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
 """
 READS = frozenset(_READS.split())

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from typing import Any
 
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 
 from backends.echo import EchoBackend, Step
 from backends.errors import RateLimited
+from tests.api.archives import read_archive
 from tests.api.conftest import MakeSite, Site
-from webchat.api.archive import read_archive
+from tests.store.talk import exported
 from webchat.api.exports import MOST_OPEN
 from webchat.api.filenames import disposition
 from webchat.slots import MOST_WAITING
@@ -47,7 +47,7 @@ async def test_nothing_is_lost_in_our_json(make_site: MakeSite) -> None:
         every = await client.get("/api/export")
         assert one.headers["content-type"] == "application/json"
         assert one.json()["schema"] == "webchat/1"
-        stored = list(site.store.export_conversations(owner.id))
+        stored = exported(site.store, owner.id)
         assert len(stored[0].messages) == 7
         assert read_archive(every.json(), owner.id) == stored
         assert read_archive(one.json(), owner.id) == [stored[0]]
@@ -60,7 +60,7 @@ async def test_a_failed_reply_survives_the_file(make_site: MakeSite) -> None:
         client = site.client(owner)
         await site.ended(client, (await site.send(client))["reply"]["id"])
         found = read_archive((await client.get("/api/export")).json(), owner.id)
-        assert found == list(site.store.export_conversations(owner.id))
+        assert found == exported(site.store, owner.id)
         assert found[0].messages[1].failure is not None
 
 
@@ -127,8 +127,3 @@ def _check(header: str) -> None:
     assert header.isascii()
     assert "/" not in found[2]
     assert len(found[1]) <= 63
-
-
-def test_the_file_is_json_all_the_way(site: Site) -> None:
-    with pytest.raises(ValueError, match="webchat/1"):
-        read_archive(json.loads('{"schema": "other/1"}'), "o")

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.archives import read_archive
 from tests.api.conftest import Site
 from tests.api.test_templates import CONTENT, ada, make
-from webchat.api.archive import read_archive
 
 __all__ = ["ada"]
 

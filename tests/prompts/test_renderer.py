@@ -10,7 +10,7 @@ import pytest
 from backends.base import Capabilities
 from backends.types import Message, Role, Sampling
 from tests.growth import MOST, growth
-from webchat.prompts import CONTINUE, PlainRenderer, Scene, expand
+from webchat.prompts import CONTINUE, PlainRenderer, Scene, fit
 from webchat.prompts.renderer import merge_sampling
 from webchat.store.records import ConversationSettings, PathMessage
 
@@ -129,4 +129,10 @@ def test_the_prompt_in_short_is_short_and_expands_to_what_was_sent(capabilities:
     rendered = PlainRenderer().render(Scene(before, capabilities, system_prompt="Be kind.", continues=reply))
     assert len(rendered.prompt) <= 4
     stored = {before[-1].id: before, reply.id: [*before, reply]}
-    assert expand(rendered.prompt, stored, capabilities) == rendered.request.messages
+    whole: list[Message] = []
+    for item in rendered.prompt:
+        if "path" in item:
+            whole += [Message(m.role, m.text) for m in stored[item["path"]][-item["count"] :]]
+        else:
+            whole.append(Message(item["role"], item["content"]))
+    assert fit(whole, capabilities) == rendered.request.messages

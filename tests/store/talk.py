@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from webchat.store import Store
+from webchat.store import ExportedConversation, Store
 from webchat.store.records import BegunTurn, FinishedTurn, JournalEntry, Message, NewTurn
 
 _keys = itertools.count()
@@ -57,3 +57,8 @@ class Talk:
 
 def later() -> datetime:
     return datetime.now(UTC) + timedelta(minutes=1)
+
+
+def exported(store: Store, owner: str) -> list[ExportedConversation]:
+    """All that an owner has."""
+    return [store.export_conversation(owner, id) for id in store.conversation_ids(owner)]

@@ -1,4 +1,4 @@
-"""Our own JSON of whole conversations: every branch, every record, nothing lost. Pure functions both ways.
+"""Our own JSON of whole conversations: every branch, every record, nothing lost.
 
     {"schema": "webchat/1", "exported_at": ..., "version": ..., "conversations": [CONVERSATION, ...]}
 
@@ -11,9 +11,7 @@ one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-
-from pydantic import JsonValue, TypeAdapter
+from collections.abc import Iterator
 
 from webchat.api.wire.base import Answer
 from webchat.api.wire.conversations import Conversation
@@ -22,9 +20,6 @@ from webchat.store import ExportedConversation
 from webchat.store.records import Owner
 
 SCHEMA = "webchat/1"
-
-_CONVERSATIONS = TypeAdapter(list[dict[str, JsonValue]])
-_RECORDS = TypeAdapter(ExportedConversation)
 
 
 def conversation_archive(exported: ExportedConversation, reader: Owner) -> Iterator[str]:
@@ -48,21 +43,3 @@ def conversation_archive(exported: ExportedConversation, reader: Owner) -> Itera
 
 def _dump(value: Answer, without: set[str] | None = None) -> str:
     return json.dumps(value.model_dump(mode="json", exclude=without), ensure_ascii=False)
-
-
-def read_archive(document: Mapping[str, JsonValue], owner_id: str) -> list[ExportedConversation]:
-    """The records of a file, as this owner's. Raises `ValueError` for a file that does not hold what this
-    schema says."""
-    if document.get("schema") != SCHEMA:
-        raise ValueError(f"not a {SCHEMA} file")
-    found = _CONVERSATIONS.validate_python(document.get("conversations"))
-    return [_RECORDS.validate_python(_whole(one, owner_id)) for one in found]
-
-
-def _whole(found: dict[str, JsonValue], owner_id: str) -> dict[str, object]:
-    return {
-        "conversation": {**found, "owner_id": owner_id, "deleted_at": None},
-        "messages": found.get("messages"),
-        "provenance": found.get("provenance"),
-        "media": found.get("media", ()),
-    }

@@ -42,8 +42,6 @@ class Asking(Filter, Protocol):
     """A filter that looks several times in one `feed` and so keeps the time of its looks itself. A look that
     is cancelled takes nothing with it: the next call goes on from there."""
 
-    keeps_time: bool
-
     def remember(self, text: str) -> str:
         """Take in what is shown already, without looking at it. Returns what the filters behind are given of
         it."""

@@ -55,10 +55,11 @@ class Folded:
         return index if self.at is None else self.at[index - 1] + 1
 
 
-def fold(text: str, *, after_space: bool = False) -> Folded:
-    """Fold a text, runs of spaces into one. after_space: a space came before it."""
-    if text.isascii() and "  " not in text and text.isprintable() and not (after_space and text[:1] == " "):
+def fold(text: str) -> Folded:
+    """Fold a text, runs of spaces into one."""
+    if text.isascii() and "  " not in text and text.isprintable():
         return Folded(text.lower(), None)
+    after_space = False
     pieces: list[str] = []
     at: list[int] = []
     for offset, char in enumerate(text):

@@ -41,12 +41,10 @@ class Recorder:
         *,
         most_waiting: int = MOST_WAITING,
         gather_seconds: float = GATHER_SECONDS,
-        retry_seconds: Sequence[float] = RETRY_SECONDS,
     ) -> None:
         self._write = write
         self._waiting: deque[LoggedDecision] = deque(maxlen=most_waiting)
         self._gather_seconds = gather_seconds
-        self._retry_seconds = retry_seconds
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -100,7 +98,7 @@ class Recorder:
                     _log.error("decisions of moderators cannot be stored yet: %s", error)
                 if self._closing.is_set():
                     return False
-                await self._pause(self._retry_seconds[min(attempt, len(self._retry_seconds) - 1)])
+                await self._pause(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
             else:
                 return True
         return False

@@ -90,8 +90,6 @@ class Windows:
     characters of one, but for the first; `None` reads the whole.
     """
 
-    keeps_time = True
-
     def __init__(
         self, judge: Judge, report: Report, *, name: str, fail: Fail, seconds: float, window: int | None
     ) -> None:

@@ -1,7 +1,7 @@
 """From a stored conversation to what a model is sent."""
 
 from webchat.prompts.fitting import MOST_CUTS, Fitting
-from webchat.prompts.renderer import CONTINUE, PlainRenderer, Rendered, Renderer, Scene, expand, fit
+from webchat.prompts.renderer import CONTINUE, PlainRenderer, Rendered, Renderer, Scene, fit
 
 __all__ = [
     "CONTINUE",
@@ -11,6 +11,5 @@ __all__ = [
     "Rendered",
     "Renderer",
     "Scene",
-    "expand",
     "fit",
 ]

@@ -47,11 +47,11 @@ class Rendered:
     template: name and version of what made it.
     prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere
     else, `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages
-    never change, so `expand` gives back the messages as they were sent, and a long conversation is not
-    copied with each reply. left_out: how many of the oldest messages are not sent, and first_sent the id of
-    the one after them. ids: for each message of the request the stored message it is from, `None` where it is
-    from none. system_as: the role that says the system prompt for a model without a role for it. without: the
-    settings of sampling that were chosen and that the model does not take.
+    never change, so it holds what was sent, and a long conversation is not copied with each reply. left_out:
+    how many of the oldest messages are not sent, and first_sent the id of the one after them. ids: for each
+    message of the request the stored message it is from, `None` where it is from none. system_as: the role
+    that says the system prompt for a model without a role for it. without: the settings of sampling that were
+    chosen and that the model does not take.
     """
 
     request: Request
@@ -115,24 +115,6 @@ class PlainRenderer:
         template = self.template if persona is None else f"{persona.name}/{persona.version}"
         moved: Role | None = "user" if prefix and not scene.capabilities.system_role else None
         return Rendered(request, template, tuple(prompt), left_out, first_sent, ids, moved, without)
-
-
-def expand(
-    prompt: Iterable[Mapping[str, Any]],
-    messages: Mapping[str, Sequence[PathMessage]],
-    capabilities: Capabilities,
-) -> tuple[Message, ...]:
-    """The messages of a prompt that provenance holds in short, as they were sent.
-
-    messages: for each `path` id, the stored path that ends there (`Store.path`).
-    """
-    sent: list[_Sourced] = []
-    for item in prompt:
-        if "path" in item:
-            sent += _turns(messages[item["path"]][-item["count"] :])
-        else:
-            sent.append((Message(item["role"], item["content"]), None))
-    return tuple(message for message, _ in _fit(sent, capabilities))
 
 
 def fit(messages: Iterable[Message], capabilities: Capabilities) -> tuple[Message, ...]:

@@ -19,7 +19,6 @@ from webchat.store.records import Link
 PREFIX = "wt1_"
 START_PREFIX = "wts_"
 OPERATOR_PREFIX = "wto_"
-DEFAULT_LIFETIME = "7d"
 LONGEST = timedelta(days=3650)
 
 _TOKEN = re.compile(r"wt[1so]_[A-Za-z0-9_-]{43}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import Connection, literal, select, tuple_, update
+from sqlalchemy import Connection, literal, tuple_, update
 
 from webchat.store.codec import clean, dump_settings, now
 from webchat.store.cursors import place, read_place
@@ -12,7 +12,7 @@ from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, ConversationSettings, ListedConversation, Page
 from webchat.store.search_index import replace_title
-from webchat.store.tables import ConversationRow, TurnRow
+from webchat.store.tables import ConversationRow
 from webchat.store.tree import listed_query, own_conversation
 
 
@@ -51,22 +51,6 @@ class ConversationVerbs(Database):
             ListedConversation(**{**row._mapping, "running": bool(row.running)}) for row in rows[:limit]
         )
         return Page(items, _ended(items[-1]) if len(rows) > limit else None)
-
-    @reads
-    def running_conversations(self, connection: Connection, owner: str) -> list[str]:
-        """Ids of the conversations in which a turn runs."""
-        return list(
-            connection.scalars(
-                select(ConversationRow.id)
-                .join(TurnRow, TurnRow.conversation_id == ConversationRow.id)
-                .where(
-                    TurnRow.finished_at.is_(None),
-                    ConversationRow.owner_id == owner,
-                    ConversationRow.deleted_at.is_(None),
-                )
-                .distinct()
-            )
-        )
 
     @writes
     def update_conversation(

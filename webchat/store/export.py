@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
@@ -81,14 +80,3 @@ class ExportVerbs(Database):
             {row.message_id: load_provenance(row) for row in turns},
             tuple(NamedMedia(id, name, kind, int(size)) for id, name, kind, size in media),
         )
-
-    def export_conversations(
-        self, owner: str, ids: Sequence[str] | None = None
-    ) -> Iterator[ExportedConversation]:
-        """These conversations, or all, one transaction each, so that the whole is never in memory.
-
-        Reads while it is iterated: do that in a thread, or `call` `conversation_ids` and
-        `export_conversation`. Raises NotFound at the conversation that is not this owner's.
-        """
-        for id in self.conversation_ids(owner) if ids is None else ids:
-            yield self.export_conversation(owner, id)

@@ -64,23 +64,22 @@ class MessageVerbs(Database):
         owner: str,
         conversation_id: str,
         *,
-        leaf: str | None = None,
         before: str | None = None,
         limit: int = 30,
     ) -> Page[Message]:
-        """The end of the path to `leaf` (the active one, if `None`), at most `limit` messages in reading
-        order, and no more of them than `PAGE_CHARS`.
+        """The end of the path to the active leaf, at most `limit` messages in reading order, and no more of
+        them than `PAGE_CHARS`.
 
         before: the oldest message already shown; the page ends above it. `next` is the `before` of older
         ones. The cost does not grow with the length of the conversation. Raises NotFound.
         """
         conversation = own_conversation(connection, owner, conversation_id)
-        end = leaf or conversation.active_leaf_id
-        if asked := before or leaf:
-            row = own_message(connection, owner, asked)
+        end = conversation.active_leaf_id
+        if before:
+            row = own_message(connection, owner, before)
             if row.conversation_id != conversation_id:
                 raise NotFound("message")
-            end = row.parent_id if before else row.id
+            end = row.parent_id
         if end is None or limit < 1:
             return Page((), None)
         messages = newest_of(thread_to(connection, end, limit), PAGE_CHARS)
