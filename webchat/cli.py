@@ -95,23 +95,23 @@ def command_parser() -> _Parser:
 
     add("settings", "Print the effective settings and where each came from.", _settings)
     add("setup", "Fetch and prepare the embedded model.", _setup)
-    bench = add("bench", "Measure how fast the model answers several people at once.", _bench)
+    bench = add("bench", "Measure how fast the model replies to several people at once.", _bench)
     for flag, default, about in (
         ("--users", "1,2,4,8", "numbers of people at once (1,2,4,8)"),
         ("--tokens", "128", "tokens of each reply (128)"),
-        ("--prompt-tokens", "256", "about how many tokens the first message has (256)"),
-        ("--turns", "2", "messages of each person, one after another (2)"),
-        ("--rounds", "1", "how often each is measured; the one in the middle is told (1)"),
+        ("--prompt-tokens", "256", "approximate tokens of the first message (256)"),
+        ("--turns", "2", "consecutive messages of each person (2)"),
+        ("--rounds", "1", "measurements of each; the median is reported (1)"),
     ):
         option(bench, flag, default=default, metavar="N", help=about)
-    option(bench, "--no-baseline", action="store_true", help="leave out one request after another")
+    option(bench, "--no-baseline", action="store_true", help="skip the baseline of one request after another")
     option(bench, "--json", metavar="FILE", help="write everything as JSON; - for the terminal")
     option(bench, "--plot", metavar="FILE", help="draw a PNG")
-    doctor = add("doctor", "Look at this machine: Python, backends, GPU, database, disk, models.", _doctor)
-    option(doctor, "--forget", action="store_true", help="first forget what endpoints were found not to take")
+    doctor = add("doctor", "Check this machine: Python, backends, GPU, database, disk, models.", _doctor)
+    option(doctor, "--forget", action="store_true", help="first clear what endpoints were found to reject")
     link = commands.add_parser("link", help="Make, list and revoke tester links.", allow_abbrev=False)
     links = link.add_subparsers(title="commands", metavar="command", required=True)
-    new = add("new", "Make a link that lets its bearer in as a guest.", _link_new, links.add_parser)
+    new = add("new", "Make a link that lets people in as guests.", _link_new, links.add_parser)
     new.add_argument("name", help="who it is for")
     option(new, "--expires", default="7d", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (7d)")
     add("list", "List the links.", _link_list, links.add_parser)
@@ -120,7 +120,7 @@ def command_parser() -> _Parser:
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
     operators = operator.add_subparsers(title="commands", metavar="command", required=True)
-    add("list", "List those who came by the operator's link.", _operator_list, operators.add_parser)
+    add("list", "List the people who opened the operator's link.", _operator_list, operators.add_parser)
     revoke = add(
         "revoke", "Make an operator a visitor again, at once.", _operator_revoke, operators.add_parser
     )

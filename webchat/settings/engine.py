@@ -44,22 +44,24 @@ class SamplingFields(BaseModel):
         None, "Sampling temperature; 0 is greedy.", "a number from 0 to 2"
     )
     top_p: Annotated[float, Field(gt=0, le=1)] | None = setting(
-        None, "Nucleus sampling: keep the likeliest tokens up to this share.", "a number above 0, up to 1"
+        None,
+        "Nucleus sampling: keep the most likely tokens up to this total probability.",
+        "a number above 0, up to 1",
     )
     top_k: Annotated[int, Field(ge=1)] | None = setting(
-        None, "Keep only this many of the likeliest tokens.", "a whole number from 1"
+        None, "Keep only this many of the most likely tokens.", "a whole number from 1"
     )
     min_p: Probability | None = setting(
-        None, "Drop tokens less likely than this share of the likeliest.", "a number from 0 to 1"
+        None, "Drop tokens whose probability is below this fraction of the highest.", "a number from 0 to 1"
     )
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = setting(
-        None, "Penalty for tokens already there; 1 is none.", "a number above 0, up to 10"
+        None, "Penalty for tokens that already occurred; 1 is none.", "a number above 0, up to 10"
     )
     max_tokens: Annotated[int, Field(ge=1)] | None = setting(
         None, "Most tokens of one reply.", "a whole number from 1"
     )
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = setting(
-        None, "Seed of the sampler, where the model takes one.", "a whole number from 0"
+        None, "Seed of the sampler, if the model takes one.", "a whole number from 0"
     )
     stop: Words = setting((), "Strings that end a reply.", 'a list of texts, ["a", "b"] or a,b')
 
@@ -76,7 +78,7 @@ class EngineFields(BaseModel):
     load_in_4bit: bool = setting(False, "Load a transformers model with 4-bit weights (needs a GPU).")
     chat_template_file: Path | None = setting(
         None,
-        "A Jinja chat template to use instead of the model's own; one saved on the page wins over it.",
+        "A Jinja chat template to use instead of the model's own; one saved on the page overrides it.",
         "a file that exists",
     )
     trust_remote_code: bool = setting(
@@ -92,34 +94,34 @@ class EngineFields(BaseModel):
     )
     slots: Annotated[int, Field(ge=1, le=256)] | None = setting(
         None,
-        "Replies a model in this process writes at once; others wait in line (default: a GGUF 2, a"
+        "Replies a model in this process writes at once; others wait in the queue (default: a GGUF 2, a"
         " transformers model 8 on a CPU and 32 on a GPU).",
         "a whole number from 1 to 256",
     )
     cache_tokens: Annotated[int, Field(ge=1024)] | None = setting(
         None,
-        "Tokens of all conversations a transformers model keeps in memory (default: every slot's window, as"
-        " far as memory allows).",
+        "Tokens of all conversations that a transformers model keeps in memory (default: every slot's"
+        " window, as far as memory allows).",
         "a whole number from 1024",
     )
     adapters: Words = setting(
         (),
-        "LoRA adapters of the model, each one more model in the picker: folders or hub ids; for a GGUF, .gguf"
-        " files.",
+        "LoRA adapters of the model, each listed as a model in the picker: folders or hub ids; for a"
+        " GGUF, .gguf files.",
         'a list of texts, ["a", "b"] or a,b',
     )
     quantization: Literal["none", "fp16", "int8", "nf4"] | None = setting(
         None,
-        "How small a transformers model's weights are made (default: what keeps its quality). int8 and nf4"
+        "Quantization of a transformers model's weights (default: what keeps its quality). int8 and nf4"
         " need an NVIDIA GPU.",
         "none, fp16, int8 or nf4",
     )
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] | None = setting(
-        None, "Where a transformers model runs (default: the best there is).", "cpu, cuda, cuda:1 or mps"
+        None, "Where a transformers model runs (default: the best device).", "cpu, cuda, cuda:1 or mps"
     )
     dtype: Literal["float32", "float16", "bfloat16"] | None = setting(
         None,
-        "Numbers a transformers model computes with (default: what the device does well).",
+        "Number format a transformers model computes in (default: what suits the device).",
         "float32, float16 or bfloat16",
     )
     gpu_layers: Annotated[int, Field(ge=0, le=10_000)] | None = setting(
@@ -127,20 +129,20 @@ class EngineFields(BaseModel):
     )
     first_token_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = setting(
         None,
-        "Seconds an endpoint may take to its first token, with queueing and loading (default: 600). While it"
-        " sends keep-alive comments or empty chunks, ten times as long.",
+        "Seconds an endpoint may take to its first token, including queueing and loading (default:"
+        " 600). Ten times as long while it sends keep-alive comments or empty chunks.",
         "a number above 0, up to 86400",
     )
     next_token_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = setting(
         None,
-        "Seconds an endpoint may be silent between two tokens (default: 120). While it sends keep-alive"
-        " comments or empty chunks, ten times as long.",
+        "Seconds an endpoint may be silent between two tokens (default: 120). Ten times as long while"
+        " it sends keep-alive comments or empty chunks.",
         "a number above 0, up to 86400",
     )
 
     reasoning_marks: Words = setting(
         (),
-        "Marks around the reasoning of a model that was trained on its own; the usual ones are known.",
+        "Marks around the reasoning of a model trained on its own marks; the common ones are known.",
         'a list of texts, each an opening and a closing mark around three dots, ["<why>...</why>"]',
     )
 

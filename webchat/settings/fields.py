@@ -41,7 +41,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     share: bool = setting(False, "Make a public link through Gradio's tunnel.")
     open_browser: bool = setting(
-        True, "Open the page in a browser (default: where there is a screen).", flag="open"
+        True, "Open the page in a browser (default: if there is a screen).", flag="open"
     )
     root_path: str = setting(
         "",
@@ -49,7 +49,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         'a path such as "/chat", without a slash at its end and none of the app\'s own ("/api", "/t", ...)',
     )
     public_url: str | None = setting(
-        None, "The address people use, where it differs from host and port; for links and cookies.",
+        None, "The address people use, if it differs from host and port; for links and cookies.",
         "an http(s) URL without a password in it",
     )  # fmt: skip
     allowed_origins: Words = setting(
@@ -58,14 +58,15 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     trusted_proxies: Words = setting(
         (),
-        "Addresses or networks of proxies in front of this server, whose headers say who a client is and"
-        " whether it came by https (`X-Forwarded-For`, `X-Forwarded-Proto`, `Forwarded`).",
+        "Addresses or networks of proxies in front of this server whose headers (`X-Forwarded-For`,"
+        " `X-Forwarded-Proto`, `Forwarded`) are trusted for the client's address and scheme.",
         "addresses or networks, separated by commas",
     )
 
     trusted_networks: Words = setting(
         ("127.0.0.0/8", "::1"),
-        "Networks for which no limit by address holds: a class, an office. Limits by person and by link do.",
+        "Networks exempt from limits by address, such as a class or an office. Limits by person and"
+        " link still apply.",
         "addresses or networks, separated by commas",
     )
 
@@ -77,17 +78,17 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     embed: bool = setting(False, "Let Hugging Face show the app in a frame, and set cookies that work there.")
     cookie_secret: SecretStr | None = setting(
-        None, "Key that signs cookies (default: made once, kept in the data folder).",
+        None, "Key that signs cookies (default: generated once and stored in the data folder).",
         "a text of at least 32 characters", flag=False,
     )  # fmt: skip
 
     # What it keeps
     data_dir: Path = setting(
-        lambda: _user_data_dir(), "Folder of the database and everything kept.", "a folder, or a path for one"
+        lambda: _user_data_dir(), "Folder of the database and all other data.", "a folder, or a path for one"
     )
     cache_dir: Path = setting(
         lambda: _user_cache_dir(),
-        "Folder of what can be fetched again: the embedded model.",
+        "Folder for files that can be downloaded again: the embedded model.",
         "a folder, or a path for one",
     )
     database_url: SecretStr | None = setting(
@@ -97,7 +98,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         flag=False,
     )
     trash_days: Annotated[int, Field(ge=0, le=3650)] = setting(
-        30, "Days a deleted conversation can still be restored.", "a whole number from 0 to 3650"
+        30, "Days a deleted conversation can be restored.", "a whole number from 0 to 3650"
     )
 
     # Models
@@ -118,20 +119,21 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "Name of the model a new chat starts with (default: the first).",
         "the name of one of the models",
     )
-    system_prompt: str | None = setting(
-        None, "System prompt of every model that has none of its own.", "a text"
-    )
+    system_prompt: str | None = setting(None, "System prompt for models without their own.", "a text")
     hf_token: SecretStr | None = setting(
         None, "Hugging Face token for gated or private models.", "a text", flag=False
     )
     hf_home: Path | None = setting(
-        None, "Where downloaded models are kept (default: Hugging Face's own).", "a folder, or a path for one"
+        None,
+        "Where downloaded models are stored (default: Hugging Face's own).",
+        "a folder, or a path for one",
     )
 
     memory_budget: Annotated[float, Field(gt=0, le=100_000)] | None = setting(
         None,
-        "GB that all models in this process may take together, in main memory and on each GPU; those unused"
-        " longest are unloaded for others (default: nine tenths of what is free before the first is loaded).",
+        "GB that all models in this process may use together, in main memory and on each GPU; the least"
+        " recently used are unloaded for others (default: nine tenths of what is free before the first"
+        " is loaded).",
         "a number above 0",
     )
 
@@ -144,20 +146,20 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     context_overflow: Literal["cut", "refuse"] = setting(
         "cut",
-        "What happens to a conversation that is longer than its model reads: `cut` leaves out whole turns,"
-        " the oldest first; `refuse` says so.",
+        "What happens to a conversation that exceeds the model's context window: `cut` leaves out whole"
+        " turns, the oldest first; `refuse` rejects the message.",
     )
-    inspect: bool = setting(True, "Keep what each reply's model was sent, for Inspect.")
+    inspect: bool = setting(True, "Record what each reply's model was sent, for Inspect.")
     moderation: Path | None = setting(
         None,
-        "A file of rules for what people write and what models say; see deploy/moderation.md.",
+        "A file of rules for messages and replies; see deploy/moderation.md.",
         "a file that exists",
     )
     decisions_days: Annotated[int, Field(ge=1, le=3650)] = setting(
-        90, "Days the log of moderation is kept.", "a whole number from 1 to 3650"
+        90, "Days the moderation log is kept.", "a whole number from 1 to 3650"
     )
     decisions_content: bool = setting(
-        False, "Keep in that log the text around what a rule found, at most 500 characters."
+        False, "Keep the text around each match in the moderation log, at most 500 characters."
     )
 
     masking: Literal["off", "remote", "always"] = setting(
@@ -176,27 +178,29 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = setting(
         2_000_000,
-        "Largest request with long texts, in bytes; others take 4096.",
+        "Largest request with long texts, in bytes; others may have 4096.",
         "a whole number from 1024 to 1073741824",
     )
     max_turns_per_owner: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        8, "Replies one person may have running or in line at once.", "a whole number from 1 to 100000"
+        8, "Replies one person may have running or queued at once.", "a whole number from 1 to 100000"
     )
     max_turns_per_link: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        200, "The same for all who came by one link.", "a whole number from 1 to 100000"
+        200, "The same for everyone with one link.", "a whole number from 1 to 100000"
     )
     max_turns_per_network: Annotated[int, Field(ge=1, le=100_000)] = setting(
         200,
-        "The same for all who come from one address, or one IPv6 network, outside `trusted_networks`.",
+        "The same for everyone at one address, or in one IPv6 network, outside `trusted_networks`.",
         "a whole number from 1 to 100000",
     )
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        400, "Replies running or in line at once, in sum.", "a whole number from 1 to 100000"
+        400, "Replies running or queued at once, in total.", "a whole number from 1 to 100000"
     )
     shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = setting(
         10.0, "Seconds that running replies get to finish when the server stops.", "a number from 0 to 3600"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "Least severe messages in the log."
+    )
 
     @classmethod
     def settings_customise_sources(

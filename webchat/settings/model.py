@@ -74,21 +74,21 @@ class ModelSettings(SamplingFields, EngineFields):
     api_key_env: str | None = setting(
         None, "Name of the variable that holds the endpoint's key.", "a variable that is set"
     )
-    system_prompt: str | None = setting(None, "What the model is told before every conversation.", "a text")
+    system_prompt: str | None = setting(None, "System prompt of this model.", "a text")
     leave_out: Annotated[tuple[Feature, ...], NoDecode, BeforeValidator(listed)] = setting(
         (),
-        "What an endpoint is never sent; what else it refuses is found out. Left out `max_tokens` is said as"
-        " `max_completion_tokens`, `system` goes into the first question, and without `stream` a reply comes"
-        " whole.",
+        "Features an endpoint is never sent; others it rejects are detected. Without `max_tokens`,"
+        " `max_completion_tokens` is sent; without `system`, the system prompt precedes the first"
+        " question; without `stream`, a reply arrives whole.",
         f"a list of {', '.join(get_args(Feature))}",
         flag=False,
     )
     demo: bool = setting(False, "The small embedded model.", flag=False)
-    adapter: str | None = setting(None, "The LoRA adapter this one speaks with.", "a text", flag=False)
+    adapter: str | None = setting(None, "The model's LoRA adapter.", "a text", flag=False)
     pinned: bool = setting(
         False,
-        "Once loaded, never unload it to make room for another (default: any model may go, that of new chats"
-        " too).",
+        "Never unload this model once it is loaded (default: any model may be unloaded, even that of"
+        " new chats).",
         flag=False,
     )
 
