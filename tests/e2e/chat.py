@@ -29,6 +29,11 @@ def words(count: int) -> str:
     return " ".join(f"w{index}" for index in range(count))
 
 
+async def until(page: Page, script: str, argument: object = None) -> None:
+    """Wait for a condition, JavaScript, on a page of the app, whose policy lets nothing be compiled in it."""
+    await eventually(lambda: page.evaluate(script, argument), bool)
+
+
 class Chat:
     """One open page."""
 
@@ -84,7 +89,7 @@ class Chat:
 
     async def until(self, script: str, argument: object = None) -> None:
         """Wait for a condition, a JavaScript function, on the page."""
-        await self.page.wait_for_function(script, arg=argument)
+        await until(self.page, script, argument)
 
     async def shows(self, part: str) -> None:
         """Wait until the last reply holds `part`."""

@@ -16,7 +16,7 @@ from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
 from tests.backends.hostile_server import DONE, Answer, Asked, HostileServer, says, sse
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, until
 from tests.screenshots import PHONE
 
 SEEN = "() => [...document.querySelectorAll('.wc-media img')].map((one) => one.complete && one.naturalWidth)"
@@ -84,14 +84,14 @@ async def sees_all(page: Page) -> None:
     await expect(pictures).to_have_count(2)
     for index in range(2):
         await pictures.nth(index).scroll_into_view_if_needed()
-    await page.wait_for_function(f"() => JSON.stringify(({SEEN})()) === '[640,1600]'")
+    await until(page, f"() => JSON.stringify(({SEEN})()) === '[640,1600]'")
     await expect(pictures.first).to_have_attribute(
         "alt", re.compile(r"^Picture from the model \(png, \d+ kB\)$")
     )
     await expect(pictures.last).to_have_attribute("alt", re.compile(r"^a wide one \(Picture from"))
     sound = page.locator(".wc-media audio")
     await sound.scroll_into_view_if_needed()
-    await page.wait_for_function("() => document.querySelector('.wc-media audio').readyState > 0")
+    await until(page, "() => document.querySelector('.wc-media audio').readyState > 0")
     await expect(page.locator(".wc-body a[download]")).to_have_text("Picture from the model (svg+xml, 1 kB)")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "wider than the screen"
     assert await page.evaluate("window.ran") is None
@@ -124,10 +124,10 @@ async def test_what_was_shown_is_there_after_the_server_was_killed(
     chat = await Chat(await (await visitor()).new_page(), app.url).open()
     await chat.ask("Draw, and wait")
     await chat.shows("More is to come")
-    await chat.page.wait_for_function(f"() => JSON.stringify(({SEEN})()) === '[640]'")
+    await until(chat.page, f"() => JSON.stringify(({SEEN})()) === '[640]'")
     await asyncio.to_thread(app.kill)
     await asyncio.to_thread(app.start)
     await chat.page.reload()
     await chat.ready()
     await chat.state("interrupted")
-    await chat.page.wait_for_function(f"() => JSON.stringify(({SEEN})()) === '[640]'")
+    await until(chat.page, f"() => JSON.stringify(({SEEN})()) === '[640]'")

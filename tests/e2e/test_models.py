@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess, free_port
-from tests.e2e.chat import Chat, NewVisitor, words
+from tests.e2e.chat import Chat, NewVisitor, until, words
 from tests.scripted_endpoint import ScriptedEndpoint
 
 NAMES = ("alpha", "beta", "bingo", "gamma", "delta", "epsilon", "zeta", "eta")
@@ -60,9 +60,10 @@ async def _open(app: AppProcess, visitor: NewVisitor, **options: object) -> Chat
 async def _on(page: Page, name: str) -> None:
     """Wait until the keys are on this model."""
     await expect(page.locator(".wc-picker-option.wc-active")).to_contain_text(name)
-    await page.wait_for_function(
+    await until(
+        page,
         "() => document.querySelector('.wc-picker-list').getAttribute('aria-activedescendant') ==="
-        " document.querySelector('.wc-picker-option.wc-active').id"
+        " document.querySelector('.wc-picker-option.wc-active').id",
     )
 
 

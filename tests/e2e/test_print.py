@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, until
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.store.talk import Talk
@@ -81,7 +81,7 @@ async def test_all_messages_are_printed(
     else:
         await page.locator("#wc-topbar-end-part .wc-icon-button").first.click()
         await page.get_by_role("menuitem", name=locale(language)["print.menu"]).click()
-    await page.wait_for_function("window.paper")
+    await until(page, "window.paper")
     said = await page.evaluate(
         "[...paper.querySelectorAll('article')]"
         ".map((one) => one.querySelector('.wc-words, .wc-md').textContent)"
@@ -108,7 +108,7 @@ async def test_the_paper_has_nothing_of_the_page(
         "window.print = () => (window.paper = document.querySelector('.wc-print'))"
     )  # stays, to be looked at
     await page.keyboard.press("ControlOrMeta+p")
-    await page.wait_for_function("window.paper")
+    await until(page, "window.paper")
     await page.emulate_media(media="print")
     seen = await page.evaluate(
         "[...document.body.children].filter((one) => one.getClientRects().length).map((one) => one.className)"
@@ -147,7 +147,7 @@ async def test_what_could_not_be_loaded_is_said(
 
     await page.route("**/api/conversations/*?*limit=200*", broken)
     await page.keyboard.press("ControlOrMeta+p")
-    await page.wait_for_function("window.paper")
+    await until(page, "window.paper")
     assert await page.evaluate("paper.querySelectorAll('article').length") == 200
     said = await page.evaluate("paper.querySelector('.wc-print-note').textContent")
     assert said == locale(language)["print.part"]

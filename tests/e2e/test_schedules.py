@@ -23,8 +23,7 @@ from hypothesis import strategies as st
 from playwright.async_api import Browser, BrowserContext, Error, Page, Route
 
 from tests.app_process import AppProcess
-from tests.browser import PATIENCE
-from tests.e2e.chat import BOX, Wire
+from tests.e2e.chat import BOX, Wire, until
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -92,7 +91,7 @@ class Life:
     async def send(self, tab: Page) -> None:
         await tab.locator(BOX).press("Enter")
         if self.calm:
-            await tab.wait_for_function(f"({WAITS})() === 0")
+            await until(tab, f"({WAITS})() === 0")
 
     async def converse(self, tab: Page) -> None:
         await self.type(tab)
@@ -240,12 +239,12 @@ class Life:
                 await tab.wait_for_selector("html.wc-ready")
             mine = "(entry) => entry.owner === owner && entry.state !== 'refused'"
             owner = await self.owner()
-            await self.tabs[0].wait_for_function(
+            await until(
+                self.tabs[0],
                 f"""(owner) => Object.entries({{ ...localStorage }})
                   .filter(([name]) => name.startsWith("webchat.outbox.")).map(([, text]) => JSON.parse(text))
                   .filter({mine}).length === 0""",
-                arg=owner,
-                timeout=PATIENCE,
+                owner,
             )
             await self.check()
             if not self.owners:

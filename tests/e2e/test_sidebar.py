@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, until
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
@@ -153,7 +153,7 @@ async def test_the_whole_list_loads_for_somebody_who_stays_at_its_end(
             toEnd();
         }"""
     )
-    await page.wait_for_function(f"document.querySelectorAll('.wc-row').length >= {MANY - 3}")
+    await until(page, f"document.querySelectorAll('.wc-row').length >= {MANY - 3}")
 
 
 async def test_a_look_at_the_server_writes_nothing_where_nothing_changed(
@@ -163,7 +163,7 @@ async def test_a_look_at_the_server_writes_nothing_where_nothing_changed(
     page = await _opened(full, visitor)
     while (shown := await page.locator(".wc-row").count()) < MANY - 3:
         await page.locator(".wc-list-foot").scroll_into_view_if_needed()
-        await page.wait_for_function(f"document.querySelectorAll('.wc-row').length > {shown}")
+        await until(page, f"document.querySelectorAll('.wc-row').length > {shown}")
     await page.evaluate(
         """() => {
             window.written = 0;

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.browser import LAUNCH
 from tests.ui.asset_page import asset_page
@@ -255,7 +255,7 @@ def test_nothing_the_server_sends_runs(browser: Browser, address: str, policy: b
         plant(page, planted)
         page.goto(f"{address}?c={chat}", wait_until="commit")
         page.wait_for_selector("html.wc-ready")
-        page.wait_for_function("(n) => document.querySelectorAll('article.wc-reply').length >= n", arg=PAIRS)
+        expect(page.locator("article.wc-reply").nth(PAIRS - 1)).to_be_attached()
         for place in ("#wc-sidebar .wc-row-title", ".wc-reply .wc-model", ".wc-reply .wc-error-detail"):
             shows(page, place)
         page.locator("#wc-picker button").click()
