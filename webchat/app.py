@@ -67,13 +67,12 @@ class App:
 def build_app(
     settings: Settings,
     *,
-    store: Store | None = None,
     specs: Sequence[ModelSpec] | None = None,
     create: Callable[[ModelSpec], Backend] = create_backend,
 ) -> App:
     """Put the application together. Opens the database (migrating it), starts nothing else.
 
-    store, specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
+    specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
     if specs is None:
@@ -83,7 +82,7 @@ def build_app(
         if settings.cookie_secret is not None
         else load_or_make_secret(settings.data_dir / SECRET)
     )
-    store = store or Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
+    store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
     models = Models(
         specs,

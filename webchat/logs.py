@@ -29,10 +29,10 @@ class Redacting(logging.Formatter):
         return redacted(super().format(record), self._secrets)
 
 
-def set_up(settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
+def set_up(settings: Settings) -> None:
     """Log to the standard error output; at any level but `debug` libraries say only what matters."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Redacting(secrets_of(settings, environment)))
+    handler.setFormatter(Redacting(secrets_of(settings, os.environ)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     if settings.log_level != "debug":
         for talkative in _TALKATIVE:

@@ -37,11 +37,10 @@ class Hold:
 
 class Watchdog:
     """Watches one loop, from `start` to `stop`. longest: by what was held. Tells each hold of more than
-    `most` seconds to the log."""
+    `MOST_SECONDS` to the log."""
 
-    def __init__(self, most: float = MOST_SECONDS) -> None:
+    def __init__(self) -> None:
         self.longest: dict[str, Hold] = {}
-        self._most = most
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -68,7 +67,7 @@ class Watchdog:
     def _note(self, what: str, hold: Hold) -> None:
         if what not in self.longest or hold.seconds > self.longest[what].seconds:
             self.longest[what] = hold
-        if hold.seconds > self._most:
+        if hold.seconds > MOST_SECONDS:
             log.debug("the %s was held for %.1f ms: %s", what, 1000 * hold.seconds, hold.place)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
@@ -80,7 +79,7 @@ class Watchdog:
             except RuntimeError:  # it is closed
                 return
             places = Counter[str]()
-            wait = self._most
+            wait = MOST_SECONDS
             while not alive.wait(wait) and not self._ended.is_set():
                 places[_place(sys._current_frames().get(thread))] += 1
                 wait = _BEAT

@@ -22,7 +22,7 @@ SECONDS = 600.0
 """Longest time: a large file has to come from its disk."""
 
 
-def survives(path: Path, adapters: Sequence[Path], *, seconds: float = SECONDS) -> bool:
+def survives(path: Path, adapters: Sequence[Path]) -> bool:
     """Blocks. True as well for what takes longer: it has not broken."""
     command = [sys.executable, "-m", "backends.llamacpp.trial", str(path), *map(str, adapters)]
     # Where it breaks, it would call a debugger first.
@@ -31,7 +31,7 @@ def survives(path: Path, adapters: Sequence[Path], *, seconds: float = SECONDS) 
         done = subprocess.run(
             command,
             env=env,
-            timeout=seconds,
+            timeout=SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

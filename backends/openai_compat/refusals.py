@@ -142,9 +142,9 @@ def _points_to(place: str, feature: str) -> bool:
     return any(_NAMES[feature].fullmatch(step) for step in steps)
 
 
-def _texts(parsed: Any, depth: int = 0) -> Iterator[str]:
+def _texts(parsed: Any) -> Iterator[str]:
     """The sentences in it, at most some."""
-    for at, text in enumerate(_walk(parsed, depth)):
+    for at, text in enumerate(_walk(parsed, 0)):
         if at == _MOST_TEXTS:
             return
         yield text[:SAID_CHARS]

@@ -134,12 +134,12 @@ def _gigabytes(size: int | None) -> str:
     return "-" if size is None else _three(size / 1e9)
 
 
-def as_json(result: Result, now: datetime | None = None) -> dict[str, Any]:
+def as_json(result: Result) -> dict[str, Any]:
     """Everything, in seconds and bytes. No setting that could be a secret is in it."""
     baseline = None if result.baseline is None else _run_json(result.baseline, 1.0)
     return {
         "version": VERSION,
-        "date": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "complete": result.complete,
         "versions": versions(),
         "machine": machine(),

@@ -185,8 +185,8 @@ class Finder:
     """Finds personal data in texts, and remembers where it was: the path of a conversation comes again with
     each message. Only places are kept, not texts. Threads may share one."""
 
-    def __init__(self, personal: Personal | None = None, remembered: int = 4096) -> None:
-        self._personal = personal or Personal()
+    def __init__(self, remembered: int = 4096) -> None:
+        self._personal = Personal()
         self._known: dict[tuple[int, int], tuple[Found, ...]] = {}
         self._remembered = remembered
         self._lock = threading.Lock()

@@ -31,6 +31,7 @@ SECONDS = 0.7
 """Longest time for one rendering."""
 
 PROCESSES = 2
+"""How many texts are rendered at once, one for each person; the others wait in line."""
 MEMORY_BYTES = 384 * 2**20
 
 _ALLOWED = (
@@ -77,15 +78,14 @@ class Sandbox:
     """Renders texts. One for the server, of one event loop; processes are started when they are needed
     first. End with `aclose`.
 
-    seconds: longest time for one text. processes: how many render at once, one for each person; the others
-    wait in line.
+    seconds: longest time for one text.
     """
 
-    def __init__(self, *, seconds: float = SECONDS, processes: int = PROCESSES) -> None:
-        self._slots = Slots(processes)
+    def __init__(self, *, seconds: float = SECONDS) -> None:
+        self._slots = Slots(PROCESSES)
         place = Path(worker.__file__)
         folders = [folder_of(jinja2), str(place.parent)]
-        self._pool = Pool(place.stem, folders, seconds=seconds, memory=MEMORY_BYTES, processes=processes)
+        self._pool = Pool(place.stem, folders, seconds=seconds, memory=MEMORY_BYTES, processes=PROCESSES)
 
     async def render(self, source: str, values: Mapping[str, Value], owner: str = "") -> str:
         """The text with its variables filled in, without white space around it. Values are never read as

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from backends.errors import BackendError
 from backends.installation import add_extra
 from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
@@ -27,20 +27,18 @@ def installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-def model_specs(
-    settings: Settings, *, has: Callable[[str], bool] = installed, needed: bool = True
-) -> tuple[ModelSettings, ...]:
+def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -> tuple[ModelSettings, ...]:
     """The models of the picker, the default first, each with the server's defaults filled in.
 
     The shortcut settings (`model`, `endpoint`, ...) make one that stands before the list `models`. With
     nothing configured it is the embedded demo model, where the `llamacpp` extra is installed. Raises
-    BadSettings when there is none and one is needed.
+    BadSettings when there is none.
     """
     bases = [*_shortcut(settings), *settings.models]
     if not bases and has("xllamacpp"):
         bases = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True, **_engine(settings))]
     specs = [made for spec in bases for made in _with_adapters(spec)]
-    if not specs and needed:
+    if not specs:
         raise BadSettings(
             "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
             f" with: {add_extra('llamacpp')}"
@@ -122,12 +120,15 @@ def _adapter_names(adapters: Sequence[str]) -> list[str]:
 
 def _base_of(model: str) -> str:
     """The model under a LoRA adapter in a folder; empty where there is none."""
+    if not Path(model).expanduser().is_dir():
+        return ""
+    from backends.local.sources import base_of
+
     try:
-        config = json.loads((Path(model).expanduser() / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""  # no adapter, or one whose fault is told when it is loaded
-    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
-    return base if isinstance(base, str) else ""
+        base = base_of(model, revision=None, token=None)
+    except BackendError:
+        return ""  # told when it is loaded
+    return "" if base is None else base.source
 
 
 def _engine(settings: Settings) -> dict[str, Any]:
