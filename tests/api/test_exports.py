@@ -16,6 +16,7 @@ from tests.api.conftest import MakeSite, Site
 from tests.store.talk import exported
 from webchat.api.exports import MOST_OPEN
 from webchat.api.filenames import disposition
+from webchat.api.wire.messages import Archive
 from webchat.slots import MOST_WAITING
 
 
@@ -51,6 +52,8 @@ async def test_nothing_is_lost_in_our_json(make_site: MakeSite) -> None:
         assert len(stored[0].messages) == 7
         assert read_archive(every.json(), owner.id) == stored
         assert read_archive(one.json(), owner.id) == [stored[0]]
+        described = Archive.model_validate(every.json())
+        assert described.model_dump(mode="json", by_alias=True) == every.json()
 
 
 async def test_a_failed_reply_survives_the_file(make_site: MakeSite) -> None:

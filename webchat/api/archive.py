@@ -1,11 +1,6 @@
 """Our own JSON of whole conversations: every branch, every record, nothing lost.
 
-    {"schema": "webchat/1", "exported_at": ..., "version": ..., "conversations": [CONVERSATION, ...]}
-
-A CONVERSATION is what the API calls one, with `messages` (all branches, parents before children; a message
-hangs under its `parent_id`), `provenance` by message id, and `media`: what pictures and sounds came with
-replies, each with the address it is had from as long as it is kept there. A later schema keeps reading this
-one.
+It is an `Archive` of `webchat.api.wire`, written piece by piece.
 """
 
 from __future__ import annotations

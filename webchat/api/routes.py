@@ -28,6 +28,7 @@ from webchat.api.templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
 from webchat.api.wire.base import Answer
+from webchat.api.wire.messages import Archive
 from webchat.api.wire.people import Health as HealthState
 from webchat.api.wire.turns import BegunTurn, Events
 from webchat.api.work import LEAVING, Work, in_its_place, places
@@ -77,8 +78,8 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         Exports,
         (
-            Row("GET", "/api/conversations/{id}/export", Exports.one),
-            Row("GET", "/api/export", Exports.all),
+            Row("GET", "/api/conversations/{id}/export", Exports.one, answers=Archive),
+            Row("GET", "/api/export", Exports.all, answers=Archive),
         ),
     ),
     (

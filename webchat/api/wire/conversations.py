@@ -47,7 +47,9 @@ class Settings(Answer):
     persona: Persona | None
 
 
-class ListedConversation(Answer):
+class KeptConversation(Answer):
+    """What is the same in a list and in a file."""
+
     id: str
     title: str
     title_by: Literal["auto", "model", "user"]
@@ -56,6 +58,9 @@ class ListedConversation(Answer):
     created_at: Time
     updated_at: Time
     active_leaf_id: str | None
+
+
+class ListedConversation(KeptConversation):
     running: bool
 
 

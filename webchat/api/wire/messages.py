@@ -10,7 +10,13 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo
 from backends.types import Role
 from webchat.api.hidden import base_name, hidden_prompts, without
 from webchat.api.wire.base import Answer, Body, Time, absent
-from webchat.api.wire.conversations import Conversation, Sampling, TemplateUse
+from webchat.api.wire.conversations import (
+    Conversation,
+    KeptConversation,
+    Sampling,
+    Settings,
+    TemplateUse,
+)
 from webchat.auth.failures import audience, failure_for
 from webchat.store import NamedMedia, records
 
@@ -142,6 +148,24 @@ class Media(Answer):
     def named(cls, media: NamedMedia) -> Self:
         address = f"/api/messages/{media.message_id}/media/{media.name}"
         return cls.of({**asdict(media), "address": address})
+
+
+class ArchivedConversation(KeptConversation):
+    """messages: of all branches, parents before children. provenance: by message id."""
+
+    settings: Settings
+    messages: tuple[Message, ...]
+    provenance: dict[str, Provenance]
+    media: tuple[Media, ...]
+
+
+class Archive(Answer):
+    """Whole conversations as a file. A later schema keeps reading this one."""
+
+    schema_: Literal["webchat/1"] = Field(alias="schema")
+    exported_at: Time
+    version: str
+    conversations: tuple[ArchivedConversation, ...]
 
 
 class MessageDetails(Answer):

@@ -1,5 +1,29 @@
 // Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`.
 
+/** Whole conversations as a file. A later schema keeps reading this one. */
+export interface Archive {
+  schema: "webchat/1";
+  exported_at: string;
+  version: string;
+  conversations: Array<ArchivedConversation>;
+}
+
+/** messages: of all branches, parents before children. provenance: by message id. */
+export interface ArchivedConversation {
+  id: string;
+  title: string;
+  title_by: "auto" | "model" | "user";
+  pinned: boolean;
+  archived: boolean;
+  created_at: string;
+  updated_at: string;
+  active_leaf_id: string | null;
+  settings: Settings;
+  messages: Array<Message>;
+  provenance: Record<string, Provenance>;
+  media: Array<Media>;
+}
+
 /** Sent into a silence. */
 export interface Beat {}
 
@@ -284,6 +308,15 @@ export interface Me {
   language: string;
   limits: Limits;
   share: Share;
+}
+
+/** A picture or sound that came with a reply. address: where it is as long as it is kept. */
+export interface Media {
+  message_id: string;
+  name: string;
+  media_type: string;
+  size: number;
+  address: string;
 }
 
 /** A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. */
@@ -812,6 +845,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/templates`] ? Template :
   [M, P] extends ["GET", `api/models`] ? ModelList :
   [M, P] extends ["GET", `api/search`] ? SearchPage :
+  [M, P] extends ["GET", `api/export`] ? Archive :
   [M, P] extends ["GET", `api/trash`] ? TrashPage :
   [M, P] extends ["POST", `api/turns`] ? BegunTurn :
   [M, P] extends ["GET", `healthz`] ? Health :
@@ -820,6 +854,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/templates/${string}/versions/${string}`] ? TemplateVersion :
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? ChatTemplatePreview :
   [M, P] extends ["POST", `api/conversations/${string}/restore`] ? Conversation :
+  [M, P] extends ["GET", `api/conversations/${string}/export`] ? Archive :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? Template :
   [M, P] extends ["GET", `api/templates/${string}/versions`] ? TemplateVersionList :
   [M, P] extends ["POST", `api/messages/${string}/activate`] ? Thread :
