@@ -16,10 +16,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.errors import ModelUnsupported
 from backends.local.sources import ADAPTER_WEIGHTS, check_adapter, read_settings, read_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+T = TypeVar("T")
 
 _ATTRIBUTE = "webchat_adapters"
 _PREFIX = "base_model.model."
@@ -50,7 +56,7 @@ class AdapterInfo:
     template: str | None = None
 
 
-def load_adapter(model: Any, folder: Path, name: str) -> AdapterInfo:
+def load_adapter(model: PreTrainedModel, folder: Path, name: str) -> AdapterInfo:
     """Add the adapter in `folder` to `model`, to be used under `name`. No pass through the model may run.
 
     Raises `ModelNotFound` or `ModelUnsupported`, leaving the model and its other adapters as they were. One
@@ -68,7 +74,7 @@ def load_adapter(model: Any, folder: Path, name: str) -> AdapterInfo:
     return AdapterInfo(name, digest, base, int(config.get("r") or 0), template_in(folder))
 
 
-def remove_adapter(model: Any, name: str) -> None:
+def remove_adapter(model: PreTrainedModel, name: str) -> None:
     """Forget an adapter and free its weights; nothing happens where there is none of that name."""
     adapters: _Adapters | None = getattr(model, _ATTRIBUTE, None)
     if adapters is not None:
@@ -76,7 +82,7 @@ def remove_adapter(model: Any, name: str) -> None:
 
 
 @contextmanager
-def using(model: Any, rows: Sequence[tuple[str | None, slice]]) -> Iterator[None]:
+def using(model: PreTrainedModel, rows: Sequence[tuple[str | None, slice]]) -> Iterator[None]:
     """Let each row of a packed sequence, (1, tokens), use its adapter in the passes made inside.
 
     rows: name of an adapter, or `None` for the model as it is, and the row's tokens; `slice(None)` for all of
@@ -101,23 +107,23 @@ def using(model: Any, rows: Sequence[tuple[str | None, slice]]) -> Iterator[None
 class _Part:
     """What one adapter adds to one layer: `up(down(x)) * scaling`. bias: of `up`."""
 
-    down: Any
-    up: Any
-    bias: Any
+    down: Tensor
+    up: Tensor
+    bias: Tensor | None
     scaling: float
 
 
 class _Adapters:
     """The adapters of one model. shares: who adds to which tokens now, as names and indices."""
 
-    def __init__(self, model: Any) -> None:
-        self.shares: Sequence[tuple[str, Any]] = ()
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.shares: Sequence[tuple[str, slice | Tensor]] = ()
         self._model = model
         self._layers: dict[str, _Adding] = {}
         self._names: set[str] = set()
         setattr(model, _ATTRIBUTE, self)
 
-    def add(self, name: str, tensors: Mapping[str, Any], scalings: Mapping[str, float]) -> None:
+    def add(self, name: str, tensors: Mapping[str, Tensor], scalings: Mapping[str, float]) -> None:
         modules = dict(self._model.named_modules())
         self.remove(name)
         self._names.add(name)
@@ -125,7 +131,8 @@ class _Adapters:
             if path not in self._layers:
                 module = modules[path]
                 self._layers[path] = module.forward = _Adding(module.forward, self)
-            down, up, bias = (self._placed(tensors.get(path + kind)) for kind in (_A, _B, _BIAS))
+            down, up = (self._placed(tensors[path + kind]) for kind in (_A, _B))
+            bias = self._placed(tensors[path + _BIAS]) if path + _BIAS in tensors else None
             self._layers[path].parts[name] = _Part(down, up, bias, scaling)
 
     def remove(self, name: str) -> None:
@@ -133,7 +140,7 @@ class _Adapters:
         for layer in self._layers.values():
             layer.parts.pop(name, None)
 
-    def shared(self, rows: Sequence[tuple[str, slice]]) -> list[tuple[str, Any]]:
+    def shared(self, rows: Sequence[tuple[str, slice]]) -> list[tuple[str, slice | Tensor]]:
         """The tokens of each adapter: one slice, or an index where they do not lie side by side."""
         import torch
 
@@ -154,19 +161,19 @@ class _Adapters:
             for name, own in places.items()
         ]
 
-    def _placed(self, tensor: Any) -> Any:
-        return None if tensor is None else tensor.to(self._model.device, self._model.dtype)
+    def _placed(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._model.device, self._model.dtype)
 
 
 class _Adding:
     """The forward of a layer with adapters: the layer's own, and what each adapter adds to its rows."""
 
-    def __init__(self, base: Callable[..., Any], adapters: _Adapters) -> None:
+    def __init__(self, base: Callable[..., Tensor], adapters: _Adapters) -> None:
         self.parts: dict[str, _Part] = {}
         self._base = base
         self._adapters = adapters
 
-    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, x: Tensor, *args: object, **kwargs: object) -> Tensor:
         from torch.nn.functional import linear
 
         out = self._base(x, *args, **kwargs)
@@ -182,15 +189,15 @@ class _Adding:
         return out
 
 
-def _tensors(folder: Path) -> dict[str, Any]:
+def _tensors(folder: Path) -> dict[str, Tensor]:
     """The weights of an adapter by their names in the model."""
     from peft import load_peft_weights
 
-    loaded: dict[str, Any] = load_peft_weights(str(folder), device="cpu")
+    loaded: dict[str, Tensor] = load_peft_weights(str(folder), device="cpu")
     return {name.removeprefix(_PREFIX): tensor for name, tensor in loaded.items()}
 
 
-def _scalings(folder: Path, tensors: Mapping[str, Any]) -> dict[str, float]:
+def _scalings(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, float]:
     """How strongly the adapter acts, for each layer by its path. Raises `ModelUnsupported`."""
     import peft
 
@@ -213,7 +220,7 @@ def _scalings(folder: Path, tensors: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _for_layer(patterns: Mapping[str, Any], path: str, otherwise: Any) -> Any:
+def _for_layer(patterns: Mapping[str, T], path: str, otherwise: T) -> T:
     """What a pattern of the settings says of a layer; the first that matches counts, as for peft."""
     return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", path)), otherwise)
 
@@ -226,7 +233,7 @@ def _unreadable(folder: Path) -> ModelUnsupported:
     )
 
 
-def _check_kind(config: Mapping[str, Any], folder: Path) -> None:
+def _check_kind(config: Mapping[str, object], folder: Path) -> None:
     more = [name for name in _MORE if config.get(name)]
     started = config.get("init_lora_weights")
     if config.get("peft_type") != "LORA":
@@ -247,7 +254,7 @@ def _merge_it(folder: Path, what: str) -> ModelUnsupported:
     )
 
 
-def _check_shapes(model: Any, tensors: Mapping[str, Any], folder: Path, base: str) -> None:
+def _check_shapes(model: Any, tensors: Mapping[str, Tensor], folder: Path, base: str) -> None:
     """Refuse an adapter that does not fit this model, before anything is changed."""
     modules = dict(model.named_modules())
     output = model.get_output_embeddings()

@@ -13,7 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 NAME = "webchat_packed"
 
@@ -48,7 +52,7 @@ class _Piece:
     length: int
 
 
-def run(model: Any, memory: Memory, parts: Sequence[Part], *, padded: bool = False) -> Any:
+def run(model: Any, memory: Memory, parts: Sequence[Part], *, padded: bool = False) -> Tensor:
     """One pass through a packed model. Returns the scores (parts that want them, vocabulary) in order.
 
     padded: attend to the rows with one token in one call, which pays where starting a call costs more than
@@ -80,7 +84,8 @@ def run(model: Any, memory: Memory, parts: Sequence[Part], *, padded: bool = Fal
             logits_to_keep=torch.tensor(last, dtype=torch.long, device=device),
             step=Step(memory, pieces, torch.tensor(places, device=device), padded=padded),
         )
-    return told.logits[0]
+    logits: Tensor = told.logits[0]
+    return logits
 
 
 class Memory:
@@ -89,7 +94,7 @@ class Memory:
     Made empty: on a CPU the system gives real memory only where it is written.
     """
 
-    def __init__(self, config: Any, tokens: int, dtype: Any, device: Any) -> None:
+    def __init__(self, config: Any, tokens: int, dtype: torch.dtype, device: torch.device | str) -> None:
         import torch
 
         text = config.get_text_config()
@@ -119,7 +124,7 @@ class Memory:
 class Step:
     """Where the tokens of one step belong. places: (tokens,), the place in memory of each new token."""
 
-    def __init__(self, memory: Memory, pieces: Sequence[_Piece], places: Any, *, padded: bool) -> None:
+    def __init__(self, memory: Memory, pieces: Sequence[_Piece], places: Tensor, *, padded: bool) -> None:
         self.memory = memory
         self._places = places
         decoding = [piece for piece in pieces if piece.end - piece.begin == 1]
@@ -127,8 +132,8 @@ class Step:
         self._single = [piece for piece in pieces if self._together is None or piece not in decoding]
 
     def attend(
-        self, query: Any, key: Any, value: Any, layer: int, scale: float | None, window: int | None
-    ) -> Any:
+        self, query: Tensor, key: Tensor, value: Tensor, layer: int, scale: float | None, window: int | None
+    ) -> Tensor:
         """query: (1, heads, tokens, head size); key and value alike with their heads. Returns
         (1, tokens, heads, head size)."""
         import torch
@@ -149,7 +154,7 @@ class Step:
 class _Together:
     """Rows that decode, attended to in one call: their keys are gathered side by side and padded."""
 
-    def __init__(self, pieces: Sequence[_Piece], device: Any) -> None:
+    def __init__(self, pieces: Sequence[_Piece], device: torch.device) -> None:
         import torch
 
         starts = torch.tensor([piece.start for piece in pieces], device=device)
@@ -163,7 +168,13 @@ class _Together:
         self._index = starts[:, None] + torch.minimum(self._steps, self._lengths - 1)
 
     def attend(
-        self, out: Any, query: Any, keys: Any, values: Any, scale: float | None, window: int | None
+        self,
+        out: Tensor,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        scale: float | None,
+        window: int | None,
     ) -> None:
         from torch.nn.functional import scaled_dot_product_attention
 
@@ -185,7 +196,13 @@ class _Together:
 
 
 def _attend_piece(
-    out: Any, query: Any, keys: Any, values: Any, piece: _Piece, scale: float | None, window: int | None
+    out: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    piece: _Piece,
+    scale: float | None,
+    window: int | None,
 ) -> None:
     from torch.nn.functional import scaled_dot_product_attention
 
@@ -209,7 +226,7 @@ def _attend_piece(
     out[piece.begin : piece.end] = told[0].transpose(0, 1)
 
 
-def _mask(count: int, length: int, window: int | None, device: Any) -> Any:
+def _mask(count: int, length: int, window: int | None, device: torch.device) -> Tensor | None:
     """(count, length): which keys each of the last `count` tokens sees; `None` where plain causality says
     it."""
     import torch
@@ -222,18 +239,18 @@ def _mask(count: int, length: int, window: int | None, device: Any) -> Any:
 
 def _packed_attention(
     module: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attention_mask: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
     scaling: float | None = None,
     **options: Any,
-) -> tuple[Any, None]:
+) -> tuple[Tensor, None]:
     step = options.pop("step", None)
     if step is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        told: tuple[Any, None] = sdpa_attention_forward(
+        told: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
         return told

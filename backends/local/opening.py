@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.local import devices
 from backends.local.adapters import using
@@ -13,6 +13,9 @@ from backends.local.attention import Memory, NotPackable, Part, pack, run
 from backends.local.engine import Engine
 from backends.local.loading import Loaded, is_out_of_memory
 from backends.options import LocalOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PREFILL_CHUNK = 64
 """Tokens of a prompt between two looks at a stop, on a CPU and a small model: about a tenth of a second."""
@@ -105,14 +108,15 @@ def _packed(loaded: Loaded, tokens: int, *, padded: bool) -> Memory:
     return memory
 
 
-def _alone(model: Any, ids: list[int]) -> Any:
+def _alone(model: Any, ids: list[int]) -> Tensor:
     import torch
 
     with torch.inference_mode():
-        return model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0, -1]
+        logits: Tensor = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits
+    return logits[0, -1]
 
 
-def _together(model: Any, memory: Memory, *, padded: bool) -> Any:
+def _together(model: Any, memory: Memory, *, padded: bool) -> Tensor:
     """The scores behind each probe, read in pieces beside the other."""
     longer, shorter = _PROBE
     run(model, memory, [Part(longer[:4], 0, 0, last=False), Part(shorter[:-1], 0, 16, last=False)])

@@ -5,11 +5,18 @@ One way for every path: the engine asks a `Sampler` for each row, plain `generat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backends.types import Sampling
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import GenerationConfig
+
+Processor = Callable[..., "Tensor"]
 
 LONGEST_REPLY = 2048
 """Tokens, where neither the request nor the window sets an end."""
@@ -39,7 +46,13 @@ class Sampler:
     """
 
     def __init__(
-        self, config: Any, sampling: Sampling, seed: int, device: Any, *, alternatives: int | None = None
+        self,
+        config: GenerationConfig,
+        sampling: Sampling,
+        seed: int,
+        device: torch.device | str,
+        *,
+        alternatives: int | None = None,
     ) -> None:
         import torch
 
@@ -59,7 +72,7 @@ class Sampler:
         """Whether it only ever takes the likeliest token and tells nothing more."""
         return self.greedy and not self._processors and self._alternatives is None
 
-    def choose(self, ids: Sequence[int], scores: Any) -> Choice:
+    def choose(self, ids: Sequence[int], scores: Tensor) -> Choice:
         """ids: all tokens so far. scores: (vocabulary,). Raises `ValueError` for scores that are no
         numbers."""
         import torch
@@ -77,7 +90,7 @@ class Sampler:
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return Choice(token, float(told[token]), tuple(pairs))
 
-    def _draw(self, scores: Any) -> int:
+    def _draw(self, scores: Tensor) -> int:
         import torch
 
         # What top_k drops need not be sorted, warped and summed: on a CPU that is most of the time.
@@ -101,7 +114,7 @@ class Draw:
         self.choice = Choice(0)
         self._sampler = sampler
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """input_ids: (1, tokens so far). scores: (1, vocabulary). Returns scores of that shape."""
         import torch
 
@@ -116,14 +129,14 @@ def most_tokens(sampling: Sampling, room: int | None) -> int:
     return min(wanted, default=LONGEST_REPLY)
 
 
-def plain_config(own: Any, limit: int, chunk: int) -> Any:
+def plain_config(own: GenerationConfig, limit: int, chunk: int) -> GenerationConfig:
     """The settings of plain `generate` for one reply whose tokens `Draw` chooses.
 
     chunk: tokens of a prompt read at once.
     """
     from transformers import GenerationConfig
 
-    config: Any = GenerationConfig.from_dict(own.to_dict())
+    config: GenerationConfig = GenerationConfig.from_dict(own.to_dict())
     config.max_length = None
     config.max_new_tokens = limit
     config.prefill_chunk_size = chunk
@@ -140,11 +153,11 @@ def plain_config(own: Any, limit: int, chunk: int) -> Any:
     return config
 
 
-def _processors(config: Any, sampling: Sampling) -> list[Any]:
+def _processors(config: GenerationConfig, sampling: Sampling) -> list[Processor]:
     """What changes scores before a token is chosen, as the model's publisher or the request wants it."""
     import transformers
 
-    made: list[Any] = []
+    made: list[Processor] = []
     penalty = sampling.repetition_penalty
     if penalty is None:
         penalty = config.repetition_penalty
@@ -159,12 +172,12 @@ def _processors(config: Any, sampling: Sampling) -> list[Any]:
     return made
 
 
-def _warpers(values: dict[str, Any]) -> list[Any]:
+def _warpers(values: Mapping[str, float | None]) -> list[Processor]:
     """In the order of `generate`; top_k comes before them, which changes nothing but the cost."""
     import transformers
 
     temperature, top_p, _, min_p = (values[name] for name in _DRAWN)
-    made: list[Any] = []
+    made: list[Processor] = []
     if temperature not in (None, 0, 1):
         made.append(transformers.TemperatureLogitsWarper(float(temperature)))
     if top_p is not None and top_p < 1:
