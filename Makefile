@@ -1,4 +1,5 @@
 # make run    a chat with the embedded model on http://127.0.0.1:7860
+# make quick  the tests that start no browser, no engine, no server and no process
 # make test   everything that is checked, on a fresh machine too
 #
 # Needs Python 3.11 or newer, make and git. Another Python: make run PYTHON=python3.12
@@ -15,22 +16,26 @@ LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
 PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: run test coverage test-slow check lint types format bench reference constraints locked clean
+.PHONY: run quick test coverage test-slow check lint types format bench reference constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
 	@exec $(BIN)/webchat $(ARGS)
 
+quick: $(INSTALLED_TEST)
+	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
+
 test: check
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 # The same with the lines that no test runs; it takes longer.
 coverage: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --cov --cov-report=term $(PYTEST_ARGS)
+	$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) lint types
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +25,33 @@ _OURS = ("WEBCHAT_", "OPENAI_", "GRADIO_", "HF_", "TRANSFORMERS_", "XDG_")
 _OURS_WHOLE = {"DATABASE_URL", "SPACE_ID", "HUGGING_FACE_HUB_TOKEN"}
 
 
+_HEAVY = re.compile(
+    r"^\s*(?:from|import) (?:hypothesis|multiprocessing|playwright|subprocess|torch|transformers|xllamacpp"
+    r"|tests\.(?:app_process|asgi|asset_page|backends\.\w*(?:cases|server)|browser|child_server|clean_environment"
+    r"|e2e|growth|hostile_server|postgres|served|ui\.site|\w+_(?:process|proxy|server))|webchat\.(?:app|server|ui))\b"
+    r"|importorskip|check_moderator|start_server|serving\(|\bdemo_(?:folder|gguf)\b",
+    re.MULTILINE,
+)
+"""In a file that starts a browser, an engine, a server or a process, draws examples or measures."""
+
+
+@cache
+def is_heavy(path: Path) -> bool:
+    return path.name.startswith("test_") and _HEAVY.search(path.read_text("utf-8")) is not None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out the heavy files")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.getoption("quick") and is_heavy(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `CI` set, a test that failed is run once more, and the end of the run names it."""
+    """The heavy files first: no worker begins one when the others have nothing left to do. With `CI` set, a
+    test that failed is run once more, and the end of the run names it."""
+    items.sort(key=lambda item: not is_heavy(item.path))
     if os.environ.get("CI"):
         for item in items:
             item.add_marker(pytest.mark.flaky(reruns=1))
