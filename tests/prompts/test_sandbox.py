@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.beats import beating
 from webchat.prompts import worker
 from webchat.prompts.errors import BadTemplate
 from webchat.prompts.sandbox import Sandbox, parse
@@ -143,12 +143,12 @@ async def test_the_process_alone_gives_nothing_away_either(name: str, sandbox: S
 @on_one_loop
 @pytest.mark.parametrize("name", BOMBS)
 async def test_a_bomb_is_ended_within_a_second(name: str, sandbox: Sandbox) -> None:
-    began = time.monotonic()
-    try:
-        text = await sandbox.render(BOMBS[name], VALUES)
-    except BadTemplate as error:
-        text = error.message
-    assert time.monotonic() - began < 1 * _SLOWNESS
+    async with beating() as time:
+        try:
+            text = await sandbox.render(BOMBS[name], VALUES)
+        except BadTemplate as error:
+            text = error.message
+    assert time.seconds < 1
     assert len(text) <= worker.MOST_CHARS
     assert await sandbox.render("{{ a|upper }}", VALUES) == "ADA"
 
@@ -156,17 +156,14 @@ async def test_a_bomb_is_ended_within_a_second(name: str, sandbox: Sandbox) -> N
 @on_one_loop
 @pytest.mark.parametrize("name", BOMBS)
 async def test_the_process_alone_ends_it_too(name: str, sandbox: Sandbox) -> None:
-    began = time.monotonic()
-    try:
-        text = await sandbox.run(BOMBS[name], VALUES)
-    except BadTemplate as error:
-        text = error.message
-    assert time.monotonic() - began < 1 * _SLOWNESS
+    await sandbox.run("{{ 1 }}", {})  # in a process that has started, as in `sandbox`
+    async with beating() as time:
+        try:
+            text = await sandbox.run(BOMBS[name], VALUES)
+        except BadTemplate as error:
+            text = error.message
+    assert time.seconds < 1
     assert len(text) <= worker.MOST_CHARS
-
-
-_SLOWNESS = 1.0 if (os.cpu_count() or 1) > 2 else 3.0
-"""A machine of two cores that runs something else as well is not what is tested."""
 
 
 @on_one_loop
@@ -350,6 +347,7 @@ def test_whatever_is_written_a_text_or_a_reason_comes_out(batch: list[str]) -> N
 
 
 @given(st.text(alphabet="a{%#}-+ \n\r\tx", max_size=60))
+@example(" {%")
 @settings(max_examples=200, deadline=None)
 def test_marking_lines_changes_no_line_numbers(source: str) -> None:
     marked = worker.as_lines(source)

@@ -15,6 +15,10 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
+from jinja2 import StrictUndefined
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
 MOST_CHARS = 100_000
 """Longest rendered text."""
 
@@ -31,10 +35,6 @@ MOST_RANGE = 1000
 
 def environment() -> Any:
     """A jinja2 environment in which texts, numbers and yes or no are all there is."""
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     class Environment(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
@@ -79,10 +79,10 @@ def _only_tags(line: str) -> bool:
 
 
 def _kept(line: str) -> str:
-    if line.endswith(("%}", "#}")) and line[-3] not in "+-":
+    if line.endswith(("%}", "#}")) and line[-3:-2] not in "+-":
         line = f"{line[:-2]}+{line[-2:]}"
     begun = len(line) - len(line.lstrip())
-    if begun and line.startswith(("{%", "{#"), begun) and line[begun + 2] not in "+-":
+    if begun and line.startswith(("{%", "{#"), begun) and line[begun + 2 : begun + 3] not in "+-":
         line = f"{line[: begun + 2]}+{line[begun + 2 :]}"
     return line
 
@@ -105,8 +105,6 @@ def _environment() -> Any:
 
 def render(made: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     """The rendered text, or what went wrong in which line."""
-    from jinja2.exceptions import SecurityError, TemplateSyntaxError
-
     try:
         template = made.from_string(request["source"])
         return {"text": "".join(_limited(template.generate(request["values"])))}
