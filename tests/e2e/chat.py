@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from tests.browser import PATIENCE
@@ -21,6 +22,20 @@ NewVisitor = Callable[..., Awaitable[BrowserContext]]
 """Makes a browser context: a person with their own cookies, storage and screen."""
 
 BOX = "#wc-composer-text textarea"
+PHONE: Json = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+LOOKS = [
+    pytest.param({"locale": "en-GB"}, "en", id="desktop-en"),
+    pytest.param({"locale": "zh-CN", **PHONE}, "zh-CN", id="phone-zh"),
+]
+"""Options of a browser context and the language of its page: each screen and each language once."""
+
+MORE_LOOKS = [
+    *LOOKS,
+    pytest.param({"locale": "zh-CN"}, "zh-CN", id="desktop-zh", marks=pytest.mark.slow),
+    pytest.param({"locale": "en-GB", **PHONE}, "en", id="phone-en", marks=pytest.mark.slow),
+]
+"""The other pairs too, in `make test-slow`."""
+
 ENDED = ("complete", "stopped", "interrupted", "failed", "blocked")
 
 
@@ -136,7 +151,7 @@ class Server:
 
     def __init__(self, url: str, cookie: str | None = None) -> None:
         headers = {"origin": url} | ({"cookie": cookie} if cookie else {})
-        self.http = httpx.AsyncClient(base_url=url, timeout=30, headers=headers)
+        self.http = httpx.AsyncClient(base_url=url, timeout=PATIENCE / 1000, headers=headers)
 
     async def __aenter__(self) -> Server:
         return self

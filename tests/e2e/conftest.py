@@ -7,7 +7,6 @@ Where no browser can be had the tests are skipped with the reason, and fail when
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Error, async_playwright, expect
 
 from tests.app_process import AppProcess
-from tests.browser import LAUNCH, PATIENCE
+from tests.browser import LAUNCH, PATIENCE, no_browser
 from tests.e2e.chat import Chat, NewVisitor, Server
 from tests.postgres import postgres
 from tests.scripted_endpoint import ScriptedEndpoint
@@ -41,10 +40,7 @@ async def browser(isolated_environment: None) -> AsyncIterator[Browser]:
         try:
             browser = await playwright.chromium.launch(**LAUNCH)
         except Error as error:
-            reason = f"no browser: {error}. Install chromium, or run `playwright install chromium`."
-            if os.environ.get("CI"):
-                pytest.fail(reason)
-            pytest.skip(reason)
+            no_browser(error)
         yield browser
         await browser.close()
 

@@ -9,14 +9,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import BOX, Chat, NewVisitor
+from tests.e2e.chat import BOX, LOOKS, Chat, NewVisitor
 from webchat.sentences import locale
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-LOOKS = [
-    pytest.param({"locale": "en-GB"}, "en", id="desktop-en"),
-    pytest.param({"locale": "zh-CN", **PHONE}, "zh-CN", id="phone-zh"),
-]
 LIMIT = 100_000
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 

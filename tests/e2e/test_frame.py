@@ -10,18 +10,11 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import MORE_LOOKS, PHONE, Chat, NewVisitor
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-LOOKS = [
-    pytest.param({"locale": "en-GB"}, "en", id="desktop-en"),
-    pytest.param({"locale": "zh-CN"}, "zh-CN", id="desktop-zh"),
-    pytest.param({"locale": "en-GB", **PHONE}, "en", id="phone-en"),
-    pytest.param({"locale": "zh-CN", **PHONE}, "zh-CN", id="phone-zh"),
-]
 TOAST = """async (words) => {
     const shell = document.querySelector("link[rel=modulepreload]").href;
     const { toast } = await import(shell.replace(/[^/]+$/, "toast.js"));
@@ -55,7 +48,7 @@ async def outline(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_notices_cover_neither_messages_nor_the_box(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -74,7 +67,7 @@ async def test_notices_cover_neither_messages_nor_the_box(
     await expect(shown).to_have_count(0)
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_what_tells_of_the_models_window_does_not_cover_what_sends(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -99,7 +92,7 @@ async def test_what_tells_of_the_models_window_does_not_cover_what_sends(
     assert await apart(tip, page.locator("#wc-send"))
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_an_unknown_chat_offers_a_new_one(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -115,7 +108,7 @@ async def test_an_unknown_chat_offers_a_new_one(
     await chat.state("complete")
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 @pytest.mark.parametrize("path", ["nope", "some/where/deep", "s/unknown"])
 async def test_an_unknown_address_leads_home(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str, path: str
@@ -134,7 +127,7 @@ async def test_an_unknown_address_leads_home(
     assert page.url == f"{app.url}/"
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_headings_and_landmarks_say_where_one_is(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -227,7 +220,7 @@ async def ruled(
         yield app
 
 
-@pytest.mark.parametrize("width", [390, 320])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 @pytest.mark.parametrize("rules", [False, True], ids=["without-rules", "with-rules"])
 async def test_the_page_of_moderation_fits_a_phone(

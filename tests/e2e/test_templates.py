@@ -11,18 +11,9 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, Json, NewVisitor
+from tests.e2e.chat import MORE_LOOKS, Chat, Json, NewVisitor
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
-
-PHONE: Json = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-CHINESE: Json = {"locale": "zh-CN"}
-LOOKS = [
-    pytest.param({}, id="desktop"),
-    pytest.param(PHONE, id="phone"),
-    pytest.param(CHINESE, id="desktop-zh"),
-    pytest.param({**PHONE, **CHINESE}, id="phone-zh"),
-]
 
 
 def variable(name: str, kind: str, **more: Any) -> Json:
@@ -126,9 +117,9 @@ async def test_an_input_method_is_left_alone(chat: Chat) -> None:
     await expect(options(chat).first).to_contain_text("月报")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_a_form_of_every_type_is_filled_in_edited_and_sent(
-    look: Json, app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
+    look: Json, language: str, app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
 ) -> None:
     chat = await visit(visitor, app, look)
     page = chat.page
@@ -187,9 +178,9 @@ async def test_words_of_ones_own_come_from_no_template(chat: Chat) -> None:
     await expect(chat.page.locator(".wc-made-from")).to_have_count(0)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_a_persona_is_shown_reaches_the_model_and_goes(
-    look: Json, app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
+    look: Json, language: str, app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
 ) -> None:
     chat = await visit(visitor, app, look)
     page = chat.page
@@ -240,9 +231,9 @@ async def test_a_system_prompt_written_by_hand_is_no_persona(chat: Chat) -> None
     await expect(chip).to_be_hidden()
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
 async def test_the_library_makes_changes_and_goes_back(
-    look: Json, app: AppProcess, visitor: NewVisitor, tmp_path: Path
+    look: Json, language: str, app: AppProcess, visitor: NewVisitor, tmp_path: Path
 ) -> None:
     chat = await visit(visitor, app, look)
     page = chat.page

@@ -9,14 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, Server
+from tests.e2e.chat import LOOKS, Chat, NewVisitor, Server
 from webchat.sentences import locale
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-LOOKS = [
-    pytest.param({"locale": "en-GB"}, "en", id="desktop-en"),
-    pytest.param({"locale": "zh-CN", **PHONE}, "zh-CN", id="phone-zh"),
-]
 
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)

@@ -22,6 +22,7 @@ from tests.e2e.chat import Chat, NewVisitor, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
+from webchat.sharing import new_link
 from webchat.sharing.links import hash_of, make_token
 from webchat.store import Store
 
@@ -48,11 +49,14 @@ def webchat(data_dir: Path, *args: str) -> str:
     return done.stdout
 
 
-async def link(app: AppProcess, name: str, *flags: str) -> str:
-    said = await asyncio.to_thread(webchat, app.data_dir, "link", "new", name, *flags)
-    found = re.search(r"http://\S+/t#\S+", said)
-    assert found, said
-    return found.group()
+def store_of(app: AppProcess) -> closing[Store]:
+    return closing(Store.open(f"sqlite:///{app.data_dir / 'webchat.db'}", serve=False))
+
+
+def link(app: AppProcess, name: str) -> str:
+    """The address of a new link."""
+    with store_of(app) as store:
+        return f"{app.url}/t#{new_link(store, name, '7d', datetime.now(UTC)).token}"
 
 
 async def come(visitor: NewVisitor, app: AppProcess, url: str) -> Chat:
@@ -88,7 +92,7 @@ async def test_visitors_see_only_their_own(guarded: AppProcess, visitor: NewVisi
 
 
 async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: NewVisitor) -> None:
-    tester = await come(visitor, guarded, await link(guarded, "ada"))
+    tester = await come(visitor, guarded, link(guarded, "ada"))
     me = await (await tester.page.context.request.get(f"{guarded.url}/api/me")).json()
     assert me["owner"]["kind"] == "guest"
     await tester.ask("words=5")
@@ -130,7 +134,7 @@ async def test_a_tester_is_put_out_in_mid_reply(guarded: AppProcess, visitor: Ne
 
 async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: NewVisitor) -> None:
     token = make_token()
-    with closing(Store.open(f"sqlite:///{guarded.data_dir / 'webchat.db'}", serve=False)) as store:
+    with store_of(guarded) as store:
         store.create_link("late", hash_of(token), datetime.now(UTC) - timedelta(seconds=1))
     page = await (await visitor()).new_page()
     await page.goto(f"{guarded.url}/t#{token}")
@@ -146,11 +150,11 @@ async def test_somebody_elses_link_asks_and_takes_nothing_away(
     said = locale(language)
     page = await (await visitor(locale=language)).new_page()
     ada = Chat(page, guarded.url)
-    await page.goto(await link(guarded, f"Ada {language}"))
+    await page.goto(link(guarded, f"Ada {language}"))
     await ada.ready()
     await ada.ask("words=3")
     await ada.whole(words(3))
-    other = await link(guarded, f"Bob {language}")
+    other = link(guarded, f"Bob {language}")
     choice = page.locator("#choice button")
     rows = page.locator("#wc-sidebar .wc-row")
     for stays in (True, False):
@@ -172,9 +176,9 @@ async def test_somebody_elses_link_asks_and_takes_nothing_away(
 
 async def test_a_planted_sign_in_is_stopped_in_words(guarded: AppProcess, visitor: NewVisitor) -> None:
     """What another page puts beside the cookie is taken away; who was there is there again."""
-    mallory = await come(visitor, guarded, await link(guarded, "mallory"))
+    mallory = await come(visitor, guarded, link(guarded, "mallory"))
     (planted,) = await mallory.page.context.cookies()
-    victim = await come(visitor, guarded, await link(guarded, "victim"))
+    victim = await come(visitor, guarded, link(guarded, "victim"))
     await victim.ask("words=2")
     await victim.whole(words(2))
     page = victim.page
@@ -203,7 +207,7 @@ async def test_a_link_pasted_at_a_strange_address_goes_to_this_server(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     await page.goto(f"{guarded.url}//evil.invalid/t")
-    await page.locator("#link").fill(await link(guarded, "strange"))
+    await page.locator("#link").fill(link(guarded, "strange"))
     await page.locator("#open").click()
     await Chat(page, guarded.url).ready()
     assert asked
