@@ -146,7 +146,7 @@ class AppProcess:
             if self._process.poll() is not None:
                 break
             try:
-                if httpx.get(f"{self.url}/healthz", timeout=1).status_code == 200:
+                if httpx.get(f"{self.url}/healthz", timeout=10).status_code == 200:
                     return self
             except httpx.HTTPError:
                 time.sleep(0.05)

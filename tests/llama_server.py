@@ -33,7 +33,7 @@ class LlamaServer:
 
     def busy_slots(self) -> int:
         """How many requests the server is working on at this moment."""
-        slots = httpx.get(f"{self.address}/slots", timeout=10).json()
+        slots = httpx.get(f"{self.address}/slots", timeout=60).json()
         return sum(bool(slot["is_processing"]) for slot in slots)
 
 

@@ -372,7 +372,7 @@ async def _asked(asks: list[tuple[str, int, bool]], budget: int) -> None:
         await asyncio.sleep(0)
         if leaves:
             task.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in tasks:
         assert task.cancelled() or task.exception() is None, task.exception()

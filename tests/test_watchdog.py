@@ -13,7 +13,7 @@ from tests.app_process import AppProcess
 from webchat.store import Store
 from webchat.watchdog import Watchdog
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def hold_on(enough: Callable[[], bool]) -> None:

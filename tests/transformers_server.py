@@ -30,7 +30,7 @@ def transformers_server(demo_folder: Path) -> Iterator[str]:
 
 def busy(address: str) -> int:
     """How many replies the server is writing at this moment."""
-    return int(httpx.get(f"{address}/busy", timeout=10).json())
+    return int(httpx.get(f"{address}/busy", timeout=60).json())
 
 
 def _serve(folder: str) -> None:

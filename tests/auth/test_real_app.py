@@ -57,7 +57,7 @@ class Real:
 
     def client(self, owner: Owner | None = None, **headers: str) -> httpx.AsyncClient:
         named = {} if owner is None else {"cookie": self.cookie(owner)}
-        return httpx.AsyncClient(base_url=self.url, headers={**named, **headers}, timeout=20)
+        return httpx.AsyncClient(base_url=self.url, headers={**named, **headers}, timeout=60)
 
     def visitor(self, name: str) -> Owner:
         return self.app.store.create_owner("visitor", name)

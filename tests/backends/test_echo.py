@@ -90,7 +90,7 @@ async def test_closing_wakes_a_stream_that_waits() -> None:
         await asyncio.sleep(0)
     await backend.aclose()
     with pytest.raises(Unavailable):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
     assert backend.live == 0
 
 

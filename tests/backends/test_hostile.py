@@ -363,7 +363,7 @@ async def test_closing_the_stream_closes_the_connection() -> None:
         backend = connect(server)
         async with aclosing(backend.stream(HELLO)) as stream:
             await anext(stream)
-        await asyncio.wait_for(server.requests[0].closed.wait(), 30)
+        await asyncio.wait_for(server.requests[0].closed.wait(), 60)
         await backend.aclose()
 
 
@@ -377,7 +377,7 @@ async def test_cancelling_closes_the_connection(pieces: list[bytes]) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.requests[0].closed.wait(), 30)
+        await asyncio.wait_for(server.requests[0].closed.wait(), 60)
         await backend.aclose()
 
 
@@ -390,4 +390,4 @@ async def test_closing_the_backend_wakes_a_stream_that_waits() -> None:
             await asyncio.sleep(0.02)
             await backend.aclose()
             with pytest.raises(Unavailable):
-                await asyncio.wait_for(task, 30)
+                await asyncio.wait_for(task, 60)

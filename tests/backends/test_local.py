@@ -352,7 +352,7 @@ async def test_a_model_closed_over_those_who_wait_answers_once_it_is_started_aga
         await backend.aclose()
         for ended in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(ended, Unavailable)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert (await collect(backend.stream(ask("Hello", max_tokens=2)))).usage
 
 

@@ -231,7 +231,7 @@ async def test_a_backend_that_is_closed_while_a_model_loads_ends_soon() -> None:
         await server.asked.wait()
         await backend.aclose()
         with pytest.raises(BackendError):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
 
 
 # What the library under it could get wrong

@@ -119,10 +119,10 @@ async def test_a_decision_costs_microseconds(caplog: pytest.LogCaptureFixture) -
 
     one, best = decided(1), 1.0
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(1000):
             recorder(one)
-        best = min(best, (time.perf_counter() - began) / 1000)
+        best = min(best, (time.thread_time() - began) / 1000)
     assert best < 100e-6
 
 

@@ -195,9 +195,9 @@ def test_a_text_costs_its_length() -> None:
         "12 Main ",
     ]
     for text in [*hostile, "".join(chosen.choices(hostile, k=8))]:
-        began = time.perf_counter()
+        began = time.thread_time()
         finder.all(text * (40_000 // len(text)))
-        assert time.perf_counter() - began < 2, text
+        assert time.thread_time() - began < 2, text
 
 
 def test_the_kinds_and_the_words_of_a_rule_are_the_operators(tmp_path: Path) -> None:

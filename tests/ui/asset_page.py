@@ -10,10 +10,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
-from tests.browser import LAUNCH, PATIENCE
+from tests.browser import PATIENCE, launched
 from webchat.auth.headers import Hardening
 from webchat.ui.head import STYLES
 from webchat.ui.static import ASSETS
@@ -89,11 +88,7 @@ def asset_server(assets: Path = ASSETS) -> Iterator[str]:
 @contextmanager
 def asset_page() -> Iterator[tuple[Page, list[str]]]:
     """The page, and the addresses it asked for beyond its own server; those are refused."""
-    with asset_server() as address, sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(**LAUNCH)
-        except Exception as error:
-            pytest.skip(f"no browser here: {error}")
+    with asset_server() as address, launched() as browser:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         foreign: list[str] = []
@@ -109,4 +104,3 @@ def asset_page() -> Iterator[tuple[Page, list[str]]]:
         page.goto(address)
         page.wait_for_function("window.ready")
         yield page, foreign
-        browser.close()

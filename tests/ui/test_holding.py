@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser import PATIENCE
 from tests.ui.asset_page import asset_page
 
 PYTHON = "def f(x):\n    return x + 1  # done\n\n" * 100
@@ -128,6 +129,7 @@ def test_without_a_worker_what_is_short_is_set_all_the_same(page: Page) -> None:
     browser = page.context.browser
     assert browser
     other = browser.new_page()
+    other.set_default_timeout(PATIENCE)
     other.add_init_script("window.Worker = class { constructor() { throw new Error('none'); } };")
     other.goto(page.url)
     other.wait_for_function("window.ready")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser import LAUNCH
+from tests.browser import PATIENCE
 from tests.ui.site import site
 
 WORDS = """Some **bold** words, `code` and [a link](https://example.org).
@@ -66,6 +66,9 @@ SMALL = """() => [...document.querySelectorAll("button, a, input, textarea, summ
   .filter(([, { width, height }]) => width < 43.5 || height < 43.5)
   .map(([name, { width, height }]) => [name, width, height])"""
 
+STILL = """() => document.getAnimations().every(({ effect, playState }) =>
+  playState !== "running" || effect.getComputedTiming().iterations === Infinity)"""
+
 BEYOND = """() => [document.documentElement, document.querySelector(".wc-scroller")]
   .some((e) => e.scrollWidth > e.clientWidth)"""
 
@@ -76,16 +79,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**LAUNCH)
-        yield browser
-        browser.close()
-
-
 def spoken(page: Page, address: str) -> None:
     """The page with a conversation on it."""
+    page.set_default_timeout(PATIENCE)
     page.goto(address)
     page.wait_for_selector("html.wc-ready")
     page.fill("#wc-composer-text textarea", WORDS)
@@ -94,12 +90,18 @@ def spoken(page: Page, address: str) -> None:
     page.wait_for_selector(".wc-reply code.wc-done")
 
 
+def slid(page: Page, toggle: str) -> None:
+    """Open what the button opens, and wait until nothing moves."""
+    page.click(toggle)
+    page.wait_for_selector(f"{toggle}[aria-expanded=true]")
+    page.wait_for_function(STILL)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_from_their_ground(browser: Browser, address: str, scheme: str) -> None:
     page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
     spoken(page, address)
-    page.click("#wc-drawer-toggle")
-    page.wait_for_timeout(400)
+    slid(page, "#wc-drawer-toggle")
     assert page.evaluate(CONTRAST) == []
     page.close()
 
@@ -115,12 +117,10 @@ def test_a_phone_has_room_for_fingers_and_no_sideways(
     spoken(page, address)
     assert page.evaluate(SMALL) == []
     assert not page.evaluate(BEYOND)
-    page.click("#wc-sidebar-toggle")
-    page.wait_for_timeout(400)
+    slid(page, "#wc-sidebar-toggle")
     assert page.evaluate(SMALL) == []
     page.locator(".wc-scrim").click(position={"x": width - 8, "y": 300})
-    page.click("#wc-drawer-toggle")
-    page.wait_for_timeout(400)
+    slid(page, "#wc-drawer-toggle")
     assert page.evaluate(SMALL) == []
     page.close()
 
@@ -134,10 +134,10 @@ def test_loading_asks_no_one_else_and_complains_of_nothing(browser: Browser, add
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(address)
     page.wait_for_selector("html.wc-ready")
-    page.wait_for_timeout(300)
+    page.wait_for_function("document.activeElement.matches('#wc-composer-text textarea')")
+    page.wait_for_load_state("networkidle")
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     assert said == []
-    assert page.evaluate("document.activeElement.matches('#wc-composer-text textarea')")
     page.close()
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from backends.errors import BackendError
-from tests.browser import LAUNCH, PATIENCE
+from tests.browser import PATIENCE
 from tests.ui.asset_page import asset_server
 from tests.ui.ended import HOST, SAID, refused, reply
 from tests.ui.site import Access, running
@@ -24,18 +24,6 @@ RULE = Failure("blocked", "This reply was withheld by a rule of this server.", "
 
 def codes(tree: type[BackendError]) -> set[str]:
     return {tree.code}.union(*(codes(child) for child in tree.__subclasses__()))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(**LAUNCH)
-        except Exception as error:
-            pytest.skip(f"no browser here: {error}")
-        expect.set_options(timeout=PATIENCE)
-        yield browser
-        browser.close()
 
 
 class Reader:
@@ -90,6 +78,7 @@ def reader(
 ) -> Iterator[Reader]:
     app, url, access = served
     context = browser.new_context(locale=request.param)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector("html.wc-ready")
@@ -147,7 +136,7 @@ def test_a_reply_that_broke_off_goes_on_from_there(reader: Reader) -> None:
     page = reader.page
     page.goto(f"{reader.url}?c={chat}")
     page.get_by_role("button", name=reader.words["transcript.continue"]).click()
-    expect(page.locator("article.wc-reply")).to_have_attribute("data-state", "complete", timeout=30_000)
+    expect(page.locator("article.wc-reply")).to_have_attribute("data-state", "complete")
     expect(page.locator("article.wc-reply .wc-body")).to_contain_text(HALF)
     expect(page.locator("article.wc-reply .wc-versions")).to_be_visible()  # nothing was overwritten
 
@@ -161,7 +150,7 @@ def test_what_may_be_asked_again_later_counts_down_and_then_lets_one_ask(reader:
     page = reader.page
     page.goto(f"{reader.url}?c={chat}")
     retry = page.locator("[data-act=retry]")
-    expect(page.locator(".wc-error")).to_contain_text(reader.words["transcript.again_now"], timeout=30_000)
+    expect(page.locator(".wc-error")).to_contain_text(reader.words["transcript.again_now"])
     expect(retry).to_be_enabled()
     expect(page.locator("[role=status]").get_by_text(reader.words["transcript.again_now"])).to_have_count(1)
 
@@ -171,6 +160,7 @@ def words(browser: Browser) -> Iterator[Page]:
     """The words of notes and waits, without the app."""
     with asset_server() as address:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(address)
         page.wait_for_function("window.ready")
         page.evaluate("async () => Object.assign(window, await import('./conversation/format.js'))")

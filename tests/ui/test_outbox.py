@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
+from tests.browser import PATIENCE
 from tests.ui.asset_page import asset_page
 
 LOAD = """async (owner) => {
@@ -102,6 +103,7 @@ def server() -> Server:
 def context(blank: Page, server: Server) -> Iterator[BrowserContext]:
     assert blank.context.browser is not None
     context = blank.context.browser.new_context()
+    context.set_default_timeout(PATIENCE)
     context.route("**/api/**", server.handle)
     yield context
     context.close()
@@ -188,6 +190,8 @@ def test_nothing_overtakes_within_a_conversation(tab: Open, server: Server) -> N
     page = tab()
     server.held = True
     first, second, elsewhere = add(page), add(page, text="And"), add(page, conversation_id="c2")
+    while len(server.keys) < 2:  # the test's own time limit ends it
+        page.wait_for_timeout(20)
     page.wait_for_timeout(100)
     assert server.keys == [first, elsewhere]
     server.release()

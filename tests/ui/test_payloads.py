@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser import LAUNCH
+from tests.browser import PATIENCE
 from tests.ui.asset_page import asset_page
 from tests.ui.payloads import PAYLOADS
 from tests.ui.site import site
@@ -197,6 +197,7 @@ def plant(page: Page, planted: Planted) -> None:
 @contextmanager
 def opened(browser: Browser, *, policy: bool) -> Iterator[Page]:
     context = browser.new_context(bypass_csp=not policy)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     yield page
     context.close()
@@ -206,14 +207,6 @@ def opened(browser: Browser, *, policy: bool) -> Iterator[Page]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with site(tmp_path_factory.mktemp("site")) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(**LAUNCH)
-        yield started
-        started.close()
 
 
 def begun(page: Page, url: str) -> str:
