@@ -35,6 +35,7 @@ MOST_RANGE = 1000
 
 def environment() -> Any:
     """A jinja2 environment in which texts, numbers and yes or no are all there is."""
+
     class Environment(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
