@@ -19,11 +19,11 @@ import webchat.bench.command as command
 from backends.base import Backend
 from backends.echo import Delay, EchoBackend, Step
 from backends.errors import AuthFailed, Unavailable
-from backends.local.baseline import PlainGenerate, gpu_peak_bytes
 from backends.options import LocalOptions
 from backends.types import Event, Message, Request, Sampling, TextDelta, Usage
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.bench import Bench, Plan, Prompts, Reply, Result, Round, Run, as_json, table
+from webchat.bench.baseline import PlainGenerate, gpu_peak_bytes
 from webchat.bench.command import BadPlan, plan_of, run
 from webchat.bench.result import Memory, percentile
 from webchat.cli import run as webchat

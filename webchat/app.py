@@ -37,7 +37,7 @@ from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.store import Store
-from webchat.turns import Turns
+from webchat.turns import Review, Turns
 from webchat.turns.guards import AskModels, asked_models, check_guards, hiding
 from webchat.turns.masked import MaskedGates
 from webchat.ui import PageSettings, create_page, mount
@@ -93,11 +93,12 @@ def build_app(
     )
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)
+    masked = _masking(settings, gates, store)
     turns = Turns(
         store,
         models,
         renderer=PlainRenderer(),
-        gates=_masking(settings, gates, store),
+        gates=masked,
         turns_per_owner=settings.max_turns_per_owner,
         turns_per_link=settings.max_turns_per_link,
         turns_per_network=settings.max_turns_per_network,
@@ -115,6 +116,7 @@ def build_app(
     services = Services(
         store=store,
         turns=turns,
+        review=Review(masked, models),
         models=models,
         identities=identities,
         boot=secrets.token_hex(8),

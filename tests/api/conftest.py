@@ -29,7 +29,7 @@ from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
 from webchat.store import Store
 from webchat.store.records import Link, Owner
-from webchat.turns import Turns
+from webchat.turns import Review, Turns
 
 SECRET = "a secret of the tests, and of no server anywhere"
 BASE = "http://chat.test"
@@ -124,11 +124,12 @@ def make_site(tmp_path: Path) -> MakeSite:
             system_prompt=system_prompt,
         )
         models = Models([spec or echo], create or (lambda _: chosen))
+        gates = gates or OpenGates()
         turns = Turns(
             store,
             models,
             renderer=PlainRenderer(),
-            gates=gates or OpenGates(),
+            gates=gates,
             flush_seconds=0.01,
             titles=titles,
         )
@@ -139,6 +140,7 @@ def make_site(tmp_path: Path) -> MakeSite:
         services = Services(
             store=store,
             turns=turns,
+            review=Review(gates, models),
             models=models,
             identities=identities,
             boot="boot-1",

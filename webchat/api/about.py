@@ -1,17 +1,14 @@
-"""Who asks, which models there are, what was said: the small read-only routes."""
+"""Who asks, and which models there are."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
 
-from fastapi import Query
 from starlette.requests import Request
 
-from webchat.api.reading import Caller, Cursor, QueryText, operator_of
+from webchat.api.reading import Caller, QueryText, operator_of
 from webchat.api.services import Services
-from webchat.api.wire.conversations import SearchPage
 from webchat.api.wire.models import ModelList, RetryBody
 from webchat.api.wire.people import Limits, Me, MovableChats, Share
 from webchat.store import records
@@ -70,17 +67,3 @@ class About:
         if trying.done():
             trying.result()
         return ModelList.read_by(owner, models)
-
-    async def search(
-        self,
-        owner: Caller,
-        q: QueryText = "",
-        limit: Annotated[int, Query(ge=1, le=100)] = 30,
-        cursor: Cursor = None,
-    ) -> SearchPage:
-        """Conversations whose title or messages match."""
-        if not (query := q.strip()):
-            return SearchPage(items=(), next=None, whole=True)
-        return SearchPage.of(
-            await self._store.call(self._store.search, owner.id, query, limit=limit, cursor=cursor)
-        )

@@ -1,4 +1,4 @@
-"""Conversations: list, open, change, delete and take back."""
+"""Conversations: list, search, open, change, delete and take back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from webchat.api.personas import Personas
-from webchat.api.reading import Caller, Cursor, PathId, QueryId
+from webchat.api.reading import Caller, Cursor, PathId, QueryId, QueryText
 from webchat.api.services import Services
-from webchat.api.wire.conversations import Conversation, ConversationBody, ConversationPage
+from webchat.api.wire.conversations import Conversation, ConversationBody, ConversationPage, SearchPage
 from webchat.api.wire.messages import Thread
 from webchat.api.wire.people import Moved, TakeOverBody
 from webchat.moderation import Context
+from webchat.prompts.personas import Personas
 from webchat.store import records
 
 
@@ -20,7 +20,8 @@ class Conversations:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._turns = services.turns
-        self._personas = Personas(services)
+        self._review = services.review
+        self._personas = Personas(services.store, services.sandbox)
 
     async def list(
         self,
@@ -38,6 +39,20 @@ class Conversations:
                 limit=limit,
                 archived=archived == "1",
             )
+        )
+
+    async def search(
+        self,
+        caller: Caller,
+        q: QueryText = "",
+        limit: Annotated[int, Query(ge=1, le=100)] = 30,
+        cursor: Cursor = None,
+    ) -> SearchPage:
+        """Conversations whose title or messages match."""
+        if not (query := q.strip()):
+            return SearchPage(items=(), next=None, whole=True)
+        return SearchPage.of(
+            await self._store.call(self._store.search, caller.id, query, limit=limit, cursor=cursor)
         )
 
     async def open(
@@ -60,11 +75,11 @@ class Conversations:
         written = Context("input", owner, conversation_id=id, counts=False)
         title = " ".join((body.title or "").split()) or None
         if title is not None:
-            title = await self._turns.review(written, title)
+            title = await self._review.text(written, title)
         settings = None
         if body.settings is not None:
-            asked = await self._personas.settings(owner, body.settings, id)
-            settings = await self._turns.review_settings(written, asked)
+            asked = await self._personas.settings(owner, body.settings.record(), body.settings.said(), id)
+            settings = await self._review.settings(written, asked)
         changed = await self._store.call(
             self._store.update_conversation,
             owner,

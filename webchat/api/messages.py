@@ -41,7 +41,7 @@ class Messages:
         context = Context(
             "input", owner.id, conversation_id=before.conversation_id, message_id=id, counts=False
         )
-        text = await self._services.turns.review(context, body.text)
+        text = await self._services.review.text(context, body.text)
         message = await self._store.call(self._store.edit_reply, owner.id, id, text)
         conversation = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
         return await self._changed(owner, conversation)

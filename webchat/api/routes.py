@@ -61,13 +61,13 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/me", About.me),
             Row("GET", "/api/models", About.models, work=None),
             Row("POST", "/api/models/retry", About.retry, work=None),
-            Row("GET", "/api/search", About.search, work="search"),
         ),
     ),
     (
         Conversations,
         (
             Row("GET", "/api/conversations", Conversations.list),
+            Row("GET", "/api/search", Conversations.search, work="search"),
             Row("POST", "/api/conversations/take-over", Conversations.take_over),
             Row("GET", "/api/conversations/{id}", Conversations.open),
             Row("PATCH", "/api/conversations/{id}", Conversations.change, body=LONG),

@@ -13,23 +13,24 @@ from webchat.moderation.filters import Moderator
 from webchat.prompts.sandbox import Sandbox
 from webchat.sharing import Redeemer
 from webchat.store import Store
-from webchat.turns import Turns
+from webchat.turns import Review, Turns
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The collaborators of the routes and the few settings they tell the page.
 
-    boot: random id of this start of the server; the page notices by it that the server was restarted.
-    language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None` on a loopback start,
-    where nobody needs a link. sandbox: renders prompt templates. starters: whether those that come with the
-    app are listed. moderators: in the order they act; rules_file: where they come from; masking: what is
-    masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of decisions.
-    dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
+    boot: random id of this start of the server; the page notices by it that the server was restarted. review:
+    of what people write. language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None`
+    on a loopback start, where nobody needs a link. sandbox: renders prompt templates. starters: whether those
+    that come with the app are listed. moderators: in the order they act; rules_file: where they come from;
+    masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
+    decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
     """
 
     store: Store
     turns: Turns
+    review: Review
     models: Models
     identities: Identities
     boot: str

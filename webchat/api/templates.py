@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from webchat.api.errors import ApiError, not_found
 from webchat.api.filenames import disposition
-from webchat.api.library import Library
 from webchat.api.reading import Caller, Language, PathId, QueryText
 from webchat.api.services import Services
 from webchat.api.wire.templates import (
@@ -35,6 +34,7 @@ from webchat.api.wire.templates import (
 )
 from webchat.moderation import Context
 from webchat.prompts.files import json_file, read_file, yaml_file
+from webchat.prompts.library import Library
 from webchat.prompts.starters import starter, starters
 from webchat.prompts.templates import TemplateContent
 from webchat.prompts.texts import check_content, render_texts
@@ -54,7 +54,7 @@ class Templates:
         self._sandbox = services.sandbox
         self._starters = services.starters
         self._library = Library(services.store)
-        self._turns = services.turns
+        self._review = services.review
 
     async def list(self, owner: Caller, language: Language, q: QueryText = "") -> TemplateList:
         """The caller's templates and the shared ones, by name. q: part of a name or description."""
@@ -126,7 +126,7 @@ class Templates:
             suffix = _COPY[language]
             name = content.name[: NAME_CHARS - len(suffix)] + suffix
         else:
-            name = await self._turns.review(_written(owner), name)
+            name = await self._review.text(_written(owner), name)
         copy = TemplateContent.model_validate({**dict(content), "name": name})
         return await self._create(owner, await _checked(copy), "personal", "")
 
@@ -169,9 +169,9 @@ class Templates:
         if owner.operates:
             return content
         context = _written(owner)
-        await self._turns.review(context, "\n".join(_strings([dict(one) for one in content.variables])))
+        await self._review.text(context, "\n".join(_strings([dict(one) for one in content.variables])))
         texts = {
-            name: await self._turns.review(context, text)
+            name: await self._review.text(context, text)
             for name, text in (
                 ("name", content.name),
                 ("description", content.description),

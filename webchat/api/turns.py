@@ -12,10 +12,10 @@ from starlette.types import ASGIApp
 
 from webchat.api.errors import ApiError
 from webchat.api.events import OpenStreams, many_replies, one_reply
-from webchat.api.personas import Personas
 from webchat.api.reading import Caller, PathId, bad_query, json_answer
 from webchat.api.services import Services
 from webchat.api.wire.turns import BegunTurn, TurnBody
+from webchat.prompts.personas import Personas
 from webchat.store.records import Owner
 from webchat.turns import Ask, Party
 
@@ -36,7 +36,7 @@ class TurnRoutes:
     def __init__(self, services: Services) -> None:
         self._turns = services.turns
         self._identities = services.identities
-        self._personas = Personas(services)
+        self._personas = Personas(services.store, services.sandbox)
         self._streams = OpenStreams()
 
     async def start(self, reader: Caller, body: TurnBody, request: Request) -> Response:
@@ -56,8 +56,12 @@ class TurnRoutes:
                 model=body.model,
                 settings=None
                 if body.settings is None
-                else await self._personas.settings(owner, body.settings, body.conversation_id),
-                template=await self._personas.named(owner, body.template),
+                else await self._personas.settings(
+                    owner, body.settings.record(), body.settings.said(), body.conversation_id
+                ),
+                template=None
+                if body.template is None
+                else await self._personas.named(owner, body.template.record()),
             ),
         )
         return json_answer(BegunTurn.of(begun, reader), 201 if begun.created else 200)

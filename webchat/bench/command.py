@@ -113,7 +113,7 @@ async def _measure(settings: Settings, result: Result, *, baseline: bool) -> Non
 
 async def _generate(bench: Bench, spec: ModelSpec, result: Result) -> None:
     """The same model by transformers alone. What was measured before is not lost when that cannot be."""
-    from backends.local.baseline import PlainGenerate
+    from webchat.bench.baseline import PlainGenerate
 
     _say("Starting plain generate ...")
     assert isinstance(spec.options, LocalOptions)

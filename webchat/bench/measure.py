@@ -13,8 +13,8 @@ from typing import cast
 
 from backends.base import Backend
 from backends.errors import BackendError
-from backends.local.baseline import gpu_peak_bytes
 from backends.types import Event, Finished, Message, ReasoningDelta, Request, Sampling, TextDelta, Usage
+from webchat.bench.baseline import gpu_peak_bytes
 from webchat.bench.machine import MemoryPeak, others_seconds
 from webchat.bench.prompts import Prompts
 from webchat.bench.result import REMOTE, Memory, Plan, Reply, Result, Round, Run

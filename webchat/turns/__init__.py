@@ -19,6 +19,7 @@ from webchat.turns.errors import (
 from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent, Wait
 from webchat.turns.following import Follower
 from webchat.turns.places import Group, Most, Party
+from webchat.turns.review import Review
 from webchat.turns.service import Turns
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "News",
     "NotAccepting",
     "Party",
+    "Review",
     "ServerBusy",
     "Status",
     "StillRunning",

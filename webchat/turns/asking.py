@@ -17,14 +17,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from webchat.models import Models, NoSuchModel
-from webchat.moderation import Blocked, Context, GateFactory
+from webchat.moderation import Context
 from webchat.store import NotFound, Store, StoreError, StoreUnavailable
 from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn
 from webchat.turns.ask import Ask
 from webchat.turns.errors import (
     BadAsk,
     KeyTaken,
-    MessageBlocked,
     NotAccepting,
     ServerBusy,
     StillRunning,
@@ -33,8 +32,9 @@ from webchat.turns.errors import (
     TooManyTurnsOfNetwork,
     UnknownModel,
 )
-from webchat.turns.journal import RETRY_SECONDS, clean
+from webchat.turns.journal import RETRY_SECONDS
 from webchat.turns.places import Most, Party
+from webchat.turns.review import Review
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Asking:
         self,
         store: Store,
         models: Models,
-        gates: GateFactory,
+        review: Review,
         turns: Mapping[str, RunningTurn],
         began: Callable[[RunningTurn], None],
         *,
@@ -62,7 +62,7 @@ class Asking:
     ) -> None:
         self._store = store
         self._models = models
-        self._gates = gates
+        self._review = review
         self._turns = turns
         self._began = began
         self._most = most
@@ -196,7 +196,7 @@ class Asking:
         self._check_ended(parent_id)
         model = await self._model(written.owner, ask, conversation_id)
         settings = await self._settings(written, ask, conversation_id, model)
-        text = None if ask.text is None else await self.review(written, ask.text)
+        text = None if ask.text is None else await self._review.text(written, ask.text)
         self._check_ended(parent_id)
         new = NewTurn(
             conversation_id=conversation_id,
@@ -234,31 +234,7 @@ class Asking:
                 return None
             if asked.system_prompt == before.system_prompt and asked.persona == before.persona:
                 return asked
-        return await self.review_settings(replace(written, counts=False), asked)
-
-    async def review(self, context: Context, text: str) -> str:
-        """What a person writes, wherever they write it, as it may be stored. Raises `MessageBlocked`."""
-        try:
-            return await self._gates.review(context, clean(text))
-        except Blocked as blocked:
-            context.give_back()
-            verdict = blocked.verdict
-            raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
-
-    async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
-        """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the
-        blanks were filled in with; the whole is looked at when it is sent. Raises `MessageBlocked`."""
-        if settings.model is not None:
-            settings = replace(settings, model=self._models.key(settings.model))
-        if not settings.system_prompt:
-            return settings
-        if settings.persona is not None:
-            values = (value for value in settings.persona.values.values() if isinstance(value, str))
-            filled_in = "\n".join(values)
-            if not filled_in or await self.review(context, filled_in) == filled_in:
-                return settings
-        reviewed = await self.review(context, settings.system_prompt)
-        return replace(settings, system_prompt=reviewed, persona=None)
+        return await self._review.settings(replace(written, counts=False), asked)
 
     async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
         """Name of the model that answers: the one that was chosen, or none. Raises `UnknownModel`, and

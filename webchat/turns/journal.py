@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from webchat.store import StoreUnavailable
+from webchat.store.codec import clean
 from webchat.store.records import FinishedTurn, JournalEntry, JournalKind, Message
 from webchat.turns.events import Delta
 
@@ -319,15 +320,3 @@ class Journal:
                 log.exception("the store refuses the end of reply %s", message_id)
             self._owed.pop(message_id, None)
             self._settled(message_id)
-
-
-def clean(text: str) -> str:
-    """The text as databases and UTF-8 take it: pairs of surrogates joined, lone ones and NUL replaced by
-    U+FFFD."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from webchat.models import Models
-from webchat.moderation import Context, GateFactory
+from webchat.moderation import GateFactory
 from webchat.prompts import Renderer
 from webchat.store import NotFound, Store, StoreError
 from webchat.store.records import (
     BegunTurn,
-    ConversationSettings,
     FinishedTurn,
     JournalEntry,
     Message,
@@ -27,6 +26,7 @@ from webchat.turns.journal import Journal
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.places import Most, Party
 from webchat.turns.queue import Queue
+from webchat.turns.review import Review
 from webchat.turns.titles import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
 
@@ -86,7 +86,7 @@ class Turns:
         self._asking = Asking(
             store,
             models,
-            gates,
+            Review(gates, models),
             self._turns,
             self._began,
             most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
@@ -258,14 +258,6 @@ class Turns:
     def running(self, owner: str) -> tuple[str, ...]:
         """Ids of the owner's replies that run now."""
         return tuple(t.id for t in self._turns.values() if t.owner == owner and t.message is None)
-
-    async def review(self, context: Context, text: str) -> str:
-        """What a person writes, wherever they write it, as it may be stored. Raises `MessageBlocked`."""
-        return await self._asking.review(context, text)
-
-    async def review_settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
-        """Settings as they may be stored. Raises `MessageBlocked`."""
-        return await self._asking.review_settings(context, settings)
 
     def _began(self, turn: RunningTurn) -> None:
         self._turns[turn.id] = turn

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body, Id, ModelName, Scalar, Time, absent
+from webchat.prompts.personas import Said
 from webchat.prompts.templates import MOST_VARIABLES, VALUE_CHARS, SamplingContent
-from webchat.store.records import ConversationSettings
+from webchat.store import records
 
 
 class Sampling(Answer):
@@ -105,6 +106,9 @@ class TemplateUseBody(Body):
         Field(max_length=MOST_VARIABLES),
     ] = Field(default_factory=dict)
 
+    def record(self) -> records.TemplateUse:
+        return records.TemplateUse(self.id, self.version, self.name, self.values)
+
 
 class SettingsBody(Body):
     model: ModelName | None = None
@@ -112,9 +116,15 @@ class SettingsBody(Body):
     sampling: SamplingContent = SamplingContent()
     persona: TemplateUseBody | None = None
 
-    def record(self) -> ConversationSettings:
-        """Without the persona: whether it made the system prompt is not known yet, see `personas`."""
-        return ConversationSettings(self.model, self.system_prompt, self.sampling.record())
+    def record(self) -> records.ConversationSettings:
+        """Without the persona: whether it made the system prompt is not known yet, see `prompts.personas`."""
+        return records.ConversationSettings(self.model, self.system_prompt, self.sampling.record())
+
+    def said(self) -> Said:
+        """The persona the page names."""
+        if "persona" not in self.model_fields_set:
+            return "nothing"
+        return None if self.persona is None else self.persona.record()
 
 
 class ConversationBody(Body):

@@ -1,0 +1,43 @@
+"""What people write, wherever they write it, as moderation lets it be stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from webchat.models import Models
+from webchat.moderation import Blocked, Context, GateFactory
+from webchat.store.codec import clean
+from webchat.store.records import ConversationSettings
+from webchat.turns.errors import MessageBlocked
+
+
+class Review:
+    """The one way for messages, titles, templates and settings. Both methods raise `MessageBlocked`."""
+
+    def __init__(self, gates: GateFactory, models: Models) -> None:
+        self._gates = gates
+        self._models = models
+
+    async def text(self, context: Context, text: str) -> str:
+        """A text as it may be stored."""
+        try:
+            return await self._gates.review(context, clean(text))
+        except Blocked as blocked:
+            context.give_back()
+            verdict = blocked.verdict
+            raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
+
+    async def settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
+        """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the
+        blanks were filled in with; the whole is looked at when it is sent."""
+        if settings.model is not None:
+            settings = replace(settings, model=self._models.key(settings.model))
+        if not settings.system_prompt:
+            return settings
+        if settings.persona is not None:
+            values = (value for value in settings.persona.values.values() if isinstance(value, str))
+            filled_in = "\n".join(values)
+            if not filled_in or await self.text(context, filled_in) == filled_in:
+                return settings
+        reviewed = await self.text(context, settings.system_prompt)
+        return replace(settings, system_prompt=reviewed, persona=None)
