@@ -73,7 +73,7 @@ async def real(
     )
     app = build_app(settings, specs=None if specs is None else tuple(specs))
     config = uvicorn.Config(
-        app.asgi, host="127.0.0.1", port=settings.port, log_level="warning", http="h11", ws="none",
+        app.asgi, host="127.0.0.1", port=settings.port, log_level="warning", http="httptools", ws="none",
         timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
