@@ -22,7 +22,6 @@ from sqlalchemy import (
     QueuePool,
     create_engine,
     event,
-    literal,
     make_url,
     text,
 )
@@ -121,11 +120,11 @@ class Dialect(ABC):
     def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, Any]) -> bool:
         """Insert unless a unique constraint has such a row, also one that another transaction is just
         writing."""
-        return connection.scalar(_insert_once(self.insert, table.__table__), values) is not None
+        return self.insert_new(connection, table, [values]) == 1
 
     def insert_new(self, connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert those that no unique constraint has a row for; returns how many."""
-        return len(connection.execute(_insert_once(self.insert, table.__table__), rows).all())
+        return connection.execute(_insert_new(self.insert, table.__table__), rows).rowcount
 
 
 class Sqlite(Dialect):
@@ -401,9 +400,9 @@ def _locked(connection: Connection) -> bool:
 
 
 @cache
-def _insert_once(insert: Callable[..., Any], table: FromClause) -> Any:
+def _insert_new(insert: Callable[..., Any], table: FromClause) -> Any:
     """The statement, built once: building costs more than running it."""
-    return insert(table).on_conflict_do_nothing().returning(literal(1))
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def dialect_for(url: str) -> Sqlite | Postgres:

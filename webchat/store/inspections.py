@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, select, update
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import Connection, Row, bindparam, literal, select, update
 
 from webchat.store.codec import known_provenance
 from webchat.store.database import Database, reads, writes
+from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Inspection, KeptInspection, Provenance
 from webchat.store.tables import InspectionRow, MessageRow, TurnRow
 from webchat.store.tree import own_message
@@ -60,8 +61,6 @@ _chain = _chain.union_all(
     )
 )
 _CHAIN = select(_chain.c.base_id, _chain.c.content).order_by(_chain.c.depth.desc())
-_DROP = delete(InspectionRow).where(InspectionRow.message_id == bindparam("message"))
-_KEEP = insert(InspectionRow)
 _TELL = update(TurnRow).where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
 
 
@@ -84,35 +83,37 @@ class InspectionVerbs(Database):
         base = _whole(rows) if len(rows) < FULL_EVERY else None
         return KeptInspection(message_id, *_packed(_dumped(sent), base_id, base), provenance)
 
-    @writes
-    def keep_inspections(self, connection: Connection, kept: Sequence[KeptInspection]) -> None:
-        """Store what models are sent for replies that run, in place of what was kept before. What cannot be
-        kept costs the others nothing; only trouble of the database is raised."""
-        self._keep(connection, kept)
-
-    def _keep(self, connection: Connection, kept: Sequence[KeptInspection]) -> None:
-        """All together; where that fails, each alone."""
+    def keep_inspections(self, kept: Sequence[KeptInspection]) -> None:
+        """Store what models are sent for replies that run, in place of what was kept before: all together;
+        where that fails, each alone. What cannot be kept costs the others nothing; only trouble of the
+        database is raised."""
         try:
-            with connection.begin_nested():
-                connection.execute(_DROP, [{"message": one.message_id} for one in kept])
-                connection.execute(
-                    _KEEP,
-                    [
-                        {"message_id": one.message_id, "base_id": one.base_id, "content": one.content}
-                        for one in kept
-                    ],
-                )
-                for one in kept:
-                    known = known_provenance(one.provenance)
-                    connection.execute(_TELL, {"message": one.message_id, **known})
-        except (OperationalError, InterfaceError):
+            self._keep(kept)
+        except StoreUnavailable:
             raise
         except Exception:
             if len(kept) == 1:
                 _log.exception("what was sent for reply %s is not kept", kept[0].message_id)
                 return
             for one in kept:
-                self._keep(connection, [one])
+                self.keep_inspections([one])
+
+    @writes
+    def _keep(self, connection: Connection, kept: Sequence[KeptInspection]) -> None:
+        rows = [
+            {"message_id": one.message_id, "base_id": one.base_id, "content": one.content} for one in kept
+        ]
+        connection.execute(_keep(self.dialect.insert), rows)
+        for one in kept:
+            connection.execute(_TELL, {"message": one.message_id, **known_provenance(one.provenance)})
+
+
+@cache
+def _keep(insert: Callable[..., Any]) -> Any:
+    """The statement, built once."""
+    keep = insert(InspectionRow)
+    there = {name: keep.excluded[name] for name in ("base_id", "content")}
+    return keep.on_conflict_do_update(index_elements=["message_id"], set_=there)
 
 
 def _packed(

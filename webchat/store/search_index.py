@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Sequence
+from functools import cache
 from heapq import merge
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
 from webchat.store.words import Term, index_words, query_words
@@ -117,9 +119,27 @@ def add_entry(
     _put(connection, number, words_for(owner, content))
 
 
-def set_words(connection: Connection, message_id: str, content: str) -> None:
-    """Take the words of a reply that is whole now into the index."""
-    _replace(connection, connection.execute(_ENTRY_OF_MESSAGE, {"message": message_id}).first(), content)
+def add_reply(connection: Connection, message_id: str, content: str) -> None:
+    """Take a reply that is whole now into the index; one that was taken in when it began gets its words."""
+    entry = connection.execute(_add_reply(connection.dialect.name), {"message": message_id}).first()
+    if entry is not None:
+        _put(connection, entry.number, words_for(entry.owner_id, content))
+    else:
+        _replace(connection, connection.execute(_ENTRY_OF_MESSAGE, {"message": message_id}).first(), content)
+
+
+@cache
+def _add_reply(kind: str) -> Any:
+    """The statement, built once."""
+    columns = ("owner_id", "conversation_id", "message_id")
+    reply = (
+        select(ConversationRow.owner_id, ConversationRow.id, MessageRow.id)
+        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .where(MessageRow.id == bindparam("message"))
+    )
+    into = {"sqlite": sqlite, "postgresql": postgresql}[kind].insert(SearchEntryRow)
+    added = into.from_select(columns, reply).on_conflict_do_nothing()
+    return added.returning(SearchEntryRow.number, SearchEntryRow.owner_id)
 
 
 def replace_title(connection: Connection, conversation_id: str, title: str) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, true, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
 from webchat.store.codec import (
@@ -34,8 +35,8 @@ from webchat.store.records import (
     NewTurn,
     fold,
 )
-from webchat.store.search_index import add_entry, set_words
-from webchat.store.tables import ConversationRow, JournalRow, MessageRow, OwnerRow, TurnRow
+from webchat.store.search_index import add_entry, add_reply
+from webchat.store.tables import ConversationRow, JournalRow, MessageRow, TurnRow
 from webchat.store.tree import (
     check_versions,
     chunks,
@@ -46,7 +47,6 @@ from webchat.store.tree import (
 )
 
 # Built once: building a statement costs several times what running it does.
-_OWNER = select(OwnerRow.id).where(OwnerRow.id == bindparam("owner"))
 _OPEN_TURN = insert(TurnRow)
 _REPLY, _USER = aliased(MessageRow), aliased(MessageRow)
 _BY_KEY = (
@@ -143,14 +143,15 @@ class TurnVerbs(Database):
         conversation_id, opened = new.conversation_id, False
         if conversation_id is None:
             conversation_id, opened = self._open_conversation(connection, owner, new)
-        conversation = own_conversation(connection, owner, conversation_id, lock=True)
+        if not opened:
+            own_conversation(connection, owner, conversation_id, lock=True)
         if new.parent_id is not None:
-            _own_message_of(connection, owner, conversation, new.parent_id)
+            _own_message_of(connection, owner, conversation_id, new.parent_id)
         user = None
         if new.user_text is not None:
             user = self._add_message(
                 connection,
-                conversation,
+                conversation_id,
                 new.parent_id,
                 "user",
                 new.client_key,
@@ -159,10 +160,12 @@ class TurnVerbs(Database):
                 author_id=owner,
                 template=dump_use(new.template),
             )
-        beginning = _beginning(connection, owner, conversation, new.continues)
+            if user.created:
+                add_entry(connection, owner, conversation_id, user.id, clean(new.user_text))
+        beginning = _beginning(connection, owner, conversation_id, new.continues)
         reply = self._add_message(
             connection,
-            conversation,
+            conversation_id,
             new.parent_id if user is None else user.id,
             "assistant",
             new.client_key,
@@ -194,8 +197,6 @@ class TurnVerbs(Database):
         """The id of the owner's conversation with this client key, and whether it was made just now."""
         if new.parent_id is not None:
             raise NotFound("message")
-        if not connection.scalar(_OWNER, {"owner": owner}):
-            raise NotFound("owner")
         moment = now()
         title = title_of(clean(new.user_text or ""))
         values = {
@@ -210,7 +211,11 @@ class TurnVerbs(Database):
             "updated_at": moment,
             "settings": dump_settings(new.settings or ConversationSettings()),
         }
-        if self.dialect.insert_once(connection, ConversationRow, values):
+        try:
+            made = self.dialect.insert_once(connection, ConversationRow, values)
+        except IntegrityError as error:
+            raise NotFound("owner") from error  # there is nothing else it refers to
+        if made:
             add_entry(connection, owner, str(values["id"]), None, title)
             return str(values["id"]), True
         known = select(ConversationRow.id).where(
@@ -221,7 +226,7 @@ class TurnVerbs(Database):
     def _add_message(
         self,
         connection: Connection,
-        conversation: Conversation,
+        conversation_id: str,
         parent_id: str | None,
         role: str,
         client_key: str,
@@ -232,10 +237,10 @@ class TurnVerbs(Database):
     ) -> _Added:
         """The message with this key in this place, made if there is none. first: nothing else can be
         there, as what it hangs under was made just now."""
-        id, under_id = new_id(), parent_id or conversation.id
+        id, under_id = new_id(), parent_id or conversation_id
         values |= {
             "id": id,
-            "conversation_id": conversation.id,
+            "conversation_id": conversation_id,
             "parent_id": parent_id,
             "under_id": under_id,
             "role": role,
@@ -245,9 +250,6 @@ class TurnVerbs(Database):
         }
         if self.dialect.insert_once(connection, MessageRow, values):
             first = first or check_versions(connection, under_id, role) == 1
-            # The words of a reply come when it is whole: what it begins with, another message says too.
-            said = values["text"] if role == "user" else ""
-            add_entry(connection, conversation.owner_id, conversation.id, id, said)
             return _Added(id, values, first)
         row = connection.execute(
             select(MessageRow.id, MessageRow.deleted_at).where(
@@ -337,22 +339,20 @@ def _check_written(connection: Connection, rows: Sequence[dict[str, Any]], runni
             raise ValueError("a journal cannot take this entry: another is in its place, or its turn is over")
 
 
-def _own_message_of(
-    connection: Connection, owner: str, conversation: Conversation, message_id: str
-) -> Row[Any]:
+def _own_message_of(connection: Connection, owner: str, conversation_id: str, message_id: str) -> Row[Any]:
     row = own_message(connection, owner, message_id)
-    if row.conversation_id != conversation.id:
+    if row.conversation_id != conversation_id:
         raise NotFound("message")
     return row
 
 
 def _beginning(
-    connection: Connection, owner: str, conversation: Conversation, continues: str | None
+    connection: Connection, owner: str, conversation_id: str, continues: str | None
 ) -> dict[str, Any]:
     """What a reply that writes on from another begins with."""
     if continues is None:
         return {}
-    _own_message_of(connection, owner, conversation, continues)
+    _own_message_of(connection, owner, conversation_id, continues)
     old = messages_by_id(connection, [continues])[0]
     return {"text": old.text, "reasoning": old.reasoning, "continues": continues}
 
@@ -406,7 +406,8 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
             connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
         connection.execute(_CLEAR, {"message": turn.message_id})
         drop_unnamed(connection, turn.message_id, () if turn.state == "blocked" else (text, reasoning))
-        set_words(connection, turn.message_id, text)
+        # Only now: what a reply that writes on from another begins with, that one says too.
+        add_reply(connection, turn.message_id, text)
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> bool:
