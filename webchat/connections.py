@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FILES = 8192
 
 HEAD_BYTES = 65_536
-"""Of one request's head that has not come whole."""
+"""Of one request's head."""
 
 AHEAD = 16_384
 """Bytes of further requests that may wait for the end of an answer. Browsers send none."""
@@ -57,7 +57,8 @@ class Connection(HttpToolsProtocol):
     _member: Member
     _answering: RequestResponseCycle | None = None  # what comes ahead waits in `pipeline`
     _part: Owed = ""  # of a request, that has begun to come
-    _early = 0  # bytes of a head, and of all that comes ahead
+    _headers_bytes = 0
+    _early = 0  # bytes of a head that is not whole, and of all that comes ahead
 
     @property
     def _busy(self) -> bool:
@@ -88,9 +89,12 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) == AHEAD_REQUESTS:
             raise ValueError("too many requests ahead")  # as for what is no request
         super().on_message_begin()
-        self._part = "head"
+        self._part, self._headers_bytes = "head", 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers_bytes += len(name) + len(value)
+        if self._headers_bytes > HEAD_BYTES:
+            raise ValueError("too long a head")
         if self._part == "head":
             super().on_header(name, value)
 
