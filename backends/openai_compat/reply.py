@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from backends._holdback import StopCutter
 from backends._limits import NAME_CHARS
 from backends._thinking import Characters, ThinkingSplitter, storable
@@ -119,7 +121,7 @@ class Reply:
     def data(self, data: str) -> None:
         """The data of one server-sent event. Raises what an error object in it means, or `BadResponse`."""
         try:
-            chunk = json.loads(data)
+            chunk = parsed(data)
         except (ValueError, RecursionError):
             self._no_json(data)
         else:
@@ -330,6 +332,15 @@ class Reply:
             details["finish_reason"] = reason
         usage: list[Event] = [] if self._usage is None else [self._usage]
         return [*usage, Finished(kind or "stop", self._model, self._fingerprint, details=details)]
+
+
+def parsed(data: str) -> Any:
+    """A value of JSON, and of what Python's own reader takes beyond it: half a surrogate pair, NaN. Raises
+    `ValueError`, `RecursionError`."""
+    try:
+        return orjson.loads(data)  # several times as fast
+    except orjson.JSONDecodeError:
+        return json.loads(data)
 
 
 def _choices(chunk: Any) -> list[Any] | None:

@@ -131,8 +131,8 @@ async def test_an_entry_is_encoded_once_for_all_followers(bench: MakeBench) -> N
         first = [next(e for e in events if isinstance(e, Delta)) for events in (one, two)]
         assert first[0].sse is first[1].sse
         assert first[0].sse.decode() == (
-            f'event: delta\nid: 1\ndata: {{"message_id": "{begun.reply.id}", "seq": 1, "kind": "text",'
-            ' "text": "a \\"quote\\"\\nand 你好"}\n\n'
+            f'event: delta\nid: 1\ndata: {{"message_id":"{begun.reply.id}","seq":1,"kind":"text",'
+            '"text":"a \\"quote\\"\\nand 你好"}\n\n'
         )
 
 

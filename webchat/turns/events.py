@@ -3,11 +3,12 @@ all conversations of an owner: `News`."""
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
+
+import orjson
 
 from backends.base import LoadProgress
 from webchat.store.records import JournalKind, Message, TurnState
@@ -26,8 +27,7 @@ class Delta:
     def sse(self) -> bytes:
         """This piece as one server-sent event; encoded once, however many follow the turn."""
         piece = {"message_id": self.message_id, "seq": self.seq, "kind": self.kind, "text": self.text}
-        data = json.dumps(piece, ensure_ascii=False)
-        return f"event: delta\nid: {self.seq}\ndata: {data}\n\n".encode()
+        return b"event: delta\nid: %d\ndata: %b\n\n" % (self.seq, orjson.dumps(piece))
 
 
 WaitReason = Literal[
