@@ -29,6 +29,9 @@ LAST_ANSWERS_SECONDS = 3
 """How long open connections may take to end once all replies have."""
 
 
+COLLECT_AFTER = (20_000, 20, 20)
+"""New objects between two looks for circles among them, and how many of those make one of the next kind."""
+
 NAMES_SECONDS = 2.0
 """How long the first line waits for endpoints to name their models."""
 
@@ -51,6 +54,8 @@ class Server(uvicorn.Server):
         # What is loaded by now stays: left to the collector, a full pass over it stops all streams for 0.3 s.
         gc.collect()
         gc.freeze()
+        # Streams make many small objects, few of them in circles: looking for those is put off a little.
+        gc.set_threshold(*COLLECT_AFTER)
         if self._watchdog is not None:
             self._app.store.watch = self._watchdog.wrote
             self._watchdog.start()
