@@ -1,9 +1,9 @@
 """The shared writer: pieces of all running replies go to the store together, and are shown only from there.
 
 One task commits for all turns. A reply's first entry and its end are committed at once; everything else
-waits for a common tick, `flush_seconds` apart, so 200 replies make about ten commits a second and not two
-thousand. Between ticks the pieces of one kind are joined into one entry. `publish` is called after the
-commit, never before.
+waits for a common tick, `flush_seconds` apart and twice that where many write, so 200 replies make five
+commits a second and not two thousand. Between ticks the pieces of one kind are joined into one entry.
+`publish` is called after the commit, never before.
 
 When the store fails, the batch is tried again for `patience_seconds`; a batch that the store refuses for
 another reason is tried turn by turn, so that one bad row does not take the others with it. A turn that
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 WAITING_CHARS = 256 * 1024
 """Characters of one reply that may wait for the store before its model has to wait too."""
+
+MANY_REPLIES = 100
+"""That write at once: with more the ticks are further apart, up to twice as far."""
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between attempts while the store fails; the last one repeats."""
@@ -235,7 +238,8 @@ class Journal:
             self._wake.clear()
             if self._due:
                 self._due = False
-                self._tick_at = loop.time() + self._flush_seconds
+                many = min(2.0, max(1.0, len(self._waiting) / MANY_REPLIES))
+                self._tick_at = loop.time() + self._flush_seconds * many
                 chosen, self._waiting, self._urgent = list(self._waiting), {}, {}
             else:
                 chosen, self._urgent = list(self._urgent), {}
