@@ -113,7 +113,9 @@ async def _follow(
                 if not whole:
                     return
             elif line.startswith(b"data: ") and event == "done":
-                seen.state = json.loads(line[6:])["message"]["state"]
+                message = json.loads(line[6:])["message"]
+                seen.state = message["state"]
+                seen.text = seen.text or message["text"]  # of one that was over before it was followed
                 return
     finally:
         writer.close()
