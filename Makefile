@@ -20,6 +20,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --n
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
+INSTALLED_NODE := node_modules/.package-lock.json
+NODE := PATH="$(abspath $(BIN)):$$PATH"
 
 .PHONY: run quick test coverage test-slow check lint types format bench reference constraints locked clean
 
@@ -39,13 +41,15 @@ coverage: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 
 check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) lint types
 
-lint: $(INSTALLED_TEST)
+lint: $(INSTALLED_TEST) $(INSTALLED_NODE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(NODE) npx eslint
 
-types: $(INSTALLED_TEST)
+types: $(INSTALLED_TEST) $(INSTALLED_NODE)
 	$(BIN)/mypy
+	$(NODE) npx tsc
 
 format: $(INSTALLED_TEST)
 	$(BIN)/ruff check --fix .
@@ -78,7 +82,7 @@ locked: $(INSTALLED_TEST)
 	  -o deploy/locked/test.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache node_modules .hypothesis .coverage* htmlcov build dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -99,6 +103,11 @@ $(INSTALLED_TEST): pyproject.toml constraints.txt deploy/locked/test.txt | $(BIN
 	@$(PIP) install --quiet --constraint constraints.txt torch
 	@$(PROJECT)
 	@touch $@ $(INSTALLED_RUN)
+
+# Only checks of the page's modules need it.
+$(INSTALLED_NODE): package.json package-lock.json | $(INSTALLED_TEST)
+	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # Debian's own Chromium where we may install it, else the one Playwright fetches.
 $(INSTALLED_BROWSER): | $(INSTALLED_TEST)

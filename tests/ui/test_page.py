@@ -6,8 +6,6 @@ import asyncio
 import json
 import logging
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ from webchat.ui.head import MODULES, STYLES, rewrite_page
 from webchat.ui.layout import label
 from webchat.ui.not_found import NotFound, language_of
 from webchat.ui.shell import Shell
-from webchat.ui.static import ASSETS
 
 
 def client(**settings: object) -> TestClient:
@@ -235,12 +232,3 @@ def test_version_follows_the_content() -> None:
 def test_label_that_gradio_would_not_know_is_refused() -> None:
     with pytest.raises(KeyError):
         label("no.such.key")
-
-
-@pytest.mark.parametrize("path", sorted(ASSETS.glob("*.js")), ids=lambda path: path.name)
-def test_modules_parse(path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed; the browser tests load the modules too")
-    done = subprocess.run([node, "--check", path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

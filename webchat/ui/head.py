@@ -26,8 +26,8 @@ STYLES = (
 MODULES = (
     "api", "bus", "composer", "connection", "dom", "drawer", "gradio", "i18n", "menus", "picker", "search",
     "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow", "identity", "storage",
-    "channel", "copying", "drafts", "outbox", "stops", "files", "filetext", "print", "sidebar/calendar",
-    "sidebar/deeds", "sidebar/keys", "sidebar/row",
+    "channel", "copying", "download", "drafts", "outbox", "stops", "files", "filetext", "print",
+    "sidebar/calendar", "sidebar/deeds", "sidebar/keys", "sidebar/row",
 )  # fmt: skip
 """What the shell imports, told to the browser at once so that it does not find them one after the other."""
 

@@ -350,13 +350,13 @@ export async function live(steps, options) {
       await person.browser.clock.advance(READS);
       person.check();
     } catch (error) {
-      throw new Error(`after step ${at}, ${step}: ${error.stack}`);
+      throw new Error(`after step ${at}, ${step}: ${error.stack}`, { cause: error });
     }
   }
   try {
     await person.settle();
   } catch (error) {
-    throw new Error(`at the end: ${error.stack}`);
+    throw new Error(`at the end: ${error.stack}`, { cause: error });
   }
   return { words: person.words.size, messages: person.server.messages.size, ...person.done };
 }

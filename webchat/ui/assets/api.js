@@ -2,7 +2,11 @@
 
 import { bus } from "./bus.js";
 
+/** @import { Failure } from "./types.js" */
+/** @typedef {{ params?: Record<string, unknown>, body?: unknown, signal?: AbortSignal, seconds?: number }} Options seconds: until it counts as not answered */
+
 export class ApiError extends Error {
+  /** @param {Failure} failure */
   constructor({ code, message, cure = "", params = {}, audience = "everyone", status = 0 }) {
     super(message);
     this.name = "ApiError";
@@ -19,6 +23,7 @@ export class ApiError extends Error {
   }
 }
 
+/** @param {string} path @param {Record<string, any>} [params] */
 export function url(path, params = {}) {
   const address = new URL(path.replace(/^\//, ""), document.baseURI);
   for (const [name, value] of Object.entries(params)) {
@@ -31,9 +36,11 @@ export function url(path, params = {}) {
 const READ_SECONDS = 20;
 const WRITE_SECONDS = 60;
 
-// seconds: until it counts as not answered. Rejects with ApiError, or with AbortError when the caller's `signal` says so.
+// Rejects with ApiError, or with AbortError when the caller's `signal` says so.
+/** @param {string} method @param {string} path @param {Options} options @returns {Promise<any>} */
 async function request(method, path, { params, body, signal, seconds = method === "GET" ? READ_SECONDS : WRITE_SECONDS } = {}) {
-  let response, answer;
+  let response;
+  let answer;
   const deadline = AbortSignal.timeout(1000 * seconds);
   try {
     response = await fetch(url(path, params), {
@@ -46,7 +53,7 @@ async function request(method, path, { params, body, signal, seconds = method ==
     });
     answer = response.status === 204 ? null : await response.text();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
     bus.emit("connection", { online: false });
     throw new ApiError({ code: "network", message: "The server cannot be reached." });
   }
@@ -56,18 +63,21 @@ async function request(method, path, { params, body, signal, seconds = method ==
   }
   bus.emit("connection", { online: true });
   if (response.ok) return answer === null || !isJson(response) ? null : JSON.parse(answer);
-  const error = errorOf(response, answer);
+  const error = errorOf(response, answer ?? "");
   if (response.status === 401) bus.emit("out", { error });
   throw error;
 }
 
 // Half a character, from a cut emoji, is in no text that a server takes.
+/** @param {string} _name @param {unknown} value */
 const wellFormed = (_name, value) => (typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\ufffd") : value);
 
+/** @param {Response} response */
 function isJson(response) {
   return (response.headers.get("content-type") ?? "").includes("json");
 }
 
+/** @param {Response} response @param {string} answer */
 function errorOf({ status }, answer) {
   try {
     const { error } = JSON.parse(answer);
@@ -79,9 +89,14 @@ function errorOf({ status }, answer) {
 
 export const api = {
   url,
+  /** @param {string} path @param {Record<string, unknown>} [params] @param {Options} [options] */
   get: (path, params, options = {}) => request("GET", path, { ...options, params }),
+  /** @param {string} path @param {unknown} [body] @param {Options} [options] */
   post: (path, body = {}, options = {}) => request("POST", path, { ...options, body }),
+  /** @param {string} path @param {unknown} [body] @param {Options} [options] */
   put: (path, body = {}, options = {}) => request("PUT", path, { ...options, body }),
+  /** @param {string} path @param {unknown} [body] @param {Options} [options] */
   patch: (path, body = {}, options = {}) => request("PATCH", path, { ...options, body }),
+  /** @param {string} path @param {Options} [options] */
   delete: (path, options = {}) => request("DELETE", path, options),
 };

@@ -21,8 +21,10 @@ const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that n
 // refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
 const state = { id: null, unknown: false, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
 let text, note, send, stop;
-let slash = null; // the templates' picker, from its first use on; a promise while it is on its way
+let slash = null; // the templates' picker, from its first use on
+let loading = null; // a promise while it is on its way
 
+// ctx.templates(composer, pattern): resolves to the templates' picker.
 export function mountComposer(element, ctx) {
   state.ctx = ctx;
   note = h("div", { class: "wc-composer-note", id: "wc-composer-note", role: "status" });
@@ -79,7 +81,7 @@ export const composer = {
   show(id) {
     if (state.unknown && id !== state.id) drafts.move(place(), "new");
     Object.assign(state, { id, unknown: false, running: null, hindrance: null });
-    if (slash?.close) slash.close();
+    slash?.close();
     restore(drafts.get(place()));
     // A closed tab left words here.
     if (!text.value) void drafts.adopt([place()], (adopted) => adopted === place() && restore(drafts.get(adopted)));
@@ -183,7 +185,7 @@ function onOut() {
   state.out = true;
   text.readOnly = true;
   document.querySelector("#wc-templates-button").disabled = true;
-  if (slash?.close) slash.close();
+  slash?.close();
   refresh();
 }
 
@@ -203,10 +205,10 @@ function arrived({ key, ask }) {
 function onKey(event) {
   state.keyboard ||= HARDWARE.test(event.key);
   const composing = event.isComposing || event.keyCode === 229;
-  if (!composing && slash?.onKey?.(event)) return;
+  if (!composing && slash?.onKey(event)) return;
   if (event.key !== "Enter") return;
   event.stopImmediatePropagation();
-  if (slash instanceof Promise && !composing) return event.preventDefault(); // the picker is on its way
+  if (loading && !composing) return event.preventDefault(); // the picker is on its way
   const onScreen = touch.matches && !state.keyboard; // its Return key is the only way to a new line
   const newline = event.shiftKey || (onScreen && !event.ctrlKey && !event.metaKey);
   if (composing || newline) return;
@@ -219,24 +221,25 @@ function onInput(event) {
   state.hindrance = null;
   keep();
   refresh();
-  if (!event.isTrusted && slash?.close) slash.close(); // not typed: a draft, or what a template made
-  else if (event.isTrusted && !event.isComposing) offer();
+  if (!event.isTrusted) slash?.close(); // not typed: a draft, or what a template made
+  else if (!event.isComposing) offer();
 }
 
 // A slash first opens the templates to choose from.
 async function offer() {
-  if (slash?.typed) slash.typed(text.value);
+  if (slash) slash.typed(text.value);
   else if (SLASH.test(text.value)) (await picker())?.typed(text.value);
 }
 
 async function picker() {
-  slash ??= import("./templates/slash.js").then(({ Slash }) => (slash = new Slash(composer, SLASH)));
+  if (slash) return slash;
   try {
-    return await slash;
+    return (slash = await (loading ??= state.ctx.templates(composer, SLASH)));
   } catch {
-    slash = null;
     toast(t("templates.load_failed"), { kind: "error" });
     return null;
+  } finally {
+    loading = null;
   }
 }
 

@@ -1,14 +1,21 @@
 // Elements, icons and the popover menu: what every part draws with.
 
+/** @typedef {string | number | Node | false | null | undefined} Child */
+/** @typedef {{ [K in keyof GlobalEventHandlersEventMap as `on${K}`]?: (event: any) => void } & { [name: string]: unknown }} Attributes */
+/** @typedef {keyof typeof PATHS} IconName */
+/** @typedef {{ label: string, icon?: IconName, onclick: () => unknown, danger?: boolean, checked?: boolean }} Command */
+/** @typedef {Command | { heading: string } | "-"} MenuItem */
+
 // h("button", {class: "x", onclick: f, "aria-label": "y"}, child, ...): text children are text, never markup.
+/** @template {keyof HTMLElementTagNameMap} Tag @param {Tag} tag @param {Attributes} [attributes] @param {...(Child | Child[])} children @returns {HTMLElementTagNameMap[Tag]} */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    if (typeof value === "function") element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children.flat()) if (child !== null && child !== undefined && child !== false) element.append(child instanceof Node ? child : String(child));
   return element;
 }
 
@@ -47,6 +54,7 @@ const PATHS = {
   chat: "M5 5.5h14v10h-8L7 19v-3.5H5z",
 };
 
+/** @param {IconName} name */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -58,13 +66,16 @@ export function icon(name) {
   return svg;
 }
 
+/** @param {IconName} name @param {string} label @param {(event: MouseEvent) => void} onclick @param {Attributes} [attributes] */
 export function iconButton(name, label, onclick, attributes = {}) {
   return h("button", { type: "button", class: "wc-icon-button", "aria-label": label, title: label, onclick, ...attributes }, icon(name));
 }
 
+/** @type {{ button: HTMLElement, menu: HTMLElement } | null} */
 let openMenu = null;
 
-// A menu under its button. items: {label, icon?, onclick, danger?, checked?} | {heading} | "-"
+// A menu under its button.
+/** @param {HTMLElement} button @param {MenuItem[]} items @param {{ above?: boolean }} [options] */
 export function toggleMenu(button, items, { above = false } = {}) {
   const again = openMenu?.button === button;
   closeMenu();
@@ -76,7 +87,7 @@ export function toggleMenu(button, items, { above = false } = {}) {
   button.setAttribute("aria-expanded", "true");
   openMenu = { button, menu };
   document.addEventListener("pointerdown", onOutside, true);
-  window.addEventListener("resize", closeMenu, { once: true });
+  window.addEventListener("resize", () => closeMenu(), { once: true });
   menu.querySelector("[role^=menuitem]")?.focus();
 }
 
@@ -90,9 +101,10 @@ export function closeMenu({ refocus = false } = {}) {
   if (refocus) button.focus();
 }
 
+/** @param {MenuItem} item */
 function menuItem(item) {
   if (item === "-") return h("hr", { role: "separator" });
-  if (item.heading) return h("div", { class: "wc-menu-heading", role: "presentation" }, item.heading);
+  if ("heading" in item) return h("div", { class: "wc-menu-heading", role: "presentation" }, item.heading);
   const attributes = {
     type: "button",
     tabindex: "-1",
@@ -108,21 +120,26 @@ function menuItem(item) {
   return h("button", attributes, item.icon ? icon(item.icon) : null, h("span", { class: "wc-menu-label" }, item.label), mark);
 }
 
+/** @param {KeyboardEvent} event */
 function onMenuKey(event) {
-  const items = [...event.currentTarget.querySelectorAll("[role^=menuitem]")];
-  const at = items.indexOf(document.activeElement);
-  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 };
-  if (event.key in steps) items.at(steps[event.key] % items.length).focus();
+  const items = [.../** @type {HTMLElement} */ (event.currentTarget).querySelectorAll("[role^=menuitem]")];
+  const at = items.findIndex((item) => item === document.activeElement);
+  const step = new Map([["ArrowDown", at + 1], ["ArrowUp", at - 1], ["Home", 0], ["End", items.length - 1]]).get(event.key);
+  if (step !== undefined) items.at(step % items.length)?.focus();
   else if (event.key === "Escape" || event.key === "Tab") closeMenu({ refocus: true });
   else return;
   event.preventDefault();
   event.stopPropagation();
 }
 
+/** @param {PointerEvent} event */
 function onOutside(event) {
-  if (!openMenu.menu.contains(event.target) && !openMenu.button.contains(event.target)) closeMenu();
+  const { menu, button } = openMenu ?? {};
+  const pressed = /** @type {Node} */ (event.target);
+  if (!menu?.contains(pressed) && !button?.contains(pressed)) closeMenu();
 }
 
+/** @param {HTMLElement} menu @param {HTMLElement} button @param {boolean} above */
 function place(menu, button, above) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
@@ -133,8 +150,9 @@ function place(menu, button, above) {
 }
 
 // A modal dialog that goes when it is closed; the browser keeps the focus inside and gives it back.
+/** @param {string} className @param {string} label @param {...(Child | Child[])} children */
 export function showDialog(className, label, ...children) {
-  const dialog = h("dialog", { class: `wc-dialog ${className}`, "aria-label": label }, children);
+  const dialog = h("dialog", { class: `wc-dialog ${className}`, "aria-label": label }, ...children);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
     dialog.remove();
@@ -146,15 +164,25 @@ export function showDialog(className, label, ...children) {
 }
 
 // A box that got the focus back from a dialog has no cursor in Chromium: what is typed would be lost.
+/** @param {Element | null} box */
 export function giveCursor(box) {
-  if (!box?.matches("input, textarea")) return;
+  if (!(box instanceof HTMLInputElement || box instanceof HTMLTextAreaElement)) return;
   box.blur();
   box.focus({ preventScroll: true });
+}
+
+// The element that a selector names, which is there.
+/** @template {string} S @param {S} selector @param {ParentNode} [root] */
+export function the(selector, root = document) {
+  const found = root.querySelector(selector);
+  if (!found) throw new Error(`no ${selector}`);
+  return found;
 }
 
 export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 // The key that goes with shortcuts here: Command on Apple's machines, Control elsewhere.
+/** @param {KeyboardEvent | MouseEvent} event */
 export function command(event) {
   return (isMac ? event.metaKey : event.ctrlKey) && !event.altKey;
 }

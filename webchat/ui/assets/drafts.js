@@ -13,8 +13,10 @@ import { storage } from "./storage.js";
 const PREFIX = "webchat.draft.";
 const KEPT = 90 * 24 * 3600 * 1000; // ms that what a closed tab left waits for somebody to open its place
 
+/** @param {string} place @param {string} [owner] */
 const nameOf = (place, owner = identity.owner) => `${PREFIX}${owner}.${identity.tab}.${place}`;
 
+/** @param {string} name */
 function partsOf(name) {
   const [owner, tab, ...place] = name.slice(PREFIX.length).split(".");
   return { owner, tab, place: place.join(".") };
@@ -23,11 +25,13 @@ function partsOf(name) {
 export const drafts = {
   prefix: PREFIX, // of their names in the browser's storage
 
+  /** @param {string} place @returns {any} */
   get(place) {
     return storage.get(nameOf(place))?.value ?? null;
   },
 
   // Kept before it returns; `null` discards.
+  /** @param {string} place @param {unknown} value */
   put(place, value) {
     if (value === null) storage.remove(nameOf(place));
     else storage.set(nameOf(place), { at: Date.now(), value });
@@ -35,7 +39,8 @@ export const drafts = {
 
   // The newest draft that closed tabs left for each of the places is this tab's from now on, where it has none of its own.
   // take(place): called for each where that happens, before anything else can be written there. Resolves to the places.
-  async adopt(places, take = () => {}) {
+  /** @param {string[]} places @param {(place: string) => void} [take] */
+  async adopt(places, take) {
     const wanted = () => others().filter(({ place }) => places.includes(place) && drafts.get(place) === null);
     if (!wanted().length) return [];
     return identity.alone(async () => {
@@ -45,7 +50,7 @@ export const drafts = {
       for (const { name, place, at, value } of adopted) {
         storage.set(nameOf(place), { at, value });
         storage.remove(name);
-        take(place);
+        take?.(place);
       }
       return adopted.map(({ place }) => place);
     });
@@ -58,12 +63,14 @@ export const drafts = {
   },
 
   // Words of a place that is none are kept at another one.
+  /** @param {string} from @param {string} to */
   move(from, to) {
     move(nameOf(from), nameOf(to));
   },
 
   // What was sent from `place` with this key has arrived after all, when its words were their writer's again. True when they
   // were still the same: there is nothing left to write then.
+  /** @param {string} place @param {string} key */
   arrived(place, key) {
     const draft = drafts.get(place);
     const same = draft?.sent?.key === key && draft.sent.text === draft.text;
@@ -81,6 +88,7 @@ export const drafts = {
 };
 
 // Words join those that are there already; of other things the newer stays.
+/** @param {string} from @param {string} to */
 function move(from, to) {
   const kept = storage.get(from);
   const before = storage.get(to)?.value;

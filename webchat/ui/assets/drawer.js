@@ -17,7 +17,6 @@ const input = (name) => field(name).querySelector("input, textarea");
 const prompt = () => document.querySelector("#wc-system-prompt textarea");
 
 let scope, none, state, timer, opener, persona;
-let conversationId = null;
 let filling = false; // `put` writes, and not the visitor
 const filled = new Map(); // what `put` wrote into each control: anything else there is the visitor's
 
@@ -53,7 +52,6 @@ export function mountDrawer(element) {
 export const drawer = {
   show(id) {
     drawer.flush();
-    conversationId = id;
     scope.textContent = t(id === null ? "drawer.scope_new" : "drawer.scope");
   },
 

@@ -3,21 +3,30 @@
 //   const line = new Line(address, { onLine({open, gap}), onNews({type, conversation_id, message_id, state}) });
 //   const stop = line.follow(id, { from, onDelta, onStatus, onDone, onGone });
 
+/** @import { Delta, MessageRecord, News, Status } from "./types.js" */
+/** @import { OfReply, ToTab } from "./following/hub.js" */
+/** @typedef {{ onDelta(delta: Delta): void, onStatus(status: Status): void, onDone(message: MessageRecord): void, onGone(): void }} ReplyHandlers */
+
 const PING = 20_000;
 const NO_ANSWER = 10_000;
 const LOOK = 5000;
 
 export class Line {
   open = false; // whether what happens elsewhere is told
+  /** @type {string} */
   #address;
+  /** @type {{ onLine(line: { open: boolean, gap: boolean }): void, onNews(news: News): void }} */
   #handlers;
+  /** @type {Map<string, ReplyHandlers & { seq: number }>} */
   #following = new Map(); // id -> {seq, handlers}
+  /** @type {MessagePort | null} */
   #port = null;
   #pinged = 0; // when the hub was asked and has not answered yet
   #shown = 0; // when it was told last what is on the screen
   #lost = 0; // how often a hub was given up
   #timer = 0;
 
+  /** @param {string} address @param {{ onLine(line: { open: boolean, gap: boolean }): void, onNews(news: News): void }} handlers */
   constructor(address, handlers) {
     this.#address = address;
     this.#handlers = handlers;
@@ -29,6 +38,7 @@ export class Line {
     this.#connect();
   }
 
+  /** @param {string} id @param {ReplyHandlers & { from?: number }} options */
   follow(id, { from = 0, ...handlers }) {
     this.#following.set(id, { seq: from, ...handlers });
     this.#show();
@@ -45,6 +55,7 @@ export class Line {
     this.open = false;
   }
 
+  /** @param {string} id */
   #forget(id) {
     if (this.#following.delete(id)) this.#show();
   }
@@ -68,6 +79,7 @@ export class Line {
     new Hub({ glances: true }).connect(port1);
   }
 
+  /** @param {MessagePort} port */
   #use(port) {
     this.#port?.postMessage({ type: "bye" });
     this.#port = port;
@@ -76,6 +88,7 @@ export class Line {
     this.#show();
   }
 
+  /** @param {{ wake?: boolean }} [options] */
   #show({ wake = false } = {}) {
     const replies = Object.fromEntries([...this.#following].map(([id, { seq }]) => [id, seq]));
     this.#shown = performance.now();
@@ -95,30 +108,34 @@ export class Line {
     } else if (now - this.#shown > PING) this.#show();
   }
 
-  #onMessage({ type, id, data, open, gap }) {
+  /** @param {ToTab} message */
+  #onMessage(message) {
     this.#pinged = 0;
-    if (type === "line") this.#onLine({ open, gap });
-    else if (type === "begun" || type === "ended" || type === "changed") this.#handlers.onNews({ type, ...data });
-    else if (id) this.#onReply(type, id, data);
+    if ("id" in message) this.#onReply(message);
+    else if (message.type === "line") this.#onLine({ open: message.open, gap: message.gap });
+    else if (message.type !== "here") this.#handlers.onNews({ type: message.type, ...message.data });
   }
 
+  /** @param {{ open: boolean, gap: boolean }} line */
   #onLine(line) {
     this.open = line.open;
     this.#handlers.onLine(line);
   }
 
-  #onReply(type, id, data) {
-    const one = this.#following.get(id);
+  /** @param {OfReply} message */
+  #onReply(message) {
+    const one = this.#following.get(message.id);
     if (!one) return;
-    if (type === "status") one.onStatus(data);
-    else if (type === "delta") this.#onDelta(one, data);
+    if (message.type === "status") one.onStatus(message.data);
+    else if (message.type === "delta") this.#onDelta(one, message.data);
     else {
-      this.#following.delete(id); // the hub has forgotten it too
-      if (type === "done") one.onDone(data);
+      this.#following.delete(message.id); // the hub has forgotten it too
+      if (message.type === "done") one.onDone(message.data);
       else one.onGone();
     }
   }
 
+  /** @param {ReplyHandlers & { seq: number }} one @param {Delta} delta */
   #onDelta(one, delta) {
     const next = one.seq + 1;
     if (delta.seq > next) this.#again(delta.message_id, one);
@@ -128,6 +145,7 @@ export class Line {
   }
 
   // What is missing is told to whoever is new.
+  /** @param {string} id @param {ReplyHandlers & { seq: number }} one */
   #again(id, one) {
     this.#forget(id);
     this.#following.set(id, one);

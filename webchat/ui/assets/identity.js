@@ -20,7 +20,9 @@ const RELEASE = 2000; // ms that the page before this one, in the same tab, may 
 
 const calls = channel("webchat-tabs");
 
+/** @type {LockManager | null} */
 let locks = null; // the browser's, where this page may use them
+/** @type {string | null} */
 let tab = null;
 let owner = "";
 
@@ -54,6 +56,7 @@ export const identity = {
   },
 
   // The server has said who this is. Another one than before: nothing of this page is theirs.
+  /** @param {string} id */
   own(id) {
     if (id === owner) return;
     const before = owner;
@@ -62,6 +65,7 @@ export const identity = {
   },
 
   // Runs `work` while no other tab runs its own: takes over what a closed tab left, exactly once.
+  /** @template Done @param {() => Promise<Done>} work @returns {Promise<Done>} */
   alone(work) {
     return locks ? locks.request("webchat-adopting", work) : work();
   },
@@ -70,8 +74,8 @@ export const identity = {
   async living() {
     const living = new Set([tab]);
     if (locks) {
-      const { held } = await locks.query();
-      for (const { name } of held) if (name.startsWith(LOCK)) living.add(name.slice(LOCK.length));
+      const { held = [] } = await locks.query();
+      for (const { name = "" } of held) if (name.startsWith(LOCK)) living.add(name.slice(LOCK.length));
     } else {
       for (const name of storage.names(ALIVE)) {
         if (Date.now() - storage.get(name) < GONE) living.add(name.slice(ALIVE.length));
@@ -98,18 +102,23 @@ async function usableLocks() {
 }
 
 // Whether the id is this page's from now on. left: the page that had it last went away properly, so it is free soon.
+/** @param {string} id @param {boolean} left @returns {Promise<boolean>} */
 function claim(id, left) {
-  if (!locks) return claimByBeat(id);
+  const manager = locks;
+  if (!manager) return claimByBeat(id);
   return new Promise((resolve) => {
+    /** @type {LockOptions} */
     const options = left ? { signal: AbortSignal.timeout(RELEASE) } : { ifAvailable: true };
+    /** @param {Lock | null} lock */
     const hold = (lock) => {
       resolve(lock !== null);
       return lock && new Promise(() => {});
     };
-    locks.request(LOCK + id, options, hold).catch(() => resolve(false));
+    manager.request(LOCK + id, options, hold).catch(() => resolve(false));
   });
 }
 
+/** @param {string} id */
 async function claimByBeat(id) {
   if (Date.now() - (storage.get(ALIVE + id) ?? 0) < GONE && (await answers(id))) return false;
   calls?.addEventListener("message", ({ data }) => data.call === id && calls.postMessage({ here: id }));
@@ -118,7 +127,8 @@ async function claimByBeat(id) {
   return true;
 }
 
-function answers(id) {
+/** @param {string} id @returns {Promise<boolean>} */
+async function answers(id) {
   if (!calls) return true;
   return new Promise((resolve) => {
     calls.addEventListener("message", ({ data }) => data.here === id && resolve(true));
@@ -127,18 +137,21 @@ function answers(id) {
   });
 }
 
+/** @param {string | null} [id] */
 function beat(id = tab) {
   if (id) storage.set(ALIVE + id, Date.now());
 }
 
+/** @returns {{ id: string, left: boolean } | null} */
 function remembered() {
   try {
-    return JSON.parse(sessionStorage.getItem(TAB));
+    return JSON.parse(sessionStorage.getItem(TAB) ?? "null");
   } catch {
     return null;
   }
 }
 
+/** @param {boolean} left */
 function remember(left) {
   try {
     sessionStorage.setItem(TAB, JSON.stringify({ id: tab, left }));

@@ -22,6 +22,15 @@ import { alone, keyOf, partsOf, SIZE } from "./conversation/parts.js";
 import { readBlocks, readTopLevel, readWords } from "./conversation/reading.js";
 import { prose } from "./conversation/sanitize.js";
 import { slices } from "./conversation/slices.js";
+import { h, the } from "./dom.js";
+
+/** @import { Env } from "./conversation/markdown.js" */
+/** @import { Part } from "./conversation/parts.js" */
+/** @import { TopBlock } from "./conversation/reading.js" */
+/** @import { Translate } from "./types.js" */
+/** @typedef {{ t: Translate, most?: number, media?: ((name: string) => string) | null, size?: number }} Options */
+/** @typedef {{ index: number, source: string, env: Env, alone: boolean, parts: Part[], drawn: number }} Work a block to be drawn, so many parts of it already */
+/** @typedef {Pick<TopBlock, "source" | "tokens" | "env"> & { alone?: boolean, unsure?: boolean }} Source */
 
 const REACH = 6000; // characters that are read at once: with a single longer block, more
 const FEW = { always: 8, roomy: 16 }; // short blocks that are drawn at once even if the task has had its time
@@ -30,6 +39,7 @@ const SHARE = 4; // a frame's rendering may take a fifth of the time: it pauses 
 
 /** most: how many pieces of code and formulas are coloured and set. media: the address of a picture or sound by its name.
  *  size: see `partsOf`. */
+/** @param {HTMLElement} element @param {Options} options */
 export function markdownView(element, { t, most = MOST, media = null, size = SIZE }) {
   return new MarkdownView(element, t, most, media, size);
 }
@@ -41,14 +51,20 @@ class MarkdownView {
   #most;
   #media;
   #size;
+  /** @type {Block[]} */
   #blocks = []; // the first #finished of them are final
+  /** @type {(Work | { index: number, block: Source, parts?: undefined })[]} */
   #final = []; // works (see `#work`) on finished blocks, still to be drawn
+  /** @type {{ source: string, works: Work[] } | null} */
   #draft = null; // {source, works} on what is not finished
   #finished = 0;
   #extras = 0; // code and formulas in all blocks
   #known;
+  /** @type {Set<string>} */
   #fresh = new Set(); // labels that something new is known of
+  /** @type {Set<string>} */
   #awaited = new Set(); // labels of marks whose note may still come
+  /** @type {Set<number>} */
   #stale = new Set(); // indices of finished blocks that such labels change
   #text = "";
   #read = 0; // characters of it that are in the source
@@ -61,9 +77,12 @@ class MarkdownView {
   #frame = 0;
   #timer = 0;
   #notBefore = 0;
+  /** @type {{ index: number, code: GrowingCode } | null} */
   #growing = null; // {index, code}: the last block, while it is code without an end
+  /** @type {HTMLElement | null} */
   #note = null; // that there are too many of them
 
+  /** @param {HTMLElement} element @param {Translate} t @param {number} most @param {((name: string) => string) | null} media @param {number} size */
   constructor(element, t, most, media, size) {
     this.#element = element;
     this.#t = t;
@@ -83,6 +102,7 @@ class MarkdownView {
     return this.#text;
   }
 
+  /** @param {string} piece */
   append(piece) {
     if (this.#whole) this.#reset();
     this.#text += piece;
@@ -91,6 +111,7 @@ class MarkdownView {
 
   /** Show a whole text, its beginning now, unless others were shown in this task. Blocks that it shares with what was shown
    *  stay as they are. */
+  /** @param {string} text */
   set(text) {
     if (this.#whole && text === this.#text) return;
     const source = unixLines(text);
@@ -117,6 +138,7 @@ class MarkdownView {
     slices.delete(this.#element);
   }
 
+  /** @param {boolean} now */
   #end(now) {
     this.#cancel();
     if (this.#whole) return;
@@ -162,9 +184,11 @@ class MarkdownView {
   }
 
   // Draw as much as this task has time for, and the rest in later ones.
+  /** @param {boolean} now */
   #draw(now) {
     slices.begin();
     let more = true;
+    /** @param {number} count */
     const few = (count) => now && !this.#long && count < (slices.roomy ? FEW.roomy : FEW.always);
     for (let count = 0; more && (slices.free || few(count)); count += 1) more = this.#drawSome();
     if (more) slices.first(this.#element, () => this.#drawSome());
@@ -173,7 +197,7 @@ class MarkdownView {
   // Whether what is read or drawn next belongs to a long block.
   get #long() {
     const work = this.#final[0] ?? this.#draft?.works[0];
-    return work ? work.parts?.length > 1 : this.#reach > REACH;
+    return work ? (work.parts?.length ?? 0) > 1 : this.#reach > REACH;
   }
 
   // Draw a block, or a part of one. Gives whether anything is left.
@@ -216,6 +240,7 @@ class MarkdownView {
     return false;
   }
 
+  /** @param {string} rest */
   #drawDraft(rest) {
     this.#growing = null;
     if (this.#draft?.source !== rest) this.#draft = { source: rest, works: this.#draftOf(mend(rest)) };
@@ -227,6 +252,7 @@ class MarkdownView {
   }
 
   // What is short is read first: whether a note is named shows in the text beside it.
+  /** @param {string} text */
   #draftOf(text) {
     const works = this.#split(text).map((block, at) => this.#work(this.#finished + at, block));
     this.#drop(this.#finished + works.length);
@@ -235,15 +261,17 @@ class MarkdownView {
   }
 
   // The blocks from `index` on.
+  /** @param {number} index */
   #drop(index) {
     for (const block of this.#blocks.splice(index)) {
       const { parentNode: outer } = block.element;
       block.element.remove();
-      if (outer !== this.#element && !outer.firstChild) outer.remove();
+      if (outer instanceof Element && outer !== this.#element && !outer.firstChild) outer.remove();
       this.#extras -= block.total;
     }
   }
 
+  /** @param {{ fence: string, lang: string, code: string }} open */
   #grow({ fence, lang, code }) {
     const index = this.#finished;
     if (this.#growing?.index !== index) {
@@ -252,9 +280,9 @@ class MarkdownView {
       this.#drop(index + 1);
       this.#blocks[index].changed();
       this.#draft = null;
-      this.#growing = { index, code: new GrowingCode(this.#blocks[index].element.querySelector("code"), this.#element, lang) };
+      this.#growing = { index, code: new GrowingCode(the("code", this.#blocks[index].element), this.#element, lang) };
     }
-    this.#growing.code.update(code);
+    this.#growing?.code.update(code);
   }
 
   // Finish blocks that a later complete line has closed, as far as it is read at once; whether that is not all. What the
@@ -270,6 +298,7 @@ class MarkdownView {
   }
 
   // A formula without an end may yet turn out to be text, and then belongs to the paragraph before it.
+  /** @param {number} end */
   #finishUpTo(end) {
     const blocks = this.#split(this.#source.slice(this.#begun, end));
     const closed = blocks.slice(0, blocks.at(-1)?.open ? -2 : -1);
@@ -279,6 +308,7 @@ class MarkdownView {
   }
 
   // The next blocks are final.
+  /** @param {Source[]} blocks */
   #finish(blocks) {
     for (const block of blocks) {
       this.#final.push({ index: this.#finished, block });
@@ -288,13 +318,9 @@ class MarkdownView {
 
   // What a finished block defines and names holds for all.
   #drawFinal() {
-    let [work] = this.#final;
-    if (!work.parts) {
-      const { index, block } = work;
-      const linked = block.source.includes("[");
-      if (linked) this.#known.mention(block.source, index);
-      this.#final[0] = work = this.#work(index, linked || block.unsure ? this.#alone(block.source, index) : block);
-    }
+    const [next] = this.#final;
+    const work = next.parts ? next : this.#begin(next.index, next.block);
+    this.#final[0] = work;
     if (this.#drawPart(work)) return;
     this.#final.shift();
     this.#draft = null;
@@ -303,7 +329,15 @@ class MarkdownView {
     for (const label of work.env.awaited) this.#awaited.add(label);
   }
 
+  /** @param {number} index @param {Source} block */
+  #begin(index, block) {
+    const linked = block.source.includes("[");
+    if (linked) this.#known.mention(block.source, index);
+    return this.#work(index, linked || block.unsure ? this.#alone(block.source, index) : block);
+  }
+
   // A finished block, by what finished blocks define and name.
+  /** @param {string} source @param {number} index */
   #alone(source, index) {
     const env = this.#known.scope({ awaiting: !this.#last, at: index });
     return { source, tokens: readBlocks(this.#md, source, env), env, alone: true };
@@ -321,16 +355,19 @@ class MarkdownView {
   }
 
   // Top-level blocks of a text, which may go on unless it is the last of a whole one.
+  /** @param {string} text */
   #split(text) {
     return readTopLevel(this.#md, text, this.#known.scope({ awaiting: !this.#last, streaming: !this.#last }));
   }
 
   // A block to be drawn as the one of that index, so many parts of it already.
+  /** @param {number} index @param {Source} block @returns {Work} */
   #work(index, { source, tokens, env, alone = false }) {
     return { index, source, env, alone, parts: partsOf(tokens, this.#size), drawn: 0 };
   }
 
   // Draw the next part of a block; whether there are more.
+  /** @param {Work} work */
   #drawPart(work) {
     const { index, source, env, parts } = work;
     const block = (this.#blocks[index] ??= this.#place(index, new Block()));
@@ -349,6 +386,7 @@ class MarkdownView {
     return false;
   }
 
+  /** @param {Block} block @param {number} number @param {Part} part @param {Work} work @param {string | null} key */
   #drawAnew(block, number, part, { index, env }, key) {
     const used = this.#readPart(part, env);
     const html = this.#md.renderer.render(alone(part), this.#md.options, env);
@@ -367,6 +405,7 @@ class MarkdownView {
   }
 
   // Read the words of a part, once; the labels that it is the first to name.
+  /** @param {Part} part @param {Env} env @returns {string[]} */
   #readPart(part, env) {
     if (part.used) return part.used;
     const { size } = env.used.own;
@@ -376,6 +415,7 @@ class MarkdownView {
   }
 
   // What a part depends on; null where it names what may have become known meanwhile.
+  /** @param {Part} part @param {Work} work */
   #keyOf(part, { env, alone }) {
     const runs = part.after.filter((open) => !part.before.includes(open)).map((open) => partRunsLeft({ md: this.#md, env }, open));
     const key = `${runs} ${keyOf(part)}`;
@@ -383,6 +423,7 @@ class MarkdownView {
     return alone ? null : `${this.#known.version} ${JSON.stringify([env.awaiting, Object.keys(env.references), env.notes])} ${key}`;
   }
 
+  /** @param {number} index @param {Block} block */
   #place(index, block) {
     const { element } = block;
     if (index > RUN && index % RUN) {
@@ -400,6 +441,7 @@ class MarkdownView {
   }
 
   // How many pieces of code and formulas a part may have.
+  /** @param {number} index @param {number} number */
   #room(index, number) {
     const block = this.#blocks[index];
     const before = block.extras(number);
@@ -412,12 +454,10 @@ class MarkdownView {
     const many = this.#extras > this.#most;
     if (many === Boolean(this.#note)) return;
     this.#note?.remove();
-    this.#note = many ? document.createElement("p") : null;
-    if (!many) return;
-    this.#note.className = "wc-many";
-    this.#note.textContent = this.#t("transcript.many", { count: this.#most });
-    this.#element.append(this.#note);
+    this.#note = many ? h("p", { class: "wc-many" }, this.#t("transcript.many", { count: this.#most })) : null;
+    if (this.#note) this.#element.append(this.#note);
   }
 }
 
+/** @param {string} text */
 const unixLines = (text) => text.replace(/\r\n?/g, "\n");

@@ -3,6 +3,7 @@
 import { api, url } from "./api.js";
 import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
+import { download } from "./download.js";
 import { errorLine, language, t } from "./i18n.js";
 import { settings } from "./settings.js";
 import { storage } from "./storage.js";
@@ -85,14 +86,6 @@ function exportAll() {
     { label: t("export.all_markdown"), icon: "download", onclick: () => download("api/export", "markdown") },
     { label: t("export.all_json"), icon: "download", onclick: () => download("api/export", "json") },
   ];
-}
-
-// The server names the file; the browser writes it without holding it.
-export function download(path, format) {
-  const link = h("a", { href: url(path, { format }), download: "" });
-  document.body.append(link);
-  link.click();
-  link.remove();
 }
 
 export async function showTemplates() {

@@ -240,7 +240,7 @@ export class MessageView {
     const waits = this.running && !record.text;
     this.#part("waiting", waits ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () => waits && waiting(record, this.#status, t, this.#voice));
     const ended = [record.state, record.finish_reason, record.failure, Boolean(record.text), record.pending?.why];
-    this.#part("note", this.running ? "" : JSON.stringify(ended), () => (record.pending ? pendingNote(record, t) : note(record, t, { seen: this.#seen, say: this.#voice.say })));
+    this.#part("note", this.running ? "" : JSON.stringify(ended), () => (record.pending ? pendingNote(record.role, record.pending, t) : note(record, t, { seen: this.#seen, say: this.#voice.say })));
   }
 
   #drawUser() {
@@ -249,7 +249,7 @@ export class MessageView {
     this.#drawBubble();
     const { pending, unanswered } = this.record;
     const under = pending ? JSON.stringify([pending.state, pending.why]) : unanswered ? "unanswered" : "";
-    this.#part("note", under, () => (pending ? pendingNote(this.record, this.#t) : unanswered && unansweredNote(this.#t)));
+    this.#part("note", under, () => (pending ? pendingNote("user", pending, this.#t) : unanswered && unansweredNote(this.#t)));
   }
 
   #drawBubble() {

@@ -21,6 +21,8 @@ import { identity, token } from "./identity.js";
 import { stops } from "./stops.js";
 import { storage } from "./storage.js";
 
+/** @import { Ask, Entry, Failure, Turn } from "./types.js" */
+
 const PREFIX = "webchat.outbox.";
 const DEADLINE = 30; // seconds: a message may be read by a guard before the answer comes
 const QUICK = 2; // tries again before it is told
@@ -31,35 +33,44 @@ const PATIENCE = 8000; // ms in which it is being sent, however many tries that 
 const LOOK = 15_000; // ms between two looks for what closed tabs left
 const FRESH = 24 * 3600 * 1000; // ms in which it is sent by itself; later its writer is asked
 
+/** @type {Set<string | undefined>} */
 const LATER = new Set(["network", "not_accepting", "server_full"]); // codes that say nothing of the message itself
 
+/** @type {Set<string>} */
 const flying = new Set(); // keys whose try is on its way
+/** @type {Map<string, { count: number, at: number }>} */
 const tries = new Map(); // key -> {count, at}
+/** @type {Map<string, number>} */
 const timers = new Map();
 
 export const outbox = {
   prefix: PREFIX, // of the names of entries
 
   // Returns the entry, which is kept by then and on its way.
+  /** @param {Ask} ask @param {{ under: string | null, begun?: Entry["begun"], key?: string }} place @returns {Entry} */
   add(ask, { under, begun = null, key = token() }) {
     const { owner, tab } = identity;
     const now = Date.now();
+    /** @type {Entry} */
     const entry = { key, owner, tab, at: now, asked: now, ask, files: [], under, begun, state: "sending", why: null, stop: false };
     keep(entry);
     deliver(key);
     return entry;
   },
 
+  /** @param {string} key */
   get(key) {
     return mine(storage.get(PREFIX + key));
   },
 
   // This tab's entries of a conversation (null: of new ones), the oldest first.
+  /** @param {string | null} conversationId */
   at(conversationId) {
     return all().filter(({ ask }) => (ask.conversation_id ?? null) === conversationId);
   },
 
   // Its writer wants it sent as it is.
+  /** @param {string} key */
   retry(key) {
     const entry = outbox.get(key);
     if (!entry || flying.has(key)) return;
@@ -69,12 +80,14 @@ export const outbox = {
   },
 
   // Its words are with their writer again, or given up.
+  /** @param {string} key */
   take(key) {
     const entry = outbox.get(key);
     if (entry) drop(entry, "taken");
     return entry;
   },
 
+  /** @param {string} key */
   stop(key) {
     const entry = outbox.get(key);
     if (entry) keep({ ...entry, stop: true });
@@ -91,21 +104,26 @@ export const outbox = {
   },
 };
 
+/** @param {Entry | null} entry @returns {Entry | null} */
 function mine(entry) {
   return entry && entry.owner === identity.owner && entry.tab === identity.tab ? entry : null;
 }
 
+/** @returns {Entry[]} */
 const kept = () => storage.names(PREFIX).map((name) => storage.get(name)).filter(Boolean);
 
+/** @returns {Entry[]} */
 function all() {
   return kept().filter(mine).sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
 }
 
+/** @param {Entry} entry @param {"changed" | "refused"} [what] */
 function keep(entry, what = "changed") {
   storage.set(PREFIX + entry.key, entry);
   bus.emit("outbox", { what, entry });
 }
 
+/** @param {Entry} entry @param {"answered" | "taken"} what @param {Turn} [answer] */
 function drop(entry, what, answer) {
   clearTimeout(timers.get(entry.key));
   timers.delete(entry.key);
@@ -127,6 +145,7 @@ async function claim() {
 // What a closed tab left is sent from here. Of what it left without an owner the writer is asked.
 async function adopt() {
   const { owner, tab } = identity;
+  /** @param {Entry} entry */
   const foreign = (entry) => (entry.owner === owner || entry.owner === "") && entry.tab !== tab;
   if (!owner || !kept().some(foreign)) return;
   await identity.alone(async () => {
@@ -152,22 +171,28 @@ function flush() {
   }
 }
 
+/** @param {Entry} entry */
 const stale = ({ asked }) => Date.now() - asked > FRESH;
 
+/** @param {number} count */
 const waitAfter = (count) => Math.min(LONGEST_WAIT, FIRST_WAIT * 3 ** (count - 1));
 
+/** @param {string} key @param {number} wait */
 function later(key, wait) {
   clearTimeout(timers.get(key));
   timers.set(key, setTimeout(() => deliver(key), Math.max(0, wait)));
 }
 
 // An earlier one of the same conversation goes first.
+/** @param {Entry} entry */
 function blocked(entry) {
   const { conversation_id: place } = entry.ask;
+  /** @param {Entry} other */
   const waits = (other) => other.ask.conversation_id === place && other.state !== "refused" && !stale(other);
   return place && all().some((other) => other.at < entry.at && waits(other));
 }
 
+/** @param {string} key */
 function deliver(key) {
   clearTimeout(timers.get(key));
   const entry = outbox.get(key);
@@ -176,22 +201,26 @@ function deliver(key) {
   post(entry);
 }
 
+/** @param {Entry} sent */
 async function post(sent) {
   const { key, owner, ask } = sent;
-  let answer = null;
-  let error = null;
+  /** @type {Turn} */
+  let answer;
   try {
     answer = await api.post("api/turns", { ...ask, client_key: key, owner }, { seconds: DEADLINE });
   } catch (refusal) {
-    error = refusal;
+    flying.delete(key);
+    const entry = outbox.get(key);
+    if (entry) failed(entry, refusal);
+    return;
   }
   flying.delete(key);
   const entry = outbox.get(key);
-  if (error) return entry && failed(entry, error);
   if (entry?.stop) stops.want(answer.reply.id).catch(() => {}); // it has ended by itself
   drop(entry ?? sent, "answered", answer); // also when its writer took it back, too late
 }
 
+/** @param {Entry} entry @param {Failure} failure */
 function failed(entry, { code, message, cure, params, status }) {
   const { key } = entry;
   const tried = { count: (tries.get(key)?.count ?? 0) + 1, at: Date.now() };

@@ -3,8 +3,11 @@
 import { giveCursor, h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 
+/** @import { Child } from "./dom.js" */
+
 // body: an element. actions: what stands beside the title. Escape and the cross close it; the focus returns.
 // mayClose: asked before; `false` keeps it open (words that are not saved).
+/** @param {string} name @param {{ title: string, body: Node, actions?: Child[], onClose?: () => void, mayClose?: () => boolean | void }} options */
 export function openSheet(name, { title, body, actions = [], onClose, mayClose = () => true }) {
   const before = document.activeElement;
   const heading = h("h2", { id: `wc-${name}-title` }, title);
@@ -23,26 +26,31 @@ export function openSheet(name, { title, body, actions = [], onClose, mayClose =
   dialog.addEventListener("close", () => {
     dialog.remove();
     onClose?.();
-    if (before?.isConnected) before.focus({ preventScroll: true });
+    if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     giveCursor(before);
   });
   document.body.append(dialog);
   dialog.showModal();
-  return { dialog, body: content, close, setTitle: (words) => (heading.textContent = words) };
+  return { dialog, body: content, close, setTitle: (/** @type {string} */ words) => (heading.textContent = words) };
 }
 
+let fields = 0;
+
 // A labelled control of a form. hint: below it; problem: set with `setProblem`.
+/** @param {string} label @param {HTMLElement} control @param {string} [hint] */
 export function field(label, control, hint = "") {
-  const id = control.id || (control.id = `wc-f-${(field.count = (field.count ?? 0) + 1)}`);
+  const id = control.id || (control.id = `wc-f-${(fields += 1)}`);
   const note = h("p", { class: "wc-field-hint", id: `${id}-hint` }, hint);
   control.setAttribute("aria-describedby", note.id);
   return h("div", { class: "wc-field" }, h("label", { for: id }, label), control, note);
 }
 
+/** @param {HTMLElement} control @param {string} words */
 export function setProblem(control, words) {
   const note = document.getElementById(`${control.id}-hint`);
+  if (!note) return;
   control.setAttribute("aria-invalid", String(Boolean(words)));
   note.dataset.hint ??= note.textContent;
-  note.textContent = words || note.dataset.hint;
+  note.textContent = words || (note.dataset.hint ?? "");
   note.classList.toggle("wc-danger", Boolean(words));
 }

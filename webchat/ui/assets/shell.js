@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { bus } from "./bus.js";
 import { composer, mountComposer } from "./composer.js";
 import { connection, mountConnection } from "./connection.js";
-import { closeMenu, command, h, icon, iconButton, toggleMenu } from "./dom.js";
+import { closeMenu, command, h, iconButton, toggleMenu } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { mountFiles } from "./files.js";
@@ -33,7 +33,7 @@ const root = document.documentElement;
 let begin;
 const begun = new Promise((resolve) => (begin = resolve)); // the parts are on the page
 const heading = h("h1", { class: "wc-visually-hidden" });
-const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash };
+const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash, templates };
 const state = { id: null, conversation: null, notice: false };
 
 // What is kept in the browser is shown to its owner alone, so the page waits for the server to say who that is; not long.
@@ -129,7 +129,7 @@ let modelsAsked = 0; // counts what was asked for: an answer is drawn over no ne
 async function loadModels() {
   clearTimeout(modelsTimer);
   const mine = (modelsAsked += 1);
-  let busy = false;
+  let busy;
   try {
     const asked = settings.unlisted;
     const told = await api.get(asked ? `api/models?wanted=${encodeURIComponent(asked)}` : "api/models");
@@ -284,6 +284,11 @@ const print = () => printChat(ctx.transcript);
 function search() {
   if (phone.matches) toggleSidebar(false, { keep: false });
   openSearch({ open: go, newChat: () => go(null) });
+}
+
+async function templates(box, pattern) {
+  const { Slash } = await import("./templates/slash.js");
+  return new Slash(box, pattern);
 }
 
 async function trash() {

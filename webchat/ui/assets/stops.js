@@ -12,16 +12,20 @@ import { storage } from "./storage.js";
 const PREFIX = "webchat.stop.";
 const FRESH = 3600 * 1000; // ms; after that the reply has long ended
 
+/** @param {string} id */
 const nameOf = (id) => `${PREFIX}${identity.owner}.${id}`;
+/** @type {Set<string>} */
 const telling = new Set();
 
 export const stops = {
   // Resolves once the server knows, or could not be reached. Rejects with the ApiError of a refusal.
+  /** @param {string} id */
   async want(id) {
     storage.set(nameOf(id), Date.now());
     return tell(id);
   },
 
+  /** @param {string} id */
   wanted(id) {
     return storage.get(nameOf(id)) !== null;
   },
@@ -40,6 +44,7 @@ function flush() {
   }
 }
 
+/** @param {string} id */
 async function tell(id) {
   if (telling.has(id)) return;
   telling.add(id);

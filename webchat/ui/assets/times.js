@@ -1,19 +1,23 @@
 // Distances in time, in words. Without a document, so that it can be tested by itself.
 
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
 
+/** @param {number} seconds @param {(count: number) => number} round @returns {[number, Intl.RelativeTimeFormatUnit]} */
 function rounded(seconds, round) {
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(round(seconds / size)) >= 1) ?? UNITS.at(-1);
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(round(seconds / size)) >= 1) ?? UNITS[UNITS.length - 1];
   return [round(seconds / size) || 0, unit];
 }
 
 // "3 days ago", "yesterday". iso: before `now`.
+/** @param {string} iso @param {Date} now @param {string} language */
 export function ago(iso, now, language) {
-  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(...rounded((new Date(iso) - now) / 1000, Math.trunc));
+  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(...rounded((Date.parse(iso) - now.getTime()) / 1000, Math.trunc));
 }
 
 // "27 days": from `now` until `iso`, "0 minutes" once it is past.
+/** @param {string} iso @param {Date} now @param {string} language */
 export function until(iso, now, language) {
-  const [count, unit] = rounded(Math.max(0, (new Date(iso) - now) / 1000), Math.round);
+  const [count, unit] = rounded(Math.max(0, (Date.parse(iso) - now.getTime()) / 1000), Math.round);
   return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }

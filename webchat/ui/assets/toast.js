@@ -4,29 +4,31 @@ import { h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 
 const MOST = 3;
+/** @type {WeakMap<Element, () => void>} */
 const starts = new WeakMap(); // notice -> what starts its time
 const region = h("div", { class: "wc-toasts", role: "status", "aria-live": "polite" });
 
 // toast("Chat deleted.", {action: {label: "Undo", onclick}, kind: "error", seconds: 8}) -> a function that takes it away
 //
 // The newest is on top of the others; their time goes on when it has gone.
+/** @param {string} text @param {{ action?: { label: string, onclick: () => unknown }, kind?: "info" | "error", seconds?: number }} [options] */
 export function toast(text, { action, kind = "info", seconds } = {}) {
   stand();
   const close = () => {
     clearTimeout(timer);
     item.remove();
-    starts.get(region.lastElementChild)?.();
+    if (region.lastElementChild) starts.get(region.lastElementChild)?.();
   };
-  const button = action && h("button", { type: "button", class: "wc-toast-action", onclick: () => (close(), (action.onclick ?? action.onClick)()) }, action.label);
+  const button = action && h("button", { type: "button", class: "wc-toast-action", onclick: () => (close(), action.onclick()) }, action.label);
   const item = h("div", { class: `wc-toast wc-toast-${kind}` }, h("span", {}, text), button, iconButton("close", t("app.close"), close));
-  let timer;
+  let timer = 0;
   const start = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => (region.lastElementChild === item ? close() : undefined), 1000 * (seconds ?? (kind === "error" || action ? 8 : 4)));
+    timer = setTimeout(() => region.lastElementChild === item && close(), 1000 * (seconds ?? (kind === "error" || action ? 8 : 4)));
   };
   starts.set(item, start);
   region.append(item);
-  while (region.childElementCount > MOST) region.firstElementChild.remove();
+  while (region.childElementCount > MOST) region.firstElementChild?.remove();
   item.addEventListener("pointerenter", () => clearTimeout(timer));
   item.addEventListener("pointerleave", start);
   item.addEventListener("focusin", () => clearTimeout(timer));

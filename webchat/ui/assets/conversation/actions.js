@@ -1,7 +1,7 @@
 // What the buttons of a message do: one function per `data-act`, given the transcript, the message's view, the button.
 
 import { composer } from "../composer.js";
-import { copyText } from "../copying.js";
+import { copyText, showCopied } from "../copying.js";
 import { toggleMenu } from "../dom.js";
 import { drafts } from "../drafts.js";
 import { errorLine, language } from "../i18n.js";
@@ -9,11 +9,9 @@ import { outbox } from "../outbox.js";
 import { settings } from "../settings.js";
 import { storage } from "../storage.js";
 import { editor } from "./editor.js";
-import { icon } from "./icons.js";
 import { showInfo } from "./info.js";
 
 const WRAP = "webchat.wrap";
-const COPIED_SHOWN = 1600; // ms
 
 async function attempt(transcript, work) {
   try {
@@ -37,20 +35,6 @@ async function write(transcript, button, text) {
   const words = transcript.t("transcript.copied");
   transcript.say(words);
   showCopied(button, words);
-}
-
-/** The button says for a moment that it was done: with its icon, or else with `words`. */
-export function showCopied(button, words) {
-  const glyph = button.querySelector("svg");
-  const label = (button.dataset.words ??= button.textContent); // also when it is pressed twice
-  if (glyph) glyph.replaceWith(icon("check"));
-  else button.textContent = words;
-  button.classList.add("wc-did");
-  setTimeout(() => {
-    button.classList.remove("wc-did");
-    if (glyph) button.querySelector("svg")?.replaceWith(icon("copy"));
-    else button.textContent = label;
-  }, COPIED_SHOWN);
 }
 
 // model: another than the one on the screen.

@@ -3,14 +3,19 @@
 
 import { Fence } from "./fences.js";
 
+/** @import { BlockState, MarkdownIt } from "./markdown.js" */
+/** @typedef {{ line: number, at: number }} Place */
+
 const OPENING = /^<details(?:\s+open(?:=(?:""|"open"|"true"))?)?\s*>/i;
 const TAG = /<(\/?)details\b[^<>]{0,40}>/gi;
 const SUMMARY_LINES = 6;
 
+/** @param {MarkdownIt} md */
 export function details(md) {
   md.block.ruler.before("html_block", "details", block, { alt: ["paragraph", "reference", "blockquote"] });
 }
 
+/** @param {BlockState} state @param {number} startLine @param {number} endLine @param {boolean} silent */
 function block(state, startLine, endLine, silent) {
   if (state.sCount[startLine] - state.blkIndent >= 4 || state.sCount[startLine] < 0) return false;
   const start = state.bMarks[startLine] + state.tShift[startLine];
@@ -29,8 +34,10 @@ function block(state, startLine, endLine, silent) {
 }
 
 // Where the content ends: {line, at, next, found}: before offset `at` in `line`; what comes behind begins in line `next`.
+/** @param {BlockState} state @param {number} startLine @param {number} endLine @param {number} from */
 function closing(state, startLine, endLine, from) {
   let depth = 1;
+  /** @type {Fence | null} */
   let fence = null;
   let line = startLine;
   for (; line < endLine; line += 1) {
@@ -52,6 +59,7 @@ function closing(state, startLine, endLine, from) {
 }
 
 // The summary, if one comes first; without it the browser has a word of its own. Gives where the rest begins.
+/** @param {BlockState} state @param {number} startLine @param {Place} end @param {number} from @returns {Place} */
 function summary(state, startLine, end, from) {
   const words = [];
   let begun = false;
@@ -78,6 +86,7 @@ function summary(state, startLine, end, from) {
 }
 
 // The blocks from one place to another, both of which may be within lines.
+/** @param {BlockState} state @param {Place} from @param {Place} to */
 function between(state, from, to) {
   const { bMarks, eMarks, tShift, sCount } = state;
   const kept = [bMarks[from.line], tShift[from.line], sCount[from.line], eMarks[to.line], state.lineMax];
@@ -92,15 +101,19 @@ function between(state, from, to) {
   [bMarks[from.line], tShift[from.line], sCount[from.line], eMarks[to.line], state.lineMax] = kept;
 }
 
+/** @type {WeakMap<Node, boolean>} */
 const chosen = new WeakMap(); // what a reader has folded or unfolded, and how
 
 /** A press on a summary: from now on the reader's choice counts. */
+/** @param {Event} event */
 export function noteUnfolding({ target }) {
-  const element = target.closest("summary")?.parentElement;
-  if (element) chosen.set(element, !element.open);
+  const element = /** @type {Element} */ (target).closest("summary")?.parentElement;
+  if (element instanceof HTMLDetailsElement) chosen.set(element, !element.open);
 }
 
 /** Let what is drawn in the place of `shown` be as the reader has chosen. */
+/** @param {Node | null} shown @param {Node} drawn */
 export function keepUnfolding(shown, drawn) {
-  if (chosen.has(shown) && drawn.nodeName === "DETAILS") drawn.open = chosen.get(shown);
+  const open = shown && chosen.get(shown);
+  if (typeof open === "boolean" && drawn instanceof HTMLDetailsElement) drawn.open = open;
 }

@@ -4,6 +4,8 @@
 // markdown-cjk-friendly amendment; **, __ and ~~ behind the mark that ends a phrase close; and __ works beside these
 // scripts, too, but never inside names: snake__case, __init__.
 
+/** @import { InlineState, MarkdownIt } from "./markdown.js" */
+
 const UNSPACED =
   /[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff]|[\ud840-\ud88f][\udc00-\udfff]/;
 const ENDING = /[.,:;!?%)\]}"'”’“»›…։،؛؟।॥۔]/; // what comes before a mark that closes, never before one that only opens
@@ -19,13 +21,17 @@ const NAMES = new Set(
   ).split(" "),
 );
 
+/** @param {MarkdownIt} md */
 export function emphasis(md) {
   md.inline.ruler.before("emphasis", "name", name);
   const { isWhiteSpace, isPunctChar, isMdAsciiPunct } = md.utils;
-  const isPunct = (char) => isMdAsciiPunct(char.codePointAt(0)) || isPunctChar(char);
-  const isSpace = (char) => isWhiteSpace(char.codePointAt(0));
+  /** @param {string} char */
+  const isPunct = (char) => isMdAsciiPunct(char.codePointAt(0) ?? 0) || isPunctChar(char);
+  /** @param {string} char */
+  const isSpace = (char) => isWhiteSpace(char.codePointAt(0) ?? 0);
 
   md.inline.State = class extends md.inline.State {
+    /** @param {number} start @param {boolean} canSplitWord */
     scanDelims(start, canSplitWord) {
       const scanned = super.scanDelims(start, canSplitWord);
       const { src, posMax } = this;
@@ -34,6 +40,7 @@ export function emphasis(md) {
       if (mark === "_" && scanned.length !== 2) return scanned;
       const before = charBefore(src, start);
       const after = charAfter(src, end, posMax);
+      /** @param {string} char */
       const edge = (char) => isSpace(char) || isPunct(char) || UNSPACED.test(char);
       if (mark === "_") {
         if (UNSPACED.test(before) || UNSPACED.test(after)) {
@@ -44,6 +51,7 @@ export function emphasis(md) {
         return scanned;
       }
       if (UNSPACED.test(before) || UNSPACED.test(after)) {
+        /** @param {string} char */
         const foreignPunct = (char) => isPunct(char) && !UNSPACED.test(char);
         scanned.can_open = !isSpace(after) && (!foreignPunct(after) || edge(before));
         scanned.can_close = !isSpace(before) && (!foreignPunct(before) || edge(after));
@@ -56,6 +64,7 @@ export function emphasis(md) {
 }
 
 // "__init__", "__my_name__", "x.__field__", "__call__(": a name in a program keeps its underscores.
+/** @param {InlineState} state @param {boolean} silent */
 function name(state, silent) {
   const { src, pos, posMax } = state;
   if (src[pos] !== "_" || src[pos + 1] !== "_") return false;
@@ -68,12 +77,14 @@ function name(state, silent) {
   return true;
 }
 
+/** @param {string} text @param {number} at */
 function charBefore(text, at) {
   if (at === 0) return " ";
   const low = text.charCodeAt(at - 1);
   return low >= 0xdc00 && low <= 0xdfff && at > 1 ? text.slice(at - 2, at) : text[at - 1];
 }
 
+/** @param {string} text @param {number} at @param {number} end */
 function charAfter(text, at, end) {
-  return at < end ? String.fromCodePoint(text.codePointAt(at)) : " ";
+  return at < end ? String.fromCodePoint(text.codePointAt(at) ?? 0) : " ";
 }

@@ -9,10 +9,11 @@ const STEP = 1200; // characters at most that are drawn at once
 const STEPS = 8; // in one update: what is beyond them waits for the next
 
 /** The fenced code a text begins with when its end has not come yet: {fence, lang, code}, or null. */
+/** @param {string} text */
 export function openCode(text) {
   const begun = /^(`{3,}|~{3,})([ \t]*([\w+#.-]{0,30})[^\n`]*)\n/.exec(text);
   if (!begun) return null;
-  const [fence, mark, info, lang] = begun;
+  const [fence, mark, info, lang = ""] = begun;
   const code = text.slice(fence.length);
   if (ended(code, new Fence(mark, info))) return null;
   const last = code.lastIndexOf("\n") + 1;
@@ -20,6 +21,7 @@ export function openCode(text) {
   return { fence, lang: lang.toLowerCase(), code: closing ? code.slice(0, last) : code };
 }
 
+/** @param {string} code @param {Fence} block */
 function ended(code, block) {
   let plain = false;
   for (const [line] of code.matchAll(/^ {0,3}(?:`{3,}|~{3,}).*$/gm)) {
@@ -36,9 +38,11 @@ export class GrowingCode {
   #lang;
   #kept = 0; // characters that are drawn for good
   #keptNodes = 0;
+  /** @type {Text | null} */
   #plain = null; // one text node, for a language that is not known, or not yet
 
   /** element: the `code` to write into. place: what is upgraded once the highlighter is there. */
+  /** @param {HTMLElement} element @param {HTMLElement} place @param {string} lang */
   constructor(element, place, lang) {
     this.#element = element;
     this.#place = place;
@@ -47,6 +51,7 @@ export class GrowingCode {
     element.classList.add("wc-done"); // nobody else is to colour it meanwhile
   }
 
+  /** @param {string} code */
   update(code) {
     if (!coloured(this.#lang, this.#place)) {
       this.#write(code);
@@ -66,12 +71,15 @@ export class GrowingCode {
     this.#replaceTail(highlighted(tail, this.#lang) ?? tail);
   }
 
+  /** @param {string} code */
   #write(code) {
-    if (!this.#plain) this.#element.replaceChildren((this.#plain = document.createTextNode("")));
-    if (code.startsWith(this.#plain.data)) this.#plain.appendData(code.slice(this.#plain.length));
-    else this.#plain.data = code;
+    const plain = (this.#plain ??= document.createTextNode(""));
+    if (plain.parentNode !== this.#element) this.#element.replaceChildren(plain);
+    if (code.startsWith(plain.data)) plain.appendData(code.slice(plain.length));
+    else plain.data = code;
   }
 
+  /** @param {Node | string} content */
   #replaceTail(content) {
     const nodes = this.#element.childNodes;
     while (nodes.length > this.#keptNodes) nodes[nodes.length - 1].remove();
@@ -79,6 +87,7 @@ export class GrowingCode {
   }
 
   // Up to where it is kept: the last line before the tail that stands at the margin, where most things begin.
+  /** @param {string} code */
   #boundary(code) {
     if (code.length - this.#kept < 2 * TAIL) return this.#kept;
     const settled = code.slice(this.#kept, Math.min(this.#kept + STEP, code.length - TAIL));

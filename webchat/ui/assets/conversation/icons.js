@@ -26,14 +26,18 @@ const SHAPES = {
   shield: '<path d="M12 4 5.5 6.5v5c0 4 2.7 6.9 6.5 8.5 3.8-1.6 6.5-4.5 6.5-8.5v-5zM9 12l2.2 2.2L15.2 10"/>',
 };
 
+/** @typedef {keyof typeof SHAPES} Glyph */
+
 /** The markup of an icon; `name` is one of ours, never outside text. */
+/** @param {Glyph} name */
 export function iconMarkup(name) {
   return `<svg class="wc-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">${SHAPES[name]}</svg>`;
 }
 
 /** The same as an element. */
+/** @param {Glyph} name */
 export function icon(name) {
   const holder = document.createElement("template");
   holder.innerHTML = iconMarkup(name);
-  return holder.content.firstChild;
+  return /** @type {SVGElement} */ (holder.content.firstChild);
 }

@@ -5,11 +5,15 @@
 
 import { looksDisplayed, looksLikeTex, readsAsProse, standsAlone, strong } from "./tex.js";
 
+/** @import { BlockState, InlineState, MarkdownIt } from "./markdown.js" */
+/** @typedef {{ open: string, close: string, kept: boolean }} Opening */
+
 const MAX_LINES = 40; // a formula longer than this is a stray delimiter
 const MAX_INLINE = 2000;
 const ENVIRONMENT =
   /^\\begin\{((?:align|aligned|alignat|alignedat|equation|eqnarray|gather|gathered|multline|split|cases|rcases|dcases|drcases|array|darray|subarray|smallmatrix|[pbBvV]?matrix|CD)\*?)\}/;
 
+/** @param {MarkdownIt} md */
 export function mathRules(md) {
   md.inline.ruler.before("escape", "math_paren", paren);
   md.inline.ruler.before("escape", "math_environment", environment);
@@ -17,6 +21,7 @@ export function mathRules(md) {
   md.block.ruler.before("fence", "math_block", block, { alt: ["paragraph", "reference", "blockquote", "list"] });
 }
 
+/** @param {InlineState} state @param {boolean} silent */
 function paren(state, silent) {
   const { src, pos } = state;
   const open = src.slice(pos, pos + 2);
@@ -31,6 +36,7 @@ function paren(state, silent) {
 }
 
 // Where `close` is next, or -1: looked for once, not anew from each mark before it.
+/** @param {InlineState} state @param {string} close @param {number} from */
 function next(state, close, from) {
   const known = (state.closes ??= {});
   if (known[close] === undefined || (known[close] >= 0 && known[close] < from)) known[close] = state.src.indexOf(close, from);
@@ -38,6 +44,7 @@ function next(state, close, from) {
 }
 
 // "\begin{pmatrix} … \end{pmatrix}" in the middle of a text.
+/** @param {InlineState} state @param {boolean} silent */
 function environment(state, silent) {
   const { src, pos, posMax } = state;
   const name = src[pos] === "\\" && src[pos + 1] === "b" && ENVIRONMENT.exec(src.slice(pos, pos + 30))?.[1];
@@ -48,6 +55,7 @@ function environment(state, silent) {
   return push(state, silent, src.slice(pos, end + close.length), true, end + close.length);
 }
 
+/** @param {InlineState} state @param {boolean} silent */
 function dollar(state, silent) {
   const { src, pos } = state;
   if (src[pos] !== "$" || src[pos - 1] === "$") return false;
@@ -66,6 +74,7 @@ function dollar(state, silent) {
   return push(state, silent, tex, false, end + 1);
 }
 
+/** @param {InlineState} state @param {boolean} silent */
 function twoDollars(state, silent) {
   const { src, pos, posMax } = state;
   const end = next(state, "$$", pos + 2);
@@ -74,6 +83,7 @@ function twoDollars(state, silent) {
   return looksLikeTex(tex) && push(state, silent, tex, true, end + 2);
 }
 
+/** @param {InlineState} state */
 function closingDollar({ src, pos, posMax }) {
   const last = Math.min(posMax, pos + MAX_INLINE + 1); // beyond it there is nothing to look for
   let end = pos + 1;
@@ -81,6 +91,7 @@ function closingDollar({ src, pos, posMax }) {
   return end < last ? end : -1;
 }
 
+/** @param {InlineState} state @param {boolean} silent @param {string} tex @param {boolean} display @param {number} end */
 function push(state, silent, tex, display, end) {
   if (!tex.trim()) return false;
   if (!silent) {
@@ -93,6 +104,7 @@ function push(state, silent, tex, display, end) {
 }
 
 // What a formula on lines of its own begins with: {open, close, kept} where `kept` delimiters are part of the TeX.
+/** @param {string} first @returns {Opening | null} */
 function opening(first) {
   if (first.startsWith("$$")) return first[2] === "$" ? null : { open: "$$", close: "$$", kept: false };
   if (first.startsWith("\\[")) return { open: "\\[", close: "\\]", kept: false };
@@ -100,6 +112,7 @@ function opening(first) {
   return found ? { open: found[0], close: `\\end{${found[1]}}`, kept: true } : null;
 }
 
+/** @param {BlockState} state @param {number} startLine @param {number} endLine @param {boolean} silent */
 function block(state, startLine, endLine, silent) {
   if (state.sCount[startLine] - state.blkIndent >= 4 || state.sCount[startLine] < 0) return false; // below zero: it goes on a quote's paragraph
   const start = state.bMarks[startLine] + state.tShift[startLine];
@@ -107,6 +120,7 @@ function block(state, startLine, endLine, silent) {
   const begun = opening(first);
   if (!begun) return false;
   const { open, close, kept } = begun;
+  /** @param {string[]} lines */
   const whole = (lines) => (kept ? open : "") + lines.join("\n");
   const lines = [];
   for (let line = startLine; line < endLine && line - startLine <= MAX_LINES; line++) {
@@ -127,6 +141,7 @@ function block(state, startLine, endLine, silent) {
   return emit(state, silent, whole(lines), startLine, endLine, true);
 }
 
+/** @param {Opening} begun @param {string[]} lines */
 function isText({ open, kept }, lines) {
   if (kept) return false;
   const tex = lines.join("\n");
@@ -134,6 +149,7 @@ function isText({ open, kept }, lines) {
   return !(open === "$$" ? looksLikeTex : standsAlone)(tex);
 }
 
+/** @param {BlockState} state @param {boolean} silent @param {string} source @param {number} startLine @param {number} nextLine @param {boolean} pending */
 function emit(state, silent, source, startLine, nextLine, pending) {
   const tex = source.trim();
   if (!tex && !pending) return false;

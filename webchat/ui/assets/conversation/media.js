@@ -6,14 +6,16 @@ const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"])
 const SOUNDS = new Set(["audio/wav", "audio/ogg", "audio/mpeg"]);
 
 /** Show the media named below `root`. address: gives the URL for a name. */
+/** @param {ParentNode} root @param {(name: string) => string} address */
 export function showMedia(root, address) {
   for (const named of root.querySelectorAll("[data-media]")) {
-    const { media, type } = named.dataset;
+    const { media = "", type = "" } = named.dataset;
     named.replaceChildren(...parts(address(media), type, named.title, named.textContent));
     named.classList.toggle("wc-media", PICTURES.has(type) || SOUNDS.has(type));
   }
 }
 
+/** @param {string} href @param {string} type @param {string} description @param {string} name */
 function parts(href, type, description, name) {
   if (PICTURES.has(type)) {
     const picture = h("img", { src: href, alt: description ? `${description} (${name})` : name, loading: "lazy", decoding: "async" });
@@ -25,9 +27,10 @@ function parts(href, type, description, name) {
 }
 
 /** Shows the name of media that failed to load. A listener for `error` events: they do not bubble, so add it with `capture`. */
+/** @param {Event} event */
 export function nameBroken({ target }) {
-  const shown = target.closest?.(".wc-media");
+  const shown = target instanceof Element && target.closest(".wc-media");
   if (!shown) return;
   shown.classList.remove("wc-media");
-  shown.replaceChildren(h("span", { class: "wc-image-name" }, target.alt ?? target.getAttribute("aria-label")));
+  shown.replaceChildren(h("span", { class: "wc-image-name" }, target.getAttribute("alt") ?? target.getAttribute("aria-label")));
 }

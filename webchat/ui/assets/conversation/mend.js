@@ -8,6 +8,7 @@ const CONTAINER = /^\s*(?:(?:[-*+>]|\d{1,9}[.)])\s+)*/;
 const SUMMARY = /^[ >]*(?:<details[^<>\n]{0,20}>\s*)?<summary>(?:(?!<\/summary>)[^]){0,500}$(?![^])/im; // without its end
 const FENCE = /^\s*(?:(?:[-*+>]|\d{1,9}[.)])\s+)*(`{3,}|~{3,})/;
 
+/** @param {string} text */
 export function mend(text) {
   const start = text.lastIndexOf("\n") + 1;
   const head = text.slice(0, start);
@@ -27,12 +28,14 @@ export function mend(text) {
   return mendInline(text.replace(/<\/?[a-z]{0,8}$/i, ""));
 }
 
+/** @param {string} head */
 function openFence(head) {
-  let open = null; // {mark, block}
+  /** @type {{ mark: string, block: Fence } | null} */
+  let open = null;
   for (const line of head.split("\n")) {
     if (!open) {
       const found = FENCE.exec(line);
-      if (found) open = { mark: found[1], block: new Fence(found[1], line.slice(found[0].length)) };
+      if (found?.[1]) open = { mark: found[1], block: new Fence(found[1], line.slice(found[0].length)) };
       continue;
     }
     const does = open.block.read(line.replace(CONTAINER, ""));
@@ -42,16 +45,19 @@ function openFence(head) {
 }
 
 // Where a header row begins that has no delimiter row under it yet, or -1.
+/** @param {string} head @param {string} last */
 function tableStart(head, last) {
   const lines = head.split("\n");
   lines.pop();
+  /** @param {string} [line] */
   const isRow = (line) => /^\s*\|/.test(line ?? "");
   const above = lines.at(-1);
   if (isRow(last) && !isRow(above)) return head.length;
-  if (isRow(above) && !isRow(lines.at(-2)) && /^[\s|:-]*$/.test(last)) return head.length - above.length - 1;
+  if (isRow(above) && !isRow(lines.at(-2)) && /^[\s|:-]*$/.test(last)) return head.length - (above ?? "").length - 1;
   return -1;
 }
 
+/** @param {string} text */
 function mendInline(text) {
   const gap = text.lastIndexOf("\n\n");
   const from = Math.max(gap < 0 ? 0 : gap + 2, text.length - 4000);
@@ -69,10 +75,12 @@ function mendInline(text) {
 }
 
 // cut: where a formula begins that has no end yet, or -1. closers: what ends the code and emphasis still open.
+/** @param {string} text @returns {{ cut: number, closers: string | null }} */
 function openMarks(text) {
+  /** @type {string[]} */
   const stack = [];
   const pattern = /\\[([]|\\[\s\S]|`+|\*{1,3}|~~|\$+|<\/?(?:sub|sup|kbd|mark|ins|u|small|b|strong|i|em)>/gi;
-  for (let match; (match = pattern.exec(text)); ) {
+  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
     const mark = match[0];
     const after = text[pattern.lastIndex] ?? "";
     const before = text[match.index - 1] ?? "";
@@ -107,9 +115,10 @@ function openMarks(text) {
   return { cut: -1, closers: stack.reverse().join("") };
 }
 
+/** @param {string} text @param {number} from @param {number} length */
 function closingRun(text, from, length) {
   const runs = /`+/g;
   runs.lastIndex = from;
-  for (let run; (run = runs.exec(text)); ) if (run[0].length === length) return runs.lastIndex;
+  for (let run = runs.exec(text); run; run = runs.exec(text)) if (run[0].length === length) return runs.lastIndex;
   return -1;
 }

@@ -6,13 +6,19 @@ import { roughly, waitSeconds } from "./format.js";
 import { icon } from "./icons.js";
 import { ticking } from "./ticking.js";
 
-const ACTS = { continue: "play", retry: "retry", reply: "retry" };
+/** @import { Message, MessageRecord, Translate } from "../types.js" */
+/** @typedef {{ tone: "error" | "warning" | "plain", message: string, cure: string, detail: string, acts: (keyof typeof ACTS)[] }} Note */
+
+const ACTS = /** @type {const} */ ({ continue: "play", retry: "retry", reply: "retry" });
 
 /** What to say of a reply, from its record: {tone, message, cure, detail, acts}; null when it simply ended. tone: "error",
  *  "warning", or "plain". acts: of "continue" (where there is text to go on from) and "retry". */
+/** @param {MessageRecord} record @param {Translate} t @returns {Note | null} */
 export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   const begun = Boolean(text?.trim());
+  /** @param {string} key @param {...(keyof typeof ACTS)} acts @returns {Note} */
   const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });
+  /** @type {(keyof typeof ACTS)[]} */
   const onward = begun ? ["continue", "retry"] : ["retry"];
   if (failure?.code.startsWith("link_")) return { tone: "warning", ...errorText(failure), acts: [] };
   if (state === "failed") return { tone: "error", ...(failure ? errorText(failure) : plain("failed")), acts: onward };
@@ -27,6 +33,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
 
 /** The note of a reply as an element, or null. seen: when this page saw it end, by `performance.now`; null when it had
  *  ended before. say: tells a screen reader. */
+/** @param {MessageRecord} record @param {Translate} t @param {{ seen?: number | null, say?: (words: string) => void }} [options] */
 export function note(record, t, { seen = null, say = () => {} } = {}) {
   const said = noteOf(record, t);
   if (!said) return null;
@@ -39,6 +46,7 @@ export function note(record, t, { seen = null, say = () => {} } = {}) {
   return h("div", { class: tone === "error" ? "wc-error" : "wc-note" }, glyph, words, buttons.length > 0 && h("div", { class: "wc-note-acts" }, buttons));
 
   // Counts down to when the model may be asked again, and only then lets one ask.
+  /** @param {HTMLElement} line @param {HTMLButtonElement} [retry] */
   function comeBack(line, retry) {
     const wait = waitSeconds(record, seen, performance.now(), Date.now());
     const until = performance.now() + 1000 * wait;
@@ -56,23 +64,27 @@ export function note(record, t, { seen = null, say = () => {} } = {}) {
   }
 }
 
+/** @param {number} seconds @param {Translate} t */
 function againText(seconds, t) {
   if (seconds >= 100) return t("transcript.again_later", { time: roughly(seconds, t) });
   return t(seconds === 1 ? "transcript.again_in_one" : "transcript.again_in", { count: seconds });
 }
 
 /** Under a person's message that has no reply. */
+/** @param {Translate} t */
 export function unansweredNote(t) {
   return h("div", { class: "wc-note" }, h("span", {}, t("transcript.unanswered")), wide("reply", t));
 }
 
 /** The records with the last one marked when it is a message without a reply, and none is on its way. */
+/** @param {Message[]} records */
 export function withUnanswered(records) {
   const last = records.at(-1);
   if (last?.role !== "user" || last.pending) return records;
   return [...records.slice(0, -1), { ...last, unanswered: true }];
 }
 
+/** @param {keyof typeof ACTS} act @param {Translate} t */
 function wide(act, t) {
   return h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(ACTS[act]), t(`transcript.${act}`));
 }

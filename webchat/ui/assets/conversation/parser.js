@@ -18,6 +18,9 @@ import { tablePipes } from "./tablepipes.js";
 import { tags } from "./tags.js";
 import { taskLists } from "./tasks.js";
 
+/** @import { MarkdownIt as Parser, Token } from "./markdown.js" */
+/** @import { Translate } from "../types.js" */
+
 const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for marks; a longer one is shown as it is
 const PARTS = /[^]{1,4000}(?:\s|$)|[^]{1,4000}/gu;
 
@@ -27,14 +30,18 @@ const NAMED = /^data:(image|audio)\/([\w.+-]{1,60})(?:;size=(\d{1,12})(?:;id=([a
 const BARE = /^data:(?:image|audio)\/[\w.+-]{1,60};size=\d{1,12}(?:;id=[a-p]{16})?,/;
 const GIVEN = new Set(["picture", "audio"]); // descriptions that are the server's own
 
+/** @type {Map<Translate, Parser>} */
 const parsers = new Map();
 
 /** The parser whose words are by `t`. */
+/** @param {Translate} t */
 export function parserFor(t) {
-  if (!parsers.has(t)) parsers.set(t, parser(t));
-  return parsers.get(t);
+  const made = parsers.get(t) ?? parser(t);
+  parsers.set(t, made);
+  return made;
 }
 
+/** @param {Translate} t @returns {Parser} */
 function parser(t) {
   const md = new MarkdownIt({ html: false, linkify: true, breaks: true, maxNesting: 40 });
   md.use(mathRules).use(addresses).use(emphasis).use(tags).use(fences).use(details).use(tablePipes).use(links);
@@ -42,6 +49,7 @@ function parser(t) {
   const { escapeHtml } = md.utils;
   const { rules } = md.renderer;
 
+  /** @param {string} act @param {string} name */
   const button = (act, name) =>
     `<button type="button" class="wc-code-button" data-act="${act}">${escapeHtml(name)}</button>`;
 
@@ -56,14 +64,16 @@ function parser(t) {
     );
   };
   // One level under the page's own heading, which is the chat's title.
-  rules.heading_open = (tokens, index, options, env, renderer) => {
+  rules.heading_open = (tokens, index, options, _env, renderer) => {
     tokens[index].attrSet("aria-level", String(Number(tokens[index].tag[1]) + 1));
     return renderer.renderToken(tokens, index, options);
   };
+  /** @param {Token[]} tokens @param {number} index */
   rules.math = (tokens, index) => {
     const { content, info } = tokens[index];
     return `<span dir="ltr" class="wc-math${info === "display" ? " wc-math-display" : ""}">${escapeHtml(content)}</span>`;
   };
+  /** @param {Token[]} tokens @param {number} index */
   rules.math_block = (tokens, index) => {
     const { content, meta } = tokens[index];
     const state = meta.pending ? "wc-math-pending" : "wc-math wc-math-display";
@@ -72,7 +82,7 @@ function parser(t) {
   // An image elsewhere would tell its host what was said here: it is a link, and the page's policy loads none.
   rules.image = (tokens, index) => {
     const token = tokens[index];
-    const src = token.attrGet("src") ?? "";
+    const src = String(token.attrGet("src") ?? "");
     const alt = token.content;
     const named = NAMED.exec(src);
     if (named) {
@@ -90,7 +100,7 @@ function parser(t) {
   rules.table_close = () => "</table></div>";
   for (const cell of ["th_open", "td_open"]) {
     rules[cell] = (tokens, index) => {
-      const align = /text-align:\s*(\w+)/.exec(tokens[index].attrGet("style") ?? "")?.[1];
+      const align = /text-align:\s*(\w+)/.exec(String(tokens[index].attrGet("style") ?? ""))?.[1];
       return `<${tokens[index].tag}${align ? ` class="wc-${align}"` : ""} dir="auto">`;
     };
   }
@@ -98,6 +108,7 @@ function parser(t) {
 }
 
 // What came with a reply where no Markdown is around it: bare, or in HTML.
+/** @param {Parser} md */
 function bareMedia(md) {
   md.inline.ruler.before("linkify", "media", (state, silent) => {
     const { src, pos, pending } = state;
@@ -113,11 +124,12 @@ function bareMedia(md) {
 
 // Pairs of marks are looked for from each mark, which in a paragraph of nothing else costs too much; and a browser lays
 // out one paragraph in time that grows with the square of its length, so it is a paragraph of several boxes and says so.
+/** @param {Parser} md @param {Translate} t */
 function plainWhereLong(md, t) {
   md.core.ruler.before("inline", "plain_where_long", (state) => {
     for (const token of state.tokens) {
       if (token.type !== "inline" || token.content.length <= MAX_PARAGRAPH) continue;
-      const children = token.content.match(PARTS).flatMap((content) => {
+      const children = (token.content.match(PARTS) ?? []).flatMap((content) => {
         const open = new state.Token("part_open", "span", 1);
         open.attrSet("class", "wc-part");
         return [open, Object.assign(new state.Token("text", "", 0), { content }), new state.Token("part_close", "span", -1)];
@@ -129,12 +141,14 @@ function plainWhereLong(md, t) {
 }
 
 // Of an address that holds the data itself the size is that of its base64.
-function nameOf({ input, 1: kind, 2: format, 3: bytes = (input.length * 3) / 4, 4: kept }, t) {
-  const size = Math.max(1, Math.round(Number(bytes) / 1000));
+/** @param {RegExpExecArray} found @param {Translate} t */
+function nameOf({ input, 1: kind, 2: format, 3: bytes, 4: kept }, t) {
+  const size = Math.max(1, Math.round(Number(bytes ?? (input.length * 3) / 4) / 1000));
   const key = kind === "image" ? "transcript.picture" : "transcript.sound";
   return t(kept ? `${key}_kept` : key, { format: format === "unknown" ? "?" : format, size });
 }
 
+/** @param {string} address */
 function hostOf(address) {
   try {
     return new URL(address).host || address.slice(0, 40);

@@ -4,10 +4,22 @@ import { errorLine } from "../i18n.js";
 import { h } from "../dom.js";
 import { icon } from "./icons.js";
 
+/** @import { Entry, Message, MessageRecord, Translate } from "../types.js" */
+/** @import { Glyph } from "./icons.js" */
+
+// What the server will say of a message, as far as it is not known yet.
+const BLANK = {
+  author_id: null, reasoning: "", finished_at: null, finish_reason: null, failure: null, continues: null, reasoning_seconds: null, rating: 0, seq: 0,
+  siblings: [], prompt_tokens: null, completion_tokens: null, first_sent: null, masked: 0, template: null,
+};
+
+/** @param {Entry} entry */
 export const userIdOf = ({ key }) => `pending-user-${key}`;
+/** @param {Entry} entry */
 export const replyIdOf = ({ key }) => `pending-reply-${key}`;
 
 /** The messages up to the one with this id; none for null, all where it is not among them. */
+/** @template {MessageRecord} Shown @param {Shown[]} messages @param {string | null} id */
 export function upTo(messages, id) {
   if (id === null) return [];
   const at = messages.findIndex((message) => message.id === id);
@@ -16,30 +28,34 @@ export function upTo(messages, id) {
 
 /** The records to draw: each entry stands where its turn will, in place of what it asks to see replaced. What was refused
  *  stands at the end. */
+/** @param {MessageRecord[]} messages @param {Entry[]} entries @returns {Message[]} */
 export function withPending(messages, entries) {
   const waiting = entries.filter(({ state }) => state !== "refused");
-  const drawn = waiting.reduce((records, entry) => [...upTo(records, entry.under), ...recordsOf(entry)], messages);
+  const drawn = waiting.reduce((records, entry) => [...upTo(records, entry.under), ...recordsOf(entry)], /** @type {Message[]} */ (messages));
   return [...drawn, ...entries.filter(({ state }) => state === "refused").flatMap(recordsOf)];
 }
 
+/** @param {Entry} entry @returns {Message[]} */
 function recordsOf(entry) {
   const { ask, begun, state, under } = entry;
-  const stamp = { created_at: new Date(entry.at).toISOString(), siblings: [], reasoning: "", seq: 0, rating: 0, pending: entry };
+  const stamp = { ...BLANK, created_at: new Date(entry.at).toISOString(), conversation_id: ask.conversation_id ?? "", parent_id: under, model: ask.model ?? null, pending: entry };
+  /** @type {Message[]} */
   const records = [];
   const said = typeof ask.text === "string";
-  if (said) records.push({ ...stamp, id: userIdOf(entry), role: "user", parent_id: under, text: ask.text, template: ask.template, state: "complete" });
+  if (ask.text !== undefined) records.push({ ...stamp, id: userIdOf(entry), role: "user", text: ask.text, template: ask.template ?? null, state: "complete" });
   if (state === "sending" || !said) {
-    records.push({ ...stamp, text: "", ...begun, id: replyIdOf(entry), role: "assistant", parent_id: under, model: ask.model, state: state === "sending" ? "queued" : "unsent" });
+    records.push({ ...stamp, text: "", ...begun, id: replyIdOf(entry), role: "assistant", state: state === "sending" ? "queued" : "unsent" });
   }
   return records;
 }
 
 /** Under a message that the server does not have yet: how it stands, and what its writer can do. */
-export function pendingNote({ role, pending }, t) {
-  const { state, why, ask } = pending;
+/** @param {string} role @param {Entry} entry @param {Translate} t */
+export function pendingNote(role, { state, why, ask }, t) {
   const said = typeof ask.text === "string";
   if (said !== (role === "user")) return null;
   if (state === "sending") return said && h("div", { class: "wc-outgoing wc-sending", role: "status" }, t("outbox.sending"));
+  /** @param {string} act @param {Glyph} glyph @param {string} label */
   const button = (act, glyph, label) => h("button", { type: "button", class: "wc-wide-action", "data-act": act }, icon(glyph), t(label));
   const words = why ? t("composer.refused", { reason: errorLine(why) }) : t("outbox.unsent");
   return h(

@@ -2,6 +2,9 @@
 
 import DOMPurify from "../vendor/dompurify/purify.js";
 
+/** @typedef {import("../vendor/dompurify/purify.js").Config & { RETURN_DOM_FRAGMENT: true }} Rules */
+
+/** @type {Rules} */
 const PROSE = {
   ALLOWED_TAGS: (
     "a b blockquote br button code del details div em h1 h2 h3 h4 h5 h6 hr i input ins kbd li mark ol p pre s small span strong " +
@@ -15,8 +18,10 @@ const PROSE = {
   RETURN_DOM_FRAGMENT: true,
 };
 
+/** @type {Rules} */
 const CODE = { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"], ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true };
 
+/** @type {Rules} */
 const MATH = {
   ALLOWED_TAGS: (
     "span svg path line math semantics annotation mrow mi mo mn ms mtext mspace msup msub msubsup mfrac msqrt mroot " +
@@ -53,10 +58,13 @@ mathPurifier.addHook("uponSanitizeAttribute", (_node, attribute) => {
 });
 
 /** A fragment of prose: the tags of Markdown, links to http, https and mailto that open elsewhere, no styles. */
+/** @param {string} html */
 export const prose = (html) => prosePurifier.sanitize(html, PROSE);
 
 /** A fragment of highlighted code: spans with classes. */
+/** @param {string} html */
 export const code = (html) => codePurifier.sanitize(html, CODE);
 
 /** A fragment of KaTeX's output: spans, MathML, its few SVG shapes, lengths and colours as styles. */
+/** @param {string} html */
 export const math = (html) => mathPurifier.sanitize(html, MATH);

@@ -1,5 +1,7 @@
 // Keeps the end of the conversation in view while the reader is there, and lets go as soon as the reader is not.
 
+/** @typedef {{ body: HTMLElement, openReasoning(): Element | null }} Read */
+
 const NEAR = 48; // pixels from the end that count as being there
 
 export class EndKeeper {
@@ -11,6 +13,7 @@ export class EndKeeper {
   #follows = true;
   atEnd = true;
 
+  /** @param {HTMLElement} scroller @param {HTMLElement} content @param {(atEnd: boolean) => void} onChange */
   constructor(scroller, content, onChange) {
     this.#scroller = scroller;
     this.#content = content;
@@ -24,6 +27,7 @@ export class EndKeeper {
   }
 
   /** Whether there is an end to keep in view; without one the beginning is shown. */
+  /** @param {boolean} on */
   set follows(on) {
     this.#follows = on;
     if (!on) this.#scroller.scrollTop = 0;
@@ -34,6 +38,7 @@ export class EndKeeper {
     return scrollHeight - scrollTop - clientHeight;
   }
 
+  /** @param {{ smooth?: boolean }} [options] */
   toEnd({ smooth = false } = {}) {
     this.#set(true);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -43,15 +48,17 @@ export class EndKeeper {
   }
 
   /** Do `change` without moving `element` on the screen. */
+  /** @param {Element | null | undefined} element @param {() => void} change */
   holding(element, change) {
     const before = element?.isConnected ? element.getBoundingClientRect().top : null;
     change();
-    if (before === null || !element.isConnected) return;
+    if (before === null || !element?.isConnected) return;
     this.#scroller.scrollTop += element.getBoundingClientRect().top - before;
     this.#last = this.#scroller.scrollTop;
   }
 
   /** Do `change`, which moves the text of a reply into its reasoning. Whoever reads it goes on reading where they are. */
+  /** @param {Read} view @param {() => void} change */
   keepingRead(view, change) {
     const top = this.#scroller.getBoundingClientRect().top;
     const before = view.body.getBoundingClientRect();
@@ -85,6 +92,7 @@ export class EndKeeper {
     if (this.#follows && this.#scroller.scrollHeight > this.#scroller.clientHeight) this.#set(false);
   }
 
+  /** @param {boolean} atEnd */
   #set(atEnd) {
     if (this.atEnd === atEnd) return;
     this.atEnd = atEnd;

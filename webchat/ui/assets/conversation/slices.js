@@ -7,13 +7,16 @@ const FEW = 4;
 const HIDDEN = 100; // milliseconds between two slices where there are no frames
 
 class Slices {
+  /** @type {Map<Element, () => unknown>} */
   #jobs = new Map(); // step by element, in the order they came
+  /** @type {Set<Element>} */
   #near = new Set(); // elements in view
   #waiting = false; // for the next frame
   #begun = 0; // when this task began to draw
   #nodes = 0; // elements it has added
   #taken = 0; // small pieces it has made
   #led = false; // whether it has drawn the beginning of a text
+  /** @type {(() => void)[]} */
   #idle = [];
   #observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) this.#near[isIntersecting ? "add" : "delete"](target);
@@ -56,11 +59,13 @@ class Slices {
   }
 
   /** What this task has added to the page. */
+  /** @param {number} nodes */
   spend(nodes) {
     this.#nodes += nodes;
   }
 
   /** Call `step` in later tasks for what is drawn at `element`, until it says that nothing is left. */
+  /** @param {Element} element @param {() => unknown} step */
   add(element, step) {
     this.watch(element);
     this.#jobs.set(element, step);
@@ -68,11 +73,13 @@ class Slices {
   }
 
   /** The same, before what waits already: of several texts the last is the one that people read. */
+  /** @param {Element} element @param {() => unknown} step */
   first(element, step) {
     if (!this.#jobs.has(element)) this.#jobs = new Map([[element, step], ...this.#jobs]);
     this.add(element, step);
   }
 
+  /** @param {Element} element */
   delete(element) {
     this.#jobs.delete(element);
     this.#near.delete(element);
@@ -81,10 +88,12 @@ class Slices {
   }
 
   /** Know whether an element is in view, until it is drawn. */
+  /** @param {Element} element */
   watch(element) {
     this.#observer.observe(element);
   }
 
+  /** @param {Element} element */
   near(element) {
     return this.#near.has(element);
   }
@@ -95,7 +104,7 @@ class Slices {
 
   /** Resolves when nothing is left to be drawn. */
   get idle() {
-    return this.busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+    return this.busy ? new Promise((/** @type {(nothing: void) => void} */ resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
   /** Draw all that is left, now: for paper, which does not wait. */
@@ -123,7 +132,7 @@ class Slices {
 
   #step() {
     const element = this.#next();
-    if (!this.#jobs.get(element)()) this.delete(element);
+    if (element && !this.#jobs.get(element)?.()) this.delete(element);
   }
 
   #next() {

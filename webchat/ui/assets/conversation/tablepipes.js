@@ -1,15 +1,20 @@
 // "|" within a formula or code of a table's cell, where GFM would end the cell: it does not end it if the row has as many
 // cells as the table only without it. Cells beyond the last column, which GFM drops, are text of the last one.
 
+import { ruleOf } from "./rules.js";
 import { looksLikeTex } from "./tex.js";
+
+/** @import { BlockState, MarkdownIt } from "./markdown.js" */
+
 
 const PIPE = /(?<!\\)\|/g;
 const HIDDEN = "\0"; // never in a text that is parsed
 const SPAN = /\\[\\|`$]|(`+)(?!`)[^\n]{0,300}?[^`]\1(?!`)|(?<![\\$\w])\$(?![\s$])((?:\\.|[^\\$\n]){1,300}?)\$(?![\w$])|\\\(((?:(?!\\\)).){1,300})\\\)/g;
 
 /** Reads tables with such pipes hidden from the library's rule. */
+/** @param {MarkdownIt} md */
 export function tablePipes(md) {
-  const table = md.block.ruler.__rules__.find(({ name }) => name === "table").fn;
+  const table = ruleOf(md.block.ruler, "table");
   md.block.ruler.at("table", (state, startLine, endLine, silent) => {
     const { src, tokens } = state;
     const first = tokens.length;
@@ -23,6 +28,7 @@ export function tablePipes(md) {
 }
 
 // How many columns the table that begins here has; 0 where none does.
+/** @param {BlockState} state @param {number} startLine @param {number} endLine */
 function columnsAt(state, startLine, endLine) {
   if (startLine + 2 > endLine || !lineAt(state, startLine).includes("|")) return 0;
   const delimiters = lineAt(state, startLine + 1).trim();
@@ -30,6 +36,7 @@ function columnsAt(state, startLine, endLine) {
 }
 
 // The text with the pipes hidden that end no cell, in the rows from `startLine` to an empty line.
+/** @param {BlockState} state @param {number} startLine @param {number} endLine @param {number} columns */
 function hidden(state, startLine, endLine, columns) {
   const { src, bMarks, tShift, eMarks } = state;
   const pieces = [];
@@ -45,6 +52,7 @@ function hidden(state, startLine, endLine, columns) {
   return pieces.length ? pieces.join("") + src.slice(from) : src;
 }
 
+/** @param {string} row */
 function wholeSpans(row) {
   return row.replace(SPAN, (span, ticks, dollars, round) => {
     const tex = dollars ?? round;
@@ -52,6 +60,7 @@ function wholeSpans(row) {
   });
 }
 
+/** @param {string} row @param {number} columns */
 function withinColumns(row, columns) {
   if (cells(row) <= columns) return row;
   const first = row.search(/\S/);
@@ -60,8 +69,10 @@ function withinColumns(row, columns) {
   return row.replace(PIPE, (pipe, at) => (at === first || at === last || (ended += 1) < columns ? pipe : HIDDEN));
 }
 
+/** @param {string} row */
 const cells = (row) => row.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/).length;
 
+/** @param {BlockState} state @param {number} line */
 function lineAt({ src, bMarks, tShift, eMarks }, line) {
   return src.slice(bMarks[line] + tShift[line], eMarks[line]);
 }

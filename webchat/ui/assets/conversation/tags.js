@@ -1,13 +1,17 @@
 // The few HTML elements that models write within a line: <br>, and pairs without attributes that hold words. All other
 // HTML, a tag without its partner, and tags that are only spoken of ("from <b> to </b>"), are text.
 
+/** @import { InlineState, MarkdownIt } from "./markdown.js" */
+
 const PAIRED = /^<(sub|sup|kbd|mark|ins|u|small|b|strong|i|em)>(?=\S)/i;
 
+/** @param {MarkdownIt} md */
 export function tags(md) {
   md.inline.ruler.before("html_inline", "line_break", lineBreak);
   md.inline.ruler.before("html_inline", "paired_tag", pairedTag);
 }
 
+/** @param {InlineState} state @param {boolean} silent */
 function lineBreak(state, silent) {
   const match = /^<br\s*\/?>/i.exec(state.src.slice(state.pos, state.pos + 8));
   if (!match) return false;
@@ -16,6 +20,7 @@ function lineBreak(state, silent) {
   return true;
 }
 
+/** @param {InlineState} state @param {boolean} silent */
 function pairedTag(state, silent) {
   const { src, pos, posMax } = state;
   const opening = src[pos] === "<" && PAIRED.exec(src.slice(pos, pos + 10));
@@ -35,6 +40,7 @@ function pairedTag(state, silent) {
 }
 
 // Where the tag that closes `name` is next, or -1: looked for once, not anew from each opening one.
+/** @param {InlineState} state @param {string} name @param {number} from */
 function next(state, name, from) {
   const known = (state.partners ??= {});
   if (known[name] === undefined || (known[name] >= 0 && known[name] < from)) {

@@ -1,4 +1,5 @@
 /** Write into `element` what `words` gives, now and twice a second, until that is null or the element has left the page. */
+/** @param {HTMLElement} element @param {() => string | null} words */
 export function ticking(element, words) {
   const write = () => {
     const text = words();

@@ -13,6 +13,14 @@
 // Each piece arrives once and in order. A stream cannot be told to follow something else, so another one is opened from
 // where each tab is; the old one goes on until then.
 
+/** @import { Delta, MessageRecord, News, Status } from "../types.js" */
+/** @typedef {{ type: "show", address: string, replies: Record<string, number>, visible: boolean, wake?: boolean } | { type: "bye" }} FromTab */
+/** @typedef {{ id: string } & ({ type: "status", data: Status } | { type: "delta", data: Delta } | { type: "done", data: MessageRecord } | { type: "gone", data: unknown })} OfReply */
+/** @typedef {{ type: "here" } | { type: "line", open: boolean, gap: boolean } | { type: News["type"], data: Omit<News, "type"> } | OfReply} ToTab */
+/** @typedef {{ onmessage: ((event: MessageEvent<FromTab>) => void) | null, postMessage(message: ToTab): void }} Port */
+/** @typedef {{ replies: Map<string, number>, visible: boolean, heard: number, owner: string | null, fresh: boolean }} Tab */
+/** @typedef {{ source: EventSource, told: Map<string, number>, statuses: Map<string, Status>, tabs: Set<Tab>, owner: string | null, heard: number }} Stream */
+
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
 const SILENCE = 40_000; // the server says something every 15 s
@@ -24,11 +32,15 @@ const TAB_GONE = 180_000; // timers of hidden tabs run once a minute
 const MOST_REPLIES = 64; // as the server takes
 
 export class Hub {
-  #tabs = new Map(); // port -> {replies: Map id -> seq, visible, heard, owner, fresh}
+  /** @type {Map<Port, Tab>} */
+  #tabs = new Map();
   #address = "";
-  #stream = null; // {source, told: Map id -> seq, statuses: Map id -> status, owner, heard}
-  #next = null; // the one that takes its place as soon as it is open
-  #open = null; // what the tabs were told
+  /** @type {Stream | null} */
+  #stream = null;
+  /** @type {Stream | null} the one that takes its place as soon as it is open */
+  #next = null;
+  /** @type {boolean | null} what the tabs were told */
+  #open = null;
   #wait = FIRST_WAIT;
   #timers = { update: 0, retry: 0, glance: 0 };
   #glances;
@@ -39,17 +51,20 @@ export class Hub {
     setInterval(() => this.#look(), LOOK);
   }
 
+  /** @param {Port} port */
   connect(port) {
     port.onmessage = ({ data }) => this.#onTab(port, data);
   }
 
-  #onTab(port, { type, address, replies, visible, wake }) {
-    if (type === "bye") {
+  /** @param {Port} port @param {FromTab} message */
+  #onTab(port, message) {
+    if (message.type === "bye") {
       this.#tabs.delete(port);
       this.#soon(LINGER);
       return;
     }
-    const tab = this.#tabs.get(port) ?? { replies: new Map(), owner: null, fresh: true };
+    const { address, replies, visible, wake } = message;
+    const tab = this.#tabs.get(port) ?? { replies: new Map(), visible, heard: 0, owner: null, fresh: true };
     const before = tab.replies;
     // What was sent to a tab is ahead of what it says: its word counts for what is new to it.
     tab.replies = new Map(Object.entries(replies).map(([id, seq]) => [id, before.get(id) ?? seq]));
@@ -69,15 +84,18 @@ export class Hub {
 
   // A tab belongs to the owner of the first stream that was opened with it. When somebody else signs in, in another tab,
   // the cookie changes under it: the streams opened from then on are not for this tab.
+  /** @param {Tab} tab */
   #serves(tab) {
     return this.#stream !== null && tab.owner === this.#stream.owner;
   }
 
+  /** @param {Tab} tab */
   #foreign(tab) {
     return this.#stream !== null && tab.owner !== null && tab.owner !== this.#stream.owner;
   }
 
   #wanted() {
+    /** @type {Map<string, number>} */
     const wanted = new Map();
     for (const tab of this.#tabs.values()) {
       if (!tab.visible || this.#foreign(tab)) continue;
@@ -87,10 +105,11 @@ export class Hub {
   }
 
   // Whether a tab wants what the stream does not tell, or does not tell any more.
-  #lacks(stream = this.#next ?? this.#stream) {
+  #lacks() {
+    const stream = this.#next ?? this.#stream;
     if (stream === null) return this.#needed;
     const fresh = [...this.#tabs.values()].some((tab) => tab.fresh && !stream.tabs.has(tab));
-    return fresh || [...this.#wanted()].some(([id, seq]) => !stream.told.has(id) || seq < stream.told.get(id));
+    return fresh || [...this.#wanted()].some(([id, seq]) => seq < (stream.told.get(id) ?? Infinity));
   }
 
   get #needed() {
@@ -101,6 +120,7 @@ export class Hub {
     return [...this.#tabs.values()].some((tab) => tab.visible);
   }
 
+  /** @param {number} wait */
   #soon(wait) {
     if (wait && this.#timers.update) return;
     clearTimeout(this.#timers.update);
@@ -132,8 +152,10 @@ export class Hub {
     const address = new URL(this.#address);
     for (const [id, seq] of wanted) address.searchParams.append("reply", `${id}:${seq}`);
     const source = new EventSource(address);
+    /** @type {Stream} */
     const stream = { source, told: wanted, statuses: new Map(), tabs: new Set(this.#tabs.values()), owner: null, heard: Date.now() };
     this.#next = stream;
+    /** @param {string} name @param {(data: any) => void} handle */
     const on = (name, handle) =>
       source.addEventListener(name, ({ data }) => {
         stream.heard = Date.now();
@@ -142,13 +164,14 @@ export class Hub {
     on("hello", (hello) => this.#onHello(stream, hello));
     on("status", (status) => this.#onStatus(stream, status));
     on("delta", (delta) => this.#onDelta(stream, delta));
-    on("done", (done) => this.#onEnd("done", stream, done.message.id, done.message));
-    on("gone", (gone) => this.#onEnd("gone", stream, gone.message_id, gone));
-    for (const name of ["begun", "ended", "changed"]) on(name, (data) => this.#tell({ type: name, data }));
+    on("done", (done) => this.#onEnd(stream, { type: "done", id: done.message.id, data: done.message }));
+    on("gone", (gone) => this.#onEnd(stream, { type: "gone", id: gone.message_id, data: gone }));
+    for (const type of /** @type {const} */ (["begun", "ended", "changed"])) on(type, (data) => this.#tell({ type, data }));
     on("beat", () => {});
     source.onerror = () => this.#onError(stream);
   }
 
+  /** @param {Stream} stream @param {{ owner: string, running: string[] }} hello */
   #onHello(stream, { owner, running }) {
     const gap = this.#stream === null || this.#stream.owner !== owner;
     this.#stream?.source.close();
@@ -169,18 +192,21 @@ export class Hub {
   }
 
   // What ended while nobody listened: a hidden tab is told that it did, and asks for the words when it is looked at.
+  /** @param {Port} port @param {Tab} tab @param {string[]} running */
   #tellEnded(port, tab, running) {
     for (const id of tab.replies.keys()) {
       if (!running.includes(id)) port.postMessage({ type: "ended", data: { message_id: id } });
     }
   }
 
+  /** @param {Stream} stream @param {Status} status */
   #onStatus(stream, status) {
     const { message_id: id } = status;
     stream.statuses.set(id, status);
     for (const [port] of this.#viewers(id)) port.postMessage({ type: "status", id, data: status });
   }
 
+  /** @param {Stream} stream @param {Delta} delta */
   #onDelta(stream, delta) {
     const { message_id: id, seq } = delta;
     stream.told.set(id, seq);
@@ -191,24 +217,29 @@ export class Hub {
     }
   }
 
-  #onEnd(type, stream, id, data) {
+  /** @param {Stream} stream @param {OfReply} end */
+  #onEnd(stream, end) {
+    const { id } = end;
     stream.told.delete(id);
     stream.statuses.delete(id);
     for (const [port, tab] of this.#viewers(id)) {
       tab.replies.delete(id);
-      port.postMessage({ type, id, data });
+      port.postMessage(end);
     }
     this.#soon(0);
   }
 
+  /** @param {string} id @returns {Iterable<[Port, Tab]>} */
   *#viewers(id) {
     for (const [port, tab] of this.#tabs) if (tab.visible && tab.replies.has(id) && this.#serves(tab)) yield [port, tab];
   }
 
+  /** @param {ToTab} message */
   #tell(message) {
     for (const [port, tab] of this.#tabs) if (this.#serves(tab)) port.postMessage(message);
   }
 
+  /** @param {Stream} stream */
   #onError(stream) {
     if (stream !== this.#stream && stream !== this.#next) return;
     this.#drop(stream);
@@ -221,6 +252,7 @@ export class Hub {
     this.#wait = Math.min(LONGEST_WAIT, 2 * this.#wait);
   }
 
+  /** @param {Stream} stream */
   #drop(stream) {
     stream.source.close();
     if (this.#stream === stream) this.#stream = null;

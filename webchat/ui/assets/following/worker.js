@@ -3,4 +3,4 @@
 import { Hub } from "./hub.js";
 
 const hub = new Hub();
-self.onconnect = ({ ports: [port] }) => hub.connect(port);
+addEventListener("connect", (event) => hub.connect(/** @type {MessageEvent} */ (event).ports[0]));

@@ -1,13 +1,12 @@
 // What a reply's model was sent: messages, tokens or request, and where the reply comes from.
 
-import { copyText } from "../copying.js";
+import { copyText, showCopied } from "../copying.js";
 import { h } from "../dom.js";
 import { errorText, has, language, t } from "../i18n.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
 import { tabbed } from "../tabs.js";
 import { upgrade } from "../conversation/extras.js";
-import { showCopied } from "../conversation/actions.js";
 import { infoList, infoRows } from "../conversation/info.js";
 import { promptView } from "./prompt.js";
 import { tokensView } from "./tokens.js";

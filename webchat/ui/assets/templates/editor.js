@@ -1,9 +1,9 @@
 // One template, opened in the library: its texts and variables, what comes of them, and what it was before.
 
 import { h, iconButton, toggleMenu } from "../dom.js";
+import { download } from "../download.js";
 import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
-import { download } from "../menus.js";
 import { setProblem } from "../sheet.js";
 import { toast } from "../toast.js";
 import { drafted, EMPTY, outgoing, same } from "./content.js";
