@@ -6,6 +6,7 @@
   const root = document.documentElement;
   const PATIENCE = 5000; // ms that a page of which something did not load may still take
 
+  /** @param {string} name */
   function stored(name) {
     try {
       return localStorage.getItem(name);
@@ -95,18 +96,21 @@
     }
   }
 
+  /** @param {string} why */
   function sayLost(why) {
     if (root.classList.contains("wc-ready")) return;
     const words = config.lost[language];
+    /** @template {keyof HTMLElementTagNameMap} Tag @param {Tag} tag @param {object} properties */
     const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
     const card = make("div", { id: "wc-lost", role: "alert" });
-    card.append(make("p", { textContent: words[why] }));
+    const said = make("p", { textContent: words[why] });
+    said.style.maxWidth = "26rem";
+    card.append(said);
     // Whose frame it is cannot be changed from within.
     if (why !== "failed" && top !== window) card.append(make("a", { href: location.href, target: "_blank", rel: "noopener", textContent: words.open }));
     if (why !== "framed") card.append(make("button", { type: "button", textContent: words.retry, onclick: () => location.reload() }));
     // Its style sheet may be what is missing.
     Object.assign(card.style, { position: "fixed", inset: "0", zIndex: "9", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.75rem", padding: "1rem", textAlign: "center", font: "1rem sans-serif" });
-    card.firstChild.style.maxWidth = "26rem";
     if (document.body) document.body.append(card);
     else addEventListener("DOMContentLoaded", () => document.body.append(card));
     new MutationObserver(() => root.classList.contains("wc-ready") && card.remove()).observe(root, { attributes: true });

@@ -1,7 +1,7 @@
 // The box one writes in: Enter, drafts, send and stop, and the line under it that says what stands in the way.
 
 import { bus } from "./bus.js";
-import { h, iconButton } from "./dom.js";
+import { h, iconButton, the } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer } from "./drawer.js";
 import { errorLine, t } from "./i18n.js";
@@ -11,6 +11,11 @@ import { settings } from "./settings.js";
 import { stops } from "./stops.js";
 import { toast } from "./toast.js";
 
+/** @import { Transcript } from "./transcript.js" */
+/** @import { Slash } from "./templates/slash.js" */
+/** @import { Draft, Entry, Events, TemplateUse } from "./types.js" */
+/** @typedef {{ transcript: Transcript | null, templates(box: typeof composer, pattern: RegExp): Promise<Slash> }} Surroundings */
+
 const SLASH = /^[/／、]/; // the last is what a Chinese input method makes of the key
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
 const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that no keyboard on a screen has
@@ -19,38 +24,50 @@ const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that n
 // sent: {key, text} of what came back from the outbox: sent again as it was, it is the same message.
 // unknown: there is no such conversation; what is written in it goes into a new one.
 // refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
-const state = { id: null, unknown: false, running: null, limit: Infinity, ctx: null, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
-let text, note, send, stop;
-let slash = null; // the templates' picker, from its first use on
-let loading = null; // a promise while it is on its way
+/** @type {{ id: string | null, unknown: boolean, running: string | null, limit: number, template: TemplateUse | null, sent: Draft["sent"], refused: { words: string, why: string } | null, hindrance: string | null, keyboard: boolean, out: boolean }} */
+const state = { id: null, unknown: false, running: null, limit: Infinity, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
+/** @type {Surroundings} */
+let ctx = { transcript: null, templates: () => Promise.reject(new Error("not mounted")) };
+/** @type {HTMLTextAreaElement} */
+let text;
+/** @type {HTMLElement} */
+let note;
+/** @type {HTMLButtonElement} */
+let send;
+/** @type {HTMLButtonElement} */
+let stop;
+/** @type {Slash | null} the templates' picker, from its first use on */
+let slash = null;
+/** @type {Promise<Slash> | null} while it is on its way */
+let loading = null;
 
-// ctx.templates(composer, pattern): resolves to the templates' picker.
-export function mountComposer(element, ctx) {
-  state.ctx = ctx;
+/** @param {HTMLElement} element @param {Surroundings} surroundings */
+export function mountComposer(element, surroundings) {
+  ctx = surroundings;
   note = h("div", { class: "wc-composer-note", id: "wc-composer-note", role: "status" });
   element.replaceChildren(note);
-  text = document.querySelector("#wc-composer-text textarea");
-  send = document.querySelector("#wc-send");
-  stop = document.querySelector("#wc-stop");
+  text = the("#wc-composer-text textarea");
+  send = /** @type {HTMLButtonElement} */ (the("#wc-send"));
+  stop = /** @type {HTMLButtonElement} */ (the("#wc-stop"));
   text.dir = "auto";
   text.setAttribute("aria-label", t("composer.label"));
   text.setAttribute("aria-describedby", "wc-composer-note");
   text.setAttribute("enterkeyhint", touch.matches ? "enter" : "send");
-  for (const [button, label] of [[send, t("composer.send")], [stop, t("composer.stop")]]) {
+  for (const [button, label] of /** @type {const} */ ([[send, t("composer.send")], [stop, t("composer.stop")]])) {
     button.setAttribute("aria-label", label);
     button.title = label;
   }
   const templates = iconButton("template", t("templates.button"), async () => (await picker())?.toggle(templates), {
     id: "wc-templates-button", "aria-haspopup": "listbox", "aria-expanded": "false",
   });
-  document.querySelector("#wc-composer-box").prepend(templates);
+  the("#wc-composer-box").prepend(templates);
   text.addEventListener("input", onInput);
   text.addEventListener("compositionend", () => offer());
-  onKeyFirst(document.querySelector("#wc-composer-text"), onKey);
+  onKeyFirst(the("#wc-composer-text"), onKey);
   send.addEventListener("click", () => composer.send());
   // Stop comes where Send was: the second half of a double click is not meant for it.
   stop.addEventListener("click", (event) => event.detail > 1 || composer.stop());
-  document.querySelector("#wc-composer-box").addEventListener("pointerdown", onBoxPress);
+  the("#wc-composer-box").addEventListener("pointerdown", onBoxPress);
   bus.on("leaf", ({ conversationId, running }) => {
     if (conversationId !== state.id) return;
     state.running = running;
@@ -58,7 +75,7 @@ export function mountComposer(element, ctx) {
     refresh();
   });
   bus.on("shown", refresh);
-  for (const event of ["models", "settings"]) bus.on(event, refresh);
+  for (const event of /** @type {const} */ (["models", "settings"])) bus.on(event, refresh);
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
   bus.on("unknown", onUnknown);
@@ -68,8 +85,9 @@ export function mountComposer(element, ctx) {
 }
 
 export const composer = {
+  /** @param {number} characters */
   set limit(characters) {
-    state.limit = characters ?? Infinity;
+    state.limit = characters;
     refresh();
   },
 
@@ -78,6 +96,7 @@ export const composer = {
   },
 
   // Another conversation is on the screen: its draft comes back.
+  /** @param {string | null} id */
   show(id) {
     if (state.unknown && id !== state.id) drafts.move(place(), "new");
     Object.assign(state, { id, unknown: false, running: null, hindrance: null });
@@ -89,6 +108,7 @@ export const composer = {
   },
 
   // The new chat became a conversation: what has been written since stays with it, behind what this tab had there.
+  /** @param {string} id */
   adopt(id) {
     drafts.move(place(), id);
     state.id = id;
@@ -96,6 +116,7 @@ export const composer = {
   },
 
   // Words that were not typed, after what is there already.
+  /** @param {string} words @param {TemplateUse} [template] */
   insert(words, template) {
     const before = text.value.trimEnd();
     if (before.endsWith(words)) return focus();
@@ -108,9 +129,11 @@ export const composer = {
   },
 
   // What was sent is changed before it is sent again; what is in the box by now stays behind it.
+  /** @param {Entry} entry */
   takeBack({ key, ask }) {
     const later = text.value;
-    fill(later ? `${ask.text}\n\n${later}` : ask.text, ask.template, later ? null : { key, text: ask.text });
+    const { text: words = "" } = ask;
+    fill(later ? `${words}\n\n${later}` : words, ask.template, later ? null : { key, text: words });
     if (state.id === null && ask.settings) settings.update(ask.settings);
   },
 
@@ -123,15 +146,17 @@ export const composer = {
   send: submit,
 
   stop() {
-    return state.ctx.transcript.stop();
+    return ctx.transcript?.stop();
   },
 };
 
 const place = () => state.id ?? "new";
 
 // Whether something sent from here is in this state.
-const waits = (kind) => state.ctx.transcript?.pending.some((entry) => entry.state === kind) ?? false;
+/** @param {Entry["state"]} kind */
+const waits = (kind) => ctx.transcript?.pending.some((entry) => entry.state === kind) ?? false;
 
+/** @param {string} words @param {TemplateUse | null} [template] @param {Draft["sent"]} [sent] */
 function fill(words, template = null, sent = null) {
   put(words);
   Object.assign(state, { template, sent });
@@ -152,7 +177,7 @@ function submit() {
   state.hindrance = hindrance();
   if (!state.hindrance) {
     const { template, sent } = state;
-    state.ctx.transcript.send(words, { template, key: sent?.text === words ? sent.key : undefined });
+    ctx.transcript?.send(words, { template, key: sent?.text === words ? sent.key : undefined });
     put(""); // and its draft goes
     if (state.id === null) drafts.put("settings:new", null);
   }
@@ -162,46 +187,57 @@ function submit() {
 function hindrance() {
   if (state.out) return t("composer.out");
   if (composer.running) return t("composer.busy");
-  if (!state.ctx.transcript.loaded) return t("transcript.loading");
+  if (!ctx.transcript?.loaded) return t("transcript.loading");
   if (waits("unsent")) return t("composer.unsent");
   if (!settings.model) return t("composer.no_model");
   return drawer.flush() ? null : t("composer.bad_setting");
 }
 
 // Refused words come back to the box they were sent from. Where that is not possible they wait in the conversation.
+/** @param {Events["outbox"]} detail */
 function onOutbox({ what, entry }) {
   if (what === "answered") return arrived(entry);
   if (what === "refused" && state.unknown) onUnknown(state);
-  if (what !== "refused" || entry.ask.kind !== "send") return;
-  if (entry.why.code !== "message_blocked") toast(errorLine(entry.why), { kind: "error" });
-  if (text.value || !state.ctx.transcript.pending.some(({ key }) => key === entry.key)) return;
-  composer.takeBack(outbox.take(entry.key));
-  if (entry.why.code === "message_blocked") state.refused = { words: text.value, why: errorLine(entry.why) };
+  const { key, ask, why } = entry;
+  if (what !== "refused" || ask.kind !== "send" || !why) return;
+  if (why.code !== "message_blocked") toast(errorLine(why), { kind: "error" });
+  if (text.value || !ctx.transcript?.pending.some((one) => one.key === key)) return;
+  takeBack(key);
+  if (why.code === "message_blocked") state.refused = { words: text.value, why: errorLine(why) };
   refresh();
+}
+
+/** @param {string} key */
+function takeBack(key) {
+  const entry = outbox.take(key);
+  if (entry) composer.takeBack(entry);
 }
 
 // The link has ended: the words stay, to be read and copied.
 function onOut() {
   state.out = true;
   text.readOnly = true;
-  document.querySelector("#wc-templates-button").disabled = true;
+  Object.assign(the("#wc-templates-button"), { disabled: true });
   slash?.close();
   refresh();
 }
 
 // What was refused because it belongs there cannot be shown in its place.
+/** @param {Events["unknown"]} place */
 function onUnknown({ id }) {
   if (id !== state.id) return;
   state.unknown = true;
-  for (const { key, state: stands, ask } of outbox.at(id)) if (stands === "refused" && ask.text) composer.takeBack(outbox.take(key));
+  for (const { key, state: stands, ask } of outbox.at(id)) if (stands === "refused" && ask.text) takeBack(key);
 }
 
 // Also when it had been taken back: then the box must not ask for it once more.
+/** @param {Entry} entry */
 function arrived({ key, ask }) {
   const from = ask.conversation_id ?? "new";
   if (ask.kind === "send" && drafts.arrived(from, key) && from === place()) put("");
 }
 
+/** @param {KeyboardEvent} event */
 function onKey(event) {
   state.keyboard ||= HARDWARE.test(event.key);
   const composing = event.isComposing || event.keyCode === 229;
@@ -216,13 +252,14 @@ function onKey(event) {
   submit();
 }
 
+/** @param {Event} event */
 function onInput(event) {
   if (!text.value.trim()) Object.assign(state, { template: null, sent: null });
   state.hindrance = null;
   keep();
   refresh();
   if (!event.isTrusted) slash?.close(); // not typed: a draft, or what a template made
-  else if (!event.isComposing) offer();
+  else if (!(event instanceof InputEvent && event.isComposing)) offer();
 }
 
 // A slash first opens the templates to choose from.
@@ -234,7 +271,7 @@ async function offer() {
 async function picker() {
   if (slash) return slash;
   try {
-    return (slash = await (loading ??= state.ctx.templates(composer, SLASH)));
+    return (slash = await (loading ??= ctx.templates(composer, SLASH)));
   } catch {
     toast(t("templates.load_failed"), { kind: "error" });
     return null;
@@ -243,12 +280,14 @@ async function picker() {
   }
 }
 
+/** @param {PointerEvent} event */
 function onBoxPress(event) {
-  if (event.target.closest("button, textarea, input, a")) return;
+  if (/** @type {Element} */ (event.target).closest("button, textarea, input, a")) return;
   event.preventDefault();
   text.focus();
 }
 
+/** @param {string} words */
 function put(words) {
   if (text.value === words) return;
   write(text, words);
@@ -259,6 +298,7 @@ function keep() {
   drafts.put(place(), text.value ? { text: text.value, template, sent } : null);
 }
 
+/** @param {Draft | null} draft */
 function restore(draft) {
   Object.assign(state, { template: draft?.template ?? null, sent: draft?.sent ?? null });
   put(draft?.text ?? "");
@@ -290,13 +330,14 @@ function refresh() {
   text.setAttribute("aria-invalid", String(long || refused));
 }
 
+/** @param {{ count: number, long: boolean, refused: boolean }} about */
 function line({ count, long, refused }) {
   const { limit, hindrance: reason, running, template } = state;
   if (long || count > 0.9 * limit) return t(long ? "composer.too_long" : "composer.length", { count, limit });
   if (state.out) return t("composer.out");
   if (reason) return reason;
-  if ((running && stops.wanted(running)) || state.ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
-  if (refused) return t("composer.refused", { reason: state.refused.why });
-  if (settings.info?.missing) return errorLine(settings.info.failure);
+  if ((running && stops.wanted(running)) || ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
+  if (refused) return t("composer.refused", { reason: state.refused?.why });
+  if (settings.info?.missing && settings.info.failure) return errorLine(settings.info.failure);
   return template ? t("templates.from", { name: template.name }) : t("composer.hint");
 }

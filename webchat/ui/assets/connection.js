@@ -7,15 +7,23 @@ import { errorLine, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { toast } from "./toast.js";
 
+/** @import { Failure, Me } from "./types.js" */
+
 const RETRY = 2000;
 const SHOW_AFTER = 1000; // a hiccup shorter than this is nobody's business
 
-const state = { online: true, me: {}, boot: null, version: null, bar: null, reload: null, timer: null, show: null };
+/** @type {{ online: boolean, out: boolean, probing: boolean, me: Partial<Me>, boot: string | null, version: string | null, timer: number, show: number }} */
+const state = { online: true, out: false, probing: false, me: {}, boot: null, version: null, timer: 0, show: 0 };
+/** @type {HTMLElement} */
+let bar;
+/** @type {() => void} */
+let reload;
 
-// reload: called when the server is another one than before.
-export function mountConnection(bar, reload) {
-  state.bar = bar;
-  state.reload = reload;
+// onOther: called when the server is another one than before.
+/** @param {HTMLElement} element @param {() => void} onOther */
+export function mountConnection(element, onOther) {
+  bar = element;
+  reload = onOther;
   bus.on("connection", ({ online }) => (online ? up() : down()));
   bus.on("out", out);
   window.addEventListener("online", probe);
@@ -25,20 +33,21 @@ export function mountConnection(bar, reload) {
 
 export const connection = {
   // The answer of api/me: who this is; empty until it is there.
+  /** @returns {Partial<Me>} */
   get me() {
     return state.me;
   },
 
   // Whether the link of this visitor has ended: what is on the page stays, and nothing more comes.
   get out() {
-    return Boolean(state.out);
+    return state.out;
   },
 
   set me(me) {
-    identity.own(me.owner.id);
+    if (me.owner) identity.own(me.owner.id);
     state.me = me;
-    state.boot = me.boot;
-    state.version ??= me.version;
+    state.boot = me.boot ?? null;
+    state.version ??= me.version ?? null;
   },
 };
 
@@ -46,20 +55,21 @@ function down() {
   if (!state.online || state.out) return;
   state.online = false;
   state.show = setTimeout(() => {
-    state.bar.textContent = t(navigator.onLine ? "connection.lost" : "connection.offline");
-    state.bar.classList.add("wc-open");
+    bar.textContent = t(navigator.onLine ? "connection.lost" : "connection.offline");
+    bar.classList.add("wc-open");
   }, SHOW_AFTER);
   state.timer = setTimeout(probe, RETRY);
 }
 
 // The link this visitor came by has ended: said for good, with the reason; what is on the page can still be read.
+/** @param {{ error: Failure }} detail */
 function out({ error }) {
   state.out = true;
   clearTimeout(state.show);
   clearTimeout(state.timer);
-  state.bar.replaceChildren(errorLine(error));
-  if (error.code === "no_cookie" && top !== window) state.bar.append(" ", h("a", { href: location.href, target: "_blank", rel: "noopener" }, t("app.open_alone")));
-  state.bar.classList.add("wc-open");
+  bar.replaceChildren(errorLine(error));
+  if (error.code === "no_cookie" && top !== window) bar.append(" ", h("a", { href: location.href, target: "_blank", rel: "noopener" }, t("app.open_alone")));
+  bar.classList.add("wc-open");
 }
 
 // Any answer means the server is back; whether it is the same one is for `probe` to find out.
@@ -81,12 +91,13 @@ async function probe() {
   }
 }
 
+/** @param {Me | null} me */
 function back(me) {
   if (state.out) return;
-  const shown = state.bar.classList.contains("wc-open");
+  const shown = bar.classList.contains("wc-open");
   clearTimeout(state.show);
   state.online = true;
-  state.bar.classList.remove("wc-open");
+  bar.classList.remove("wc-open");
   const restarted = me !== null && state.boot !== null && me.boot !== state.boot;
   if (me) state.boot = me.boot;
   if (me) identity.own(me.owner.id);
@@ -97,5 +108,5 @@ function back(me) {
   } else if (shown) {
     toast(t("connection.back"));
   }
-  if (restarted || shown) state.reload();
+  if (restarted || shown) reload();
 }

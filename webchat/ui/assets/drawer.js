@@ -1,32 +1,44 @@
 // Settings of the conversation on the screen. Gradio draws the controls; here is what they mean.
 
 import { bus } from "./bus.js";
-import { h, iconButton } from "./dom.js";
+import { h, iconButton, the } from "./dom.js";
 import { write } from "./gradio.js";
 import { t } from "./i18n.js";
 import { settings } from "./settings.js";
 import { toast } from "./toast.js";
 
-const NUMBERS = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed"];
+/** @import { Settings } from "./types.js" */
+/** @typedef {HTMLInputElement | HTMLTextAreaElement} Control */
+
+const NUMBERS = /** @type {const} */ (["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed"]);
+/** @type {Set<string>} */
 const WHOLE = new Set(["top_k", "max_tokens", "seed"]);
 const SAVE_AFTER = 600;
 
-const panel = () => document.querySelector("#wc-drawer");
-const field = (name) => document.querySelector(`#wc-sampling-${name}`);
-const input = (name) => field(name).querySelector("input, textarea");
-const prompt = () => document.querySelector("#wc-system-prompt textarea");
+const panel = () => the("#wc-drawer");
+/** @param {string} name */
+const field = (name) => the(`#wc-sampling-${name}`);
+/** @param {string} name */
+const input = (name) => /** @type {HTMLInputElement} */ (field(name).querySelector("input") ?? the("textarea", field(name)));
+const prompt = () => the("#wc-system-prompt textarea");
 
-let scope, none, state, timer, opener, persona;
+const scope = h("p", { class: "wc-drawer-scope" });
+const none = h("p", { class: "wc-drawer-scope", hidden: true }, t("drawer.no_sampling"));
+const state = h("span", { class: "wc-drawer-state", role: "status" });
+const persona = h("p", { class: "wc-drawer-scope", hidden: true });
+/** @type {number | undefined} */
+let timer;
+/** @type {Element | null} */
+let opener = null;
 let filling = false; // `put` writes, and not the visitor
+/** @type {Map<Control, string>} */
 const filled = new Map(); // what `put` wrote into each control: anything else there is the visitor's
 
+/** @param {Control} box */
 const changed = (box) => box.value !== (filled.get(box) ?? "");
 
+/** @param {HTMLElement} element */
 export function mountDrawer(element) {
-  scope = h("p", { class: "wc-drawer-scope" });
-  none = h("p", { class: "wc-drawer-scope", hidden: true }, t("drawer.no_sampling"));
-  state = h("span", { class: "wc-drawer-state", role: "status" });
-  persona = h("p", { class: "wc-drawer-scope", hidden: true });
   element.replaceChildren(
     h("div", { class: "wc-drawer-head" }, h("h2", {}, t("drawer.title")), state, iconButton("close", t("app.close"), () => drawer.toggle(false))),
     scope,
@@ -36,7 +48,7 @@ export function mountDrawer(element) {
   panel().setAttribute("aria-label", t("drawer.title"));
   prompt().dir = "auto";
   panel().inert = true;
-  document.querySelector("#wc-drawer-reset").before(none);
+  the("#wc-drawer-reset").before(none);
   panel().addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.stopPropagation();
@@ -50,6 +62,7 @@ export function mountDrawer(element) {
 }
 
 export const drawer = {
+  /** @param {string | null} id */
   show(id) {
     drawer.flush();
     scope.textContent = t(id === null ? "drawer.scope_new" : "drawer.scope");
@@ -62,7 +75,7 @@ export const drawer = {
     panel().inert = !open;
     document.querySelector("#wc-drawer-toggle")?.setAttribute("aria-expanded", String(open));
     if (open) prompt().focus({ preventScroll: true });
-    else opener?.focus?.();
+    else if (opener instanceof HTMLElement) opener.focus();
   },
 
   // The controls were changed by the visitor.
@@ -95,6 +108,7 @@ export const drawer = {
   },
 };
 
+/** @param {boolean} done */
 function saved(done) {
   if (!done) return;
   state.textContent = t("drawer.saved");
@@ -103,6 +117,7 @@ function saved(done) {
 
 // What the visitor changed in the controls, as settings; null when one of them holds what no model takes. The rest stays
 // as it is set, also when that is newer than the control.
+/** @param {{ tell?: boolean }} [options] @returns {Partial<Settings> | null} */
 function read({ tell = true } = {}) {
   const sampling = { ...settings.current.sampling };
   let valid = true;
@@ -133,7 +148,7 @@ function fill() {
   persona.textContent = played ? t("drawer.persona", { name: played.name }) : "";
   prompt().placeholder = model?.system_prompt ? t("drawer.system_prompt_default", { prompt: model.system_prompt }) : t("drawer.system_prompt_hint");
   const takes = new Set(model?.takes ?? []);
-  for (const name of [...NUMBERS, "stop"]) {
+  for (const name of /** @type {const} */ ([...NUMBERS, "stop"])) {
     // What is set and not taken stays in sight, to be cleared.
     const idle = !takes.has(name) && sampling[name] !== undefined;
     field(name).classList.toggle("wc-hidden", !takes.has(name) && !idle);
@@ -149,6 +164,7 @@ function fill() {
   put(input("stop"), (sampling.stop ?? []).join("\n"));
 }
 
+/** @param {Control} box @param {string | number} value */
 function put(box, value) {
   const text = String(value).replace(/\r\n?/g, "\n"); // as a textarea gives it back
   if (timer !== undefined && changed(box)) return; // the visitor is writing; what is in the control is newer

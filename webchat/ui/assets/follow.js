@@ -3,9 +3,9 @@
 //   const line = new Line(address, { onLine({open, gap}), onNews({type, conversation_id, message_id, state}) });
 //   const stop = line.follow(id, { from, onDelta, onStatus, onDone, onGone });
 
-/** @import { Delta, MessageRecord, News, Status } from "./types.js" */
+/** @import { Delta, Message, News, Status } from "./types.js" */
 /** @import { OfReply, ToTab } from "./following/hub.js" */
-/** @typedef {{ onDelta(delta: Delta): void, onStatus(status: Status): void, onDone(message: MessageRecord): void, onGone(): void }} ReplyHandlers */
+/** @typedef {{ onDelta(delta: Delta): void, onStatus(status: Status): void, onDone(message: Message): void, onGone(): void }} ReplyHandlers */
 
 const PING = 20_000;
 const NO_ANSWER = 10_000;

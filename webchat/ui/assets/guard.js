@@ -3,22 +3,26 @@
 // Sets webchatConfig.fleeting: the names of those that are stand-ins.
 (() => {
   class StandIn {
+    /** @param {string} name */
     getItem(name) {
-      return Object.hasOwn(this, name) ? this[name] : null;
+      return Object.hasOwn(this, name) ? Reflect.get(this, name) : null;
     }
 
+    /** @param {string} name @param {unknown} value */
     setItem(name, value) {
-      this[name] = String(value);
+      Reflect.set(this, name, String(value));
     }
 
+    /** @param {string} name */
     removeItem(name) {
-      delete this[name];
+      Reflect.deleteProperty(this, name);
     }
 
     clear() {
-      for (const name of Object.keys(this)) delete this[name];
+      for (const name of Object.keys(this)) Reflect.deleteProperty(this, name);
     }
 
+    /** @param {number} index */
     key(index) {
       return Object.keys(this)[index] ?? null;
     }
@@ -28,6 +32,7 @@
     }
   }
 
+  /** @param {"localStorage" | "sessionStorage"} name */
   function isBlocked(name) {
     try {
       window[name].getItem("");
@@ -37,6 +42,6 @@
     }
   }
 
-  window.webchatConfig.fleeting = ["localStorage", "sessionStorage"].filter(isBlocked);
+  window.webchatConfig.fleeting = /** @type {const} */ (["localStorage", "sessionStorage"]).filter(isBlocked);
   for (const name of window.webchatConfig.fleeting) Object.defineProperty(window, name, { value: new StandIn(), configurable: true });
 })();

@@ -9,38 +9,46 @@ import { settings } from "./settings.js";
 import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 
-const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
-const THEMES = { system: "screen", light: "sun", dark: "moon" };
+/** @import { IconName, MenuItem } from "./dom.js" */
+/** @import { EarlierOwner } from "./types.js" */
 
+const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
+const THEMES = /** @type {const} */ ({ system: "screen", light: "sun", dark: "moon" });
+
+/** @returns {MenuItem[]} */
 export function mainMenu() {
   const config = window.webchatConfig;
+  const { info } = settings;
+  /** @param {[string, IconName]} theme @returns {MenuItem} */
+  const theme = ([name, icon]) => ({
+    label: t(`app.theme.${name}`),
+    icon,
+    checked: config.theme() === name,
+    onclick: () => config.setTheme(name),
+  });
+  /** @param {[string, string]} language @returns {MenuItem} */
+  const spoken = ([code, label]) => ({ label, icon: "globe", checked: language === code, onclick: () => setLanguage(code) });
   return [
     { heading: t("app.theme") },
-    ...Object.entries(THEMES).map(([name, icon]) => ({
-      label: t(`app.theme.${name}`),
-      icon,
-      checked: config.theme() === name,
-      onclick: () => config.setTheme(name),
-    })),
+    ...Object.entries(THEMES).map(theme),
     { heading: t("app.language") },
-    ...Object.entries(LANGUAGES).map(([code, label]) => ({
-      label,
-      icon: "globe",
-      checked: language === code,
-      onclick: () => setLanguage(code),
-    })),
+    ...Object.entries(LANGUAGES).map(spoken),
     { heading: t("export.menu") },
     ...exportAll(),
     ...earlier(),
     "-",
     { label: t("templates.menu"), icon: "template", onclick: showTemplates },
-    ...(connection.me.operates && settings.info?.in_process ? [{ label: t("chattemplate.menu"), icon: "braces", onclick: () => showChatTemplate(settings.info.name) }] : []),
-    ...(connection.me.operates ? [{ label: t("moderation.menu"), icon: "shield", onclick: showModeration }] : []),
+    ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
+    ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: showModeration }),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
   ];
 }
 
+/** @param {boolean | undefined} offered @param {MenuItem} item */
+const only = (offered, item) => (offered ? [item] : []);
+
 // Gradio reads its language once, so the page starts again; drafts and place are kept.
+/** @param {string} code */
 function setLanguage(code) {
   if (code === language) return;
   storage.setText("webchat_lang", code);
@@ -51,9 +59,12 @@ function setLanguage(code) {
 }
 
 // Who this browser was before: each can be switched back to.
+/** @returns {MenuItem[]} */
 function earlier() {
   const others = connection.me.earlier ?? [];
+  /** @param {EarlierOwner} owner */
   const named = ({ kind, name }) => t(`identity.${kind}`, { name });
+  /** @type {MenuItem[]} */
   const items = others.map((one) => {
     const who = named(one);
     const date = new Date(one.since).toLocaleDateString(language, { dateStyle: "medium" });
@@ -63,6 +74,7 @@ function earlier() {
   return items.length ? [{ heading: t("identity.heading") }, ...items] : [];
 }
 
+/** @param {string} id */
 async function become(id) {
   try {
     await api.post("t/switch", { id });
@@ -72,15 +84,18 @@ async function become(id) {
   }
 }
 
+/** @param {string | null} id @param {boolean} [all] @returns {MenuItem[]} */
 export function exportItems(id, all = false) {
-  const one = (format) => () => download(`api/conversations/${id}/export`, format);
+  const one = (/** @type {string} */ format) => () => download(`api/conversations/${id}/export`, format);
+  /** @type {MenuItem[]} */
   const items = id === null ? [] : [
     { label: t("export.chat_markdown"), icon: "download", onclick: one("markdown") },
     { label: t("export.chat_json"), icon: "download", onclick: one("json") },
   ];
-  return all ? [...items, ...(items.length ? ["-"] : []), ...exportAll()] : items;
+  return all ? [...items, ...only(items.length > 0, "-"), ...exportAll()] : items;
 }
 
+/** @returns {MenuItem[]} */
 function exportAll() {
   return [
     { label: t("export.all_markdown"), icon: "download", onclick: () => download("api/export", "markdown") },
@@ -93,6 +108,7 @@ export async function showTemplates() {
   openLibrary();
 }
 
+/** @param {string} model */
 async function showChatTemplate(model) {
   const { openChatTemplate } = await import("./chattemplate/editor.js");
   openChatTemplate(model);
@@ -106,6 +122,7 @@ async function showModeration() {
 export function showShortcuts() {
   if (document.querySelector(".wc-shortcuts")) return;
   const mod = isMac ? "⌘" : "Ctrl";
+  /** @type {[string[], string][]} */
   const rows = [
     [["Enter"], "shortcuts.send"],
     [["Shift", "Enter"], "shortcuts.newline"],

@@ -10,17 +10,27 @@ import { pendingNote } from "./conversation/pending.js";
 import { waiting } from "./conversation/waiting.js";
 import { markdownView } from "./markdown.js";
 
+/** @import { Glyph } from "./conversation/icons.js" */
+/** @import { Attributes } from "./dom.js" */
+/** @import { Delta, ShownMessage, Status, TemplateUse, Translate } from "./types.js" */
+/** @typedef {{ element: HTMLDetailsElement, label: HTMLElement, view: ReturnType<typeof markdownView>, since: number | null, took: number | null, timer: number }} Reasoning */
+/** @typedef {{ key: unknown, element: HTMLElement }} Part */
+
+/** @type {Set<string>} */
 const RUNNING = new Set(["queued", "streaming"]);
 const PIECES = /[^]{1,2000}/gu; // Chromium lays one long text out in time that grows with the square of its length
 const TALL = { characters: 1200, lines: 16 };
 
+/** @param {{ state: string }} record */
 export const isRunning = (record) => RUNNING.has(record.state);
 
 /** A button of a message; the transcript listens for `data-act`. */
+/** @param {string} act @param {Glyph} glyph @param {string} label @param {Attributes} [attributes] */
 function action(act, glyph, label, attributes = {}) {
   return h("button", { type: "button", class: "wc-action", "data-act": act, "aria-label": label, title: label, ...attributes }, icon(glyph));
 }
 
+/** @param {ShownMessage} record @param {Translate} t */
 export function versions({ id, siblings }, t) {
   if (siblings.length < 2) return null;
   const index = siblings.indexOf(id) + 1;
@@ -34,6 +44,7 @@ export function versions({ id, siblings }, t) {
   );
 }
 
+/** @param {ShownMessage} record @param {Translate} t */
 export function userActions(record, t) {
   return h(
     "div",
@@ -45,7 +56,9 @@ export function userActions(record, t) {
   );
 }
 
+/** @param {ShownMessage} record @param {Translate} t */
 export function replyActions(record, t) {
+  /** @param {number} value */
   const pressed = (value) => ({ "aria-pressed": String(record.rating === value) });
   const rated = Boolean(record.text);
   return h(
@@ -63,31 +76,42 @@ export function replyActions(record, t) {
 }
 
 /** Above the user's words: the template they were made with. */
+/** @param {TemplateUse} template @param {Translate} t */
 function madeFrom({ name, version }, t) {
   const about = t("templates.made_from", { name, version });
   return h("div", { class: "wc-made-from", title: about }, h("span", { class: "wc-visually-hidden" }, about), h("span", { "aria-hidden": "true" }, name));
 }
 
 // A quiet sign that personal data was kept from the model.
+/** @param {number} count @param {Translate} t */
 function maskedMark(count, t) {
   const words = t(count === 1 ? "masking.one" : "masking.some", { count });
   return h("span", { class: "wc-masked", role: "img", "aria-label": words, title: words }, icon("shield"));
 }
 
 export class MessageView {
+  /** @type {Translate} */
   #t;
+  /** @type {Record<string, Part>} */
   #parts = {};
   #body;
-  #text = null; // the Markdown of a reply
-  #reasoning = null; // {element, label, view, since, timer}
-  #status = null; // the last one told, with `at`, when it came
-  #seen = null; // when the reply was seen to end; null when it had ended before
-  #voice; // {say, cause, at}: see `waiting`
+  /** @type {ReturnType<typeof markdownView> | null} the Markdown of a reply */
+  #text = null;
+  /** @type {Reasoning | null} */
+  #reasoning = null;
+  /** @type {Status & { at: number } | null} the last one told, and when it came */
+  #status = null;
+  /** @type {number | null} when the reply was seen to end; null when it had ended before */
+  #seen = null;
+  /** @type {import("./conversation/waiting.js").Voice} */
+  #voice;
 
   /** say: tells a screen reader. */
+  /** @param {ShownMessage} record @param {Translate} t @param {(words: string) => void} [say] */
   constructor(record, t, say = () => {}) {
     this.#t = t;
     this.#voice = { say, cause: "", at: 0 };
+    /** @type {ShownMessage} */
     this.record = record;
     const user = record.role === "user";
     this.element = h("article", { class: user ? "wc-msg wc-user" : "wc-msg wc-reply" });
@@ -106,6 +130,7 @@ export class MessageView {
   }
 
   /** Show another state of the message. Text that this view has further than the record stays. */
+  /** @param {ShownMessage} record */
   update(record) {
     const ahead = this.running && isRunning(record) && this.record.id === record.id && this.record.seq > record.seq;
     const { text, reasoning, seq } = this.record;
@@ -115,6 +140,7 @@ export class MessageView {
     this.#draw();
   }
 
+  /** @param {Delta} delta */
   delta({ seq, kind, text }) {
     if (kind === "tool") {
       this.record = { ...this.record, seq };
@@ -126,11 +152,12 @@ export class MessageView {
     }
     this.record = { ...this.record, seq, state: "streaming", [kind]: this.record[kind] + text };
     if (kind === "reasoning") this.#drawReasoning();
-    else if (this.#text.text || !this.record.text.trim()) this.#text.append(text);
+    else if (this.#text && (this.#text.text || !this.record.text.trim())) this.#text.append(text);
     else this.#draw();
     if (kind === "reasoning" && !this.record.text) this.#part("waiting", "", () => null);
   }
 
+  /** @param {string} name */
   #mediaAddress = (name) => url(`/api/messages/${this.record.id}/media/${name}`);
 
   get body() {
@@ -140,13 +167,15 @@ export class MessageView {
   /** Show the reasoning, now; its element, null where there is none. */
   openReasoning() {
     if (!this.#reasoning) return null;
-    this.#reasoning.element.open = true;
+    const { element, view } = this.#reasoning;
+    element.open = true;
     this.#drawReasoning();
-    this.#reasoning.view.flush();
-    return this.#reasoning.element.lastElementChild;
+    view.flush();
+    return element.lastElementChild;
   }
 
   // All text so far was reasoning: it goes where reasoning is shown.
+  /** @param {number} seq */
   #move(seq) {
     const { text, reasoning } = this.record;
     const thought = [reasoning, text.trim()].filter(Boolean).join("\n\n");
@@ -154,6 +183,7 @@ export class MessageView {
     this.#draw();
   }
 
+  /** @param {Status} status */
   status(status) {
     this.#status = { ...status, at: performance.now() };
     this.record = { ...this.record, state: status.state };
@@ -161,9 +191,10 @@ export class MessageView {
   }
 
   /** Put an element in place of the text, or the text back with `null`. */
+  /** @param {HTMLElement | null} element */
   replaceBody(element) {
     this.#part("editor", element ? Math.random() : "", () => element);
-    if (!this.#parts.editor.parent) this.#body.before(this.#parts.editor.element);
+    this.#body.before(this.#parts.editor.element);
     this.element.classList.toggle("wc-editing", Boolean(element));
   }
 
@@ -179,14 +210,16 @@ export class MessageView {
     this.element.remove();
   }
 
+  /** @param {string} name */
   #slot(name) {
     const element = h("div", { class: `wc-slot wc-slot-${name}`, hidden: true });
     this.#parts[name] = { key: "", element };
     this.element.append(element);
   }
 
+  /** @param {string} name @param {unknown} key @param {() => Node | false | null | undefined | ""} build */
   #part(name, key, build) {
-    if (!this.#parts[name]) {
+    if (!(name in this.#parts)) {
       this.#slot(name);
       this.#body.before(this.#parts[name].element);
     }
@@ -194,7 +227,7 @@ export class MessageView {
     if (part.key === key) return;
     part.key = key;
     const content = build();
-    const focused = part.element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    const focused = document.activeElement instanceof HTMLElement && part.element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     part.element.replaceChildren(...(content ? [content] : []));
     part.element.hidden = !content;
     if (focused) part.element.querySelector(`[data-act="${focused}"]`)?.focus({ preventScroll: true });
@@ -219,6 +252,8 @@ export class MessageView {
   #drawReply() {
     const { record } = this;
     const t = this.#t;
+    const markdown = this.#text;
+    if (!markdown) return;
     const edited = record.author_id && record.state === "complete";
     this.#part("head", JSON.stringify([record.model, edited, record.masked]), () =>
       h(
@@ -230,12 +265,12 @@ export class MessageView {
       ),
     );
     this.#drawReasoning();
-    const shown = this.#text.text;
-    if (!this.running) this.#text.set(record.text);
+    const shown = markdown.text;
+    if (!this.running) markdown.set(record.text);
     else if (record.text.startsWith(shown)) {
-      this.#text.append(record.text.slice(shown.length));
-      if (!shown) this.#text.flush();
-    } else this.#text.set(record.text);
+      markdown.append(record.text.slice(shown.length));
+      if (!shown) markdown.flush();
+    } else markdown.set(record.text);
     this.#body.hidden = !record.text;
     const waits = this.running && !record.text;
     this.#part("waiting", waits ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () => waits && waiting(record, this.#status, t, this.#voice));
@@ -255,7 +290,7 @@ export class MessageView {
   #drawBubble() {
     const { text } = this.record;
     if (this.#body.dataset.text === String(text.length) && this.#body.firstChild?.textContent === text) return;
-    this.#body.dataset.text = text.length;
+    this.#body.dataset.text = String(text.length);
     const words = h("div", { class: "wc-words" }, text.match(PIECES) ?? []);
     const tall = text.length > TALL.characters || text.split("\n").length > TALL.lines;
     const more = tall && h("button", { type: "button", class: "wc-more", "data-act": "unfold", "aria-expanded": "false" }, this.#t("transcript.show_more"));
@@ -266,19 +301,20 @@ export class MessageView {
   #drawReasoning() {
     const { record } = this;
     if (!record.reasoning) return;
-    this.#reasoning ??= this.#makeReasoning();
-    const { view, element } = this.#reasoning;
+    const reasoning = (this.#reasoning ??= this.#makeReasoning());
+    const { view, element } = reasoning;
     const thinking = this.running && !record.text;
     // Rendered only while it is open: most readers never look.
     if (element.open) {
       if (thinking && record.reasoning.startsWith(view.text)) view.append(record.reasoning.slice(view.text.length));
       else view.set(record.reasoning);
     }
-    if (!thinking) clearInterval(this.#reasoning.timer);
+    if (!thinking) clearInterval(reasoning.timer);
     element.classList.toggle("wc-thinking", thinking);
     this.#labelReasoning();
   }
 
+  /** @returns {Reasoning} */
   #makeReasoning() {
     const label = h("span", { class: "wc-reasoning-label" });
     const body = h("div", { class: "wc-md wc-reasoning-body" });
@@ -295,13 +331,14 @@ export class MessageView {
     const { record } = this;
     const made = this.#reasoning;
     const t = this.#t;
+    if (!made) return;
     let text;
     if (this.running && !record.text) {
       const seconds = made.since === null ? 0 : (performance.now() - made.since) / 1000;
       text = seconds >= 1 ? t("transcript.thinking_for", { time: roughly(seconds, t) }) : t("transcript.thinking");
     } else {
       if (made.took === null && made.since !== null) made.took = (performance.now() - made.since) / 1000;
-      const seconds = record.reasoning_seconds ?? made.took;
+      const seconds = record.reasoning_seconds ?? made.took ?? 0;
       text = seconds >= 0.05 ? t("transcript.thought_for", { time: seconds < 1 ? duration(seconds, t) : roughly(seconds, t) }) : t("transcript.thought");
     }
     if (made.label.textContent !== text) made.label.textContent = text;

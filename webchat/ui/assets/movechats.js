@@ -2,27 +2,32 @@
 // Offered above the list of chats until they are moved here, or put off on this browser.
 
 import { api } from "./api.js";
-import { h } from "./dom.js";
+import { h, the } from "./dom.js";
 import { errorLine, language, t } from "./i18n.js";
 import { sidebar } from "./sidebar.js";
 import { style } from "./style.js";
 import { toast } from "./toast.js";
 
+/** @import { MovableChats, Words } from "./types.js" */
+
 const LATER = "webchat.move-chats-later."; // and the giver: how many chats there were when it was put off
 
+/** @type {HTMLElement | null} */
 let box = null;
 
 // movable: [{giver, kind, since, chats}] of api/me.
+/** @param {MovableChats[]} movable */
 export async function offerChats(movable) {
   await style("movechats");
   const offered = movable.filter(({ giver, chats }) => kept(LATER + giver) !== String(chats));
   box ??= h("div", { class: "wc-movechats" });
   box.replaceChildren(...offered.map(offer));
-  document.querySelector("#wc-sidebar .wc-list").before(box);
+  the("#wc-sidebar .wc-list").before(box);
 }
 
+/** @param {MovableChats} chats */
 function offer({ giver, kind, since, chats }) {
-  const said = (key, params) => t(chats === 1 ? `${key}_one` : key, { count: chats, ...params });
+  const said = (/** @type {string} */ key, /** @type {Words} */ params = {}) => t(chats === 1 ? `${key}_one` : key, { count: chats, ...params });
   const date = new Date(since).toLocaleDateString(language, { dateStyle: "medium" });
   const move = h("button", { type: "button", class: "wc-move", onclick: () => take() }, said("movechats.move"));
   const later = h("button", { type: "button", class: "wc-move wc-quiet", onclick: () => putOff() }, t("movechats.later"));
@@ -47,7 +52,7 @@ function offer({ giver, kind, since, chats }) {
   function putOff() {
     card.remove();
     try {
-      localStorage.setItem(LATER + giver, chats);
+      localStorage.setItem(LATER + giver, String(chats));
     } catch {
       // offered again by the next page
     }
@@ -56,6 +61,7 @@ function offer({ giver, kind, since, chats }) {
   return card;
 }
 
+/** @param {string} name */
 function kept(name) {
   try {
     return localStorage.getItem(name);

@@ -21,7 +21,7 @@ import { identity, token } from "./identity.js";
 import { stops } from "./stops.js";
 import { storage } from "./storage.js";
 
-/** @import { Ask, Entry, Failure, Turn } from "./types.js" */
+/** @import { Ask, Entry, Failure, BegunTurn } from "./types.js" */
 
 const PREFIX = "webchat.outbox.";
 const DEADLINE = 30; // seconds: a message may be read by a guard before the answer comes
@@ -123,7 +123,7 @@ function keep(entry, what = "changed") {
   bus.emit("outbox", { what, entry });
 }
 
-/** @param {Entry} entry @param {"answered" | "taken"} what @param {Turn} [answer] */
+/** @param {Entry} entry @param {"answered" | "taken"} what @param {BegunTurn} [answer] */
 function drop(entry, what, answer) {
   clearTimeout(timers.get(entry.key));
   timers.delete(entry.key);
@@ -204,7 +204,7 @@ function deliver(key) {
 /** @param {Entry} sent */
 async function post(sent) {
   const { key, owner, ask } = sent;
-  /** @type {Turn} */
+  /** @type {BegunTurn} */
   let answer;
   try {
     answer = await api.post("api/turns", { ...ask, client_key: key, owner }, { seconds: DEADLINE });

@@ -5,27 +5,40 @@ import { bus } from "./bus.js";
 import { connection } from "./connection.js";
 import { roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
-import { h } from "./dom.js";
+import { h, the } from "./dom.js";
 import { errorLine, language, t } from "./i18n.js";
 import { settings } from "./settings.js";
 import { toast } from "./toast.js";
+
+/** @import { Model } from "./types.js" */
 
 const SEARCH_FROM = 8; // models; fewer are seen at a glance
 const TYPE_AHEAD = 700; // ms between letters of one word
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
 
-let button, field, panel, list, search;
+/** @type {HTMLButtonElement} */
+let button;
+/** @type {HTMLInputElement} */
+let field;
+/** @type {HTMLElement | null} */
+let panel = null;
+/** @type {HTMLElement} */
+let list;
+/** @type {HTMLInputElement | null} */
+let search = null;
 let early = false; // opened before it was known what belongs into the panel
-let active = null; // key of the model that the keys are on
+/** @type {string | null} key of the model that the keys are on */
+let active = null;
 let typed = { text: "", at: 0 };
 
+/** @param {HTMLElement} element */
 export function mountPicker(element) {
   button = h("button", { type: "button", class: "wc-picker-button", "aria-haspopup": "listbox", "aria-expanded": "false", onclick: toggle });
   field = h("input", { type: "hidden", name: "model" }); // what is chosen, for scripts and extensions: the button's words say more
   element.replaceChildren(h("div", { id: "wc-picker" }, button, field));
   button.addEventListener("keydown", onButtonKey);
-  for (const event of ["me", "models", "settings"]) bus.on(event, refresh);
-  bus.on("open", close);
+  for (const event of /** @type {const} */ (["me", "models", "settings"])) bus.on(event, refresh);
+  bus.on("open", () => close());
   refresh();
 }
 
@@ -49,11 +62,13 @@ function refresh() {
 // --- what is said of a model ----------------------------------------------------------------------------------
 
 // An endpoint that has not named its models yet has an address, and no model has that for a name.
+/** @param {Model} model */
 function nameOf({ name, unlisted, failure }) {
   if (!unlisted) return name;
   return t(failure ? "picker.none" : "picker.asking");
 }
 
+/** @param {Model} model */
 function statusOf({ status, progress, failure, missing, load_seconds: seconds }) {
   if (missing) return t("picker.missing");
   switch (status) {
@@ -71,6 +86,7 @@ function statusOf({ status, progress, failure, missing, load_seconds: seconds })
   }
 }
 
+/** @param {Model} info */
 function facts(info) {
   const { status, in_process: here, remote, context_length: window, source, unlisted } = info;
   // Whether a model elsewhere is loaded is its server's business.
@@ -84,6 +100,7 @@ function facts(info) {
 }
 
 // As models are spoken of: 8192 is 8k, 131072 and 128000 are 128k, 1048576 is 1M.
+/** @param {number} count */
 function tokens(count) {
   if (count < 1000) return count.toLocaleString(language);
   const step = count % 1000 !== 0 && count % 1024 === 0 ? 1024 : 1000;
@@ -113,8 +130,10 @@ function open() {
   place();
   (search && !touch.matches ? search : list).focus({ preventScroll: true });
   document.addEventListener("pointerdown", onOutside, true);
-  addEventListener("resize", close);
+  addEventListener("resize", onResize);
 }
+
+const onResize = () => close();
 
 const known = () => Boolean(connection.me.owner && settings.models.length);
 
@@ -129,7 +148,7 @@ function close({ refocus = false } = {}) {
   panel = null;
   button.setAttribute("aria-expanded", "false");
   document.removeEventListener("pointerdown", onOutside, true);
-  removeEventListener("resize", close);
+  removeEventListener("resize", onResize);
   if (refocus) button.focus({ preventScroll: true });
 }
 
@@ -182,10 +201,11 @@ function draw() {
   if (!infos.some(({ key }) => key === active)) active = infos[0]?.key ?? null;
   list.replaceChildren(...infos.map(option));
   list.hidden = !infos.length;
-  panel.querySelector(".wc-picker-nothing").textContent = infos.length ? "" : t("picker.no_match");
+  if (panel) the(".wc-picker-nothing", panel).textContent = infos.length ? "" : t("picker.no_match");
   mark();
 }
 
+/** @param {Model} info @param {number} index */
 function option(info, index) {
   const chosen = info.key === settings.model;
   const about = facts(info).join(" · ");
@@ -198,7 +218,7 @@ function option(info, index) {
 }
 
 function mark() {
-  const options = [...list.children];
+  const options = [...list.querySelectorAll("[role=option]")];
   const at = options.find((one) => one.dataset.key === active);
   for (const one of options) one.classList.toggle("wc-active", one === at);
   for (const element of [list, search]) {
@@ -209,42 +229,50 @@ function mark() {
 }
 
 function place() {
+  if (!panel) return;
   const { left, bottom } = button.getBoundingClientRect();
   panel.style.top = `${bottom + 4}px`;
   panel.style.maxHeight = `${innerHeight - bottom - 16}px`;
   panel.style.left = `${Math.max(12, Math.min(left, innerWidth - panel.offsetWidth - 12))}px`;
 }
 
+/** @param {string} key */
 function choose(key) {
   close({ refocus: true });
   void settings.choose(key);
 }
 
+/** @param {MouseEvent} event */
 function onPress(event) {
-  const key = event.target.closest("[role=option]")?.dataset.key;
+  const key = /** @type {Element} */ (event.target).closest("[role=option]")?.dataset.key;
   if (key) choose(key);
 }
 
+/** @param {PointerEvent} event */
 function onOutside(event) {
-  if (!panel.contains(event.target) && !button.contains(event.target)) close();
+  const pressed = /** @type {Node} */ (event.target);
+  if (!panel?.contains(pressed) && !button.contains(pressed)) close();
 }
 
 // --- keys -----------------------------------------------------------------------------------------------------
 
+/** @param {KeyboardEvent} event */
 function onButtonKey(event) {
   if (panel || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
   event.preventDefault();
   open();
 }
 
+/** @param {KeyboardEvent} event */
 function onKey(event) {
   if (event.isComposing) return;
-  const renew = panel.querySelector(".wc-picker-renew");
+  const renew = panel?.querySelector(".wc-picker-renew");
   const onRenew = document.activeElement === renew;
   if (onRenew && !["Escape", "Tab"].includes(event.key)) return;
   const keys = found().map(({ key }) => key);
-  const at = keys.indexOf(active);
+  const at = keys.findIndex((key) => key === active);
   const inSearch = document.activeElement === search;
+  /** @type {Record<string, number>} */
   const steps = { ArrowDown: at + 1, ArrowUp: at - 1, ...(inSearch ? {} : { Home: 0, End: keys.length - 1 }) };
   if (event.key in steps) {
     active = keys[Math.max(0, Math.min(keys.length - 1, steps[event.key]))] ?? null;
@@ -267,6 +295,7 @@ function onKey(event) {
 }
 
 // Letters go to the search; without one, to the next model that begins with them.
+/** @param {KeyboardEvent} event */
 function typeAhead(event) {
   if (search) return search.focus();
   event.preventDefault();

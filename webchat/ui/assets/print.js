@@ -8,13 +8,19 @@ import { language, t } from "./i18n.js";
 import { MessageView } from "./message.js";
 import { toast } from "./toast.js";
 
+/** @import { Transcript } from "./transcript.js" */
+/** @import { Conversation, ShownMessage, Thread } from "./types.js" */
+
 const PAGE = 200;
 
-let paper = null; // what is printed, while it is on the page
+/** @type {HTMLElement | null} what is printed, while it is on the page */
+let paper = null;
+/** @type {MessageView[]} */
 let views = [];
 
 // Printing that did not begin here, from the browser's own menu, cannot wait for the server: it gets what is on the
 // page, and says so where that is not all.
+/** @param {Transcript} transcript */
 export function mountPrinting(transcript) {
   window.addEventListener("beforeprint", () => {
     if (paper || !transcript.conversation) return;
@@ -25,6 +31,7 @@ export function mountPrinting(transcript) {
 }
 
 // All messages of the conversation on the page, loaded as far as that works.
+/** @param {Transcript} transcript */
 export async function printChat(transcript) {
   const { conversation, conversationId: id } = transcript;
   if (!conversation) return window.print();
@@ -39,11 +46,14 @@ export async function printChat(transcript) {
   else clear();
 }
 
+/** @param {Transcript} transcript @param {string | null} id */
 async function load(transcript, id) {
+  /** @type {ShownMessage[]} */
   let messages = [];
   let before = null;
   try {
     do {
+      /** @type {Thread} */
       const page = await api.get(`api/conversations/${id}`, { before, limit: PAGE });
       messages = [...page.messages, ...messages];
       before = page.older;
@@ -55,10 +65,12 @@ async function load(transcript, id) {
   }
 }
 
+/** @param {Transcript} transcript */
 function shown(transcript) {
   return transcript.messages.filter((message) => !message.pending);
 }
 
+/** @param {Conversation} conversation @param {ShownMessage[]} messages @param {boolean} whole */
 function lay(conversation, messages, whole) {
   views = messages.map((message) => new MessageView(message, t));
   const dates = new Intl.DateTimeFormat(language, { dateStyle: "long" });

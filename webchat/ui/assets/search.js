@@ -4,10 +4,15 @@ import { api } from "./api.js";
 import { h, icon, iconButton, showDialog } from "./dom.js";
 import { language, t } from "./i18n.js";
 
+/** @import { ListedConversation, SearchHit } from "./types.js" */
+/** @typedef {Partial<SearchHit> & Partial<ListedConversation>} Found what the text was found in, or one of the newest */
+/** @typedef {{ open(id: string, messageId?: string | null): void, newChat(): void }} Actions */
+
 const WAIT = 150;
 const RECENT = 12;
 
 // actions: {open(id, messageId), newChat()}
+/** @param {Actions} actions */
 export function openSearch(actions) {
   if (document.querySelector(".wc-search")) return;
   const search = new Search(actions);
@@ -15,9 +20,20 @@ export function openSearch(actions) {
 }
 
 class Search {
+  /** @type {HTMLDialogElement | null} */
+  dialog = null;
+  /** @type {{ element: HTMLElement, action(): void }[]} */
+  choices = [];
+  timer = 0;
+  abort = new AbortController();
+  /** @type {string | undefined} what the results are of */
+  query;
+  /** @type {string | null} */
+  next = null;
+
+  /** @param {Actions} actions */
   constructor(actions) {
     this.actions = actions;
-    this.choices = []; // {element, choose}
     this.at = -1;
     this.wanted = false; // Enter was pressed before the answer to what was typed
     this.input = h("input", {
@@ -45,7 +61,7 @@ class Search {
     this.dialog = showDialog(
       "wc-search",
       t("app.search_chats"),
-      h("div", { class: "wc-search-box" }, icon("search"), this.input, iconButton("close", t("app.close"), () => this.dialog.close())),
+      h("div", { class: "wc-search-box" }, icon("search"), this.input, iconButton("close", t("app.close"), () => this.dialog?.close())),
       this.results,
       hints,
       this.status,
@@ -65,7 +81,7 @@ class Search {
 
   async run() {
     const query = this.input.value.trim();
-    this.abort?.abort();
+    this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
     this.next = null; // what is shown still gets no more
@@ -75,8 +91,8 @@ class Search {
         : await api.get("api/conversations", { limit: RECENT }, { signal });
       this.query = query;
       this.next = query ? page.next : null;
-      this.draw(page.items, query && !page.whole);
-      if (this.wanted && this.dialog.open) this.accept(this.at);
+      this.draw(page.items, query !== "" && !page.whole);
+      if (this.wanted && this.dialog?.open) this.accept(this.at);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.wanted = false;
@@ -99,6 +115,7 @@ class Search {
     }
   }
 
+  /** @param {Found[]} items @param {boolean} [partly] */
   draw(items, partly = false) {
     this.choices = [];
     this.at = -1;
@@ -116,23 +133,27 @@ class Search {
     this.status.textContent = partly ? t("search.not_whole") : counted;
   }
 
+  /** @param {boolean} partly */
   ended(partly) {
     if (partly) this.results.append(h("p", { class: "wc-search-note" }, t("search.not_whole")));
   }
 
+  /** @param {number} count */
   counted(count) {
     if (!count) return t("search.empty", { query: this.query });
     if (this.next) return t("search.results_more", { count });
     return count === 1 ? t("search.results_one") : t("search.results", { count });
   }
 
+  /** @param {Found[]} items */
   add(items) {
     for (const item of items) {
-      const id = item.conversation_id ?? item.id;
+      const id = item.conversation_id ?? item.id ?? "";
       this.push(hit(item), () => this.actions.open(id, item.message_id ?? null));
     }
   }
 
+  /** @param {HTMLElement} element @param {() => void} action */
   push(element, action) {
     const index = this.choices.length;
     element.id = `wc-hit-${index}`;
@@ -143,6 +164,7 @@ class Search {
     this.results.append(element);
   }
 
+  /** @param {number} index @param {boolean} [scroll] */
   choose(index, scroll = true) {
     this.choices[this.at]?.element.setAttribute("aria-selected", "false");
     this.at = index;
@@ -153,11 +175,12 @@ class Search {
     else this.input.removeAttribute("aria-activedescendant");
   }
 
+  /** @param {number} index */
   accept(index) {
     this.wanted = false;
     const choice = this.choices[index];
     if (!choice) return;
-    this.dialog.close();
+    this.dialog?.close();
     choice.action();
   }
 
@@ -167,31 +190,35 @@ class Search {
     if (!this.wanted) this.accept(this.at);
   }
 
+  /** @param {KeyboardEvent} event */
   onKey(event) {
     if (event.isComposing || event.keyCode === 229) return;
     const last = this.choices.length - 1;
     if (event.key === "ArrowDown") this.choose(Math.min(this.at + 1, last));
     else if (event.key === "ArrowUp") this.choose(Math.max(this.at - 1, 0));
     else if (event.key === "Enter") this.enter();
-    else if (event.key === "Escape") this.dialog.close(); // left to the browser, the first one only empties the box
+    else if (event.key === "Escape") this.dialog?.close(); // left to the browser, the first one only empties the box
     else return;
     event.preventDefault();
   }
 }
 
+/** @param {Found} item */
 function hit(item) {
   const title = item.title || t("app.untitled");
   const inTitle = item.snippet !== undefined && item.message_id === null;
-  const at = item.at ?? item.updated_at;
-  const body = h("div", { class: "wc-hit-body" }, h("div", { class: "wc-hit-title" }, inTitle ? marked(item.snippet, item.ranges) : title));
+  const at = item.at ?? item.updated_at ?? "";
+  const body = h("div", { class: "wc-hit-body" }, h("div", { class: "wc-hit-title" }, inTitle ? marked(item.snippet ?? "", item.ranges) : title));
   if (item.snippet && !inTitle) body.append(h("div", { class: "wc-hit-snippet" }, marked(item.snippet, item.ranges)));
   const date = new Date(at).toLocaleDateString(language, { month: "short", day: "numeric" });
   return h("div", { class: "wc-hit" }, icon("chat"), body, h("time", { datetime: at }, date));
 }
 
 // Offsets are in characters, as Python counts them; the text goes in as text.
+/** @param {string} snippet @param {[number, number][]} [ranges] */
 function marked(snippet, ranges) {
   const characters = [...snippet];
+  /** @type {(string | Node)[]} */
   const parts = [];
   let from = 0;
   for (const [start, end] of ranges ?? []) {

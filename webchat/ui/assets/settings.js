@@ -10,8 +10,12 @@ import { errorLine, errorText, t } from "./i18n.js";
 import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 
+/** @import { Conversation, Model, ModelList, Settings } from "./types.js" */
+/** @typedef {{ id: string | null }} Chat */
+
 const LAST_MODEL = "webchat.model";
 
+/** @type {Settings} */
 const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 
 // asked: the settings an ask on its way carries, for its conversation; stored ones that are these are not newer than
@@ -20,9 +24,12 @@ const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 // wanted: what the server says of a model that was chosen and is not in its list, by what was asked for.
 // saves: of each conversation, its changes that are being written. chat: the one on the screen, the same object when a new
 // one gets its id.
+/** @type {{ id: string | null, known: boolean, settings: Settings, models: Model[], fallback: string | null, wanted: Map<string, Model | null>, saves: Map<string, Promise<Conversation>>, asked: Settings | null, written: boolean, chat: Chat }} */
 const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saves: new Map(), asked: null, written: false, chat: { id: null } };
 
+/** @param {string | null} id */
 const place = (id) => `settings:${id ?? "new"}`;
+/** @param {unknown} one @param {unknown} other */
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 export const settings = {
@@ -47,8 +54,9 @@ export const settings = {
   },
 
   // What is known of a model by its key or its name; null until the server has said.
+  /** @param {string | null} wanted @returns {Model | null} */
   find(wanted) {
-    return listed(wanted) ?? state.wanted.get(wanted) ?? null;
+    return (wanted && (listed(wanted) ?? state.wanted.get(wanted))) || null;
   },
 
   // The chosen model that the list does not have, to be asked about.
@@ -57,6 +65,7 @@ export const settings = {
     return model && !listed(model) ? model : null;
   },
 
+  /** @param {ModelList} list @param {string | null} [asked] */
   setModels({ models, default: fallback, wanted }, asked = null) {
     Object.assign(state, { models, fallback });
     if (asked) state.wanted.set(asked, wanted);
@@ -72,8 +81,9 @@ export const settings = {
   },
 
   // Another conversation is on the screen, or the same one with fresh settings.
+  /** @param {string | null} id @param {Partial<Settings>} [stored] */
   show(id, stored) {
-    if (id === state.id && state.saves.has(id)) return; // what was read is older than what is being written
+    if (id !== null && id === state.id && state.saves.has(id)) return; // what was read is older than what is being written
     if (id !== state.id) {
       state.asked = null;
       state.written = false;
@@ -92,6 +102,7 @@ export const settings = {
   },
 
   // The new chat got its record with the first message; it was made with what was held here.
+  /** @param {Conversation} conversation */
   adopt(conversation) {
     const fresh = clean(conversation.settings);
     drafts.put(place(null), null);
@@ -103,6 +114,7 @@ export const settings = {
   },
 
   // A model that cannot answer says why at once; who wants it all the same may try.
+  /** @param {string} name */
   choose(name) {
     const chosen = listed(name);
     const key = chosen?.key ?? name;
@@ -112,11 +124,13 @@ export const settings = {
     return settings.update({ model: key });
   },
 
+  /** @param {Partial<Settings>} changes */
   differ(changes) {
     return !same(clean({ ...state.settings, ...changes }), state.settings);
   },
 
   // Changes that are still being written: kept, not saved.
+  /** @param {Partial<Settings>} changes */
   keep(changes) {
     const written = settings.differ(changes);
     if (written || state.written) drafts.put(place(state.id), clean({ ...state.settings, ...changes }));
@@ -130,6 +144,7 @@ export const settings = {
     return state.chat;
   },
 
+  /** @param {Partial<Settings>} changes */
   async update(changes) {
     if (!settings.differ(changes)) return true;
     state.settings = clean({ ...state.settings, ...changes });
@@ -148,9 +163,11 @@ function undo() {
   };
 }
 
+/** @param {string | null} wanted */
 const listed = (wanted) => state.models.find(({ key, name }) => wanted && (key === wanted || name === wanted));
 
 // What was chosen and never saved, because the page went away: it is shown again, and saved.
+/** @param {Settings} stored @param {Settings} unsaved */
 function restore(stored, unsaved) {
   state.settings = unsaved;
   announce();
@@ -159,6 +176,7 @@ function restore(stored, unsaved) {
 }
 
 // A closed tab left changes of this conversation behind: they hold again, unless that is not wanted.
+/** @param {string | null} id */
 async function adopt(id) {
   if (!(await drafts.adopt([place(id)])).length || id !== state.id) return;
   const before = state.settings;
@@ -168,6 +186,7 @@ async function adopt(id) {
 }
 
 // Whether what the server has is what an ask carried, while something newer has been chosen since.
+/** @param {Settings} stored */
 function stale(stored) {
   const { asked } = state;
   if (!asked || !same({ ...stored, model: null }, { ...asked, model: null })) return false;
@@ -180,6 +199,7 @@ async function save() {
   drafts.put(place(id), state.settings);
   if (id === null) return true;
   const sent = state.settings;
+  /** @returns {Promise<Conversation>} */
   const write = () => api.patch(`api/conversations/${id}`, { settings: sent });
   // One after the other, so that what was chosen last is what is stored.
   const written = state.saves.get(id)?.then(write, write) ?? write();
@@ -205,8 +225,9 @@ function announce() {
 }
 
 // Only what is set: an absent sampling field is the model's own default, an absent persona is none.
+/** @param {Partial<Settings> | null} [stored] @returns {Settings} */
 function clean(stored) {
   const { model, system_prompt, sampling, persona } = { ...EMPTY, ...stored };
-  const set = ([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
+  const set = (/** @type {[string, unknown]} */ [, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
   return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona };
 }

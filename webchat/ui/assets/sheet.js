@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 
 // body: an element. actions: what stands beside the title. Escape and the cross close it; the focus returns.
 // mayClose: asked before; `false` keeps it open (words that are not saved).
-/** @param {string} name @param {{ title: string, body: Node, actions?: Child[], onClose?: () => void, mayClose?: () => boolean | void }} options */
+/** @param {string} name @param {{ title: string, body: Node | Node[], actions?: Child[], onClose?: () => void, mayClose?: () => boolean | void }} options */
 export function openSheet(name, { title, body, actions = [], onClose, mayClose = () => true }) {
   const before = document.activeElement;
   const heading = h("h2", { id: `wc-${name}-title` }, title);
@@ -37,7 +37,7 @@ export function openSheet(name, { title, body, actions = [], onClose, mayClose =
 let fields = 0;
 
 // A labelled control of a form. hint: below it; problem: set with `setProblem`.
-/** @param {string} label @param {HTMLElement} control @param {string} [hint] */
+/** @param {string | Node} label @param {HTMLElement} control @param {string} [hint] */
 export function field(label, control, hint = "") {
   const id = control.id || (control.id = `wc-f-${(fields += 1)}`);
   const note = h("p", { class: "wc-field-hint", id: `${id}-hint` }, hint);

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { bus } from "./bus.js";
 import { composer, mountComposer } from "./composer.js";
 import { connection, mountConnection } from "./connection.js";
-import { closeMenu, command, h, iconButton, toggleMenu } from "./dom.js";
+import { closeMenu, command, h, iconButton, the, toggleMenu } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { mountFiles } from "./files.js";
@@ -23,17 +23,24 @@ import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 import { mountTranscript } from "./transcript.js";
 
+/** @import { Context, Transcript } from "./transcript.js" */
+/** @import { Conversation, ListedConversation, Me, ModelList } from "./types.js" */
+/** @import { MenuItem } from "./dom.js" */
+
 const PARTS = ["top", "sidebar", "topbar-start", "picker", "topbar-end", "transcript", "composer", "drawer"];
 const CONTROLS = ["#wc-composer-text textarea", "#wc-send", "#wc-stop", "#wc-system-prompt textarea", "#wc-sampling-seed input", "#wc-sampling-stop textarea", "#wc-drawer-reset"];
 const NAMED_WITHIN = 4000; // ms
+/** @param {string} part */
 const idOf = (part) => `#wc-${part}-part`;
 const phone = matchMedia("(max-width: 767px)");
 const root = document.documentElement;
 
-let begin;
-const begun = new Promise((resolve) => (begin = resolve)); // the parts are on the page
+let begin = () => {};
+const begun = new Promise((/** @type {(nothing: void) => void} */ resolve) => (begin = resolve)); // the parts are on the page
 const heading = h("h1", { class: "wc-visually-hidden" });
-const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash, templates };
+/** @type {Context & import("./composer.js").Surroundings} */
+const ctx = { api, t, bus, toast, language, newChat: () => go(null), trash, templates, transcript: null };
+/** @type {{ id: string | null, conversation: Partial<Conversation> | null, notice: boolean }} */
 const state = { id: null, conversation: null, notice: false };
 
 // What is kept in the browser is shown to its owner alone, so the page waits for the server to say who that is; not long.
@@ -45,9 +52,9 @@ async function boot() {
 }
 
 function start() {
-  const element = (name) => document.querySelector(idOf(name));
+  const element = (/** @type {string} */ name) => the(idOf(name));
   mountTop(element("top"));
-  mountConnection(element("top").querySelector(".wc-connection"), reload);
+  mountConnection(the(".wc-connection", element("top")), reload);
   mountSidebar(element("sidebar"), {
     open: (id) => go(id),
     newChat: () => go(null),
@@ -61,9 +68,10 @@ function start() {
   mountComposer(element("composer"), ctx);
   mountDrawer(element("drawer"));
   mountPicker(element("picker"));
-  ctx.transcript = mountTranscript(element("transcript"), ctx);
-  tellContext(element("composer"), ctx.transcript);
-  mountPrinting(ctx.transcript);
+  const transcript = mountTranscript(element("transcript"), ctx);
+  ctx.transcript = transcript;
+  tellContext(element("composer"), transcript);
+  mountPrinting(transcript);
   mountFiles();
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
   bus.on("title", ({ conversation }) => onListed(conversation));
@@ -99,6 +107,7 @@ function claim() {
 }
 
 // What tells of the model's window comes with the first reply that says what it took.
+/** @param {HTMLElement} element @param {Transcript} transcript */
 function tellContext(element, transcript) {
   const off = bus.on("shown", async () => {
     if (!transcript.messages.some((message) => message.prompt_tokens)) return;
@@ -110,10 +119,11 @@ function tellContext(element, transcript) {
 
 async function loadMe() {
   try {
+    /** @type {Me} */
     const me = await api.get("api/me");
     connection.me = me;
     bus.emit("me", { me });
-    composer.limit = me.limits?.message_chars;
+    composer.limit = me.limits.message_chars;
     if (me.movable_chats.length) void Promise.all([import("./movechats.js"), begun]).then(([{ offerChats }]) => offerChats(me.movable_chats));
   } catch (error) {
     if (!error.offline) toast(errorLine(error), { kind: "error", seconds: 60 });
@@ -122,7 +132,7 @@ async function loadMe() {
 
 const MODELS_IDLE = 30_000;
 const MODELS_BUSY = 1_500;
-let modelsTimer;
+let modelsTimer = 0;
 let modelsAsked = 0; // counts what was asked for: an answer is drawn over no newer one
 
 // While a model loads, its progress is worth a look more often.
@@ -132,6 +142,7 @@ async function loadModels() {
   let busy;
   try {
     const asked = settings.unlisted;
+    /** @type {ModelList} */
     const told = await api.get(asked ? `api/models?wanted=${encodeURIComponent(asked)}` : "api/models");
     if (mine !== modelsAsked) return;
     settings.setModels(told, asked);
@@ -158,6 +169,7 @@ const withoutPersona = bus.on("settings", async ({ settings: { persona } }) => {
 
 // --- routing ------------------------------------------------------------------------------------------------
 
+/** @param {string | null} id */
 function address(id) {
   const url = new URL(location.href);
   url.search = url.hash = "";
@@ -165,6 +177,7 @@ function address(id) {
   return url.href;
 }
 
+/** @param {string | null} id @param {string | null} [messageId] */
 function go(id, messageId = null) {
   if (connection.out) return; // another chat cannot be had, and this one would be gone
   if (phone.matches) toggleSidebar(false, { keep: false });
@@ -177,6 +190,7 @@ function go(id, messageId = null) {
 }
 
 // What an address asks for: ?c= a conversation, ?q= words for the box (never sent by themselves), ?model= a model.
+/** @param {URLSearchParams} query */
 function show(query) {
   const id = query.get("c");
   open(id, query.get("m"));
@@ -188,6 +202,7 @@ function show(query) {
 }
 
 // The model an address names, for this new chat only, once the models are known.
+/** @param {string} name */
 function wish(name) {
   const { chat } = settings;
   const off = bus.on("models", async () => {
@@ -200,6 +215,7 @@ function wish(name) {
   });
 }
 
+/** @param {string | null} id @param {string | null} [messageId] */
 function open(id, messageId = null) {
   closeMenu();
   drawer.show(id);
@@ -220,6 +236,7 @@ function reload() {
   bus.emit("open", { id: state.id, messageId: null });
 }
 
+/** @param {Conversation} conversation */
 function onConversation(conversation) {
   const begun = state.id === null && ctx.transcript?.conversationId === conversation.id;
   if (begun) adopt(conversation);
@@ -230,6 +247,7 @@ function onConversation(conversation) {
 }
 
 // What the list says of it, which is all but its settings.
+/** @param {ListedConversation} conversation */
 function onListed(conversation) {
   if (conversation.id !== state.id) return;
   state.conversation = { ...state.conversation, ...conversation };
@@ -237,6 +255,7 @@ function onListed(conversation) {
 }
 
 // The new chat on the screen became a conversation.
+/** @param {Conversation} conversation */
 function adopt(conversation) {
   history.pushState({}, "", address(conversation.id));
   state.id = conversation.id;
@@ -256,15 +275,17 @@ function setTitle() {
 
 // --- around the transcript ----------------------------------------------------------------------------------
 
+/** @param {HTMLElement} element */
 function mountTop(element) {
   const skip = h("a", { class: "wc-skip", href: "#wc-composer-text", onclick: (event) => (event.preventDefault(), composer.focus()) }, t("app.skip"));
   element.replaceChildren(skip, h("div", { class: "wc-connection", role: "status" }));
-  const main = document.querySelector("#wc-main");
+  const main = the("#wc-main");
   setMain(main);
   main.prepend(heading);
-  document.querySelector("#wc-sidebar").insertAdjacentElement("afterend", h("div", { class: "wc-scrim", onclick: () => (toggleSidebar(false), drawer.toggle(false)) }));
+  the("#wc-sidebar").insertAdjacentElement("afterend", h("div", { class: "wc-scrim", onclick: () => (toggleSidebar(false), drawer.toggle(false)) }));
 }
 
+/** @param {HTMLElement} start @param {HTMLElement} end */
 function mountTopbar(start, end) {
   start.replaceChildren(
     iconButton("sidebar", t("sidebar.show"), () => toggleSidebar(), { id: "wc-sidebar-toggle", "aria-controls": "wc-sidebar" }),
@@ -275,17 +296,19 @@ function mountTopbar(start, end) {
   end.replaceChildren(more, toggle);
 }
 
+/** @returns {MenuItem[]} */
 function printItems() {
   return state.id === null ? [] : [{ label: t("print.menu"), icon: "print", onclick: print }, "-"];
 }
 
-const print = () => printChat(ctx.transcript);
+const print = () => ctx.transcript && printChat(ctx.transcript);
 
 function search() {
   if (phone.matches) toggleSidebar(false, { keep: false });
   openSearch({ open: go, newChat: () => go(null) });
 }
 
+/** @param {typeof composer} box @param {RegExp} pattern */
 async function templates(box, pattern) {
   const { Slash } = await import("./templates/slash.js");
   return new Slash(box, pattern);
@@ -294,10 +317,11 @@ async function templates(box, pattern) {
 async function trash() {
   const { openTrash } = await import("./trash.js");
   if (phone.matches) toggleSidebar(false, { keep: false });
-  openTrash({ open: go, refresh: () => ctx.transcript.refresh() });
+  openTrash({ open: go, refresh: () => ctx.transcript?.refresh() });
 }
 
 // keep: remember it for the next visit; on a phone the list is always closed at first.
+/** @param {boolean} [open] @param {{ keep?: boolean }} [options] */
 function toggleSidebar(open = root.classList.contains("wc-sidebar-closed"), { keep = !phone.matches } = {}) {
   root.classList.toggle("wc-sidebar-closed", !open);
   if (keep) storage.setText("webchat_sidebar", open ? "open" : "closed");
@@ -307,15 +331,18 @@ function toggleSidebar(open = root.classList.contains("wc-sidebar-closed"), { ke
 
 function syncSidebar() {
   const open = !root.classList.contains("wc-sidebar-closed");
-  document.querySelector("#wc-sidebar").inert = !open;
-  document.querySelector("#wc-main").inert = open && phone.matches;
+  the("#wc-sidebar").inert = !open;
+  the("#wc-main").inert = open && phone.matches;
   document.querySelector("#wc-sidebar-toggle")?.setAttribute("aria-expanded", String(open));
 }
 
+/** @param {KeyboardEvent} event */
 function onKey(event) {
   if (event.isComposing || event.defaultPrevented) return;
   const key = event.key.toLowerCase();
-  const shortcut = command(event) && (event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates }[key] : { k: search, p: state.conversation && print, "/": showShortcuts, ",": () => drawer.toggle() }[key]);
+  /** @type {Record<string, (() => unknown) | null>} */
+  const shortcuts = event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates } : { k: search, p: state.conversation && print, "/": showShortcuts, ",": () => drawer.toggle() };
+  const shortcut = command(event) && shortcuts[key];
   if (shortcut) {
     event.preventDefault();
     shortcut();

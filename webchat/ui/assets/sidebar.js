@@ -2,17 +2,22 @@
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
-import { h, icon, iconButton, isMac } from "./dom.js";
+import { h, icon, iconButton, isMac, the } from "./dom.js";
 import { language, t } from "./i18n.js";
 import { before, calendar } from "./sidebar/calendar.js";
 import { archive, change, onElsewhere, remove as removeThere } from "./sidebar/deeds.js";
 import { RowKeys } from "./sidebar/keys.js";
 import { Row } from "./sidebar/row.js";
 
+/** @import { Attributes, Child, IconName, MenuItem } from "./dom.js" */
+/** @import { ConversationPage, Events, ListedConversation } from "./types.js" */
+/** @typedef {{ open(id: string): void, newChat(): void, search(): void, menu(button: HTMLElement): void, trash(): void, exportItems(id: string): MenuItem[], close(): void }} Actions */
+
 const PAGE = 40;
 const IDLE_POLL = 5000;
 const BUSY_POLL = 2000;
 
+/** @type {{ items: Map<string, ListedConversation>, rows: Map<string, Row>, running: Set<string>, next: string | null, loading: boolean, failed: boolean, archived: boolean, active: string | null, visit: number, changes: number, asked: number, drawn: number, leaving: Set<string> }} */
 const state = {
   items: new Map(), // id -> conversation, all that was loaded
   rows: new Map(), // id -> its row, reused between drawings
@@ -28,23 +33,36 @@ const state = {
   drawn: 0,
   leaving: new Set(), // ids of those that are being deleted
 };
-let actions, list, keys, foot, footSeen, archiveButton, timer, titleUntil = 0;
+/** @type {Actions} */
+let actions;
+/** @type {HTMLElement} */
+let list;
+/** @type {RowKeys} */
+let keys;
+/** @type {HTMLElement} */
+let foot;
+/** @type {IntersectionObserver} */
+let footSeen;
+/** @type {HTMLElement} */
+let archiveButton;
+let timer = 0;
+let titleUntil = 0;
 
-// actions: {open(id), newChat(), search(), menu(button), trash(), exportItems(id), close()}
+/** @param {HTMLElement} element @param {Actions} callbacks */
 export function mountSidebar(element, callbacks) {
   actions = callbacks;
-  const panel = document.querySelector("#wc-sidebar");
+  const panel = the("#wc-sidebar");
   panel.setAttribute("role", "navigation");
   panel.setAttribute("aria-label", t("sidebar.label"));
   list = h("div", { class: "wc-list" });
   keys = new RowKeys(list, {
-    F2: (row) => rename(row.dataset.id),
-    Delete: (row) => remove(row.dataset.id),
-    menu: (row) => state.rows.get(row.dataset.id).openMenu(),
+    F2: (row) => rename(row.dataset.id ?? ""),
+    Delete: (row) => remove(row.dataset.id ?? ""),
+    menu: (row) => state.rows.get(row.dataset.id ?? "")?.openMenu(),
   });
   foot = h("div", { class: "wc-list-foot" });
   element.replaceChildren(header(), h("div", { class: "wc-scroll", tabindex: "-1" }, list, foot), footer());
-  footSeen = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && state.next && loadMore(), {
+  footSeen = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && state.next && loadMore(), {
     root: element.querySelector(".wc-scroll"),
     rootMargin: "600px",
   });
@@ -57,12 +75,14 @@ export function mountSidebar(element, callbacks) {
 }
 
 export const sidebar = {
+  /** @param {string | null} id */
   set active(id) {
     state.active = id;
     draw();
-    keys.to(state.rows.get(id)?.element);
+    keys.to(state.rows.get(id ?? "")?.element);
   },
 
+  /** @param {string} id */
   get(id) {
     return state.items.get(id);
   },
@@ -99,6 +119,7 @@ function footer() {
   );
 }
 
+/** @param {IconName} glyph @param {string} label @param {(event: any) => void} onclick @param {Attributes} [attributes] @param {...Child} more */
 function side(glyph, label, onclick, attributes = {}, ...more) {
   return h("button", { type: "button", class: "wc-side-action", onclick, ...attributes }, icon(glyph), h("span", {}, label), more);
 }
@@ -120,6 +141,7 @@ async function loadMore() {
   if (!state.loading) await read(state.next);
 }
 
+/** @param {string | null} cursor */
 async function read(cursor) {
   state.loading = true;
   const { visit } = state;
@@ -176,10 +198,12 @@ function lookAtFoot() {
   footSeen.observe(foot);
 }
 
+/** @param {string | null} [cursor] @returns {Promise<ConversationPage>} */
 function fetchPage(cursor) {
   return api.get("api/conversations", { cursor, limit: PAGE, archived: state.archived ? 1 : 0 });
 }
 
+/** @param {ConversationPage} page */
 function take(page) {
   for (const item of page.items) {
     if (state.leaving.has(item.id)) continue;
@@ -189,6 +213,7 @@ function take(page) {
   }
 }
 
+/** @param {ListedConversation} conversation */
 function put(conversation) {
   state.changes += 1;
   if (Boolean(conversation.archived) !== state.archived) state.items.delete(conversation.id);
@@ -203,6 +228,7 @@ function schedule() {
 }
 
 // A turn began or ended here: mark it at once, and look for the title the model may give it.
+/** @param {Events["leaf"]} leaf */
 function onLeaf({ conversationId, running }) {
   if (!conversationId) return;
   const was = state.running.has(conversationId);
@@ -218,18 +244,20 @@ function onLeaf({ conversationId, running }) {
 
 // --- drawing ------------------------------------------------------------------------------------------------
 
+/** @param {ListedConversation} item */
 function isRunning(item) {
   return item.running || state.running.has(item.id);
 }
 
+/** @returns {void} */
 function draw() {
   if (!list) return;
+  /** @type {Map<string, HTMLElement[]>} */
   const groups = new Map();
   const named = calendar(new Date(), language, t);
   for (const item of [...state.items.values()].sort(before)) {
     const name = item.pinned && !state.archived ? t("sidebar.pinned") : named(item.updated_at);
-    if (!groups.has(name)) groups.set(name, []);
-    groups.get(name).push(row(item));
+    groups.set(name, [...(groups.get(name) ?? []), row(item)]);
   }
   for (const id of state.rows.keys()) if (!state.items.has(id)) state.rows.delete(id);
   const heads = state.archived ? [archiveHead()] : [];
@@ -240,8 +268,10 @@ function draw() {
   foot.replaceChildren(...footContent());
 }
 
+/** @type {Map<string, { element: HTMLElement, items: HTMLElement }>} */
 const sectionCache = new Map();
 
+/** @param {string} name @param {HTMLElement[]} rows */
 function section(name, rows) {
   let found = sectionCache.get(name);
   if (!found) {
@@ -254,16 +284,19 @@ function section(name, rows) {
 }
 
 // Brings the children into this order and moves only what is not in its place, so that focus and scroll stay.
+/** @param {HTMLElement} parent @param {HTMLElement[]} wanted */
 function reconcile(parent, wanted) {
+  /** @type {Set<Element>} */
   const kept = new Set(wanted);
   for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
   let place = parent.firstElementChild;
   for (const child of wanted) {
-    if (child === place) place = place.nextElementSibling;
+    if (child === place) place = child.nextElementSibling;
     else parent.insertBefore(child, place);
   }
 }
 
+/** @param {ListedConversation} item */
 function row(item) {
   let found = state.rows.get(item.id);
   if (!found) state.rows.set(item.id, (found = new Row(item.id, { open: actions.open, menu: rowActions, rename: renamed })));
@@ -271,14 +304,16 @@ function row(item) {
   return found.element;
 }
 
+/** @type {HTMLElement | null} */
+let archiveTitle = null;
+
 function archiveHead() {
-  archiveHead.element ??= h(
+  return (archiveTitle ??= h(
     "div",
     { class: "wc-archive-head" },
     side("back", t("sidebar.back"), () => showArchived(false)),
     h("h2", { class: "wc-archive-title" }, t("sidebar.archived")),
-  );
-  return archiveHead.element;
+  ));
 }
 
 function footContent() {
@@ -287,6 +322,7 @@ function footContent() {
   return state.items.size ? [] : [h("div", { class: "wc-list-note" }, t(state.archived ? "sidebar.empty_archived" : "sidebar.empty"))];
 }
 
+/** @param {boolean} archived */
 function showArchived(archived) {
   state.archived = archived;
   load();
@@ -294,6 +330,7 @@ function showArchived(archived) {
 
 // --- what one does with a conversation ----------------------------------------------------------------------
 
+/** @param {string} id @returns {MenuItem[]} */
 function rowActions(id) {
   const item = state.items.get(id);
   if (!item) return [];
@@ -309,11 +346,13 @@ function rowActions(id) {
 }
 
 // The conversation goes at once, and comes back if the server does not let it go.
+/** @param {string} id */
 async function remove(id) {
   const item = state.items.get(id);
   if (!item) return;
   const wasActive = state.active === id;
-  keys.leave(state.rows.get(id).element);
+  const row = state.rows.get(id);
+  if (row) keys.leave(row.element);
   state.items.delete(id);
   state.leaving.add(id);
   draw();
@@ -324,11 +363,13 @@ async function remove(id) {
   if (!gone) put(item);
 }
 
+/** @param {string} id */
 function rename(id) {
   state.rows.get(id)?.rename();
 }
 
 // The box is closed; title: the new one, or null.
+/** @param {string} id @param {string | null} title */
 async function renamed(id, title) {
   const item = state.items.get(id);
   if (item && title !== null) state.items.set(id, { ...item, title });

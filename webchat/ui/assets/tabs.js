@@ -4,11 +4,15 @@ import { h } from "./dom.js";
 import { language } from "./i18n.js";
 import { style } from "./style.js";
 
+/** @typedef {{ name: string, label: string, count?: number, build(panel: HTMLElement): Node, shown?(wish: any): void }} Tab */
+
 // name: of the whole, for ids. tabs: {name, label, count?, build(panel), shown?(wish)}; a panel is built when it is first
 // looked at, and kept; `shown` is called each time, with what the one who chose it wishes to see there. Resolves to
 // {elements, choose(name, wish), rebuild(name)} when its style is there.
+/** @param {string} name @param {string} label @param {Tab[]} tabs */
 export async function tabbed(name, label, tabs) {
   await style("tabs");
+  /** @param {string} tab */
   const id = (tab) => `wc-${name}-${tab}`;
   const panels = tabs.map((tab) => h("div", { class: "wc-tab-panel", id: id(tab.name), role: "tabpanel", "aria-labelledby": `${id(tab.name)}-tab`, hidden: true }));
   const buttons = tabs.map((tab) =>
@@ -20,6 +24,7 @@ export async function tabbed(name, label, tabs) {
     ),
   );
   let shown = 0;
+  /** @param {number} chosen @param {unknown} [wish] */
   const show = (chosen, wish) => {
     shown = chosen;
     buttons.forEach((button, index) => {
@@ -32,8 +37,8 @@ export async function tabbed(name, label, tabs) {
   };
   const row = h("div", { class: "wc-tabbar", role: "tablist", "aria-label": label }, buttons);
   row.addEventListener("keydown", (event) => {
-    const at = buttons.indexOf(document.activeElement);
-    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+    const at = buttons.findIndex((button) => button === document.activeElement);
+    const next = new Map([["ArrowRight", at + 1], ["ArrowLeft", at - 1], ["Home", 0], ["End", -1]]).get(event.key);
     if (next === undefined) return;
     event.preventDefault();
     const index = (next + buttons.length) % buttons.length;
@@ -41,10 +46,13 @@ export async function tabbed(name, label, tabs) {
     buttons[index].focus();
   });
   show(0);
+  /** @param {string} wanted */
   const index = (wanted) => tabs.findIndex((tab) => tab.name === wanted);
   return {
     elements: [row, ...panels],
+    /** @param {string} wanted @param {unknown} [wish] */
     choose: (wanted, wish) => show(index(wanted), wish),
+    /** @param {string} wanted */
     rebuild(wanted) {
       panels[index(wanted)].replaceChildren();
       if (shown === index(wanted)) show(shown);

@@ -20,45 +20,78 @@ import { trouble } from "./conversation/trouble.js";
 import { welcome } from "./conversation/welcome.js";
 import { settings } from "./settings.js";
 
+/** @import { Ask, BegunTurn, Conversation, Entry, Events, Failure, Message, Model, News, ShownMessage, Thread, Translate } from "./types.js" */
+/** @import { api } from "./api.js" */
+/** @import { bus } from "./bus.js" */
+/** @import { toast } from "./toast.js" */
+/** @typedef {{ api: typeof api, t: Translate, bus: typeof bus, toast: typeof toast, language: string, newChat(): void, trash(): void }} Context */
+
 const PAGE = 30;
 const POLL = 5000; // while the server does not tell by itself what happens
 const PLACE_PAUSE = 15_000; // ms between two places in line that are read out
 const SPOKEN = 1500; // characters of a finished reply that are read out
 
+/** @param {HTMLElement} element @param {Context} ctx */
 export function mountTranscript(element, ctx) {
   return new Transcript(element, ctx);
 }
 
-class Transcript {
+export class Transcript {
+  /** @type {string | null} */
   conversationId = null;
+  /** @type {Conversation | null} */
   conversation = null;
-  messages = []; // records the server has, in reading order
-  pending = []; // entries of the outbox that are shown
-  older = null; // cursor of what comes before
+  /** @type {ShownMessage[]} records the server has, in reading order */
+  messages = [];
+  /** @type {Entry[]} entries of the outbox that are shown */
+  pending = [];
+  /** @type {string | null} cursor of what comes before */
+  older = null;
+  /** @type {Model[]} */
   models = [];
+  /** @type {Map<string, MessageView>} */
   views = new Map();
+  /** @type {Map<string, () => void>} */
   #following = new Map();
   #visit = 0; // counts what was opened: answers to an earlier visit are dropped
   #answers = 0; // turns that were answered: what was read before such an answer is old
   #asked = 0; // counts what is asked for again; #drawn: up to which of these the screen is
   #drawn = 0;
+  /** @type {Set<string>} */
   #sent = new Set(); // keys of what was sent or shown in this visit
   #loadingOlder = false;
   #told = "";
   #emptyFor = ""; // what the place of a conversation that has not begun was drawn for
-  #placeSaid = {}; // {id, place, at}: the place in line that was read out last
+  /** @type {{ id?: string, place?: number, at: number }} */
+  #placeSaid = { at: 0 }; // {id, place, at}: the place in line that was read out last
+  /** @type {Set<string>} */
   #behind = new Set(); // what happened while it could not be shown: ids of replies that began, or "changed"
+  /** @type {Set<string>} */
   #begun = new Set(); // ids of running replies that were asked for in this tab
 
+  list = h("div", { class: "wc-thread", role: "log", "aria-live": "off" });
+  olderButton = h("button", { type: "button", class: "wc-older", hidden: true, onclick: () => this.loadOlder() });
+  placeholder = h("div", { class: "wc-placeholder", hidden: true });
+  status = h("div", { class: "wc-visually-hidden", role: "status", "aria-live": "polite" });
+  #content = h("div", { class: "wc-column" }, this.olderButton, this.placeholder, this.list);
+  scroller = h("div", { class: "wc-scroller", tabindex: "-1" }, this.#content);
+  #jump = h("button", { type: "button", class: "wc-jump", hidden: true }, icon("arrowDown"));
+  end = new EndKeeper(this.scroller, this.#content, () => (this.#jump.hidden = this.end.atEnd || this.end.distance < 80));
+  #nearOlder = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && !this.end.atEnd && this.loadOlder(), {
+    root: this.scroller,
+    rootMargin: "400px 0px 0px",
+  });
+
+  /** @param {HTMLElement} element @param {Context} ctx */
   constructor(element, ctx) {
     this.ctx = ctx;
     this.t = ctx.t;
     this.#build(element);
     ctx.bus.on("open", (detail) => this.#open(detail));
     ctx.bus.on("owner", ({ before }) => before === "" && resumeEdits(this));
-    ctx.bus.on("out", ({ error } = {}) => this.#putOut(error));
+    ctx.bus.on("out", ({ error }) => this.#putOut(error));
     ctx.bus.on("models", ({ models }) => (this.models = models.filter(({ unlisted }) => !unlisted)));
-    for (const event of ["models", "settings"]) ctx.bus.on(event, () => this.#drawEmpty());
+    for (const event of /** @type {const} */ (["models", "settings"])) ctx.bus.on(event, () => this.#drawEmpty());
     ctx.bus.on("outbox", (detail) => this.#onOutbox(detail));
     this.line = new Line(ctx.api.url("api/events"), { onLine: (line) => this.#onLine(line), onNews: (news) => this.#onNews(news) });
     document.addEventListener("visibilitychange", () => this.#onVisible());
@@ -85,13 +118,16 @@ class Transcript {
   }
 
   /** key: of the same message, when it comes back unchanged from its writer. */
+  /** @param {string} text @param {{ template?: Ask["template"], key?: string }} [options] */
   send(text, { template = null, key } = {}) {
+    /** @type {Ask} */
     const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, ...(template ? { template } : {}) };
     return this.turn(ask, { under: this.leafId, key });
   }
 
   /** Ask for a turn with the settings on the screen, and show at once what it will make, under message `under`. Returns
    *  the entry of the outbox, which has it now; null when a setting is none. */
+  /** @param {Ask} ask @param {{ under: string | null, begun?: Entry["begun"], key?: string }} place */
   turn(ask, { under, begun, key }) {
     if (!drawer.flush()) {
       this.ctx.toast(this.t("composer.bad_setting"), { kind: "error" });
@@ -112,6 +148,7 @@ class Transcript {
 
   /** Show a {conversation, messages, older} answer; `anchor` keeps its place on the screen. asked: which `refresh` it answers;
    *  otherwise it is newer than what all of them asked for. */
+  /** @param {Thread} thread @param {Element | null} [anchor] @param {number} [asked] */
   showThread({ conversation, messages, older }, anchor = null, asked = this.#asked) {
     this.#drawn = asked;
     const { messages: shown } = this;
@@ -141,12 +178,14 @@ class Transcript {
   }
 
   /** Say something to a screen reader; what is said replaces what was. */
+  /** @param {string} text */
   say(text) {
     if (this.status.textContent !== text) this.status.textContent = text;
   }
 
   // --- opening and reading on -------------------------------------------------------------------------------
 
+  /** @param {Events["open"]} place */
   async #open({ id, messageId = null }) {
     if (id !== null && id === this.conversationId && this.messages.length) {
       if (messageId) await this.#goTo(messageId);
@@ -196,10 +235,11 @@ class Transcript {
     this.ctx.bus.emit("shown");
   }
 
+  /** @param {Failure} error @param {Events["open"]} detail */
   #loadFailed(error, detail) {
     if (error.status === 404) this.ctx.bus.emit("unknown", detail);
     const { message, cure } = errorText(error);
-    const button = (words, onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, words);
+    const button = (/** @type {string} */ words, /** @type {() => void} */ onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, words);
     const { newChat, trash } = this.ctx;
     // What is not there does not come by asking again.
     const ways =
@@ -210,6 +250,7 @@ class Transcript {
     this.#placeholder(h("div", { role: "alert" }, h("p", {}, words[0]), h("p", { class: "wc-muted" }, words[1]), h("div", { class: "wc-ways" }, ways)));
   }
 
+  /** @param {string} messageId */
   async #goTo(messageId) {
     const visit = this.#visit;
     while (!this.views.has(messageId) && this.older && (await this.loadOlder()));
@@ -240,14 +281,15 @@ class Transcript {
     this.#loadingOlder = true;
     this.olderButton.textContent = this.t("transcript.older_loading");
     try {
+      /** @type {Thread} */
       const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { before, limit: PAGE });
       if (visit !== this.#visit || before !== this.older) return false;
       this.older = thread.older;
       const known = new Set(this.messages.map((message) => message.id));
       const earlier = thread.messages.filter((message) => !known.has(message.id));
       this.end.holding(this.list.firstElementChild, () => this.#show([...earlier, ...this.messages]));
-      this.nearOlder.unobserve(this.olderButton); // looked at anew: an observer tells of changes only
-      this.nearOlder.observe(this.olderButton);
+      this.#nearOlder.unobserve(this.olderButton); // looked at anew: an observer tells of changes only
+      this.#nearOlder.observe(this.olderButton);
       return earlier.length > 0;
     } catch (error) {
       this.ctx.toast(errorText(error).message, { kind: "error" });
@@ -276,18 +318,20 @@ class Transcript {
 
   // --- what happens elsewhere -------------------------------------------------------------------------------
 
+  /** @param {{ open: boolean, gap: boolean }} line */
   #onLine({ open, gap }) {
     this.ctx.bus.emit("connection", { online: open });
     if (open && gap) this.#poll();
   }
 
+  /** @param {News} news */
   #onNews(news) {
-    const { type, conversation_id: conversation, message_id: id } = news;
+    const { type, conversation_id: conversation, message_id: id = "" } = news;
     this.ctx.bus.emit("news", news);
     if (type === "ended" && document.hidden && (this.#begun.has(id) || this.#following.has(id))) this.ctx.bus.emit("notice", { on: true });
     if (type === "ended") this.#begun.delete(id);
     if (conversation !== this.conversationId || this.views.has(id)) return;
-    this.#behind.add(id ?? "changed");
+    this.#behind.add(id || "changed");
     if (!document.hidden) this.refresh();
   }
 
@@ -305,24 +349,20 @@ class Transcript {
 
   // --- showing ----------------------------------------------------------------------------------------------
 
+  /** @param {HTMLElement} element */
   #build(element) {
-    this.list = h("div", { class: "wc-thread", role: "log", "aria-live": "off", "aria-label": this.t("transcript.label") });
+    this.list.setAttribute("aria-label", this.t("transcript.label"));
     applyChoices(this.list);
-    this.olderButton = h("button", { type: "button", class: "wc-older", hidden: true, onclick: () => this.loadOlder() }, this.t("transcript.older"));
-    this.placeholder = h("div", { class: "wc-placeholder", hidden: true });
-    const content = h("div", { class: "wc-column" }, this.olderButton, this.placeholder, this.list);
-    this.scroller = h("div", { class: "wc-scroller", tabindex: "-1" }, content);
-    const jump = h("button", { type: "button", class: "wc-jump", "aria-label": this.t("transcript.latest"), title: this.t("transcript.latest"), hidden: true }, icon("arrowDown"));
-    this.status = h("div", { class: "wc-visually-hidden", role: "status", "aria-live": "polite" });
-    element.replaceChildren(h("div", { class: "wc-transcript" }, this.scroller, jump, this.status));
-    this.end = new EndKeeper(this.scroller, content, () => (jump.hidden = this.end.atEnd || this.end.distance < 80));
-    jump.addEventListener("click", () => this.scrollToEnd());
+    this.olderButton.textContent = this.t("transcript.older");
+    this.#jump.title = this.t("transcript.latest");
+    this.#jump.setAttribute("aria-label", this.#jump.title);
+    element.replaceChildren(h("div", { class: "wc-transcript" }, this.scroller, this.#jump, this.status));
+    this.#jump.addEventListener("click", () => this.scrollToEnd());
     this.list.addEventListener("click", (event) => this.#onClick(event));
-    const reached = (entries) => entries.at(-1).isIntersecting && !this.end.atEnd && this.loadOlder();
-    this.nearOlder = new IntersectionObserver(reached, { root: this.scroller, rootMargin: "400px 0px 0px" });
-    this.nearOlder.observe(this.olderButton);
+    this.#nearOlder.observe(this.olderButton);
   }
 
+  /** @param {ShownMessage[]} records */
   #show(records) {
     this.messages = records;
     this.#draw();
@@ -365,10 +405,11 @@ class Transcript {
     const key = info?.failure ? JSON.stringify([info.name, info.failure]) : "";
     if (!anew && key === this.#emptyFor) return;
     this.#emptyFor = key;
-    const suggest = (text) => this.ctx.bus.emit("suggest", { text });
-    this.#placeholder(key ? trouble(info, this.t, () => this.#retryModel(info.key)) : welcome(this.t, suggest));
+    const suggest = (/** @type {string} */ text) => this.ctx.bus.emit("suggest", { text });
+    this.#placeholder(info?.failure ? trouble(info, this.t, () => this.#retryModel(info.key)) : welcome(this.t, suggest));
   }
 
+  /** @param {string} name */
   async #retryModel(name) {
     try {
       settings.setModels(await this.ctx.api.post("api/models/retry", { name }));
@@ -377,11 +418,13 @@ class Transcript {
     }
   }
 
+  /** @param {Node | null} content */
   #placeholder(content) {
     this.placeholder.replaceChildren(...(content ? [content] : []));
     this.placeholder.hidden = !content;
   }
 
+  /** @param {string} id @param {string} [known] */
   #rename(id, known) {
     const view = this.views.get(id);
     if (!view || !known) return;
@@ -389,6 +432,7 @@ class Transcript {
     this.views.set(known, view);
   }
 
+  /** @param {Conversation} conversation */
   #conversationIs(conversation) {
     this.conversation = conversation;
     this.ctx.bus.emit("conversation", { conversation });
@@ -404,6 +448,7 @@ class Transcript {
 
   // --- a running reply --------------------------------------------------------------------------------------
 
+  /** @param {MessageView} view */
   #follow(view) {
     const { id, seq } = view.record;
     if (this.#following.has(id)) return;
@@ -421,6 +466,7 @@ class Transcript {
   }
 
   // The place alone, not each new guess, and of a line that moves fast not each step.
+  /** @param {string} id @param {number} place */
   #sayPlace(id, place) {
     const said = this.#placeSaid;
     const now = performance.now();
@@ -429,11 +475,13 @@ class Transcript {
     this.say(placeText({ place }, this.t, this.ctx.language));
   }
 
+  /** @param {string} id */
   #unfollow(id) {
     this.#following.get(id)?.();
     this.#following.delete(id);
   }
 
+  /** @param {MessageView} view @param {Message} record */
   #onDone(view, record) {
     this.#following.delete(record.id);
     // An edit or a regenerate may have made siblings that the message does not know of yet.
@@ -448,8 +496,9 @@ class Transcript {
   }
 
   // This visitor may not follow any more, and the server has stopped what they asked for.
+  /** @param {Failure} [error] */
   #putOut(error) {
-    const code = ["link_revoked", "link_expired"].includes(error?.code) ? error.code : "link_ended";
+    const code = error && ["link_revoked", "link_expired"].includes(error.code) ? error.code : "link_ended";
     this.line.close();
     for (const [id, view] of this.views) {
       this.#unfollow(id);
@@ -461,6 +510,7 @@ class Transcript {
   }
 
   // It was deleted, or another page with another owner signed in.
+  /** @param {MessageView} view */
   #onGone(view) {
     this.#following.delete(view.record.id);
     this.refresh();
@@ -473,13 +523,15 @@ class Transcript {
     return `${this.#visit} ${this.#answers}`;
   }
 
+  /** @param {Events["outbox"]} detail */
   #onOutbox({ what, entry, answer }) {
     const shown = this.pending.some(({ key }) => key === entry.key);
-    if (what === "answered") this.#answered(entry, answer, shown);
+    if (what === "answered" && answer) this.#answered(entry, answer, shown);
     else if (what === "refused" && entry.ask.kind !== "send") this.#refused(entry, shown);
     else if (shown || (entry.ask.conversation_id ?? null) === this.conversationId) this.#draw();
   }
 
+  /** @param {Entry} entry @param {BegunTurn} answer @param {boolean} shown */
   #answered(entry, { conversation, user, reply }, shown) {
     this.#answers += 1;
     this.#begun.add(reply.id);
@@ -501,15 +553,17 @@ class Transcript {
   }
 
   // The words of an edit are in their editor again, or wait until this conversation is shown.
+  /** @param {Entry} entry @param {boolean} shown */
   #refused(entry, shown) {
-    this.ctx.toast(errorLine(entry.why), { kind: "error" });
+    if (entry.why) this.ctx.toast(errorLine(entry.why), { kind: "error" });
     if (typeof entry.ask.text !== "string") outbox.take(entry.key);
     else if (shown) takeBack(this, entry);
   }
 
+  /** @param {MouseEvent} event */
   #onClick(event) {
-    const button = event.target.closest("[data-act]");
-    const view = this.views.get(button?.closest("article")?.dataset.id);
-    if (view) actions[button.dataset.act]?.(this, view, button);
+    const button = /** @type {Element} */ (event.target).closest("[data-act]");
+    const view = this.views.get(button?.closest("article")?.dataset.id ?? "");
+    if (button && view) actions[button.dataset.act ?? ""]?.(this, view, button);
   }
 }

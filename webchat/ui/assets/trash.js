@@ -11,11 +11,15 @@ import { style } from "./style.js";
 import { ago, until } from "./times.js";
 import { toast } from "./toast.js";
 
+/** @import { TrashItem, TrashPage } from "./types.js" */
+/** @typedef {{ open(id: string, messageId?: string | null): void, refresh(): unknown }} Actions */
+
 const PAGE = 50;
 
 let open = false;
 
 // actions: {open(id, messageId), refresh(): the conversation on the page}
+/** @param {Actions} actions */
 export async function openTrash(actions) {
   if (open) return;
   open = true;
@@ -25,13 +29,16 @@ export async function openTrash(actions) {
 
 class Trash {
   #actions;
-  #sheet;
+  /** @type {ReturnType<typeof openSheet> | null} */
+  #sheet = null;
+  /** @type {string | null} */
   #next = null;
   #lead = h("p", { class: "wc-trash-lead" });
   #rows = h("ul", { class: "wc-trash-rows" });
   #foot = h("div", { class: "wc-trash-foot" });
   #empty = h("button", { type: "button", class: "wc-button wc-danger", hidden: true, onclick: () => this.#emptyAll() }, t("trash.empty_all"));
 
+  /** @param {Actions} actions */
   constructor(actions) {
     this.#actions = actions;
   }
@@ -50,6 +57,7 @@ class Trash {
     this.#foot.replaceChildren(h("p", { class: "wc-trash-note", role: "status" }, t("sidebar.loading")));
     const cursor = this.#next;
     try {
+      /** @type {TrashPage} */
       const page = await api.get("api/trash", { cursor, limit: PAGE });
       if (cursor !== this.#next) return; // all was deleted meanwhile
       this.#lead.textContent = t(page.days ? "trash.lead" : "trash.lead_none", { count: page.days });
@@ -71,6 +79,7 @@ class Trash {
     this.#foot.replaceChildren(...(this.#next ? [more()] : some ? [] : [none()]));
   }
 
+  /** @param {TrashItem} item */
   #row(item) {
     const whole = item.kind === "conversation";
     const title = item.title || t("app.untitled");
@@ -90,6 +99,7 @@ class Trash {
     return row;
   }
 
+  /** @param {TrashItem} item @param {HTMLElement} row */
   async #restore(item, row) {
     const whole = item.kind === "conversation";
     const buttons = disabled(row);
@@ -107,12 +117,13 @@ class Trash {
     }
     this.#remove(row);
     const look = () => {
-      this.#sheet.close();
+      this.#sheet?.close();
       this.#actions.open(item.conversation_id, whole ? null : item.id);
     };
     toast(t(whole ? "trash.chat_restored" : "trash.messages_restored"), { action: { label: t("trash.open"), onclick: look } });
   }
 
+  /** @param {TrashItem} item @param {HTMLElement} row */
   async #end(item, row) {
     const whole = item.kind === "conversation";
     if (!(await ask({ title: t("trash.end_title"), words: t(whole ? "trash.end_chat" : item.count === 1 ? "trash.end_message" : "trash.end_messages"), yes: t("trash.end"), danger: true }))) return;
@@ -140,15 +151,17 @@ class Trash {
   }
 
   // The focus goes to the row that moves up, so that the next one can be chosen.
+  /** @param {HTMLElement} row */
   #remove(row) {
     const next = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
     this.#drawn();
-    (next?.querySelector(".wc-button") ?? this.#sheet.dialog.querySelector(".wc-icon-button")).focus({ preventScroll: true });
+    (next?.querySelector(".wc-button") ?? this.#sheet?.dialog.querySelector(".wc-icon-button"))?.focus({ preventScroll: true });
   }
 }
 
 // Disables the buttons of a row while it waits; returns what enables them again.
+/** @param {HTMLElement} row */
 function disabled(row) {
   const buttons = [...row.querySelectorAll("button")];
   for (const button of buttons) button.disabled = true;

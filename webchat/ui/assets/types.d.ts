@@ -1,202 +1,20 @@
 // The shapes that the page's modules share: the server's records as they come over the wire, and what the page adds.
 
-/** What went wrong, as the server tells it; of an `ApiError` as well. */
-export interface Failure {
-  code: string;
-  message?: string;
-  cure?: string;
-  params?: Record<string, any>;
-  audience?: string;
-  retryable?: boolean;
-  status?: number;
-}
+import type * as wire from "./wire.js";
+
+export type * from "./wire.js";
+
+/** What went wrong, as the server tells it, or an `ApiError`. */
+export type Failure = Pick<wire.Failure, "code"> & Partial<Omit<wire.Failure, "params" | "audience">> & { params?: Record<string, any>; audience?: string | null; status?: number };
 
 export type Words = Record<string, string | number | null | undefined>;
 export type Translate = (key: string, params?: Words) => string;
 
-export interface Sampling {
-  temperature?: number | null;
-  top_p?: number | null;
-  top_k?: number | null;
-  min_p?: number | null;
-  repetition_penalty?: number | null;
-  max_tokens?: number | null;
-  seed?: number | null;
-  stop?: string[];
-}
-
-export type Values = Record<string, any>;
-
-export interface TemplateName {
-  id: string;
-  version: number;
-  name: string;
-}
-
-export interface Persona extends TemplateName {
-  values: Values;
-}
-
-export interface Settings {
-  model: string | null;
-  system_prompt: string | null;
-  sampling: Sampling;
-  persona: Persona | null;
-}
-
-/** A conversation as a list has it. */
-export interface ListedChat {
-  id: string;
-  title: string;
-  title_by: string;
-  pinned: boolean;
-  archived: boolean;
-  created_at: string;
-  updated_at: string;
-  active_leaf_id: string | null;
-  running: boolean;
-}
-
-export interface Chat extends ListedChat {
-  settings: Settings;
-}
-
-export interface MessageRecord {
-  id: string;
-  conversation_id: string;
-  parent_id: string | null;
-  role: string;
-  author_id: string | null;
-  text: string;
-  reasoning: string;
-  state: string;
-  created_at: string;
-  finished_at: string | null;
-  finish_reason: string | null;
-  failure: Failure | null;
-  model: string | null;
-  continues: string | null;
-  reasoning_seconds: number | null;
-  rating: number;
-  seq: number;
-  siblings: string[];
-  prompt_tokens: number | null;
-  completion_tokens: number | null;
-  first_sent: string | null;
-  masked: number;
-  template: TemplateName | null;
-}
-
 /** A message as it is drawn: perhaps not known to the server yet, or without its reply. */
-export interface Message extends MessageRecord {
-  pending?: Entry;
-  unanswered?: boolean;
-}
-
-export interface Thread {
-  conversation: Chat;
-  messages: MessageRecord[];
-  older: string | null;
-}
-
-export interface Turn {
-  conversation: Chat;
-  user: MessageRecord | null;
-  reply: MessageRecord;
-}
-
-export interface Progress {
-  phase: string;
-  done: number;
-  total: number | null;
-  eta_seconds: number | null;
-}
-
-export interface Model {
-  key: string;
-  name: string;
-  source: string | null;
-  kind: string;
-  status: string;
-  progress: Progress | null;
-  failure: Failure | null;
-  system_prompt: string | null;
-  sampling: Sampling;
-  takes: string[];
-  images: boolean;
-  context_length: number | null;
-  in_process: boolean;
-  load_seconds: number | null;
-  remote: boolean;
-  unlisted: boolean;
-  missing: boolean;
-}
-
-export interface Models {
-  models: Model[];
-  default: string | null;
-  wanted?: Model | null;
-}
-
-export interface Owner {
-  id: string;
-  kind: string;
-  name: string | null;
-}
-
-export interface MovableChats {
-  giver: string;
-  kind: string;
-  since: string;
-  chats: number;
-}
-
-export interface Me {
-  owner: Owner;
-  earlier: (Owner & { since: string })[];
-  operates: boolean;
-  movable_chats: MovableChats[];
-  version: string;
-  boot: string;
-  default_model: string | null;
-  language: string;
-  limits: { message_chars: number };
-  share: { access: string };
-}
-
-// --- the stream of events -------------------------------------------------------------------------------------
-
-export interface Wait {
-  reason: string;
-  since_ms: number;
-  retry_in_ms: number | null;
-  attempt: number;
-}
-
-export interface Status {
-  message_id: string;
-  state: string;
-  loading: Progress | null;
-  queue: { place: number; eta_seconds: number | null } | null;
-  wait: Wait | null;
-}
-
-export interface Delta {
-  message_id: string;
-  seq: number;
-  kind: "text" | "reasoning" | "tool" | "moved";
-  text: string;
-}
+export type ShownMessage = Omit<wire.Message, "state" | "failure"> & { state: wire.Message["state"] | "unsent"; failure: Failure | null; pending?: Entry; unanswered?: boolean };
 
 /** What happens to conversations, shown or not. */
-export interface News {
-  type: "begun" | "ended" | "changed";
-  conversation_id?: string;
-  message_id?: string;
-  state?: string;
-}
-
-// --- what the page keeps --------------------------------------------------------------------------------------
+export type News = { type: "begun" | "ended" | "changed" } & Partial<wire.TurnNews>;
 
 /** The body of `POST api/turns`, without its key. */
 export interface Ask {
@@ -205,14 +23,12 @@ export interface Ask {
   parent_id?: string | null;
   message_id?: string;
   text?: string;
-  template?: TemplateName | null;
+  template?: wire.TemplateUse | null;
   model?: string | null;
-  settings?: Settings;
+  settings?: wire.Settings;
 }
 
-export type EntryState = "sending" | "unsent" | "refused";
-
-/** An entry of the outbox; its fields are told there. */
+/** An entry of the outbox; its fields are explained there. */
 export interface Entry {
   key: string;
   owner: string;
@@ -223,7 +39,7 @@ export interface Entry {
   files: string[];
   under: string | null;
   begun: { text: string; reasoning: string } | null;
-  state: EntryState;
+  state: "sending" | "unsent" | "refused";
   why: Failure | null;
   stop: boolean;
 }
@@ -231,15 +47,15 @@ export interface Entry {
 /** What is being written in the composer. */
 export interface Draft {
   text: string;
-  template?: TemplateName | null;
+  template?: wire.TemplateUse | null;
   sent?: { key: string; text: string } | null;
 }
 
 /** The bus's events and their details. */
 export interface Events {
   open: { id: string | null; messageId?: string | null };
-  conversation: { conversation: Chat };
-  title: { conversation: ListedChat };
+  conversation: { conversation: wire.Conversation };
+  title: { conversation: wire.ListedConversation };
   leaf: { conversationId: string | null; leafId: string | null; running: string | null };
   /** The transcript draws other messages, or a reply has ended. */
   shown: {};
@@ -247,21 +63,32 @@ export interface Events {
   news: News;
   /** A reply ended in a hidden tab. */
   notice: { on: boolean };
-  me: { me: Me };
+  me: { me: wire.Me };
   model: { name: string };
-  models: Models;
+  models: Pick<wire.ModelList, "models" | "default">;
   connection: { online: boolean };
   owner: { owner: string; before: string };
   out: { error: Failure };
-  outbox: { what: "changed" | "refused" | "answered" | "taken"; entry: Entry; answer?: Turn };
+  outbox: { what: "changed" | "refused" | "answered" | "taken"; entry: Entry; answer?: wire.BegunTurn };
   picker: {};
-  settings: { settings: Settings };
+  settings: { settings: wire.Settings };
   stop: { id: string; waiting: boolean };
   suggest: { text: string };
   /** There is no such conversation. */
   unknown: { id: string | null };
   /** The browser keeps nothing for this page. */
   unkept: {};
+}
+
+/** What the server writes into the page, and what guard.js and boot.js add. */
+interface PageConfig {
+  assets: string;
+  title: string;
+  language: string;
+  lost: Record<string, Record<string, string>>;
+  fleeting: string[];
+  theme(): string;
+  setTheme(value: string): void;
 }
 
 // The element that a selector names by its last word; on this page all that is looked for is HTML.
@@ -284,15 +111,4 @@ declare global {
     webchat: Record<string, () => void>;
   }
   var webchatConfig: PageConfig;
-}
-
-/** What the server writes into the page, and what guard.js and boot.js add. */
-interface PageConfig {
-  assets: string;
-  title: string;
-  language: string;
-  lost: Record<string, Record<string, string>>;
-  fleeting: string[];
-  theme(): string;
-  setTheme(value: string): void;
 }

@@ -4,17 +4,20 @@
 import { h } from "../dom.js";
 
 const WORDS = /\{#[\s\S]*?#\}|\{%[\s\S]*?%\}|\{\{[\s\S]*?\}\}/g;
+/** @type {Record<string, string>} */
 const KIND = { "{#": "wc-code-remark", "{%": "wc-code-word", "{{": "wc-code-value" };
 
 // onInput(): something was written.
+/** @param {string} label @param {() => void} onInput */
 export function codeBox(label, onInput) {
   const lines = h("div", { class: "wc-code-lines", "aria-hidden": "true" });
   const area = h("textarea", { class: "wc-code-area", spellcheck: "false", autocapitalize: "off", autocomplete: "off", autocorrect: "off", "aria-label": label });
   const element = h("div", { class: "wc-code-box" }, lines, area);
+  /** @type {number | null} */
   let bad = null;
   const draw = () => {
     lines.replaceChildren(...colouredLines(area.value).map((nodes, index) => h("div", { class: index + 1 === bad ? "wc-code-bad" : "" }, nodes)));
-    element.style.setProperty("--digits", Math.max(2, String(lines.childElementCount).length));
+    element.style.setProperty("--digits", String(Math.max(2, String(lines.childElementCount).length)));
   };
   area.addEventListener("input", () => {
     draw();
@@ -31,7 +34,7 @@ export function codeBox(label, onInput) {
       area.value = text;
       draw();
     },
-    /** The line, from 1, that a problem is in; null for none. */
+    /** The line, from 1, that a problem is in; null for none. @param {number | null} line */
     set bad(line) {
       if (bad === line) return;
       bad = line;
@@ -42,12 +45,15 @@ export function codeBox(label, onInput) {
 }
 
 // Of each line its nodes; a word of the template may go over several.
+/** @param {string} text */
 function colouredLines(text) {
+  /** @type {(string | Node)[][]} */
   const lines = [[]];
+  /** @param {string} piece @param {string} [kind] */
   const put = (piece, kind) =>
     piece.split("\n").forEach((part, index) => {
       if (index) lines.push([]);
-      if (part) lines.at(-1).push(kind ? h("span", { class: kind }, part) : part);
+      if (part) lines[lines.length - 1].push(kind ? h("span", { class: kind }, part) : part);
     });
   let at = 0;
   for (const found of text.matchAll(WORDS)) {

@@ -14,9 +14,12 @@ import { codeBox } from "./code.js";
 import { sampleBox } from "./sample.js";
 import { sourceLine, versionsView } from "./versions.js";
 
+/** @import { ChatTemplate, ChatTemplatePreview, ChatTemplateProblem, Failure } from "../types.js" */
+
 const PAUSE = 350; // ms without a key before the preview is asked for
 
 /** Open the editor for the model of this name. */
+/** @param {string} model */
 export async function openChatTemplate(model) {
   await Promise.all([style("inspect"), style("templates"), style("library"), style("chattemplate")]);
   await new Editor(model).open();
@@ -24,11 +27,17 @@ export async function openChatTemplate(model) {
 
 class Editor {
   #path;
+  /** @type {ChatTemplate | null} */
   #kept = null; // the answer of the server: text, source, number, versions
   #timer = 0;
   #asked = 0; // counts previews; an answer to an earlier one is dropped
   #saving = false;
+  /** @type {Awaited<ReturnType<typeof tabbed>> | null} */
+  tabs = null;
+  /** @type {ReturnType<typeof openSheet> | null} */
+  sheet = null;
 
+  /** @param {string} model */
   constructor(model) {
     this.model = model;
     this.#path = `api/chat-templates/${model.split("/").map(encodeURIComponent).join("/")}`;
@@ -57,8 +66,10 @@ class Editor {
       onClose: () => clearTimeout(this.#timer),
     });
     this.body.append(h("p", { class: "wc-inspect-note" }, t("inspect.loading")));
+    /** @type {ChatTemplate} */
+    let kept;
     try {
-      this.#keep(await api.get(this.#path));
+      this.#keep((kept = await api.get(this.#path)));
       await drafts.adopt([this.#place]);
     } catch (error) {
       if (!error.code) throw error;
@@ -66,13 +77,14 @@ class Editor {
       return;
     }
     const before = drafts.get(this.#place);
-    this.code.value = before?.text ?? this.#kept.text ?? "";
+    this.code.value = before?.text ?? kept.text ?? "";
     this.note.value = before?.note ?? "";
-    this.tabs = await tabbed("chat", t("chattemplate.title", { model: this.model }), [
+    const tabs = await tabbed("chat", t("chattemplate.title", { model: this.model }), [
       { name: "edit", label: t("chattemplate.tab.edit"), build: () => this.#editView() },
-      { name: "versions", label: t("chattemplate.tab.versions"), build: () => versionsView(this.#kept, () => this.code.value, (text) => this.#goBack(text)) },
+      { name: "versions", label: t("chattemplate.tab.versions"), build: () => versionsView(this.#kept ?? kept, () => this.code.value, (text) => this.#goBack(text)) },
     ]);
-    this.body.replaceChildren(...this.tabs.elements, h("div", { class: "wc-chat-foot" }, this.alert, this.note, this.own, this.save));
+    this.tabs = tabs;
+    this.body.replaceChildren(...tabs.elements, h("div", { class: "wc-chat-foot" }, this.alert, this.note, this.own, this.save));
     this.#changed();
     this.code.area.focus();
     this.code.area.setSelectionRange(0, 0);
@@ -91,6 +103,7 @@ class Editor {
     return this.#kept !== null && this.code.value !== (this.#kept.text ?? "");
   }
 
+  /** @param {ChatTemplate} answer */
   #keep(answer) {
     this.#kept = answer;
     this.source.replaceChildren(...sourceLine(answer));
@@ -114,7 +127,7 @@ class Editor {
   #changed() {
     this.save.disabled = !this.dirty || this.#saving || !this.code.value;
     this.#keepDraft();
-    this.tabs.rebuild("versions");
+    this.tabs?.rebuild("versions");
     this.#later();
   }
 
@@ -138,6 +151,7 @@ class Editor {
   }
 
   // What the template made stays while it is broken: one sees what one had.
+  /** @param {Partial<ChatTemplatePreview>} made */
   #show({ text, tokens, problem, system_as: moved }) {
     this.rendered.setAttribute("aria-busy", "false");
     this.code.bad = problem?.line ?? null;
@@ -157,12 +171,13 @@ class Editor {
     if (this.dirty && !(await this.#mayLose())) return;
     const before = this.code.value;
     if ((await this.#put(null, t("chattemplate.own_done"))) && this.code.value === before) {
-      this.code.value = this.#kept.text ?? "";
+      this.code.value = this.#kept?.text ?? "";
       this.#changed();
     }
   }
 
   // text: null for the model's own. Resolves to whether it is kept.
+  /** @param {string | null} text @param {string} done */
   async #put(text, done) {
     if (this.#saving) return false;
     this.#saving = true;
@@ -170,7 +185,7 @@ class Editor {
     this.save.textContent = t("chattemplate.saving"); // it is tried first, which takes a moment
     this.alert.textContent = "";
     try {
-      await api.put(this.#path, { text, note: this.note.value.trim(), based_on: this.#kept.versions[0]?.number ?? null });
+      await api.put(this.#path, { text, note: this.note.value.trim(), based_on: this.#kept?.versions[0]?.number ?? null });
       this.#keep(await api.get(this.#path));
       this.note.value = "";
       toast(done);
@@ -187,22 +202,24 @@ class Editor {
   }
 
   // What was written stays in the box, whatever the server says.
+  /** @param {Failure} error */
   async #refused(error) {
     if (error.status === 409) {
       this.#keep(await api.get(this.#path).catch(() => this.#kept));
-      this.tabs.rebuild("versions");
-      this.tabs.choose("versions");
+      this.tabs?.rebuild("versions");
+      this.tabs?.choose("versions");
     } else if (error.status === 422) {
-      this.tabs.choose("edit");
+      this.tabs?.choose("edit");
       this.#show({ problem: problemOf(error) });
       return;
     }
     this.alert.textContent = errorLine(error);
   }
 
+  /** @param {string} text */
   #goBack(text) {
     this.code.value = text;
-    this.tabs.choose("edit");
+    this.tabs?.choose("edit");
     this.#changed();
     this.code.area.focus();
   }
@@ -217,13 +234,14 @@ class Editor {
       if (!lose) return;
       this.#kept = null;
       this.#keepDraft();
-      this.sheet.close();
+      this.sheet?.close();
     });
     return false;
   }
 }
 
 // From an answer of the server that is no preview.
+/** @param {Failure} error @returns {ChatTemplateProblem} */
 function problemOf(error) {
   const { said, line = null } = error.params ?? {};
   return { message: said ? `${said}.` : errorLine(error), line };

@@ -1,12 +1,13 @@
 // The conversation a chat template is tried on: a few messages one may change.
 
-import { h, iconButton } from "../dom.js";
+import { h, iconButton, the } from "../dom.js";
 import { t } from "../i18n.js";
 
 const ROLES = ["system", "user", "assistant"];
 const MOST = 12;
 
 // onChange(): other messages than before.
+/** @param {() => void} onChange */
 export function sampleBox(onChange) {
   const list = h("ol", { class: "wc-sample" });
   const add = h("button", { type: "button", class: "wc-link", onclick: () => added() }, t("chattemplate.add"));
@@ -14,6 +15,7 @@ export function sampleBox(onChange) {
     add.hidden = list.childElementCount >= MOST;
     onChange();
   };
+  /** @param {{ role: string, content: string }} message */
   const row = ({ role, content }) => {
     const choice = h("select", { class: "wc-input wc-sample-role", "aria-label": t("chattemplate.role") }, ROLES.map((name) => h("option", { value: name, selected: name === role }, t(`inspect.role.${name}`))));
     const text = h("textarea", { class: "wc-input wc-sample-text", rows: "1", dir: "auto", "aria-label": t("chattemplate.message") });
@@ -24,16 +26,17 @@ export function sampleBox(onChange) {
     return item;
   };
   const added = () => {
-    const last = list.lastElementChild?.querySelector("select").value;
-    list.append(row({ role: last === "user" ? "assistant" : "user", content: "" }));
-    list.lastElementChild.querySelector("textarea").focus();
+    const last = list.lastElementChild?.querySelector("select")?.value;
+    const item = row({ role: last === "user" ? "assistant" : "user", content: "" });
+    list.append(item);
+    item.querySelector("textarea")?.focus();
     changed();
   };
   list.append(...["system", "user", "assistant", "user"].map((role, index) => row({ role, content: t(`chattemplate.sample.${index + 1}`) })));
   return {
     element: h("div", {}, list, add),
     get messages() {
-      return [...list.children].map((item) => ({ role: item.querySelector("select").value, content: item.querySelector("textarea").value }));
+      return [...list.children].map((item) => ({ role: the("select", item).value, content: the("textarea", item).value }));
     },
   };
 }

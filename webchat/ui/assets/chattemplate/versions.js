@@ -4,11 +4,16 @@ import { h } from "../dom.js";
 import { has, language, t } from "../i18n.js";
 import { aroundChanges, lineDiff } from "../templates/diff.js";
 
+/** @import { ChatTemplate } from "../types.js" */
+/** @typedef {{ name: string, about: string, note: string, text: string }} Version */
+
 const SIGNS = { gone: "−", new: "+", same: " " };
 
+/** @param {string} at */
 const when = (at) => new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
 
 /** Where the template in force is from, in words. */
+/** @param {ChatTemplate} template */
 export function sourceLine({ source, number, versions }) {
   const version = versions.find((one) => one.number === number);
   if (source === "override" && version) {
@@ -19,6 +24,7 @@ export function sourceLine({ source, number, versions }) {
 }
 
 // now(): the text in the box. goBack(text): the operator wants this one in the box.
+/** @param {ChatTemplate} template @param {() => string} now @param {(text: string) => void} goBack */
 export function versionsView({ own, versions }, now, goBack) {
   const rows = versions.map(({ number, created_at: at, author, note, text }) => ({
     name: t("chattemplate.version", { number }),
@@ -32,7 +38,7 @@ export function versionsView({ own, versions }, now, goBack) {
   const buttons = rows.map(({ name, about, note }, index) =>
     h("button", { type: "button", class: "wc-chat-version", "aria-pressed": "false", onclick: () => choose(index) }, h("strong", {}, name), about && h("span", { class: "wc-muted" }, about), note && h("span", { dir: "auto" }, note)),
   );
-  const choose = (chosen) => {
+  const choose = (/** @type {number} */ chosen) => {
     buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(index === chosen)));
     detail.replaceChildren(...difference(rows[chosen], now(), goBack));
   };
@@ -40,6 +46,7 @@ export function versionsView({ own, versions }, now, goBack) {
   return h("div", { class: "wc-chat-versions" }, h("div", { class: "wc-chat-version-list", role: "group", "aria-label": t("chattemplate.tab.versions") }, buttons), detail);
 }
 
+/** @param {Version} version @param {string} present @param {(text: string) => void} goBack */
 function difference({ name, text }, present, goBack) {
   const rows = lineDiff(text, present);
   const same = rows.every(([mark]) => mark === "same");
@@ -48,8 +55,10 @@ function difference({ name, text }, present, goBack) {
   return [head, same ? h("pre", { class: "wc-diff" }, text) : h("div", { class: "wc-diff", role: "group" }, aroundChanges(rows).map(line))];
 }
 
-function line([mark, text]) {
-  if (mark === "skip") return h("div", { class: "wc-diff-skip" }, t("chattemplate.skipped", { count: text }));
+/** @param {ReturnType<typeof aroundChanges>[number]} row */
+function line(row) {
+  if (row[0] === "skip") return h("div", { class: "wc-diff-skip" }, t("chattemplate.skipped", { count: row[1] }));
+  const [mark, text] = row;
   const said = mark === "same" ? null : h("span", { class: "wc-visually-hidden" }, t(`chattemplate.${mark}`));
   return h("div", { class: `wc-diff-line wc-diff-${mark}` }, h("span", { "aria-hidden": "true" }, SIGNS[mark]), said, h("span", {}, text || " "));
 }

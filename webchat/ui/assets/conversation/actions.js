@@ -11,8 +11,15 @@ import { storage } from "../storage.js";
 import { editor } from "./editor.js";
 import { showInfo } from "./info.js";
 
+/** @import { MessageView } from "../message.js" */
+/** @import { Transcript } from "../transcript.js" */
+/** @import { Entry, Model } from "../types.js" */
+/** @import { MenuItem } from "../dom.js" */
+/** @typedef {(transcript: Transcript, view: MessageView, button: HTMLElement) => unknown} Action */
+
 const WRAP = "webchat.wrap";
 
+/** @param {Transcript} transcript @param {() => Promise<void>} work */
 async function attempt(transcript, work) {
   try {
     await work();
@@ -23,6 +30,7 @@ async function attempt(transcript, work) {
 }
 
 // While a reply is written, nothing may pull the conversation away under it; what waits to be sent goes first.
+/** @param {Transcript} transcript */
 function busy(transcript) {
   const unsent = transcript.pending.some(({ state }) => state === "unsent");
   if (!transcript.running && !unsent) return false;
@@ -30,6 +38,7 @@ function busy(transcript) {
   return true;
 }
 
+/** @param {Transcript} transcript @param {HTMLElement} button @param {string} text */
 async function write(transcript, button, text) {
   if (!(await copyText(text))) return;
   const words = transcript.t("transcript.copied");
@@ -38,6 +47,7 @@ async function write(transcript, button, text) {
 }
 
 // model: another than the one on the screen.
+/** @param {Transcript} transcript @param {MessageView} view @param {string | null} [model] */
 function again(transcript, view, model = null) {
   const { id, parent_id: under, conversation_id } = view.record;
   if (busy(transcript)) return;
@@ -45,51 +55,58 @@ function again(transcript, view, model = null) {
 }
 
 // For a person's message that has none.
+/** @param {Transcript} transcript @param {MessageView} view */
 function reply(transcript, view) {
   const { id, conversation_id } = view.record;
   if (busy(transcript)) return;
   transcript.turn({ kind: "regenerate", message_id: id, conversation_id }, { under: id });
 }
 
+/** @param {Transcript} transcript @param {MessageView} view @param {HTMLElement} button */
 function regenerate(transcript, view, button) {
   const { t, models } = transcript;
   const { model } = settings;
   const others = models.filter(({ key }) => key !== model);
   if (!others.length) return again(transcript, view);
   const choices = [...models.filter(({ key }) => key === model), ...others];
-  toggleMenu(button, [
-    { heading: t("transcript.regenerate_with") },
-    ...choices.map(({ key, name }) => ({ label: name, icon: "again", onclick: () => again(transcript, view, key) })),
-  ]);
+  /** @param {Model} model @returns {MenuItem} */
+  const item = ({ key, name }) => ({ label: name, icon: "again", onclick: () => again(transcript, view, key) });
+  toggleMenu(button, [{ heading: t("transcript.regenerate_with") }, ...choices.map(item)]);
 }
 
+/** @param {Transcript} transcript @param {MessageView} view @param {HTMLElement} button */
 function more(transcript, view, button) {
   const { t } = transcript;
   const replied = view.record.role === "assistant";
   const goesOn = replied && view.record.text && view.record.id === transcript.leafId;
-  const items = [
-    goesOn && { label: t("transcript.continue"), icon: "continue", onclick: () => continueReply(transcript, view) },
+  /** @type {(MenuItem | false | "")[]} */
+  const offered = [
+    goesOn &&  { label: t("transcript.continue"), icon: "continue", onclick: () => continueReply(transcript, view) },
     hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
     hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
     replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
-  ].filter(Boolean);
+  ];
+  const items = offered.filter((item) => item !== false && item !== "");
   if (items.length) items.push("-");
   items.push({ label: t("transcript.delete"), icon: "trash", danger: true, onclick: () => remove(transcript, view) });
   toggleMenu(button, items);
 }
 
 // A button that a narrow screen has no room for.
+/** @param {MessageView} view @param {string} act */
 function hidden(view, act) {
   const button = view.element.querySelector(`.wc-actions [data-act="${act}"]`);
   return button !== null && button.offsetParent === null;
 }
 
+/** @param {Transcript} transcript @param {MessageView} view */
 function continueReply(transcript, view) {
   const { id, parent_id: under, conversation_id, text, reasoning } = view.record;
   if (busy(transcript)) return;
   transcript.turn({ kind: "continue", message_id: id, conversation_id }, { under, begun: { text, reasoning } });
 }
 
+/** @param {Transcript} transcript @param {MessageView} view */
 function remove(transcript, view) {
   const { api, toast } = transcript.ctx;
   const { t } = transcript;
@@ -108,9 +125,11 @@ function remove(transcript, view) {
   });
 }
 
+/** @param {string} id */
 const draftOf = (id) => `edit:${id}`;
 
 // The editor in place of the message, with what was written there before and not sent or discarded.
+/** @param {Transcript} transcript @param {MessageView} view @param {HTMLElement | null} [_button] @param {boolean} [focus] */
 function edit(transcript, view, _button, focus = true) {
   const { t } = transcript;
   const { api } = transcript.ctx;
@@ -123,6 +142,7 @@ function edit(transcript, view, _button, focus = true) {
     view.replaceBody(null);
     view.element.querySelector('[data-act="edit"]')?.focus({ preventScroll: true });
   };
+  /** @param {string} changed */
   const onSave = (changed) => {
     if (changed === text) return close();
     if (busy(transcript)) return;
@@ -137,28 +157,33 @@ function edit(transcript, view, _button, focus = true) {
       if (transcript.conversationId === conversation_id) transcript.showThread(thread);
     });
   };
+  /** @param {string} words */
   const onInput = (words) => drafts.put(draftOf(id), words === text ? null : { text: words, sent });
   const save = t(user ? "transcript.send" : "transcript.save");
   view.replaceBody(editor({ text: begun, save, hint: t("transcript.edit_hint"), focus, onInput, onSave, onCancel: close, t }));
 }
 
 /** What was being changed in the conversation, here or in a tab that was closed, is in its editor again. */
+/** @param {Transcript} transcript */
 export async function resumeEdits(transcript) {
+  /** @param {MessageView} [view] */
   const resume = (view) => {
     const draft = view && !view.record.pending && drafts.get(draftOf(view.record.id));
-    const box = view?.element.querySelector(".wc-editor-text");
+    const box = view?.element.querySelector(".wc-editor textarea");
     if (draft && box?.value !== draft.text) edit(transcript, view, null, false);
   };
   const places = new Map(transcript.messages.map(({ id }) => [draftOf(id), id]));
-  await drafts.adopt([...places.keys()], (place) => resume(transcript.views.get(places.get(place))));
-  transcript.views.forEach(resume);
+  await drafts.adopt([...places.keys()], (place) => resume(transcript.views.get(places.get(place) ?? "")));
+  transcript.views.forEach((view) => resume(view));
 }
 
 /** The words of an entry of the outbox are their writer's again, where they were written; what was written there since stays
  *  behind them. */
+/** @param {Transcript} transcript @param {{ key: string }} entry */
 export function takeBack(transcript, { key }) {
   const entry = outbox.take(key);
-  const { kind, message_id: id, text } = entry.ask;
+  if (!entry) return;
+  const { kind, message_id: id = "", text } = entry.ask;
   const view = kind === "edit" && transcript.views.get(id);
   if (!view) return composer.takeBack(entry);
   const later = drafts.get(draftOf(id))?.text;
@@ -167,10 +192,12 @@ export function takeBack(transcript, { key }) {
 }
 
 /** An edit has arrived that its writer had taken back. */
-export function arrived(transcript, { key, ask }) {
-  if (ask.kind === "edit" && drafts.arrived(draftOf(ask.message_id), key)) transcript.views.get(ask.message_id)?.replaceBody(null);
+/** @param {Transcript} transcript @param {Entry} entry */
+export function arrived(transcript, { key, ask: { kind, message_id: id = "" } }) {
+  if (kind === "edit" && drafts.arrived(draftOf(id), key)) transcript.views.get(id)?.replaceBody(null);
 }
 
+/** @param {number} step @returns {Action} */
 function version(step) {
   return (transcript, view) => {
     const { siblings, id, conversation_id } = view.record;
@@ -189,6 +216,7 @@ function version(step) {
   };
 }
 
+/** @param {number} value @returns {Action} */
 function rate(value) {
   return (transcript, view) => {
     const before = view.record;
@@ -207,6 +235,7 @@ function rate(value) {
   };
 }
 
+/** @param {Transcript} transcript @param {MessageView} view @param {HTMLElement} button */
 function info(transcript, view, button) {
   attempt(transcript, async () => {
     const answer = await transcript.ctx.api.get(`api/messages/${view.record.id}`);
@@ -215,37 +244,42 @@ function info(transcript, view, button) {
   });
 }
 
+/** @param {Transcript} transcript @param {MessageView} view */
 async function inspect(transcript, view) {
   const { openInspect } = await import("../inspect/inspect.js");
   openInspect(view.record, transcript.ctx);
 }
 
-function unfold(transcript, view, button) {
-  const folded = button.parentElement.classList.toggle("wc-folded");
+/** @param {Transcript} transcript @param {MessageView} _view @param {HTMLElement} button */
+function unfold(transcript, _view, button) {
+  const folded = button.parentElement?.classList.toggle("wc-folded") ?? false;
   button.setAttribute("aria-expanded", String(!folded));
   button.textContent = transcript.t(folded ? "transcript.show_more" : "transcript.show_less");
 }
 
+/** @param {Transcript} transcript */
 function wrap(transcript) {
   storage.set(WRAP, transcript.list.classList.toggle("wc-wrap"));
 }
 
 /** What the reader chose before, on the element that holds the messages. */
+/** @param {HTMLElement} list */
 export function applyChoices(list) {
   list.classList.toggle("wc-wrap", storage.get(WRAP) === true);
 }
 
+/** @type {Record<string, Action>} */
 export const actions = {
   copy: (transcript, view, button) => write(transcript, button, view.record.text),
-  "copy-code": (transcript, view, button) => write(transcript, button, button.closest(".wc-code").querySelector("code").textContent.replace(/\n$/, "")),
+  "copy-code": (transcript, _view, button) => write(transcript, button, button.closest(".wc-code")?.querySelector("code")?.textContent.replace(/\n$/, "") ?? ""),
   wrap,
   unfold,
   edit,
   regenerate,
   retry: (transcript, view) => again(transcript, view),
-  "send-again": (transcript, { record }) => outbox.retry(record.pending.key),
-  "send-edit": (transcript, { record }) => takeBack(transcript, record.pending),
-  "send-cancel": (transcript, { record }) => outbox.take(record.pending.key),
+  "send-again": (_transcript, { record }) => record.pending && outbox.retry(record.pending.key),
+  "send-edit": (transcript, { record }) => record.pending && takeBack(transcript, record.pending),
+  "send-cancel": (_transcript, { record }) => record.pending && outbox.take(record.pending.key),
   continue: continueReply,
   reply,
   more,

@@ -2,7 +2,10 @@
 
 import { command, h } from "../dom.js";
 
+/** @import { Translate } from "../types.js" */
+
 /** editor({text, save, onInput(text), onSave(text), onCancel, t}) -> element; `save` names the button. focus: take it. */
+/** @param {{ text: string, save: string, hint: string, focus?: boolean, onInput(words: string): void, onSave(words: string): void, onCancel(): void, t: Translate }} options */
 export function editor({ text, save, hint, focus = true, onInput, onSave, onCancel, t }) {
   const box = h("textarea", { class: "wc-editor-text", rows: "1", dir: "auto", "aria-label": t("transcript.edit_label") });
   box.value = text;

@@ -1,6 +1,6 @@
 // Durations and sizes as people read them.
 
-/** @import { MessageRecord, Progress, Status, Translate } from "../types.js" */
+/** @import { Loading, ShownMessage, Status, Translate } from "../types.js" */
 
 /** "4 s", "1.5 s", "2 min 5 s". */
 /** @param {number} seconds @param {Translate} t */
@@ -38,7 +38,7 @@ export function placeText({ place, eta_seconds: eta }, t, language) {
 }
 
 /** What a loading model is at, from {phase, done, total, eta_seconds}: {text, fraction|null}. */
-/** @param {Progress} progress @param {Translate} t @param {string} language @returns {{ text: string, fraction: number | null }} */
+/** @param {Loading} progress @param {Translate} t @param {string} language @returns {{ text: string, fraction: number | null }} */
 export function progressText({ phase, done, total, eta_seconds: eta }, t, language) {
   const what = t(`transcript.progress.${phase}`);
   if (!total || done === null || done === undefined) return { text: what, fraction: null };
@@ -71,7 +71,7 @@ export function waitText({ state, queue, wait, at }, now, t, language) {
 
 /** Seconds until a reply that was refused for now may be asked for again; 0 when nobody said, or they are over. seen: see
  *  `note`; clock: `Date.now()`. What the server's clock says counts for no more than the whole wait: clocks differ. */
-/** @param {MessageRecord} record @param {number | null} seen @param {number} now @param {number} clock */
+/** @param {ShownMessage} record @param {number | null} seen @param {number} now @param {number} clock */
 export function waitSeconds({ state, failure, finished_at: finished }, seen, now, clock) {
   const whole = state === "failed" && failure?.code === "rate_limited" ? failure.params?.retry_after : null;
   if (typeof whole !== "number" || !(whole > 0)) return 0;

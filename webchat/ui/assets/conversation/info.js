@@ -4,14 +4,21 @@ import { h } from "../dom.js";
 import { has } from "../i18n.js";
 import { duration } from "./format.js";
 
+/** @import { MessageDetails, Translate } from "../types.js" */
+
 /** Rows of [label, value] from a message and its provenance; what was not recorded is left out. */
+/** @param {Pick<MessageDetails, "message" | "provenance">} answer @param {Translate} t @param {string} language @returns {[string, string][]} */
 export function infoRows({ message, provenance: from }, t, language) {
-  const number = (value) => value?.toLocaleString(language);
-  const seconds = (value) => (typeof value === "number" ? duration(Math.round(value * 100) / 100, t) : null);
+  /** @type {Record<string, any>} */
+  const details = from.details;
+  const number = (/** @type {number | null} */ value) => value?.toLocaleString(language);
+  const seconds = (/** @type {number | null} */ value) => (typeof value === "number" ? duration(Math.round(value * 100) / 100, t) : null);
   const writing = (from.total_seconds ?? 0) - (from.first_token_seconds ?? 0);
-  const speed = from.completion_tokens > 1 && writing > 0.02 ? (from.completion_tokens - 1) / writing : null;
-  const without = withoutOf(from.details ?? {});
-  const named = (name) => [`transcript.without.${name}`, `sampling.${name}`, `drawer.${name}`].filter(has).map((key) => t(key))[0] ?? name;
+  const completion = from.completion_tokens ?? 0;
+  const speed = completion > 1 && writing > 0.02 ? (completion - 1) / writing : null;
+  const without = withoutOf(details ?? {});
+  const named = (/** @type {string} */ name) => [`transcript.without.${name}`, `sampling.${name}`, `drawer.${name}`].filter(has).map((key) => t(key))[0] ?? name;
+  /** @type {[string, string][]} */
   const rows = [
     ["model", from.model ?? message.model],
     ["model_id", from.model_id !== from.model ? from.model_id : null],
@@ -19,13 +26,13 @@ export function infoRows({ message, provenance: from }, t, language) {
     ["revision", from.revision?.slice(0, 12)],
     ["adapter", from.adapter],
     ["template", from.template],
-    ["left_out", from.details?.left_out && t("transcript.info.left_out_value", { count: from.details.left_out })],
+    ["left_out", details?.left_out && t("transcript.info.left_out_value", { count: details.left_out })],
     ["without", without.map(named).join(t("transcript.info.without_comma"))],
     ["prompt_tokens", number(from.prompt_tokens)],
     ["cached_tokens", from.cached_tokens ? number(from.cached_tokens) : null],
     ["completion_tokens", number(from.completion_tokens)],
     ["speed", speed && t("transcript.info.speed_value", { count: Number(speed.toPrecision(3)) })],
-    ["queued", from.queued_seconds > 0.05 ? seconds(from.queued_seconds) : null],
+    ["queued", (from.queued_seconds ?? 0) > 0.05 ? seconds(from.queued_seconds) : null],
     ["first_token", seconds(from.first_token_seconds)],
     ["total", seconds(from.total_seconds)],
     ["seed", without.includes("seed") ? null : from.seed],
@@ -42,17 +49,21 @@ export function infoRows({ message, provenance: from }, t, language) {
 }
 
 // Names of what was not sent because the model does not take it; "system" is the role of the system prompt.
+/** @param {{ without?: string[], system_as?: string }} details */
 function withoutOf({ without = [], system_as: moved }) {
   return moved && !without.includes("system") ? ["system", ...without] : without;
 }
 
+/** @type {HTMLElement | null} */
 let shown = null;
 
+/** @param {[string, string][]} rows */
 export function infoList(rows) {
   return h("dl", {}, rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))));
 }
 
 /** Show the rows beside their button, until Escape or a press elsewhere. inspect: opens what says more. */
+/** @param {HTMLElement} button @param {MessageDetails} answer @param {Translate} t @param {string} language @param {() => void} inspect */
 export function showInfo(button, answer, t, language, inspect) {
   shown?.hidePopover();
   const rows = infoRows(answer, t, language);

@@ -6,14 +6,14 @@ import { roughly, waitSeconds } from "./format.js";
 import { icon } from "./icons.js";
 import { ticking } from "./ticking.js";
 
-/** @import { Message, MessageRecord, Translate } from "../types.js" */
+/** @import { ShownMessage, Translate } from "../types.js" */
 /** @typedef {{ tone: "error" | "warning" | "plain", message: string, cure: string, detail: string, acts: (keyof typeof ACTS)[] }} Note */
 
 const ACTS = /** @type {const} */ ({ continue: "play", retry: "retry", reply: "retry" });
 
 /** What to say of a reply, from its record: {tone, message, cure, detail, acts}; null when it simply ended. tone: "error",
  *  "warning", or "plain". acts: of "continue" (where there is text to go on from) and "retry". */
-/** @param {MessageRecord} record @param {Translate} t @returns {Note | null} */
+/** @param {ShownMessage} record @param {Translate} t @returns {Note | null} */
 export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   const begun = Boolean(text?.trim());
   /** @param {string} key @param {...(keyof typeof ACTS)} acts @returns {Note} */
@@ -33,7 +33,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
 
 /** The note of a reply as an element, or null. seen: when this page saw it end, by `performance.now`; null when it had
  *  ended before. say: tells a screen reader. */
-/** @param {MessageRecord} record @param {Translate} t @param {{ seen?: number | null, say?: (words: string) => void }} [options] */
+/** @param {ShownMessage} record @param {Translate} t @param {{ seen?: number | null, say?: (words: string) => void }} [options] */
 export function note(record, t, { seen = null, say = () => {} } = {}) {
   const said = noteOf(record, t);
   if (!said) return null;
@@ -77,7 +77,7 @@ export function unansweredNote(t) {
 }
 
 /** The records with the last one marked when it is a message without a reply, and none is on its way. */
-/** @param {Message[]} records */
+/** @param {ShownMessage[]} records */
 export function withUnanswered(records) {
   const last = records.at(-1);
   if (last?.role !== "user" || last.pending) return records;

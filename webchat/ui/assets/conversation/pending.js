@@ -4,7 +4,7 @@ import { errorLine } from "../i18n.js";
 import { h } from "../dom.js";
 import { icon } from "./icons.js";
 
-/** @import { Entry, Message, MessageRecord, Translate } from "../types.js" */
+/** @import { Entry, ShownMessage, Translate } from "../types.js" */
 /** @import { Glyph } from "./icons.js" */
 
 // What the server will say of a message, as far as it is not known yet.
@@ -19,7 +19,7 @@ export const userIdOf = ({ key }) => `pending-user-${key}`;
 export const replyIdOf = ({ key }) => `pending-reply-${key}`;
 
 /** The messages up to the one with this id; none for null, all where it is not among them. */
-/** @template {MessageRecord} Shown @param {Shown[]} messages @param {string | null} id */
+/** @template {{ id: string }} Shown @param {Shown[]} messages @param {string | null} id */
 export function upTo(messages, id) {
   if (id === null) return [];
   const at = messages.findIndex((message) => message.id === id);
@@ -28,18 +28,18 @@ export function upTo(messages, id) {
 
 /** The records to draw: each entry stands where its turn will, in place of what it asks to see replaced. What was refused
  *  stands at the end. */
-/** @param {MessageRecord[]} messages @param {Entry[]} entries @returns {Message[]} */
+/** @param {ShownMessage[]} messages @param {Entry[]} entries @returns {ShownMessage[]} */
 export function withPending(messages, entries) {
   const waiting = entries.filter(({ state }) => state !== "refused");
-  const drawn = waiting.reduce((records, entry) => [...upTo(records, entry.under), ...recordsOf(entry)], /** @type {Message[]} */ (messages));
+  const drawn = waiting.reduce((records, entry) => [...upTo(records, entry.under), ...recordsOf(entry)], messages);
   return [...drawn, ...entries.filter(({ state }) => state === "refused").flatMap(recordsOf)];
 }
 
-/** @param {Entry} entry @returns {Message[]} */
+/** @param {Entry} entry @returns {ShownMessage[]} */
 function recordsOf(entry) {
   const { ask, begun, state, under } = entry;
   const stamp = { ...BLANK, created_at: new Date(entry.at).toISOString(), conversation_id: ask.conversation_id ?? "", parent_id: under, model: ask.model ?? null, pending: entry };
-  /** @type {Message[]} */
+  /** @type {ShownMessage[]} */
   const records = [];
   const said = typeof ask.text === "string";
   if (ask.text !== undefined) records.push({ ...stamp, id: userIdOf(entry), role: "user", text: ask.text, template: ask.template ?? null, state: "complete" });

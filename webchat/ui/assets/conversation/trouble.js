@@ -4,17 +4,21 @@ import { h } from "../dom.js";
 import { errorText } from "../i18n.js";
 import { icon } from "./icons.js";
 
+/** @import { Model, Translate } from "../types.js" */
+
 /** info: of the model. retry: resolves when the model was tried again; what became of it is drawn by who shows this. */
+/** @param {Model} info @param {Translate} t @param {() => Promise<void>} retry */
 export function trouble({ name, unlisted, failure, status }, t, retry) {
-  const { message, cure, detail } = errorText(failure);
+  const { message, cure, detail } = failure ? errorText(failure) : { message: "", cure: "", detail: "" };
   const title = unlisted ? t("trouble.no_model") : t("trouble.model", { model: name });
-  const again = h("button", { type: "button", class: "wc-button", onclick: tryAgain }, icon("retry"), h("span", {}, t("transcript.retry")));
+  const words = h("span", {}, t("transcript.retry"));
+  const again = h("button", { type: "button", class: "wc-button", onclick: tryAgain }, icon("retry"), words);
   async function tryAgain() {
     again.disabled = true;
-    again.lastChild.textContent = t("trouble.trying");
+    words.textContent = t("trouble.trying");
     await retry();
     again.disabled = false;
-    again.lastChild.textContent = t("transcript.retry");
+    words.textContent = t("transcript.retry");
   }
   return h(
     "section",

@@ -6,12 +6,18 @@ import { language } from "../i18n.js";
 import { progressText, roughly, waitText } from "./format.js";
 import { ticking } from "./ticking.js";
 
+/** @import { Loading, ShownMessage, Status, Translate } from "../types.js" */
+/** @import { Attributes } from "../dom.js" */
+/** @typedef {{ say(words: string): void, cause: string | null, at: number }} Voice */
+
 const QUIET = { first: 10_000, again: 30_000 }; // ms: a screen reader hears of a long wait this seldom
 
+/** @param {Attributes} attributes */
 const dots = (attributes) => h("span", attributes, h("i"), h("i"), h("i"));
 
 /** The element for a running reply without text; null when there is nothing to show. status: the last one told, with `at`,
  *  when it came (`performance.now`). voice: {say, cause, at}, how to tell a screen reader, and what it was told last and when. */
+/** @param {ShownMessage} record @param {Status & { at: number } | null} status @param {Translate} t @param {Voice} voice */
 export function waiting(record, status, t, voice) {
   if (status?.loading) return progress(status.loading, t);
   if (record.reasoning) return null;
@@ -20,15 +26,16 @@ export function waiting(record, status, t, voice) {
   const line = h("span", { class: "wc-muted wc-place" });
   const time = h("span", { class: "wc-muted wc-wait-time" });
   ticking(line, () => {
-    const { cause, words, seconds } = status ? waitText(status, performance.now(), t, language) : {};
+    const { cause, words, seconds } = status ? waitText(status, performance.now(), t, language) : { cause: null, words: "", seconds: 0 };
     time.textContent = words && seconds ? t("transcript.wait.so_far", { time: roughly(seconds, t) }) : "";
     speak(voice, cause, words, seconds, t);
-    return words ?? "";
+    return words;
   });
   return h("div", { class: "wc-typing" }, mark, line, time);
 }
 
 // The cause when it is another one, and now and then that it is still so.
+/** @param {Voice} voice @param {string | null} cause @param {string} words @param {number} seconds @param {Translate} t */
 function speak(voice, cause, words, seconds, t) {
   if (!words || cause === "queue") return; // the place in line is read out by the transcript
   const now = performance.now();
@@ -38,6 +45,7 @@ function speak(voice, cause, words, seconds, t) {
   voice.say(fresh ? words : `${words} ${t("transcript.wait.so_far", { time: roughly(seconds, t) })}`);
 }
 
+/** @param {Loading} loading @param {Translate} t */
 function progress(loading, t) {
   const { text, fraction } = progressText(loading, t, language);
   const bar = h("div", {

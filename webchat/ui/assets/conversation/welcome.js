@@ -3,8 +3,11 @@
 import { h } from "../dom.js";
 import { icon } from "./icons.js";
 
-const SUGGESTIONS = { explain: "bulb", write: "letter", code: "code", plan: "map" };
+/** @import { Translate } from "../types.js" */
 
+const SUGGESTIONS = /** @type {const} */ ({ explain: "bulb", write: "letter", code: "code", plan: "map" });
+
+/** @param {Translate} t @param {(text: string) => void} onSuggest */
 export function welcome(t, onSuggest) {
   const cards = Object.entries(SUGGESTIONS).map(([key, glyph]) => {
     const text = t(`transcript.suggest.${key}.text`);

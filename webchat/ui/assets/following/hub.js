@@ -13,9 +13,9 @@
 // Each piece arrives once and in order. A stream cannot be told to follow something else, so another one is opened from
 // where each tab is; the old one goes on until then.
 
-/** @import { Delta, MessageRecord, News, Status } from "../types.js" */
+/** @import { Delta, Message, News, Status } from "../types.js" */
 /** @typedef {{ type: "show", address: string, replies: Record<string, number>, visible: boolean, wake?: boolean } | { type: "bye" }} FromTab */
-/** @typedef {{ id: string } & ({ type: "status", data: Status } | { type: "delta", data: Delta } | { type: "done", data: MessageRecord } | { type: "gone", data: unknown })} OfReply */
+/** @typedef {{ id: string } & ({ type: "status", data: Status } | { type: "delta", data: Delta } | { type: "done", data: Message } | { type: "gone", data: unknown })} OfReply */
 /** @typedef {{ type: "here" } | { type: "line", open: boolean, gap: boolean } | { type: News["type"], data: Omit<News, "type"> } | OfReply} ToTab */
 /** @typedef {{ onmessage: ((event: MessageEvent<FromTab>) => void) | null, postMessage(message: ToTab): void }} Port */
 /** @typedef {{ replies: Map<string, number>, visible: boolean, heard: number, owner: string | null, fresh: boolean }} Tab */

@@ -4,13 +4,18 @@ import { h } from "../dom.js";
 import { has, t } from "../i18n.js";
 import { visible } from "./text.js";
 
+/** @import { Inspection, MaskedPlace, Part, TemplateUse } from "../types.js" */
+
 const LONG = { characters: 1600, lines: 24 };
 const ROLES = new Set(["system", "user", "assistant"]);
 
+/** @param {string} role */
 export const roleWords = (role) => (has(`inspect.role.${role}`) ? t(`inspect.role.${role}`) : role);
 
+/** @param {string} role */
 export const roleClass = (role) => `wc-role-${ROLES.has(role) || role === "template" ? role : "other"}`;
 
+/** @param {Inspection} sent */
 export function promptView(sent) {
   const { messages, cut, masked, masked_count: count, parts, tokens } = sent;
   const counts = parts ? tokensOf(parts) : null;
@@ -19,9 +24,9 @@ export function promptView(sent) {
   const lastUser = messages.findLastIndex((message) => message.role === "user");
   const list = h("ol", { class: "wc-prompt" });
   messages.forEach((message, index) => {
-    if (index === first) list.append(h("li", { class: "wc-prompt-cut" }, h("span", {}, cut.left_out === 1 ? t("inspect.cut_one") : t("inspect.cut", { count: cut.left_out }))));
+    if (cut && index === first) list.append(h("li", { class: "wc-prompt-cut" }, h("span", {}, cut.left_out === 1 ? t("inspect.cut_one") : t("inspect.cut", { count: cut.left_out }))));
     const from = message.role === "system" ? sent.templates?.persona : index === lastUser ? sent.templates?.user : null;
-    list.append(block(message, { tokens: counts?.get(index), from, masked: masked ?? [] }));
+    list.append(block({ role: message.role, content: String(message.content ?? "") }, { tokens: counts?.get(index), from, masked: masked ?? [] }));
   });
   const summary = [
     messages.length === 1 ? t("inspect.messages_one") : t("inspect.messages", { count: messages.length }),
@@ -33,7 +38,9 @@ export function promptView(sent) {
 }
 
 // Of each message, by its index.
+/** @param {Part[]} parts */
 function tokensOf(parts) {
+  /** @type {Map<number, number>} */
   const counts = new Map();
   for (const { message, role, start, end } of parts) {
     if (message !== null && role !== "template") counts.set(message, (counts.get(message) ?? 0) + end - start);
@@ -41,6 +48,7 @@ function tokensOf(parts) {
   return counts;
 }
 
+/** @param {{ role: string, content: string }} message @param {{ tokens?: number, from: TemplateUse | null, masked: MaskedPlace[] }} about */
 function block({ role, content }, { tokens, from, masked }) {
   const text = h("pre", { class: "wc-prompt-text", dir: "auto" }, content ? marked(content, masked) : h("i", { class: "wc-prompt-empty" }, t("inspect.empty")));
   const long = content.length > LONG.characters || content.split("\n", LONG.lines + 1).length > LONG.lines;
@@ -54,6 +62,7 @@ function block({ role, content }, { tokens, from, masked }) {
   return h("li", { class: `wc-prompt-message ${roleClass(role)}` }, head, text, long && unfolder(text, content.length));
 }
 
+/** @param {HTMLElement} text @param {number} characters */
 function unfolder(text, characters) {
   text.classList.add("wc-prompt-folded");
   const button = h("button", { type: "button", class: "wc-link", "aria-expanded": "false" }, t("inspect.show_all", { count: characters }));
@@ -66,15 +75,20 @@ function unfolder(text, characters) {
 }
 
 // Placeholders stand out, and say what they stand for.
+/** @param {string} content @param {MaskedPlace[]} masked */
 function marked(content, masked) {
   const kinds = new Map(masked.map(({ placeholder, kind }) => [placeholder, kind]));
   if (!kinds.size) return visible(content);
   const longest = [...kinds.keys()].sort((one, other) => other.length - one.length);
   const any = new RegExp(`(${longest.map((key) => key.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`);
-  const show = (piece) => (kinds.has(piece) ? h("mark", { title: t("inspect.masked_as", { kind: kindWords(kinds.get(piece)) }) }, piece) : piece);
+  const show = (/** @type {string} */ piece) => {
+    const kind = kinds.get(piece);
+    return kind === undefined ? piece : h("mark", { title: t("inspect.masked_as", { kind: kindWords(kind) }) }, piece);
+  };
   return visible(content).flatMap((node) => (typeof node === "string" ? node.split(any).map(show) : node));
 }
 
+/** @param {string} kind */
 function kindWords(kind) {
   return has(`inspect.kind.${kind}`) ? t(`inspect.kind.${kind}`) : kind;
 }

@@ -8,7 +8,9 @@ const SOME = new RegExp(`\\n|\\t+| {2,}|(?<![^\\n]) +| +(?![^\\n])|[${HIDDEN}]`,
 const EVERY = new RegExp(`\\n|\\t+| +|[${HIDDEN}]`, "g");
 
 /** Nodes for `text`. every: mark single spaces between words too. */
+/** @param {string} text @param {{ every?: boolean }} [options] @returns {(string | HTMLElement)[]} */
 export function visible(text, { every = false } = {}) {
+  /** @type {(string | HTMLElement)[]} */
   const nodes = [];
   let at = 0;
   for (const found of text.matchAll(every ? EVERY : SOME)) {
@@ -20,14 +22,16 @@ export function visible(text, { every = false } = {}) {
   return nodes;
 }
 
+/** @param {string} found */
 function mark(found) {
   const kind = { "\n": "nl", "\t": "tab", " ": "sp" }[found[0]];
   if (kind) return h("i", { class: `wc-ws-${kind}` }, found);
-  const code = `U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  const code = `U+${(found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
   return h("i", { class: "wc-ws-code", "data-code": code }, found);
 }
 
 /** The same in one line, for a label: "↵" for the end of a line, "·" for a space. */
+/** @param {string} text */
 export function inline(text) {
   return text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "·");
 }

@@ -6,28 +6,35 @@ import { t } from "../i18n.js";
 import { roleClass, roleWords } from "./prompt.js";
 import { inline, visible } from "./text.js";
 
+/** @import { Part, Tokens as Sent } from "../types.js" */
+/** @typedef {{ start: number, end: number, element: HTMLElement, made: boolean }} Chunk */
+
 const CHUNK = { least: 256, most: 768 }; // tokens; it ends with a line where one ends between these
 const NEAR = "900px";
 const LINE = 26; // px, as the style sheet has it
 const WIDE = 100; // characters of a line, to guess a chunk's height with
 
 // scroller: what the view will stand in.
-export function tokensView(sent, scroller) {
-  return new Tokens(sent, scroller).element;
+/** @param {Sent} tokens @param {Part[]} parts @param {HTMLElement} scroller */
+export function tokensView(tokens, parts, scroller) {
+  return new Tokens(tokens, parts, scroller).element;
 }
 
 class Tokens {
   #ids;
   #pieces;
   #role; // of each token
-  #chunks = []; // {start, end, element, made}
+  /** @type {Chunk[]} */
+  #chunks = [];
   #current = -1;
+  /** @type {Element | null} */
   #shown = null;
 
-  constructor({ tokens: { ids, pieces }, parts }, scroller) {
+  /** @param {Sent} tokens @param {Part[]} parts @param {HTMLElement} scroller */
+  constructor({ ids, pieces }, parts, scroller) {
     this.#ids = ids;
     this.#pieces = pieces;
-    this.#role = rolesOf(ids.length, parts ?? []);
+    this.#role = rolesOf(ids.length, parts);
     this.text = h("div", { class: "wc-tokens", tabindex: "0", role: "group", "aria-label": t("inspect.tokens_label", { count: ids.length }), "aria-describedby": "wc-tokens-hint" });
     this.tip = h("div", { class: "wc-token-tip", role: "status", hidden: true });
     this.element = h("div", {}, this.#overview(), this.text, this.tip);
@@ -49,9 +56,10 @@ class Tokens {
     );
   }
 
+  /** @param {HTMLElement} scroller */
   #lay(scroller) {
     const { length } = this.#ids;
-    const near = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => isIntersecting && this.#make(this.#chunks[target.dataset.chunk])), { root: scroller, rootMargin: NEAR });
+    const near = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => isIntersecting && this.#make(this.#chunks.find(({ element }) => element === target))), { root: scroller, rootMargin: NEAR });
     for (let start = 0; start < length; ) {
       let end = Math.min(length, start + CHUNK.least);
       while (end < length && end < start + CHUNK.most && !this.#pieces[end - 1].endsWith("\n")) end += 1;
@@ -65,8 +73,9 @@ class Tokens {
     this.text.append(...this.#chunks.map(({ element }) => element));
   }
 
+  /** @param {Chunk} [chunk] */
   #make(chunk) {
-    if (chunk.made) return;
+    if (!chunk || chunk.made) return;
     chunk.made = true;
     const made = [];
     for (let index = chunk.start; index < chunk.end; index += 1) {
@@ -85,6 +94,7 @@ class Tokens {
     text.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#tell(this.#current));
     text.addEventListener("click", (event) => this.#at(event, (index) => this.#go(index)));
     text.addEventListener("keydown", (event) => {
+      /** @type {Record<string, number>} */
       const steps = { ArrowRight: this.#current + 1, ArrowLeft: this.#current - 1, Home: 0, End: this.#ids.length - 1 };
       if (!(event.key in steps) || event.altKey || event.metaKey) return;
       event.preventDefault();
@@ -105,20 +115,23 @@ class Tokens {
     return gone.signal;
   }
 
+  /** @param {Event} event @param {(index: number) => void} tell */
   #at(event, tell) {
-    const element = event.target.closest(".wc-token-chunk > span");
-    if (!element) return;
-    const chunk = this.#chunks[element.parentElement.dataset.chunk];
+    const element = /** @type {Element} */ (event.target).closest(".wc-token-chunk > span");
+    const chunk = this.#chunks[Number(element?.parentElement?.dataset.chunk)];
+    if (!element || !chunk) return;
     tell(chunk.start + [...chunk.element.children].indexOf(element));
   }
 
+  /** @param {number} index */
   #elementOf(index) {
-    const chunk = this.#chunks.find(({ end }) => index < end);
+    const chunk = this.#chunks.find(({ end }) => index < end) ?? this.#chunks[this.#chunks.length - 1];
     this.#make(chunk);
     return chunk.element.children[index - chunk.start];
   }
 
   // The token chosen by a key or a tap; -1 for none.
+  /** @param {number} index @param {boolean} [scroll] */
   #go(index, scroll = false) {
     if (this.#current >= 0) this.#elementOf(this.#current).classList.remove("wc-current");
     this.#current = index;
@@ -130,6 +143,7 @@ class Tokens {
     this.#tell(index);
   }
 
+  /** @param {number} index */
   #tell(index) {
     this.#shown = index < 0 ? null : this.#elementOf(index);
     this.tip.hidden = index < 0;
@@ -153,6 +167,7 @@ class Tokens {
   }
 }
 
+/** @param {number} length @param {Part[]} parts @returns {string[]} */
 function rolesOf(length, parts) {
   const roles = new Array(length).fill("other");
   for (const { role, start, end } of parts) roles.fill(role, start, end);

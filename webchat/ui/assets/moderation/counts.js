@@ -5,21 +5,26 @@ import { h } from "../dom.js";
 import { language, t } from "../i18n.js";
 import { actionBadge, counted, failed, ruleName, segments } from "./parts.js";
 
+/** @import { DecisionCount, DecisionCounts } from "../types.js" */
+/** @import { Page } from "./parts.js" */
+
 const DAYS = [7, 30, 90];
 
+/** @param {Page} page */
 export function countsTab(page) {
   let days = 30;
   let asked = 0;
   const list = h("div", { class: "wc-mod-bars", role: "status" });
-  const pick = (value) => {
+  const pick = (/** @type {number} */ value) => {
     days = value;
     read();
   };
-  const element = h("div", { class: "wc-mod-counts" }, h("div", { class: "wc-mod-bar" }, segments(t("moderation.range"), DAYS.map((count) => [count, t("moderation.days", { count })]), days, pick)), list);
+  const element = h("div", { class: "wc-mod-counts" }, h("div", { class: "wc-mod-bar" }, segments(t("moderation.range"), DAYS.map((count) => /** @type {[number, string]} */ ([count, t("moderation.days", { count })])), days, pick)), list);
 
   async function read() {
     const mine = (asked += 1);
     try {
+      /** @type {DecisionCounts} */
       const { items } = await api.get("api/moderation/counts", { days });
       if (mine === asked) list.replaceChildren(...drawn(items, page, days));
     } catch (error) {
@@ -30,11 +35,12 @@ export function countsTab(page) {
   return { element, show: read };
 }
 
+/** @param {DecisionCount[]} items @param {Page} page @param {number} days */
 function drawn(items, page, days) {
   if (!items.length) return [h("p", { class: "wc-mod-none" }, t("moderation.none_in", { count: days }))];
   const most = Math.max(...items.map((one) => one.count));
   const sum = items.reduce((all, one) => all + one.count, 0);
-  const bar = (one) => {
+  const bar = (/** @type {DecisionCount} */ one) => {
     const name = ruleName(one.rule);
     const fill = h("span", { class: `wc-mod-fill wc-mod-is-${one.action}` });
     fill.style.inlineSize = `${Math.max(1, (100 * one.count) / most)}%`;

@@ -9,23 +9,31 @@ import { logTab } from "./log.js";
 import { rulesTab } from "./rules.js";
 import { tryTab } from "./tried.js";
 
+/** @import { Me } from "../types.js" */
+/** @import { Page, Wish } from "./parts.js" */
+/** @typedef {{ element: HTMLElement, show?(wish?: Wish): void }} View */
+
+/** @type {Record<string, (page: Page) => View>} */
 const TABS = { rules: rulesTab, try: tryTab, log: logTab, counts: countsTab };
 
 // me: the answer of api/me, to know which conversations are one's own.
+/** @param {Partial<Me>} me */
 export async function openModeration(me) {
   await Promise.all(["moderation", "moderation-try", "moderation-log"].map(style));
   if (document.querySelector(".wc-moderation")) return;
+  /** @type {Record<string, View>} */
   const made = {};
-  const page = { me };
-  const tab = (name) => ({
+  /** @type {Page} */
+  const page = { me, show: () => {}, close: () => {} };
+  const tab = (/** @type {string} */ name) => ({
     name,
     label: t(`moderation.tab.${name}`),
     build: () => (made[name] = TABS[name](page)).element,
-    shown: (wish) => made[name].show?.(wish),
+    shown: (/** @type {Wish} */ wish) => made[name].show?.(wish),
   });
   const tabs = await tabbed("moderation", t("moderation.title"), Object.keys(TABS).map(tab));
   // A tab, with what is wished of it: rules to try, a filter of the log.
   page.show = tabs.choose;
-  page.sheet = openSheet("moderation", { title: t("moderation.title"), body: tabs.elements });
-  tabs.elements[0].querySelector("[aria-selected=true]").focus({ preventScroll: true });
+  page.close = openSheet("moderation", { title: t("moderation.title"), body: tabs.elements }).close;
+  tabs.elements[0].querySelector("[aria-selected=true]")?.focus({ preventScroll: true });
 }

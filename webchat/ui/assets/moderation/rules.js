@@ -5,6 +5,10 @@ import { h } from "../dom.js";
 import { has, listed, t } from "../i18n.js";
 import { actionBadge, copy, counted, failed, note, ruleName, stageName } from "./parts.js";
 
+/** @import { Child } from "../dom.js" */
+/** @import { Masking, Moderation, Moderator } from "../types.js" */
+/** @import { Page } from "./parts.js" */
+
 const example = () => `[[moderators]]
 kind = "phrases"
 action = "block"
@@ -19,6 +23,7 @@ kind = "limits"
 most_a_minute = 20
 `;
 
+/** @param {Page} page */
 export function rulesTab(page) {
   const element = h("div", { class: "wc-mod-rules" });
   load();
@@ -36,6 +41,7 @@ export function rulesTab(page) {
   return { element };
 }
 
+/** @param {Moderation} found @param {Page} page */
 function drawn(found, page) {
   const on = found.moderators.filter((one) => one.kind !== "tidy");
   const parts = [];
@@ -54,6 +60,7 @@ function drawn(found, page) {
   return parts;
 }
 
+/** @param {Moderator} one */
 function card(one) {
   const kind = has(`moderation.kind.${one.kind}`) ? t(`moderation.kind.${one.kind}`) : one.kind;
   if (one.kind === "tidy") return h("li", { class: "wc-mod-card" }, h("h3", {}, kind), h("p", { class: "wc-mod-quiet" }, t("moderation.what_tidy")));
@@ -74,6 +81,7 @@ function card(one) {
 }
 
 // What it has to look for, in a few words.
+/** @param {Moderator} one */
 function holds(one) {
   const limits = one.rules.filter((rule) => rule.most !== null);
   if (limits.length) return limits.map((rule) => t(`moderation.limit.${rule.id}`, { most: rule.most })).join(" · ");
@@ -83,13 +91,16 @@ function holds(one) {
 }
 
 // Personal data on its way to models. when: off, remote or always; keep: encrypted or never; kinds: what is looked for.
+/** @param {Masking} masking */
 function masking({ when, keep, kinds }) {
   const names = listed(kinds.map((kind) => ruleName(`personal.${kind}`)));
   const on = when === "off" ? [] : [h("p", {}, t("moderation.masking.kinds", { kinds: names })), h("p", {}, t(`moderation.masking.keep.${keep}`))];
   return h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.masking")), h("p", {}, t(`moderation.masking.${when}`)), on);
 }
 
+/** @param {Page} page */
 function howTo(page) {
+  /** @param {string} words @param {...Child} more */
   const step = (words, ...more) => h("li", {}, h("p", {}, words), more);
   return h(
     "section",

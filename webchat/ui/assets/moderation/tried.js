@@ -6,7 +6,11 @@ import { errorLine, language, t } from "../i18n.js";
 import { field, setProblem } from "../sheet.js";
 import { actionBadge, counted, ruleName, segments, STAGES, stageName, when } from "./parts.js";
 
+/** @import { Trial, TriedText } from "../types.js" */
+/** @import { Wish } from "./parts.js" */
+
 export function tryTab() {
+  /** @type {"text" | "last"} */
   let source = "text";
   const text = h("textarea", { rows: "6", maxlength: "100000", placeholder: t("moderation.try_placeholder") });
   const last = h("input", { type: "number", min: "1", max: "500", value: "100", inputmode: "numeric" });
@@ -16,7 +20,7 @@ export function tryTab() {
   const run = h("button", { type: "submit", class: "wc-button wc-primary" }, t("moderation.run"));
   const result = h("div", { class: "wc-mod-result", role: "status", tabindex: "-1" }, h("p", { class: "wc-mod-quiet" }, t("moderation.try_before")));
   const sources = { text: field(t("moderation.text"), text), last: field(t("moderation.last"), last, t("moderation.last_hint")) };
-  const pick = (name) => {
+  const pick = (/** @type {"text" | "last"} */ name) => {
     source = name;
     for (const [other, element] of Object.entries(sources)) element.hidden = other !== name;
   };
@@ -40,6 +44,7 @@ export function tryTab() {
     const wrong = source === "last" && !(Number.isInteger(count) && count >= 1 && count <= 500);
     setProblem(last, wrong ? t("moderation.last_wrong") : "");
     if (wrong || (source === "text" && !text.value)) return (wrong ? last : text).focus();
+    /** @type {{ stage: string, text?: string, last?: number, rules?: string }} */
     const body = { stage: stage.value, ...(source === "text" ? { text: text.value } : { last: count }) };
     if (own.open && rules.value.trim()) body.rules = rules.value;
     run.disabled = true;
@@ -47,7 +52,7 @@ export function tryTab() {
     try {
       result.replaceChildren(...outcome(await api.post("api/moderation/try", body)));
       result.focus({ preventScroll: true });
-      if (matchMedia("(max-width: 767px)").matches) element.parentElement.scrollTo({ top: result.offsetTop - element.offsetTop });
+      if (matchMedia("(max-width: 767px)").matches) element.parentElement?.scrollTo({ top: result.offsetTop - element.offsetTop });
     } catch (error) {
       if (error.code === "rules_broken") {
         setProblem(rules, error.params.where);
@@ -61,6 +66,7 @@ export function tryTab() {
 
   return {
     element,
+    /** @param {Wish} [wish] */
     show(wish) {
       if (wish?.rules) {
         own.open = true;
@@ -71,8 +77,10 @@ export function tryTab() {
   };
 }
 
+/** @param {Trial} trial */
 function outcome({ items, checked, whole }) {
   const stored = items.some((item) => item.message_id) || checked !== 1 || !items.length;
+  /** @type {Map<string, number>} */
   const counts = new Map();
   for (const item of items) {
     for (const one of item.findings) {
@@ -80,6 +88,7 @@ function outcome({ items, checked, whole }) {
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
   }
+  /** @type {HTMLElement[]} */
   const parts = [];
   if (stored) parts.push(h("p", { class: "wc-mod-lead" }, counted("moderation.checked", checked, { found: items.length }), whole ? "" : ` ${t("moderation.not_whole")}`));
   else if (!items[0].findings.length && !items[0].blocked) parts.push(h("p", { class: "wc-mod-lead" }, t("moderation.nothing_found")));
@@ -91,11 +100,13 @@ function outcome({ items, checked, whole }) {
     parts.push(h("ul", { class: "wc-mod-tally" }, rows));
   }
   if (items.some((item) => item.found > item.findings.length)) parts.push(h("p", { class: "wc-mod-quiet" }, t("moderation.not_all")));
-  parts.push(...items.map((item) => (item.message_id ? message(item) : pasted(item))));
+  parts.push(...items.map((item) => (item.message_id ? message(item, item.message_id) : pasted(item))));
   return parts;
 }
 
+/** @param {TriedText} item */
 function pasted(item) {
+  /** @type {HTMLElement[]} */
   const parts = [];
   if (item.findings.length) parts.push(h("h3", {}, t("moderation.found_in")), marked(item));
   if (item.blocked) parts.push(refused(item));
@@ -104,21 +115,24 @@ function pasted(item) {
   return h("section", { class: "wc-mod-item" }, parts);
 }
 
-function message(item) {
+/** @param {TriedText} item @param {string} id */
+function message(item, id) {
   return h(
     "section",
     { class: "wc-mod-item" },
-    h("div", { class: "wc-mod-item-head" }, h("span", {}, t(`moderation.by.${item.role}`)), when(item.at), h("code", { title: t("moderation.message_id") }, item.message_id.slice(-8))),
-    marked(item, item.from > 0, item.from + [...item.text].length < item.length),
+    h("div", { class: "wc-mod-item-head" }, h("span", {}, t(`moderation.by.${item.role}`)), when(item.at ?? ""), h("code", { title: t("moderation.message_id") }, id.slice(-8))),
+    marked(item, item.from > 0, item.from + [...item.text].length < (item.length ?? 0)),
     item.blocked ? refused(item) : null,
   );
 }
 
+/** @param {TriedText} item */
 function refused(item) {
-  return h("p", { class: "wc-mod-refused" }, t("moderation.blocked_by", { rule: ruleName(item.blocked) }), item.own || language === "en" ? h("q", {}, item.sentence) : "");
+  return h("p", { class: "wc-mod-refused" }, t("moderation.blocked_by", { rule: ruleName(item.blocked ?? "") }), item.own || language === "en" ? h("q", {}, item.sentence) : "");
 }
 
 // The text with what was found marked in it. Places are in characters, of which JavaScript's strings may take two each.
+/** @param {TriedText} item @param {boolean} [before] @param {boolean} [after] */
 function marked({ text, from, findings }, before = false, after = false) {
   const characters = [...text];
   const box = h("div", { class: "wc-mod-text" }, before ? "… " : "");

@@ -9,11 +9,13 @@ import { toast } from "../toast.js";
 const tabs = channel("webchat");
 
 // What another tab did.
+/** @param {() => void} handler */
 export function onElsewhere(handler) {
   if (tabs) tabs.onmessage = handler;
 }
 
 // True when it is done.
+/** @param {string} id @param {{ title?: string, pinned?: boolean, archived?: boolean }} changes */
 export async function change(id, changes) {
   try {
     const conversation = await api.patch(`api/conversations/${id}`, changes);
@@ -26,12 +28,14 @@ export async function change(id, changes) {
   }
 }
 
+/** @param {string} id @param {boolean} archived */
 export async function archive(id, archived) {
   if (!(await change(id, { archived })) || !archived) return;
   toast(t("sidebar.archived_done"), { action: { label: t("app.undo"), onclick: () => change(id, { archived: false }) } });
 }
 
 // True when it is done. back: called once it is taken back.
+/** @param {string} id @param {() => void} back */
 export async function remove(id, back) {
   try {
     await api.delete(`api/conversations/${id}`);
@@ -45,6 +49,7 @@ export async function remove(id, back) {
 }
 
 // True when it is done.
+/** @param {string} id */
 export async function restore(id) {
   try {
     const conversation = await api.post(`api/conversations/${id}/restore`);
@@ -57,6 +62,7 @@ export async function restore(id) {
   }
 }
 
+/** @param {"changed" | "deleted"} type @param {string} conversationId */
 export function tell(type, conversationId) {
   tabs?.postMessage({ type, conversationId });
 }

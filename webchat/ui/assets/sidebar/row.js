@@ -3,13 +3,18 @@
 import { h, iconButton, toggleMenu } from "../dom.js";
 import { t } from "../i18n.js";
 
-// deeds: {open(id), menu(id) -> items of its menu, rename(id, title)}
+/** @import { MenuItem } from "../dom.js" */
+/** @import { ListedConversation } from "../types.js" */
+/** @typedef {{ open(id: string): void, menu(id: string): MenuItem[], rename(id: string, title: string | null): void }} Deeds */
+
 export class Row {
   #deeds;
+  /** @type {ListedConversation | null} */
   #item = null;
   #shown = "";
   #renaming = false;
 
+  /** @param {string} id @param {Deeds} deeds */
   constructor(id, deeds) {
     this.id = id;
     this.#deeds = deeds;
@@ -22,6 +27,7 @@ export class Row {
   }
 
   // Writes to the page only what has changed: the whole list is drawn at every look at the server.
+  /** @param {ListedConversation} item @param {{ running: boolean, active: boolean }} state */
   show(item, { running, active }) {
     this.#item = item;
     const title = item.title || t("app.untitled");
@@ -42,7 +48,7 @@ export class Row {
 
   // The title becomes a box in its place: Enter and leaving it save, Escape does not.
   rename() {
-    if (this.#renaming) return;
+    if (this.#renaming || !this.#item) return;
     const { title } = this.#item;
     const box = h("input", { class: "wc-rename", maxlength: "200", dir: "auto", "aria-label": t("sidebar.rename_label") });
     box.value = title;
@@ -50,6 +56,7 @@ export class Row {
     this.link.hidden = true;
     this.element.append(box);
     let done = false;
+    /** @param {boolean} save @param {boolean} refocus */
     const finish = (save, refocus) => {
       if (done) return;
       done = true;
@@ -72,6 +79,7 @@ export class Row {
     box.setSelectionRange(0, box.value.length, "backward"); // the beginning stays in view
   }
 
+  /** @param {MouseEvent} event */
   #follow(event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a new tab, by the browser
     event.preventDefault();

@@ -1,9 +1,12 @@
 // What changed between two texts, by lines.
 
+/** @typedef {[mark: "same" | "gone" | "new", line: string]} Row */
+
 const MOST = 1_000_000; // pairs of lines that are compared; of texts that differ in more, all of the rest counts as changed
 
 // Rows of [mark, line]: "same", "gone" (only in `before`) or "new" (only in `after`), by the longest common subsequence
 // of what differs between the lines that both begin and end with.
+/** @param {string} before @param {string} after @returns {Row[]} */
 export function lineDiff(before, after) {
   const a = before === "" ? [] : before.split("\n");
   const b = after === "" ? [] : after.split("\n");
@@ -12,6 +15,7 @@ export function lineDiff(before, after) {
   let tail = 0;
   const most = Math.min(a.length, b.length) - head;
   while (tail < most && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  /** @param {Row[0]} mark @param {string[]} lines @returns {Row[]} */
   const rows = (mark, lines) => lines.map((line) => [mark, line]);
   return [
     ...rows("same", a.slice(0, head)),
@@ -20,6 +24,7 @@ export function lineDiff(before, after) {
   ];
 }
 
+/** @param {string[]} a @param {string[]} b @param {(mark: Row[0], lines: string[]) => Row[]} rows @returns {Row[]} */
 function between(a, b, rows) {
   if (a.length * b.length > MOST) return [...rows("gone", a), ...rows("new", b)];
   // longest[i][j]: how many lines a[i..] and b[j..] have in common, in order
@@ -29,6 +34,7 @@ function between(a, b, rows) {
       longest[i][j] = a[i] === b[j] ? longest[i + 1][j + 1] + 1 : Math.max(longest[i + 1][j], longest[i][j + 1]);
     }
   }
+  /** @type {Row[]} */
   const found = [];
   let i = 0;
   let j = 0;
@@ -41,13 +47,18 @@ function between(a, b, rows) {
 }
 
 // The rows near a change; what lies between is left out as ["skip", count].
+/** @param {Row[]} rows @param {number} [context] */
 export function aroundChanges(rows, context = 2) {
   const near = rows.map((_, at) => rows.slice(Math.max(0, at - context), at + context + 1).some(([mark]) => mark !== "same"));
+  /** @type {(Row | [mark: "skip", count: number])[]} */
   const shown = [];
   rows.forEach((row, at) => {
     if (near[at]) shown.push(row);
-    else if (shown.at(-1)?.[0] === "skip") shown.at(-1)[1] += 1;
-    else shown.push(["skip", 1]);
+    else {
+      const last = shown.at(-1);
+      if (last?.[0] === "skip") last[1] += 1;
+      else shown.push(["skip", 1]);
+    }
   });
   return shown;
 }

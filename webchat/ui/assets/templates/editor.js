@@ -16,19 +16,29 @@ import { useTemplate } from "./use.js";
 import { VariablesEditor } from "./variables.js";
 import { versionsPane } from "./versions.js";
 
-// library: {operates, back(), open(template), closeFor(work)}
+/** @import { MenuItem } from "../dom.js" */
+/** @import { Failure, Template, TemplateText, TemplateVersion } from "../types.js" */
+/** @import { Library } from "./library.js" */
+/** @import { Values } from "./form.js" */
+/** @typedef {{ base?: TemplateText, basedOn?: number, scope?: string, tab?: string }} Showing */
+
 export class Editor {
   #library;
-  #template; // the record, null while it is new
+  /** @type {Template | null} the record, null while it is new */
+  #template = null;
+  /** @type {TemplateText} */
   #draft;
-  #base; // the content last saved
+  /** @type {TemplateText} the content last saved */
+  #base;
   #basedOn = 0; // the version it was
-  #scope;
+  #scope = "personal";
   #busy = false;
-  #versionsAsked;
+  #versionsAsked = {};
+  /** @type {Values} */
   #values = {};
   #gone = false;
 
+  /** @param {Library} library @param {Template | null} template @param {TemplateText} [content] */
   constructor(library, template, content = EMPTY) {
     this.#library = library;
     this.element = h("div", { class: "wc-template", "data-tab": "edit" });
@@ -39,6 +49,10 @@ export class Editor {
 
   get #place() {
     return `template:${this.#template?.id ?? "new"}`;
+  }
+
+  get #id() {
+    return this.#template?.id ?? "";
   }
 
   // What was changed here before, and neither saved nor discarded.
@@ -62,7 +76,7 @@ export class Editor {
   }
 
   focus() {
-    if (this.#template) this.element.querySelector(".wc-back").focus();
+    if (this.#template) this.element.querySelector(".wc-back")?.focus();
     else this.#texts.name.focus();
   }
 
@@ -73,18 +87,30 @@ export class Editor {
 
   // --- drawing ----------------------------------------------------------------------------------------------
 
+  /** @type {TextFields} */
   #texts;
+  /** @type {VariablesEditor} */
   #variables;
+  /** @type {Preview} */
   #preview;
+  /** @type {VariablesForm} */
   #form;
+  /** @type {HTMLElement} */
   #formSlot;
+  /** @type {HTMLElement} */
   #alert;
+  /** @type {HTMLButtonElement} */
   #saveButton;
+  /** @type {HTMLInputElement} */
   #note;
+  /** @type {HTMLElement} */
   #state;
+  /** @type {HTMLElement} */
   #banner;
+  /** @type {HTMLElement} */
   #panes;
 
+  /** @param {Template | null} template @param {TemplateText} draft @param {Showing} [options] */
   #show(template, draft, { base = template?.content ?? EMPTY, basedOn = template?.version ?? 0, scope = template?.scope ?? "personal", tab = "edit" } = {}) {
     this.#preview?.stop();
     if (this.#draft && this.#template?.id !== template?.id) this.discard(); // saved as another
@@ -123,7 +149,7 @@ export class Editor {
     list.addEventListener("keydown", (event) => {
       const shown = tabs.filter((tab) => tab.offsetParent);
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step) shown.at((shown.indexOf(document.activeElement) + step) % shown.length).focus();
+      if (step) shown.at((shown.findIndex((tab) => tab === document.activeElement) + step) % shown.length)?.focus();
     });
     const name = h("h3", { class: "wc-template-name", dir: "auto" }, this.#template?.content.name ?? t("templates.new_title"));
     const tags = this.#template ? h("span", { class: "wc-tags" }, h("span", { class: "wc-tag" }, t("templates.version", { number: this.#template.version })), marks(this.#template)) : null;
@@ -166,11 +192,12 @@ export class Editor {
   }
 
   #readonlyBanner() {
-    const words = t(isStarter(this.#template) ? "templates.readonly_starter" : "templates.readonly_shared");
+    const words = t(this.#template && isStarter(this.#template) ? "templates.readonly_starter" : "templates.readonly_shared");
     this.#say(words, [[t("templates.duplicate"), () => this.#duplicate(), true]]);
     this.#banner.removeAttribute("role");
   }
 
+  /** @param {string} words @param {[label: string, onclick: () => unknown, main?: boolean][]} actions */
   #say(words, actions) {
     this.#banner.replaceChildren(h("span", {}, words), h("span", { class: "wc-banner-actions" }, actions.map(([label, onclick, main]) => h("button", { type: "button", class: main ? "wc-button wc-primary" : "wc-button", onclick }, label))));
     this.#banner.hidden = false;
@@ -183,6 +210,7 @@ export class Editor {
     this.#formSlot.replaceChildren(...(variables.length ? [h("h4", {}, t("templates.try")), this.#form.element] : []));
   }
 
+  /** @param {string} tab */
   async #tab(tab) {
     this.element.dataset.tab = tab;
     for (const button of this.element.querySelectorAll('[role="tab"]')) {
@@ -191,7 +219,7 @@ export class Editor {
       button.tabIndex = chosen ? 0 : -1;
     }
     this.#panes.querySelector(".wc-versions-pane")?.remove();
-    if (tab !== "versions") return;
+    if (tab !== "versions" || !this.#template) return;
     const asked = (this.#versionsAsked = {});
     const pane = await versionsPane(this.#template, outgoing(this.#draft), this.#readonly ? null : (version) => this.#goBack(version));
     // A save may have drawn this tab again meanwhile: only the newest pane knows what may be gone back to.
@@ -229,6 +257,7 @@ export class Editor {
     return { content: { ...content, name: content.name || "-" }, values: this.#form.previewValues };
   }
 
+  /** @param {Failure} error @param {{ focus?: boolean }} [options] */
   #refused(error, { focus = false } = {}) {
     const { line, where, field } = error.params ?? {};
     if (error.code === "template_broken") this.#texts.problem(where, line, problemText(error), { focus });
@@ -255,6 +284,7 @@ export class Editor {
     });
   }
 
+  /** @param {() => Promise<void>} work */
   async #attempt(work) {
     this.#busy = true;
     this.#panes.inert = true; // what is written meanwhile would be drawn over
@@ -279,10 +309,12 @@ export class Editor {
   }
 
   // Somebody else saved meanwhile: theirs is fetched, and what is written here stays until one of the two is chosen.
+  /** @param {Failure} error */
   async #conflict(error) {
+    /** @type {Template} */
     let theirs;
     try {
-      theirs = await verbs.get(this.#template.id);
+      theirs = await verbs.get(this.#id);
     } catch {
       return toast(errorLine(error), { kind: "error" });
     }
@@ -299,9 +331,10 @@ export class Editor {
       [t("templates.save_copy"), () => this.#saveCopy(mine), true],
     ]);
     this.#banner.scrollIntoView({ block: "nearest" });
-    this.#banner.querySelector("button").focus();
+    this.#banner.querySelector("button")?.focus();
   }
 
+  /** @param {TemplateText} mine */
   #saveCopy(mine) {
     const content = outgoing(mine);
     const name = t("templates.copy_of", { name: content.name }).slice(0, 100);
@@ -312,10 +345,11 @@ export class Editor {
     });
   }
 
+  /** @param {TemplateVersion} version */
   #goBack({ number, content }) {
     return this.#attempt(async () => {
       const body = { content, based_on: this.#basedOn, note: t("templates.went_back", { number }) };
-      const saved = await verbs.save(this.#template.id, body);
+      const saved = await verbs.save(this.#id, body);
       const before = this.#draft;
       const lost = this.dirty;
       this.#show(saved, drafted(saved.content));
@@ -323,32 +357,36 @@ export class Editor {
     });
   }
 
+  /** @returns {MenuItem[]} */
   #menu() {
-    const file = (format) => () => download(verbs.exportPath(this.#template.id), format);
-    return [
+    const file = (/** @type {string} */ format) => () => download(verbs.exportPath(this.#id), format);
+    /** @type {MenuItem[]} */
+    const items = [
       { label: t("templates.duplicate"), icon: "template", onclick: () => this.#duplicate() },
       { label: t("templates.export_yaml"), icon: "download", onclick: file("yaml") },
       { label: t("templates.export_json"), icon: "download", onclick: file("json") },
-      ...(this.#readonly ? [] : ["-", { label: t("templates.delete"), icon: "trash", danger: true, onclick: () => this.#remove() }]),
     ];
+    if (!this.#readonly) items.push("-", { label: t("templates.delete"), icon: "trash", danger: true, onclick: () => this.#remove() });
+    return items;
   }
 
   #duplicate() {
     return this.#library.leaving(async () => {
-      const made = await this.#library.openLater(verbs.duplicate(this.#template.id));
+      const made = await this.#library.openLater(verbs.duplicate(this.#id));
       toast(t("templates.duplicated", { name: made.content.name }));
     });
   }
 
   #remove() {
     return this.#library.leaving(async () => {
-      const { id, content } = this.#template;
+      const id = this.#id;
+      const { name } = this.#base;
       await verbs.remove(id);
       this.discard();
       this.#gone = true;
       await this.#library.back();
       const undo = () => this.#library.openLater(verbs.restore(id));
-      toast(t("templates.deleted", { name: content.name }), { action: { label: t("app.undo"), onclick: undo } });
+      toast(t("templates.deleted", { name }), { action: { label: t("app.undo"), onclick: undo } });
     });
   }
 
@@ -356,7 +394,7 @@ export class Editor {
     const template = this.#template;
     this.#library.leaving(() => {
       this.#library.close();
-      useTemplate(template);
+      if (template) useTemplate(template);
     });
   }
 }

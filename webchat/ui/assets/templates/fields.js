@@ -5,14 +5,23 @@ import { t } from "../i18n.js";
 import { field, setProblem } from "../sheet.js";
 import { settings } from "../settings.js";
 
+/** @import { TemplateText } from "../types.js" */
+/** @import { Attributes } from "../dom.js" */
+/** @typedef {HTMLInputElement | HTMLTextAreaElement} Box */
+
+/** @typedef {"temperature" | "top_p" | "top_k" | "min_p" | "repetition_penalty" | "max_tokens" | "seed"} Numeric */
+
 // As the drawer has them: name, least, most, step.
+/** @type {[Numeric, number, number, number][]} */
 const NUMBERS = [
   ["temperature", 0, 2, 0.1], ["top_p", 0, 1, 0.05], ["top_k", 1, 1000, 1], ["min_p", 0, 1, 0.01],
   ["repetition_penalty", 0.1, 10, 0.05], ["max_tokens", 1, 1_000_000, 1], ["seed", 0, Number.MAX_SAFE_INTEGER, 1],
 ];
 
 export class TextFields {
+  /** @param {TemplateText} draft @param {() => void} onChange @param {boolean} disabled */
   constructor(draft, onChange, disabled) {
+    /** @template {Box} Written @param {Written} control @param {"name" | "description" | "system" | "user"} key */
     const write = (control, key) => {
       control.value = draft[key];
       control.disabled = disabled;
@@ -23,7 +32,7 @@ export class TextFields {
       });
       return control;
     };
-    const area = (rows, attributes) => h("textarea", { rows, dir: "auto", maxlength: "20000", ...attributes });
+    const area = (/** @type {string} */ rows, /** @type {Attributes} */ attributes) => h("textarea", { rows, dir: "auto", maxlength: "20000", ...attributes });
     this.name = write(h("input", { type: "text", maxlength: "100", dir: "auto", autocomplete: "off" }), "name");
     this.description = write(h("input", { type: "text", maxlength: "500", dir: "auto", autocomplete: "off" }), "description");
     this.system = write(area("6", { class: "wc-mono" }), "system");
@@ -39,6 +48,7 @@ export class TextFields {
   }
 
   // Says what is wrong with one of the texts, words name the line; focus: the cursor goes there.
+  /** @param {string} where @param {number} line @param {string} words @param {{ focus?: boolean }} [options] */
   problem(where, line, words, { focus = false } = {}) {
     const control = where === "user" ? this.user : this.system;
     setProblem(control, words);
@@ -54,30 +64,32 @@ export class TextFields {
   }
 }
 
+/** @param {TemplateText} draft @param {() => void} onChange @param {boolean} disabled */
 export function samplingFields(draft, onChange, disabled) {
-  draft.sampling ??= {};
+  const { sampling } = draft;
   const numbers = NUMBERS.map(([name, min, max, step]) => {
-    const control = h("input", { type: "number", min, max, step: "any", inputmode: step < 1 ? "decimal" : "numeric", placeholder: t("sampling.default"), value: draft.sampling[name], disabled });
+    const control = h("input", { type: "number", min, max, step: "any", inputmode: step < 1 ? "decimal" : "numeric", placeholder: t("sampling.default"), value: sampling[name], disabled });
     control.addEventListener("input", () => {
       const value = control.value === "" ? null : Number(control.value);
       const good = !control.validity.badInput && (value === null || (value >= min && value <= max && (step !== 1 || Number.isInteger(value))));
       setProblem(control, good ? "" : t("drawer.invalid", { min, max }));
-      if (good && value !== null) draft.sampling[name] = value;
-      else delete draft.sampling[name];
+      if (good && value !== null) sampling[name] = value;
+      else delete sampling[name];
       onChange();
     });
     return field(t(`sampling.${name}`), control);
   });
-  const stop = Object.assign(h("textarea", { rows: "2", placeholder: t("drawer.stop_empty"), disabled }), { value: (draft.sampling.stop ?? []).join("\n") });
+  const stop = Object.assign(h("textarea", { rows: "2", placeholder: t("drawer.stop_empty"), disabled }), { value: (sampling.stop ?? []).join("\n") });
   stop.addEventListener("input", () => {
     const words = stop.value.split("\n").filter((line) => line !== "");
-    if (words.length) draft.sampling.stop = words;
-    else delete draft.sampling.stop;
+    if (words.length) sampling.stop = words;
+    else delete sampling.stop;
     onChange();
   });
   return h("div", { class: "wc-sampling-grid" }, numbers, field(t("drawer.stop"), stop, t("drawer.stop_hint")), field(t("templates.model"), modelField(draft, onChange, disabled), t("templates.model_hint")));
 }
 
+/** @param {TemplateText} draft @param {() => void} onChange @param {boolean} disabled */
 function modelField(draft, onChange, disabled) {
   const names = [...new Set([...settings.models.map(({ name }) => name), ...(draft.model ? [draft.model] : [])])];
   const control = h("select", { disabled }, h("option", { value: "" }, t("templates.any_model")), names.map((name) => h("option", { value: name }, name)));

@@ -12,41 +12,49 @@ import { matching, templates, verbs } from "./data.js";
 import { Editor } from "./editor.js";
 import { glyph, isStarter, marks } from "./marks.js";
 
+/** @import { ListedTemplate, Template } from "../types.js" */
+
 const LARGEST = 1_000_000; // bytes of a file that is read
 
+/** @type {Library | null} */
 let shown = null;
 
 // template: one to open at once.
+/** @param {Template | null} [template] */
 export async function openLibrary(template = null) {
   if (shown) return;
-  shown = new Library();
+  const library = (shown = new Library());
   await Promise.all([style("templates"), style("library")]);
-  shown.show(template);
+  library.show(template);
 }
 
-class Library {
-  #sheet;
+export class Library {
+  /** @type {ReturnType<typeof openSheet> | null} */
+  #sheet = null;
+  /** @type {Editor | null} */
   #editor = null;
   #body = h("div", { class: "wc-library" });
   #search = h("input", { type: "search", class: "wc-input wc-library-search", placeholder: t("templates.search"), "aria-label": t("templates.search"), autocomplete: "off", spellcheck: "false", maxlength: "100" });
   #rows = h("ul", { class: "wc-library-rows" });
   #status = h("div", { class: "wc-visually-hidden", role: "status" });
+  /** @type {ListedTemplate[]} */
   #items = [];
   #closing = false;
   #at = 0; // how far the list was scrolled
   #listed = 0; // counts the lists asked for, and #opened what is to be opened: only the last of each is drawn
   #opened = 0;
 
+  /** @param {Template | null} template */
   show(template) {
     const file = h("input", { type: "file", accept: ".yaml,.yml,.json,application/json", hidden: true });
     file.addEventListener("change", () => {
-      this.#import(file.files[0]);
+      this.#import(file.files?.[0]);
       file.value = "";
     });
-    const button = (label, onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, label);
-    this.#search.addEventListener("input", (event) => !event.isComposing && this.#draw());
+    const button = (/** @type {string} */ label, /** @type {() => unknown} */ onclick, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick }, label);
+    this.#search.addEventListener("input", (event) => !(event instanceof InputEvent && event.isComposing) && this.#draw());
     this.#search.addEventListener("compositionend", () => this.#draw());
-    this.#sheet = openSheet("library", {
+    const sheet = openSheet("library", {
       title: t("templates.title"),
       body: this.#body,
       actions: [file, button(t("templates.import"), () => file.click()), button(t("templates.new"), () => this.leaving(() => this.open(null)), "wc-primary")],
@@ -57,7 +65,8 @@ class Library {
         shown = null;
       },
     });
-    this.#takeDrops();
+    this.#sheet = sheet;
+    this.#takeDrops(sheet.dialog);
     this.#list();
     if (template) this.open(template);
   }
@@ -80,7 +89,7 @@ class Library {
       if (asked !== this.#listed) return;
       this.#items = items;
       this.#draw();
-      this.#rows.parentElement.scrollTop = this.#at;
+      if (this.#rows.parentElement) this.#rows.parentElement.scrollTop = this.#at;
     } catch (error) {
       if (asked !== this.#listed) return;
       const again = h("button", { type: "button", class: "wc-button", onclick: () => this.#list() }, t("app.retry"));
@@ -96,6 +105,7 @@ class Library {
     this.#status.textContent = found.length ? t("templates.count", { count: found.length }) : words;
   }
 
+  /** @param {ListedTemplate} template */
   #row(template) {
     const { name, description } = template.content;
     const date = template.updated_at ? new Date(template.updated_at).toLocaleDateString(language, { month: "short", day: "numeric" }) : "";
@@ -113,6 +123,7 @@ class Library {
   // --- what the editor asks ---------------------------------------------------------------------------------
 
   // Opens what is on its way, unless something else was wanted by then. Resolves to the template.
+  /** @param {Promise<Template>} coming */
   async openLater(coming) {
     const asked = (this.#opened += 1);
     const template = await coming;
@@ -121,13 +132,14 @@ class Library {
   }
 
   // A record, or null for a new one.
+  /** @param {Template | null} template */
   open(template) {
     this.#opened += 1;
     this.#at = this.#rows.parentElement?.scrollTop ?? 0;
     this.#editor?.stop();
-    this.#editor = new Editor(this, template);
-    this.#body.replaceChildren(this.#editor.element);
-    this.#editor.focus();
+    const editor = (this.#editor = new Editor(this, template));
+    this.#body.replaceChildren(editor.element);
+    editor.focus();
   }
 
   back() {
@@ -136,10 +148,11 @@ class Library {
 
   close() {
     this.#closing = true;
-    this.#sheet.close();
+    this.#sheet?.close();
   }
 
   // Does what would lose unsaved changes, once that is wanted.
+  /** @param {() => unknown} work */
   async leaving(work) {
     if (this.#editor?.dirty) {
       if (!(await ask({ title: t("templates.leave_title"), words: t("templates.leave_words"), yes: t("templates.discard"), no: t("templates.keep_editing") }))) return;
@@ -161,23 +174,24 @@ class Library {
 
   // --- files ------------------------------------------------------------------------------------------------
 
-  #takeDrops() {
-    const { dialog } = this.#sheet;
-    const files = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  /** @param {HTMLDialogElement} dialog */
+  #takeDrops(dialog) {
+    const files = (/** @type {DragEvent} */ event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
     dialog.addEventListener("dragover", (event) => {
       if (!files(event)) return;
       event.preventDefault();
       dialog.classList.add("wc-dropping");
     });
-    dialog.addEventListener("dragleave", (event) => event.relatedTarget && dialog.contains(event.relatedTarget) ? null : dialog.classList.remove("wc-dropping"));
+    dialog.addEventListener("dragleave", (event) => event.relatedTarget && dialog.contains(/** @type {Node} */ (event.relatedTarget)) ? null : dialog.classList.remove("wc-dropping"));
     dialog.addEventListener("drop", (event) => {
       if (!files(event)) return;
       event.preventDefault();
       dialog.classList.remove("wc-dropping");
-      this.#import(event.dataTransfer.files[0]);
+      this.#import(event.dataTransfer?.files[0]);
     });
   }
 
+  /** @param {File} [file] */
   #import(file) {
     if (!file) return;
     if (file.size > LARGEST) return void toast(t("templates.file_too_large"), { kind: "error" });

@@ -1,7 +1,7 @@
 // Whom the model plays in this conversation: a quiet chip in the top bar, and what is behind it.
 
 import { bus } from "../bus.js";
-import { h, icon } from "../dom.js";
+import { h, icon, the } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { settings } from "../settings.js";
 import { style } from "../style.js";
@@ -9,14 +9,21 @@ import { toast } from "../toast.js";
 import { verbs } from "./data.js";
 import { useTemplate } from "./use.js";
 
+/** @import { Persona } from "../types.js" */
+
 const phone = matchMedia("(max-width: 767px)");
 
-let chip, name;
+/** @type {HTMLElement} */
+let chip;
+/** @type {HTMLElement} */
+let name;
+/** @type {HTMLElement} */
+let button;
 
 export async function mountPersona() {
   await style("templates");
   name = h("span", { class: "wc-persona-name", dir: "auto" });
-  const button = h("button", { type: "button", class: "wc-persona-chip", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: () => show(button) }, icon("persona"), name);
+  button = h("button", { type: "button", class: "wc-persona-chip", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: show }, icon("persona"), name);
   chip = h("div", { class: "wc-persona" }, button);
   phone.addEventListener("change", stand);
   bus.on("settings", draw);
@@ -26,9 +33,8 @@ export async function mountPersona() {
 
 // In the bar where there is room, under it on a phone.
 function stand() {
-  const bar = document.querySelector("#wc-topbar");
-  if (phone.matches) bar.after(chip);
-  else document.querySelector("#wc-topbar-end-part").before(chip);
+  if (phone.matches) the("#wc-topbar").after(chip);
+  else the("#wc-topbar-end-part").before(chip);
 }
 
 function draw() {
@@ -37,14 +43,15 @@ function draw() {
   if (!persona) return;
   name.textContent = persona.name;
   const label = t("templates.persona_label", { name: persona.name, version: persona.version });
-  chip.firstChild.setAttribute("aria-label", label);
-  chip.firstChild.title = label;
+  button.setAttribute("aria-label", label);
+  button.title = label;
 }
 
-function show(button) {
+function show() {
   const { persona, system_prompt: words } = settings.current;
+  if (!persona) return;
   const close = () => box.hidePopover();
-  const action = (label, onclick) => h("button", { type: "button", class: "wc-button", onclick }, label);
+  const action = (/** @type {string} */ label, /** @type {() => void} */ onclick) => h("button", { type: "button", class: "wc-button", onclick }, label);
   const values = h("dl", { class: "wc-persona-values" });
   const newer = h("p", { class: "wc-quiet", hidden: true });
   const box = h(
@@ -79,8 +86,9 @@ function show(button) {
 }
 
 // The values under their labels, once the template is there; under their names when it is gone.
+/** @param {Persona} persona @param {HTMLElement} list @param {HTMLElement} newer */
 async function describe(persona, list, newer) {
-  const write = (label) => list.replaceChildren(
+  const write = (/** @type {(key: string) => string} */ label) => list.replaceChildren(
     ...Object.entries(persona.values ?? {}).filter(([, value]) => value !== null && value !== "").map(([key, value]) =>
       h("div", {}, h("dt", { dir: "auto" }, label(key)), h("dd", { dir: "auto" }, typeof value === "boolean" ? t(value ? "templates.yes" : "templates.no") : String(value)))),
   );
@@ -95,6 +103,7 @@ async function describe(persona, list, newer) {
   }
 }
 
+/** @param {Persona} persona */
 async function change(persona) {
   const { chat } = settings;
   try {
@@ -105,12 +114,14 @@ async function change(persona) {
 }
 
 // The sampling that came with the persona goes with it, as far as it is still the same.
+/** @param {Persona} persona */
 async function remove(persona) {
   const { chat } = settings;
-  const brought = await verbs.get(persona.id).then(({ content }) => content.sampling, () => ({}));
+  /** @type {Record<string, unknown>} */
+  const brought = await verbs.get(persona.id).then(({ content }) => ({ ...content.sampling }), () => ({}));
   if (chat !== settings.chat || settings.current.persona?.id !== persona.id) return; // no longer there
   const onclick = settings.undo();
-  const stays = ([field, value]) => JSON.stringify(brought[field]) !== JSON.stringify(value);
+  const stays = (/** @type {[string, unknown]} */ [field, value]) => JSON.stringify(brought[field]) !== JSON.stringify(value);
   const rest = Object.fromEntries(Object.entries(settings.current.sampling).filter(stays));
   if (!(await settings.update({ persona: null, system_prompt: null, sampling: rest }))) return;
   toast(t("templates.persona_removed"), { action: { label: t("app.undo"), onclick } });

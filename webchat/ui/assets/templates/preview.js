@@ -4,6 +4,8 @@ import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { problemText, verbs } from "./data.js";
 
+/** @import { Failure, RenderedTemplate } from "../types.js" */
+
 const WAIT = 250; // ms
 
 // ask(): the body of api/templates/render, null for nothing to ask. onProblem(error): it was refused. onText({system, user}): it was made.
@@ -11,12 +13,14 @@ export class Preview {
   #ask;
   #onProblem;
   #onText;
-  #timer;
+  #timer = 0;
+  /** @type {AbortController | null} */
   #abort = null;
   #shown = "";
 
+  /** @param {{ ask(): object | null, onProblem?(error: Failure): void, onText?(made: RenderedTemplate): void }} options */
   constructor({ ask, onProblem = () => {}, onText = () => {} }) {
-    Object.assign(this, { element: h("div", { class: "wc-preview", "aria-label": t("templates.preview"), role: "region" }) });
+    this.element = h("div", { class: "wc-preview", "aria-label": t("templates.preview"), role: "region" });
     this.#ask = ask;
     this.#onProblem = onProblem;
     this.#onText = onText;
@@ -49,6 +53,7 @@ export class Preview {
     this.#abort?.abort();
   }
 
+  /** @param {RenderedTemplate} made */
   #draw({ system, user, problems = [] }) {
     const parts = [["templates.system", system], ["templates.user", user]].filter(([, words]) => words);
     const shown = JSON.stringify([parts, problems]);
@@ -63,6 +68,7 @@ export class Preview {
   }
 
   // What was made before stays, as long as it is clear that it is older.
+  /** @param {Failure} error */
   #problem(error) {
     this.#shown = "";
     this.element.classList.add("wc-old");

@@ -4,7 +4,7 @@
 // own, so that words already written stay as they are.
 
 import { bus } from "../bus.js";
-import { h, icon } from "../dom.js";
+import { h, icon, the } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { showTemplates } from "../menus.js";
 import { style } from "../style.js";
@@ -12,31 +12,41 @@ import { matching, templates } from "./data.js";
 import { glyph, marks } from "./marks.js";
 import { useListed } from "./use.js";
 
+/** @import { composer } from "../composer.js" */
+/** @import { ListedTemplate } from "../types.js" */
+
 const LIST = "wc-slash-list";
 const LONGEST_QUERY = 60;
 
 export class Slash {
   #composer;
   #pattern;
+  /** @type {HTMLElement | null} */
   #panel = null;
-  #list;
-  #status;
-  #search = null; // the box of its own, when the button opened it
+  #list = h("div", { class: "wc-slash-list", id: LIST, role: "listbox", "aria-label": t("templates.title") });
+  #status = h("div", { class: "wc-visually-hidden", role: "status" });
+  /** @type {HTMLInputElement | null} the box of its own, when the button opened it */
+  #search = null;
+  /** @type {HTMLElement | null} */
   #button = null;
-  #options = []; // {element, choose}
+  /** @type {{ element: HTMLElement, choose(): void }[]} */
+  #options = [];
   #at = -1;
+  /** @type {ListedTemplate[] | null} */
   #items = null;
   #query = "";
   #dismissed = false; // Escape was pressed; until the slash is gone
   #wanted = false; // Enter was pressed before the list was there
 
-  constructor(composer, pattern) {
-    this.#composer = composer;
+  /** @param {typeof composer} box @param {RegExp} pattern */
+  constructor(box, pattern) {
+    this.#composer = box;
     this.#pattern = pattern;
     bus.on("open", () => this.close());
   }
 
   // The composer's words have changed.
+  /** @param {string} words */
   typed(words) {
     const slash = this.#pattern.test(words);
     if (!slash) this.#dismissed = false;
@@ -50,25 +60,29 @@ export class Slash {
     else this.#open(query);
   }
 
+  /** @param {HTMLElement} button */
   toggle(button) {
     if (this.#panel) return this.close({ refocus: true });
     this.#button = button;
-    this.#search = h("input", {
+    const search = h("input", {
       type: "search", class: "wc-slash-search", placeholder: t("templates.search"), "aria-label": t("templates.search"),
       role: "combobox", "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false", maxlength: LONGEST_QUERY,
     });
-    this.#search.addEventListener("input", (event) => !event.isComposing && this.#filter(this.#search.value));
-    this.#search.addEventListener("compositionend", () => this.#filter(this.#search.value));
-    this.#search.addEventListener("keydown", (event) => !event.isComposing && event.keyCode !== 229 && this.onKey(event));
+    this.#search = search;
+    search.addEventListener("input", (event) => !(event instanceof InputEvent && event.isComposing) && this.#filter(search.value));
+    search.addEventListener("compositionend", () => this.#filter(search.value));
+    search.addEventListener("keydown", (event) => !event.isComposing && event.keyCode !== 229 && this.onKey(event));
     button.setAttribute("aria-expanded", "true");
     this.#open("");
-    this.#search.focus();
+    search.focus();
   }
 
   // True when the key was the picker's.
+  /** @param {KeyboardEvent} event */
   onKey(event) {
     if (!this.#panel || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;
     const last = this.#options.length - 1;
+    /** @type {Record<string, number>} */
     const moves = { ArrowDown: this.#at >= last ? 0 : this.#at + 1, ArrowUp: this.#at <= 0 ? last : this.#at - 1, Home: 0, End: last };
     if (event.key in moves) this.#choose(moves[event.key]);
     else if (event.key === "Escape") {
@@ -100,20 +114,20 @@ export class Slash {
     return this.#search ?? this.#composer.text;
   }
 
+  /** @param {string} query */
   async #open(query) {
     this.#query = query;
     this.#options = [];
     this.#at = -1;
     this.#items = null;
-    this.#list = h("div", { class: "wc-slash-list", id: LIST, role: "listbox", "aria-label": t("templates.title") });
-    this.#status = h("div", { class: "wc-visually-hidden", role: "status" });
+    this.#status.textContent = "";
     const panel = (this.#panel = h("div", { class: "wc-slash", hidden: true }, this.#search, this.#list, this.#status));
     const box = this.#box;
     const attributes = { role: "combobox", "aria-expanded": "true", "aria-controls": LIST, "aria-autocomplete": "list" };
     for (const [name, value] of Object.entries(attributes)) box.setAttribute(name, value);
     document.addEventListener("pointerdown", this.#onOutside, true);
-    document.querySelector("#wc-composer").append(panel);
-    this.#list.append(h("p", { class: "wc-slash-note" }, t("templates.loading")));
+    the("#wc-composer").append(panel);
+    this.#list.replaceChildren(h("p", { class: "wc-slash-note" }, t("templates.loading")));
     await style("templates");
     panel.hidden = false;
     if (this.#search && this.#panel === panel) this.#search.focus();
@@ -130,10 +144,11 @@ export class Slash {
     }
   }
 
-  #onOutside = (event) => {
-    if (!event.target.closest(".wc-slash, #wc-composer-box")) this.close();
+  #onOutside = (/** @type {PointerEvent} */ event) => {
+    if (!(/** @type {Element} */ (event.target).closest(".wc-slash, #wc-composer-box"))) this.close();
   };
 
+  /** @param {string} query */
   #filter(query) {
     if (query === this.#query) return;
     this.#query = query;
@@ -141,7 +156,7 @@ export class Slash {
   }
 
   #draw(problem = "") {
-    const found = matching(this.#items, this.#query);
+    const found = matching(this.#items ?? [], this.#query);
     const rows = found.map((template) => this.#row(template));
     const manage = h("div", { class: "wc-slash-row wc-slash-manage" }, icon("settings"), h("span", {}, t("templates.manage")));
     const empty = this.#query.trim() ? t("templates.none_found", { query: this.#query.trim() }) : t("templates.none");
@@ -155,6 +170,7 @@ export class Slash {
     this.#choose(found.length ? 0 : -1);
   }
 
+  /** @param {ListedTemplate} template */
   #row(template) {
     const { name, description } = template.content;
     return h(
@@ -166,6 +182,7 @@ export class Slash {
     );
   }
 
+  /** @param {HTMLElement} element @param {() => void} choose */
   #offer(element, choose) {
     const index = this.#options.length;
     element.id = `${LIST}-${index}`;
@@ -177,6 +194,7 @@ export class Slash {
     this.#options.push({ element, choose });
   }
 
+  /** @param {number} index @param {boolean} [scroll] */
   #choose(index, scroll = true) {
     this.#options[this.#at]?.element.setAttribute("aria-selected", "false");
     this.#at = index;
@@ -187,6 +205,7 @@ export class Slash {
     else this.#box.removeAttribute("aria-activedescendant");
   }
 
+  /** @param {number} index */
   #accept(index) {
     const { choose } = this.#options[index];
     if (!this.#search) this.#composer.clearSlash();

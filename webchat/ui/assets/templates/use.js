@@ -12,11 +12,17 @@ import { VariablesForm } from "./form.js";
 import { glyph } from "./marks.js";
 import { Preview } from "./preview.js";
 
+/** @import { Failure, ListedTemplate, Template } from "../types.js" */
+/** @import { Values } from "./form.js" */
+/** @typedef {{ play: boolean, insert: boolean }} Deed */
+
 // The values by name: a form closed by mistake, or with its page, gives them back.
+/** @param {{ id: string }} template */
 const placeOf = ({ id }) => `variables:${id}`;
 
 // values: what the fields begin with. persona: it is there to be played, the message is left alone. chat: it was chosen for
 // this one, and is not for another that was opened meanwhile.
+/** @param {Template} template @param {{ values?: Values, persona?: boolean, chat?: typeof settings.chat }} [options] */
 export async function useTemplate(template, { values, persona = false, chat = settings.chat } = {}) {
   if (chat !== settings.chat) return;
   const { has_system: system, has_user: user } = template;
@@ -34,6 +40,7 @@ export async function useTemplate(template, { values, persona = false, chat = se
 }
 
 // The same of one as a list has it, without its texts.
+/** @param {ListedTemplate} template */
 export async function useListed({ id }) {
   const { chat } = settings;
   try {
@@ -44,6 +51,7 @@ export async function useListed({ id }) {
 }
 
 // Renders, then inserts the user text and sets the persona, as asked. Raises ApiError when the values are refused.
+/** @param {Template} template @param {Values} values @param {Deed} deed */
 async function apply(template, values, { play, insert }) {
   const { id, version, content } = template;
   const { chat } = settings;
@@ -54,6 +62,7 @@ async function apply(template, values, { play, insert }) {
   return true;
 }
 
+/** @param {Template} template @param {Values} values @param {string} system */
 async function becomes({ id, version, content }, values, system) {
   const onclick = settings.undo();
   const { name } = content;
@@ -65,21 +74,29 @@ async function becomes({ id, version, content }, values, system) {
 
 class UseDialog {
   #template;
-  #persona;
   #form;
   #preview;
+  /** @type {(Deed & { label: string })[]} what its buttons do; Enter does the last */
+  #deeds;
   #buttons;
+  /** @type {HTMLDialogElement | null} */
+  #dialog = null;
   #alert = h("p", { class: "wc-danger wc-use-alert", role: "alert", hidden: true });
 
+  /** @param {Template} template @param {Values | undefined} values @param {boolean} persona */
   constructor(template, values, persona) {
     this.#template = template;
-    this.#persona = persona;
     const { content, id, version } = template;
     this.#form = new VariablesForm(content.variables, values ?? drafts.get(placeOf(template)) ?? {}, () => {
       drafts.put(placeOf(template), this.#form.values);
       this.#alert.hidden = true;
       this.#preview.later();
     });
+    const { has_system: system, has_user: user } = template;
+    this.#deeds = [];
+    if (user && !persona) this.#deeds.push({ label: "templates.insert", play: false, insert: true });
+    if (system) this.#deeds.push({ label: persona ? "templates.persona_update" : "templates.persona_use", play: true, insert: user && !persona });
+    this.#buttons = this.#deeds.map(this.#button);
     this.#preview = new Preview({ ask: () => ({ id, version, values: this.#form.previewValues }), onProblem: (error) => this.#refused(error, false) });
   }
 
@@ -87,7 +104,6 @@ class UseDialog {
     await style("templates");
     const { content } = this.#template;
     const fields = content.variables.length > 0;
-    this.#buttons = this.#actions();
     const form = h(
       "form",
       { class: fields ? "wc-use-form" : "wc-use-form wc-use-plain", novalidate: true },
@@ -97,51 +113,42 @@ class UseDialog {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#submit(this.#buttons.find((button) => button.type === "submit"));
+      this.#submit(this.#deeds[this.#deeds.length - 1]);
     });
     form.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
     });
-    this.#dialog = showDialog(
+    const dialog = showDialog(
       "wc-use",
       content.name,
-      h("div", { class: "wc-dialog-head" }, glyph(this.#template), h("h2", { dir: "auto" }, content.name), iconButton("close", t("app.close"), () => this.#dialog.close())),
+      h("div", { class: "wc-dialog-head" }, glyph(this.#template), h("h2", { dir: "auto" }, content.name), iconButton("close", t("app.close"), () => dialog.close())),
       content.description ? h("p", { class: "wc-use-about", dir: "auto" }, content.description) : null,
       form,
     );
-    this.#dialog.addEventListener("close", () => this.#preview.stop());
+    dialog.addEventListener("close", () => this.#preview.stop());
+    this.#dialog = dialog;
     if (fields) this.#form.focus();
-    else this.#buttons.at(-1).focus();
+    else this.#buttons.at(-1)?.focus();
     this.#preview.now();
   }
 
-  #dialog;
+  #button = (/** @type {Deed & { label: string }} */ deed) => {
+    const main = deed === this.#deeds.at(-1);
+    const button = h("button", { type: main ? "submit" : "button", class: main ? "wc-button wc-primary" : "wc-button" }, t(deed.label));
+    if (!main) button.addEventListener("click", () => this.#submit(deed));
+    return button;
+  };
 
-  // The last one is what Enter does.
-  #actions() {
-    const { has_system: system, has_user: user } = this.#template;
-    const kinds = [
-      user && !this.#persona && { label: "templates.insert", play: false, insert: true },
-      system && { label: this.#persona ? "templates.persona_update" : "templates.persona_use", play: true, insert: user && !this.#persona },
-    ].filter(Boolean);
-    return kinds.map(({ label, ...what }, index) => {
-      const main = index === kinds.length - 1;
-      const button = h("button", { type: main ? "submit" : "button", class: main ? "wc-button wc-primary" : "wc-button" }, t(label));
-      button.what = what;
-      if (!main) button.addEventListener("click", () => this.#submit(button));
-      return button;
-    });
-  }
-
-  async #submit(button) {
+  /** @param {Deed} deed */
+  async #submit(deed) {
     if (!this.#form.check()) return;
     this.#buttons.forEach((each) => (each.disabled = true));
     try {
-      const done = await apply(this.#template, this.#form.values, button.what);
+      const done = await apply(this.#template, this.#form.values, deed);
       if (!done) return;
       drafts.put(placeOf(this.#template), null);
-      this.#dialog.close();
-      if (button.what.insert) composer.focus();
+      this.#dialog?.close();
+      if (deed.insert) composer.focus();
     } catch (error) {
       this.#refused(error, true);
     } finally {
@@ -149,8 +156,9 @@ class UseDialog {
     }
   }
 
+  /** @param {Failure} error @param {boolean} always */
   #refused(error, always) {
-    const atField = error.code === "template_values" && this.#form.problem(error.params.field, problemText(error), { always });
+    const atField = error.code === "template_values" && this.#form.problem(error.params?.field, problemText(error), { always });
     this.#alert.hidden = atField || !always;
     this.#alert.textContent = problemText(error);
   }

@@ -5,12 +5,17 @@ import { t } from "../i18n.js";
 import { field, setProblem } from "../sheet.js";
 import { controlOf, readOf } from "./form.js";
 
+/** @import { Attributes } from "../dom.js" */
+/** @import { TemplateText, TemplateVariable } from "../types.js" */
+
 const TYPES = ["text", "long_text", "number", "choice", "date", "yes_no"];
 const NAME = /^\p{L}[\p{L}\p{N}_]{0,63}$/u;
 const NAMED = /\{\{-?\s*(\p{L}[\p{L}\p{N}_]*)/gu;
 
+/** @param {HTMLElement} row */
 const wide = (row) => (row.classList.add("wc-wide"), row);
 
+/** @param {string} name @returns {TemplateVariable} */
 export const blank = (name) => ({ name, label: "", type: "text", default: null, required: false, choices: [], hint: "" });
 
 // draft: the content that is edited; its `variables` are changed in place. onChange(): they were.
@@ -21,6 +26,7 @@ export class VariablesEditor {
   #cards = h("div", { class: "wc-cards" });
   #found = h("div", { class: "wc-found-names" });
 
+  /** @param {TemplateText} draft @param {() => void} onChange @param {boolean} readonly */
   constructor(draft, onChange, readonly) {
     this.#draft = draft;
     this.#onChange = onChange;
@@ -47,12 +53,14 @@ export class VariablesEditor {
     return `value_${number}`;
   }
 
+  /** @param {string} name */
   #add(name) {
     this.#draft.variables.push(blank(name));
     this.#changed();
-    this.#cards.lastElementChild.querySelector("input")?.select();
+    this.#cards.lastElementChild?.querySelector("input")?.select();
   }
 
+  /** @param {number} at @param {number} by */
   #move(at, by) {
     const { variables } = this.#draft;
     const [moved] = variables.splice(at, 1);
@@ -63,10 +71,11 @@ export class VariablesEditor {
     button?.focus();
   }
 
+  /** @param {number} at */
   #remove(at) {
     this.#draft.variables.splice(at, 1);
     this.#changed();
-    (this.#cards.children[Math.max(0, at - 1)]?.querySelector("input") ?? this.element.querySelector(".wc-card-add button")).focus();
+    (this.#cards.children[Math.max(0, at - 1)]?.querySelector("input") ?? this.element.querySelector(".wc-card-add button"))?.focus();
   }
 
   #changed() {
@@ -82,8 +91,10 @@ export class VariablesEditor {
     this.find();
   }
 
+  /** @param {TemplateVariable} variable @param {number} at */
   #card(variable, at) {
     const { variables } = this.#draft;
+    /** @param {"name" | "label" | "hint"} key @param {Attributes} [attributes] */
     const input = (key, attributes = {}) => {
       const control = h("input", { type: "text", value: variable[key], autocomplete: "off", ...attributes, "data-key": key });
       control.addEventListener("input", () => ((variable[key] = control.value), this.#onChange()));
@@ -101,7 +112,7 @@ export class VariablesEditor {
       if (type.value === "choice" && !variable.choices.length) variable.choices = [t("templates.choice_first"), t("templates.choice_second")];
       if (type.value !== "choice") variable.choices = [];
       this.#changed();
-      this.#cards.children[at].querySelector("select").focus();
+      this.#cards.children[at].querySelector("select")?.focus();
     });
     const label = t("templates.variable_named", { name: variable.name });
     const card = h(
@@ -122,9 +133,10 @@ export class VariablesEditor {
     return card;
   }
 
+  /** @param {TemplateVariable} variable */
   #defaultField(variable) {
     const control = controlOf({ ...variable, required: false }, variable.default);
-    control.rows = 2;
+    if (control instanceof HTMLTextAreaElement) control.rows = 2;
     control.addEventListener("input", () => {
       const value = readOf(variable, control);
       variable.default = value === "" ? null : value;
@@ -135,17 +147,19 @@ export class VariablesEditor {
     return row;
   }
 
+  /** @param {TemplateVariable} variable */
   #choices(variable) {
     const control = Object.assign(h("textarea", { rows: "3", dir: "auto" }), { value: variable.choices.join("\n") });
     control.addEventListener("input", () => {
       variable.choices = control.value.split("\n").map((line) => line.trim()).filter((line, at, all) => line && all.indexOf(line) === at);
-      if (!variable.choices.includes(variable.default)) variable.default = null;
+      if (!variable.choices.includes(String(variable.default))) variable.default = null;
       this.#onChange();
     });
     control.addEventListener("change", () => this.#draw());
     return field(t("templates.variable_choices"), control, t("templates.variable_choices_hint"));
   }
 
+  /** @param {TemplateVariable} variable */
   #required(variable) {
     if (variable.type === "yes_no") return h("span");
     const box = Object.assign(h("input", { type: "checkbox" }), { checked: variable.required });
@@ -153,8 +167,9 @@ export class VariablesEditor {
     return h("label", { class: "wc-tick" }, box, h("span", {}, t("templates.variable_required")));
   }
 
+  /** @param {number} at @param {TemplateVariable} variable */
   #buttons(at, { name }) {
-    const move = (by, glyph, key) =>
+    const move = (/** @type {number} */ by, /** @type {"up" | "down"} */ glyph, /** @type {string} */ key) =>
       iconButton(glyph, t(key, { name }), () => this.#move(at, by), { "data-move": by, disabled: at + by < 0 || at + by >= this.#draft.variables.length });
     return h("div", { class: "wc-card-buttons" }, move(-1, "up", "templates.move_up"), move(1, "down", "templates.move_down"), iconButton("trash", t("templates.remove_variable", { name }), () => this.#remove(at)));
   }

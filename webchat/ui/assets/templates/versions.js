@@ -5,25 +5,34 @@ import { errorLine, language, t } from "../i18n.js";
 import { verbs } from "./data.js";
 import { aroundChanges, lineDiff } from "./diff.js";
 
+/** @import { Row } from "./diff.js" */
+/** @import { Template, TemplateText, TemplateVersion } from "../types.js" */
+/** @typedef {((version: TemplateVersion) => void) | null} GoBack */
+
 const LONGEST = 2000; // lines of a text that are compared
 
 // present: the content now. goBack(version): the visitor wants that one again, or null when it may not be changed.
+/** @param {Template} template @param {TemplateText} present @param {GoBack} goBack */
 export async function versionsPane(template, present, goBack) {
   const pane = h("div", { class: "wc-versions-pane" }, h("p", { class: "wc-quiet" }, t("templates.loading")));
   try {
     const versions = await verbs.versions(template.id);
     const detail = h("div", { class: "wc-version-detail", "aria-live": "polite" });
     const rows = versions.map((version) => versionRow(version, () => choose(version)));
+    /** @type {Map<number, TemplateVersion>} */
     const whole = new Map(); // by number
+    /** @type {TemplateVersion | null} */
     let chosen = null;
+    /** @param {TemplateVersion} version */
     const choose = async (version) => {
       chosen = version;
       rows.forEach((row, at) => row.setAttribute("aria-pressed", String(versions[at] === version)));
       const { number } = version;
       let shown;
       try {
-        if (!whole.has(number)) whole.set(number, await verbs.version(template.id, number));
-        shown = differences(whole.get(number), present, number === template.version ? null : goBack);
+        const found = whole.get(number) ?? (await verbs.version(template.id, number));
+        whole.set(number, found);
+        shown = differences(found, present, number === template.version ? null : goBack);
       } catch (error) {
         shown = [h("p", { class: "wc-danger", role: "alert" }, errorLine(error))];
       }
@@ -37,6 +46,7 @@ export async function versionsPane(template, present, goBack) {
   return pane;
 }
 
+/** @param {TemplateVersion} version @param {() => void} onclick */
 function versionRow({ number, created_at: at, author, note }, onclick) {
   const when = new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
   return h(
@@ -48,35 +58,41 @@ function versionRow({ number, created_at: at, author, note }, onclick) {
   );
 }
 
+/** @param {TemplateVersion} version @param {TemplateText} present @param {GoBack} goBack */
 function differences(version, present, goBack) {
   const before = partsOf(version.content);
   const now = partsOf(present);
   const sections = [...before.keys()]
-    .map((key) => [key, changes(before.get(key), now.get(key))])
-    .filter(([, rows]) => rows.some(([mark]) => mark !== "same"))
-    .map(([key, rows]) => h("section", {}, h("h4", {}, t(key)), h("div", { class: "wc-diff", role: "group" }, aroundChanges(rows).map(diffLine))));
+    .map((key) => ({ key, rows: changes(before.get(key) ?? "", now.get(key) ?? "") }))
+    .filter(({ rows }) => rows.some(([mark]) => mark !== "same"))
+    .map(({ key, rows }) => h("section", {}, h("h4", {}, t(key)), h("div", { class: "wc-diff", role: "group" }, aroundChanges(rows).map(diffLine))));
   const back = goBack && h("button", { type: "button", class: "wc-button", onclick: () => goBack(version) }, t("templates.go_back"));
   const head = h("div", { class: "wc-version-head" }, h("p", { class: "wc-quiet" }, t(sections.length ? "templates.diff_hint" : "templates.diff_none", { number: version.number })), back);
   return [head, ...sections];
 }
 
+/** @param {string} before @param {string} after @returns {Row[]} */
 function changes(before, after) {
   const long = [before, after].some((text) => text.split("\n").length > LONGEST);
-  return long ? [...(before === after ? [] : [["gone", before], ["new", after]])] : lineDiff(before, after);
+  if (!long) return lineDiff(before, after);
+  return before === after ? [] : [["gone", before], ["new", after]];
 }
 
 const SIGNS = { gone: "−", new: "+", same: " " };
 
-function diffLine([mark, line]) {
-  if (mark === "skip") return h("div", { class: "wc-diff-skip" }, t("templates.diff_skip", { count: line }));
+/** @param {ReturnType<typeof aroundChanges>[number]} row */
+function diffLine(row) {
+  if (row[0] === "skip") return h("div", { class: "wc-diff-skip" }, t("templates.diff_skip", { count: row[1] }));
+  const [mark, line] = row;
   const said = mark === "same" ? null : h("span", { class: "wc-visually-hidden" }, t(`templates.diff_${mark}`));
   return h("div", { class: `wc-diff-line wc-diff-${mark}` }, h("span", { "aria-hidden": "true" }, SIGNS[mark]), said, h("span", { dir: "auto" }, line || " "));
 }
 
 // A content as texts that can be laid side by side.
+/** @param {TemplateText} content */
 function partsOf({ name, description, system, user, variables, sampling, model }) {
-  const listed = (entries) => entries.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join("\n");
-  const set = ([, value]) => value !== null && value !== undefined && value !== "" && value !== false && !(Array.isArray(value) && !value.length);
+  const listed = (/** @type {[string, unknown][]} */ entries) => entries.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join("\n");
+  const set = (/** @type {[string, unknown]} */ [, value]) => value !== null && value !== undefined && value !== "" && value !== false && !(Array.isArray(value) && !value.length);
   return new Map([
     ["templates.name", name],
     ["templates.description", description],
