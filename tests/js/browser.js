@@ -22,7 +22,7 @@ Object.assign(globalThis, {
   addEventListener: window.addEventListener.bind(window),
   dispatchEvent: window.dispatchEvent.bind(window),
   BroadcastChannel: undefined, // would keep the process alive
-  document: Object.assign(new EventTarget(), { baseURI: "http://page/", hidden: false, documentElement: { lang: "en" } }),
+  document: Object.assign(new EventTarget(), { baseURI: "http://page/", hidden: false }),
 });
 
 // The server: answers what is asked of it by `answer(path, body)`, which gives [status, JSON] or throws where it is away.

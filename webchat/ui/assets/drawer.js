@@ -55,7 +55,7 @@ export function mountDrawer(element) {
     drawer.toggle(false);
   });
   panel().addEventListener("input", () => filling || drawer.save());
-  document.querySelector("#wc-drawer-reset").addEventListener("click", () => drawer.reset());
+  the("#wc-drawer-reset").addEventListener("click", () => drawer.reset());
   bus.on("models", fill);
   bus.on("settings", fill);
   fill();

@@ -2,6 +2,7 @@
 // runs is in boot.js (language, colours) and guard.js (storage).
 
 // Resolves when all are on the page. Gradio loads each kind of component by itself, so they come in any order.
+/** @param {string[]} selectors @returns {Promise<void>} */
 export function present(selectors) {
   return new Promise((resolve) => {
     const watch = new MutationObserver(look);
@@ -17,18 +18,21 @@ export function present(selectors) {
 }
 
 // Writes into a text box. Gradio's component keeps its value, and grows, by the event.
+/** @param {HTMLInputElement | HTMLTextAreaElement} box @param {string} text */
 export function write(box, text) {
   box.value = text;
   box.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 // The keys of a text box, before Gradio's own listeners: they would take Enter, also inside an input method.
+/** @param {HTMLElement} block @param {(event: KeyboardEvent) => void} listener */
 export function onKeyFirst(block, listener) {
   block.addEventListener("keydown", listener, true);
   block.addEventListener("keypress", (event) => event.key === "Enter" && event.stopImmediatePropagation(), true);
 }
 
 // Gradio puts the whole page, the list of conversations too, into a <main> that it offers no way to do without.
+/** @param {HTMLElement} element */
 export function setMain(element) {
   element.closest("main")?.setAttribute("role", "presentation");
   element.setAttribute("role", "main");

@@ -108,7 +108,7 @@ declare global {
   }
   interface Window {
     webchatConfig: PageConfig;
-    webchat: Record<string, () => void>;
+    gradio_config?: { i18n_translations?: Record<string, unknown> };
   }
   var webchatConfig: PageConfig;
 }
