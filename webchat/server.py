@@ -192,7 +192,7 @@ def _cure(error: OSError) -> str:
         return "This machine has no such address; choose another with --host."
     if error.errno == errno.EACCES:
         return "Ports below 1024 need root privileges; choose another with --port."
-    return "Stop what listens there, or choose another port with --port (0 takes a free one)."
+    return "Stop the program that uses it, or choose another port with --port (0 takes a free one)."
 
 
 def _open_browser(server: Server, link: str) -> None:

@@ -169,4 +169,4 @@ def error_of(error: Any) -> BackendError:
         return BadRequest(
             "llama.cpp does not accept this request.", cure="Check the sampling settings and the messages."
         )
-    return Unavailable("llama.cpp failed while it wrote the reply.", cure="Try again.")
+    return Unavailable("llama.cpp failed while writing the reply.", cure="Try again.")

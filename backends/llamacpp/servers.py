@@ -138,7 +138,7 @@ def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any,
     _check_template(renderer, template, setup.name)
     if not setup.known and not survives(setup.path, setup.adapters):
         raise ModelUnsupported(
-            f"llama.cpp breaks down over {setup.path.name}: it is damaged, or says of itself what cannot be.",
+            f"llama.cpp breaks down over {setup.path.name}: it is damaged, or its metadata is wrong.",
             cure="Download it again, or choose another file.",
             params={"model": setup.name},
         )
@@ -210,7 +210,7 @@ def _refusal(setup: LlamaCppOptions, header: Header) -> BackendError:
     if setup.adapters:
         cure = "Check that its adapters were made for this model; one of them does not fit."
     else:
-        cure = "Check that the download is whole; a newer xllamacpp may know this architecture."
+        cure = "Check that the download is complete; a newer xllamacpp may know this architecture."
     return ModelUnsupported(
         f"llama.cpp cannot load {setup.path.name} (architecture {architecture}).",
         cure=cure,
@@ -223,7 +223,7 @@ def _check_adapter(path: Path, base: Header, base_path: Path) -> None:
     header = checked_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelUnsupported(
-            f"{path.name} is a model of its own and no LoRA adapter.",
+            f"{path.name} is a model, not a LoRA adapter.",
             cure="Give it as a model, or give a LoRA that was converted to GGUF.",
             params={"path": str(path)},
         )
@@ -291,13 +291,13 @@ def checked_header(path: Path) -> Header:
         ) from error
     except ValueError as error:
         raise ModelUnsupported(
-            f"{path.name} is not a whole GGUF file: {error}.",
+            f"{path.name} is not a complete GGUF file: {error}.",
             cure="Download it again, or choose another file.",
             params={"path": str(path)},
         ) from error
     if size < header.end:
         raise ModelUnsupported(
-            f"{path.name} is cut off: it has {size / 1e6:.1f} MB of at least {header.end / 1e6:.1f} MB.",
+            f"{path.name} is incomplete: it has {size / 1e6:.1f} MB of at least {header.end / 1e6:.1f} MB.",
             cure="Download it again.",
             params={"path": str(path), "bytes": size, "expected_bytes": header.end},
         )

@@ -312,7 +312,7 @@ def closed() -> Unavailable:
 def failed(name: str) -> EngineFailed:
     """What the rows of a broken engine hear."""
     return EngineFailed(
-        f"The engine of {name} broke while it wrote and is starting again.",
+        f"The engine of {name} failed and is restarting.",
         cure="Try again.",
         params={"model": name},
     )
@@ -322,7 +322,7 @@ def failure(error: Exception, name: str) -> BackendError:
     """What a row hears whose own work went wrong."""
     if isinstance(error, BackendError):
         return error
-    return Unavailable(f"{name} failed while it wrote the reply ({type(error).__name__}).", cure="Try again.")
+    return Unavailable(f"{name} failed while writing the reply ({type(error).__name__}).", cure="Try again.")
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -191,7 +191,7 @@ def placed(
     placement = devices.placed(device, options.dtype, wanted, units)
     if files.gguf is not None and placement.quantization in ("int8", "nf4"):
         raise ModelUnsupported(
-            f"{files.gguf} is a GGUF, which is as large as it was made.",
+            f"{files.gguf} is a GGUF, whose quantization is fixed.",
             cure=f"Leave {placement.quantization} out.",
             params={"file": files.gguf},
         )
@@ -256,7 +256,7 @@ def _refusal(error: Exception, source: str, placement: Placement, files: Files) 
     _log.warning("loading %s failed", source, exc_info=error)
     return ModelUnsupported(
         f"transformers cannot load {source} ({type(error).__name__}).",
-        cure="Check that its files are whole and that transformers knows this kind; the log has the details.",
+        cure="Check that its files are complete and transformers knows this kind; the log has the details.",
         params={"model": source},
     )
 

@@ -39,13 +39,13 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
         text, ids = _read(loaded, template, request)
     if not ids:
         raise BadRequest(
-            "Nothing is left of this conversation for the model to read.",
+            "The chat template turns this conversation into an empty prompt.",
             cure="Write something, or check the chat template.",
         )
     vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
     if max(ids) >= vocabulary:
         raise BadRequest(
-            f"The tokenizer says a token {max(ids)} and the model knows {vocabulary} tokens: they do not"
+            f"The tokenizer produced token {max(ids)} and the model knows {vocabulary} tokens: they do not"
             " belong together.",
             cure="Use the tokenizer that came with the model.",
             params={"token": max(ids), "limit": vocabulary},

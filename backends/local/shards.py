@@ -95,7 +95,7 @@ def _shape(told: list[Any]) -> list[int]:
 def _cut_short(file: Path, size: int, whole: int | None) -> ModelUnsupported:
     of = "" if whole is None else f" of {whole:,}"
     return ModelUnsupported(
-        f"{file} is cut short: it has {size:,}{of} bytes.",
+        f"{file} is incomplete: it has {size:,}{of} bytes.",
         cure="Delete it, then download or copy it again.",
         params={"file": str(file), "bytes": size, **({} if whole is None else {"whole": whole})},
     )
@@ -103,7 +103,7 @@ def _cut_short(file: Path, size: int, whole: int | None) -> ModelUnsupported:
 
 def _damaged(file: Path) -> ModelUnsupported:
     return ModelUnsupported(
-        f"{file} is no safetensors file, or a damaged one.",
+        f"{file} is not a safetensors file, or it is damaged.",
         cure="Delete it, then download or copy it again.",
         params={"file": str(file)},
     )

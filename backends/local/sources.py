@@ -51,7 +51,7 @@ def locate(source: str, *, revision: str | None, token: str | None, report: Prog
         if path.suffix.lower() != ".gguf":
             raise ModelUnsupported(
                 f"{path.name} is not a model that can be loaded by itself.",
-                cure="Give the folder it lies in, a .gguf file, or a hub id.",
+                cure="Give its folder, a .gguf file, or a hub id.",
                 params={"path": source},
             )
         return Files(path.parent, None, path.stat().st_size, gguf=path.name)
@@ -94,7 +94,7 @@ def check_adapter(folder: Path) -> dict[str, Any]:
     whole."""
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelNotFound(
-            f"{folder} holds no adapter: {ADAPTER_CONFIG} is missing.",
+            f"{folder} contains no adapter: {ADAPTER_CONFIG} is missing.",
             cure=f"Give a folder with {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}.",
             params={"folder": str(folder), "missing": ADAPTER_CONFIG},
         )
@@ -201,7 +201,7 @@ def _in_folder(folder: Path, revision: str | None) -> Files:
             params={"folder": str(folder), "count": len(ggufs)},
         )
     raise ModelNotFound(
-        f"{folder} holds no model: config.json is missing.",
+        f"{folder} contains no model: config.json is missing.",
         cure="Give a folder with config.json, *.safetensors and the tokenizer's files.",
         params={"folder": str(folder), "missing": "config.json"},
     )
@@ -228,7 +228,7 @@ def _raise_for_weights(folder: Path, missing: list[str], *, pickled: str | None)
     stem = (pickled or "?").removesuffix(".bin")
     if pickled and any(folder.glob(f"{stem}*.bin")):
         raise ModelUnsupported(
-            f"{folder} holds its weights only as a pickle ({pickled}), which can run any code when loaded.",
+            f"{folder} has its weights only as a pickle ({pickled}), which can run any code when loaded.",
             cure="Save it again as safetensors (save_pretrained does), or ask its author to.",
             params={"folder": str(folder), "file": pickled},
         )

@@ -83,7 +83,7 @@ def check_images(loaded: Loaded, messages: Sequence[Message]) -> None:
     count = sum(isinstance(part, ImagePart) for message in messages for part in _parts(message))
     if count and not loaded.images:
         raise BadRequest(
-            "This model reads no images.",
+            "This model doesn't support images.",
             cure="Choose a vision-language model, or start a conversation without the image.",
         )
     if count > MOST_IMAGES:

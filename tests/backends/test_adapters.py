@@ -197,7 +197,7 @@ def pickled(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "expected", "said"),
     [
-        (cut_short, ModelUnsupported, "cut short"),
+        (cut_short, ModelUnsupported, "is incomplete"),
         (pickled, ModelUnsupported, "pickle"),
         (
             lambda folder: (folder / "adapter_model.safetensors").unlink(),

@@ -93,7 +93,7 @@ def test_a_full_disk_is_told_with_numbers_before_anything_is_fetched(
 def test_another_file_of_that_name_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "x.whl"
     wheel.write_bytes(b"not it")
-    with pytest.raises(Unavailable, match="not the file it should be"):
+    with pytest.raises(Unavailable, match="wrong checksum"):
         demo._check_hash(wheel)
 
 

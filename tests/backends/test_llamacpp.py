@@ -258,7 +258,7 @@ async def test_an_adapter_of_another_kind_of_model_is_refused_in_words(
 ) -> None:
     other = tmp_path / "other.gguf"
     make_gguf_adapter(other, std=0.1, architecture="gemma")
-    for adapter, said in ((other, "another kind of model"), (demo_gguf, "no LoRA adapter")):
+    for adapter, said in ((other, "another kind of model"), (demo_gguf, "not a LoRA adapter")):
         backend = LlamaCppBackend(LlamaCppOptions(known=True, path=demo_gguf, adapter=adapter))
         with pytest.raises(ModelUnsupported, match=said) as refused:
             await backend.start()

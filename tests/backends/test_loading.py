@@ -326,7 +326,7 @@ def test_a_shard_that_is_cut_short_is_told_before_it_is_loaded(copy: Path, left:
     shard.write_bytes(shard.read_bytes()[:left])
     error = refused(ModelUnsupported, copy)
     assert shard.name in error.message
-    assert "cut short" in error.message
+    assert "is incomplete" in error.message
 
 
 @pytest.mark.parametrize(

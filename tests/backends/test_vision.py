@@ -115,12 +115,12 @@ def test_a_processor_that_cannot_run_here_leaves_a_model_that_reads_text(
     monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", fail)
     loaded = load(LocalOptions(source=str(tmp_path), threads=1, device="cpu"), lambda _: None)
     assert not loaded.images
-    with pytest.raises(BadRequest, match="reads no images"):
+    with pytest.raises(BadRequest, match="doesn't support images"):
         inputs_of(loaded, about(image()))
 
 
 def test_a_model_that_reads_text_only_says_so(blind: Loaded) -> None:
-    with pytest.raises(BadRequest, match="reads no images") as caught:
+    with pytest.raises(BadRequest, match="doesn't support images") as caught:
         inputs_of(blind, about(image()))
     assert "vision-language" in caught.value.cure
     assert has_images(about(image()))

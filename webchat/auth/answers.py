@@ -126,7 +126,7 @@ def too_large(most: int) -> Response:
     return error_answer(
         413,
         "too_large",
-        f"The request is larger than {most} bytes and was not carried out.",
+        f"The request is larger than {most} bytes and was rejected.",
         "Send it in smaller parts.",
         {"limit": most},
         {"connection": "close"},

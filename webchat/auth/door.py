@@ -154,8 +154,8 @@ class Door:
                 error_answer(
                     403,
                     "cross_origin",
-                    "The request came from another site's page and was not carried out.",
-                    "Open webchat itself and try again there.",
+                    "The request came from another site and was rejected.",
+                    "Open webchat directly and try again.",
                 )
             )
 
@@ -165,7 +165,7 @@ class Door:
         if heard.length is None:
             return
         if not (heard.length.isascii() and heard.length.isdigit()):
-            raise Refused(error_answer(400, "bad_request", "The request's length makes no sense."))
+            raise Refused(error_answer(400, "bad_request", "The request's Content-Length is not valid."))
         most = self._body_limit(scope["method"], scope["path"])
         # The number itself may be of any length.
         if len(heard.length) > _MOST_DIGITS or int(heard.length) > most:
@@ -190,7 +190,7 @@ class Door:
                 error_answer(
                     429,
                     "too_many_people",
-                    "Too many people have come from your network within the last hour.",
+                    "Too many new people have come through your network in the last hour.",
                     "Try again in an hour.",
                 )
             )
@@ -241,7 +241,7 @@ def _check_room(scope: Scope) -> None:
             error_answer(
                 503,
                 "server_full",
-                "The server has no room for more connections.",
+                "The server can't accept more connections.",
                 "Try again in a moment.",
                 headers={"connection": "close", "retry-after": "5"},
             )

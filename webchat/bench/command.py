@@ -68,7 +68,7 @@ def run(settings: Settings, options: Mapping[str, Any]) -> None:
     try:
         asyncio.run(_measure(settings, result, baseline=not options.get("no_baseline")))
     except KeyboardInterrupt:
-        _say("Interrupted; this is what was measured.")
+        _say("Interrupted; results so far:")
         _tell(result, options)
         raise
     result.complete = True

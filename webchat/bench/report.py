@@ -74,9 +74,9 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"The engine writes {at_once} at once; the others wait, which is part of their TTFT."
     several = max((run.tokens_per_piece or 0 for run in result.runs), default=0)
     if any(reply.prompt is None for reply in replies):
-        yield "Nobody counted the tokens of some replies: there a piece of text stands for one."
+        yield "The tokens of some replies are not known: there each chunk of text counts as one."
     elif several >= _SEVERAL:
-        yield f"A piece of text held up to {several:.1f} tokens on average: ITL is not the time of one token."
+        yield f"A chunk of text held up to {several:.1f} tokens on average: ITL is not the time of one token."
     yield from _doubts(result)
     reasons = Counter(failure for run in _all(result) for failure in run.failures)
     for reason, times in reasons.most_common(_MOST_REASONS):
@@ -88,7 +88,7 @@ def _notes(result: Result) -> Iterator[str]:
 def _doubts(result: Result) -> Iterator[str]:
     """What makes the figures worse than the machine is, and how much memory is not told."""
     if result.kind == REMOTE:
-        yield "RAM: what the endpoint takes is not known here."
+        yield "RAM: the endpoint's memory use is not known."
         return
     others = max((one.others for run in _all(result) for one in run.rounds if one.others), default=0.0)
     if others > max(0.3, _BUSY * (os.cpu_count() or 1)):

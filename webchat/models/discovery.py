@@ -106,7 +106,7 @@ class Discovery:
             return
         except TimeoutError:
             entry.failure = ModelNotFound(
-                f"{spec.source or spec.name} did not list its models in time.",
+                f"{spec.source or spec.name} took too long to list its models.",
                 cure="Check that the endpoint runs, or name the model in the settings.",
             )
             return

@@ -93,7 +93,8 @@ def refusal(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -
     }
     if needed > budget:
         return ModelTooLarge(
-            f"{name} needs about {gigabytes(needed)} GB, and models may take {gigabytes(budget)} GB here.",
+            f"{name} needs about {gigabytes(needed)} GB, but only {gigabytes(budget)} GB are reserved for"
+            " models.",
             cure="Choose a smaller model, or give it a shorter context_length, fewer slots or cache_tokens,"
             " or more memory_budget.",
             params=params,
@@ -102,8 +103,8 @@ def refusal(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -
     taken = total(tenant.footprint for tenant in fixed)
     others = ", ".join(f"{tenant.name} ({tenant.why})" for tenant in fixed)
     return NoRoom(
-        f"{name} needs about {gigabytes(needed)} GB, and of {gigabytes(budget)} GB for models"
-        f" {gigabytes(taken)} GB are taken by {others}.",
+        f"{name} needs about {gigabytes(needed)} GB, but {others} already use {gigabytes(taken)} of"
+        f" {gigabytes(budget)} GB reserved for models.",
         cure="Try again when their replies have ended, or choose a model that is loaded.",
         params={
             **params,

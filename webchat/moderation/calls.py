@@ -18,7 +18,7 @@ Check = Callable[[str, bool], Awaitable[str]]
 """The check of a whole text; true: tell nobody what is found. Raises `Blocked`."""
 
 UNSETTLED = "moderation.tool-call"
-SENTENCE = "The call of a tool is not allowed here."
+SENTENCE = "This tool call is not allowed here."
 
 
 @dataclass(slots=True)

@@ -84,7 +84,7 @@ class Limits(BuiltIn):
                 "Shorten it or send it in parts.",
             )
         if bounds.most_repeats is not None and _longest_run(text) > bounds.most_repeats:
-            return Verdict("limits.repeats", "The message says one thing again and again.", "Shorten it.")
+            return Verdict("limits.repeats", "The message repeats itself.", "Shorten it.")
         return None
 
     def take_one(self, owner: str, link: str | None, used: list[Callable[[], None]]) -> Verdict | None:
@@ -94,13 +94,13 @@ class Limits(BuiltIn):
         if mine is not None and not self._count(f"owner {owner}", mine, used):
             return Verdict(
                 "limits.rate",
-                f"You have written {mine} messages within a minute.",
+                f"You have sent {mine} messages within a minute.",
                 "Wait a moment, then send it again.",
             )
         if ours is not None and link is not None and not self._count(f"link {link}", ours, used):
             return Verdict(
                 "limits.link_rate",
-                f"People with your link have written {ours} messages within a minute.",
+                f"People with your link have sent {ours} messages within a minute.",
                 "Wait a moment, then send it again.",
             )
         return None

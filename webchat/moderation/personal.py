@@ -11,7 +11,7 @@ from webchat.moderation.matching import Match, Matching, Rule, Seen
 from webchat.moderation.verdicts import Action, Context, Report
 from webchat.privacy.finding import KINDS, Personal
 
-SENTENCE = "This text holds what looks like personal data."
+SENTENCE = "This text seems to contain personal data."
 
 
 class PersonalModerator(BuiltIn):

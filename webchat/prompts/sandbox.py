@@ -50,9 +50,9 @@ _MOST_DEPTH = 30
 
 _SENTENCES: dict[Reason, str] = {
     "syntax": "The template cannot be read.",
-    "not_allowed": "Something in the template is not allowed there.",
-    "values": "The template cannot be worked out with these values.",
-    "too_long": f"The text becomes longer than {worker.MOST_CHARS} characters.",
+    "not_allowed": "The template contains something that is not allowed.",
+    "values": "The template can't be computed with these values.",
+    "too_long": f"The text is longer than {worker.MOST_CHARS} characters.",
     "too_much": "The template takes too much time or memory.",
 }
 

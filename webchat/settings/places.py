@@ -57,4 +57,4 @@ def _wrong_folder(named: str, *wanted: str) -> str | None:
         return f"{named} cannot be read: Permission denied."
     if any((path / name).is_file() for name in wanted) or any(path.glob("*.gguf")):
         return None
-    return f"{named} holds no model: it has no {' or '.join(wanted)}."
+    return f"{named} contains no model: it has no {' or '.join(wanted)}."

@@ -179,7 +179,7 @@ class Sqlite(Dialect):
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StoreUnavailable(
-                f"The disk that holds {self.path} cannot keep a database safely.",
+                f"The disk that holds {self.path} can't store a database safely.",
                 cure="Put the database on a local disk (not a network folder), or use PostgreSQL.",
             )
         for pragma in (
@@ -239,7 +239,7 @@ class Sqlite(Dialect):
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return StoreUnavailable(
                 f"The database {self.path} is damaged, or not a database.",
-                cure="Put a backup in its place; nothing was changed.",
+                cure="Replace it with a backup; nothing was changed.",
             )
         if name.startswith("SQLITE_IOERR"):
             return StoreUnavailable(
@@ -254,7 +254,7 @@ class Sqlite(Dialect):
     def _unwritable(self) -> StoreUnavailable:
         return StoreUnavailable(
             f"The database {self.path} cannot be opened or written.",
-            cure="Check that its folder exists and that you may write in it, or choose another place.",
+            cure="Check that its folder exists and that you can write to it, or choose another place.",
             params={"database": str(self.path)},
         )
 
@@ -357,8 +357,8 @@ class Postgres(Dialect):
         state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
         if state.startswith("53"):
             return StoreUnavailable(
-                f"PostgreSQL at {self.place} has no room (disk, memory or connections).",
-                cure="Give it room, then try again.",
+                f"PostgreSQL at {self.place} has run out of disk space, memory or connections.",
+                cure="Free some, then try again.",
             )
         if state.startswith(("28", "3D", "42501")):
             return StoreUnavailable(

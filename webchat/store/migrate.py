@@ -68,7 +68,7 @@ def migrate(
             command.upgrade(config, target)
             if isinstance(dialect, Sqlite) and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                 raise StoreUnavailable(
-                    "The database could not be updated: rows point at rows that do not exist.",
+                    "The database could not be updated: some rows refer to rows that don't exist.",
                     cure="Nothing was changed. Restore a backup, or report this.",
                 )
 
@@ -93,7 +93,7 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
         unfinished.unlink(missing_ok=True)
         raise StoreUnavailable(
             f"The database cannot be copied to {folder} before its update.",
-            cure="Nothing was changed. Make room there and check that you may write in it.",
+            cure="Nothing was changed. Free space there and check that you can write to it.",
         ) from error
     for old in sorted(folder.glob(f"{path.stem}-*.db"), key=lambda file: file.stat().st_mtime)[
         :-BACKUPS_KEPT

@@ -94,6 +94,6 @@ def _check_encoding(dialect: Postgres, engine: Engine) -> None:
         encoding = connection.scalar(text("SHOW server_encoding"))
     if encoding != "UTF8":
         raise StoreUnavailable(
-            f"The database {dialect.url.database} keeps text as {encoding}, which loses characters.",
+            f"The database {dialect.url.database} stores text as {encoding}, which loses characters.",
             cure="Make one with CREATE DATABASE webchat ENCODING 'UTF8' TEMPLATE template0.",
         )

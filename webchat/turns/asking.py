@@ -188,7 +188,7 @@ class Asking:
         if ask.message_id is not None:
             target = await self._store.call(self._store.message, written.owner, ask.message_id)
             if ask.conversation_id not in (None, target.conversation_id):
-                raise BadAsk("The message is of another conversation.")
+                raise BadAsk("The message belongs to another conversation.")
         conversation_id = target.conversation_id if target is not None else ask.conversation_id
         parent_id, continues = ask.parent_id, None
         if target is not None:
@@ -261,7 +261,7 @@ def _place(ask: Ask, target: Message) -> tuple[str | None, Message | None]:
     """Where the new messages hang, and the reply to write on from. Raises `BadAsk`."""
     if ask.kind == "edit":
         if target.role != "user":
-            raise BadAsk("Only a message of a person is edited into a new turn.")
+            raise BadAsk("Only a person's message can be edited into a new turn.")
         return target.parent_id, None
     if ask.kind == "regenerate" and target.role == "user":
         return target.id, None
