@@ -22,7 +22,7 @@ from backends.local.engine import closed, failure
 from backends.local.engines import Engines, Taken
 from backends.local.estimates import estimate
 from backends.local.loading import is_out_of_memory
-from backends.local.own import own_template, special_tokens
+from backends.local.own_template import own_template, special_tokens
 from backends.local.plain import write
 from backends.local.prompts import Prompt, prompt_of
 from backends.local.replies import Reply

@@ -12,7 +12,7 @@ from backends.errors import BackendError
 from backends.local import devices
 from backends.local.devices import Placement
 from backends.local.loading import embedding_of, placed
-from backends.local.opening import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW
+from backends.local.preparing import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW
 from backends.local.sources import Files, base_of, locate, number, read_config, text_config
 from backends.options import LocalOptions
 

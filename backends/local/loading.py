@@ -11,7 +11,7 @@ from backends.base import LoadProgress, ProgressCallback
 from backends.chat_templates import Renderer
 from backends.errors import BackendError, ModelUnsupported
 from backends.installation import add_extra, add_package
-from backends.local import devices, templates
+from backends.local import chat_format, devices
 from backends.local.devices import Placement
 from backends.local.reading import (
     import_packages,
@@ -146,20 +146,20 @@ def _loaded(
             model, lambda done, all_: report(LoadProgress("loading", total * done // max(1, all_), total))
         )
     report(LoadProgress("loading", total, total))
-    template = templates.choose(tokenizer, own=getattr(processor, "chat_template", None))
+    template = chat_format.choose(tokenizer, own=getattr(processor, "chat_template", None))
     renderer = Renderer()
-    parts = processor is not None and templates.takes_parts(renderer, tokenizer, template.text)
+    parts = processor is not None and chat_format.takes_parts(renderer, tokenizer, template.text)
     window = _context_length(model.config)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
         words=Words(tokenizer, also=getattr(processor, "image_token", None)),
         template=template.text,
-        end_ids=templates.end_ids(renderer, model, tokenizer, template.text, parts=parts),
+        end_ids=chat_format.end_ids(renderer, model, tokenizer, template.text, parts=parts),
         placement=placement,
         context_length=min((n for n in (window, options.context_length) if n is not None), default=None),
         revision=files.revision,
-        system_role=templates.takes_system_role(renderer, tokenizer, template.text, parts=parts),
+        system_role=chat_format.takes_system_role(renderer, tokenizer, template.text, parts=parts),
         template_source=template.source,
         stop=template.stop,
         processor=processor,

@@ -8,9 +8,9 @@ from typing import Any
 
 from backends._sent import Span, marked, spans
 from backends.errors import BadRequest, ContextTooLong
+from backends.local.chat_format import render
 from backends.local.loading import Loaded
-from backends.local.pieces import decoded, pieces_of
-from backends.local.templates import render
+from backends.local.token_texts import decoded, pieces_of
 from backends.local.vision import has_images, inputs_of
 from backends.types import Request
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backends.local import templates
+from backends.local import chat_format
 from backends.local.adapters import AdapterInfo
 from backends.local.loading import Loaded
 
@@ -22,7 +22,7 @@ class Voice:
     adapter: AdapterInfo | None = None
 
 
-def voice_of(loaded: Loaded, *, given: templates.Template | None, adapter: AdapterInfo | None) -> Voice:
+def voice_of(loaded: Loaded, *, given: chat_format.Template | None, adapter: AdapterInfo | None) -> Voice:
     """given: a template from the person, which wins over the adapter's own and the model's."""
     template = adapter.template if adapter is not None else None
     if given is not None:
@@ -34,8 +34,8 @@ def voice_of(loaded: Loaded, *, given: templates.Template | None, adapter: Adapt
     return Voice(
         template,
         "adapter" if given is None else given.source,
-        templates.end_ids(loaded.renderer, loaded.model, loaded.tokenizer, template, parts=loaded.parts),
+        chat_format.end_ids(loaded.renderer, loaded.model, loaded.tokenizer, template, parts=loaded.parts),
         (),
-        templates.takes_system_role(loaded.renderer, loaded.tokenizer, template, parts=loaded.parts),
+        chat_format.takes_system_role(loaded.renderer, loaded.tokenizer, template, parts=loaded.parts),
         adapter,
     )

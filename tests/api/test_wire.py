@@ -16,7 +16,7 @@ from webchat.api.wire import turns
 from webchat.api.wire.base import Answer, Body
 from webchat.api.wire.conversations import Sampling
 from webchat.api.wire.people import Owner
-from webchat.prompts.templates import SamplingContent
+from webchat.prompts.content import SamplingContent
 from webchat.turns.events import Delta
 
 ROWS = [row for _, rows in TABLE for row in rows]

@@ -15,11 +15,11 @@ from backends.base import LoadProgress
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOfMemory, Unavailable
 from backends.local import devices
 from backends.local.adapters import using
+from backends.local.chat_format import render
 from backends.local.devices import Placement, choose, needed_memory, preset
 from backends.local.engines import Engines, Taken
 from backends.local.loading import Loaded, load, resolve
 from backends.local.shards import Weights
-from backends.local.templates import render
 from backends.options import LocalOptions
 from backends.types import Message
 from tests.app_process import free_port

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backends._sent import marked, spans
 from backends.errors import BackendError
-from backends.local.pieces import _aligned, _cut
+from backends.local.token_texts import _aligned, _cut
 from backends.openai_compat import OpenAICompatBackend
 from backends.options import EndpointOptions
 from backends.types import Event, ImagePart, Message, Request, Retrying, Sampling, Sent, TextPart

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.beats import beating
 from webchat.prompts import worker
+from webchat.prompts.content import Value
 from webchat.prompts.errors import BadTemplate
 from webchat.prompts.sandbox import Sandbox, parse
-from webchat.prompts.templates import Value
 from webchat.slots import MOST_WAITING, Crowded
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from webchat.prompts.content import RESERVED, TemplateContent, Variable, fill_values
 from webchat.prompts.errors import BadFile, BadTemplate, BadValues, TemplateError
 from webchat.prompts.files import FILE_CHARS, json_file, read_file, yaml_file
 from webchat.prompts.sandbox import Sandbox
 from webchat.prompts.starters import LANGUAGES, starters
-from webchat.prompts.templates import RESERVED, TemplateContent, Variable, fill_values
 from webchat.prompts.texts import check_content, render_texts
 
 

@@ -33,10 +33,10 @@ from webchat.api.wire.templates import (
     TemplateVersionList,
 )
 from webchat.moderation import Context
+from webchat.prompts.content import TemplateContent
 from webchat.prompts.files import json_file, read_file, yaml_file
 from webchat.prompts.library import Library
 from webchat.prompts.starters import starter, starters
-from webchat.prompts.templates import TemplateContent
 from webchat.prompts.texts import check_content, render_texts
 from webchat.store.records import ListedTemplate as ListedRecord
 from webchat.store.records import Owner, PromptTemplate, TemplateScope

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from webchat.prompts.content import TemplateContent
 from webchat.prompts.errors import BadFile
-from webchat.prompts.templates import TemplateContent
 
 SCHEMA_KEY = "webchat_template"
 SCHEMA = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from webchat.prompts.content import TemplateContent
 from webchat.prompts.starters import starter
-from webchat.prompts.templates import TemplateContent
 from webchat.store import NotFound, Store
 
 

@@ -23,8 +23,8 @@ from jinja2 import nodes
 
 from backends.bounded import Pool, TooMuch, folder_of
 from webchat.prompts import worker
+from webchat.prompts.content import Value
 from webchat.prompts.errors import BadTemplate, Reason
-from webchat.prompts.templates import Value
 from webchat.slots import Slots
 
 SECONDS = 0.7

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from webchat.prompts.content import TemplateContent, fill_values
 from webchat.prompts.errors import BadTemplate, Where
 from webchat.prompts.sandbox import Sandbox, is_plain, parse
-from webchat.prompts.templates import TemplateContent, fill_values
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Self
 
 from sqlalchemy import Engine, text
 
-from webchat.store.chat_templates import ChatTemplateVerbs
 from webchat.store.conversations import ConversationVerbs
 from webchat.store.database import HEAVY_READERS, READERS
 from webchat.store.decisions import DecisionVerbs
@@ -23,11 +22,12 @@ from webchat.store.media import MediaVerbs
 from webchat.store.messages import MessageVerbs
 from webchat.store.migrate import migrate, pending
 from webchat.store.model_servers import ModelServerVerbs
+from webchat.store.model_templates import ChatTemplateVerbs
 from webchat.store.moving import MovingVerbs
 from webchat.store.owners import OwnerVerbs
 from webchat.store.placeholders import PlaceholderVerbs
+from webchat.store.prompt_templates import TemplateVerbs
 from webchat.store.search import SearchVerbs
-from webchat.store.templates import TemplateVerbs
 from webchat.store.trash import TrashVerbs
 from webchat.store.turns import TurnVerbs
 

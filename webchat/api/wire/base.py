@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from webchat.prompts.templates import Strict
+from webchat.prompts.content import Strict
 from webchat.store.records import Owner
 
 MODEL_CHARS = 400

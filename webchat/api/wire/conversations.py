@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body, Id, ModelName, Scalar, Time, absent
+from webchat.prompts.content import MOST_VARIABLES, VALUE_CHARS, SamplingContent
 from webchat.prompts.personas import Said
-from webchat.prompts.templates import MOST_VARIABLES, VALUE_CHARS, SamplingContent
 from webchat.store import records
 
 

@@ -8,8 +8,8 @@ from pydantic import Field, JsonValue, model_validator
 
 from webchat.api.wire.base import Answer, Body, Id, Note, Scalar, Time
 from webchat.api.wire.conversations import Sampling
+from webchat.prompts.content import TemplateContent, VariableType
 from webchat.prompts.files import FILE_CHARS
-from webchat.prompts.templates import TemplateContent, VariableType
 from webchat.store.records import TemplateScope
 
 NAME_CHARS = 100

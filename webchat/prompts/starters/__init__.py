@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from webchat.prompts.content import TemplateContent
 from webchat.prompts.files import read_file
-from webchat.prompts.templates import TemplateContent
 
 LANGUAGES = ("en", "zh-CN")
 _FOLDER = Path(__file__).parent

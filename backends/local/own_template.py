@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backends.chat_templates import OwnTemplate
 from backends.errors import ModelUnsupported
-from backends.local import templates
+from backends.local import chat_format
 from backends.local.adapters import template_in
 from backends.local.engines import Taken
 from backends.local.sources import read_settings
@@ -22,7 +22,7 @@ def own_template(options: LocalOptions, taken: Taken | None) -> OwnTemplate | No
         adapter, loaded = taken.voice.adapter, taken.shared.opened.loaded
         if adapter is not None and adapter.template:
             return OwnTemplate(adapter.template, "adapter")
-        own = templates.choose(loaded.tokenizer, own=getattr(loaded.processor, "chat_template", None))
+        own = chat_format.choose(loaded.tokenizer, own=getattr(loaded.processor, "chat_template", None))
         return OwnTemplate(own.text, own.source)
     for folder, source in ((options.adapter, "adapter"), (options.source, "model")):
         if folder is not None and (text := template_in(Path(folder).expanduser())):
