@@ -95,7 +95,7 @@ async def test_a_draft_is_kept_for_each_conversation_over_reloads(chat: Chat) ->
     await chat.state("complete")
     await chat.box.fill("half a thought")
     await chat.new_chat()
-    assert await chat.box.input_value() == ""
+    await expect(chat.box).to_have_value("")
     await chat.box.fill("another one")
     await chat.page.reload(wait_until="commit")
     await chat.ready()

@@ -121,7 +121,7 @@ async def test_a_hidden_tab_tells_of_its_reply_and_shows_it_whole_when_looked_at
     )
     await _hide(chat.page, False)
     await chat.whole(words(120))
-    assert not (await chat.page.title()).startswith("● ")
+    await chat.until("() => !document.title.startsWith('● ')")
     await chat.until("() => window.said")
 
 
