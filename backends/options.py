@@ -32,9 +32,10 @@ class EndpointOptions(BackendOptions):
     """An OpenAI-compatible endpoint.
 
     base_url: with its `/v1`; an address without a path gets one. model: `None` takes the first listed.
-    images, prefill: what the endpoint does not tell; `None` finds out as far as possible. retries, backoff:
-    before the first token only; the pause doubles from `backoff` seconds. leave_out: features that are never
-    sent, see `variants`. memory: where it is kept what the model was found not to take.
+    api_key: never shown. timeouts: how long it is waited for. images, prefill: what the endpoint does not
+    tell; `None` finds out as far as possible. retries, backoff: before the first token only; the pause
+    doubles from `backoff` seconds. leave_out: features that are never sent, see `variants`. memory: where it
+    is kept what the model was found not to take.
     """
 
     base_url: str

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from backends.echo import EchoBackend
 from backends.errors import ModelNotFound, ModelUnsupported
+from backends.options import BackendOptions, EndpointOptions, LlamaCppOptions, LocalOptions
 from backends.registry import BUILT_IN, create, factory, kinds
 
 
@@ -22,6 +25,15 @@ def test_a_built_in_is_made_with_its_options() -> None:
 @pytest.mark.parametrize("kind", sorted(BUILT_IN))
 def test_every_built_in_says_its_own_kind(kind: str) -> None:
     assert getattr(factory(kind), "kind", None) == kind
+
+
+@pytest.mark.parametrize("kind", [EndpointOptions, LlamaCppOptions, LocalOptions])
+def test_every_option_is_explained(kind: type[BackendOptions]) -> None:
+    said = " ".join(parent.__doc__ or "" for parent in kind.__mro__)
+    explained = {
+        name for names in re.findall(r"((?:\w+,\s)*\w+):", said) for name in re.findall(r"\w+", names)
+    }
+    assert {one.name for one in fields(kind)} - explained == set()
 
 
 def test_an_unknown_kind_is_refused_with_the_choice_there_is() -> None:
