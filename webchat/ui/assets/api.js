@@ -2,7 +2,7 @@
 
 import { bus } from "./bus.js";
 
-/** @import { Failure } from "./types.js" */
+/** @import { Answer, Body, Failure } from "./types.js" */
 /** @typedef {{ params?: Record<string, unknown>, body?: unknown, signal?: AbortSignal, seconds?: number }} Options seconds: until it counts as not answered */
 
 export class ApiError extends Error {
@@ -89,14 +89,14 @@ function errorOf({ status }, answer) {
 
 export const api = {
   url,
-  /** @param {string} path @param {Record<string, unknown>} [params] @param {Options} [options] */
+  /** @template {string} P @param {P} path @param {Record<string, unknown>} [params] @param {Options} [options] @returns {Promise<Answer<"GET", P>>} */
   get: (path, params, options = {}) => request("GET", path, { ...options, params }),
-  /** @param {string} path @param {unknown} [body] @param {Options} [options] */
-  post: (path, body = {}, options = {}) => request("POST", path, { ...options, body }),
-  /** @param {string} path @param {unknown} [body] @param {Options} [options] */
-  put: (path, body = {}, options = {}) => request("PUT", path, { ...options, body }),
-  /** @param {string} path @param {unknown} [body] @param {Options} [options] */
-  patch: (path, body = {}, options = {}) => request("PATCH", path, { ...options, body }),
-  /** @param {string} path @param {Options} [options] */
+  /** @template {string} P @param {P} path @param {Body<"POST", P>} [body] @param {Options} [options] @returns {Promise<Answer<"POST", P>>} */
+  post: (path, body = /** @type {any} */ ({}), options = {}) => request("POST", path, { ...options, body }),
+  /** @template {string} P @param {P} path @param {Body<"PUT", P>} [body] @param {Options} [options] @returns {Promise<Answer<"PUT", P>>} */
+  put: (path, body = /** @type {any} */ ({}), options = {}) => request("PUT", path, { ...options, body }),
+  /** @template {string} P @param {P} path @param {Body<"PATCH", P>} [body] @param {Options} [options] @returns {Promise<Answer<"PATCH", P>>} */
+  patch: (path, body = /** @type {any} */ ({}), options = {}) => request("PATCH", path, { ...options, body }),
+  /** @template {string} P @param {P} path @param {Options} [options] @returns {Promise<Answer<"DELETE", P>>} */
   delete: (path, options = {}) => request("DELETE", path, options),
 };

@@ -91,7 +91,7 @@ class Search {
         : await api.get("api/conversations", { limit: RECENT }, { signal });
       this.query = query;
       this.next = query ? page.next : null;
-      this.draw(page.items, query !== "" && !page.whole);
+      this.draw(page.items, query !== "" && "whole" in page && !page.whole);
       if (this.wanted && this.dialog?.open) this.accept(this.at);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -109,7 +109,7 @@ class Search {
       const page = await api.get("api/search", { q: this.query, cursor }, { signal: this.abort.signal });
       this.next = page.next;
       this.add(page.items);
-      this.ended(!page.whole);
+      this.ended("whole" in page && !page.whole);
     } catch (error) {
       if (error.name !== "AbortError") this.next = cursor; // what is there stays; scrolling on asks again
     }

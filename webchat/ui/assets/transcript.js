@@ -307,7 +307,7 @@ export class Transcript {
       const { conversation, messages } = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: 1 });
       if (since !== this.#now) return;
       const leaf = messages.at(-1);
-      const shown = this.views.get(leaf?.id)?.record;
+      const shown = leaf && this.views.get(leaf.id)?.record;
       const same = leaf ? this.leafId === leaf.id && shown && (shown.state === leaf.state || (isRunning(shown) && this.line.open)) : !this.messages.length;
       if (!same || this.#isBehind || shown?.siblings.length !== leaf?.siblings.length) await this.refresh();
       else if (conversation.title !== this.conversation?.title) this.#conversationIs(conversation);

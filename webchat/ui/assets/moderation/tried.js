@@ -6,7 +6,7 @@ import { errorLine, language, t } from "../i18n.js";
 import { field, setProblem } from "../sheet.js";
 import { actionBadge, counted, ruleName, segments, STAGES, stageName, when } from "./parts.js";
 
-/** @import { Trial, TriedText } from "../types.js" */
+/** @import { Trial, TrialBody, TriedText } from "../types.js" */
 /** @import { Wish } from "./parts.js" */
 
 export function tryTab() {
@@ -44,8 +44,8 @@ export function tryTab() {
     const wrong = source === "last" && !(Number.isInteger(count) && count >= 1 && count <= 500);
     setProblem(last, wrong ? t("moderation.last_wrong") : "");
     if (wrong || (source === "text" && !text.value)) return (wrong ? last : text).focus();
-    /** @type {{ stage: string, text?: string, last?: number, rules?: string }} */
-    const body = { stage: stage.value, ...(source === "text" ? { text: text.value } : { last: count }) };
+    /** @type {TrialBody} */
+    const body = { stage: /** @type {TrialBody["stage"]} */ (stage.value), ...(source === "text" ? { text: text.value } : { last: count }) };
     if (own.open && rules.value.trim()) body.rules = rules.value;
     run.disabled = true;
     result.setAttribute("aria-busy", "true");

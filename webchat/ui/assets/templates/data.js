@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { errorLine, has, t } from "../i18n.js";
 
-/** @import { Failure, ListedTemplate, RenderedTemplate, Template, TemplateText, TemplateVersion } from "../types.js" */
+/** @import { Failure, ListedTemplate, ListedTemplateVersion, RenderedTemplate, Template, TemplateBody, TemplateText, TemplateVersion } from "../types.js" */
 
 const FRESH = 30_000; // ms
 
@@ -33,14 +33,14 @@ const changing = async (work) => {
 };
 
 /** @param {string} id */
-const of = (id) => `api/templates/${encodeURIComponent(id)}`;
+const of = (id) => /** @type {const} */ (`api/templates/${encodeURIComponent(id)}`);
 
 export const verbs = {
   /** @param {string} id @returns {Promise<Template>} */
   get: (id) => api.get(of(id)),
-  /** @param {string} scope @param {TemplateText} content @param {string} [note] @returns {Promise<Template>} */
+  /** @param {Template["scope"]} scope @param {TemplateText} content @param {string} [note] @returns {Promise<Template>} */
   create: (scope, content, note) => changing(api.post("api/templates", { scope, content, ...(note ? { note } : {}) })),
-  /** @param {string} id @param {object} body @returns {Promise<Template>} */
+  /** @param {string} id @param {TemplateBody} body @returns {Promise<Template>} */
   save: (id, body) => changing(api.put(of(id), body)),
   /** @param {string} id */
   remove: (id) => changing(api.delete(of(id))),
@@ -48,7 +48,7 @@ export const verbs = {
   restore: (id) => changing(api.post(`${of(id)}/restore`)),
   /** @param {string} id @param {string} [name] @returns {Promise<Template>} */
   duplicate: (id, name) => changing(api.post(`${of(id)}/duplicate`, name ? { name } : {})),
-  /** @param {string} id @returns {Promise<TemplateVersion[]>} */
+  /** @param {string} id @returns {Promise<ListedTemplateVersion[]>} */
   versions: async (id) => (await api.get(`${of(id)}/versions`)).items,
   /** @param {string} id @param {number} number @returns {Promise<TemplateVersion>} */
   version: (id, number) => api.get(`${of(id)}/versions/${number}`),

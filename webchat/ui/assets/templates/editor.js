@@ -20,7 +20,7 @@ import { versionsPane } from "./versions.js";
 /** @import { Failure, Template, TemplateText, TemplateVersion } from "../types.js" */
 /** @import { Library } from "./library.js" */
 /** @import { Values } from "./form.js" */
-/** @typedef {{ base?: TemplateText, basedOn?: number, scope?: string, tab?: string }} Showing */
+/** @typedef {{ base?: TemplateText, basedOn?: number, scope?: Template["scope"], tab?: string }} Showing */
 
 export class Editor {
   #library;
@@ -31,6 +31,7 @@ export class Editor {
   /** @type {TemplateText} the content last saved */
   #base;
   #basedOn = 0; // the version it was
+  /** @type {Template["scope"]} */
   #scope = "personal";
   #busy = false;
   #versionsAsked = {};
@@ -185,7 +186,7 @@ export class Editor {
   #scopeSwitch() {
     const control = h("select", { class: "wc-input wc-scope", "aria-label": t("templates.scope") }, ["personal", "shared"].map((scope) => h("option", { value: scope, selected: scope === this.#scope }, t(`templates.scope.${scope}`))));
     control.addEventListener("change", () => {
-      this.#scope = control.value;
+      this.#scope = /** @type {Template["scope"]} */ (control.value);
       this.#refresh();
     });
     return control;

@@ -6,7 +6,7 @@ import { verbs } from "./data.js";
 import { aroundChanges, lineDiff } from "./diff.js";
 
 /** @import { Row } from "./diff.js" */
-/** @import { Template, TemplateText, TemplateVersion } from "../types.js" */
+/** @import { ListedTemplateVersion, Template, TemplateText, TemplateVersion } from "../types.js" */
 /** @typedef {((version: TemplateVersion) => void) | null} GoBack */
 
 const LONGEST = 2000; // lines of a text that are compared
@@ -21,9 +21,9 @@ export async function versionsPane(template, present, goBack) {
     const rows = versions.map((version) => versionRow(version, () => choose(version)));
     /** @type {Map<number, TemplateVersion>} */
     const whole = new Map(); // by number
-    /** @type {TemplateVersion | null} */
+    /** @type {ListedTemplateVersion | null} */
     let chosen = null;
-    /** @param {TemplateVersion} version */
+    /** @param {ListedTemplateVersion} version */
     const choose = async (version) => {
       chosen = version;
       rows.forEach((row, at) => row.setAttribute("aria-pressed", String(versions[at] === version)));
@@ -46,7 +46,7 @@ export async function versionsPane(template, present, goBack) {
   return pane;
 }
 
-/** @param {TemplateVersion} version @param {() => void} onclick */
+/** @param {ListedTemplateVersion} version @param {() => void} onclick */
 function versionRow({ number, created_at: at, author, note }, onclick) {
   const when = new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
   return h(
