@@ -22,6 +22,7 @@ Object.assign(globalThis, {
   addEventListener: window.addEventListener.bind(window),
   dispatchEvent: window.dispatchEvent.bind(window),
   BroadcastChannel: undefined, // would keep the process alive
+  window: globalThis,
   document: Object.assign(new EventTarget(), { baseURI: "http://page/", hidden: false }),
 });
 

@@ -16,7 +16,7 @@ NODE = shutil.which("node", path=os.pathsep.join([str(Path(sys.executable).paren
 
 def run(file: Path, **environment: str) -> None:
     assert NODE is not None, "node is not installed; `make test` installs it"
-    command = [NODE, "--test", "--test-force-exit", str(file)]
+    command = [NODE, "--test", "--test-force-exit", "--test-timeout=120000", str(file)]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

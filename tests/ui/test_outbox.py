@@ -1,4 +1,4 @@
-"""The outbox, the drafts and whose they are: the modules by themselves, in tabs of a real browser."""
+"""The outbox, the drafts and whose they are, in tabs of a real browser; of one tab alone: tests/js."""
 
 from __future__ import annotations
 
@@ -49,42 +49,19 @@ def body_of(route: Route) -> dict[str, Any]:
 
 
 class Server:
-    """Answers `POST api/turns` and stops as it is told."""
+    """Answers `POST api/turns` while it can be reached."""
 
     def __init__(self) -> None:
         self.turns: list[dict[str, Any]] = []
-        self.stopped: list[str] = []
         self.reachable = True
-        self.held = False
-        self.refusal: dict[str, Any] | None = None
-        self._waiting: list[Route] = []
 
     def handle(self, route: Route) -> None:
         if not self.reachable:
             route.abort("connectionreset")
-        elif route.request.url.endswith("/stop"):
-            self.stopped.append(route.request.url.split("/")[-2])
-            route.fulfill(status=202)
-        else:
-            self.turns.append(body_of(route))
-            if self.held:
-                self._waiting.append(route)
-            else:
-                self._answer(route)
-
-    def release(self) -> None:
-        self.held = False
-        for route in self._waiting:
-            self._answer(route)
-        self._waiting.clear()
-
-    def _answer(self, route: Route) -> None:
-        if self.refusal is not None:
-            route.fulfill(status=422, json={"error": self.refusal})
             return
-        key = body_of(route)["client_key"]
-        answer = {"conversation": {"id": "c1"}, "user": None, "reply": {"id": f"reply-{key}"}}
-        route.fulfill(status=201, json=answer)
+        self.turns.append(body_of(route))
+        reply = {"id": f"reply-{body_of(route)['client_key']}"}
+        route.fulfill(status=201, json={"conversation": {"id": "c1"}, "user": None, "reply": reply})
 
     @property
     def keys(self) -> list[str]:
@@ -130,12 +107,10 @@ def kept(page: Page, prefix: str) -> dict[str, Any]:
 
 
 def add(page: Page, **ask: Any) -> str:
-    """Puts an ask into the outbox; returns its key. What is stored at that moment is in `written`."""
+    """Puts an ask into the outbox; returns its key."""
     key: str = page.evaluate(
         """(ask) => {
-          const { key } = outbox.add(ask, { under: null });
-          window.written = JSON.parse(localStorage.getItem(`webchat.outbox.${key}`));
-          return key;
+          return outbox.add(ask, { under: null }).key;
         }""",
         {**ASK, **ask},
     )
@@ -148,32 +123,6 @@ def gone(page: Page) -> None:
     )
 
 
-def test_an_entry_is_stored_before_it_is_sent_and_until_it_is_answered(tab: Open, server: Server) -> None:
-    page = tab()
-    server.held = True
-    key = add(page)
-    written = page.evaluate("written")
-    assert (written["owner"], written["state"], written["ask"]["text"]) == ("ann", "sending", "Much thought")
-    page.wait_for_timeout(50)
-    assert kept(page, "webchat.outbox.").keys() == {f"webchat.outbox.{key}"}
-    server.release()
-    gone(page)
-    assert page.evaluate("told.at(-1)") == ["answered", key]
-    assert server.turns == [{**ASK, "client_key": key, "owner": "ann"}]
-
-
-def test_every_try_has_the_same_key(tab: Open, server: Server) -> None:
-    page = tab()
-    page.evaluate("outbox.open()")
-    server.reachable = False
-    key = add(page)
-    page.wait_for_function("(key) => outbox.get(key).state === 'unsent'", arg=key)
-    server.reachable = True
-    page.evaluate("(key) => outbox.retry(key)", key)
-    gone(page)
-    assert set(server.keys) == {key}
-
-
 def test_what_is_unsent_goes_by_itself_when_the_server_is_back(tab: Open, server: Server) -> None:
     page = tab()
     page.evaluate("outbox.open()")
@@ -184,33 +133,6 @@ def test_what_is_unsent_goes_by_itself_when_the_server_is_back(tab: Open, server
     page.evaluate("bus.emit('connection', { online: true })")
     gone(page)
     assert server.keys == [key]
-
-
-def test_nothing_overtakes_within_a_conversation(tab: Open, server: Server) -> None:
-    page = tab()
-    server.held = True
-    first, second, elsewhere = add(page), add(page, text="And"), add(page, conversation_id="c2")
-    while len(server.keys) < 2:  # the test's own time limit ends it
-        page.wait_for_timeout(20)
-    page.wait_for_timeout(100)
-    assert server.keys == [first, elsewhere]
-    server.release()
-    gone(page)
-    assert server.keys == [first, elsewhere, second]
-
-
-def test_a_refused_message_waits_for_its_writer(tab: Open, server: Server) -> None:
-    page = tab()
-    server.refusal = {"code": "message_blocked", "message": "No.", "cure": "Ask something else."}
-    key = add(page)
-    page.wait_for_function("(key) => outbox.get(key).state === 'refused'", arg=key)
-    assert page.evaluate("(key) => outbox.get(key).why.message", key) == "No."
-    page.evaluate("outbox.open()")
-    page.evaluate("bus.emit('connection', { online: true })")
-    page.wait_for_timeout(100)
-    assert server.keys == [key]
-    assert page.evaluate("(key) => outbox.take(key).ask.text", key) == ASK["text"]
-    assert kept(page, "webchat.outbox.") == {}
 
 
 def test_another_owner_neither_sees_nor_sends_it(tab: Open, server: Server) -> None:
@@ -356,29 +278,3 @@ def test_only_what_has_waited_for_months_is_pruned(tab: Open) -> None:
     assert left == {"29", "89"}
     mine: str = page.evaluate("identity.tab")
     assert len(kept(page, f"webchat.draft.ann.{mine}.")) == 3
-
-
-def test_a_stop_is_remembered_until_the_server_has_heard_it(tab: Open, server: Server) -> None:
-    page = tab()
-    server.reachable = False
-    page.evaluate("stops.want('r1')")
-    assert page.evaluate("stops.wanted('r1')")
-    tab(page=page)  # a reload
-    server.reachable = True
-    page.evaluate("stops.open()")
-    page.wait_for_function("() => !stops.wanted('r1')")
-    assert server.stopped == ["r1"]
-
-
-def test_a_stop_before_the_answer_stops_the_reply_that_comes(tab: Open, server: Server) -> None:
-    page = tab()
-    server.held = True
-    key = add(page)
-    page.evaluate("(key) => outbox.stop(key)", key)
-    tab(page=page)  # also when the page is loaded again before the answer
-    page.evaluate("outbox.open()")
-    page.wait_for_function("(key) => outbox.get(key)?.stop", arg=key)
-    server.release()
-    gone(page)
-    page.wait_for_function("(id) => !stops.wanted(id)", arg=f"reply-{key}")
-    assert set(server.stopped) == {f"reply-{key}"}
