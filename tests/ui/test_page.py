@@ -19,10 +19,10 @@ from starlette.testclient import TestClient
 from tests.asgi import Ask, send
 from webchat.sentences import LANGUAGES, locale
 from webchat.ui import PageSettings, create_page, mount
-from webchat.ui.head import MODULES, STYLES, rewrite_page
+from webchat.ui.gradio_page import Shell, rewrite_page
+from webchat.ui.head import MODULES, STYLES
 from webchat.ui.layout import label
 from webchat.ui.not_found import NotFound, language_of
-from webchat.ui.shell import Shell
 
 
 def client(**settings: object) -> TestClient:
@@ -93,9 +93,16 @@ def test_length_of_the_rewritten_page_is_right(served: TestClient) -> None:
     assert answer.headers["cache-control"] == "no-cache"
 
 
+def test_every_script_of_the_page_carries_the_nonce_it_is_told() -> None:
+    page = rewrite_page(
+        b'<base href="/"><script>1</script><body><script src="a"></script>', b"<script>2", "n"
+    )
+    assert page.count(b"<script") == page.count(b'<script nonce="n"') == 3
+
+
 def test_page_of_an_unknown_gradio_is_refused() -> None:
     with pytest.raises(ValueError, match="base"):
-        rewrite_page(b"<html><head></head></html>", b"")
+        rewrite_page(b"<html><head></head></html>", b"", "")
 
 
 def test_assets_are_kept_for_good(served: TestClient) -> None:

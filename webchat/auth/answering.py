@@ -1,8 +1,7 @@
-"""The way out: hardens the start of an answer, marks the page's own scripts, and can end an answer early."""
+"""The way out: hardens the start of an answer, and can end an answer early."""
 
 from __future__ import annotations
 
-import re
 import secrets
 
 from starlette.datastructures import MutableHeaders
@@ -12,15 +11,13 @@ from webchat.auth.answers import no_owner
 from webchat.auth.headers import Hardening
 from webchat.auth.owners import Refusal
 
-_SCRIPT_TAG = re.compile(rb"<script(?=[\s>])")
-
 
 class Answering:
     """The `send` of one request.
 
-    A page passes through here whole, and its script tags get a nonce that the policy names: scripts that came
-    with the page run, handlers and scripts smuggled into it later do not. trusted: the foreign origin that
-    asked, when it is on the allow-list. tls_only: browsers are told to come by TLS from now on.
+    A page is told a nonce for its script tags, which the policy names: scripts that came with the page run,
+    handlers and scripts smuggled into it later do not. trusted: the foreign origin that asked, when it is on
+    the allow-list. tls_only: browsers are told to come by TLS from now on.
     """
 
     def __init__(
@@ -30,10 +27,9 @@ class Answering:
         self._hardening = hardening
         self._trusted = trusted
         self._tls_only = tls_only
-        self._held: Message | None = None
-        self._page: list[bytes] = []
         self._ended = False
         self._sized = False
+        self.nonce = secrets.token_urlsafe(16)
         self.cookies: list[str] = []
         """`Set-Cookie` headers to add."""
         self.policy: bytes | None = None
@@ -43,10 +39,6 @@ class Answering:
         if message["type"] == "http.response.start":
             self.started = True
             await self._start(message)
-        elif self._held is not None and message["type"] == "http.response.body":
-            self._page.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                await self._send_page()
         else:
             self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             await self._send(message)
@@ -54,30 +46,16 @@ class Answering:
     async def _start(self, message: Message) -> None:
         headers = MutableHeaders(raw=self._hardening.kept(message.get("headers", ()), self._trusted))
         self._sized = "content-length" in headers
-        plain_page = headers.get("content-type", "").startswith("text/html")
-        if plain_page and "content-encoding" not in headers and self.policy is None:
-            self._held = {**message, "headers": headers.raw}
-            return
         kind = headers.get("content-type", "").partition(";")[0]
         policy = self.policy
-        if policy is None and kind.endswith("/javascript"):
+        if policy is None and kind == "text/html":
+            policy = self._hardening.page_policy(self.nonce)
+            headers.setdefault("cache-control", "no-cache")
+        elif policy is None and kind.endswith("/javascript"):
             policy = self._hardening.script_policy
         elif policy is None and kind.startswith(("image/", "audio/")):
             policy = self._hardening.media_policy
         await self._send({**message, "headers": self._complete(headers.raw, policy)})
-
-    async def _send_page(self) -> None:
-        nonce = secrets.token_urlsafe(16)
-        page = _SCRIPT_TAG.sub(b'<script nonce="%b"' % nonce.encode(), b"".join(self._page))
-        start, self._held, self._ended = self._held, None, True
-        assert start is not None
-        headers = MutableHeaders(raw=start["headers"])
-        if page or self._sized:
-            headers["content-length"] = str(len(page))
-        headers.setdefault("cache-control", "no-cache")
-        complete = self._complete(headers.raw, self._hardening.page_policy(nonce))
-        await self._send({**start, "headers": complete})
-        await self._send({"type": "http.response.body", "body": page})
 
     def _complete(
         self, headers: list[tuple[bytes, bytes]], policy: bytes | None
@@ -87,8 +65,7 @@ class Answering:
 
     async def cut(self, scope: Scope, receive: Receive, refusal: Refusal) -> None:
         """End the answer of a guest whose link has ended."""
-        if self._held is not None or not self.started:
-            self._held = None
+        if not self.started:
             await no_owner(refusal)(scope, receive, self.send)
         elif not self._ended and not self._sized:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -93,7 +93,9 @@ class Door:
                 self._renew(sign_in, admission, owner, heard, answering)
                 if not admission.stored and _may_store(scope):
                     await self._keep(scope, owner)
-            scope, receive = await self._passed(_signed_in(scope, sign_in, admission), receive, heard)
+            scope, receive = await self._passed(
+                _signed_in(scope, sign_in, admission, answering.nonce), receive, heard
+            )
             if owner is None:
                 await self._app(scope, receive, answering.send)
             else:
@@ -128,7 +130,7 @@ class Door:
             return
         try:
             async with self._owners.watching(owner):
-                await self._app(_signed_in(scope, sign_in, admission), receive, send)
+                await self._app(_signed_in(scope, sign_in, admission, ""), receive, send)
         except Revoked:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -266,6 +268,6 @@ def _may_store(scope: Scope) -> bool:
     return scope["method"] not in SAFE_METHODS and path.startswith("/api/")
 
 
-def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission) -> Scope:
-    state = {"owner": admission.owner, "sign_in": sign_in}
+def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) -> Scope:
+    state = {"owner": admission.owner, "sign_in": sign_in, "nonce": nonce}
     return {**scope, "state": {**scope.get("state", {}), **state}}

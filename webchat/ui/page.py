@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
 import gradio as gr
 from fastapi import FastAPI
 
 from webchat.ui import theme
-from webchat.ui.head import PageHead, head_html
+from webchat.ui.gradio_page import PageHead, Shell, in_loop
+from webchat.ui.head import head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.layout import LABELS, create_layout
 from webchat.ui.not_found import NotFound
-from webchat.ui.shell import Shell
 from webchat.ui.static import asset_routes, asset_version
-
-Built = TypeVar("Built")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +41,7 @@ def create_page(ui: PageSettings) -> gr.Blocks:
             create_layout(ui.max_message_chars)
         return page
 
-    return _in_loop(build)
-
-
-def _in_loop(build: Callable[[], Built]) -> Built:
-    """Build inside a running event loop: without one, Gradio makes a loop for each of its locks and leaves it
-    open."""
-
-    async def run() -> Built:
-        return build()
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(run())
-    return build()
+    return in_loop(build)
 
 
 def mount(
@@ -74,9 +56,8 @@ def mount(
     Call it last: the page takes every path that is left. root_path: the path a proxy serves the app under.
     """
     parent.router.routes.extend(asset_routes(ui.version))
-    # An app of its own whose lifespan nobody runs: it would start Gradio's queue, which nobody asks and
-    # which looks for work a thousand times a second.
-    app = _in_loop(
+    # An app of its own whose lifespan nobody runs.
+    app = in_loop(
         lambda: gr.mount_gradio_app(
             FastAPI(),
             page,
@@ -93,7 +74,6 @@ def mount(
             theme=theme.create_theme(),
         )
     )
-    # Gradio adds a page's own head from its bundle, too late for the language, the theme and the first paint.
     page_app = PageHead(app, head_html(ui.version, ui.title, ui.language))
     parent.mount("/", Shell(page_app, NotFound(ui.title, ui.language)))
     return parent

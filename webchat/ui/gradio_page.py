@@ -1,0 +1,205 @@
+"""What Gradio costs the page: all that is done so that it can be lived with, each with its reason.
+
+- Imported, it writes a file for editors beside each of its components; `webchat.gradio_stubs`, which must
+  come before any import of it, leaves that out.
+- Built outside of an event loop it makes loops of its own and leaves them open: `in_loop`.
+- Its lifespan starts a queue that nobody asks here and that looks for work a thousand times a second: its app
+  is mounted without one, see `webchat.ui.page.mount`.
+- It adds a page's own head from its bundle, too late for the language, the theme and the first paint; it
+  names other hosts in the page; its scripts know no content security policy: `PageHead`.
+- Every listener of the page is JavaScript of our own, so its queue, sessions, uploads, files, proxies and
+  descriptions of itself are needed by nobody. What a later release adds is not there either: `Shell`.
+- It compiles what `gr.HTML` and listeners bring as text, which takes `unsafe-eval`: the layout has neither.
+- It writes widths into the elements of its layout: `scale` and `min_width` say ours, see `webchat.ui.layout`.
+
+What it takes in the browser is in `assets/gradio.js`, `assets/boot.js` and `assets/guard.js`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from html import escape
+from typing import TypeVar
+
+import httpx
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from webchat.auth import error_answer, unknown_error_answer
+from webchat.sentences import LANGUAGES, locale
+from webchat.ui.not_found import NotFound
+
+Built = TypeVar("Built")
+
+_FOREIGN_META = re.compile(
+    rb"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*?/?>\s*|<link rel=\"manifest\"[^>]*>\s*", re.S
+)
+_SCRIPT_TAG = re.compile(rb"<script(?=[\s>])")
+_SERVED = re.compile(r"/|/theme\.css|/(?:assets|static)(?:/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{0,199}){1,9}")
+_ANOTHER_PAGE = re.compile(rb"(?:^|&)(?:page|deep_link)=[^&]")
+"""What Gradio would take for the name of another of its pages; there is one."""
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOSTS = (b"host", b"x-forwarded-host")
+_HEADERS = frozenset(
+    {
+        *_HOSTS,
+        b"x-forwarded-proto",
+        b"origin",
+        b"accept-encoding",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-range",
+        b"range",
+    }
+)
+
+
+def in_loop(build: Callable[[], Built]) -> Built:
+    """Build inside a running event loop: without one, Gradio makes a loop for each of its locks and leaves it
+    open."""
+
+    async def run() -> Built:
+        return build()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(run())
+    return build()
+
+
+class PageHead:
+    """ASGI: puts our head into the page Gradio renders, and takes out what names other hosts."""
+
+    def __init__(self, app: ASGIApp, head: bytes) -> None:
+        self._app = app
+        self._head = head
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or scope["method"] != "GET" or path not in ("", "/"):
+            await self._app(scope, receive, send)
+            return
+        # Gradio compresses its answers; the few bytes of the page are rewritten before that could matter.
+        scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
+        nonce = scope.get("state", {}).get("nonce", "")
+        await self._app(scope, receive, _Rewriter(send, self._head, nonce))
+
+
+class _Rewriter:
+    """Collects one HTML answer and sends it changed; anything else passes through."""
+
+    def __init__(self, send: Send, head: bytes, nonce: str) -> None:
+        self._send, self._head, self._nonce = send, head, nonce
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=list(message["headers"]))
+            if "text/html" in headers.get("content-type", ""):
+                self._start = message
+                return
+        if self._start is None:
+            await self._send(message)
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        body = rewrite_page(self._body, self._head, self._nonce)
+        headers = MutableHeaders(raw=list(self._start["headers"]))
+        headers["content-length"] = str(len(body))
+        headers["cache-control"] = "no-cache"
+        await self._send({**self._start, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def rewrite_page(page: bytes, head: bytes, nonce: str) -> bytes:
+    """Gradio's page with `head` behind its `<base>`, without the metadata and manifest of Gradio's own, and
+    with the nonce that its scripts may run by. Browsers without scripts are told that the page needs them."""
+    before, base, rest = _FOREIGN_META.sub(b"", page).partition(b"<base ")
+    tag, end, rest = rest.partition(b">")
+    if not base:
+        raise ValueError(
+            "Gradio's page has no <base> to put the head behind; is this another version of Gradio?"
+        )
+    said = "".join(f"<p lang={name}>{escape(locale(name)['app.noscript'])}</p>" for name in LANGUAGES)
+    css = "position: fixed; inset: 0; z-index: 9; display: grid; place-content: center; font: 1em sans-serif"
+    noscript = f'<noscript><div style="{css}">{said}</div></noscript>'
+    rest = re.sub(rb"<body[^>]*>", lambda body: body.group() + noscript.encode(), rest, count=1)
+    whole = before + base + tag + end + b"\n" + head + rest
+    return _SCRIPT_TAG.sub(b'<script nonce="%b"' % nonce.encode(), whole)
+
+
+class Shell:
+    """ASGI around the page, which is asked for every address that nothing else answers.
+
+    What is let through reaches Gradio without a query and with the few headers that it needs, so that nothing
+    else of a request can make it stumble.
+    """
+
+    def __init__(self, app: ASGIApp, not_found: NotFound) -> None:
+        self._app = app
+        self._not_found = not_found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        if _SERVED.fullmatch(path) and not _ANOTHER_PAGE.search(scope["query_string"]):
+            refused = _refused(scope)
+            if refused is not None:
+                await refused(scope, receive, send)
+                return
+            if await self._from_gradio(scope, receive, send):
+                return
+        missing = self._not_found.answer(scope["method"], path, Headers(scope=scope))
+        await missing(scope, receive, send)
+
+    async def _from_gradio(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether Gradio has it; if so, it is sent."""
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            if status != 404 and status < 500:
+                await send(message)
+
+        kept = [(name, value) for name, value in scope["headers"] if name in _HEADERS]
+        try:
+            await self._app({**scope, "query_string": b"", "headers": kept}, receive, watched)
+            if status >= 500:
+                raise RuntimeError(f"Gradio answered {status}")
+        except Exception as error:
+            if 0 < status < 500:
+                raise
+            await unknown_error_answer(error)(scope, receive, send)
+        return status != 404
+
+
+def _refused(scope: Scope) -> Response | None:
+    """The answer to what Gradio need not see."""
+    if scope["method"] not in ("GET", "HEAD"):
+        allow = {"allow": "GET, HEAD"}
+        return error_answer(405, "bad_request", "The request is not valid.", headers=allow)
+    if not all(_is_host(value) for name, value in scope["headers"] if name in _HOSTS):
+        return error_answer(400, "bad_request", "The request is not valid.")
+    return None
+
+
+def _is_host(value: bytes) -> bool:
+    """Whether Gradio can make an address with it; of several the first counts."""
+    text = value.decode("latin-1").partition(",")[0].strip()
+    if not _HOST.fullmatch(text):
+        return False
+    try:
+        httpx.URL(f"http://{text}")
+    except httpx.InvalidURL:
+        return False
+    return True
