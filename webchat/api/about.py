@@ -54,8 +54,8 @@ class About:
         return ModelList.read_by(owner, models, wanted)
 
     async def retry(self, owner: Caller, body: RetryBody, request: Request) -> ModelList:
-        """Try a model again that could not be reached or started, or, without a name, ask all endpoints for
-        their models anew, which is for operators; what is known of all after a moment."""
+        """Retry a model that could not be reached or started. Without a name (operators only), ask all
+        endpoints for their models again. Answers with what is known after a moment."""
         models = self._services.models
         if body.name is None:
             operator_of(request)

@@ -62,7 +62,7 @@ class ChatTemplates:
         return await self._answer(model)
 
     async def put(self, author: Operator, model: ModelPath, body: ChatTemplateBody) -> Answered:
-        """Give a model another chat template, or its own again."""
+        """Replace a model's chat template, or restore its own."""
         backend = self._backend(model)
         if body.text is not None:
             await _tried(backend, body.text, SAMPLE)

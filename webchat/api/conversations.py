@@ -101,15 +101,15 @@ class Conversations:
         self._turns.changed(caller.id, id)
 
     async def restore(self, caller: Caller, id: PathId) -> Conversation:
-        """Take a conversation back from the trash."""
+        """Restore a conversation from the trash."""
         await self._store.call(self._store.restore_conversation, caller.id, id)
         conversation = await self._store.call(self._store.conversation, caller.id, id)
         self._turns.changed(caller.id, id)
         return Conversation.of(conversation)
 
     async def take_over(self, caller: Caller, body: TakeOverBody) -> Moved:
-        """Bring an operator the chats of the loopback start, or the other way round. A long list takes a
-        while; asked again meanwhile or afterwards it moves what is left."""
+        """Move chats of the loopback start to an operator, or back. A long list takes a while; a repeated
+        request moves the rest."""
         return Moved(moved=await self._store.call(self._store.move_chats, caller.id, body.giver))
 
 

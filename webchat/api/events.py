@@ -194,7 +194,7 @@ class OpenStreams:
         as many as this one."""
         if self._own.reached(party, self._open.values()):
             raise ApiError(
-                429, "too_many_streams", "This chat is open too many times.", "Close some of its tabs."
+                429, "too_many_streams", "This chat is open in too many tabs.", "Close some of them."
             )
         while reached := self._shared.reached(party, self._going().values()):
             self._make_room(party, reached[0])
@@ -210,8 +210,8 @@ class OpenStreams:
             raise ApiError(
                 429,
                 "too_many_connected",
-                "Too many people with your link, or in your network, are connected.",
-                "Try again when some have left.",
+                "Too many people are connected through your link or network.",
+                "Try again later.",
             )
         next(stream for stream, whose in mates.items() if whose.owner == owner).end()
 

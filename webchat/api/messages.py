@@ -34,7 +34,7 @@ class Messages:
         return await self._changed(owner, await self._store.call(self._store.activate, owner.id, id))
 
     async def edit(self, owner: Caller, id: PathId, body: EditBody) -> Thread:
-        """Correct a reply: the new text is a sibling of it."""
+        """Correct a reply: the new text becomes its sibling."""
         self._check_text(body.text)
         before = await self._store.call(self._store.message, owner.id, id)
         # A person writes it, whoever it is said to be from.
@@ -81,7 +81,7 @@ class Messages:
                     await turns.stop(owner, running)
 
     async def restore(self, owner: Caller, id: PathId) -> Thread:
-        """Take messages back from the trash."""
+        """Restore messages from the trash."""
         return await self._changed(owner, await self._store.call(self._store.restore_messages, owner.id, id))
 
     async def rate(self, owner: Caller, id: PathId, body: RatingBody) -> Message:

@@ -65,7 +65,7 @@ class ModerationRoutes:
         self._apart = RulesApart()
 
     async def show(self, operator: Operator) -> Moderation:
-        """Which moderators there are, and what is masked."""
+        """The active moderators, and what is masked."""
         services = self._services
         return Moderation.of(
             {
@@ -134,7 +134,7 @@ class ModerationRoutes:
     async def counts(
         self, operator: Operator, days: Annotated[int, Query(ge=1, le=3650)] = 30
     ) -> DecisionCounts:
-        """How often each rule did something within these days."""
+        """How often each rule acted in the last days."""
         since = datetime.now(UTC) - timedelta(days=days)
         return DecisionCounts.of({"items": await self._store.call(self._store.decision_counts, since)})
 

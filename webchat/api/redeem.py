@@ -40,8 +40,8 @@ class Redeem:
         return self._signed_in(sign_in, owners)
 
     async def switch(self, body: SwitchBody, request: Request) -> Response:
-        """Be one of those again whom this browser was before, or whom an older cookie of it names; with an
-        empty id, forget that cookie."""
+        """Switch to an earlier sign-in of this browser, or to the one an older cookie names; with an empty
+        id, forget that cookie."""
         sign_in: SignIn = request.state.sign_in
         if not body.id:
             return _answer(sign_in.clear)

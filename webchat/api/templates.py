@@ -77,7 +77,7 @@ class Templates:
         return _template(await self._store.call(self._store.template, owner.id, id), owner)
 
     async def change(self, owner: Caller, id: PathId, body: TemplateBody) -> Template:
-        """Store a new version. 409 where somebody else has changed it since."""
+        """Store a new version. 409 if someone else has changed it since."""
         await self._check_changeable(owner, id)
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
@@ -99,7 +99,7 @@ class Templates:
         await self._store.call(self._store.delete_template, owner.id, id, operates=owner.operates)
 
     async def restore(self, owner: Caller, id: PathId) -> Template:
-        """Take a deleted template back."""
+        """Restore a deleted template."""
         back = await self._store.call(self._store.restore_template, owner.id, id, operates=owner.operates)
         return _template(back, owner)
 
@@ -158,7 +158,7 @@ class Templates:
         )
 
     async def bring(self, owner: Caller, body: ImportBody) -> Template:
-        """Store the template of a file as a personal one."""
+        """Import a template from a file as a personal one."""
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)
         return await self._create(owner, await _checked(await self._reviewed(owner, content)), "personal", "")

@@ -27,20 +27,20 @@ class Trash:
     async def list(
         self, owner: Caller, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 40
     ) -> TrashPage:
-        """What can still be restored, the latest first."""
+        """Deleted conversations and messages that can be restored, the latest first."""
         page = await self._store.call(self._store.list_trash, owner.id, cursor=cursor, limit=limit)
         return TrashPage.kept(page, self._keeps)
 
     async def empty(self, owner: Caller) -> None:
-        """Delete all of it for good."""
+        """Permanently delete everything in the trash."""
         self._gone(await self._store.call(self._store.discard_all, owner.id))
 
     async def end_conversation(self, owner: Caller, id: PathId) -> None:
-        """Delete a conversation of the trash for good."""
+        """Permanently delete a conversation in the trash."""
         self._gone(await self._store.call(self._store.discard_conversation, owner.id, id))
 
     async def end_messages(self, owner: Caller, id: PathId) -> None:
-        """Delete messages of the trash for good. id: the one the deletion began with."""
+        """Permanently delete messages in the trash. id: the first message of the deletion."""
         self._gone(await self._store.call(self._store.discard_messages, owner.id, id))
 
     def _gone(self, running: bool) -> None:

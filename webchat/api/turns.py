@@ -40,7 +40,7 @@ class TurnRoutes:
         self._streams = OpenStreams()
 
     async def start(self, reader: Caller, body: TurnBody, request: Request) -> Response:
-        """Send a message, or ask for a reply again. 200 for a client key that is known: the same turn."""
+        """Send a message or request another reply. A known client key answers 200 with the same turn."""
         owner = reader.id
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
@@ -67,7 +67,7 @@ class TurnRoutes:
         return json_answer(BegunTurn.of(begun, reader), 201 if begun.created else 200)
 
     async def stop(self, owner: Caller, id: PathId) -> None:
-        """Stop a reply, which keeps what it has said."""
+        """Stop a reply; its text is kept."""
         await self._turns.stop(owner.id, id)
 
     async def events(self, reader: Caller, id: PathId, request: Request, start: Seq = 0) -> ASGIApp:

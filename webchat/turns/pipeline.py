@@ -65,13 +65,13 @@ RELEASE_SECONDS = 3.0
 UNSTORED = Failure(
     "store_unavailable",
     "The reply could not be stored, so it was stopped. What is shown was kept.",
-    "See that the disk has room and the database runs, then try again.",
+    "Check that the disk has space and the database is running, then try again.",
     retryable=True,
 )
 
 LINK_ENDED = Failure(
     "link_ended",
-    "This link was withdrawn or has expired.",
+    "This link was revoked or has expired.",
     "What was written is saved. Ask for a new link to continue.",
 )
 """Not the person stopped the reply."""
@@ -177,7 +177,7 @@ class Pipeline:
                 run.rendered = shorter
         raise ContextTooLong(
             "The conversation is too long for this model, however much of it is left out.",
-            cure="Shorten the last message, or choose a model that reads more.",
+            cure="Shorten the last message, or choose a model with a larger context window.",
         )
 
     async def _written(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:

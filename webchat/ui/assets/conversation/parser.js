@@ -1,5 +1,5 @@
-// The Markdown of messages: markdown-it with what people expect beyond CommonMark (see "How replies are drawn" in the
-// README), and the house's own elements.
+// The Markdown of messages: markdown-it with what people expect beyond CommonMark (see
+// deploy/replies.md), and the house's own elements.
 //
 //   const md = parserFor(t);
 //   md.renderer.render(md.parse(text, env), md.options, env);   // env: see `definitions.js`
