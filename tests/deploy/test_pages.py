@@ -42,6 +42,13 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert not heading or heading in headings(target), f"{target}#{heading}"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "walkthroughs"], ids=str)
+def test_every_file_of_the_project_that_a_page_names_exists(page: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:backends|webchat|tests|turns|deploy)/[\w./-]+)`", text):
+        assert (ROOT / name).exists() or (ROOT / "webchat" / name).exists(), name
+
+
 def commands(page: Path, name: str) -> list[str]:
     """The commands of a page that begin so, in its blocks and in its sentences."""
     text = MARKERS.sub("", (ROOT / page).read_text(encoding="utf-8"))
