@@ -42,8 +42,8 @@ from webchat.prompts.worker import as_lines
 from webchat.settings.networks import network
 from webchat.store.codec import clean, dump_json, title_of
 from webchat.store.records import PathMessage
-from webchat.store.search import _snippet
-from webchat.store.words import index_words, matches, query_terms
+from webchat.store.search.verbs import _snippet
+from webchat.store.search.words import index_words, matches, query_terms
 from webchat.turns.proposals import title_in
 from webchat.turns.titles import excerpt
 

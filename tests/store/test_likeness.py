@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.store.talk import Talk
 from webchat.store import Store
-from webchat.store.likeness import fold, unfold
-from webchat.store.words import Term, index_words, matches, query_terms, query_words
+from webchat.store.search.likeness import fold, unfold
+from webchat.store.search.words import Term, index_words, matches, query_terms, query_words
 
 FOUND = [
     # parts of identifiers

@@ -18,14 +18,14 @@ from sqlalchemy import event, select, text
 from tests.store.talk import Talk, later
 from tests.store.test_housekeeping import rows_per_transaction
 from webchat.store import Store
-from webchat.store import search_index as index
-from webchat.store import words as of_words
 from webchat.store.dialects import dialect_for
 from webchat.store.migrate import migrate
 from webchat.store.placeholders import SLICE_ROWS
 from webchat.store.records import JournalEntry
+from webchat.store.search import index
+from webchat.store.search import words as of_words
+from webchat.store.search.words import PART_WORDS, index_parts, index_words, matches, query_terms
 from webchat.store.tables import SearchEntryRow
-from webchat.store.words import PART_WORDS, index_parts, index_words, matches, query_terms
 
 FIRST, LAST = "anfang", "schluss"
 
@@ -119,7 +119,7 @@ def test_long_ones_come_once_and_in_their_order_over_all_pages(
     by_hand: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "LONG_CHARS", 20)
-    monkeypatch.setattr("webchat.store.search._AT_ONCE", 2)
+    monkeypatch.setattr("webchat.store.search.verbs._AT_ONCE", 2)
     said = ["apple", f"apple {'pear ' * 9}"]
     places = [talk.begin(said[number in (2, 3, 4, 8)]).conversation.id for number in range(11)]
     by_hand.index_owed()

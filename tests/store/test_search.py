@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from tests.store.talk import Talk, later
-from webchat.store import Store, database, search
+from webchat.store import Store, database
 from webchat.store.database import heavy
 from webchat.store.errors import StoreUnavailable
-from webchat.store.search_index import find
+from webchat.store.search import verbs as search
+from webchat.store.search.index import find
+from webchat.store.search.words import query_terms
 from webchat.store.until import Until
-from webchat.store.words import query_terms
 
 
 @pytest.mark.parametrize(

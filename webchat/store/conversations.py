@@ -11,7 +11,7 @@ from webchat.store.cursors import place, read_place
 from webchat.store.database import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, ConversationSettings, ListedConversation, Page
-from webchat.store.search_index import replace_title
+from webchat.store.search.index import replace_title
 from webchat.store.tables import ConversationRow
 from webchat.store.tree import listed_query, own_conversation
 

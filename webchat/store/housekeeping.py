@@ -32,7 +32,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.database import Database, chore, reads, writes
 from webchat.store.dialects import Debt
-from webchat.store.search_index import merge_parts, remove_words, take_part
+from webchat.store.search.index import merge_parts, remove_words, take_part
 from webchat.store.tables import (
     ChatTemplateRow,
     ConversationRow,

@@ -13,7 +13,7 @@ from webchat.store.codec import clean, load_provenance, new_id, now
 from webchat.store.database import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance
-from webchat.store.search_index import add_entry
+from webchat.store.search.index import add_entry
 from webchat.store.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
 from webchat.store.tree import (
     MARKED_ROWS,

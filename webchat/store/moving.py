@@ -16,7 +16,7 @@ from webchat.store.database import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.housekeeping import slices_of
 from webchat.store.records import MovableChats, OwnerKind
-from webchat.store.search_index import hand_over, words_for
+from webchat.store.search.index import hand_over, words_for
 from webchat.store.tables import (
     ConversationRow,
     FeedbackRow,

@@ -15,7 +15,6 @@ from webchat.store.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.export import ExportVerbs
 from webchat.store.housekeeping import HousekeepingVerbs
-from webchat.store.indexing import IndexingVerbs
 from webchat.store.inspections import InspectionVerbs
 from webchat.store.links import LinkVerbs
 from webchat.store.media import MediaVerbs
@@ -27,7 +26,8 @@ from webchat.store.moving import MovingVerbs
 from webchat.store.owners import OwnerVerbs
 from webchat.store.placeholders import PlaceholderVerbs
 from webchat.store.prompt_templates import TemplateVerbs
-from webchat.store.search import SearchVerbs
+from webchat.store.search.indexing import IndexingVerbs
+from webchat.store.search.verbs import SearchVerbs
 from webchat.store.trash import TrashVerbs
 from webchat.store.turns import TurnVerbs
 

@@ -35,7 +35,7 @@ from webchat.store.records import (
     NewTurn,
     fold,
 )
-from webchat.store.search_index import add_entry, add_reply
+from webchat.store.search.index import add_entry, add_reply
 from webchat.store.tables import ConversationRow, JournalRow, MessageRow, TurnRow
 from webchat.store.tree import (
     check_versions,

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import islice, takewhile
 
 from webchat.store.codec import clean
-from webchat.store.likeness import Span, fold, unfold
+from webchat.store.search.likeness import Span, fold, unfold
 
 PART_WORDS = 2_500
 PART_BYTES = 200_000
