@@ -61,7 +61,7 @@ def _serve(model: str) -> None:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(params)
     address = server.listening_address
-    while httpx.get(f"{address}/health").status_code != 200:
+    while httpx.get(f"{address}/health", timeout=60).status_code != 200:
         time.sleep(0.05)
     print(address, flush=True)
     sys.stdin.read()

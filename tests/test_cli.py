@@ -142,7 +142,10 @@ def test_an_operator_is_revoked_while_the_server_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ("--data-dir", str(tmp_path / "a"))
-    with AppProcess(tmp_path / "a", *ENDPOINT, "--access", "open") as app, httpx.Client() as browser:
+    with (
+        AppProcess(tmp_path / "a", *ENDPOINT, "--access", "open") as app,
+        httpx.Client(timeout=60) as browser,
+    ):
         assert printed(app, r"wto_[\w-]{43}")
         found = re.search(r"wto_[\w-]{43}", app.log.read_text(encoding="utf-8"))
         assert found

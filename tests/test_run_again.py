@@ -1,10 +1,12 @@
-"""What a run says of tests that are run again, across workers too."""
+"""What a run of the tests begins with, leaves out when it is quick, and says of tests that are run again."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.conftest import is_heavy
 
 CONFTEST = """
 import pytest
@@ -28,6 +30,12 @@ def test_that_is_broken():
 def test_that_holds():
     pass
 """
+
+
+def test_what_starts_a_browser_is_heavy() -> None:
+    files = [*Path(__file__).parent.glob("e2e/test_*.py")]
+    assert files
+    assert all(is_heavy(file) for file in files)
 
 
 def test_a_test_that_passed_only_when_run_again_is_named_at_the_end(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _serve(folder: str) -> None:
     address = f"http://127.0.0.1:{port}"
     while True:
         try:
-            httpx.get(f"{address}/health").raise_for_status()
+            httpx.get(f"{address}/health", timeout=60).raise_for_status()
             break
         except httpx.HTTPError:
             time.sleep(0.1)

@@ -56,7 +56,7 @@ class Site:
 
     def client(self, owner: Owner | None, **options: Any) -> httpx.AsyncClient:
         headers = {} if owner is None else {"cookie": self.cookie(owner)}
-        options.setdefault("base_url", BASE)
+        options = {"base_url": BASE, "timeout": 60, **options}
         options.setdefault("transport", httpx.ASGITransport(self.door))
         client = httpx.AsyncClient(headers=headers, **options)
         self._clients.append(client)

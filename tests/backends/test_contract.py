@@ -26,6 +26,7 @@ from backends.types import (
     Usage,
 )
 from tests.backends.cases import BackendCase
+from tests.beats import beating
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,14 +60,13 @@ async def first_delta(stream: AsyncGenerator[Event, None]) -> Event:
     raise AssertionError("the stream ended without text")
 
 
-async def freed(case: BackendCase, backend: Backend, within: float = 3.0) -> bool:
+async def freed(case: BackendCase, backend: Backend) -> bool:
     """Whether no stream holds a slot, soon: a server may take a moment to see a connection closed."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + within
-    while await case.live(backend):
-        if loop.time() > end:
-            return False
-        await asyncio.sleep(0.02)
+    async with beating() as time:
+        while await case.live(backend):
+            if time.seconds > 3:
+                return False
+            await asyncio.sleep(0.02)
     return True
 
 

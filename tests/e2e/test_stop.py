@@ -74,8 +74,10 @@ async def embedded(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) ->
 )
 async def test_the_embedded_model_stops_at_once(embedded: AppProcess, prompt: str, wait: float) -> None:
     async with Server(embedded.url) as server:
+        asked = time.monotonic()
         reply = await server.begin("Hello")
         await server.ended(reply.id)
+        whole = time.monotonic() - asked
         reply = await server.begin(prompt)
         await asyncio.sleep(wait)
         asked = time.monotonic()
@@ -84,7 +86,8 @@ async def test_the_embedded_model_stops_at_once(embedded: AppProcess, prompt: st
         took = time.monotonic() - asked
         print(f"\nthe embedded model stopped {1000 * took:.0f} ms after the request")
         assert message["state"] == "stopped"
-        assert took < 3  # on a quiet machine under 0.1 s; the bound only tells it from running on
+        # On a quiet machine under 0.1 s; the bound only tells it from running on.
+        assert took < max(3, whole)
         after = await server.begin("What is the capital of France?")
         assert "Paris" in (await server.ended(after.id))["text"]
 
