@@ -370,7 +370,7 @@ async def test_bad_asks_are_refused_and_store_nothing(bench: MakeBench) -> None:
 
 
 async def test_nobody_reaches_the_turns_of_another(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=50)) as at:
+    async with bench(EchoBackend(rate=5)) as at:
         begun = await at.ask(text=WORDS)
         other = at.store.create_owner("visitor", "Eve").id
         with pytest.raises(NotFound):
@@ -385,7 +385,7 @@ async def test_nobody_reaches_the_turns_of_another(bench: MakeBench) -> None:
 
 
 async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=50), turns_per_owner=2) as at:
+    async with bench(EchoBackend(rate=5), turns_per_owner=2) as at:
         begun = await asyncio.gather(*(at.ask(text=WORDS) for _ in range(5)), return_exceptions=True)
         refused = [b for b in begun if isinstance(b, TooManyTurns)]
         assert len(refused) == 3
@@ -398,7 +398,7 @@ async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
 
 
 async def test_the_people_of_one_link_have_only_so_many_turns(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=50), turns_per_link=1, turns_per_network=1) as at:
+    async with bench(EchoBackend(rate=5), turns_per_link=1, turns_per_network=1) as at:
         ann, ben, cem = (at.store.create_owner("visitor", name).id for name in ("Ann", "Ben", "Cem"))
         assert (await at.turns.start(Party(ann, "link"), Ask("send", "k", text=WORDS))).created
         with pytest.raises(TooManyTurnsOfLink) as refused:
@@ -413,7 +413,7 @@ async def test_the_people_of_one_link_have_only_so_many_turns(bench: MakeBench) 
 
 
 async def test_replies_of_an_ended_link_say_that_it_was_the_link(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=50)) as at:
+    async with bench(EchoBackend(rate=5)) as at:
         guest, other = (at.store.create_owner("visitor", name).id for name in ("Ann", "Ben"))
         mine = [await at.turns.start(guest, Ask("send", f"k{n}", text=WORDS)) for n in range(2)]
         theirs = await at.turns.start(other, Ask("send", "k", text=WORDS))
@@ -432,7 +432,7 @@ async def test_replies_of_an_ended_link_say_that_it_was_the_link(bench: MakeBenc
 
 
 async def test_all_owners_together_have_only_so_many_turns(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=50), most_turns=2) as at:
+    async with bench(EchoBackend(rate=5), most_turns=2) as at:
         other = at.store.create_owner("visitor", "Ann").id
         await at.ask(text=WORDS)
         kept = Ask("send", "k", text=WORDS)
@@ -447,7 +447,7 @@ async def test_all_owners_together_have_only_so_many_turns(bench: MakeBench) -> 
 
 
 async def test_a_reply_being_written_cannot_be_built_on(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=50)) as at:
+    async with bench(EchoBackend(rate=5)) as at:
         begun = await at.ask(text=WORDS)
         place = {"conversation_id": begun.conversation.id}
         with pytest.raises(StillRunning):
