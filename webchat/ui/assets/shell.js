@@ -24,7 +24,7 @@ import { toast } from "./toast.js";
 import { mountTranscript } from "./transcript.js";
 
 /** @import { Context, Transcript } from "./transcript.js" */
-/** @import { Conversation, ListedConversation, Me, ModelList } from "./types.js" */
+/** @import { Conversation, ListedConversation } from "./types.js" */
 /** @import { MenuItem } from "./dom.js" */
 
 const PARTS = ["top", "sidebar", "topbar-start", "picker", "topbar-end", "transcript", "composer", "drawer"];
@@ -119,7 +119,6 @@ function tellContext(element, transcript) {
 
 async function loadMe() {
   try {
-    /** @type {Me} */
     const me = await api.get("api/me");
     connection.me = me;
     bus.emit("me", { me });
@@ -142,8 +141,7 @@ async function loadModels() {
   let busy;
   try {
     const asked = settings.unlisted;
-    /** @type {ModelList} */
-    const told = await api.get(asked ? `api/models?wanted=${encodeURIComponent(asked)}` : "api/models");
+    const told = await api.get("api/models", { wanted: asked });
     if (mine !== modelsAsked) return;
     settings.setModels(told, asked);
     busy = told.models.some(({ status, unlisted, failure }) => status === "loading" || (unlisted && !failure));
@@ -207,7 +205,7 @@ function wish(name) {
   const { chat } = settings;
   const off = bus.on("models", async () => {
     off();
-    if (!settings.find(name)) settings.setModels(await api.get(`api/models?wanted=${encodeURIComponent(name)}`), name);
+    if (!settings.find(name)) settings.setModels(await api.get("api/models", { wanted: name }), name);
     if (chat !== settings.chat) return; // another chat was opened meanwhile
     const found = settings.find(name);
     if (found && !found.missing) settings.update({ model: found.key });

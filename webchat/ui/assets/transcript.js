@@ -281,7 +281,6 @@ export class Transcript {
     this.#loadingOlder = true;
     this.olderButton.textContent = this.t("transcript.older_loading");
     try {
-      /** @type {Thread} */
       const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { before, limit: PAGE });
       if (visit !== this.#visit || before !== this.older) return false;
       this.older = thread.older;

@@ -11,7 +11,7 @@ import { style } from "./style.js";
 import { ago, until } from "./times.js";
 import { toast } from "./toast.js";
 
-/** @import { TrashItem, TrashPage } from "./types.js" */
+/** @import { TrashItem } from "./types.js" */
 /** @typedef {{ open(id: string, messageId?: string | null): void, refresh(): unknown }} Actions */
 
 const PAGE = 50;
@@ -57,7 +57,6 @@ class Trash {
     this.#foot.replaceChildren(h("p", { class: "wc-trash-note", role: "status" }, t("sidebar.loading")));
     const cursor = this.#next;
     try {
-      /** @type {TrashPage} */
       const page = await api.get("api/trash", { cursor, limit: PAGE });
       if (cursor !== this.#next) return; // all was deleted meanwhile
       this.#lead.textContent = t(page.days ? "trash.lead" : "trash.lead_none", { count: page.days });

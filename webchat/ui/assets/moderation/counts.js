@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 import { language, t } from "../i18n.js";
 import { actionBadge, counted, failed, ruleName, segments } from "./parts.js";
 
-/** @import { DecisionCount, DecisionCounts } from "../types.js" */
+/** @import { DecisionCount } from "../types.js" */
 /** @import { Page } from "./parts.js" */
 
 const DAYS = [7, 30, 90];
@@ -24,7 +24,6 @@ export function countsTab(page) {
   async function read() {
     const mine = (asked += 1);
     try {
-      /** @type {DecisionCounts} */
       const { items } = await api.get("api/moderation/counts", { days });
       if (mine === asked) list.replaceChildren(...drawn(items, page, days));
     } catch (error) {

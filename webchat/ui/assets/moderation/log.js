@@ -6,7 +6,7 @@ import { t } from "../i18n.js";
 import { actionBadge, ACTIONS, choice, copy, failed, ruleName, STAGES, stageName, when } from "./parts.js";
 
 /** @import { Child } from "../dom.js" */
-/** @import { DecisionCounts, DecisionPage, ModerationDecision } from "../types.js" */
+/** @import { ModerationDecision } from "../types.js" */
 /** @import { Option, Page, Wish } from "./parts.js" */
 
 const PAGE = 50;
@@ -51,7 +51,6 @@ export function logTab(page) {
 
   // The rules there are to choose from: those that decided anything, and the one asked for.
   async function nameRules() {
-    /** @type {DecisionCounts} */
     const { items } = await api.get("api/moderation/counts", { days: 3650 }).catch(() => ({ items: [] }));
     offer(items.map((one) => one.rule));
   }
@@ -68,7 +67,6 @@ export function logTab(page) {
     const mine = (asked += 1);
     more.disabled = true;
     try {
-      /** @type {DecisionPage} */
       const found = await api.get("api/moderation/decisions", { ...filter(), limit: PAGE, cursor: on ? next : null });
       if (mine !== asked) return;
       next = found.next;

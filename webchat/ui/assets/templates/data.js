@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { errorLine, has, t } from "../i18n.js";
 
-/** @import { Failure, ListedTemplate, ListedTemplateVersion, RenderedTemplate, Template, TemplateBody, TemplateText, TemplateVersion } from "../types.js" */
+/** @import { Failure, ListedTemplate, ListedTemplateVersion, Template, TemplateBody, TemplateText } from "../types.js" */
 
 const FRESH = 30_000; // ms
 
@@ -32,29 +32,29 @@ const changing = async (work) => {
   return answer;
 };
 
-/** @param {string} id */
+/** @param {string} id @returns {`api/templates/${string}`} */
 const of = (id) => /** @type {const} */ (`api/templates/${encodeURIComponent(id)}`);
 
 export const verbs = {
-  /** @param {string} id @returns {Promise<Template>} */
+  /** @param {string} id */
   get: (id) => api.get(of(id)),
-  /** @param {Template["scope"]} scope @param {TemplateText} content @param {string} [note] @returns {Promise<Template>} */
+  /** @param {Template["scope"]} scope @param {TemplateText} content @param {string} [note] */
   create: (scope, content, note) => changing(api.post("api/templates", { scope, content, ...(note ? { note } : {}) })),
-  /** @param {string} id @param {TemplateBody} body @returns {Promise<Template>} */
+  /** @param {string} id @param {TemplateBody} body */
   save: (id, body) => changing(api.put(of(id), body)),
   /** @param {string} id */
   remove: (id) => changing(api.delete(of(id))),
-  /** @param {string} id @returns {Promise<Template>} */
+  /** @param {string} id */
   restore: (id) => changing(api.post(`${of(id)}/restore`)),
-  /** @param {string} id @param {string} [name] @returns {Promise<Template>} */
+  /** @param {string} id @param {string} [name] */
   duplicate: (id, name) => changing(api.post(`${of(id)}/duplicate`, name ? { name } : {})),
   /** @param {string} id @returns {Promise<ListedTemplateVersion[]>} */
   versions: async (id) => (await api.get(`${of(id)}/versions`)).items,
-  /** @param {string} id @param {number} number @returns {Promise<TemplateVersion>} */
+  /** @param {string} id @param {number} number */
   version: (id, number) => api.get(`${of(id)}/versions/${number}`),
-  /** @param {object} body @param {AbortSignal} [signal] @returns {Promise<RenderedTemplate>} */
+  /** @param {object} body @param {AbortSignal} [signal] */
   render: (body, signal) => api.post("api/templates/render", body, { signal }),
-  /** @param {string} text @returns {Promise<Template>} */
+  /** @param {string} text */
   import: (text) => changing(api.post("api/templates/import", { text })),
   /** @param {string} id */
   exportPath: (id) => `${of(id)}/export`,
