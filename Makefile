@@ -30,6 +30,7 @@ run: $(INSTALLED_RUN)
 	@exec $(BIN)/webchat $(ARGS)
 
 quick: $(INSTALLED_TEST)
+	$(NODE) node --test --test-force-exit tests/js/*.test.js
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 
 test: check

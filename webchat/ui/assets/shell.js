@@ -15,6 +15,7 @@ import { mainMenu, exportItems, showShortcuts, showTemplates } from "./menus.js"
 import { outbox } from "./outbox.js";
 import { mountPicker } from "./picker.js";
 import { mountPrinting, printChat } from "./print.js";
+import { addressOf, askedFor } from "./routing.js";
 import { openSearch } from "./search.js";
 import { settings } from "./settings.js";
 import { mountSidebar, sidebar } from "./sidebar.js";
@@ -76,7 +77,7 @@ function start() {
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
   bus.on("title", ({ conversation }) => onListed(conversation));
   bus.on("notice", ({ on }) => ((state.notice = on), setTitle()));
-  window.addEventListener("popstate", () => show(new URLSearchParams(location.search)));
+  window.addEventListener("popstate", () => show(location.search));
   document.addEventListener("keydown", onKey);
   if (phone.matches) toggleSidebar(false, { keep: false });
   syncSidebar();
@@ -87,7 +88,7 @@ function start() {
   if (storage.lasts) bus.on("unkept", onUnkept);
   else onUnkept();
   drafts.claim();
-  show(new URLSearchParams(location.search));
+  show(location.search);
   loadModels();
   stops.open();
   outbox.open();
@@ -167,14 +168,6 @@ const withoutPersona = bus.on("settings", async ({ settings: { persona } }) => {
 
 // --- routing ------------------------------------------------------------------------------------------------
 
-/** @param {string | null} id */
-function address(id) {
-  const url = new URL(location.href);
-  url.search = url.hash = "";
-  if (id !== null) url.searchParams.set("c", id);
-  return url.href;
-}
-
 /** @param {string | null} id @param {string | null} [messageId] */
 function go(id, messageId = null) {
   if (connection.out) return; // another chat cannot be had, and this one would be gone
@@ -183,20 +176,18 @@ function go(id, messageId = null) {
     composer.focus();
     return;
   }
-  if (id !== state.id) history.pushState({}, "", address(id));
+  if (id !== state.id) history.pushState({}, "", addressOf(location.href, id));
   open(id, messageId);
 }
 
-// What an address asks for: ?c= a conversation, ?q= words for the box (never sent by themselves), ?model= a model.
-/** @param {URLSearchParams} query */
-function show(query) {
-  const id = query.get("c");
-  open(id, query.get("m"));
-  const [words, model] = [query.get("q"), query.get("model")];
-  if (id !== null || (words === null && model === null)) return;
+/** @param {string} search what the address asks for */
+function show(search) {
+  const { id, messageId, words, model } = askedFor(search);
+  open(id, messageId);
+  if (words === null && model === null) return;
   if (words) composer.insert(words);
   if (model) wish(model);
-  history.replaceState({}, "", address(null)); // a reload must not put the words in again
+  history.replaceState({}, "", addressOf(location.href, null)); // a reload must not put the words in again
 }
 
 // The model an address names, for this new chat only, once the models are known.
@@ -255,7 +246,7 @@ function onListed(conversation) {
 // The new chat on the screen became a conversation.
 /** @param {Conversation} conversation */
 function adopt(conversation) {
-  history.pushState({}, "", address(conversation.id));
+  history.pushState({}, "", addressOf(location.href, conversation.id));
   state.id = conversation.id;
   settings.adopt(conversation);
   drawer.show(conversation.id);
