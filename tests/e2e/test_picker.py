@@ -59,7 +59,7 @@ async def test_the_picker_says_what_is_loaded_what_is_not_and_what_cannot_be(cha
     await expect(options.nth(0)).to_contain_text("short")
     await expect(options.nth(0)).to_contain_text("1k context · on this server · loaded")
     await expect(options.nth(1)).to_contain_text(re.compile(r"on this server · loads in about \d+\ss"))
-    await expect(options.nth(2)).to_contain_text(re.compile(r"too large: needs [\d.]+ of 0.8 GB"))
+    await expect(options.nth(2)).to_contain_text(re.compile(r"too large: needs [\d.]+ GB, 0.8 GB reserved"))
 
 
 async def test_what_cannot_be_loaded_says_why_when_it_is_chosen_and_asked(chat: Chat) -> None:

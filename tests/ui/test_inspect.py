@@ -68,7 +68,7 @@ def test_tokens_joined_are_the_prompt_and_every_one_is_counted(
         """(sent) => {
           const panel = document.createElement("div");
           document.body.append(panel);
-          panel.append(tokensView(sent, panel));
+          panel.append(tokensView(sent.tokens, sent.parts, panel));
           const text = panel.querySelector(".wc-tokens").textContent;
           const bars = [...panel.querySelectorAll(".wc-token-bar span")];
           const counts = bars.map((bar) => Number(bar.style.flexGrow));
