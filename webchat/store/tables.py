@@ -268,8 +268,8 @@ class FeedbackRow(Base):
 
 class SearchEntryRow(Base):
     """What the search index knows: one row per message, and one per conversation for its title (`message_id`
-    NULL). Numbers grow with creation, so newest first is number order. The words stand in `search_words`,
-    which each database keeps in its own way (see `search.index`).
+    NULL). Numbers grow with time, so newest first is number order; a reply gets its own once it is whole. The
+    words stand in `search_words`, which each database keeps in its own way (see `search.index`).
 
     The words of a long text stand there in parts, which come in one by one. parts: how many have; 0 of a text
     whose words are one row. owed: the number, from 1, of the part to put in next; NULL when none is missing.
