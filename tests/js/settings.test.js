@@ -68,6 +68,19 @@ test("what is read while something is being saved does not undo it", async () =>
   assert.equal(await done, true);
 });
 
+test("what is chosen before the stored settings have come is chosen on top of them", async () => {
+  const other = `c${(chats += 1)}`;
+  settings.show(other);
+  await settings.update({ model: "n" });
+  await settings.update(at(0.6));
+  assert.deepEqual(server.asked, []);
+  settings.show(other, { ...STORED, system_prompt: "Be brief.", sampling: { top_p: 0.5 } });
+  await until(() => server.asked.length);
+  const all = { ...STORED, model: "n", system_prompt: "Be brief.", sampling: { temperature: 0.6, top_p: 0.5 } };
+  assert.deepEqual(server.asked.at(-1).body.settings, all);
+  assert.deepEqual(settings.current, all);
+});
+
 test("what could not be reached is kept, and what is refused is not", async () => {
   server.answer = () => {
     throw new TypeError("unreachable");

@@ -22,10 +22,11 @@ const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 // what was chosen since.
 // written: something is being written that differs from these settings. known: whether the server's settings of this conversation have come.
 // wanted: what the server says of a model that was chosen and is not in its list, by what was asked for.
+// early: what was chosen before they came, to be chosen again on top of them.
 // saves: of each conversation, its changes that are being written. chat: the one on the screen, the same object when a new
 // one gets its id.
-/** @type {{ id: string | null, known: boolean, settings: Settings, models: Model[], fallback: string | null, wanted: Map<string, Model | null>, saves: Map<string, Promise<Conversation>>, asked: Settings | null, written: boolean, chat: Chat }} */
-const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saves: new Map(), asked: null, written: false, chat: { id: null } };
+/** @type {{ id: string | null, known: boolean, settings: Settings, models: Model[], fallback: string | null, wanted: Map<string, Model | null>, saves: Map<string, Promise<Conversation>>, asked: Settings | null, written: boolean, early: Partial<Settings> | null, chat: Chat }} */
+const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saves: new Map(), asked: null, written: false, early: null, chat: { id: null } };
 
 /** @param {string | null} id */
 const place = (id) => `settings:${id ?? "new"}`;
@@ -87,6 +88,7 @@ export const settings = {
     if (id !== state.id) {
       state.asked = null;
       state.written = false;
+      state.early = null;
       state.chat = { id };
       adopt(id);
     }
@@ -94,11 +96,17 @@ export const settings = {
     const unsaved = drafts.get(place(id));
     state.known = id === null || Boolean(stored) || (state.known && id === state.id);
     state.id = id;
-    if (unsaved && (id === null || stored)) return restore(fresh, clean(unsaved));
-    if (stale(fresh)) return void save();
-    const known = same(fresh, state.settings);
-    state.settings = fresh;
-    if (!known) announce();
+    if (unsaved && (id === null || stored)) restore(fresh, clean(unsaved));
+    else if (stale(fresh)) save();
+    else {
+      const known = same(fresh, state.settings);
+      state.settings = fresh;
+      if (!known) announce();
+    }
+    const { early } = state;
+    if (!state.known || !early) return;
+    state.early = null;
+    settings.update({ ...early, ...(early.sampling && { sampling: { ...state.settings.sampling, ...early.sampling } }) });
   },
 
   // The new chat got its record with the first message; it was made with what was held here.
@@ -149,7 +157,9 @@ export const settings = {
     if (!settings.differ(changes)) return true;
     state.settings = clean({ ...state.settings, ...changes });
     announce();
-    return save();
+    if (state.known) return save();
+    state.early = { ...state.early, ...changes };
+    return true;
   },
 };
 
