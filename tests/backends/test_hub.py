@@ -111,7 +111,7 @@ def test_weights_that_arrive_cut_short_are_told(tmp_path: Path) -> None:
     with running_hub({"me/model": {**MODEL, "model.safetensors": WEIGHTS[:-1]}}) as address:
         (short,) = located([("me/model", None)], tmp_path, address)
     assert short["error"] == "ModelUnsupported"
-    assert "model.safetensors is cut short" in short["said"]
+    assert "model.safetensors is incomplete" in short["said"]
 
 
 def full_disk(home: Path) -> list[str]:
