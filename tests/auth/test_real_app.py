@@ -28,8 +28,6 @@ from tests.app_process import free_port
 from webchat.api import body_limit
 from webchat.app import App, build_app
 from webchat.auth import SMALL_BODY, Cookies
-from webchat.connections import connections
-from webchat.crowd import Crowd, limits_for
 from webchat.models import ModelSpec
 from webchat.settings import ModelSettings, Settings
 from webchat.sharing import new_link
@@ -65,9 +63,6 @@ class Real:
         return self.app.store.create_owner("visitor", name)
 
 
-MANY = limits_for(1024, replies=10, body_bytes=2_000_000)
-
-
 @contextlib.asynccontextmanager
 async def real(
     data_dir: Path, specs: Iterable[ModelSpec] | None = ECHO, **options: Any
@@ -78,8 +73,8 @@ async def real(
     )
     app = build_app(settings, specs=None if specs is None else tuple(specs))
     config = uvicorn.Config(
-        app.asgi, host="127.0.0.1", port=settings.port, log_level="warning", http=connections(Crowd(MANY)),
-        ws="none", timeout_graceful_shutdown=1,
+        app.asgi, host="127.0.0.1", port=settings.port, log_level="warning", http="h11", ws="none",
+        timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
