@@ -54,6 +54,19 @@ def test_all_that_belongs_to_a_chat_moves_with_it(store: Store, local: Talk, ope
     assert there.found("pier") == [more.conversation.id]
 
 
+def test_a_reply_that_ends_while_its_chat_moves_is_found_by_the_new_owner_alone(
+    store: Store, local: Talk, operator: Owner
+) -> None:
+    begun = local.begin("where is the lighthouse")
+    chat = begun.conversation.id
+    pieces = list(store._handing_over([chat], operator.id, local.owner))
+    local.finish(begun.reply.id, "on the cliff")
+    assert [piece() for piece in pieces][-1] == 0  # not yet
+    assert store.move_chats(operator.id, local.owner) == 1
+    assert Talk(store, operator.id).found("cliff") == [chat]
+    assert local.found("cliff") == []
+
+
 def test_moving_again_moves_nothing_and_back_is_the_same(store: Store, local: Talk, operator: Owner) -> None:
     for n in range(3):
         local.say(f"chat {n} of the harbour", "yes")

@@ -114,6 +114,11 @@ class MovingVerbs(Database):
 
     @writes
     def _hand_chats(self, connection: Connection, chats: Sequence[str], owner: str, giver: str) -> int:
+        entries = select(SearchEntryRow.number).where(
+            SearchEntryRow.conversation_id.in_(chats), SearchEntryRow.owner_id == giver
+        )
+        if connection.scalar(entries.limit(1)) is not None:
+            return 0  # written meanwhile; the next round hands them over first
         rated = select(MessageRow.id).where(MessageRow.conversation_id.in_(chats))
         connection.execute(
             update(FeedbackRow)
