@@ -38,7 +38,7 @@ class EndpointOptions(BackendOptions):
     is kept what the model was found not to take.
     """
 
-    base_url: str
+    base_url: str = field(repr=False)  # it may hold a password
     model: str | None = None
     _: KW_ONLY
     api_key: str | None = field(default=None, repr=False)

@@ -13,7 +13,7 @@ from backends.base import Backend
 from backends.echo import EchoBackend
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported
 from backends.local import Engines
-from backends.options import LocalOptions
+from backends.options import EndpointOptions, LocalOptions
 from webchat.models import GivenTemplate, Models, ModelSpec
 
 T = TypeVar("T")
@@ -100,6 +100,11 @@ async def test_going_back_takes_what_the_settings_say() -> None:
             assert backend.made_with == text
     with pytest.raises(ModelNotFound):
         all_.use_template("nobody", NEW)
+
+
+def test_an_endpoint_keeps_its_own() -> None:
+    spec = ModelSpec("m", "openai", options=EndpointOptions("http://127.0.0.1:8000/v1"))
+    assert spec.under(NEW) is spec
 
 
 async def test_the_same_template_again_starts_nothing() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from backends._machine import engine_threads
 from backends._sent import marked, spans, told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
@@ -38,7 +39,9 @@ class LlamaCppBackend:
     kind = "llamacpp"
 
     def __init__(self, options: LlamaCppOptions) -> None:
-        self._setup = options.shared()
+        shared = options.shared()
+        threads = shared.threads or engine_threads()
+        self._setup = replace(shared, slots=slots(shared), threads=threads)
         self.model = self._setup.name
         self.capabilities = self._capabilities(options.context_length)
         self._template = "model" if options.chat_template is None else options.template_source

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from backends.echo import EchoBackend
 from backends.errors import BackendError, BadProxy, Loading, RateLimited, Unavailable
 from tests.api.conftest import MakeSite, Site
+from webchat.api.errors import answer_to
 from webchat.api.wire.messages import Provenance as ProvenanceAnswer
 from webchat.auth.failures import PUBLIC, failure_for
 from webchat.models import ModelSpec
@@ -212,3 +214,16 @@ def test_paths_of_models_are_shown_to_operators_alone() -> None:
     assert (cut.model_id, cut.adapter) == ("secret.gguf", "secret-adapter")
     hub = ProvenanceAnswer.read_by(reader("guest"), Provenance(model_id="Qwen/Qwen3-0.6B"), settings)
     assert hub.model_id == "Qwen/Qwen3-0.6B"
+
+
+def test_an_answer_of_ours_that_does_not_fit_is_no_fault_of_the_clients(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        ProvenanceAnswer.model_validate({"backend": {"words": "of a person"}})
+    answer = answer_to(raised.value, reader("visitor"))
+    assert answer.status_code == 500
+    assert json.loads(bytes(answer.body))["error"]["code"] == "internal"
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    assert "of a person" not in record.getMessage()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from backends._machine import engine_threads
 from backends.base import collect
 from backends.errors import BackendError, BadRequest, ModelNotFound, ModelUnsupported
 from backends.llamacpp import LlamaCppBackend, Servers
+from backends.llamacpp.servers import SLOTS
 from backends.options import LlamaCppOptions
 from backends.types import Message, Request, Sampling, TextDelta
 from tests.backends.tiny_models import make_gguf_adapter
@@ -319,3 +322,6 @@ async def test_servers_of_one_file_share_its_weights_and_nothing_else(demo_gguf:
     assert other is not None
     assert one.parts.keys() & other.parts.keys() == {str(demo_gguf)}
     assert one == same
+    plain = LlamaCppOptions(known=True, path=demo_gguf)
+    named = replace(plain, slots=SLOTS, threads=engine_threads())
+    assert LlamaCppBackend(plain).footprint() == LlamaCppBackend(named).footprint()

@@ -81,6 +81,16 @@ test("what is chosen before the stored settings have come is chosen on top of th
   assert.deepEqual(settings.current, all);
 });
 
+test("what is taken back before the stored settings have come stays taken back", async () => {
+  const other = `c${(chats += 1)}`;
+  settings.show(other);
+  await settings.update(at(0.6));
+  await settings.update({ sampling: {} });
+  settings.show(other, { ...STORED, ...at(0.7) });
+  await until(() => server.asked.length);
+  assert.deepEqual(settings.current, STORED);
+});
+
 test("what could not be reached is kept, and what is refused is not", async () => {
   server.answer = () => {
     throw new TypeError("unreachable");

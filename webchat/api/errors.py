@@ -51,19 +51,18 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
             return failure_answer(error.status, failure_of(error), reader)
         case ExplainedError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)
-        case ValidationError():
-            return _invalid(error)
         case HTTPException():
             return error_answer(error.status_code, "bad_request", "The request is not valid.")
         case _:
             return unknown_error_answer(error)
 
 
-def _invalid(error: ValidationError) -> Response:
-    """Names the first field that is wrong and what is wrong with it, never the value that was sent."""
+def invalid(error: ValidationError) -> ApiError:
+    """Names the first field that is wrong and what is wrong with it, never the value that was sent. An answer
+    of ours that does not fit its model is no fault of the client's."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])[:100]
-    return error_answer(
+    return ApiError(
         422,
         "invalid",
         f"The request is not valid: {field or 'body'}: {first['msg']}."[:300],

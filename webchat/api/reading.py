@@ -6,11 +6,12 @@ import json
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Path, Query
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webchat.api.errors import ApiError, not_found
+from webchat.api.errors import ApiError, invalid, not_found
 from webchat.api.wire.base import Answer, Body, Id
 from webchat.store.records import Owner
 
@@ -19,11 +20,14 @@ B = TypeVar("B", bound=Body)
 
 async def body_of(request: Request, kind: type[B]) -> B:
     """The request's JSON body. Only `application/json` is read: a form on a foreign page cannot send that
-    unasked. Raises `ApiError`, `pydantic.ValidationError`."""
+    unasked. Raises `ApiError`."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ApiError(415, "not_json", "The request's body is not JSON.")
-    return kind.model_validate_json(await request.body())
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise invalid(error) from None
 
 
 def owner_of(request: Request) -> Owner:

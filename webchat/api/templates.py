@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from starlette.responses import Response
 
-from webchat.api.errors import ApiError, not_found
+from webchat.api.errors import ApiError, invalid, not_found
 from webchat.api.filenames import disposition
 from webchat.api.reading import Caller, Language, PathId, QueryText
 from webchat.api.services import Services
@@ -127,7 +127,10 @@ class Templates:
             name = content.name[: NAME_CHARS - len(suffix)] + suffix
         else:
             name = await self._review.text(_written(owner), name)
-        copy = TemplateContent.model_validate({**dict(content), "name": name})
+        try:
+            copy = TemplateContent.model_validate({**dict(content), "name": name})
+        except ValidationError as error:  # a longer name than was written: a moderator masked it
+            raise invalid(error) from None
         return await self._create(owner, await _checked(copy), "personal", "")
 
     async def render(self, owner: Caller, body: RenderBody) -> RenderedTemplate:

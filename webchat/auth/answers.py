@@ -88,7 +88,8 @@ def in_one_line(error: BaseException) -> str:
     that fails fill the disk."""
     frames = reversed(traceback.extract_tb(error.__traceback__)[-_PLACES:])
     places = " < ".join(f"{'/'.join(Path(at.filename).parts[-2:])}:{at.lineno}" for at in frames)
-    return f"{error!r:.200} at {places or 'no place'}"
+    said = " ".join(repr(error).split())
+    return f"{said:.200} at {places or 'no place'}"
 
 
 _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {

@@ -64,9 +64,10 @@ class ModelSpec:
         text, source = template.text, template.source
         if isinstance(self.options, EngineOptions):
             return replace(self, options=replace(self.options, chat_template=text, template_source=source))
-        assert isinstance(self.options, Mapping), "an endpoint has its own chat template"
-        given = {"chat_template": text, "template_source": source}
-        return replace(self, options={**self.options, **given})
+        if isinstance(self.options, Mapping):
+            given = {"chat_template": text, "template_source": source}
+            return replace(self, options={**self.options, **given})
+        return self  # an endpoint has its own
 
     @property
     def endpoint(self) -> EndpointOptions:

@@ -38,7 +38,8 @@ class Body(Strict):
 class Answer(BaseModel):
     """What is answered. A field without a default is always there."""
 
-    model_config = ConfigDict(from_attributes=True, extra="forbid", frozen=True)
+    # What does not fit is logged: without what people wrote.
+    model_config = ConfigDict(from_attributes=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @classmethod
     def of(cls, record: object, reader: Owner | None = None) -> Self:

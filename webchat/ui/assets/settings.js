@@ -106,7 +106,9 @@ export const settings = {
     const { early } = state;
     if (!state.known || !early) return;
     state.early = null;
-    settings.update({ ...early, ...(early.sampling && { sampling: { ...state.settings.sampling, ...early.sampling } }) });
+    const { sampling } = early;
+    const whole = !sampling || !Object.keys(sampling).length; // none is a choice too
+    settings.update(whole ? early : { ...early, sampling: { ...state.settings.sampling, ...sampling } });
   },
 
   // The new chat got its record with the first message; it was made with what was held here.
