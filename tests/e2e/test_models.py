@@ -143,7 +143,7 @@ async def test_many_models_are_searched_and_what_is_typed_chooses_none(
 async def test_each_model_says_what_it_holds_and_where_it_runs(many: AppProcess, visitor: NewVisitor) -> None:
     for locale, near, far in (
         ("en-GB", "8k context · local network", "remote"),
-        ("zh-CN", "8k 上下文 · 本地网络", "远程"),
+        ("zh-CN", "上下文 8k · 本地网络", "远程"),
     ):
         page = (await _open(many, visitor, locale=locale)).page
         await page.click("#wc-picker button")
