@@ -13,6 +13,7 @@ The law, checked for every backend by `tests/backends/test_contract.py`:
 - Failures are raised as `BackendError`, never yielded.
 - Closing the iterator stops the work soon (in process: within one decode step, in a prefill too; remote: the
   connection is closed) and frees its slot. `aclose()` returns after the slot is free.
+- Half a character (a lone surrogate) in an old message does no harm and never appears in a reply.
 - Two streams at once never mix. `max_tokens` is respected. Where `capabilities.seed`, the same seed repeats.
 - `start()` may be called again after it failed; `stream()` before `start()` starts by itself.
 """

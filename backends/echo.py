@@ -45,8 +45,8 @@ _TOKEN = re.compile(rf"\s*(?:[{_CJK}]|[^\s{_CJK}]+)|\s+")
 
 
 def tokens(text: str) -> list[str]:
-    """The pieces `text` is streamed in; joined they are the text again."""
-    return _TOKEN.findall(text)
+    """The pieces `text` is streamed in; joined they are the text again, `?` for half a character."""
+    return _TOKEN.findall(text.encode("utf-8", "replace").decode())
 
 
 class EchoBackend:
@@ -229,9 +229,7 @@ def _prompt_tokens(request: Request) -> int:
 
 
 def _pieces(request: Request) -> tuple[str, ...]:
-    # Half a character, which old text may have, is nothing a model reads.
-    texts = (message.text.encode("utf-8", "replace").decode() for message in request.messages)
-    return tuple(piece for text in texts for piece in tokens(text))
+    return tuple(piece for message in request.messages for piece in tokens(message.text))
 
 
 def _sent(request: Request) -> Sent:

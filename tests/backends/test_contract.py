@@ -264,7 +264,7 @@ async def test_split_characters_are_whole(case: BackendCase, backend: Backend) -
 
 
 async def test_half_a_character_in_an_old_message_does_no_harm(case: BackendCase, backend: Backend) -> None:
-    answer = await reply(backend, ask(f"{case.long} \ud83d", max_tokens=3))
+    answer = await reply(backend, ask(f"\ud83d {case.long}", max_tokens=3))
     assert answer.finished.reason in ("stop", "length")
     assert "\ud83d" not in answer.text
 
