@@ -51,9 +51,11 @@ async def test_it_is_found_and_does_what_its_table_says(links: Path, tmp_path: P
     assert await moderation.review(Context("input"), text) == "see https://example.com and [link]"
     assert await moderation.review(Context("stored"), text) == "see https://example.com and [link]"
     assert await moderation.review(Context("output"), text) == text
-    blocking = Moderation(load_rules(rules(tmp_path, 'action = "block"\nsentence = "No links."')))
-    with pytest.raises(Blocked, match="No links"):
+    table = 'name = "outside"\naction = "block"\nsentence = "No links."'
+    blocking = Moderation(load_rules(rules(tmp_path, table)))
+    with pytest.raises(Blocked, match="No links") as blocked:
         await blocking.review(Context("input"), text)
+    assert blocked.value.rule == "outside"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ async def test_it_is_found_and_does_what_its_table_says(links: Path, tmp_path: P
     [
         ('allows = ["a"]', "moderators.0: allows: there is no such option"),
         ('action = "shout"', "moderators.0: action"),
-        ('stages = ["never"]', "moderators.0: webchat-moderator-links (webchat_links:make) made a moderator"),
+        ('stages = ["never"]', "moderators.0.stages.0: Input should be 'input'"),
     ],
 )
 def test_what_is_wrong_in_its_table_is_told_with_its_place(

@@ -1,8 +1,9 @@
 """Moderators of other packages.
 
-A package adds a kind with an entry point in the group `webchat.moderators`, a callable that takes the options
-of a table in the file of rules, all but `kind`, as one mapping and returns a `Moderator`; what is wrong with
-the options it says with a `ValueError`. `deploy/examples/moderator` is one.
+A package adds a kind with an entry point in the group `webchat.moderators`: a callable that takes the options
+of a table in the rules file as one mapping and returns a `Moderator`. It raises `ValueError` for options that
+are wrong. The options don't include `kind`, nor the settings of every kind (`name`, `stages`, `fail`): those
+are set on the returned moderator if the table has them. `deploy/examples/moderator` is an example.
 
     [project.entry-points."webchat.moderators"]
     shouting = "webchat_shouting:make"
@@ -16,8 +17,10 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from webchat.moderation.filters import Moderator
-from webchat.moderation.tables import BadRules
+from webchat.moderation.tables import BadRules, Table, first_error
 from webchat.moderation.verdicts import Fail, Stage
 
 GROUP = "webchat.moderators"
@@ -30,20 +33,39 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
 
-def make(place: str, kind: str, options: Mapping[str, Any]) -> Moderator:
-    """A moderator of an installed package. place: of its table, for what is said about it. Raises
-    `BadRules`."""
+def make(place: str, kind: str, settings: Mapping[str, Any]) -> Moderator:
+    """A moderator of an installed package. place: of its table, for errors. settings: those of the table, all
+    but `kind`. Raises `BadRules`."""
+    common = {name: value for name, value in settings.items() if name in Table.model_fields}
+    try:
+        table = Table(kind=kind, **common)
+    except ValidationError as error:
+        raise BadRules(f"{place}.{first_error(error)}") from None
     entry = next(iter(entry_points(group=GROUP, name=kind)))
     try:
         factory: Factory = entry.load()
     except (ImportError, AttributeError) as error:
         raise BadRules(f"{place}: the package of {kind!r} cannot be loaded: {error}") from None
     try:
-        made = factory(options)
+        made = factory({name: value for name, value in settings.items() if name not in common})
     except (ValueError, TypeError, KeyError) as error:
         raise BadRules(f"{place}: {error or type(error).__name__}") from None
-    _check(f"{place}: {_where(entry)}", made)
+    who = f"{place}: {_where(entry)}"
+    _set(who, made, table)
+    _check(who, made)
     return made
+
+
+def _set(who: str, made: Moderator, table: Table) -> None:
+    """Set what the table has of the settings of every kind; the others stay the moderator's own. Raises
+    `BadRules`."""
+    given = {"name": table.name, "stages": frozenset(table.stages), "fail": table.fail}
+    for name, value in given.items():
+        if name in table.model_fields_set and value:
+            try:
+                setattr(made, name, value)
+            except AttributeError:
+                raise BadRules(f"{who} made a moderator whose {name} cannot be set") from None
 
 
 def _check(who: str, made: Moderator) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from webchat.moderation.filters import Moderator
 from webchat.moderation.plugins import kinds, make
-from webchat.moderation.tables import KINDS, AnyTable, BadRules, Tools, read_text, settings_of
+from webchat.moderation.tables import KINDS, AnyTable, BadRules, Tools, first_error, read_text, settings_of
 from webchat.moderation.tidying import Tidy
 
 __all__ = ["BadRules", "Tools", "load_rules", "read_rules"]
@@ -75,7 +75,7 @@ def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:
     try:
         tables = _File.model_validate(content).moderators
     except ValidationError as error:
-        raise BadRules(_first(error)) from None
+        raise BadRules(first_error(error)) from None
     made = [_made(f"moderators.{number}", table, tools) for number, table in enumerate(tables)]
     names = [one.name for one in made]
     if twice := next((name for name in names if names.count(name) > 1), ""):
@@ -94,17 +94,7 @@ def _made(place: str, table: Mapping[str, Any], tools: Tools) -> Moderator:
     try:
         made: Moderator = _TABLE.validate_python(table).make(tools)
     except ValidationError as error:
-        raise BadRules(f"{place}.{_first(error, settings_of(kind))}") from None
+        raise BadRules(f"{place}.{first_error(error, settings_of(kind))}") from None
     except ValueError as error:
         raise BadRules(f"{place}: {error}") from None
     return made
-
-
-def _first(error: ValidationError, known: Sequence[str] = ()) -> str:
-    """Where the first of its errors is, and what it says. known: the settings there are."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    said = str(first["msg"])
-    if first["type"] == "extra_forbidden" and known and len(first["loc"]) == 2:
-        said = f"there is no such setting, only {', '.join(known)}"
-    return f"{where}: {said}" if where else said

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends import _text_file
 from backends._text_file import NotText
@@ -168,6 +168,16 @@ def settings_of(kind: str) -> Sequence[str]:
     """The settings that a table of this kind may have."""
     fields = dict.fromkeys([*Table.model_fields, *TABLES[kind].model_fields])
     return tuple(name for name in fields if name != "kind")
+
+
+def first_error(error: ValidationError, known: Sequence[str] = ()) -> str:
+    """Where the first of its errors is, and what it says. known: the settings there are."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    said = str(first["msg"])
+    if first["type"] == "extra_forbidden" and known and len(first["loc"]) == 2:
+        said = f"there is no such setting, only {', '.join(known)}"
+    return f"{where}: {said}" if where else said
 
 
 def _key(name: str, variable: str | None, tools: Tools) -> str | None:

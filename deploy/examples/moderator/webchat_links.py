@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from webchat.moderation.matching import Match, Matching, Rule, Seen
 from webchat.moderation.verdicts import Action, Context, Fail, Report, Stage
 
-OPTIONS = {"name", "allow", "action", "instead", "sentence", "stages", "fail"}
+OPTIONS = {"allow", "action", "instead", "sentence"}
 LONGEST = 500
 """Characters of a link; of a longer one this much is taken as it."""
 
@@ -34,27 +36,20 @@ class Links:
     """The moderator. It has no state of any text, so one serves all."""
 
     kind = "links"
+    name = "links"
+    stages: frozenset[Stage] = frozenset({"input", "output"})
+    fail: Fail = "closed"
+    seconds = 5.0
 
-    def __init__(
-        self,
-        allow: Collection[str],
-        rule: Rule,
-        *,
-        stages: Collection[Stage] = ("input", "output"),
-        fail: Fail = "closed",
-    ) -> None:
-        self.name = rule.id
-        self.stages = frozenset(stages)
-        self.fail: Fail = fail
-        self.seconds = 5.0
+    def __init__(self, allow: Collection[str], rule: Rule) -> None:
         self._allow = tuple(host.lower() for host in allow)
         self._rule = rule
 
     def open(self, context: Context, report: Report) -> Matching:
-        """A filter for one text."""
-        return Matching(self._find, report)
+        """A filter for one text. Its rule has the moderator's name, which the table may set."""
+        return Matching(partial(self._find, replace(self._rule, id=self.name)), report)
 
-    def _find(self, window: str, begin: int, *, last: bool) -> Seen:
+    def _find(self, rule: Rule, window: str, begin: int, *, last: bool) -> Seen:
         """See `webchat.moderation.matching.Finder`."""
         opened = len(window)
         if not last and (begun := _BEGUN.search(window, begin)):
@@ -65,7 +60,7 @@ class Links:
                 opened = min(opened, found.start())  # it may go on
                 break
             if not self._allowed(found.group()):
-                matches.append(Match(found.start(), found.end(), self._rule))
+                matches.append(Match(found.start(), found.end(), rule))
         return Seen(matches, opened)
 
     def _allowed(self, link: str) -> bool:
@@ -77,8 +72,8 @@ class Links:
 
 
 def make(options: Mapping[str, Any]) -> Links:
-    """A moderator from a table of the file of rules. Raises `ValueError` for options that cannot be; webchat
-    tells them with their place."""
+    """A moderator from the options of a table in the rules file; webchat sets `name`, `stages` and `fail`.
+    Raises `ValueError` for options that are wrong; webchat reports it with the place."""
     if unknown := set(options) - OPTIONS:
         raise ValueError(f"{min(unknown)}: there is no such option, only {', '.join(sorted(OPTIONS))}")
     allow = options.get("allow", [])
@@ -89,13 +84,11 @@ def make(options: Mapping[str, Any]) -> Links:
         raise ValueError("action: give flag, mask, replace or block")
     sentence = options.get("sentence", "")
     rule = Rule(
-        options.get("name", "links"),
+        Links.name,
         action,
         options.get("instead", "[link]"),
         sentence or "Links to elsewhere are not allowed here.",
         "Take the link out and try again.",
         own=bool(sentence),
     )
-    return Links(
-        allow, rule, stages=options.get("stages", ["input", "output"]), fail=options.get("fail", "closed")
-    )
+    return Links(allow, rule)
