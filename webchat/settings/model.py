@@ -58,7 +58,10 @@ class ModelSettings(SamplingFields, EngineFields):
         "", "The name in the picker (default: the model's own).", "a text up to 200 characters"
     )
     kind: str = setting(
-        "", "The backend: openai, llamacpp, local, or an installed plugin's name.", "a backend's name"
+        "",
+        "The backend: openai, llamacpp, local, or an installed plugin's name. A plugin's model can have"
+        " `model`, `system_prompt`, `pinned` and sampling defaults; other settings are refused.",
+        "a backend's name",
     )
     endpoint: str | None = setting(
         None,
@@ -118,8 +121,18 @@ class ModelSettings(SamplingFields, EngineFields):
             raise ValueError("endpoint is missing: kind openai needs one")
         if self.kind in ("local", "llamacpp") and not (self.model or self.demo):
             raise ValueError("model or endpoint is missing: say which model this is")
+        if self.kind not in BUILT_IN and (passed_over := sorted(self.model_fields_set - FOR_PLUGINS)):
+            raise ValueError(
+                f"{passed_over[0]} is for the kinds {', '.join(BUILT_IN)}:"
+                " a plugin's backend receives only model"
+            )
         check_engine(self, self.kind)
         return self
+
+
+BUILT_IN = ("openai", "llamacpp", "local")
+FOR_PLUGINS = frozenset({"name", "kind", "model", "system_prompt", "pinned", *SamplingFields.model_fields})
+"""What a model of a plugin may have set: `model` goes to its backend, webchat itself heeds the others."""
 
 
 def check_engine(engine: EngineFields, kind: str) -> None:
