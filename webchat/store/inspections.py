@@ -77,6 +77,9 @@ class InspectionVerbs(Database):
     def pack_inspection(self, message_id: str, sent: Inspection, provenance: Provenance) -> KeptInspection:
         """Make what a model was sent ready for `keep_inspections`: as what it adds to the nearest earlier
         reply on its path. Takes long for a long prompt: run it in a thread that nobody waits for."""
+        if not any(message["role"] == "assistant" for message in sent.messages):
+            # The first of its conversation, or all before it was left out: there is nothing to build on.
+            return KeptInspection(message_id, *_packed(_dumped(sent), None, None), provenance)
         with self.transaction(write=False) as connection:
             base_id = connection.scalar(_NEAREST, {"end": message_id})
             rows = [] if base_id is None else _rows(connection, base_id)
