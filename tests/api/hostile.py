@@ -17,6 +17,7 @@ from tests.api.conftest import MOST_BODY, Site
 from tests.store.talk import Talk
 from webchat.api.routes import LONG, Row
 from webchat.auth import MOST_ADDRESS, SMALL_BODY
+from webchat.prompts.content import TemplateContent
 from webchat.store.records import LoggedDecision, Message
 
 Go = Callable[[], Awaitable[httpx.Response]]
@@ -143,8 +144,12 @@ def content(size: int) -> dict[str, Any]:
 
 
 def template(world: World, size: int) -> None:
-    full = {"description": "", "sampling": {}, "model": None, **content(size)}
-    world.site.store.create_template(world.owner, full)
+    world.site.store.create_template(world.owner, stored(content(size)))
+
+
+def stored(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As the library stores it, with every field."""
+    return TemplateContent.model_validate(content).json_value()
 
 
 def templates(world: World, count: int) -> None:
@@ -153,9 +158,9 @@ def templates(world: World, count: int) -> None:
 
 
 def versions(world: World, count: int) -> None:
-    made = world.site.store.create_template(world.owner, content(10))
+    made = world.site.store.create_template(world.owner, stored(content(10)))
     for number in range(1, count + 1):
-        body = {**content(500_000), "description": str(number)}
+        body = stored({**content(500_000), "description": str(number)})
         world.site.store.change_template(world.owner, made.id, body, based_on=number)
 
 
