@@ -29,7 +29,7 @@ WAITING_CHARS = 256 * 1024
 """Characters of one reply that may wait for the store before its model has to wait too."""
 
 MANY_REPLIES = 100
-"""That write at once: with more the ticks are further apart, up to twice as far."""
+"""With more replies at once the ticks are further apart, up to twice as far."""
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between attempts while the store fails; the last one repeats."""
