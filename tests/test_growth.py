@@ -29,7 +29,7 @@ from webchat.moderation.folding import fold
 from webchat.moderation.rules import read_rules
 from webchat.moderation.tables import KINDS as MODERATORS
 from webchat.moderation.tidying import Tidy
-from webchat.moderation.windows import window_end
+from webchat.moderation.windows import Opinion, Windows
 from webchat.privacy.addresses import addresses
 from webchat.privacy.finding import KINDS, Personal
 from webchat.privacy.placeholders import Finder, Placeholders, mask
@@ -167,8 +167,15 @@ def test_moderators_of_a_stream(kind: str) -> None:
 
 
 def _windows(text: str) -> None:
-    while end := window_end(text, 160):
-        text = text[end:]
+    async def harmless(window: str) -> Sequence[Opinion]:
+        return ()
+
+    async def read() -> None:
+        windows = Windows(harmless, lambda finding: None, name="judge", fail="open", seconds=5, window=160)
+        await windows.feed(text)
+        await windows.finish()
+
+    asyncio.run(read())
 
 
 def _restored(text: str) -> None:

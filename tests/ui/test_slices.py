@@ -35,12 +35,19 @@ MOST = 4000
 ADDED = """async ([text, streamed]) => {
   fresh();
   const tasks = [];
-  const count = (node) => (node.nodeType === Node.ELEMENT_NODE ? 1 + node.querySelectorAll("*").length : 0);
+  const known = new WeakSet(); // an element that comes in one that is told of, too, counts once
+  const count = (node) => {
+    const elements = node.nodeType === Node.ELEMENT_NODE ? [node, ...node.querySelectorAll("*")] : [];
+    return elements.filter((element) => !known.has(element) && known.add(element)).length;
+  };
   let task = 0;
+  const timer = window.setTimeout;
+  // What a task adds without a timer belongs to it; a timer is the next task, although it comes before ours.
+  window.setTimeout = (run, ...rest) => timer(() => { task = 0; run(); }, ...rest);
   const seen = (changes) => {
     if (!task) {
       tasks.push(0);
-      task = setTimeout(() => (task = 0)); // what follows in this task belongs to it
+      task = timer(() => (task = 0));
     }
     const nodes = changes.flatMap(({ addedNodes }) => [...addedNodes]);
     tasks[tasks.length - 1] += nodes.reduce((sum, node) => sum + count(node), 0);
@@ -52,6 +59,7 @@ ADDED = """async ([text, streamed]) => {
   await settled();
   seen(observer.takeRecords());
   observer.disconnect();
+  window.setTimeout = timer;
   return { tasks, words: shown.textContent, html: shown.innerHTML };
 }"""
 

@@ -138,20 +138,25 @@ class _Limiting:
         self._counts = context.stage == "input" and context.counts and not context.trial
         self._used = context.used
         self._report = report
-        self.held = ""
+        self._pieces: list[str] = []
+
+    @property
+    def held(self) -> str:
+        return "".join(self._pieces)
 
     async def feed(self, text: str) -> str:
-        self.held += text
+        self._pieces.append(text)
         return ""
 
     async def finish(self) -> str | Refused:
-        verdict = self._limits.check(self.held)
+        text = self.held
+        verdict = self._limits.check(text)
         if verdict is None and self._counts:
             verdict = self._limits.take_one(self._owner, self._link, self._used)
         if verdict is not None:
-            self._report(Finding(verdict.rule, "block", 0, len(self.held)))
+            self._report(Finding(verdict.rule, "block", 0, len(text)))
             return Refused("", verdict)
-        text, self.held = self.held, ""
+        self._pieces.clear()
         return text
 
 

@@ -102,14 +102,15 @@ class Windows:
         self._least = WHOLE if window is None else min(FIRST, window)
         self._before = ""
         self._text = ""
+        self._at = 0  # where the next window of it begins
         # What may be released stays here until it is: a look that is broken off takes nothing with it.
-        self._ready = ""
+        self._ready: list[str] = []
         self._done = 0
         self._verdict: Verdict | None = None
 
     @property
     def held(self) -> str:
-        return self._ready + self._text
+        return "".join(self._ready) + self._text[self._at :]
 
     def look_in(self, run: Run) -> None:
         """Have the looks done by `run`."""
@@ -128,27 +129,28 @@ class Windows:
         return text
 
     async def feed(self, text: str) -> str | Refused:
-        self._text += text
+        self._text, self._at = self._text[self._at :] + text, 0
         await self._look_ahead()
         return self._release()
 
     async def finish(self) -> str | Refused:
         await self._look_ahead()
-        if self._text and self._verdict is None:
+        if self._at < len(self._text) and self._verdict is None:
             await self._look(len(self._text))
         return self._release()
 
     def _release(self) -> str | Refused:
-        ready, self._ready = self._ready, ""
+        ready = "".join(self._ready)
+        self._ready.clear()
         return ready if self._verdict is None else Refused(ready, self._verdict)
 
     async def _look_ahead(self) -> None:
-        while self._verdict is None and (end := window_end(self._text, self._least)):
+        while self._verdict is None and (end := window_end(self._text, self._least, self._at)):
             await self._look(end)
 
     async def _look(self, end: int) -> None:
         """Have the text up to `end` read, and put what becomes of it among what is ready."""
-        window = self._text[:end]
+        window = self._text[self._at : end]
         opinions: Sequence[Opinion] = ()
         try:
             # A blank is nothing to ask about.
@@ -157,8 +159,8 @@ class Windows:
                     opinions = await self._judge(self._before + window)
         except Exception as error:
             opinions = (self._failed(error),)
-        start, self._done = self._done, self._done + end
-        self._text = self._text[end:]
+        start, self._done = self._done, self._done + len(window)
+        self._at = end
         self._least = self._later
         # What was found once is not found again in the next window.
         self._before = "" if any(one.read for one in opinions) else (self._before + window)[-OVERLAP:]
@@ -166,15 +168,15 @@ class Windows:
         for opinion in opinions:
             rule = opinion.rule
             told = rule.shown if rule.action in ("mask", "replace") else ""
-            self._report(Finding(rule.id, rule.action, start, start + end, told, opinion.detail))
+            self._report(Finding(rule.id, rule.action, start, self._done, told, opinion.detail))
             if strongest is None or _STRENGTH.index(rule.action) > _STRENGTH.index(strongest.action):
                 strongest = rule
         if strongest is not None and strongest.action == "block":
-            self._verdict, self._text = strongest.verdict, ""
+            self._verdict, self._text, self._at = strongest.verdict, "", 0
             return
         if strongest is not None and strongest.action in ("mask", "replace"):
             window = strongest.shown + window[len(window.rstrip()) :]
-        self._ready += window
+        self._ready.append(window)
 
     def _failed(self, error: Exception) -> Opinion:
         """What it means that there is no opinion of a window."""
@@ -190,16 +192,16 @@ async def _judged(judge: Judge, text: str) -> Sequence[Opinion]:
     return await judge(text)
 
 
-def window_end(text: str, least: int) -> int:
-    """Where the first window of a text ends; 0 while more text could change that."""
-    most = least + SLACK
+def window_end(text: str, least: int, start: int = 0) -> int:
+    """Where the window of a text that begins at `start` ends; 0 while more text could change that."""
+    most = start + least + SLACK
     # One character more than a window may have: what stands behind its last decides, too.
-    found = _END.search(text, least - 1, most + 1)
+    found = _END.search(text, start + least - 1, most + 1)
     if found is not None and found.end() <= most:
         return found.end()
     if len(text) <= most:
         return 0
-    space = text.rfind(" ", least, most)
+    space = text.rfind(" ", start + least, most)
     return most if space < 0 else space + 1
 
 
