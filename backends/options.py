@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backends.local.engines import Engines
     from backends.marks import Marks
     from backends.openai_compat.patience import Timeouts
-    from backends.openai_compat.terms import Memory
+    from backends.openai_compat.refusals.terms import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

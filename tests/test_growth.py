@@ -16,11 +16,11 @@ import pytest
 from backends._holdback import StopCutter
 from backends._limits import SAID_CHARS
 from backends._thinking import ThinkingSplitter
-from backends.openai_compat.causes import refuses_value
-from backends.openai_compat.errors import error_in, from_status
-from backends.openai_compat.refusals import read_refusal
-from backends.openai_compat.sse import SSEParser
-from backends.openai_compat.variants import FEATURES
+from backends.openai_compat.refusals.causes import refuses_value
+from backends.openai_compat.refusals.errors import error_in, from_status
+from backends.openai_compat.refusals.refusal import read_refusal
+from backends.openai_compat.refusals.variants import FEATURES
+from backends.openai_compat.replies.sse import SSEParser
 from backends.types import Message, Request
 from tests.growth import MOST, growth
 from webchat.auth.forwarding import with_client

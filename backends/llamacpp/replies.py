@@ -10,7 +10,7 @@ from backends._holdback import StopCutter
 from backends._thinking import Characters, ThinkingSplitter
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
 from backends.marks import TABLE, Table
-from backends.openai_compat.reply import logprobs_in
+from backends.openai_compat.replies.chunks import logprobs_in
 from backends.types import Event, Finished, FinishReason, Request, Usage
 
 _SEEDS = 2**32 - 1

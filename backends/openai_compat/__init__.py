@@ -1,18 +1,16 @@
 """Any OpenAI-compatible endpoint, in the order of a request.
 
 `address` builds its URLs, `models` and `listing` find out what it serves, `wire` writes the body, `client`
-posts it, `patience` says how long to wait, `body` and `sse` split what comes into chunks, `reply` reads them,
-`repeats` takes away what is sent twice, `refusals`, `errors`, `loading` and `causes` tell why one is refused,
-`variants` what a request can do without, `negotiation` and `terms` find out what an endpoint does not take;
-`backend` is the whole.
+posts it, `patience` says how long to wait, `replies` reads the answer, `refusals` tells why a request is
+refused and finds out what an endpoint does not take; `backend` is the whole.
 """
 
 from backends.openai_compat.address import Address
 from backends.openai_compat.backend import OpenAICompatBackend
 from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import list_models
-from backends.openai_compat.negotiation import Learned
 from backends.openai_compat.patience import Timeouts
-from backends.openai_compat.variants import Feature
+from backends.openai_compat.refusals.negotiation import Learned
+from backends.openai_compat.refusals.variants import Feature
 
 __all__ = ["Address", "Feature", "Learned", "OpenAICompatBackend", "RemoteModel", "Timeouts", "list_models"]

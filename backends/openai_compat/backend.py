@@ -34,14 +34,14 @@ from backends.errors import (
 )
 from backends.marks import Marks, Table
 from backends.openai_compat.address import Address
-from backends.openai_compat.body import BodyReader
-from backends.openai_compat.errors import from_status
 from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import connected, read_models
 from backends.openai_compat.patience import Patience, Timeouts, too_slow
-from backends.openai_compat.refusals import Refusal
-from backends.openai_compat.reply import Reply
-from backends.openai_compat.terms import Offer, Terms
+from backends.openai_compat.refusals.errors import from_status
+from backends.openai_compat.refusals.refusal import Refusal
+from backends.openai_compat.refusals.terms import Offer, Terms
+from backends.openai_compat.replies.body import BodyReader
+from backends.openai_compat.replies.reply import Reply
 from backends.openai_compat.wire import SAMPLING_FIELDS, payload
 from backends.options import EndpointOptions
 from backends.types import Event, Finished, Request, Retrying, Sent

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from backends._limits import LIST_BYTES
 from backends.errors import BackendError, BadResponse, ModelNotFound
 from backends.openai_compat.address import Address
-from backends.openai_compat.errors import error_in, from_status
 from backends.openai_compat.listing import RemoteModel, models_in
+from backends.openai_compat.refusals.errors import error_in, from_status
 
 if TYPE_CHECKING:
     from backends.openai_compat.client import Client

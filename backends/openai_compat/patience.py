@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backends.errors import Timeout
-from backends.openai_compat.reply import Reply
+from backends.openai_compat.replies.reply import Reply
 
 ALIVE = 10
 """An endpoint that gives signs of life (comments, chunks without text) gets so many times as long."""

@@ -30,7 +30,7 @@ from backends.errors import (
     Unavailable,
 )
 from backends.openai_compat.client import from_network
-from backends.openai_compat.errors import error_in, from_status, seconds_of, shown
+from backends.openai_compat.refusals.errors import error_in, from_status, seconds_of, shown
 
 
 def tree(root: type[Exception]) -> list[type[Exception]]:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.errors import BackendError
-from backends.openai_compat.body import BodyReader
-from backends.openai_compat.causes import negotiable
-from backends.openai_compat.errors import from_status
 from backends.openai_compat.listing import models_in
-from backends.openai_compat.refusals import read_refusal
-from backends.openai_compat.reply import Reply
-from backends.openai_compat.variants import FEATURES
+from backends.openai_compat.refusals.causes import negotiable
+from backends.openai_compat.refusals.errors import from_status
+from backends.openai_compat.refusals.refusal import read_refusal
+from backends.openai_compat.refusals.variants import FEATURES
+from backends.openai_compat.replies.body import BodyReader
+from backends.openai_compat.replies.reply import Reply
 from backends.types import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 # Field names of the protocol are drawn often, so that values of a wrong type land in them.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from backends._limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
 from backends.openai_compat import OpenAICompatBackend
-from backends.openai_compat.media import SHORT, DataCutter, Keeper, MediaReader, name_of
-from backends.openai_compat.reply import Reply
+from backends.openai_compat.replies.media import SHORT, DataCutter, Keeper, MediaReader, name_of
+from backends.openai_compat.replies.reply import Reply
 from backends.options import EndpointOptions
 from backends.types import Media, Message, Request, TextDelta
 from tests.backends.hostile_server import DONE, HostileServer, says, sse

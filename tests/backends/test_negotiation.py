@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.errors import BadRequest
-from backends.openai_compat.causes import negotiable, odd_values
-from backends.openai_compat.errors import from_status
-from backends.openai_compat.negotiation import ATTEMPTS, Learned
-from backends.openai_compat.refusals import Refusal, read_refusal
-from backends.openai_compat.terms import Offer, Terms
-from backends.openai_compat.variants import FEATURES, NEEDS, SWAPPED, features, variant
+from backends.openai_compat.refusals.causes import negotiable, odd_values
+from backends.openai_compat.refusals.errors import from_status
+from backends.openai_compat.refusals.negotiation import ATTEMPTS, Learned
+from backends.openai_compat.refusals.refusal import Refusal, read_refusal
+from backends.openai_compat.refusals.terms import Offer, Terms
+from backends.openai_compat.refusals.variants import FEATURES, NEEDS, SWAPPED, features, variant
 
 Body = dict[str, Any]
 Words = Callable[[list[str]], str]

@@ -13,8 +13,8 @@ import pytest
 from backends.base import Completion, collect
 from backends.errors import BackendError, BadRequest, ContextTooLong, RateLimited
 from backends.openai_compat import OpenAICompatBackend
-from backends.openai_compat.negotiation import Learned
-from backends.openai_compat.variants import NEEDS, features
+from backends.openai_compat.refusals.negotiation import Learned
+from backends.openai_compat.refusals.variants import NEEDS, features
 from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, Request, Sampling, Sent, TextDelta
 from tests.backends.hostile_server import DONE, Answer, Asked, HostileServer, says, sse, status

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from backends.base import collect
 from backends.errors import BackendError, BadResponse, Loading, Timeout, Unavailable
 from backends.openai_compat import OpenAICompatBackend, Timeouts
-from backends.openai_compat.body import BodyReader
-from backends.openai_compat.repeats import RepeatCutter
-from backends.openai_compat.reply import Reply
+from backends.openai_compat.replies.body import BodyReader
+from backends.openai_compat.replies.repeats import RepeatCutter
+from backends.openai_compat.replies.reply import Reply
 from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, ReasoningDelta, Request, Retrying, TextDelta
 from tests.backends.hostile_server import DONE, USAGE, Answer, HostileServer, says, sse, status

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from backends._holdback import StopCutter, held_length
 from backends._thinking import Characters
-from backends.openai_compat.held import EventTooLong
-from backends.openai_compat.sse import SSEParser
+from backends.openai_compat.replies.held import EventTooLong
+from backends.openai_compat.replies.sse import SSEParser
 
 Piece = TypeVar("Piece", str, bytes)
 

@@ -24,7 +24,7 @@ import { taskLists } from "./tasks.js";
 const MAX_PARAGRAPH = 10_000; // characters of one paragraph that are read for marks; a longer one is shown as it is
 const PARTS = /[^]{1,4000}(?:\s|$)|[^]{1,4000}/gu;
 
-// What the server puts in the place of a picture or sound that came with a reply (backends/openai_compat/media.py).
+// What the server puts in the place of a picture or sound that came with a reply (backends/openai_compat/replies/media.py).
 const NAMED = /^data:(image|audio)\/([\w.+-]{1,60})(?:;size=(\d{1,12})(?:;id=([a-p]{16}))?,$)?/;
 
 const BARE = /^data:(?:image|audio)\/[\w.+-]{1,60};size=\d{1,12}(?:;id=[a-p]{16})?,/;

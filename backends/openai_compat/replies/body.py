@@ -9,9 +9,9 @@ from typing import Any
 
 from backends._limits import EVENT_BYTES, SAID_CHARS
 from backends.errors import BackendError, BadResponse
-from backends.openai_compat.held import EventTooLong, HeldBytes
-from backends.openai_compat.reply import Reply
-from backends.openai_compat.sse import SSEParser
+from backends.openai_compat.replies.held import EventTooLong, HeldBytes
+from backends.openai_compat.replies.reply import Reply
+from backends.openai_compat.replies.sse import SSEParser
 from backends.types import Event
 
 _BLANKS = re.compile(r"\s*")

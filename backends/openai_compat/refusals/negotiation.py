@@ -19,9 +19,17 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backends.openai_compat.causes import odd_values
-from backends.openai_compat.refusals import Refusal
-from backends.openai_compat.variants import FEATURES, NEEDS, SWAPPED, Body, features, fields_of, variant
+from backends.openai_compat.refusals.causes import odd_values
+from backends.openai_compat.refusals.refusal import Refusal
+from backends.openai_compat.refusals.variants import (
+    FEATURES,
+    NEEDS,
+    SWAPPED,
+    Body,
+    features,
+    fields_of,
+    variant,
+)
 
 ATTEMPTS = 4
 """Requests beyond the one that was refused."""

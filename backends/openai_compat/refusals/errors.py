@@ -22,8 +22,8 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
-from backends.openai_compat.loading import loading
-from backends.openai_compat.refusals import Refusal, message_in, read_refusal
+from backends.openai_compat.refusals.loading import loading
+from backends.openai_compat.refusals.refusal import Refusal, message_in, read_refusal
 from backends.redaction import redacted
 
 _LONGEST = 300

@@ -7,7 +7,7 @@ an `error:` field in place of `data:`, a last event without its blank line.
 from __future__ import annotations
 
 from backends._limits import EVENT_BYTES
-from backends.openai_compat.held import KEPT_ALL_CHARS, PIECE, EventTooLong, HeldBytes
+from backends.openai_compat.replies.held import KEPT_ALL_CHARS, PIECE, EventTooLong, HeldBytes
 
 
 class SSEParser:

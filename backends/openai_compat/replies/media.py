@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from backends._limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
-from backends.openai_compat.held import KEPT_CHARS, base64_chars
+from backends.openai_compat.replies.held import KEPT_CHARS, base64_chars
 from backends.types import SURE_MEDIA, Media
 
 SHORT = 1000

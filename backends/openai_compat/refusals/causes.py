@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from backends.errors import BackendError, BadRequest, ContextTooLong, ModelUnsupported
-from backends.openai_compat.refusals import Refusal
-from backends.openai_compat.variants import Body, features, fields_of
+from backends.openai_compat.refusals.refusal import Refusal
+from backends.openai_compat.refusals.variants import Body, features, fields_of
 
 _FRACTIONS = frozenset({"temperature", "top_p", "min_p", "repetition_penalty"})
 _MOST = 2.0**63

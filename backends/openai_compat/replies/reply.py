@@ -1,55 +1,34 @@
-"""The chunks of one reply, read without the network.
-
-Source: the API reference of OpenAI, and what vLLM, llama.cpp, SGLang, TGI, Ollama and OpenRouter send.
-"""
+"""One reply, read from its chunks without the network."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
-
-import orjson
 
 from backends._holdback import StopCutter
 from backends._limits import NAME_CHARS
 from backends._thinking import Characters, ThinkingSplitter, storable
 from backends.errors import BackendError, BadResponse
 from backends.marks import TABLE, Marks, Table
-from backends.openai_compat.errors import error_in, failed
-from backends.openai_compat.media import DataCutter, Keeper, MediaReader
-from backends.openai_compat.refusals import Refusal, message_in
-from backends.openai_compat.repeats import RepeatCutter
-from backends.openai_compat.thoughts import parts_of, reasoning_in
-from backends.types import (
-    Event,
-    Finished,
-    FinishReason,
-    Logprobs,
-    ReasoningDelta,
-    TokenLogprob,
-    ToolCallDelta,
-    Usage,
+from backends.openai_compat.refusals.errors import error_in, failed
+from backends.openai_compat.refusals.refusal import Refusal, message_in
+from backends.openai_compat.replies.chunks import (
+    choices_in,
+    finish_reason,
+    index_of,
+    logprobs_in,
+    parsed,
+    tool_call,
+    usage_of,
 )
-
-FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "stop_sequence": "stop",
-    "end_turn": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-}
+from backends.openai_compat.replies.media import DataCutter, Keeper, MediaReader
+from backends.openai_compat.replies.repeats import RepeatCutter
+from backends.openai_compat.replies.thoughts import parts_of, reasoning_in
+from backends.types import Event, Finished, ReasoningDelta, Usage
 
 _DONE = "[DONE]"
 _NO_REASON = ("", "null", "none")
 _GAVE_UP = ("error", "abort")
-
-_MOST_TOKENS = 2**31
 
 _OTHER_CHOICES = 3
 """Chunks of other choices that are kept until choice 0 comes; if it does not, theirs is the reply."""
@@ -159,13 +138,13 @@ class Reply:
             return
         choices = chunk.get("choices")
         if type(choices) is not list:
-            choices = _choices(chunk)
+            choices = choices_in(chunk)
         if (not choices or "error" in chunk or chunk.get("object") == "error") and (
             error := error_in(chunk, key=self._key)
         ) is not None:
             raise error
         if choices is None:
-            inner = next((part for part in chunk.values() if _choices(part)), None)
+            inner = next((part for part in chunk.values() if choices_in(part)), None)
             if inner is not None:
                 self.chunk(inner)
                 return
@@ -179,14 +158,14 @@ class Reply:
             if isinstance(choice, dict):
                 self._one_of(choice, at)
         if chunk.get("usage"):
-            self._usage = _usage(chunk["usage"]) or self._usage
+            self._usage = usage_of(chunk["usage"]) or self._usage
             if not choices:
                 self.counted = self.ended
                 self.ended = True
 
     def _one_of(self, choice: dict[str, Any], at: int) -> None:
         """A choice, if it is the one that is read: 0, or the one there is."""
-        index = _index(choice.get("index"), at)
+        index = index_of(choice.get("index"), at)
         if index == 0 and self._choice != 0:
             self._choice = 0
             self._others.clear()
@@ -200,9 +179,9 @@ class Reply:
     def _take_other(self) -> None:
         """Choice 0 does not come: read the one that came first."""
         others, self._others = self._others, []
-        self._choice = _index(others[0].get("index"), 0)
+        self._choice = index_of(others[0].get("index"), 0)
         for other in others:
-            if _index(other.get("index"), 0) == self._choice:
+            if index_of(other.get("index"), 0) == self._choice:
                 self._read(other)
 
     def _read(self, choice: dict[str, Any]) -> None:
@@ -234,7 +213,7 @@ class Reply:
 
     def _told(self, reason: str) -> None:
         word = reason.strip().lower()
-        if word not in _NO_REASON and (_kind(word) is not None or reason not in self._taken_back):
+        if word not in _NO_REASON and (finish_reason(word) is not None or reason not in self._taken_back):
             self._reason, self.ended = reason, True
 
     def _delta(self, delta: dict[str, Any], *, whole: bool) -> bool:
@@ -262,7 +241,7 @@ class Reply:
             said = True
         if isinstance(calls := delta.get("tool_calls"), list):
             self._flush_text()
-            self._events += [_tool_call(call, at) for at, call in enumerate(calls) if isinstance(call, dict)]
+            self._events += [tool_call(call, at) for at, call in enumerate(calls) if isinstance(call, dict)]
             said = said or bool(calls)
         self._in_deltas = self._in_deltas or (said and not whole)
         return said
@@ -309,7 +288,7 @@ class Reply:
         held = self.take()
         text = self._data.feed(self._characters.flush()) + self._data.flush()
         text = self._cutter.feed(text) + self._cutter.flush()
-        cut = not (self.ended or self.done) or _kind((self._reason or "").strip().lower()) == "length"
+        cut = not (self.ended or self.done) or finish_reason((self._reason or "").strip().lower()) == "length"
         held += [*self._kept.take(), *self._thinking.feed(text), *self._thinking.flush(cut=cut)]
         self.said_something = self.said_something or bool(held)
         return held
@@ -326,94 +305,9 @@ class Reply:
             raise self._failed("The reply broke off before it was finished", "Continue it, or try again.")
         if reason is None and not self.said_something:
             raise self._failed("The endpoint answered with nothing", "Try again.")
-        kind = _kind(word)
+        kind = finish_reason(word)
         details: dict[str, str | int | float | bool | None] = {}
         if kind is None:
             details["finish_reason"] = reason
         usage: list[Event] = [] if self._usage is None else [self._usage]
         return [*usage, Finished(kind or "stop", self._model, self._fingerprint, details=details)]
-
-
-def parsed(data: str) -> Any:
-    """A value of JSON, and of what Python's own reader takes beyond it: half a surrogate pair, NaN. Raises
-    `ValueError`, `RecursionError`."""
-    try:
-        return orjson.loads(data)  # several times as fast
-    except orjson.JSONDecodeError:
-        return json.loads(data)
-
-
-def _choices(chunk: Any) -> list[Any] | None:
-    """The choices of a chunk, those of a server that does not list them, too."""
-    choices = chunk.get("choices") if isinstance(chunk, dict) else None
-    if isinstance(choices, dict):
-        return [choices] if {"delta", "message", "text"} & choices.keys() else [*choices.values()]
-    if choices is None and isinstance(chunk, dict) and isinstance(chunk.get("message"), dict):
-        return [chunk]
-    return choices if isinstance(choices, list) else None
-
-
-def _kind(word: str) -> FinishReason | None:
-    """What a reason to end means, in lower case; `None` for one nobody knows."""
-    if word not in FINISH_REASONS and ("length" in word or "max" in word or "limit" in word):
-        return "length"
-    return FINISH_REASONS.get(word)
-
-
-def _index(told: Any, at: int) -> int:
-    """The number of a choice; its place where it has none that can be read."""
-    if type(told) is int:
-        return told
-    try:
-        return int(told)
-    except (TypeError, ValueError, OverflowError):
-        return at
-
-
-def logprobs_in(choice: dict[str, Any]) -> Logprobs | None:
-    """What a choice tells of its tokens' probabilities; what is not as the reference says is left out."""
-    told = choice.get("logprobs")
-    content = told.get("content") if isinstance(told, dict) else None
-    tokens = [] if not isinstance(content, list) else [_logprob(token) for token in content]
-    known = tuple(token for token in tokens if token is not None)
-    return Logprobs(known) if known else None
-
-
-def _logprob(told: Any) -> TokenLogprob | None:
-    match told:
-        case {"token": str(token), "logprob": int() | float() as logprob}:
-            best = told.get("top_logprobs")
-            pairs = [_logprob(other) for other in (best if isinstance(best, list) else ())]
-            known = tuple((other.token, other.logprob) for other in pairs if other is not None)
-            return TokenLogprob(storable(token, NAME_CHARS), float(logprob), known)
-    return None
-
-
-def _usage(usage: Any) -> Usage | None:
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    if prompt is None or completion is None:
-        return None
-    details = usage.get("prompt_tokens_details")
-    return Usage(
-        prompt, completion, _count(details.get("cached_tokens")) if isinstance(details, dict) else None
-    )
-
-
-def _count(value: Any) -> int | None:
-    """A number from a server, if it can be a number of tokens."""
-    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
-
-
-def _tool_call(call: dict[str, Any], at: int) -> ToolCallDelta:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    index, identity = _count(call.get("index")), call.get("id")
-    name, arguments = function.get("name"), function.get("arguments")
-    return ToolCallDelta(
-        at if index is None else index,
-        storable(identity, NAME_CHARS) if isinstance(identity, str) else None,
-        storable(name, NAME_CHARS) if isinstance(name, str) else None,
-        storable(arguments) if isinstance(arguments, str) else "",
-    )

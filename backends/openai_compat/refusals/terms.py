@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from backends.base import Capabilities
 from backends.errors import BackendError
-from backends.openai_compat.causes import negotiable
-from backends.openai_compat.negotiation import ATTEMPTS, Learned, Search, begin
-from backends.openai_compat.refusals import Refusal
-from backends.openai_compat.variants import NEEDS, SWAPPED, Body, features, variant
+from backends.openai_compat.refusals.causes import negotiable
+from backends.openai_compat.refusals.negotiation import ATTEMPTS, Learned, Search, begin
+from backends.openai_compat.refusals.refusal import Refusal
+from backends.openai_compat.refusals.variants import NEEDS, SWAPPED, Body, features, variant
 
 _log = logging.getLogger(__name__)
 
