@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from backends.demo import REQUIREMENT, demo_model
+from tests.migrated import migrating_once
 
 MODELS = Path(__file__).parent.parent / ".cache" / "models"
 
@@ -87,6 +88,12 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("GOMP_SPINCOUNT", "10000")  # as the engine sets it, for tests that load torch before it
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_databases(isolated_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with migrating_once(tmp_path_factory.mktemp("migrated")):
         yield
 
 

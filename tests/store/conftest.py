@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,6 @@ from webchat.store import Store
 __all__ = ["postgres"]
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with all tables, empty."""
-    path = tmp_path_factory.mktemp("template") / "chat.db"
-    Store.open(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -30,9 +21,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of this version, empty."""
+    """A database for the tables of this version, empty."""
     if kind == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "chat.db")
         return f"sqlite:///{tmp_path / 'chat.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.fresh()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -135,9 +134,8 @@ async def test_a_reply_waits_for_one_slice_at_most(store: Store, talk: Talk) -> 
     assert talk.finish(running, first=written + 1).text == "x" * written
 
 
-def test_a_purge_that_was_interrupted_is_taken_up(sqlite_template: Path, tmp_path: Path) -> None:
+def test_a_purge_that_was_interrupted_is_taken_up(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
-    shutil.copy(sqlite_template, path)
     slices = 0
     for stop_after in range(1, 40):
         with closing(Store.open(f"sqlite:///{path}")) as store, pytest.MonkeyPatch.context() as patch:
@@ -269,9 +267,8 @@ def test_owners_who_never_had_anything_go(store: Store) -> None:
         store.owner(writer)
 
 
-def test_the_log_is_brought_into_the_file_beside_the_writer(sqlite_template: Path, tmp_path: Path) -> None:
+def test_the_log_is_brought_into_the_file_beside_the_writer(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
-    shutil.copy(sqlite_template, path)
     with closing(Store.open(f"sqlite:///{path}")) as store:
         talk = Talk(store, store.local_owner().id)
         talk.say(CANARY, "first")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -364,11 +363,8 @@ def test_many_placeholders_are_kept_in_slices(store: Store, talk: Talk) -> None:
     assert store.placeholders(talk.owner, place) == {"NAME_1": b"y"}
 
 
-def test_a_database_that_closes_leaves_the_rest_for_the_next_start(
-    sqlite_template: Path, tmp_path: Path
-) -> None:
+def test_a_database_that_closes_leaves_the_rest_for_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
-    shutil.copy(sqlite_template, path)
     store = Store.open(f"sqlite:///{path}")
     talk = Talk(store, store.local_owner().id)
     place = talk.begin(long_text(20 * PART_WORDS)).conversation.id

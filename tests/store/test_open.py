@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -130,11 +129,8 @@ def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path / 'file' / 'chat.db'}")
 
 
-def test_a_copy_is_put_aside_before_an_update_and_only_the_newest_stay(
-    sqlite_template: Path, tmp_path: Path
-) -> None:
+def test_a_copy_is_put_aside_before_an_update_and_only_the_newest_stay(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
-    shutil.copy(sqlite_template, path)
     url, folder = f"sqlite:///{path}", tmp_path / "kept"
     with closing(Store.open(url)) as store:
         Talk(store, store.local_owner().id).say("precious", "words")
@@ -148,9 +144,8 @@ def test_a_copy_is_put_aside_before_an_update_and_only_the_newest_stay(
         assert copy.execute("SELECT text FROM messages ORDER BY id").fetchall() == [("precious",), ("words",)]
 
 
-def test_a_purge_leaves_no_trace_in_the_files(sqlite_template: Path, tmp_path: Path) -> None:
+def test_a_purge_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
-    shutil.copy(sqlite_template, path)
     canary = "Zugzwangkanarienvogel"
     with closing(Store.open(f"sqlite:///{path}")) as store:
         talk = Talk(store, store.local_owner().id)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 from fastapi import params
@@ -29,9 +30,7 @@ Read = Callable[[Request], object]
 
 def endpoint(method: Method, handlers: object, status: int) -> Endpoint:
     """status: of an answer that the method does not make itself."""
-    hints = get_type_hints(method, include_extras=True)
-    taken = list(inspect.signature(method).parameters.values())[1:]
-    reads = {one.name: _read(one, hints[one.name]) for one in taken}
+    reads = _reads(method)
 
     async def handler(request: Request) -> ASGIApp:
         values = {}
@@ -44,6 +43,14 @@ def endpoint(method: Method, handlers: object, status: int) -> Endpoint:
         return Response(status_code=status) if answer is None else answer
 
     return handler
+
+
+@cache
+def _reads(method: Method) -> dict[str, Read]:
+    """How each parameter is read; made once, since pydantic takes long to make it."""
+    hints = get_type_hints(method, include_extras=True)
+    taken = list(inspect.signature(method).parameters.values())[1:]
+    return {one.name: _read(one, hints[one.name]) for one in taken}
 
 
 def _read(parameter: inspect.Parameter, hint: type[object]) -> Read:
