@@ -140,7 +140,7 @@ def _about(info: FieldInfo) -> str:
 
 def _default(info: FieldInfo) -> str:
     if info.default_factory is not None:
-        return "the platform's"
+        return "the platform default"
     default = info.default
     if default in (None, (), ""):
         return ""

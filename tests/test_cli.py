@@ -216,7 +216,7 @@ def test_the_doctor_looks_at_everything_and_changes_nothing(
 
 def test_the_doctor_forgets_when_told_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--forget", *ENDPOINT]) == 0
-    assert capsys.readouterr().out.startswith("ok  forgot what endpoints do not take")
+    assert capsys.readouterr().out.startswith("ok  cleared the record of rejected features")
 
 
 def test_the_doctor_says_what_a_missing_model_needs(

@@ -213,8 +213,8 @@ def test_one_line_a_minute_tells_what_was_done(caplog: pytest.LogCaptureFixture)
     place.later(600)
     (line, *more) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert not more
-    assert "100 owed the rest of a request and made room" in line.getMessage()
-    assert "2 sent no whole request in 20 s" in line.getMessage()
+    assert "100 were closed before their request was complete" in line.getMessage()
+    assert "2 sent no complete request within 20 s" in line.getMessage()
     assert "most from 192.0.2.7 (102)" in line.getMessage()
 
 

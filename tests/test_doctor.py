@@ -35,13 +35,13 @@ def test_without_a_budget_it_is_measured(demo_gguf: Path, monkeypatch: pytest.Mo
 
 def test_of_a_model_that_is_not_here_yet_nothing_is_guessed() -> None:
     (line,) = model_lines(Settings(model="org/not-downloaded"))
-    assert line.endswith("known once it is here")
+    assert line.endswith("known once it is downloaded")
     (line,) = model_lines(Settings(endpoint="http://127.0.0.1:9", model="m"))
     assert "GB" not in line
 
 
 def ways(settings: Settings) -> list[str]:
-    return [line for line in doctor.report(settings) if "  way to " in line]
+    return [line for line in doctor.report(settings) if "  connection to " in line]
 
 
 def test_the_way_to_each_endpoint_is_told_and_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +51,12 @@ def test_the_way_to_each_endpoint_is_told_and_tried(monkeypatch: pytest.MonkeyPa
         port = proxy.getsockname()[1]
         monkeypatch.setenv("ALL_PROXY", f"socks://me:secret@127.0.0.1:{port}")
         assert ways(far) == [
-            f"ok  way to models.example: through socks5h://127.0.0.1:{port} (ALL_PROXY), which answers"
+            f"ok  connection to models.example: through the proxy socks5h://127.0.0.1:{port} (ALL_PROXY),"
+            " which is reachable"
         ]
-        assert ways(here) == ["ok  way to 127.0.0.1:9: without a proxy"]
+        assert ways(here) == ["ok  connection to 127.0.0.1:9: direct, without a proxy"]
     (line,) = ways(far)
-    assert line.startswith("--  way to models.example: ")
+    assert line.startswith("--  connection to models.example: ")
     assert "cannot be reached" in line
     monkeypatch.setenv("ALL_PROXY", "vmess://me:secret@127.0.0.1")
     (line,) = ways(far)
@@ -69,7 +70,7 @@ def test_what_endpoints_do_not_take_is_told_and_forgotten_on_demand(tmp_path: Pa
     LearnedFile(tmp_path / FILE).keep("localhost:9/v1", "m", learned)
     (line,) = [line for line in doctor.report(settings) if "  endpoint " in line]
     assert line.startswith(
-        "ok  endpoint localhost:9/v1, m: asked without top_k, top_p beside temperature (found"
+        "ok  endpoint localhost:9/v1, m: requests leave out top_k, top_p beside temperature (detected"
     )
     assert doctor.forget(settings).startswith("ok  ")
     assert doctor.forget(settings).startswith("ok  ")

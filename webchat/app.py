@@ -50,9 +50,9 @@ SPACES_FRAME = ("https://huggingface.co", "https://*.hf.space")
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The application and what its server needs of it.
+    """The application and what its server needs from it.
 
-    `start_link` is set where visitors need a link, `operator_link` where not everybody who comes operates.
+    `start_link` is set if visitors need a link, `operator_link` if visitors are not operators.
     """
 
     asgi: ASGIApp
@@ -70,7 +70,7 @@ def build_app(
     specs: Sequence[ModelSpec] | None = None,
     create: Callable[[ModelSpec], Backend] = create_backend,
 ) -> App:
-    """Put the application together. Opens the database (migrating it), starts nothing else.
+    """Assemble the application. Opens the database, migrating it, and starts nothing else.
 
     specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
@@ -155,15 +155,15 @@ def build_app(
 
 
 def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
-    """The ids of all servers, the same at every start."""
+    """The ids of all servers, stable across restarts."""
     return KnownServers(
         (row.id, row.identity) for row in store.model_servers({spec.identity for spec in specs})
     )
 
 
 def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
-    """What words pass on their way in and out. record: told what was decided. models: for guards. Raises
-    `BadSettings` for rules that cannot be."""
+    """The checks on text going in and out. record: receives each decision. models: for guard models. Raises
+    `BadSettings` for invalid rules."""
     if settings.moderation is None:
         return OpenGates()
     try:
@@ -178,7 +178,7 @@ def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
 
 
 def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactory:
-    """The same, with personal data kept from models elsewhere. Raises `OSError`."""
+    """The same checks, with personal data masked for remote models. Raises `OSError`."""
     if settings.masking == "off":
         return gates
     keep: Keep = Unkept()
@@ -190,7 +190,7 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
                 load_or_make_secret(settings.data_dir / "masking-secret"),
             )
         except ValueError as error:
-            log.warning("%s. Until then placeholders are kept in memory only.", error)
+            log.warning("%s. Until then, placeholder values are kept in memory only.", error)
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
 
 
@@ -244,37 +244,37 @@ def _lifespan(
 
 
 async def _warm(models: Models, guards: Sequence[str]) -> None:
-    """Load the default model ahead of the first message, and those that read it. A failure is told where it
-    is used: in the page."""
+    """Load the default model, and the guard models, before the first message. A failure is reported in the
+    page, where the model is used."""
     for name in (models.default, *guards):
         loads = any(info.name == name and info.in_process for info in models.infos())
         if loads:
-            log.info("loading the model %s", name)
+            log.info("loading model %s", name)
         try:
             await models.ready(name)
             if loads:
-                log.info("the model %s is loaded", name)
+                log.info("model %s loaded", name)
         except BackendError as error:
             log.warning("%s", error)
 
 
 async def _give_templates(store: Store, models: Models) -> None:
-    """Let models have the chat templates that the operator gave them."""
+    """Apply the chat templates that the operator saved."""
     for version in await store.call(store.chat_templates):
         with suppress(ModelNotFound):  # of another start, with other models
             models.use_template(version.model, given(version))
 
 
 async def _purge(store: Store, settings: Settings) -> None:
-    """Empty the trash and the end of the log of decisions, again and again."""
+    """Periodically delete expired entries of the trash and the moderation log."""
     while True:
         now = datetime.now(UTC)
         try:
             gone = await store.call(store.purge, now - timedelta(days=settings.trash_days))
             if gone:
-                log.info("%d deleted conversations and messages are gone for good", gone)
+                log.info("permanently deleted %d conversations and messages from the trash", gone)
             while await store.call(store.trim_decisions, now - timedelta(days=settings.decisions_days)):
                 pass
         except Exception:
-            log.exception("emptying the trash failed; it is tried again later")
+            log.exception("emptying the trash failed; will retry")
         await asyncio.sleep(PURGE_EVERY.total_seconds())

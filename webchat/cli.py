@@ -1,6 +1,6 @@
-"""The command line: `webchat [flags]` serves; the commands do one thing and end.
+"""The command line: `webchat [flags]` serves; each command does one thing and exits.
 
-Heavy packages are imported by the command that needs them, so that a wrong flag is told at once.
+Heavy packages are imported by the command that needs them, so that a wrong flag is reported at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Command = Callable[[Loaded, argparse.Namespace], None]
 
 
 class CommandError(Exception):
-    """What stops a command, as one sentence for the person at the terminal."""
+    """Ends a command. The message is one sentence for the person at the terminal."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence instead of the whole usage. known: every flag of it and its
+    """Reports an error in one sentence instead of printing the usage. known: all flags of the parser and its
     commands."""
 
     known: set[str]
@@ -57,7 +57,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
-    """Before argparse, which would take the value of a misspelt flag for a command and complain of that."""
+    """Runs before argparse, which would take the value of a misspelt flag for a command and complain about
+    that."""
     for word in argv:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag not in known:
@@ -93,29 +94,34 @@ def command_parser() -> _Parser:
         made.set_defaults(command=command)
         return made
 
-    add("settings", "Print the effective settings and where each came from.", _settings)
+    add("settings", "Print the effective settings and their sources.", _settings)
     add("setup", "Fetch and prepare the embedded model.", _setup)
-    bench = add("bench", "Measure how fast the model replies to several people at once.", _bench)
+    bench = add("bench", "Measure the model's speed with several concurrent users.", _bench)
     for flag, default, about in (
-        ("--users", "1,2,4,8", "numbers of people at once (1,2,4,8)"),
-        ("--tokens", "128", "tokens of each reply (128)"),
-        ("--prompt-tokens", "256", "approximate tokens of the first message (256)"),
-        ("--turns", "2", "consecutive messages of each person (2)"),
-        ("--rounds", "1", "measurements of each; the median is reported (1)"),
+        ("--users", "1,2,4,8", "numbers of concurrent users (1,2,4,8)"),
+        ("--tokens", "128", "tokens per reply (128)"),
+        ("--prompt-tokens", "256", "approximate tokens in the first message (256)"),
+        ("--turns", "2", "messages per user, one after another (2)"),
+        ("--rounds", "1", "runs per measurement; the median is reported (1)"),
     ):
         option(bench, flag, default=default, metavar="N", help=about)
-    option(bench, "--no-baseline", action="store_true", help="skip the baseline of one request after another")
-    option(bench, "--json", metavar="FILE", help="write everything as JSON; - for the terminal")
-    option(bench, "--plot", metavar="FILE", help="draw a PNG")
+    option(bench, "--no-baseline", action="store_true", help="skip the baseline of sequential requests")
+    option(bench, "--json", metavar="FILE", help="write all results as JSON; - for the terminal")
+    option(bench, "--plot", metavar="FILE", help="draw a plot as a PNG")
     doctor = add("doctor", "Check this machine: Python, backends, GPU, database, disk, models.", _doctor)
-    option(doctor, "--forget", action="store_true", help="first clear what endpoints were found to reject")
-    link = commands.add_parser("link", help="Make, list and revoke tester links.", allow_abbrev=False)
+    option(
+        doctor,
+        "--forget",
+        action="store_true",
+        help="first clear the record of features that endpoints rejected",
+    )
+    link = commands.add_parser("link", help="Create, list and revoke tester links.", allow_abbrev=False)
     links = link.add_subparsers(title="commands", metavar="command", required=True)
-    new = add("new", "Make a link that lets people in as guests.", _link_new, links.add_parser)
+    new = add("new", "Create a link that lets people in as guests.", _link_new, links.add_parser)
     new.add_argument("name", help="who it is for")
     option(new, "--expires", default="7d", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (7d)")
     add("list", "List the links.", _link_list, links.add_parser)
-    revoke = add("revoke", "End a link at once.", _link_revoke, links.add_parser)
+    revoke = add("revoke", "Revoke a link at once.", _link_revoke, links.add_parser)
     revoke.add_argument("link", metavar="name", help="the link's name or id")
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
@@ -132,13 +138,15 @@ def command_parser() -> _Parser:
         operators.add_parser,
     )
     move.add_argument("operator", metavar="id", help="the operator's id")
-    option(move, "--back", action="store_true", help="from the operator to starts without a link")
+    option(
+        move, "--back", action="store_true", help="move them from the operator back to starts without a link"
+    )
     parser.known = known
     return parser
 
 
 def _flags() -> tuple[argparse.ArgumentParser, set[str]]:
-    """A flag for every setting that has one; the values are checked with all others, not here."""
+    """A flag for each setting that has one; their values are validated with all other sources, not here."""
     from webchat.settings.load import flag_of
     from webchat.settings.table import field_order
 
@@ -229,17 +237,17 @@ def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
         if made.link.expires_at
         else "It works until revoked."
     )
-    print(f"{ends} The link is shown only now. Anyone who has it gets in.", file=sys.stderr)
+    print(f"{ends} The link is shown only once. Anyone who has it gets in.", file=sys.stderr)
     if _is_loopback(address):
         print(
-            "Only this machine can reach that address: start the server with --host or --share, or set"
+            "Only this machine can reach this address: start the server with --host or --share, or set"
             " --public-url to the address others use.",
             file=sys.stderr,
         )
 
 
 def _address(loaded: Loaded) -> str:
-    """Under which address others reach the server: as the settings say, else where it last started."""
+    """The server's address for others: from the settings, else the one it last started with."""
     from webchat.data_folder import last_address
 
     settings = loaded.settings
@@ -268,7 +276,7 @@ def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
             state = f"works until {_time(link.expires_at)}" if link.expires_at else "works until revoked"
         print(f"{link.id}  {link.name}  {state}")
     if not links:
-        print("No links yet: webchat link new NAME makes one.", file=sys.stderr)
+        print("No links yet. Create one with: webchat link new NAME", file=sys.stderr)
 
 
 def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
@@ -282,7 +290,7 @@ def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
             raise CommandError(f'there is no link "{options.link}"; webchat link list shows all.') from None
         finally:
             store.close()
-    print(f"{link.name} is revoked; its visitors are signed out.")
+    print(f"The link {link.name} is revoked; its visitors are signed out.")
 
 
 def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
@@ -303,7 +311,8 @@ def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
         )
     if without_link:
         print(
-            f"{_chats(without_link)} made without a link: webchat operator move-chats ID moves them to one.",
+            f"{_chats(without_link)} made without a link. To move them to an operator: webchat operator"
+            " move-chats ID",
             file=sys.stderr,
         )
 
@@ -339,15 +348,15 @@ def _operator_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     if not count and wanted != "all":
         raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
     print(
-        f"{count} no longer operate{'s' if count == 1 else ''}, and cannot come back by the same link."
-        " The next start of the server prints a new one."
+        f"{count} operator{'' if count == 1 else 's'} revoked. They cannot sign in with the same link again."
+        " The server prints a new one at its next start."
     )
 
 
 @contextmanager
 def _known_errors() -> Iterator[None]:
-    """What the store, a backend or the network says on purpose, as one sentence; anything else is a fault of
-    ours and keeps its traceback."""
+    """Turn expected errors of the store, a backend or the network into one sentence. Any other exception is a
+    bug and keeps its traceback."""
     from backends.errors import BackendError
     from webchat.store import StoreError
 
@@ -375,7 +384,7 @@ def _setup(loaded: Loaded, _options: argparse.Namespace) -> None:
 
 
 class _ProgressLine:
-    """One line on a terminal that is written over; in a log, a line per phase."""
+    """A line that is overwritten on a terminal; in a log, one line per phase."""
 
     def __init__(self, title: str) -> None:
         self._title = title

@@ -1,7 +1,7 @@
-"""uvicorn's connections, each with a place in the crowd (`webchat.crowd`).
+"""uvicorn's connections, each counted in the crowd (`webchat.crowd`).
 
-uvicorn times nothing but the silence between two requests: a connection that sends eight bytes and no more is
-held for ever, and a thousand of them use up the files that a process may have open.
+uvicorn limits only the idle time between two requests: a connection that sends eight bytes and stops is held
+forever, and a thousand of them exhaust the files that a process may open.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from webchat.crowd import Crowd, Member, Owed
 FILES = 8192
 
 AHEAD = 16_384
-"""Bytes of further requests that may wait for the end of an answer. Browsers send none."""
+"""Maximum bytes of pipelined requests waiting for a response. Browsers do not pipeline."""
 
 
 def open_files(wanted: int = FILES) -> int:
@@ -38,7 +38,7 @@ def open_files(wanted: int = FILES) -> int:
 
 
 class Connection(H11Protocol):
-    """A connection that tells the crowd what its client owes."""
+    """A connection that reports to the crowd what its client still has to send or read."""
 
     crowd: Crowd
     _member: Member
@@ -82,5 +82,5 @@ class Connection(H11Protocol):
 
 
 def connections(crowd: Crowd) -> type[H11Protocol]:
-    """The protocol of a server's connections."""
+    """The protocol class for a server's connections."""
     return type("CrowdConnection", (Connection,), {"crowd": crowd})

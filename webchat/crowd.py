@@ -1,8 +1,9 @@
-"""How many connections are held at once, and how long a client may owe the rest of a request.
+"""Limits the number of connections and how long a client may take to send the rest of a request.
 
-A connection owes the head of a request, then its body, then nothing. Only what is owed is timed, never an
-answer, however long. Where a limit is reached, those who have owed the longest make room. What then comes is
-let in as `full`: it learns that there is no room, or how the server's health is, and nothing else.
+A connection owes the head of a request, then its body, then nothing. Only what is owed is timed, never a
+response, however long. When a limit is reached, the connections that have owed the longest are closed. If
+that is not enough, a new connection is admitted as `full`: it can learn only that the server is full, or read
+its health.
 """
 
 from __future__ import annotations
@@ -29,14 +30,13 @@ Event = Literal["head", "body", "unread", "room", "bytes", "refused", "full", "i
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much the server bears.
+    """The limits of a server.
 
-    at_once: connections that are served; from_one: of them from one address; spare: further ones, which only
-    learn that the server is full, or how it is. half_read: bytes of bodies that are not whole, half of them
-    from one address; unread: bytes of answers that nobody takes. A head may be owed for `head_seconds`, a
-    body for `body_seconds` and one more for each `body_rate` bytes of it (the defaults of Apache's
-    mod_reqtimeout); an answer may lie untouched for `unread_seconds`. report_seconds: between two lines in
-    the log.
+    at_once: connections served; from_one: from one address; spare: additional connections that only learn
+    that the server is full, or its health. half_read: bytes of incomplete bodies, half of them from one
+    address; unread: bytes of responses that clients do not read. A client has `head_seconds` for a head, and
+    `body_seconds` for a body plus one second per `body_rate` bytes (the defaults of Apache's mod_reqtimeout);
+    a response may stay unread for `unread_seconds`. report_seconds: between two lines in the log.
     """
 
     at_once: int
@@ -53,14 +53,14 @@ class Limits:
 
 def limits_for(files: int, *, replies: int, body_bytes: int) -> Limits:
     """files: how many this process may have open; replies: how many may run, each with a connection to an
-    endpoint; body_bytes: of the largest request."""
+    endpoint; body_bytes: maximum size of a request."""
     spare = min(32, files // 8)
     at_once = min(MOST, max(files - OWN_FILES - replies - spare, files // 4))
     return Limits(at_once, max(1, at_once // 2), spare, half_read=max(64_000_000, 4 * body_bytes))
 
 
 class Wire(Protocol):
-    """What is needed of a connection's transport."""
+    """The parts of a connection's transport that are used here."""
 
     def abort(self) -> None: ...
 
@@ -69,7 +69,7 @@ class Wire(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Connections that share a limit. The two that owe are in the order in which they began to."""
+    """Connections that share a limit. Both queues are ordered by when each connection began to owe."""
 
     most: int
     most_bytes: int
@@ -81,7 +81,8 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A connection. full: it came when there was no room. held: bytes of a body that is not whole."""
+    """A connection. full: it was admitted only to learn that the server is full. held: bytes of an incomplete
+    body."""
 
     wire: Wire
     address: str
@@ -97,10 +98,10 @@ class Member:
 
 
 class Crowd:
-    """The connections of a server. Everything happens on the event loop.
+    """All connections of a server. Runs on the event loop only.
 
-    shared: whether any number of people may come from an address (a proxy's), so that only the limit of all
-    holds for it.
+    shared: whether an address may stand for any number of people (as a proxy's does), so that only the total
+    limit applies to it.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Crowd:
         return len(self._members)
 
     def join(self, wire: Wire, address: str, held_up: Callable[[], bool] = lambda: False) -> Member:
-        """A new connection, which owes a head. held_up: whether it is the server that keeps it waiting."""
+        """Add a new connection, which owes a head. held_up: whether the server is what keeps it waiting."""
         member = Member(wire, address, held_up, taken=self._clock())
         self._members[member] = None
         groups = [self._all]
@@ -148,7 +149,7 @@ class Crowd:
         return member
 
     def leave(self, member: Member) -> None:
-        """A connection that is gone. Twice is as good as once."""
+        """Remove a closed connection. Idempotent."""
         if member not in self._members:
             return
         del self._members[member]
@@ -159,7 +160,8 @@ class Crowd:
                 del self._by_address[member.address]
 
     def owes(self, member: Member, owed: Owed, request: object, size: int = 0) -> None:
-        """What a connection owes now, of which request, and how many bytes of a body have just come."""
+        """Record what a connection owes now, for which request, and how many bytes of a body have just
+        arrived."""
         if member not in self._members:
             return
         if owed != member.owed or request is not member.request:
@@ -175,7 +177,7 @@ class Crowd:
                 self.end(next(iter(group.bodies)), "bytes")
 
     def note(self, member: Member, event: Event) -> None:
-        """Count what the log will tell."""
+        """Count an event for the log."""
         if self._counting_since is None:
             self._counting_since = self._clock()
         self._counts[event] += 1
@@ -183,7 +185,7 @@ class Crowd:
             self._addresses[member.address] += 1
 
     def end(self, member: Member, event: Event) -> None:
-        """End a connection at once, with whatever it has not read."""
+        """Close a connection at once, discarding anything it has not read."""
         if member not in self._members:
             return
         self.leave(member)
@@ -191,7 +193,7 @@ class Crowd:
         member.wire.abort()
 
     def sweep(self) -> None:
-        """End what has owed for too long; to be called about once a second."""
+        """Close connections that have owed for too long; call it about once a second."""
         now, limits = self._clock(), self.limits
         for group in (self._all, self._spare):
             while (member := self._oldest(group.heads)) and now - member.since > limits.head_seconds:
@@ -232,7 +234,7 @@ class Crowd:
         return True
 
     def _oldest(self, owing: OrderedDict[Member, None]) -> Member | None:
-        """Who has owed the longest. Those who still read the answer before begin again."""
+        """The connection that has owed the longest. Those still reading an earlier response start over."""
         for _ in range(len(owing)):
             member = next(iter(owing))
             if not member.wire.get_write_buffer_size():
@@ -254,16 +256,16 @@ class Crowd:
         member.owed, member.held = owed, 0
 
     def _report(self) -> None:
-        """One line of all that has happened since the last."""
+        """Log one line about everything since the last one."""
         limits, counts = self.limits, self._counts
         told: dict[Event, str] = {
-            "head": f"sent no whole request in {limits.head_seconds:g} s",
+            "head": f"sent no complete request within {limits.head_seconds:g} s",
             "body": "sent the body of a request too slowly",
-            "unread": "did not read their answer",
-            "room": "owed the rest of a request and made room for others",
+            "unread": "did not read the response",
+            "room": "were closed before their request was complete, to make room",
             "bytes": f"made room with half a body, since {limits.half_read // 1_000_000} MB are kept at most",
-            "full": "came when there was no room",
-            "refused": "could not even be told so",
+            "full": "were turned away because the server was full",
+            "refused": "were closed without an answer",
             "invalid": "sent no valid request",
         }
         parts = "; ".join(f"{counts[event]} {words}" for event, words in told.items() if counts[event])

@@ -1,4 +1,4 @@
-"""The data folder beside its database: that it can be used, and the address its server last had."""
+"""The data folder: that it is usable, and the address its server last had."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 def make_data_folder(settings: Settings) -> Path:
-    """Make the data folder where it is missing, for this user alone. In one that exists, take from others
-    what they may read, or log that they may.
+    """Create the data folder, private to this user, if it is missing. In an existing one, remove other users'
+    read access, or log a warning if that fails.
 
-    Raises BadSettings when it cannot be made or written to.
+    Raises BadSettings if it cannot be created or written to.
     """
     folder = settings.data_dir
     try:
@@ -31,7 +31,7 @@ def make_data_folder(settings: Settings) -> Path:
         refusal = error.strerror or type(error).__name__
     if refusal:
         raise BadSettings(
-            f"The data folder {folder} cannot be used: {refusal}. Name another with --data-dir or"
+            f"The data folder {folder} cannot be used: {refusal}. Choose another with --data-dir or"
             " WEBCHAT_DATA_DIR."
         )
     for warning in kept_private(_ours(folder), shared=is_shared(folder)):
@@ -40,8 +40,8 @@ def make_data_folder(settings: Settings) -> Path:
 
 
 def _ours(folder: Path) -> Iterator[Path]:
-    """What nobody else may read: our files, and the folder where it holds nothing else. It is made before the
-    database, which looks after its own."""
+    """What no other user may read: our files, and the folder itself if it holds nothing else. Runs before the
+    database exists, which protects its own files."""
     backups = folder / "backups"
     secrets = [*folder.glob("*-secret")]
     yield from (*secrets, folder / _ADDRESS, backups, *backups.glob("*"))
@@ -52,14 +52,14 @@ def _ours(folder: Path) -> Iterator[Path]:
 
 
 def remember_address(settings: Settings, address: str) -> None:
-    """Keep the address of a starting server, for links made at the command line. It is a convenience: a
-    failure to write it is none of the start."""
+    """Store the address of a starting server for links created on the command line. Ignores a failure to
+    write it."""
     with contextlib.suppress(OSError):
         (settings.data_dir / _ADDRESS).write_text(address + "\n", encoding="utf-8")
 
 
 def last_address(settings: Settings) -> str | None:
-    """The address the server of this folder had when it last started, `None` if there was none."""
+    """The address of this folder's server when it last started; `None` if there is none."""
     try:
         return (settings.data_dir / _ADDRESS).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):

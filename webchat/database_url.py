@@ -1,4 +1,4 @@
-"""The parts of a database's URL, whose password may hold any character: also `@`, `/`, `?` and `#`."""
+"""The parts of a database URL whose password may contain any character, even `@`, `/`, `?` and `#`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?")
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: no user, no password, no parameters."""
+    """The URL in a form safe to show: no user, password or parameters."""
     scheme, _, rest = url.partition("://")
     if scheme.startswith("sqlite"):
         return url.partition("?")[0]
@@ -19,13 +19,13 @@ def without_password(url: str) -> str:
 
 
 def passwords_in(url: str) -> tuple[str, ...]:
-    """The password as it is written there and as it is meant; nothing where there is none."""
+    """The password, as written and decoded; nothing if there is none."""
     password = _split(url.partition("://")[2])[1]
     return tuple({password, unquote(password)} - {""})
 
 
 def escaped(url: str) -> str:
-    """The URL with its user and password so escaped that any reader of URLs finds the same parts."""
+    """The URL with its user and password escaped so that every URL parser finds the same parts."""
     scheme, mark, rest = url.partition("://")
     user, password, place = _split(rest)
     if scheme.startswith("sqlite") or place == rest:
@@ -35,7 +35,7 @@ def escaped(url: str) -> str:
 
 
 def _split(rest: str) -> tuple[str, str, str]:
-    """User, password and what stands behind the last `@`."""
+    """User, password and everything after the last `@`."""
     person, _, place = rest.rpartition("@")
     user, _, password = person.partition(":")
     return user, password, place

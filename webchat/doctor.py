@@ -1,5 +1,5 @@
-"""`webchat doctor`: what this machine has and lacks, one line each. Looks, and changes nothing but what it is
-told to forget."""
+"""`webchat doctor`: checks this machine and prints one line per finding. Changes nothing, except with
+`--forget`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GIB = 2**30
 
 
 def report(settings: Settings) -> Iterator[str]:
-    """The lines of the report; each begins with `ok` or `--`."""
+    """The lines of the report; each starts with `ok` or `--`."""
     yield f"ok  webchat {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
     yield from _backends()
     yield _gpu()
@@ -48,7 +48,7 @@ def _backends() -> Iterator[str]:
         try:
             found = ", ".join(f"{package} {version(package)}" for package in packages)
         except PackageNotFoundError:
-            yield f"--  backend {kind}: not installed; add it with: {add_extra(kind)}"
+            yield f"--  backend {kind}: not installed; install with: {add_extra(kind)}"
         else:
             yield f"ok  backend {kind}: {found}"
 
@@ -62,15 +62,15 @@ def _gpu() -> str:
                 query, capture_output=True, text=True, timeout=20, check=True
             ).stdout.strip()
         except (OSError, subprocess.SubprocessError):
-            return "--  GPU: nvidia-smi is here but does not answer"
+            return "--  GPU: nvidia-smi is installed but does not respond"
         if seen:
             return (
-                f"ok  GPU: {'; '.join(seen.splitlines())}. A larger model fits it:"
+                f"ok  GPU: {'; '.join(seen.splitlines())}. A larger model fits:"
                 f" {add_extra('local')}, then webchat --model Qwen/Qwen3-4B-Instruct-2507"
             )
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "ok  GPU: Apple silicon"
-    return "--  GPU: none seen; models run on the CPU"
+    return "--  GPU: none found; models run on the CPU"
 
 
 def _models(settings: Settings) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _models(settings: Settings) -> Iterator[str]:
 
 
 def _proxies(settings: Settings) -> Iterator[str]:
-    """The way to each endpoint, where the environment names a proxy at all."""
+    """How each endpoint is reached, if the environment names a proxy at all."""
     if not any(os.environ.get(name) for name in PROXY_VARIABLES):
         return
     try:
@@ -103,49 +103,49 @@ def _proxies(settings: Settings) -> Iterator[str]:
         try:
             proxy = find_proxy(endpoint, os.environ)
         except BadProxy as error:
-            yield f"--  way to {place}: {error}"
+            yield f"--  connection to {place}: {error}"
             continue
         if proxy is None:
-            yield f"ok  way to {place}: without a proxy"
+            yield f"ok  connection to {place}: direct, without a proxy"
         else:
             yield _tried(proxy, place)
 
 
 def _tried(proxy: Proxy, place: str) -> str:
-    way = f"way to {place}: through {proxy.shown} ({proxy.variable})"
+    way = f"connection to {place}: through the proxy {proxy.shown} ({proxy.variable})"
     host, _, port = proxy.shown.partition("://")[2].rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except OSError as error:
         return f"--  {way}, which cannot be reached: {error.strerror or error}"
-    return f"ok  {way}, which answers"
+    return f"ok  {way}, which is reachable"
 
 
 def _endpoints(settings: Settings) -> Iterator[str]:
-    """What was found out of endpoints while the server ran."""
+    """Features that endpoints rejected while the server ran."""
     for endpoint, model, learned, on in LearnedFile(settings.data_dir / FILE).all():
         clashes = [f"{one} beside {other}" for one, other in sorted(learned.clashes)]
         out = ", ".join([*sorted(learned.always), *clashes])
-        yield f"ok  endpoint {endpoint}, {model}: asked without {out} (found on {on:%Y-%m-%d})"
+        yield f"ok  endpoint {endpoint}, {model}: requests leave out {out} (detected on {on:%Y-%m-%d})"
 
 
 def forget(settings: Settings) -> str:
-    """Forget what endpoints were found not to take. One line about it."""
+    """Clear the record of features that endpoints rejected. Returns a line about it."""
     try:
         LearnedFile(settings.data_dir / FILE).forget()
     except OSError as error:
-        return f"--  what endpoints do not take could not be forgotten: {error.strerror}"
-    return "ok  forgot what endpoints do not take; a running server must be restarted to find it out anew"
+        return f"--  the record of rejected features cannot be cleared: {error.strerror}"
+    return "ok  cleared the record of rejected features; restart a running server to detect them again"
 
 
 def _memory(spec: ModelSpec, budget: Budget) -> tuple[bool, str]:
-    """Whether a model fits into memory by itself, and what to say of it."""
+    """Whether a model alone fits into memory, and a remark about it."""
     try:
         footprint = create_backend(spec).footprint()
     except BackendError as error:
         return False, f"; {error}"
     if footprint is None:
-        return True, "" if spec.kind == "openai" else "; what it needs is known once it is here"
+        return True, "" if spec.kind == "openai" else "; its memory needs are known once it is downloaded"
     needed, limit = total([footprint]), asyncio.run(budget.of(place_of(footprint)))
     if limit is not None and needed > limit:
         return False, f"; {refusal(spec.name, (), footprint, limit)}"
@@ -157,20 +157,20 @@ def _database(settings: Settings) -> str:
     shown = without_password(settings.store_url)
     if settings.store_url.startswith("sqlite"):
         there = (
-            "is there" if (settings.data_dir / "webchat.db").exists() else "will be made at the first start"
+            "exists" if (settings.data_dir / "webchat.db").exists() else "will be created at the first start"
         )
         return f"ok  database {shown}: {there if settings.database_url is None else 'a file'}"
     try:
         import psycopg
     except ImportError:
-        return f"--  database {shown}: the driver is missing; add it with: {add_extra('postgres')}"
+        return f"--  database {shown}: the driver is missing; install with: {add_extra('postgres')}"
     scheme, _, rest = settings.store_url.partition("://")
     url = f"{scheme.partition('+')[0]}://{rest}"
     try:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.Error as error:
         return f"--  database {shown}: cannot be reached ({type(error).__name__})"
-    return f"ok  database {shown}: answers"
+    return f"ok  database {shown}: reachable"
 
 
 def _disk(settings: Settings) -> str:

@@ -1,8 +1,8 @@
-"""Gradio without the files it writes for editors.
+"""Imports Gradio without the stub files it writes for editors.
 
-Whenever it is imported, `gradio.component_meta.create_or_modify_pyi` parses the source of each component and
-writes a `.pyi` beside it: about 30 % of the import's CPU (6.31), and two starts at once write the same files.
-Nothing that runs reads them.
+On import, `gradio.component_meta.create_or_modify_pyi` parses the source of each component and writes a
+`.pyi` file beside it: about 30 % of the import's CPU time (6.31), and two processes starting at once write
+the same files. Nothing needs them at run time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _MODULE = "gradio.component_meta"
 
 
 def skip_gradio_stubs() -> None:
-    """From here on an import of Gradio writes none. Has no effect once it is imported."""
+    """Stop a later import of Gradio from writing stubs. Has no effect once Gradio is imported."""
     if _MODULE not in sys.modules:
         sys.meta_path.insert(0, _Finder())
 
 
 class _Finder(MetaPathFinder):
-    """Finds the one module as usual, and replaces its function once the module has run."""
+    """Finds that one module as usual and replaces its function once the module is loaded."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,4 +1,4 @@
-"""What the server writes about itself: set up once, and without secrets whoever wrote them there."""
+"""Logging: configured once, with secrets removed whatever code logged them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TALKATIVE = ("alembic", "httpx")
 
 
 class Redacting(logging.Formatter):
-    """Hides secrets in all of a line and of the trace behind it."""
+    """Removes secrets from a log line and its traceback."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__(_FORM)
@@ -30,7 +30,7 @@ class Redacting(logging.Formatter):
 
 
 def set_up(settings: Settings) -> None:
-    """Log to the standard error output; at any level but `debug` libraries say only what matters."""
+    """Log to standard error; at any level but `debug`, libraries log only warnings and errors."""
     handler = logging.StreamHandler()
     handler.setFormatter(Redacting(secrets_of(settings, os.environ)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
@@ -40,8 +40,8 @@ def set_up(settings: Settings) -> None:
 
 
 def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
-    """All that a log must not hold: secrets among the settings, and in variables named as such, which rules
-    and other packages read."""
+    """Everything a log must not contain: secret settings, and variables whose names mark them as secret,
+    which rules and other packages read."""
     for model in (settings, *settings.models):
         yield from _secrets(model)
     yield from passwords_in(settings.store_url)

@@ -1,4 +1,4 @@
-"""Files and folders of ours that nobody else on the machine may read."""
+"""Our files and folders that no other user of this machine may read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def kept_private(paths: Iterable[Path], *, shared: bool = False) -> Iterator[str]:
-    """Take from everybody else the right to those that exist; a sentence for each where that cannot be done.
+    """Remove other users' access to existing paths. Yields a sentence for each path where that fails.
 
-    shared: somebody has opened them on purpose, so that nothing is taken.
+    shared: an administrator has opened the folder on purpose, so access is left as it is.
     """
     if os.name != "posix":
         return
@@ -33,14 +33,14 @@ def kept_private(paths: Iterable[Path], *, shared: bool = False) -> Iterator[str
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file for this user alone where there is none, but not in a folder that is shared. Raises
+    """Create an empty file private to this user if it does not exist, except in a shared folder. Raises
     `OSError`."""
     if not is_shared(path.parent) and not path.exists():
         path.touch(mode=0o600)
 
 
 def is_shared(folder: Path) -> bool:
-    """Whether somebody has set a folder up for a group: what is made in it belongs to the group."""
+    """Whether a folder was set up for a group, so that new files in it belong to the group."""
     try:
         return bool(folder.stat().st_mode & stat.S_ISGID)
     except OSError:

@@ -1,4 +1,4 @@
-"""Counting what happened lately, to slow down who does it too often."""
+"""Counts recent events, to slow down anyone who causes too many."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 NEW_PEOPLE_PER_HOUR = 300
-"""By one link, and from one network: a school opens its link within the same hour."""
+"""Per link and per network: a whole school may open its link within the same hour."""
 
 _MOST_KEYS = 10_000
 
 
 class Recent:
-    """Counts what happened lately, by a key. most: within `seconds`."""
+    """Counts recent events by key. most: allowed within `seconds`."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
@@ -39,5 +39,5 @@ class Recent:
 
 
 def new_people() -> Recent:
-    """For new owners, by the link or the network they come by."""
+    """The counter for new owners, by their link or network."""
     return Recent(NEW_PEOPLE_PER_HOUR, 3600)

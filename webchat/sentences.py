@@ -1,6 +1,6 @@
-"""The product's words in its languages: `ui/locales/<language>/*.json`, flat keys, placeholders as `{name}`.
+"""The product's texts in its languages: `ui/locales/<language>/*.json`, flat keys, placeholders as `{name}`.
 
-The page shows them, and what the server itself says to people comes from the same table.
+Both the page and the server's own messages use this table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 Language = Literal["en", "zh-CN"]
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-"""What there is a table for; the first is the one to fall back to."""
+"""The languages with a table; the first is the fallback."""
 
 LOCALES = Path(__file__).parent / "ui" / "locales"
 
@@ -22,7 +22,7 @@ LOCALES = Path(__file__).parent / "ui" / "locales"
 def locale(language: str) -> dict[str, str]:
     """The merged table of one language.
 
-    Raises ValueError when two of its files hold the same key.
+    Raises ValueError if two of its files define the same key.
     """
     table: dict[str, str] = {}
     for path in sorted((LOCALES / language).glob("*.json")):

@@ -1,4 +1,4 @@
-"""Runs the application: the socket, the line in the terminal, the browser, the end."""
+"""Runs the application: the socket, the line in the terminal, the browser, the shutdown."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from webchat.watchdog import Watchdog
 from webchat.watchdog import log as watching
 
 LAST_ANSWERS_SECONDS = 3
-"""How long open connections may take to end once all replies have."""
+"""How long open connections have to finish once all replies have."""
 
 
 COLLECT_AFTER = (20_000, 20, 20)
-"""For `gc.set_threshold`: new objects before the youngest are collected, and how often a generation is before
-the next one is. Python's own 700, 10, 10 took 6 % of a busy server's time."""
+"""For `gc.set_threshold`: new objects before the youngest generation is collected, and how often a generation
+is collected before the next. Python's own 700, 10, 10 took 6 % of a busy server's time."""
 
 NAMES_SECONDS = 2.0
-"""How long the first line waits for endpoints to name their models."""
+"""How long the first line waits for endpoints to list their models."""
 
 
 class Server(uvicorn.Server):
-    """Lets running replies finish before it stops answering, so that their readers see the end of them.
+    """Waits for running replies to finish before it stops serving, so that readers see how they end.
 
     A second signal ends the wait.
     """
@@ -84,7 +84,8 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it answers."""
+    """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it starts to
+    serve."""
     logs.set_up(settings)
     with _listen(settings) as listener:
         port = listener.getsockname()[1]
@@ -129,7 +130,7 @@ def _announcement(app: App, address: str) -> str:
 
 
 def _model(app: App) -> str:
-    """The model of new chats and where it is; of an endpoint that has not named its models, why."""
+    """The model of new chats and its location; for an endpoint that has not listed its models, the reason."""
     info = next((info for info in app.models.infos() if info.name == app.models.default), None)
     if info is None:
         return "no model yet"
@@ -140,7 +141,7 @@ def _model(app: App) -> str:
 
 
 def _elsewhere(app: App) -> str:
-    """Where chats of this machine are that this kind of start does not show."""
+    """A note about chats on this machine that this kind of start does not show."""
     local = app.settings.door == "local"
     count = sum(app.store.count_chats("operator" if local else "local").values())
     if not count:
@@ -148,15 +149,12 @@ def _elsewhere(app: App) -> str:
     chats = "1 chat was" if count == 1 else f"{count} chats were"
     if local:
         return f"\n{chats} made with an operator's link; the page offers to move them here."
-    return (
-        f"\n{chats} made on this machine without a link; the page of the operator's link offers to move them"
-        " there."
-    )
+    return f"\n{chats} made on this machine without a link; open the operator's link to move them there."
 
 
 def others_address(settings: Settings, address: str) -> str:
-    """The address for another machine of the network: this one's own where the server listens on all, and
-    nothing else was said."""
+    """The address for other machines: this machine's own if the server listens on all interfaces and no other
+    address is configured."""
     if settings.host not in ("0.0.0.0", "::") or settings.public_url or settings.share:
         return address
     family, anywhere = (
@@ -173,7 +171,7 @@ def others_address(settings: Settings, address: str) -> str:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """The listening socket, taken before anything is loaded. Raises BadSettings when it cannot be had."""
+    """The listening socket, opened before anything is loaded. Raises BadSettings if it cannot be opened."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,5 +1,5 @@
-"""A few places for work, shared fairly: so many for each person at a time, people in the order they came. So
-whoever asks for much waits for themselves."""
+"""A few slots for work, shared fairly: a limited number per person, and people in order of arrival. Anyone
+with many requests only delays themselves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from backends.errors import ExplainedError
 
 MOST_WAITING = 8
-"""Of one person, those at work among them."""
+"""Per person, including those being worked on."""
 
 
 class Crowded(ExplainedError):
-    """Somebody has too many waiting already."""
+    """One person has too many requests waiting."""
 
     code = "too_many_waiting"
     status = 429
@@ -25,7 +25,7 @@ class Crowded(ExplainedError):
 
 @dataclass(slots=True)
 class _Line:
-    """Of one person."""
+    """The queue of one person."""
 
     at_work: asyncio.Semaphore
     length: int = 0
@@ -34,8 +34,8 @@ class _Line:
 class Slots:
     """Lives on one event loop.
 
-    places: for all people; `None` is any number. each: of one person. most_waiting: of one person, those at
-    work among them.
+    places: in total; `None` is unlimited. each: per person. most_waiting: per person, including those being
+    worked on.
     """
 
     def __init__(self, places: int | None, *, each: int = 1, most_waiting: int = MOST_WAITING) -> None:
@@ -48,7 +48,7 @@ class Slots:
 
     @asynccontextmanager
     async def place(self, owner: str) -> AsyncIterator[None]:
-        """A place for the time of the block. Waits for it. Raises `Crowded`."""
+        """A slot for the duration of the block. Waits until one is free. Raises `Crowded`."""
         line = self._lines.setdefault(owner, _Line(asyncio.Semaphore(self._each)))
         if line.length >= self._most_waiting:
             raise Crowded

@@ -1,8 +1,8 @@
-"""Names what holds the event loop, or the database's writer, for longer than everybody should have to wait.
+"""Reports what blocks the event loop, or the database's writer, for longer than anyone should have to wait.
 
-It runs with `--log-level debug` and in the benchmarks. A thread of its own asks the loop for a sign of life
-every few milliseconds; while there is none, it looks at where the loop's thread is. The store tells it how
-long each verb had the writer.
+It runs with `--log-level debug` and in the benchmarks. A thread pings the loop every few milliseconds; if
+there is no response, it inspects what the loop's thread is doing. The store reports how long each verb held
+the writer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 MOST_SECONDS = 0.025
-"""What nobody should hold others for."""
+"""The longest acceptable hold."""
 
 _BEAT = 0.005
 _FRAMES = 8
@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """seconds: how long. place: of the loop the calls it was in, innermost first; of the writer the verb."""
+    """seconds: the duration. place: for the loop, its calls, innermost first; for the writer, the verb."""
 
     seconds: float
     place: str
 
 
 class Watchdog:
-    """Watches one loop, from `start` to `stop`. longest: by what was held. Tells each hold of more than
-    `MOST_SECONDS` to the log."""
+    """Watches one loop from `start` to `stop`. longest: the longest hold of each kind. Logs every hold longer
+    than `MOST_SECONDS`."""
 
     def __init__(self) -> None:
         self.longest: dict[str, Hold] = {}
@@ -45,13 +45,13 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Call it in the loop."""
+        """Call it from the loop."""
         told = asyncio.get_running_loop(), threading.get_ident()
         self._thread = threading.Thread(target=self._watch, args=told, name="watchdog", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Say what was longest. Idempotent."""
+        """Log the longest hold. Idempotent."""
         self._ended.set()
         if self._thread is None:
             return
@@ -61,7 +61,7 @@ class Watchdog:
             log.debug("longest hold of the %s: %.1f ms, %s", what, 1000 * hold.seconds, hold.place)
 
     def wrote(self, verb: str, seconds: float) -> None:
-        """A verb had the database's writer for so long."""
+        """Record how long a verb held the database's writer."""
         self._note("writer", Hold(seconds, verb))
 
     def _note(self, what: str, hold: Hold) -> None:
@@ -83,7 +83,7 @@ class Watchdog:
             while not alive.wait(wait) and not self._ended.is_set():
                 places[_place(sys._current_frames().get(thread))] += 1
                 wait = _BEAT
-            place = places.most_common(1)[0][0] if places else "too short to look"
+            place = places.most_common(1)[0][0] if places else "too short to inspect"
             self._note("event loop", Hold(time.perf_counter() - asked, place))
 
 
@@ -93,7 +93,7 @@ def _place(frame: FrameType | None) -> str:
     while frame is not None and len(calls) < _FRAMES:
         code = frame.f_code
         if not calls and code.co_name == "select" and code.co_filename.endswith("selectors.py"):
-            return "it waits for nothing: the processor or the interpreter is with others"
+            return "it is not waiting: other processes or threads have the CPU or the interpreter"
         path = Path(code.co_filename)
         shown = path.relative_to(_ROOT) if path.is_relative_to(_ROOT) else path.name
         calls.append(f"{shown}:{frame.f_lineno} {code.co_name}")

@@ -242,5 +242,5 @@ def test_two_of_a_kind_have_names_of_their_own() -> None:
     table = '[[moderators]]\nkind = "limits"\nmost_chars = 9\n'
     two = f'{table}name = "{{}}"\n{table}'
     assert [one.name for one in read_rules(two.format("long"))] == ["tidy", "long", "limits"]
-    with pytest.raises(BadRules, match="give each a name of its own"):
+    with pytest.raises(BadRules, match="give each a unique name"):
         read_rules(two.format("limits"))

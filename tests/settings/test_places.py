@@ -26,7 +26,7 @@ def test_a_missing_folder_is_told_before_a_missing_package(model: str) -> None:
 def test_what_may_be_on_the_hub_is_asked_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said = refusal(ModelSettings(model="owner/name"))
-    assert "no folder owner/name here, so it is a hub id" in said
+    assert "taken as a hub id, since there is no folder owner/name" in said
     assert "torch and transformers" in said
     check_models([ModelSettings(model="owner/name")], has=lambda _: True)
 

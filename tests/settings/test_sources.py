@@ -160,7 +160,7 @@ def test_an_endpoint_nearby_needs_no_scheme(written: str, taken: str) -> None:
 
 @pytest.mark.parametrize("written", ["api.example.com/v1", "http:/127.0.0.1", "http://a b/v1", "model"])
 def test_an_endpoint_that_is_no_address_is_refused(written: str, tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match=r"endpoint = .* does not work; allowed: an http"):
+    with pytest.raises(BadSettings, match=r"endpoint = .* is not valid; allowed: an http"):
         load(tmp_path, flags={"endpoint": written})
 
 

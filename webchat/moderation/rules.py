@@ -79,7 +79,7 @@ def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:
     made = [_made(f"moderators.{number}", table, tools) for number, table in enumerate(tables)]
     names = [one.name for one in made]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise BadRules(f'two moderators are named "{twice}": give each a name of its own')
+        raise BadRules(f'two moderators are named "{twice}": give each a unique name')
     return [Tidy(), *made]
 
 

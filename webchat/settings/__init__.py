@@ -1,4 +1,4 @@
-"""The settings: one frozen value, and where each part of it came from. The one reader of the environment."""
+"""Settings: one frozen value, and the source of each part. The only code that reads the environment."""
 
 from webchat.settings.fields import Access, Settings
 from webchat.settings.load import BadSettings, Loaded, hand_on, load_settings, variable

@@ -1,4 +1,4 @@
-"""The settings that a model has: how its tokens are chosen and how it is loaded."""
+"""The settings of a model: how it samples tokens and how it is loaded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from backends.types import Sampling
 
 
 def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = True) -> Any:
-    """A documented field. `allowed` says in words what it takes (left out: told by its type).
+    """A documented field. `allowed` describes the accepted values (by default, those of the field's type).
 
-    flag: False where the command line is no place for it (secrets, lists); a text is the flag's own name.
+    flag: False for settings that must not be set on the command line (secrets, lists); a string is the name
+    of the flag.
     """
     extra: dict[str, Any] = {"allowed": allowed, "flag": flag}
     if callable(default):
@@ -25,7 +26,7 @@ def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = T
 
 
 def listed(value: object) -> object:
-    """A JSON list or comma-separated text, as variables and flags write lists."""
+    """A list from a JSON array or comma-separated text, as variables and flags write it."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -55,25 +56,25 @@ class SamplingFields(BaseModel):
         None, "Drop tokens whose probability is below this fraction of the highest.", "a number from 0 to 1"
     )
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = setting(
-        None, "Penalty for tokens that already occurred; 1 is none.", "a number above 0, up to 10"
+        None, "Penalty for tokens that already occurred; 1 means none.", "a number above 0, up to 10"
     )
     max_tokens: Annotated[int, Field(ge=1)] | None = setting(
-        None, "Most tokens of one reply.", "a whole number from 1"
+        None, "Maximum tokens per reply.", "a whole number from 1"
     )
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = setting(
-        None, "Seed of the sampler, if the model takes one.", "a whole number from 0"
+        None, "Sampling seed, if the model supports one.", "a whole number from 0"
     )
-    stop: Words = setting((), "Strings that end a reply.", 'a list of texts, ["a", "b"] or a,b')
+    stop: Words = setting((), "Strings that end a reply.", 'a list of strings, ["a", "b"] or a,b')
 
     def sampling(self) -> Sampling:
-        """These defaults as a backend takes them."""
+        """These defaults as a backend's `Sampling`."""
         return Sampling(**{name: getattr(self, name) for name in SamplingFields.model_fields})
 
 
 class EngineFields(BaseModel):
-    """How a model is loaded; each backend takes what concerns it."""
+    """How a model is loaded; each backend uses the settings that apply to it."""
 
-    revision: str | None = setting(None, "Branch, tag or commit of the hub model.", "a text")
+    revision: str | None = setting(None, "Branch, tag or commit of the hub model.", "a string")
     load_in_8bit: bool = setting(False, "Load a transformers model with 8-bit weights (needs a GPU).")
     load_in_4bit: bool = setting(False, "Load a transformers model with 4-bit weights (needs a GPU).")
     chat_template_file: Path | None = setting(
@@ -85,11 +86,13 @@ class EngineFields(BaseModel):
         False, "Run code that comes with the model. Only for publishers you trust."
     )
     context_length: Annotated[int, Field(ge=64)] | None = setting(
-        None, "Tokens of prompt and reply together (default: the model's own).", "a whole number from 64"
+        None,
+        "Context window: tokens of prompt and reply together (default: the model's own).",
+        "a whole number from 64",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = setting(
         None,
-        "Threads of a model in this process (default: one per core but one).",
+        "Threads of a model in this process (default: all cores but one).",
         "a whole number from 1",
     )
     slots: Annotated[int, Field(ge=1, le=256)] | None = setting(
@@ -100,36 +103,36 @@ class EngineFields(BaseModel):
     )
     cache_tokens: Annotated[int, Field(ge=1024)] | None = setting(
         None,
-        "Tokens of all conversations that a transformers model keeps in memory (default: every slot's"
-        " window, as far as memory allows).",
+        "KV cache of a transformers model, in tokens of all conversations (default: a full context window"
+        " per slot, as far as memory allows).",
         "a whole number from 1024",
     )
     adapters: Words = setting(
         (),
-        "LoRA adapters of the model, each listed as a model in the picker: folders or hub ids; for a"
-        " GGUF, .gguf files.",
-        'a list of texts, ["a", "b"] or a,b',
+        "LoRA adapters of the model: folders or hub ids, or .gguf files for a GGUF. Each is listed as a"
+        " model in the picker.",
+        'a list of strings, ["a", "b"] or a,b',
     )
     quantization: Literal["none", "fp16", "int8", "nf4"] | None = setting(
         None,
-        "Quantization of a transformers model's weights (default: what keeps its quality). int8 and nf4"
+        "Quantization of a transformers model's weights (default: chosen to preserve quality). int8 and nf4"
         " need an NVIDIA GPU.",
         "none, fp16, int8 or nf4",
     )
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] | None = setting(
-        None, "Where a transformers model runs (default: the best device).", "cpu, cuda, cuda:1 or mps"
+        None, "Device a transformers model runs on (default: the best available).", "cpu, cuda, cuda:1 or mps"
     )
     dtype: Literal["float32", "float16", "bfloat16"] | None = setting(
         None,
-        "Number format a transformers model computes in (default: what suits the device).",
+        "Number format a transformers model computes in (default: chosen for the device).",
         "float32, float16 or bfloat16",
     )
     gpu_layers: Annotated[int, Field(ge=0, le=10_000)] | None = setting(
-        None, "Layers of a GGUF model put on a GPU (default: as many as fit).", "a whole number from 0"
+        None, "Layers of a GGUF model to offload to a GPU (default: as many as fit).", "a whole number from 0"
     )
     first_token_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = setting(
         None,
-        "Seconds an endpoint may take to its first token, including queueing and loading (default:"
+        "Seconds an endpoint may take until its first token, including queueing and loading (default:"
         " 600). Ten times as long while it sends keep-alive comments or empty chunks.",
         "a number above 0, up to 86400",
     )
@@ -142,8 +145,8 @@ class EngineFields(BaseModel):
 
     reasoning_marks: Words = setting(
         (),
-        "Marks around the reasoning of a model trained on its own marks; the common ones are known.",
-        'a list of texts, each an opening and a closing mark around three dots, ["<why>...</why>"]',
+        "Tags around the reasoning of a model with uncommon tags; the common ones are built in.",
+        'a list of strings, each an opening and a closing tag around three dots, ["<why>...</why>"]',
     )
 
     @field_validator("reasoning_marks")

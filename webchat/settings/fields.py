@@ -1,4 +1,4 @@
-"""Every setting, once: its name, its default, what it does and what is allowed.
+"""Every setting, defined once: name, default, description and allowed values.
 
 Flat on purpose: a field `max_turns` is the flag `--max-turns`, the variable `WEBCHAT_MAX_TURNS` and the key
 `max_turns` in `webchat.toml`. Only `models` is a list of tables.
@@ -21,13 +21,13 @@ from webchat.settings.networks import Network, network
 Access = Literal["local", "link", "open"]
 
 OWN_PATHS = frozenset({"api", "assets", "gradio_api", "static", "t", "v1"})
-"""Where the app's own routes begin; no proxy can serve it under one of these."""
+"""First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
 
 class Settings(SamplingFields, EngineFields, BaseSettings):
     """The effective settings of one server. Frozen; `Settings()` holds the defaults and reads nothing.
 
-    Made from flags, environment and files by `webchat.settings.load_settings`.
+    `webchat.settings.load_settings` builds it from flags, environment and files.
     """
 
     model_config = SettingsConfigDict(
@@ -37,23 +37,23 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     # Where it listens
     host: str = setting("127.0.0.1", "Address to listen on.", "an address or host name")
     port: Annotated[int, Field(ge=0, le=65535)] = setting(
-        7860, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535"
+        7860, "Port to listen on; 0 picks a free one.", "a whole number from 0 to 65535"
     )
     share: bool = setting(False, "Make a public link through Gradio's tunnel.")
     open_browser: bool = setting(
-        True, "Open the page in a browser (default: if there is a screen).", flag="open"
+        True, "Open the page in a browser (default: if a display is available).", flag="open"
     )
     root_path: str = setting(
         "",
         "Path under which a proxy serves the app.",
-        'a path such as "/chat", without a slash at its end and none of the app\'s own ("/api", "/t", ...)',
+        'a path such as "/chat", without a trailing slash and not one of the app\'s own ("/api", "/t", ...)',
     )
     public_url: str | None = setting(
-        None, "The address people use, if it differs from host and port; for links and cookies.",
+        None, "The address people use if it differs from host and port; used for links and cookies.",
         "an http(s) URL without a password in it",
     )  # fmt: skip
     allowed_origins: Words = setting(
-        (), "Other origins whose pages may call this server.", "http(s) origins, separated by commas"
+        (), "Other origins allowed to call this server.", "http(s) origins, separated by commas"
     )
 
     trusted_proxies: Words = setting(
@@ -76,10 +76,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "Who may use it: `local` one owner, without a link (loopback only); `link` anyone with a link; `open`"
         " every visitor, each as a separate owner. `auto`: `local` on a loopback address, else `link`.",
     )
-    embed: bool = setting(False, "Let Hugging Face show the app in a frame, and set cookies that work there.")
+    embed: bool = setting(
+        False, "Allow Hugging Face to embed the app in a frame, and set cookies that work there."
+    )
     cookie_secret: SecretStr | None = setting(
-        None, "Key that signs cookies (default: generated once and stored in the data folder).",
-        "a text of at least 32 characters", flag=False,
+        None, "Key that signs cookies (default: generated at the first start and stored in the data folder).",
+        "at least 32 characters", flag=False,
     )  # fmt: skip
 
     # What it keeps
@@ -103,14 +105,14 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     # Models
     model: str | None = setting(
-        None, "Hub id, folder or .gguf file; with an endpoint the model's id there.", "a text"
+        None, "Hub id, folder or .gguf file; with an endpoint, the model's id there.", "a string"
     )
     endpoint: str | None = setting(
         None,
         "Base URL of an OpenAI-compatible server.",
         "an http(s) URL without a password in it, or host:port on this network",
     )
-    api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
+    api_key: SecretStr | None = setting(None, "The endpoint's key.", "a string", flag=False)
     models: tuple[ModelSettings, ...] = setting(
         (), "More models, side by side: one `[[models]]` table each.", "a list of tables", flag=False
     )
@@ -119,9 +121,9 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "Name of the model a new chat starts with (default: the first).",
         "the name of one of the models",
     )
-    system_prompt: str | None = setting(None, "System prompt for models without their own.", "a text")
+    system_prompt: str | None = setting(None, "System prompt for models without their own.", "a string")
     hf_token: SecretStr | None = setting(
-        None, "Hugging Face token for gated or private models.", "a text", flag=False
+        None, "Hugging Face token for gated or private models.", "a string", flag=False
     )
     hf_home: Path | None = setting(
         None,
@@ -132,8 +134,8 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     memory_budget: Annotated[float, Field(gt=0, le=100_000)] | None = setting(
         None,
         "GB that all models in this process may use together, in main memory and on each GPU; the least"
-        " recently used are unloaded for others (default: nine tenths of what is free before the first"
-        " is loaded).",
+        " recently used are unloaded to make room (default: nine tenths of the free memory before the"
+        " first is loaded).",
         "a number above 0",
     )
 
@@ -149,14 +151,14 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "What happens to a conversation that exceeds the model's context window: `cut` leaves out whole"
         " turns, the oldest first; `refuse` rejects the message.",
     )
-    inspect: bool = setting(True, "Record what each reply's model was sent, for Inspect.")
+    inspect: bool = setting(True, "Record exactly what the model was sent for each reply, for Inspect.")
     moderation: Path | None = setting(
         None,
-        "A file of rules for messages and replies; see deploy/moderation.md.",
+        "File with rules for messages and replies; see deploy/moderation.md.",
         "a file that exists",
     )
     decisions_days: Annotated[int, Field(ge=1, le=3650)] = setting(
-        90, "Days the moderation log is kept.", "a whole number from 1 to 3650"
+        90, "Days to keep the moderation log.", "a whole number from 1 to 3650"
     )
     decisions_content: bool = setting(
         False, "Keep the text around each match in the moderation log, at most 500 characters."
@@ -174,32 +176,32 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     # Limits
     max_message_chars: Annotated[int, Field(ge=1, le=10_000_000)] = setting(
-        100_000, "Longest message, in characters.", "a whole number from 1 to 10000000"
+        100_000, "Maximum length of a message, in characters.", "a whole number from 1 to 10000000"
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = setting(
         2_000_000,
-        "Largest request with long texts, in bytes; others may have 4096.",
+        "Maximum size of a request that may hold long text, in bytes; all others may have 4096.",
         "a whole number from 1024 to 1073741824",
     )
     max_turns_per_owner: Annotated[int, Field(ge=1, le=100_000)] = setting(
         8, "Replies one person may have running or queued at once.", "a whole number from 1 to 100000"
     )
     max_turns_per_link: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        200, "The same for everyone with one link.", "a whole number from 1 to 100000"
+        200, "The same for all visitors of one link.", "a whole number from 1 to 100000"
     )
     max_turns_per_network: Annotated[int, Field(ge=1, le=100_000)] = setting(
         200,
-        "The same for everyone at one address, or in one IPv6 network, outside `trusted_networks`.",
+        "The same for all visitors from one address, or one IPv6 network, outside `trusted_networks`.",
         "a whole number from 1 to 100000",
     )
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = setting(
         400, "Replies running or queued at once, in total.", "a whole number from 1 to 100000"
     )
     shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = setting(
-        10.0, "Seconds that running replies get to finish when the server stops.", "a number from 0 to 3600"
+        10.0, "Seconds running replies have to finish when the server stops.", "a number from 0 to 3600"
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "Least severe messages in the log."
+        "info", "Minimum severity of log messages."
     )
 
     @classmethod
@@ -211,7 +213,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is handed in: the layers are read, checked and named by `webchat.settings.load`."""
+        """Uses only the values passed in: `webchat.settings.load` reads, checks and names the layers."""
         return (init_settings,)
 
     @field_validator("host")
@@ -225,7 +227,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     @classmethod
     def _root_path_is_path(cls, value: str) -> str:
         if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
-            raise ValueError("not such a path")
+            raise ValueError("not a valid path")
         if value and value.split("/")[1] in OWN_PATHS:
             raise ValueError("a path of the app itself")
         return value
@@ -263,7 +265,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         if value is not None:
             scheme = value.get_secret_value().partition("://")[0].partition("+")[0]
             if scheme not in ("sqlite", "postgresql", "postgres"):
-                raise ValueError("not a database this app knows")
+                raise ValueError("not a supported database")
         return value
 
     @field_validator("moderation")
@@ -296,7 +298,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         names = [spec.name for spec in self.models]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f'two models are named "{name}": give each a name of its own')
+                raise ValueError(f'two models are named "{name}": give each a unique name')
         return self
 
     @property
@@ -311,12 +313,12 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     @property
     def door_default(self) -> Access:
-        """What `access = auto` means here."""
+        """What `access = auto` resolves to."""
         return "local" if self._open_to == "" else "link"
 
     @property
     def door(self) -> Access:
-        """Who comes in, with `auto` decided."""
+        """Who may enter, with `auto` resolved."""
         return self.door_default if self.access == "auto" else self.access
 
     @property
@@ -339,24 +341,24 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
 
     @property
     def by_tls(self) -> bool:
-        """Whether people come by https although the last hop to this server may be plain http."""
+        """Whether people connect by https, even if the last hop to this server is plain http."""
         return (self.public_url or "").startswith("https://")
 
     @property
     def store_url(self) -> str:
-        """The database's URL, its password included: for the store alone, never for a log."""
+        """The database URL including its password: for the store only, never for a log."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir / 'webchat.db'}"
 
     @property
     def demo_dir(self) -> Path:
-        """Where the embedded model is kept."""
+        """The folder of the embedded model."""
         return self.cache_dir / "models"
 
     @property
     def base_url(self) -> str:
-        """The address to print and to build links from, without a slash at its end."""
+        """The address to print and to build links from, without a trailing slash."""
         if self.public_url:
             return self.public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)

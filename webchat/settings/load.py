@@ -1,7 +1,7 @@
-"""From flags, environment and files to one checked value, with where each part came from.
+"""From flags, environment and files to one checked value that records the source of each part.
 
-Order, the strongest first: flags, environment, `.env`, `webchat.toml`, defaults. In an environment the
-variable `WEBCHAT_X` is stronger than one honoured from elsewhere (`OPENAI_BASE_URL`, `DATABASE_URL`, ...).
+Strongest first: flags, environment, `.env`, `webchat.toml`, defaults. Within one environment, `WEBCHAT_X`
+wins over a variable shared with other programs (`OPENAI_BASE_URL`, `DATABASE_URL`, ...).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from webchat.settings.proxies import make_readable
 
 PREFIX = "WEBCHAT_"
 CONFIG = "WEBCHAT_CONFIG"
-"""The one variable that is no setting: a file to read instead of `webchat.toml`."""
+"""The one variable that is not a setting: a file to read instead of `webchat.toml`."""
 
 HONOURED = {
     "OPENAI_BASE_URL": "endpoint",
@@ -43,21 +43,21 @@ HONOURED = {
     "GRADIO_SERVER_NAME": "host",
     "GRADIO_SERVER_PORT": "port",
 }
-"""Variables of other programs that are read too, and the setting each one fills."""
+"""Variables of other programs that are also read, and the setting each one fills."""
 
 SPACE = {"host": "0.0.0.0", "access": "open", "embed": True}
-"""What a Hugging Face Space (`SPACE_ID` is set) has as defaults: the Space's own visibility is its door, and
-each visitor sees only their own conversations."""
+"""Defaults on a Hugging Face Space (where `SPACE_ID` is set): the Space's own visibility decides who gets in,
+and each visitor sees only their own conversations."""
 
 
 class BadSettings(Exception):
-    """The settings cannot be used. The message names the key, where it came from, the value (never a
-    secret's) and what is allowed."""
+    """The settings cannot be used. The message names the key, its source, the value (unless it is a secret)
+    and the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source's values. `origins` names, per field, the flag, variable or file key it came from."""
+    """The values of one source. `origins` maps each field to the flag, variable or file key that set it."""
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
@@ -65,7 +65,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings and where each came from (`default` where nobody said)."""
+    """The settings and the source of each (`default` if nothing set it)."""
 
     settings: Settings
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -80,10 +80,10 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Loaded:
-    """Read every source and check every value.
+    """Read all sources and check all values.
 
-    flags: field name -> what the command line said. environ and cwd: the process's own unless given.
-    Raises BadSettings.
+    flags: values from the command line by field name. environ, cwd: the process's own unless given. Raises
+    BadSettings.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
@@ -112,13 +112,13 @@ def load_settings(
 
 
 def variable(name: str) -> str | None:
-    """The value of a variable that a file names, from the environment or `.env`; `None` when it is not set
-    or empty."""
+    """The value of a variable named in a file, from the environment or `.env`; `None` if it is unset or
+    empty."""
     return unquoted(os.environ.get(name) or _env_file(Path.cwd()).get(name) or "") or None
 
 
 def _env_file(folder: Path) -> dict[str, str]:
-    """What `.env` sets. Raises BadSettings."""
+    """The variables set in `.env`. Raises BadSettings."""
     path = folder / ".env"
     if not path.is_file():
         return {}
@@ -136,8 +136,8 @@ def _text(path: Path) -> str:
 
 
 def hand_on(settings: Settings) -> list[str]:
-    """Tell the libraries that read the environment by themselves what was settled here. To be called before
-    they are imported. Returns sentences on what they have to do without."""
+    """Pass settings on to libraries that read the environment themselves. Call it before they are imported.
+    Returns a sentence for each proxy that they cannot use."""
     if settings.hf_home is not None:
         os.environ["HF_HOME"] = str(settings.hf_home)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -150,7 +150,7 @@ def _flag_layer(flags: Mapping[str, Any]) -> Layer:
 
 
 class _Variables(EnvSettingsSource):
-    """The variables handed in instead of the process's."""
+    """Reads the given variables instead of the process's."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -186,7 +186,7 @@ def _honoured_layer(environ: Mapping[str, str], label: str) -> Layer:
 def _file_layer(named: str, cwd: Path) -> Layer:
     path = cwd / (named or "webchat.toml")
     if named and not path.is_file():
-        raise BadSettings(f"{CONFIG} names {path}, and there is no such file.")
+        raise BadSettings(f"{CONFIG} names {path}, which does not exist.")
     try:
         values = tomllib.loads(_text(path)) if path.is_file() else {}
     except tomllib.TOMLDecodeError as error:
@@ -212,8 +212,8 @@ def _machine_layer(environ: Mapping[str, str]) -> Layer:
 
 
 def _prefer_local_model(values: dict[str, Any], origins: dict[str, str], layers: Iterable[Layer]) -> None:
-    """A model on this disk, named in a stronger source, wins over an endpoint from a weaker one: whoever has
-    OPENAI_BASE_URL set for other programs can still say `--model file.gguf`."""
+    """A local model named in a stronger source wins over an endpoint from a weaker one, so that `--model
+    file.gguf` works even if OPENAI_BASE_URL is set for other programs."""
     for layer in layers:
         if "endpoint" in layer.values:
             return
@@ -225,7 +225,7 @@ def _prefer_local_model(values: dict[str, Any], origins: dict[str, str], layers:
 
 
 def _with_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Fill the keys that `api_key_env` names."""
+    """Fill in the keys that `api_key_env` refers to."""
     specs = []
     for index, spec in enumerate(settings.models):
         if spec.api_key_env and spec.api_key is None:
@@ -249,7 +249,7 @@ def is_secret(info: FieldInfo) -> bool:
 
 
 def allowed(info: FieldInfo) -> str:
-    """What a field takes, in words."""
+    """The values a field accepts, in words."""
     extra = info.json_schema_extra
     words = str(extra.get("allowed", "")) if isinstance(extra, dict) else ""
     if words:
@@ -260,7 +260,7 @@ def allowed(info: FieldInfo) -> str:
 
 
 def flag_of(name: str) -> str:
-    """The flag of a field, `""` where it has none."""
+    """The flag of a field, `""` if it has none."""
     extra = Settings.model_fields[name].json_schema_extra
     flag = extra.get("flag", True) if isinstance(extra, dict) else True
     if flag is False:
@@ -280,12 +280,13 @@ def _check(name: str, value: Any, origin: str) -> None:
 def _check_toml_type(
     name: str, value: Any, origin: str, fields: Mapping[str, FieldInfo] | None = None
 ) -> None:
-    """TOML has types: a quoted number or a switch written as a number is a mistake, not a spelling."""
+    """TOML is typed: a quoted number, or a number in place of a boolean, is a mistake rather than another
+    spelling."""
     info = (fields or Settings.model_fields)[name]
     if name == "models" and fields is None:
         if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
             raise BadSettings(
-                f"models (from {origin}) does not work; allowed: a list of tables, [[models]] above each."
+                f"models (from {origin}) is not valid; allowed: a list of tables, [[models]] above each."
             )
         for index, table in enumerate(value):
             for key in table.keys() & ModelSettings.model_fields.keys():
@@ -338,7 +339,7 @@ def _wrong(name: str, info: FieldInfo, value: Any, origin: str) -> str:
         shown = "(not shown, it may hold keys)"
     else:
         shown = _shown(value)
-    return f"{name} = {shown} ({origin}) does not work; allowed: {allowed(info)}."
+    return f"{name} = {shown} ({origin}) is not valid; allowed: {allowed(info)}."
 
 
 def _shown(value: Any) -> str:

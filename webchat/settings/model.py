@@ -1,4 +1,4 @@
-"""One model of the picker as it is configured."""
+"""The configuration of one model in the picker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from webchat.settings.engine import EngineFields, SamplingFields, listed, settin
 
 
 def http_url(value: str) -> str:
-    """The URL without a slash at its end. Raises `ValueError` for what is none, or has a password in it."""
+    """The URL without a trailing slash. Raises `ValueError` if it is not an http(s) URL or holds a
+    password."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not an http(s) URL")
@@ -27,8 +28,7 @@ def http_url(value: str) -> str:
 
 
 def endpoint_url(value: str) -> str:
-    """An endpoint's address; one of this machine or this network needs no `http://` in front. Raises
-    `ValueError`."""
+    """An endpoint's address; one on this machine or network needs no `http://`. Raises `ValueError`."""
     try:
         scheme = Address.parse(value).scheme
     except BadRequest as error:
@@ -38,7 +38,7 @@ def endpoint_url(value: str) -> str:
 
 
 def origin_of(value: str) -> str:
-    """A URL that is an origin. Raises `ValueError`."""
+    """The URL, if it is an origin. Raises `ValueError`."""
     url = http_url(value)
     if urlsplit(url).path or urlsplit(url).query:
         raise ValueError("an origin has no path")
@@ -46,21 +46,19 @@ def origin_of(value: str) -> str:
 
 
 class ModelSettings(SamplingFields, EngineFields):
-    """One model of the picker: where it comes from and its defaults. Frozen.
+    """One model in the picker: its source and its defaults. Frozen.
 
-    kind: which backend serves it; by default an endpoint is `openai`, a `.gguf` file `llamacpp`, anything
-    else `local`. The embedded demo model has `demo` set and no path yet.
+    kind: the backend; by default `openai` for an endpoint, `llamacpp` for a `.gguf` file and `local` for
+    anything else. The embedded demo model has `demo` set and no path yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
 
-    name: str = setting(
-        "", "The name in the picker (default: the model's own).", "a text up to 200 characters"
-    )
+    name: str = setting("", "Name in the picker (default: the model's own).", "up to 200 characters")
     kind: str = setting(
         "",
-        "The backend: openai, llamacpp, local, or an installed plugin's name. A plugin's model can have"
-        " `model`, `system_prompt`, `pinned` and sampling defaults; other settings are refused.",
+        "The backend: openai, llamacpp, local, or an installed plugin's name. A plugin's model accepts"
+        " only `model`, `system_prompt`, `pinned` and sampling defaults.",
         "a backend's name",
     )
     endpoint: str | None = setting(
@@ -70,24 +68,24 @@ class ModelSettings(SamplingFields, EngineFields):
     )
     model: str | None = setting(
         None,
-        "Hub id, folder or .gguf file; with an endpoint the model's id there (default: all it lists).",
-        "a text",
+        "Hub id, folder or .gguf file; with an endpoint, the model's id there (default: all it lists).",
+        "a string",
     )
-    api_key: SecretStr | None = setting(None, "The endpoint's key.", "a text", flag=False)
+    api_key: SecretStr | None = setting(None, "The endpoint's key.", "a string", flag=False)
     api_key_env: str | None = setting(
-        None, "Name of the variable that holds the endpoint's key.", "a variable that is set"
+        None, "Environment variable that holds the endpoint's key.", "a variable that is set"
     )
-    system_prompt: str | None = setting(None, "System prompt of this model.", "a text")
+    system_prompt: str | None = setting(None, "System prompt of this model.", "a string")
     leave_out: Annotated[tuple[Feature, ...], NoDecode, BeforeValidator(listed)] = setting(
         (),
-        "Features an endpoint is never sent; others it rejects are detected. Without `max_tokens`,"
-        " `max_completion_tokens` is sent; without `system`, the system prompt precedes the first"
-        " question; without `stream`, a reply arrives whole.",
+        "Features never sent to the endpoint; others that it rejects are detected. Without `max_tokens`,"
+        " `max_completion_tokens` is sent; without `system`, the system prompt is put before the first"
+        " question; without `stream`, the reply arrives in one piece.",
         f"a list of {', '.join(get_args(Feature))}",
         flag=False,
     )
     demo: bool = setting(False, "The small embedded model.", flag=False)
-    adapter: str | None = setting(None, "The model's LoRA adapter.", "a text", flag=False)
+    adapter: str | None = setting(None, "The model's LoRA adapter.", "a string", flag=False)
     pinned: bool = setting(
         False,
         "Never unload this model once it is loaded (default: any model may be unloaded, even that of"
@@ -132,31 +130,32 @@ class ModelSettings(SamplingFields, EngineFields):
 
 BUILT_IN = ("openai", "llamacpp", "local")
 FOR_PLUGINS = frozenset({"name", "kind", "model", "system_prompt", "pinned", *SamplingFields.model_fields})
-"""What a model of a plugin may have set: `model` goes to its backend, webchat itself heeds the others."""
+"""Settings that a plugin's model may have: its backend receives `model`; webchat itself applies the
+others."""
 
 
 def check_engine(engine: EngineFields, kind: str) -> None:
-    """Refuse what contradicts itself, and what this kind of model would not heed. Raises ValueError."""
+    """Reject settings that contradict each other or do not apply to this kind of model. Raises ValueError."""
     asked = [name for name in ("load_in_8bit", "load_in_4bit") if getattr(engine, name)]
     if engine.quantization is not None:
         asked.append("quantization")
     if len(asked) > 1:
-        raise ValueError(f"{asked[0]} and {asked[1]} exclude each other: choose one")
+        raise ValueError(f"{asked[0]} and {asked[1]} are mutually exclusive: choose one")
     if asked and kind == "llamacpp":
-        raise ValueError(f"{asked[0]} is for transformers models: a GGUF is quantized as its file is")
+        raise ValueError(f"{asked[0]} is for transformers models: a GGUF file has a fixed quantization")
     if engine.adapters and kind == "openai":
         raise ValueError("adapters are for a model in this process: an endpoint lists its own as models")
 
 
 def kind_of(model: str, endpoint: str) -> str:
-    """Which backend serves a model: `openai` an endpoint, `llamacpp` a .gguf file, `local` anything else."""
+    """The backend of a model: `openai` for an endpoint, `llamacpp` for a .gguf file, else `local`."""
     if endpoint:
         return "openai"
     return "llamacpp" if model.lower().endswith(".gguf") else "local"
 
 
 def name_of(model: str, endpoint: str) -> str:
-    """What a model is called where nobody gave it a name."""
+    """The default name of a model."""
     if endpoint:
         return model or urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").netloc
     return re.sub(r"\.gguf$", "", re.split(r"[/\\]", model.rstrip("/\\"))[-1], flags=re.IGNORECASE)[:200]

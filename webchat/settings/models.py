@@ -1,4 +1,4 @@
-"""Which models a server offers: the list, the shortcut flags, or the embedded demo."""
+"""The models a server offers: the list, the shortcut flags, or the embedded demo."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from webchat.settings.places import wrong_place
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
 DEMO_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 512}
-"""What suits the demo model: drawn at random it names the capital of France in two of three replies, and may
-never end; its likeliest words are right."""
+"""Sampling that suits the demo model: with random sampling it names the capital of France in only two of
+three replies and may never stop; greedy decoding answers correctly."""
 
 
 def installed(package: str) -> bool:
@@ -28,11 +28,11 @@ def installed(package: str) -> bool:
 
 
 def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -> tuple[ModelSettings, ...]:
-    """The models of the picker, the default first, each with the server's defaults filled in.
+    """The models in the picker, the default first, each with the server's defaults filled in.
 
-    The shortcut settings (`model`, `endpoint`, ...) make one that stands before the list `models`. With
-    nothing configured it is the embedded demo model, where the `llamacpp` extra is installed. Raises
-    BadSettings when there is none.
+    The shortcut settings (`model`, `endpoint`, ...) define one model ahead of the list `models`. If nothing
+    is configured, it is the embedded demo model, provided the `llamacpp` extra is installed. Raises
+    BadSettings if there is no model.
     """
     bases = [*_shortcut(settings), *settings.models]
     if not bases and has("xllamacpp"):
@@ -40,7 +40,7 @@ def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -
     specs = [made for spec in bases for made in _with_adapters(spec)]
     if not specs:
         raise BadSettings(
-            "There is no model to talk to: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
+            "No model is configured: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
             f" with: {add_extra('llamacpp')}"
         )
     specs = [_with_defaults(spec, settings) for spec in specs]
@@ -50,30 +50,30 @@ def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -
         specs.sort(key=lambda spec: spec.name != settings.default_model)
         if settings.default_model not in names and all(spec.model for spec in specs if spec.endpoint):
             raise BadSettings(
-                f'default_model = "{settings.default_model}" does not work; allowed: {", ".join(names)}.'
+                f'default_model = "{settings.default_model}" is not valid; allowed: {", ".join(names)}.'
             )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadSettings(f'Two models are named "{twice}": give each a name of its own.')
+        raise BadSettings(f'Two models are named "{twice}": give each a unique name.')
     return tuple(specs)
 
 
 NEEDED = {"local": ("torch", "transformers"), "llamacpp": ("xllamacpp",)}
-"""The packages without which a model of this kind cannot run; an extra has the kind's name."""
+"""The packages each kind of model needs; the extra that installs them has the name of the kind."""
 
 
 def check_models(specs: Sequence[ModelSettings], *, has: Callable[[str], bool] = installed) -> None:
-    """Whether each model can be what it says it is, before it is loaded: it is there, and so are the packages
-    it needs. Raises BadSettings."""
+    """Check that each model and the packages it needs exist, before anything is loaded. Raises
+    BadSettings."""
     for spec in specs:
         if wrong := wrong_place(spec):
             raise BadSettings(f"The model {spec.name}: {wrong}")
         missing = [package for package in NEEDED.get(spec.kind, ()) if not has(package)]
         if missing:
-            taken = f" (there is no folder {spec.model} here, so it is a hub id)" if _from_hub(spec) else ""
+            taken = f" (taken as a hub id, since there is no folder {spec.model})" if _from_hub(spec) else ""
             raise BadSettings(
                 f"The model {spec.name}{taken} needs {' and '.join(missing)}, which this Python lacks."
-                f" Add it with: {add_extra(spec.kind)} (or give --endpoint URL)."
+                f" Install with: {add_extra(spec.kind)} (or give --endpoint URL)."
             )
 
 
@@ -89,7 +89,8 @@ def _shortcut(settings: Settings) -> list[ModelSettings]:
 
 
 def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
-    """A model and its adapters, each a model of its own; an adapter's folder before the model under it."""
+    """A model and its adapters, each as a model of its own; an adapter in a folder comes before its base
+    model."""
     if spec.kind not in ("local", "llamacpp") or spec.adapter is not None:
         return [spec]
     base = _base_of(spec.model or "") if spec.kind == "local" else ""
@@ -108,8 +109,8 @@ def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
 
 
 def _adapter_names(adapters: Sequence[str]) -> list[str]:
-    """What each is called: its folder or file, and the folder above it where two are called alike (two runs
-    have a `checkpoint-100` each)."""
+    """The name of each adapter: its folder or file, preceded by the parent folder if two have the same name
+    (as two runs each have a `checkpoint-100`)."""
     parts = [re.split(r"[/\\]", adapter.rstrip("/\\")) for adapter in adapters]
     short = [name_of(adapter, "") for adapter in adapters]
     return [
@@ -119,7 +120,7 @@ def _adapter_names(adapters: Sequence[str]) -> list[str]:
 
 
 def _base_of(model: str) -> str:
-    """The model under a LoRA adapter in a folder; empty where there is none."""
+    """The base model of a LoRA adapter in a folder; empty if there is none."""
     if not Path(model).expanduser().is_dir():
         return ""
     from backends.local.sources import base_of

@@ -1,4 +1,4 @@
-"""Networks as settings name them."""
+"""Networks in settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model is where it is said to be: looked at before its engine, and before anything is loaded."""
+"""Checks that a model's files exist, before its engine and before anything is loaded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from webchat.settings.model import ModelSettings
 
 
 def wrong_place(spec: ModelSettings) -> str | None:
-    """What is wrong with the place of a model or its adapters, as a sentence; `None` when nothing is, or when
-    it is a hub's to know. Looks at names and permissions and at the first bytes of a GGUF, no further."""
+    """What is wrong with the location of a model or its adapters, as a sentence; `None` if nothing is, or if
+    only the hub can tell. Reads only names, permissions and the first bytes of a GGUF."""
     if spec.kind == "llamacpp":
         models = () if spec.demo else (spec.model or "",)
         said = [_wrong_gguf(path) for path in (*models, *spec.adapters)]
@@ -23,7 +23,7 @@ def wrong_place(spec: ModelSettings) -> str | None:
 
 
 def is_hub_id(model: str) -> bool:
-    """`owner/name`, and not a path that is spelled as one."""
+    """Whether it is `owner/name` rather than a path written the same way."""
     return not Path(model).is_absolute() and not model.startswith((".", "~")) and model.count("/") == 1
 
 
@@ -35,7 +35,7 @@ def _wrong_gguf(named: str) -> str | None:
         with path.open("rb") as file:
             whole = file.read(4) == b"GGUF"
     except FileNotFoundError:
-        return f"there is no file {named}. Check its path."
+        return f"there is no file {named}. Check the path."
     except OSError as error:
         return f"{named} cannot be read: {error.strerror}."
     return None if whole else f"{named} is not a GGUF file. It may be incomplete."
@@ -48,7 +48,7 @@ def _wrong_folder(named: str, *wanted: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         if is_hub_id(named):
             return None
-        return f"there is no folder {named}. Check its path, or give a hub id such as owner/name."
+        return f"there is no folder {named}. Check the path, or give a hub id such as owner/name."
     except OSError as error:
         return f"{named} cannot be read: {error.strerror}."
     if kind == "file":

@@ -1,9 +1,9 @@
-"""Proxy variables for the libraries of this process that read them by themselves.
+"""Proxy variables for libraries in this process that read them on their own.
 
-httpx, on which Gradio and the hub's client are built, makes its clients of the environment, also while they
-are imported, and stops at what it cannot read: SOCKS without a package of its own, some entries of
-`NO_PROXY`. So each variable is rewritten for this process in the form that httpx reads, or taken out; what
-was set is kept beside it, for what we send ourselves (`backends._proxies`).
+httpx, which Gradio and the hub's client use, configures its clients from the environment, even while being
+imported, and fails on values it cannot parse: SOCKS without an extra package, and some entries of `NO_PROXY`.
+So each variable is rewritten for this process in a form that httpx accepts, or removed; the original value is
+kept next to it for our own requests (`backends._proxies`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _PLAIN_ENTRY = re.compile(r"[\w.*-]+(?::\d+)?(?:/\d+)?|[a-z]+://[\w.-]+(?::\d+)?
 def make_readable(
     environ: MutableMapping[str, str], *, has_socks: Callable[[], bool] = lambda: bool(find_spec("socksio"))
 ) -> Iterator[str]:
-    """Rewrite the proxy variables in `environ`. Yields a sentence for each that httpx has to do without.
+    """Rewrite the proxy variables in `environ`. Yields a sentence for each proxy that httpx cannot use.
 
-    has_socks: whether httpx can use SOCKS proxies.
+    has_socks: whether httpx supports SOCKS proxies.
     """
     found = [name for name in PROXY_VARIABLES if unquoted(environ.get(name, ""))]
     for name in found:
@@ -34,14 +34,14 @@ def make_readable(
             proxy = read_proxy(name, unquoted(value)).url
         except BadProxy as error:
             _replace(environ, name, None)
-            yield f"{error} Until then it is not used."
+            yield f"{error} Until then it is ignored."
             continue
         scheme = proxy.partition("://")[0]
         if scheme in ("http", "https") or (scheme.startswith("socks5") and has_socks()):
             _replace(environ, name, proxy)
         else:
             _replace(environ, name, None)
-            yield f"{name} is used for endpoints. {_without(scheme)}"
+            yield f"{name} is used for endpoints only. {_without(scheme)}"
     exempt = next((environ[name] for name in NO_PROXY_VARIABLES if environ.get(name)), "")
     if found or exempt:
         readable = ",".join(dict.fromkeys((*filter(None, map(_entry, entries(exempt))), *_HERE)))
@@ -51,8 +51,8 @@ def make_readable(
 
 def _without(scheme: str) -> str:
     if scheme.startswith("socks5"):
-        return "Downloads of models do without it; `pip install socksio` makes them use it."
-    return "Downloads of models do without it: they can use http and SOCKS 5 proxies only."
+        return "Model downloads bypass it; `pip install socksio` enables it for them."
+    return "Model downloads bypass it: they support only http and SOCKS 5 proxies."
 
 
 def _replace(environ: MutableMapping[str, str], name: str, value: str | None) -> None:
@@ -67,7 +67,7 @@ def _replace(environ: MutableMapping[str, str], name: str, value: str | None) ->
 
 
 def _entry(entry: str) -> str:
-    """An entry of `no_proxy` as httpx takes it; empty where it cannot."""
+    """An entry of `no_proxy` in httpx's syntax; empty if httpx has none for it."""
     entry = entry.removeprefix("*.") if len(entry) > 2 else entry
     try:
         return str(ip_address(entry.strip("[]")))

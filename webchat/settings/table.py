@@ -1,4 +1,4 @@
-"""The settings in reading order, and the effective values with their origins."""
+"""The settings in reading order, and their effective values with their sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from webchat.settings.load import Loaded, is_secret
 
 
 def effective(loaded: Loaded) -> Iterator[str]:
-    """One line per setting: `name = value  # where it came from`. Never a secret's value."""
+    """One line per setting: `name = value  # source`. Never shows a secret."""
     lines = [(f"{name} = {_value(name, loaded)}", loaded.origin(name)) for name in field_order()]
     width = min(60, max(len(text) for text, _ in lines))
     for text, origin in lines:
