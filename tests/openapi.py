@@ -49,7 +49,7 @@ def wire_types() -> str:
 
 
 def routes() -> Iterator[list[str]]:
-    """For each route: what it is, takes, answers and does."""
+    """For each route: its method and path, what it takes, its answer, its own failures, what it does."""
     for row in _rows():
         path = row.path.replace(":path}", "}").replace(":int}", "}")
         about = openapi()["paths"][path][row.method.lower()]
@@ -59,7 +59,22 @@ def routes() -> Iterator[list[str]]:
         does = " ".join(about.get("description", "").split())
         if Operator in get_type_hints(row.endpoint, include_extras=True).values():
             does = f"Operators only. {does}".strip()
-        yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), does]
+        fails = ", ".join(map(str, _failures(row, about)))
+        yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), fails, does]
+
+
+def _failures(row: Row, about: dict[str, Any]) -> list[int]:
+    """The statuses of failures that follow from what the route takes, in order."""
+    hints = get_type_hints(row.endpoint, include_extras=True).values()
+    places = {one["in"] for one in about.get("parameters", ())}
+    found = {
+        400: "query" in places,
+        404: "path" in places or Operator in hints,
+        415: "requestBody" in about,
+        422: "requestBody" in about,
+        429: row.work is not None,
+    }
+    return [status for status, fails in found.items() if fails]
 
 
 def _rows() -> Iterator[Row]:

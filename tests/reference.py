@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from backends import registry
 from tests.clean_environment import ROOT
 from tests.openapi import openapi_json, routes, wire_types
+from tests.statuses import statuses
 from webchat.cli import command_parser
 from webchat.moderation import plugins
 from webchat.moderation.tables import TABLES as RULES
@@ -82,7 +83,7 @@ def rule_kinds() -> str:
 
 
 def errors() -> str:
-    """Every code of an error, with what people and operators read."""
+    """Every error code with its HTTP statuses, its message, and the remedy for operators."""
     words = locale("en")
     codes = sorted(
         key.removeprefix("error.") for key in words if key.startswith("error.") and key.count(".") == 1
@@ -90,17 +91,20 @@ def errors() -> str:
     rows = (
         [
             f"`{code}`",
+            ", ".join(map(str, statuses().get(code, ()))),
             words[f"error.{code}"],
             words.get(f"error.{code}.cure_operator", words[f"error.{code}.cure"]),
         ]
         for code in codes
     )
-    return table("Code | Message | What the operator can do", rows)
+    return table("Code | Status | Message | What the operator can do", rows)
 
 
 def api_routes() -> str:
     """Every route of the HTTP API."""
-    return table("Route | Takes | Answers | What it does", ([*map(_escape, row)] for row in routes()))
+    return table(
+        "Route | Takes | Answers | Fails with | What it does", ([*map(_escape, row)] for row in routes())
+    )
 
 
 FILES: Mapping[str, Callable[[], str]] = {

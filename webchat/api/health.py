@@ -22,7 +22,7 @@ class Health:
         return State(status="ok")
 
     async def ready(self) -> Response:
-        """200 while new messages are taken and the database answers, else 503."""
+        """200 while the server accepts messages and can reach its database, else 503."""
         services = self._services
         if not services.turns.accepting:
             return json_answer(State(status="stopping"), 503)

@@ -23,7 +23,12 @@ async def body_of(request: Request, kind: type[B]) -> B:
     unasked. Raises `ApiError`."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ApiError(415, "not_json", "The request's body is not JSON.")
+        raise ApiError(
+            415,
+            "not_json",
+            "The request's body is not JSON.",
+            "Send JSON with the header Content-Type: application/json.",
+        )
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:

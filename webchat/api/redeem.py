@@ -1,4 +1,4 @@
-"""Who a browser is: the link someone was given becomes a cookie, and who they were before can be had back."""
+"""Signing a browser in: with a link's token, or as an earlier sign-in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Redeem:
         self._identities = services.identities
 
     async def redeem(self, body: RedeemBody, request: Request) -> Response:
-        """Sign in with the token of a link."""
+        """Sign in with the token of a link. 404 or 410 if the link is invalid or has ended, 409 if the
+        browser is already signed in as someone else, 429 after too many attempts."""
         services = self._services
         if services.redeemer is None:  # whoever reaches this server is its one owner already
             return Response(status_code=204)
@@ -41,7 +42,7 @@ class Redeem:
 
     async def switch(self, body: SwitchBody, request: Request) -> Response:
         """Switch to an earlier sign-in of this browser, or to the one an older cookie names; with an empty
-        id, forget that cookie."""
+        id, forget that cookie. 404 if the sign-in is no longer valid."""
         sign_in: SignIn = request.state.sign_in
         if not body.id:
             return _answer(sign_in.clear)

@@ -65,7 +65,7 @@ class Templates:
         return TemplateList(items=tuple(sorted(_matching(items, q.strip().casefold()), key=_place)))
 
     async def create(self, owner: Caller, body: NewTemplateBody) -> Template:
-        """Store a new template. Shared ones are for operators."""
+        """Store a new template. 403 for a shared one, unless the caller is an operator."""
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         return await self._create(owner, content, body.scope, body.note)
@@ -77,7 +77,8 @@ class Templates:
         return _template(await self._store.call(self._store.template, owner.id, id), owner)
 
     async def change(self, owner: Caller, id: PathId, body: TemplateBody) -> Template:
-        """Store a new version. 409 if someone else has changed it since."""
+        """Store a new version. 403 for a shared template, unless the caller is an operator; 409 if it was
+        changed in the meantime."""
         await self._check_changeable(owner, id)
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)

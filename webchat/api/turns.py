@@ -40,7 +40,8 @@ class TurnRoutes:
         self._streams = OpenStreams()
 
     async def start(self, reader: Caller, body: TurnBody, request: Request) -> Response:
-        """Send a message or request another reply. A known client key answers 200 with the same turn."""
+        """Send a message or request another reply. A known client key answers 200 with the same turn. A
+        refusal answers 400, 404, 409, 413, 422, 429 or 503."""
         owner = reader.id
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
