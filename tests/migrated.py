@@ -12,8 +12,8 @@ from sqlalchemy import Engine, inspect
 
 import webchat.store.store
 from webchat.store import Store
-from webchat.store.dialects import Postgres, Sqlite
-from webchat.store.migrate import migrate
+from webchat.store.database.dialects import Postgres, Sqlite
+from webchat.store.database.migrate import migrate
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from webchat.prompts.fitting import characters, first_kept
 from webchat.prompts.sandbox import parse
 from webchat.prompts.worker import as_lines
 from webchat.settings.networks import network
-from webchat.store.codec import clean, dump_json, title_of
+from webchat.store.database.codec import clean, dump_json, title_of
 from webchat.store.records import PathMessage
 from webchat.store.search.verbs import _snippet
 from webchat.store.search.words import index_words, matches, query_terms

@@ -13,7 +13,7 @@ from webchat.data_folder import SECRET, make_data_folder, remember_address
 from webchat.private_files import kept_private
 from webchat.settings import Settings
 from webchat.store import Store
-from webchat.store.migrate import back_up
+from webchat.store.database.migrate import back_up
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
 

@@ -17,7 +17,7 @@ from tests.api.conftest import MakeSite
 from webchat.api.errors import answering
 from webchat.api.work import SHORT_AT_ONCE, in_its_place
 from webchat.slots import MOST_WAITING, Slots
-from webchat.store.database import READERS
+from webchat.store.database.transactions import READERS
 from webchat.store.records import Owner
 
 Handler = Callable[[Request], Awaitable[Any]]

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from webchat.auth import Cookies, Door, DoorSettings, Identities
 from webchat.settings.networks import network
 from webchat.store import NotFound, Store, StoreUnavailable
-from webchat.store.codec import new_id
+from webchat.store.database.codec import new_id
 from webchat.store.records import Owner
 
 SECRET = "d" * 43

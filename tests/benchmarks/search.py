@@ -25,9 +25,9 @@ from sqlalchemy import Connection, func, insert, select, text
 
 from tests.postgres import PostgresServer, _embedded
 from webchat.store import Store
-from webchat.store.codec import new_id, now
+from webchat.store.database.codec import new_id, now
+from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
 from webchat.store.search.index import _PUT, _row, add_entry, words_for
-from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
 
 IN_ONE = 50
 """Messages of a conversation."""

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from tests.store.talk import Talk, later
-from webchat.store import Store, decisions
+from webchat.store import Store
 from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision
+from webchat.store.verbs import decisions
 
 NOW = datetime(2030, 5, 1, tzinfo=UTC)
 ONE = LoggedDecision(NOW, "words", "words", "input", "block", "ada", "talk", "m1", "echo", 3, 9)

@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 
 from tests.store.talk import Talk, later
 from webchat.store import Store
-from webchat.store import inspections as kept
+from webchat.store.database.tables import InspectionRow
 from webchat.store.records import FinishedTurn, Inspection, Message, Provenance
-from webchat.store.tables import InspectionRow
+from webchat.store.verbs import inspections as kept
 
 HOSTILE = "\x00\ud83d \ue000{{ x }} <|im_end|> 你好 🎉\u2028"
 

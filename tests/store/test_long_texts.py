@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 
 from tests.store.talk import Talk, later
-from tests.store.test_housekeeping import rows_per_transaction
+from tests.store.test_purge import rows_per_transaction
 from webchat.store import Store
-from webchat.store.dialects import dialect_for
-from webchat.store.migrate import migrate
-from webchat.store.placeholders import SLICE_ROWS
+from webchat.store.database.dialects import dialect_for
+from webchat.store.database.migrate import migrate
+from webchat.store.database.tables import SearchEntryRow
 from webchat.store.records import JournalEntry
 from webchat.store.search import index
 from webchat.store.search import words as of_words
 from webchat.store.search.words import PART_WORDS, index_parts, index_words, matches, query_terms
-from webchat.store.tables import SearchEntryRow
+from webchat.store.verbs.placeholders import SLICE_ROWS
 
 FIRST, LAST = "anfang", "schluss"
 

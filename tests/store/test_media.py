@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 from backends.types import Media
 from tests.store.talk import Talk, later
 from webchat.store import NotFound, Store
-from webchat.store import media as verbs
+from webchat.store.database.tables import MediaRow
 from webchat.store.records import FinishedTurn, JournalEntry, TurnState
-from webchat.store.tables import MediaRow
+from webchat.store.verbs import media as verbs
 
 PICTURE = Media("a" * 16, "image/png", bytes(range(256)) * 9)
 OTHER = Media("b" * 16, "image/gif", b"GIF89a")

@@ -110,7 +110,7 @@ def test_only_the_person_at_this_machine_takes_and_only_their_own(
 def test_cut_off_anywhere_each_chat_is_whole_at_one_owner_and_the_rest_is_offered(
     store: Store, local: Talk, operator: Owner, cut_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webchat.store.moving._CONVERSATIONS", 2)
+    monkeypatch.setattr("webchat.store.upkeep.moving._CONVERSATIONS", 2)
     for n in range(5):
         local.say(f"harbour {n}", "yes")
     left = cut_after

@@ -17,8 +17,8 @@ from sqlalchemy import create_engine, make_url, text
 from tests.clean_environment import ROOT
 from tests.store.talk import Talk, later
 from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
-from webchat.store.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
-from webchat.store.tables import Base
+from webchat.store.database.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
+from webchat.store.database.tables import Base
 
 
 def test_the_migrations_make_the_tables_the_code_knows(store: Store) -> None:

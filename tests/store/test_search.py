@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from tests.store.talk import Talk, later
-from webchat.store import Store, database
-from webchat.store.database import heavy
+from webchat.store import Store
+from webchat.store.database import transactions
+from webchat.store.database.transactions import heavy
+from webchat.store.database.until import Until
 from webchat.store.errors import StoreUnavailable
 from webchat.store.search import verbs as search
 from webchat.store.search.index import find
 from webchat.store.search.words import query_terms
-from webchat.store.until import Until
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,7 @@ async def test_a_heavy_read_ends_with_its_caller_and_others_read_meanwhile(endle
 
 
 def test_a_heavy_read_ends_when_its_time_is_over(endless: Endless, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "HEAVY_SECONDS", 0.2)
+    monkeypatch.setattr(transactions, "HEAVY_SECONDS", 0.2)
     with pytest.raises(StoreUnavailable, match="took too long"):
         endless.count()
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store, TemplateChanged
-from webchat.store.codec import now
+from webchat.store.database.codec import now
 from webchat.store.records import NewTurn, PromptTemplate, TemplateUse
 
 CONTENT: dict[str, Any] = {"name": "Greeter", "user": "Hello {{ who }}", "variables": [{"name": "who"}]}

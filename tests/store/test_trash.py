@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
-from webchat.store.trash import PURGE_DISCARDED
+from webchat.store.verbs.trash import PURGE_DISCARDED
 
 
 def ids(store: Store, talk: Talk) -> list[str]:

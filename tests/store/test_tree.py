@@ -16,9 +16,10 @@ from hypothesis.stateful import (
 from sqlalchemy import event
 
 from tests.store.talk import Talk, exported, later
-from webchat.store import NotFound, Store, messages, tree
+from webchat.store import NotFound, Store
 from webchat.store.errors import TooManyVersions
 from webchat.store.records import ListedConversation, Message
+from webchat.store.verbs import messages, tree
 
 
 def test_an_edit_and_a_regeneration_add_siblings(store: Store, talk: Talk) -> None:

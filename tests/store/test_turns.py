@@ -242,7 +242,7 @@ def test_what_is_new_is_appended_without_a_second_look(
     def look(*_: object) -> None:
         raise AssertionError("it was looked at")
 
-    monkeypatch.setattr("webchat.store.turns._check_written", look)
+    monkeypatch.setattr("webchat.store.verbs.turns._check_written", look)
     id = talk.begin("a").reply.id
     store.write_batch([JournalEntry(id, seq, "text", "x") for seq in range(1, 40)])
     assert store.message(talk.owner, id).seq == 39

@@ -12,7 +12,7 @@ from fastapi import Query
 from webchat.api.reading import Caller, Cursor, PathId
 from webchat.api.services import Services
 from webchat.api.wire.trash import TrashPage
-from webchat.store.trash import PURGE_DISCARDED
+from webchat.store.verbs.trash import PURGE_DISCARDED
 
 log = logging.getLogger(__name__)
 

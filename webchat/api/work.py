@@ -18,8 +18,8 @@ PLACES = 2
 """For each kind of long work: so many people's at once, and one of each person."""
 
 SHORT_AT_ONCE = 3
-"""Of one person. Fewer than the store's readers (`webchat.store.database.READERS`): one is always left to
-others."""
+"""Of one person. Fewer than the store's readers (`webchat.store.database.transactions.READERS`): one is
+always left to others."""
 
 SENDS_AT_ONCE = 8
 """Of one person. They have places of their own: what is sent may wait long for its review."""

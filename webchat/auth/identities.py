@@ -14,7 +14,7 @@ from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
 from webchat.auth.settings import DoorSettings
 from webchat.recent import new_people
-from webchat.store.codec import new_id
+from webchat.store.database.codec import new_id
 from webchat.store.records import Owner
 
 

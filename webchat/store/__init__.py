@@ -3,6 +3,9 @@
 Every verb of `Store` is one transaction, takes the owner, returns frozen records (`webchat.store.records`),
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from
 asynchronous code they are run as `await store.call(store.verb, ...)`.
+
+Read `verbs` first, then `database`, which they work on. `search` finds conversations by their words, `upkeep`
+does what takes long; each of the four imports only what is below it.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from webchat.store.errors import (
     StoreUnavailable,
     TemplateChanged,
 )
-from webchat.store.export import ExportedConversation, NamedMedia
 from webchat.store.store import Store
+from webchat.store.verbs.export import ExportedConversation, NamedMedia
 
 __all__ = [
     "DatabaseBusy",

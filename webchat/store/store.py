@@ -8,28 +8,28 @@ from typing import Self
 
 from sqlalchemy import Engine, text
 
-from webchat.store.conversations import ConversationVerbs
-from webchat.store.database import HEAVY_READERS, READERS
-from webchat.store.decisions import DecisionVerbs
-from webchat.store.dialects import Postgres, Sqlite, dialect_for
+from webchat.store.database.dialects import Postgres, Sqlite, dialect_for
+from webchat.store.database.migrate import migrate, pending
+from webchat.store.database.transactions import HEAVY_READERS, READERS
 from webchat.store.errors import StoreUnavailable
-from webchat.store.export import ExportVerbs
-from webchat.store.housekeeping import HousekeepingVerbs
-from webchat.store.inspections import InspectionVerbs
-from webchat.store.links import LinkVerbs
-from webchat.store.media import MediaVerbs
-from webchat.store.messages import MessageVerbs
-from webchat.store.migrate import migrate, pending
-from webchat.store.model_servers import ModelServerVerbs
-from webchat.store.model_templates import ChatTemplateVerbs
-from webchat.store.moving import MovingVerbs
-from webchat.store.owners import OwnerVerbs
-from webchat.store.placeholders import PlaceholderVerbs
-from webchat.store.prompt_templates import TemplateVerbs
-from webchat.store.search.indexing import IndexingVerbs
 from webchat.store.search.verbs import SearchVerbs
-from webchat.store.trash import TrashVerbs
-from webchat.store.turns import TurnVerbs
+from webchat.store.upkeep.indexing import IndexingVerbs
+from webchat.store.upkeep.moving import MovingVerbs
+from webchat.store.upkeep.purge import PurgeVerbs
+from webchat.store.verbs.conversations import ConversationVerbs
+from webchat.store.verbs.decisions import DecisionVerbs
+from webchat.store.verbs.export import ExportVerbs
+from webchat.store.verbs.inspections import InspectionVerbs
+from webchat.store.verbs.links import LinkVerbs
+from webchat.store.verbs.media import MediaVerbs
+from webchat.store.verbs.messages import MessageVerbs
+from webchat.store.verbs.model_servers import ModelServerVerbs
+from webchat.store.verbs.model_templates import ChatTemplateVerbs
+from webchat.store.verbs.owners import OwnerVerbs
+from webchat.store.verbs.placeholders import PlaceholderVerbs
+from webchat.store.verbs.prompt_templates import TemplateVerbs
+from webchat.store.verbs.trash import TrashVerbs
+from webchat.store.verbs.turns import TurnVerbs
 
 
 class Store(
@@ -42,7 +42,7 @@ class Store(
     IndexingVerbs,
     LinkVerbs,
     ExportVerbs,
-    HousekeepingVerbs,
+    PurgeVerbs,
     DecisionVerbs,
     InspectionVerbs,
     MediaVerbs,

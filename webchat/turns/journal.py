@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from webchat.store import StoreUnavailable
-from webchat.store.codec import clean
+from webchat.store.database.codec import clean
 from webchat.store.records import FinishedTurn, JournalEntry, JournalKind, Message
 from webchat.turns.events import Delta
 

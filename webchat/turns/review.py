@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, GateFactory
-from webchat.store.codec import clean
+from webchat.store.database.codec import clean
 from webchat.store.records import ConversationSettings
 from webchat.turns.errors import MessageBlocked
 

@@ -3,6 +3,5 @@
 likeness    letters that count as the same: case, accents, width
 words       what is indexed of a text, and what a query asks for
 index       the tables of words, kept in the transaction that changes a text
-indexing    texts the index does not have yet, part by part
 verbs       the search itself
 """

@@ -21,8 +21,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
 from webchat.store.search.words import Term, index_words, query_words
-from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
 
 LONG_CHARS = 5_000
 """The words of longer texts come in parts."""

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from webchat.store.cursors import read_number
-from webchat.store.database import Database, heavy
+from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.transactions import Database, heavy
+from webchat.store.database.until import Until
 from webchat.store.records import Found, SearchHit
 from webchat.store.search.index import CONTENT, find, misses_words
 from webchat.store.search.likeness import Span
 from webchat.store.search.words import Term, matches, query_terms
-from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
-from webchat.store.until import Until
 
 SNIPPET_CHARS = 160
 MOST_CHARS = 10_000_000

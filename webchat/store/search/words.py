@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, takewhile
 
-from webchat.store.codec import clean
+from webchat.store.database.codec import clean
 from webchat.store.search.likeness import Span, fold, unfold
 
 PART_WORDS = 2_500

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
-from webchat.store.codec import clean, load_link, new_id, now
-from webchat.store.database import Database, reads, writes
+from webchat.store.database.codec import clean, load_link, new_id, now
+from webchat.store.database.tables import LinkRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Link
-from webchat.store.tables import LinkRow
 
 
 class LinkVerbs(Database):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from webchat.store.codec import load_provenance
-from webchat.store.database import Database, heavy, reads
+from webchat.store.database.codec import load_provenance
+from webchat.store.database.tables import ConversationRow, MediaRow, MessageRow, TurnRow
+from webchat.store.database.transactions import Database, heavy, reads
+from webchat.store.database.until import Until
 from webchat.store.records import Conversation, Message, Provenance
-from webchat.store.tables import ConversationRow, MediaRow, MessageRow, TurnRow
-from webchat.store.tree import load_messages, messages_query, own_conversation
-from webchat.store.until import Until
+from webchat.store.verbs.tree import load_messages, messages_query, own_conversation
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, literal, select, update
 
-from webchat.store.codec import known_provenance
-from webchat.store.database import Database, reads, writes
+from webchat.store.database.codec import known_provenance
+from webchat.store.database.tables import InspectionRow, MessageRow, TurnRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Inspection, KeptInspection, Provenance
-from webchat.store.tables import InspectionRow, MessageRow, TurnRow
-from webchat.store.tree import own_message
+from webchat.store.verbs.tree import own_message
 
 FULL_EVERY = 16
 """Replies: so many rows are read at most for one."""

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, literal, tuple_, update
 
-from webchat.store.codec import clean, dump_settings, now
 from webchat.store.cursors import place, read_place
-from webchat.store.database import Database, reads, writes
+from webchat.store.database.codec import clean, dump_settings, now
+from webchat.store.database.tables import ConversationRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, ConversationSettings, ListedConversation, Page
 from webchat.store.search.index import replace_title
-from webchat.store.tables import ConversationRow
-from webchat.store.tree import listed_query, own_conversation
+from webchat.store.verbs.tree import listed_query, own_conversation
 
 
 class ConversationVerbs(Database):

@@ -32,10 +32,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from backends.installation import add_extra
 from webchat.database_url import escaped
 from webchat.private_files import is_shared, kept_private, make_private
-from webchat.store.codec import dump_json
+from webchat.store.database.codec import dump_json
+from webchat.store.database.tables import Base
+from webchat.store.database.until import Until
 from webchat.store.errors import DatabaseBusy, StoreUnavailable
-from webchat.store.tables import Base
-from webchat.store.until import Until
 
 BUSY_SECONDS = 15
 _log = logging.getLogger(__name__)

@@ -10,10 +10,17 @@ from typing import Any, TypeVar
 from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, func, literal, select
 from sqlalchemy.orm import aliased
 
-from webchat.store.codec import load_conversation, load_failure, load_use
+from webchat.store.database.codec import load_conversation, load_failure, load_use
+from webchat.store.database.tables import (
+    DISCARDED,
+    ConversationRow,
+    FeedbackRow,
+    JournalRow,
+    MessageRow,
+    TurnRow,
+)
 from webchat.store.errors import NotFound, TooManyVersions
 from webchat.store.records import Conversation, ListedConversation, Message, PathMessage, fold
-from webchat.store.tables import DISCARDED, ConversationRow, FeedbackRow, JournalRow, MessageRow, TurnRow
 
 T = TypeVar("T")
 

@@ -22,8 +22,8 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
-from webchat.store.dialects import Dialect
-from webchat.store.until import Until
+from webchat.store.database.dialects import Dialect
+from webchat.store.database.until import Until
 
 READERS = 4
 HEAVY_READERS = 2

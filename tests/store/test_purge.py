@@ -16,10 +16,10 @@ from sqlalchemy import event, func, select
 
 from tests.store.talk import Talk, later
 from webchat.store import NotFound, Store
-from webchat.store.database import TIDY_EVERY
-from webchat.store.housekeeping import SLICE_CHARS, SLICE_ROWS
+from webchat.store.database.tables import MessageRow, OwnerRow, SearchEntryRow
+from webchat.store.database.transactions import TIDY_EVERY
 from webchat.store.records import JournalEntry, Message
-from webchat.store.tables import MessageRow, OwnerRow, SearchEntryRow
+from webchat.store.upkeep.purge import SLICE_CHARS, SLICE_ROWS
 
 CANARY = "Zugzwangkanarienvogel"
 
@@ -193,7 +193,7 @@ def test_what_a_purge_has_begun_to_take_does_not_come_back(
 @pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> int:
     for room in ("messages", "trash"):
-        monkeypatch.setattr(f"webchat.store.{room}.MARKED_ROWS", 20)
+        monkeypatch.setattr(f"webchat.store.verbs.{room}.MARKED_ROWS", 20)
     return 20
 
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 
 from backends.types import Role
-from webchat.store.codec import clean
 from webchat.store.cursors import read_number
-from webchat.store.database import Database, heavy, reads, writes
+from webchat.store.database.codec import clean
+from webchat.store.database.tables import ConversationRow, DecisionRow, MessageRow
+from webchat.store.database.transactions import Database, heavy, reads, writes
+from webchat.store.database.until import Until
 from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision, Page, StoredText
-from webchat.store.tables import ConversationRow, DecisionRow, MessageRow
-from webchat.store.until import Until
 
 MOST_TEXTS = 500
 TRIM_ROWS = 500

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, delete, select
 
 from backends.types import Media
-from webchat.store.database import Database, long, reads, writes
+from webchat.store.database.tables import MediaRow, MessageRow, TurnRow
+from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
-from webchat.store.tables import MediaRow, MessageRow, TurnRow
-from webchat.store.tree import own_message
+from webchat.store.verbs.tree import own_message
 
 PART_BYTES = 1 << 18
 """Written at once: a part holds the writer for some milliseconds."""

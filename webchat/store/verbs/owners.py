@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select, update
 
-from webchat.store.codec import clean, load_owner, new_id, now
-from webchat.store.database import Database, reads, writes
+from webchat.store.database.codec import clean, load_owner, new_id, now
+from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, TurnRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Owner, OwnerKind
-from webchat.store.tables import ConversationRow, LinkRow, OwnerRow, TurnRow
 
 
 class OwnerVerbs(Database):

@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
-from webchat.store.codec import clean, new_id, now
-from webchat.store.database import Database, heavy, reads, writes
+from webchat.store.database.codec import clean, new_id, now
+from webchat.store.database.tables import OwnerRow, PromptTemplateRow, PromptTemplateVersionRow
+from webchat.store.database.transactions import Database, heavy, reads, writes
+from webchat.store.database.until import Until
 from webchat.store.errors import NotFound, TemplateChanged
 from webchat.store.records import (
     ListedTemplate,
@@ -22,8 +24,6 @@ from webchat.store.records import (
     TemplateScope,
     TemplateVersion,
 )
-from webchat.store.tables import OwnerRow, PromptTemplateRow, PromptTemplateVersionRow
-from webchat.store.until import Until
 
 _CONTENT = PromptTemplateVersionRow.content
 _OF_NEWEST = and_(

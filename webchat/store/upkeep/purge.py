@@ -30,10 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from webchat.store.database import Database, chore, reads, writes
-from webchat.store.dialects import Debt
-from webchat.store.search.index import merge_parts, remove_words, take_part
-from webchat.store.tables import (
+from webchat.store.database.dialects import Debt
+from webchat.store.database.tables import (
     ChatTemplateRow,
     ConversationRow,
     DecisionRow,
@@ -50,6 +48,8 @@ from webchat.store.tables import (
     SearchEntryRow,
     TurnRow,
 )
+from webchat.store.database.transactions import Database, chore, reads, writes
+from webchat.store.search.index import merge_parts, remove_words, take_part
 
 SLICE_ROWS = 50
 SLICE_CHARS = 5_000
@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 Work = Iterator[Callable[[], int]]
 
 
-class HousekeepingVerbs(Database):
+class PurgeVerbs(Database):
     """Taking away for good."""
 
     @chore

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
-from webchat.store.codec import (
+from webchat.store.database.codec import (
     clean,
     dump_failure,
     dump_settings,
@@ -22,9 +22,9 @@ from webchat.store.codec import (
     now,
     title_of,
 )
-from webchat.store.database import Database, reads, writes
+from webchat.store.database.tables import ConversationRow, JournalRow, MessageRow, TurnRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
-from webchat.store.media import drop_unnamed
 from webchat.store.records import (
     BegunTurn,
     Conversation,
@@ -36,8 +36,8 @@ from webchat.store.records import (
     fold,
 )
 from webchat.store.search.index import add_entry, add_reply
-from webchat.store.tables import ConversationRow, JournalRow, MessageRow, TurnRow
-from webchat.store.tree import (
+from webchat.store.verbs.media import drop_unnamed
+from webchat.store.verbs.tree import (
     check_versions,
     chunks,
     journal_pieces,

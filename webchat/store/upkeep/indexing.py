@@ -18,12 +18,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from webchat.store.database import Database, reads, writes
-from webchat.store.housekeeping import SLICE_ROWS, slices_of
+from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.search.index import CONTENT, MOST_PARTS, comes_in_parts, owing, put_part, put_rows
 from webchat.store.search.words import index_parts
-from webchat.store.tables import ConversationRow, MessageRow, SearchEntryRow
-from webchat.store.tree import chunks
+from webchat.store.upkeep.purge import SLICE_ROWS, slices_of
+from webchat.store.verbs.tree import chunks
 
 _OWED = select(SearchEntryRow.number).where(SearchEntryRow.owed.is_not(None))
 _OWING = (

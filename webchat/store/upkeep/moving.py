@@ -6,18 +6,13 @@ Both are the person at this machine, and neither should look for their chats in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from sqlalchemy import Connection, func, select, update
 
-from webchat.store.codec import load_owner
-from webchat.store.database import Database, long, reads, writes
-from webchat.store.errors import NotFound
-from webchat.store.housekeeping import slices_of
-from webchat.store.records import MovableChats, OwnerKind
-from webchat.store.search.index import hand_over, words_for
-from webchat.store.tables import (
+from webchat.store.database.codec import load_owner
+from webchat.store.database.tables import (
     ConversationRow,
     FeedbackRow,
     MessageRow,
@@ -25,6 +20,11 @@ from webchat.store.tables import (
     PromptTemplateRow,
     SearchEntryRow,
 )
+from webchat.store.database.transactions import Database, long, reads, writes
+from webchat.store.errors import NotFound
+from webchat.store.records import MovableChats, OwnerKind
+from webchat.store.search.index import hand_over, words_for
+from webchat.store.upkeep.purge import Work, slices_of
 
 _CONVERSATIONS = 50
 """Moved together: their entries in the search index first, then they themselves, at once."""
@@ -32,8 +32,6 @@ _CONVERSATIONS = 50
 _GIVER: dict[str, OwnerKind] = {"operator": "local", "local": "operator"}
 """Whose chats each kind of owner may take: an operator those of the loopback start, which takes those of
 operators. Nobody takes a tester's or a visitor's, no tester takes any, and no operator another's."""
-
-Work = Iterator[Callable[[], int]]
 
 
 class MovingVerbs(Database):

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from webchat.store.codec import clean, load_provenance, new_id, now
-from webchat.store.database import Database, long, reads, writes
+from webchat.store.database.codec import clean, load_provenance, new_id, now
+from webchat.store.database.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
+from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance
 from webchat.store.search.index import add_entry
-from webchat.store.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
-from webchat.store.tree import (
+from webchat.store.verbs.tree import (
     MARKED_ROWS,
     check_versions,
     chunks,

@@ -1,11 +1,11 @@
-"""Run by Alembic, with the connection that `webchat.store.migrate` hands over. There is no other way to run
-it."""
+"""Run by Alembic, with the connection that `webchat.store.database.migrate` hands over. There is no other way
+to run it."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from webchat.store.tables import Base
+from webchat.store.database.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

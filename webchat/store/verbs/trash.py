@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Select, func, literal, null, or_, select, tup
 from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import place, read_place
-from webchat.store.database import Database, long, reads, writes
+from webchat.store.database.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
+from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.records import Page, TrashItem
-from webchat.store.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
-from webchat.store.tree import MARKED_ROWS, chunks, descendants, own_conversation, own_message
+from webchat.store.verbs.tree import MARKED_ROWS, chunks, descendants, own_conversation, own_message
 
 EXCERPT_CHARS = 200
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert, select
 
-from webchat.store.codec import now
-from webchat.store.database import Database, writes
+from webchat.store.database.codec import now
+from webchat.store.database.tables import ModelServerRow
+from webchat.store.database.transactions import Database, writes
 from webchat.store.records import ModelServer
-from webchat.store.tables import ModelServerRow
 
 _ALL = select(ModelServerRow.id, ModelServerRow.identity)
 

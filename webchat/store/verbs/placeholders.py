@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
-from webchat.store.codec import now
-from webchat.store.database import Database, long, reads, writes
-from webchat.store.tables import PlaceholderRow
-from webchat.store.tree import chunks, own_conversation
+from webchat.store.database.codec import now
+from webchat.store.database.tables import PlaceholderRow
+from webchat.store.database.transactions import Database, long, reads, writes
+from webchat.store.verbs.tree import chunks, own_conversation
 
 SLICE_ROWS = 250
 

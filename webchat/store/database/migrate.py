@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from backends.installation import renew
 from webchat.private_files import make_private
-from webchat.store.codec import now
-from webchat.store.dialects import MIGRATION_KEY, Postgres, Sqlite
+from webchat.store.database.codec import now
+from webchat.store.database.dialects import MIGRATION_KEY, Postgres, Sqlite
 from webchat.store.errors import NewerDatabase, StoreUnavailable
 
 BACKUPS_KEPT = 5
@@ -108,7 +108,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _config(stack: ExitStack) -> Config:
-    folder = stack.enter_context(as_file(files("webchat.store") / "migrations"))
+    folder = stack.enter_context(as_file(files("webchat.store.database") / "migrations"))
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     return config

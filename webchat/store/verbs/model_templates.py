@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, insert, select
 
-from webchat.store.codec import clean, now
-from webchat.store.database import Database, reads, writes
+from webchat.store.database.codec import clean, now
+from webchat.store.database.tables import ChatTemplateRow, OwnerRow
+from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import TemplateChanged
 from webchat.store.records import ChatTemplate
-from webchat.store.tables import ChatTemplateRow, OwnerRow
 
 _COLUMNS = (
     ChatTemplateRow.model,
