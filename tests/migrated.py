@@ -20,7 +20,10 @@ from webchat.store.database.migrate import migrate
 def migrating_once(folder: Path) -> Iterator[None]:
     """Until the block ends, an empty SQLite database is not migrated but filled. folder: for the first."""
     Store.open(f"sqlite:///{folder / 'first.db'}").close()
-    with closing(sqlite3.connect(folder / "first.db")) as first, pytest.MonkeyPatch.context() as patch:
+    with (
+        closing(sqlite3.connect(folder / "first.db", check_same_thread=False)) as first,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(webchat.store.store, "migrate", _copying(first, migrate))
         yield
 
