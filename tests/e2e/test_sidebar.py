@@ -110,8 +110,9 @@ async def test_the_list_is_one_tab_stop(full: AppProcess, visitor: NewVisitor) -
     assert await page.evaluate("document.activeElement.textContent") == "Archived"
     await page.keyboard.press("Shift+Tab")
     assert await page.evaluate(focused) == third, "Tab comes back to where it was"
-    await page.keyboard.press("End")
-    assert await page.evaluate(focused) == await page.locator(".wc-row").last.text_content()
+    last = await page.locator(".wc-row").last.text_content()
+    await page.keyboard.press("End")  # at the end more chats are loaded
+    assert await page.evaluate(focused) == last
     await page.keyboard.press("Home")
     assert await page.evaluate(focused) == first
 
