@@ -19,8 +19,8 @@ from tests.openapi import openapi_json, routes, wire_types
 from tests.statuses import statuses
 from webchat.cli import command_parser
 from webchat.moderation import plugins
-from webchat.moderation.tables import TABLES as RULES
-from webchat.moderation.tables import Acting, Table
+from webchat.moderation.kinds.tables import TABLES as RULES
+from webchat.moderation.kinds.tables import Acting, Table
 from webchat.sentences import locale
 from webchat.settings import Settings
 from webchat.settings.engine import EngineFields, SamplingFields

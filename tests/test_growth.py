@@ -26,9 +26,9 @@ from tests.growth import MOST, growth
 from webchat.auth.forwarding import with_client
 from webchat.moderation import Context, Moderation
 from webchat.moderation.folding import fold
+from webchat.moderation.kinds.tables import KINDS as MODERATORS
+from webchat.moderation.kinds.tidying import Tidy
 from webchat.moderation.rules import read_rules
-from webchat.moderation.tables import KINDS as MODERATORS
-from webchat.moderation.tidying import Tidy
 from webchat.moderation.windows import Opinion, Windows
 from webchat.privacy.addresses import addresses
 from webchat.privacy.finding import KINDS, Personal

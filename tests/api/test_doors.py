@@ -27,9 +27,9 @@ from tests.api.conftest import MakeSite, Site
 from tests.clean_environment import ROOT
 from webchat.api import routes
 from webchat.moderation import Decision, Moderation
+from webchat.moderation.kinds.patterns import Pattern, Patterns
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.patterns import Pattern, Patterns
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.verdicts import Stage
 from webchat.store import Store
 from webchat.turns.titles import INSTRUCTION
@@ -292,8 +292,8 @@ NOT_DOORS = {
 CALLS = {
     ("turns/pipeline.py", "stream"): "prepare",
     ("turns/titles.py", "stream"): "prepare",
-    ("moderation/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
-    ("moderation/endpoint.py", "stream"): "a request of httpx",
+    ("moderation/kinds/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
+    ("moderation/kinds/endpoint.py", "stream"): "a request of httpx",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
     ("turns/inspecting.py", "keep_inspections"): "what `prepare` let through to a model",

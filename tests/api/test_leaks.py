@@ -19,12 +19,12 @@ from backends.echo import Delay, EchoBackend, Step
 from backends.types import ReasoningDelta, Request
 from tests.api.conftest import MakeSite
 from webchat.moderation import GateFactory, Moderation
-from webchat.moderation.endpoint import Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.endpoint import Endpoint, EndpointSettings
+from webchat.moderation.kinds.phrases import Phrases
+from webchat.moderation.kinds.secrets import secrets
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.rules import load_rules
-from webchat.moderation.secrets import secrets
 from webchat.moderation.verdicts import Action
 from webchat.privacy.keeping import Unkept
 from webchat.privacy.masking import Masking

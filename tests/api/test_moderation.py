@@ -16,8 +16,8 @@ import pytest
 from tests.api.conftest import MakeSite, Site
 from webchat.api import moderation
 from webchat.moderation import Context, Moderation
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.rules import BadRules, read_rules
 from webchat.moderation.trying_apart import RulesApart
 from webchat.store.records import LoggedDecision

@@ -21,12 +21,12 @@ from backends.types import Message, Request, TextDelta
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Decision, GateFactory, Moderation, OpenGates
 from webchat.moderation.filters import Moderator
-from webchat.moderation.limits import Limits
+from webchat.moderation.kinds.limits import Limits
+from webchat.moderation.kinds.personal import personal
+from webchat.moderation.kinds.phrases import Phrases
+from webchat.moderation.kinds.secrets import secrets
+from webchat.moderation.kinds.tidying import Tidy
 from webchat.moderation.matching import Rule
-from webchat.moderation.personal import personal
-from webchat.moderation.phrases import Phrases
-from webchat.moderation.secrets import secrets
-from webchat.moderation.tidying import Tidy
 from webchat.privacy.keeping import Unkept
 from webchat.privacy.masking import Masking
 from webchat.prompts import PlainRenderer

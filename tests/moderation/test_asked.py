@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from backends.types import Message, ReasoningDelta, Request, TextDelta
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.moderation import Blocked, Context, Decision, Moderation
-from webchat.moderation.endpoint import Category, Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import (
+from webchat.moderation.kinds.endpoint import Category, Endpoint, EndpointSettings
+from webchat.moderation.kinds.guard import (
     AskEndpoint,
     Guard,
     GuardSettings,
@@ -27,8 +27,8 @@ from webchat.moderation.guard import (
     parse_llama_guard,
     parse_qwen3guard,
 )
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.testing import Outcome, check_moderator, cut, outcome
 from webchat.moderation.verdicts import Action, Stage
 from webchat.moderation.windows import LEAST, OVERLAP, SLACK, window_end

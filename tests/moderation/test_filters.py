@@ -24,12 +24,12 @@ from webchat.moderation import Context, Decision, Finding, Moderation, Piece, Re
 from webchat.moderation.filters import Chain, Filter, Moderator, whole
 from webchat.moderation.folding import fold
 from webchat.moderation.guarded import Guarded
-from webchat.moderation.limits import Limits
+from webchat.moderation.kinds.limits import Limits
+from webchat.moderation.kinds.patterns import BadPattern, Pattern, Patterns
+from webchat.moderation.kinds.phrases import Phrases
+from webchat.moderation.kinds.secrets import secrets
+from webchat.moderation.kinds.tidying import MOST_UNSEEN, Tidy
 from webchat.moderation.matching import Rule
-from webchat.moderation.patterns import BadPattern, Pattern, Patterns
-from webchat.moderation.phrases import Phrases
-from webchat.moderation.secrets import secrets
-from webchat.moderation.tidying import MOST_UNSEEN, Tidy
 from webchat.moderation.verdicts import Action, Fail, Report, Stage
 
 OUTPUT = Context("output")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from webchat.moderation import Context, Finding
 from webchat.moderation.filters import Filter, Moderator
+from webchat.moderation.kinds.tables import KINDS
+from webchat.moderation.kinds.tidying import Tidy
 from webchat.moderation.rules import load_rules
-from webchat.moderation.tables import KINDS
 from webchat.moderation.testing import check_moderator, cut, outcome
-from webchat.moderation.tidying import Tidy
 from webchat.moderation.verdicts import Fail, Refused, Report, Stage, Verdict
 
 EVERY = '["input", "prompt", "output", "stored"]'

@@ -13,8 +13,8 @@ import pytest
 from backends.types import Request, TextDelta
 from tests.turns.virtual_time import virtual_time
 from webchat.moderation import Context, Decision, Finding, Moderation
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.recording import Recorder
 from webchat.store.records import LoggedDecision
 

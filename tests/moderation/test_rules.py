@@ -10,10 +10,10 @@ import pytest
 from tests.clean_environment import ROOT
 from webchat.moderation import Blocked, Context, Moderation
 from webchat.moderation.describing import described
-from webchat.moderation.endpoint import Endpoint
-from webchat.moderation.guard import AskEndpoint, Guard
+from webchat.moderation.kinds.endpoint import Endpoint
+from webchat.moderation.kinds.guard import AskEndpoint, Guard
+from webchat.moderation.kinds.tables import KINDS
 from webchat.moderation.rules import BadRules, Tools, load_rules
-from webchat.moderation.tables import KINDS
 
 RULES = """
 [[moderators]]

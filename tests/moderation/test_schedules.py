@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from backends.types import Message, ReasoningDelta, Request, TextDelta
 from webchat.moderation import Context, Decision, Gate, Moderation, Piece, Released
-from webchat.moderation.builtin import BuiltIn
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.builtin import BuiltIn
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.testing import cut
 from webchat.moderation.verdicts import Fail, Refused, Report, Stage, Verdict
 from webchat.moderation.windows import Opinion, Windows

@@ -22,9 +22,9 @@ from backends.types import (
 )
 from webchat.moderation import Blocked, Context, Decision, Moderation, Piece
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.patterns import Pattern, Patterns
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.patterns import Pattern, Patterns
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.verdicts import Action, Stage
 
 EVERY: tuple[Stage, ...] = ("input", "prompt", "output", "stored")

@@ -15,8 +15,8 @@ import pytest
 from backends.types import Request, TextDelta
 from webchat.moderation import Context, Moderation
 from webchat.moderation.filters import Closing, Moderator
+from webchat.moderation.kinds.tables import TABLES, settings_of
 from webchat.moderation.rules import BadRules, Tools, load_rules, read_rules
-from webchat.moderation.tables import TABLES, settings_of
 from webchat.moderation.testing import Broken
 from webchat.moderation.verdicts import Stage
 

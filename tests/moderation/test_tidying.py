@@ -11,9 +11,9 @@ import pytest
 
 from backends.types import Message, Request
 from webchat.moderation import Context, Moderation
+from webchat.moderation.kinds.phrases import Phrases
+from webchat.moderation.kinds.tidying import MOST_UNSEEN, Tidy, unseen
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
-from webchat.moderation.tidying import MOST_UNSEEN, Tidy, unseen
 
 PROMPT = Context("prompt", "owner")
 

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import pytest
 
 from webchat.moderation import Blocked, Context, Decision, Finding, Moderation
-from webchat.moderation.builtin import BuiltIn
 from webchat.moderation.filters import Filter, Moderator
 from webchat.moderation.guarded import LONG
+from webchat.moderation.kinds.builtin import BuiltIn
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Fail, Refused, Report, Stage
 from webchat.moderation.windows import Opinion, Windows

@@ -10,9 +10,9 @@ import pytest
 from backends.types import ImagePart, Message, ReasoningDelta, Request, TextDelta, TextPart, ToolCallDelta
 from webchat.moderation import Context, Decision, Moderation, OpenGates, Prepared
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.personal import personal
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.personal import personal
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.verdicts import Piece
 from webchat.privacy.keeping import Encrypted, Keep, Unkept
 from webchat.privacy.masking import Masking

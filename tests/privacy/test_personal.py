@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.moderation.test_filters import cut, through
-from webchat.moderation.personal import personal
+from webchat.moderation.kinds.personal import personal
 from webchat.moderation.rules import BadRules, load_rules
 from webchat.moderation.testing import check_moderator
 from webchat.privacy import KINDS, Personal

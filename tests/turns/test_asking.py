@@ -12,9 +12,9 @@ from backends.echo import EchoBackend
 from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held
 from webchat.moderation import Blocked, Context, Moderation, OpenGates, Verdict
-from webchat.moderation.limits import Limits
+from webchat.moderation.kinds.limits import Limits
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.store import NotFound, Store, StoreUnavailable
 from webchat.store.records import BegunTurn
 from webchat.turns import (

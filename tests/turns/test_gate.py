@@ -13,10 +13,10 @@ from tests.turns.conftest import MakeBench, until
 from tests.turns.held import Held
 from webchat.moderation import Blocked, Context, Moderation, Piece, Prepared, Released, Verdict
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.phrases import Phrases
+from webchat.moderation.kinds.secrets import secrets
+from webchat.moderation.kinds.tidying import Tidy
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
-from webchat.moderation.secrets import secrets
-from webchat.moderation.tidying import Tidy
 from webchat.turns import Delta, MessageBlocked
 
 

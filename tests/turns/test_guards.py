@@ -19,7 +19,7 @@ from tests.turns.conftest import MakeBench, until
 from tests.turns.held import Held
 from webchat.models import Models, ModelSpec
 from webchat.moderation import Context, Moderation, OpenGates, Prepared
-from webchat.moderation.guard import Guard, GuardSettings
+from webchat.moderation.kinds.guard import Guard, GuardSettings
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
 from webchat.turns import MessageBlocked, Status

@@ -13,10 +13,10 @@ import pytest
 from backends.echo import Delay, EchoBackend, Step
 from tests.turns.conftest import Bench, MakeBench, until
 from webchat.moderation import Decision, Moderation
-from webchat.moderation.builtin import BuiltIn
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.builtin import BuiltIn
+from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.phrases import Phrases
 from webchat.moderation.testing import cut
 from webchat.moderation.verdicts import Context, Report
 from webchat.moderation.windows import Opinion, Windows

@@ -10,9 +10,9 @@ from typing import get_args
 import pytest
 
 from backends.errors import BackendError
-from webchat.moderation.personal import personal
-from webchat.moderation.secrets import secrets
-from webchat.moderation.tables import KINDS
+from webchat.moderation.kinds.personal import personal
+from webchat.moderation.kinds.secrets import secrets
+from webchat.moderation.kinds.tables import KINDS
 from webchat.moderation.verdicts import Action, Fail, Stage
 from webchat.sentences import LANGUAGES, LOCALES, locale
 from webchat.sharing import LinkError

@@ -4,6 +4,9 @@ The law: streaming output is released only as far as no moderator can still chan
 chunking of a text the released text equals the check of the whole text. A verdict sticks: behind a refusal no
 stop, error or time-out releases anything. Every door passes here: send, edit, regenerate, continue and the
 title a model proposes.
+
+Read `moderation` first, then `filters` (what a moderator is) and `guarded` (its limits). `kinds` holds the
+built-in moderators, `plugins` makes those of other packages, `rules` all of a file.
 """
 
 from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates, Prepared

@@ -20,7 +20,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from webchat.moderation.filters import Moderator
-from webchat.moderation.tables import BadRules, Table, first_error
+from webchat.moderation.kinds.tables import BadRules, Table, first_error
 from webchat.moderation.verdicts import Fail, Stage
 
 GROUP = "webchat.moderators"

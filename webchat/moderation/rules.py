@@ -20,9 +20,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from webchat.moderation.filters import Moderator
+from webchat.moderation.kinds.tables import (
+    KINDS,
+    AnyTable,
+    BadRules,
+    Tools,
+    first_error,
+    read_text,
+    settings_of,
+)
+from webchat.moderation.kinds.tidying import Tidy
 from webchat.moderation.plugins import kinds, make
-from webchat.moderation.tables import KINDS, AnyTable, BadRules, Tools, first_error, read_text, settings_of
-from webchat.moderation.tidying import Tidy
 
 __all__ = ["BadRules", "Tools", "load_rules", "read_rules"]
 

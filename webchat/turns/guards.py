@@ -10,7 +10,7 @@ from backends.openai_compat import Address
 from backends.types import Request
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import Guard, Hide, answer_of
+from webchat.moderation.kinds.guard import Guard, Hide, answer_of
 from webchat.privacy import Finder, masked_once
 
 

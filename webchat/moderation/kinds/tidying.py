@@ -6,7 +6,7 @@ import unicodedata
 from collections import OrderedDict
 from functools import cache
 
-from webchat.moderation.builtin import BuiltIn
+from webchat.moderation.kinds.builtin import BuiltIn
 from webchat.moderation.verdicts import Context, Report
 
 MOST_UNSEEN = 16

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Unpack
 
-from webchat.moderation.builtin import BuiltIn, Terms
+from webchat.moderation.kinds.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Match, Matching, Rule, Seen
 from webchat.moderation.verdicts import Action, Context, Report
 from webchat.privacy.finding import KINDS, Personal

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from webchat.moderation.builtin import Terms
+from webchat.moderation.kinds.builtin import Terms
+from webchat.moderation.kinds.patterns import Pattern, Patterns
 from webchat.moderation.matching import Rule
-from webchat.moderation.patterns import Pattern, Patterns
 from webchat.moderation.verdicts import Action
 
 SENTENCE = "This text seems to contain a secret: a key, a token or a private key."

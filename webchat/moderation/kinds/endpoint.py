@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backends._proxies import find_proxy
 from backends.errors import BadProxy
-from webchat.moderation.builtin import BuiltIn, Terms
+from webchat.moderation.kinds.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Act, Context, Report
 from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowSettings

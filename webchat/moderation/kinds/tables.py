@@ -11,17 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends import _text_file
 from backends._text_file import NotText
-from webchat.moderation.builtin import FAIL, STAGES, Terms
-from webchat.moderation.endpoint import Endpoint, EndpointSettings
 from webchat.moderation.filters import Moderator
-from webchat.moderation.guard import Ask, AskEndpoint, Guard, GuardSettings, Hide
-from webchat.moderation.limits import Bounds, Limits
+from webchat.moderation.kinds.builtin import FAIL, STAGES, Terms
+from webchat.moderation.kinds.endpoint import Endpoint, EndpointSettings
+from webchat.moderation.kinds.guard import Ask, AskEndpoint, Guard, GuardSettings, Hide
+from webchat.moderation.kinds.limits import Bounds, Limits
+from webchat.moderation.kinds.patterns import WINDOW, Pattern, Patterns
+from webchat.moderation.kinds.personal import SENTENCE as PERSONAL
+from webchat.moderation.kinds.personal import PersonalModerator
+from webchat.moderation.kinds.phrases import Phrases
+from webchat.moderation.kinds.secrets import secrets
 from webchat.moderation.matching import CURE, SENTENCE, Rule
-from webchat.moderation.patterns import WINDOW, Pattern, Patterns
-from webchat.moderation.personal import SENTENCE as PERSONAL
-from webchat.moderation.personal import PersonalModerator
-from webchat.moderation.phrases import Phrases
-from webchat.moderation.secrets import secrets
 from webchat.moderation.verdicts import Act, Fail, Stage
 from webchat.privacy.finding import KINDS as PERSONAL_KINDS
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from webchat.moderation.builtin import FAIL, BuiltIn
+from webchat.moderation.kinds.builtin import FAIL, BuiltIn
 from webchat.moderation.verdicts import Context, Fail, Finding, Refused, Report, Stage, Verdict
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Unpack
 
-from webchat.moderation.builtin import BuiltIn, Terms
+from webchat.moderation.kinds.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Match, Matching, Rule, Seen
 from webchat.moderation.verdicts import Context, Report
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-from webchat.moderation.builtin import BuiltIn, Terms
 from webchat.moderation.folding import Folded, fold, is_ideograph, is_letter
+from webchat.moderation.kinds.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Match, Matching, Rule, Seen
 from webchat.moderation.verdicts import Context, Report
 

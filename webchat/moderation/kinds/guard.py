@@ -20,7 +20,7 @@ from backends.base import Backend, collect
 from backends.options import EndpointOptions
 from backends.registry import create
 from backends.types import Event, Message, Request, Sampling
-from webchat.moderation.builtin import BuiltIn, Terms
+from webchat.moderation.kinds.builtin import BuiltIn, Terms
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Action, Context, Report
 from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowSettings
