@@ -1,6 +1,6 @@
-"""Models behind one interface. Usable alone: nothing here imports `webchat`.
+"""Models behind one interface. Usable on its own: nothing here imports `webchat`.
 
-A backend turns a `Request` into an async stream of typed events (see `backends.base` for the law).
+A backend turns a `Request` into an async stream of typed events (see `backends.base` for the contract).
 """
 
 from backends.base import Backend, Capabilities, LoadProgress, collect

@@ -1,7 +1,8 @@
-"""Entry of a process that works for `bounded.Pool`: sets its limits, then answers line after line.
+"""Entry point of a worker process of `bounded.Pool`: sets its limits, then answers requests line by line.
 
-Run as a script: `python -I -S _apart.py MODULE MEMORY SECONDS FOLDER...` with the module whose `answer` takes
-and gives JSON, the bytes of memory and the seconds one answer may take, and the folders it imports from.
+Run as a script: `python -I -S _apart.py MODULE MEMORY SECONDS FOLDER...`. MODULE has a function `answer` that
+takes and returns JSON; MEMORY is in bytes; SECONDS is the limit per answer; FOLDERs are where it imports
+from.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ def main() -> None:
 
 
 def _alarm(seconds: int) -> None:
-    """End by itself, should nobody be there any more to kill it."""
+    """Exit on its own, in case the parent is gone and cannot kill it."""
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)
 
 
 def _limit(memory: int) -> None:
-    """Take no more memory than that, write no file and no core. Where the system knows no such limits, being
-    killed is the only one."""
+    """Limit memory, and forbid writing files or core dumps. On systems without such limits, being killed is
+    the only one."""
     try:
         import resource
     except ImportError:

@@ -1,10 +1,10 @@
-"""Control tokens in what people write: found, so that they are read as words and never as structure.
+"""Finds control tokens in what people write, so that they are read as words and never as structure.
 
-A tokenizer takes `<|im_end|>` for the end of a turn wherever the text has it. So each one in the words of a
-message is broken by a character that no message has, before the chat template is applied. What the template
-writes is whole, wherever it comes from, and the prompt is cut into parts: structure with ordinary words, and
-words that have to be read without control tokens. Cuts are made beside control tokens only, where tokenizers
-cut as well, so that the parts have the tokens that the whole has.
+A tokenizer takes `<|im_end|>` for the end of a turn wherever it occurs. So each control token in a message is
+broken by a character that no message contains, before the chat template is applied. What the template itself
+writes stays intact. The prompt is then split into parts: structure with ordinary words, and words that must
+be read without control tokens. Splits are only made next to control tokens, where tokenizers split as well,
+so that the parts have the same tokens as the whole.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _FIRST_BREAK = 0xFDD0
 
 
 def is_structure(token: str) -> bool:
-    """Whether a token that a tokenizer finds in any text, without calling it a control token, belongs to the
-    format of conversations all the same: `<tool_call>` and `<think>` do; added words, runs of spaces and
-    elements of HTML do not."""
+    """Whether a token that the tokenizer matches in any text, though not marked as a control token, still
+    belongs to the conversation format: true for `<tool_call>` and `<think>`, false for added words, runs of
+    spaces and HTML elements."""
     if token in _REASONING:
         return True
     return bool(_BRACKETED.fullmatch(token)) and not _ELEMENT.fullmatch(token)
@@ -37,8 +37,8 @@ def is_structure(token: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a prompt. words: it is read without control tokens. pieces: the same text, cut so that no
-    piece has the whole of one, for tokenizers that find some of them in words too."""
+    """A part of a prompt. words: read it without control tokens. pieces: the same text, split so that no
+    piece contains a whole control token, for tokenizers that match some of them in words too."""
 
     text: str
     words: bool = False
@@ -46,7 +46,7 @@ class Part:
 
 
 class ControlTokens:
-    """Of one tokenizer. strips: which take the whitespace before and behind them along."""
+    """The control tokens of one tokenizer. strips: those that absorb the surrounding whitespace."""
 
     def __init__(self, tokens: Iterable[str], strips: Mapping[str, tuple[bool, bool]] | None = None) -> None:
         self.tokens = frozenset(token for token in tokens if token.strip())
@@ -61,8 +61,8 @@ class ControlTokens:
         self._longest = max(map(len, self.tokens), default=0)
 
     def broken(self, messages: Sequence[Message]) -> tuple[tuple[Message, ...], str]:
-        """The messages with each control token in their words broken, and by what; nothing where there are
-        none."""
+        """The messages with each control token in their words broken, and the character used; empty if there
+        are none."""
         texts = [text for message in messages for text in _texts(message)]
         if not any(self._places(text) for text in texts):
             return tuple(messages), ""
@@ -73,15 +73,15 @@ class ControlTokens:
         ), by
 
     def hidden(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        """The messages with a character that is not seen inside each control token, for those who can only
-        read the whole prompt as one text."""
+        """The messages with an invisible character inside each control token, for readers that take the whole
+        prompt as one text."""
         return tuple(
             _changed(message, lambda text: _broken(text, [at + 1 for at, _ in self._found(text)], _INVISIBLE))
             for message in messages
         )
 
     def parts(self, rendered: str, by: str) -> list[Part]:
-        """A prompt in parts, the breaks left out."""
+        """A prompt in parts, without the breaking characters."""
         ends = [0, len(rendered)]
         for begin, end in self._whole(rendered):
             ends += self._stretched(rendered, begin, end)
@@ -97,8 +97,8 @@ class ControlTokens:
         return made
 
     def _places(self, text: str) -> list[int]:
-        """Where a text has to be broken: inside each control token, and where it may be completed to one by
-        what a template writes before or behind it."""
+        """Where a text must be broken: inside each control token, and where text that a template writes
+        before or after it could complete one."""
         places = {place + 1 for place, _ in self._found(text)}
         words = text.strip()
         begin = text.index(words)
@@ -110,7 +110,7 @@ class ControlTokens:
         return sorted(places)
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
-        """Begin and end of each control token; they may overlap."""
+        """Start and end of each control token; they may overlap."""
         for first in self._firsts.finditer(text):
             at = first.start()
             for size in self._sizes[text[at]]:
@@ -119,7 +119,7 @@ class ControlTokens:
                     break
 
     def _whole(self, text: str) -> Iterator[tuple[int, int]]:
-        """The same as a tokenizer takes them: none overlaps another."""
+        """The same as a tokenizer matches them: without overlaps."""
         last = 0
         for begin, end in self._found(text):
             if begin >= last:
@@ -127,7 +127,7 @@ class ControlTokens:
                 yield begin, end
 
     def _stretched(self, text: str, begin: int, end: int) -> tuple[int, int]:
-        """With the whitespace that it takes along."""
+        """Extended by the whitespace it absorbs."""
         before, behind = self._strips.get(text[begin:end], (False, False))
         while before and begin and text[begin - 1].isspace():
             begin -= 1

@@ -1,4 +1,4 @@
-"""GGUF files: what they say about themselves, and how to make them over into half precision."""
+"""GGUF files: reading their headers, and converting them to half precision."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ _NOT_COPIED = {"general.architecture", "general.file_type", "general.quantizatio
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a GGUF says about itself; `metadata` without arrays, `end` the least size of a whole file.
+    """The header of a GGUF. `metadata` omits arrays; `end` is the minimum size of a complete file.
 
-    control, added: tokens that the tokenizer finds in a text before it looks at its words, by id: those that
-    control the model, and others.
+    control, added: tokens matched before ordinary words, by id: control tokens, and others.
     """
 
     metadata: dict[str, Any]
@@ -53,17 +52,18 @@ class Header:
         return template if isinstance(template, str) and template.strip() else None
 
     def of_architecture(self, key: str) -> int | None:
-        """A number the architecture states about itself, like `context_length`; `None` for one that no model
-        has."""
+        """A number the architecture states about itself, such as `context_length`; `None` if it is missing or
+        impossible."""
         value = self.metadata.get(f"{self.metadata.get('general.architecture')}.{key}")
         return value if isinstance(value, int) and 0 <= value < 2**32 else None
 
 
 def read_header(path: Path) -> Header:
-    """Read the beginning of a GGUF, in milliseconds and without a package, before native code is given it.
+    """Read the header of a GGUF, in milliseconds and without dependencies, before passing the file to native
+    code.
 
-    Source: the GGUF specification, versions 2 and 3. Raises `OSError`, and `ValueError` when it is no GGUF or
-    ends too early.
+    Source: the GGUF specification, versions 2 and 3. Raises `OSError`, and `ValueError` if it is not a GGUF
+    or is truncated.
     """
     with path.open("rb") as file:
         try:
@@ -75,7 +75,7 @@ def read_header(path: Path) -> Header:
 
 
 class _Reader:
-    """Believes nothing of what a header says: each number is held against the file before it is used."""
+    """Trusts nothing in a header: each number is checked against the file before use."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
@@ -86,12 +86,12 @@ class _Reader:
 
     def header(self) -> Header:
         if self._data[:4] != b"GGUF":
-            raise ValueError("it does not begin like a GGUF")
+            raise ValueError("it does not start like a GGUF file")
         self._at = 4
         try:
             version = self._number("<I")
             if version not in (2, 3):
-                raise ValueError(f"its GGUF version {version} is not known")
+                raise ValueError(f"its GGUF version {version} is not supported")
             tensor_count, pair_count = self._number("<Q"), self._number("<Q")
             metadata: dict[str, Any] = {}
             for _ in range(pair_count):
@@ -106,11 +106,11 @@ class _Reader:
                     metadata[name] = value
             end = self._tensors(tensor_count, _alignment(metadata))
         except (struct.error, KeyError, UnicodeDecodeError, OverflowError) as error:
-            raise ValueError("it ends in the middle of its header") from error
+            raise ValueError("its header is cut off") from error
         return Header(metadata, end, self._of_kind(_CONTROL, _UNKNOWN), self._of_kind(_USER_DEFINED))
 
     def _vocabulary(self) -> None:
-        """The list of the tokens, or of their kinds."""
+        """The list of tokens, or of their types."""
         item, count = self._number("<I"), self._number("<Q")
         begin = self._at
         self._count(count)
@@ -123,10 +123,10 @@ class _Reader:
                 self._tokens.append((self._at, self._at + length))
                 self._skip(length)
         else:
-            raise ValueError("its vocabulary is no list of texts")
+            raise ValueError("its vocabulary is not a list of strings")
 
     def _of_kind(self, *kinds: int) -> dict[int, str]:
-        """Tokens by their id."""
+        """Tokens by id."""
         return {
             id: self._data[begin:end].decode("utf-8", "replace")
             for id, ((begin, end), kind) in enumerate(zip(self._tokens, self._kinds, strict=False))
@@ -134,7 +134,7 @@ class _Reader:
         }
 
     def _tensors(self, count: int, alignment: int) -> int:
-        """Skip the list of tensors; returns where the last of them starts, which must lie in the file."""
+        """Skip the list of tensors; returns the offset of the last one, which must be within the file."""
         last = 0
         for _ in range(count):
             self._count()
@@ -144,18 +144,18 @@ class _Reader:
                 raise ValueError(f"one of its tensors has {dimensions} dimensions")
             sizes = [self._number("<Q") for _ in range(dimensions)]
             if math.prod(sizes) > _MOST_NUMBERS:
-                raise ValueError("one of its tensors is larger than any memory")
+                raise ValueError("one of its tensors is impossibly large")
             self._at += 4
             offset = self._number("<Q")
             if offset % alignment:
-                raise ValueError("one of its tensors begins where none may")
+                raise ValueError("one of its tensors has an invalid offset")
             last = max(last, offset)
         return -(-self._at // alignment) * alignment + last
 
     def _count(self, items: int = 1) -> None:
         self._items += items
         if self._items > _MOST_ITEMS:
-            raise ValueError("its header has more entries than any model")
+            raise ValueError("its header has too many entries")
 
     def _skip(self, size: int) -> None:
         self._at += size
@@ -170,12 +170,12 @@ class _Reader:
     def _string(self) -> str:
         length, begin = self._number("<Q"), self._at
         if length > _LONGEST_TEXT:
-            raise ValueError("one of its texts is longer than any of a model")
+            raise ValueError("one of its strings is too long")
         self._skip(length)
         return self._data[begin : self._at].decode()
 
     def _value(self, kind: int, depth: int) -> Any:
-        """The value at this place; `None` for an array, which is only skipped."""
+        """The value at this position; `None` for an array, which is only skipped."""
         if kind == _STRING:
             return self._string()
         if kind != _ARRAY:
@@ -183,7 +183,7 @@ class _Reader:
             self._at += struct.calcsize(_SCALARS[kind])
             return value
         if depth == _DEEPEST:
-            raise ValueError("its lists stand in lists too deeply")
+            raise ValueError("its lists are nested too deeply")
         item, count = self._number("<I"), self._number("<Q")
         if item in _SCALARS:
             self._skip(count * struct.calcsize(_SCALARS[item]))
@@ -200,17 +200,17 @@ class _Reader:
 def _alignment(metadata: Mapping[str, Any]) -> int:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 8 <= alignment <= _WIDEST or alignment & (alignment - 1):
-        raise ValueError("its alignment is no power of two")
+        raise ValueError("its alignment is not a power of two")
     return alignment
 
 
 def convert_to_f16(source: Path, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
-    """Write the model in `source` to `target` with weights in half precision and its metadata as it was.
+    """Write the model in `source` to `target` with half-precision weights and unchanged metadata.
 
-    Tensors of one dimension (norms, biases) stay in single precision, as llama.cpp's own converter has it.
-    `progress` is told the bytes of weights written so far and in all. Needs memory for one tensor only.
-    Raises `ModelUnsupported` when the package `gguf` is missing, `OSError` when the disk is full, and
-    `ValueError` when the file is not a whole GGUF.
+    Tensors of one dimension (norms, biases) stay in single precision, as in llama.cpp's own converter.
+    `progress` receives the bytes of weights written so far and in total. Needs memory for one tensor only.
+    Raises `ModelUnsupported` if the package `gguf` is missing, `OSError` if the disk is full, and
+    `ValueError` if the file is not a complete GGUF.
     """
     try:
         import gguf
@@ -249,7 +249,7 @@ def _copy_metadata(gguf: Any, reader: Any, writer: Any) -> None:
 
 
 def _announce_tensors(reader: Any, writer: Any) -> int:
-    """Write down what tensors will follow; returns their bytes in all."""
+    """Write the list of tensors that will follow; returns their total bytes."""
     total = 0
     for tensor in reader.tensors:
         dtype = _dtype(tensor)

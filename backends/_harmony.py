@@ -1,4 +1,4 @@
-"""The Harmony format without its control tokens, as servers leave it that drop those from what they decode:
+"""The Harmony format without its control tokens, as sent by servers that drop them when decoding:
 `analysisThe user asks …assistantfinalHello`."""
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _HEAD = re.compile("|".join(_HEADS))
 
 
 class HarmonyTokens:
-    """Puts the tokens back, wherever the pieces are split. Give it a reply from its first piece on; once it
-    is `done`, the rest is as it came."""
+    """Restores the tokens, however the text is split into pieces. Feed it a reply from the first piece; once
+    `done`, the rest passes through unchanged."""
 
     def __init__(self) -> None:
         self._held = ""

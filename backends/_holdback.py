@@ -1,4 +1,4 @@
-"""Text that may not be shown yet because it could be the beginning of a marker."""
+"""Holds back text that could be the start of a marker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def held_length(text: str, markers: Sequence[str]) -> int:
-    """Length of the longest end of `text` that is a beginning (not the whole) of one of `markers`."""
+    """Length of the longest suffix of `text` that is a proper prefix of one of `markers`."""
     longest = max((len(marker) for marker in markers), default=0)
     for start in range(max(0, len(text) - longest + 1), len(text)):
         end = text[start:]
@@ -16,10 +16,10 @@ def held_length(text: str, markers: Sequence[str]) -> int:
 
 
 class StopCutter:
-    """Cuts a stream of text before the first of some stop strings, wherever the pieces are split.
+    """Cuts a stream of text before the first of several stop strings, however it is split into pieces.
 
-    `feed` returns what may be shown. Once `stopped`, nothing more comes. `flush` returns what was held back
-    when the stream ended by itself.
+    `feed` returns the text that may be shown. Once `stopped`, no more text comes. `flush` returns what was
+    held back when the stream ended on its own.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:

@@ -28,8 +28,8 @@ def answer(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render(template: str, messages: list[dict[str, Any]], values: Mapping[str, Any]) -> str:
-    """The conversation as the template writes it. Raises what jinja2 raises, and `ValueError` for a text
-    without an end."""
+    """The conversation as rendered by the template. Raises what jinja2 raises, and `ValueError` for unbounded
+    output."""
     pieces, size = [], 0
     for piece in _compiled(template).generate(
         **{"messages": messages, "tools": None, "documents": None, **values}
@@ -47,7 +47,7 @@ def _compiled(template: str) -> Any:
 
 
 def line_of(error: BaseException) -> int | None:
-    """The line of the template where it went wrong, from 1 on."""
+    """The line of the template where the error occurred, counted from 1."""
     if isinstance(line := getattr(error, "lineno", None), int):
         return line
     lines = [
@@ -64,7 +64,7 @@ def _environment() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """`{% generation %}` marks what a model is trained on; for reading it is what it encloses."""
+        """`{% generation %}` marks what a model is trained on; when rendering, it outputs its content."""
 
         tags = {"generation"}  # noqa: RUF012  jinja2's way
 
@@ -73,7 +73,7 @@ def _environment() -> Any:
             return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
     class Dict:
-        """`dict` without the class behind it."""
+        """`dict` without access to its class."""
 
         def __call__(self, *args: Any, **values: Any) -> dict[Any, Any]:
             return dict(*args, **values)
@@ -82,7 +82,7 @@ def _environment() -> Any:
             return dict.fromkeys(*args)
 
     class Namespace(utils.Namespace):
-        """One whose names reach nothing of Python's own."""
+        """A namespace whose names cannot reach Python's internals."""
 
         def __init__(*args: Any, **values: Any) -> None:  # so that `self` may be a name
             made, *given = args
@@ -97,7 +97,7 @@ def _environment() -> Any:
 
     def checked(name: object) -> None:
         if isinstance(name, str) and name.startswith("_"):
-            raise SecurityError(f"{name!r} is no name for an attribute of a namespace.")
+            raise SecurityError(f"{name!r} is not a valid attribute name of a namespace.")
 
     def raise_exception(message: str) -> None:
         raise jinja2.TemplateError(message)

@@ -1,5 +1,5 @@
-"""How much of what an endpoint sends is read, and looked at. Endpoints quote what people write, and anybody
-may be behind one: whatever comes from there is cut by one of these first."""
+"""Limits on how much of an endpoint's data is read and examined. Endpoints quote what people write, and
+anyone may be behind one, so everything they send is truncated by one of these first."""
 
 from __future__ import annotations
 

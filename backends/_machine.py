@@ -1,4 +1,4 @@
-"""What this process may use of its machine: memory and cores, limits of its container included."""
+"""What this process may use of the machine: memory and cores, including the limits of its container."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _CPU = Path("/proc/cpuinfo")
 
 
 def available_memory() -> int | None:
-    """Bytes that a program could still take without swapping, `None` where the system does not say."""
+    """Bytes a program can still allocate without swapping; `None` if the system does not report it."""
     told = [amount for amount in (_of_the_machine(), _of_the_container(_CGROUP)) if amount is not None]
     return min(told, default=None)
 
 
 def engine_threads() -> int:
-    """How many threads an engine should compute with: one for each core but one.
+    """How many threads an engine should compute with: all cores but one.
 
-    Engines split every small step among their threads and wait for the slowest, so one thread that has to
-    share its core slows down all: on two cores and one other busy process, two threads wrote a tenth of what
-    one wrote, and on an idle machine a fifth more. The core that is left is for the server, its page and the
-    rest. In a container the cores are its share of them: more threads would be stopped most of the time.
+    Engines split every small step among their threads and wait for the slowest, so one thread that must share
+    its core slows down all of them: on two cores with another busy process, two threads generated a tenth of
+    what one did; on an idle machine, a fifth more. The remaining core serves the web server and everything
+    else. In a container, the cores are its CPU quota: more threads would be throttled most of the time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = _share_of_cores(_CGROUP)
@@ -29,7 +29,8 @@ def engine_threads() -> int:
 
 
 def cpu_flags() -> frozenset[str]:
-    """What the CPU can do, by Linux's names (`avx2`, `amx_tile`); empty where the system does not say."""
+    """The CPU's features under Linux's names (`avx2`, `amx_tile`); empty if the system does not report
+    them."""
     try:
         lines = _CPU.read_text().splitlines()
     except OSError:
@@ -51,7 +52,7 @@ def _of_the_machine() -> int | None:
 
 
 def _of_the_container(cgroup: Path) -> int | None:
-    """What is left below the limit; cached files count as free. Source: cgroup v2 and v1."""
+    """Bytes left below the container's limit; cached files count as free. Source: cgroup v2 and v1."""
     for limit_name, used_name, cached_name in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),

@@ -12,9 +12,9 @@ _HEAD = 200
 
 
 class Place:
-    """Follows a text that comes in pieces, however they are cut.
+    """Follows a text that arrives in pieces, however it is split.
 
-    before: the last character of the line that is no space. spaced: a space follows it.
+    before: the last non-space character of the line. spaced: whether a space follows it.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Place:
         self.spaced = False
 
     def feed(self, text: str) -> None:
-        """More of the text."""
+        """Add more text."""
         first, *rest = text.split("\n")
         self._more(first)
         for line in rest:
@@ -38,17 +38,17 @@ class Place:
 
     @property
     def starts_line(self) -> bool:
-        """Nothing is in the line, or so few spaces that they do not make it code."""
+        """Whether the line is empty, or has too few spaces to be a code block."""
         return not self.before and len(self._head) < 4 and "\t" not in self._head
 
     @property
     def in_block(self) -> bool:
-        """Inside a fence."""
+        """Whether it is inside a fence."""
         return bool(self._fence or _opens(self._head))
 
     @property
     def in_span(self) -> bool:
-        """Behind backticks that nothing in this line has closed yet."""
+        """Whether it follows backticks that are not closed in this line yet."""
         return bool(_after(self._span, self._run))
 
     def _more(self, text: str) -> None:
@@ -78,7 +78,7 @@ class Place:
 
 
 def _after(span: int, run: int) -> int:
-    """The backticks that opened the code behind a run of them."""
+    """The backticks that opened the code preceding a run of them."""
     return 0 if span == run else span or run
 
 

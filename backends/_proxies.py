@@ -57,22 +57,22 @@ class Proxy:
 
     @property
     def shown(self) -> str:
-        """The address without user and password, fit to be shown."""
+        """The address without user and password, safe to show."""
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """`Proxy.url` of the proxy that `url` is to be asked through, `None` to ask it directly.
+    """`Proxy.url` of the proxy for `url`; `None` to connect directly.
 
-    Raises `BadProxy` where the variable that counts cannot be read.
+    Raises `BadProxy` if the variable that applies cannot be parsed.
     """
     found = find_proxy(url, environ)
     return None if found is None else found.url
 
 
 def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy for `url`, an http or https address, and the variable it stands in. Raises `BadProxy`."""
+    """The proxy for `url`, an http or https address, and the variable that names it. Raises `BadProxy`."""
     parts = urlsplit(url)
     host, port = _plain_host(parts.hostname or ""), parts.port or _PORTS.get(parts.scheme)
     if is_this_machine(host):
@@ -85,18 +85,18 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def entries(exempt: str) -> list[str]:
-    """What a `no_proxy` lists, in lower case."""
+    """The entries of a `no_proxy` value, in lower case."""
     return [entry for entry in re.split(r"[\s,;]+", unquoted(exempt).lower()) if entry]
 
 
 def proxy_variables(scheme: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables that may name a proxy for a scheme, `http` or `https`, in their order."""
+    """The variables that may name a proxy for a scheme, `http` or `https`, in order of precedence."""
     large = () if scheme == "http" and "REQUEST_METHOD" in environ else (f"{scheme.upper()}_PROXY",)
     return (f"{scheme}_proxy", *large, "all_proxy", "ALL_PROXY")
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is this very machine by its name or address, whatever way it is written."""
+    """Whether a host is this machine, by name or address, in any spelling."""
     host = _plain_host(host)
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -110,14 +110,14 @@ def is_this_machine(host: str) -> bool:
 
 
 def unquoted(value: str) -> str:
-    """The value of a variable without the blanks and the pair of quotes that some tools hand on around it."""
+    """The value of a variable without surrounding blanks or the pair of quotes that some tools keep."""
     value = value.strip()
     quoted = len(value) >= 2 and value[0] in "\"'" and value.find(value[0], 1) == len(value) - 1
     return unquoted(value[1:-1]) if quoted else value
 
 
 def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
-    """The first variable that says something, and what."""
+    """The first non-empty variable, and its value."""
     for name in names:
         if value := unquoted(environ.get(ASIDE + name, environ.get(name, ""))):
             return name, value
@@ -125,28 +125,28 @@ def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
 
 
 def read_proxy(variable: str, value: str) -> Proxy:
-    """The proxy that a variable's value, without quotes, names. Raises `BadProxy`."""
+    """The proxy named by a variable's value, without quotes. Raises `BadProxy`."""
     scheme, found, rest = value.partition("://")
     if not found:
         scheme, rest = "http", value
     scheme = _SAME.get(scheme.lower(), scheme.lower())
     if scheme not in _PORTS:
-        raise BadProxy(variable, f'there is no way to use a "{_word(scheme)}" proxy')
+        raise BadProxy(variable, f'"{_word(scheme)}" proxies are not supported')
     # Passwords are often written as they are, so only the last @ ends them.
     login, _, place = rest.rpartition("@")
     match = _HOST_PORT.fullmatch(place)
     if match is None:
-        raise BadProxy(variable, "it names no host, or something that is none")
+        raise BadProxy(variable, "it has no valid host")
     port = int(match["port"] or _PORTS[scheme])
     if not 0 < port < 65536:
-        raise BadProxy(variable, f"{port} is no port")
+        raise BadProxy(variable, f"{port} is not a valid port")
     user, colon, password = login.partition(":")
     login = f"{_encoded(user)}{colon}{_encoded(password)}@" if login else ""
     return Proxy(f"{scheme}://{login}{match['host']}:{port}", variable)
 
 
 def _encoded(text: str) -> str:
-    """Percent-encoded once, whether or not it was before."""
+    """Percent-encoded exactly once, whether or not it already was."""
     return quote(unquote(text), safe="")
 
 
@@ -167,7 +167,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:
-    """Whether an entry of `no_proxy`, in small letters, holds for a host and port."""
+    """Whether an entry of `no_proxy`, in lower case, applies to a host and port."""
     match = _ENTRY.fullmatch(entry)
     if match is None or (match["port"] and int(match["port"]) != port):
         return False
@@ -182,7 +182,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 
 def _covers_name(name: str, host: str, *, is_name: bool) -> bool:
-    """A name holds for itself and everything below it; a leading dot or `*.` changes nothing."""
+    """A name covers itself and all its subdomains; a leading dot or `*.` makes no difference."""
     name = name.removeprefix("*.").lstrip(".")
     if "*" in name:
         return fnmatchcase(host, name.replace("[", "[[]"))

@@ -1,4 +1,4 @@
-"""Messages as they are told of: without the bytes of images, and where each stands in a rendered prompt."""
+"""Messages as they are reported: without image bytes, and with the position of each in a rendered prompt."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def marked(messages: Iterable[Message]) -> tuple[Message, ...]:
 
 
 def spans(outline: str, rendered: str, messages: Sequence[Message]) -> tuple[Span | None, ...]:
-    """Where each message's words begin and end in a rendered prompt, `None` where they are not in it.
+    """Start and end of each message's words in a rendered prompt; `None` for words that are not in it.
 
-    outline: what the same template makes of the `marked` messages. Empty where the two do not agree: the
-    template writes something else for other words. Templates may strip words.
+    outline: the rendering of the `marked` messages by the same template. Empty if the two renderings do not
+    match, because the template depends on the words. Templates may strip words.
     """
     pieces = _MARK.split(outline)  # template, number, template, number, ..., template
     found: list[Span | None] = [None] * len(messages)

@@ -1,4 +1,4 @@
-"""Text files as people's editors write them: in UTF-8, or as the byte order mark at their beginning says."""
+"""Text files as people's editors write them: in UTF-8, or as their byte order mark says."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MARKS = (
 
 
 class NotText(ValueError):
-    """The bytes are no text. The message ends a sentence that begins with the file's name."""
+    """The bytes are not text. The message completes a sentence that starts with the file's name."""
 
     def __init__(self) -> None:
-        super().__init__("is not text in UTF-8; save it in that encoding")
+        super().__init__("is not UTF-8 text; save it in that encoding")
 
 
 def read_text(path: Path) -> str:
-    """The text without its mark, with line feeds alone. Raises `OSError` and `NotText`."""
+    """The text without its byte order mark, with line feeds only. Raises `OSError` and `NotText`."""
     return decoded(path.read_bytes())
 
 
 def decoded(raw: bytes) -> str:
-    """The same for bytes that were read already. Raises `NotText`."""
+    """The same for bytes already in memory. Raises `NotText`."""
     mark, encoding = next((one for one in _MARKS if raw.startswith(one[0])), (b"", "utf-8"))
     try:
         text = raw[len(mark) :].decode(encoding)

@@ -1,4 +1,5 @@
-"""Text as models send it, made fit to show: whole characters, and reasoning apart from the answer."""
+"""Turns text as models send it into text fit to show: whole characters, and reasoning apart from the
+answer."""
 
 from __future__ import annotations
 
@@ -20,14 +21,15 @@ _Delta = TextDelta | ReasoningDelta | TextWasReasoning
 
 
 def storable(text: str, limit: int | None = None) -> str:
-    """A name or the like from outside, as any page and database takes it: no half characters, no NUL."""
+    """A name from outside in a form that any page and database accepts: no lone surrogates, no NUL."""
     return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")
 
 
 class Characters:
-    """Joins halves of characters over pieces: servers that escape JSON may cut a surrogate pair in two.
+    """Joins halves of characters across pieces: servers that escape JSON may split a surrogate pair.
 
-    A half without its other half becomes U+FFFD. NUL is dropped: no page shows it, no database takes it.
+    A half without its counterpart becomes U+FFFD. NUL is dropped: no page shows it and no database accepts
+    it.
     """
 
     def __init__(self) -> None:
@@ -51,17 +53,17 @@ class Characters:
 
 
 class ThinkingSplitter:
-    """Takes the reasoning in a reply apart from its answer, wherever the pieces are split.
+    """Separates the reasoning in a reply from its answer, however the text is split into pieces.
 
-    An answer may well write about such marks, so a mark counts only where models put it: at the beginning of
-    a reply, right behind other reasoning, at the start of a line outside code and, once there was reasoning,
-    behind a sentence. A closing mark that nothing opened says that the template did, and that all text before
-    it was reasoning; it counts at the start of a line or behind a sentence, and is only left out where
-    nothing is in front of it or nothing follows. The whitespace around reasoning is dropped.
+    An answer may mention such marks, so a mark counts only where models put it: at the start of a reply,
+    directly after other reasoning, at the start of a line outside code and, once there was reasoning, after a
+    sentence. A closing mark without an opening one means that the template opened it, and that all text
+    before it was reasoning; it counts at the start of a line or after a sentence, and is simply dropped if
+    nothing precedes or follows it. Whitespace around reasoning is dropped.
 
-    prompt: what the model was given, where it is known: some templates open the reasoning themselves, at the
-    prompt's end. unseen: where it is not, the marks whose reasoning the model's last reply began inside of
-    (its `unseen`). A reply that then has no end of reasoning is given once more as an answer.
+    prompt: the model's input, if known: some templates open the reasoning themselves, at the end of the
+    prompt. unseen: if it is not known, the marks whose reasoning the model's last reply started inside (its
+    `unseen`). If such a reply then has no end of reasoning, it is repeated as an answer.
     """
 
     def __init__(self, prompt: str = "", table: Table = TABLE, unseen: Marks | None = None) -> None:
@@ -86,7 +88,7 @@ class ThinkingSplitter:
         self._tokens: HarmonyTokens | None = None if self._inside else HarmonyTokens()
 
     def reasoned(self) -> None:
-        """Reasoning came another way: in a field of its own."""
+        """Reasoning has arrived in a field of its own."""
         self._reasoned = self._thought = True
         if self._assumed is not None and self._fresh and not self._held:
             self.unseen = self._assumed = self._inside = None
@@ -105,7 +107,8 @@ class ThinkingSplitter:
         return self._read(text, last=False)
 
     def flush(self, *, cut: bool = False) -> list[_Delta]:
-        """What was held. cut: the reply was longer than it may be, so an end of reasoning may be missing."""
+        """Returns what was held back. cut: the reply hit its length limit, so an end of reasoning may be
+        missing."""
         rest = "" if self._tokens is None else self._tokens.flush()
         deltas = self._read(rest, last=True)
         if self._assumed and not cut:
@@ -152,7 +155,7 @@ class ThinkingSplitter:
         return mark.marks is self._inside and mark.kind != "opening"
 
     def _goes_deeper(self, mark: Mark, *, said: bool) -> bool:
-        """Whether a mark inside reasoning opens more of it, rather than being one of its words."""
+        """Whether a mark inside reasoning opens nested reasoning, rather than being part of its words."""
         if mark.marks is not self._inside:
             return False
         self._nested = self._nested or not mark.marks.always
@@ -215,7 +218,7 @@ class ThinkingSplitter:
         return [TextDelta(text)]
 
     def _counts(self, mark: Mark, last: bool) -> bool | None:
-        """Whether a mark in the answer is one, rather than a word. `None`: what follows must be known."""
+        """Whether a mark in the answer is a real one. `None`: depends on the text that follows."""
         if mark.marks is self._used and (mark.marks.always or mark.kind == "answer"):
             return True
         if self._place.in_block:
@@ -274,5 +277,5 @@ class ThinkingSplitter:
 
 
 def _end(text: str) -> int:
-    """Where the whitespace begins that a text ends with."""
+    """Where the trailing whitespace of a text starts."""
     return max(len(text.rstrip()), len(text) - _LOOKAHEAD)

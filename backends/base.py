@@ -38,14 +38,13 @@ from backends.types import (
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend takes. Requests are fitted to it, never sent blind.
+    """What a backend supports. Requests are adapted to it, never sent blindly.
 
-    context_length: tokens of prompt and reply together, `None` when unknown.
-    sampling: names of the `Sampling` fields it honours.
-    prefill: takes `Request.continue_final`.
-    slots: replies it writes at once, `None` for as many as come (an endpoint). Callers that keep more than
-    that from it can tell people their place; a request beyond it waits inside the backend.
-    engine: backends of the same engine share its slots (adapters of one base); `None`: an engine of its own.
+    context_length: tokens of prompt and reply together, `None` if unknown. sampling: names of the `Sampling`
+    fields it honours. prefill: supports `Request.continue_final`. slots: concurrent replies, `None` for any
+    number (an endpoint). Callers that queue requests beyond that can show people their position; otherwise a
+    request waits inside the backend. engine: backends with the same engine share its slots (adapters of one
+    base model); `None`: an engine of its own.
     """
 
     system_role: bool = True
@@ -62,10 +61,10 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a backend holds of a device's memory.
+    """How much memory of a device a backend holds.
 
-    device: `cpu`, `cuda:0`, `mps`. parts: bytes by what they are for; backends that share a part (the weights
-    under two adapters) name it alike, and it counts once.
+    device: `cpu`, `cuda:0`, `mps`. parts: bytes by purpose; backends that share a part (the weights under two
+    adapters) give it the same name, and it counts once.
     """
 
     device: str
@@ -74,7 +73,7 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """How far a model is on its way into memory. `done` and `total` in bytes, `None` when unknown."""
+    """Progress of loading a model into memory. `done` and `total` are in bytes, `None` if unknown."""
 
     phase: Literal["connecting", "downloading", "loading", "warming"]
     done: int | None = None
@@ -86,19 +85,19 @@ ProgressCallback = Callable[[LoadProgress], None]
 
 
 class Backend(Protocol):
-    """A model that answers. `kind` names the family (`echo`, `openai`, `llamacpp`, `local`)."""
+    """A model that generates replies. `kind` names the family (`echo`, `openai`, `llamacpp`, `local`)."""
 
     @property
     def kind(self) -> str: ...
 
     @property
     def model(self) -> str:
-        """The model's id, as provenance records it."""
+        """The model's id, as recorded in provenance."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it takes; may become more exact once started or after a first request."""
+        """What it supports; may become more precise after `start` or a first request."""
         ...
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
@@ -106,17 +105,17 @@ class Backend(Protocol):
         ...
 
     def footprint(self) -> Footprint | None:
-        """The memory it takes, or would take once started. `None`: none here, or not known before. Cheap
-        enough for an event loop."""
+        """The memory it uses, or would use once started. `None`: none on this machine, or not known yet.
+        Cheap enough for an event loop."""
         ...
 
     async def count(self, request: Request) -> int | None:
-        """Tokens of the prompt by the model's own tokenizer, however long it is: what `Usage.prompt_tokens`
-        of its reply would say. `None` where only the other side can tell. Raises `BackendError`."""
+        """Tokens of the prompt according to the model's own tokenizer, however long it is: equals
+        `Usage.prompt_tokens` of its reply. `None` if only the remote side knows. Raises `BackendError`."""
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
-        """Answer one request. See the law above. Raises `BackendError`."""
+        """Answer one request. See the contract above. Raises `BackendError`."""
         ...
 
     async def aclose(self) -> None:

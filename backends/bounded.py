@@ -1,7 +1,7 @@
-"""Work that nobody can trust, in processes of their own with little memory and less time.
+"""Runs untrusted work in separate processes with little memory and a short time limit.
 
-One is started when it is first needed and used again until it takes too long, runs out of memory or breaks;
-then it is killed and another takes its place. What is asked and answered is JSON.
+A process is started when first needed and reused until it takes too long, runs out of memory or crashes; then
+it is killed and replaced. Requests and answers are JSON.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from backends import _apart
 
 MEMORY_BYTES = 512 * 2**20
 START_SECONDS = 30.0
-"""Longest time for a process to start, on a machine that is busy."""
+"""Maximum time for a process to start on a busy machine."""
 
 
 class TooMuch(Exception):
-    """The work took too much time or memory, and was ended."""
+    """The work exceeded its time or memory limit and was stopped."""
 
 
 class _Died(Exception):
@@ -36,7 +36,7 @@ class _Died(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One piece of work, and the process that does it. left: whoever asked is gone."""
+    """One request and the process that handles it. left: the caller is gone."""
 
     process: subprocess.Popen[bytes] | None = None
     left: bool = False
@@ -58,8 +58,8 @@ class _Job:
 class Pool:
     """Processes that run the function `answer` of one module.
 
-    module: by its name, imported in the process. folders: where it finds its imports; no others are there.
-    seconds: longest time for one answer. memory: bytes. processes: how many work at once; the rest waits.
+    module: its name, imported in the process. folders: the only places it can import from. seconds: time
+    limit for one answer. memory: bytes. processes: how many run at once; other requests wait.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Pool:
         self.close = weakref.finalize(self, _end, self._idle, self._threads)
 
     def ask(self, request: object) -> Any:
-        """Blocks until it is answered. Raises `TooMuch`."""
+        """Blocks until answered. Raises `TooMuch`."""
         return self._threads.submit(self._work, request, _Job()).result()
 
     async def asked(self, request: object) -> Any:
-        """The same; ends the process when it is cancelled."""
+        """The same, async; kills the process if cancelled."""
         job = _Job()
         try:
             return await asyncio.wrap_future(self._threads.submit(self._work, request, job))
@@ -94,7 +94,7 @@ class Pool:
             raise
 
     async def aclose(self) -> None:
-        """End all processes, after the work in them; else they end with the pool."""
+        """Stop all processes once they have finished their work; without this, they end with the pool."""
         await asyncio.to_thread(self._threads.shutdown, wait=True)
         self.close()
 
@@ -111,7 +111,7 @@ class Pool:
             raise TooMuch from None
 
     def _told(self, process: subprocess.Popen[bytes], line: bytes, job: _Job) -> Any:
-        """Raises `_Died`, and `TooMuch` where it is killed after its time."""
+        """Raises `_Died`, or `TooMuch` if it was killed at its time limit."""
         job.given_to(process)
         try:
             answer = _exchange(process, line, self._seconds)
@@ -170,5 +170,5 @@ def _end(idle: list[subprocess.Popen[bytes]], threads: ThreadPoolExecutor) -> No
 
 
 def folder_of(package: Any) -> str:
-    """Where a package is imported from."""
+    """The folder a package is imported from."""
     return str(Path(package.__file__).parent.parent)

@@ -44,10 +44,10 @@ class _End:
 
 
 class Line(Generic[T]):
-    """From one thread to one reader in the event loop that runs now.
+    """From one thread to one reader in the running event loop.
 
-    on_end: called in the event loop once the thread has finished, whether or not anybody reads. The thread
-    must look at `cancelled` often and finish soon once it is set.
+    on_end: called in the event loop once the thread has finished, whether or not anyone reads. The thread
+    must check `cancelled` often and finish soon after it is set.
     """
 
     def __init__(self, *, on_end: Callable[[], None] | None = None) -> None:
@@ -58,11 +58,11 @@ class Line(Generic[T]):
         self._ended = asyncio.Event()
 
     def emit(self, item: T) -> None:
-        """Say one item. Called by the thread; never blocks."""
+        """Send one item. Called by the thread; never blocks."""
         self._tell(self._entries.put_nowait, _Item(item))
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Say the last word. Called once, by the thread or for one that never began."""
+        """End the line. Called once, by the thread or on behalf of one that never started."""
         self._tell(self._finish, _End() if error is None else _Failure(error))
 
     def cancel(self) -> None:
@@ -70,7 +70,7 @@ class Line(Generic[T]):
         self.cancelled.set()
 
     async def wait(self) -> None:
-        """Until the thread has finished, whatever happens to the task that waits meanwhile."""
+        """Wait until the thread has finished, even if the waiting task is cancelled meanwhile."""
         interruption: asyncio.CancelledError | None = None
         while not self._ended.is_set():
             try:
@@ -81,7 +81,7 @@ class Line(Generic[T]):
             raise interruption
 
     def items(self) -> aclosing[AsyncGenerator[T, None]]:
-        """What the thread emits, to be read once, in an `async with`."""
+        """The items the thread emits, to be read once, in an `async with`."""
         return aclosing(self._items())
 
     async def _items(self) -> AsyncGenerator[T, None]:
@@ -115,14 +115,14 @@ class Line(Generic[T]):
         while not self._entries.empty():
             entry = self._entries.get_nowait()
             if isinstance(entry, _Failure):
-                _log.warning("a worker failed after its reader had left", exc_info=entry.error)
+                _log.warning("a worker failed after its reader had gone", exc_info=entry.error)
 
 
 class Worker(Line[T]):
-    """A thread at work for one reader in the event loop that runs now.
+    """A thread that works for one reader in the running event loop.
 
     work: called in the thread with `emit(item)`, which never blocks, and the flag `cancelled`, which it must
-    look at often and then return. on_end: as of `Line`.
+    check often and then return. on_end: as in `Line`.
     """
 
     def __init__(

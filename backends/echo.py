@@ -45,7 +45,7 @@ _TOKEN = re.compile(rf"\s*(?:[{_CJK}]|[^\s{_CJK}]+)|\s+")
 
 
 def tokens(text: str) -> list[str]:
-    """The pieces `text` is streamed in; joined they are the text again, `?` for half a character."""
+    """The pieces `text` is streamed in; joined they equal the text, with `?` for lone surrogates."""
     return _TOKEN.findall(text.encode("utf-8", "replace").decode())
 
 
@@ -144,7 +144,7 @@ class EchoBackend:
         count = _prompt_tokens(request)
         if window is not None and count > window:
             raise ContextTooLong(
-                f"The conversation has {count} tokens and {self.model} reads {window}.",
+                f"The conversation has {count} tokens; {self.model} can read {window}.",
                 cure="Shorten it or start a new one.",
                 params={"tokens": count, "limit": window},
             )
@@ -179,7 +179,7 @@ class EchoBackend:
             yield TextDelta(step) if isinstance(step, str) else step
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, at least one turn of the loop; less when the backend is closed meanwhile."""
+        """Wait for at least one turn of the loop, or less if the backend is closed meanwhile."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return

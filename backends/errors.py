@@ -2,19 +2,19 @@
 
     BackendError
     ├── Unavailable          cannot be reached, or is not running          (retryable)
-    │   ├── Loading          still loads its model; `seconds` it says      (retryable)
-    │   └── EngineFailed     the engine in this process broke and restarts (retryable)
+    │   ├── Loading          still loading its model; `seconds` if known   (retryable)
+    │   └── EngineFailed     the engine failed and is restarting          (retryable)
     ├── Timeout              did not answer in time                        (retryable)
     ├── RateLimited          refuses for now; `retry_after` seconds        (retryable)
     ├── AuthFailed           the key is missing or wrong
-    ├── BadRequest           the request is not understood
+    ├── BadRequest           the request is not accepted
     │   ├── ContextTooLong   the conversation does not fit the window
-    │   ├── BadChatTemplate  a chat template that was given does not work; `line`
+    │   ├── BadChatTemplate  a given chat template has an error; `line`
     │   └── BadProxy         a variable of the environment names a proxy that cannot be used
     ├── ModelNotFound        no model of that name or at that place
-    ├── ModelUnsupported     found, but not a chat model / refused on purpose / needs a package
+    ├── ModelUnsupported     found, but not a chat model, refused on purpose, or needs a package
     ├── OutOfMemory          the model or this request does not fit
-    └── BadResponse          the endpoint broke the protocol               (retryable)
+    └── BadResponse          the endpoint violated the protocol            (retryable)
 
 The trees of other packages grow from `ExplainedError` too.
 """
@@ -27,11 +27,11 @@ Params = Mapping[str, str | int | float]
 
 
 class ExplainedError(Exception):
-    """An error raised on purpose, with words for the person at the screen: `message` says what happened and
-    `cure` what to do next. Neither holds a secret, a stack trace or raw markup from a server.
+    """An error raised on purpose, with text for the person at the screen: `message` says what happened and
+    `cure` what to do next. Neither contains a secret, a stack trace or raw markup from a server.
 
-    code: the stable name that interfaces translate by; `params` are the values of that translation. status:
-    the HTTP status that says the same. A kind whose words never change has them as class attributes.
+    code: the stable name by which interfaces translate it; `params` are the values in the translation.
+    status: the matching HTTP status. A class whose text never changes has them as class attributes.
     """
 
     code: str = "internal"
@@ -50,7 +50,7 @@ class ExplainedError(Exception):
 
 
 class BackendError(ExplainedError):
-    """Base of everything a backend raises on purpose."""
+    """Base of all errors a backend raises on purpose."""
 
     code = "backend_error"
     status = 502
@@ -66,8 +66,8 @@ class Unavailable(BackendError):
 
 
 class Loading(Unavailable):
-    """The model's server runs and still loads the model. `seconds` are what it says that takes, `None` when
-    it says nothing."""
+    """The model's server is running and still loading the model. `seconds` is the server's estimate, `None`
+    if it gives none."""
 
     code = "loading"
 
@@ -77,14 +77,14 @@ class Loading(Unavailable):
 
 
 class EngineFailed(Unavailable):
-    """The engine in this process broke while it wrote; it starts again by itself."""
+    """The engine in this process failed while generating; it restarts on its own."""
 
     code = "engine_failed"
     status = 502
 
 
 class Timeout(BackendError):
-    """Nothing came within the time set for connecting, the first token, or the next token."""
+    """Nothing arrived within the time limit for connecting, the first token, or the next token."""
 
     code = "timeout"
     status = 504
@@ -92,7 +92,7 @@ class Timeout(BackendError):
 
 
 class RateLimited(BackendError):
-    """Refused for now. `retry_after` is in seconds, `None` when the endpoint did not say."""
+    """Refused for now. `retry_after` is in seconds, `None` if the endpoint gave none."""
 
     code = "rate_limited"
     status = 429
@@ -104,7 +104,7 @@ class RateLimited(BackendError):
 
 
 class AuthFailed(BackendError):
-    """The endpoint refused the key, or wants one."""
+    """The endpoint rejected the key, or requires one."""
 
     code = "auth_failed"
 
@@ -123,8 +123,8 @@ class ContextTooLong(BadRequest):
 
 
 class BadChatTemplate(BadRequest):
-    """A chat template cannot be read, or fails on a conversation. `line` counts from 1, `None` where it is
-    not known; `said` is what the engine says of it."""
+    """A chat template cannot be parsed, or fails on a conversation. `line` counts from 1, `None` if unknown;
+    `said` is the engine's message."""
 
     code = "chat_template_broken"
     status = 422
@@ -142,7 +142,7 @@ class BadChatTemplate(BadRequest):
 
 
 class BadProxy(BadRequest):
-    """The variable that names the proxy on the way to an endpoint cannot be read."""
+    """The variable that names the proxy for an endpoint cannot be parsed."""
 
     code = "bad_proxy"
     status = 502
@@ -150,7 +150,7 @@ class BadProxy(BadRequest):
     def __init__(self, variable: str, why: str) -> None:
         super().__init__(
             f"The variable {variable} cannot be used: {why}.",
-            cure=f"Set {variable} to a proxy like http://host:8080 or socks5://host:1080, or unset it.",
+            cure=f"Set {variable} to a proxy such as http://host:8080 or socks5://host:1080, or unset it.",
             params={"variable": variable},
         )
         self.variable = variable
@@ -164,7 +164,7 @@ class ModelNotFound(BackendError):
 
 
 class ModelUnsupported(BackendError):
-    """The model is there but cannot be used as a chat model here; the cure says why and what helps."""
+    """The model exists but cannot be used for chat here; the cure says why and what to do."""
 
     code = "model_unsupported"
     status = 400
@@ -178,7 +178,7 @@ class OutOfMemory(BackendError):
 
 
 class BadResponse(BackendError):
-    """The endpoint answered something that is not the protocol."""
+    """The endpoint's answer violates the protocol."""
 
     code = "bad_response"
     retryable = True

@@ -1,7 +1,7 @@
-"""How this copy of the code was installed, and so the command that adds to it or renews it.
+"""How this copy of the code was installed, and the commands that extend or upgrade it.
 
-Every sentence that asks for another package takes its command from here: the package index has a stranger
-under the name of our import package, so a command written from memory may install something else.
+Every message that asks for another package gets its command from here: on the package index, the name of our
+import package belongs to someone else, so a hand-written command may install the wrong thing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def add_package(*packages: str) -> str:
 
 
 def renew() -> str:
-    """The command that brings a newer version of this project."""
+    """The command that upgrades this project."""
     return this_copy().renew()
 
 
@@ -44,8 +44,8 @@ def renew() -> str:
 class Copy:
     """One installed copy.
 
-    root: the folder that holds the packages. prefix: that of its environment. cwd: where commands are run
-    from. distribution: its metadata, `None` for packages that were only copied.
+    root: the folder that contains the packages. prefix: the one of its environment. cwd: where commands are
+    run. distribution: its metadata, `None` if the packages were only copied.
     """
 
     root: Path
@@ -76,7 +76,7 @@ class Copy:
         return self._install(self._requirement(""), "--upgrade")
 
     def _is_checkout(self) -> bool:
-        """Whether the packages lie beside the project's own pyproject.toml, as in an editable install."""
+        """Whether the packages are next to the project's own pyproject.toml, as in an editable install."""
         try:
             text = (self.root / "pyproject.toml").read_text(encoding="utf-8")
         except OSError:
@@ -91,8 +91,8 @@ class Copy:
         return "." if self.root == self.cwd else str(self.root)
 
     def _requirement(self, extra: str) -> str:
-        """The project as an installer can find it again (PEP 610): where it came from, if that still exists.
-        Else its name, which is right also without an index, because it is installed already."""
+        """The project as an installer can find it again (PEP 610): its origin, if that still exists.
+        Otherwise its name, which works even without an index because it is already installed."""
         source = self._source()
         url = str(source.get("url", ""))
         if vcs := source.get("vcs_info"):
@@ -132,7 +132,7 @@ def this_copy() -> Copy:
 
 
 def _pip_install(cwd: Path) -> str:
-    """How to call the pip of this Python: another one on the PATH would install for another."""
+    """The command for this Python's pip; another pip on the PATH would install for another Python."""
     python = Path(sys.executable)
     first = shutil.which("pip")
     if first is not None and Path(first).parent == python.parent:

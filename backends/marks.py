@@ -1,6 +1,7 @@
-"""The marks around reasoning in what models write: one table, and finding them in a text that still comes.
+"""The tags around reasoning in model output: one table, and matching them in streamed text.
 
-Sources: the chat templates and model cards of the families named, OpenAI's description of the Harmony format.
+Sources: the chat templates and model cards of the listed families, and OpenAI's description of the Harmony
+format.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ Kind = Literal["opening", "closing", "answer"]
 class Marks:
     """How a family of models marks its reasoning.
 
-    opening, closing: around a stretch of reasoning. answer: around the answer, left out of it. always: they
-    are control tokens of one format; once a reply begins with one of them, each counts wherever it is.
+    opening, closing: around reasoning. answer: around the answer, removed from it. always: they are control
+    tokens of one format; once a reply starts with one of them, each counts wherever it occurs.
 
-    Upper and lower case are alike. `*` is anything within a line. A tag such as `<think>` may have spaces and
-    attributes inside, and a name in front (`<seed:think>`).
+    Case does not matter. `*` matches anything within a line. A tag such as `<think>` may contain spaces and
+    attributes, and have a prefix (`<seed:think>`).
     """
 
     opening: tuple[str, ...]
@@ -35,11 +36,10 @@ class Marks:
 
 
 def marks_of(text: str) -> Marks:
-    """Marks as people write them down, around three dots: `<deliberate>...</deliberate>`. Raises
-    `ValueError`."""
+    """Tags as people write them, around three dots: `<deliberate>...</deliberate>`. Raises `ValueError`."""
     opening, dots, closing = (part.strip() for part in text.partition("..."))
     if not (opening and dots and closing) or "..." in closing or opening == closing:
-        raise ValueError("is not an opening and a closing mark around three dots")
+        raise ValueError("is not an opening and a closing tag around three dots")
     return Marks((opening,), (closing,))
 
 
@@ -89,7 +89,7 @@ MARKS: tuple[Marks, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark as it was found. end: where the text goes on behind it."""
+    """A mark that was found. end: where the text continues after it."""
 
     kind: Kind
     marks: Marks
@@ -98,7 +98,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What one mark looks like: as a whole, and as what may yet become one at the end of a text."""
+    """The patterns of one mark: complete, and incomplete at the end of a text."""
 
     kind: Kind
     marks: Marks
@@ -108,7 +108,7 @@ class _Form:
 
 
 class Table:
-    """The marks that are looked for. extra: further ones, which come first."""
+    """The marks to look for. extra: additional ones, tried first."""
 
     def __init__(self, extra: Iterable[Marks] = ()) -> None:
         self.marks = (*extra, *MARKS)
@@ -132,7 +132,7 @@ class Table:
         """Characters a mark may begin with."""
 
     def at(self, text: str, place: int) -> Mark | bool:
-        """The mark at a place of a text; true where more text may yet make one, false where none is."""
+        """The mark at a position in a text; true if more text could complete one, false if there is none."""
         waits = False
         for form in self._forms:
             if (found := form.whole.match(text, place)) is not None:
@@ -142,13 +142,13 @@ class Table:
         return waits
 
     def opened_by(self, prompt: str) -> Marks | None:
-        """Those whose reasoning a prompt opens at its very end, as some templates do."""
+        """Marks whose reasoning a prompt opens at its very end, as some templates do."""
         end = prompt.rstrip()[-2 * _LONGEST_GAP :]
         opening = (form for form in self._forms if form.kind == "opening")
         return next((form.marks for form in opening if form.last.search(end)), None)
 
     def marks_among(self, tokens: Collection[str]) -> list[str]:
-        """The control tokens of one tokenizer that mark reasoning: of families that it can both open and
+        """The control tokens of one tokenizer that mark reasoning, for families that it can both open and
         close."""
         found: set[str] = set()
         for marks in self.marks:
@@ -177,7 +177,7 @@ def _form(kind: Kind, marks: Marks, text: str) -> _Form:
 
 
 def _tag(slash: str, name: str) -> tuple[str, str]:
-    """A tag as a whole, and begun."""
+    """A tag, complete and incomplete."""
     front = rf"<\s{{0,2}}{slash}\s{{0,2}}"
     named = rf"{front}(?:[a-z]\w{{0,20}}[:_])?{re.escape(name)}"
     inside = "" if slash else rf"(?:\s[^<>\n]{{0,{_LONGEST_GAP}}})?"
@@ -186,7 +186,7 @@ def _tag(slash: str, name: str) -> tuple[str, str]:
 
 
 def _words(text: str) -> tuple[str, str]:
-    """Any other mark as a whole, and begun."""
+    """Any other mark, complete and incomplete."""
     atoms = [_GAP if char == "*" else re.escape(char) for char in text]
     begun = ""
     for atom in reversed(atoms[1:]):

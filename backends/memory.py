@@ -1,4 +1,5 @@
-"""How much memory is free where models run. Imports nothing large: it is asked before anything is loaded."""
+"""How much memory is free where models run. Imports nothing large, since it is used before anything is
+loaded."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ _ASK_SECONDS = 10.0
 
 
 def free_memory(device: str) -> int | None:
-    """Bytes a program could still take on a device (`cpu`, `mps`, `cuda`, `cuda:1`), `None` where that is not
-    known. Asks a GPU's driver, which may block for a moment."""
+    """Bytes a program can still allocate on a device (`cpu`, `mps`, `cuda`, `cuda:1`); `None` if unknown.
+    Queries a GPU's driver, which may block for a moment."""
     family, _, number = device.partition(":")
     if family in ("cpu", "mps"):  # an Apple GPU has no memory of its own
         return available_memory()

@@ -1,7 +1,7 @@
-"""What a backend of each kind is made of: one frozen value, from the settings to the engine.
+"""The options of each kind of backend: one frozen value, from the settings to the engine.
 
-A setting fills the option of its name (see `webchat.models.configured`); an engine is given what its kind
-names here and nothing else. Imports no engine.
+A setting fills the option of the same name (see `webchat.models.configured`); an engine receives only the
+options that its kind lists here. Imports no engine.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendOptions:
-    """context_length: tokens of prompt and reply together, by default what the model tells. marks: of
-    reasoning, beside those that are known."""
+    """context_length: tokens of prompt and reply together, by default the model's own. marks: additional
+    reasoning tags."""
 
     context_length: int | None = None
     marks: tuple[Marks, ...] = ()
@@ -31,11 +31,11 @@ class BackendOptions:
 class EndpointOptions(BackendOptions):
     """An OpenAI-compatible endpoint.
 
-    base_url: with its `/v1`; an address without a path gets one. model: `None` takes the first listed.
-    api_key: never shown. timeouts: how long it is waited for. images, prefill: what the endpoint does not
-    tell; `None` finds out as far as possible. retries, backoff: before the first token only; the pause
-    doubles from `backoff` seconds. leave_out: features that are never sent, see `variants`. memory: where it
-    is kept what the model was found not to take.
+    base_url: with its `/v1`; an address without a path gets one. model: `None` uses the first one listed.
+    api_key: never shown. timeouts: how long to wait for it. images, prefill: capabilities that endpoints do
+    not report; `None` detects them as far as possible. retries, backoff: before the first token only; the
+    pause doubles from `backoff` seconds. leave_out: features never sent, see `variants`. memory: where
+    features that the model rejects are recorded.
     """
 
     base_url: str = field(repr=False)  # it may hold a password
@@ -87,7 +87,7 @@ class LlamaCppOptions(EngineOptions):
     servers: Servers | None = field(default=None, repr=False)
 
     def shared(self) -> LlamaCppOptions:
-        """What backends have alike that share a server, which has all adapters loaded."""
+        """What backends that share a server have in common; the server has all adapters loaded."""
         adapters = self.adapters
         if self.adapter is not None and self.adapter not in adapters:
             adapters = (*adapters, self.adapter)
@@ -133,8 +133,8 @@ class LocalOptions(EngineOptions):
     engines: Engines | None = field(default=None, repr=False)
 
     def shared(self) -> LocalOptions:
-        """What backends have alike that share a loaded model: all but the size of its engine, and what makes
-        it speak as one of them."""
+        """What backends that share a loaded model have in common: everything except the size of its engine
+        and what makes it answer as one of them."""
         return replace(
             self,
             adapter=None,

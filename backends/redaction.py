@@ -1,7 +1,7 @@
-"""Secrets taken out of texts, however these spell them.
+"""Removes secrets from texts, in any spelling.
 
-Servers repeat the key they refuse, in JSON, in a page, in an address, in Python's own notation; libraries
-write what they send into their logs.
+Servers repeat the key they reject in JSON, a page, an address or Python's own notation; libraries log what
+they send.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from functools import lru_cache
 
 HIDDEN = "***"
 SHORTEST = 4
-"""Characters of a secret; a shorter one would hide common words."""
+"""Minimum length of a secret; a shorter one would hide common words."""
 
 _KEY = re.compile(
     r"\b(sk|pk|hf|gsk|xai|key)[-_][\w*.-]{6,512}|\b(Bearer|Basic)\s{1,8}[^\s\"',;)\]}]{1,4096}", re.I
 )
-"""What looks like a key, whosever it is."""
+"""Anything that looks like a key, no matter whose."""
 
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _NAMED = {'"': "quot", "&": "amp", "<": "lt", ">": "gt", "'": "apos"}
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets in any spelling, and without what looks like a key."""
+    """The text without these secrets in any spelling, and without anything that looks like a key."""
     pattern = _pattern(tuple(sorted({secret for secret in secrets if len(secret) >= SHORTEST})))
     return _KEY.sub(HIDDEN, text if pattern is None else pattern.sub(HIDDEN, text))
 
@@ -40,8 +40,8 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
 
 
 def _spellings(secret: str) -> list[str]:
-    """Character by character, each as itself or escaped for JSON, Python, HTML or an address, in any mixture;
-    and in base64, wherever it begins in what is encoded."""
+    """Each character as itself or escaped for JSON, Python, HTML or a URL, in any mixture; also in base64, at
+    any offset."""
     raw = secret.encode()
     encoded = []
     for before in range(3):

@@ -1,4 +1,4 @@
-"""From the kind of a backend to the backend. Built-ins are imported when first asked for.
+"""Maps the kind of a backend to the backend. Built-ins are imported on first use.
 
 Another package adds a kind with an entry point in the group `webchat.backends`, a callable that takes the
 options as keyword arguments and returns a `Backend`:
@@ -6,7 +6,7 @@ options as keyword arguments and returns a `Backend`:
     [project.entry-points."webchat.backends"]
     mine = "my_package:MyBackend"
 
-Built-in names win. An entry point is loaded only when its own kind is asked for.
+Built-in names win. An entry point is loaded only when its kind is requested.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BUILT_IN = {
 
 
 def kinds() -> tuple[str, ...]:
-    """Every kind there is, installed plug-ins included, in order; loads nothing."""
+    """All kinds, including installed plugins, in order; loads nothing."""
     return tuple(sorted(BUILT_IN.keys() | {entry.name for entry in entry_points(group=GROUP)}))
 
 
@@ -41,9 +41,9 @@ Options = BackendOptions | Mapping[str, object]
 
 
 def create(kind: str, options: Options = MappingProxyType({})) -> Backend:
-    """Make a backend, not started.
+    """Create a backend without starting it.
 
-    Raises `ModelNotFound` for an unknown kind and `ModelUnsupported` for a plug-in that cannot be loaded.
+    Raises `ModelNotFound` for an unknown kind and `ModelUnsupported` for a plugin that cannot be loaded.
     """
     make = factory(kind)
     return make(**options) if isinstance(options, Mapping) else make(options)
@@ -66,7 +66,7 @@ def factory(kind: str) -> Callable[..., Backend]:
             ) from error
         return plugin
     raise ModelNotFound(
-        f"There is no backend of the kind {kind!r}.",
+        f"There is no backend {kind!r}.",
         cure=f"Choose one of {', '.join(kinds())}.",
         params={"kind": kind},
     )

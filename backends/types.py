@@ -1,4 +1,4 @@
-"""What a backend is given and what it says: frozen values, equal by content, standard library only.
+"""The input and output of a backend: frozen values, equal by content, standard library only.
 
 Identity (ids, owners, parents) is the caller's concern and never appears here.
 """
@@ -42,7 +42,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The text of the message, its text parts joined without a separator."""
+        """The text parts of the message, joined without a separator."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
@@ -88,14 +88,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the model was sent for this reply, word for word; only where `Request.trace` asks for it.
+    """What the model was sent for this reply, word for word; only if `Request.trace` asks for it.
 
-    messages: as they were given, with a line of text for each image. rendered: the text a model in this
-    process reads. token_ids: its tokens. pieces: what each token adds to `rendered`, joined they are all of
-    it: a token that ends inside a character adds nothing, the one that completes it the character. body: the
-    JSON an endpoint was posted, and url where; no key is in either. template: where the chat template is
-    from, where that is known. spans: for each message where its words begin and end in `rendered`, `None` for
-    one that is not in it; empty where that is not known.
+    messages: as given, with a line of text for each image. rendered: the text that a model in this process
+    reads. token_ids: its tokens. pieces: what each token adds to `rendered`, whose concatenation they form: a
+    token that ends inside a character adds nothing, and the one that completes it adds the character. body:
+    the JSON posted to an endpoint, and url its address; neither contains a key. template: the source of the
+    chat template, if known. spans: start and end of each message's words in `rendered`, `None` for a message
+    that is not in it; empty if unknown.
     """
 
     messages: tuple[Message, ...]
@@ -110,8 +110,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """Refused for now, or not reached; it is asked again in `seconds`. code: of the `BackendError` that will
-    be raised should that not help. attempt: how many there were."""
+    """Refused for now, or unreachable; the request is repeated in `seconds`. code: of the `BackendError` that
+    will be raised if that does not help. attempt: how many were made."""
 
     code: str
     attempt: int
@@ -134,24 +134,24 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextWasReasoning:
-    """All text of the answer so far, what a continued reply begins with included, was reasoning: a mark that
-    closes it has come, and none that opened it. See `as_reasoning`."""
+    """All text of the answer so far, including the start of a continued reply, was reasoning: a closing mark
+    arrived without an opening one. See `as_reasoning`."""
 
 
 def as_reasoning(reasoning: str, text: str) -> str:
-    """The reasoning of a reply when the text of its answer turns out to be more of it."""
+    """The reasoning of a reply whose answer text turns out to be more reasoning."""
     return "\n\n".join(part for part in (reasoning, text.strip()) if part)
 
 
 SURE_MEDIA = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/wav", "audio/ogg", "audio/mpeg")
-"""Types that a `Media` has only where its data begins as theirs does."""
+"""Types that a `Media` has only if its data starts accordingly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A picture or sound of the reply. Where it belongs, the text that comes next names it, as
-    `data:image/png;size=15360;id=<name>,`. name: 16 letters from a to p, made from the data. media_type: one
-    of `SURE_MEDIA`, or as it was told, which may be anything else."""
+    """A picture or sound in the reply. The text that follows refers to it at its position, as
+    `data:image/png;size=15360;id=<name>,`. name: 16 letters from a to p, derived from the data. media_type:
+    one of `SURE_MEDIA`, or the type reported by the endpoint, which may be anything else."""
 
     name: str
     media_type: str
@@ -170,8 +170,8 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """How likely a token was: the natural logarithm of its probability, before temperature and cuts.
-    alternatives: the likeliest tokens with theirs, likeliest first."""
+    """How likely a token was: the natural logarithm of its probability, before temperature and truncation.
+    alternatives: the most likely tokens with theirs, in descending order."""
 
     token: str
     logprob: float
@@ -180,14 +180,15 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
-    """Of the next tokens of the reply, in order. Their text may come before or after: some is held back."""
+    """For the next tokens of the reply, in order. Their text may arrive earlier or later, because some is
+    held back."""
 
     tokens: tuple[TokenLogprob, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one reply, as counted by the model's own tokenizer (or told by the endpoint)."""
+    """Token counts of one reply, from the model's own tokenizer (or as reported by the endpoint)."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -197,7 +198,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of every stream. `model`, `revision` and `adapter` (a LoRA adapter, name and hash)
-    name what really answered, where known."""
+    identify what generated the reply, if known."""
 
     reason: FinishReason
     model: str | None = None

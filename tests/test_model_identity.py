@@ -351,7 +351,7 @@ async def test_what_cannot_chat_is_not_offered_and_can_still_be_named() -> None:
     assert (names(models), models.default) == (["alpha"], "alpha")
     assert await where(models, "text-embed") == f"{ONE} text-embed"
     models = await started(Endpoints(one=["text-embed"]), listing(ONE))
-    assert "cannot chat" in str(models.infos()[0].failure)
+    assert "do not support chat" in str(models.infos()[0].failure)
 
 
 def test_servers_known_from_earlier_starts_keep_their_ids() -> None:

@@ -1,4 +1,4 @@
-"""The face of llama.cpp: what its server says, as events, and stopping it."""
+"""The llama.cpp backend: turns what the server says into events, and stops it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LlamaCppBackend:
 
     @property
     def live(self) -> int:
-        """How many slots work now for this backend."""
+        """How many slots currently work for this backend."""
         return len(self._workers)
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
@@ -74,7 +74,7 @@ class LlamaCppBackend:
             )
 
     async def _takes_system_role(self, server: Server) -> bool:
-        """Whether the template writes a system prompt, rather than refuse it or pass over it."""
+        """Whether the template renders a system prompt, rather than rejecting or ignoring it."""
         try:
             asked = Request((Message("system", "probe"), Message("user", "Hello")))
             return "probe" in (await _prompt(server, asked)).text
@@ -86,7 +86,7 @@ class LlamaCppBackend:
 
     @cached_property
     def _footprint(self) -> Footprint | None:
-        """From the files: the engine tells nothing."""
+        """Computed from the files, because the engine does not report it."""
         setup = self._setup
         try:
             header = checked_header(setup.path)
@@ -137,8 +137,8 @@ class LlamaCppBackend:
             yield event
 
     async def _sent(self, server: Server, request: Request, prompt: Prompt) -> Sent:
-        """What the engine makes of the messages. Where it cannot say, the messages alone: the reply, or its
-        error, comes all the same."""
+        """How the engine reads the messages. If it cannot tell, the messages alone: the reply, or its error,
+        follows anyway."""
         messages = told(request.messages)
         try:
             read = await server.reader.read(prompt.content, pieces=True)
@@ -186,7 +186,7 @@ class LlamaCppBackend:
         return f"{self._adapter.stem} {server.hashes[self._setup.adapters.index(self._adapter)]}"
 
     async def _worker(self, server: Server, body: str) -> Worker[dict[str, Any]]:
-        """Wait for a slot and put a thread to work in it, which gives it back."""
+        """Wait for a slot and start a thread in it, which releases the slot when done."""
         await server.slots.acquire()
         try:
             self._open()
@@ -196,7 +196,7 @@ class LlamaCppBackend:
 
         def work(emit: Callable[[dict[str, Any]], None], cancelled: threading.Event) -> None:
             def take(chunk: Any) -> bool:
-                """Called between two batches and for each token; true stops the engine."""
+                """Called between two batches and for each token; returning true stops the engine."""
                 if not cancelled.is_set():
                     emit(json.loads(chunk) if isinstance(chunk, str | bytes) else chunk)
                 return cancelled.is_set()
@@ -233,8 +233,8 @@ class LlamaCppBackend:
 
 
 async def _prompt(server: Server, request: Request) -> Prompt:
-    """The conversation as the model reads it, its words without control tokens. Raises `BadRequest` for what
-    the template refuses."""
+    """The conversation as the model reads it, with no control tokens in people's words. Raises `BadRequest`
+    if the template rejects it."""
     messages, break_ = server.control.broken(request.messages)
     chat = [{"role": message.role, "content": whole(message.text)} for message in messages]
     # Templates that open a reasoning block of their own refuse a reply that has begun.

@@ -1,7 +1,8 @@
-"""How the engine reads a conversation: its text as the chat template writes it, and the tokens of that.
+"""How the engine reads a conversation: its text as rendered by the chat template, and the tokens of that
+text.
 
-Asked of the engine's own server, by the route `/tokenize` of llama.cpp (tools/server/README.md there): what
-the wheel offers in process answers completions only.
+Obtained from the `/tokenize` route of the engine's own server (see tools/server/README.md in llama.cpp),
+since the wheel's in-process interface offers completions only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BEFORE = "\n"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """text: as the template wrote it. content: what the engine is given."""
+    """text: as rendered by the template. content: what the engine receives."""
 
     text: str
     content: Content
@@ -33,8 +34,9 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A prompt as the model reads it. pieces: of each token what it adds to the text, joined they are all of
-    it; a token that ends inside a character adds nothing, and the one that completes it the character."""
+    """A prompt as the model reads it. pieces: what each token adds to the text, whose concatenation they
+    form; a token that ends inside a character adds nothing, and the one that completes it adds the
+    character."""
 
     text: str
     ids: tuple[int, ...]
@@ -42,8 +44,8 @@ class Reading:
 
 
 class Reader:
-    """Asks one server. address, key: of its HTTP face, which only this process knows. control: ids of the
-    tokens that no word may become."""
+    """Queries one server. address, key: of its HTTP interface, known only to this process. control: ids of
+    tokens that words must never become."""
 
     def __init__(self, address: str, key: str, control: frozenset[int] = frozenset()) -> None:
         self._address = address
@@ -57,7 +59,7 @@ class Reader:
         )
 
     async def prompt(self, parts: Sequence[Part]) -> Prompt:
-        """A prompt of which some words must not become control tokens. Raises `BackendError`."""
+        """A prompt in which some words must not become control tokens. Raises `BackendError`."""
         # A text comes first, for what the engine puts in front of every text.
         content: list[str | int] = [""] if parts and parts[0].words else []
         async with self._client() as client:
@@ -109,7 +111,7 @@ async def _ask(
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         raise BadResponse(
-            "llama.cpp did not say how it reads the conversation.", cure="Try again."
+            "llama.cpp did not report how it reads the conversation.", cure="Try again."
         ) from error
     if "error" in told:
         raise error_of(told["error"])
@@ -117,7 +119,7 @@ async def _ask(
 
 
 def _pieces(tokens: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """What each token adds. The engine gives the bytes of one that is no whole text by itself."""
+    """What each token adds. For a token that is not text by itself, the engine reports its bytes."""
     decoder = getincrementaldecoder("utf-8")("replace")
     raw = [piece.encode() if isinstance(piece := token["piece"], str) else bytes(piece) for token in tokens]
     added = [decoder.decode(piece) for piece in raw]

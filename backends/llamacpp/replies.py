@@ -1,4 +1,4 @@
-"""One request in the words of llama.cpp's server, and its answer as events."""
+"""Translates a request for llama.cpp's server, and its answer into events."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 
 
 class Reply:
-    """Turns the engine's chunks into events. opens: the prompt, some of which open the reasoning. table:
-    the marks of reasoning."""
+    """Turns the engine's chunks into events. opens: the prompt, which may open the reasoning. table: the
+    reasoning marks."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Reply:
 
     def end(self) -> list[Event]:
         if not self.ended:
-            raise BadResponse("llama.cpp ended the reply without saying why.", cure="Try again.")
+            raise BadResponse("llama.cpp ended the reply without giving a reason.", cure="Try again.")
         events: list[Event] = [
             *self._split(self._cutter.feed(self._characters.flush()) + self._cutter.flush())
         ]
@@ -109,8 +109,8 @@ class Reply:
 def payload(
     request: Request, prompt: Content, seed: int, *, shown: Sequence[str] = (), scales: Sequence[float] = ()
 ) -> dict[str, Any]:
-    """prompt: the conversation as its chat template writes it. shown: control tokens that the reply is given
-    with. scales: how strongly each of the server's adapters acts."""
+    """prompt: the conversation as rendered by its chat template. shown: control tokens to keep in the reply.
+    scales: the strength of each of the server's adapters."""
     sampling = request.sampling
     body: dict[str, Any] = {
         "prompt": prompt,
@@ -137,7 +137,7 @@ def payload(
 
 
 def whole(text: str) -> str:
-    """Half a character, which old text may have, is refused by the engine's JSON."""
+    """Replaces lone surrogates, which old text may contain and the engine's JSON parser rejects."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -160,7 +160,7 @@ def error_of(error: Any) -> BackendError:
     if error.get("type") == "exceed_context_size_error":
         tokens, limit = int(error.get("n_prompt_tokens", 0)), int(error.get("n_ctx", 0))
         return ContextTooLong(
-            f"The conversation has {tokens} tokens and this model reads {limit}.",
+            f"The conversation has {tokens} tokens; this model can read {limit}.",
             cure="Shorten it, or start a new conversation.",
             params={"tokens": tokens, "limit": limit},
         )

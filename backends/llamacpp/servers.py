@@ -1,4 +1,4 @@
-"""llama.cpp's server objects: one for each file and its settings, shared by the backends that use it."""
+"""llama.cpp's server objects: one per file and settings, shared by the backends that use it."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def slots(setup: LlamaCppOptions) -> int:
 
 
 def prefix_cache(setup: LlamaCppOptions) -> int:
-    """MiB for prefixes of conversations that have no slot now.
+    """MiB for prefixes of conversations that currently have no slot.
 
-    None with adapters: the engine compares the tokens of a kept prefix, not which adapter read them, so a
-    reply would go on from what another adapter made of the conversation. A slot it does clear.
+    None with adapters: the engine compares the tokens of a kept prefix but not the adapter that read them, so
+    a reply would continue from another adapter's computation. It does clear slots.
     """
     return 0 if setup.adapters else PREFIX_CACHE_MIB
 
 
 def window(setup: LlamaCppOptions, header: Header) -> int:
-    """Tokens of one conversation."""
+    """Context window of one conversation, in tokens."""
     trained = header.of_architecture("context_length")
     wanted = setup.context_length or LONGEST_CONTEXT
     return min(wanted, trained) if trained else wanted
 
 
 def memory(setup: LlamaCppOptions, header: Header) -> int:
-    """Bytes for keys and values of all slots, and for kept prefixes."""
+    """Bytes for the KV cache of all slots and the kept prefixes."""
     layers = header.of_architecture("block_count") or 0
     heads = header.of_architecture("attention.head_count") or 1
     groups = header.of_architecture("attention.head_count_kv") or heads
@@ -63,8 +63,8 @@ def memory(setup: LlamaCppOptions, header: Header) -> int:
 
 
 class Server:
-    """A running server. slots: taken by who writes. hashes: of the adapters, in their order. template: the
-    chat template, applied by `renderer`. special: its `bos_token` and `eos_token`."""
+    """A running server. slots: taken while generating. hashes: of the adapters, in order. template: the chat
+    template, applied by `renderer`. special: its `bos_token` and `eos_token`."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Servers:
         self._locks: dict[LlamaCppOptions, asyncio.Lock] = {}
 
     async def take(self, setup: LlamaCppOptions) -> Server:
-        """The server of this setup, loaded if nobody uses it yet. Give it back after use. Raises
+        """The server for this setup, loaded if no backend uses it yet. Give it back after use. Raises
         `BackendError`."""
         async with self._locks.setdefault(setup, asyncio.Lock()):
             server = self._servers.get(setup)
@@ -110,7 +110,7 @@ class Servers:
             return server
 
     async def give_back(self, server: Server) -> None:
-        """The last who gives a server back ends it."""
+        """Stops the server when its last user gives it back."""
         async with self._locks[server.setup]:
             server.users -= 1
             if not server.users:
@@ -119,7 +119,7 @@ class Servers:
 
 
 def _drop(server: Server) -> None:
-    """Give the weights back, which takes a moment; this was the last reference."""
+    """Free the weights, which takes a moment; this was the last reference."""
     server.native = None
 
 
@@ -129,8 +129,8 @@ def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any,
     template = setup.chat_template or header.chat_template
     if template is None:
         raise ModelUnsupported(
-            f"{setup.path.name} has no chat template, so it is a base model rather than a chat model.",
-            cure="Choose a chat (instruct) model, or give a template with --chat-template-file.",
+            f"{setup.path.name} has no chat template: it is a base model, not a chat model.",
+            cure="Choose a chat (instruct) model, or set a template with --chat-template-file.",
             params={"model": setup.name},
         )
     for adapter in setup.adapters:
@@ -138,7 +138,7 @@ def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any,
     _check_template(renderer, template, setup.name)
     if not setup.known and not survives(setup.path, setup.adapters):
         raise ModelUnsupported(
-            f"llama.cpp breaks down over {setup.path.name}: it is damaged, or its metadata is wrong.",
+            f"llama.cpp crashes on {setup.path.name}: the file is damaged, or its metadata is wrong.",
             cure="Download it again, or choose another file.",
             params={"model": setup.name},
         )
@@ -154,7 +154,7 @@ def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any,
 
 
 def _check_template(renderer: Renderer, template: str, name: str) -> None:
-    """Refuse one that cannot even write a greeting, before anything large is loaded."""
+    """Reject a template that cannot render even a greeting, before anything large is loaded."""
     try:
         renderer.render(
             template,
@@ -163,8 +163,8 @@ def _check_template(renderer: Renderer, template: str, name: str) -> None:
         )
     except BadChatTemplate as error:
         raise ModelUnsupported(
-            f"The chat template of {name} does not work: {error.said}.",
-            cure="Give another chat template with --chat-template-file.",
+            f"The chat template of {name} has an error: {error.said}.",
+            cure="Set another chat template with --chat-template-file.",
             params={"model": name, "said": error.said},
         ) from error
 
@@ -198,19 +198,19 @@ def _params(xllamacpp: Any, setup: LlamaCppOptions, header: Header) -> Any:
 
 
 def _refusal(setup: LlamaCppOptions, header: Header) -> BackendError:
-    """The engine says only that it failed; what we know of the file says why, most of the time."""
+    """The engine only reports that it failed; the contents of the file usually tell why."""
     size, free = setup.path.stat().st_size, available_memory()
     if free is not None and size > free:
         return OutOfMemory(
             f"{setup.path.name} needs {size / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free.",
-            cure="Choose a smaller or more strongly quantized file.",
+            cure="Choose a smaller model or a lower-bit quantization.",
             params={"needed_gb": round(size / 1e9, 1), "free_gb": round(free / 1e9, 1)},
         )
     architecture = str(header.metadata.get("general.architecture", "unknown"))
     if setup.adapters:
-        cure = "Check that its adapters were made for this model; one of them does not fit."
+        cure = "Check that its adapters were trained for this model; one of them does not fit."
     else:
-        cure = "Check that the download is complete; a newer xllamacpp may know this architecture."
+        cure = "Check that the download is complete; a newer xllamacpp may support this architecture."
     return ModelUnsupported(
         f"llama.cpp cannot load {setup.path.name} (architecture {architecture}).",
         cure=cure,
@@ -219,18 +219,19 @@ def _refusal(setup: LlamaCppOptions, header: Header) -> BackendError:
 
 
 def _check_adapter(path: Path, base: Header, base_path: Path) -> None:
-    """Refuse what is no adapter, or one of another kind of model, before native code is given it."""
+    """Reject a file that is not an adapter, or an adapter of another kind of model, before passing it to
+    native code."""
     header = checked_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelUnsupported(
             f"{path.name} is a model, not a LoRA adapter.",
-            cure="Give it as a model, or give a LoRA that was converted to GGUF.",
+            cure="Use it as a model, or give a LoRA adapter converted to GGUF.",
             params={"path": str(path)},
         )
     kind, wanted = (one.metadata.get("general.architecture") for one in (header, base))
     if kind != wanted:
         raise ModelUnsupported(
-            f"The adapter {path.name} was made for another kind of model ({kind});"
+            f"The adapter {path.name} was trained for another kind of model ({kind});"
             f" {base_path.name} is {wanted}.",
             cure="Use it with the model it was trained on.",
             params={"path": str(path), "architecture": str(kind)},
@@ -243,16 +244,16 @@ def _hash(path: Path) -> str:
 
 
 def structure(header: Header) -> dict[int, str]:
-    """The tokens that make the format of conversations, by id."""
+    """The tokens that form the conversation format, by id."""
     added = {id: token for id, token in header.added.items() if is_structure(token)}
     return {**header.control, **added}
 
 
 @cache
 def device_of(gpu_layers: int | None) -> str:
-    """Where a model's weights lie: on the first GPU that this llama.cpp can use, else in main memory.
+    """The device that holds a model's weights: the first GPU this llama.cpp can use, else main memory.
 
-    What does not fit there stays in main memory, which is not told apart.
+    Weights that do not fit there stay in main memory, which is not reported separately.
     """
     if gpu_layers == 0:
         return "cpu"
@@ -305,7 +306,7 @@ def checked_header(path: Path) -> Header:
 
 
 def _batch_size(file_bytes: int, gpu_layers: int | None) -> int:
-    """Tokens of a prompt between two looks at the stop flag: about a quarter of a second on a CPU."""
+    """Tokens of a prompt between two checks of the stop flag: about a quarter of a second on a CPU."""
     if gpu_layers:
         return 512
     return 64 if file_bytes < 1_000_000_000 else 32

@@ -1,8 +1,8 @@
-"""Whether llama.cpp survives a file: what it does not expect of one, it answers by ending its process.
+"""Checks that llama.cpp survives a file: on unexpected content it aborts its process.
 
-So a file of which nothing is known is opened once in another process first, with hardly any memory: a window
-of 64 tokens, nothing on a GPU, weights that are mapped. A file that is merely refused is refused again, in
-words, when it is loaded.
+So an unknown file is first opened in another process, with very little memory: a context of 64 tokens,
+nothing on a GPU, memory-mapped weights. A file that is merely rejected is rejected again, with an
+explanation, when it is loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SECONDS = 600.0
 
 
 def survives(path: Path, adapters: Sequence[Path]) -> bool:
-    """Blocks. True as well for what takes longer: it has not broken."""
+    """Blocks. Also true if it takes too long: it has not crashed."""
     command = [sys.executable, "-m", "backends.llamacpp.trial", str(path), *map(str, adapters)]
     # Where it breaks, it would call a debugger first.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GGML_NO_BACKTRACE": "1"}

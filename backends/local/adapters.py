@@ -228,7 +228,7 @@ def _for_layer(patterns: Mapping[str, T], path: str, otherwise: T) -> T:
 def _unreadable(folder: Path) -> ModelUnsupported:
     return ModelUnsupported(
         f"The weights of the adapter in {folder} do not fit its own settings (adapter_config.json).",
-        cure="Copy the adapter again, all files of one training together.",
+        cure="Copy all files of the adapter again, from the same training run.",
         params={"folder": str(folder)},
     )
 
@@ -248,7 +248,7 @@ def _check_kind(config: Mapping[str, object], folder: Path) -> None:
 
 def _merge_it(folder: Path, what: str) -> ModelUnsupported:
     return ModelUnsupported(
-        f"The adapter in {folder} is more than a plain LoRA ({what}) and cannot share a model with others.",
+        f"The adapter in {folder} is not a plain LoRA ({what}) and cannot share a model with other adapters.",
         cure="Merge it into its model (merge_and_unload, then save_pretrained) and load that folder.",
         params={"folder": str(folder), "what": what},
     )
@@ -269,7 +269,7 @@ def _check_shapes(model: Any, tensors: Mapping[str, Tensor], folder: Path, base:
         if size != found:
             here = "there is none here" if module is None else f"here it has {size}"
             raise ModelUnsupported(
-                f"The adapter in {folder} was made for another model ({base}): its"
+                f"The adapter in {folder} was trained for another model ({base}): its"
                 f" {path} has {found} values, and {here}.",
                 cure=f"Load it with {base}, or train it again for this model.",
                 params={"folder": str(folder), "base": base, "layer": path},

@@ -40,7 +40,7 @@ def choose(tokenizer: Any, *, own: Any = None) -> Template:
             return Template(text, "model")
     begins = tokenizer("", add_special_tokens=True)["input_ids"][:1]
     first = "{{ bos_token }}" if begins and begins[0] == tokenizer.bos_token_id else ""
-    source = "default: this is a base model without a chat template, which writes a dialogue on"
+    source = "default: a base model without a chat template, prompted with a plain dialogue"
     return Template(first + _PLAIN, source, _PLAIN_STOP)
 
 

@@ -62,8 +62,8 @@ def available(device: str | None) -> str:
     family = chosen.partition(":")[0]
     if (family == "cuda" and not torch.cuda.is_available()) or (family == "mps" and not _has_mps()):
         raise ModelUnsupported(
-            f"There is no device {chosen} that torch can use.",
-            cure="Leave the device out, or install a torch made for it.",
+            f"torch cannot use the device {chosen}.",
+            cure="Leave the device unset, or install a torch build that supports it.",
             params={"device": chosen},
         )
     return chosen
@@ -79,7 +79,7 @@ def placed(device: str, dtype: str | None, quantization: str | None, units: Unit
     for name, value, known in (("dtype", dtype, ITEM_BYTES), ("quantization", quantization, QUANTIZATIONS)):
         if value is not None and value not in known:
             raise ModelUnsupported(
-                f"{value} is not a {name} weights can have.",
+                f"{value} is not a valid {name}.",
                 cure=f"Choose one of {', '.join(known)}.",
                 params={name: value},
             )
@@ -96,8 +96,8 @@ def placed(device: str, dtype: str | None, quantization: str | None, units: Unit
 
 
 _HALF_REASON = (
-    "weights in float16, computed with in float32: on this CPU faster than float32 or bfloat16, and it"
-    " writes what float32 does"
+    "float16 weights, computed in float32: faster on this CPU than float32 or bfloat16, with the same output"
+    " as float32"
 )
 
 
@@ -131,9 +131,9 @@ def why_no_half() -> str | None:
     import torch
 
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return "torch has kernels for them on x86 only"
+        return "torch supports it on x86 only"
     if "fbgemm" not in torch.backends.quantized.supported_engines:
-        return "this torch was made without FBGEMM"
+        return "this torch was built without FBGEMM"
     if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
         return _NO_AVX2
     return None
@@ -149,8 +149,8 @@ def _halved(device: str, dtype: str | None, units: Units) -> Placement:
         raise _contradiction(dtype)
     if units.no_half is not None:
         raise ModelUnsupported(
-            f"Weights in fp16 cannot be computed with here: {units.no_half}.",
-            cure="Leave the quantization out, or use a quantized GGUF.",
+            f"fp16 weights are not supported here: {units.no_half}.",
+            cure="Leave the quantization unset, or use a quantized GGUF.",
             params={"quantization": "fp16", "device": device},
         )
     return Placement(device, "float32", "as asked for", "fp16")
@@ -158,7 +158,7 @@ def _halved(device: str, dtype: str | None, units: Units) -> Placement:
 
 def _contradiction(dtype: str | None) -> ModelUnsupported:
     return ModelUnsupported(
-        f"The quantization fp16 and the dtype {dtype} contradict each other.",
+        f"The quantization fp16 and the dtype {dtype} conflict.",
         cure="Give one of them.",
         params={"quantization": "fp16", "dtype": dtype or ""},
     )
@@ -173,7 +173,7 @@ def _best_dtype(family: str, units: Units) -> tuple[str, str]:
         return "float16", "half the memory of float32, at full speed on this GPU"
     if units.bfloat16:
         return "bfloat16", "this CPU has AMX or AVX512-BF16"
-    return "float32", "this CPU has neither AMX nor AVX512-BF16, without which bfloat16 is very slow"
+    return "float32", "without AMX or AVX512-BF16, bfloat16 would be very slow on this CPU"
 
 
 def _torch_says(probe: str) -> bool:
@@ -265,7 +265,7 @@ def preset(quantization: str | None, *, in_8bit: bool, in_4bit: bool) -> str | N
         if value
     }
     if len(set(asked.values())) > 1:
-        raise ModelUnsupported(f"{' and '.join(asked)} exclude each other.", cure="Give one of them.")
+        raise ModelUnsupported(f"{' and '.join(asked)} are mutually exclusive.", cure="Give one of them.")
     return next(iter(asked.values()), None)
 
 
@@ -273,10 +273,10 @@ def _check_bitsandbytes(quantization: str, device: str) -> None:
     if device.partition(":")[0] != "cuda":
         why = f"this model would run on {device}"
         if device == "cpu" and quantization == "int8":
-            why = "on a CPU it was measured to ruin the replies"
+            why = "on a CPU it ruins the replies"
         raise ModelUnsupported(
             f"The quantization {quantization} needs an NVIDIA GPU: {why}.",
-            cure="Choose fp16, which changes no reply, or a quantized GGUF, which a CPU runs well.",
+            cure="Choose fp16, which does not change replies, or a quantized GGUF, which runs well on a CPU.",
             params={"quantization": quantization, "device": device},
         )
     if importlib.util.find_spec("bitsandbytes") is None:

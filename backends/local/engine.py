@@ -139,7 +139,7 @@ class Engine:
             wrong: BackendError = closed()
             if error is not None:
                 wrong = failed(self._name)
-                _log.error("the engine of %s broke and starts again", self._name, exc_info=error)
+                _log.error("the engine of %s failed and is restarting", self._name, exc_info=error)
         for row in rows:
             row.region = None
             row.speaker.finish(row, None if row.speaker.cancelled else wrong)
@@ -289,8 +289,8 @@ class Engine:
     def _too_large(self, row: Row) -> OutOfMemory:
         count, room = len(row.ids), self.memory.tokens
         return OutOfMemory(
-            f"This conversation needs room for {count} tokens, and {self._name} has memory for {room} tokens"
-            " of all conversations together.",
+            f"This conversation needs {count} tokens, but {self._name} has memory for {room} tokens of all"
+            " conversations together.",
             cure="Shorten it, wait until others have finished, or give the engine more memory.",
             params={"tokens": count, "room": room},
         )
@@ -298,8 +298,8 @@ class Engine:
     def _out_of_memory(self, row: Row) -> OutOfMemory:
         count, others = len(row.ids), len(self._running) - 1
         return OutOfMemory(
-            f"Memory ran out while {self._name} read {count} tokens beside {others} other replies.",
-            cure="Shorten the conversation, let fewer people write at once (slots), or quantize the model.",
+            f"{self._name} ran out of memory while reading {count} tokens beside {others} other replies.",
+            cure="Shorten the conversation, allow fewer replies at once (slots), or quantize the model.",
             params={"tokens": count, "others": others},
         )
 

@@ -127,8 +127,8 @@ def _open(key: LocalOptions, options: LocalOptions, progress: ProgressCallback) 
         if options.adapter is None:
             raise
         raise ModelNotFound(
-            f"The model under this adapter cannot be found: {error.message}",
-            cure=f"Make {key.source} available; adapter_config.json names it.",
+            f"The base model of this adapter cannot be found: {error.message}",
+            cure=f"Make {key.source} available, which adapter_config.json names.",
             params={"base": key.source},
         ) from error
     return Shared(key, open_engine(loaded, options, adapter_name(key.source)))

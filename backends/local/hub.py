@@ -38,22 +38,22 @@ def download(source: str, revision: str | None, token: str | None, report: Progr
         )
     except errors.GatedRepoError as error:
         raise AuthFailed(
-            f"{source} asks its users to sign in and to accept its terms.",
+            f"{source} requires signing in and accepting its terms.",
             cure="Accept them on the model's page, then set HF_TOKEN.",
             params={"model": source},
         ) from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
         raise ModelNotFound(
             f"The hub has no model {source}{f' at revision {revision}' if revision else ''}.",
-            cure="Check the id, or set HF_TOKEN when it is a private one.",
+            cure="Check the id, or set HF_TOKEN if it is private.",
             params={"model": source},
         ) from error
     except errors.LocalEntryNotFoundError as error:
         if _is_full(error):
             raise _download_error(source, error) from error
         raise Unavailable(
-            f"{source} is not on this machine, and the hub cannot be reached.",
-            cure="Check the network and HF_HUB_OFFLINE, or give a folder.",
+            f"{source} is not downloaded yet, and the hub cannot be reached.",
+            cure="Check the network and HF_HUB_OFFLINE, or give a local folder.",
             params={"model": source},
         ) from error
     except Exception as error:
@@ -77,8 +77,8 @@ def download_file(source: str, name: str, revision: str | None, token: str | Non
 def _download_error(source: str, error: Exception) -> BackendError:
     if _is_full(error):
         return Unavailable(
-            f"The disk became full while {source} was downloaded.",
-            cure="Make room, or move HF_HOME elsewhere; what is downloaded already is kept.",
+            f"The disk ran out of space while {source} was being downloaded.",
+            cure="Free some space, or set HF_HOME to another disk; the part already downloaded is kept.",
             params={"model": source},
         )
     return Unavailable(

@@ -176,8 +176,8 @@ def _check_kind(config: dict[str, Any], source: str) -> None:
     known = any(head.endswith(_CHAT_HEADS) for head in heads)
     if config.get("is_encoder_decoder") or (heads and not known):
         raise ModelUnsupported(
-            f"{source} is a {heads[0] if heads else 'model'}, which does not write replies.",
-            cure="Choose a causal language model that was trained for conversations.",
+            f"{source} is a {heads[0] if heads else 'model'}, which does not generate text.",
+            cure="Choose a causal language model trained for chat.",
             params={"model": source, "architecture": heads[0] if heads else ""},
         )
 
@@ -205,14 +205,14 @@ def placed(
         return devices.placed(device, options.dtype, "none", units)
     if method is None:
         raise ModelUnsupported(
-            f"{options.source} is a mixture of experts, whose weights cannot be in fp16 on a CPU.",
-            cure="Leave the quantization out, or use a quantized GGUF, which a CPU runs well.",
+            f"{options.source} is a mixture of experts, which does not support fp16 weights on a CPU.",
+            cure="Leave the quantization unset, or use a quantized GGUF, which runs well on a CPU.",
             params={"model": options.source, "quantization": "fp16"},
         )
     name = str(method.get("quant_method", "quantized")) if isinstance(method, dict) else "quantized"
     raise ModelUnsupported(
-        f"{options.source} is quantized already ({name}).",
-        cure=f"Leave {wanted} out, or choose the model it was made from.",
+        f"{options.source} is already quantized ({name}).",
+        cure=f"Leave {wanted} unset, or choose the original model.",
         params={"model": options.source, "quantization": name},
     )
 
@@ -243,8 +243,8 @@ def _refusal(error: Exception, source: str, placement: Placement, files: Files) 
     said = str(error)
     if "trust_remote_code" in said:
         return ModelUnsupported(
-            f"{source} comes with Python code of its own, which is not run unless you allow it.",
-            cure="If you trust its author, set trust_remote_code.",
+            f"{source} comes with its own Python code, which does not run unless you allow it.",
+            cure="If you trust its publisher, set trust_remote_code.",
             params={"model": source},
         )
     if isinstance(error, ImportError):
@@ -256,7 +256,8 @@ def _refusal(error: Exception, source: str, placement: Placement, files: Files) 
     _log.warning("loading %s failed", source, exc_info=error)
     return ModelUnsupported(
         f"transformers cannot load {source} ({type(error).__name__}).",
-        cure="Check that its files are complete and transformers knows this kind; the log has the details.",
+        cure="Check that its files are complete and that transformers supports this architecture; the log has"
+        " the details.",
         params={"model": source},
     )
 

@@ -64,7 +64,7 @@ def open_engine(loaded: Loaded, options: LocalOptions, name: str) -> Opened:
     try:
         memory = _packed(loaded, tokens, padded=padded) if options.batching else None
     except NotPackable as why:
-        _log.warning("%s writes one reply at a time: %s", name, why)
+        _log.warning("%s generates one reply at a time: %s", name, why)
         memory = None
     if memory is None:
         return Opened(loaded, lock, 1, chunk, tokens, None)
@@ -95,7 +95,7 @@ def _packed(loaded: Loaded, tokens: int, *, padded: bool) -> Memory:
             torch.allclose(told, alone, rtol=0, atol=0.05 * float(alone.abs().max()))
             for told, alone in zip(_together(model, memory, padded=padded), expected, strict=True)
         ):
-            raise NotPackable("packed replies would differ from those of transformers")
+            raise NotPackable("batched replies would differ from those of transformers")
     except Exception as error:
         model.set_attn_implementation(before)
         if is_out_of_memory(error):
@@ -104,7 +104,7 @@ def _packed(loaded: Loaded, tokens: int, *, padded: bool) -> Memory:
             ) from error
         if isinstance(error, NotPackable):
             raise
-        raise NotPackable(f"its attention is of another kind ({type(error).__name__})") from error
+        raise NotPackable(f"its attention is not supported ({type(error).__name__})") from error
     return memory
 
 

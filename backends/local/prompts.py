@@ -39,20 +39,20 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
         text, ids = _read(loaded, template, request)
     if not ids:
         raise BadRequest(
-            "The chat template turns this conversation into an empty prompt.",
-            cure="Write something, or check the chat template.",
+            "The chat template renders this conversation as an empty prompt.",
+            cure="Write a message, or check the chat template.",
         )
     vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
     if max(ids) >= vocabulary:
         raise BadRequest(
-            f"The tokenizer produced token {max(ids)} and the model knows {vocabulary} tokens: they do not"
+            f"The tokenizer produced token {max(ids)}, but the model has {vocabulary} tokens: they do not"
             " belong together.",
             cure="Use the tokenizer that came with the model.",
             params={"token": max(ids), "limit": vocabulary},
         )
     if window is not None and len(ids) >= window:
         raise ContextTooLong(
-            f"The conversation has {len(ids)} tokens and this model reads {window}.",
+            f"The conversation has {len(ids)} tokens; this model can read {window}.",
             cure="Shorten it, or start a new conversation.",
             params={"tokens": len(ids), "limit": window},
         )

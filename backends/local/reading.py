@@ -53,7 +53,7 @@ def read_tokenizer(files: Files, common: dict[str, Any]) -> Any:
     if len(tokenizer) == 0 or not tokenizer("a", add_special_tokens=False)["input_ids"]:
         raise ModelUnsupported(
             f"{files.folder} has no tokenizer: tokenizer.json is missing.",
-            cure="Download or copy the model again, with its tokenizer's files.",
+            cure="Download or copy the model again, including its tokenizer files.",
             params={"folder": str(files.folder), "missing": "tokenizer.json"},
         )
     return tokenizer
@@ -72,7 +72,7 @@ def read_processor(files: Files, config: dict[str, Any], common: dict[str, Any])
         factory: Any = AutoProcessor
         processor = factory.from_pretrained(files.folder, **common)
     except ImportError as error:
-        _log.warning("%s will read no images: a package is missing: %s", files.folder, error)
+        _log.warning("%s cannot read images: a package is missing: %s", files.folder, error)
         return None
     return processor if hasattr(processor, "image_processor") else None
 

@@ -101,7 +101,7 @@ class Sampler:
             kept = warper(None, kept)
         share = kept.softmax(dim=-1)
         if not bool(torch.isfinite(share).all()):
-            raise ValueError("the model's scores are no numbers")
+            raise ValueError("the model's scores are not numbers")
         drawn = torch.multinomial(share, num_samples=1, generator=self._generator)
         return int(best.indices[0, drawn[0, 0]])
 

@@ -50,7 +50,7 @@ def locate(source: str, *, revision: str | None, token: str | None, report: Prog
     if path.is_file():
         if path.suffix.lower() != ".gguf":
             raise ModelUnsupported(
-                f"{path.name} is not a model that can be loaded by itself.",
+                f"{path.name} cannot be loaded as a model by itself.",
                 cure="Give its folder, a .gguf file, or a hub id.",
                 params={"path": source},
             )
@@ -111,7 +111,7 @@ def _base_named(config: dict[str, Any], source: str) -> str:
     if not base:
         raise ModelUnsupported(
             f"The adapter {source} does not say which model it belongs to.",
-            cure=f"Write base_model_name_or_path into its {ADAPTER_CONFIG}.",
+            cure=f"Set base_model_name_or_path in its {ADAPTER_CONFIG}.",
             params={"folder": source},
         )
     return base
@@ -154,7 +154,7 @@ def check_numbers(folder: Path, config: dict[str, Any], weights: Weights) -> Non
             if most is not None and isinstance(value, int | float) and not -1 <= value <= most:
                 file = folder / "config.json"
                 raise ModelUnsupported(
-                    f"{file} says {name} = {value:.4g}, for which the model has no weights.",
+                    f"{file} sets {name} = {value:.4g}, which does not match the model's weights.",
                     cure="Download or copy the model again.",
                     params={"file": str(file), "name": name},
                 )
@@ -174,7 +174,7 @@ def _folder(
     if not _is_hub_id(source):
         raise ModelNotFound(
             f"There is no model at {source}.",
-            cure="Give a folder, a .gguf file, or a hub id like owner/name.",
+            cure="Give a folder, a .gguf file, or a hub id such as owner/name.",
             params={"path": source},
         )
     folder = download(source, revision, token, report)
@@ -196,13 +196,13 @@ def _in_folder(folder: Path, revision: str | None) -> Files:
         return Files(folder, revision, ggufs[0].stat().st_size, gguf=ggufs[0].name)
     if ggufs:
         raise ModelUnsupported(
-            f"{folder} holds {len(ggufs)} GGUF files.",
-            cure=f"Give the path of one, like {ggufs[0]}.",
+            f"{folder} contains {len(ggufs)} GGUF files.",
+            cure=f"Give the path of one, such as {ggufs[0]}.",
             params={"folder": str(folder), "count": len(ggufs)},
         )
     raise ModelNotFound(
         f"{folder} contains no model: config.json is missing.",
-        cure="Give a folder with config.json, *.safetensors and the tokenizer's files.",
+        cure="Give a folder with config.json, *.safetensors and the tokenizer files.",
         params={"folder": str(folder), "missing": "config.json"},
     )
 
@@ -228,13 +228,14 @@ def _raise_for_weights(folder: Path, missing: list[str], *, pickled: str | None)
     stem = (pickled or "?").removesuffix(".bin")
     if pickled and any(folder.glob(f"{stem}*.bin")):
         raise ModelUnsupported(
-            f"{folder} has its weights only as a pickle ({pickled}), which can run any code when loaded.",
-            cure="Save it again as safetensors (save_pretrained does), or ask its author to.",
+            f"{folder} has its weights only as a pickle ({pickled}), which can run arbitrary code when"
+            " loaded.",
+            cure="Save it as safetensors (save_pretrained does), or ask its publisher to.",
             params={"folder": str(folder), "file": pickled},
         )
     names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     raise ModelNotFound(
-        f"{folder} is not whole: {names} {'is' if len(missing) == 1 else 'are'} missing.",
+        f"{folder} is incomplete: {names} {'is' if len(missing) == 1 else 'are'} missing.",
         cure="Download or copy the model again.",
         params={"folder": str(folder), "missing": names},
     )
@@ -244,7 +245,7 @@ def _not_on_the_hub(source: str, error: ModelNotFound) -> ModelNotFound:
     missing = error.params.get("missing", "")
     return ModelNotFound(
         f"{source} has no {missing} on the hub, or it could not be downloaded.",
-        cure="Choose a model with *.safetensors; give a GGUF by the path of the downloaded file.",
+        cure="Choose a model with *.safetensors, or download a GGUF and give its path.",
         params={"model": source, "missing": missing},
     )
 

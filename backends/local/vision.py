@@ -64,8 +64,8 @@ def inputs_of(
         )
     except (ValueError, IndexError) as error:
         raise BadRequest(
-            "The model's chat template has no place for the images of this conversation.",
-            cure="Leave the chat template to the model, or remove the images.",
+            "The model's chat template does not support the images in this conversation.",
+            cure="Use the model's own chat template, or remove the images.",
         ) from error
     tensors = dict(made)
     ids: list[int] = tensors.pop("input_ids")[0].tolist()
@@ -88,8 +88,8 @@ def check_images(loaded: Loaded, messages: Sequence[Message]) -> None:
         )
     if count > MOST_IMAGES:
         raise BadRequest(
-            f"The conversation has {count} images; at most {MOST_IMAGES} are read.",
-            cure="Start a new conversation with the images that matter.",
+            f"The conversation has {count} images; the limit is {MOST_IMAGES}.",
+            cure="Start a new conversation with fewer images.",
             params={"count": count, "limit": MOST_IMAGES},
         )
 
@@ -122,14 +122,14 @@ def decode(part: ImagePart) -> Any:
         raise
     except Exception as error:  # decoders raise whatever they like about damaged files
         raise BadRequest(
-            "An image cannot be read: it is damaged, or neither PNG, JPEG nor WebP.",
-            cure="Save it again as PNG or JPEG, or leave it out.",
+            "An image cannot be read: it is damaged, or not a PNG, JPEG or WebP.",
+            cure="Save it as PNG or JPEG, or remove it.",
             params={"media_type": part.media_type[:40]},
         ) from error
 
 
 def _too_large(what: str) -> BadRequest:
-    return BadRequest(f"An image is too large: {what}.", cure="Make it smaller and send it again.")
+    return BadRequest(f"An image is too large: {what}.", cure="Shrink it and send it again.")
 
 
 def _parts(message: Message) -> Sequence[Any]:

@@ -1,15 +1,15 @@
-"""Where an endpoint is: an address as people write it, taken apart once, and every URL built from its parts.
+"""The address of an endpoint: parsed once from what people type, and every URL built from its parts.
 
     address = Address.parse("http://127.0.0.1:8000")
     address.chat    # http://127.0.0.1:8000/v1/chat/completions, where a completion is posted
     address.models  # http://127.0.0.1:8000/v1/models, the list of models
-    address.server("/props")  # http://127.0.0.1:8000/props, what servers keep beside their /v1
-    address.headers(key)  # how this endpoint takes its key
+    address.server("/props")  # http://127.0.0.1:8000/props, for routes that servers have beside /v1
+    address.headers(key)  # the header that carries the key
     address.shown  # `chat` without secrets, for Inspect and logs
-    address.identity  # localhost:8000/v1, the same however it is spelled
-    address.place  # 127.0.0.1:8000, for sentences
+    address.identity  # localhost:8000/v1, the same for every spelling
+    address.place  # 127.0.0.1:8000, for messages
 
-A query (`?api-version=...`) goes behind the path of each. Independent of any HTTP library.
+A query (`?api-version=...`) is appended to each. Independent of any HTTP library.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Raises `BadRequest`, whose cure says what is missing or too much."""
+        """Raises `BadRequest`, whose cure says what is missing or superfluous."""
         parts = _split(url.strip())
         if parts.username is not None or parts.password is not None:
             raise BadRequest(
-                "The endpoint's address holds a user name or a password.",
-                cure="Take it out of the address and set it as the endpoint's API key.",
+                "The endpoint's address contains a user name or password.",
+                cure="Remove it from the address and set it as the endpoint's API key.",
             )
         try:
             host, port = _ascii_host(parts.hostname or ""), parts.port
@@ -81,7 +81,7 @@ class Address:
 
     @property
     def base(self) -> str:
-        """The address without its query, as other clients want it."""
+        """The address without its query, as other clients expect it."""
         return self._at(self.path, query="")
 
     @property
@@ -94,13 +94,13 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """`chat` with the values of its query hidden: some servers take their key there."""
+        """`chat` with the values of its query hidden, since some servers take their key there."""
         return self._at(f"{self.path}/chat/completions", "&".join(map(_hidden, _pairs(self.query))))
 
     @property
     def identity(self) -> str:
-        """The same text for every spelling of the same server, and no secret: the values of its query are
-        hashed, and neither its version nor the way to encrypt counts."""
+        """The same text for every spelling of a server, without secrets: query values are hashed, and the API
+        version and the scheme do not count."""
         told = sorted(
             pair if len(pair) == 1 else [pair[0], sha256(pair[1].encode()).hexdigest()[:10]]
             for pair in (one.split("=", 1) for one in _pairs(self.query))
@@ -113,7 +113,7 @@ class Address:
 
     @property
     def root(self) -> str:
-        """The address without its `/v1`, where servers keep routes of their own."""
+        """The address without its `/v1`, where servers have their own routes."""
         return self._at(self.path.removesuffix("/v1"), query="")
 
     def server(self, route: str) -> str:
@@ -128,7 +128,7 @@ class Address:
 
     @property
     def loopback(self) -> bool:
-        """Whether it is this very machine."""
+        """Whether it is this machine."""
         try:
             return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
         except ValueError:
@@ -136,11 +136,11 @@ class Address:
 
     @property
     def remote(self) -> bool:
-        """Whether what is sent there leaves the house; see `leaves_the_house`."""
+        """Whether data sent there leaves this machine and private networks; see `leaves_the_house`."""
         return leaves_the_house(self.host)
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """The header that carries the key: Azure has one of its own."""
+        """The header that carries the key: Azure has its own."""
         if not key:
             return {}
         return {"api-key": key} if self.host.endswith(_AZURE) else {"Authorization": f"Bearer {key}"}
@@ -152,8 +152,8 @@ class Address:
 
 
 def leaves_the_house(host: str) -> bool:
-    """Whether a host is neither this machine nor of a private network, by its address or by a name that
-    only means something there."""
+    """Whether a host is neither this machine nor in a private network, judged by its address or by a name
+    that only resolves locally."""
     host = host.rstrip(".").lower()
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_global
@@ -162,8 +162,8 @@ def leaves_the_house(host: str) -> bool:
 
 
 def _split(url: str) -> SplitResult:
-    """Raises `BadRequest`. Only for a machine nearby is a missing `http://` added: what goes further would
-    go there unencrypted."""
+    """Adds a missing `http://` only for a machine nearby: anything further away would be reached unencrypted.
+    Raises `BadRequest`."""
     if not url or any(char.isspace() or not char.isprintable() for char in url):
         raise _no_address()
     try:
@@ -187,7 +187,7 @@ def _schemeless(url: str) -> SplitResult:
     if leaves_the_house(host):
         behind = bare.rpartition("@")[2]
         raise BadRequest(
-            "The endpoint's address lacks https:// or http:// in front.", cure=f"Write https://{behind}"
+            "The endpoint's address must start with https:// or http://.", cure=f"Write https://{behind}"
         )
     return parts
 
@@ -204,7 +204,7 @@ def _ascii_host(host: str) -> str:
 
 
 def _base_path(path: str) -> str:
-    """A path without a route of ours at its end; `/v1` where nothing is left."""
+    """A path without one of our routes at its end; `/v1` if nothing is left."""
     path = quote(path, safe=_PATH_SAFE).rstrip("/")
     route = next((route for route in _ROUTES if path.endswith(route)), "")
     return path.removesuffix(route).rstrip("/") or "/v1"
@@ -221,12 +221,12 @@ def _hidden(pair: str) -> str:
 
 def _no_address() -> BadRequest:
     return BadRequest(
-        "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
+        "The endpoint's address is not a valid URL.", cure="Use one such as http://127.0.0.1:8000/v1."
     )
 
 
 def _one_spelling(host: str) -> str:
-    """Of an address that has several: `127.1`, or one of IPv4 inside one of IPv6."""
+    """The canonical spelling of an address that has several: `127.1`, or IPv4 inside IPv6."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -240,7 +240,7 @@ def _one_spelling(host: str) -> str:
 
 
 def _one_path(path: str) -> str:
-    """Without steps that lead nowhere, and with the characters themselves that need no escape."""
+    """Without redundant segments, and with unnecessary escapes decoded."""
     steps = [step for step in path.split("/") if step not in ("", ".")]
     plain = _ESCAPE.sub(lambda found: _unescaped(found[0]), "/".join(steps))
     return f"/{plain}" if steps else ""

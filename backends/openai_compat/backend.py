@@ -2,11 +2,12 @@
 
     backend = OpenAICompatBackend(EndpointOptions("http://127.0.0.1:8000/v1", "my-model", api_key=None))
 
-What an endpoint takes differs, and few say so. The backend starts from what `/models` tells and finds out the
-rest by trying (see `terms`): what is refused is left out or said otherwise, and that is remembered.
+Endpoints support different features, and few report which. The backend starts from what `/models` reports and
+detects the rest by trying (see `terms`): a feature that is rejected is left out or expressed differently, and
+that is remembered.
 
-A request is a loop round attempts. `_open` posts a body, `_read` reads what is answered; `stream` decides
-what follows on an attempt that failed: another body, the same later, or the error.
+A request is a loop of attempts. `_open` posts a body and `_read` reads the answer; `stream` decides what
+follows a failed attempt: another body, the same one later, or the error.
 """
 
 from __future__ import annotations
@@ -87,10 +88,10 @@ class OpenAICompatBackend:
         self._closed = False
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
-        """Ask the endpoint what it serves. An endpoint without a list of models is taken as it is; one that
-        still loads its model is waited for as for a first token.
+        """Ask the endpoint what it serves. An endpoint that does not list models is accepted as it is; one
+        that is still loading its model is waited for as long as for a first token.
 
-        Raises `Unavailable` or `Timeout`, and what listing raises where no model was named.
+        Raises `Unavailable` or `Timeout`, and listing errors if no model was named.
         """
         async with self._starting:
             if self._client is not None or self._closed:
@@ -140,7 +141,7 @@ class OpenAICompatBackend:
             return
         if not self.model:
             if not models:
-                raise ModelNotFound(f"{self.address.place} lists no model.", cure="Load one there.")
+                raise ModelNotFound(f"{self.address.place} lists no models.", cure="Load one there.")
             self.model = next((model for model in models if model.chat), models[0]).id
             self._terms = self._new_terms()
         found = next((model for model in models if model.id == self.model), None)
@@ -230,7 +231,7 @@ class OpenAICompatBackend:
             _hold(None, held)
 
     def _notice(self, request: Request, reply: Reply) -> None:
-        """Some endpoints take the wish for logprobs and pass over it."""
+        """Note that an endpoint accepts the request for logprobs but ignores it."""
         if request.logprobs is not None and reply.said_something and not reply.told_logprobs:
             self._offered = replace(self._offered, logprobs=False)
 
@@ -240,7 +241,7 @@ class OpenAICompatBackend:
             await self._client.aclose()
 
     async def _open(self, posted: bytes, patience: Patience) -> Response:
-        """Post one body. The answer, accepted and still to be read. Raises `BackendError`."""
+        """Post one body. Returns the accepted answer, still to be read. Raises `BackendError`."""
         if self._client is None or self._closed:
             raise Unavailable("The connection to the model was closed.", cure="Try again.")
         waits = {"until": patience.until, "seconds": patience.seconds}
@@ -256,8 +257,8 @@ class OpenAICompatBackend:
     async def _read(
         self, response: Response, reply: Reply, patience: Patience
     ) -> AsyncGenerator[list[Event], None]:
-        """Read an answer: the events of each read of the network. Ends when the stream does. Raises
-        `BackendError` for what broke it."""
+        """Read an answer: the events of each network read. Ends with the stream. Raises `BackendError` if it
+        is broken off."""
         body = BodyReader(reply, self.address.place)
         try:
             while True:
@@ -279,7 +280,7 @@ class OpenAICompatBackend:
     async def _next(
         self, response: Response, reply: Reply, patience: Patience
     ) -> tuple[bytes, BackendError | None]:
-        """The next piece of the body; nothing at its end, with what broke it off."""
+        """The next piece of the body; empty at its end, with the error that broke it off."""
         try:
             return await response.read(patience.until), None
         except TimeoutError:
@@ -288,7 +289,7 @@ class OpenAICompatBackend:
             return b"", lost
 
     def _pause(self, error: BackendError, attempt: int, patience: Patience) -> float | None:
-        """Seconds to wait before asking again; `None` when that would not help."""
+        """Seconds to wait before the next attempt; `None` if that would not help."""
         if self._closed or not isinstance(error, Unavailable | RateLimited):
             return None
         pause = self._options.backoff * 2 ** min(attempt, 10) * (1 + random.random() / 4)
@@ -313,7 +314,7 @@ def _posted(body: Mapping[str, object]) -> bytes:
 
 
 def _hold(response: Response | None, held: list[Response]) -> None:
-    """Hold this answer in place of what was held."""
+    """Hold this answer instead of the previous one."""
     while held:
         held.pop().close()
     if response is not None:
@@ -321,7 +322,7 @@ def _hold(response: Response | None, held: list[Response]) -> None:
 
 
 def _noted(finished: Finished, offer: Offer) -> Finished:
-    """With what its request was answered without."""
+    """The error, with the features its request was sent without."""
     if not (unused := offer.unused):
         return finished
     return replace(finished, details={**finished.details, "without": ",".join(unused)})

@@ -1,9 +1,10 @@
-"""HTTP to one endpoint, on aiohttp. Whatever goes wrong comes out as a `BackendError`.
+"""HTTP to one endpoint, with aiohttp. All failures are raised as `BackendError`.
 
-The key goes to this endpoint only: redirects are not followed and no cookie is kept. Bodies that come packed
-although none was asked for are unpacked piece by piece, so a small one cannot fill the memory.
+The key is only sent to this endpoint: redirects are not followed and cookies are not kept. Compressed bodies,
+which are not asked for, are decompressed piece by piece, so that a small one cannot fill the memory.
 
-Imported when a connection is first needed (see `connected` in `models`): aiohttp takes a while to load.
+Imported when a connection is first needed (see `connected` in `models`), because importing aiohttp takes a
+while.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ _PIECEWISE_BYTES = 1 << 20
 
 
 class Client:
-    """Connections to one endpoint; used again where the server keeps them.
+    """Connections to one endpoint, reused if the server keeps them open.
 
-    connect_timeout: seconds for a connection, its TLS and its proxy. Reads have deadlines of their own. May
-    be made in any thread (it reads certificates), then belongs to one event loop. Raises `AuthFailed` for a
-    key that cannot stand in a header, `BadProxy`, and `Unavailable` for certificates that cannot be read.
+    connect_timeout: seconds for a connection, including TLS and its proxy. Reads have their own deadlines.
+    May be created in any thread (it reads certificates), then belongs to one event loop. Raises `AuthFailed`
+    for a key that is not valid in a header, `BadProxy`, and `Unavailable` for certificates that cannot be
+    read.
     """
 
     def __init__(self, address: Address, api_key: str | None, *, connect_timeout: float) -> None:
@@ -52,7 +54,7 @@ class Client:
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "webchat"}
         if api_key:
             if not (api_key.isascii() and api_key.isprintable()):
-                raise AuthFailed("The API key holds characters that no key has.", cure="Copy it again.")
+                raise AuthFailed("The API key contains invalid characters.", cure="Copy it again.")
             self._headers |= address.headers(api_key)
         proxy = proxy_for(address.base, os.environ)
         self._socks = proxy if proxy and proxy.startswith("socks") else None
@@ -66,9 +68,9 @@ class Client:
     async def send(
         self, method: str, url: str, body: bytes | None = None, *, until: float, seconds: float
     ) -> Response:
-        """Send a request; its answer, of which the head has come and the body is still to be read.
+        """Send a request. Returns the answer after its head has arrived, with its body still to be read.
 
-        until: when to give up, in the time of the event loop; seconds: how long that is, for the error.
+        until: the deadline, in the event loop's time; seconds: the duration, for the error message.
         """
         try:
             async with asyncio.timeout_at(until):
@@ -86,7 +88,7 @@ class Client:
             raise self._failed(error) from error
 
     async def aclose(self) -> None:
-        """Close all connections, those in use too."""
+        """Close all connections, including those in use."""
         self.closed = True
         for session in (self._pooled, self._fresh):
             if session is not None:
@@ -136,7 +138,7 @@ class Client:
 
 
 class Response:
-    """An answer. To be closed in the end: one that was not read to its end takes its connection along."""
+    """An answer. Must be closed; one that was not read to its end closes its connection."""
 
     def __init__(self, answer: aiohttp.ClientResponse, client: Client) -> None:
         self.status = answer.status
@@ -154,10 +156,10 @@ class Response:
         self._failure: BackendError | None = None
 
     async def read(self, until: float) -> bytes:
-        """All that has come by now, at least something; nothing at the end of the body.
+        """Everything that has arrived by now, at least one byte; empty at the end of the body.
 
-        until: when to give up, in the time of the event loop. Raises `TimeoutError` then, and `BackendError`
-        for a connection that broke, after what came before.
+        until: the deadline, in the event loop's time. Raises `TimeoutError` then, and `BackendError` for a
+        broken connection, after returning what arrived before.
         """
         if self._failure is not None:
             raise self._failure
@@ -196,7 +198,7 @@ class Response:
         self._answer.close()
 
     def _check_end(self) -> None:
-        """Raise what broke a body whose length was not told: aiohttp takes any end of the connection for
+        """Raise the error that broke a body of undeclared length: aiohttp treats any end of the connection as
         its end."""
         headers = self._answer.headers
         if self._protocol is None or "Content-Length" in headers or "Transfer-Encoding" in headers:
@@ -207,7 +209,7 @@ class Response:
             raise error
 
     def _unread(self) -> bytes:
-        """What came before the connection broke, which aiohttp keeps to itself once it has."""
+        """Data that arrived before the connection broke, which aiohttp no longer returns."""
         self._content.set_exception(None)  # type: ignore[arg-type]
         return self._content.read_nowait()
 
@@ -227,12 +229,13 @@ class Response:
 
 
 def from_network(error: Exception, *, place: str, connect: float) -> BackendError:
-    """What any exception of aiohttp means. The test walks its tree, so a new branch is noticed."""
+    """The error for any exception of aiohttp. A test walks its class tree, so that a new branch is
+    noticed."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             return Timeout(
                 f"{place} did not answer within {connect:g} seconds.",
-                cure="Check that it runs and try again.",
+                cure="Check that it is running and try again.",
             )
         case aiohttp.ServerTimeoutError():
             return Timeout(f"{place} took too long.", cure="Try again.")
@@ -240,33 +243,34 @@ def from_network(error: Exception, *, place: str, connect: float) -> BackendErro
             return Unavailable(f"The proxy on the way to {place} failed.", cure="Check the proxy's settings.")
         case aiohttp.ClientConnectorCertificateError():
             return Unavailable(
-                f"The certificate of {place} is not trusted, or is for another name.",
-                cure="Name the file of its authority in SSL_CERT_FILE, or use the name it was made for.",
+                f"The certificate of {place} is not trusted, or was issued for another name.",
+                cure="Set SSL_CERT_FILE to the file of its certificate authority, or use the name it was"
+                " issued for.",
             )
         case aiohttp.ClientConnectorSSLError():
             return Unavailable(
-                f"{place} does not answer in TLS.",
-                cure="Check whether the endpoint's address begins with http:// or https://.",
+                f"{place} does not speak TLS.",
+                cure="Check whether the endpoint's address should start with http:// or https://.",
             )
         case aiohttp.ClientConnectorDNSError():
             return Unavailable(
-                f"There is no address for the name in {place}.",
-                cure="Check how the endpoint's name is written, and the network.",
+                f"The host name of {place} cannot be resolved.",
+                cure="Check the spelling of the endpoint's host name, and the network.",
             )
         case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
             return Unavailable(
-                f"{place} cannot be reached.", cure="Check that it runs, and the endpoint's address."
+                f"{place} cannot be reached.", cure="Check that it is running, and the endpoint's address."
             )
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return BadRequest(
-                "The endpoint's address is not a web address.", cure="Give one like http://127.0.0.1:8000/v1."
+                "The endpoint's address is not a valid URL.", cure="Use one such as http://127.0.0.1:8000/v1."
             )
         case aiohttp.ClientResponseError() | aiohttp.RedirectClientError() | HttpProcessingError():
-            return BadResponse(f"{place} answered in a way that cannot be read.", cure="Check the endpoint.")
+            return BadResponse(f"The answer of {place} cannot be read.", cure="Check the endpoint.")
         case ValueError():
             return BadRequest(
-                f"The request to {place} could not be written.",
-                cure="Check the key: it may hold odd characters.",
+                f"The request to {place} could not be built.",
+                cure="Check the API key: it may contain invalid characters.",
             )
         case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
             return Unavailable(f"The connection to {place} was lost.", cure="Try again.")
@@ -277,8 +281,8 @@ def from_network(error: Exception, *, place: str, connect: float) -> BackendErro
 
 
 def _directly(pool: dict[str, Any]) -> aiohttp.TCPConnector:
-    """Connections, also those to an http proxy. Names are looked up by the system, which knows a local
-    network's."""
+    """A connector for direct connections and http proxies. Names are resolved by the system, which knows
+    those of a local network."""
     return aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), **pool)
 
 
@@ -294,7 +298,7 @@ def _through_socks(proxy: str, pool: dict[str, Any]) -> aiohttp.TCPConnector:
 
 
 def _trusted() -> ssl.SSLContext:
-    """Who is believed: the authorities of the variables that OpenSSL reads, else those of `certifi`. Raises
+    """The trusted certificates: from the variables OpenSSL reads, else from `certifi`. Raises
     `Unavailable`."""
     file, folder = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
     if file or folder:
@@ -302,7 +306,7 @@ def _trusted() -> ssl.SSLContext:
             return ssl.create_default_context(cafile=file, capath=folder)
         except OSError as error:
             raise Unavailable(
-                "The file that SSL_CERT_FILE names cannot be read, or holds no certificates.",
+                "The file named in SSL_CERT_FILE cannot be read, or contains no certificates.",
                 cure="Correct SSL_CERT_FILE, or unset it.",
             ) from error
     return ssl.create_default_context(cafile=certifi.where())

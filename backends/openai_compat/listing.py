@@ -1,7 +1,7 @@
-"""What an endpoint's list of models says, in whatever shape it comes: pure functions.
+"""Reads an endpoint's list of models, in whatever form it comes: pure functions.
 
-Source: what OpenAI, OpenRouter, Mistral, Together, LM Studio, Ollama, vLLM, llama.cpp, LiteLLM, Xinference,
-Infinity and Azure answer to `GET /models`.
+Source: the answers of OpenAI, OpenRouter, Mistral, Together, LM Studio, Ollama, vLLM, llama.cpp, LiteLLM,
+Xinference, Infinity and Azure to `GET /models`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _OTHER_ID = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """One line of an endpoint's list of models. `context_length` in tokens.
+    """One entry of an endpoint's list of models. `context_length` in tokens.
 
-    server: `owned_by`, which is how llama.cpp, vLLM and SGLang give themselves away. chat: whether it is one
-    to talk to, as far as can be told; embeddings, speech, images and the like are not.
+    server: `owned_by`, by which llama.cpp, vLLM and SGLang can be recognized. chat: whether it is a chat
+    model, as far as can be told, rather than one for embeddings, speech, images and the like.
     """
 
     id: str
@@ -53,9 +53,9 @@ class RemoteModel:
 
 
 def models_in(listing: Any) -> tuple[RemoteModel, ...] | None:
-    """The models of an answer's JSON, in its order; `None` where it is no list of models.
+    """The models in an answer's JSON, in its order; `None` if it is not a list of models.
 
-    A model that is left out of chat by its id alone is let in where no other is left.
+    A model excluded from chat by its id alone is included if no other is left.
     """
     rows = _rows(listing)
     if rows is None:
@@ -118,7 +118,7 @@ def _model(name: str, row: Mapping[str, Any]) -> RemoteModel:
 
 
 def chats(row: Mapping[str, Any]) -> bool | None:
-    """Whether a line of a list tells that its model chats; `None` where it tells nothing of that."""
+    """Whether an entry says that its model chats; `None` if it says nothing about that."""
     told = [word for field in _KINDS for word in _words(row.get(field))]
     capabilities = row.get("capabilities")
     if isinstance(capabilities, dict):
@@ -139,7 +139,8 @@ def chats(row: Mapping[str, Any]) -> bool | None:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """The words of a field: a text, a list of texts, the names that an object sets to true, or its `name`."""
+    """The words in a field: a string, a list of strings, the keys that an object sets to true, or its
+    `name`."""
     match value:
         case str():
             yield value[:NAME_CHARS]
@@ -152,7 +153,7 @@ def _words(value: Any) -> Iterator[str]:
 
 
 def _modalities(row: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
-    """What goes in and what comes out, `None` where it is not told."""
+    """Input and output modalities, `None` if not stated."""
     for place in (row.get("architecture"), row.get("modalities"), row):
         if not isinstance(place, dict):
             continue

@@ -1,4 +1,4 @@
-"""Finding out what an OpenAI-compatible endpoint serves, and the one way to talk to it over HTTP."""
+"""Finding out what an OpenAI-compatible endpoint serves, and the only way to connect to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def connected(address: Address, api_key: str | None, *, connect_timeout: float) -> Client:
-    """A client for this endpoint. Raises `BackendError` for a key or a proxy that cannot be used."""
+    """A client for this endpoint. Raises `BackendError` for an unusable key or proxy."""
 
     def made() -> Client:
         from backends.openai_compat.client import Client
@@ -32,9 +32,9 @@ async def connected(address: Address, api_key: str | None, *, connect_timeout: f
 async def list_models(
     base_url: str, api_key: str | None = None, *, within: float = 10.0
 ) -> tuple[RemoteModel, ...]:
-    """What the endpoint serves, in its own order; `within` is in seconds.
+    """The models the endpoint serves, in its own order; `within` is in seconds.
 
-    Raises `BackendError`, for example when there is no list.
+    Raises `BackendError`, for example if there is no list.
     """
     address = Address.parse(base_url)
     client = await connected(address, api_key, connect_timeout=within)
@@ -47,8 +47,8 @@ async def list_models(
 async def read_models(
     client: Client, address: Address, api_key: str | None, within: float
 ) -> tuple[RemoteModel, ...]:
-    """`list_models` over a client there is. Asks llama.cpp for its window where its list does not tell, and
-    nothing of an address that names its model."""
+    """`list_models` over an existing client. Asks llama.cpp for its context window if the list does not state
+    it; asks nothing of an address that names its model."""
     if address.deployment is not None:
         return (RemoteModel(address.deployment),)
     listing = await _get(client, address.models, address, api_key, within)
@@ -60,8 +60,8 @@ async def read_models(
     if isinstance(listing, dict) and (error := error_in(listing, key=api_key)) is not None:
         raise error
     raise BadResponse(
-        f"{address.place} answered with no list of models.",
-        cure="Check the endpoint's address, or name the model.",
+        f"{address.place} did not return a list of models.",
+        cure="Check the endpoint's address, or set the model's name.",
     )
 
 
@@ -93,13 +93,13 @@ async def _get(client: Client, url: str, address: Address, api_key: str | None, 
     if response.status == 500:
         # Its list is broken, as that of `transformers serve` without a cache; the model may well answer.
         raise BadResponse(
-            f"{address.place} failed when it was asked what it serves.",
-            cure="Name the model, or check the endpoint.",
+            f"{address.place} failed to list its models.",
+            cure="Set the model's name, or check the endpoint.",
         )
     if response.status in (404, 405, 501):
         raise ModelNotFound(
-            f"{address.place} has no list of models at this address.",
-            cure="Name the model, or check the endpoint's address; most end in /v1.",
+            f"{address.place} does not list models at this address.",
+            cure="Set the model's name, or check the endpoint's address; most end in /v1.",
         )
     if response.status != 200:
         raise from_status(response.status, response.headers, body, key=api_key, place=address.place)
@@ -108,6 +108,6 @@ async def _get(client: Client, url: str, address: Address, api_key: str | None, 
     except (ValueError, RecursionError):
         what = "a web page" if body.lstrip().startswith(b"<") else "something that is not JSON"
         raise BadResponse(
-            f"{address.place} answered with {what} where its list of models should be.",
+            f"{address.place} returned {what} instead of a list of models.",
             cure="Check the endpoint's address; most end in /v1.",
         ) from None

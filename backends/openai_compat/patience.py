@@ -1,4 +1,4 @@
-"""How long an endpoint is waited for."""
+"""How long to wait for an endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ string of ours, and behind `[DONE]`, where only the connection still has to be b
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `first_token` runs from the request on and holds queueing, loading, prefill and retries."""
+    """In seconds. `first_token` starts with the request and includes queueing, loading, prefill and
+    retries."""
 
     connect: float = 10.0
     first_token: float = 600.0
@@ -28,9 +29,9 @@ class Timeouts:
 
 
 class Patience:
-    """Until when a reply is waited for. until: in the time of the event loop; seconds: how long that is.
+    """How long a reply is waited for. until: in the event loop's time; seconds: the duration.
 
-    now: when it was asked for.
+    now: when the request was sent.
     """
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
@@ -40,7 +41,7 @@ class Patience:
         self.until = now + self._limit
 
     def heard(self, now: float, reply: Reply, *, spoke: bool) -> None:
-        """Something came. spoke: there was text in it, or the like."""
+        """Something arrived. spoke: it contained text or the like."""
         if reply.done or reply.cut:
             self.until = min(self.until, now + (_AFTER_DONE if reply.done else _AFTER_STOP))
             return
@@ -57,6 +58,6 @@ class Patience:
 def too_slow(place: str, seconds: float) -> Timeout:
     return Timeout(
         f"{place} sent nothing for {seconds:g} seconds.",
-        cure="Try again, or allow it more time.",
+        cure="Try again, or set a longer timeout.",
         params={"seconds": seconds},
     )

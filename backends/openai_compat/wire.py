@@ -16,9 +16,9 @@ SAMPLING_FIELDS = frozenset(
 
 
 def payload(request: Request, model: str, *, server: str) -> dict[str, Any]:
-    """The body of a streamed completion, whole; see `variants` for what can be left out.
+    """The complete body of a streamed completion; see `variants` for what can be left out.
 
-    server: who serves it (`owned_by` in its list of models): the repetition penalty and prefills differ.
+    server: the serving software (`owned_by` in its list of models): repetition penalty and prefills differ.
     """
     sampling = request.sampling
     llama = server == "llamacpp"

@@ -277,7 +277,7 @@ def test_an_adapter_of_another_base_is_refused(
     make_adapter(other, tmp_path / "adapter")
     model = opened(base)
     before = scores(model, IDS[0])
-    with pytest.raises(ModelUnsupported, match="made for another model") as caught:
+    with pytest.raises(ModelUnsupported, match="trained for another model") as caught:
         load_adapter(model, tmp_path / "adapter", "adapter")
     assert str(other) in str(caught.value)
     assert torch.equal(scores(model, IDS[0]), before)

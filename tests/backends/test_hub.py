@@ -128,7 +128,7 @@ def test_a_disk_that_becomes_full_is_told_and_what_is_there_is_kept(tmp_path: Pa
         (full,) = located(ASKED[:1], tmp_path, address, before=full_disk(tmp_path))
         (then,) = located(ASKED[:1], tmp_path, address)
     assert full["error"] == "Unavailable"
-    assert "The disk became full while me/model was downloaded" in full["said"]
+    assert "The disk ran out of space while me/model was being downloaded" in full["said"]
     assert "HF_HOME" in full["said"]
     assert then["bytes"] == len(WEIGHTS)
 
@@ -147,5 +147,5 @@ def test_a_full_disk_is_known_however_it_is_told(error: Exception, monkeypatch: 
         raise RuntimeError("download failed") from error
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
-    with pytest.raises(Unavailable, match="disk became full"):
+    with pytest.raises(Unavailable, match="disk ran out of space"):
         download("me/model", None, None, lambda _: None)

@@ -198,15 +198,15 @@ def test_any_json_is_a_list_or_none(listing: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "said"),
     [
-        (status(404), ModelNotFound, "has no list of models at this address"),
-        (status(405), ModelNotFound, "has no list of models at this address"),
-        (status(501), ModelNotFound, "has no list of models at this address"),
-        (status(401), AuthFailed, "refused the key"),
-        (status(500), BadResponse, "failed when it was asked"),
+        (status(404), ModelNotFound, "does not list models at this address"),
+        (status(405), ModelNotFound, "does not list models at this address"),
+        (status(501), ModelNotFound, "does not list models at this address"),
+        (status(401), AuthFailed, "rejected the API key"),
+        (status(500), BadResponse, "failed to list its models"),
         (status(200, b"<!doctype html><title>Open WebUI</title>"), BadResponse, "a web page"),
         (status(200, b"OK"), BadResponse, "not JSON"),
         (status(200, b""), BadResponse, "not JSON"),
-        (status(200, b'{"hello": "world"}'), BadResponse, "no list of models"),
+        (status(200, b'{"hello": "world"}'), BadResponse, "did not return a list of models"),
         (
             status(200, b'{"error": {"message": "no tenant", "code": 400}}'),
             BackendError,

@@ -81,7 +81,7 @@ def test_a_reply_that_broke_off_keeps_what_came() -> None:
         0
     ]:
         assert event == TextDelta("w0 w1")
-    with pytest.raises(BadResponse, match="broke off"):
+    with pytest.raises(BadResponse, match="cut off"):
         reply.end()
 
 

@@ -101,7 +101,7 @@ def test_the_word_for_an_image_is_only_a_word_where_a_person_writes_it(seeing: L
 
 
 def test_a_template_without_a_place_for_images_is_told(seeing: Loaded) -> None:
-    with pytest.raises(BadRequest, match="no place for the images"):
+    with pytest.raises(BadRequest, match="does not support the images"):
         inputs_of(seeing, about(image()), template="{{ messages[0]['role'] }}")
 
 

@@ -149,7 +149,7 @@ async def test_an_event_that_is_too_long_leaves_what_came_and_says_what_to_do() 
     assert text == "Hi"
     assert isinstance(end, BadResponse)
     assert "1 MiB" in end.message
-    assert "smaller pieces" in end.cure
+    assert "smaller chunks" in end.cure
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_what_is_no_text_is_told_in_a_sentence(raw: bytes, tmp_path: Path) -> No
     for name in ("webchat.toml", ".env"):
         file = tmp_path / name
         file.write_bytes(raw)
-        with pytest.raises(BadSettings, match=r"is not text in UTF-8; save it in that encoding\."):
+        with pytest.raises(BadSettings, match=r"is not UTF-8 text; save it in that encoding\."):
             load_settings(environ={}, cwd=tmp_path)
         file.unlink()
     rules = tmp_path / "rules.toml"

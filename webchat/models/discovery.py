@@ -130,7 +130,7 @@ def no_models(spec: ModelSpec, listed: Sequence[RemoteModel] = ()) -> ModelNotFo
     place = spec.source or spec.name
     if listed:
         return ModelNotFound(
-            f"{place} lists only models that cannot chat, such as {listed[0].id}.",
+            f"{place} lists only models that do not support chat, such as {listed[0].id}.",
             cure="Load a chat model there, or name one in the settings.",
         )
     return ModelNotFound(f"{place} lists no models.", cure="Load a model there, or name one in the settings.")

@@ -1,4 +1,4 @@
-"""Why a server refuses: whether leaving something out can help, or people must hear of it."""
+"""Why a server rejects a request: whether leaving something out can help, or people must be told."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ _LIMIT_LABEL = re.compile(
 
 
 def negotiable(error: BackendError, refusal: Refusal, body: Body) -> bool:
-    """Whether the request may be taken without something. Refusals of content, a long context, a key, a
-    missing model, an empty account or too many requests are not about its features, nor are those of a value.
+    """Whether the request may be accepted without some feature. Rejections because of content, a long
+    context, a key, a missing model, an empty account, too many requests or an invalid value are not about
+    features.
 
-    error: what the refusal means. A 500, a 501 and an error inside a 200 must name what is unsupported.
+    error: the error it was read as. A 500, a 501 and an error inside a 200 must name what is unsupported.
     """
     names = refusal.names(features(body))
     placed = any(refusal.points_to(name) for name in names)
@@ -62,7 +63,7 @@ def negotiable(error: BackendError, refusal: Refusal, body: Body) -> bool:
 
 
 def odd_values(body: Body) -> frozenset[str]:
-    """The features whose value no server takes: whoever set it should hear of it."""
+    """Features whose value no server accepts: whoever set it should be told."""
     return frozenset(
         name
         for name, (least, most) in _RANGES.items()
@@ -71,8 +72,8 @@ def odd_values(body: Body) -> frozenset[str]:
 
 
 def refuses_value(refusal: Refusal, body: Body) -> bool:
-    """Whether it takes the field that it names, but not this value: it says so by a code, or tells the limit
-    that the value is beyond."""
+    """Whether the server supports the field it names but not this value: it says so by a code, or states the
+    limit that the value exceeds."""
     names = refusal.names(features(body))
     if not names:
         return False

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible endpoint says when it refuses, as our errors."""
+"""Turns what an OpenAI-compatible endpoint says when it rejects a request into our errors."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _NOT_CHAT = re.compile(r"chat.?template|not a chat model|does not support chat",
 def from_status(
     status: int, headers: Mapping[str, str], body: bytes, *, key: str | None, place: str
 ) -> BackendError:
-    """The error that an answer other than 200 means; its cause is the `Refusal`. `place` is the host, for
-    people."""
+    """The error for an answer other than 200; its cause is the `Refusal`. `place` is the host, for
+    messages."""
     if (still := loading(status, body, place)) is not None:
         return still
     refusal = read_refusal(status, body)
@@ -73,31 +73,31 @@ def _meaning(
         return _limited(place, retry_after, detail)
     if 300 <= status < 400:
         return BadResponse(
-            f"{place} sends its visitors elsewhere, and the key is not taken there.",
-            cure="Give the address that it points to as the endpoint, if you trust it.",
+            f"{place} redirects to another address, and the key is not sent there.",
+            cure="If you trust that address, set it as the endpoint.",
         )
     if status in (401, 403, 407):
         return AuthFailed(
-            _with(f"{place} refused the key", detail), cure="Check the API key of this endpoint."
+            _with(f"{place} rejected the API key", detail), cure="Check the API key of this endpoint."
         )
     if (error := _by_words(said, detail, parsed, place)) is not None:
         return error
     if status in (404, 405):
         return BadRequest(
-            _with(f"{place} has no chat completions at this address", detail),
+            _with(f"{place} does not serve chat completions at this address", detail),
             cure="Check the endpoint's address; most end in /v1.",
         )
     if status in (408, 504, 524):
         return Timeout(_with(f"{place} took too long", detail), cure="Try again.")
     if 400 <= status < 500:
-        return BadRequest(_with(f"{place} does not accept this request", detail), cure="Check the settings.")
+        return BadRequest(_with(f"{place} rejected this request", detail), cure="Check the settings.")
     if status >= 500:
         return Unavailable(_with(f"{place} has a problem ({status})", detail), cure="Try again in a moment.")
-    return BadResponse(f"{place} answered with the status {status}.", cure="Check the endpoint's address.")
+    return BadResponse(f"{place} answered with status {status}.", cure="Check the endpoint's address.")
 
 
 def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
-    """The error that an object inside a 200 means, `None` when it is none."""
+    """The error in an object inside a 200; `None` if it is not an error."""
     error = chunk.get("error")
     told = any(error.values()) if isinstance(error, dict) else bool(error)
     says = any(isinstance(chunk.get(name), str | list) for name in ("detail", "message"))
@@ -120,11 +120,12 @@ def error_in(chunk: dict[str, Any], *, key: str | None) -> BackendError | None:
     refusal = Refusal(status, message_in(chunk), chunk)
     if status is not None:
         return _caused(_meaning(status, {}, refusal, key=key, place="The endpoint"), refusal)
-    return failed(refusal, "The endpoint failed in the middle of its reply", "Try again.", key=key)
+    return failed(refusal, "The endpoint failed during the reply", "Try again.", key=key)
 
 
 def failed(refusal: Refusal, sentence: str, cure: str, *, key: str | None) -> BackendError:
-    """The error that words without a status mean: the sentence with them, where they do not tell it."""
+    """The error for a message without a status: the given sentence with that message, unless it is
+    recognized."""
     detail = shown(refusal.said, key)
     meaning = _by_words(refusal.said, detail, refusal.parsed, "The endpoint")
     return _caused(meaning or BadResponse(_with(sentence, detail), cure=cure), refusal)
@@ -142,17 +143,19 @@ def _by_words(said: str, detail: str, parsed: Any, place: str) -> BackendError |
             if isinstance(value := error.get(theirs), int) and 0 <= value < 2**31
         }
         return ContextTooLong(
-            _with("The conversation is longer than this model can read", detail),
+            _with("The conversation is too long for this model", detail),
             cure="Shorten it, or start a new conversation.",
             params=params,
         )
     if _MEMORY.search(words):
-        return OutOfMemory(_with(f"{place} has not enough memory", detail), cure="Try a smaller model.")
+        return OutOfMemory(_with(f"{place} does not have enough memory", detail), cure="Try a smaller model.")
     if "model_not_found" in words or _NO_MODEL.search(words):
-        return ModelNotFound(_with(f"{place} has no such model", detail), cure="Choose one that it lists.")
+        return ModelNotFound(
+            _with(f"{place} does not have this model", detail), cure="Choose one that it lists."
+        )
     if _NOT_CHAT.search(words):
         return ModelUnsupported(
-            _with("This model cannot chat", detail), cure="Choose one that was trained for conversations."
+            _with("This model does not support chat", detail), cure="Choose one trained for chat."
         )
     return None
 
@@ -165,7 +168,7 @@ def _limited(place: str, retry_after: float | None, detail: str) -> RateLimited:
 
 
 def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | None:
-    """The seconds of a `Retry-After` header, a number or a date; `None` when it says nothing."""
+    """The seconds in a `Retry-After` header, a number or a date; `None` if it has neither."""
     if not retry_after:
         return None
     try:
@@ -181,7 +184,7 @@ def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | 
 
 
 def shown(said: str, key: str | None) -> str:
-    """A server's words made fit for a person's eyes: no markup, no key, one line, not long."""
+    """A server's message made fit to show: no markup, no key, one line, not long."""
     # In all of it, or half of a key would be left where it is cut.
     said = redacted(said, [key] if key else [])[:SAID_CHARS]
     said = re.sub(r"<[^>]*>?", " ", said)
@@ -191,7 +194,7 @@ def shown(said: str, key: str | None) -> str:
 
 
 def _with(sentence: str, detail: str) -> str:
-    """The sentence with the server's own words behind it; nothing of a sentence is doubled."""
+    """The sentence followed by the server's own words, without repeating any of it."""
     if not detail:
         return f"{sentence}."
     return (

@@ -1,7 +1,7 @@
-"""Whether an endpoint refuses because its model is still being loaded, which is worth a wait.
+"""Whether an endpoint refuses because its model is still loading, which is worth waiting for.
 
 llama.cpp answers 503 `{"error": {"message": "Loading model", ...}}`, Hugging Face's endpoints 503 with
-`estimated_time`, gateways before a container that starts 503 in words of their own.
+`estimated_time`, and gateways in front of a starting container 503 in their own words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LOOKED_AT = 4096
 
 
 def loading(status: int, body: bytes, place: str) -> Loading | None:
-    """The error that says so, `None` where it is another. place: the host, for people."""
+    """The `Loading` error, or `None` if it is another. place: the host, for messages."""
     if status != 503:
         return None
     text = body[:_LOOKED_AT].decode("utf-8", "replace")

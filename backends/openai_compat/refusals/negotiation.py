@@ -39,12 +39,12 @@ _SAMPLERS = frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_pen
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What one model at one endpoint does not take.
+    """What one model at one endpoint does not accept.
 
-    refused: features that are left out. doubted: left out as well, for the request was accepted without them,
-    though perhaps not all need be: they are tried again, one with each request. presumed: of these the ones
-    that it is, if no more than one is refused; so the next request has all others again. clashes: pairs of
-    which the first is left out where both are present.
+    refused: features to leave out. doubted: also left out, because the request was accepted without them,
+    though perhaps not all have to be: they are tried again, one with each request. presumed: those of them
+    that are responsible if only one feature is refused; so the next request has all the others again.
+    clashes: pairs of which the first is left out if both are present.
     """
 
     refused: frozenset[str] = frozenset()
@@ -54,17 +54,17 @@ class Learned:
 
     @property
     def always(self) -> frozenset[str]:
-        """What is left out of every request."""
+        """Left out of every request."""
         return self.refused | self.doubted
 
     def out(self, present: Collection[str]) -> frozenset[str]:
-        """What is left out of a request that has these features."""
+        """Left out of a request that has these features."""
         clashing = {one for one, other in self.clashes if other in present and other not in self.refused}
         return self.always | clashing
 
     def trial(self, present: Collection[str]) -> frozenset[str]:
-        """The doubted features of the request that it is tried again with: all that are not presumed, else
-        one, first what others depend on."""
+        """The doubted features to try again with a request: all that are not presumed, else one, starting
+        with those that others depend on."""
         out = self.out(present)
         tried = [
             feature
@@ -86,7 +86,8 @@ class Learned:
         return feature == SWAPPED and NEEDS[SWAPPED] in self.refused | self.presumed
 
     def after(self, trial: frozenset[str], *, refused: bool) -> Learned:
-        """What is known after a request with these features was answered, or refused and answered without."""
+        """What is known after a request with these features was answered, or rejected and answered without
+        them."""
         if refused:
             known = self.with_refused(trial) if len(trial) == 1 else self
             return replace(known, presumed=frozenset())
@@ -105,13 +106,13 @@ class Learned:
         )
 
     def with_doubted(self, more: Iterable[str]) -> Learned:
-        """With these in doubt, and what cannot be without them."""
+        """With these in doubt, and those that depend on them."""
         doubted = self.doubted | frozenset(more)
         doubted |= {one for one, needed in NEEDS.items() if needed in doubted and one in fields_of(needed)}
         return replace(self, doubted=doubted - self.refused)
 
     def without(self, taken: Collection[str]) -> Learned:
-        """After these were accepted, or are no longer believed to be refused."""
+        """After these were accepted, or are no longer thought to be rejected."""
         clashes = frozenset(pair for pair in self.clashes if not {*pair} <= {*taken})
         return Learned(
             self.refused.difference(taken),
@@ -121,7 +122,7 @@ class Learned:
         )
 
     def to_json(self) -> dict[str, list[Any]]:
-        """Without what is doubted: that is found out anew."""
+        """Without the doubted ones, which are detected again."""
         return {
             "refused": sorted(self.refused | self.presumed),
             "clashes": sorted(map(list, self.clashes)),
@@ -129,13 +130,13 @@ class Learned:
 
     @classmethod
     def from_json(cls, kept: Any) -> Learned:
-        """Raises `ValueError` for what `to_json` did not write."""
+        """Raises `ValueError` for anything `to_json` did not write."""
         match kept:
             case {"refused": list(refused), "clashes": list(clashes)} if all(
                 isinstance(pair, list) and len(pair) == 2 for pair in clashes
             ) and all(name in FEATURES for name in [*refused, *(name for pair in clashes for name in pair)]):
                 return cls(frozenset(refused), clashes=frozenset((one, other) for one, other in clashes))
-        raise ValueError("not what was learned of an endpoint")
+        raise ValueError("not a record of what an endpoint rejects")
 
 
 _Guess = tuple[frozenset[str], frozenset[str], tuple[str, str] | None]
@@ -174,7 +175,7 @@ class Search:
         return self.base | self.sure | self.guess
 
     def refused(self, refusal: Refusal) -> Search | None:
-        """The next attempt, after this one was refused; `None` when there is none."""
+        """The next attempt after this one was rejected; `None` if there is none."""
         if self.held is None and self.guess and not refusal.same_as(self.told):
             rest = _without(self.suspects, self.guess)
             found = replace(
@@ -193,14 +194,14 @@ class Search:
         return replace(self, base=base, restored=frozenset(), among=among, tried=tried)._next(refusal)
 
     def accepted(self) -> Search | None:
-        """A fuller attempt to make while the reply to this one is held; `None` when this one is read."""
+        """A fuller attempt to make while the reply to this one is held; `None` if this one is read."""
         if self.blamed or not self.guess:
             return None
         among = tuple(feature for feature in self.suspects if feature in self.guess)
         return replace(self, held=self.guess, among=among)._next(self.told)
 
     def learned(self, before: Learned, *, accepted: bool) -> Learned:
-        """What is known at the end. accepted: this attempt was; else it is the held reply that is read."""
+        """What is known at the end. accepted: whether this attempt was; if not, the held reply is read."""
         known = before.without(self.restored).with_refused(self.sure - self.unsure)
         known = replace(known, presumed=frozenset()).with_doubted(self.unsure)
         if accepted and self.clash is not None:
@@ -229,7 +230,7 @@ class Search:
         return None
 
     def _guesses(self, refusal: Refusal) -> Iterator[_Guess]:
-        """What may be left out next, with what of it is blamed; the best first."""
+        """What to leave out next, each with the part of it that is blamed; the best first."""
         last = self.left == 1 and self.held is None
         named = self._named(refusal) if self.held is None else ()
         untried = [name for name in named if name in self._sent and {name} not in self.tried]
@@ -254,11 +255,12 @@ class Search:
 
     @property
     def _sent(self) -> tuple[str, ...]:
-        """The features of the request when nothing is left out on trial."""
+        """The features of the request if nothing is left out on trial."""
         return features(variant(self.body, self.base | self.sure))
 
     def _named(self, refusal: Refusal) -> tuple[str, ...]:
-        """What the refusal names of what was or could be in the request, in the order to leave it out in."""
+        """Features named in the refusal that were or could be in the request, in the order to leave them
+        out."""
         sent = self._sent
         return refusal.names([*sent, SWAPPED] if NEEDS[SWAPPED] in sent else sent)
 
@@ -291,7 +293,7 @@ def begin(
 
 
 def _clash(named: tuple[str, ...]) -> tuple[str, str] | None:
-    """Two that a refusal names together: either may be taken alone."""
+    """Two features that a refusal names together: each may be accepted alone."""
     return (named[0], named[1]) if len(named) == 2 and _SAMPLERS.issuperset(named) else None
 
 

@@ -1,7 +1,7 @@
-"""What a server says when it refuses, whatever it is wrapped in, and which of our features it names.
+"""What a server says when it rejects a request, however it is wrapped, and which of our features it names.
 
-Envelopes differ (OpenAI's, FastAPI's list, Gemini's list, one inside another, plain text, a web page), and so
-do words and languages. A message is taken from where these keep it, else from every text there is.
+Envelopes differ (OpenAI's, FastAPI's list, Gemini's list, nested ones, plain text, a web page), and so do
+words and languages. The message is taken from where these formats put it, else from all the text there is.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ _DIGIT = re.compile(r"\d")
 
 
 class Refusal(Exception):
-    """An answer that refuses: the cause of the `BackendError` it means.
+    """An answer that rejects a request: the cause of the `BackendError` raised for it.
 
-    status: of HTTP, or as an error inside a 200 tells it; `None` where that tells none. said: its message in
-    the server's words, as they came. labels: its codes and types. where: the places in the request that it
-    points to. words: every text in it but those quoted from the request.
+    status: of HTTP, or as stated by an error inside a 200; `None` if it states none. said: its message in the
+    server's own words, unchanged. labels: its codes and types. where: the parts of the request that it points
+    to. words: all text in it except what is quoted from the request.
     """
 
     def __init__(self, status: int | None, said: str, parsed: Any = None) -> None:
@@ -72,7 +72,7 @@ class Refusal(Exception):
         self.words = " ".join([said, *_texts(parsed)])[:SAID_CHARS]
 
     def same_as(self, other: Refusal) -> bool:
-        """Whether it says what another says, but for what has digits: ids, counts, times."""
+        """Whether it says the same as another, ignoring words with digits: ids, counts, times."""
         return self._gist == other._gist
 
     @property
@@ -80,7 +80,7 @@ class Refusal(Exception):
         return self.status, self.where, " ".join(w for w in _WORD.findall(self.words) if not _DIGIT.search(w))
 
     def names(self, present: Collection[str]) -> tuple[str, ...]:
-        """Which of these features it speaks of: those it points to, then as its words come."""
+        """Which of these features it mentions: those it points to, then in the order of its words."""
         placed = [feature for feature in present if self.points_to(feature)]
         found = sorted(
             (match.start(), -len(match[0]), feature)
@@ -90,22 +90,22 @@ class Refusal(Exception):
         return tuple(dict.fromkeys([*placed, *(feature for _, _, feature in found)]))
 
     def points_to(self, feature: str) -> bool:
-        """Whether it gives the feature's place in the request."""
+        """Whether it points to the feature's place in the request."""
         return any(_points_to(place, feature) for place in self.where)
 
     @property
     def all_words(self) -> str:
-        """Its labels and words, labels as words."""
+        """Its words and labels, with labels as words."""
         return f"{self.labels} {self.words}".replace("_", " ")
 
     def numbers(self) -> tuple[float, ...]:
-        """The numbers it speaks of; those in names (`gpt-4`) and positions are none."""
+        """The numbers it mentions, except those in names (`gpt-4`) and positions."""
         text = _PLACES.sub(" ", self.said)
         return tuple(float(number) for number in _NUMBER.findall(text))
 
 
 def read_refusal(status: int | None, body: bytes) -> Refusal:
-    """The answer whose status is not 200."""
+    """Read an answer whose status is not 200."""
     text = body.decode("utf-8", "replace").strip()
     try:
         parsed = json.loads(text.removeprefix("data:"))
@@ -115,7 +115,7 @@ def read_refusal(status: int | None, body: bytes) -> Refusal:
 
 
 def message_in(parsed: Any) -> str:
-    """The message in an error body: OpenAI's, FastAPI's, Gemini's, TGI's, or whatever texts there are."""
+    """The message in an error body: OpenAI's, FastAPI's, Gemini's, TGI's, or any text in it."""
     match parsed:
         case {"error": {"metadata": {"raw": str(raw)}, **rest}} if (
             raw.strip()
@@ -143,7 +143,7 @@ def _points_to(place: str, feature: str) -> bool:
 
 
 def _texts(parsed: Any) -> Iterator[str]:
-    """The sentences in it, at most some."""
+    """Sentences in it, up to a limit."""
     for at, text in enumerate(_walk(parsed, 0)):
         if at == _MOST_TEXTS:
             return
@@ -165,7 +165,7 @@ def _walk(parsed: Any, depth: int) -> Iterator[str]:
 
 
 def _found(parsed: Any, keys: Collection[str], depth: int = 0) -> Iterator[str]:
-    """What stands under these keys, paths as `a.b`."""
+    """The values under these keys; paths are written `a.b`."""
     if depth > _DEEPEST:
         return
     if isinstance(parsed, list):
@@ -182,6 +182,6 @@ def _found(parsed: Any, keys: Collection[str], depth: int = 0) -> Iterator[str]:
 
 
 def _words_of_page(page: str) -> str:
-    """The text of a web page, the operator's only clue to who answered."""
+    """The text of a web page, the operator's only clue to what answered."""
     page = re.sub(r"<(script|style)\b.*?(</\1>|\Z)", " ", page[: 4 * SAID_CHARS], flags=re.I | re.S)
     return " ".join(unescape(re.sub(r"<[^>]*>?", " ", page)).split())[:SAID_CHARS]

@@ -1,9 +1,9 @@
-"""What one model at one endpoint takes: remembered, and found out by one request at a time.
+"""What one model at one endpoint accepts: remembered, and detected by one request at a time.
 
-A request makes an `Offer` and posts its `body`. Where that is refused, `refused` says whether there is
-another body to post; where it is answered, `fuller` says whether to hold the answer and post a fuller body
-first, and `taken` learns from it. Requests that are refused at once do not each search: one does, and the
-others wait and post what it has found.
+A request makes an `Offer` and posts its `body`. If that is rejected, `refused` says whether there is another
+body to post; if it is answered, `fuller` says whether to hold the answer and post a fuller body first, and
+`taken` learns from it. Requests rejected at the same time do not each search: one does, and the others wait
+and post what it finds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Memory(Protocol):
-    """Keeps what models were found not to take. endpoint: `Address.identity`."""
+    """Stores what models were found not to accept. endpoint: `Address.identity`."""
 
     def recall(self, endpoint: str, model: str) -> Learned | None: ...
 
@@ -37,8 +37,8 @@ class Memory(Protocol):
 class Terms:
     """For one model. Lives on one event loop.
 
-    name: the model and its place, for the log. leave_out: features that are never sent. learned: from
-    earlier. remember: told what is learned, whenever that changes.
+    name: the model and its location, for the log. leave_out: features never sent. learned: from earlier.
+    remember: called with what is learned whenever it changes.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Terms:
         self._remember = remember
 
     def offer(self, body: Body) -> Offer:
-        """The way of one request."""
+        """The course of one request."""
         return Offer(self, body)
 
     def fit(self, capabilities: Capabilities) -> Capabilities:
-        """These capabilities without what the model is known not to take."""
+        """These capabilities without those the model is known not to support."""
         out = self.leave_out | self.learned.refused | self.learned.presumed
         # A limit has another name to try, and stop strings are looked for by the reader, too.
         unused = out - {"stop"} - (set() if SWAPPED in out else {"max_tokens"})
@@ -77,19 +77,19 @@ class Terms:
         )
 
     def learn(self, learned: Learned) -> None:
-        """Remember it, if it is new."""
+        """Store it, if it is new."""
         if learned == self.learned:
             return
         self.learned = learned
         clashes = [f"{one} beside {other}" for one, other in sorted(learned.clashes)]
         out = ", ".join([*sorted(learned.always), *clashes])
-        _log.warning("%s is asked without %s from now on", self.name, out or "leaving anything out")
+        _log.warning("requests to %s now leave out: %s", self.name, out or "nothing")
         if self._remember is not None:
             self._remember(learned)
 
 
 class Offer:
-    """One request on its way to a model that may not take all of it. To be closed in the end."""
+    """One request to a model that may not accept all of it. Must be closed."""
 
     def __init__(self, terms: Terms, body: Body) -> None:
         self._terms = terms
@@ -108,25 +108,26 @@ class Offer:
 
     @property
     def body(self) -> dict[str, Any]:
-        """What is to be posted, or was."""
+        """The body to post, or that was posted."""
         return variant(self._whole, self._out)
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The features of the request of which nothing is in it; with a `system` that is folded."""
+        """Features of the request that are completely absent from the body; with a `system` that is
+        folded."""
         gone = self._out - {"turns", "parts"} - (set() if SWAPPED in self._out else {NEEDS[SWAPPED]})
         return tuple(feature for feature in self._features if feature in gone)
 
     @property
     def reads_held(self) -> bool:
-        """Whether the answer that was held is to be read; `body` is what it answers."""
+        """Whether to read the held answer; `body` is the one it answers."""
         return self._reads_held
 
     async def refused(self, error: BackendError, until: float) -> bool:
-        """Whether to post another body after this error. If not, the answer that is held is to be read, if
-        there is one; else `failure` is to be raised.
+        """Whether to post another body after this error. If not, the held answer is to be read, if there is
+        one; else `failure` is to be raised.
 
-        until: how long to wait for another request's search, in the time of the event loop.
+        until: how long to wait for another request's search, in the event loop's time.
         """
         refusal = error.__cause__
         if self._reads_held:
@@ -159,13 +160,13 @@ class Offer:
         return True
 
     def failure(self, error: BackendError) -> BackendError:
-        """What to raise after this error: where the search was in vain, what was refused first."""
+        """The error to raise after this one: if the search was in vain, the first refusal."""
         if self._first is None or not self._in_vain:
             return error
         return self._first
 
     def fuller(self) -> bool:
-        """The body was accepted. Whether to hold the answer, and post a fuller body first."""
+        """The body was accepted: whether to hold the answer and post a fuller body first."""
         fuller = None if self._search is None else self._search.accepted()
         if fuller is None:
             return False
@@ -174,7 +175,7 @@ class Offer:
         return True
 
     def taken(self) -> bool:
-        """A reply to what was posted has begun: learn from it. Always true."""
+        """A reply to the posted body has started: learn from it. Always true."""
         terms = self._terms
         if self._search is not None:
             terms.learn(self._search.learned(terms.learned, accepted=not self._reads_held))
@@ -186,7 +187,7 @@ class Offer:
         return True
 
     def close(self) -> None:
-        """Let others search."""
+        """Allow others to search."""
         if self._searches:
             self._searches = False
             self._terms.searching.release()
@@ -206,7 +207,8 @@ class Offer:
         )
 
     def _again(self, refusal: Refusal, waited: bool) -> bool:
-        """Whether nothing helped against this before. waited: until another request had found that."""
+        """Whether nothing helped against the same refusal before. waited: for another request to find that
+        out."""
         terms = self._terms
         if terms.in_vain is None or not refusal.same_as(terms.in_vain):
             return False
@@ -217,7 +219,8 @@ class Offer:
         return hashlib.sha256(messages.encode("utf-8", "replace")).digest()
 
     async def _turn(self, until: float) -> bool:
-        """Have nobody else search. Whether somebody did. Raises `TimeoutError`."""
+        """Reserve the search for this request. Returns whether another was searching. Raises
+        `TimeoutError`."""
         if self._searches:
             return False
         waited = self._terms.searching.locked()
@@ -227,7 +230,7 @@ class Offer:
         return waited
 
     def _read_held(self, *, refused: bool) -> bool:
-        """The search is over. refused: what was posted last was, in so many words."""
+        """The search is over. refused: whether the last body was explicitly rejected."""
         if self._held is not None and self._search is not None:
             self._reads_held = True
             self._out = self._held.out

@@ -1,6 +1,6 @@
 """What a chat completion can do without, and how it says the same without it: pure functions over its body.
 
-A feature is a name for what an endpoint may refuse. Most are fields of that name; the others are
+A feature is a name for something an endpoint may reject. Most are fields of that name; the others are
 
     system   the role of system messages; they are folded into the user's
     turns    neighbours of one role; they are merged, so that user and assistant alternate
@@ -40,7 +40,8 @@ Feature = Literal[
 """What a request can do without."""
 
 FEATURES: tuple[str, ...] = get_args(Feature)
-"""The most commonly refused first; `stream` last, for nothing is shown of a reply that comes whole."""
+"""The most commonly rejected first; `stream` last, because a reply that arrives in one piece cannot be shown
+as it is generated."""
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "repetition_penalty": ("repetition_penalty", "repeat_penalty"),
@@ -68,7 +69,7 @@ def fields_of(feature: str) -> tuple[str, ...]:
 
 
 def features(body: Body) -> tuple[str, ...]:
-    """What of a body could be left out or said otherwise, in the order of `FEATURES`."""
+    """The parts of a body that can be left out or expressed differently, in the order of `FEATURES`."""
     messages = body["messages"]
     roles = [message["role"] for message in messages]
     found = {
@@ -100,7 +101,8 @@ def variant(body: Body, out: Collection[str]) -> dict[str, Any]:
 
 
 def _merged(messages: Iterable[Body], *, folded: bool, turns: bool) -> list[dict[str, Any]]:
-    """folded: system messages become part of the user's beside them. turns: all neighbours are merged."""
+    """folded: system messages become part of the adjacent user message. turns: all adjacent messages of one
+    role are merged."""
     kept: list[dict[str, Any]] = []
     was_system = False  # the one before was a system message
     for message in messages:

@@ -1,4 +1,5 @@
-"""The body of an answer, from bytes to events: told by its first byte, whatever its type says."""
+"""The body of an answer, from bytes to events. Its format is detected from the first byte, whatever its
+content type says."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")
 
 
 class BodyReader:
-    """A stream of events, JSON in lines or as a whole, or a web page, which is neither. place: the host, for
+    """An event stream, JSON in lines or as a whole, or a web page, which is neither. place: the host, for
     errors."""
 
     def __init__(self, reply: Reply, place: str) -> None:
@@ -33,7 +34,7 @@ class BodyReader:
         self._lines = 0
 
     def feed(self, chunk: bytes) -> tuple[list[Event], BackendError | None]:
-        """The events in a piece of the body, and the failure behind them, if there is one."""
+        """The events in a piece of the body, and the error that follows them, if any."""
         failure = None
         try:
             self._feed(chunk)
@@ -42,12 +43,12 @@ class BodyReader:
         except EventTooLong:
             failure = BadResponse(
                 f"{self._place} sent more than {EVENT_BYTES >> 20} MiB at once.",
-                cure="Ask for a shorter reply, or have the endpoint send it in smaller pieces.",
+                cure="Ask for a shorter reply, or configure the endpoint to send smaller chunks.",
             )
         return self._reply.take(), failure
 
     def close(self) -> tuple[list[Event], BackendError | None]:
-        """The same, of what the body ended in."""
+        """The same for the end of the body."""
         failure = None
         try:
             if self._json is not None:
@@ -93,13 +94,13 @@ class BodyReader:
             self._reply.data(data)
 
     def _note_words(self) -> None:
-        """Of a body that is no stream at all."""
+        """For a body that is not a stream at all."""
         lines = [] if self._begin is None else self._begin.splitlines()
         said = b"\n".join(line for line in lines if not line.startswith(_FIELDS))
         self._reply.words(said.decode("utf-8", "replace").strip())
 
     def _feed_json(self, held: HeldBytes, chunk: bytes) -> None:
-        """Lines as they come, if the first one is JSON by itself."""
+        """JSON lines as they arrive, if the first line is valid JSON."""
         if self._lined is False:
             held.add(chunk)
             return
@@ -123,7 +124,7 @@ class BodyReader:
             self._reply.data(line.decode("utf-8", "replace"))
 
     def _read_json(self, rest: bytes) -> None:
-        """What comes last: the whole, a list of chunks, or chunks with nothing between them."""
+        """The remainder: the whole, a list of chunks, or chunks with nothing between them."""
         if self._lined:
             if rest.strip():
                 self._read_line(rest)
@@ -131,7 +132,7 @@ class BodyReader:
             return
         chunks = _parsed(rest)
         if chunks is None:
-            raise self._bad(f"{self._place} answered with broken JSON.")
+            raise self._bad(f"{self._place} sent invalid JSON.")
         for chunk in chunks:
             self._reply.chunk(chunk)
         self._reply.done = True
@@ -141,7 +142,7 @@ class BodyReader:
 
 
 def _parsed(raw: bytes) -> list[Any] | None:
-    """The values in a text of JSON, those of a list one by one; `None` where it is none."""
+    """The values in a JSON text, with lists flattened; `None` if it is not JSON."""
     text = raw.decode("utf-8", "replace").strip()
     values: list[Any] = []
     decoder, at = json.JSONDecoder(), 0

@@ -1,7 +1,4 @@
-"""What is in one chunk of a reply: pure functions.
-
-Source: the API reference of OpenAI, and what vLLM, llama.cpp, SGLang, TGI, Ollama and OpenRouter send.
-"""
+"""The fields of one chunk of a reply: pure functions."""
 
 from __future__ import annotations
 
@@ -50,14 +47,14 @@ def choices_in(chunk: Any) -> list[Any] | None:
 
 
 def finish_reason(word: str) -> FinishReason | None:
-    """What a reason to end means, in lower case; `None` for one nobody knows."""
+    """The meaning of a finish reason, in lower case; `None` for an unknown one."""
     if word not in _FINISH_REASONS and ("length" in word or "max" in word or "limit" in word):
         return "length"
     return _FINISH_REASONS.get(word)
 
 
 def index_of(told: Any, at: int) -> int:
-    """The number of a choice; its place where it has none that can be read."""
+    """The number of a choice; its position if it has no readable number."""
     if type(told) is int:
         return told
     try:
@@ -67,7 +64,7 @@ def index_of(told: Any, at: int) -> int:
 
 
 def logprobs_in(choice: dict[str, Any]) -> Logprobs | None:
-    """What a choice tells of its tokens' probabilities; what is not as the reference says is left out."""
+    """The token probabilities in a choice; anything that does not follow the reference is left out."""
     told = choice.get("logprobs")
     content = told.get("content") if isinstance(told, dict) else None
     tokens = [] if not isinstance(content, list) else [_logprob(token) for token in content]

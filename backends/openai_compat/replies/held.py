@@ -1,5 +1,5 @@
-"""Bytes held until there is a whole event of them, without the pictures and sounds that are too large to be
-kept: a reply only names them, so megabytes of base64 need not be held, decoded and parsed."""
+"""Buffers bytes until an event is complete, without pictures and sounds that are too large to keep: a reply
+only names them, so megabytes of base64 need not be buffered, decoded and parsed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _PASSED = re.compile(r"-passed-(\d{1,12})-")
 
 
 class EventTooLong(ValueError):
-    """Without base64 it is more than the limit, or the base64 more than `MEDIA_BYTES`."""
+    """The event exceeds the limit without its base64, or the base64 exceeds `MEDIA_BYTES`."""
 
 
 class HeldBytes:
-    """In place of the base64 that is passed over it has a note of how much that was, see `base64_chars`."""
+    """Skipped base64 is replaced by a note of its length, see `base64_chars`."""
 
     def __init__(self, limit: int = EVENT_BYTES) -> None:
         self._limit = limit
@@ -58,7 +58,7 @@ class HeldBytes:
             self._add(data[at : at + PIECE])
 
     def take(self) -> bytes:
-        """All of it, after which nothing is held."""
+        """All buffered bytes; the buffer is then empty."""
         self._note()
         held = b"".join(self._pieces)
         self._pieces.clear()
@@ -105,7 +105,7 @@ class HeldBytes:
 
 
 def base64_chars(text: str) -> int:
-    """The characters of base64, with those that were passed over."""
+    """The number of base64 characters, including those skipped."""
     if "-passed-" not in text:
         return len(text)
     return len(text) + sum(int(note[1]) - len(note[0]) for note in _PASSED.finditer(text))

@@ -52,17 +52,19 @@ _SIGNS = (
 
 
 def stand_in(media_type: str, size: int, name: str = "") -> str:
-    """The address in the place of data. size: in bytes. name: of the `Media`, where it is kept."""
+    """The URL that replaces the data. size: in bytes. name: of the `Media`, if it is kept."""
     return f"data:{media_type};size={size}{f';id={name}' if name else ''},"
 
 
 def name_of(data: bytes) -> str:
-    """The name of what is kept. It has no digits: nothing that looks for numbers in a text finds one."""
+    """The name under which data is kept. It has no digits, so that code looking for numbers in a text finds
+    none."""
     return hashlib.sha256(data).hexdigest()[:16].translate(_LETTERS)
 
 
 def checked_type(told: str, data: bytes) -> str:
-    """What the data is by its first bytes, or else what was told, unless they would have said that."""
+    """The type of the data according to its first bytes, or else as reported, unless that type would have
+    matching first bytes."""
     for media_type, sign in _SIGNS:
         if sign.match(data):
             return media_type
@@ -70,7 +72,7 @@ def checked_type(told: str, data: bytes) -> str:
 
 
 class Body:
-    """Base64 that comes in pieces. No more of it is held than can be kept."""
+    """Base64 that arrives in pieces. Holds no more of it than can be kept."""
 
     def __init__(self) -> None:
         self.size = 0  # characters
@@ -87,7 +89,7 @@ class Body:
             self._held.clear()
 
     def decoded(self) -> bytes | None:
-        """The data; `None` where it is no base64 or too large. Pieces may each have their own end."""
+        """The data; `None` if it is not base64 or too large. Each piece may have its own padding."""
         body = unquote_to_bytes(bytes(self._held)) if b"%" in self._held else bytes(self._held)
         parts = [part for part in re.split(rb"=+", body.translate(_URL_SAFE, b" \t\r\n")) if part]
         try:
@@ -98,7 +100,7 @@ class Body:
 
 
 class Keeper:
-    """What of the pictures and sound of one reply is kept."""
+    """Decides which pictures and sounds of one reply are kept."""
 
     def __init__(self) -> None:
         self._room = KEPT_REPLY_BYTES
@@ -106,7 +108,7 @@ class Keeper:
         self._new: list[Media] = []
 
     def keep(self, told: str, body: Body) -> str:
-        """The address in the place of what was sent. told: the type it is said to have."""
+        """The URL that replaces the sent data. told: the reported type."""
         told = told.lower()
         data = body.decoded()
         if data is None or told.partition("/")[0] not in ("image", "audio"):
@@ -122,13 +124,13 @@ class Keeper:
         return stand_in(media_type, len(data), name)
 
     def take(self) -> list[Media]:
-        """What is kept since the last time."""
+        """What was kept since the last call."""
         new, self._new = self._new, []
         return new
 
 
 class Fences:
-    """Whether a text that comes in pieces is in a fenced block of code."""
+    """Whether a text that arrives in pieces is inside a fenced code block."""
 
     def __init__(self) -> None:
         self._line = ""
@@ -156,9 +158,9 @@ class Fences:
 
 
 class DataCutter:
-    """Takes the base64 out of the data addresses in a text, however it is cut, and gives it to the keeper. In
-    a block of code it stays. The cost is linear, and of an address that may stay no more than `SHORT`
-    characters are held."""
+    """Removes the base64 from data URLs in a text, however it is split, and passes it to the keeper. In a
+    code block it stays. The cost is linear, and for a URL that may stay, at most `SHORT` characters are
+    buffered."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
@@ -177,7 +179,7 @@ class DataCutter:
         return "".join(out)
 
     def flush(self) -> str:
-        """What was held when nothing more comes."""
+        """What was held back, once nothing more arrives."""
         held, self._held = self._held, ""
         return self._ended() if self._inside else held
 
@@ -227,7 +229,7 @@ def _end_of_body(text: str, start: int) -> int:
 
 
 class MediaReader:
-    """What the chunks of one reply hold beside text."""
+    """The media in the chunks of one reply."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
@@ -236,7 +238,7 @@ class MediaReader:
         self._pictures: set[str] = set()  # some servers send them again with the end
 
     def read(self, delta: dict[str, Any]) -> str:
-        """The text for what a delta, or a whole message, holds."""
+        """The text for the media in a delta or a whole message."""
         found: list[Any] = []
         for name in ("images", "image", "image_url", "content"):
             told = delta.get(name)
@@ -249,7 +251,7 @@ class MediaReader:
         return text + self._heard(audio) if isinstance(audio, dict) else text
 
     def rest(self) -> str:
-        """The text for what came in pieces."""
+        """The text for media that arrived in pieces."""
         sound, self._sound = self._sound, Body()
         return f"\n\n![audio]({self._keeper.keep('audio/' + self._format, sound)})\n\n" if sound.size else ""
 

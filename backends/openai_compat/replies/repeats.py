@@ -1,8 +1,8 @@
-"""Text that a server sends again: some send with each piece all that came before it, some all of it once more
-at the end.
+"""Removes repeated text: some servers send everything so far with each piece, some repeat all of it at the
+end.
 
-Both look like a reply that repeats itself, which replies do: "ha ha ha", a second piece that happens to begin
-with the first. So a piece that could be either is held until the next one, or the end, tells which it is.
+Both look like a reply that repeats itself, which replies do: "ha ha ha", or a second piece that happens to
+start with the first. So a piece that could be either is held until the next one, or the end, decides.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SURE_CHARS = 16
 
 
 class RepeatCutter:
-    """Takes away from the pieces of one text what was said before. Give each piece, then `flush` at the end;
-    all return what is new."""
+    """Removes repetitions from the pieces of one text. Call it with each piece, then `flush` at the end; all
+    return only new text."""
 
     def __init__(self) -> None:
         self._each: Literal["unknown", "a piece", "all so far"] = "unknown"
@@ -33,7 +33,7 @@ class RepeatCutter:
         self._grown = 0
 
     def feed(self, piece: str) -> str:
-        """piece: what a chunk calls its own part of the text."""
+        """piece: what a chunk presents as its own part of the text."""
         if self._each == "a piece":
             if not self._held and 2 * len(piece) < self._size:
                 return self._pass(piece)  # nearly always
@@ -43,8 +43,8 @@ class RepeatCutter:
         return self._first(piece) if self._each == "unknown" else self._longer(piece)
 
     def feed_whole(self, text: str, *, pieces: bool) -> str:
-        """text: what a chunk calls the whole text. pieces: other chunks have told theirs apart, so that it
-        adds nothing where it is another text; else the server calls pieces so."""
+        """text: what a chunk presents as the whole text. pieces: whether other chunks have sent the parts
+        separately, so that a differing text adds nothing; otherwise the server calls pieces so."""
         said = self._said_text()
         if self._each == "unknown" and said:
             self._each = "a piece"
@@ -70,7 +70,7 @@ class RepeatCutter:
         return held
 
     def _first(self, piece: str) -> str:
-        """Of the first pieces, until it is known what each is."""
+        """Handles the first pieces, until it is known what each one is."""
         whole, half = _in_whole_characters(piece)
         if not self._said:
             self._last, self._held = whole, [half] if half else []
@@ -102,7 +102,7 @@ class RepeatCutter:
         return self._pass(new)
 
     def _perhaps_all(self, piece: str) -> str:
-        """A piece about as long as all before it, or the one behind such a piece."""
+        """A piece about as long as everything before it, or the one after such a piece."""
         sure = self._size >= _SURE_CHARS
         if self._held:
             longer = len(piece) > len(self._held[-1])
@@ -136,25 +136,25 @@ class RepeatCutter:
 
 
 def _in_whole_characters(piece: str) -> tuple[str, str]:
-    """A piece, and apart from it what half a character at its end is written as: servers that send all so far
-    will send the whole character in its place."""
+    """A piece, and separately the replacement for half a character at its end: servers that send everything
+    so far will later send the whole character in its place."""
     whole = piece[:-1] if "\ud800" <= piece[-1:] <= "\udbff" else piece.rstrip("\ufffd")
     return whole, piece[len(whole) :]
 
 
 def _bare(text: str) -> str:
-    """Without whitespace, which servers correct."""
+    """Without whitespace, which servers may alter."""
     return "".join(text.split())
 
 
 def _goes_on(text: str, beginning: str) -> bool:
-    """Whether it begins so, perhaps without the whitespace in front, which servers take away."""
+    """Whether it starts with this text, perhaps without leading whitespace, which servers strip."""
     word = beginning.lstrip()
     return text.startswith(beginning) or (word != "" and text.startswith(word))
 
 
 def _beyond(said: str, text: str) -> str | None:
-    """What a text that holds all so far adds to it; `None` for another text."""
+    """What a text that contains everything so far adds to it; `None` for another text."""
     if text.startswith(said):
         return text[len(said) :]
     if said.startswith(text):

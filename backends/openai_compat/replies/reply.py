@@ -84,21 +84,22 @@ class Reply:
 
     @property
     def cut(self) -> bool:
-        """Whether a stop string has ended it; more may come, but nothing of it counts."""
+        """Whether a stop string has ended it; anything after that is ignored."""
         return self._cutter.stopped
 
     @property
     def unseen(self) -> Marks | None:
-        """The marks whose reasoning it began inside of, with none that opened it."""
+        """The marks whose reasoning it started inside, without an opening one."""
         return self._thinking.unseen
 
     @property
     def trusted(self) -> bool:
-        """Whether its server has never gone on after it told an end."""
+        """Whether its server has never continued after reporting an end."""
         return not self._taken_back and self.said_something
 
     def data(self, data: str) -> None:
-        """The data of one server-sent event. Raises what an error object in it means, or `BadResponse`."""
+        """The data of one server-sent event. Raises the error that an error object in it stands for, or
+        `BadResponse`."""
         try:
             chunk = parsed(data)
         except (ValueError, RecursionError):
@@ -107,7 +108,7 @@ class Reply:
             self.chunk(chunk)
 
     def words(self, said: str) -> None:
-        """What a server says in place of a chunk: nothing, if it goes on, else why it does not."""
+        """What a server sent in place of a chunk: nothing if it continues, else why it does not."""
         if said:
             self._words = Refusal(None, said)
 
@@ -122,16 +123,17 @@ class Reply:
         elif words.upper() == _DONE:
             self._finish()
         elif words.startswith(("{", "[{")):
-            raise BadResponse("The endpoint sent broken JSON.", cure="Try again, or check the endpoint.")
+            raise BadResponse("The endpoint sent invalid JSON.", cure="Try again, or check the endpoint.")
         else:
             self.words(words)
 
     def _finish(self) -> None:
-        """Some servers begin with what should be the end."""
+        """Some servers start with what should be the end."""
         self.done = self.ended or self._said
 
     def chunk(self, chunk: Any) -> None:
-        """One chunk of a stream, or a whole completion. Raises what an error object in it means."""
+        """One chunk of a stream, or a whole completion. Raises the error that an error object in it stands
+        for."""
         if isinstance(chunk, str):
             self._no_json(chunk)
         if not isinstance(chunk, dict):
@@ -177,7 +179,7 @@ class Reply:
                 self._take_other()
 
     def _take_other(self) -> None:
-        """Choice 0 does not come: read the one that came first."""
+        """Choice 0 does not arrive: read the one that arrived first."""
         others, self._others = self._others, []
         self._choice = index_of(others[0].get("index"), 0)
         for other in others:
@@ -217,7 +219,7 @@ class Reply:
             self._reason, self.ended = reason, True
 
     def _delta(self, delta: dict[str, Any], *, whole: bool) -> bool:
-        """Whether it says anything."""
+        """Whether it contains anything."""
         content = delta.get("content")
         reasoning = reasoning_in(delta)
         if isinstance(content, dict):
@@ -270,7 +272,7 @@ class Reply:
         return failed(self._words, sentence, cure, key=self._key)
 
     def take(self) -> list[Event]:
-        """The events since the last time."""
+        """The events since the last call."""
         self._flush_text()
         events, self._events = self._events, []
         if events:
@@ -278,7 +280,7 @@ class Reply:
         return events
 
     def rest(self) -> list[Event]:
-        """What was held back because more might have come."""
+        """What was held back in case more followed."""
         if self._others:
             self._take_other()
         self._reasoning(self._reasoning_repeats.flush())
@@ -294,15 +296,15 @@ class Reply:
         return held
 
     def end(self) -> list[Event]:
-        """The usage and `Finished`, after `rest`. Raises `BadResponse` when the reply broke off."""
+        """The usage and `Finished`, after `rest`. Raises `BadResponse` if the reply was cut off."""
         reason = "stop" if self.cut else self._reason
         word = (reason or "").strip().lower()
         if word in _GAVE_UP:
-            raise BadResponse("The endpoint gave up in the middle of its reply.", cure="Try again.")
+            raise BadResponse("The endpoint stopped during the reply.", cure="Try again.")
         if reason is None and not self.said_something and (self.done or self._words):
             raise self._failed("The endpoint answered with nothing", "Try again.")
         if not (self.ended or self.done or self.cut):
-            raise self._failed("The reply broke off before it was finished", "Continue it, or try again.")
+            raise self._failed("The reply was cut off before it finished", "Continue it, or try again.")
         if reason is None and not self.said_something:
             raise self._failed("The endpoint answered with nothing", "Try again.")
         kind = finish_reason(word)

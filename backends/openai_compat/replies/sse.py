@@ -1,7 +1,7 @@
-"""Server-sent events from bytes, as the HTML standard reads them, and a little kinder.
+"""Parses server-sent events from bytes, as the HTML standard specifies, with some leniency.
 
-Libraries for it insist on the content type, hold a line of any length, and drop what some model servers send:
-an `error:` field in place of `data:`, a last event without its blank line.
+Libraries for it insist on the content type, buffer lines of any length, and drop what some model servers
+send: an `error:` field in place of `data:`, or a last event without its blank line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from backends.openai_compat.replies.held import KEPT_ALL_CHARS, PIECE, EventTooL
 
 
 class SSEParser:
-    """Feed chunks of bytes as they come; get the data of each event that is complete.
+    """Feed it chunks of bytes as they arrive; get the data of each complete event.
 
     Splits on LF, CRLF and CR; joins the `data` lines of an event with LF; skips comments, other fields and a
     byte order mark. Bytes that are not UTF-8 become U+FFFD.
@@ -37,12 +37,12 @@ class SSEParser:
         return self.rest()
 
     def rest(self) -> list[str]:
-        """The events that are complete and were not returned."""
+        """Complete events that were not returned yet."""
         events, self._events = self._events, []
         return events
 
     def close(self) -> list[str]:
-        """The event that the stream ended in, if any of its data is there."""
+        """The event in which the stream ended, if any of its data has arrived."""
         self._returned = False
         self._lines(self._line.take() + b"\n")
         return self.rest()
@@ -85,7 +85,7 @@ class SSEParser:
 
 
 def _plain(chunk: bytes) -> list[str] | None:
-    """The events of a chunk that is nothing but whole ones of one line each, as nearly every chunk is."""
+    """The events of a chunk that consists of complete one-line events only, as nearly every chunk does."""
     if not (chunk.startswith(b"data: ") and chunk.endswith(b"\n\n")) or b"\r" in chunk:
         return None
     events = chunk[6:-2].split(b"\n\ndata: ")

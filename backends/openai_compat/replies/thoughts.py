@@ -1,4 +1,4 @@
-"""Reasoning that comes apart from the answer: the fields and parts that servers send it in.
+"""Reasoning sent apart from the answer: the fields and parts that servers use for it.
 
 Source: the references of DeepSeek, OpenRouter, Ollama, Mistral, Anthropic and LiteLLM, and what vLLM and
 GitHub Copilot send.
@@ -22,12 +22,12 @@ _DEEPEST = 3
 
 
 def reasoning_in(delta: dict[str, Any]) -> str:
-    """The reasoning of one chunk: many servers say the same in several fields, so that of the first."""
+    """The reasoning in one chunk: many servers repeat it in several fields, so only the first is used."""
     return next((text for name in _FIELDS if (text := _words(delta.get(name)))), "")
 
 
 def parts_of(parts: list[Any]) -> tuple[str, str]:
-    """Text and reasoning of a content that comes in parts."""
+    """Text and reasoning of a content in parts."""
     text: list[str] = []
     thought: list[str] = []
     for part in parts:
@@ -40,7 +40,7 @@ def parts_of(parts: list[Any]) -> tuple[str, str]:
 
 
 def _words(told: Any, depth: int = 0) -> str:
-    """The words of a field: a text, a part or a list of parts."""
+    """The words in a field: a string, a part or a list of parts."""
     if isinstance(told, str):
         return told
     if depth == _DEEPEST:
