@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from backends.base import ProgressCallback
 
 if TYPE_CHECKING:
     from backends.llamacpp.servers import Servers
-    from backends.local.engines import Engines
     from backends.marks import Marks
     from backends.openai_compat.patience import Timeouts
     from backends.openai_compat.refusals.terms import Memory
@@ -103,6 +104,14 @@ class LlamaCppOptions(EngineOptions):
         )
 
 
+class SharedModels(Protocol):
+    """Loads a model once for all backends that use it: `backends.local.Engines`, whose `Taken` it gives."""
+
+    async def take(self, options: LocalOptions, progress: ProgressCallback) -> Any: ...
+
+    async def give_back(self, taken: Any) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LocalOptions(EngineOptions):
     """A causal language model, run by transformers.
@@ -130,7 +139,7 @@ class LocalOptions(EngineOptions):
     batching: bool = True
     trust_remote_code: bool = False
     token: str | None = field(default=None, repr=False)
-    engines: Engines | None = field(default=None, repr=False)
+    engines: SharedModels | None = field(default=None, repr=False)
 
     def shared(self) -> LocalOptions:
         """What backends that share a loaded model have in common: everything except the size of its engine
