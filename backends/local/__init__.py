@@ -5,16 +5,11 @@ What a request passes, and in which module:
 
     backend         the face: `start` takes a model, `stream` hands the request on and gives back its events
       engines       each model once in this process, whoever uses it; an entry of the picker is a voice of it
-        sources     from a hub id, folder or adapter to whole files (hub downloads, shards checks them)
-        devices     where the model runs and with which numbers (estimates: what it would take, unloaded)
-        loading     weights, tokenizer, template into memory (reading: transformers at work)
-        weights     float16 on a CPU, computed in float32
-        adapters    LoRA, any number on one model
+        loading     from a hub id, folder or adapter to the model in memory, with its template; see there
+        estimates   what it would take, unloaded
         preparing   attention packed and proved, memory for keys and values set aside
         voices      template, end tokens and adapter of one entry (own_template: what the model brings)
       prompts       the request as the ids the model reads
-        chat_format the conversation as text: the model's own chat template, or another
-        words       control tokens in people's words, read as words
         token_texts what each token adds to the text, for those who look inside
         vision      images
       engine        one thread, many replies: the next token of each row, step after step

@@ -16,12 +16,12 @@ from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Line
 from backends.chat_templates import OwnTemplate, Tried, rendered
 from backends.errors import BackendError
-from backends.local import devices
-from backends.local.adapters import using
 from backends.local.engine import closed, failure
 from backends.local.engines import Engines, Taken
 from backends.local.estimates import estimate
-from backends.local.loading import is_out_of_memory
+from backends.local.loading import devices
+from backends.local.loading.adapters import using
+from backends.local.loading.model import is_out_of_memory
 from backends.local.own_template import own_template, special_tokens
 from backends.local.plain import write
 from backends.local.prompts import Prompt, prompt_of
@@ -74,7 +74,7 @@ class LocalBackend:
             if self._taken is not None:
                 return
             self._closed = False
-            taken = await self._engines.take(self._options, progress or (lambda _: None))
+            taken: Taken = await self._engines.take(self._options, progress or (lambda _: None))
             self._taken = taken
             self.capabilities = Capabilities(
                 system_role=taken.voice.system_role,

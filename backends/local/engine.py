@@ -326,6 +326,6 @@ def failure(error: Exception, name: str) -> BackendError:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    from backends.local.loading import is_out_of_memory
+    from backends.local.loading.model import is_out_of_memory
 
     return is_out_of_memory(error)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from backends.base import Footprint, ProgressCallback
 from backends.errors import ModelNotFound
-from backends.local.adapters import AdapterInfo, load_adapter, remove_adapter
-from backends.local.chat_format import Template
 from backends.local.estimates import conversations_of, weights_of
-from backends.local.loading import adapter_name, load, resolve
+from backends.local.loading.adapters import AdapterInfo, load_adapter, remove_adapter
+from backends.local.loading.chat_format import Template
+from backends.local.loading.model import adapter_name, load, resolve
+from backends.local.loading.sources import locate_adapter
 from backends.local.preparing import Opened, open_engine
-from backends.local.sources import locate_adapter
 from backends.local.voices import Voice, voice_of
 from backends.options import LocalOptions
 

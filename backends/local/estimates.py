@@ -9,11 +9,11 @@ from typing import Any
 
 from backends.base import Footprint
 from backends.errors import BackendError
-from backends.local import devices
-from backends.local.devices import Placement
-from backends.local.loading import embedding_of, placed
+from backends.local.loading import devices
+from backends.local.loading.devices import Placement
+from backends.local.loading.model import embedding_of, placed
+from backends.local.loading.sources import Files, base_of, locate, number, read_config, text_config
 from backends.local.preparing import CPU_MEMORY, MOST_SLOTS, SLOTS, WINDOW
-from backends.local.sources import Files, base_of, locate, number, read_config, text_config
 from backends.options import LocalOptions
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from backends.chat_templates import OwnTemplate
 from backends.errors import ModelUnsupported
-from backends.local import chat_format
-from backends.local.adapters import template_in
 from backends.local.engines import Taken
-from backends.local.sources import read_settings
+from backends.local.loading import chat_format
+from backends.local.loading.adapters import template_in
+from backends.local.loading.sources import read_settings
 from backends.options import LocalOptions
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from backends.local.loading import Loaded
+from backends.local.loading.model import Loaded
 from backends.local.rows import Row, Speaker
 from backends.local.sampling import Draw, plain_config
 

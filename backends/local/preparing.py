@@ -7,11 +7,11 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backends.local import devices
-from backends.local.adapters import using
 from backends.local.attention import Memory, NotPackable, Part, pack, run
 from backends.local.engine import Engine
-from backends.local.loading import Loaded, is_out_of_memory
+from backends.local.loading import devices
+from backends.local.loading.adapters import using
+from backends.local.loading.model import Loaded, is_out_of_memory
 from backends.options import LocalOptions
 
 if TYPE_CHECKING:

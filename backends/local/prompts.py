@@ -8,8 +8,8 @@ from typing import Any
 
 from backends._sent import Span, marked, spans
 from backends.errors import BadRequest, ContextTooLong
-from backends.local.chat_format import render
-from backends.local.loading import Loaded
+from backends.local.loading.chat_format import render
+from backends.local.loading.model import Loaded
 from backends.local.token_texts import decoded, pieces_of
 from backends.local.vision import has_images, inputs_of
 from backends.types import Request

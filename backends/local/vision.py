@@ -10,8 +10,8 @@ from typing import Any
 
 from backends.errors import BackendError, BadRequest
 from backends.installation import add_package
-from backends.local.chat_format import render
-from backends.local.loading import Loaded
+from backends.local.loading.chat_format import render
+from backends.local.loading.model import Loaded
 from backends.types import ImagePart, Message
 
 MOST_BYTES = 20_000_000

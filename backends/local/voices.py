@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backends.local import chat_format
-from backends.local.adapters import AdapterInfo
-from backends.local.loading import Loaded
+from backends.local.loading import chat_format
+from backends.local.loading.adapters import AdapterInfo
+from backends.local.loading.model import Loaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft")
 
-from backends.local import attention, weights  # noqa: E402
-from backends.local.adapters import load_adapter, remove_adapter, using  # noqa: E402
+from backends.local import attention  # noqa: E402
+from backends.local.loading import weights  # noqa: E402
+from backends.local.loading.adapters import load_adapter, remove_adapter, using  # noqa: E402
 
 IDS = [[5, 900, 77, 12, 1000], [40, 41, 42], [7, 7, 300, 2000]]
 PLACES = [slice(0, 5), slice(5, 8), slice(8, 12)]

@@ -158,7 +158,7 @@ class Reading:
     """A tokenizer, and what is read by it."""
 
     def __init__(self, tokenizer: Any) -> None:
-        from backends.local.words import Words
+        from backends.local.loading.words import Words
 
         self.tokenizer = tokenizer
         self.words = Words(tokenizer)
@@ -305,8 +305,8 @@ async def test_a_message_cannot_open_a_system_turn(engine: LlamaCppBackend) -> N
 
 
 def test_control_tokens_that_mark_reasoning_are_read_in_a_reply_and_others_are_not() -> None:
+    from backends.local.loading.words import Words
     from backends.local.replies import Reply
-    from backends.local.words import Words
 
     tokenizer = trained("byte-level BPE")
     tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]", "[OTHER]"]})

@@ -22,7 +22,8 @@ from backends.chat_templates import Renderer
 from backends.errors import BackendError, BadChatTemplate, ModelUnsupported
 from backends.llamacpp import LlamaCppBackend
 from backends.llamacpp.servers import checked_header
-from backends.local import LocalBackend, shards
+from backends.local import LocalBackend
+from backends.local.loading import shards
 from backends.options import LlamaCppOptions, LocalOptions
 from backends.types import Message, Request, Sampling
 from tests.backends.tiny_models import make_folder

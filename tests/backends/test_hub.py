@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from backends.errors import Unavailable
-from backends.local.hub import download
+from backends.local.loading.hub import download
 from tests.backends.hub_server import COMMIT, running_hub
 
 pytest.importorskip("huggingface_hub")
@@ -44,8 +44,8 @@ ASKED += [("nobody/nothing", None), ("nobody/else", None)]
 LOCATE = """
 import json, sys
 from backends.errors import BackendError
-from backends.local.loading import resolve
-from backends.local.sources import locate
+from backends.local.loading.model import resolve
+from backends.local.loading.sources import locate
 from backends.options import LocalOptions
 told = []
 for source, revision in json.loads(sys.argv[1]):

@@ -13,13 +13,13 @@ import pytest
 
 from backends.base import LoadProgress
 from backends.errors import BackendError, ModelNotFound, ModelUnsupported, OutOfMemory, Unavailable
-from backends.local import devices
-from backends.local.adapters import using
-from backends.local.chat_format import render
-from backends.local.devices import Placement, choose, needed_memory, preset
 from backends.local.engines import Engines, Taken
-from backends.local.loading import Loaded, load, resolve
-from backends.local.shards import Weights
+from backends.local.loading import devices
+from backends.local.loading.adapters import using
+from backends.local.loading.chat_format import render
+from backends.local.loading.devices import Placement, choose, needed_memory, preset
+from backends.local.loading.model import Loaded, load, resolve
+from backends.local.loading.shards import Weights
 from backends.options import LocalOptions
 from backends.types import Message
 from tests.app_process import free_port
@@ -125,7 +125,7 @@ def test_on_a_cpu_weights_are_float16_and_say_what_float32_says(demo_folder: Pat
 
 @HALF
 def test_weights_float16_cannot_hold_stay_as_they_are() -> None:
-    from backends.local import weights
+    from backends.local.loading import weights
 
     layers = [torch.nn.Linear(8, 8) for _ in range(4)]
     with torch.no_grad():

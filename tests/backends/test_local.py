@@ -21,7 +21,8 @@ from backends.errors import (
     OutOfMemory,
     Unavailable,
 )
-from backends.local import Engines, LocalBackend, devices
+from backends.local import Engines, LocalBackend
+from backends.local.loading import devices
 from backends.options import LocalOptions
 from backends.types import Message, Request, Sampling
 from tests.backends.tiny_models import make_folder, make_gguf

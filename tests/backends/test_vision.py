@@ -12,7 +12,7 @@ import pytest
 
 from backends.errors import BadRequest
 from backends.local import vision
-from backends.local.loading import Loaded, load
+from backends.local.loading.model import Loaded, load
 from backends.local.vision import decode, has_images, inputs_of
 from backends.options import LocalOptions
 from backends.types import ImagePart, Message, TextPart

@@ -17,13 +17,13 @@ from typing import Any
 
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Line
-from backends.local import devices
-from backends.local.adapters import using
 from backends.local.engine import closed
 from backends.local.engines import Engines, Taken
-from backends.local.loading import Loaded
+from backends.local.loading import devices
+from backends.local.loading.adapters import using
+from backends.local.loading.model import Loaded
+from backends.local.loading.reading import import_packages
 from backends.local.prompts import prompt_of
-from backends.local.reading import import_packages
 from backends.local.replies import Reply
 from backends.options import LocalOptions
 from backends.types import Event, Finished, Request, Usage

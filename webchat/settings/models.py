@@ -123,7 +123,7 @@ def _base_of(model: str) -> str:
     """The base model of a LoRA adapter in a folder; empty if there is none."""
     if not Path(model).expanduser().is_dir():
         return ""
-    from backends.local.sources import base_of
+    from backends.local.loading.sources import base_of
 
     try:
         base = base_of(model, revision=None, token=None)

@@ -11,9 +11,9 @@ from backends.base import LoadProgress, ProgressCallback
 from backends.chat_templates import Renderer
 from backends.errors import BackendError, ModelUnsupported
 from backends.installation import add_extra, add_package
-from backends.local import chat_format, devices
-from backends.local.devices import Placement
-from backends.local.reading import (
+from backends.local.loading import chat_format, devices
+from backends.local.loading.devices import Placement
+from backends.local.loading.reading import (
     import_packages,
     read_model,
     read_processor,
@@ -21,7 +21,7 @@ from backends.local.reading import (
     set_threads,
     told,
 )
-from backends.local.sources import (
+from backends.local.loading.sources import (
     Files,
     base_of,
     check_numbers,
@@ -30,7 +30,7 @@ from backends.local.sources import (
     read_config,
     text_config,
 )
-from backends.local.words import Words
+from backends.local.loading.words import Words
 from backends.options import LocalOptions
 
 _CHAT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -128,7 +128,7 @@ def _loaded(
     placement: Placement,
     report: ProgressCallback,
 ) -> Loaded:
-    from backends.local import weights
+    from backends.local.loading import weights
 
     common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code, "local_files_only": True}
     if files.gguf is not None:

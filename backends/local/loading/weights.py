@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from backends.local.shards import padded
+from backends.local.loading.shards import padded
 
 _LARGEST = 65504.0
 """The largest float16."""

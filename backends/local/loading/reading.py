@@ -13,9 +13,9 @@ from backends._machine import engine_threads
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import ModelUnsupported
 from backends.installation import add_extra
-from backends.local import devices
-from backends.local.devices import Placement
-from backends.local.sources import Files
+from backends.local.loading import devices
+from backends.local.loading.devices import Placement
+from backends.local.loading.sources import Files
 
 _log = logging.getLogger(__name__)
 

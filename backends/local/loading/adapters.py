@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.errors import ModelUnsupported
-from backends.local.sources import ADAPTER_WEIGHTS, check_adapter, read_settings, read_text
+from backends.local.loading.sources import ADAPTER_WEIGHTS, check_adapter, read_settings, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor

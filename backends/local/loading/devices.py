@@ -10,7 +10,7 @@ from typing import Any
 from backends._machine import available_memory, cpu_flags
 from backends.errors import ModelUnsupported, OutOfMemory
 from backends.installation import add_package
-from backends.local.shards import Weights
+from backends.local.loading.shards import Weights
 
 QUANTIZATIONS = ("none", "fp16", "int8", "nf4")
 """What weights can be made smaller to. fp16 on a CPU: see `weights`; int8 and nf4 are bitsandbytes'."""

@@ -11,9 +11,9 @@ from typing import Any
 from backends import _text_file
 from backends.base import ProgressCallback
 from backends.errors import ModelNotFound, ModelUnsupported
-from backends.local import shards
-from backends.local.hub import download, download_file
-from backends.local.shards import Weights
+from backends.local.loading import shards
+from backends.local.loading.hub import download, download_file
+from backends.local.loading.shards import Weights
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
