@@ -44,8 +44,8 @@ from webchat.store.database.codec import clean, dump_json, title_of
 from webchat.store.records import PathMessage
 from webchat.store.search.verbs import _snippet
 from webchat.store.search.words import index_words, matches, query_terms
-from webchat.turns.proposals import title_in
-from webchat.turns.titles import excerpt
+from webchat.turns.titles.making import excerpt
+from webchat.turns.titles.proposals import title_in
 
 Read = Callable[[str], object]
 SIZE = 3000

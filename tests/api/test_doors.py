@@ -32,7 +32,7 @@ from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
 from webchat.store import Store
-from webchat.turns.titles import INSTRUCTION
+from webchat.turns.titles.making import INSTRUCTION
 
 BLOCKED, MASKED, FLAGGED = "secret project", "13800138000", "gossip"
 SENTENCE = "We do not talk about this here."
@@ -291,15 +291,15 @@ NOT_DOORS = {
 # Who asks a model, or writes a text into the store, and by which rows that is covered.
 CALLS = {
     ("turns/pipeline.py", "stream"): "prepare",
-    ("turns/titles.py", "stream"): "prepare",
+    ("turns/titles/making.py", "stream"): "prepare",
     ("moderation/kinds/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
     ("moderation/kinds/endpoint.py", "stream"): "a request of httpx",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
-    ("turns/inspecting.py", "keep_inspections"): "what `prepare` let through to a model",
+    ("turns/inspecting/inspector.py", "keep_inspections"): "what `prepare` let through to a model",
     ("turns/pipeline.py", "keep_media"): "data, shown only where the gate releases its name",
     ("turns/service.py", "write_batch"): "what the gate released",
-    ("turns/titles.py", "update_conversation"): "a title by the model",
+    ("turns/titles/making.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
     ("api/templates.py", "create_template"): "a new template",
@@ -445,7 +445,7 @@ def test_whoever_asks_a_model_or_writes_a_text_is_in_the_table() -> None:
 
 def test_models_are_asked_only_with_what_was_prepared() -> None:
     """The two who write for people take the request and the gate from one `prepare`."""
-    for name in ("turns/pipeline.py", "turns/titles.py"):
+    for name in ("turns/pipeline.py", "turns/titles/making.py"):
         text = (ROOT / "webchat" / name).read_text(encoding="utf-8")
         assert "self._gates.prepare(" in text
         assert CALLS[name, "stream"] == "prepare"

@@ -17,7 +17,7 @@ from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, Server, eventually
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import Call, ScriptedEndpoint
-from webchat.turns.titles import INSTRUCTION
+from webchat.turns.titles.making import INSTRUCTION
 
 PHONE = "13812345678"
 BOSS = "13987654321"

@@ -314,7 +314,7 @@ async def test_nothing_is_kept_of_people_and_conversations_at_rest(bench: MakeBe
 async def test_titles_that_fail_are_remembered_of_the_newest_conversations_only(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webchat.turns.titles.KEPT_TRIES", 2)
+    monkeypatch.setattr("webchat.turns.titles.making.KEPT_TRIES", 2)
     # A model that only repeats what it was told makes no title.
     async with bench(EchoBackend(script=["A title"]), titles=True) as at:
         titles = at.turns._titles

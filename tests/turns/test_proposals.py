@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webchat.turns.proposals import TITLE_CHARS, title_in
-from webchat.turns.titles import INSTRUCTION
+from webchat.turns.titles.making import INSTRUCTION
+from webchat.turns.titles.proposals import TITLE_CHARS, title_in
 
 ANSWERS = [
     ("Here is a title for the conversation:\n\nBicycle repair basics", "Bicycle repair basics"),

@@ -17,8 +17,8 @@ from backends.types import Message, Request, Sampling, Sent, TextDelta
 from tests.backends.tiny_models import make_folder
 from tests.llama_server import LlamaServer, llama_server
 from webchat.store.records import Inspection, Provenance
-from webchat.turns.sent import inspection_of
-from webchat.turns.snippets import curl_of, python_of
+from webchat.turns.inspecting.sent import inspection_of
+from webchat.turns.inspecting.snippets import curl_of, python_of
 
 __all__ = ["llama_server"]
 

@@ -11,7 +11,7 @@ from backends.echo import Delay, EchoBackend, Step
 from backends.errors import Unavailable
 from backends.types import Request
 from tests.turns.conftest import Bench, MakeBench, until
-from webchat.turns.titles import EXCERPT_CHARS, INSTRUCTION, excerpt
+from webchat.turns.titles.making import EXCERPT_CHARS, INSTRUCTION, excerpt
 
 
 def titled(*title: Step) -> EchoBackend:

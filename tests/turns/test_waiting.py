@@ -15,7 +15,7 @@ from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held
 from webchat.store.records import BegunTurn
 from webchat.turns import Ask, Done, ServerBusy, Status, TooManyTurns, TurnEvent
-from webchat.turns.titles import INSTRUCTION
+from webchat.turns.titles.making import INSTRUCTION
 
 
 def places(events: list[TurnEvent]) -> list[int]:

@@ -16,7 +16,7 @@ from tests.ui.site import Access, running
 from webchat.app import App
 from webchat.sentences import LANGUAGES, Language, locale
 from webchat.store.records import Failure, TurnState
-from webchat.turns.pipeline import LINK_ENDED
+from webchat.turns.outcome import LINK_ENDED
 
 HALF = "A rainbow forms when sunlight"
 RULE = Failure("blocked", "This reply was withheld by a rule of this server.", "Reword your question.")

@@ -12,7 +12,7 @@ from webchat.api.services import Services
 from webchat.api.wire.inspection import ChatTemplateUse, Cut, Inspection, TemplatesUsed, Tokens, Why
 from webchat.store.records import Inspection as Sent
 from webchat.store.records import Message, Owner, Provenance
-from webchat.turns.snippets import curl_of, python_of
+from webchat.turns.inspecting.snippets import curl_of, python_of
 
 
 class Inspect:

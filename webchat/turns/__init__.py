@@ -1,4 +1,8 @@
-"""One message in, one stored reply out: the only path to a model. Durable, resumable, stoppable."""
+"""One message in, one stored reply out: the only path to a model. Durable, resumable, stoppable.
+
+Read `service` first, then `asking`, from an ask to a begun turn, and `pipeline`, from there to its reply. Two
+rooms are beside the turns: `titles`, and `inspecting`, which keeps what models were sent.
+"""
 
 from webchat.turns.ask import Ask, AskKind
 from webchat.turns.errors import (

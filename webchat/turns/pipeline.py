@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from backends.base import Backend
-from backends.errors import BackendError, ContextTooLong
+from backends.errors import ContextTooLong
 from backends.types import (
     Event,
     Finished,
@@ -30,12 +29,11 @@ from backends.types import (
     Usage,
 )
 from webchat.models import Models
-from webchat.moderation import Blocked, Context, Gate, GateFactory, Piece, Prepared, Released
+from webchat.moderation import Context, Gate, GateFactory, Piece, Released
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
 from webchat.store.records import (
-    ConversationSettings,
     Failure,
     FinishedTurn,
     Message,
@@ -44,9 +42,18 @@ from webchat.store.records import (
     TurnState,
     fold,
 )
-from webchat.turns.errors import failure_of
-from webchat.turns.inspecting import Inspector
+from webchat.turns.inspecting.inspector import Inspector
 from webchat.turns.journal import Channel, Journal, JournalFailed
+from webchat.turns.outcome import (
+    UNSTORED,
+    Run,
+    as_sent,
+    changes,
+    finish_reason,
+    made_with,
+    outcome,
+    provenance_of,
+)
 from webchat.turns.paths import Paths
 from webchat.turns.queue import Queue
 from webchat.turns.turn import RunningTurn
@@ -61,39 +68,6 @@ KEPT_SECONDS = 2.0
 
 RELEASE_SECONDS = 3.0
 """How long moderators may look at the rest of a reply that the end of the server breaks off."""
-
-UNSTORED = Failure(
-    "store_unavailable",
-    "The reply could not be stored, so it was stopped. What is shown was kept.",
-    "Check that the disk has space and the database is running, then try again.",
-    retryable=True,
-)
-
-LINK_ENDED = Failure(
-    "link_ended",
-    "This link was revoked or has expired.",
-    "What was written is saved. Ask for a new link to continue.",
-)
-"""Not the person stopped the reply."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """What is learned while a reply is made. Times are from `time.monotonic`."""
-
-    channel: Channel
-    provenance: Provenance
-    began: float = field(default_factory=time.monotonic)
-    sent: float | None = None
-    first: float | None = None
-    reasoned: tuple[float, float] | None = None
-    gate: Gate | None = None
-    path: Sequence[PathMessage] = ()
-    rendered: Rendered | None = None
-    kept: asyncio.Task[None] | None = None
-    ids: Sequence[str | None] = ()
-    usage: Usage | None = None
-    finished: Finished | None = None
 
 
 class Pipeline:
@@ -134,7 +108,7 @@ class Pipeline:
     async def run(self, turn: RunningTurn) -> None:
         """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
         channel = self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored"))
-        run = _Run(channel, Provenance(model=turn.model))
+        run = Run(channel, Provenance(model=turn.model))
         work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
         try:
             await asyncio.wait({work, turn.ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -148,7 +122,7 @@ class Pipeline:
             work.add_done_callback(_retrieve)
         if run.gate is not None and run.finished is None:
             await _release_rest(turn, run, run.gate)
-        state, failure = _outcome(turn, run, work)
+        state, failure = outcome(turn, run, work)
         if run.kept is not None:
             await asyncio.wait({run.kept}, timeout=KEPT_SECONDS)
         message = await self._end(turn, run, state, failure)
@@ -157,13 +131,13 @@ class Pipeline:
         turn.done(message)
         self._learn(turn, run, message)
 
-    async def _produce(self, turn: RunningTurn, run: _Run) -> None:
+    async def _produce(self, turn: RunningTurn, run: Run) -> None:
         """Stream the reply into the journal. Raises `BackendError`, `Blocked` for the request, and
         whatever goes wrong."""
         async with self._models.use(turn.model, turn.loading) as backend:
             await self._stream(turn, run, backend)
 
-    async def _stream(self, turn: RunningTurn, run: _Run, backend: Backend) -> None:
+    async def _stream(self, turn: RunningTurn, run: Run, backend: Backend) -> None:
         run.path = await self._paths.to(turn.owner, turn.begun)
         run.rendered = await self._fitted(turn, run, backend)
         for _ in range(MOST_CUTS):
@@ -180,12 +154,12 @@ class Pipeline:
             cure="Shorten the last message, or choose a model with a larger context window.",
         )
 
-    async def _written(self, turn: RunningTurn, run: _Run, backend: Backend, request: Request) -> None:
+    async def _written(self, turn: RunningTurn, run: Run, backend: Backend, request: Request) -> None:
         """One request, reviewed and answered. A slot is for writing: moderators read before it is taken."""
         turn.reviewing()
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
-        run.provenance = _as_sent(run.provenance, prepared)
+        run.provenance = as_sent(run.provenance, prepared)
         takes = backend.capabilities
         async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
@@ -206,7 +180,7 @@ class Pipeline:
         if run.finished is None and prepared.gate.verdict is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
-    async def _fitted(self, turn: RunningTurn, run: _Run, backend: Backend) -> Rendered:
+    async def _fitted(self, turn: RunningTurn, run: Run, backend: Backend) -> Rendered:
         """The request, as much of the conversation as the model's window holds."""
         if not self._cuts:
             if run.path and run.path[0].before:
@@ -216,7 +190,7 @@ class Pipeline:
             return self._render(turn, run, backend, None)
         return await self._fitting.fit(_key(turn), backend, partial(self._render, turn, run, backend))
 
-    def _learn(self, turn: RunningTurn, run: _Run, reply: Message) -> None:
+    def _learn(self, turn: RunningTurn, run: Run, reply: Message) -> None:
         """What the next prompt of this conversation can be fitted by: the reply, whole as it is stored."""
         if run.rendered is None or reply.state != "complete":
             return
@@ -227,7 +201,7 @@ class Pipeline:
             told = (said, run.usage.completion_tokens) if run.reasoned is None else ("", 0)
             self._fitting.learn(_key(turn), run.rendered.request, run.usage.prompt_tokens, told)
 
-    def _render(self, turn: RunningTurn, run: _Run, backend: Backend, room: int | None) -> Rendered:
+    def _render(self, turn: RunningTurn, run: Run, backend: Backend, room: int | None) -> Rendered:
         """The request, and where it is from. room: characters of it, where that is known."""
         spec = self._models.spec(turn.model)
         settings = turn.begun.conversation.settings
@@ -252,7 +226,7 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
-            details={**_details(rendered), **_made_with(settings, run.path), **self._recording()},
+            details={**changes(rendered), **made_with(settings, run.path), **self._recording()},
         )
         run.ids = rendered.ids
         return rendered
@@ -273,10 +247,10 @@ class Pipeline:
         """Noted where it is not kept what the model was sent, so that nobody looks for it."""
         return {} if self._inspect else {"inspect": "off"}
 
-    def _sent(self, turn: RunningTurn, run: _Run, sent: Sent) -> None:
+    def _sent(self, turn: RunningTurn, run: Run, sent: Sent) -> None:
         """Keep what the model is sent, from now on."""
         if self._inspect:
-            run.kept = self._inspector.keep(turn.id, sent, run.ids, _provenance(run), run.kept)
+            run.kept = self._inspector.keep(turn.id, sent, run.ids, provenance_of(run), run.kept)
 
     async def _keep(self, turn: RunningTurn, media: Media) -> None:
         """Store what the text is about to name. Where that fails, it is named only."""
@@ -285,15 +259,15 @@ class Pipeline:
         except StoreError:
             log.warning("a %s of reply %s could not be stored", media.media_type, turn.id)
 
-    async def _end(self, turn: RunningTurn, run: _Run, state: TurnState, failure: Failure | None) -> Message:
+    async def _end(self, turn: RunningTurn, run: Run, state: TurnState, failure: Failure | None) -> Message:
         """Store the end; when the store fails, the message as it is on the screens."""
         finished = FinishedTurn(
             turn.id,
             state,
-            finish_reason=_reason(run, state),
+            finish_reason=finish_reason(run, state),
             failure=failure,
             reasoning_seconds=None if run.reasoned is None else run.reasoned[1] - run.reasoned[0],
-            provenance=_provenance(run),
+            provenance=provenance_of(run),
         )
         try:
             return await run.channel.finish(finished)
@@ -312,36 +286,6 @@ class Pipeline:
             )
 
 
-def _as_sent(provenance: Provenance, prepared: Prepared) -> Provenance:
-    """With what was done to the request, and the words in it as the model had them."""
-    return replace(
-        provenance,
-        prompt=tuple(
-            {**item, "content": prepared.hide(item["content"])} if "content" in item else item
-            for item in provenance.prompt
-        ),
-        details={**provenance.details, **prepared.details},
-    )
-
-
-def _details(rendered: Rendered) -> dict[str, Any]:
-    """What became of the conversation on its way into the prompt, where anything did."""
-    details: dict[str, Any] = {}
-    if rendered.left_out:
-        details |= {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
-    if rendered.system_as is not None:
-        details["system_as"] = rendered.system_as
-    if rendered.without:
-        details["without"] = list(rendered.without)
-    return details
-
-
-def _made_with(settings: ConversationSettings, path: Sequence[PathMessage]) -> dict[str, Any]:
-    """The templates the system prompt and the question are from."""
-    made = {"persona": settings.persona, "user_template": path[-1].template if path else None}
-    return {name: use.named for name, use in made.items() if use is not None}
-
-
 def _key(turn: RunningTurn) -> tuple[str, str]:
     return turn.conversation_id, turn.model
 
@@ -349,7 +293,7 @@ def _key(turn: RunningTurn) -> tuple[str, str]:
 async def _pump(
     events: AsyncGenerator[Event, None],
     turn: RunningTurn,
-    run: _Run,
+    run: Run,
     gate: Gate,
     told: Callable[[Sent], None],
     keep: Callable[[Media], Awaitable[None]],
@@ -388,7 +332,7 @@ async def _pump(
             await channel.room()
 
 
-async def _release_rest(turn: RunningTurn, run: _Run, gate: Gate) -> None:
+async def _release_rest(turn: RunningTurn, run: Run, gate: Gate) -> None:
     """Let the gate release what it still held when the reply broke off."""
     seconds = RELEASE_SECONDS if turn.ended_by == "interrupted" else None
     try:
@@ -417,75 +361,6 @@ def _add(channel: Channel, piece: Piece) -> None:
         case ToolCallDelta():
             call = {"index": piece.index, "id": piece.id, "name": piece.name, "arguments": piece.arguments}
             channel.add("tool", json.dumps(call, ensure_ascii=False) + "\n")
-
-
-def _outcome(turn: RunningTurn, run: _Run, work: asyncio.Task[None]) -> tuple[TurnState, Failure | None]:
-    """How the turn ended, from how its work did. Refused is refused, whatever else came meanwhile."""
-    error = None if not work.done() or work.cancelled() else work.exception()
-    verdict = None if run.gate is None else run.gate.verdict
-    if isinstance(error, Blocked):
-        verdict = error.verdict
-    if verdict is not None:
-        return "blocked", Failure("blocked", verdict.sentence, verdict.cure, verdict.params)
-    if work.done() and not work.cancelled() and error is None:
-        return "complete", None
-    if turn.ended_by == "unstored":
-        return "failed", UNSTORED
-    if turn.ended_by == "link_ended":
-        return "stopped", LINK_ENDED
-    # An error while the stream closes after a stop is of no interest to the person who stopped it.
-    if turn.ended_by is not None:
-        return turn.ended_by, None
-    if isinstance(error, BackendError):
-        return "failed", failure_of(error)
-    if error is None:
-        return "interrupted", None
-    number = secrets.token_hex(4)
-    log.error("error %s in reply %s", number, turn.id, exc_info=error)
-    return "failed", Failure(
-        "internal_error",
-        "Something went wrong inside webchat.",
-        f"Try again; the log has the details under the number {number}.",
-        params={"id": number},
-        retryable=True,
-    )
-
-
-def _reason(run: _Run, state: TurnState) -> str | None:
-    if state == "blocked":
-        return "content_filter"
-    return run.finished.reason if run.finished is not None and state == "complete" else None
-
-
-def _provenance(run: _Run) -> Provenance:
-    now = time.monotonic()
-    usage, finished = run.usage, run.finished
-    filled = replace(
-        run.provenance,
-        prompt_tokens=None if usage is None else usage.prompt_tokens,
-        completion_tokens=None if usage is None else usage.completion_tokens,
-        cached_tokens=None if usage is None else usage.cached_tokens,
-        queued_seconds=None if run.sent is None else run.sent - run.began,
-        first_token_seconds=None if run.first is None else run.first - run.began,
-        total_seconds=now - run.began,
-    )
-    if finished is None:
-        return filled
-    return replace(
-        filled,
-        model_id=finished.model or filled.model_id,
-        revision=finished.revision,
-        adapter=finished.adapter,
-        seed=filled.seed if finished.seed is None else finished.seed,
-        details={**run.provenance.details, **finished.details, **_without(run, finished)},
-    )
-
-
-def _without(run: _Run, finished: Finished) -> dict[str, list[str]]:
-    """What was chosen and not used: what the model is known not to take, and what it refused this time."""
-    refused = str(finished.details.get("without") or "").split(",")
-    names = dict.fromkeys([*run.provenance.details.get("without", ()), *filter(None, refused)])
-    return {"without": list(names)} if names else {}
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

@@ -27,7 +27,7 @@ from webchat.turns.pipeline import Pipeline
 from webchat.turns.places import Most, Party
 from webchat.turns.queue import Queue
 from webchat.turns.review import Review
-from webchat.turns.titles import Titles
+from webchat.turns.titles.making import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
 
 log = logging.getLogger(__name__)

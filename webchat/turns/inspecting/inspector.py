@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from backends.types import Sent
 from webchat.store import Store, StoreError
 from webchat.store.records import KeptInspection, Provenance
-from webchat.turns.sent import inspection_of
+from webchat.turns.inspecting.sent import inspection_of
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,154 @@
+"""What a reply was made with and how it ended, as it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from backends.errors import BackendError
+from backends.types import Finished, Usage
+from webchat.moderation import Blocked, Gate, Prepared
+from webchat.prompts import Rendered
+from webchat.store.records import ConversationSettings, Failure, PathMessage, Provenance, TurnState
+from webchat.turns.errors import failure_of
+from webchat.turns.journal import Channel
+from webchat.turns.turn import RunningTurn
+
+log = logging.getLogger(__name__)
+
+UNSTORED = Failure(
+    "store_unavailable",
+    "The reply could not be stored, so it was stopped. What is shown was kept.",
+    "Check that the disk has space and the database is running, then try again.",
+    retryable=True,
+)
+
+LINK_ENDED = Failure(
+    "link_ended",
+    "This link was revoked or has expired.",
+    "What was written is saved. Ask for a new link to continue.",
+)
+"""Not the person stopped the reply."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What is learned while a reply is made. Times are from `time.monotonic`."""
+
+    channel: Channel
+    provenance: Provenance
+    began: float = field(default_factory=time.monotonic)
+    sent: float | None = None
+    first: float | None = None
+    reasoned: tuple[float, float] | None = None
+    gate: Gate | None = None
+    path: Sequence[PathMessage] = ()
+    rendered: Rendered | None = None
+    kept: asyncio.Task[None] | None = None
+    ids: Sequence[str | None] = ()
+    usage: Usage | None = None
+    finished: Finished | None = None
+
+
+def as_sent(provenance: Provenance, prepared: Prepared) -> Provenance:
+    """With what was done to the request, and the words in it as the model had them."""
+    return replace(
+        provenance,
+        prompt=tuple(
+            {**item, "content": prepared.hide(item["content"])} if "content" in item else item
+            for item in provenance.prompt
+        ),
+        details={**provenance.details, **prepared.details},
+    )
+
+
+def changes(rendered: Rendered) -> dict[str, Any]:
+    """What became of the conversation on its way into the prompt, where anything did."""
+    details: dict[str, Any] = {}
+    if rendered.left_out:
+        details |= {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
+    if rendered.system_as is not None:
+        details["system_as"] = rendered.system_as
+    if rendered.without:
+        details["without"] = list(rendered.without)
+    return details
+
+
+def made_with(settings: ConversationSettings, path: Sequence[PathMessage]) -> dict[str, Any]:
+    """The templates the system prompt and the question are from."""
+    made = {"persona": settings.persona, "user_template": path[-1].template if path else None}
+    return {name: use.named for name, use in made.items() if use is not None}
+
+
+def provenance_of(run: Run) -> Provenance:
+    now = time.monotonic()
+    usage, finished = run.usage, run.finished
+    filled = replace(
+        run.provenance,
+        prompt_tokens=None if usage is None else usage.prompt_tokens,
+        completion_tokens=None if usage is None else usage.completion_tokens,
+        cached_tokens=None if usage is None else usage.cached_tokens,
+        queued_seconds=None if run.sent is None else run.sent - run.began,
+        first_token_seconds=None if run.first is None else run.first - run.began,
+        total_seconds=now - run.began,
+    )
+    if finished is None:
+        return filled
+    return replace(
+        filled,
+        model_id=finished.model or filled.model_id,
+        revision=finished.revision,
+        adapter=finished.adapter,
+        seed=filled.seed if finished.seed is None else finished.seed,
+        details={**run.provenance.details, **finished.details, **_without(run, finished)},
+    )
+
+
+def _without(run: Run, finished: Finished) -> dict[str, list[str]]:
+    """What was chosen and not used: what the model is known not to take, and what it refused this time."""
+    refused = str(finished.details.get("without") or "").split(",")
+    names = dict.fromkeys([*run.provenance.details.get("without", ()), *filter(None, refused)])
+    return {"without": list(names)} if names else {}
+
+
+def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[TurnState, Failure | None]:
+    """How the turn ended, from how its work did. Refused is refused, whatever else came meanwhile."""
+    error = None if not work.done() or work.cancelled() else work.exception()
+    verdict = None if run.gate is None else run.gate.verdict
+    if isinstance(error, Blocked):
+        verdict = error.verdict
+    if verdict is not None:
+        return "blocked", Failure("blocked", verdict.sentence, verdict.cure, verdict.params)
+    if work.done() and not work.cancelled() and error is None:
+        return "complete", None
+    if turn.ended_by == "unstored":
+        return "failed", UNSTORED
+    if turn.ended_by == "link_ended":
+        return "stopped", LINK_ENDED
+    # An error while the stream closes after a stop is of no interest to the person who stopped it.
+    if turn.ended_by is not None:
+        return turn.ended_by, None
+    if isinstance(error, BackendError):
+        return "failed", failure_of(error)
+    if error is None:
+        return "interrupted", None
+    number = secrets.token_hex(4)
+    log.error("error %s in reply %s", number, turn.id, exc_info=error)
+    return "failed", Failure(
+        "internal_error",
+        "Something went wrong inside webchat.",
+        f"Try again; the log has the details under the number {number}.",
+        params={"id": number},
+        retryable=True,
+    )
+
+
+def finish_reason(run: Run, state: TurnState) -> str | None:
+    if state == "blocked":
+        return "content_filter"
+    return run.finished.reason if run.finished is not None and state == "complete" else None
