@@ -302,9 +302,9 @@ CALLS = {
     ("turns/titles/making.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
-    ("api/templates.py", "create_template"): "a new template",
-    ("api/templates.py", "change_template"): "a changed template",
-    ("api/chat_templates.py", "change_chat_template"): "an operator's own",
+    ("api/prompt_templates.py", "create_template"): "a new template",
+    ("api/prompt_templates.py", "change_template"): "a changed template",
+    ("api/model_templates.py", "change_chat_template"): "an operator's own",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }

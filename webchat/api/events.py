@@ -1,16 +1,15 @@
 """Server-sent events of replies, written straight to ASGI: hundreds of pages follow at once, and a response
 object per event would cost more than the event.
 
-`GET /api/events?reply=<message id>:<seq>&reply=...` is the one stream of a browser. It never ends by itself;
-each event has JSON in `data`:
+`GET /api/events?reply=<message id>:<seq>&reply=...` is the one stream of a browser. It never ends by itself.
+Each event has JSON in `data`, its model in `webchat.api.wire.turns.Events`:
 
-- `hello` first: `owner`, their id, and `running`, the ids of all their replies that run now.
-- of each `reply`, what comes after its piece number `seq`: `status` (`message_id`, `state`, `loading`,
-  `queue`, `wait`), `delta` (`message_id`, `seq` from 1 without gaps, `kind`, `text`), and last `done`
-  (`message`, whole), or `gone` (`message_id`) for what the owner may not see. Order holds within a reply.
-  Whoever lost the connection asks again with the numbers that were seen.
-- of all conversations of the owner: `begun` and `ended` (`conversation_id`, `message_id`, `state`) for each
-  turn, wherever it was asked for, and `changed` (`conversation_id`) when something else is shown there.
+- `hello` first.
+- of each `reply`, what comes after its piece number `seq`: `status`, `delta`, and last `done`, or `gone` for
+  what the owner may not see. Order holds within a reply. Whoever lost the connection asks again with the
+  numbers that were seen.
+- of all conversations of the owner: `begun` and `ended` for each turn, wherever it was asked for, and
+  `changed` when something else is shown there.
 - `beat` in silence.
 
 With `wait=0` it tells what is known now, and ends.
@@ -18,14 +17,7 @@ With `wait=0` it tells what is known now, and ends.
 `GET /api/messages/{id}/events?from=<seq>` tells `status`, `delta` and `done` of one reply and ends with it.
 Each delta has its number as the event's `id`: a browser resumes there by itself.
 
-In a `status`, `wait` says why nothing is said yet, `null` once something is:
-
-    {"reason": "review" | "loading" | "queue" | "first_token" | "rate_limited" | "endpoint_loading"
-               | "unavailable",
-     "since_ms": 4200, "retry_in_ms": 7000 | null, "attempt": 1}
-
-`since_ms` is how long that has lasted, `retry_in_ms` when a refusing endpoint is asked again (0: just now),
-`attempt` how often it has refused (0: not). The wait ends with the first delta, without a `status`.
+The `wait` of a `status` ends with the first delta, without another `status`.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from webchat.api.hidden import hidden_prompts, without
 from webchat.api.parts import parts_of
 from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
+from webchat.api.wire.hidden import hidden_prompts, without
 from webchat.api.wire.inspection import ChatTemplateUse, Cut, Inspection, TemplatesUsed, Tokens, Why
 from webchat.store.records import Inspection as Sent
 from webchat.store.records import Message, Owner, Provenance

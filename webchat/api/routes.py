@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, compile_path
 
 from webchat.api.about import About
-from webchat.api.chat_templates import ChatTemplates
 from webchat.api.conversations import Conversations
 from webchat.api.endpoint import Method, endpoint
 from webchat.api.errors import answering, not_found
@@ -21,10 +20,11 @@ from webchat.api.health import Health
 from webchat.api.inspect import Inspect
 from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
+from webchat.api.model_templates import ChatTemplates
 from webchat.api.moderation import ModerationRoutes
+from webchat.api.prompt_templates import Templates
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
-from webchat.api.templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
 from webchat.api.wire.base import Answer

@@ -8,7 +8,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo
 
 from backends.types import Role
-from webchat.api.hidden import base_name, hidden_prompts, without
 from webchat.api.wire.base import Answer, Body, Time, absent
 from webchat.api.wire.conversations import (
     Conversation,
@@ -17,6 +16,7 @@ from webchat.api.wire.conversations import (
     Settings,
     TemplateUse,
 )
+from webchat.api.wire.hidden import base_name, hidden_prompts, without
 from webchat.auth.failures import audience, failure_for
 from webchat.store import NamedMedia, records
 

@@ -15,7 +15,7 @@ from webchat.api.errors import ApiError, invalid, not_found
 from webchat.api.filenames import disposition
 from webchat.api.reading import Caller, Language, PathId, QueryText
 from webchat.api.services import Services
-from webchat.api.wire.templates import (
+from webchat.api.wire.prompt_templates import (
     NAME_CHARS,
     DuplicateBody,
     ImportBody,

@@ -20,8 +20,8 @@ from backends.types import Message
 from webchat.api.errors import ApiError
 from webchat.api.reading import Operator
 from webchat.api.services import Services
-from webchat.api.wire.chat_templates import ChatTemplate as Answered
-from webchat.api.wire.chat_templates import (
+from webchat.api.wire.model_templates import ChatTemplate as Answered
+from webchat.api.wire.model_templates import (
     ChatTemplateBody,
     ChatTemplatePreview,
     ChatTemplateProblem,
