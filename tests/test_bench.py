@@ -120,7 +120,7 @@ def test_waiting_for_a_slot_is_part_of_the_first_text_and_told() -> None:
     assert table(result)[2].split()[4:6] == ["2.00s", "4.40s"]
     told = as_json(result)["runs"][0]
     assert [told["ttft_p50"], told["ttft_p95"]] == pytest.approx([2.0, 4.4])
-    assert any("writes 1 reply at once" in line for line in table(result))
+    assert any("generates 1 reply at once" in line for line in table(result))
 
 
 def test_each_turn_goes_on_from_the_one_before_and_no_two_people_begin_alike() -> None:
@@ -227,7 +227,7 @@ def test_pieces_stand_for_tokens_where_nobody_counts_them() -> None:
 
     result = measured(Silent(script=["a", "b"]), Plan(users=(1,), turns=1))
     assert result.runs[0].done[0].tokens == 2
-    assert any("are not known" in line for line in table(result))
+    assert any("Token counts of some replies are unknown" in line for line in table(result))
 
 
 def test_rounds_are_told_by_their_median_and_no_failure_is_dropped() -> None:
@@ -391,7 +391,7 @@ def test_work_of_other_programs_is_told_but_not_an_endpoints_own() -> None:
         result = Result(Plan(users=(1,)), "m", kind, runs=[Run(1, rounds)])
         assert any("Other programs kept 1000.0 cores busy" in line for line in table(result)) is told
     against_generate = Result(Plan(users=(1,)), "m", "local", baseline=Run(1, rounds), runs=[Run(1, rounds)])
-    assert "That slows plain most, so the ratio is too good." in table(against_generate)
+    assert "That slows the baseline most, so the ratio is too high." in table(against_generate)
 
 
 def test_the_gpus_peak_is_that_of_all_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_a_database_of_a_later_version_is_left_alone(
         database.execute("UPDATE webchat_schema SET version_num = '9999'")
         database.commit()
     capsys.readouterr()
-    assert "later version" in refusal(capsys, *ENDPOINT, "--port", "0")
+    assert "newer version" in refusal(capsys, *ENDPOINT, "--port", "0")
     assert "Update webchat" in refusal(capsys, "link", "list")
 
 

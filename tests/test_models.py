@@ -540,7 +540,7 @@ async def test_a_model_that_fails_to_close_makes_room_all_the_same(caplog: pytes
     for name in "ab":
         async with models.use(name):
             assert loaded == {name}
-    assert "closing the model a" in caplog.text
+    assert "closing model a failed" in caplog.text
 
 
 async def test_the_download_is_no_part_of_how_long_a_load_takes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,10 +63,10 @@ async def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
     [
         ("[[moderators]", "rules.toml"),
         ('[[moderators]]\nkind = "telepathy"', "telepathy"),
-        ('[[moderators]]\nkind = "phrases"', "nothing to look for"),
+        ('[[moderators]]\nkind = "phrases"', "phrases or file is missing"),
         ('[[moderators]]\nkind = "phrases"\nphrases = ["a"]\naction = "shout"', "action"),
         ('[[moderators]]\nkind = "phrases"\nphrase = ["a"]', "phrase"),
-        ('[[moderators]]\nkind = "phrases"\nphrases = ["*"]', "no phrase"),
+        ('[[moderators]]\nkind = "phrases"\nphrases = ["*"]', "is not a phrase"),
         ('[[moderators]]\nkind = "phrases"\nfile = "none.txt"', "none.txt"),
         ('[[moderators]]\nkind = "patterns"\npatterns = ["(a"]', "patterns"),
         ('[[moderators]]\nkind = "secrets"\nstages = []', "stages"),
@@ -89,7 +89,7 @@ async def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
         ('[[moderators]]\nkind = "endpoint"\nurl = "http://a"\napi_key_env = "NOT_SET"', "NOT_SET"),
         ('[[moderators]]\nkind = "endpoint"\nurl = "http://a"\napi_key = "k"', "api_key"),
         ('[[moderators]]\nkind = "guard"', "moderators.0.guard.model"),
-        ('[[moderators]]\nkind = "guard"\nmodel = "m"', "no models to ask"),
+        ('[[moderators]]\nkind = "guard"\nmodel = "m"', "no models are available"),
         ('[[moderators]]\nkind = "guard"\nmodel = "m"\nstyle = "guess"', "style"),
     ],
 )

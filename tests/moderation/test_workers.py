@@ -132,7 +132,7 @@ async def test_code_that_blocks_is_given_up_in_time_and_the_loop_goes_on(
     assert await outcome(moderation, "hello") == becomes
     assert not gate.opened.is_set(), "it was not waited for"
     assert steps > 0, "others went on meanwhile"
-    assert [one.finding.detail for one in told] == ["took too long"]
+    assert [one.finding.detail for one in told] == ["timed out"]
     task.cancel()
 
 

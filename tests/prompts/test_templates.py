@@ -127,7 +127,7 @@ def test_what_is_left_out_is_the_default_or_nothing() -> None:
     assert fill_values(blanks, {}) == {"a": "A", "b": "", "c": False}
     assert fill_values(blanks, {"a": None, "b": " "}) == {"a": "", "b": "", "c": False}
     for nothing in ({}, {"v": None}, {"v": " \n"}):
-        with pytest.raises(BadValues, match="fill it in"):
+        with pytest.raises(BadValues, match="it is required"):
             fill_values([variable(required=True)], nothing)
     with pytest.raises(BadValues, match="no such variable"):
         fill_values(blanks, {"z": "x"})

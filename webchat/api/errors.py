@@ -47,7 +47,7 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
     match error:
         case BackendError() | StoreError() if not isinstance(error, BadCursor):
             if isinstance(error, StoreError) and error.status >= 500:
-                log.error("the store failed: %s", error)
+                log.error("store error: %s", error)
             return failure_answer(error.status, failure_of(error), reader)
         case ExplainedError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)

@@ -164,7 +164,7 @@ class EventStream:
         if not gone.done() or gone.cancelled():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         if not pump.cancelled() and (error := pump.exception()) is not None:
-            log.error("following replies broke off", exc_info=error)
+            log.error("an event stream failed", exc_info=error)
 
     async def _pump(self, send: Send) -> None:
         async for chunk in self._chunks:

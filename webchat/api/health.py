@@ -29,6 +29,6 @@ class Health:
         try:
             await services.store.call(services.store.list_conversations, "", limit=1)
         except Exception:
-            log.warning("the database does not answer", exc_info=True)
+            log.warning("the database does not respond", exc_info=True)
             return json_answer(State(status="database"), 503)
         return json_answer(State(status="ok"))

@@ -39,7 +39,7 @@ def owner_of(request: Request) -> Owner:
     """Whom the door let in. A route that is reached without it answers nobody."""
     owner = getattr(request.state, "owner", None)
     if not isinstance(owner, Owner):
-        raise ApiError(401, "no_owner", "This chat opens with a link.", "Open the link you were given.")
+        raise ApiError(401, "no_owner", "This chat needs a link.", "Open the link you were given.")
     return owner
 
 

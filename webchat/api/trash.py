@@ -58,4 +58,4 @@ class Trash:
             try:
                 await self._store.call(self._store.purge, PURGE_DISCARDED)
             except Exception:
-                log.exception("purging what was discarded failed; the next purge tries again")
+                log.exception("purging discarded data failed; the next purge will retry")

@@ -73,7 +73,7 @@ def error_answer(
 def unknown_error_answer(error: Exception) -> Response:
     """For an error nobody foresaw: it goes to the log under an id, in one line, and only the id is told."""
     ticket = secrets.token_hex(4)
-    log.error("request failed, known as %s: %s", ticket, in_one_line(error))
+    log.error("request failed (ID %s): %s", ticket, in_one_line(error))
     return error_answer(
         500,
         "internal",
@@ -116,7 +116,7 @@ def no_owner(refusal: Refusal = "") -> Response:
             refusal,
             (
                 "no_owner",
-                "This chat opens with a link.",
+                "This chat needs a link.",
                 "Open the link you were given, or ask for a new one.",
             ),
         ),

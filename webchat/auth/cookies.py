@@ -64,7 +64,7 @@ def load_or_make_secret(path: Path) -> str:
             fresh.unlink(missing_ok=True)
     secret = path.read_text(encoding="ascii").strip()
     if len(secret) < _SECRET_BYTES:
-        raise ValueError(f"the signing secret in {path} is too short; delete the file to get a new one")
+        raise ValueError(f"the signing secret in {path} is too short; delete the file to create a new one")
     return secret
 
 

@@ -108,7 +108,7 @@ class Door:
         except StoreUnavailable as error:
             if answering.started:
                 raise
-            log.error("the store failed: %s", error)
+            log.error("store error: %s", error)
             await failure_answer(503, failure_of(error), None)(scope, receive, answering.send)
         except Exception as error:
             if answering.started:
@@ -143,7 +143,7 @@ class Door:
                     403,
                     "host_not_allowed",
                     "This server can only be opened at this machine's own address.",
-                    "Open it as http://localhost with its port, or start it with --host to serve others.",
+                    "Open it at http://localhost with its port, or start it with --host to serve others.",
                 )
             )
         # Another site's page can read nothing here, but it could have answers made, and time them.

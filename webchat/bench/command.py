@@ -46,7 +46,7 @@ def plan_of(options: Mapping[str, Any]) -> Plan:
 
 def _number(name: str, text: str, most: int) -> int:
     flag = f"--{name.replace('_', '-')}"
-    several = ", or several like 1,2,4,8" if name == "users" else ""
+    several = ", or several, such as 1,2,4,8" if name == "users" else ""
     try:
         number = int(text)
     except ValueError:

@@ -37,7 +37,12 @@ def plot(result: Result, path: Path) -> None:
     waiting.set_title("Latency, p95", fontsize=10)
     for name, values, style, color in (
         ("to the first text (TTFT)", [run.ttft(0.95) for run in runs], "o-", "#7a3b69"),
-        ("to that of a later message", [run.ttft(0.95, later=True) for run in runs], "^-.", "#b5651d"),
+        (
+            "to the first text of a later message",
+            [run.ttft(0.95, later=True) for run in runs],
+            "^-.",
+            "#b5651d",
+        ),
         ("between two pieces (ITL)", [run.itl(0.95) for run in runs], "s--", "#24577a"),
     ):
         points = [(n, value * 1000) for n, value in zip(users, values, strict=True) if value]
@@ -48,7 +53,7 @@ def plot(result: Result, path: Path) -> None:
     waiting.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
     for axes in (speed, waiting):
-        axes.set_xlabel("people at once")
+        axes.set_xlabel("concurrent users")
         axes.set_xscale("log", base=2)
         axes.set_xticks(users, [str(number) for number in users])
         axes.tick_params(axis="x", which="minor", bottom=False)

@@ -71,12 +71,12 @@ def _notes(result: Result) -> Iterator[str]:
     most = max((run.users for run in result.runs), default=0)
     if result.slots is not None and result.slots < most:
         at_once = "1 reply" if result.slots == 1 else f"{result.slots} replies"
-        yield f"The engine writes {at_once} at once; the others wait, which is part of their TTFT."
+        yield f"The engine generates {at_once} at once; others wait, which counts towards their TTFT."
     several = max((run.tokens_per_piece or 0 for run in result.runs), default=0)
     if any(reply.prompt is None for reply in replies):
-        yield "The tokens of some replies are not known: there each chunk of text counts as one."
+        yield "Token counts of some replies are unknown; each chunk of text counts as one token there."
     elif several >= _SEVERAL:
-        yield f"A chunk of text held up to {several:.1f} tokens on average: ITL is not the time of one token."
+        yield f"A chunk of text held up to {several:.1f} tokens on average: ITL is not the time per token."
     yield from _doubts(result)
     reasons = Counter(failure for run in _all(result) for failure in run.failures)
     for reason, times in reasons.most_common(_MOST_REASONS):
@@ -92,11 +92,11 @@ def _doubts(result: Result) -> Iterator[str]:
         return
     others = max((one.others for run in _all(result) for one in run.rounds if one.others), default=0.0)
     if others > max(0.3, _BUSY * (os.cpu_count() or 1)):
-        yield f"Other programs kept {others:.1f} cores busy meanwhile: an idle machine has other figures."
+        yield f"Other programs kept {others:.1f} cores busy meanwhile; an idle machine would be faster."
         if result.kind == "local" and result.baseline is not None:
             # Its threads wait for each other at every step: on two cores with one taken it wrote half as
             # much, and the engine, which leaves a core free, nearly as much as before.
-            yield "That slows plain most, so the ratio is too good."
+            yield "That slows the baseline most, so the ratio is too high."
 
 
 def _all(result: Result) -> Iterable[Run]:

@@ -45,4 +45,4 @@ class Budget:
     def _keep(self, place: str, free: int | None) -> None:
         self._found[place] = found = None if free is None else int(free * SHARE)
         if found is not None:
-            log.info("models may take %s GB together on %s", gigabytes(found), place)
+            log.info("%s GB reserved for models on %s", gigabytes(found), place)

@@ -107,7 +107,7 @@ class Discovery:
         except TimeoutError:
             entry.failure = ModelNotFound(
                 f"{spec.source or spec.name} took too long to list its models.",
-                cure="Check that the endpoint runs, or name the model in the settings.",
+                cure="Check that the endpoint is running, or name the model in the settings.",
             )
             return
         self._lists[spec.name] = tuple({model.id: model for model in models}.values())

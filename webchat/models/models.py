@@ -71,7 +71,7 @@ class Models:
     ) -> None:
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
-            raise ValueError(f"model names must differ: {names}")
+            raise ValueError(f"model names must be unique: {names}")
         self._specs = tuple(specs)
         self._default = default
         self._create = create
@@ -139,7 +139,7 @@ class Models:
                     await entry.left.wait()
                 elif not await self._replaced(entry):
                     async with self._making_room:
-                        await self._unload(entry, "take another chat template")
+                        await self._unload(entry, "switch to another chat template")
 
     async def _replaced(self, entry: Entry) -> bool:
         """Put another backend in the place of one whose loaded model it shares, so that nothing is loaded
@@ -152,7 +152,7 @@ class Models:
         try:
             await new.start()
         except BackendError as error:
-            log.warning("%s does not start with its chat template: %s", entry.spec.name, error)
+            log.warning("%s cannot start with its chat template: %s", entry.spec.name, error)
             await close(entry.spec.name, new)
             return False
         entry.backend, entry.made_with, entry.starting = new, template, None
@@ -370,7 +370,7 @@ class Models:
                     await self._unload(entry)
                     raise refusal(entry.spec.name, tenants, taken, budget)
                 # A measure is no promise: it is here, and works.
-                log.warning("%s takes more memory than models should", entry.spec.name)
+                log.warning("%s takes more memory than is reserved for models", entry.spec.name)
                 names = [tenant.name for tenant in beside(tenants, taken) if not tenant.fixed]
             for name in names or ():
                 await self._unload(self._entries[name])
@@ -389,7 +389,7 @@ class Models:
         backend, entry.backend, entry.ready, entry.placed = entry.backend, None, False, False
         if not entry.loading:
             entry.starting = None  # its result is the backend
-        log.info("unloading the model %s to %s", entry.spec.name, why)
+        log.info("unloading model %s to %s", entry.spec.name, why)
         if backend is not None:
             await close(entry.spec.name, backend)
             del backend

@@ -95,8 +95,8 @@ def refusal(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -
         return ModelTooLarge(
             f"{name} needs about {gigabytes(needed)} GB, but only {gigabytes(budget)} GB are reserved for"
             " models.",
-            cure="Choose a smaller model, or give it a shorter context_length, fewer slots or cache_tokens,"
-            " or more memory_budget.",
+            cure="Choose a smaller model, lower its context_length, slots or cache_tokens, or raise"
+            " memory_budget.",
             params=params,
         )
     fixed = [tenant for tenant in beside(tenants, new) if tenant.fixed]
@@ -105,7 +105,7 @@ def refusal(name: str, tenants: Sequence[Tenant], new: Footprint, budget: int) -
     return NoRoom(
         f"{name} needs about {gigabytes(needed)} GB, but {others} already use {gigabytes(taken)} of"
         f" {gigabytes(budget)} GB reserved for models.",
-        cure="Try again when their replies have ended, or choose a model that is loaded.",
+        cure="Try again when their replies have ended, or choose a loaded model.",
         params={
             **params,
             "taken_gb": gigabytes(taken),

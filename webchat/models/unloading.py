@@ -17,7 +17,7 @@ async def close(name: str, backend: Backend) -> None:
     try:
         await backend.aclose()
     except Exception:
-        log.exception("closing the model %s", name)
+        log.exception("closing model %s failed", name)
 
 
 def give_memory_back() -> None:

@@ -147,7 +147,7 @@ class Guarded:
     def _failed(self, error: Exception) -> str | Refused:
         """It broke: what it held passes, and all that follows, or the text is refused."""
         moderator = self._moderator
-        why = "took too long" if isinstance(error, TimeoutError) else "broke"
+        why = "timed out" if isinstance(error, TimeoutError) else "broke"
         if not isinstance(error, Stuck):
             _log.warning("the moderator %s %s", moderator.name, why, exc_info=error)
         held = self.held if self._asks else self._held

@@ -45,7 +45,7 @@ def make(place: str, kind: str, settings: Mapping[str, Any]) -> Moderator:
     try:
         factory: Factory = entry.load()
     except (ImportError, AttributeError) as error:
-        raise BadRules(f"{place}: the package of {kind!r} cannot be loaded: {error}") from None
+        raise BadRules(f"{place}: the plugin {kind!r} cannot be loaded: {error}") from None
     try:
         made = factory({name: value for name, value in settings.items() if name not in common})
     except (ValueError, TypeError, KeyError) as error:
@@ -65,17 +65,17 @@ def _set(who: str, made: Moderator, table: Table) -> None:
             try:
                 setattr(made, name, value)
             except AttributeError:
-                raise BadRules(f"{who} made a moderator whose {name} cannot be set") from None
+                raise BadRules(f"{who} returned a moderator whose {name} cannot be set") from None
 
 
 def _check(who: str, made: Moderator) -> None:
     """Raises `BadRules` for what is no moderator."""
     for name in ("name", "stages", "fail", "seconds", "open"):
         if not hasattr(made, name):
-            raise BadRules(f"{who} made no moderator: it has no {name}")
+            raise BadRules(f"{who} did not return a moderator: it has no {name}")
     strange = set(made.stages) - set(get_args(Stage))
     if strange or not made.stages or made.fail not in get_args(Fail):
-        raise BadRules(f"{who} made a moderator with other stages or another fail rule than there are")
+        raise BadRules(f"{who} returned a moderator with unknown stages or an unknown fail rule")
 
 
 def _where(entry: EntryPoint) -> str:

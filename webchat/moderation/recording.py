@@ -74,7 +74,7 @@ class Recorder:
         self.dropped += len(self._waiting)
         self._waiting.clear()
         if self.dropped:
-            _log.warning("%d decisions of moderators could not be kept", self.dropped)
+            _log.warning("%d moderation decisions could not be stored", self.dropped)
 
     async def _run(self) -> None:
         while True:
@@ -95,7 +95,7 @@ class Recorder:
                 await self._write(batch)
             except Exception as error:
                 if attempt == 0:
-                    _log.error("decisions of moderators cannot be stored yet: %s", error)
+                    _log.error("moderation decisions cannot be stored yet: %s", error)
                 if self._closing.is_set():
                     return False
                 await self._pause(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])

@@ -64,7 +64,7 @@ def read_rules(text: str) -> Sequence[Moderator]:
         if not isinstance(table, dict):
             continue
         if "file" in table:
-            raise BadRules(f"moderators.{number}.file: rules that are tried here read no files")
+            raise BadRules(f"moderators.{number}.file: rules tried here cannot read files")
         if table.get("kind") not in TRIED_ALONE:
             raise BadRules(f"moderators.{number}.kind: only {', '.join(TRIED_ALONE)} can be tried here")
     return _moderators(content, Tools())
@@ -76,7 +76,7 @@ def _parsed(text: str) -> dict[str, Any]:
     except ValueError as error:  # also for numbers of thousands of digits
         raise BadRules(str(error)) from None
     except RecursionError:
-        raise BadRules("lists stand in lists too deeply") from None
+        raise BadRules("lists are nested too deeply") from None
 
 
 def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:

@@ -35,7 +35,7 @@ class RulesApart:
         try:
             answer = await self._pool.asked(asked)
         except TooMuch:
-            raise BadRules("they take too much time or memory") from None
+            raise BadRules("they need too much time or memory") from None
         if "broken" in answer:
             raise BadRules(answer["broken"])
         return Outcome(**{**answer, "found": tuple(Tried(**one) for one in answer["found"])})

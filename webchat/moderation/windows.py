@@ -180,7 +180,7 @@ class Windows:
 
     def _failed(self, error: Exception) -> Opinion:
         """What it means that there is no opinion of a window."""
-        why = "took too long" if isinstance(error, TimeoutError) else "gave no opinion"
+        why = "timed out" if isinstance(error, TimeoutError) else "gave no opinion"
         _log.warning("the moderator %s %s: %s", self._name, why, error or type(error).__name__)
         rule = f"{self._name}.failed"
         if self._fail == "open":

@@ -44,7 +44,7 @@ def at_once(work: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as done:
         return done.value
     work.close()
-    raise RuntimeError("an inline filter waits for something")
+    raise RuntimeError("an inline filter must not wait")
 
 
 async def here(look: Look, seconds: float) -> Any:
@@ -120,13 +120,13 @@ class Worker:
         if self._threads and not self._told:
             self._told = True
             _log.error(
-                "the moderator %s is stuck: a look did not end in time, and its thread cannot be stopped; "
-                "others take over, up to %d",
+                "the moderator %s is stuck: a check did not finish in time, and its thread cannot be"
+                " stopped; other threads take over, up to %d",
                 self._name,
                 MOST,
             )
         if len(self._threads) == MOST:
-            raise Stuck(f"the moderator {self._name} does not come back")
+            raise Stuck(f"the moderator {self._name} does not return")
         self._threads.append(_Thread(self._name))
         return self._threads[-1]
 
@@ -155,7 +155,7 @@ class Apart:
             if isinstance(self._moderator, Closing):
                 await self.worker(self._moderator.aclose, CLOSE_SECONDS)
         except Exception:
-            _log.exception("the moderator %s cannot be closed", self.name)
+            _log.exception("closing the moderator %s failed", self.name)
         await self.worker.aclose()
 
 

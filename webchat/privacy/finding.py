@@ -74,7 +74,7 @@ class Personal:
     def __init__(self, kinds: Iterable[str] = KINDS) -> None:
         self.kinds = frozenset(kinds)
         if unknown := self.kinds - set(KINDS):
-            raise ValueError(f"{min(unknown)} is no kind of personal data; there are {', '.join(KINDS)}")
+            raise ValueError(f"{min(unknown)} is not a kind of personal data; allowed: {', '.join(KINDS)}")
         self._numbers = [form for form in NUMBERS if form.kind in self.kinds]
         self._told = [told for told in TOLD if told.kind in self.kinds]
         self._tails = list(self._all_tails())

@@ -65,8 +65,8 @@ class Encrypted:
             return {name: self._open(conversation, name, value) for name, value in kept.items()}
         except (InvalidTag, ValueError):
             _log.warning(
-                "the placeholders of conversation %s cannot be read with this masking-secret;"
-                " they are given out anew",
+                "the placeholders of conversation %s cannot be decrypted with this masking-secret; new"
+                " ones are assigned",
                 conversation,
             )
             self._lost.add(conversation)

@@ -129,7 +129,7 @@ class Masking:
             unkept.clear()
         except Exception as error:
             # The error may quote what it was given; its name is enough.
-            _log.warning("the placeholders of a conversation cannot be kept: %s", type(error).__name__)
+            _log.warning("the placeholders of a conversation cannot be stored: %s", type(error).__name__)
 
 
 def _told(masked: Masked) -> dict[str, Any]:

@@ -82,16 +82,16 @@ class Variable(Strict):
         name = self.name
         if not name.isidentifier() or name.startswith("_") or unicodedata.normalize("NFKC", name) != name:
             raise ValueError(
-                f"{name!r} cannot name a variable: letters, digits and _ only, a letter at its beginning"
+                f"{name!r} is not a valid variable name: use letters, digits and _, and start with a letter"
             )
         if name in RESERVED:
-            raise ValueError(f"{name!r} means something else in a template: choose another name")
+            raise ValueError(f"{name!r} is a reserved word in templates: choose another name")
         if self.type == "choice" and not self.choices:
             raise ValueError(f"{name!r} is a choice and needs choices")
         if self.type != "choice" and self.choices:
-            raise ValueError(f"{name!r} has choices and is no choice")
+            raise ValueError(f"{name!r} has choices but is not of type choice")
         if len(set(self.choices)) != len(self.choices):
-            raise ValueError(f"{name!r} has a choice twice")
+            raise ValueError(f"{name!r} has duplicate choices")
         if self.default is not None:
             try:
                 self.read(self.default)
@@ -105,23 +105,23 @@ class Variable(Strict):
             case "text" | "long_text":
                 most = _LINE_CHARS if self.type == "text" else VALUE_CHARS
                 if not isinstance(value, str):
-                    raise self._bad("it is no text.", "type")
+                    raise self._bad("it is not text.", "type")
                 if len(value) > most:
                     raise self._bad(f"it has {len(value)} characters; {most} are allowed.", "long")
             case "number":
                 if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise self._bad("it is no number.", "type")
+                    raise self._bad("it is not a number.", "type")
                 if not abs(value) <= _MOST_NUMBER:  # NaN too
                     raise self._bad("the number is too large.", "long")
             case "choice":
                 if value not in self.choices:
-                    raise self._bad("it is none of the choices.", "choice")
+                    raise self._bad("it is not one of the choices.", "choice")
             case "date":
                 if not isinstance(value, str) or not _is_date(value):
-                    raise self._bad("it is no date: write YYYY-MM-DD.", "type")
+                    raise self._bad("it is not a date; write YYYY-MM-DD.", "type")
             case "yes_no":
                 if not isinstance(value, bool):
-                    raise self._bad("it is neither yes nor no.", "type")
+                    raise self._bad("it must be yes or no.", "type")
         assert isinstance(value, str | int | float)
         return value
 
@@ -135,7 +135,7 @@ class Variable(Strict):
         required."""
         if value is None or (isinstance(value, str) and not value.strip() and self.type != "choice"):
             if self.required:
-                raise self._bad("fill it in.", "missing")
+                raise self._bad("it is required.", "missing")
             return self.blank
         return self.read(value)
 

@@ -54,9 +54,9 @@ def read_file(text: str) -> TemplateContent:
         raise BadFile(f"it is longer than {FILE_CHARS} characters.")
     found = _read_json(text) if text.lstrip("\ufeff \t\r\n").startswith("{") else _read_yaml(text)
     if not isinstance(found, dict) or SCHEMA_KEY not in found:
-        raise BadFile(f"{SCHEMA_KEY} is missing at its top.")
+        raise BadFile(f"{SCHEMA_KEY} is missing at the top.")
     if found[SCHEMA_KEY] is True or found[SCHEMA_KEY] != SCHEMA:
-        raise BadFile("a later webchat wrote it.")
+        raise BadFile("it was written by a newer version of webchat.")
     content = {name: value for name, value in found.items() if name != SCHEMA_KEY}
     try:
         return TemplateContent.model_validate_json(json.dumps(content))
@@ -114,7 +114,7 @@ def _read_json(text: str) -> Any:
     try:
         return json.loads(text.lstrip("\ufeff"))
     except json.JSONDecodeError as error:
-        raise BadFile(f"line {error.lineno} is no JSON.") from None
+        raise BadFile(f"line {error.lineno} is not valid JSON.") from None
     except (ValueError, RecursionError):
         raise BadFile("it cannot be read.") from None
 
@@ -124,16 +124,18 @@ def _read_yaml(text: str) -> Any:
     try:
         for number, event in enumerate(yaml.parse(text, Loader=_BASE)):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-                raise BadFile("it has anchors or aliases (& and *).")
+                raise BadFile("it contains anchors or aliases (& and *).")
             if getattr(event, "tag", None) is not None:
-                raise BadFile("it has tags (!).")
+                raise BadFile("it contains tags (!).")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _MOST_DEPTH or number > _MOST_EVENTS:
-                raise BadFile("there is too much in it.")
+                raise BadFile("it is too large.")
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise BadFile("it cannot be read." if mark is None else f"line {mark.line + 1} is no YAML.") from None
+        raise BadFile(
+            "it cannot be read." if mark is None else f"line {mark.line + 1} is not valid YAML."
+        ) from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise BadFile("it cannot be read.") from None

@@ -51,7 +51,7 @@ _MOST_DEPTH = 30
 _SENTENCES: dict[Reason, str] = {
     "syntax": "The template cannot be read.",
     "not_allowed": "The template contains something that is not allowed.",
-    "values": "The template can't be computed with these values.",
+    "values": "The template can't be rendered with these values.",
     "too_long": f"The text is longer than {worker.MOST_CHARS} characters.",
     "too_much": "The template takes too much time or memory.",
 }

@@ -54,14 +54,14 @@ def parse_lifetime(text: str, now: datetime) -> datetime | None:
     if span is not None:
         length = timedelta(**{_UNITS[span[2]]: int(span[1])})
         if not length:
-            raise BadLifetime(f"{text!r} would end at once")
+            raise BadLifetime(f"{text!r} would expire at once")
         end = now + min(length, LONGEST)
     else:
         try:
             end = datetime.combine(date.fromisoformat(wanted) + timedelta(days=1), time(), now.tzinfo)
         except (ValueError, OverflowError):
             raise BadLifetime(
-                f"{text!r} is neither a span like 12h, 7d or 2w, a date like 2027-01-31, nor never"
+                f"{text!r} is not a duration such as 12h, 7d or 2w, a date such as 2027-01-31, or never"
             ) from None
         if end <= now:
             raise BadLifetime(f"{text!r} has already passed")

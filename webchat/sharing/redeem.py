@@ -23,8 +23,8 @@ class LinkError(ExplainedError):
 
     code = "link_invalid"
     status = 404
-    message = "This link does not work."
-    cure = "It may be incomplete: copy it again, or ask for a new one."
+    message = "This link is not valid."
+    cure = "Copy the whole link, or ask for a new one."
 
 
 class LinkInvalid(LinkError):
@@ -54,7 +54,7 @@ class TooManyTries(LinkError):
 
     code = "too_many_tries"
     status = 429
-    message = "Too many tries."
+    message = "Too many attempts."
     cure = "Wait a minute, then try again."
 
 

@@ -95,5 +95,5 @@ def _check_encoding(dialect: Postgres, engine: Engine) -> None:
     if encoding != "UTF8":
         raise StoreUnavailable(
             f"The database {dialect.url.database} stores text as {encoding}, which loses characters.",
-            cure="Make one with CREATE DATABASE webchat ENCODING 'UTF8' TEMPLATE template0.",
+            cure="Create one with CREATE DATABASE webchat ENCODING 'UTF8' TEMPLATE template0.",
         )

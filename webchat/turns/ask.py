@@ -50,7 +50,7 @@ class Ask:
     def check(self, message_chars: int) -> None:
         """Raise `BadAsk` unless the fields fit together and a text has 1 to `message_chars` characters."""
         if self.kind not in get_args(AskKind):
-            raise BadAsk(f"There is no ask named {str(self.kind)[:40]!r}.")
+            raise BadAsk(f"There is no request kind {str(self.kind)[:40]!r}.")
         if not 1 <= len(self.client_key) <= 64:
             raise BadAsk("The client key must have 1 to 64 characters.")
         if self.kind in ("send", "edit"):
@@ -59,13 +59,13 @@ class Ask:
             if len(self.text or "") > message_chars:
                 raise MessageTooLong(len(self.text or ""), message_chars)
         elif self.text is not None:
-            raise BadAsk(f"A {self.kind} takes no text.")
+            raise BadAsk(f"A {self.kind} request takes no text.")
         elif self.template is not None:
-            raise BadAsk(f"A {self.kind} takes no template.")
+            raise BadAsk(f"A {self.kind} request takes no template.")
         if self.kind == "send":
             if self.message_id is not None:
-                raise BadAsk("A send takes a parent, not a message.")
+                raise BadAsk("A send request takes parent_id, not message_id.")
             if self.conversation_id is None and self.parent_id is not None:
                 raise BadAsk("A new conversation has no message to answer.")
         elif self.message_id is None:
-            raise BadAsk(f"A {self.kind} needs the message.")
+            raise BadAsk(f"A {self.kind} request needs message_id.")

@@ -276,13 +276,13 @@ class Journal:
                 if loop.time() + pause < deadline:
                     await asyncio.sleep(pause)
                     continue
-                log.error("the store takes no replies: %s", error)
+                log.error("replies cannot be stored: %s", error)
                 for part in batch:
                     part.channel.give_up()
                 return
             except Exception:
                 if len(batch) == 1:
-                    log.exception("the store refuses reply %s", batch[0].channel.message_id)
+                    log.exception("the store rejected reply %s", batch[0].channel.message_id)
                     batch[0].channel.give_up()
                 else:
                     for part in batch:
@@ -321,6 +321,6 @@ class Journal:
             except StoreUnavailable:
                 return
             except Exception:
-                log.exception("the store refuses the end of reply %s", message_id)
+                log.exception("the store rejected the end of reply %s", message_id)
             self._owed.pop(message_id, None)
             self._settled(message_id)

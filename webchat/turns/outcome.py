@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 UNSTORED = Failure(
     "store_unavailable",
     "The reply could not be stored, so it was stopped. What is shown was kept.",
-    "Check that the disk has space and the database is running, then try again.",
+    "Check that the disk has free space and the database is running, then try again.",
     retryable=True,
 )
 
@@ -142,7 +142,7 @@ def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[Turn
     return "failed", Failure(
         "internal_error",
         "Something went wrong inside webchat.",
-        f"Try again; the log has the details under the number {number}.",
+        f"Try again; the log has the details under ID {number}.",
         params={"id": number},
         retryable=True,
     )

@@ -118,7 +118,7 @@ class Pipeline:
         finally:
             work.cancel()
         if not work.done():
-            log.error("the model %s does not close its stream (reply %s)", turn.model, turn.id)
+            log.error("model %s did not close its stream in time (reply %s)", turn.model, turn.id)
             work.add_done_callback(_retrieve)
         if run.gate is not None and run.finished is None:
             await _release_rest(turn, run, run.gate)
@@ -150,7 +150,7 @@ class Pipeline:
                     raise
                 run.rendered = shorter
         raise ContextTooLong(
-            "The conversation is too long for this model, however much of it is left out.",
+            "The conversation is too long for this model, even after leaving out all earlier turns.",
             cure="Shorten the last message, or choose a model with a larger context window.",
         )
 
@@ -185,7 +185,7 @@ class Pipeline:
         if not self._cuts:
             if run.path and run.path[0].before:
                 raise ContextTooLong(
-                    "The conversation is too long to be sent as a whole.", cure="Start a new conversation."
+                    "The conversation is too long to be sent in full.", cure="Start a new conversation."
                 )
             return self._render(turn, run, backend, None)
         return await self._fitting.fit(_key(turn), backend, partial(self._render, turn, run, backend))
@@ -257,7 +257,7 @@ class Pipeline:
         try:
             await self._store.call(self._store.keep_media, turn.id, media)
         except StoreError:
-            log.warning("a %s of reply %s could not be stored", media.media_type, turn.id)
+            log.warning("a file (%s) of reply %s could not be stored", media.media_type, turn.id)
 
     async def _end(self, turn: RunningTurn, run: Run, state: TurnState, failure: Failure | None) -> Message:
         """Store the end; when the store fails, the message as it is on the screens."""
@@ -339,7 +339,7 @@ async def _release_rest(turn: RunningTurn, run: Run, gate: Gate) -> None:
         async with asyncio.timeout(seconds):
             _show(run.channel, await gate.finish())
     except TimeoutError:
-        log.warning("the moderators of reply %s took too long for the end of the server", turn.id)
+        log.warning("moderation of reply %s did not finish before the shutdown", turn.id)
     except Exception:
         log.exception("the gate failed at the end of reply %s", turn.id)
 

@@ -105,7 +105,7 @@ class Turns:
         """
         orphans = await self._store.call(self._store.interrupt_orphans)
         if orphans:
-            log.info("%d replies were cut off by the last end of the server", len(orphans))
+            log.info("%d replies were interrupted when the server last stopped", len(orphans))
         self._journal.open()
         self._accepting, self._ending, self._closed = True, False, False
         return orphans
@@ -212,7 +212,7 @@ class Turns:
                 follower.tell(message_id, Gone())
                 continue
             except StoreError as error:
-                log.error("the store does not say what became of reply %s: %s", message_id, error)
+                log.error("the state of reply %s cannot be read: %s", message_id, error)
                 follower.end()  # who reads it comes back
                 return
             if follower.closed:

@@ -124,7 +124,7 @@ def rewrite_page(page: bytes, head: bytes, nonce: str) -> bytes:
     tag, end, rest = rest.partition(b">")
     if not base:
         raise ValueError(
-            "Gradio's page has no <base> to put the head behind; is this another version of Gradio?"
+            "Gradio's page has no <base> after which to insert the head; has the version of Gradio changed?"
         )
     said = "".join(f"<p lang={name}>{escape(locale(name)['app.noscript'])}</p>" for name in LANGUAGES)
     css = "position: fixed; inset: 0; z-index: 9; display: grid; place-content: center; font: 1em sans-serif"

@@ -13,6 +13,6 @@ def share_address(port: int) -> str:
         return networking.setup_tunnel("127.0.0.1", port, "", None, None)
     except Exception as error:  # its own errors are bare; whatever it is, people need the same two words
         raise BadSettings(
-            f"The share link could not be made ({error})."
-            " It needs the internet and Gradio's tunnel program; without them use --host and a link."
+            f"The share link could not be created ({error}). It needs internet access and Gradio's tunnel"
+            " program; without them, use --host and a link."
         ) from None

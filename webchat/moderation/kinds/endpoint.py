@@ -139,7 +139,7 @@ class Endpoint(BuiltIn):
             said, scores = dict(result["categories"]), dict(result.get("category_scores") or {})
             flagged = bool(result["flagged"])
         except (TypeError, KeyError, ValueError):
-            raise ValueError("the answer has another form than a moderation's") from None
+            raise ValueError("the answer is not a valid moderation result") from None
         found = [one for name, yes in said.items() if (one := self._opinion(name, yes, scores.get(name)))]
         if not found and flagged and not self._settings.categories and self._settings.threshold is None:
             found.append(Opinion(replace(self._rule, id=f"{self.name}.flagged")))
@@ -170,9 +170,11 @@ def _address(url: str) -> str:
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("url: give a web address like https://api.openai.com/v1")
+        raise ValueError("url: give a URL such as https://api.openai.com/v1")
     if parsed.userinfo:
-        raise ValueError("url: it holds a user or a password; name a variable with the key in api_key_env")
+        raise ValueError(
+            "url: it contains a user name or password; name a variable that holds the key in api_key_env"
+        )
     path = (parsed.path.rstrip("/") or "/v1").removesuffix("/moderations")
     return str(parsed.copy_with(path=f"{path}/moderations"))
 
@@ -185,7 +187,7 @@ def _proxy_to(url: str) -> str | None:
         raise ValueError(str(error)) from None
     if proxy is not None and proxy.url.startswith("socks"):
         raise ValueError(
-            f"{proxy.variable} names a SOCKS proxy, which moderation services cannot be asked through; name"
+            f"{proxy.variable} names a SOCKS proxy, which moderation services do not support; name"
             f" {httpx.URL(url).host} in NO_PROXY, or set {proxy.variable} to an http proxy"
         )
     return None if proxy is None else proxy.url
@@ -193,5 +195,5 @@ def _proxy_to(url: str) -> str | None:
 
 def _fit(key: str) -> str:
     if not (key.isascii() and key.isprintable()):
-        raise ValueError("the API key holds characters that no key has")
+        raise ValueError("the API key contains invalid characters")
     return key

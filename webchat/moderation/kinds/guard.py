@@ -122,7 +122,7 @@ class Guard(BuiltIn):
         asked = context.asked[-ASKED_CHARS:]
         if context.stage == "output":
             if self.ask.waits(self.model, context.model):
-                raise WouldWait(f"{self.model} cannot read what is written with its own slots")
+                raise WouldWait(f"{self.model} cannot check a reply that occupies its own slots")
             messages: tuple[Message, ...] = (Message("user", asked or "..."), Message("assistant", text))
         else:
             messages = (Message("user", text),)
@@ -195,7 +195,7 @@ def parse_qwen3guard(answer: str) -> tuple[Severity, tuple[str, ...]]:
     # Said once, or always alike: a text that smuggles in a verdict of its own is not believed.
     severities = {said.lower() for said in found}
     if len(severities) != 1:
-        raise Unclear("the guard's answer has no one line with Safety")
+        raise Unclear("the guard's answer does not have exactly one Safety line")
     named = _CATEGORIES.search(answer)
     categories = [part.strip() for part in named.group(1).split(",")] if named else []
     severity = cast(Severity, severities.pop())

@@ -49,12 +49,12 @@ class Limits(BuiltIn):
         super().__init__(name, stages=stages, fail=fail)
         bounds = bounds or Bounds(**each)
         if not any(getattr(bounds, name) for name in Bounds.model_fields):
-            raise ValueError(
-                f"{name}: most_chars, most_repeats or most_a_minute is missing: nothing is limited"
-            )
+            raise ValueError(f"{name}: set most_chars, most_repeats or most_a_minute")
         for counted in ("most_a_minute", "most_a_minute_by_link"):
             if getattr(bounds, counted) and "input" not in self.stages:
-                raise ValueError(f'{name}: {counted} counts what people write, so stages must name "input"')
+                raise ValueError(
+                    f'{name}: {counted} counts what people write, so stages must include "input"'
+                )
         self._bounds = bounds
         self._clock = clock
         self._lock = threading.Lock()

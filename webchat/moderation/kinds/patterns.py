@@ -81,7 +81,7 @@ def _compiled(pattern: Pattern) -> Any:
     import re2
 
     if not 1 <= pattern.window <= LONGEST_WINDOW:
-        raise BadPattern(f"{pattern.rule.id}: a window has 1 to {LONGEST_WINDOW} characters")
+        raise BadPattern(f"{pattern.rule.id}: window must be 1 to {LONGEST_WINDOW} characters")
     options = re2.Options()
     options.log_errors = False
     try:
@@ -91,7 +91,7 @@ def _compiled(pattern: Pattern) -> Any:
         said = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
         raise BadPattern(f"{pattern.rule.id}: {said}") from None
     if compiled.fullmatch(""):
-        raise BadPattern(f"{pattern.rule.id}: it matches nothing at all, and so everywhere")
+        raise BadPattern(f"{pattern.rule.id}: it matches the empty string, and so everywhere")
     return compiled
 
 

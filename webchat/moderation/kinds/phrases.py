@@ -76,7 +76,7 @@ class Phrases(BuiltIn):
         begins = phrase.endswith("*")
         folded = fold(phrase.rstrip("*").strip()).text
         if not folded or len(folded) > LONGEST:
-            raise ValueError(f"{phrase[:50]!r} is no phrase of 1 to {LONGEST} characters")
+            raise ValueError(f"{phrase[:50]!r} is not a phrase of 1 to {LONGEST} characters")
         entry = _Entry(len(folded), rule, is_letter(folded[0]), is_letter(folded[-1]) and not begins)
         self._words.add_word(folded, entry)
         letters = "".join(char for char in folded if char.isalnum())

@@ -13,7 +13,7 @@ from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Action
 
 SENTENCE = "This text seems to contain a secret: a key, a token or a private key."
-CURE = "Remove it. If it is real and was sent anywhere before, replace it."
+CURE = "Remove it. If it is real and was sent anywhere before, revoke it."
 
 _PEM = r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[A-Za-z0-9+/=\s]*(-----END [A-Z ]{0,20}PRIVATE KEY-----)?"
 _GITHUB = r"(gh[pousr]_[A-Za-z0-9]{36,100}|github_pat_[A-Za-z0-9_]{40,100})"

@@ -81,7 +81,7 @@ class PhrasesTable(Acting):
     def make(self, tools: Tools) -> Moderator:
         words = [*self.phrases, *(_lines(tools.folder / self.file) if self.file else ())]
         if not words:
-            raise BadRules(f"{self.named}: phrases or file is missing, so there is nothing to look for")
+            raise BadRules(f"{self.named}: phrases or file is missing")
         return Phrases(self.named, dict.fromkeys(words, self.rule()), **self.terms())
 
 
@@ -142,9 +142,9 @@ class GuardTable(Acting, GuardSettings):
         if self.url is not None:
             ask = AskEndpoint(self.url, _key(self.named, self.api_key_env, tools), tools.hide)
         elif self.api_key_env is not None:
-            raise BadRules(f"{self.named}: api_key_env is for a guard with a url of its own")
+            raise BadRules(f"{self.named}: api_key_env applies only to a guard with a url")
         if ask is None:
-            raise BadRules(f"{self.named}: there are no models to ask here; give it a url")
+            raise BadRules(f"{self.named}: no models are available here; set url")
         return Guard(self.rule(), ask, self.model, self, **self.terms())
 
 
@@ -176,7 +176,7 @@ def first_error(error: ValidationError, known: Sequence[str] = ()) -> str:
     where = ".".join(str(part) for part in first["loc"])
     said = str(first["msg"])
     if first["type"] == "extra_forbidden" and known and len(first["loc"]) == 2:
-        said = f"there is no such setting, only {', '.join(known)}"
+        said = f"there is no such setting; allowed: {', '.join(known)}"
     return f"{where}: {said}" if where else said
 
 

@@ -136,7 +136,7 @@ class Sqlite(Dialect):
         self.url = url
         if not url.database or url.database == ":memory:":
             raise StoreUnavailable(
-                "The database must be a file.", cure="Give a path, such as sqlite:////home/me/webchat.db."
+                "The database must be a file.", cure="Use a path such as sqlite:////home/me/webchat.db."
             )
         self.path = Path(url.database).absolute()
 
@@ -203,8 +203,8 @@ class Sqlite(Dialect):
             lock.acquire()
         except Timeout:
             raise DatabaseBusy(
-                f"Another webchat uses {self.path}.",
-                cure="Stop it first, or give this one another database.",
+                f"Another webchat server uses {self.path}.",
+                cure="Stop it first, or choose another database for this one.",
                 params={"database": str(self.path)},
             ) from None
         except OSError as error:
@@ -232,7 +232,7 @@ class Sqlite(Dialect):
         name = getattr(cause, "sqlite_errorname", None) or ""
         if name.startswith("SQLITE_FULL"):
             return StoreUnavailable(
-                f"The disk is full: {self.path} cannot grow.", cure="Free some space, then try again."
+                f"The disk is full: {self.path} cannot be written.", cure="Free some space, then try again."
             )
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
             return self._unwritable()
@@ -243,18 +243,19 @@ class Sqlite(Dialect):
             )
         if name.startswith("SQLITE_IOERR"):
             return StoreUnavailable(
-                f"The disk failed while {self.path} was used.", cure="Check the disk and its free space."
+                f"A disk error occurred while {self.path} was in use.",
+                cure="Check the disk and its free space.",
             )
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return StoreUnavailable(
-                f"Another program keeps {self.path} locked.", cure="Close it, then try again."
+                f"Another program has locked {self.path}.", cure="Close it, then try again."
             )
         return None
 
     def _unwritable(self) -> StoreUnavailable:
         return StoreUnavailable(
             f"The database {self.path} cannot be opened or written.",
-            cure="Check that its folder exists and that you can write to it, or choose another place.",
+            cure="Check that its folder exists and is writable, or choose another location.",
             params={"database": str(self.path)},
         )
 
@@ -295,7 +296,7 @@ class Postgres(Dialect):
             import psycopg  # noqa: F401
         except ImportError as error:
             raise StoreUnavailable(
-                "PostgreSQL needs one more package.", cure=f"Install it: {add_extra('postgres')}"
+                "PostgreSQL needs an additional package.", cure=f"Install it: {add_extra('postgres')}"
             ) from error
 
     def engine(self, *, write: bool, size: int) -> Engine:
@@ -331,8 +332,8 @@ class Postgres(Dialect):
                 free = _locked(connection)
             if not free:
                 raise DatabaseBusy(
-                    f"Another webchat uses the database {self.url.database} at {self.place}.",
-                    cure="Stop it first, or give this one another database.",
+                    f"Another webchat server uses the database {self.url.database} at {self.place}.",
+                    cure="Stop it first, or choose another database for this one.",
                     params={"database": str(self.url.database)},
                 )
             yield
@@ -362,13 +363,13 @@ class Postgres(Dialect):
             )
         if state.startswith(("28", "3D", "42501")):
             return StoreUnavailable(
-                f"PostgreSQL at {self.place} refuses this user, password or database.",
+                f"PostgreSQL at {self.place} rejected this user, password or database.",
                 cure="Check DATABASE_URL.",
             )
         if isinstance(error, OperationalError) or state.startswith(("57P", "08", "25006")):
             return StoreUnavailable(
                 f"PostgreSQL at {self.place} cannot be reached or written.",
-                cure="Check that it runs and that DATABASE_URL is right, then try again.",
+                cure="Check that it is running and that DATABASE_URL is correct, then try again.",
             )
         return None
 
@@ -424,6 +425,6 @@ def dialect_for(url: str) -> Sqlite | Postgres:
         case _:
             # The URL may hold a password: it is not repeated.
             raise StoreUnavailable(
-                "This is not the URL of a database webchat can use.",
-                cure="Write sqlite:///path/to/file.db or postgresql://user:password@host/name.",
+                "This is not the URL of a supported database.",
+                cure="Use sqlite:///path/to/file.db or postgresql://user:password@host/name.",
             )

@@ -31,7 +31,7 @@ def pending(engine: Engine) -> bool:
         if revision is None:
             if inspect(connection).has_table("messages"):
                 raise StoreUnavailable(
-                    "This database belongs to another program.", cure="Give webchat a database of its own."
+                    "This database belongs to another program.", cure="Use a separate database for webchat."
                 )
             return True
     with ExitStack() as stack:
@@ -39,7 +39,7 @@ def pending(engine: Engine) -> bool:
         known = {entry.revision for entry in script.walk_revisions()}
         if revision not in known:
             raise NewerDatabase(
-                "This database was written by a later version of webchat.",
+                "This database was written by a newer version of webchat.",
                 cure=f"Update webchat ({renew()}), or restore a backup made before the update.",
                 params={"revision": revision},
             )
@@ -92,8 +92,8 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
     except (OSError, sqlite3.Error) as error:
         unfinished.unlink(missing_ok=True)
         raise StoreUnavailable(
-            f"The database cannot be copied to {folder} before its update.",
-            cure="Nothing was changed. Free space there and check that you can write to it.",
+            f"The database cannot be backed up to {folder} before its update.",
+            cure="Nothing was changed. Free some space there and check that the folder is writable.",
         ) from error
     for old in sorted(folder.glob(f"{path.stem}-*.db"), key=lambda file: file.stat().st_mtime)[
         :-BACKUPS_KEPT

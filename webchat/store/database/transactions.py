@@ -155,7 +155,7 @@ class Database:
             self.dialect.tidy_log()
         except Exception:
             # The log grows meanwhile; nothing is lost.
-            _log.exception("the log of the database was not tidied")
+            _log.exception("the database's write-ahead log was not checkpointed")
 
 
 def reads(

@@ -68,7 +68,7 @@ class IndexingVerbs(Database):
             self.index_owed()
         except Exception:
             # It is still owed: the next long text or the next start, tries again.
-            _log.exception("words were not put into the search index")
+            _log.exception("adding words to the search index failed")
 
     def index_owed(self) -> None:
         """Put all that is owed into the index; what a purge has begun to take is left to it. Ends early when

@@ -302,7 +302,7 @@ class PurgeVerbs(Database):
             if not more:
                 self.in_turn(self._settle)
                 return
-        _log.info("the log of the database is still read; the next purge clears it")
+        _log.info("the database's log is still being read; the next purge will clear it")
 
     @reads
     def _owed(self, connection: Connection) -> Debt:

@@ -96,7 +96,7 @@ class InspectionVerbs(Database):
             raise
         except Exception:
             if len(kept) == 1:
-                _log.exception("what was sent for reply %s is not kept", kept[0].message_id)
+                _log.exception("the prompt of reply %s could not be stored", kept[0].message_id)
                 return
             for one in kept:
                 self.keep_inspections([one])

@@ -263,7 +263,7 @@ class MessageVerbs(Database):
     def rate(self, connection: Connection, owner: str, message_id: str, value: int) -> Message:
         """Rate a message: 1 good, -1 bad, 0 takes the rating back. Raises NotFound, ValueError."""
         if value not in (-1, 0, 1):
-            raise ValueError("a rating is -1, 0 or 1")
+            raise ValueError("a rating must be -1, 0 or 1")
         own_message(connection, owner, message_id, lock=True)
         connection.execute(
             delete(FeedbackRow).where(FeedbackRow.message_id == message_id, FeedbackRow.owner_id == owner)

@@ -139,7 +139,7 @@ class TurnVerbs(Database):
         to 64 characters.
         """
         if not 1 <= len(new.client_key) <= 64:
-            raise ValueError("a client key has 1 to 64 characters")
+            raise ValueError("a client key must have 1 to 64 characters")
         conversation_id, opened = new.conversation_id, False
         if conversation_id is None:
             conversation_id, opened = self._open_conversation(connection, owner, new)
@@ -336,7 +336,9 @@ def _check_written(connection: Connection, rows: Sequence[dict[str, Any]], runni
         else:
             same = row["seq"] <= folded.get(row["message_id"], 0)
         if not same:
-            raise ValueError("a journal cannot take this entry: another is in its place, or its turn is over")
+            raise ValueError(
+                "a journal cannot accept this entry: its position is taken, or its turn has ended"
+            )
 
 
 def _own_message_of(connection: Connection, owner: str, conversation_id: str, message_id: str) -> Row[Any]:

@@ -75,9 +75,9 @@ class Inspector:
                 packed = await asyncio.to_thread(pack)
             await self._write(packed)
         except StoreError as error:
-            log.warning("what was sent for reply %s is not kept: %s", message_id, error)
+            log.warning("the prompt of reply %s could not be stored: %s", message_id, error)
         except Exception:
-            log.exception("what was sent for reply %s is not kept", message_id)
+            log.exception("the prompt of reply %s could not be stored", message_id)
 
     async def _write(self, packed: KeptInspection) -> None:
         written = asyncio.get_running_loop().create_future()

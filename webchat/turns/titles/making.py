@@ -128,7 +128,7 @@ class Titles:
         except (BackendError, Blocked, StoreError, TimeoutError) as error:
             log.info("no title for conversation %s: %s", conversation.id, error)
         except Exception:
-            log.exception("title for conversation %s", conversation.id)
+            log.exception("title for conversation %s failed", conversation.id)
 
     async def _ask(self, turn: RunningTurn, reply: Message) -> str:
         """The title the model proposes, as the gate lets it pass; empty when there is none of use."""
