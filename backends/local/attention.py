@@ -27,13 +27,14 @@ _UNKNOWN_TERMS = ("softcap", "s_aux", "position_bias")
 
 
 class NotPackable(Exception):
-    """The model's attention does something that is not done here."""
+    """The model's attention has a feature that is not supported here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one row adds to a step. ids: its new tokens. known: how many tokens are in memory before them.
-    start: place of its first token there. last: whether the scores behind its last token are wanted."""
+    """The contribution of one row to a step. ids: its new tokens. known: how many tokens are in memory
+    before them. start: position of its first token there. last: whether the logits after its last token
+    are needed."""
 
     ids: Sequence[int]
     known: int
@@ -43,8 +44,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """New tokens of one row, from `begin` up to `end` of the packed sequence; with them it has `length`
-    tokens from place `start` on."""
+    """New tokens of one row, from `begin` up to `end` of the packed sequence; including them it has `length`
+    tokens from position `start` on."""
 
     begin: int
     end: int
@@ -53,10 +54,10 @@ class _Piece:
 
 
 def run(model: Any, memory: Memory, parts: Sequence[Part], *, padded: bool = False) -> Tensor:
-    """One pass through a packed model. Returns the scores (parts that want them, vocabulary) in order.
+    """One forward pass of a packed model. Returns the logits (parts that need them, vocabulary) in order.
 
-    padded: attend to the rows with one token in one call, which pays where starting a call costs more than
-    reading what is padded: on a GPU.
+    padded: process the rows with one token in one call, which pays off where launching a call costs more than
+    reading padding: on a GPU.
     """
     import torch
 
@@ -89,9 +90,9 @@ def run(model: Any, memory: Memory, parts: Sequence[Part], *, padded: bool = Fal
 
 
 class Memory:
-    """Keys and values of all layers: for each layer two tensors (key-value heads, tokens, head size).
+    """The KV cache of all layers: two tensors per layer (key-value heads, tokens, head size).
 
-    Made empty: on a CPU the system gives real memory only where it is written.
+    Allocated empty: on a CPU, the system commits memory only where it is written.
     """
 
     def __init__(self, config: Any, tokens: int, dtype: torch.dtype, device: torch.device | str) -> None:
@@ -105,16 +106,16 @@ class Memory:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all layers, whether or not the system has given them yet."""
+        """Bytes of all layers, whether or not the system has committed them yet."""
         return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
 
     @staticmethod
     def bytes_per_token(config: Any, item_bytes: int) -> int:
-        """What one token of one conversation takes."""
+        """Bytes per token of one conversation."""
         return sum(2 * heads * size * item_bytes for heads, size in _heads(config.get_text_config()))
 
     def copy(self, source: int, target: int, count: int) -> None:
-        """Copy `count` tokens from place `source` to place `target`; the two may overlap."""
+        """Copy `count` tokens from position `source` to position `target`; the two may overlap."""
         for tensor in (*self.keys, *self.values):
             piece = tensor[:, source : source + count]
             overlap = abs(source - target) < count
@@ -122,7 +123,7 @@ class Memory:
 
 
 class Step:
-    """Where the tokens of one step belong. places: (tokens,), the place in memory of each new token."""
+    """Where the tokens of one step belong. places: (tokens,), the position in memory of each new token."""
 
     def __init__(self, memory: Memory, pieces: Sequence[_Piece], places: Tensor, *, padded: bool) -> None:
         self.memory = memory
@@ -152,7 +153,7 @@ class Step:
 
 
 class _Together:
-    """Rows that decode, attended to in one call: their keys are gathered side by side and padded."""
+    """Decoding rows processed in one call: their keys are gathered side by side and padded."""
 
     def __init__(self, pieces: Sequence[_Piece], device: torch.device) -> None:
         import torch
@@ -227,8 +228,8 @@ def _attend_piece(
 
 
 def _mask(count: int, length: int, window: int | None, device: torch.device) -> Tensor | None:
-    """(count, length): which keys each of the last `count` tokens sees; `None` where plain causality says
-    it."""
+    """(count, length): which keys each of the last `count` tokens sees; `None` if plain causal masking
+    suffices."""
     import torch
 
     if length == count and (window is None or count <= window):
@@ -260,7 +261,7 @@ def _packed_attention(
 
 
 def pack(model: Any) -> None:
-    """Let a model's attention be this one. Raises `NotPackable` where its kind says that cannot do."""
+    """Make a model use this attention. Raises `NotPackable` if its kind is not supported."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 

@@ -1,4 +1,4 @@
-"""The face of the transformer engine: many replies at once from one model, see `engine`."""
+"""The transformers backend: many concurrent replies from one model, see `engine`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LocalBackend:
 
     @property
     def live(self) -> int:
-        """How many replies are being written now or wait for their turn in the engine."""
+        """How many replies are being generated or waiting in the engine."""
         return len(self._lines)
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
@@ -146,7 +146,7 @@ class LocalBackend:
         return self._taken
 
     async def _begin(self, taken: Taken, request: Request) -> Line[Event]:
-        """Hand the request to what answers it. Raises `BackendError`."""
+        """Pass the request to the component that answers it. Raises `BackendError`."""
         opened, voice = taken.shared.opened, taken.voice
         prompt = await asyncio.to_thread(
             prompt_of, opened.loaded, voice.template, request, taken.shared.window
@@ -210,7 +210,7 @@ class LocalBackend:
         return Row(prompt.ids, limit, sampler, speaker, adapter)
 
     def _write(self, taken: Taken, row: Row, extra: Mapping[str, Any]) -> None:
-        """A reply by plain `generate`. Runs in a thread."""
+        """Generate a reply with plain `generate`. Runs in a thread."""
         opened = taken.shared.opened
         model = opened.loaded.model
         error: BackendError | None = None
@@ -233,7 +233,6 @@ class LocalBackend:
 
 
 def _name(source: str) -> str:
-    """What the model is called: where it lies on this machine is no business of those who read its
-    replies."""
+    """The public name of the model: its path on this machine is not for people who read its replies."""
     path = Path(source).expanduser()
     return path.name if path.exists() else source

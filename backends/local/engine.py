@@ -42,9 +42,9 @@ sequence."""
 class Engine:
     """Runs the rows of one model. Thread-safe.
 
-    model: packed (see `attention`). slots: rows that run at once; the others wait in the order they came.
-    chunk: tokens of a prompt in one step. padded: attend to decoding rows in one call (on a GPU).
-    lock: held during a step, for whoever else uses the model. using: see `Using`.
+    model: packed (see `attention`). slots: rows that run at once; others wait in order of arrival. chunk:
+    tokens of a prompt in one step. padded: process decoding rows in one call (on a GPU). lock: held during a
+    step, for other users of the model. using: see `Using`.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Engine:
 
     @property
     def live(self) -> int:
-        """How many rows wait or run."""
+        """How many rows are waiting or running."""
         return len(self._waiting) + len(self._running)
 
     def submit(self, row: Row) -> None:
-        """Let a row join. Its speaker hears the rest. Raises `Unavailable` once closed."""
+        """Add a row. Its speaker receives everything that follows. Raises `Unavailable` once closed."""
         with self._change:
             if self._closed:
                 raise closed()
@@ -93,12 +93,12 @@ class Engine:
             self._change.notify()
 
     def forget(self, adapter: str) -> None:
-        """Give up what is kept of an adapter that goes."""
+        """Drop cached prefixes of an adapter that is being removed."""
         with self._change:
             self._forgotten.append(adapter)
 
     def close(self) -> None:
-        """End all rows and the thread; returns when it is gone."""
+        """End all rows and the thread; returns when the thread has ended."""
         with self._change:
             self._closed = True
             thread = self._thread
@@ -121,14 +121,14 @@ class Engine:
             self._end(error)
 
     def _wait(self) -> bool:
-        """Until there is something to do; false once closed."""
+        """Wait until there is work; returns false once closed."""
         with self._change:
             while not (self._waiting or self._running or self._closed):
                 self._change.wait()
             return not self._closed
 
     def _end(self, error: BaseException | None) -> None:
-        """The thread ends: with the engine, or because it broke and another takes over."""
+        """End the thread: together with the engine, or because it broke and another takes over."""
         with self._change:
             rows = list(dict.fromkeys([*self._running, *self._waiting]))
             self._running.clear()
@@ -145,7 +145,7 @@ class Engine:
             row.speaker.finish(row, None if row.speaker.cancelled else wrong)
 
     def _leave(self) -> None:
-        """Let go of rows nobody listens to."""
+        """Release rows that nobody listens to."""
         with self._change:
             left = [row for row in self._waiting if row.speaker.cancelled]
             forgotten, self._forgotten = self._forgotten, []
@@ -159,7 +159,7 @@ class Engine:
             self._finish(row)
 
     def _admit(self) -> None:
-        """Give waiting rows a place, in their order."""
+        """Admit waiting rows in order."""
         while len(self._running) < self.slots:
             with self._change:
                 row = self._waiting[0] if self._waiting else None
@@ -199,7 +199,7 @@ class Engine:
         self._choose([row for row, count in rows if row.computed == len(row.ids)], scores)
 
     def _plan(self) -> list[tuple[Row, int]]:
-        """The rows of the next step and how many tokens of each."""
+        """The rows of the next step and the number of tokens of each."""
         ready = [row for row in self._running if self._has_room(row)]
         if self._running and not ready:
             youngest = self._running[-1]
@@ -226,7 +226,7 @@ class Engine:
         return row.region.size >= len(row.ids) or self._grow(row)
 
     def _grow(self, row: Row) -> bool:
-        """Get a row more room, where it lies or elsewhere."""
+        """Give a row more room, in place or elsewhere."""
         assert row.region is not None
         if self._prefixes.grow(row.region, self._size(row)):
             return True
@@ -239,11 +239,11 @@ class Engine:
         return True
 
     def _size(self, row: Row) -> int:
-        """Places to take for a row: room to write on, as far as there can be."""
+        """Positions to reserve for a row: room to continue, as far as available."""
         return max(len(row.ids), min(row.needs, self.memory.tokens))
 
     def _forward(self, rows: Sequence[tuple[Row, int]]) -> Any:
-        """One pass through the model. Returns (rows whose ids are all read now, vocabulary)."""
+        """One forward pass. Returns logits (rows whose ids are all read now, vocabulary)."""
         parts, adapters, end = [], [], 0
         for row, count in rows:
             assert row.region is not None
@@ -260,7 +260,7 @@ class Engine:
         return scores
 
     def _choose(self, rows: Sequence[Row], scores: Any) -> None:
-        """Choose the next token of each row and tell it."""
+        """Choose the next token of each row and report it."""
         likeliest = scores.argmax(-1).tolist() if len(rows) else []
         for index, row in enumerate(rows):
             try:
@@ -278,7 +278,7 @@ class Engine:
                 self._finish(row)
 
     def _finish(self, row: Row, error: BaseException | None = None) -> None:
-        """End a running row and keep what it computed."""
+        """End a running row and cache what it computed."""
         region, row.region = row.region, None
         if region is not None:
             self._prefixes.keep(row.ids[: row.computed], region, row.adapter)
@@ -305,12 +305,12 @@ class Engine:
 
 
 def closed() -> Unavailable:
-    """What the rows of a closed engine hear."""
+    """The error for the rows of a closed engine."""
     return Unavailable("The model was closed.", cure="Start it again.")
 
 
 def failed(name: str) -> EngineFailed:
-    """What the rows of a broken engine hear."""
+    """The error for the rows of a broken engine."""
     return EngineFailed(
         f"The engine of {name} failed and is restarting.",
         cure="Try again.",
@@ -319,7 +319,7 @@ def failed(name: str) -> EngineFailed:
 
 
 def failure(error: Exception, name: str) -> BackendError:
-    """What a row hears whose own work went wrong."""
+    """The error for a row whose own work failed."""
     if isinstance(error, BackendError):
         return error
     return Unavailable(f"{name} failed while writing the reply ({type(error).__name__}).", cure="Try again.")

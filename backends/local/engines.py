@@ -30,7 +30,7 @@ class _Adapter:
 
 @dataclass(eq=False, slots=True)
 class Shared:
-    """A model in memory, its adapters by their folders, and how many use it."""
+    """A model in memory, its adapters by folder, and its number of users."""
 
     key: LocalOptions
     opened: Opened
@@ -39,7 +39,7 @@ class Shared:
 
     @property
     def footprint(self) -> Footprint:
-        """The weights and the memory for conversations."""
+        """The weights and the KV cache."""
         loaded, engine = self.opened.loaded, self.opened.engine
         parts = {weights_of(self.key): loaded.weight_bytes}
         if engine is not None:
@@ -48,7 +48,7 @@ class Shared:
 
     @property
     def window(self) -> int | None:
-        """Tokens of one conversation: what the model reads and its memory holds."""
+        """Context window of one conversation: what the model supports and its memory can hold."""
         limits = [self.opened.loaded.context_length]
         if self.opened.engine is not None:
             limits.append(self.opened.tokens)
@@ -72,9 +72,8 @@ class Engines:
         self._locks: dict[LocalOptions, asyncio.Lock] = {}
 
     async def take(self, options: LocalOptions, progress: ProgressCallback) -> Taken:
-        """The model that `options` name, loaded if nobody uses it yet, as large as its first user wants it,
-        and its adapter, loaded beside the others. Give it back after use. Raises `BackendError`.
-        """
+        """The model named by `options`, loaded if nobody uses it yet with the size its first user requests,
+        and its adapter, loaded next to the others. Give it back after use. Raises `BackendError`."""
         resolved = await asyncio.to_thread(resolve, options)
         key = resolved.shared()
         async with self._locks.setdefault(key, asyncio.Lock()):
@@ -98,7 +97,7 @@ class Engines:
             return Taken(shared, voice, folder)
 
     async def give_back(self, taken: Taken) -> None:
-        """The last who gives a model, or an adapter, back unloads it."""
+        """Unloads a model, or an adapter, when its last user gives it back."""
         async with self._locks[taken.shared.key]:
             if taken.folder is not None:
                 await asyncio.to_thread(_leave_adapter, taken.shared, taken.folder)
@@ -135,7 +134,7 @@ def _open(key: LocalOptions, options: LocalOptions, progress: ProgressCallback) 
 
 
 def _adapter_folder(options: LocalOptions, progress: ProgressCallback) -> Path | None:
-    """Looked at before the model under it, which may be a large download in vain."""
+    """Located before the base model, which may be a large download in vain."""
     if options.adapter is None:
         return None
     folder = locate_adapter(
@@ -145,7 +144,7 @@ def _adapter_folder(options: LocalOptions, progress: ProgressCallback) -> Path |
 
 
 def _use_adapter(shared: Shared, folder: Path, source: str) -> AdapterInfo:
-    """Load an adapter, once. Between two steps: nobody may be in the model."""
+    """Load an adapter once, between two steps: no forward pass may be running."""
     held = shared.adapters.get(folder)
     if held is None:
         name = adapter_name(source)

@@ -1,4 +1,4 @@
-"""What a model would take, from its files and without torch: asked before anything is loaded."""
+"""How much memory a model would need, from its files and without torch, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from backends.options import LocalOptions
 
 
 def weights_of(options: LocalOptions) -> str:
-    """How footprints name the weights of a model: alike where they are the same in memory."""
+    """The name of a model's weights in footprints: equal for weights that share memory."""
     kept = options.quantization or ("int8" if options.load_in_8bit else "nf4" if options.load_in_4bit else "")
     ways = ", ".join(way for way in (kept, options.dtype, options.device) if way)
     return f"weights of {options.source}" + (f" ({ways})" if ways else "")
 
 
 def conversations_of(options: LocalOptions) -> str:
-    """How footprints name the memory for the conversations of a model."""
+    """The name of a model's KV cache in footprints."""
     return weights_of(options).replace("weights", "conversations", 1)
 
 
 def estimate(options: LocalOptions) -> Footprint | None:
-    """`None` where the files are not here yet, or cannot be: that is told when they are loaded."""
+    """`None` if the files are not downloaded yet or are invalid: loading reports that."""
     try:
         source = options.source
         base = None if _on_the_hub(source) else base_of(source, revision=None, token=None)
@@ -51,7 +51,7 @@ def estimate(options: LocalOptions) -> Footprint | None:
 
 
 def _weights(config: dict[str, Any], files: Files, placement: Placement) -> int:
-    """Bytes in the numbers they are computed in, which may be others than those of the files."""
+    """Bytes in the number format they are computed in, which may differ from that of the files."""
     if files.weights is None or config.get("quantization_config") is not None:
         return files.weight_bytes
     embedding, tied = embedding_of(config)
@@ -59,7 +59,7 @@ def _weights(config: dict[str, Any], files: Files, placement: Placement) -> int:
 
 
 def _conversations(config: dict[str, Any], options: LocalOptions, placement: Placement) -> int:
-    """Bytes for keys and values of all slots; 0 where the settings do not say."""
+    """Bytes of the KV cache for all slots; 0 if the settings do not say."""
     text, family = text_config(config), placement.family
     heads = number(text, "num_attention_heads")
     groups = number(text, "num_key_value_heads") or heads

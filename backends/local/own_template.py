@@ -1,5 +1,5 @@
-"""What a model brings along for conversations: its chat template and its special tokens, from memory, or
-from its folder while it is not loaded."""
+"""The chat template and special tokens that a model comes with, from memory, or from its folder while it is
+not loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_
 
 
 def own_template(options: LocalOptions, taken: Taken | None) -> OwnTemplate | None:
-    """`None` for a model that is not loaded and in no folder. Reads files."""
+    """`None` for a model that is neither loaded nor in a folder. Reads files."""
     if taken is not None:
         adapter, loaded = taken.voice.adapter, taken.shared.opened.loaded
         if adapter is not None and adapter.template:
@@ -31,7 +31,7 @@ def own_template(options: LocalOptions, taken: Taken | None) -> OwnTemplate | No
 
 
 def special_tokens(options: LocalOptions, taken: Taken | None) -> dict[str, str]:
-    """As chat templates name them."""
+    """Under the names chat templates use."""
     if taken is not None:
         told = taken.shared.opened.loaded.tokenizer.special_tokens_map
     else:

@@ -1,4 +1,5 @@
-"""One reply by transformers' own `generate`: for models the engine cannot pack, and messages with images."""
+"""One reply with transformers' own `generate`: for models the engine cannot pack, and for messages with
+images."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ class _Enough(Exception):
 
 
 class _Streamer:
-    """What `generate` hands its tokens to."""
+    """Receives the tokens of `generate`."""
 
     def __init__(self, take: Callable[[int], bool]) -> None:
         self._take = take
@@ -34,7 +35,7 @@ class _Streamer:
                 raise _Enough
 
     def end(self) -> None:
-        """Nothing is left to do: a stop string ends otherwise."""
+        """Does nothing: a stop string ends the reply elsewhere."""
 
 
 def write(
@@ -46,11 +47,11 @@ def write(
     extra: Mapping[str, Any] | None = None,
     adapted: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> None:
-    """Write a row's reply, telling its speaker each token; returns when it has ended or nobody listens any
-    more.
+    """Generate a row's reply, passing each token to its speaker; returns when it has ended or nobody listens
+    any more.
 
-    chunk: tokens of a prompt read at once. lock: held during each pass through the model. extra: inputs of
-    the model beside the ids. adapted: entered for each pass. Raises whatever torch does.
+    chunk: tokens of a prompt read at once. lock: held during each forward pass. extra: inputs of the model in
+    addition to the ids. adapted: entered for each forward pass. Raises whatever torch raises.
     """
     import torch
 
@@ -85,7 +86,7 @@ def write(
 
 
 class _Turn:
-    """Keeps one pass through the model apart from everybody else's."""
+    """Serializes a forward pass with all other users of the model."""
 
     def __init__(
         self, lock: threading.Lock, adapted: Callable[[], AbstractContextManager[Any]], speaker: Speaker

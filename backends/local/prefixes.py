@@ -1,6 +1,6 @@
-"""What the engine remembers of conversations it has read: their ids and where their keys and values lie.
+"""Prefixes of conversations the engine has read: their ids, and the position of their keys and values.
 
-Ids are compared, no name of a conversation is trusted: a cache of other ids silently gives wrong text.
+Ids are compared rather than trusting a conversation's name: a cache of other ids silently gives wrong text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 from backends.local.regions import Region, Regions
 
 SHORTEST = 8
-"""Tokens: a shorter common beginning is read again, which costs less than to look after it."""
+"""In tokens: a shorter common prefix is computed again, which costs less than managing it."""
 
 
 class Owner(Protocol):
@@ -33,7 +33,8 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prefix:
-    """Ids whose keys and values lie in `region`, one place each from its start, computed under `adapter`."""
+    """Ids whose keys and values are in `region`, one position each from its start, computed under
+    `adapter`."""
 
     ids: tuple[int, ...]
     region: Region
@@ -42,9 +43,9 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a row begins: in `region`, whose first `known` tokens are there already.
+    """Where a row starts: in `region`, whose first `known` tokens are already computed.
 
-    copy_from: place to copy those from before anything else is done; `None` where they lie there.
+    copy_from: position to copy those from before anything else; `None` if they are already in place.
     """
 
     region: Region
@@ -53,7 +54,7 @@ class Start:
 
 
 class Prefixes:
-    """Kept prefixes, least recently used first. Takes and gives back the regions of `regions`."""
+    """Kept prefixes, least recently used first. Allocates and frees the regions of `regions`."""
 
     def __init__(self, regions: Regions) -> None:
         self._regions = regions
@@ -63,7 +64,7 @@ class Prefixes:
         return len(self._kept)
 
     def keep(self, ids: Sequence[int], region: Region, adapter: str | None) -> None:
-        """Remember what was computed; one that begins it is not kept beside it."""
+        """Store what was computed; an existing prefix of it is dropped."""
         if len(ids) < SHORTEST:
             self._regions.release(region)
             return
@@ -76,11 +77,11 @@ class Prefixes:
     def start(
         self, ids: Sequence[int], adapter: str | None, size: int, running: Sequence[Owner]
     ) -> Start | None:
-        """A region of `size` places for a row with these ids, with as much of them in it as is known
+        """A region of `size` positions for a row with these ids, reusing as many of them as are cached
         anywhere.
 
-        The last id is never counted as known: the model must read it to say what comes next. `None` when
-        there is no room, with nothing of use given up for it.
+        The last id never counts as cached: the model must read it to predict what comes next. `None` if there
+        is no room, in which case nothing useful was evicted.
         """
         best, known = self._longest(ids, adapter)
         if best is not None and known == len(best.ids):
@@ -103,12 +104,11 @@ class Prefixes:
         return self._continue(best, known, size)
 
     def room(self, size: int) -> Region | None:
-        """A region for anything, for which the least recently used are given up."""
+        """A region for any purpose, evicting the least recently used prefixes if necessary."""
         return self._room(size, spare=None)
 
     def grow(self, region: Region, size: int) -> bool:
-        """Make a running row's region longer where it lies, if need be at the cost of what is kept behind
-        it."""
+        """Extend a running row's region in place, if necessary by evicting what follows it."""
         while not self._regions.grow(region, size):
             behind = [p for p in self._kept if region.end <= p.region.start < region.start + size]
             if not behind:
@@ -117,17 +117,17 @@ class Prefixes:
         return True
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         for prefix in list(self._kept):
             self._drop(prefix)
 
     def forget(self, adapter: str) -> None:
-        """Forget what was computed under an adapter."""
+        """Drop what was computed under an adapter."""
         for prefix in [p for p in self._kept if p.adapter == adapter]:
             self._drop(prefix)
 
     def _continue(self, prefix: Prefix, known: int, size: int) -> Start | None:
-        """Go on in the region of a kept prefix, or move it to where there is room."""
+        """Continue in the region of a kept prefix, or move it where there is room."""
         region = prefix.region
         if self._regions.grow(region, size):
             self._kept.remove(prefix)
@@ -170,7 +170,7 @@ class Prefixes:
 
 
 def _common(ids: Sequence[int], known: Sequence[int]) -> int:
-    """How many ids both begin with; at most all of `ids` but the last."""
+    """Length of the common prefix; at most all of `ids` but the last."""
     most = min(len(ids) - 1, len(known))
     low, high = 0, most
     if tuple(ids[:most]) == tuple(known[:most]):

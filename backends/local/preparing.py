@@ -1,4 +1,5 @@
-"""A loaded model made ready to write many replies: its attention packed and proved, its memory set aside."""
+"""Prepares a loaded model for concurrent replies: packs and verifies its attention, and reserves its
+memory."""
 
 from __future__ import annotations
 
@@ -39,11 +40,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Opened:
-    """A model ready to write.
+    """A model ready to generate.
 
-    engine: `None` where the model's attention cannot be packed; it then writes one reply at a time. lock:
-    held by whoever is in the model. chunk: tokens of a prompt read at once. tokens: of all conversations in
-    memory.
+    engine: `None` if the model's attention cannot be packed; it then generates one reply at a time. lock:
+    held by the current user of the model. chunk: tokens of a prompt read at once. tokens: KV cache of all
+    conversations, in tokens.
     """
 
     loaded: Loaded
@@ -82,8 +83,8 @@ def open_engine(loaded: Loaded, options: LocalOptions, name: str) -> Opened:
 
 
 def _packed(loaded: Loaded, tokens: int, *, padded: bool) -> Memory:
-    """Memory for a model that is now packed, and proved to say what it said before. Raises `NotPackable`,
-    leaving the model as it was, and `OutOfMemory`."""
+    """The KV cache of a model that is now packed and verified to give the same output as before. Raises
+    `NotPackable`, leaving the model unchanged, and `OutOfMemory`."""
     import torch
 
     model, before = loaded.model, loaded.model.config._attn_implementation
@@ -117,7 +118,7 @@ def _alone(model: Any, ids: list[int]) -> Tensor:
 
 
 def _together(model: Any, memory: Memory, *, padded: bool) -> Tensor:
-    """The scores behind each probe, read in pieces beside the other."""
+    """The logits after each probe, read in pieces next to each other."""
     longer, shorter = _PROBE
     run(model, memory, [Part(longer[:4], 0, 0, last=False), Part(shorter[:-1], 0, 16, last=False)])
     run(model, memory, [Part(longer[4:-1], 4, 0, last=False)])
@@ -132,7 +133,7 @@ def _chunk(loaded: Loaded) -> int:
 
 
 def _tokens(loaded: Loaded, slots: int) -> int:
-    """How many tokens of conversations to keep in memory: all windows, as far as that is sober."""
+    """How many tokens of conversations to keep in memory: all context windows, within reason."""
     item = loaded.model.get_input_embeddings().weight.element_size()
     each = max(1, Memory.bytes_per_token(loaded.model.config, item))
     window = loaded.context_length or WINDOW

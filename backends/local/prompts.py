@@ -1,4 +1,4 @@
-"""From a request to the ids a model reads, with everything refused that would break it later."""
+"""From a request to the ids a model reads, rejecting everything that would fail later."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from backends.types import Request
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """text: as the chat template wrote it. ids: its tokens. room: tokens left in the window for the reply,
-    `None` when that is not known. extra: the model's inputs beside the ids, for images. pieces: what each
-    token adds to what the model reads, and spans, where each message stands in that, where asked for."""
+    """text: as rendered by the chat template. ids: its tokens. room: tokens left in the context window for
+    the reply, `None` if unknown. extra: the model's inputs in addition to the ids, for images. pieces: what
+    each token adds to the text, and spans: the position of each message in it; both only on request."""
 
     text: str
     ids: list[int]
@@ -30,7 +30,7 @@ class Prompt:
 
 
 def prompt_of(loaded: Loaded, template: str, request: Request, window: int | None) -> Prompt:
-    """Raises `BadRequest` for what the template or the model cannot take, `ContextTooLong`."""
+    """Raises `BadRequest` for anything the template or the model does not support, `ContextTooLong`."""
     extra: Mapping[str, Any] = {}
     if has_images(request.messages):
         inputs = inputs_of(loaded, request.messages, template=template, continue_final=request.continue_final)
@@ -67,7 +67,7 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
 
 
 def _read(loaded: Loaded, template: str, request: Request) -> tuple[str, list[int]]:
-    """The text a template writes and its tokens, words without control tokens."""
+    """The text rendered by a template and its tokens, with no control tokens from people's words."""
     messages, by = loaded.words.control.broken(request.messages)
     text = _text(loaded, template, replace(request, messages=messages))
     if not by:

@@ -1,4 +1,4 @@
-"""Who has which part of a row of places: memory of the engine, counted in tokens. Knows nothing of torch."""
+"""Allocates regions of a row of positions: the engine's memory, counted in tokens. Independent of torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class Region:
-    """Places from `start` up to `start + size`, without gaps. Changed only by its `Regions`."""
+    """Positions from `start` up to `start + size`, contiguous. Changed only by its `Regions`."""
 
     start: int
     size: int
@@ -18,7 +18,7 @@ class Region:
 
 
 class Regions:
-    """`size` places; hands out regions that lie in one piece and never overlap."""
+    """`size` positions; allocates contiguous regions that never overlap."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -26,11 +26,11 @@ class Regions:
 
     @property
     def free(self) -> int:
-        """Places nobody has, wherever they lie."""
+        """Unallocated positions, wherever they are."""
         return self.size - sum(region.size for region in self._taken)
 
     def take(self, size: int) -> Region | None:
-        """The smallest gap that has `size` places, cut to it; `None` when there is none."""
+        """The smallest gap of at least `size` positions, cut to that size; `None` if there is none."""
         best: tuple[int, int, int] | None = None  # room, start, index
         for index, (start, room) in enumerate(self._gaps()):
             if room >= size and (best is None or room < best[0]):
@@ -42,7 +42,7 @@ class Regions:
         return region
 
     def grow(self, region: Region, size: int) -> bool:
-        """Make a region longer where it lies, if what is behind it is free."""
+        """Extend a region in place, if the positions after it are free."""
         index = self._taken.index(region)
         limit = self._taken[index + 1].start if index + 1 < len(self._taken) else self.size
         if region.start + size > limit:
@@ -51,15 +51,15 @@ class Regions:
         return True
 
     def shrink(self, region: Region, size: int) -> None:
-        """Give back the end of a region."""
+        """Free the end of a region."""
         region.size = min(region.size, size)
 
     def release(self, region: Region) -> None:
-        """Give back a region."""
+        """Free a region."""
         self._taken.remove(region)
 
     def _gaps(self) -> list[tuple[int, int]]:
-        """(start, room) before each taken region and behind the last, also where there is no room."""
+        """(start, room) before each allocated region and after the last, including empty gaps."""
         starts = [0, *(region.end for region in self._taken)]
         ends = [*(region.start for region in self._taken), self.size]
         return [(start, end - start) for start, end in zip(starts, ends, strict=True)]

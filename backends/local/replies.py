@@ -1,4 +1,4 @@
-"""Tokens of one reply into events, whole characters only, until an end is said."""
+"""Turns the tokens of one reply into events, whole characters only, until an end token or stop string."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LONGEST_CHARACTER = 4
 
 
 class Reply:
-    """What is said of one reply.
+    """The output of one reply.
 
-    before: the ids a continued text stands behind. opens: the prompt, some of which open the reasoning
-    themselves. shown: control tokens that mark reasoning. table: its marks. limit: most tokens.
+    before: the ids that precede a continued text. opens: the prompt, which may open the reasoning itself.
+    shown: control tokens that mark reasoning. table: the reasoning marks. limit: maximum tokens.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Reply:
         self._limit = limit
 
     def feed(self, token: int) -> bool:
-        """Take the next token. Returns whether the reply has ended with it."""
+        """Process the next token. Returns whether it ended the reply."""
         self.count += 1
         if token in self._end_ids:
             self.reason, self.ended = "stop", True
@@ -57,7 +57,7 @@ class Reply:
         return self.ended
 
     def flush(self) -> None:
-        """Say what was held back: it has been said, whatever happened then."""
+        """Emit what was held back, however the reply ended."""
         self._say(self._cutter.feed(self._decoder.flush()) + self._cutter.flush())
         for event in self._thinking.flush():
             self._emit(event)
@@ -68,11 +68,11 @@ class Reply:
 
 
 class Detokenizer:
-    """Token by token into text, whole characters only.
+    """Decodes tokens one by one into text, whole characters only.
 
-    Tokens are decoded together with those right before them: some tokenizers write a word's space into its
-    own token but drop it at the beginning of a text. `before` are the ids a continued text stands behind.
-    Bytes that are no character, which a model may say, are left out, and so are control tokens but those
+    Tokens are decoded together with the ones before them: some tokenizers put a word's space into its own
+    token but drop it at the start of a text. `before` are the ids that precede a continued text. Bytes that
+    do not form a character, which a model may produce, are dropped, and so are control tokens except those in
     `shown`.
     """
 
@@ -97,7 +97,7 @@ class Detokenizer:
         return text[len(known) :].replace("\ufffd", "")
 
     def flush(self) -> str:
-        """What is left at the end: whole characters in front of half a one, which is dropped."""
+        """The rest at the end: whole characters; a trailing incomplete one is dropped."""
         rest = self._decode(self._ids)[len(self._decode(self._ids[: self._shown])) :]
         self._shown = len(self._ids)
         return rest.replace("\ufffd", "")

@@ -1,4 +1,4 @@
-"""One reply in the engine: its tokens, where it stands, and who hears of it."""
+"""One reply in the engine: its tokens, its state, and its listener."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from backends.local.regions import Region
 from backends.local.sampling import Choice, Sampler
 
 GROWTH = 256
-"""Tokens of a reply that a row gets room for at once."""
+"""Tokens of a reply for which a row gets room at a time."""
 
 
 class Speaker(Protocol):
-    """Who hears of a row's tokens. Called in the engine's thread."""
+    """Receives a row's tokens. Called in the engine's thread."""
 
     @property
     def cancelled(self) -> bool:
@@ -22,11 +22,11 @@ class Speaker(Protocol):
         ...
 
     def token(self, choice: Choice) -> bool:
-        """Take a token. Returns whether the reply has ended with it."""
+        """Receive a token. Returns whether it ended the reply."""
         ...
 
     def finish(self, row: Row, error: BaseException | None) -> None:
-        """The last word, once. `error` is `None` when the reply ended or nobody listened any more."""
+        """Called once, at the end. `error` is `None` if the reply ended or nobody listened any more."""
         ...
 
 
@@ -34,9 +34,9 @@ class Speaker(Protocol):
 class Row:
     """One reply in the engine.
 
-    ids: the prompt, then what was generated. limit: most tokens to generate. adapter: name of a LoRA adapter.
-    computed: how many ids have their keys and values in `region`. cached: how many of them were there before.
-    Times are from `time.monotonic`.
+    ids: the prompt, then the generated tokens. limit: maximum tokens to generate. adapter: name of a LoRA
+    adapter. computed: how many ids have their keys and values in `region`. cached: how many of them were
+    there before. Times are from `time.monotonic`.
     """
 
     ids: list[int]
@@ -61,11 +61,11 @@ class Row:
 
     @property
     def needs(self) -> int:
-        """Places for all ids and the next of the reply."""
+        """Positions for all ids and the next token of the reply."""
         return min(len(self.ids) + GROWTH, self.prompt + self.limit)
 
     def timings(self) -> dict[str, float]:
-        """Seconds in line, reading the prompt and writing the reply, as far as it came."""
+        """Seconds spent queueing, reading the prompt and generating the reply, as far as it got."""
         now, admitted = time.monotonic(), self.admitted or self.submitted
         first = self.first or now
         told = {

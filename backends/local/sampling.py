@@ -1,6 +1,6 @@
-"""How the next token is chosen: the model's own settings with the request's on top, drawn from a seed.
+"""Chooses the next token: the model's own settings overridden by the request's, sampled from a seed.
 
-One way for every path: the engine asks a `Sampler` for each row, plain `generate` through `Draw`.
+All paths use it: the engine calls a `Sampler` for each row, plain `generate` uses it through `Draw`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _DRAWN = ("temperature", "top_p", "top_k", "min_p")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A chosen token. logprob: natural logarithm of its probability as the model gave it, before temperature
-    and cuts; alternatives: the likeliest (token, logprob), likeliest first. `None` and empty unless asked
-    for."""
+    """A chosen token. logprob: natural logarithm of its probability according to the model, before
+    temperature and truncation; alternatives: the most likely (token, logprob) in descending order. `None` and
+    empty unless requested."""
 
     token: int
     logprob: float | None = None
@@ -41,8 +41,8 @@ class Choice:
 class Sampler:
     """Chooses the tokens of one reply.
 
-    config: the model's `GenerationConfig`. alternatives: how many to tell of each token with its logprob,
-    `None` to tell no logprobs. Same seed, settings and scores give the same tokens, whatever else runs.
+    config: the model's `GenerationConfig`. alternatives: how many to report with each token's logprob, `None`
+    to report no logprobs. The same seed, settings and logits give the same tokens, whatever else is running.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Sampler:
 
     @property
     def plain(self) -> bool:
-        """Whether it only ever takes the likeliest token and tells nothing more."""
+        """Whether it always takes the most likely token and reports nothing more."""
         return self.greedy and not self._processors and self._alternatives is None
 
     def choose(self, ids: Sequence[int], scores: Tensor) -> Choice:
-        """ids: all tokens so far. scores: (vocabulary,). Raises `ValueError` for scores that are no
+        """ids: all tokens so far. scores: (vocabulary,). Raises `ValueError` for scores that are not
         numbers."""
         import torch
 
@@ -107,8 +107,8 @@ class Sampler:
 
 
 class Draw:
-    """A processor of scores for plain `generate`, the last one: leaves only the token that `sampler` chose,
-    which is in `choice` until the next."""
+    """The last logits processor for plain `generate`: leaves only the token that `sampler` chose, available
+    as `choice` until the next one."""
 
     def __init__(self, sampler: Sampler) -> None:
         self.choice = Choice(0)
@@ -124,13 +124,13 @@ class Draw:
 
 
 def most_tokens(sampling: Sampling, room: int | None) -> int:
-    """How long a reply may be. room: tokens left in the window, `None` when that is not known."""
+    """Maximum length of a reply. room: tokens left in the context window, `None` if unknown."""
     wanted = [tokens for tokens in (sampling.max_tokens, room) if tokens is not None]
     return min(wanted, default=LONGEST_REPLY)
 
 
 def plain_config(own: GenerationConfig, limit: int, chunk: int) -> GenerationConfig:
-    """The settings of plain `generate` for one reply whose tokens `Draw` chooses.
+    """Settings for plain `generate` of one reply whose tokens `Draw` chooses.
 
     chunk: tokens of a prompt read at once.
     """
@@ -154,7 +154,8 @@ def plain_config(own: GenerationConfig, limit: int, chunk: int) -> GenerationCon
 
 
 def _processors(config: GenerationConfig, sampling: Sampling) -> list[Processor]:
-    """What changes scores before a token is chosen, as the model's publisher or the request wants it."""
+    """Processors that change logits before a token is chosen, as set by the model's publisher or the
+    request."""
     import transformers
 
     made: list[Processor] = []

@@ -1,4 +1,4 @@
-"""Who says the tokens of one row to the one who reads them, and how the reply ended."""
+"""Passes the tokens of one row to its reader, and reports how the reply ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backends.types import Event, Finished, Logprobs, TokenLogprob, Usage
 
 
 class LineSpeaker:
-    """Turns tokens into events; see `Speaker`. batched: whether the engine writes the row."""
+    """Turns tokens into events; see `Speaker`. batched: whether the engine generates the row."""
 
     def __init__(
         self, line: Line[Event], reply: Reply, model: str, taken: Taken, *, seed: int, batched: bool

@@ -12,8 +12,9 @@ _LONGEST_CHARACTER = 4
 
 
 def pieces_of(tokenizer: Any, text: str, ids: Sequence[int]) -> tuple[str, ...]:
-    """One piece for each id, joined they are `text`. A token that ends inside a character adds nothing, the
-    one that completes it the character; what a tokenizer leaves out of its tokens is added by the next."""
+    """One piece per id; joined they equal `text`. A token that ends inside a character adds nothing, and the
+    one that completes it adds the character; text that a tokenizer leaves out of its tokens is added to the
+    next one."""
     if tokenizer.is_fast:
         told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         if list(told["input_ids"]) == list(ids):
@@ -22,7 +23,7 @@ def pieces_of(tokenizer: Any, text: str, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 def decoded(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
-    """What each token adds to the text that its tokenizer makes of all of them."""
+    """What each token adds to the text that its tokenizer decodes from all of them."""
 
     def decode(some: Sequence[int]) -> str:
         whole: str = tokenizer.decode(
@@ -44,7 +45,7 @@ def decoded(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 def _cut(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """offsets: (start, end) of each token in the text; those of the tokens of one character are alike."""
+    """offsets: (start, end) of each token in the text; equal for tokens of the same character."""
     ends = [end for _, end in offsets]
     for at in range(len(offsets) - 1):
         ends[at] = min(ends[at], offsets[at + 1][0])
@@ -58,7 +59,7 @@ def _cut(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[str, ...]:
 
 
 def _aligned(pieces: Iterable[str], text: str) -> tuple[str, ...]:
-    """The pieces as they stand in the text, which may have what the tokenizer normalizes."""
+    """The pieces as they occur in the text, which may contain what the tokenizer normalizes."""
     aligned: list[str] = []
     at = 0
     for piece in pieces:

@@ -1,5 +1,4 @@
-"""Conversations with images: decoding within limits, and what a vision-language model's processor makes of
-them."""
+"""Conversations with images: decoding within limits, and running a vision-language model's processor."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from backends.types import ImagePart, Message
 MOST_BYTES = 20_000_000
 MOST_PIXELS = 40_000_000
 MOST_IMAGES = 16
-"""In one conversation: each is read again with every reply."""
+"""Per conversation: each image is processed again with every reply."""
 
 _MILLION = MOST_PIXELS // 1_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -25,8 +24,8 @@ _FORMATS = ("PNG", "JPEG", "WEBP")
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a model reads. text: as the template wrote it. ids: tokens, those that stand for images included.
-    extra: the model's inputs beside them (tensors, on its device)."""
+    """The input of a model. text: as rendered by the template. ids: tokens, including those that stand for
+    images. extra: additional model inputs (tensors, on its device)."""
 
     text: str
     ids: list[int]
@@ -42,8 +41,8 @@ def inputs_of(
 ) -> Inputs:
     """Render a conversation with images. template: by default the model's.
 
-    Raises `BadRequest` for images that cannot be read, or by this model. Decodes and resizes: slow, for a
-    thread.
+    Raises `BadRequest` for images that cannot be read, or that this model does not support. Decodes and
+    resizes images, which is slow: run it in a thread.
     """
     check_images(loaded, messages)
     pictures = [
@@ -79,7 +78,7 @@ def inputs_of(
 
 
 def check_images(loaded: Loaded, messages: Sequence[Message]) -> None:
-    """Raises `BadRequest` where messages have images that this model does not take."""
+    """Raises `BadRequest` if messages contain images that this model does not support."""
     count = sum(isinstance(part, ImagePart) for message in messages for part in _parts(message))
     if count and not loaded.images:
         raise BadRequest(
@@ -95,7 +94,7 @@ def check_images(loaded: Loaded, messages: Sequence[Message]) -> None:
 
 
 def decode(part: ImagePart) -> Any:
-    """The picture, upright and without transparency. Raises `BadRequest`."""
+    """The image, upright and without transparency. Raises `BadRequest`."""
     try:
         from PIL import Image, ImageOps
     except ImportError as error:

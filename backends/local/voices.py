@@ -1,4 +1,5 @@
-"""What makes a model speak as one entry of the picker: its chat template, where replies end, its adapter."""
+"""What distinguishes one entry of the picker on a shared model: its chat template, end of replies and
+adapter."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from backends.local.loading.model import Loaded
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """template: Jinja. source: where it is from, a sentence where it is the default one. stop: strings that
-    end each reply beside those asked for. adapter: the LoRA it speaks with, by its name in the model."""
+    """template: Jinja. source: its origin, a sentence for the default one. stop: strings that end each reply
+    in addition to the requested ones. adapter: the LoRA adapter, by its name in the model."""
 
     template: str
     source: str
@@ -23,7 +24,7 @@ class Voice:
 
 
 def voice_of(loaded: Loaded, *, given: chat_format.Template | None, adapter: AdapterInfo | None) -> Voice:
-    """given: a template from the person, which wins over the adapter's own and the model's."""
+    """given: a template from the user, which overrides the adapter's and the model's."""
     template = adapter.template if adapter is not None else None
     if given is not None:
         template = given.text

@@ -1,10 +1,8 @@
-"""LoRA adapters beside each other on one model: any number share its weights, and each row of a batch uses
-its own.
+"""Several LoRA adapters on one model: any number share its weights, and each row of a batch uses its own.
 
-A layer computes what it computed before, bit for bit, and adds an adapter's part only to the tokens of the
-rows that use it (`using`). peft reads the files, but its layers are not used: they know adapters for whole
-batches, not for the tokens of a packed sequence, and with them each layer would be unpacked (`weights`) to
-be looked at.
+A layer's own output stays bit-identical; an adapter's contribution is added only to the tokens of the rows
+that use it (`using`). peft reads the files, but its layers are not used: they apply adapters to whole batches
+rather than to tokens of a packed sequence, and they would unpack each layer (`weights`) to inspect it.
 """
 
 from __future__ import annotations
@@ -46,8 +44,8 @@ _CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mica")
 
 @dataclass(frozen=True, slots=True)
 class AdapterInfo:
-    """hash: the first 12 hex digits of the SHA-256 of its weights. base: the model it names as its own.
-    template: its own chat template, where it brings one."""
+    """hash: the first 12 hex digits of the SHA-256 of its weights. base: the base model it names. template:
+    its own chat template, if it has one."""
 
     name: str
     hash: str
@@ -57,10 +55,10 @@ class AdapterInfo:
 
 
 def load_adapter(model: PreTrainedModel, folder: Path, name: str) -> AdapterInfo:
-    """Add the adapter in `folder` to `model`, to be used under `name`. No pass through the model may run.
+    """Add the adapter in `folder` to `model` under `name`. No forward pass may be running.
 
-    Raises `ModelNotFound` or `ModelUnsupported`, leaving the model and its other adapters as they were. One
-    that has the name already is replaced.
+    Raises `ModelNotFound` or `ModelUnsupported`, leaving the model and its other adapters unchanged. An
+    adapter with the same name is replaced.
     """
     config = check_adapter(folder)
     _check_kind(config, folder)
@@ -75,7 +73,7 @@ def load_adapter(model: PreTrainedModel, folder: Path, name: str) -> AdapterInfo
 
 
 def remove_adapter(model: PreTrainedModel, name: str) -> None:
-    """Forget an adapter and free its weights; nothing happens where there is none of that name."""
+    """Remove an adapter and free its weights; does nothing if there is none of that name."""
     adapters: _Adapters | None = getattr(model, _ATTRIBUTE, None)
     if adapters is not None:
         adapters.remove(name)
@@ -83,10 +81,10 @@ def remove_adapter(model: PreTrainedModel, name: str) -> None:
 
 @contextmanager
 def using(model: PreTrainedModel, rows: Sequence[tuple[str | None, slice]]) -> Iterator[None]:
-    """Let each row of a packed sequence, (1, tokens), use its adapter in the passes made inside.
+    """Let each row of a packed sequence, (1, tokens), use its adapter in forward passes inside the block.
 
-    rows: name of an adapter, or `None` for the model as it is, and the row's tokens; `slice(None)` for all of
-    whatever shape. Tokens in no row use none. Raises `KeyError` for a name that is not loaded.
+    rows: name of an adapter, or `None` for the base model, and the row's tokens; `slice(None)` for all, of
+    any shape. Tokens in no row use none. Raises `KeyError` for a name that is not loaded.
     """
     adapters: _Adapters | None = getattr(model, _ATTRIBUTE, None)
     wanted = [(name, part) for name, part in rows if name is not None]
@@ -105,7 +103,7 @@ def using(model: PreTrainedModel, rows: Sequence[tuple[str | None, slice]]) -> I
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one adapter adds to one layer: `up(down(x)) * scaling`. bias: of `up`."""
+    """The contribution of one adapter to one layer: `up(down(x)) * scaling`. bias: of `up`."""
 
     down: Tensor
     up: Tensor
@@ -114,7 +112,8 @@ class _Part:
 
 
 class _Adapters:
-    """The adapters of one model. shares: who adds to which tokens now, as names and indices."""
+    """The adapters of one model. shares: which adapter currently applies to which tokens, as names and
+    indices."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.shares: Sequence[tuple[str, slice | Tensor]] = ()
@@ -141,7 +140,7 @@ class _Adapters:
             layer.parts.pop(name, None)
 
     def shared(self, rows: Sequence[tuple[str, slice]]) -> list[tuple[str, slice | Tensor]]:
-        """The tokens of each adapter: one slice, or an index where they do not lie side by side."""
+        """The tokens of each adapter: one slice, or an index if they are not contiguous."""
         import torch
 
         places: dict[str, list[slice]] = {}
@@ -166,7 +165,8 @@ class _Adapters:
 
 
 class _Adding:
-    """The forward of a layer with adapters: the layer's own, and what each adapter adds to its rows."""
+    """The forward method of a layer with adapters: the layer's own output plus each adapter's contribution to
+    its rows."""
 
     def __init__(self, base: Callable[..., Tensor], adapters: _Adapters) -> None:
         self.parts: dict[str, _Part] = {}
@@ -198,7 +198,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _scalings(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, float]:
-    """How strongly the adapter acts, for each layer by its path. Raises `ModelUnsupported`."""
+    """The scaling of the adapter for each layer, by path. Raises `ModelUnsupported`."""
     import peft
 
     try:
@@ -221,7 +221,7 @@ def _scalings(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def _for_layer(patterns: Mapping[str, T], path: str, otherwise: T) -> T:
-    """What a pattern of the settings says of a layer; the first that matches counts, as for peft."""
+    """The value that a pattern in the settings gives a layer; the first match counts, as in peft."""
     return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", path)), otherwise)
 
 
@@ -255,7 +255,7 @@ def _merge_it(folder: Path, what: str) -> ModelUnsupported:
 
 
 def _check_shapes(model: Any, tensors: Mapping[str, Tensor], folder: Path, base: str) -> None:
-    """Refuse an adapter that does not fit this model, before anything is changed."""
+    """Reject an adapter that does not fit this model, before anything is changed."""
     modules = dict(model.named_modules())
     output = model.get_output_embeddings()
     for name, tensor in tensors.items():
@@ -285,7 +285,7 @@ _SIDES = {
 
 
 def template_in(folder: Path) -> str | None:
-    """The chat template that a folder brings; `None` where it has none that can be read."""
+    """The chat template in a folder; `None` if there is none that can be read."""
     try:
         if (text := read_text(folder / "chat_template.jinja")) is not None:
             return text

@@ -1,5 +1,5 @@
-"""How a conversation becomes the text a model reads: its own chat template, one that was given, or the
-default for base models, which know no conversations and only write on."""
+"""Turns a conversation into the text a model reads: with its own chat template, a given one, or the default
+for base models, which only continue text."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _PLAIN_STOP = ("\nUser:", "\nAssistant:")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """text: Jinja. source: where it is from, a sentence where it is the default. stop: strings that end a
-    reply because the model would write the other side as well."""
+    """text: Jinja. source: its origin, a sentence for the default. stop: strings that end a reply because the
+    model would otherwise write the user's turn too."""
 
     text: str
     source: str
@@ -33,7 +33,7 @@ class Template:
 
 
 def choose(tokenizer: Any, *, own: Any = None) -> Template:
-    """own: of a processor, before the tokenizer's."""
+    """own: the template of a processor, which precedes the tokenizer's."""
     for template in (own, tokenizer.chat_template):
         text = template.get("default") if isinstance(template, dict) else template
         if isinstance(text, str) and text.strip():
@@ -45,7 +45,8 @@ def choose(tokenizer: Any, *, own: Any = None) -> Template:
 
 
 def as_chat(messages: Sequence[Message], *, parts: bool) -> list[dict[str, Any]]:
-    """Messages as chat templates take them. parts: the template takes lists of parts, images among them."""
+    """Messages in the form chat templates expect. parts: whether the template expects lists of parts,
+    including images."""
     return [{"role": message.role, "content": _content(message, parts)} for message in messages]
 
 
@@ -61,7 +62,7 @@ def _content(message: Message, parts: bool) -> Any:
 
 
 def _whole(text: str) -> str:
-    """Half a character, which old text may have, is refused by the tokenizer."""
+    """Replaces lone surrogates, which old text may contain and the tokenizer rejects."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -74,19 +75,19 @@ def render(
     continue_final: bool = False,
     parts: bool = False,
 ) -> str:
-    """The conversation as the template writes it; see `as_chat` and `write`."""
+    """The conversation as rendered by the template; see `as_chat` and `write`."""
     chat = as_chat(messages, parts=parts)
     return write(renderer, template, chat, tokenizer.special_tokens_map, continue_final=continue_final)
 
 
 def takes_parts(renderer: Renderer, tokenizer: Any, template: str) -> bool:
-    """Whether a template writes the text of a list of parts, rather than the list."""
+    """Whether a template renders the text of a list of parts, rather than the list itself."""
     text = _try(renderer, tokenizer, template, [Message("user", "probe")], parts=True)
     return text is not None and "probe" in text and "'type'" not in text and '"type"' not in text
 
 
 def takes_system_role(renderer: Renderer, tokenizer: Any, template: str, *, parts: bool = False) -> bool:
-    """Whether a template writes a system prompt, rather than refuse it or pass over it."""
+    """Whether a template renders a system prompt, rather than rejecting or ignoring it."""
     text = _try(
         renderer, tokenizer, template, [Message("system", "probe"), Message("user", "U")], parts=parts
     )
@@ -96,7 +97,8 @@ def takes_system_role(renderer: Renderer, tokenizer: Any, template: str, *, part
 def end_ids(
     renderer: Renderer, model: Any, tokenizer: Any, template: str, *, parts: bool = False
 ) -> frozenset[int]:
-    """What the model's settings, the tokenizer and the template say: checkpoints often forget one of them."""
+    """End tokens from the model's settings, the tokenizer and the template: checkpoints often omit one of
+    them."""
     ids: set[int] = set()
     for told in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
         ids.update(told if isinstance(told, list) else () if told is None else (told,))
@@ -111,7 +113,7 @@ def end_ids(
 def _try(
     renderer: Renderer, tokenizer: Any, template: str, messages: Sequence[Message], *, parts: bool
 ) -> str | None:
-    """`None` where the template refuses."""
+    """`None` if the template rejects the messages."""
     values = {**tokenizer.special_tokens_map, "add_generation_prompt": False}
     try:
         return renderer.render(template, as_chat(messages, parts=parts), values)

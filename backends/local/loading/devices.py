@@ -1,4 +1,4 @@
-"""Where a model runs and with which numbers, and why."""
+"""Which device and number format a model runs with, and why."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from backends.installation import add_package
 from backends.local.loading.shards import Weights
 
 QUANTIZATIONS = ("none", "fp16", "int8", "nf4")
-"""What weights can be made smaller to. fp16 on a CPU: see `weights`; int8 and nf4 are bitsandbytes'."""
+"""The quantizations of weights. fp16 on a CPU: see `weights`; int8 and nf4 are bitsandbytes'."""
 
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _NF4_BYTES = 0.56
-"""For each weight, its share of the scales included."""
+"""Per weight, including its share of the scales."""
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What a device computes fast. amx: a CPU's. no_half: why there are no kernels for weights in float16,
-    `None` where there are."""
+    """The fast arithmetic units of a device. amx: of a CPU. no_half: why float16 weights have no kernels,
+    `None` if they do."""
 
     bfloat16: bool = False
     amx: bool = False
@@ -32,8 +32,8 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A device (`cpu`, `cuda`, `cuda:1`, `mps`), the dtype computed in by its name in torch, what the
-    weights are made smaller to (`none`: they have that dtype), and the reason for it."""
+    """A device (`cpu`, `cuda`, `cuda:1`, `mps`), torch's name of the dtype computed in, the quantization of
+    the weights (`none`: they have that dtype), and the reason."""
 
     device: str
     dtype: str
@@ -46,16 +46,16 @@ class Placement:
 
 
 def choose(device: str | None, dtype: str | None, quantization: str | None = None) -> Placement:
-    """The device, dtype and quantization asked for, or the best here.
+    """The requested device, dtype and quantization, or the best ones here.
 
-    Raises `ModelUnsupported` for what is not there, or would ruin the replies.
+    Raises `ModelUnsupported` for anything unavailable, or that would ruin the replies.
     """
     chosen = available(device)
     return placed(chosen, dtype, quantization, units_of(chosen))
 
 
 def available(device: str | None) -> str:
-    """The device asked for, or the best here. Raises `ModelUnsupported` for one that is not there."""
+    """The requested device, or the best one here. Raises `ModelUnsupported` if it is not available."""
     import torch
 
     chosen = device or ("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
@@ -70,9 +70,9 @@ def available(device: str | None) -> str:
 
 
 def placed(device: str, dtype: str | None, quantization: str | None, units: Units) -> Placement:
-    """The numbers a model has on a device with these units: the one place that decides, and knows no torch.
+    """The number format of a model on a device with these units: the only place that decides, without torch.
 
-    Raises `ModelUnsupported` for numbers that are not known, or would ruin the replies.
+    Raises `ModelUnsupported` for unknown formats, or ones that would ruin the replies.
     """
     family = device.partition(":")[0]
     dtype = None if dtype == "auto" else dtype
@@ -102,7 +102,7 @@ _HALF_REASON = (
 
 
 def units_of(device: str) -> Units:
-    """What torch says of a device."""
+    """The units of a device according to torch."""
     import torch
 
     family = device.partition(":")[0]
@@ -115,7 +115,8 @@ def units_of(device: str) -> Units:
 
 
 def units_by_system(device: str) -> Units:
-    """The same without torch, as far as the system tells: elsewhere a CPU without such units is assumed."""
+    """The same without torch, as far as the system reports: elsewhere, a CPU without such units is
+    assumed."""
     if device.partition(":")[0] != "cpu":
         return Units(bfloat16=True)
     flags = cpu_flags()
@@ -127,7 +128,7 @@ _NO_AVX2 = "this CPU has no AVX2"
 
 
 def why_no_half() -> str | None:
-    """Why this CPU has no kernels for weights in float16, `None` if it has."""
+    """Why this CPU has no kernels for float16 weights; `None` if it has them."""
     import torch
 
     if platform.machine().lower() not in ("x86_64", "amd64"):
@@ -140,7 +141,7 @@ def why_no_half() -> str | None:
 
 
 def _halved(device: str, dtype: str | None, units: Units) -> Placement:
-    """Weights in float16 because somebody asked for them."""
+    """float16 weights on explicit request."""
     if device.partition(":")[0] != "cpu":
         if dtype not in (None, "float16"):
             raise _contradiction(dtype)
@@ -190,9 +191,10 @@ def _has_mps() -> bool:
 
 
 def check_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool, name: str) -> None:
-    """Refuse what cannot fit before the system kills the process. Raises `OutOfMemory` with the numbers.
+    """Reject a model that cannot fit before the system kills the process. Raises `OutOfMemory` with the
+    numbers.
 
-    embedding: numbers in it. tied: the output layer uses the same.
+    embedding: its number of values. tied: whether the output layer shares it.
     """
     needed = needed_memory(placement, weights, embedding, tied=tied)
     free = free_memory(placement)
@@ -201,17 +203,17 @@ def check_memory(placement: Placement, weights: Weights, embedding: int, *, tied
 
 
 def needed_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool) -> int:
-    """Bytes that loading takes at its worst.
+    """Peak bytes needed for loading.
 
-    Files are mapped while they are read, which takes no memory that others could not have. While a layer is
-    packed it exists once more, in float32.
+    Files are memory-mapped while being read, which takes no memory from others. While a layer is being
+    packed, it also exists in float32.
     """
     packing = placement.family == "cpu" and placement.quantization == "fp16"
     return kept_memory(placement, weights, embedding, tied=tied) + (weights.largest * 4 if packing else 0)
 
 
 def kept_memory(placement: Placement, weights: Weights, embedding: int, *, tied: bool) -> int:
-    """Bytes that the weights take once they are loaded."""
+    """Bytes that the weights take once loaded."""
     item = ITEM_BYTES[placement.dtype]
     small = {"fp16": 2.0, "int8": 1.0, "nf4": _NF4_BYTES}.get(placement.quantization)
     if small is None:
@@ -233,7 +235,7 @@ def free_memory(placement: Placement) -> int | None:
 
 
 def out_of_memory(name: str, placement: Placement, *, needed: int | None = None) -> OutOfMemory:
-    """The error, with what is needed (bytes, where known) and what is free."""
+    """The error, with the bytes needed (if known) and free."""
     free = free_memory(placement)
     numbers = placement.dtype if placement.quantization == "none" else placement.quantization
     params: dict[str, str | int | float] = {"device": placement.device, "dtype": numbers}
@@ -253,8 +255,8 @@ def out_of_memory(name: str, placement: Placement, *, needed: int | None = None)
 
 
 def preset(quantization: str | None, *, in_8bit: bool, in_4bit: bool) -> str | None:
-    """The one quantization that is asked for in up to three ways. Raises `ModelUnsupported` for two of
-    them."""
+    """The one quantization, which can be requested in three ways. Raises `ModelUnsupported` if more than one
+    is used."""
     asked = {
         name: value
         for name, value in (
@@ -288,7 +290,7 @@ def _check_bitsandbytes(quantization: str, device: str) -> None:
 
 
 def bitsandbytes(placement: Placement) -> Any:
-    """The configuration transformers takes for int8 and nf4, `None` for what needs none."""
+    """The configuration for transformers for int8 and nf4; `None` for anything else."""
     import torch
     import transformers
 

@@ -1,4 +1,4 @@
-"""Models from the Hugging Face hub: whole downloads, with their progress and every refusal in words."""
+"""Models from the Hugging Face hub: complete downloads, with progress, and every refusal explained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 def download(source: str, revision: str | None, token: str | None, report: ProgressCallback) -> Path:
-    """The folder of the model `source`, named after its commit; downloaded if it is not here yet.
+    """The folder of the model `source`, named after its commit; downloaded if missing.
 
     Raises `ModelNotFound`, `AuthFailed` (gated) or `Unavailable` (no network, full disk).
     """
@@ -61,7 +61,8 @@ def download(source: str, revision: str | None, token: str | None, report: Progr
 
 
 def download_file(source: str, name: str, revision: str | None, token: str | None) -> Path | None:
-    """One small file of `source`, `None` if it has none or the hub does not answer: `download` tells why."""
+    """One small file of `source`; `None` if it does not exist or the hub does not respond: `download` reports
+    why."""
     from huggingface_hub import hf_hub_download
 
     try:

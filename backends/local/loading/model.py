@@ -1,4 +1,4 @@
-"""Weights, tokenizer and chat template into memory, with every refusal in words."""
+"""Loads weights, tokenizer and chat template into memory, and explains every refusal."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _log = logging.getLogger(__name__)
 class Loaded:
     """A model ready to answer.
 
-    context_length: in tokens, `None` when the model states none. end_ids: the tokens that end a reply.
-    revision: commit on the hub. template_source: where the template is from. stop: strings that end each
-    reply beside those asked for, where the template is the default one. processor: of a vision-language
-    model, `None` where it reads text only. parts: the template takes messages as lists of parts.
-    words: reads what may not become control tokens. parameters: how many weights. weight_bytes: what they
-    take on the device. renderer: applies chat templates.
+    context_length: in tokens, `None` if the model states none. end_ids: the tokens that end a reply.
+    revision: commit on the hub. template_source: the origin of the template. stop: strings that end each
+    reply in addition to the requested ones, if the template is the default one. processor: of a
+    vision-language model, `None` if it reads only text. parts: whether the template expects messages as lists
+    of parts. words: tokenizes text that must not become control tokens. parameters: number of weights.
+    weight_bytes: their size on the device. renderer: applies chat templates.
     """
 
     model: Any
@@ -74,9 +74,9 @@ class Loaded:
 
 
 def resolve(options: LocalOptions) -> LocalOptions:
-    """Where `source` is an adapter: its model as the source and itself as the adapter. Otherwise as they are.
+    """If `source` is an adapter: its base model as the source and itself as the adapter. Otherwise unchanged.
 
-    May ask the hub. Raises `BackendError`.
+    May query the hub. Raises `BackendError`.
     """
     if options.adapter is not None:
         return options
@@ -93,7 +93,7 @@ def resolve(options: LocalOptions) -> LocalOptions:
 
 
 def load(options: LocalOptions, report: ProgressCallback) -> Loaded:
-    """Load the model that `options` name, without adapters. Blocks. Raises `BackendError` only."""
+    """Load the model named by `options`, without adapters. Blocks. Raises only `BackendError`."""
     import_packages()
     set_threads(options.threads)
     wanted = devices.preset(options.quantization, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
@@ -116,7 +116,7 @@ def load(options: LocalOptions, report: ProgressCallback) -> Loaded:
 
 
 def adapter_name(source: str) -> str:
-    """What people call an adapter: its folder's name, or its id on the hub."""
+    """The public name of an adapter: its folder's name, or its id on the hub."""
     path = Path(source).expanduser()
     return path.resolve().name if path.is_dir() else source
 
@@ -185,7 +185,7 @@ def _check_kind(config: dict[str, Any], source: str) -> None:
 def placed(
     device: str, files: Files, config: dict[str, Any], options: LocalOptions, units: devices.Units
 ) -> Placement:
-    """The numbers these files get on a device. Needs no torch. Raises `ModelUnsupported` where the options
+    """The number format of these files on a device. Needs no torch. Raises `ModelUnsupported` if the options
     contradict the files."""
     wanted = devices.preset(options.quantization, in_8bit=options.load_in_8bit, in_4bit=options.load_in_4bit)
     placement = devices.placed(device, options.dtype, wanted, units)
@@ -224,7 +224,7 @@ def _check_memory(placement: Placement, files: Files, config: dict[str, Any], so
 
 
 def embedding_of(config: dict[str, Any]) -> tuple[int, bool]:
-    """How many numbers the embedding has, 0 where the settings do not say, and whether the output layer
+    """The number of values in the embedding, 0 if the settings do not say, and whether the output layer
     shares it."""
     text = text_config(config)
     size = number(text, "vocab_size") * number(text, "hidden_size")

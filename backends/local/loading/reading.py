@@ -1,4 +1,4 @@
-"""transformers at work: tokenizer, processor and weights from whole files, and how far it is with them."""
+"""Uses transformers to read tokenizer, processor and weights from complete files, reporting progress."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def import_packages() -> None:
 
 
 def set_threads(threads: int | None) -> None:
-    """For all of torch in this process: it has but one number."""
+    """For all of torch in this process, which has a single setting."""
     import torch
 
     torch.set_num_threads(threads or min(torch.get_num_threads(), engine_threads()))
@@ -60,7 +60,7 @@ def read_tokenizer(files: Files, common: dict[str, Any]) -> Any:
 
 
 def read_processor(files: Files, config: dict[str, Any], common: dict[str, Any]) -> Any:
-    """What prepares images, `None` for a model that reads only text, or whose processor cannot run here."""
+    """The image processor; `None` for a model that reads only text, or whose processor cannot run here."""
     named = any(
         (files.folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")
     )

@@ -1,4 +1,4 @@
-"""Files of weights, looked at before they are loaded: whether they are whole, and how many weights they hold.
+"""Inspects weight files before they are loaded: whether they are complete, and how many weights they hold.
 
 Source of the format: https://github.com/huggingface/safetensors#format
 """
@@ -24,9 +24,9 @@ _MOST_DIMENSIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """stored: bytes in the files. parameters: how many numbers. largest: those of the largest tensor. packed:
-    how many they become when they are packed for a CPU (`weights`). tensors: how many. widest: the largest
-    side of any."""
+    """stored: bytes in the files. parameters: number of values. largest: values of the largest tensor.
+    packed: number of values after packing for a CPU (`weights`). tensors: how many. widest: the largest
+    dimension of any."""
 
     stored: int
     parameters: int
@@ -37,7 +37,7 @@ class Weights:
 
 
 def checked(files: Iterable[Path]) -> Weights:
-    """Look at the headers of all `files`. Raises `ModelUnsupported` for one that is cut short or damaged."""
+    """Read the headers of all `files`. Raises `ModelUnsupported` for one that is truncated or damaged."""
     stored, found = 0, [[0]]
     for file in files:
         stored += file.stat().st_size
@@ -49,12 +49,12 @@ def checked(files: Iterable[Path]) -> Weights:
 
 
 def padded(inputs: int) -> int:
-    """What FBGEMM makes of the inputs of a layer when it packs it: a multiple of its block."""
+    """The input size of a layer after FBGEMM packs it: rounded up to a multiple of its block."""
     return -(-inputs // _BLOCK) * _BLOCK
 
 
 def shapes(file: Path) -> dict[str, list[int]]:
-    """Name and shape of each tensor. Raises `ModelUnsupported` for a file that is cut short or damaged."""
+    """Name and shape of each tensor. Raises `ModelUnsupported` for a truncated file."""
     size = file.stat().st_size
     try:
         with file.open("rb") as opened:
@@ -76,8 +76,8 @@ def shapes(file: Path) -> dict[str, list[int]]:
 
 
 def _end(tensor: dict[str, Any]) -> int:
-    """Where the tensor ends. Raises `ValueError` for bytes that hold less than it says, however small its
-    numbers: the smallest kinds take four bits."""
+    """Where the tensor ends. Raises `ValueError` if its bytes are fewer than its shape requires even at the
+    smallest type, four bits."""
     begin, end = tensor["data_offsets"]
     if type(begin) is not int or type(end) is not int or not 0 <= begin <= end < 2**63:
         raise ValueError("offsets")

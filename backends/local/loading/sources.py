@@ -1,4 +1,4 @@
-"""From what the person named (hub id, folder, adapter, GGUF) to whole files on this disk."""
+"""From what the user named (hub id, folder, adapter, GGUF) to complete files on this disk."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where a model lies. `revision`: commit on the hub. `gguf`: name of the GGUF in `folder`.
+    """The location of a model. `revision`: commit on the hub. `gguf`: name of the GGUF in `folder`.
 
-    weights: what the safetensors hold, `None` for a GGUF. weight_bytes: what the weights take on the disk.
+    weights: the contents of the safetensors, `None` for a GGUF. weight_bytes: size of the weights on disk.
     """
 
     folder: Path
@@ -35,14 +35,14 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The model an adapter belongs to, as the adapter names it."""
+    """The base model of an adapter, as the adapter names it."""
 
     source: str
     revision: str | None
 
 
 def locate(source: str, *, revision: str | None, token: str | None, report: ProgressCallback) -> Files:
-    """Find the model, from the hub if it is not here, and check that its files are whole.
+    """Find the model, downloading it from the hub if necessary, and check that its files are complete.
 
     Raises `ModelNotFound`, `ModelUnsupported`, `AuthFailed` (gated) or `Unavailable` (no network, full disk).
     """
@@ -65,9 +65,9 @@ def locate(source: str, *, revision: str | None, token: str | None, report: Prog
 
 
 def base_of(source: str, *, revision: str | None, token: str | None) -> Base | None:
-    """The model that the adapter at `source` is for; `None` where no adapter is.
+    """The base model of the adapter at `source`; `None` if there is no adapter.
 
-    Raises `ModelUnsupported` for an adapter that does not say.
+    Raises `ModelUnsupported` for an adapter that does not name one.
     """
     path = Path(source).expanduser()
     file: Path | None = path / ADAPTER_CONFIG
@@ -80,9 +80,9 @@ def base_of(source: str, *, revision: str | None, token: str | None) -> Base | N
 
 
 def locate_adapter(source: str, *, revision: str | None, token: str | None, report: ProgressCallback) -> Path:
-    """The folder of an adapter, from the hub if it is not here, checked that it is whole.
+    """The folder of an adapter, downloaded from the hub if necessary, and checked to be complete.
 
-    Raises what `locate` does.
+    Raises the same errors as `locate`.
     """
     folder, _ = _folder(source, revision, token, report)
     check_adapter(folder)
@@ -90,8 +90,8 @@ def locate_adapter(source: str, *, revision: str | None, token: str | None, repo
 
 
 def check_adapter(folder: Path) -> dict[str, Any]:
-    """The settings of the adapter in `folder`. Raises `ModelNotFound` or `ModelUnsupported` if it is not
-    whole."""
+    """The settings of the adapter in `folder`. Raises `ModelNotFound` or `ModelUnsupported` if it is
+    incomplete."""
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelNotFound(
             f"{folder} contains no adapter: {ADAPTER_CONFIG} is missing.",
@@ -118,8 +118,8 @@ def _base_named(config: dict[str, Any], source: str) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The content of `config.json`; empty when there is none. Raises `ModelUnsupported` for parts of it that
-    are no tables."""
+    """The content of `config.json`; empty if there is none. Raises `ModelUnsupported` if parts that must be
+    objects are not."""
     config = read_settings(folder / "config.json")
     if any(not isinstance(config.get(part, {}), dict | None) for part in ("text_config", "vision_config")):
         raise _unreadable(folder / "config.json")
@@ -127,19 +127,19 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of `config.json` that is about text."""
+    """The part of `config.json` that describes the text model."""
     return config.get("text_config") or config
 
 
 def number(config: dict[str, Any], name: str) -> int:
-    """A number that `config.json` states, 0 where it states none that can be."""
+    """A number from `config.json`, 0 if it is missing or impossible."""
     value = config.get(name)
     return value if type(value) is int and 0 <= value < 2**40 else 0
 
 
 def check_numbers(folder: Path, config: dict[str, Any], weights: Weights) -> None:
-    """Raises `ModelUnsupported` where `config.json` speaks of far more or larger layers than there are
-    weights for: whoever builds the model first and then looks for its weights would not come to an end."""
+    """Raises `ModelUnsupported` if `config.json` declares far more or larger layers than there are weights:
+    building such a model before looking for its weights would not finish."""
     layers, sides = max(weights.tensors, 256), _MOST_SIDES * max(weights.widest, 1024)
     waiting: list[Any] = [config]
     while waiting:
@@ -167,7 +167,7 @@ _MOST_SIDES = 64
 def _folder(
     source: str, revision: str | None, token: str | None, report: ProgressCallback
 ) -> tuple[Path, str | None]:
-    """Where the files of `source` are, and their commit if they are the hub's."""
+    """The folder of `source`'s files, and their commit if they are from the hub."""
     path = Path(source).expanduser()
     if path.is_dir():
         return path, None
@@ -251,12 +251,12 @@ def _not_on_the_hub(source: str, error: ModelNotFound) -> ModelNotFound:
 
 
 def _is_shard(name: object) -> bool:
-    """Whether it names a file of weights in the model's own folder."""
+    """Whether it names a weight file in the model's own folder."""
     return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The content of a file of settings; empty when there is none. Raises `ModelUnsupported`."""
+    """The content of a settings file; empty if there is none. Raises `ModelUnsupported`."""
     text = read_text(path)
     if text is None:
         return {}
@@ -268,7 +268,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str | None:
-    """A small file; `None` when there is none. Raises `ModelUnsupported`."""
+    """The content of a small file; `None` if there is none. Raises `ModelUnsupported`."""
     try:
         if path.stat().st_size > _LONGEST_SETTINGS:
             raise _unreadable(path)
@@ -280,8 +280,8 @@ def read_text(path: Path) -> str | None:
 
 
 def _check_sizes(folder: Path) -> None:
-    """Settings are read whole, by us and by transformers. Raises `ModelUnsupported` for ones of a size they
-    never have."""
+    """Raises `ModelUnsupported` for abnormally large settings files, which both we and transformers read
+    whole."""
     for path in (*folder.glob("*.json"), *folder.glob("*.jinja")):
         if path.stat().st_size > (_LONGEST_TOKENIZER if path.name in _VOCABULARIES else _LONGEST_SETTINGS):
             raise _unreadable(path)

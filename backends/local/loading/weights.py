@@ -1,11 +1,11 @@
-"""Weights in float16 on a CPU, computed with in float32: half as much to read for each token.
+"""float16 weights on a CPU, computed in float32: half as much memory traffic per token.
 
-A reply reads all weights once for each token, so this is what its speed depends on. The kernels are
-FBGEMM's, which torch has on x86. Measured with the demo model on a Zen 5 with AVX512-BF16, tokens per
-second of one reply, of eight at once, and of reading a prompt, on one thread: float32 27, 121, 283;
-bfloat16 36, 190, 1041; this 62, 333, 427. Greedy replies were those of float32 for 20 prompts of 20
-(bfloat16: 10); int8 weights with int8 activations were measured too, and ruin them. In memory a layer's
-inputs are rounded up to a multiple of 512, so narrow models do not become smaller.
+A reply reads all weights once per token, so its speed depends on this. The kernels are FBGEMM's, which torch
+includes on x86. Measured with the demo model on a Zen 5 with AVX512-BF16 in tokens per second for one reply,
+for eight at once, and for reading a prompt, on one thread: float32 27, 121, 283; bfloat16 36, 190, 1041; this
+62, 333, 427. Greedy replies equal those of float32 for 20 prompts of 20 (bfloat16: 10); int8 weights with
+int8 activations were measured too, and ruin the replies. In memory, a layer's inputs are rounded up to a
+multiple of 512, so narrow models do not shrink.
 
 Imports torch: import it inside functions.
 """
@@ -28,9 +28,9 @@ _SMALLEST_SCALE = 2.0**-12
 
 
 class HalfLinear(nn.Linear):
-    """A linear layer that holds its weights packed in float16; takes and gives float32.
+    """A linear layer with packed float16 weights; input and output are float32.
 
-    Adapters take it for the linear layer it is: `weight` unpacks a copy, for those who ask its shape.
+    Adapters treat it as the linear layer it is: `weight` unpacks a copy for code that inspects its shape.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -54,11 +54,10 @@ class HalfLinear(nn.Linear):
 
 
 def pack(model: nn.Module, report: Callable[[int, int], None] = lambda done, total: None) -> None:
-    """Pack every linear layer of `model`, in place; the rest becomes float32.
+    """Pack every linear layer of `model` in place; the rest becomes float32.
 
-    Weights that float16 cannot hold stay as they are. report: called with the weights packed so far and
-    all, in numbers. A weight that is shared with the embedding is packed for the layer and stays for the
-    embedding.
+    Weights out of float16's range stay as they are. report: called with the number of weights packed so far
+    and in total. A weight shared with the embedding is packed for the layer and kept for the embedding.
     """
     linear = [(name, module) for name, module in model.named_modules() if type(module) is nn.Linear]
     total, done = sum(module.weight.numel() for _, module in linear), 0
@@ -73,7 +72,7 @@ def pack(model: nn.Module, report: Callable[[int, int], None] = lambda done, tot
 
 
 def nbytes(model: nn.Module) -> int:
-    """What the weights of `model` take in memory."""
+    """Bytes of the weights of `model` in memory."""
     tensors = {id(tensor): tensor.nbytes for tensor in (*model.parameters(), *model.buffers())}
     packed = [module for module in model.modules() if isinstance(module, HalfLinear)]
     return sum(tensors.values()) + sum(2 * padded(layer.in_features) * layer.out_features for layer in packed)

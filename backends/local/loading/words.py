@@ -1,6 +1,7 @@
-"""Words that hold control tokens, read as words: what tokenizers of transformers are not made for.
+"""Tokenizes words that contain control tokens as plain words, which transformers' tokenizers are not made
+for.
 
-They take a control token for one wherever it is in a text. So words are read by a copy that knows none.
+They recognize a control token anywhere in a text. So words are tokenized by a copy that has none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ the beginning of one."""
 
 
 class Words:
-    """Of one tokenizer of transformers. also: a further token that no word becomes. control: all of those."""
+    """For one tokenizer of transformers. also: an additional token that no word may become. control: all such
+    tokens."""
 
     def __init__(self, tokenizer: Any, also: str | None = None) -> None:
         added = {
@@ -58,7 +60,7 @@ class Words:
         return ids
 
     def _apart(self, text: str, *, first: bool) -> list[int]:
-        """A vocabulary that lists its control tokens as words makes them of any text: these are halved."""
+        """A vocabulary that lists its control tokens as words forms them from any text: split these."""
         ids = self._read(text, first=first)
         if self._ids.isdisjoint(ids) or len(text) < 2:
             return ids
@@ -77,7 +79,7 @@ class Words:
 
 
 def _without_control(tokenizer: Any) -> Any:
-    """A copy that finds none but what is added like a word: runs of spaces, elements of HTML."""
+    """A copy that recognizes only tokens added like words: runs of spaces, HTML elements."""
     from tokenizers import AddedToken, Tokenizer
 
     told = json.loads(tokenizer.to_str())
