@@ -210,27 +210,30 @@ def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
             raise CommandError(f"{error}.") from None
 
 
-def _open_store(settings: Settings) -> Store:
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Store]:
+    """The store for one command."""
     from webchat.data_folder import make_data_folder
     from webchat.store import Store
 
-    make_data_folder(settings)
-    return Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
+    with _known_errors():
+        make_data_folder(settings)
+        store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.sharing import BadLifetime, new_link
 
-    settings = loaded.settings
     address = _address(loaded)
-    with _known_errors():
-        store = _open_store(settings)
+    with _opened(loaded.settings) as store:
         try:
             made = new_link(store, options.name, options.expires, datetime.now(UTC).astimezone())
         except BadLifetime as error:
             raise CommandError(f"--expires: {error}.") from None
-        finally:
-            store.close()
     print(made.url(address))
     ends = (
         f"It works until {_time(made.link.expires_at)}."
@@ -260,12 +263,8 @@ def _is_loopback(address: str) -> bool:
 
 
 def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
-    with _known_errors():
-        store = _open_store(loaded.settings)
-        try:
-            links = store.list_links()
-        finally:
-            store.close()
+    with _opened(loaded.settings) as store:
+        links = store.list_links()
     now = datetime.now(UTC)
     for link in links:
         if link.revoked_at is not None:
@@ -282,26 +281,19 @@ def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
 def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store import NotFound
 
-    with _known_errors():
-        store = _open_store(loaded.settings)
+    with _opened(loaded.settings) as store:
         try:
             link = store.revoke_link(options.link)
         except NotFound:
             raise CommandError(f'there is no link "{options.link}"; webchat link list shows all.') from None
-        finally:
-            store.close()
     print(f"The link {link.name} is revoked; its visitors are signed out.")
 
 
 def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
-    with _known_errors():
-        store = _open_store(loaded.settings)
-        try:
-            operators = store.operators()
-            chats = store.count_chats("operator")
-            without_link = sum(store.count_chats("local").values())
-        finally:
-            store.close()
+    with _opened(loaded.settings) as store:
+        operators = store.operators()
+        chats = store.count_chats("operator")
+        without_link = sum(store.count_chats("local").values())
     for operator in operators:
         has = _chats(chats.get(operator.id, 0))
         print(f"{operator.id}  since {_time(operator.created_at)}  {has}")
@@ -321,16 +313,17 @@ def _operator_move_chats(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store import NotFound
 
     wanted, back = options.operator, options.back
-    with _known_errors():
-        store = _open_store(loaded.settings)
+    with _opened(loaded.settings) as store:
+        local = store.local_owner().id
         try:
-            local = store.local_owner().id
             moved = store.move_chats(local, wanted) if back else store.move_chats(wanted, local)
         except NotFound:
-            raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.') from None
-        finally:
-            store.close()
+            raise _no_operator(wanted) from None
     print(f"{_chats(moved)} moved.")
+
+
+def _no_operator(wanted: str) -> CommandError:
+    return CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
 
 
 def _chats(count: int) -> str:
@@ -339,14 +332,10 @@ def _chats(count: int) -> str:
 
 def _operator_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     wanted = options.operator
-    with _known_errors():
-        store = _open_store(loaded.settings)
-        try:
-            count = store.revoke_operators(None if wanted == "all" else wanted)
-        finally:
-            store.close()
+    with _opened(loaded.settings) as store:
+        count = store.revoke_operators(None if wanted == "all" else wanted)
     if not count and wanted != "all":
-        raise CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
+        raise _no_operator(wanted)
     print(
         f"{count} operator{'' if count == 1 else 's'} revoked. They cannot sign in with the same link again."
         " The server prints a new one at its next start."
