@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
-from pydantic_settings import NoDecode
+from pydantic import BaseModel, BeforeValidator, Field, FilePath, field_validator
 
 from backends.marks import marks_of
 from backends.types import Sampling
@@ -34,7 +32,7 @@ def listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
+Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -77,7 +75,7 @@ class EngineFields(BaseModel):
     revision: str | None = setting(None, "Branch, tag or commit of the hub model.", "a string")
     load_in_8bit: bool = setting(False, "Load a transformers model with 8-bit weights (needs a GPU).")
     load_in_4bit: bool = setting(False, "Load a transformers model with 4-bit weights (needs a GPU).")
-    chat_template_file: Path | None = setting(
+    chat_template_file: FilePath | None = setting(
         None,
         "A Jinja chat template to use instead of the model's own; one saved on the page overrides it.",
         "a file that exists",
@@ -154,11 +152,4 @@ class EngineFields(BaseModel):
     def _are_marks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             marks_of(text)
-        return value
-
-    @field_validator("chat_template_file")
-    @classmethod
-    def _template_exists(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("no such file")
         return value

@@ -11,11 +11,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import ConfigDict, Field, FilePath, SecretStr, field_validator, model_validator
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
-from webchat.settings.model import ModelSettings, check_engine, endpoint_url, http_url, kind_of, origin_of
+from webchat.settings.model import Endpoint, ModelSettings, check_engine, http_url, kind_of, origin_of
 from webchat.settings.networks import Network, network
 
 Access = Literal["local", "link", "open"]
@@ -24,14 +23,14 @@ OWN_PATHS = frozenset({"api", "assets", "gradio_api", "static", "t", "v1"})
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
 
-class Settings(SamplingFields, EngineFields, BaseSettings):
+class Settings(SamplingFields, EngineFields):
     """The effective settings of one server. Frozen; `Settings()` holds the defaults and reads nothing.
 
     `webchat.settings.load_settings` builds it from flags, environment and files.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=(), env_prefix="WEBCHAT_"
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=(), validate_default=True
     )
 
     # Where it listens
@@ -107,7 +106,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
     model: str | None = setting(
         None, "Hub id, folder or .gguf file; with an endpoint, the model's id there.", "a string"
     )
-    endpoint: str | None = setting(
+    endpoint: Endpoint = setting(
         None,
         "Base URL of an OpenAI-compatible server.",
         "an http(s) URL without a password in it, or host:port on this network",
@@ -152,7 +151,7 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         " turns, the oldest first; `refuse` rejects the message.",
     )
     inspect: bool = setting(True, "Record exactly what the model was sent for each reply, for Inspect.")
-    moderation: Path | None = setting(
+    moderation: FilePath | None = setting(
         None,
         "File with rules for messages and replies; see deploy/moderation.md.",
         "a file that exists",
@@ -204,18 +203,6 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         "info", "Minimum severity of log messages."
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Uses only the values passed in: `webchat.settings.load` reads, checks and names the layers."""
-        return (init_settings,)
-
     @field_validator("host")
     @classmethod
     def _host_is_name(cls, value: str) -> str:
@@ -231,11 +218,6 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
         if value and value.split("/")[1] in OWN_PATHS:
             raise ValueError("a path of the app itself")
         return value
-
-    @field_validator("endpoint")
-    @classmethod
-    def _endpoint_is_url(cls, value: str | None) -> str | None:
-        return endpoint_url(value) if value else None
 
     @field_validator("public_url")
     @classmethod
@@ -268,13 +250,6 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
                 raise ValueError("not a supported database")
         return value
 
-    @field_validator("moderation")
-    @classmethod
-    def _rules_exist(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("no such file")
-        return value
-
     @field_validator("data_dir", "cache_dir", "hf_home")
     @classmethod
     def _not_a_file(cls, value: Path | None) -> Path | None:
@@ -291,10 +266,8 @@ class Settings(SamplingFields, EngineFields, BaseSettings):
             raise ValueError(
                 f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
             )
-        if self.model or self.endpoint:
-            check_engine(self, kind_of(self.model or "", self.endpoint or ""))
-        else:
-            check_engine(self, "")
+        shortcut = self.model or self.endpoint
+        check_engine(self, kind_of(self.model or "", self.endpoint or "") if shortcut else "")
         names = [spec.name for spec in self.models]
         for name in names:
             if names.count(name) > 1:

@@ -22,7 +22,6 @@ from typing import Any, get_args, get_origin
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import EnvSettingsSource
 
 from backends._proxies import unquoted
 from backends._text_file import NotText, read_text
@@ -149,26 +148,16 @@ def _flag_layer(flags: Mapping[str, Any]) -> Layer:
     return Layer(flags, {name: flag_of(name) for name in flags})
 
 
-class _Variables(EnvSettingsSource):
-    """Reads the given variables instead of the process's."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        super().__init__(Settings, case_sensitive=False, env_prefix=PREFIX, env_ignore_empty=True)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): found for name, value in self._environ.items() if (found := unquoted(value))}
-
-
 def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
     """`WEBCHAT_*`. An empty variable counts as not set."""
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    for variable in environ:
-        if variable.upper().startswith(PREFIX) and variable.upper() not in {*known, CONFIG}:
-            raise BadSettings(_unknown(label + variable, variable.upper(), known))
-    source = _Variables(environ)
-    found = {name: source.get_field_value(info, name)[0] for name, info in Settings.model_fields.items()}
-    values = {name: value for name, value in found.items() if value is not None}
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        name = variable.upper()
+        if name.startswith(PREFIX) and name not in {*known, CONFIG}:
+            raise BadSettings(_unknown(label + variable, name, known))
+        if name in known and (value := unquoted(text)):
+            values[known[name]] = value
     if "models" in values:
         with contextlib.suppress(ValueError):  # said by the check, as for every wrong value
             values["models"] = json.loads(values["models"])

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ConfigDict, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr, model_validator
 
 from backends.errors import BadRequest
 from backends.openai_compat import Address, Feature
@@ -27,14 +26,19 @@ def http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def endpoint_url(value: str) -> str:
+def endpoint_url(value: str | None) -> str | None:
     """An endpoint's address; one on this machine or network needs no `http://`. Raises `ValueError`."""
+    if not value:
+        return None
     try:
         scheme = Address.parse(value).scheme
     except BadRequest as error:
         raise ValueError(str(error)) from None
     value = value.strip()
     return http_url(value if "://" in value else f"{scheme}://{value.removeprefix('//')}")
+
+
+Endpoint = Annotated[str | None, AfterValidator(endpoint_url)]
 
 
 def origin_of(value: str) -> str:
@@ -61,7 +65,7 @@ class ModelSettings(SamplingFields, EngineFields):
         " only `model`, `system_prompt`, `pinned` and sampling defaults.",
         "a backend's name",
     )
-    endpoint: str | None = setting(
+    endpoint: Endpoint = setting(
         None,
         "Base URL of an OpenAI-compatible server.",
         "an http(s) URL without a password in it, or host:port on this network",
@@ -76,7 +80,7 @@ class ModelSettings(SamplingFields, EngineFields):
         None, "Environment variable that holds the endpoint's key.", "a variable that is set"
     )
     system_prompt: str | None = setting(None, "System prompt of this model.", "a string")
-    leave_out: Annotated[tuple[Feature, ...], NoDecode, BeforeValidator(listed)] = setting(
+    leave_out: Annotated[tuple[Feature, ...], BeforeValidator(listed)] = setting(
         (),
         "Features never sent to the endpoint; others that it rejects are detected. Without `max_tokens`,"
         " `max_completion_tokens` is sent; without `system`, the system prompt is put before the first"
@@ -92,11 +96,6 @@ class ModelSettings(SamplingFields, EngineFields):
         " new chats).",
         flag=False,
     )
-
-    @field_validator("endpoint")
-    @classmethod
-    def _endpoint_is_url(cls, value: str | None) -> str | None:
-        return endpoint_url(value) if value else None
 
     @model_validator(mode="before")
     @classmethod
