@@ -12,7 +12,7 @@ export function ask({ title, words, yes, no = t("app.cancel"), danger = false })
     const button = (label, value, kind = "") => h("button", { type: "button", class: `wc-button ${kind}`, onclick: () => ((answer = value), dialog.close()) }, label);
     const stay = button(no, false, danger ? "" : "wc-primary");
     const go = button(yes, true, danger ? "wc-danger wc-fatal" : "");
-    const dialog = showDialog("wc-ask", title, h("h2", {}, title), h("p", {}, words), h("div", { class: "wc-ask-foot" }, danger ? [stay, go] : [go, stay]));
+    const dialog = showDialog("wc-ask", title, h("h2", {}, title), h("p", {}, words), h("div", { class: "wc-sheet-foot" }, danger ? [stay, go] : [go, stay]));
     dialog.addEventListener("close", () => resolve(answer));
     stay.focus();
   });

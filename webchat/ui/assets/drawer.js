@@ -151,7 +151,7 @@ function fill() {
   for (const name of /** @type {const} */ ([...NUMBERS, "stop"])) {
     // What is set and not taken stays in sight, to be cleared.
     const idle = !takes.has(name) && sampling[name] !== undefined;
-    field(name).classList.toggle("wc-hidden", !takes.has(name) && !idle);
+    field(name).hidden = !takes.has(name) && !idle;
     field(name).classList.toggle("wc-not-taken", idle);
     if (idle) field(name).dataset.note = t("drawer.not_taken");
   }

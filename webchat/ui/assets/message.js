@@ -79,7 +79,7 @@ export function replyActions(record, t) {
 /** @param {TemplateUse} template @param {Translate} t */
 function madeFrom({ name, version }, t) {
   const about = t("templates.made_from", { name, version });
-  return h("div", { class: "wc-made-from", title: about }, h("span", { class: "wc-visually-hidden" }, about), h("span", { "aria-hidden": "true" }, name));
+  return h("div", { class: "wc-made-from wc-one-line", title: about }, h("span", { class: "wc-visually-hidden" }, about), h("span", { "aria-hidden": "true" }, name));
 }
 
 // A quiet sign that personal data was kept from the model.

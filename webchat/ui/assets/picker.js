@@ -47,12 +47,12 @@ function refresh() {
   const words = info ? nameOf(info) : t(settings.model ? "picker.asking" : "picker.none");
   const note = info && !info.unlisted && ["loading", "failed", "unfit"].includes(info.status) ? statusOf(info) : "";
   field.value = info?.name ?? "";
-  const shown = h("span", { class: "wc-picker-name" }, words);
+  const shown = h("span", { class: "wc-picker-name wc-one-line" }, words);
   const label = `${t("picker.label")}: ${[words, note].filter(Boolean).join(", ")}`;
   if (button.getAttribute("aria-label") !== label || !button.firstChild) {
     button.setAttribute("aria-label", label);
     button.title = words;
-    button.replaceChildren(shown, ...(note ? [h("span", { class: "wc-picker-state" }, note)] : []), icon("chevron"));
+    button.replaceChildren(shown, ...(note ? [h("span", { class: "wc-picker-state wc-one-line" }, note)] : []), icon("chevron"));
   }
   if (!panel) return;
   if (early && known()) reopen();
@@ -212,7 +212,7 @@ function option(info, index) {
   return h(
     "div",
     { class: "wc-picker-option", role: "option", id: `wc-model-${index}`, "data-key": info.key, "aria-selected": String(chosen), title: nameOf(info) },
-    h("span", { class: "wc-picker-text" }, h("span", { class: "wc-picker-name" }, nameOf(info)), about ? h("span", { class: "wc-picker-about" }, about) : null),
+    h("span", { class: "wc-picker-text" }, h("span", { class: "wc-picker-name wc-one-line" }, nameOf(info)), about ? h("span", { class: "wc-picker-about" }, about) : null),
     h("span", { class: "wc-check" }, chosen ? icon("check") : null),
   );
 }

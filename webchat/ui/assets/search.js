@@ -208,7 +208,7 @@ function hit(item) {
   const title = item.title || t("app.untitled");
   const inTitle = item.snippet !== undefined && item.message_id === null;
   const at = item.at ?? item.updated_at ?? "";
-  const body = h("div", { class: "wc-hit-body" }, h("div", { class: "wc-hit-title" }, inTitle ? marked(item.snippet ?? "", item.ranges) : title));
+  const body = h("div", { class: "wc-hit-body" }, h("div", { class: "wc-hit-title wc-one-line" }, inTitle ? marked(item.snippet ?? "", item.ranges) : title));
   if (item.snippet && !inTitle) body.append(h("div", { class: "wc-hit-snippet" }, marked(item.snippet, item.ranges)));
   const date = new Date(at).toLocaleDateString(language, { month: "short", day: "numeric" });
   return h("div", { class: "wc-hit" }, icon("chat"), body, h("time", { datetime: at }, date));

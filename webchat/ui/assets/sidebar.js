@@ -105,7 +105,7 @@ function header() {
 
 function brand() {
   const mark = h("img", { src: new URL("./icon.svg", import.meta.url).href, alt: "", width: "22", height: "22" });
-  return h("span", { class: "wc-brand" }, mark, h("span", {}, window.webchatConfig.title));
+  return h("span", { class: "wc-brand" }, mark, h("span", { class: "wc-one-line" }, window.webchatConfig.title));
 }
 
 function footer() {

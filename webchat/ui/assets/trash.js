@@ -85,13 +85,13 @@ class Trash {
     const name = whole ? title : item.excerpt.trim() || t("trash.no_text");
     const now = new Date();
     const left = new Date(item.ends_at) > now ? t("trash.left", { time: until(item.ends_at, now, language) }) : t("trash.left_none");
-    const from = whole ? null : h("div", { class: "wc-trash-about" }, t(item.count === 1 ? "trash.message" : "trash.messages", { count: item.count, title }));
-    const when = h("div", { class: "wc-trash-about" }, t("trash.deleted", { when: ago(item.deleted_at, now, language) }), " · ", h("time", { datetime: item.ends_at, title: new Date(item.ends_at).toLocaleString(language) }, left));
+    const from = whole ? null : h("div", { class: "wc-trash-about wc-one-line" }, t(item.count === 1 ? "trash.message" : "trash.messages", { count: item.count, title }));
+    const when = h("div", { class: "wc-trash-about wc-one-line" }, t("trash.deleted", { when: ago(item.deleted_at, now, language) }), " · ", h("time", { datetime: item.ends_at, title: new Date(item.ends_at).toLocaleString(language) }, left));
     const row = h(
       "li",
       { class: "wc-trash-row" },
       icon(whole ? "chat" : "lines"),
-      h("div", { class: "wc-trash-words" }, h("div", { class: "wc-trash-name", dir: "auto" }, name), from, when),
+      h("div", { class: "wc-trash-words" }, h("div", { class: "wc-trash-name wc-one-line", dir: "auto" }, name), from, when),
       h("button", { type: "button", class: "wc-button", "aria-label": t("trash.restore_this", { title: name.slice(0, 80) }), onclick: () => this.#restore(item, row) }, t("trash.restore")),
       iconButton("trash", t("trash.end"), () => this.#end(item, row), { "aria-label": t("trash.end_this", { title: name.slice(0, 80) }) }),
     );

@@ -84,7 +84,7 @@ class Editor {
       { name: "versions", label: t("chattemplate.tab.versions"), build: () => versionsView(this.#kept ?? kept, () => this.code.value, (text) => this.#goBack(text)) },
     ]);
     this.tabs = tabs;
-    this.body.replaceChildren(...tabs.elements, h("div", { class: "wc-chat-foot" }, this.alert, this.note, this.own, this.save));
+    this.body.replaceChildren(...tabs.elements, h("div", { class: "wc-sheet-foot wc-chat-foot" }, this.alert, this.note, this.own, this.save));
     this.#changed();
     this.code.area.focus();
     this.code.area.setSelectionRange(0, 0);

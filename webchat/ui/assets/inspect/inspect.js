@@ -57,7 +57,7 @@ async function fill(body, answer, sent, status) {
     ["prompt", sent.kind === null ? null : (sent.rendered ?? JSON.stringify(sent.messages.map(({ role, content }) => ({ role, content })), null, 2))],
   ];
   const copies = texts.flatMap(([name, text]) => (text ? [copyButton(name, text, status)] : []));
-  const foot = copies.length && h("div", { class: "wc-inspect-foot" }, copies);
+  const foot = copies.length && h("div", { class: "wc-sheet-foot wc-inspect-foot" }, copies);
   const { elements } = await tabbed("inspect", t("inspect.title"), all.filter((tab) => tab !== null));
   body.replaceChildren(...elements, ...(foot ? [foot] : []));
 }

@@ -28,7 +28,7 @@ export function logTab(page) {
   const more = h("button", { type: "button", class: "wc-button", onclick: () => read({ on: true }) }, t("moderation.more"));
   const state = h("div", { class: "wc-mod-state", role: "status" });
   const file = (/** @type {string} */ format, /** @type {string} */ words) => h("button", { type: "button", class: "wc-button", onclick: () => save(format) }, icon("download"), words);
-  const labelled = (/** @type {string} */ words, /** @type {HTMLElement} */ control) => h("label", { class: "wc-mod-filter" }, h("span", {}, words), control);
+  const labelled = (/** @type {string} */ words, /** @type {HTMLElement} */ control) => h("label", { class: "wc-field wc-mod-filter" }, h("span", {}, words), control);
   const element = h(
     "div",
     { class: "wc-mod-log" },

@@ -18,7 +18,7 @@ export class Row {
   constructor(id, deeds) {
     this.id = id;
     this.#deeds = deeds;
-    this.text = h("span", { class: "wc-row-title", dir: "auto" });
+    this.text = h("span", { class: "wc-row-title wc-one-line", dir: "auto" });
     this.dot = h("span", { class: "wc-dot", role: "img", "aria-label": t("sidebar.running"), title: t("sidebar.running"), hidden: true });
     this.link = h("a", { href: `?c=${encodeURIComponent(id)}`, class: "wc-row-link", tabindex: "-1", onclick: (event) => this.#follow(event) }, this.text, this.dot);
     this.menu = iconButton("more", t("app.more"), () => this.openMenu(), { tabindex: "-1", "aria-haspopup": "menu", "aria-expanded": "false" });

@@ -152,7 +152,7 @@ export class Editor {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (step) shown.at((shown.findIndex((tab) => tab === document.activeElement) + step) % shown.length)?.focus();
     });
-    const name = h("h3", { class: "wc-template-name", dir: "auto" }, this.#template?.content.name ?? t("templates.new_title"));
+    const name = h("h3", { class: "wc-template-name wc-one-line", dir: "auto" }, this.#template?.content.name ?? t("templates.new_title"));
     const tags = this.#template ? h("span", { class: "wc-tags" }, h("span", { class: "wc-tag" }, t("templates.version", { number: this.#template.version })), marks(this.#template)) : null;
     return h("div", { class: "wc-template-head" }, back, h("div", { class: "wc-template-title" }, name, tags), list, this.#template ? [use, more] : null);
   }
@@ -180,7 +180,7 @@ export class Editor {
     this.#state = h("span", { class: "wc-quiet wc-save-state", role: "status" });
     this.#saveButton = h("button", { type: "button", class: "wc-button wc-primary", onclick: () => this.save() }, t("app.save"));
     this.#alert = h("p", { class: "wc-danger wc-save-alert", role: "alert", hidden: true });
-    return h("div", { class: "wc-template-foot" }, this.#alert, this.#library.operates ? this.#scopeSwitch() : null, this.#note, this.#state, this.#saveButton);
+    return h("div", { class: "wc-sheet-foot wc-template-foot" }, this.#alert, this.#library.operates ? this.#scopeSwitch() : null, this.#note, this.#state, this.#saveButton);
   }
 
   #scopeSwitch() {

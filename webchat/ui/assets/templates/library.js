@@ -113,7 +113,7 @@ export class Library {
       "button",
       { type: "button", class: "wc-library-row", "data-id": template.id, onclick: () => this.leaving(() => this.openLater(verbs.get(template.id))) },
       glyph(template),
-      h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name", dir: "auto" }, name), description ? h("span", { class: "wc-library-about", dir: "auto" }, description) : null),
+      h("span", { class: "wc-library-words" }, h("span", { class: "wc-library-name wc-one-line", dir: "auto" }, name), description ? h("span", { class: "wc-library-about wc-one-line", dir: "auto" }, description) : null),
       h("span", { class: "wc-tags" }, marks(template)),
       h("time", { datetime: template.updated_at }, isStarter(template) ? "" : date),
     );

@@ -22,7 +22,7 @@ let button;
 
 export async function mountPersona() {
   await style("templates");
-  name = h("span", { class: "wc-persona-name", dir: "auto" });
+  name = h("span", { class: "wc-persona-name wc-one-line", dir: "auto" });
   button = h("button", { type: "button", class: "wc-persona-chip", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: show }, icon("persona"), name);
   chip = h("div", { class: "wc-persona" }, button);
   phone.addEventListener("change", stand);

@@ -177,7 +177,7 @@ export class Slash {
       "div",
       { class: "wc-slash-row" },
       glyph(template),
-      h("div", { class: "wc-slash-words" }, h("div", { class: "wc-slash-name", dir: "auto" }, name), description ? h("div", { class: "wc-slash-about", dir: "auto" }, description) : null),
+      h("div", { class: "wc-slash-words" }, h("div", { class: "wc-slash-name wc-one-line", dir: "auto" }, name), description ? h("div", { class: "wc-slash-about wc-one-line", dir: "auto" }, description) : null),
       h("span", { class: "wc-tags" }, marks(template)),
     );
   }

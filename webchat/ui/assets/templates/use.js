@@ -109,7 +109,7 @@ class UseDialog {
       { class: fields ? "wc-use-form" : "wc-use-form wc-use-plain", novalidate: true },
       h("div", { class: "wc-use-body" }, fields ? this.#form.element : null, h("div", { class: "wc-use-preview" }, h("h3", { class: "wc-visually-hidden" }, t("templates.preview")), this.#preview.element)),
       this.#alert,
-      h("div", { class: "wc-use-foot" }, this.#modelHint(), this.#buttons),
+      h("div", { class: "wc-sheet-foot wc-use-foot" }, this.#modelHint(), this.#buttons),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();

@@ -1,9 +1,10 @@
 // What a template was at each of its saves, beside what it is now.
 
 import { h } from "../dom.js";
-import { errorLine, language, t } from "../i18n.js";
+import { errorLine, t } from "../i18n.js";
 import { verbs } from "./data.js";
-import { aroundChanges, lineDiff } from "./diff.js";
+import { lineDiff } from "./diff.js";
+import { diffView, versionRow, when } from "./history.js";
 
 /** @import { Row } from "./diff.js" */
 /** @import { ListedTemplateVersion, Template, TemplateText, TemplateVersion } from "../types.js" */
@@ -18,7 +19,10 @@ export async function versionsPane(template, present, goBack) {
   try {
     const versions = await verbs.versions(template.id);
     const detail = h("div", { class: "wc-version-detail", "aria-live": "polite" });
-    const rows = versions.map((version) => versionRow(version, () => choose(version)));
+    const rows = versions.map((version) => {
+      const { number, created_at: at, author, note } = version;
+      return versionRow(t("templates.version", { number }), when(at, author), note, () => choose(version));
+    });
     /** @type {Map<number, TemplateVersion>} */
     const whole = new Map(); // by number
     /** @type {ListedTemplateVersion | null} */
@@ -46,18 +50,6 @@ export async function versionsPane(template, present, goBack) {
   return pane;
 }
 
-/** @param {ListedTemplateVersion} version @param {() => void} onclick */
-function versionRow({ number, created_at: at, author, note }, onclick) {
-  const when = new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
-  return h(
-    "button",
-    { type: "button", class: "wc-version-row", "aria-pressed": "false", onclick },
-    h("strong", {}, t("templates.version", { number })),
-    h("span", { class: "wc-quiet" }, author ? `${when} · ${author}` : when),
-    note ? h("span", { dir: "auto" }, note) : null,
-  );
-}
-
 /** @param {TemplateVersion} version @param {TemplateText} present @param {GoBack} goBack */
 function differences(version, present, goBack) {
   const before = partsOf(version.content);
@@ -65,7 +57,7 @@ function differences(version, present, goBack) {
   const sections = [...before.keys()]
     .map((key) => ({ key, rows: changes(before.get(key) ?? "", now.get(key) ?? "") }))
     .filter(({ rows }) => rows.some(([mark]) => mark !== "same"))
-    .map(({ key, rows }) => h("section", {}, h("h4", {}, t(key)), h("div", { class: "wc-diff", role: "group" }, aroundChanges(rows).map(diffLine))));
+    .map(({ key, rows }) => h("section", {}, h("h4", {}, t(key)), diffView(rows)));
   const back = goBack && h("button", { type: "button", class: "wc-button", onclick: () => goBack(version) }, t("templates.go_back"));
   const head = h("div", { class: "wc-version-head" }, h("p", { class: "wc-quiet" }, t(sections.length ? "templates.diff_hint" : "templates.diff_none", { number: version.number })), back);
   return [head, ...sections];
@@ -76,16 +68,6 @@ function changes(before, after) {
   const long = [before, after].some((text) => text.split("\n").length > LONGEST);
   if (!long) return lineDiff(before, after);
   return before === after ? [] : [["gone", before], ["new", after]];
-}
-
-const SIGNS = { gone: "−", new: "+", same: " " };
-
-/** @param {ReturnType<typeof aroundChanges>[number]} row */
-function diffLine(row) {
-  if (row[0] === "skip") return h("div", { class: "wc-diff-skip" }, t("templates.diff_skip", { count: row[1] }));
-  const [mark, line] = row;
-  const said = mark === "same" ? null : h("span", { class: "wc-visually-hidden" }, t(`templates.diff_${mark}`));
-  return h("div", { class: `wc-diff-line wc-diff-${mark}` }, h("span", { "aria-hidden": "true" }, SIGNS[mark]), said, h("span", { dir: "auto" }, line || " "));
 }
 
 // A content as texts that can be laid side by side.
