@@ -1,26 +1,26 @@
-"""The transformer engine: causal language models on torch and transformers, which only this package
-imports, inside functions.
+"""The transformer engine: causal language models on torch and transformers, which only this package imports,
+inside functions.
 
-What a request passes, and in which module:
+The path of a request, module by module:
 
-    backend         the face: `start` takes a model, `stream` hands the request on and gives back its events
+    backend         the interface: `start` takes a model, `stream` passes the request on, returns its events
       engines       each model once in this process, whoever uses it; an entry of the picker is a voice of it
         loading     from a hub id, folder or adapter to the model in memory, with its template; see there
-        estimates   what it would take, unloaded
-        preparing   attention packed and proved, memory for keys and values set aside
-        voices      template, end tokens and adapter of one entry (own_template: what the model brings)
+        estimates   how much memory it would need, before loading
+        preparing   attention packed and verified, KV cache reserved
+        voices      template, end tokens and adapter of one entry (own_template: what the model comes with)
       prompts       the request as the ids the model reads
-        token_texts what each token adds to the text, for those who look inside
+        token_texts what each token adds to the text, for Inspect
         vision      images
       engine        one thread, many replies: the next token of each row, step after step
-        rows        one reply: its tokens, where it is, who hears of it
+        rows        one reply: its tokens, its state, its listener
         attention   all rows of a step at once, each over its own keys and values
-        regions     who has which part of the memory
-        prefixes    what of earlier turns need not be read again
-        sampling    which token comes next
+        regions     allocation of the KV cache
+        prefixes    cached prefixes of earlier turns
+        sampling    choosing the next token
       plain         transformers' own `generate`, for images and models that cannot be packed
-      speaker       what a row says, to whoever waits for it in another thread
-        replies     tokens into events: whole characters, reasoning apart, until an end is said
+      speaker       passes a row's output to its reader in another thread
+        replies     tokens into events: whole characters, reasoning apart, until the reply ends
 """
 
 from backends.local.backend import LocalBackend

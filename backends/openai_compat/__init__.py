@@ -1,8 +1,8 @@
 """Any OpenAI-compatible endpoint, in the order of a request.
 
 `address` builds its URLs, `models` and `listing` find out what it serves, `wire` writes the body, `client`
-posts it, `patience` says how long to wait, `replies` reads the answer, `refusals` tells why a request is
-refused and finds out what an endpoint does not take; `backend` is the whole.
+posts it, `patience` sets the time limits, `replies` reads the answer, `refusals` explains rejected requests
+and detects what an endpoint does not accept; `backend` combines them.
 """
 
 from backends.openai_compat.address import Address

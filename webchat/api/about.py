@@ -1,4 +1,4 @@
-"""Who asks, and which models there are."""
+"""The caller, and the available models."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from webchat.api.wire.people import Limits, Me, MovableChats, Share
 from webchat.store import records
 
 LOOK_SECONDS = 0.5
-"""How long a page that asks for the models waits for endpoints to list theirs anew."""
+"""How long a request for the models waits for endpoints to refresh their lists."""
 
 RETRY_SECONDS = 10.0
-"""How long a request that tries a model again waits for the outcome."""
+"""How long a request to retry a model waits for the outcome."""
 
 
 class About:
@@ -27,7 +27,7 @@ class About:
         self._trying: set[asyncio.Task[None]] = set()
 
     async def me(self, owner: Caller, request: Request) -> Me:
-        """Who the caller is, what they may do, and what the page needs to know of this server."""
+        """The caller, their permissions, and what the page needs to know about this server."""
         services = self._services
         movable: Sequence[records.MovableChats] = ()
         if owner.operates:
@@ -48,7 +48,7 @@ class About:
         )
 
     async def models(self, owner: Caller, wanted: QueryText = "") -> ModelList:
-        """All models, as fresh as their endpoints tell within a moment. wanted: a name or key to explain."""
+        """All models, as up to date as endpoints report within a moment. wanted: a name or key to explain."""
         models = self._services.models
         await models.look(LOOK_SECONDS)
         return ModelList.read_by(owner, models, wanted)

@@ -1,6 +1,6 @@
-"""Our own JSON of whole conversations: every branch, every record, nothing lost.
+"""webchat's own JSON format for whole conversations: every branch, every record, lossless.
 
-It is an `Archive` of `webchat.api.wire`, written piece by piece.
+It is an `Archive` of `webchat.api.wire`, written in pieces.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SCHEMA = "webchat/1"
 
 
 def conversation_archive(exported: ExportedConversation, reader: Owner) -> Iterator[str]:
-    """One conversation as it stands in the file that `reader` gets, in pieces: all of it at once would hold
-    the server."""
+    """One conversation in the file for `reader`, in pieces: encoding all of it at once would block the
+    server."""
     # Whether something runs is true of a server, not of a file.
     yield _dump(Conversation.of(exported.conversation), {"running"})[:-1] + ', "messages": ['
     separator = ""

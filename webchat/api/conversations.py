@@ -1,4 +1,4 @@
-"""Conversations: list, search, open, change, delete and take back."""
+"""Conversations: list, search, open, change, delete and restore."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Conversations:
         limit: Annotated[int, Query(ge=1, le=200)] = 40,
         archived: Annotated[Literal["0", "1"], Query()] = "0",
     ) -> ConversationPage:
-        """The caller's conversations, pinned ones first, then the latest. archived: `1` for those alone."""
+        """The caller's conversations, pinned ones first, then the latest. archived: `1` for archived ones
+        only."""
         return ConversationPage.of(
             await self._store.call(
                 self._store.list_conversations,
@@ -108,8 +109,8 @@ class Conversations:
         return Conversation.of(conversation)
 
     async def take_over(self, caller: Caller, body: TakeOverBody) -> Moved:
-        """Move chats of the loopback start to an operator, or back. A long list takes a while; a repeated
-        request moves the rest."""
+        """Move chats of the loopback start to an operator, or back. A long list takes a while; repeat the
+        request to move the rest."""
         return Moved(moved=await self._store.call(self._store.move_chats, caller.id, body.giver))
 
 

@@ -1,10 +1,9 @@
-"""Makes an endpoint of a method whose parameters say what it takes, in FastAPI's notation.
+"""Makes a route handler from a method whose parameters declare what it takes, in FastAPI's notation.
 
     async def change(self, owner: Caller, id: PathId, body: ConversationBody) -> Conversation
 
 FastAPI describes these methods in the OpenAPI document. It does not call them: it would read a whole body
-before it asked whose it is, and take JSON less strictly. Here the order of the parameters is the order of the
-checks.
+before checking whose it is, and parse JSON less strictly. Here the parameters are checked in order.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Read = Callable[[Request], object]
 
 
 def endpoint(method: Method, handlers: object, status: int) -> Endpoint:
-    """status: of an answer that the method does not make itself."""
+    """status: of an answer that the method does not build itself."""
     reads = _reads(method)
 
     async def handler(request: Request) -> ASGIApp:
@@ -47,7 +46,7 @@ def endpoint(method: Method, handlers: object, status: int) -> Endpoint:
 
 @cache
 def _reads(method: Method) -> dict[str, Read]:
-    """How each parameter is read; made once, since pydantic takes long to make it."""
+    """How each parameter is read; cached, because building it with pydantic is slow."""
     hints = get_type_hints(method, include_extras=True)
     taken = list(inspect.signature(method).parameters.values())[1:]
     return {one.name: _read(one, hints[one.name]) for one in taken}
@@ -72,7 +71,7 @@ def _read(parameter: inspect.Parameter, hint: type[object]) -> Read:
 
 
 def _path(name: str, kind: TypeAdapter[object]) -> Read:
-    """A text that cannot be an id is an address with nothing behind it."""
+    """Text that cannot be an id is an address where nothing exists."""
 
     def read(request: Request) -> object:
         try:

@@ -1,5 +1,5 @@
-"""One place where exceptions become answers. No exception's own text reaches the page unless it was written
-for it."""
+"""The one place where exceptions become answers. An exception's own text reaches the page only if it was
+written for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
 class ApiError(ExplainedError):
-    """A refusal of the HTTP API itself."""
+    """An error of the HTTP API itself."""
 
     def __init__(
         self, status: int, code: str, message: str, cure: str = "", params: Params | None = None
@@ -37,13 +37,13 @@ class ApiError(ExplainedError):
 
 
 def not_found() -> ApiError:
-    """Not there, or not theirs: nobody learns which."""
+    """Does not exist, or belongs to someone else: the answer never tells which."""
     return ApiError(404, "not_found", "There is nothing at this address.", "It may have been deleted.")
 
 
 def answer_to(error: Exception, reader: Owner | None) -> Response:
-    """The answer an exception stands for, as `reader` may read it. An unknown one is logged under an id,
-    and only the id is told."""
+    """The answer for an exception, as `reader` may see it. An unknown one is logged under an ID, and only the
+    ID is reported."""
     match error:
         case BackendError() | StoreError() if not isinstance(error, BadCursor):
             if isinstance(error, StoreError) and error.status >= 500:
@@ -58,8 +58,8 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
 
 
 def invalid(error: ValidationError) -> ApiError:
-    """Names the first field that is wrong and what is wrong with it, never the value that was sent. An answer
-    of ours that does not fit its model is no fault of the client's."""
+    """Names the first invalid field and what is wrong with it, never the value sent. An answer of ours that
+    does not match its model is not the client's fault."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])[:100]
     return ApiError(
@@ -72,7 +72,7 @@ def invalid(error: ValidationError) -> ApiError:
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose exceptions are answers."""
+    """An endpoint that turns its exceptions into answers."""
 
     @functools.wraps(endpoint)
     async def guarded(request: Request) -> ASGIApp:

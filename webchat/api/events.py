@@ -41,19 +41,20 @@ log = logging.getLogger(__name__)
 
 RETRY = b"retry: 1000\n"
 BEAT = b"event: beat\ndata: {}\n\n"
-"""Sent into a silence: proxies keep the connection, and the page can tell a quiet one from a dead one."""
+"""Sent during silence: it keeps proxies from closing the connection, and the page can tell a quiet one from a
+dead one."""
 
 BEAT_SECONDS = 15.0
 
 MOST_STREAMS = 64
-"""Open streams of one owner. One more ends the oldest: the newest is the one somebody looks at, and a browser
-whose stream has ended asks again."""
+"""Open streams per owner. One more closes the oldest: the newest is probably on screen, and a browser whose
+stream was closed reconnects."""
 
 MOST_SHARED = 600
-"""Open streams of all who came by one link, and of all from one network."""
+"""Open streams of all visitors of one link, and of all from one network."""
 
 PIECE_BYTES = 65_536
-"""How much is encoded before the reader has to take it."""
+"""How much is encoded before the reader has to receive it."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -63,7 +64,7 @@ _HEADERS = [
 
 
 def encode(message_id: str, event: TurnEvent | Gone | News, reader: Owner) -> bytes:
-    """One event on the wire, as `reader` may read it. A delta is encoded once, however many follow it."""
+    """One event on the wire, as `reader` may see it. A delta is encoded once for all followers."""
     match event:
         case Delta():
             return event.sse
@@ -96,7 +97,7 @@ async def one_reply(
 async def many_replies(
     follower: Follower, running: list[str], reader: Owner, *, wait: bool
 ) -> AsyncGenerator[bytes]:
-    """The one stream of a browser. What is new at the same time goes out as one piece."""
+    """The single stream of a browser. Simultaneous events are sent as one piece."""
     yield RETRY + _sse("hello", wire.Hello(owner=reader.id, running=tuple(running)))
     while batch := await follower.batch() if wait else follower.at_once():
         piece = bytearray()
@@ -110,8 +111,8 @@ async def many_replies(
 
 
 class EventStream:
-    """ASGI application that sends `chunks`, a beat when nothing was said for a while, and ends after the last
-    or when the reader has gone. close: called at the end in any case."""
+    """ASGI application that sends `chunks`, a beat after some silence, and ends after the last chunk or when
+    the reader disconnects. close: called at the end in any case."""
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class EventStream:
         self._beat_seconds = beat_seconds
         self._pumping: asyncio.Task[None] | None = None
         self.ended = False
-        """Whether it was told to end."""
+        """Whether `end` was called."""
 
     def end(self) -> None:
         """Send nothing more."""
@@ -172,7 +173,7 @@ class EventStream:
 
 
 class OpenStreams:
-    """The open streams, and for whom each counts, the oldest first."""
+    """The open streams and whom each counts for, the oldest first."""
 
     def __init__(self, most: int = MOST_STREAMS) -> None:
         self._most = most
@@ -181,9 +182,9 @@ class OpenStreams:
         self._open: dict[EventStream, Party] = {}
 
     def check(self, party: Party) -> None:
-        """Make room for one more. Raises `ApiError` where many of theirs that were ended are still there, as
-        nobody reads them, or where people of the same link or network have as many as they may, each about
-        as many as this one."""
+        """Make room for one more. Raises `ApiError` if many of the owner's closed streams are still open
+        because nobody reads them, or if the visitors of the same link or network have reached the limit, each
+        with about as many as this one."""
         if self._own.reached(party, self._open.values()):
             raise ApiError(
                 429, "too_many_streams", "This chat is open in too many tabs.", "Close some of them."
@@ -192,8 +193,8 @@ class OpenStreams:
             self._make_room(party, reached[0])
 
     def _make_room(self, party: Party, group: Group) -> None:
-        """End the oldest stream of whoever has the most in the same link or network: nobody keeps their
-        neighbours out by opening many."""
+        """Close the oldest stream of whoever has the most in the same link or network, so that nobody can
+        lock out others by opening many."""
         shared = getattr(party, group)
         mates = {stream: whose for stream, whose in self._going().items() if getattr(whose, group) == shared}
         counts = Counter(whose.owner for whose in mates.values())
@@ -213,7 +214,7 @@ class OpenStreams:
     def open(
         self, party: Party, chunks: AsyncGenerator[bytes], close: Callable[[], None] | None = None
     ) -> EventStream:
-        """One more stream, which ends the oldest of too many."""
+        """Register a stream, closing the oldest if there are too many."""
 
         def closed() -> None:
             del self._open[stream]

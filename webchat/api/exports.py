@@ -1,4 +1,4 @@
-"""Downloads: one conversation or all, as our own JSON or as Markdown, sent as they are read."""
+"""Downloads: one conversation or all, as JSON or Markdown, streamed as they are read."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ ExportFormat = Annotated[Literal["json", "markdown"], Query(alias="format")]
 _SUFFIX = {"json": ".json", "markdown": ".md"}
 _MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
 MOST_OPEN = 4
-"""Downloads of one person. Each has a whole conversation in memory until its client has taken it; and as they
-are fewer than may wait for a place, none breaks off in the middle."""
+"""Downloads per person. Each holds a whole conversation in memory until its client has received it; and since
+they are fewer than may wait for a slot, none is cut off halfway."""
 
 
 class _Download:
-    """An answer that is counted until its client has taken it, or has gone."""
+    """A response that counts until its client has received it or disconnected."""
 
     def __init__(self, answer: Response, leaving: ExitStack) -> None:
         self._answer = answer
@@ -74,7 +74,7 @@ class Exports:
             return _Download(self._answer(name, form, language, owner, whole), leaving.pop_all())
 
     def _one_more(self, owner: str) -> ExitStack:
-        """Count a download until what is returned is closed. Raises `Crowded`."""
+        """Count a download until the returned object is closed. Raises `Crowded`."""
         if self._open[owner] >= MOST_OPEN:
             raise Crowded
         self._open[owner] += 1
@@ -88,7 +88,7 @@ class Exports:
             del self._open[owner]
 
     async def _read(self, owner: str, wanted: str) -> ExportedConversation:
-        """A place is had for the reading alone: how fast a client takes the file is its own affair. Raises
+        """Holds a slot only while reading: how fast the client downloads does not matter. Raises
         `NotFound`."""
         async with self._slots.place(owner):
             return await self._store.call(self._store.export_conversation, owner, wanted)

@@ -1,9 +1,9 @@
-"""What a download is called: a title made into a file name that every system takes.
+"""File names of downloads: a title turned into a name that every system accepts.
 
-Letters, digits and their marks stay, of every script; joiners stay within words (Persian, Hindi). Everything
-else parts words: what file systems forbid is in there, and so is every dot but the suffix's. Marks that turn
-the direction of writing, with which one suffix can look like another, are dropped. The names that Windows
-reserves (`CON`, `NUL`) cannot come up, as each name begins with `webchat`.
+Letters, digits and their marks are kept in every script; joiners are kept within words (Persian, Hindi).
+Everything else separates words: this includes all characters that file systems forbid, and every dot except
+the suffix's. Marks that change the writing direction, which can disguise a suffix, are dropped. Names
+reserved on Windows (`CON`, `NUL`) cannot occur, because each name starts with `webchat`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _TRAILING_VOWELS = "\u0e33\u0eb3"  # letters of Thai and Lao that are drawn as a
 
 
 def disposition(title: str, suffix: str) -> str:
-    """`Content-Disposition` of a download by RFC 6266: in ASCII for old programs, and by RFC 8187 in full."""
+    """`Content-Disposition` of a download according to RFC 6266: in ASCII for old programs, and in full
+    according to RFC 8187."""
     name, plain = file_name(title), file_name(_ascii(title))
     return f"attachment; filename=\"{plain}{suffix}\"; filename*=UTF-8''{quote(name + suffix, safe='')}"
 
@@ -50,7 +51,7 @@ def _is_joined(char: str) -> bool:
 
 
 def _cut(name: str) -> str:
-    """Its beginning within the bounds, never in the middle of what is seen as one character."""
+    """A prefix within the limit, never cut inside a visible character."""
     end = min(len(name), _NAME_CHARS)
     while len(name[:end].encode()) > _NAME_BYTES:
         end -= 1
@@ -65,5 +66,5 @@ def _may_part(before: str, after: str) -> bool:
 
 
 def _ascii(title: str) -> str:
-    """The same as far as ASCII goes: without accents, and without the words of other scripts."""
+    """An ASCII approximation: without accents, and without words in other scripts."""
     return unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can do its work. Both say nothing else to strangers."""
+"""Whether the process is alive, and whether it can work. Neither reveals anything else to strangers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the model was sent for a reply: as it was stored then, never made again. It is kept from the moment it
-is sent, so also of a reply that runs, failed or was cut off."""
+"""What the model was sent for a reply: as stored at the time, never reconstructed. It is stored as soon as it
+is sent, so it also exists for replies that are running, failed or were cut off."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Inspect:
 
 
 def why_nothing(message: Message, provenance: Provenance) -> Why:
-    """Why there is nothing to see of what a message's model was sent.
+    """Why there is no record of what a message's model was sent.
 
-    `running`: it has not been sent, or not been kept, yet. `person`: a person wrote it. `off`: keeping it was
-    switched off then. `unsent`: the reply ended before its model was asked. `restart`: the server ended
-    before it was kept. `unrecorded`: nothing is known.
+    `running`: not sent, or not stored, yet. `person`: a person wrote it. `off`: recording was switched off at
+    the time. `unsent`: the reply ended before its model was asked. `restart`: the server stopped before it
+    was stored. `unrecorded`: unknown.
     """
     if message.running:
         return "running"
@@ -57,8 +57,8 @@ def inspection(
     reader: Owner,
     hidden: Sequence[str] = (),
 ) -> Inspection:
-    """Where a model answers, and the request to make again there, are for operators. hidden: texts that are
-    not for the reader; neither are the tokens of a text with one of them."""
+    """Only operators see where a model runs and the request to repeat there. hidden: texts the reader must
+    not see, nor the tokens of a text that contains one."""
     operator = reader.operates
     local = sent.rendered is not None
     tokens = local and not hidden

@@ -1,4 +1,4 @@
-"""A conversation as Markdown, for reading: the branch that is shown. Pure functions."""
+"""A conversation as Markdown, for reading: the active branch. Pure functions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _MEDIA = re.compile(
 
 
 def _named(found: re.Match[str], words: dict[str, str]) -> str:
-    """What came with a reply, which a file of text does not hold."""
+    """Media of a reply, which a text file cannot contain."""
     kind, form, size = found.groups()
     return f"*[{words[kind].format(format=form, size=max(1, round(int(size) / 1000)))}]*"
 

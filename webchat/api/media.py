@@ -1,5 +1,5 @@
-"""Pictures and sounds of replies. Only what is surely one of the types that a browser shows without running
-anything of it is sent as that; all else is a download."""
+"""Pictures and sounds of replies. Only types that browsers show without executing anything are sent as
+themselves; everything else is a download."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MediaRoutes:
     async def get(
         self, owner: Caller, id: PathId, name: Annotated[str, Path(pattern="^[a-p]{16}$")], request: Request
     ) -> Response:
-        """A picture or sound of a message. Its name is made from the data, so browsers may keep it."""
+        """A picture or sound of a message. Its name is derived from the data, so browsers may cache it."""
         media = await self._store.call(self._store.media, owner.id, id, name)
         sure = media.media_type in SURE_MEDIA
         download = disposition(
@@ -43,7 +43,7 @@ class MediaRoutes:
 
 
 def _ranged(asked: str, data: bytes, headers: dict[str, str], media_type: str) -> Response:
-    """All of it, or the range that is asked for: without, some browsers play no sound."""
+    """All of it, or the requested range, without which some browsers do not play sound."""
     if (found := _RANGE.fullmatch(asked)) is None:
         return Response(data, headers=headers, media_type=media_type)
     start, last = int(found[1]), min(int(found[2] or len(data)), len(data) - 1)

@@ -1,4 +1,4 @@
-"""Single messages: look into, choose a version, correct, rate, delete and take back."""
+"""Single messages: inspect, choose a version, correct, rate, delete and restore."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Messages:
         self._store = services.store
 
     async def look(self, owner: Caller, id: PathId) -> MessageDetails:
-        """A message, and where it comes from."""
+        """A message, and its provenance."""
         message = await self._store.call(self._store.message, owner.id, id)
         provenance = await self._store.call(self._store.provenance, owner.id, id)
         of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)
@@ -66,12 +66,12 @@ class Messages:
         return await self._changed(owner, conversation)
 
     async def _changed(self, owner: Owner, conversation: Conversation) -> Thread:
-        """What the conversation shows now; the owner's other pages are told."""
+        """What the conversation shows now; the owner's other pages are notified."""
         self._services.turns.changed(owner.id, conversation.id)
         return await shown(self._services, owner, conversation)
 
     async def _stop_deleted(self, owner: str) -> None:
-        """Stop the replies that nobody can see any more."""
+        """Stop replies that nobody can see any more."""
         turns = self._services.turns
         for running in turns.running(owner):
             try:

@@ -45,7 +45,7 @@ _NO_SYSTEM = Capabilities(system_role=False)
 
 
 def given(version: ChatTemplate | None) -> GivenTemplate | None:
-    """A stored version as the models take it; `None` where it goes back to the model's own."""
+    """A stored version in the form models take; `None` if it restores the model's own."""
     if version is None or version.text is None:
         return None
     return GivenTemplate(version.text, f"override/{version.number}")
@@ -80,7 +80,7 @@ class ChatTemplates:
         return await self._answer(model)
 
     async def preview(self, operator: Operator, model: ModelPath, body: PreviewBody) -> ChatTemplatePreview:
-        """What the model would read of a conversation by a template. Stores nothing."""
+        """The prompt a template makes of a conversation. Stores nothing."""
         backend = self._backend(model)
         messages: Sequence[Message] = SAMPLE
         if body.messages is not None:
@@ -117,7 +117,7 @@ class ChatTemplates:
         )
 
     def _backend(self, model: str) -> Templated:
-        """Raises `ModelNotFound`, and `ApiError` for a model whose server has the template."""
+        """Raises `ModelNotFound`, and `ApiError` for a model whose server applies the template."""
         backend: object = self._models.made(model)
         if not isinstance(backend, Templated):
             raise ApiError(
@@ -133,8 +133,8 @@ class ChatTemplates:
 async def _tried(
     backend: Templated, template: str, messages: Sequence[Message]
 ) -> tuple[Tried, Sequence[Message]]:
-    """What the model would read, and of which messages: a template that knows no system prompt has it in
-    front of the first message of a person, as when a reply is made. Raises `BadChatTemplate`."""
+    """The prompt a model would read, and the messages in it: if the template does not support a system
+    prompt, it is put before the first user message, as for a reply. Raises `BadChatTemplate`."""
     system = next((message.text.strip() for message in messages if message.role == "system"), "")
     refusal = None
     try:

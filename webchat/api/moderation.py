@@ -1,6 +1,6 @@
-"""The operator's view of moderation: what is on, what it would do, what it did.
+"""The operator's view of moderation: what is active, what it would do, what it did.
 
-For operators only; to anybody else there is nothing at these addresses.
+For operators only; for anyone else these addresses do not exist.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ AnyAction = Annotated[Literal[Action, ""], Query()]
 Pages = AsyncIterator[list[dict[str, JsonValue]]]
 
 TRY_SECONDS = 10.0
-"""After this a dry run ends with what it has."""
+"""Time limit of a dry run, which then reports what it has."""
 
 AROUND = 200
 """Characters shown around what was found in a stored message."""
@@ -103,7 +103,7 @@ class ModerationRoutes:
         return Trial(items=tuple(items), checked=checked, whole=checked == len(texts))
 
     async def _tried(self, rules: str | None, context: Context, text: str) -> Outcome:
-        """By the rules in force, or by these."""
+        """With the active rules, or with the given ones."""
         if rules is None:
             return await try_rules(Rules(self._services.moderators), context, text)
         try:
@@ -168,7 +168,7 @@ class ModerationRoutes:
 
 
 async def _csv(pages: Pages) -> AsyncIterator[bytes]:
-    """With a byte order mark, without which spreadsheets misread what is not ASCII."""
+    """With a byte order mark, without which spreadsheets misread non-ASCII text."""
     head = "\ufeff" + ",".join(_COLUMNS) + "\r\n"
     async for rows in pages:
         file = io.StringIO()
@@ -178,7 +178,7 @@ async def _csv(pages: Pages) -> AsyncIterator[bytes]:
 
 
 def _cell(value: object) -> object:
-    """A value no spreadsheet runs as a formula. Source: OWASP, CSV injection."""
+    """A value that no spreadsheet executes as a formula. Source: OWASP, CSV injection."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return "'" + value
     return value
@@ -197,7 +197,7 @@ def _of_text(text: str, outcome: Outcome) -> TriedText:
 
 
 def _of_message(stored: StoredText, outcome: Outcome) -> TriedText:
-    """Of a stored message only the words around what was found."""
+    """Only the words around each finding in a stored message."""
     first = max(0, min((one.start for one in outcome.found), default=0) - AROUND)
     last = max((one.end for one in outcome.found), default=0) + AROUND
     shown = stored.text[first : min(last, first + MOST_SHOWN)]

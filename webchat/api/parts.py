@@ -1,4 +1,4 @@
-"""Which tokens of a prompt are a message's words, and which its chat template's."""
+"""Which tokens of a prompt are a message's words, and which come from the chat template."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_MISSED = 20
 
 
 def parts_of(rendered: str, pieces: Sequence[str], messages: Sequence[SentMessage]) -> list[Part]:
-    """In order, over all tokens; a token belongs where it begins."""
+    """In order, over all tokens; a token belongs to the part where it starts."""
     begins, at = [], 0
     for piece in pieces:
         begins.append(at)
@@ -77,7 +77,7 @@ def _told(message: SentMessage) -> Span | None:
 
 
 def text_of(message: SentMessage) -> str:
-    """The words of a message as it is kept: half a character was no character for its model either."""
+    """The stored words of a message; lone surrogates were not seen by its model either."""
     content = message["content"]
     if isinstance(content, list):
         content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))

@@ -1,4 +1,4 @@
-"""What a request says, checked before anything is done with it."""
+"""Reads and validates requests before anything is done with them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ B = TypeVar("B", bound=Body)
 
 
 async def body_of(request: Request, kind: type[B]) -> B:
-    """The request's JSON body. Only `application/json` is read: a form on a foreign page cannot send that
-    unasked. Raises `ApiError`."""
+    """The request's JSON body. Only `application/json` is accepted, because a form on a foreign page cannot
+    send it unasked. Raises `ApiError`."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ApiError(
@@ -36,7 +36,7 @@ async def body_of(request: Request, kind: type[B]) -> B:
 
 
 def owner_of(request: Request) -> Owner:
-    """Whom the door let in. A route that is reached without it answers nobody."""
+    """The owner the door let in. A route reached without one answers nobody."""
     owner = getattr(request.state, "owner", None)
     if not isinstance(owner, Owner):
         raise ApiError(401, "no_owner", "This chat needs a link.", "Open the link you were given.")
@@ -44,7 +44,7 @@ def owner_of(request: Request) -> Owner:
 
 
 def operator_of(request: Request) -> Owner:
-    """The same, where it is the operator's alone: anybody else cannot tell it from nothing."""
+    """The same for operators; for anyone else it is as if nothing existed."""
     owner = owner_of(request)
     if not owner.operates:
         raise not_found()
@@ -52,7 +52,7 @@ def operator_of(request: Request) -> Owner:
 
 
 def language_of(request: Request) -> Literal["en", "zh-CN"]:
-    """The one asked for, else what the browser prefers."""
+    """The requested language, else the browser's preference."""
     asked = request.query_params.get("language") or request.headers.get("accept-language", "")
     return "zh-CN" if asked.strip().lower().startswith("zh") else "en"
 

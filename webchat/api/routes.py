@@ -1,4 +1,4 @@
-"""Every route of the HTTP API, in one table, each with its budget."""
+"""Every route of the HTTP API in one table, each with its limits."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from webchat.api.work import LEAVING, Work, in_its_place, places
 from webchat.auth import SMALL_BODY
 
 LONG = None
-"""The body of a route that takes long texts: as large as the settings let a request be."""
+"""The body limit of routes that take long texts: the limit in the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A route. endpoint: a method of the class it is listed under; its signature says what it takes and
-    answers. body: most bytes of a request's. work: its kind; `None` is done at once, whatever else its person
-    has asked for. status: of its answer. answers, media: of an endpoint that makes the answer itself."""
+    """A route. endpoint: a method of the class it is listed under; its signature declares its input and
+    answer. body: maximum bytes of a request's body. work: its kind of work; `None` is never queued. status:
+    of its answer. answers, media: of an endpoint that builds the answer itself."""
 
     method: str
     path: str
@@ -186,8 +186,8 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    """The routes, to be put before anything that answers everywhere. They ask for the owner in
-    `scope["state"]["owner"]`, which `webchat.auth.Door` puts there."""
+    """The routes, to be registered before anything that matches every path. They expect the owner in
+    `scope["state"]["owner"]`, set by `webchat.auth.Door`."""
     made: list[BaseRoute] = []
     slots = places()
     for kind, rows in TABLE:
@@ -203,8 +203,8 @@ def routes(services: Services) -> list[BaseRoute]:
 
 
 def body_limit(method: str, path: str, most: int) -> int:
-    """Most bytes of the body of a request, to be asked before any of it is read. Whatever is not in the
-    table, Gradio's routes too, has little to take. most: of the settings."""
+    """Maximum bytes of a request's body, checked before any of it is read. Paths outside the table, including
+    Gradio's, get the small limit. most: the limit in the settings."""
     return most if any(method == known and where.match(path) for known, where in _long()) else SMALL_BODY
 
 

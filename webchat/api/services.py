@@ -1,4 +1,4 @@
-"""What the routes work with, named in one place and handed to them by the composition root."""
+"""The collaborators of the routes, passed in by the composition root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recently deleted: what can still be restored, and ending it before its time."""
+"""Recently deleted: what can still be restored, and permanent deletion before its time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Limits how many requests of one person are handled at once. Long work also waits for its place among other
-people's, and may end when whoever asked has gone."""
+"""Limits how many requests of one person are handled at once. Long work also waits for a slot shared with
+others, and may stop when its client disconnects."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from webchat.api.reading import owner_of
 from webchat.slots import Slots
 
 PLACES = 2
-"""For each kind of long work: so many people's at once, and one of each person."""
+"""Per kind of long work: how many people at once, with one request each."""
 
 SHORT_AT_ONCE = 3
 """Of one person. Fewer than the store's readers (`webchat.store.database.transactions.READERS`): one is
 always left to others."""
 
 SENDS_AT_ONCE = 8
-"""Of one person. They have places of their own: what is sent may wait long for its review."""
+"""Per person. Sends have their own slots, because a message may wait long for its review."""
 
 MOST_WAITING = 250
-"""Short requests, or sends, of one person that wait. A page makes a few, a program may make many."""
+"""Waiting short requests, or sends, per person. A page makes a few, a program may make many."""
 
 LongWork = Literal["search", "list", "render", "trial", "save"]
 Work = LongWork | Literal["short", "send"]
 
 LEAVING: tuple[Work, ...] = ("search", "list", "render", "trial")
-"""What ends when whoever asked has gone."""
+"""Work that stops when its client disconnects."""
 
 
 def places() -> dict[Work, Slots]:
-    """The places for each kind of work."""
+    """The slots for each kind of work."""
     long: dict[Work, Slots] = {kind: Slots(PLACES) for kind in get_args(LongWork)}
     return long | {
         "short": Slots(None, each=SHORT_AT_ONCE, most_waiting=MOST_WAITING),
@@ -44,7 +44,7 @@ def places() -> dict[Work, Slots]:
 
 
 def in_its_place(endpoint: Endpoint, slots: Slots, *, leaves: bool) -> Endpoint:
-    """The endpoint, in one of the places. leaves: when the client does. Raises `Crowded`,
+    """The endpoint, run in one of the slots. leaves: stop when the client disconnects. Raises `Crowded`,
     `ClientDisconnect`."""
 
     async def placed(request: Request) -> ASGIApp:

@@ -1,4 +1,4 @@
-"""From the name of a model to the model in memory, with every refusal in words.
+"""From the name of a model to the model in memory, with every refusal explained.
 
 Read `model` first: weights, tokenizer and chat template into memory.
 

@@ -1,7 +1,7 @@
-"""What an endpoint refuses: read, told to people, and found out by trying.
+"""What an endpoint rejects: parsed, explained to people, and detected by trying.
 
-Read `refusal` first: what a server said, whatever it is wrapped in. `errors` makes our errors of it
-(`loading`: a model that is still being loaded), `causes` tells whether leaving something out can help.
-`variants` is what a request can do without, `negotiation` the search for what an endpoint does not take, as
-pure values, and `terms` what one model takes: remembered, and found out by one request at a time.
+Read `refusal` first: what a server said, however it is wrapped. `errors` turns it into our errors (`loading`:
+a model that is still loading), `causes` decides whether leaving something out can help. `variants` lists what
+a request can do without, `negotiation` searches for what an endpoint does not accept, as pure values, and
+`terms` remembers what one model accepts, detected by one request at a time.
 """

@@ -1,4 +1,4 @@
-"""What all bodies and answers have in common."""
+"""What all bodies and answers share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Body(Strict):
 
 
 class Answer(BaseModel):
-    """What is answered. A field without a default is always there."""
+    """A JSON answer. A field without a default is always present."""
 
     # What does not fit is logged: without what people wrote.
     model_config = ConfigDict(from_attributes=True, extra="forbid", frozen=True, hide_input_in_errors=True)

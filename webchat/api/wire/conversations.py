@@ -13,7 +13,7 @@ from webchat.store import records
 
 
 class Sampling(Answer):
-    """Only what was chosen; a field left out is the model's own default."""
+    """Only chosen values; a missing field means the model's default."""
 
     temperature: float | None = Field(default=None, exclude_if=absent)
     top_p: float | None = Field(default=None, exclude_if=absent)
@@ -26,7 +26,7 @@ class Sampling(Answer):
 
 
 class TemplateUse(Answer):
-    """The version of a prompt template that made a text."""
+    """The version of a prompt template that a text was made from."""
 
     id: str
     version: int
@@ -34,13 +34,13 @@ class TemplateUse(Answer):
 
 
 class Persona(TemplateUse):
-    """values: what its variables were filled in with."""
+    """values: the values of its variables."""
 
     values: dict[str, Scalar]
 
 
 class Settings(Answer):
-    """`null` is the model's own default."""
+    """`null` means the model's default."""
 
     model: str | None
     system_prompt: str | None
@@ -49,7 +49,7 @@ class Settings(Answer):
 
 
 class KeptConversation(Answer):
-    """What is the same in a list and in a file."""
+    """Fields that lists and files have in common."""
 
     id: str
     title: str
@@ -70,14 +70,14 @@ class Conversation(ListedConversation):
 
 
 class ConversationPage(Answer):
-    """next: the cursor of the next page, `null` at the end."""
+    """next: cursor of the next page, `null` at the end."""
 
     items: tuple[ListedConversation, ...]
     next: str | None
 
 
 class SearchHit(Answer):
-    """ranges: of the matches within `snippet`, in characters. message_id: `null` where the title matched."""
+    """ranges: of the matches within `snippet`, in characters. message_id: `null` if the title matched."""
 
     conversation_id: str
     message_id: str | None
@@ -96,7 +96,7 @@ class SearchPage(Answer):
 
 
 class TemplateUseBody(Body):
-    """values: scalars, as the variables take them."""
+    """values: scalars of the variables' types."""
 
     id: Id
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -128,7 +128,7 @@ class SettingsBody(Body):
 
 
 class ConversationBody(Body):
-    """What is left out stays as it is."""
+    """Missing fields stay unchanged."""
 
     title: Annotated[str, Field(max_length=300)] | None = None
     pinned: bool | None = None

@@ -1,4 +1,4 @@
-"""What the operator wrote for models is not shown to guests: their system prompts, wherever they stand."""
+"""Keeps text the operator wrote for models from guests: system prompts, wherever they occur."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ J = TypeVar("J", bound=JsonValue)
 
 
 def base_name(name: str | None) -> str | None:
-    """Of a path of this server the last name; the id of a model anywhere else is left as it is."""
+    """The last segment of a path on this server; the id of a model anywhere else is unchanged."""
     if name is None or not name.startswith(("/", "~", "./", "../")):
         return name
     return PurePosixPath(name).name
 
 
 def hidden_prompts(provenance: Provenance, settings: ConversationSettings, reader: Owner) -> Sequence[str]:
-    """The system prompts of a reply that are the operator's and the reader is not: those that neither the
-    conversation's settings nor a template hold, which everybody may read."""
+    """The system prompts of a reply that the reader must not see: the operator's, unless the conversation's
+    settings or a template contain them."""
     if reader.operates or provenance.details.get("persona"):
         return ()
     found = [str(item.get("content") or "") for item in provenance.prompt if item.get("role") == "system"]
@@ -32,8 +32,8 @@ def hidden_prompts(provenance: Provenance, settings: ConversationSettings, reade
 
 
 def without(found: J, prompts: Sequence[str]) -> J:
-    """JSON without these texts, also where they stand in another one: templates put a system prompt in front
-    of a message, or strip it."""
+    """JSON without these texts, even inside other strings: templates put a system prompt before a message, or
+    strip it."""
     return cast(J, _without(found, prompts)) if prompts else found
 
 

@@ -13,7 +13,7 @@ Why = Literal["running", "person", "off", "unsent", "restart", "unrecorded"]
 
 
 class SentMessage(Answer):
-    """message_id: of the stored message it is from."""
+    """message_id: of the stored message it comes from."""
 
     role: str
     content: JsonValue
@@ -28,7 +28,7 @@ class Tokens(Answer):
 
 
 class Part(Answer):
-    """Tokens that belong together. message: index of the message whose words these are, `null` for the chat
+    """Tokens that belong together. message: index of the message whose words they are, `null` for the chat
     template's. start, end: in tokens."""
 
     role: str
@@ -50,7 +50,7 @@ class MaskedPlace(Answer):
 
 
 class ChatTemplateUse(Answer):
-    """number: of a version the operator gave."""
+    """number: of a version set by the operator."""
 
     source: str
     number: int | None
@@ -63,8 +63,8 @@ class TemplatesUsed(Answer):
 
 
 class Inspection(Answer):
-    """kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the JSON `body` that was
-    posted. why: the reason why nothing is known. curl, python: the same request again."""
+    """kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the posted JSON `body`. why:
+    the reason why nothing is known. curl, python: code that repeats the request."""
 
     message_id: str
     why: Why | None

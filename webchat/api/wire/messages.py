@@ -1,4 +1,4 @@
-"""Messages, where they come from, and why they failed."""
+"""Messages, their provenance, and why they failed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from webchat.store import NamedMedia, records
 
 
 class Failure(Answer):
-    """`code` translates with `params`; `message` and `cure` are English. audience: set where the words hold
-    what only operators read."""
+    """`code` translates with `params`; `message` and `cure` are English. audience: set if the text contains
+    what only operators may read."""
 
     code: str
     message: str
@@ -78,7 +78,8 @@ class Message(Answer):
 
 
 class Thread(Answer):
-    """The messages of the active branch, oldest first. older: the message to ask for those before."""
+    """The messages of the active branch, oldest first. older: the message before which to ask for earlier
+    ones."""
 
     conversation: Conversation
     messages: tuple[Message, ...]
@@ -95,7 +96,7 @@ class Thread(Answer):
 
 
 class Provenance(Answer):
-    """Where a reply comes from; the fields are explained at `webchat.store.records.Provenance`."""
+    """The origin of a reply; the fields are explained at `webchat.store.records.Provenance`."""
 
     backend: str | None
     model: str | None
@@ -136,7 +137,7 @@ class Provenance(Answer):
 
 
 class Media(Answer):
-    """A picture or sound that came with a reply. address: where it is as long as it is kept."""
+    """A picture or sound of a reply. address: its URL while it is stored."""
 
     message_id: str
     name: str
@@ -160,7 +161,7 @@ class ArchivedConversation(KeptConversation):
 
 
 class Archive(Answer):
-    """Whole conversations as a file. A later schema keeps reading this one."""
+    """Whole conversations as a file. Later schemas remain able to read this one."""
 
     schema_: Literal["webchat/1"] = Field(alias="schema")
     exported_at: Time

@@ -12,7 +12,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500_000)]
 
 
 class ChatTemplateVersion(Answer):
-    """text: `null` where it went back to the model's own."""
+    """text: `null` if it restored the model's own."""
 
     number: int
     created_at: Time
@@ -22,8 +22,8 @@ class ChatTemplateVersion(Answer):
 
 
 class ChatTemplate(Answer):
-    """text: the one in use; source: where it is from: the operator (`override`), the settings (`file`), a
-    default, or the model itself. own: the model's own. number: of the newest version."""
+    """text: the one in use; source: its origin: the operator (`override`), the settings (`file`), a default,
+    or the model itself. own: the model's own. number: of the newest version."""
 
     model: str
     own: str | None
@@ -39,8 +39,8 @@ class ChatTemplateProblem(Answer):
 
 
 class ChatTemplatePreview(Answer):
-    """text: what the model would read. system_as: `user` where the system prompt is put in front of the first
-    message of a person."""
+    """text: what the model would read. system_as: `user` if the system prompt is put before the first user
+    message."""
 
     text: str
     tokens: int | None
@@ -49,7 +49,7 @@ class ChatTemplatePreview(Answer):
 
 
 class ChatTemplateBody(Body):
-    """text: `null` goes back to the model's own. based_on: the version that was changed."""
+    """text: `null` restores the model's own. based_on: the version that was changed."""
 
     text: Text | None
     note: Note = ""

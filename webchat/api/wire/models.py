@@ -17,7 +17,7 @@ _SAMPLING = tuple(Sampling.model_fields)
 
 
 class Model(Answer):
-    """takes: the sampling parameters it knows. The other fields are explained at
+    """takes: the sampling parameters it supports. The other fields are explained at
     `webchat.models.ModelInfo`."""
 
     key: str
@@ -63,7 +63,7 @@ class Model(Answer):
 
 
 class ModelList(Answer):
-    """default: the name of one. wanted: what the name or key that was asked about means."""
+    """default: the name of one. wanted: what the requested name or key refers to."""
 
     models: tuple[Model, ...]
     default: str
@@ -79,6 +79,6 @@ class ModelList(Answer):
 
 
 class RetryBody(Body):
-    """name: of a model; without it all endpoints are asked for their models anew."""
+    """name: of a model; without it, all endpoints are asked for their models again."""
 
     name: ModelName | None = None

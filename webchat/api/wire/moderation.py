@@ -1,4 +1,4 @@
-"""What moderation is, would do, and did."""
+"""The moderation rules, what they would do, and what they did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webchat.moderation.verdicts import Action, Stage
 
 
 class ModeratorRule(Answer):
-    """sentence: the operator's, where it blocks. most: what a limit allows."""
+    """sentence: the operator's message when it blocks. most: the value of a limit."""
 
     id: str
     action: str
@@ -21,7 +21,7 @@ class ModeratorRule(Answer):
 
 
 class Moderator(Answer):
-    """action: of all its rules; `null` where they differ. count: of phrases, patterns or limits."""
+    """action: of all its rules; `null` if they differ. count: of phrases, patterns or limits."""
 
     name: str
     kind: str
@@ -34,7 +34,7 @@ class Moderator(Answer):
 
 
 class Masking(Answer):
-    """kinds: of personal data that is masked on the way to models."""
+    """kinds: of personal data that is masked for models."""
 
     when: Literal["off", "remote", "always"]
     keep: Literal["encrypted", "never"]
@@ -42,8 +42,8 @@ class Masking(Answer):
 
 
 class Moderation(Answer):
-    """keeps_content: the log keeps the text around what was found. days: how long it keeps decisions.
-    dropped: how many it lost."""
+    """keeps_content: whether the log stores the text around each finding. days: how long decisions are kept.
+    dropped: how many were lost."""
 
     moderators: tuple[Moderator, ...]
     masking: Masking | None
@@ -54,7 +54,7 @@ class Moderation(Answer):
 
 
 class ModerationFinding(Answer):
-    """start, end: in characters of the text as it was given. instead: what replaces it."""
+    """start, end: in characters of the given text. instead: its replacement."""
 
     moderator: str
     rule: str
@@ -66,9 +66,9 @@ class ModerationFinding(Answer):
 
 
 class TriedText(Answer):
-    """What the rules would do with a text. text begins at the character `from` of it. blocked: the rule that
-    refuses it; sentence: what the person reads then; own: in the operator's words. result: what would be let
-    through, of a text that was sent. The fields from `message_id` to `length` are of a stored message."""
+    """What the rules would do with a text. text: starts at character `from` of it. blocked: the rule that
+    blocks it; sentence: the message people see then; own: whether the operator wrote it. result: the text
+    that would pass. The fields from `message_id` to `length` describe a stored message."""
 
     message_id: str | None = Field(default=None, exclude_if=absent)
     conversation_id: str | None = Field(default=None, exclude_if=absent)
@@ -128,7 +128,7 @@ class DecisionCounts(Answer):
 
 
 class TrialBody(Body):
-    """A text, or the newest stored messages. rules: in the form of a file, instead of those in force."""
+    """A text, or the newest stored messages. rules: in the file format, instead of the active ones."""
 
     stage: Stage = "input"
     text: Annotated[str, Field(max_length=100_000)] | None = None

@@ -1,4 +1,4 @@
-"""Who somebody is, and who they were before."""
+"""The caller's identity, now and earlier."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Owner(Answer):
 
 
 class EarlierOwner(Owner):
-    """Somebody this browser was before, and can be again."""
+    """An earlier sign-in of this browser that it can switch back to."""
 
     since: Annotated[Time, Field(validation_alias="created_at")]
 
 
 class MovableChats(Answer):
-    """Chats of somebody else that an operator may take over."""
+    """Chats of another owner that an operator may take over."""
 
     giver: str
     kind: OwnerKind
@@ -46,7 +46,7 @@ class Share(Answer):
 
 
 class Me(Answer):
-    """boot: random id of this start of the server."""
+    """boot: random ID of this start of the server."""
 
     owner: Owner
     earlier: tuple[EarlierOwner, ...]

@@ -23,7 +23,7 @@ class TemplateName(Answer):
 
 
 class TemplateVariable(Answer):
-    """A blank of the form. default: what is in it at first."""
+    """A field of the form. default: its initial value."""
 
     name: str
     label: str
@@ -35,7 +35,7 @@ class TemplateVariable(Answer):
 
 
 class TemplateText(TemplateName):
-    """What a template makes messages from. model: the one it was written for."""
+    """The texts of a template. model: the one it was written for."""
 
     system: str
     user: str
@@ -45,7 +45,7 @@ class TemplateText(TemplateName):
 
 
 class ListedTemplate(Answer):
-    """has_system, has_user: which of its texts have words."""
+    """has_system, has_user: which of its texts are not empty."""
 
     id: str
     scope: TemplateScope
@@ -72,7 +72,7 @@ class TemplateList(Answer):
 
 
 class ListedTemplateVersion(Answer):
-    """author: the name of whoever saved it."""
+    """author: the name of the person who saved it."""
 
     number: int
     created_at: Time
@@ -103,7 +103,7 @@ class NewTemplateBody(Body):
 
 
 class TemplateBody(Body):
-    """based_on: the version that was changed; refused where there is a newer one."""
+    """based_on: the version that was changed; rejected if there is a newer one."""
 
     content: TemplateContent
     based_on: Version
@@ -131,6 +131,6 @@ class RenderBody(Body):
 
 
 class ImportBody(Body):
-    """text: of the file."""
+    """text: the content of the file."""
 
     text: Annotated[str, Field(max_length=FILE_CHARS)]

@@ -12,7 +12,7 @@ from webchat.store import records
 
 
 class TrashItem(Answer):
-    """ends_at: when it is gone for good. The other fields are explained at
+    """ends_at: when it is deleted permanently. The other fields are explained at
     `webchat.store.records.TrashItem`."""
 
     kind: Literal["conversation", "messages"]
@@ -27,7 +27,7 @@ class TrashItem(Answer):
 
 
 class TrashPage(Answer):
-    """days: how long what was deleted can be restored."""
+    """days: how long deleted items can be restored."""
 
     items: tuple[TrashItem, ...]
     next: str | None

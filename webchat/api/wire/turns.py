@@ -16,8 +16,8 @@ from webchat.turns import events
 
 
 class TurnBody(Body):
-    """owner: on whose behalf the page sends; refused for anybody else, who has come by another link since.
-    client_key: the same key again is the same turn."""
+    """owner: the owner the page believes it acts for; rejected for anyone else, who may have signed in since.
+    client_key: repeating a key returns the same turn."""
 
     owner: Id | None = None
     kind: Literal["send", "regenerate", "edit", "continue"]
@@ -32,7 +32,7 @@ class TurnBody(Body):
 
 
 class BegunTurn(Answer):
-    """user: the message of a person that the reply answers, where it is new."""
+    """user: the new user message that the reply answers, if there is one."""
 
     conversation: Conversation
     user: Message | None
@@ -40,7 +40,7 @@ class BegunTurn(Answer):
 
 
 class Loading(Answer):
-    """How far a model is on its way into memory. done, total: in bytes."""
+    """Progress of loading a model into memory. done, total: in bytes."""
 
     phase: Literal["connecting", "downloading", "loading", "warming"]
     done: int | None
@@ -60,15 +60,15 @@ class Loading(Answer):
 
 
 class Queue(Answer):
-    """place: from 1."""
+    """place: starts at 1."""
 
     place: int
     eta_seconds: float | None
 
 
 class Wait(Answer):
-    """Why nothing is said yet. Durations from now on, in ms: clocks of browsers differ. retry_in_ms: until a
-    refusing endpoint is asked again, 0 for just now. attempt: how often it has refused."""
+    """Why there is no text yet. Durations relative to now, in ms, because browsers' clocks differ.
+    retry_in_ms: until a refusing endpoint is tried again, 0 for now. attempt: how often it has refused."""
 
     reason: events.WaitReason
     since_ms: int
@@ -84,7 +84,7 @@ class Wait(Answer):
 
 
 class Status(Answer):
-    """Where a reply stands. wait: `null` once something is said."""
+    """The state of a reply. wait: `null` once text arrives."""
 
     message_id: str
     state: TurnState
@@ -108,8 +108,8 @@ class Status(Answer):
 
 
 class Delta(Answer):
-    """A piece of a reply. seq: from 1, without gaps. Written by `webchat.turns.events.Delta`, once for all
-    who follow."""
+    """A piece of a reply. seq: from 1, without gaps. Encoded by `webchat.turns.events.Delta`, once for all
+    followers."""
 
     message_id: str
     seq: int
@@ -122,13 +122,13 @@ class Done(Answer):
 
 
 class Gone(Answer):
-    """The reply does not exist, or is not the reader's to see."""
+    """The reply does not exist, or the reader may not see it."""
 
     message_id: str
 
 
 class TurnNews(Answer):
-    """state: it ended in."""
+    """state: in which it ended."""
 
     conversation_id: str
     message_id: str
@@ -140,14 +140,14 @@ class Changed(Answer):
 
 
 class Hello(Answer):
-    """owner: the reader's id. running: the ids of all their replies that run now."""
+    """owner: the reader's id. running: the ids of all their running replies."""
 
     owner: str
     running: tuple[str, ...]
 
 
 class Beat(Answer):
-    """Sent into a silence."""
+    """Sent during silence."""
 
 
 class Events(Answer):

@@ -1,6 +1,6 @@
 // Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`.
 
-/** Whole conversations as a file. A later schema keeps reading this one. */
+/** Whole conversations as a file. Later schemas remain able to read this one. */
 export interface Archive {
   schema: "webchat/1";
   exported_at: string;
@@ -24,10 +24,10 @@ export interface ArchivedConversation {
   media: Array<Media>;
 }
 
-/** Sent into a silence. */
+/** Sent during silence. */
 export interface Beat {}
 
-/** user: the message of a person that the reply answers, where it is new. */
+/** user: the new user message that the reply answers, if there is one. */
 export interface BegunTurn {
   conversation: Conversation;
   user: Message | null;
@@ -38,7 +38,7 @@ export interface Changed {
   conversation_id: string;
 }
 
-/** text: the one in use; source: where it is from: the operator (`override`), the settings (`file`), a default, or the model itself. own: the model's own. number: of the newest version. */
+/** text: the one in use; source: its origin: the operator (`override`), the settings (`file`), a default, or the model itself. own: the model's own. number: of the newest version. */
 export interface ChatTemplate {
   model: string;
   own: string | null;
@@ -48,14 +48,14 @@ export interface ChatTemplate {
   versions: Array<ChatTemplateVersion>;
 }
 
-/** text: `null` goes back to the model's own. based_on: the version that was changed. */
+/** text: `null` restores the model's own. based_on: the version that was changed. */
 export interface ChatTemplateBody {
   text: string | null;
   note?: string;
   based_on?: number | null;
 }
 
-/** text: what the model would read. system_as: `user` where the system prompt is put in front of the first message of a person. */
+/** text: what the model would read. system_as: `user` if the system prompt is put before the first user message. */
 export interface ChatTemplatePreview {
   text: string;
   tokens: number | null;
@@ -68,13 +68,13 @@ export interface ChatTemplateProblem {
   line: number | null;
 }
 
-/** number: of a version the operator gave. */
+/** number: of a version set by the operator. */
 export interface ChatTemplateUse {
   source: string;
   number: number | null;
 }
 
-/** text: `null` where it went back to the model's own. */
+/** text: `null` if it restored the model's own. */
 export interface ChatTemplateVersion {
   number: number;
   created_at: string;
@@ -96,7 +96,7 @@ export interface Conversation {
   settings: Settings;
 }
 
-/** What is left out stays as it is. */
+/** Missing fields stay unchanged. */
 export interface ConversationBody {
   title?: string | null;
   pinned?: boolean | null;
@@ -104,7 +104,7 @@ export interface ConversationBody {
   settings?: SettingsBody | null;
 }
 
-/** next: the cursor of the next page, `null` at the end. */
+/** next: cursor of the next page, `null` at the end. */
 export interface ConversationPage {
   items: Array<ListedConversation>;
   next: string | null;
@@ -132,7 +132,7 @@ export interface DecisionPage {
   next: string | null;
 }
 
-/** A piece of a reply. seq: from 1, without gaps. Written by `webchat.turns.events.Delta`, once for all who follow. */
+/** A piece of a reply. seq: from 1, without gaps. Encoded by `webchat.turns.events.Delta`, once for all followers. */
 export interface Delta {
   message_id: string;
   seq: number;
@@ -148,7 +148,7 @@ export interface DuplicateBody {
   name?: string | null;
 }
 
-/** Somebody this browser was before, and can be again. */
+/** An earlier sign-in of this browser that it can switch back to. */
 export interface EarlierOwner {
   id: string;
   kind: "local" | "operator" | "visitor" | "guest";
@@ -187,7 +187,7 @@ export interface Events {
   beat: Beat;
 }
 
-/** `code` translates with `params`; `message` and `cure` are English. audience: set where the words hold what only operators read. */
+/** `code` translates with `params`; `message` and `cure` are English. audience: set if the text contains what only operators may read. */
 export interface Failure {
   code: string;
   message: string;
@@ -197,7 +197,7 @@ export interface Failure {
   audience?: "operator" | null;
 }
 
-/** The reply does not exist, or is not the reader's to see. */
+/** The reply does not exist, or the reader may not see it. */
 export interface Gone {
   message_id: string;
 }
@@ -206,18 +206,18 @@ export interface Health {
   status: "ok" | "stopping" | "database";
 }
 
-/** owner: the reader's id. running: the ids of all their replies that run now. */
+/** owner: the reader's id. running: the ids of all their running replies. */
 export interface Hello {
   owner: string;
   running: Array<string>;
 }
 
-/** text: of the file. */
+/** text: the content of the file. */
 export interface ImportBody {
   text: string;
 }
 
-/** kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the JSON `body` that was posted. why: the reason why nothing is known. curl, python: the same request again. */
+/** kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the posted JSON `body`. why: the reason why nothing is known. curl, python: code that repeats the request. */
 export interface Inspection {
   message_id: string;
   why: "running" | "person" | "off" | "unsent" | "restart" | "unrecorded" | null;
@@ -254,7 +254,7 @@ export interface ListedConversation {
   running: boolean;
 }
 
-/** has_system, has_user: which of its texts have words. */
+/** has_system, has_user: which of its texts are not empty. */
 export interface ListedTemplate {
   id: string;
   scope: "personal" | "shared";
@@ -268,7 +268,7 @@ export interface ListedTemplate {
   has_user: boolean;
 }
 
-/** author: the name of whoever saved it. */
+/** author: the name of the person who saved it. */
 export interface ListedTemplateVersion {
   number: number;
   created_at: string;
@@ -276,7 +276,7 @@ export interface ListedTemplateVersion {
   note: string;
 }
 
-/** How far a model is on its way into memory. done, total: in bytes. */
+/** Progress of loading a model into memory. done, total: in bytes. */
 export interface Loading {
   phase: "connecting" | "downloading" | "loading" | "warming";
   done: number | null;
@@ -289,14 +289,14 @@ export interface MaskedPlace {
   kind: string;
 }
 
-/** kinds: of personal data that is masked on the way to models. */
+/** kinds: of personal data that is masked for models. */
 export interface Masking {
   when: "off" | "remote" | "always";
   keep: "encrypted" | "never";
   kinds: Array<string>;
 }
 
-/** boot: random id of this start of the server. */
+/** boot: random ID of this start of the server. */
 export interface Me {
   owner: Owner;
   earlier: Array<EarlierOwner>;
@@ -310,7 +310,7 @@ export interface Me {
   share: Share;
 }
 
-/** A picture or sound that came with a reply. address: where it is as long as it is kept. */
+/** A picture or sound of a reply. address: its URL while it is stored. */
 export interface Media {
   message_id: string;
   name: string;
@@ -351,7 +351,7 @@ export interface MessageDetails {
   provenance: Provenance;
 }
 
-/** takes: the sampling parameters it knows. The other fields are explained at `webchat.models.ModelInfo`. */
+/** takes: the sampling parameters it supports. The other fields are explained at `webchat.models.ModelInfo`. */
 export interface Model {
   key: string;
   name: string;
@@ -372,14 +372,14 @@ export interface Model {
   missing: boolean;
 }
 
-/** default: the name of one. wanted: what the name or key that was asked about means. */
+/** default: the name of one. wanted: what the requested name or key refers to. */
 export interface ModelList {
   models: Array<Model>;
   default: string;
   wanted: Model | null;
 }
 
-/** keeps_content: the log keeps the text around what was found. days: how long it keeps decisions. dropped: how many it lost. */
+/** keeps_content: whether the log stores the text around each finding. days: how long decisions are kept. dropped: how many were lost. */
 export interface Moderation {
   moderators: Array<Moderator>;
   masking: Masking | null;
@@ -406,7 +406,7 @@ export interface ModerationDecision {
   content: string | null;
 }
 
-/** start, end: in characters of the text as it was given. instead: what replaces it. */
+/** start, end: in characters of the given text. instead: its replacement. */
 export interface ModerationFinding {
   moderator: string;
   rule: string;
@@ -417,7 +417,7 @@ export interface ModerationFinding {
   detail: string;
 }
 
-/** action: of all its rules; `null` where they differ. count: of phrases, patterns or limits. */
+/** action: of all its rules; `null` if they differ. count: of phrases, patterns or limits. */
 export interface Moderator {
   name: string;
   kind: string;
@@ -429,7 +429,7 @@ export interface Moderator {
   count: number;
 }
 
-/** sentence: the operator's, where it blocks. most: what a limit allows. */
+/** sentence: the operator's message when it blocks. most: the value of a limit. */
 export interface ModeratorRule {
   id: string;
   action: string;
@@ -437,7 +437,7 @@ export interface ModeratorRule {
   most: number | null;
 }
 
-/** Chats of somebody else that an operator may take over. */
+/** Chats of another owner that an operator may take over. */
 export interface MovableChats {
   giver: string;
   kind: "local" | "operator" | "visitor" | "guest";
@@ -462,7 +462,7 @@ export interface Owner {
   name: string;
 }
 
-/** Tokens that belong together. message: index of the message whose words these are, `null` for the chat template's. start, end: in tokens. */
+/** Tokens that belong together. message: index of the message whose words they are, `null` for the chat template's. start, end: in tokens. */
 export interface Part {
   role: string;
   message: number | null;
@@ -470,7 +470,7 @@ export interface Part {
   end: number;
 }
 
-/** values: what its variables were filled in with. */
+/** values: the values of its variables. */
 export interface Persona {
   id: string;
   version: number;
@@ -488,7 +488,7 @@ export interface PreviewMessage {
   content: string;
 }
 
-/** Where a reply comes from; the fields are explained at `webchat.store.records.Provenance`. */
+/** The origin of a reply; the fields are explained at `webchat.store.records.Provenance`. */
 export interface Provenance {
   backend: string | null;
   model: string | null;
@@ -508,7 +508,7 @@ export interface Provenance {
   details: Record<string, JsonValue>;
 }
 
-/** place: from 1. */
+/** place: starts at 1. */
 export interface Queue {
   place: number;
   eta_seconds: number | null;
@@ -537,12 +537,12 @@ export interface RenderedTemplate {
   problems?: Array<string>;
 }
 
-/** name: of a model; without it all endpoints are asked for their models anew. */
+/** name: of a model; without it, all endpoints are asked for their models again. */
 export interface RetryBody {
   name?: string | null;
 }
 
-/** Only what was chosen; a field left out is the model's own default. */
+/** Only chosen values; a missing field means the model's default. */
 export interface Sampling {
   temperature?: number | null;
   top_p?: number | null;
@@ -566,7 +566,7 @@ export interface SamplingContent {
   stop?: Array<string>;
 }
 
-/** ranges: of the matches within `snippet`, in characters. message_id: `null` where the title matched. */
+/** ranges: of the matches within `snippet`, in characters. message_id: `null` if the title matched. */
 export interface SearchHit {
   conversation_id: string;
   message_id: string | null;
@@ -583,14 +583,14 @@ export interface SearchPage {
   whole: boolean;
 }
 
-/** message_id: of the stored message it is from. */
+/** message_id: of the stored message it comes from. */
 export interface SentMessage {
   role: string;
   content: JsonValue;
   message_id: string | null;
 }
 
-/** `null` is the model's own default. */
+/** `null` means the model's default. */
 export interface Settings {
   model: string | null;
   system_prompt: string | null;
@@ -609,7 +609,7 @@ export interface Share {
   access: "local" | "link" | "open";
 }
 
-/** Where a reply stands. wait: `null` once something is said. */
+/** The state of a reply. wait: `null` once text arrives. */
 export interface Status {
   message_id: string;
   state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
@@ -640,7 +640,7 @@ export interface Template {
   has_user: boolean;
 }
 
-/** based_on: the version that was changed; refused where there is a newer one. */
+/** based_on: the version that was changed; rejected if there is a newer one. */
 export interface TemplateBody {
   content: TemplateContent;
   based_on: number;
@@ -668,7 +668,7 @@ export interface TemplateName {
   description: string;
 }
 
-/** What a template makes messages from. model: the one it was written for. */
+/** The texts of a template. model: the one it was written for. */
 export interface TemplateText {
   name: string;
   description: string;
@@ -679,14 +679,14 @@ export interface TemplateText {
   model: string | null;
 }
 
-/** The version of a prompt template that made a text. */
+/** The version of a prompt template that a text was made from. */
 export interface TemplateUse {
   id: string;
   version: number;
   name: string;
 }
 
-/** values: scalars, as the variables take them. */
+/** values: scalars of the variables' types. */
 export interface TemplateUseBody {
   id: string;
   version: number;
@@ -694,7 +694,7 @@ export interface TemplateUseBody {
   values?: Record<string, boolean | number | string | null>;
 }
 
-/** A blank of the form. default: what is in it at first. */
+/** A field of the form. default: its initial value. */
 export interface TemplateVariable {
   name: string;
   label: string;
@@ -724,7 +724,7 @@ export interface TemplatesUsed {
   chat: ChatTemplateUse | null;
 }
 
-/** The messages of the active branch, oldest first. older: the message to ask for those before. */
+/** The messages of the active branch, oldest first. older: the message before which to ask for earlier ones. */
 export interface Thread {
   conversation: Conversation;
   messages: Array<Message>;
@@ -737,7 +737,7 @@ export interface Tokens {
   pieces: Array<string>;
 }
 
-/** ends_at: when it is gone for good. The other fields are explained at `webchat.store.records.TrashItem`. */
+/** ends_at: when it is deleted permanently. The other fields are explained at `webchat.store.records.TrashItem`. */
 export interface TrashItem {
   kind: "conversation" | "messages";
   id: string;
@@ -750,7 +750,7 @@ export interface TrashItem {
   count: number;
 }
 
-/** days: how long what was deleted can be restored. */
+/** days: how long deleted items can be restored. */
 export interface TrashPage {
   items: Array<TrashItem>;
   next: string | null;
@@ -764,7 +764,7 @@ export interface Trial {
   whole: boolean;
 }
 
-/** A text, or the newest stored messages. rules: in the form of a file, instead of those in force. */
+/** A text, or the newest stored messages. rules: in the file format, instead of the active ones. */
 export interface TrialBody {
   stage?: "input" | "prompt" | "output" | "stored";
   text?: string | null;
@@ -772,7 +772,7 @@ export interface TrialBody {
   rules?: string | null;
 }
 
-/** What the rules would do with a text. text begins at the character `from` of it. blocked: the rule that refuses it; sentence: what the person reads then; own: in the operator's words. result: what would be let through, of a text that was sent. The fields from `message_id` to `length` are of a stored message. */
+/** What the rules would do with a text. text: starts at character `from` of it. blocked: the rule that blocks it; sentence: the message people see then; own: whether the operator wrote it. result: the text that would pass. The fields from `message_id` to `length` describe a stored message. */
 export interface TriedText {
   message_id?: string | null;
   conversation_id?: string | null;
@@ -790,7 +790,7 @@ export interface TriedText {
   found: number;
 }
 
-/** owner: on whose behalf the page sends; refused for anybody else, who has come by another link since. client_key: the same key again is the same turn. */
+/** owner: the owner the page believes it acts for; rejected for anyone else, who may have signed in since. client_key: repeating a key returns the same turn. */
 export interface TurnBody {
   owner?: string | null;
   kind: "send" | "regenerate" | "edit" | "continue";
@@ -804,7 +804,7 @@ export interface TurnBody {
   template?: TemplateUseBody | null;
 }
 
-/** state: it ended in. */
+/** state: in which it ended. */
 export interface TurnNews {
   conversation_id: string;
   message_id: string;
@@ -822,7 +822,7 @@ export interface Variable {
   hint?: string;
 }
 
-/** Why nothing is said yet. Durations from now on, in ms: clocks of browsers differ. retry_in_ms: until a refusing endpoint is asked again, 0 for just now. attempt: how often it has refused. */
+/** Why there is no text yet. Durations relative to now, in ms, because browsers' clocks differ. retry_in_ms: until a refusing endpoint is tried again, 0 for now. attempt: how often it has refused. */
 export interface Wait {
   reason: "review" | "loading" | "queue" | "first_token" | "rate_limited" | "endpoint_loading" | "unavailable";
   since_ms: number;
