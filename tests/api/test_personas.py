@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.archives import read_archive
 from tests.api.conftest import Site
-from tests.api.test_templates import CONTENT, ada, make
+from tests.api.test_prompt_templates import CONTENT, ada, make
 
 __all__ = ["ada"]
 
