@@ -25,7 +25,7 @@ from webchat.models.learned import LearnedFile
 from webchat.settings import ModelSettings, Settings
 from webchat.settings.engine import EngineFields
 from webchat.store import Store
-from webchat.store.records import LoggedDecision
+from webchat.store.decision_records import LoggedDecision
 
 ENGINE: dict[str, Any] = {
     "revision": "v1",

@@ -18,7 +18,8 @@ from tests.store.talk import Talk
 from webchat.api.routes import LONG, Row
 from webchat.auth import MOST_ADDRESS, SMALL_BODY
 from webchat.prompts.content import TemplateContent
-from webchat.store.records import LoggedDecision, Message
+from webchat.store.decision_records import LoggedDecision
+from webchat.store.records import Message
 
 Go = Callable[[], Awaitable[httpx.Response]]
 """The request; may be made again."""

@@ -20,7 +20,7 @@ from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 from webchat.moderation.rules import BadRules, read_rules
 from webchat.moderation.trying_apart import RulesApart
-from webchat.store.records import LoggedDecision
+from webchat.store.decision_records import LoggedDecision
 
 RULES = """
 [[moderators]]

@@ -16,7 +16,7 @@ from webchat.moderation import Context, Decision, Finding, Moderation
 from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 from webchat.moderation.recording import Recorder
-from webchat.store.records import LoggedDecision
+from webchat.store.decision_records import LoggedDecision
 
 CONTEXT = Context("output", "ada", "echo", "talk", "m1")
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from tests.store.talk import Talk, later
 from webchat.store import Store
-from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision
+from webchat.store.decision_records import DecisionCount, DecisionFilter, LoggedDecision
 from webchat.store.verbs import decisions
 
 NOW = datetime(2030, 5, 1, tzinfo=UTC)

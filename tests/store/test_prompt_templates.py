@@ -12,7 +12,8 @@ import pytest
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store, TemplateChanged
 from webchat.store.database.codec import now
-from webchat.store.records import NewTurn, PromptTemplate, TemplateUse
+from webchat.store.records import NewTurn, TemplateUse
+from webchat.store.template_records import PromptTemplate
 
 CONTENT: dict[str, Any] = {"name": "Greeter", "user": "Hello {{ who }}", "variables": [{"name": "who"}]}
 

@@ -29,7 +29,7 @@ from webchat.api.wire.model_templates import (
 )
 from webchat.models import GivenTemplate
 from webchat.prompts import fit
-from webchat.store.records import ChatTemplate
+from webchat.store.template_records import ChatTemplate
 
 SAMPLE = (
     Message("system", "You are a helpful assistant."),

@@ -39,7 +39,7 @@ from webchat.moderation.rules import BadRules
 from webchat.moderation.trying import Outcome, Tried, try_rules
 from webchat.moderation.trying_apart import RulesApart
 from webchat.moderation.verdicts import Action, Stage
-from webchat.store.records import DecisionFilter, StoredText
+from webchat.store.decision_records import DecisionFilter, StoredText
 
 AnyStage = Annotated[Literal[Stage, ""], Query()]
 AnyAction = Annotated[Literal[Action, ""], Query()]

@@ -38,8 +38,9 @@ from webchat.prompts.files import json_file, read_file, yaml_file
 from webchat.prompts.library import Library
 from webchat.prompts.starters import starter, starters
 from webchat.prompts.texts import check_content, render_texts
-from webchat.store.records import ListedTemplate as ListedRecord
-from webchat.store.records import Owner, PromptTemplate, TemplateScope
+from webchat.store.records import Owner
+from webchat.store.template_records import ListedTemplate as ListedRecord
+from webchat.store.template_records import PromptTemplate, TemplateScope
 
 _STARTER_TIME = datetime(2026, 11, 24, tzinfo=UTC)
 _STARTER_VERSION = ListedTemplateVersion(number=1, created_at=_STARTER_TIME, author="webchat", note="")

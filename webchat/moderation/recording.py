@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from webchat.moderation.moderation import Decision, log_decision
-from webchat.store.records import LoggedDecision
+from webchat.store.decision_records import LoggedDecision
 
 MOST_WAITING = 10_000
 BATCH = 500

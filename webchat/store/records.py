@@ -1,5 +1,5 @@
 """What the store hands out: frozen records, never rows. Times are aware datetimes in UTC; ids are opaque
-strings."""
+strings. Those of templates and of moderation are in `template_records` and `decision_records`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ the start link, or to an open server. `guest`: came by a tester link."""
 
 JournalKind = Literal["text", "reasoning", "tool", "moved"]
 """`moved`, without words of its own: all text so far is reasoning."""
-
-TemplateScope = Literal["personal", "shared"]
-"""Who sees a prompt template: its owner, or everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,19 +240,6 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatTemplate:
-    """A version of the chat template that the operator gave a model; `text` is `None` where it went back to
-    its own. author: a name, empty for the owner of a loopback start."""
-
-    model: str
-    number: int
-    created_at: datetime
-    author: str
-    note: str
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """A piece of a running reply. `seq` counts from 1 within the message. Appended, never rewritten."""
 
@@ -361,108 +345,6 @@ class Link:
     revoked_at: datetime | None
     last_used_at: datetime | None
     uses: int
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedDecision:
-    """What a moderator decided about a text. start, end: of what it found, in characters. content: the text
-    around that, where the operator keeps it. number: set by the store, in the order of writing."""
-
-    at: datetime
-    moderator: str
-    rule: str
-    stage: str
-    action: str
-    owner_id: str | None
-    conversation_id: str | None
-    message_id: str | None
-    model: str | None
-    start: int
-    end: int
-    detail: str | None = None
-    content: str | None = None
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionFilter:
-    """Which decisions are asked for; `None` asks for all."""
-
-    rule: str | None = None
-    stage: str | None = None
-    action: str | None = None
-    conversation_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionCount:
-    """How often a rule did something."""
-
-    rule: str
-    moderator: str
-    action: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredText:
-    """The words of a message, whoever wrote it."""
-
-    message_id: str
-    conversation_id: str
-    owner_id: str
-    role: Role
-    text: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PromptTemplate:
-    """A prompt template with its newest content, as JSON values; `webchat.prompts` knows what is in them."""
-
-    id: str
-    owner_id: str
-    scope: TemplateScope
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    deleted_at: datetime | None
-    content: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ListedTemplate:
-    """What a list says of a prompt template: nothing that is long. has_system, has_user: which of its texts
-    have words."""
-
-    id: str
-    owner_id: str
-    scope: TemplateScope
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    name: str
-    description: str
-    has_system: bool
-    has_user: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ListedVersion:
-    """One of the saves of a prompt template. author: name of whoever saved it."""
-
-    template_id: str
-    number: int
-    created_at: datetime
-    author: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateVersion(ListedVersion):
-    """What a prompt template was then."""
-
-    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from webchat.api.wire.base import Answer, Body, Id, Note, Scalar, Time
 from webchat.api.wire.conversations import Sampling
 from webchat.prompts.content import TemplateContent, VariableType
 from webchat.prompts.files import FILE_CHARS
-from webchat.store.records import TemplateScope
+from webchat.store.template_records import TemplateScope
 
 NAME_CHARS = 100
 

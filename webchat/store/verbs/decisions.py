@@ -14,7 +14,8 @@ from webchat.store.database.codec import clean
 from webchat.store.database.tables import ConversationRow, DecisionRow, MessageRow
 from webchat.store.database.transactions import Database, heavy, reads, writes
 from webchat.store.database.until import Until
-from webchat.store.records import DecisionCount, DecisionFilter, LoggedDecision, Page, StoredText
+from webchat.store.decision_records import DecisionCount, DecisionFilter, LoggedDecision, StoredText
+from webchat.store.records import Page
 
 MOST_TEXTS = 500
 TRIM_ROWS = 500

@@ -8,7 +8,7 @@ from webchat.store.database.codec import clean, now
 from webchat.store.database.tables import ChatTemplateRow, OwnerRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import TemplateChanged
-from webchat.store.records import ChatTemplate
+from webchat.store.template_records import ChatTemplate
 
 _COLUMNS = (
     ChatTemplateRow.model,

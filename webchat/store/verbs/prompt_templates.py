@@ -17,7 +17,7 @@ from webchat.store.database.tables import OwnerRow, PromptTemplateRow, PromptTem
 from webchat.store.database.transactions import Database, heavy, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound, TemplateChanged
-from webchat.store.records import (
+from webchat.store.template_records import (
     ListedTemplate,
     ListedVersion,
     PromptTemplate,
