@@ -12,8 +12,9 @@ from sqlalchemy import Engine, inspect
 
 import webchat.store.store
 from webchat.store import Store
-from webchat.store.database.dialects import Postgres, Sqlite
 from webchat.store.database.migrate import migrate
+from webchat.store.database.postgres import Postgres
+from webchat.store.database.sqlite import Sqlite
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from webchat.cli import run
 from webchat.database_url import escaped, passwords_in, without_password
 from webchat.settings import load_settings, model_specs
 from webchat.settings.table import effective, field_order
-from webchat.store.database.dialects import dialect_for
+from webchat.store.database.urls import dialect_for
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-77ab-and-long-enough-for-a-cookie-secret"

@@ -17,9 +17,9 @@ from sqlalchemy import event, select, text
 from tests.store.talk import Talk, later
 from tests.store.test_purge import rows_per_transaction
 from webchat.store import Store
-from webchat.store.database.dialects import dialect_for
 from webchat.store.database.migrate import migrate
 from webchat.store.database.tables import SearchEntryRow
+from webchat.store.database.urls import dialect_for
 from webchat.store.records import JournalEntry
 from webchat.store.search import index
 from webchat.store.search import words as of_words

@@ -8,9 +8,11 @@ from typing import Self
 
 from sqlalchemy import Engine, text
 
-from webchat.store.database.dialects import Postgres, Sqlite, dialect_for
 from webchat.store.database.migrate import migrate, pending
+from webchat.store.database.postgres import Postgres
+from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.transactions import HEAVY_READERS, READERS
+from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.search.verbs import SearchVerbs
 from webchat.store.upkeep.indexing import IndexingVerbs

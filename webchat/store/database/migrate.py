@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 from backends.installation import renew
 from webchat.private_files import make_private
 from webchat.store.database.codec import now
-from webchat.store.database.dialects import MIGRATION_KEY, Postgres, Sqlite
+from webchat.store.database.postgres import MIGRATION_KEY, Postgres
+from webchat.store.database.sqlite import Sqlite
 from webchat.store.errors import NewerDatabase, StoreUnavailable
 
 BACKUPS_KEPT = 5

@@ -22,7 +22,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
-from webchat.store.database.dialects import Dialect
+from webchat.store.database.dialect import Dialect
 from webchat.store.database.until import Until
 
 READERS = 4

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from webchat.store.database.dialects import Debt
+from webchat.store.database.dialect import Debt
 from webchat.store.database.tables import (
     ChatTemplateRow,
     ConversationRow,
