@@ -1,4 +1,4 @@
-"""Who comes in: the door every request passes, the signed cookie, and the owner it stands for."""
+"""Access control: the door every request passes, the signed cookie, and the owner it identifies."""
 
 from webchat.auth.answers import error_answer, unknown_error_answer
 from webchat.auth.cookies import Cookies, load_or_make_secret

@@ -1,4 +1,4 @@
-"""The way out: hardens the start of an answer, and can end an answer early."""
+"""The response side: hardens the start of a response, and can end a response early."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from webchat.auth.owners import Refusal
 class Answering:
     """The `send` of one request.
 
-    A page is told a nonce for its script tags, which the policy names: scripts that came with the page run,
-    handlers and scripts smuggled into it later do not. trusted: the foreign origin that asked, when it is on
-    the allow-list. tls_only: browsers are told to come by TLS from now on.
+    A page receives a nonce for its script tags, which the policy names: scripts delivered with the page run,
+    handlers and scripts injected later do not. trusted: the foreign origin of the request, if it is on the
+    allow-list. tls_only: browsers are told to use TLS from now on.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Answering:
         return headers + self._hardening.headers(policy, tls_only=self._tls_only) + cookies
 
     async def cut(self, scope: Scope, receive: Receive, refusal: Refusal) -> None:
-        """End the answer of a guest whose link has ended."""
+        """End the response of a guest whose link has ended."""
         if not self.started:
             await no_owner(refusal)(scope, receive, self.send)
         elif not self._ended and not self._sized:

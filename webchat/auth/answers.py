@@ -1,4 +1,4 @@
-"""The answers the door gives by itself: errors as JSON, and the gate page."""
+"""Responses of the door itself: errors as JSON, and the gate page."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Audience = Literal["operator"]
 
 
 class Error(BaseModel):
-    """The page translates by `code` and `params`; `message` and `cure` are English. audience: set where they
-    hold what only operators read."""
+    """The page translates by `code` and `params`; `message` and `cure` are English. audience: set if they
+    contain what only operators may read."""
 
     code: str
     message: str
@@ -41,7 +41,7 @@ class Error(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """The one shape of every error."""
+    """The format of every error."""
 
     error: Error
 
@@ -71,7 +71,7 @@ def error_answer(
 
 
 def unknown_error_answer(error: Exception) -> Response:
-    """For an error nobody foresaw: it goes to the log under an id, in one line, and only the id is told."""
+    """For an unexpected error: it is logged in one line under an ID, and only the ID is shown."""
     ticket = secrets.token_hex(4)
     log.error("request failed (ID %s): %s", ticket, in_one_line(error))
     return error_answer(
@@ -84,8 +84,8 @@ def unknown_error_answer(error: Exception) -> Response:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What was raised and where, the innermost place first: a trace for each request would let one request
-    that fails fill the disk."""
+    """The exception and where it was raised, innermost frame first: with a full traceback per request, one
+    failing request could fill the disk."""
     frames = reversed(traceback.extract_tb(error.__traceback__)[-_PLACES:])
     places = " < ".join(f"{'/'.join(Path(at.filename).parts[-2:])}:{at.lineno}" for at in frames)
     said = " ".join(repr(error).split())
@@ -109,7 +109,7 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
 
 
 def no_owner(refusal: Refusal = "") -> Response:
-    """For somebody who is not let in, with the reason where a link of theirs has ended."""
+    """For someone who is not let in, with the reason if their link has ended."""
     return error_answer(
         401,
         *_NO_OWNER.get(
@@ -135,7 +135,7 @@ def too_large(most: int) -> Response:
 
 
 class Gate:
-    """The page for whoever has no owner yet: redeems the link it was opened with, or takes a pasted one."""
+    """The page for visitors without an owner: redeems the link it was opened with, or one that is pasted."""
 
     def __init__(self) -> None:
         self._page = files("webchat.auth").joinpath("gate.html").read_text(encoding="utf-8")
@@ -153,8 +153,8 @@ class Gate:
     def answer(
         self, status: int, refusal: Refusal = "", people: Sequence[Owner] = (), home: str = "./"
     ) -> Response:
-        """The page, which says why somebody who was in is not any more. people: whom this browser may go on
-        as. home: the way from the page's own address to the chat."""
+        """The page, which explains why someone who had access no longer does. people: the sign-ins this
+        browser may continue with. home: the path from the page's own address to the chat."""
         known = [owner_fields(owner) for owner in people]
         data = f'data-reason="{refusal}" data-home="{home}" data-people="{escape(json.dumps(known))}"'
         page = self._page.replace("data-at-the-gate", data, 1)
@@ -162,7 +162,7 @@ class Gate:
 
 
 def owner_fields(owner: Owner) -> dict[str, str]:
-    """An owner as a person recognises one."""
+    """An owner in a form people recognize."""
     return {
         "id": owner.id,
         "kind": owner.kind,

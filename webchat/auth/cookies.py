@@ -1,9 +1,9 @@
 """The signed cookie that names an owner, and the secret it is signed with.
 
-Any page of the domain can put cookies beside ours: a page of another subdomain for all of them, one of
-another port for this host. So the name begins with `__Host-` wherever the page is reached by https (only this
-host can set such a cookie, and it wins over every other), and where two cookies name two owners nobody is
-believed.
+Any page of the domain can set cookies next to ours: a page of another subdomain for the whole domain, a page
+on another port for this host. So the name starts with `__Host-` whenever the page is served over https (only
+this host can set such a cookie, and it wins over all others), and if two cookies name two owners, neither is
+trusted.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from webchat.auth.origin import host_name
 MAX_AGE = timedelta(days=180)
 RENEW_AFTER = timedelta(days=7)
 MOST_OWNERS = 8
-"""Owners that one browser remembers having been."""
+"""Earlier owners that one browser remembers."""
 
 OLD_NAME = "webchat_owner"
-"""Of every installation's cookie, before the name said which one."""
+"""The cookie name of all installations, before names distinguished them."""
 
 _SECRET_BYTES = 32
 _MOST_READ = 32
-"""Cookies of one name whose signatures are looked at: a request has room for thousands. Where there are more,
-nobody is believed, as another owner may be among the rest."""
+"""Cookies of one name whose signatures are checked: a request has room for thousands. If there are more, none
+is trusted, because another owner may be among the rest."""
 _MOST_CLEARED = 24
-"""`Set-Cookie` lines of one answer that take cookies away: proxies bear some kilobytes of headers."""
+"""`Set-Cookie` lines in one response that delete cookies: proxies accept only some kilobytes of headers."""
 
 
 def load_or_make_secret(path: Path) -> str:
-    """Read the signing secret kept at `path`, or make one there, readable by this user only.
+    """Read the signing secret at `path`, or create one there, readable by this user only.
 
-    Two servers that start at once agree on one secret: whoever links the file first wins. Raises `OSError`
-    when the folder cannot be written, `ValueError` when the file holds too little to sign with.
+    Two servers starting at once agree on one secret: the first to link the file wins. Raises `OSError` if the
+    folder cannot be written, `ValueError` if the file is too short to sign with.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,8 +70,8 @@ def load_or_make_secret(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie whose signature holds. owners: who its bearer is, then who they were before, the last first.
-    `stale` asks for a fresh one, so that it never ends while in use."""
+    """A cookie with a valid signature. owners: the current owner, then earlier ones, the latest first.
+    `stale` requests a new cookie, so that it never expires while in use."""
 
     owners: tuple[str, ...]
     stale: bool
@@ -85,10 +85,10 @@ class Cookie:
 class SignIn:
     """What the cookies of one request say.
 
-    cookie: whose it is. older: the one owner named by cookies that any page of the domain can set, where a
-    safer one is missing; believed only after the person has confirmed it. conflict: two owners are named.
-    given: there is some cookie of ours, whatever it is worth. clear: `Set-Cookie` headers that take away what
-    others may have put there. secure: whether new cookies are for https.
+    cookie: the valid one. older: the one owner named by cookies that any page of the domain can set, if a
+    safer one is missing; trusted only after the person has confirmed it. conflict: two owners are named.
+    given: whether there is any cookie of ours, valid or not. clear: `Set-Cookie` headers that delete cookies
+    others may have set. secure: whether new cookies are for https.
     """
 
     cookie: Cookie | None = None
@@ -100,16 +100,16 @@ class SignIn:
 
     @property
     def earlier(self) -> tuple[str, ...]:
-        """Ids of the owners that this browser was before."""
+        """Ids of this browser's earlier owners."""
         return () if self.cookie is None else self.cookie.owners[1:]
 
 
 class Cookies:
     """Signs and reads the owner cookie.
 
-    embedded: the page may live in another site's frame (a Space), which needs `SameSite=None; Secure;
-    Partitioned`. Otherwise `SameSite=Lax`, and `Secure` whenever the request came by https. root_path: under
-    which a proxy serves the app; installations with one secret on one host differ by it.
+    embedded: the page may be in another site's frame (a Space), which needs `SameSite=None; Secure;
+    Partitioned`. Otherwise `SameSite=Lax`, and `Secure` if the request came over https. root_path: the path
+    under which a proxy serves the app; it distinguishes installations with the same secret on one host.
     """
 
     def __init__(self, secret: str, *, embedded: bool = False, root_path: str = "") -> None:
@@ -128,8 +128,8 @@ class Cookies:
         host: str = "",
         path: str = "/",
     ) -> SignIn:
-        """What a request's cookies say. by_https: the page is certainly reached by https, so a cookie that
-        others can set counts for nothing by itself. secure: new cookies are for https. host, path: of the
+        """What a request's cookies say. by_https: the page is certainly reached over https, so a cookie that
+        others can set is not trusted by itself. secure: new cookies are for https. host, path: of the
         request, as its browser sees them."""
         found: dict[str, list[Cookie]] = {self.host_name: [], self.name: [], OLD_NAME: []}
         counts = Counter[str]()
@@ -175,8 +175,8 @@ class Cookies:
         return Cookie(owners, datetime.now(UTC) - made > RENEW_AFTER)
 
     def header(self, owner_id: str, earlier: Sequence[str] = (), *, secure: bool) -> str:
-        """The value of a `Set-Cookie` header that makes its bearer this owner. earlier: who they were, the
-        last first."""
+        """The value of a `Set-Cookie` header that signs its bearer in as this owner. earlier: previous
+        owners, the latest first."""
         owners = list(dict.fromkeys((owner_id, *earlier)))[:MOST_OWNERS]
         signed = self._signer.sign(".".join(owners)).decode("ascii")
         secure = secure or self._embedded
@@ -197,8 +197,8 @@ class Cookies:
     def _cleared_everywhere(
         self, names: Iterable[str], host: str, path: str, *, own: bool
     ) -> tuple[str, ...]:
-        """Headers against every cookie of these names that a browser sends with this request: for each path
-        above it and each domain above the host. own: leave the one that this server sets."""
+        """Headers that delete every cookie of these names that a browser sends with this request: for each
+        path above it and each domain above the host. own: keep the one this server sets."""
         places = [(at, domain) for at in _paths_above(path) for domain in ("", *_domains_above(host))]
         return tuple(
             f"{name}=; Max-Age=0; Path={at}{f'; Domain={domain}' if domain else ''}"
@@ -209,7 +209,7 @@ class Cookies:
 
 
 def _paths_above(path: str) -> list[str]:
-    """The `Path` of every cookie that goes with a request for this path, the shortest first."""
+    """The `Path` of every cookie sent with a request for this path, the shortest first."""
     found = ["/"]
     for at, char in enumerate(path):
         if at and char == "/":
@@ -220,7 +220,7 @@ def _paths_above(path: str) -> list[str]:
 
 
 def _domains_above(host: str) -> list[str]:
-    """The `Domain` of every cookie that goes to this host, its own name first."""
+    """The `Domain` of every cookie sent to this host, its own name first."""
     name = host_name(host)
     try:
         ip_address(name)

@@ -1,7 +1,8 @@
-"""The outermost layer of the server: every request passes here before any route of ours or of Gradio's.
+"""The outermost layer of the server: every request passes here before any route of ours or Gradio's.
 
-It decides who the request is for (`scope["state"]["owner"]`), turns away what comes from foreign pages, is
-too large, or has no owner, and hardens every answer. Handlers behind it still ask the store as that owner.
+It determines the request's owner (`scope["state"]["owner"]`), rejects requests that come from foreign pages,
+are too large or have no owner, and hardens every response. Handlers behind it still query the store as that
+owner.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ _JSON_BELOW = ("/api/", "/v1/")
 
 
 class Door:
-    """ASGI middleware around the whole application. Lifespan events pass untouched.
+    """ASGI middleware around the whole application. Lifespan events pass through unchanged.
 
-    identities: whom it lets in. body_limit: for method and path, most bytes of a body.
+    identities: decides who may enter. body_limit: maximum bytes of a body, by method and path.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class Door:
     def _renew(
         self, sign_in: SignIn, admission: Admission, owner: Owner, heard: Heard, answering: Answering
     ) -> None:
-        """Give a cookie to a browser that has none of this owner yet, or that had it for long."""
+        """Set a cookie in a browser that has none for this owner yet, or an old one."""
         cookie = sign_in.cookie
         stale = cookie is not None and cookie.stale and "text/html" in heard.accept
         if admission.new or stale:
@@ -237,7 +238,7 @@ class Door:
 
 
 def _check_room(scope: Scope) -> None:
-    """Turn away what came on a connection beyond the last; `full` is what `webchat.connections` notes."""
+    """Reject requests on connections beyond the limit; `webchat.connections` sets `full`."""
     if scope.get("state", {}).get("full") and scope["path"] not in _HEALTH:
         raise Refused(
             error_answer(
@@ -251,7 +252,7 @@ def _check_room(scope: Scope) -> None:
 
 
 def _below(scope: Scope, root_path: str) -> Scope:
-    """The request as if it had been made without the path that a proxy serves the app under."""
+    """The request as if it had been made without the path under which a proxy serves the app."""
     path: str = scope["path"]
     if not root_path or not f"{path}/".startswith(f"{root_path}/"):
         return scope
@@ -262,8 +263,8 @@ def _below(scope: Scope, root_path: str) -> Scope:
 
 
 def _may_store(scope: Scope) -> bool:
-    """Whether what is asked for may be the first thing that is stored for its owner. Looking stores nothing:
-    a crawler costs no row."""
+    """Whether the request may be the first to store something for its owner. Reading stores nothing: a
+    crawler costs no row."""
     path: str = scope["path"]
     return scope["method"] not in SAFE_METHODS and path.startswith("/api/")
 

@@ -1,8 +1,8 @@
 """Failures by role.
 
-The store keeps everything. An operator reads the cause, the address, the endpoint's own words and a cure that
-only operators can apply; everybody else reads in plain words what happened and what they can do. Every route
-and event that carries a failure goes through `failure_for`.
+The store keeps everything. Operators see the cause, the address, the endpoint's own words and a remedy only
+operators can apply; everyone else reads in plain words what happened and what they can do. Every route and
+event that carries a failure uses `failure_for`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from webchat.sentences import locale
 from webchat.store.records import Failure, Owner
 
 PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed", "too_many_versions"})
-"""Codes of failures whose own words are for everybody."""
+"""Codes of failures whose own text is for everyone."""
 
 _ID = re.compile(r"[0-9a-f]{1,16}")
 
 
 def failure_for(failure: Failure, reader: Owner | None, language: str = "en") -> Failure:
-    """The failure as `reader` may read it; `None` is a request without an owner. language: of the plain
-    words."""
+    """The failure as `reader` may see it; `None` is a request without an owner. language: of the plain
+    text."""
     if failure.code in PUBLIC or (reader is not None and reader.operates):
         return failure
     table = locale(language)
@@ -43,12 +43,12 @@ def failure_for(failure: Failure, reader: Owner | None, language: str = "en") ->
 
 
 def audience(failure: Failure, reader: Owner | None) -> Literal["operator"] | None:
-    """`operator` where `failure_for` leaves in what only operators read."""
+    """`operator` if `failure_for` leaves in what only operators may read."""
     return "operator" if failure.code not in PUBLIC and reader is not None and reader.operates else None
 
 
 def failure_answer(status: int, failure: Failure, reader: Owner | None) -> Response:
-    """The answer to a request that ended in the failure."""
+    """The response to a request that ended in the failure."""
     shown = failure_for(failure, reader)
     return error_answer(
         status, shown.code, shown.message, shown.cure, shown.params, audience=audience(failure, reader)
@@ -56,7 +56,7 @@ def failure_answer(status: int, failure: Failure, reader: Owner | None) -> Respo
 
 
 def _harmless(name: str, value: object) -> bool:
-    """Numbers, and the number of an error in the log; names and words may be a server's."""
+    """Numbers, and the ID of an error in the log; names and words may come from a server."""
     return isinstance(value, (int, float)) or (name == "id" and _ID.fullmatch(str(value)) is not None)
 
 

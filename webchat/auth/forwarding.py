@@ -1,9 +1,9 @@
-"""Who a request comes from, and by which scheme, where proxies stand in front.
+"""The client and scheme of a request behind proxies.
 
 A proxy appends to `X-Forwarded-For` the address it was reached from, so the right end is what the proxies saw
-and the left end what anybody wrote. Only a peer within `trusted_proxies` is believed, its last entry is the
-next peer, and so on: the right-most address that is no trusted proxy is the client's. This is the one place
-that decides; uvicorn's own reading of these headers is off.
+and the left end can be forged by anyone. Only a peer within `trusted_proxies` is trusted; its last entry is
+the next peer, and so on: the right-most address that is not a trusted proxy is the client's. This is the only
+place that decides; uvicorn's own handling of these headers is disabled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PAIR = re.compile(r'\s*([A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]+)\s*')
 
 
 def with_client(scope: Scope, trusted: Sequence[Network]) -> Scope:
-    """The request as the trusted proxies in front of it had it: its client's address, its scheme."""
+    """The request as the first trusted proxy received it: its client's address and scheme."""
     peer = scope.get("client")
     if not trusted or peer is None or not _is_trusted(_address(peer[0]), trusted):
         return scope
@@ -43,9 +43,9 @@ def with_client(scope: Scope, trusted: Sequence[Network]) -> Scope:
 
 
 def client_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The right-most address that is no trusted proxy. hops: as the headers list them, the nearest last.
+    """The right-most address that is not a trusted proxy. hops: as listed in the headers, the nearest last.
 
-    An entry that is no address ends the search at the proxy that let it pass.
+    An entry that is not an address ends the search at the proxy that forwarded it.
     """
     current = peer
     for hop in reversed(hops):
@@ -59,12 +59,12 @@ def client_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -
 
 
 def is_within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether a text is an address of one of the networks."""
+    """Whether a text is an address in one of the networks."""
     return _is_trusted(_address(address), networks)
 
 
 def one_person(address: str) -> str:
-    """The key under which tries of one client are counted: an IPv6 client has a whole /64 to itself."""
+    """The key for counting one client's attempts: an IPv6 client has a whole /64."""
     found = _address(address)
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found), 64), strict=False))
@@ -72,7 +72,7 @@ def one_person(address: str) -> str:
 
 
 def is_shared(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether any number of people may come from a peer: it is trusted, or on this machine."""
+    """Whether a peer may stand for any number of people: it is trusted, or on this machine."""
     found = _address(address)
     return found is not None and (found.is_loopback or _is_trusted(found, trusted))
 
@@ -87,8 +87,8 @@ def _said_for(x_forwarded_for: list[str], forwarded: list[str]) -> list[list[str
 
 
 def _scheme(x_forwarded_proto: list[str], forwarded: list[str]) -> str:
-    """What people come by: of several proxies the first knows. A client who makes it up makes only their own
-    cookie useless."""
+    """The scheme people use: of several proxies, the first knows it. A client that forges it only makes their
+    own cookie useless."""
     if x_forwarded_proto:
         return x_forwarded_proto[0].partition(",")[0].strip().lower()
     elements = _forwarded(forwarded)
@@ -96,7 +96,7 @@ def _scheme(x_forwarded_proto: list[str], forwarded: list[str]) -> str:
 
 
 def _forwarded(values: Iterable[str]) -> list[dict[str, str]]:
-    """The elements of `Forwarded` (RFC 7239), names in lower case; one that cannot be read is empty."""
+    """The elements of `Forwarded` (RFC 7239), names in lower case; unreadable ones are empty."""
     elements: list[dict[str, str]] = []
     for value in values:
         at, pairs = 0, dict[str, str]()
@@ -121,7 +121,8 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, with or without port, brackets and zone; `None` for all else (`unknown`, `_hidden`)."""
+    """An address, with or without port, brackets and zone; `None` for anything else (`unknown`,
+    `_hidden`)."""
     text = text.strip()
     if text.startswith("["):
         text, _, port = text[1:].partition("]")

@@ -1,4 +1,4 @@
-"""Headers that keep the page to itself."""
+"""Response headers that isolate the page."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _PAGE_POLICY = (
 
 
 class Hardening:
-    """Adds to every answer what tells the browser to keep the page to itself.
+    """Adds headers to every response that isolate the page in the browser.
 
-    Nothing is fetched from, sent to or framed from anywhere but this server. Scripts run that came with the
-    page (a nonce) or from this server; Svelte writes inline styles. frame_ancestors: CSP sources of the
-    sites that may show the page in a frame; nobody by default.
+    Nothing is fetched from, sent to or framed by anything but this server. Only scripts delivered with the
+    page (with a nonce) or from this server run; Svelte writes inline styles. frame_ancestors: CSP sources of
+    the sites that may frame the page; none by default.
     """
 
     def __init__(self, frame_ancestors: Sequence[str] = ()) -> None:
@@ -57,22 +57,22 @@ class Hardening:
         """Of pictures and sounds: opened as a page they are an origin of their own, styled by the browser."""
 
     def framed(self, policy: Iterable[str]) -> bytes:
-        """A content security policy with who may frame the page."""
+        """A content security policy, with the sites that may frame the page."""
         return "; ".join((*policy, self._ancestors or "frame-ancestors 'none'")).encode()
 
     def page_policy(self, nonce: str) -> bytes:
-        """The policy of one delivery of the page."""
+        """The policy for one delivery of the page."""
         return self.framed((*_PAGE_POLICY, f"script-src 'self' 'nonce-{nonce}'"))
 
     def headers(self, policy: bytes | None = None, *, tls_only: bool = False) -> Headers:
-        """What to add to an answer. What is no page has a policy under which nothing runs if it is opened as
-        one."""
+        """Headers to add to a response. A response that is not a page gets a policy under which nothing runs
+        if it is opened as one."""
         strict = [TLS_ONLY] if tls_only else []
         return [*self._pairs, *strict, (b"content-security-policy", policy or self._plain)]
 
     def kept(self, headers: Iterable[tuple[bytes, bytes]], trusted: str | None) -> Headers:
-        """An answer's own headers without those set here. Leave to read across origins (`Access-Control-*`),
-        which Gradio gives to any page that asks, is taken out unless a trusted origin asked."""
+        """A response's own headers without those set here. Permission for other origins (`Access-Control-*`),
+        which Gradio grants to any page that asks, is removed unless a trusted origin asked."""
         return [
             (name, value)
             for name, value in headers

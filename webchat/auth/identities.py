@@ -1,4 +1,4 @@
-"""Who a request is from: from its cookies to an owner who may come in."""
+"""From a request's cookies to an owner who may enter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from webchat.store.records import Owner
 
 
 class Identities:
-    """Reads sign-ins and decides whom they let in. link_ended: called with the id of an owner whose link has
+    """Reads sign-ins and decides whom they admit. link_ended: called with the id of an owner whose link has
     ended, to stop their replies."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Identities:
         self._cookies = Cookies(settings.secret, embedded=settings.embedded, root_path=settings.root_path)
 
     def sign_in(self, scope: Scope, heard: Heard) -> SignIn:
-        """What the request's cookies say; nothing on a loopback start."""
+        """What the request's cookies say; empty on a loopback start."""
         if self._settings.access == "local":
             return SignIn()
         by_https = (
@@ -52,8 +52,8 @@ class Identities:
         )
 
     async def admission(self, scope: Scope, heard: Heard, sign_in: SignIn) -> Admission:
-        """The owner the request is from, or why it is let in as nobody. At an open server whoever opens the
-        page without an owner gets a new one, with `new` set."""
+        """The request's owner, or why it is admitted as nobody. On an open server, anyone who opens the page
+        without an owner gets a new one, with `new` set."""
         if self._settings.access == "local":
             return Admission(await self.owners.local())
         if sign_in.conflict:
@@ -77,15 +77,15 @@ class Identities:
         return Admission(_new_visitor(new_id()), stored=False, new=True) if is_open else admission
 
     def network(self, scope: Scope) -> str | None:
-        """Under which network what a client does is counted; `None` for one that no limit holds for."""
+        """The network under which a client's actions are counted; `None` for one that is exempt."""
         client = scope.get("client")
         if client is None or is_within(client[0], self._settings.trusted_networks):
             return None
         return one_person(client[0])
 
     async def keep(self, owner: Owner, network: str | None) -> bool:
-        """Store an owner who so far is only a signed cookie; whether there was room for one more of this
-        network."""
+        """Store an owner who so far is only a signed cookie; returns whether the network may have one
+        more."""
         if network is not None:
             if self._new.full(network):
                 return False
@@ -94,27 +94,27 @@ class Identities:
         return True
 
     async def older(self, sign_in: SignIn) -> Owner | None:
-        """The owner that a cookie anybody may have planted names: never an operator."""
+        """The owner named by a cookie that anyone may have planted: never an operator."""
         if sign_in.older is None:
             return None
         owner = (await self.owners.admitted(sign_in.older.owner_id)).owner
         return None if owner is None or owner.operates else owner
 
     async def admitted(self, ids: Iterable[str]) -> list[Owner]:
-        """Those of the owners who may still come in."""
+        """Those of the owners who may still enter."""
         found = [(await self.owners.admitted(id)).owner for id in ids]
         return [owner for owner in found if owner is not None]
 
     async def choice(self, sign_in: SignIn) -> list[Owner]:
-        """Whom this browser may go on as, the last first."""
+        """The owners this browser may continue as, the latest first."""
         if sign_in.cookie is not None:
             return await self.admitted(sign_in.cookie.owners)
         older = await self.older(sign_in)
         return [] if older is None else [older]
 
     def headers(self, sign_in: SignIn, owners: Iterable[str]) -> list[str]:
-        """`Set-Cookie` headers that make the browser the first of the owners, and let it remember the others.
-        What others may have put beside its cookie is taken away."""
+        """`Set-Cookie` headers that sign the browser in as the first owner and remember the others. Cookies
+        that others may have set next to ours are deleted."""
         first, *rest = owners
         return [self._cookies.header(first, rest, secure=sign_in.secure), *sign_in.clear]
 
@@ -124,5 +124,5 @@ def _opens_page(scope: Scope, heard: Heard) -> bool:
 
 
 def _new_visitor(owner_id: str) -> Owner:
-    """A visitor of an open server: a signed cookie and nothing else until there is something to store."""
+    """A visitor of an open server: only a signed cookie until there is something to store."""
     return Owner(owner_id, "visitor", "Visitor", None, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The way in: what the door hears of a request, and how it reads a body it must see."""
+"""The request side: the headers the door reads, and reading a body when it must."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from starlette.types import Message, Receive, Scope
 from webchat.auth.answers import error_answer, too_large
 
 SMALL_BODY = 4096
-"""Most bytes of a body where nothing long is sent, which is nearly everywhere."""
+"""Maximum bytes of a body on routes without long texts, which is nearly all."""
 
 MOST_ADDRESS = 8192
-"""Most bytes of path and query; the longest of ours names 64 replies."""
+"""Maximum bytes of path and query; the longest of ours names 64 replies."""
 
 
 class Refused(Exception):
-    """Carries the answer of a request that goes no further."""
+    """Carries the response to a rejected request."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__(answer.status_code)
@@ -31,7 +31,7 @@ def small(method: str, path: str) -> int:
 
 @dataclass(slots=True)
 class Heard:
-    """The request headers the door looks at, read in one pass."""
+    """The request headers the door needs, read in one pass."""
 
     host: str = ""
     origin: str | None = None
@@ -68,7 +68,7 @@ def hear(scope: Scope) -> Heard:
 
 
 async def read_body(receive: Receive, most: int) -> bytes:
-    """The whole body of a request that does not say its length, or whose body the door must see."""
+    """The whole body of a request of undeclared length, or one that the door must read."""
     pieces: list[bytes] = []
     size = 0
     while True:

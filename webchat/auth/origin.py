@@ -1,4 +1,4 @@
-"""Which page may speak to this server: pure decisions over headers."""
+"""Which pages may send requests to this server: pure decisions based on headers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def host_name(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a `Host` header names this machine itself. Any other name on a loopback address is a page that
-    made its own name point here (DNS rebinding)."""
+    """Whether a `Host` header names this machine itself. Any other name on a loopback address is a page whose
+    own name was made to resolve here (DNS rebinding)."""
     name = host_name(host)
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -29,20 +29,21 @@ def is_loopback(host: str) -> bool:
 
 
 def may_be_tls_only(host: str) -> bool:
-    """Whether a browser that came by TLS may be told to come so always. That would hold for every port of the
-    name: one with a port in its address, and this machine itself, may have others that speak plain HTTP."""
+    """Whether a browser that used TLS may be told to use only TLS from now on. That applies to all ports
+    of the name: a name with a port in its address, and this machine itself, may also serve plain HTTP on
+    others."""
     name = host_name(host)
     return host.strip().lower() in (name, f"{name}:443") and not is_loopback(host)
 
 
 def surely_https(host: str, fetch_site: str | None) -> bool:
-    """Whether a browser reaches this server by https, whatever its proxies say: `Sec-Fetch-*` headers are
-    sent to trustworthy addresses alone, those by https and this machine's own (Fetch Metadata, 2.3)."""
+    """Whether a browser reaches this server over https, whatever its proxies report: `Sec-Fetch-*` headers
+    are sent only to trustworthy addresses, those with https and this machine's own (Fetch Metadata, 2.3)."""
     return fetch_site is not None and not is_loopback(host)
 
 
 def by_own_https_page(host: str, origin: str | None) -> bool:
-    """Whether a request comes from a page of this server that was opened by https."""
+    """Whether a request comes from a page of this server opened over https."""
     return origin is not None and origin.lower() == f"https://{host.strip().lower()}"
 
 

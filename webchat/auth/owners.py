@@ -1,4 +1,4 @@
-"""From an owner id to an owner who may still come in, asked on every request and therefore cached briefly."""
+"""From an owner id to an owner who may still enter; checked on every request and therefore cached briefly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Refusal = Literal["", "link_revoked", "link_expired", "unknown", "older", "two_o
 
 
 class OwnerStore(Protocol):
-    """What the door needs of the store."""
+    """The parts of the store the door uses."""
 
     def local_owner(self) -> Owner: ...
 
@@ -40,14 +40,14 @@ class OwnerStore(Protocol):
 
 
 def ended(link: Link, now: datetime) -> Refusal:
-    """Why a tester link no longer lets its guests in; empty while it does."""
+    """Why a tester link no longer admits its guests; empty while it does."""
     if link.revoked_at is not None:
         return "link_revoked"
     return "link_expired" if link.expires_at is not None and now >= link.expires_at else ""
 
 
 class Revoked(Exception):
-    """The guest's link was revoked or ran out while the answer was still being sent."""
+    """The guest's link was revoked or expired while the response was still being sent."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
@@ -56,8 +56,8 @@ class Revoked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The owner a cookie names, or why it lets nobody in. stored: whether the store has the owner. new: the
-    browser does not know of the owner yet."""
+    """The owner a cookie names, or why it admits nobody. stored: whether the owner is in the store. new: the
+    browser does not have the owner's cookie yet."""
 
     owner: Owner | None = None
     refusal: Refusal = ""
@@ -74,8 +74,8 @@ class _Kept:
 class Owners:
     """Resolves owners. An answer is at most `KEPT_SECONDS` old, so a revoked link ends within a second.
 
-    link_ended: called with the id of each guest whose link has ended while a request of theirs is open or
-    their replies run, again and again until none does.
+    link_ended: called repeatedly with the id of each guest whose link has ended while a request of theirs is
+    open or their replies run, until none does.
     """
 
     def __init__(self, store: OwnerStore, *, link_ended: Callable[[str], None] | None = None) -> None:
@@ -100,7 +100,7 @@ class Owners:
         self._kept.pop(owner.id, None)
 
     async def admitted(self, owner_id: str) -> Admission:
-        """The owner, or why none is let in."""
+        """The owner, or why nobody is admitted."""
         kept = self._kept.get(owner_id)
         now = time.monotonic()
         if kept is not None and now < kept.until:
@@ -135,7 +135,7 @@ class Owners:
 
     @asynccontextmanager
     async def watching(self, owner: Owner) -> AsyncIterator[None]:
-        """Run a request; raises `Revoked` out of the block soon after the link of its owner has ended."""
+        """Run a request; raises `Revoked` from the block soon after its owner's link has ended."""
         task = asyncio.current_task()
         if owner.link_id is None or task is None:
             yield
@@ -160,8 +160,8 @@ class Owners:
                 self._watched.pop(owner.link_id, None)
 
     async def _watch(self) -> None:
-        """One look per link and round, however many of its guests have requests open or replies running. Ends
-        when there have been none of either for a while."""
+        """One check per link and round, however many of its guests have open requests or running replies.
+        Stops when there have been none for a while."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             with suppress(Exception):  # a store that is out of reach for a moment must not end the watch

@@ -1,4 +1,4 @@
-"""How the door stands."""
+"""The settings of the door."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a model answers several people at once: what `webchat bench` measures, and how it says it."""
+"""`webchat bench`: measures how fast a model serves several people at once."""
 
 from webchat.bench.measure import Bench
 from webchat.bench.prompts import Prompts

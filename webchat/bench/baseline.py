@@ -1,7 +1,7 @@
-"""What people have without an engine: transformers' own `generate`, one request after another.
+"""The baseline without an engine: transformers' own `generate`, one request after another.
 
-Only to measure against. The model is loaded as a script would load it: no packed weights, no quantization,
-float32 on a CPU and the model's own dtype elsewhere, on all cores, and nothing is kept between two requests.
+Only for comparison. The model is loaded as a script would load it: no packed weights, no quantization,
+float32 on a CPU and the model's own dtype elsewhere, on all cores, and nothing is cached between requests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from backends.types import Event, Finished, Request, Usage
 class PlainGenerate:
     """A backend that answers greedily with `generate`, one request at a time.
 
-    options: what makes a model faster or smaller is left out.
+    options: settings that make a model faster or smaller are ignored.
     """
 
     kind = "generate"
@@ -65,10 +65,10 @@ class PlainGenerate:
         return None if self._taken is None else self._taken.shared.footprint
 
     async def count(self, request: Request) -> None:
-        """Nobody fits conversations to it."""
+        """Not needed: conversations are not fitted to it."""
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
-        """Whatever its sampling says, greedily. Raises `BackendError`, and what torch raises."""
+        """Greedy, whatever the request's sampling. Raises `BackendError`, and what torch raises."""
         await self.start()
         assert self._taken is not None
         line: Line[Event] = Line()
@@ -110,7 +110,7 @@ class _Left(Exception):
 
 
 class _Streamer:
-    """What `generate` hands its tokens to: first the prompt, then each new one."""
+    """Receives the tokens of `generate`: first the prompt, then each new one."""
 
     def __init__(self, reply: Reply, cancelled: threading.Event) -> None:
         self._reply = reply
@@ -126,7 +126,7 @@ class _Streamer:
         self._prompt_seen = True
 
     def end(self) -> None:
-        """The reply knows its end."""
+        """Does nothing: the reply detects its own end."""
 
 
 def _work(taken: Taken, request: Request, line: Line[Event]) -> None:
@@ -174,7 +174,7 @@ def _write(taken: Taken, request: Request, emit: Callable[[Event], None], cancel
 
 
 def _cores() -> int:
-    """What torch takes by itself; the engine beside it may have told it otherwise."""
+    """Torch's default number of threads; the engine may have changed it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -184,9 +184,9 @@ def _told(loaded: Loaded) -> str:
 
 
 def gpu_peak_bytes(*, reset: bool = False) -> int | None:
-    """The most that torch has held of all GPUs since the last reset; `None` where it uses none.
+    """Peak memory torch has held on all GPUs since the last reset; `None` if it uses none.
 
-    reset: begin anew, after the answer. Loads nothing.
+    reset: start over after returning. Loads nothing.
     """
     torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():

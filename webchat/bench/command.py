@@ -1,4 +1,4 @@
-"""The command: from the settings to the backend, and from what was measured to the terminal."""
+"""The command: from the settings to a backend, and from measurements to the terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN = (
 
 
 class BadPlan(Exception):
-    """What was asked to be measured makes no sense, as one sentence without its full stop."""
+    """The measurement requested makes no sense; the message is one sentence without its full stop."""
 
 
 def plan_of(options: Mapping[str, Any]) -> Plan:
@@ -57,10 +57,10 @@ def _number(name: str, text: str, most: int) -> int:
 
 
 def run(settings: Settings, options: Mapping[str, Any]) -> None:
-    """Measure the default model and print what was found, what there is of it when interrupted.
+    """Measure the default model and print the results, or the partial results when interrupted.
 
-    Raises `BadPlan`, `BackendError` when the model does not start, `OSError`, `KeyboardInterrupt` after all
-    was told.
+    Raises `BadPlan`, `BackendError` if the model does not start, `OSError`, and `KeyboardInterrupt` after
+    printing everything.
     """
     plan = plan_of(options)
     _check_outputs(options)
@@ -76,7 +76,7 @@ def run(settings: Settings, options: Mapping[str, Any]) -> None:
 
 
 def _check_outputs(options: Mapping[str, Any]) -> None:
-    """Before minutes are spent. Raises `BadPlan`."""
+    """Checks the output files before minutes are spent. Raises `BadPlan`."""
     if options.get("plot") and not can_plot():
         raise BadPlan(f"--plot needs the package matplotlib: {add_extra('plot')}")
     for flag in ("json", "plot"):
@@ -112,7 +112,7 @@ async def _measure(settings: Settings, result: Result, *, baseline: bool) -> Non
 
 
 async def _generate(bench: Bench, spec: ModelSpec, result: Result) -> None:
-    """The same model by transformers alone. What was measured before is not lost when that cannot be."""
+    """The same model with transformers alone. Earlier measurements are kept if that fails."""
     from webchat.bench.baseline import PlainGenerate
 
     _say("Starting plain generate ...")
@@ -151,7 +151,7 @@ def _settings(spec: ModelSpec) -> dict[str, object]:
 
 
 class _Progress:
-    """A line for each phase of the start."""
+    """Prints a line for each phase of the start."""
 
     def __init__(self) -> None:
         self._phase = ""

@@ -1,4 +1,4 @@
-"""What this machine is, what is installed, and how much memory this process takes."""
+"""This machine, the installed versions, and this process's memory."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _PACKAGES = ("torch", "transformers", "xllamacpp", "httpx")
 
 
 def memory_bytes() -> int | None:
-    """Resident memory of this process; `None` where the system does not say (Linux does)."""
+    """Resident memory of this process; `None` if the system does not report it (Linux does)."""
     with suppress(OSError, ValueError, AttributeError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return None
 
 
 def others_seconds() -> float | None:
-    """Seconds of work that all processors together did for other programs, since the machine started; only
-    differences mean something. `None` where the system does not say (Linux does)."""
+    """CPU seconds of all other programs since the machine started; only differences are meaningful. `None` if
+    the system does not report it (Linux does)."""
     with suppress(OSError, ValueError, AttributeError):
         user, nice, system, _idle, _wait, *interrupts = map(int, _first_line("/proc/stat").split()[1:8])
         busy = (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
@@ -41,7 +41,7 @@ def _first_line(path: str) -> str:
 
 
 class MemoryPeak:
-    """The most this process takes while the block runs, looked at every `SAMPLE_SECONDS`."""
+    """Peak memory of this process during the block, sampled every `SAMPLE_SECONDS`."""
 
     def __init__(self) -> None:
         self.most: int | None = None
@@ -69,7 +69,7 @@ class MemoryPeak:
 
 
 def machine() -> dict[str, object]:
-    """The processor, the memory, the GPU and the system. Asks `nvidia-smi` where there is one."""
+    """The processor, the memory, the GPU and the system. Runs `nvidia-smi` if there is one."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -81,7 +81,7 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of webchat, Python and the packages that run models, where installed."""
+    """Versions of webchat, Python and the installed packages that run models."""
     found = {"webchat": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""The measuring: conversations side by side on one backend, and the same one after another."""
+"""The measurements: concurrent conversations on one backend, and the same ones sequentially."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEXT_MESSAGE = "Go on with the story, in as many words as before."
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Measures one plan. prompts: where first messages come from. clock: in seconds."""
+    """Measures one plan. prompts: source of first messages. clock: in seconds."""
 
     plan: Plan
     prompts: Prompts
@@ -38,8 +38,8 @@ class Bench:
     clock: Clock = time.perf_counter
 
     async def side_by_side(self, backend: Backend, result: Result) -> None:
-        """Add a run for each number of people to `result`, also what is done of one when cancelled. A
-        request that fails is counted, no more. Raises `BackendError` when the first request fails."""
+        """Add a run for each number of people to `result`, including a partial run if cancelled. A failed
+        request is only counted. Raises `BackendError` if the first request fails."""
         result.details = await self.warm_up(backend)
         result.slots = backend.capabilities.slots
         for users in self.plan.users:
@@ -53,7 +53,7 @@ class Bench:
                     result.runs.append(Run(users, tuple(rounds)))
 
     async def one_after_another(self, backend: Backend, result: Result) -> None:
-        """Measure the baseline: conversations like those, strictly one request at a time."""
+        """Measure the baseline: the same conversations, strictly one request at a time."""
         people = min(BASELINE_PEOPLE, max(self.plan.users))
         rounds: list[Round] = []
         try:
@@ -65,8 +65,8 @@ class Bench:
                 result.baseline = Run(1, tuple(rounds))
 
     async def warm_up(self, backend: Backend) -> dict[str, object]:
-        """A short reply that is not measured; its prompt tells how long words are in tokens. Returns what
-        the backend tells of itself. Raises `BackendError`."""
+        """A short reply that is not measured; its prompt shows how many tokens words take. Returns the
+        details that the backend reports. Raises `BackendError`."""
         request = Request(
             (Message("user", self.prompts.next()),), _sampling(backend, min(self.plan.tokens, WARM_UP_TOKENS))
         )

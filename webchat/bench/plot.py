@@ -1,4 +1,4 @@
-"""The result as a picture: throughput and waiting against the number of people."""
+"""Plots the result: throughput and latency by the number of people."""
 
 from __future__ import annotations
 
@@ -64,5 +64,6 @@ def plot(result: Result, path: Path) -> None:
 
 
 def _ascii(text: str) -> str:
-    """What the font that comes with matplotlib surely has, and no dollar, which begins a formula there."""
+    """Characters that the font bundled with matplotlib surely has, without the dollar sign, which starts a
+    formula there."""
     return text.encode("ascii", "replace").decode("ascii").replace("$", r"\$")

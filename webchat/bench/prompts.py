@@ -1,4 +1,4 @@
-"""First messages of about a length in tokens, none of which begins like another."""
+"""First messages of a given length in tokens, with no common beginning."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TOKENS_A_WORD = 2.0
 
 
 class Prompts:
-    """nonce: differs from one run of the command to the next, so that an endpoint which keeps beginnings
-    knows none of them from before."""
+    """nonce: differs between runs of the command, so that an endpoint with a prefix cache knows none of
+    them."""
 
     def __init__(self, tokens: int, nonce: str) -> None:
         self._tokens = tokens
@@ -31,7 +31,7 @@ class Prompts:
         return f"{self._nonce}{number}: write a very long story about {', '.join(words)}."
 
     def fit(self, seen: int) -> None:
-        """Take the length that the last message really had, in tokens and with its chat template."""
+        """Adjust to the actual length of the last message, in tokens and with its chat template."""
         if seen > 0:
             self._words = self._bounded(self._words * self._tokens / seen)
 

@@ -44,7 +44,7 @@ _BUSY = 0.1
 
 
 def table(result: Result) -> list[str]:
-    """Lines of at most `WIDTH` characters, and what has to be known to read them."""
+    """Lines of at most `WIDTH` characters, and notes needed to interpret them."""
     rows: list[tuple[str, ...]] = [tuple(top for top, _ in _HEAD), tuple(below for _, below in _HEAD)]
     if result.baseline is not None:
         rows.append(_row("plain", result.baseline, 1.0))
@@ -86,7 +86,7 @@ def _notes(result: Result) -> Iterator[str]:
 
 
 def _doubts(result: Result) -> Iterator[str]:
-    """What makes the figures worse than the machine is, and how much memory is not told."""
+    """Notes on what distorts the figures, and on memory that is not reported."""
     if result.kind == REMOTE:
         yield "RAM: the endpoint's memory use is not known."
         return
@@ -120,7 +120,7 @@ def _row(name: str, run: Run, ratio: float | None) -> tuple[str, ...]:
 
 
 def _three(value: float) -> str:
-    """At least three digits, as many as matter."""
+    """At least three significant digits."""
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
@@ -135,7 +135,7 @@ def _gigabytes(size: int | None) -> str:
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """Everything, in seconds and bytes. No setting that could be a secret is in it."""
+    """Everything, in seconds and bytes. Contains no setting that could be a secret."""
     baseline = None if result.baseline is None else _run_json(result.baseline, 1.0)
     return {
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""What was asked, what was measured, and the arithmetic from one to the other. Seconds and bytes."""
+"""What was requested and measured, and the arithmetic in between. Seconds and bytes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ REMOTE = "openai"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked. users: how many people at once, one run for each number. tokens: most of each reply.
-    prompt_tokens: about how many the first message has. turns: messages of one person, one after another.
-    rounds: how often each run is made."""
+    """The requested measurement. users: concurrent people, one run for each number. tokens: maximum per
+    reply. prompt_tokens: approximate length of the first message. turns: messages per person, one after
+    another. rounds: repetitions of each run."""
 
     users: tuple[int, ...] = (1, 2, 4, 8)
     tokens: int = 128
@@ -27,8 +27,9 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One reply. turn: from 0. first: seconds to its first text, `None` if it had none. gaps: seconds between
-    two pieces of text. tokens, prompt, cached: of the reply, of its prompt, and of those not read again, as
-    told by who counts them. pieces: of text; where nobody counts they stand for the tokens."""
+    two pieces of text. tokens, prompt, cached: of the reply, of its prompt, and of the part not computed
+    again, as reported by whoever counts them. pieces: of text; without token counts they stand for the
+    tokens."""
 
     turn: int
     first: float | None
@@ -42,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The most taken during a round: by this process, and by torch on GPUs; `None` where not known."""
+    """Peak memory during a round: of this process, and of torch on GPUs; `None` if unknown."""
 
     process: int | None = None
     gpu: int | None = None
@@ -50,8 +51,8 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """All replies of some people at once. seconds: from the first request to the last word. others: cores
-    that other programs kept busy meanwhile, on average; `None` where not known."""
+    """All replies of a number of people at once. seconds: from the first request to the last word. others:
+    average number of cores other programs kept busy meanwhile; `None` if unknown."""
 
     seconds: float
     replies: tuple[Reply, ...]
@@ -67,7 +68,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A number of people at once, measured in some rounds."""
+    """A number of people at once, measured in several rounds."""
 
     users: int
     rounds: tuple[Round, ...]
@@ -86,13 +87,13 @@ class Run:
         return statistics.median(one.tokens_per_second for one in self.rounds)
 
     def ttft(self, share: float, *, later: bool = False) -> float | None:
-        """Seconds in which this share of the replies had their first text. later: of the turns after the
-        first, whose beginning the engine may have kept."""
+        """Time to first text in seconds, at this quantile of replies. later: of the turns after the first,
+        whose prefix the engine may have cached."""
         firsts = (reply.first for reply in self.done if (reply.turn > 0) == later)
         return percentile((first for first in firsts if first is not None), share)
 
     def itl(self, share: float) -> float | None:
-        """Seconds that this share of the gaps between two pieces of text are not longer than."""
+        """Seconds between two pieces of text, at this quantile."""
         return percentile((gap for reply in self.done for gap in reply.gaps), share)
 
     @property
@@ -102,7 +103,7 @@ class Run:
 
     @property
     def prompt_tokens(self) -> float | None:
-        """Of a first message, on average, with what the chat template adds."""
+        """Average length of a first message, including the chat template."""
         known = [reply.prompt for reply in self.done if reply.turn == 0 and reply.prompt is not None]
         return statistics.mean(known) if known else None
 
@@ -116,9 +117,9 @@ class Run:
 
 @dataclass(slots=True)
 class Result:
-    """Everything that was measured so far. details: what the backend tells of itself. settings: how it was
-    set up, without secrets. baseline: the same requests one after another; baseline_is: how it was made, or
-    why there is none. slots: replies the engine writes at once. complete: nothing was cut off."""
+    """Everything measured so far. details: reported by the backend. settings: its configuration, without
+    secrets. baseline: the same requests sequentially; baseline_is: how it was measured, or why there is none.
+    slots: concurrent replies of the engine. complete: nothing was cut off."""
 
     plan: Plan
     model: str
@@ -132,13 +133,13 @@ class Result:
     complete: bool = False
 
     def ratio(self, run: Run) -> float | None:
-        """How many times the tokens a second of the baseline."""
+        """Tokens per second relative to the baseline."""
         plain = self.baseline.tokens_per_second if self.baseline is not None else 0.0
         return run.tokens_per_second / plain if plain else None
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The smallest of the values that at least this share of them are not above; `None` of none."""
+    """The smallest value that at least this share of the values do not exceed; `None` if there are none."""
     known = sorted(values)
     if not known:
         return None

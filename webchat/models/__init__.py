@@ -1,4 +1,4 @@
-"""The models people may choose from: loaded on first use, shared by all, unloaded when memory is wanted."""
+"""The models people can choose: loaded on first use, shared by all, unloaded when memory is needed."""
 
 from webchat.models.configured import configured
 from webchat.models.entry import ProgressListener

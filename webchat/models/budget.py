@@ -1,4 +1,4 @@
-"""How much memory the models may take together on each device."""
+"""How much memory all models together may use on each device."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Measure = Callable[[str], int | None]
 class Budget:
     """configured: bytes, the same on every device; `None`: measured on each, once, before its first model.
 
-    Once, because what is free later says little: the system counts weights that are read from a file as free,
-    and a GPU's libraries keep what they once had.
+    Only once, because later values of free memory mean little: the system counts weights read from a file as
+    free, and a GPU's libraries keep what they once allocated.
     """
 
     def __init__(self, configured: int | None, measure: Measure) -> None:
@@ -30,14 +30,14 @@ class Budget:
         self._found: dict[str, int | None] = {}
 
     def known(self, place: str) -> int | None:
-        """The budget of a device as far as it is known without asking a driver."""
+        """The budget of a device, as far as it is known without querying a driver."""
         if self.configured is None and place == "cpu" and place not in self._found:
             self._keep(place, self._measure(place))
         return self._found.get(place) if self.configured is None else self.configured
 
     async def of(self, place: str) -> int | None:
-        """The budget of a device; `None` where it cannot be measured: then only the engines' own refusals
-        limit what is loaded."""
+        """The budget of a device; `None` if it cannot be measured: then only the engines' own errors limit
+        what is loaded."""
         if self.configured is None and place not in self._found:
             self._keep(place, await asyncio.to_thread(self._measure, place))
         return self.known(place)

@@ -1,4 +1,4 @@
-"""From the settings to the models: what each backend is given."""
+"""From the settings to the models: what each backend receives."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ Made = TypeVar("Made", bound=BackendOptions)
 
 
 def configured(settings: Settings) -> list[ModelSpec]:
-    """The models of the picker, the default first. Raises `BadSettings`."""
+    """The models in the picker, the default first. Raises `BadSettings`."""
     shared = Shared(Engines(), Servers())
     return [spec_of(model, settings, shared) for model in model_specs(settings)]
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Where models in this process share what is loaded: adapters of one base, the base itself."""
+    """Where models in this process share what is loaded: adapters of one base, and the base itself."""
 
     engines: Engines
     servers: Servers
 
 
 def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSpec:
-    """A configured model as `Models` takes it."""
+    """A configured model in the form `Models` uses."""
     spec = ModelSpec(
         name=model.name,
         kind=model.kind,
@@ -98,7 +98,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
 
 
 def _options(kind: type[Made], model: ModelSettings, **made: Any) -> Made:
-    """The options of a kind: each setting of the same name, and what is made of others."""
+    """The options of a kind: settings of the same name, and those derived from others."""
     same = {one.name: getattr(model, one.name) for one in fields(kind) if hasattr(model, one.name)}
     return kind(**{**same, "marks": tuple(map(marks_of, model.reasoning_marks)), **made})
 
@@ -116,7 +116,7 @@ def _timeouts(model: ModelSettings) -> Timeouts:
 
 
 def _label(model: ModelSettings, address: Address) -> str:
-    """What everybody may call an endpoint: its given name, or its address where that is public."""
+    """The public name of an endpoint: its given name, or its address if that is public."""
     given = model.name != name_of(model.model or "", model.endpoint or "")
     return model.name if given or address.remote else ""
 

@@ -1,4 +1,4 @@
-"""What endpoints offer: each model they list becomes one of the picker, for as long as they list it."""
+"""The models of endpoints: each listed model is in the picker for as long as it is listed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from webchat.models.identity import KnownServers
 from webchat.models.specs import ListModels, ModelSpec
 
 DISCOVERY_SECONDS = 15.0
-"""How long to wait for an endpoint's list of models."""
+"""Seconds to wait for an endpoint's list of models."""
 
 
 class Discovery:
-    """Asks endpoints for their models. specs: as configured. entries: all models by name; what is found is
-    added and stays, since somebody may still use what is no longer listed.
+    """Asks endpoints for their models. specs: as configured. entries: all models by name; discovered ones are
+    added and kept, since someone may still use a model that is no longer listed.
 
-    A model has its id for a name where one endpoint lists its models; where several do, each has the name of
-    its endpoint behind it, whether or not another has the same id: so a name never moves to another server.
+    A model is named by its id if one endpoint lists its models; if several do, each name is followed by its
+    endpoint, even if no other has the same id: so a name never moves to another server.
     """
 
     def __init__(
@@ -47,21 +47,21 @@ class Discovery:
         return [task for task in self._asking.values() if not task.done()]
 
     def answered(self, spec: ModelSpec) -> bool:
-        """Whether an endpoint has ever listed its models; what is in the settings needs no answer."""
+        """Whether an endpoint has ever listed its models; models in the settings need no list."""
         return spec.name in self._lists or not spec.discover
 
     @property
     def silent(self) -> BackendError | None:
-        """Why an endpoint has not listed its models yet, of the first that has not."""
+        """Why an endpoint has not listed its models yet, for the first that has not."""
         failures = (self._entries[spec.name].failure for spec in self._specs if not self.answered(spec))
         return next((failure for failure in failures if failure is not None), None)
 
     def offered(self, spec: ModelSpec) -> tuple[str, ...]:
-        """Names of the models of an endpoint that can chat, in its order; none before it has answered."""
+        """Names of an endpoint's models that support chat, in its order; empty before it has answered."""
         return tuple(self._name(spec, model.id) for model in self._lists.get(spec.name, ()) if model.chat)
 
     def listed(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
-        """All models of an endpoint, also those that are not offered for chat."""
+        """All models of an endpoint, including those not offered for chat."""
         return tuple(self.entry(spec, model.id).spec for model in self._lists.get(spec.name, ()))
 
     def lists(self, spec: ModelSpec, model: str) -> bool | None:
@@ -85,8 +85,8 @@ class Discovery:
         return self._entries[name]
 
     async def ask(self, spec: ModelSpec, *, older_than: float = 0.0) -> None:
-        """Ask one endpoint, once for all who wait; not if it was asked less than `older_than` seconds ago. A
-        failure is kept in its entry, none is raised."""
+        """Ask one endpoint, once for all who wait; skipped if it was asked less than `older_than` seconds
+        ago. A failure is kept in its entry, never raised."""
         task = self._asking.get(spec.name)
         if task is None or task.done():
             if monotonic() - self._asked.get(spec.name, float("-inf")) < older_than:

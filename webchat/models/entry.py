@@ -1,4 +1,4 @@
-"""One model at work: its backend once made, how far its start is, who uses it."""
+"""One model: its backend, its loading progress, and its users."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ ProgressListener = Callable[[LoadProgress, float | None], None]
 """Called on the event loop with the progress and the seconds left, `None` when unknown."""
 
 PROGRESS_SECONDS = 0.2
-"""Progress of one phase is passed on at most this often; engines report per block, people read slowly."""
+"""Progress of one phase is passed on at most this often; engines report per block, which is too often for
+people."""
 
 
 class Entry:
-    """One model: its spec, its backend once made, and how far its start is. Lives on the event loop."""
+    """One model: its spec, its backend once created, and its loading progress. Lives on the event loop."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
@@ -48,14 +49,15 @@ class Entry:
         self._phase_began, self._fetching = None, 0.0
 
     def loaded(self, seconds: float) -> None:
-        """A start took `seconds`. What was spent on the network is no part of how long a load takes."""
+        """A start took `seconds`. Time spent downloading is not part of the load time."""
         self._end_phase(time.monotonic())
         self.ready, self.since = True, time.monotonic()
         self.load_seconds = max(0.0, seconds - self._fetching)
         self._measured = self.footprint
 
     def report(self, progress: LoadProgress) -> None:
-        """Take progress and tell the listeners. The time left is from the rate since the phase began."""
+        """Record progress and notify listeners. The remaining time is estimated from the rate since the phase
+        began."""
         now, done = time.monotonic(), progress.done or 0
         if self._phase_began is None or self._phase_began[0] != progress.phase:
             self._end_phase(now)
@@ -77,19 +79,19 @@ class Entry:
 
     @property
     def outdated(self) -> bool:
-        """Whether its backend was made with another chat template than it is to have."""
+        """Whether its backend was created with another chat template than it should have."""
         return self.backend is not None and self.made_with != self.template
 
     @property
     def footprint(self) -> Footprint | None:
-        """What it takes, took when it was here, or would take; `None` where that is not known or not here."""
+        """What it takes, took when it was loaded, or would take; `None` if unknown or not on this machine."""
         if self.backend is None or (self._measured is not None and not self.ready):
             return self._measured
         return self.backend.footprint()
 
     @property
     def why_fixed(self) -> str:
-        """Why it stays in memory; empty when it may go."""
+        """Why it must stay in memory; empty if it may be unloaded."""
         if self.loading:
             return "loading"
         if self.users:
@@ -97,7 +99,7 @@ class Entry:
         return "pinned" if self.spec.pinned else ""
 
     def info(self, *, unfit: OutOfMemory | None = None, load_seconds: float | None = None) -> ModelInfo:
-        """unfit: why it does not fit even alone. load_seconds: how long it would take to load, about."""
+        """unfit: why it does not fit even alone. load_seconds: estimated loading time."""
         status: Status = "idle"
         if self.ready:
             status = "ready"
@@ -126,7 +128,7 @@ class Entry:
 
 
 class Relay:
-    """Carries progress from whatever thread the engine reports on to the event loop, thinned out."""
+    """Passes progress from the engine's threads to the event loop, thinned out."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, report: Callable[[LoadProgress], None]) -> None:
         self._loop = loop

@@ -19,21 +19,21 @@ class NoSuchModel(ModelNotFound):
 
 
 class ModelGone(ModelNotFound):
-    """The server is there and lists other models."""
+    """The server is configured but no longer lists the model."""
 
     code = "model_gone"
     status = 409
 
 
 class ServerGone(ModelNotFound):
-    """No entry of the settings has its server."""
+    """No entry in the settings has its server."""
 
     code = "server_gone"
     status = 409
 
 
 class ModelUnclear(ModelNotFound):
-    """Several models may be meant, on different servers or under different settings."""
+    """Several models could be meant, on different servers or with different settings."""
 
     code = "model_unclear"
     status = 409
@@ -44,7 +44,7 @@ def no_such_model(name: str) -> NoSuchModel:
 
 
 def model_gone(model: str, server: str) -> ModelGone:
-    """server: what it is called, empty for one without a name."""
+    """server: its name, empty if it has none."""
     params = {"model": model, **({"server": server} if server else {})}
     by = server or "its server"
     return ModelGone(f"{model} is no longer offered by {by}.", cure=CHOOSE, params=params)

@@ -1,4 +1,4 @@
-"""Which model is meant: the server it runs on and its id there, whoever answered first and however the
+"""Which model is meant: its server and its id there, whichever endpoint answered first and whatever the
 settings call it."""
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _KEY = re.compile(r"@([0-9a-f]{10})/(here|[0-9a-f]{6}|)/(.+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class ModelKey:
-    """What is stored and sent of a chosen model, as the text `@SERVER/ENTRY/MODEL`.
+    """How a chosen model is stored and sent: as the text `@SERVER/ENTRY/MODEL`.
 
-    server: the id that `KnownServers` has for it; says nothing of its address.
-    entry: which entry of the settings, where several share a server, as `entry_mark`; `here` in this process.
-    model: its id at the server; its name, in this process.
+    server: its id in `KnownServers`; reveals nothing about its address. entry: which entry of the settings,
+    if several share a server, as `entry_mark`; `here` in this process. model: its id at the server; its name,
+    in this process.
     """
 
     server: str
@@ -30,7 +30,7 @@ class ModelKey:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """`None` for a bare name, as people write it and as older versions stored it."""
+        """`None` for a bare name, as people write it and older versions stored it."""
         found = _KEY.fullmatch(text)
         return None if found is None else cls(*found.groups())
 
@@ -39,14 +39,14 @@ class ModelKey:
 
 
 def entry_mark(label: str) -> str:
-    """A short text for what an entry of the settings is called, empty for one without a name."""
+    """A short text for the name of an entry in the settings, empty for one without a name."""
     return sha256(label.encode()).hexdigest()[:6] if label else ""
 
 
 class KnownServers:
-    """The servers of now and of earlier starts: `(id, identity)` of each.
+    """Current and earlier servers: `(id, identity)` of each.
 
-    One that is not among them has an id made from its identity.
+    A server not among them gets an id derived from its identity.
     """
 
     def __init__(self, known: Iterable[tuple[str, str]] = ()) -> None:

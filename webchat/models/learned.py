@@ -1,4 +1,4 @@
-"""What endpoints were found not to take, over restarts: a small file in the data folder."""
+"""Features that endpoints rejected, kept across restarts in a small file in the data folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from webchat.private_files import make_private
 
 FILE = "endpoints.json"
 KEPT_DAYS = 30
-"""Servers are updated: after so many days it is found out anew."""
+"""Servers are updated: after this many days it is detected again."""
 
 _MOST = 1000
 _log = logging.getLogger(__name__)
 
 
 class LearnedFile:
-    """The `Memory` of all endpoints. A file that cannot be read or written costs what was learned, nothing
-    else."""
+    """The `Memory` of all endpoints. If the file cannot be read or written, only the record is lost."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,7 +44,7 @@ class LearnedFile:
             _log.warning("%s cannot be written: %s", self._path, error.strerror)
 
     def all(self) -> Iterator[tuple[str, str, Learned, date]]:
-        """Endpoint, model, what was learned and on which day, but what is too old."""
+        """Endpoint, model, what was learned and on which day, except outdated entries."""
         oldest = datetime.now(UTC).date() - timedelta(days=KEPT_DAYS)
         for row in self._rows():
             try:
@@ -57,7 +56,7 @@ class LearnedFile:
                 yield endpoint, model, learned, on
 
     def forget(self) -> None:
-        """Everything. Raises `OSError`."""
+        """Forget everything. Raises `OSError`."""
         self._path.unlink(missing_ok=True)
 
     def _rows(self) -> list[Any]:
@@ -68,7 +67,7 @@ class LearnedFile:
         return rows if isinstance(rows, list) else []
 
     def _write(self, rows: list[Any]) -> None:
-        """All or nothing, also when the machine fails in the middle."""
+        """Atomic, even if the machine fails halfway."""
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         make_private(fresh)

@@ -1,4 +1,4 @@
-"""All models: started when first needed, shared by all, retried after a failure, unloaded for others."""
+"""All models: started when first needed, shared by all, retried after a failure, unloaded to make room."""
 
 from __future__ import annotations
 
@@ -45,17 +45,16 @@ LOAD_RATE = 200e6
 
 
 _USING: ContextVar[frozenset[Entry]] = ContextVar("models in use", default=frozenset())
-"""The models that the current task has in use, and those that began it."""
+"""The models in use by the current task and its parents."""
 
 
 class Models:
     """All configured models. Not thread-safe: use it on one event loop.
 
-    create: makes the backend of a spec. list_models: what an endpoint with `discover` lists. servers: those
-    known from earlier starts.
-    default: the model used when nobody chose, as soon as it is known; else the first one.
-    memory_budget: bytes that models in this process may take together on one device; `None`: most of what is
-    free there, as `measure` says.
+    create: creates the backend of a spec. list_models: lists the models of an endpoint with `discover`.
+    servers: those known from earlier starts. default: the model used if nobody chose one, once it is known;
+    else the first one. memory_budget: bytes that all models in this process may use on one device; `None`:
+    most of the free memory, as reported by `measure`.
     """
 
     def __init__(
@@ -87,18 +86,20 @@ class Models:
 
     @property
     def default(self) -> str:
-        """Name of the model used when nobody chose. Empty when none is configured."""
+        """Name of the model used if nobody chose one. Empty if none is configured."""
         shown = self._shown()
         chosen = (name for name in shown if self._default in (name, self._entries[name].spec.model))
         return next(chosen, None) or next(iter(shown), "")
 
     def infos(self) -> tuple[ModelInfo, ...]:
-        """All models in order; an endpoint not yet asked, or not answering, stands under its own name."""
+        """All models in order; an endpoint that has not been asked, or does not answer, appears under its own
+        name."""
         return tuple(self._info(self._entries[name]) for name in self._shown())
 
     @asynccontextmanager
     async def use(self, name: str, on_progress: ProgressListener | None = None) -> AsyncIterator[Backend]:
-        """The started backend of that name, not unloaded within the block. Raises as `ready` does."""
+        """The started backend of that name, which stays loaded within the block. Raises the errors of
+        `ready`."""
         entry = await self._answering(self._entry(name))
         mine = _USING.get()
         if entry not in mine:  # who has it already would wait for themselves
@@ -114,9 +115,9 @@ class Models:
             entry.left.set()
 
     def use_template(self, name: str, template: GivenTemplate | None) -> None:
-        """Give a model a chat template, `None` for that of its settings, or its own. Who uses the model now
-        goes on with the old one; who comes next waits for them, and has the new one. No other model is
-        disturbed. Raises `ModelNotFound`."""
+        """Set a model's chat template; `None` restores that of its settings, or its own. Current users
+        continue with the old one; later ones wait for them and get the new one. No other model is affected.
+        Raises `ModelNotFound`."""
         self._entry(name).template = template
 
     def made(self, name: str) -> Backend:
@@ -129,7 +130,7 @@ class Models:
         return entry.backend
 
     async def _renew(self, entry: Entry) -> None:
-        """Close a backend whose chat template is not the right one any more, once nobody uses it."""
+        """Close a backend with an outdated chat template once nobody uses it."""
         async with entry.changing:
             while entry.outdated:
                 if entry.starting is not None and not entry.starting.done():
@@ -142,8 +143,8 @@ class Models:
                         await self._unload(entry, "switch to another chat template")
 
     async def _replaced(self, entry: Entry) -> bool:
-        """Put another backend in the place of one whose loaded model it shares, so that nothing is loaded
-        anew. Returns whether that was possible."""
+        """Replace a backend by another that shares its loaded model, so that nothing is reloaded. Returns
+        whether that was possible."""
         old = entry.backend
         if old is None or not entry.ready or not _shares(entry.spec):
             return False
@@ -164,16 +165,16 @@ class Models:
         return self._entry(name).spec
 
     def capabilities(self, name: str) -> Capabilities | None:
-        """What a model takes, as far as that is known without starting it. Raises `ModelNotFound`."""
+        """What a model supports, as far as known without starting it. Raises `ModelNotFound`."""
         entry = self._entry(name)
         self._make(entry)
         return None if entry.backend is None else entry.backend.capabilities
 
     async def ready(self, name: str, on_progress: ProgressListener | None = None) -> Backend:
-        """The started backend of that name; the first caller starts it, the others wait with it.
+        """The started backend of that name; the first caller starts it, the others wait for it.
 
-        A caller that is cancelled leaves the start going. After a failure the next call tries again.
-        Raises `BackendError`.
+        The start continues if a caller is cancelled. After a failure the next call tries again. Raises
+        `BackendError`.
         """
         entry = await self._answering(self._entry(name))
         if entry.ready and entry.backend is not None:
@@ -192,9 +193,9 @@ class Models:
                 entry.listeners.remove(on_progress)
 
     async def chosen(self, wanted: str) -> str:
-        """Name of the model that answers to a key or a name: of an endpoint that lists its models, the first.
-        An endpoint is asked anew before a model counts as gone. Raises `ModelNotFound` and its kinds, and
-        `BackendError` where an endpoint does not say."""
+        """Name of the model for a key or a name: for an endpoint that lists its models, the first. An
+        endpoint is asked again before a model counts as gone. Raises `ModelNotFound` and its subclasses, and
+        `BackendError` if an endpoint does not answer."""
         try:
             entry = self._resolver.find(wanted)
         except ServerGone:
@@ -205,7 +206,7 @@ class Models:
         return (await self._answering(entry)).spec.name
 
     def key(self, wanted: str) -> str:
-        """What is to be stored of a choice: the key of a model that is here, else the words as they are."""
+        """How to store a choice: the key of an available model, else the text unchanged."""
         try:
             spec = self._resolver.find(wanted).spec
         except BackendError:
@@ -213,7 +214,7 @@ class Models:
         return wanted if spec.discover else str(self._resolver.key(spec))
 
     def info(self, wanted: str) -> ModelInfo:
-        """The model that a key or a name means, also when it is not in `infos`."""
+        """The model for a key or a name, even if it is not in `infos`."""
         try:
             return self._info(self._resolver.find(wanted))
         except BackendError as error:
@@ -221,15 +222,15 @@ class Models:
             return missing(name, wanted, error)
 
     async def look(self, wait: float = 0.0) -> None:
-        """Somebody looks at the models: ask endpoints whose list is not fresh. Returns when they have
-        answered, or after `wait` seconds."""
+        """Someone views the models: ask endpoints whose lists are outdated. Returns when they have answered,
+        or after `wait` seconds."""
         asking = asyncio.create_task(self._ask_endpoints(LOOK_SECONDS), name="look at the models")
         self._looking.add(asking)
         asking.add_done_callback(self._looking.discard)
         await asyncio.wait({asking}, timeout=wait)
 
     async def retry(self, wanted: str) -> None:
-        """Ask an endpoint again, or start a model again that failed. A failure is in `infos()`. Raises only
+        """Ask an endpoint again, or restart a model that failed. Failures are in `infos()`. Raises only
         `NoSuchModel`."""
         try:
             entry = self._entry(wanted)
@@ -246,7 +247,7 @@ class Models:
                 await self.ready(entry.spec.name)
 
     async def discover(self) -> None:
-        """Ask every endpoint with `discover` for its models. Failures stand in `infos()`, none is raised."""
+        """Ask every endpoint with `discover` for its models. Failures are in `infos()`, none is raised."""
         await self._ask_endpoints(0)
 
     async def _ask_endpoints(self, older_than: float) -> None:
@@ -279,7 +280,7 @@ class Models:
         return self._entries.get(wanted) or self._resolver.find(wanted)
 
     async def _answering(self, entry: Entry) -> Entry:
-        """The model itself; of an endpoint that lists its models, the first of them."""
+        """The model itself; for an endpoint that lists its models, the first of them."""
         if self._closed:
             raise Unavailable("The server is shutting down.", cure="Try again in a moment.")
         if not entry.spec.discover:
@@ -308,7 +309,8 @@ class Models:
         return backend
 
     def _learn_rate(self, entry: Entry) -> None:
-        """How fast models load, from one that just did; an adapter whose base was here teaches nothing."""
+        """Learn how fast models load from one that just did; an adapter whose base was loaded teaches
+        nothing."""
         if (footprint := entry.footprint) is None or not entry.load_seconds:
             return
         new = self._missing(entry, footprint)
@@ -318,12 +320,12 @@ class Models:
             entry.load_seconds = None
 
     def _missing(self, entry: Entry, footprint: Footprint) -> int:
-        """Bytes of a model that are not here for another already."""
+        """Bytes of a model that no other model has loaded already."""
         here = [tenant.footprint for tenant in self._tenants(entry)]
         return total([footprint, *here]) - total(here)
 
     async def _load(self, entry: Entry, backend: Backend) -> None:
-        """Start a backend; where memory runs out, after unloading what is not in use, one after another."""
+        """Start a backend; if memory runs out, after unloading unused models one by one."""
         while True:
             try:
                 await backend.start(Relay(asyncio.get_running_loop(), entry.report))
@@ -338,8 +340,8 @@ class Models:
                     await self._unload(self._entries[min(idle, key=lambda one: one.since).name])
 
     async def _make_room(self, entry: Entry) -> int:
-        """Unload what has to go for a model, which counts as there from now on. Returns the bytes it is
-        expected to take, 0 where that is not known. Raises `OutOfMemory`."""
+        """Unload what is necessary for a model, which counts as loaded from now on. Returns its expected
+        bytes, 0 if unknown. Raises `OutOfMemory`."""
         needed = entry.footprint
         if needed is None:
             return 0
@@ -356,8 +358,8 @@ class Models:
         return total([needed])
 
     async def _check_room(self, entry: Entry, expected: int) -> None:
-        """Make room for what a loaded model takes more than was expected; where there is none it goes again.
-        Raises `OutOfMemory`."""
+        """Make room for the memory a loaded model takes beyond what was expected; if there is none, unload it
+        again. Raises `OutOfMemory`."""
         taken = entry.footprint
         if taken is None or total([taken]) <= expected:
             return
@@ -376,7 +378,7 @@ class Models:
                 await self._unload(self._entries[name])
 
     def _tenants(self, but: Entry) -> list[Tenant]:
-        """The models in memory, and those on their way for which room was made."""
+        """The models in memory, and those being loaded for which room was made."""
         return [
             Tenant(entry.spec.name, footprint, entry.why_fixed, entry.since)
             for entry in self._entries.values()
@@ -396,7 +398,7 @@ class Models:
             await asyncio.to_thread(give_memory_back)
 
     def _make(self, entry: Entry) -> None:
-        """Have a backend, not started: only to hear what it would take."""
+        """Create a backend without starting it, to learn what it would take."""
         if entry.backend is None and entry.failure is None and not entry.spec.discover:
             try:
                 self._build(entry)
@@ -421,7 +423,7 @@ class Models:
 
 
 def missing(name: str, key: str, why: BackendError) -> ModelInfo:
-    """What is shown of a model that was chosen and is not here."""
+    """How to show a model that was chosen but is not available."""
     return ModelInfo(
         name=name,
         source="",
@@ -439,7 +441,7 @@ def missing(name: str, key: str, why: BackendError) -> ModelInfo:
 
 
 def _retrieve(task: asyncio.Task[Backend]) -> None:
-    """Look at the exception, so that a start whose waiters all left is not reported as never retrieved."""
+    """Retrieve the exception, so that a start whose waiters all left is not reported as never retrieved."""
     if not task.cancelled():
         task.exception()
 

@@ -1,4 +1,4 @@
-"""From what was stored or written to the model that is meant, if it is here and there is only one."""
+"""From what was stored or written to the model that is meant, if it is available and unambiguous."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from webchat.models.specs import ModelSpec
 
 
 class Resolver:
-    """specs: as configured. entries: all models by name, with what endpoints list."""
+    """specs: as configured. entries: all models by name, including those listed by endpoints."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class Resolver:
         return ModelKey(server, entry_mark(spec.label), spec.model)
 
     def find(self, wanted: str) -> Entry:
-        """wanted: a key, or a name of the picker; also a model's id, where only one has it. Raises
-        `NoSuchModel`, `ModelGone`, `ServerGone`, `ModelUnclear`, and why an endpoint that may have it has not
-        said so yet."""
+        """wanted: a key, or a name in the picker; also a model's id, if only one has it. Raises
+        `NoSuchModel`, `ModelGone`, `ServerGone`, `ModelUnclear`, and the reason why an endpoint that may have
+        it has not answered yet."""
         key = ModelKey.parse(wanted)
         return self._named(wanted) if key is None else self._keyed(key)
 
     def shown(self, wanted: str) -> str:
-        """What people call a model that may not be found."""
+        """The display name of a model that may not be found."""
         key = ModelKey.parse(wanted)
         return wanted if key is None else key.model
 

@@ -1,4 +1,4 @@
-"""Who has to go so that another fits: arithmetic over footprints, without doing anything."""
+"""Which models to unload so that another fits: arithmetic on footprints, without side effects."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from backends.errors import OutOfMemory
 
 
 class ModelTooLarge(OutOfMemory):
-    """It would not fit even alone."""
+    """It does not fit even alone."""
 
     code = "model_too_large"
 
 
 class NoRoom(OutOfMemory):
-    """It fits, but not beside those that have to stay now."""
+    """It fits, but not next to those that must stay now."""
 
     code = "no_room"
     retryable = True
@@ -24,8 +24,8 @@ class NoRoom(OutOfMemory):
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A model in memory or on its way. why: it has to stay, empty when it may go. since: when it was last
-    used."""
+    """A model in memory or being loaded. why: it must stay, empty if it may be unloaded. since: when it was
+    last used."""
 
     name: str
     footprint: Footprint
@@ -38,12 +38,12 @@ class Tenant:
 
 
 def place_of(footprint: Footprint) -> str:
-    """The memory a footprint is of: one name for each, where devices have several or share it."""
+    """The memory a footprint counts against: one name for each, even if devices have several or share it."""
     return {"cuda": "cuda:0", "mps": "cpu"}.get(footprint.device, footprint.device)
 
 
 def total(footprints: Iterable[Footprint]) -> int:
-    """Bytes taken together; a part that several name counts once, as large as the largest says."""
+    """Bytes taken together; a part named by several counts once, at its largest size."""
     parts: dict[str, int] = {}
     for footprint in footprints:
         for name, size in footprint.parts.items():
@@ -57,10 +57,10 @@ def beside(tenants: Iterable[Tenant], new: Footprint) -> list[Tenant]:
 
 
 def leaving(tenants: Sequence[Tenant], new: Footprint, budget: int) -> list[str] | None:
-    """Names of the models to unload so that `new` fits with the rest into `budget` bytes; `None` when it
-    cannot fit.
+    """Names of the models to unload so that `new` fits with the rest into `budget` bytes; `None` if it cannot
+    fit.
 
-    Those unused longest go first. One whose memory is not needed after all stays: it was too small to matter,
+    Least recently used first. One whose memory turns out not to be needed stays: it was too small to matter,
     or shares its weights with one that stays.
     """
     here = beside(tenants, new)

@@ -1,4 +1,4 @@
-"""What a model is, as configured and as the picker shows it."""
+"""A model as configured and as the picker shows it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ModelSpec:
 
     @property
     def identity(self) -> str:
-        """Of its server; a model in this process is one by itself."""
+        """Of its server; a model in this process is its own."""
         return self.server or f"{HERE}{self.kind}:{self.name}"
 
     @property
@@ -58,7 +58,7 @@ class ModelSpec:
         return self.identity.startswith(HERE)
 
     def under(self, template: GivenTemplate | None) -> ModelSpec:
-        """The same model, made with this chat template."""
+        """The same model with this chat template."""
         if template is None:
             return self
         text, source = template.text, template.source
@@ -78,7 +78,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class GivenTemplate:
-    """A chat template in place of the model's own. source: what provenance calls it."""
+    """A chat template in place of the model's own. source: its name in provenance."""
 
     text: str
     source: str
@@ -115,5 +115,5 @@ ListModels = Callable[[ModelSpec], Awaitable[Sequence[RemoteModel]]]
 
 
 def create_backend(spec: ModelSpec) -> Backend:
-    """Make the backend of a spec through the registry. Raises `BackendError`."""
+    """Create the backend of a spec through the registry. Raises `BackendError`."""
     return create(spec.kind, spec.options)

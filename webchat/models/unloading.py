@@ -1,4 +1,4 @@
-"""Ending a backend, and giving its memory back to the system."""
+"""Closes a backend and returns its memory to the system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 async def close(name: str, backend: Backend) -> None:
-    """A failure is logged: whoever needs the room can do nothing about it."""
+    """A failure is logged: whoever needs the room cannot do anything about it."""
     try:
         await backend.aclose()
     except Exception:
@@ -21,7 +21,7 @@ async def close(name: str, backend: Backend) -> None:
 
 
 def give_memory_back() -> None:
-    """Let the system have what a model left: Python's garbage, and what the C library keeps for later.
+    """Return a model's memory to the system: Python's garbage, and what the C library keeps for reuse.
     Blocks."""
     gc.collect()
     with suppress(AttributeError, OSError, TypeError):  # not glibc
