@@ -1,4 +1,4 @@
-"""From a stored conversation to what a model is sent."""
+"""From a stored conversation to the request for a model."""
 
 from webchat.prompts.fitting import MOST_CUTS, Fitting
 from webchat.prompts.renderer import CONTINUE, PlainRenderer, Rendered, Renderer, Scene, fit

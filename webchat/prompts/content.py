@@ -1,4 +1,4 @@
-"""What a prompt template is: a system text, a user text, and the variables that stand in them."""
+"""A prompt template: a system text, a user text, and the variables in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESERVED = frozenset((
     "loop", "macro", "missing", "none", "None", "not", "or", "pluralize", "print", "range", "raw",
     "recursive", "scoped", "self", "set", "trans", "true", "True", "varargs", "with", "without",
 ))  # fmt: skip
-"""Words that mean something else in a template."""
+"""Reserved words in templates."""
 
 VariableType = Literal["text", "long_text", "number", "choice", "date", "yes_no"]
 Value = str | int | float | bool
@@ -34,13 +34,13 @@ _MOST_NUMBER = 10**15
 
 
 class Strict(BaseModel):
-    """Outside data: nothing unknown in it, nothing converted, never changed."""
+    """Data from outside: no unknown fields, no conversion, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class SamplingContent(Strict):
-    """Sampling parameters as people send them; what is left out is the model's own default."""
+    """Sampling parameters as people send them; a missing one means the model's default."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -58,7 +58,7 @@ class SamplingContent(Strict):
 
 
 class Variable(Strict):
-    """A blank of the form. default: what stands in it at first, `None` for nothing."""
+    """A field of the form. default: its initial value, `None` for none."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     label: Annotated[str, Field(max_length=200)] = ""
@@ -100,7 +100,7 @@ class Variable(Strict):
         return self
 
     def read(self, value: object) -> Value:
-        """The value, if it is one for this variable. Raises `BadValues`."""
+        """The value, if it is valid for this variable. Raises `BadValues`."""
         match self.type:
             case "text" | "long_text":
                 most = _LINE_CHARS if self.type == "text" else VALUE_CHARS
@@ -127,12 +127,12 @@ class Variable(Strict):
 
     @property
     def blank(self) -> Value:
-        """What stands in the text when nothing was filled in."""
+        """The text for an empty value."""
         return False if self.type == "yes_no" else ""
 
     def fill(self, value: object) -> Value:
-        """The value, or the default for none. Raises `BadValues`, also for nothing where something is
-        required."""
+        """The value, or the default if there is none. Raises `BadValues`, also for a missing required
+        value."""
         if value is None or (isinstance(value, str) and not value.strip() and self.type != "choice"):
             if self.required:
                 raise self._bad("it is required.", "missing")
@@ -144,7 +144,8 @@ class Variable(Strict):
 
 
 class TemplateContent(Strict):
-    """One version of a template. At least one of the texts has words. model: the one it was written for."""
+    """One version of a template. At least one of its texts is not empty. model: the one it was written
+    for."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     description: Annotated[str, Field(max_length=500)] = ""
@@ -167,14 +168,14 @@ class TemplateContent(Strict):
         return self
 
     def json_value(self) -> dict[str, JsonValue]:
-        """The content as JSON values, sampling only as far as it says something."""
+        """The content as JSON values, with only the sampling parameters that are set."""
         whole: dict[str, Any] = self.model_dump(mode="json")
         whole["sampling"] = {k: v for k, v in whole["sampling"].items() if v is not None and v != []}
         return whole
 
 
 def fill_values(variables: Sequence[Variable], values: Mapping[str, object]) -> dict[str, Value]:
-    """A value for each variable: what was sent, else its default, else nothing. Raises `BadValues`."""
+    """A value for each variable: the given one, else its default, else empty. Raises `BadValues`."""
     known = {variable.name: variable for variable in variables}
     for name in values:
         if name not in known:

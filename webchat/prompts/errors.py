@@ -1,4 +1,4 @@
-"""Why a template or the values for it were not taken.
+"""Why a template or its values were rejected.
 
     TemplateError
     ├── BadTemplate   the text cannot be rendered: `where`, `line` and `reason` say what is wrong
@@ -19,15 +19,15 @@ Reason = Literal["syntax", "unknown_variable", "not_allowed", "values", "too_lon
 
 
 class TemplateError(ExplainedError):
-    """Base of what templates are refused with."""
+    """Base of all errors about templates."""
 
     code = "template_error"
     status = 422
 
 
 class BadTemplate(TemplateError):
-    """A text that cannot be rendered. `line` counts from 1; 0 where no line is to blame. `name`: the word
-    in the template that is wrong, where there is one."""
+    """A text that cannot be rendered. `line` counts from 1; 0 if no line is to blame. `name`: the offending
+    word in the template, if there is one."""
 
     code = "template_broken"
     cure = "Correct the template."
@@ -40,7 +40,7 @@ class BadTemplate(TemplateError):
         self._place("system")
 
     def within(self, where: Where) -> BadTemplate:
-        """The same, of that text."""
+        """The same error, located in that text."""
         self._place(where)
         return self
 
@@ -60,7 +60,7 @@ class BadValues(TemplateError):
 
 
 class BadFile(TemplateError):
-    """A file that holds no template."""
+    """A file that does not contain a template."""
 
     code = "template_file"
     cure = "Choose a YAML or JSON file that was exported here."

@@ -27,13 +27,13 @@ _MOST_DEPTH = 8
 _MOST_EVENTS = 40_000
 
 _ODD = re.compile("[\r\x85\u2028\u2029\ufeff]")
-"""What YAML takes for the end of a line, or for nothing, unless it is escaped."""
+"""Characters that YAML treats as line ends, or drops, unless escaped."""
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_BASE):  # type: ignore[misc]
-    """What plain words mean: as in JSON, nothing more."""
+    """Plain scalars mean the same as in JSON, nothing more."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -69,7 +69,7 @@ def read_file(text: str) -> TemplateContent:
 
 
 def yaml_file(content: TemplateContent) -> str:
-    """The file; `read_file` gives exactly this content back."""
+    """The file; `read_file` restores exactly this content."""
     text: str = yaml.dump(
         _document(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, indent=2
     )
@@ -102,7 +102,7 @@ _Dumper.add_implicit_resolver(
 
 
 def _document(content: TemplateContent) -> dict[str, Any]:
-    """What differs from the defaults, in the order a person reads it."""
+    """Values that differ from the defaults, in reading order."""
     whole = content.model_dump(mode="json", exclude_defaults=True)
     for variable, kept in zip(content.variables, whole.get("variables", ()), strict=True):
         if variable.label == variable.name:

@@ -1,4 +1,4 @@
-"""Templates wherever they are from: the store's and those that come with the app, by one id."""
+"""Templates from all sources, the store's and the built-in ones, by one id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webchat.store import NotFound, Store
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One version of a template that whoever asks may see."""
+    """One version of a template that the caller may see."""
 
     id: str
     version: int
@@ -24,7 +24,7 @@ class Library:
         self._store = store
 
     async def find(self, owner: str, template_id: str, version: int | None = None) -> Found:
-        """A version, the newest if `None`; a deleted template's too, until it is purged. Raises
+        """A version, the newest if `None`; also of a deleted template, until it is purged. Raises
         `NotFound`."""
         if (content := starter(template_id)) is not None:
             if version not in (None, 1):

@@ -1,4 +1,4 @@
-"""Which template a text is said to be from, checked: nobody's word is taken for it."""
+"""Checks which template a text is claimed to come from: no claim is trusted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from webchat.store import NotFound, Store
 from webchat.store.records import ConversationSettings, TemplateUse
 
 Said = TemplateUse | Literal["nothing"] | None
-"""The template that a system prompt is said to be from, `None` for none."""
+"""The template a system prompt is claimed to come from, `None` for none."""
 
 
 class Personas:
-    """A template that does not exist, or not for them, is left out: the words it is said to have made are
-    what counts, and they must never be lost over it."""
+    """A template that does not exist, or that the caller may not see, is left out: the text itself is what
+    counts, and it must never be lost because of the template."""
 
     def __init__(self, store: Store, sandbox: Sandbox) -> None:
         self._store = store
@@ -29,8 +29,8 @@ class Personas:
     async def settings(
         self, owner: str, settings: ConversationSettings, said: Said, conversation_id: str | None = None
     ) -> ConversationSettings:
-        """The settings, with the persona that is said if their system prompt is its text word for word. Where
-        nothing is said of personas, that of the conversation is left alone. Raises `NotFound`."""
+        """The settings, with the claimed persona if their system prompt equals its text word for word.
+        Without a claim, the conversation's persona is unchanged. Raises `NotFound`."""
         if conversation_id is None or said != "nothing":
             prompt = (settings.system_prompt or "").strip()
             return replace(settings, persona=await self._persona(owner, said, prompt))
@@ -51,8 +51,8 @@ class Personas:
         return TemplateUse(found.id, found.version, found.content.name, said.values)
 
     async def named(self, owner: str, said: TemplateUse) -> TemplateUse | None:
-        """The template of a person's message. It may have been edited by hand since, so its text is not
-        compared, and the values, which stand in it, are not kept twice."""
+        """The template of a person's message. The text may have been edited since, so it is not compared, and
+        the values, which are in it, are not stored twice."""
         try:
             found = await self._library.find(owner, said.id, said.version)
         except NotFound:

@@ -1,4 +1,4 @@
-"""The renderer's protocol and the plain renderer: system prompt and messages as they are, fitted to the
+"""The renderer protocol and the plain renderer: system prompt and messages unchanged, adapted to the
 backend."""
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ CONTINUE = (
     "Your last reply was cut off. Go on exactly where it ended, from the next character. "
     "Repeat nothing and add no introduction."
 )
-"""What a model is told that cannot write on from a given beginning."""
+"""The instruction for a model that cannot continue a given beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything a prompt is made of.
+    """All inputs of a prompt.
 
-    path: the stored messages from the root to the one the reply answers, oldest first.
-    continues: the reply to write on from. start: index in the path of the first message that may be sent;
-    room: characters that may be, `None` for all; see `fitting`.
-    system_prompt, sampling: the model's defaults; the conversation's `settings` win over them.
+    path: the stored messages from the root to the one the reply answers, oldest first. continues: the reply
+    to continue. start: index in the path of the first message that may be sent; room: maximum characters,
+    `None` for no limit; see `fitting`. system_prompt, sampling: the model's defaults; the conversation's
+    `settings` override them.
     """
 
     path: Sequence[PathMessage]
@@ -65,7 +65,7 @@ class Rendered:
 
 
 class Renderer(Protocol):
-    """Makes the request. Pure: the same scene gives the same request."""
+    """Builds the request. Pure: the same scene gives the same request."""
 
     def render(self, scene: Scene) -> Rendered: ...
 
@@ -76,7 +76,7 @@ class PlainRenderer:
     template = "plain/1"
 
     def render(self, scene: Scene) -> Rendered:
-        """Raises `ValueError` when nothing is left to send."""
+        """Raises `ValueError` if nothing is left to send."""
         system = scene.settings.system_prompt
         if system is None:
             system = scene.system_prompt
@@ -118,13 +118,13 @@ class PlainRenderer:
 
 
 def fit(messages: Iterable[Message], capabilities: Capabilities) -> tuple[Message, ...]:
-    """The messages as a backend takes them: neighbours of one role are merged, for templates want them in
-    turn, and where there is no system role the system prompt stands in front of the first user message."""
+    """The messages adapted to a backend: adjacent messages of one role are merged, since templates expect
+    alternation, and without a system role the system prompt precedes the first user message."""
     return tuple(message for message, _ in _fit([(message, None) for message in messages], capabilities))
 
 
 def merge_sampling(defaults: Sampling, chosen: Sampling) -> Sampling:
-    """`chosen` where it says something, else `defaults`."""
+    """`chosen` where it is set, else `defaults`."""
     unset = Sampling()
     picked = {
         f.name: getattr(chosen, f.name)
@@ -135,7 +135,7 @@ def merge_sampling(defaults: Sampling, chosen: Sampling) -> Sampling:
 
 
 def fit_sampling(sampling: Sampling, capabilities: Capabilities) -> Sampling:
-    """Without the fields the backend does not take."""
+    """Without the fields the backend does not support."""
     taken = set(capabilities.sampling) | ({"seed"} if capabilities.seed else set())
     return Sampling(**{f.name: getattr(sampling, f.name) for f in fields(Sampling) if f.name in taken})
 
@@ -145,7 +145,7 @@ _Sourced = tuple[Message, str | None]
 
 
 def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:
-    """Stored messages as a model reads them: without replies that are empty or were blocked."""
+    """Stored messages as a model reads them: without empty or blocked replies."""
     return [
         (Message(m.role, m.text), m.id)
         for m in path
@@ -154,8 +154,8 @@ def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:
 
 
 def _fit(messages: Iterable[_Sourced], capabilities: Capabilities) -> list[_Sourced]:
-    """Merge neighbours of one role (templates want them in turn), and move the system prompt if there is no
-    role for it."""
+    """Merge adjacent messages of one role (templates expect alternation), and move the system prompt if there
+    is no role for it."""
     fitted: list[_Sourced] = []
     for role, neighbours in groupby(messages, lambda sourced: _role(sourced[0], capabilities)):
         some = list(neighbours)

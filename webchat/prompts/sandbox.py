@@ -28,7 +28,7 @@ from webchat.prompts.errors import BadTemplate, Reason
 from webchat.slots import Slots
 
 SECONDS = 0.7
-"""Longest time for one rendering."""
+"""Time limit for one rendering."""
 
 PROCESSES = 2
 """How many texts are rendered at once, one for each person; the others wait in line."""
@@ -70,15 +70,15 @@ def parse(source: str, variables: Sequence[str]) -> nodes.Template:
 
 
 def is_plain(source: str) -> bool:
-    """Whether a text is as it is, without anything to fill in."""
+    """Whether a text has nothing to fill in."""
     return not any(mark in source for mark in ("{{", "{%", "{#"))
 
 
 class Sandbox:
-    """Renders texts. One for the server, of one event loop; processes are started when they are needed
-    first. End with `aclose`.
+    """Renders texts. One per server, on one event loop; processes are started on first use. End with
+    `aclose`.
 
-    seconds: longest time for one text.
+    seconds: time limit per text.
     """
 
     def __init__(self, *, seconds: float = SECONDS) -> None:
@@ -88,8 +88,8 @@ class Sandbox:
         self._pool = Pool(place.stem, folders, seconds=seconds, memory=MEMORY_BYTES, processes=PROCESSES)
 
     async def render(self, source: str, values: Mapping[str, Value], owner: str = "") -> str:
-        """The text with its variables filled in, without white space around it. Values are never read as
-        templates. owner: for whom. Raises `BadTemplate`, `Crowded`."""
+        """The text with its variables filled in, without surrounding whitespace. Values are never treated as
+        templates. owner: the person it is for. Raises `BadTemplate`, `Crowded`."""
         if is_plain(source):
             return _limited(worker.as_lines(source))
         async with self._slots.place(owner):
@@ -100,7 +100,7 @@ class Sandbox:
             return _limited(await self._run(source, values))
 
     async def run(self, source: str, values: Mapping[str, Value], owner: str = "") -> str:
-        """Render in a process, whatever it is. Raises `BadTemplate`, `Crowded`."""
+        """Render in a process, even if it is plain. Raises `BadTemplate`, `Crowded`."""
         async with self._slots.place(owner):
             return await self._run(source, values)
 
@@ -115,13 +115,13 @@ class Sandbox:
         raise BadTemplate(reason, _sentence(reason, line), line)
 
     async def aclose(self) -> None:
-        """End all processes."""
+        """Stop all processes."""
         await self._pool.aclose()
 
 
 def _put_together(tree: nodes.Template, values: Mapping[str, Value]) -> str | None:
-    """The text of a template that has nothing but variables in it; `None` for any other. Raises
-    `BadTemplate` as soon as it is too long: one long value may stand in it thousands of times."""
+    """The text of a template that contains only variables; `None` for any other. Raises `BadTemplate` as soon
+    as it is too long: one long value may occur in it thousands of times."""
     pieces: list[str] = []
     left = worker.MOST_CHARS
     for output in tree.body:
@@ -141,7 +141,7 @@ def _put_together(tree: nodes.Template, values: Mapping[str, Value]) -> str | No
 
 
 def _check(node: nodes.Node, known: set[str], depth: int) -> None:
-    """Raises `BadTemplate` for anything that is not listed as harmless."""
+    """Raises `BadTemplate` for anything not listed as harmless."""
     line = node.lineno
     if depth > _MOST_DEPTH:
         raise BadTemplate("too_much", _SENTENCES["too_much"], line)
@@ -174,7 +174,7 @@ def _check(node: nodes.Node, known: set[str], depth: int) -> None:
 
 
 def _set_in(tree: nodes.Template) -> Iterator[str]:
-    """Names that the template itself gives values. Without recursion: how deep it is, is not known yet."""
+    """Names that the template itself assigns. Not recursive, since its depth is not known yet."""
     waiting: list[nodes.Node] = [tree]
     while waiting:
         node = waiting.pop()
@@ -188,7 +188,7 @@ def _large(value: object) -> bool:
 
 
 def _harmless(node: nodes.Filter) -> bool:
-    """A filter that is listed, without the arguments that reach into objects."""
+    """A listed filter, without the arguments that reach into objects."""
     if node.node is None or node.name not in {*worker.FILTERS, "lines"} or node.dyn_args or node.dyn_kwargs:
         return False
     attribute = any(keyword.key == "attribute" for keyword in node.kwargs)
@@ -205,7 +205,7 @@ def _is_number(node: nodes.Node) -> bool:
 
 
 def _word(node: nodes.Node) -> str:
-    """What whoever wrote it would call it."""
+    """The name its author would use for it."""
     name = type(node).__name__.lower()
     return {"pow": "**", "callblock": "call", "filterblock": "filter", "fromimport": "import"}.get(name, name)
 

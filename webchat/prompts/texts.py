@@ -12,14 +12,15 @@ from webchat.prompts.sandbox import Sandbox, is_plain, parse
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What a template says with its blanks filled in."""
+    """The texts of a template with its variables filled in."""
 
     system: str
     user: str
 
 
 def check_content(content: TemplateContent) -> TemplateContent:
-    """The content, whose texts can be rendered as far as can be told without values. Raises `BadTemplate`."""
+    """The content, if its texts can be rendered as far as can be told without values. Raises
+    `BadTemplate`."""
     names = [variable.name for variable in content.variables]
     for where in ("system", "user"):
         source: str = getattr(content, where)

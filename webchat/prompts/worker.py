@@ -20,7 +20,7 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MOST_CHARS = 100_000
-"""Longest rendered text."""
+"""Maximum length of a rendered text."""
 
 FILTERS = (
     "abs", "capitalize", "d", "default", "first", "float", "indent", "int", "join", "last", "length", "list",
@@ -34,7 +34,7 @@ MOST_RANGE = 1000
 
 
 def environment() -> Any:
-    """A jinja2 environment in which texts, numbers and yes or no are all there is."""
+    """A jinja2 environment that contains nothing but texts, numbers and booleans."""
 
     class Environment(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
@@ -89,7 +89,7 @@ def _kept(line: str) -> str:
 
 
 def shown(value: object) -> object:
-    """How a value stands in a text."""
+    """The text for a value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value
@@ -105,7 +105,7 @@ def _environment() -> Any:
 
 
 def render(made: Any, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The rendered text, or what went wrong in which line."""
+    """The rendered text, or the error and its line."""
     try:
         template = made.from_string(request["source"])
         return {"text": "".join(_limited(template.generate(request["values"])))}
@@ -146,12 +146,12 @@ def _range(*numbers: int) -> range:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a text that have words in them, as a filter."""
+    """The non-empty lines of a text, as a filter."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _line(trace: TracebackType | None) -> int:
-    """Line of the template an error arose in."""
+    """Line of the template an error occurred in."""
     found = 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<template>":

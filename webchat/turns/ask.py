@@ -1,4 +1,4 @@
-"""What a person asks for: the one value that starts a turn."""
+"""A person's request for a reply: the one value that starts a turn."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Ask:
 
     @property
     def digest(self) -> str:
-        """Tells this ask from another: by its words, or by its kind and message where it has none. Where the
-        words stand, settings, model and templates may have changed when they are sent again."""
+        """Identifies the request by its text, or by its kind and message if it has none. With the same text,
+        settings, model and templates may have changed when it is sent again."""
         asked = json.dumps([self.kind, self.message_id] if self.text is None else [self.text])
         return hashlib.sha256(asked.encode()).hexdigest()
 

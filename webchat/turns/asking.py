@@ -1,11 +1,12 @@
-"""From an ask to a begun turn: its key is looked up first, then whatever refuses it, its words last.
+"""From a request to a started turn: its key is looked up first, then whatever rejects it, its text last.
 
-Whoever asks again with the same client key gets the turn of the first ask, also while that one is still being
-reviewed: nothing is looked at, counted or stored twice, and nothing refuses a repeated ask that would have
-refused a new one. What was refused has used up no rate. The same key with other words is `KeyTaken`.
+A repeated request with the same client key gets the turn of the first one, even while that is still being
+reviewed: nothing is checked, counted or stored twice, and a repeated request is never rejected by limits for
+new ones. A rejected request does not count against any rate limit. The same key with other text is
+`KeyTaken`.
 
-A database that is cut off may have begun a turn without saying so. It is asked again, with the same key,
-until it says; such a turn is run like any other.
+A database whose connection is lost may have started a turn without confirming it. The store is asked again,
+with the same key, until it confirms; such a turn runs like any other.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ from webchat.turns.turn import RunningTurn
 log = logging.getLogger(__name__)
 
 BEGIN_TRIES = 4
-"""How often the store is asked to begin a turn before the ask is refused."""
+"""How often the store is asked to begin a turn before the request is rejected."""
 
 
 class Asking:
-    """Takes asks, one by one for each client key.
+    """Accepts requests, one at a time per client key.
 
-    turns: those in memory, by the ids of their replies. began: told each turn that is to run. most: how many
-    may run and wait.
+    turns: those in memory, by the ids of their replies. began: called with each turn that is to run. most:
+    limits for running and waiting turns.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Asking:
 
     @property
     def tasks(self) -> set[asyncio.Task[BegunTurn]]:
-        """Of the asks that are being taken now. Cancelled, one is refused with `NotAccepting`."""
+        """Of requests that are being accepted. A cancelled one is rejected with `NotAccepting`."""
         return {task for _, task in self._first.values()}
 
     async def start(self, party: Party, ask: Ask) -> BegunTurn:
@@ -91,7 +92,7 @@ class Asking:
         return await asyncio.shield(task)
 
     def aclose(self) -> None:
-        """Ask the store no more what became of asks; the next start marks what it began."""
+        """Stop asking the store about pending requests; the next start marks what they began."""
         for task in self._settling:
             task.cancel()
 
@@ -107,7 +108,7 @@ class Asking:
 
     @contextmanager
     def _room(self, party: Party) -> Iterator[None]:
-        """Room for one more turn while the block begins it. Raises what says which limit is reached."""
+        """Reserve one more turn while the block starts it. Raises the error for the limit that is reached."""
         running = [turn.party for turn in self._turns.values() if turn.message is None]
         match self._most.reached(party, running + self._beginning):
             case ("owner", most):
@@ -125,7 +126,7 @@ class Asking:
             self._beginning.remove(party)
 
     async def _taken(self, party: Party, ask: Ask) -> BegunTurn:
-        """Review and store an ask; what a refused one used up is given back."""
+        """Review and store a request; a rejected one is not counted."""
         written = Context("input", party.owner, link=party.link, conversation_id=ask.conversation_id)
         try:
             new, continues = await self._resolve(written, ask)
@@ -136,7 +137,7 @@ class Asking:
         return await self._run(party, ask.client_key, begun, continues)
 
     async def _stored(self, party: Party, new: NewTurn) -> BegunTurn:
-        """Begin a turn; asked again the store finds it by its key. Raises `StoreError`."""
+        """Begin a turn; if asked again, the store finds it by its key. Raises `StoreError`."""
         for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
             try:
                 return await self._store.call(self._store.begin_turn, party.owner, new)
@@ -151,7 +152,7 @@ class Asking:
             raise
 
     async def _settle(self, party: Party, client_key: str) -> None:
-        """Run a turn that was begun although its ask was refused, once the store says so."""
+        """Run a turn that was begun although its request was rejected, once the store confirms it."""
         tries = 0
         while True:
             await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -172,8 +173,8 @@ class Asking:
     async def _run(
         self, party: Party, client_key: str, begun: BegunTurn, continues: Message | None = None
     ) -> BegunTurn:
-        """Let a begun turn run, unless it does or did; also one of which the store did not say that it began
-        it."""
+        """Run a begun turn, unless it is running or has run; also one whose beginning the store did not
+        confirm."""
         reply = begun.reply
         if continues is None and reply.continues is not None:
             continues = await self._store.call(self._store.message, party.owner, reply.continues)
@@ -183,7 +184,7 @@ class Asking:
         return begun
 
     async def _resolve(self, written: Context, ask: Ask) -> tuple[NewTurn, Message | None]:
-        """What to write for an ask, and the reply to write on from. Raises `TurnError`, `NotFound`."""
+        """What to write for a request, and the reply to continue. Raises `TurnError`, `NotFound`."""
         target = None
         if ask.message_id is not None:
             target = await self._store.call(self._store.message, written.owner, ask.message_id)
@@ -219,9 +220,9 @@ class Asking:
     async def _settings(
         self, written: Context, ask: Ask, conversation_id: str | None, model: str
     ) -> ConversationSettings | None:
-        """What the ask changes in the settings; `None` for nothing. From the first ask on a conversation has
-        the key of its model. A system prompt that the conversation has already was reviewed when it got it.
-        Raises `MessageBlocked`, `NotFound`."""
+        """The changes a request makes to the settings; `None` if there are none. From the first request on, a
+        conversation has the key of its model. A system prompt that the conversation already has was reviewed
+        when it was set. Raises `MessageBlocked`, `NotFound`."""
         before = None
         if conversation_id is not None:
             before = (
@@ -237,8 +238,8 @@ class Asking:
         return await self._review.settings(replace(written, counts=False), asked)
 
     async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
-        """Name of the model that answers: the one that was chosen, or none. Raises `UnknownModel`, and
-        `BackendError` where it is gone or its endpoint does not say."""
+        """Name of the model that answers: the chosen one, or none. Raises `UnknownModel`, and `BackendError`
+        if it is gone or its endpoint does not answer."""
         name = ask.model or (ask.settings.model if ask.settings else None)
         if name is None and conversation_id is not None:
             conversation = await self._store.call(self._store.conversation, owner, conversation_id)
@@ -251,14 +252,14 @@ class Asking:
 
 
 def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:
-    """What was begun, if it is what is asked again. Raises `KeyTaken`."""
+    """The begun turn, if the repeated request is the same. Raises `KeyTaken`."""
     if asked not in (None, ask.digest):
         raise KeyTaken(begun.conversation.id, begun.reply.id)
     return begun
 
 
 def _place(ask: Ask, target: Message) -> tuple[str | None, Message | None]:
-    """Where the new messages hang, and the reply to write on from. Raises `BadAsk`."""
+    """Where the new messages belong, and the reply to continue. Raises `BadAsk`."""
     if ask.kind == "edit":
         if target.role != "user":
             raise BadAsk("Only a person's message can be edited into a new turn.")

@@ -1,18 +1,13 @@
-"""Why an ask was not taken, as a tree. Nothing was stored when one of these is raised.
+"""Why a request was rejected, as a tree. Nothing was stored when one of these is raised.
 
-TurnError
-├── NotAccepting       the server is shutting down
-├── TooManyTurns       this owner already has `limit` replies running or in line
-├── TooManyTurnsOfLink     the people of one link have as many as they may
-├── TooManyTurnsOfNetwork  those of one network have
-├── ServerBusy         all owners together have as many replies running or in line as this server takes
-├── BadAsk             the ask contradicts itself or the conversation
-│   ├── EmptyMessage   no words in it
-│   ├── MessageTooLong more than `limit` characters
-│   ├── UnknownModel   no model of that name is configured
-│   ├── StillRunning   the reply it builds on is still being written
-│   └── KeyTaken       something else was asked with this client key
-└── MessageBlocked     the input review refused it
+TurnError ├── NotAccepting       the server is shutting down ├── TooManyTurns       this owner already has
+`limit` replies running or in line ├── TooManyTurnsOfLink     the people of one link have as many as they may
+├── TooManyTurnsOfNetwork  those of one network have ├── ServerBusy         all owners together have as many
+replies running or in line as this server takes ├── BadAsk             the ask contradicts itself or the
+conversation │   ├── EmptyMessage   no words in it │   ├── MessageTooLong more than `limit` characters │   ├──
+UnknownModel   no model of that name is configured │   ├── StillRunning   the reply it builds on is still
+being written │   └── KeyTaken       something else was asked with this client key └── MessageBlocked     the
+input review refused it
 """
 
 from __future__ import annotations
@@ -23,7 +18,7 @@ from webchat.store.records import Failure
 
 
 class TurnError(ExplainedError):
-    """Base of everything `Turns.start` refuses with."""
+    """Base of all errors of `Turns.start`."""
 
     code = "turn_error"
     status = 400
@@ -39,7 +34,7 @@ class NotAccepting(TurnError):
 
 
 class TooManyTurns(TurnError):
-    """This owner has as many replies running or in line as are allowed at once."""
+    """This owner has reached the limit of replies running or in the queue."""
 
     code = "too_many_turns"
     status = 429
@@ -50,7 +45,7 @@ class TooManyTurns(TurnError):
 
 
 class TooManyTurnsOfLink(TurnError):
-    """The people of one link have as many replies running or in line as are allowed at once."""
+    """The visitors of one link have reached the limit of replies running or in the queue."""
 
     code = "link_busy"
     status = 429
@@ -64,7 +59,7 @@ class TooManyTurnsOfLink(TurnError):
 
 
 class TooManyTurnsOfNetwork(TurnError):
-    """The people of one network have as many replies running or in line as are allowed at once."""
+    """The visitors of one network have reached the limit of replies running or in the queue."""
 
     code = "network_busy"
     status = 429
@@ -78,7 +73,7 @@ class TooManyTurnsOfNetwork(TurnError):
 
 
 class ServerBusy(TurnError):
-    """As many replies are running or in line, in sum, as this server takes."""
+    """The server has reached its total limit of replies running or in the queue."""
 
     code = "server_busy"
     status = 503
@@ -87,13 +82,13 @@ class ServerBusy(TurnError):
 
 
 class BadAsk(TurnError):
-    """The ask contradicts itself or the conversation."""
+    """The request contradicts itself or the conversation."""
 
     code = "bad_ask"
 
 
 class EmptyMessage(BadAsk):
-    """A message without words."""
+    """A message without text."""
 
     code = "empty_message"
     message = "The message is empty."
@@ -125,7 +120,7 @@ class UnknownModel(BadAsk):
 
 
 class StillRunning(BadAsk):
-    """The reply this ask builds on is still being written."""
+    """The reply this request builds on is still being written."""
 
     code = "still_running"
     status = 409
@@ -134,7 +129,7 @@ class StillRunning(BadAsk):
 
 
 class KeyTaken(BadAsk):
-    """Something else was asked with this client key."""
+    """A different request was made with this client key."""
 
     code = "key_taken"
     status = 409
@@ -153,6 +148,6 @@ class MessageBlocked(TurnError):
 
 
 def failure_of(error: BackendError | StoreError) -> Failure:
-    """An error of the layers below as a failure, with all it says."""
+    """An error of the lower layers as a failure, with all its details."""
     retryable = isinstance(error, BackendError) and error.retryable
     return Failure(error.code, error.message, error.cure, dict(error.params), retryable)

@@ -1,5 +1,5 @@
-"""What followers are told. Of one reply: first a `Status`, then deltas and further statuses, `Done` last. Of
-all conversations of an owner: `News`."""
+"""Events for followers. Per reply: first a `Status`, then deltas and further statuses, `Done` last. For all
+conversations of an owner: `News`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Delta:
 
     @cached_property
     def sse(self) -> bytes:
-        """This piece as one server-sent event; encoded once, however many follow the turn."""
+        """This piece as one server-sent event; encoded once for all followers."""
         piece = {"message_id": self.message_id, "seq": self.seq, "kind": self.kind, "text": self.text}
         return b"event: delta\nid: %d\ndata: %b\n\n" % (self.seq, orjson.dumps(piece))
 
@@ -41,8 +41,8 @@ asked again."""
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a turn waits for. Times are from `time.monotonic`. since: when that began; for a model that
-    refuses, when it was asked first. retry_at: when it is asked again. attempt: how often it has refused."""
+    """What a turn waits for. Times are from `time.monotonic`. since: when that began; for a refusing model,
+    the first attempt. retry_at: time of the next attempt. attempt: how often it has refused."""
 
     reason: WaitReason
     since: float = field(default_factory=time.monotonic, compare=False)
@@ -52,9 +52,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the turn stands. `loading` while its model is on the way, `eta_seconds` from being there. `place`
-    in line, from 1, while others are before it, and `wait_seconds`, about how long that will be. `streaming`
-    as soon as the model has the request. `wait`: why nothing is said yet."""
+    """The state of a turn. `loading` while its model is loading, `eta_seconds` until it is ready. `place` in
+    the queue, from 1, while others are ahead, and `wait_seconds`, the estimated wait. `streaming` once the
+    model has the request. `wait`: why there is no text yet."""
 
     state: TurnState
     loading: LoadProgress | None = None
@@ -66,20 +66,20 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end: the whole message as it is stored."""
+    """The end: the whole stored message."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The reply does not exist, or is not the follower's to see."""
+    """The reply does not exist, or the follower may not see it."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something happened in a conversation: a turn began, a turn ended (in `state`), or other words, another
-    title or another version are shown now."""
+    """Something happened in a conversation: a turn began or ended (in `state`), or its text, title or version
+    changed."""
 
     kind: Literal["begun", "ended", "changed"]
     conversation_id: str

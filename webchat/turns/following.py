@@ -1,5 +1,5 @@
-"""Reading many running turns at once: each follower at its own pace, a piece at the same cost however many
-replies it follows."""
+"""Follows many running turns at once: each follower at its own pace, with a constant cost per piece however
+many replies it follows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ back."""
 
 
 class Readable(Protocol):
-    """A turn as its readers see it."""
+    """A turn as seen by its readers."""
 
     @property
     def id(self) -> str: ...
@@ -41,7 +41,7 @@ class Readable(Protocol):
 
 
 class Reader:
-    """How far a follower has read one turn."""
+    """The position of a follower in one turn."""
 
     __slots__ = ("_ready", "_sent", "_turn", "_version")
 
@@ -57,7 +57,7 @@ class Reader:
         self._ready(self)
 
     def read(self, into: list[Followed], most: int) -> bool:
-        """Append what is new until `into` holds `most`; whether there is more."""
+        """Append new events until `into` holds `most`; returns whether there are more."""
         turn = self._turn
         if self._version != turn.version:
             self._version = turn.version
@@ -78,7 +78,7 @@ class Reader:
 
 
 class Follower:
-    """What one reader is told of any number of turns, and of the news of their owner. On the event loop.
+    """Events for one reader about any number of turns, and the news of their owner. Runs on the event loop.
 
     on_close: called once, when nobody reads any more.
     """
@@ -94,24 +94,24 @@ class Follower:
         self._closed = False
 
     def follow(self, turn: Readable, after_seq: int = 0) -> None:
-        """Tell the status of a turn, its entries after `after_seq`, what comes, and `Done`."""
+        """Report the status of a turn, its entries after `after_seq`, later ones, and `Done`."""
         reader = Reader(turn, after_seq, self._is_ready)
         self._readers.append(reader)
         self._is_ready(reader)
 
     def tell(self, message_id: str, event: Done | Gone) -> None:
-        """Tell what became of a reply that does not run."""
+        """Report the outcome of a reply that is not running."""
         self._told.append((message_id, event))
         self._wake.set()
 
     async def taken(self) -> None:
-        """Wait until what was told has been taken, or nobody reads any more."""
+        """Wait until all reported events have been read, or nobody reads any more."""
         while self._told and not self._closed:
             self._taken.clear()
             await self._taken.wait()
 
     def news(self, news: News) -> None:
-        """Tell news; ends a follower that does not read."""
+        """Report news; ends a follower that does not read."""
         if len(self._told) >= WAITING_NEWS:
             self.end()
         else:
@@ -119,20 +119,19 @@ class Follower:
             self._wake.set()
 
     def end(self) -> None:
-        """Tell what waits, and nothing more."""
+        """Deliver what is pending, and nothing more."""
         self._ended = True
         self._wake.set()
 
     async def batch(self) -> list[Followed]:
-        """What is new, in order within each reply; waits until there is something. Empty: there will be no
-        more."""
+        """New events, in order within each reply; waits until there are some. Empty: the end."""
         while not (found := self.at_once()) and not self._ended:
             self._wake.clear()
             await self._wake.wait()
         return found
 
     def at_once(self) -> list[Followed]:
-        """What is new now."""
+        """Events available now."""
         found: list[Followed] = []
         while self._told and len(found) < BATCH:
             found.append(self._told.popleft())
@@ -146,7 +145,7 @@ class Follower:
         return found
 
     def close(self) -> None:
-        """Follow nothing any more."""
+        """Stop following everything."""
         for reader in self._readers:
             reader.close()
         self._readers.clear()

@@ -1,4 +1,4 @@
-"""Guard models of the picker: how moderation asks them, and where that cannot be."""
+"""Guard models from the picker: how moderation queries them, and when that is impossible."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from webchat.privacy import Finder, masked_once
 
 
 class AskModels:
-    """An `Ask` of moderation's. It stands in no line: the reply that waits for the answer has a slot of its
-    own.
+    """An `Ask` for moderation. It does not queue: the reply that waits for its answer has a slot of its own.
 
-    masking: as in the settings; a guard elsewhere reads placeholders for personal data, too.
+    masking: as in the settings; a remote guard also receives placeholders for personal data.
     """
 
     def __init__(self, models: Models, masking: Literal["off", "remote", "always"] = "off") -> None:
@@ -34,8 +33,8 @@ class AskModels:
             return await answer_of(backend, request)
 
     def waits(self, model: str, writer: str) -> bool:
-        """See `Ask`. Every slot may be taken by a reply that waits for this answer, so one engine cannot both
-        write and read, however many slots it has. Unknown models wait for nobody: they do not answer."""
+        """See `Ask`. Every slot may be held by a reply that waits for this answer, so one engine cannot both
+        generate and check, however many slots it has. Unknown models wait for nobody: they do not answer."""
         try:
             reads = self._models.capabilities(model)
             writes = self._models.capabilities(writer)
@@ -47,7 +46,7 @@ class AskModels:
 
 
 def hiding(masking: Literal["off", "remote", "always"]) -> Hide:
-    """What a guard at an address of its own reads: placeholders for personal data, where it is elsewhere."""
+    """The text for a guard with its own URL: with placeholders for personal data, if it is remote."""
     finder = Finder()
 
     def hide(url: str, request: Request) -> Request:
@@ -58,7 +57,7 @@ def hiding(masking: Literal["off", "remote", "always"]) -> Hide:
 
 
 def asked_models(moderators: Iterable[Moderator]) -> dict[str, Guard]:
-    """Names of the models that guards ask, with the first guard that does."""
+    """Names of the models that guards use, with the first guard that does."""
     found: dict[str, Guard] = {}
     for one in moderators:
         if isinstance(one, Guard) and isinstance(one.ask, AskModels):
@@ -67,7 +66,7 @@ def asked_models(moderators: Iterable[Moderator]) -> dict[str, Guard]:
 
 
 def check_guards(moderators: Iterable[Moderator], models: Models) -> str | None:
-    """What makes a guard impossible, in one sentence without its full stop; `None` when all can work."""
+    """What makes a guard impossible, in one sentence without its full stop; `None` if all can work."""
     asks = AskModels(models)
     offered = [info.name for info in models.infos()]
     unknown = any(models.spec(info.name).discover for info in models.infos())

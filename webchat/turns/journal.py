@@ -38,13 +38,13 @@ Write = Callable[[Sequence[JournalEntry], Sequence[FinishedTurn]], Awaitable[lis
 
 
 class JournalFailed(Exception):
-    """The store could not take a turn's entries, or its end."""
+    """The store could not write a turn's entries, or its end."""
 
 
 class Channel:
-    """One running reply on its way to the journal. Ends with `finish`; what is added after that is dropped.
+    """One running reply on its way to the journal. Ends with `finish`; anything added later is dropped.
 
-    publish: told the entries once they are committed. fail: told, once, that the reply cannot be stored.
+    publish: called with entries once they are committed. fail: called once if the reply cannot be stored.
     """
 
     __slots__ = (
@@ -88,11 +88,11 @@ class Channel:
 
     @property
     def full(self) -> bool:
-        """Whether the model should wait with `room` before it adds more."""
+        """Whether the model should wait for `room` before adding more."""
         return self.waiting_chars > WAITING_CHARS
 
     def add(self, kind: JournalKind, text: str) -> None:
-        """Take a piece. It is committed and published soon."""
+        """Add a piece. It is committed and published soon."""
         if self._closed or self.failed or not (text or kind == "moved"):
             return
         if kind != self.kind:
@@ -111,9 +111,9 @@ class Channel:
             await self._room.wait()
 
     async def finish(self, finished: FinishedTurn) -> Message:
-        """Commit what waits and the end, in one transaction, and return the stored message.
+        """Commit what is pending and the end in one transaction, and return the stored message.
 
-        Raises `JournalFailed` when the store takes neither; leave the end with `Journal.owe` then.
+        Raises `JournalFailed` if the store accepts neither; then leave the end to `Journal.owe`.
         """
         self._closed = True
         if self.failed:
@@ -124,7 +124,7 @@ class Channel:
         return await self.ended
 
     def take(self) -> list[JournalEntry]:
-        """Everything that waits, as entries: the caller commits them."""
+        """Everything pending, as entries: the caller commits them."""
         runs, self._runs = self._runs, []
         self.kind, self.waiting_chars = None, 0
         self._room.set()
@@ -135,7 +135,7 @@ class Channel:
         return entries
 
     def give_up(self) -> None:
-        """The store refuses: drop what waits, wake the model's side, tell the turn."""
+        """The store rejects the reply: drop what is pending, wake the model's side, notify the turn."""
         self.failed = True
         self._runs, self.kind, self.waiting_chars = [], None, 0
         self._room.set()
@@ -147,7 +147,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one turn has in a batch."""
+    """The part of one turn in a batch."""
 
     channel: Channel
     entries: list[JournalEntry]
@@ -155,7 +155,7 @@ class _Part:
 
 
 class Journal:
-    """See the module. `settled(message_id)`: an end that was owed is stored now, or never can be."""
+    """See the module. `settled(message_id)`: an owed end is now stored, or can never be."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class Journal:
         self._task = asyncio.create_task(self._run(), name="journal")
 
     async def aclose(self) -> None:
-        """Write what waits, try the owed ends once more, stop. Call it when all turns have ended."""
+        """Write what is pending, retry the owed ends once, stop. Call it when all turns have ended."""
         if self._task is None:
             return
         self._closing, self._due = True, True
@@ -205,11 +205,11 @@ class Journal:
     def channel(
         self, message_id: str, publish: Callable[[Sequence[Delta]], None], fail: Callable[[], None]
     ) -> Channel:
-        """The way of one reply into this journal."""
+        """The channel of one reply into this journal."""
         return Channel(self, message_id, publish, fail)
 
     def enqueue(self, channel: Channel, *, urgent: bool) -> None:
-        """Put a channel that has something to commit into the next batch, or with `urgent` into one now."""
+        """Add a channel with something to commit to the next batch, or with `urgent` to an immediate one."""
         self._waiting[channel] = None
         if urgent:
             self._urgent[channel] = None
@@ -219,12 +219,12 @@ class Journal:
             self._tick = loop.call_at(max(self._tick_at, loop.time()), self._on_tick)
 
     def owe(self, finished: FinishedTurn) -> None:
-        """Remember an end to write as soon as the store takes it."""
+        """Remember an end to write as soon as the store is available."""
         self._owed[finished.message_id] = finished
         self._schedule_payment()
 
     def owes(self, message_id: str) -> bool:
-        """Whether the end of that reply still has to be written."""
+        """Whether the end of that reply is still to be written."""
         return message_id in self._owed
 
     def _on_tick(self) -> None:
@@ -260,7 +260,7 @@ class Journal:
                 return
 
     async def _commit(self, batch: list[_Part]) -> None:
-        """Write a batch, publish it; on failure see the module."""
+        """Write a batch and publish it; for failures see the module."""
         entries = [entry for part in batch for entry in part.entries]
         finished = [part.finished for part in batch if part.finished is not None]
         loop = asyncio.get_running_loop()
@@ -314,7 +314,7 @@ class Journal:
         self._schedule_payment()
 
     async def _pay(self) -> None:
-        """Write the owed ends, one by one; what the store refuses for good (purged messages) is forgotten."""
+        """Write the owed ends one by one; those the store rejects for good (purged messages) are dropped."""
         for message_id, finished in list(self._owed.items()):
             try:
                 await self._write((), (finished,))

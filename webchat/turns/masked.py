@@ -1,7 +1,7 @@
-"""Gates behind which a model elsewhere gets placeholders: moderation and privacy, put together.
+"""Gates that send placeholders to remote models: combines moderation and privacy.
 
-Around whatever else moderates: the moderators of the stage `prompt` see what is sent, those of `output` what
-is shown.
+They wrap any other moderation: moderators of the stage `prompt` see what is sent, those of `output` what is
+shown.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from webchat.privacy.restoring import ReplyRestorer
 
 
 class MaskedGates:
-    """A `GateFactory` in front of another.
+    """A `GateFactory` that wraps another.
 
-    always: mask for every model, not only for those that run on another's machine.
+    always: mask for every model, not only for remote ones.
     """
 
     def __init__(self, inner: GateFactory, masking: Masking, *, always: bool = False) -> None:
@@ -30,7 +30,7 @@ class MaskedGates:
         return await self._inner.review(context, text)
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
-        """The request with placeholders, and a gate that puts back what they stand for. Raises `Blocked`."""
+        """The request with placeholders, and a gate that restores their values. Raises `Blocked`."""
         if not (self._always or context.remote):
             return await self._inner.prepare(context, request)
         hidden = await self._masking.hide(context.owner, context.conversation_id, request)
@@ -46,7 +46,7 @@ class MaskedGates:
 
 
 class _Restoring:
-    """A gate in front of another: what its pieces' placeholders stand for is put back first."""
+    """A gate that restores placeholder values in its pieces before passing them to another."""
 
     def __init__(self, gate: Gate, restorer: ReplyRestorer) -> None:
         self._gate = gate
@@ -69,7 +69,7 @@ class _Restoring:
 
 
 def _without_empty(released: Released) -> Released:
-    """An open gate gives back also the empty piece that ends the reasoning."""
+    """An open gate also returns the empty piece that ends the reasoning."""
     words = (TextDelta, ReasoningDelta)
     said = [piece for piece in released.pieces if not isinstance(piece, words) or piece.text]
     return Released(said, released.verdict)

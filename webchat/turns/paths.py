@@ -1,8 +1,8 @@
-"""The stored messages a prompt is made of, kept in memory for the conversations that go on.
+"""The stored messages of prompts, cached in memory for active conversations.
 
-A finished message never changes, and one that was deleted takes everything below it along; so the path to a
-message that is there stays right. The store is asked only for the first turn of a conversation, and the cost
-of the next ones does not grow with its length.
+A finished message never changes, and a deleted one takes everything below it along; so the path to an
+existing message stays valid. The store is queried only for the first turn of a conversation, and the cost of
+later ones does not grow with its length.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEPT_CHARS = 8_000_000
 
 
 class Paths:
-    """Paths by their last message; the least used goes first."""
+    """Paths by their last message; the least recently used is evicted first."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -26,13 +26,13 @@ class Paths:
         self._chars = 0
 
     async def to(self, owner: str, begun: BegunTurn) -> Sequence[PathMessage]:
-        """The messages the reply answers, root first. Raises `StoreError`."""
+        """The messages a reply answers, root first. Raises `StoreError`."""
         if begun.user is None:
             return await self._load(owner, begun.reply.parent_id)
         return [*await self._load(owner, begun.user.parent_id), PathMessage.of(begun.user)]
 
     def keep(self, path: Sequence[PathMessage], reply: Message) -> None:
-        """Remember the path to a finished reply: most likely the next message goes there."""
+        """Remember the path to a finished reply: most likely the next message continues there."""
         longer = [*path, PathMessage.of(reply)]
         self._drop(path[-2].id if len(path) > 1 else "")
         self._drop(reply.id)

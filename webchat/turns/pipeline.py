@@ -1,4 +1,4 @@
-"""The way of one reply: model, prompt, gate, journal, end. Every kind of ask takes it."""
+"""The production of one reply: model, prompt, gate, journal, end. The same for every kind of request."""
 
 from __future__ import annotations
 
@@ -61,20 +61,20 @@ from webchat.turns.turn import RunningTurn
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
-"""How long a stopped backend may take to close its stream before the turn ends without it."""
+"""Seconds a stopped backend has to close its stream before the turn ends without it."""
 
 KEPT_SECONDS = 2.0
-"""How long an end waits for what its model was sent to be kept, so that it is there with the reply."""
+"""Seconds an end waits for the record of what its model was sent, so that it is available with the reply."""
 
 RELEASE_SECONDS = 3.0
-"""How long moderators may look at the rest of a reply that the end of the server breaks off."""
+"""Seconds moderators have to check the rest of a reply cut off by a shutdown."""
 
 
 class Pipeline:
-    """Makes replies. One for all turns; holds no state of any.
+    """Produces replies. One for all turns; holds no state of any.
 
-    cuts: whether a conversation that is too long for its model loses its oldest turns, or is refused.
-    inspect: whether it is kept what each reply's model was sent.
+    cuts: whether the oldest turns of a conversation that is too long for its model are left out; otherwise it
+    is refused. inspect: whether to record what each reply's model was sent.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class Pipeline:
         self._inspector = Inspector(store)
 
     async def aclose(self) -> None:
-        """Wait for what is kept beside the replies."""
+        """Wait for records that are stored alongside the replies."""
         await self._inspector.aclose()
 
     async def run(self, turn: RunningTurn) -> None:
-        """Make the reply of a begun turn and store its end, whatever happens. Raises nothing."""
+        """Produce the reply of a begun turn and store its end, whatever happens. Never raises."""
         channel = self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored"))
         run = Run(channel, Provenance(model=turn.model))
         work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
@@ -155,7 +155,7 @@ class Pipeline:
         )
 
     async def _written(self, turn: RunningTurn, run: Run, backend: Backend, request: Request) -> None:
-        """One request, reviewed and answered. A slot is for writing: moderators read before it is taken."""
+        """One request, reviewed and answered. Moderators read it before a slot is taken."""
         turn.reviewing()
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
@@ -181,7 +181,7 @@ class Pipeline:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
     async def _fitted(self, turn: RunningTurn, run: Run, backend: Backend) -> Rendered:
-        """The request, as much of the conversation as the model's window holds."""
+        """The request, with as much of the conversation as the context window holds."""
         if not self._cuts:
             if run.path and run.path[0].before:
                 raise ContextTooLong(
@@ -191,7 +191,7 @@ class Pipeline:
         return await self._fitting.fit(_key(turn), backend, partial(self._render, turn, run, backend))
 
     def _learn(self, turn: RunningTurn, run: Run, reply: Message) -> None:
-        """What the next prompt of this conversation can be fitted by: the reply, whole as it is stored."""
+        """Remember how to fit the next prompt of this conversation: the complete stored reply."""
         if run.rendered is None or reply.state != "complete":
             return
         self._fitting.began(_key(turn), run.rendered.first_sent)
@@ -202,7 +202,7 @@ class Pipeline:
             self._fitting.learn(_key(turn), run.rendered.request, run.usage.prompt_tokens, told)
 
     def _render(self, turn: RunningTurn, run: Run, backend: Backend, room: int | None) -> Rendered:
-        """The request, and where it is from. room: characters of it, where that is known."""
+        """The request and its origin. room: its characters, if known."""
         spec = self._models.spec(turn.model)
         settings = turn.begun.conversation.settings
         window = backend.capabilities.context_length
@@ -244,23 +244,23 @@ class Pipeline:
         )
 
     def _recording(self) -> dict[str, str]:
-        """Noted where it is not kept what the model was sent, so that nobody looks for it."""
+        """Noted if what the model was sent is not recorded, so that nobody looks for it."""
         return {} if self._inspect else {"inspect": "off"}
 
     def _sent(self, turn: RunningTurn, run: Run, sent: Sent) -> None:
-        """Keep what the model is sent, from now on."""
+        """Record what the model is sent, from now on."""
         if self._inspect:
             run.kept = self._inspector.keep(turn.id, sent, run.ids, provenance_of(run), run.kept)
 
     async def _keep(self, turn: RunningTurn, media: Media) -> None:
-        """Store what the text is about to name. Where that fails, it is named only."""
+        """Store media the text is about to name. If that fails, it is only named."""
         try:
             await self._store.call(self._store.keep_media, turn.id, media)
         except StoreError:
             log.warning("a file (%s) of reply %s could not be stored", media.media_type, turn.id)
 
     async def _end(self, turn: RunningTurn, run: Run, state: TurnState, failure: Failure | None) -> Message:
-        """Store the end; when the store fails, the message as it is on the screens."""
+        """Store the end; if the store fails, return the message as shown on screens."""
         finished = FinishedTurn(
             turn.id,
             state,
@@ -298,7 +298,7 @@ async def _pump(
     told: Callable[[Sent], None],
     keep: Callable[[Media], Awaitable[None]],
 ) -> None:
-    """Read the model's events into the journal, through the gate. The hot path: once per token."""
+    """Read the model's events into the journal, through the gate. The hot path: runs once per token."""
     channel = run.channel
     async for event in events:
         if run.first is None and not isinstance(event, (Sent, Retrying, Usage, Finished)):

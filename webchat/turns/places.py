@@ -1,7 +1,7 @@
-"""How many places somebody may take: by person, by the link they came by, by the network they write from.
+"""How many turns are allowed: per person, per link, and per network.
 
-Whoever opens one link fifty times is fifty people, so the link counts as well; and where there are no links,
-the network. A class of a hundred comes by one link from one network, so both may have many.
+Opening one link fifty times makes fifty people, so the link is counted as well; and without links, the
+network. A class of a hundred uses one link from one network, so both limits are high.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Group = Literal["owner", "link", "network", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """For whom a place counts. link, network: `None` where none is to be counted."""
+    """Whom a turn counts for. link, network: `None` if not counted."""
 
     owner: str
     link: str | None = None
@@ -24,8 +24,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Most:
-    """Places that one owner, the people of one link, those of one network, and all together may have; `None`
-    for any number."""
+    """Maximum turns of one owner, one link, one network, and in total; `None` for no limit."""
 
     owner: int | None = None
     link: int | None = None
@@ -33,7 +32,7 @@ class Most:
     all: int | None = None
 
     def reached(self, party: Party, taken: Iterable[Party]) -> tuple[Group, int] | None:
-        """The first limit that one more place of this party would pass, and how much it is."""
+        """The first limit that one more turn of this party would exceed, and its value."""
         others = list(taken)
         link = party.link and sum(one.link == party.link for one in others)
         network = party.network and sum(one.network == party.network for one in others)

@@ -1,10 +1,8 @@
-"""Who writes next when a model writes as many replies as it can: fair between people, and everybody knows
-their place.
+"""Who is next when a model is at capacity: fair between people, with a known position for everyone.
 
-One lane for each engine. Whoever has the fewest replies running is next, so a person with ten tabs waits like
-a person with one; of those who have as few, the one whose turn it is (see `rotation`). Work that can wait,
-such as titles, takes a slot only while nobody wants it. A lane is touched when a reply begins and when it
-ends, never for a token.
+One lane per engine. Whoever has the fewest running replies is next, so a person with ten tabs waits like a
+person with one; ties are broken by rotation (see `rotation`). Deferrable work, such as titles, takes a slot
+only while nobody wants it. A lane is touched when a reply begins and when it ends, never per token.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ known."""
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One reply in a lane: in line until `began`, a time of the loop, then with a slot."""
+    """One reply in a lane: queued until `began`, a time of the loop, then holding a slot."""
 
     owner: str
     told: Told
@@ -55,7 +53,7 @@ class Ticket:
 
 @dataclass(eq=False, slots=True)
 class Lane:
-    """The people before one engine that has `slots` places at once."""
+    """The people waiting for one engine that has `slots` slots."""
 
     slots: int = 1
     average: float | None = None
@@ -68,21 +66,21 @@ class Lane:
 
     @property
     def free(self) -> int:
-        """Slots that nobody has; negative while more are running than an engine that shrank has slots."""
+        """Free slots; negative while more replies are running than an engine that shrank has slots."""
         return self.slots - len(self.running) - len(self.guests)
 
     @property
     def idle(self) -> bool:
-        """Whether nobody has a slot and nobody waits for one."""
+        """Whether no slot is taken and nobody waits."""
         return not (self.rotation or self.running or self.guests)
 
     def join(self, ticket: Ticket) -> None:
-        """Stand in line; the slot, if one is free, is granted at once."""
+        """Join the queue; a free slot is granted at once."""
         self.rotation.join(ticket.owner, ticket)
         self.move()
 
     def leave(self, ticket: Ticket, *, wrote: bool) -> None:
-        """Give back a slot, or step out of the line. Only a reply that `wrote` counts for the average."""
+        """Release a slot, or leave the queue. Only a reply that `wrote` counts for the average."""
         if ticket.began is None:
             self.rotation.leave(ticket.owner, ticket)
         else:
@@ -93,7 +91,8 @@ class Lane:
         self.move()
 
     def move(self) -> None:
-        """Let in whoever has room; where there is none ask the guests to go. Tell those who wait."""
+        """Admit whoever there is room for; if there is none, ask deferrable work to yield. Notifies those who
+        wait."""
         while self.rotation and self.free > 0:
             ticket = self.rotation.next()
             ticket.began = asyncio.get_running_loop().time()
@@ -106,7 +105,7 @@ class Lane:
         self._tell_within(PACE_SECONDS)
 
     def ahead(self) -> Iterable[tuple[Ticket, float | None]]:
-        """All who wait, in the order they will be let in if every reply takes the average time, and the
+        """All who wait, in the order they will be admitted if every reply takes the average time, and the
         seconds until then."""
         now = asyncio.get_running_loop().time()
         order, average = self.rotation.copy(), self._usual(now)
@@ -132,7 +131,7 @@ class Lane:
         self.average = usual + max(WEIGHT, 1 / self._ended) * (took - usual)
 
     def _usual(self, now: float) -> float:
-        """The average length, with what runs longer already as if it ended now; 0 when nothing is known."""
+        """The average length, counting replies that have run longer as if they ended now; 0 if unknown."""
         usual = self.average
         if usual is None:
             return 0.0
@@ -141,7 +140,7 @@ class Lane:
         return usual
 
     def _tell_within(self, seconds: float) -> None:
-        """Tell the line where it stands, `seconds` after it was told last: now, if that is over."""
+        """Notify the queue of its positions, `seconds` after the last time: now, if that has passed."""
         if not self.rotation:
             if self._telling is not None:
                 self._telling.cancel()
@@ -175,9 +174,10 @@ class Queue:
 
     @asynccontextmanager
     async def slot(self, engine: str, slots: int | None, owner: str, told: Told) -> AsyncIterator[None]:
-        """A slot of an engine that has `slots` of them, `None` for any number, for the time of the block.
+        """A slot of an engine that has `slots` of them, `None` for any number, for the duration of the block.
 
-        Waits for it; `told` hears where in line. Leaving, also while waiting, lets the next one in.
+        Waits for it; `told` is called with the position in the queue. Leaving, even while waiting, admits the
+        next one.
         """
         if slots is None:
             yield
@@ -198,9 +198,9 @@ class Queue:
     async def spare(
         self, engine: str, slots: int | None, give_way: Callable[[], None]
     ) -> AsyncIterator[bool]:
-        """For work that can wait: true with a slot that nobody wants, false where there is none.
+        """For deferrable work: true with a slot that nobody wants, false if there is none.
 
-        `give_way` is called, maybe more than once, when a person wants it after all: the block should end.
+        `give_way` may be called several times when a person wants it after all: the block should end.
         """
         if slots is None:
             yield True
@@ -217,11 +217,11 @@ class Queue:
             lane.move()
 
     def idle(self) -> bool:
-        """Whether nobody has a slot and nobody waits for one."""
+        """Whether no slot is taken and nobody waits."""
         return all(lane.idle for lane in self._lanes.values())
 
     def _lane(self, engine: str, slots: int) -> Lane:
-        """The lane of an engine; those that were used least are forgotten once nobody is in them."""
+        """The lane of an engine; empty lanes that were used least recently are dropped."""
         lane = self._lanes.pop(engine, None) or Lane()
         if len(self._lanes) >= KEPT_LANES:
             idle = [name for name, other in self._lanes.items() if other.idle]
@@ -233,7 +233,7 @@ class Queue:
 
 
 def _same(one: float | None, other: float | None) -> bool:
-    """Whether two guesses are the same to a person."""
+    """Whether two estimates look the same to a person."""
     if one is None or other is None:
         return one is other
     return abs(one - other) < 1.0

@@ -1,4 +1,4 @@
-"""What people write, wherever they write it, as moderation lets it be stored."""
+"""Moderation of everything people write before it is stored, wherever they write it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from webchat.turns.errors import MessageBlocked
 
 
 class Review:
-    """The one way for messages, titles, templates and settings. Both methods raise `MessageBlocked`."""
+    """The only path for messages, titles, templates and settings. Both methods raise `MessageBlocked`."""
 
     def __init__(self, gates: GateFactory, models: Models) -> None:
         self._gates = gates
         self._models = models
 
     async def text(self, context: Context, text: str) -> str:
-        """A text as it may be stored."""
+        """A text in the form in which it may be stored."""
         try:
             return await self._gates.review(context, clean(text))
         except Blocked as blocked:

@@ -1,9 +1,10 @@
-"""The order in which people are let in: the rule alone, without time, so that it can be copied to look ahead.
+"""The order in which people are admitted: only the rule, without time, so that it can be copied to look
+ahead.
 
-Whoever has the fewest running is next; of those, people take turns: who comes stands at the back, who was let
-in goes to the back. Only whoever was let in last lets a newcomer stand before them, for they had their turn
-just now. So while what is running ends, nobody waits for ever: a person is passed by others who have fewer
-running, until their own have ended, and after that by everybody else at most once.
+Whoever has the fewest running is next; ties take turns: a newcomer joins at the back, and whoever was
+admitted goes to the back. Only the person admitted last lets a newcomer ahead, since they just had their
+turn. So as long as running replies end, nobody waits forever: a person is overtaken by others with fewer
+running until their own have ended, and after that by everyone else at most once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Rank = tuple[int, int]
 
 
 class Rotation(Generic[T]):
-    """People by name, each with a line of their own. True while somebody waits."""
+    """People by name, each with a queue of their own. True while somebody waits."""
 
     __slots__ = ("_came", "_heap", "_last", "_let_in", "_lines", "_ranks", "_running")
 
@@ -37,7 +38,7 @@ class Rotation(Generic[T]):
         return bool(self._lines)
 
     def copy(self) -> Rotation[T]:
-        """The same order, to be played through."""
+        """A copy of the order, for simulation."""
         other: Rotation[T] = Rotation()
         other._lines = {owner: deque(line) for owner, line in self._lines.items()}
         other._ranks = dict(self._ranks)
@@ -47,7 +48,7 @@ class Rotation(Generic[T]):
         return other
 
     def join(self, owner: str, item: T) -> None:
-        """Stand in line, behind what the owner has there already."""
+        """Join the queue, after the owner's own entries."""
         line = self._lines.get(owner)
         if line is not None:
             line.append(item)
@@ -58,12 +59,12 @@ class Rotation(Generic[T]):
         self._push(owner)
 
     def leave(self, owner: str, item: T) -> None:
-        """Step out of the line."""
+        """Leave the queue."""
         self._lines[owner].remove(item)
         self._forget_without_line(owner)
 
     def next(self) -> T:
-        """Take who is next out of the line; from now on it counts as running. Somebody must wait."""
+        """Remove the next entry from the queue; it now counts as running. Somebody must be waiting."""
         while True:
             running, rank, owner = heapq.heappop(self._heap)
             if self._ranks.get(owner) == rank and self._running[owner] == running:
@@ -79,7 +80,7 @@ class Rotation(Generic[T]):
         return item
 
     def ended(self, owner: str) -> None:
-        """One that was running has ended."""
+        """A running entry has ended."""
         self._running[owner] -= 1
         if self._running[owner] <= 0:
             del self._running[owner]

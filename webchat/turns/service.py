@@ -1,4 +1,4 @@
-"""The service of turns: takes asks, owns the running turns, lets anyone follow them."""
+"""The turn service: accepts requests, owns the running turns, lets anyone follow them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Turns:
 
     @property
     def accepting(self) -> bool:
-        """Whether `start` takes asks: from `open` until `aclose`."""
+        """Whether `start` accepts requests: from `open` until `aclose`."""
         return self._accepting
 
     async def open(self) -> list[str]:
@@ -111,11 +111,11 @@ class Turns:
         return orphans
 
     async def aclose(self, grace_seconds: float = 0.0) -> None:
-        """Take no more asks, let replies run on for `grace_seconds`, mark the rest interrupted with their
-        text.
+        """Accept no more requests, let replies run for `grace_seconds`, then mark the rest as interrupted
+        with their text.
 
-        An ask that is being reviewed belongs to them: it is taken and its reply finished or marked. One whose
-        review lasts even longer is refused with `NotAccepting`.
+        A request under review is included: it is accepted and its reply finished or marked. One whose review
+        takes even longer is rejected with `NotAccepting`.
         """
         self._accepting = False
         if self._titles is not None:
@@ -137,7 +137,7 @@ class Turns:
         await self._journal.aclose()
 
     async def _quiet(self, seconds: float) -> set[asyncio.Task[Any]]:
-        """Wait until nothing is asked and nothing written any more; returns what goes on all the same."""
+        """Wait until nothing is being accepted or generated; returns what is still going on."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while (tasks := self._tasks | self._asking.tasks) and loop.time() < deadline:
@@ -158,7 +158,7 @@ class Turns:
         return await self._asking.start(owner if isinstance(owner, Party) else Party(owner), ask)
 
     async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncGenerator[TurnEvent]:
-        """The events of a reply after `after_seq`; of one that has ended only `Done`.
+        """The events of a reply after `after_seq`; only `Done` for one that has ended.
 
         The first event comes at once. Raises `NotFound` before it for what the owner may not see.
         """
@@ -202,8 +202,8 @@ class Turns:
         return follower
 
     async def _look_up(self, owner: str, follower: Follower, wanted: Sequence[tuple[str, int]]) -> None:
-        """Tell a follower of replies that were not running when it came: one, then the next when it has taken
-        that, as each may be long."""
+        """Report to a follower on replies that were not running when it connected: one at a time as it reads
+        them, since each may be long."""
         for message_id, after_seq in wanted:
             await follower.taken()
             try:
@@ -229,7 +229,7 @@ class Turns:
             self._followers.pop(owner, None)
 
     def changed(self, owner: str, conversation_id: str) -> None:
-        """Tell the owner's followers that a conversation shows something else now."""
+        """Notify the owner's followers that a conversation now shows something else."""
         self._tell(owner, News("changed", conversation_id))
 
     def _tell(self, owner: str, news: News) -> None:
@@ -237,17 +237,17 @@ class Turns:
             follower.news(news)
 
     async def stop(self, owner: str, message_id: str) -> None:
-        """Stop a reply and its model, keep the text; nothing happens when it has ended. Raises `NotFound`."""
+        """Stop a reply and its model, keeping the text; does nothing if it has ended. Raises `NotFound`."""
         turn = await self._find(owner, message_id)
         if isinstance(turn, RunningTurn):
             turn.end("stopped")
 
     def stop_all(self, owner: str, conversation_id: str | None = None) -> None:
-        """Stop all replies of an owner, or those of one conversation: it was deleted."""
+        """Stop all replies of an owner, or those of one deleted conversation."""
         self._end(owner, "stopped", conversation_id)
 
     def link_ended(self, owner: str) -> None:
-        """End all replies of an owner whose link has ended, with that as their reason."""
+        """End all replies of an owner whose link has ended, with that as the reason."""
         self._end(owner, "link_ended")
 
     def _end(self, owner: str, by: EndedBy, conversation_id: str | None = None) -> None:
@@ -256,7 +256,7 @@ class Turns:
                 turn.end(by)
 
     def running(self, owner: str) -> tuple[str, ...]:
-        """Ids of the owner's replies that run now."""
+        """Ids of the owner's running replies."""
         return tuple(t.id for t in self._turns.values() if t.owner == owner and t.message is None)
 
     def _began(self, turn: RunningTurn) -> None:
@@ -282,7 +282,7 @@ class Turns:
             self._titles.consider(turn, turn.message)
 
     async def _find(self, owner: str, message_id: str) -> RunningTurn | Message:
-        """The turn in memory, or the message that has ended. Raises `NotFound`."""
+        """The turn in memory, or the finished message. Raises `NotFound`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + FIND_SECONDS
         while True:
@@ -310,6 +310,6 @@ class Turns:
         self._turns.pop(message_id, None)
 
     def _keep(self, task: asyncio.Task[object]) -> None:
-        """Hold a task until it is done; its failure goes to the log if nobody else looks."""
+        """Hold a task until it is done; its failure is logged if nobody else retrieves it."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

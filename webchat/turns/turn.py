@@ -1,4 +1,4 @@
-"""A running turn: what its followers see, and the handle to stop it."""
+"""A running turn: what its followers see, and a handle to stop it."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ class RunningTurn:
         self.readers: set[Reader] = set()
 
     def publish(self, entries: Sequence[Delta]) -> None:
-        """Show entries; they are committed."""
+        """Show committed entries."""
         self.entries.extend(entries)
         self._changed()
 
     def loading(self, progress: LoadProgress, eta_seconds: float | None) -> None:
-        """Show how far the model's start is."""
+        """Show the model's loading progress."""
         self.show(Status("queued", progress, eta_seconds, wait=self._wait("loading")))
 
     def reviewing(self) -> None:
-        """Show that moderators read the prompt."""
+        """Show that moderators are checking the prompt."""
         self.show(Status("queued", wait=self._wait("review")))
 
     def in_line(self, place: int, wait_seconds: float | None) -> None:
-        """Show the place in line before the model."""
+        """Show the position in the queue."""
         wait = self._wait("queue")
         self.show(Status("queued", place=place, wait_seconds=wait_seconds, wait=wait))
 
@@ -72,7 +72,7 @@ class RunningTurn:
         self.show(Status("streaming", wait=self._wait("first_token")))
 
     def retrying(self, retrying: Retrying) -> None:
-        """Show why the model is asked again, and when."""
+        """Show why and when the model is asked again."""
         reason = _WHY_AGAIN.get(retrying.code, "unavailable")
         since = self._wait("first_token").since
         retry_at = time.monotonic() + retrying.seconds
@@ -98,7 +98,7 @@ class RunningTurn:
         self._changed()
 
     def end(self, by: EndedBy) -> None:
-        """Ask the turn to end soon. The first who asks is remembered."""
+        """Ask the turn to end soon. The first reason is kept."""
         if self.ended_by is None:
             self.ended_by = by
         if not self.ending.done():

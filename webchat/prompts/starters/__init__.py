@@ -1,4 +1,4 @@
-"""Templates that come with the app: YAML files in a folder for each language, read once."""
+"""Built-in templates: YAML files in a folder per language, read once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def starters() -> Mapping[str, Mapping[str, TemplateContent]]:
 
 
 def starter(template_id: str) -> TemplateContent | None:
-    """The one of that id."""
+    """The one with that id."""
     for found in starters().values():
         if template_id in found:
             return found[template_id]

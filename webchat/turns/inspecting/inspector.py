@@ -43,7 +43,7 @@ class Inspector:
         provenance: Provenance,
         before: asyncio.Task[None] | None,
     ) -> asyncio.Task[None]:
-        """Keep what the model of a reply was sent, in place of what it was sent `before`. Raises nothing."""
+        """Store what the model of a reply was sent, replacing what it was sent `before`. Never raises."""
         task = asyncio.create_task(
             self._keep(message_id, sent, ids, provenance, before), name=f"sent {message_id}"
         )
@@ -52,7 +52,7 @@ class Inspector:
         return task
 
     async def aclose(self) -> None:
-        """Wait for what is being kept."""
+        """Wait for pending records."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=END_SECONDS)
 
