@@ -85,10 +85,10 @@ def test_what_is_no_text_is_told_in_a_sentence(raw: bytes, tmp_path: Path) -> No
         file.unlink()
     rules = tmp_path / "rules.toml"
     rules.write_bytes(raw)
-    with pytest.raises(BadRules, match=r"rules\.toml is not text in UTF-8"):
+    with pytest.raises(BadRules, match=r"rules\.toml is not UTF-8 text"):
         load_rules(rules)
     model = ModelSettings(name="m", model="x/y", kind="local", chat_template_file=rules)
-    with pytest.raises(BadSettings, match=r"rules\.toml is not text in UTF-8"):
+    with pytest.raises(BadSettings, match=r"rules\.toml is not UTF-8 text"):
         configured(Settings(models=(model,)))
 
 
