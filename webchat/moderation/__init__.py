@@ -1,12 +1,12 @@
-"""Where words are checked on their way in and out.
+"""Checks text on its way in and out.
 
-The law: streaming output is released only as far as no moderator can still change it, and for every
-chunking of a text the released text equals the check of the whole text. A verdict sticks: behind a refusal no
-stop, error or time-out releases anything. Every door passes here: send, edit, regenerate, continue and the
-title a model proposes.
+The law: streamed output is released only as far as no moderator can still change it, and for every chunking
+of a text the released text equals the check of the whole text. A verdict sticks: after a refusal, no stop,
+error or time-out releases anything. Every path passes here: send, edit, regenerate, continue, and the title a
+model proposes.
 
-Read `moderation` first, then `filters` (what a moderator is) and `guarded` (its limits). `kinds` holds the
-built-in moderators, `plugins` makes those of other packages, `rules` all of a file.
+Read `moderation` first, then `filters` (what a moderator is) and `guarded` (its limits). `kinds` contains the
+built-in moderators, `plugins` loads those of other packages, `rules` reads those of a file.
 """
 
 from webchat.moderation.gate import OPEN, Gate, GateFactory, OpenGate, OpenGates, Prepared

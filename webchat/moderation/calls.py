@@ -1,7 +1,7 @@
-"""Tool calls on their way through the gate: held until they are whole, then read as a text of their own.
+"""Tool calls on their way through the gate: held until complete, then checked as texts of their own.
 
-A call's name and every text in its arguments, decoded from JSON so that no escape hides anything, are read
-together, one a line. Where something in it is to be changed, each is read for itself, and put back.
+A call's name and every text in its arguments, decoded from JSON so that no escape hides anything, are checked
+together, one per line. If something in it has to change, each text is checked separately and put back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from backends.types import ToolCallDelta
 from webchat.moderation.verdicts import Blocked, Verdict
 
 Check = Callable[[str, bool], Awaitable[str]]
-"""The check of a whole text; true: tell nobody what is found. Raises `Blocked`."""
+"""The check of a whole text; true: without reporting findings. Raises `Blocked`."""
 
 UNSETTLED = "moderation.tool-call"
 SENTENCE = "This tool call is not allowed here."
@@ -23,7 +23,7 @@ SENTENCE = "This tool call is not allowed here."
 
 @dataclass(slots=True)
 class _Call:
-    """What is there of one call."""
+    """The received part of one call."""
 
     id: str | None = None
     name: str = ""
@@ -31,7 +31,7 @@ class _Call:
 
 
 class _Object(list[Any]):
-    """The pairs of a JSON object, those that are named twice too."""
+    """The pairs of a JSON object, including duplicate keys."""
 
 
 class _Number(str):
@@ -45,14 +45,15 @@ class Calls:
         self._calls: dict[int, _Call] = {}
 
     def add(self, delta: ToolCallDelta) -> None:
-        """Take the next piece of a call."""
+        """Add the next piece of a call."""
         call = self._calls.setdefault(delta.index, _Call())
         call.id = call.id or delta.id
         call.name += delta.name or ""
         call.arguments.append(delta.arguments)
 
     async def release(self, check: Check) -> list[ToolCallDelta]:
-        """All calls, each whole, as they may be stored; they stay until all were read. Raises `Blocked`."""
+        """All calls, complete, in the form in which they may be stored; they stay until all were checked.
+        Raises `Blocked`."""
         whole = [
             ToolCallDelta(index, call.id, call.name or None, "".join(call.arguments))
             for index, call in sorted(self._calls.items())
@@ -80,7 +81,7 @@ async def _checked(call: ToolCallDelta, check: Check) -> ToolCallDelta:
 
 
 def _parsed(arguments: str) -> Any:
-    """The value, or the text itself where it is no JSON object or list."""
+    """The value, or the text itself if it is not a JSON object or list."""
     try:
         value = json.loads(
             arguments,

@@ -1,4 +1,4 @@
-"""What a moderator is, in words and numbers, for the operator's page."""
+"""Descriptions of moderators for the operator's page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from webchat.moderation.verdicts import Stage
 
 @dataclass(frozen=True, slots=True)
 class DescribedRule:
-    """sentence: what a person reads when it blocks, where the operator wrote it. most: the number a limit
-    allows."""
+    """sentence: shown when it blocks, if the operator wrote it. most: the value of a limit."""
 
     id: str
     action: str
@@ -24,8 +23,8 @@ class DescribedRule:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """kind: as the file of rules calls it. action: what all its rules do; `None` where they differ or have
-    none. count: of phrases, patterns or limits."""
+    """kind: as in the rules file. action: of all its rules; `None` if they differ or there is none. count: of
+    phrases, patterns or limits."""
 
     name: str
     kind: str
@@ -38,8 +37,8 @@ class Description:
 
 
 def described(moderators: Sequence[Moderator]) -> list[Description]:
-    """Each moderator, in the order they act. One of another maker says what it says: `kind`, `rules` and
-    `count` are read where it has them."""
+    """Each moderator, in the order they act. For third-party ones, `kind`, `rules` and `count` are read if
+    present."""
     return [_described(one) for one in moderators]
 
 

@@ -1,8 +1,8 @@
-"""Text through moderators, piece by piece.
+"""Passes text through moderators, piece by piece.
 
-A filter takes a text in pieces and gives back what may be released. What it releases depends only on the text
-it was given so far, never on where the pieces were cut; so a chain of filters, each fed with what the one
-before released, keeps that law, and the check of a whole text is the same as a stream of one piece.
+A filter receives a text in pieces and returns what may be released. Its output depends only on the text
+received so far, never on how it was split; so a chain of filters, each fed with the output of the one before,
+has the same property, and the check of a whole text equals a stream of one piece.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from webchat.moderation.verdicts import Context, Fail, Passed, Refused, Report, 
 
 
 class Filter(Protocol):
-    """One moderator at work on one text.
+    """One moderator applied to one text.
 
-    `feed` takes the next piece and returns what may be released now; `finish` is called once, at the end or
-    where the text breaks off, and returns the rest. Where the text is refused, both return `Refused`, with
-    what may still be released in front; then the filter is not used again. `held` is the text that was taken
-    and not yet released, as it came.
+    `feed` receives the next piece and returns what may be released now; `finish` is called once, at the end
+    or where the text breaks off, and returns the rest. If the text is refused, both return `Refused` with
+    whatever may still be released before it; then the filter is not used again. `held` is the text received
+    and not yet released, unchanged.
     """
 
     @property
@@ -31,34 +31,34 @@ class Filter(Protocol):
 
 
 Look = Callable[[], Coroutine[Any, Any, Any]]
-"""Something a moderator does: one look at a text."""
+"""One check of a text by a moderator."""
 
 Run = Callable[[Look, float], Coroutine[Any, Any, Any]]
-"""Does it somewhere else, within so many seconds. Raises `TimeoutError`, and what it raises."""
+"""Runs it elsewhere, with a time limit in seconds. Raises `TimeoutError`, and what it raises."""
 
 
 @runtime_checkable
 class Asking(Filter, Protocol):
-    """A filter that looks several times in one `feed` and so keeps the time of its looks itself. A look that
-    is cancelled takes nothing with it: the next call goes on from there."""
+    """A filter that checks several times in one `feed` and so enforces its own time limits. A cancelled check
+    loses nothing: the next call continues from there."""
 
     def remember(self, text: str) -> str:
-        """Take in what is shown already, without looking at it. Returns what the filters behind are given of
+        """Take in text that is already shown, without checking it. Returns the input for the filters after
         it."""
         ...
 
     def look_in(self, run: Run) -> None:
-        """Have the looks done by `run`."""
+        """Have the checks run by `run`."""
         ...
 
 
 class Moderator(Protocol):
-    """A rule or a set of rules. `seconds` is how long one look may take; when it fails closed, a person reads
+    """A rule or a set of rules. `seconds` is the time limit of one check; if it fails closed, people read
     that the text could not be checked.
 
-    Its code runs in a thread of its own with an event loop of its own, so it may wait or compute; another
-    thread takes over where one does not come back. With an attribute `inline` that is true it runs where it
-    is called: its filters then never wait and never take long.
+    Its code runs in a thread with an event loop of its own, so it may wait or compute; another thread takes
+    over if one does not return. With an attribute `inline` that is true, it runs where it is called: then its
+    filters must never wait or take long.
     """
 
     @property
@@ -80,17 +80,17 @@ class Moderator(Protocol):
 
 @runtime_checkable
 class Closing(Protocol):
-    """A moderator that has something open, such as connections."""
+    """A moderator with something to close, such as connections."""
 
     async def aclose(self) -> None: ...
 
 
 class Link(Protocol):
-    """A filter in a chain: it is given text and works it off, one step at a time.
+    """A filter in a chain: receives text and processes it one step at a time.
 
-    `work` may be cancelled without losing anything: what was given and not given back stays with the link.
-    `busy`: there is work left. `finished`: the end is worked off, too. After `Refused` the link is not used
-    again.
+    `work` may be cancelled without losing anything: input that produced no output yet stays with the link.
+    `busy`: there is work left. `finished`: the end has been processed, too. After `Refused` the link is not
+    used again.
     """
 
     @property
@@ -111,16 +111,16 @@ class Link(Protocol):
     async def work(self) -> str | Refused: ...
 
     async def remember(self, text: str) -> str | None:
-        """As `Asking.remember`; `None` from a filter that has to be fed."""
+        """As `Asking.remember`; `None` for a filter that must be fed instead."""
         ...
 
 
 class Chain:
-    """Filters one after another.
+    """Filters in sequence.
 
-    Its state is whole whenever it waits: whoever waits may be cancelled and call again. `verdict` is set as
-    soon as one of the filters refuses the text; behind that nothing more is taken, while what stands in front
-    of it still goes through the filters after it, and one of them may refuse an earlier part.
+    Its state is consistent whenever it waits: a waiting caller may be cancelled and call again. `verdict` is
+    set as soon as one filter refuses the text; after that, no more input is accepted, while text before it
+    still passes the later filters, and one of them may refuse an earlier part.
     """
 
     def __init__(self, links: Sequence[Link]) -> None:
@@ -142,7 +142,7 @@ class Chain:
         return self.take()
 
     def give(self, text: str) -> None:
-        """Take the next piece; behind a refusal it is dropped."""
+        """Add the next piece; after a refusal it is dropped."""
         if self.verdict is None:
             self._pass(0, text)
 
@@ -152,20 +152,20 @@ class Chain:
             self._links[0].end()
 
     def take(self) -> Passed:
-        """What may be released by now, as far as it was not taken before."""
+        """What may be released by now and was not taken before."""
         ready, self._ready = self._ready, []
         return Passed(self._behind("".join(ready)), self.verdict)
 
     async def flow(self) -> None:
-        """Work off all that was given."""
+        """Process all input."""
         for at in range(self._first, len(self._links)):
             link = self._links[at]
             while link.busy and at >= self._first:
                 self._worked(at, await link.work())
 
     async def remember(self, text: str) -> None:
-        """Begin behind a text that is shown already. What begins in it and ends in what follows is found; of
-        it only what follows is released."""
+        """Start after text that is already shown. A match that starts in it and ends in new text is found;
+        only the new part is released."""
         for link in self._links:
             remembered = await link.remember(text)
             if remembered is not None:
@@ -182,7 +182,7 @@ class Chain:
         self._shown = "".join(link.held for link in reversed(self._links))
 
     def _worked(self, at: int, worked: str | Refused) -> None:
-        """What a link gives back goes to the next one; for those behind a refusal the text ends there."""
+        """Passes the output of a link to the next one; for links after a refusal, the text ends there."""
         if isinstance(worked, Refused):
             self.verdict, self._first = worked.verdict, at + 1
             self._pass(at + 1, worked.before)
@@ -198,7 +198,7 @@ class Chain:
             self._ready.append(text)
 
     def _behind(self, text: str) -> str:
-        """Without what is shown already: as far as the filters left it as it was."""
+        """Without the part already shown, as far as the filters left it unchanged."""
         if not self._shown or not text:
             return text
         pairs = zip(text, self._shown, strict=False)
@@ -209,7 +209,7 @@ class Chain:
 
 
 async def whole(links: Sequence[Link], text: str) -> Passed:
-    """The check of a whole text: what a stream of it in any pieces would release."""
+    """The check of a whole text: equal to the release of a stream in any pieces."""
     chain = Chain(links)
     chain.give(text)
     return await chain.finish()

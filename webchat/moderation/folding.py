@@ -1,8 +1,8 @@
-"""Text as rules compare it: without case, accents, invisible characters and look-alikes.
+"""The form of text that rules compare: without case, accents, invisible characters and look-alikes.
 
-Each character is folded for itself, so it does not matter where a text is cut, and every folded character
-knows where it came from. Sources: Unicode NFKD and case folding, UTS 39 for the look-alikes (Cyrillic and
-Greek letters that are drawn like Latin ones).
+Each character is folded by itself, so the splitting of a text does not matter, and every folded character
+knows its origin. Sources: Unicode NFKD and case folding, UTS 39 for look-alikes (Cyrillic and Greek letters
+drawn like Latin ones).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNSEEN = frozenset({"Mn", "Me", "Cf"})
 
 
 class _Table(dict[str, str]):
-    """Folds a character when it is first met."""
+    """Folds a character on first use."""
 
     def __missing__(self, char: str) -> str:
         if char.isspace():
@@ -40,8 +40,8 @@ _TABLE = _Table()
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """text: folded. at: for each of its characters, the offset of the one it came from; `None` where nothing
-    moved."""
+    """text: folded. at: for each of its characters, the offset of its origin; `None` if all offsets are
+    equal."""
 
     text: str
     at: Sequence[int] | None
@@ -51,12 +51,12 @@ class Folded:
         return index if self.at is None else self.at[index]
 
     def end(self, index: int) -> int:
-        """Offset behind the original of the folded character before `index`."""
+        """Offset after the original of the folded character before `index`."""
         return index if self.at is None else self.at[index - 1] + 1
 
 
 def fold(text: str) -> Folded:
-    """Fold a text, runs of spaces into one."""
+    """Fold a text, collapsing runs of spaces into one."""
     if text.isascii() and "  " not in text and text.isprintable():
         return Folded(text.lower(), None)
     after_space = False
@@ -76,10 +76,10 @@ def fold(text: str) -> Folded:
 
 
 def is_letter(char: str) -> bool:
-    """Whether a word goes on with it: a letter or digit of a script that puts spaces between words."""
+    """Whether it continues a word: a letter or digit of a script that puts spaces between words."""
     return char.isalnum() and not is_ideograph(char)
 
 
 def is_ideograph(char: str) -> bool:
-    """Whether it is of a script that writes without spaces: a word may begin anywhere."""
+    """Whether it belongs to a script written without spaces: a word may start anywhere."""
     return "\u2e80" <= char <= "\u9fff" or "\uf900" <= char <= "\ufaff" or char >= "\U00020000"

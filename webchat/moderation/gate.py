@@ -11,16 +11,16 @@ from webchat.moderation.verdicts import Context, Piece, Released, Verdict
 
 
 class Gate(Protocol):
-    """Holds one reply back until its words are safe to show.
+    """Holds a reply back until its text is safe to show.
 
-    `feed` takes the next pieces and gives back what may be shown now, in order, which may be nothing, less,
-    more or other than the pieces. `finish` is called after the last one, also of a stopped or broken reply,
-    and gives back the rest. Joined by kind, all that is released equals the check of the whole text, whatever
-    the chunks; a call of a tool is released whole, at the end.
+    `feed` receives the next pieces and returns what may be shown now, in order, which may be nothing, less,
+    more or something other than the pieces. `finish` is called after the last one, also for a stopped or
+    broken reply, and returns the rest. Joined by kind, everything released equals the check of the whole
+    text, whatever the chunks; a tool call is released whole, at the end.
 
-    Both may be cancelled: what was taken and not given back, and a verdict, stay for the next call, `finish`
-    again if it was that. `verdict` is set as soon as the reply is refused, and stays; behind it nothing is
-    taken and nothing released.
+    Both may be cancelled: input that produced no output yet, and a verdict, are kept for the next call, which
+    is `finish` again if it was that. `verdict` is set as soon as the reply is refused, and stays; after that
+    nothing is accepted or released.
     """
 
     @property
@@ -33,9 +33,9 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request as its model may have it, and the new gate that the reply to it passes.
+    """A request as its model may receive it, and a new gate for the reply.
 
-    details: for the reply's origin. hide: a text of the request as it was given, as its model had it.
+    details: for the reply's provenance. hide: maps an original text of the request to the text sent.
     """
 
     request: Request
@@ -45,11 +45,11 @@ class Prepared:
 
 
 class GateFactory(Protocol):
-    """Reviews what goes in, and makes the gates for what comes out."""
+    """Reviews input and creates gates for output."""
 
     async def review(self, context: Context, text: str) -> str:
-        """A text as it may be stored, at the stage the context names: the same, or masked. Raises
-        `Blocked`."""
+        """A text in the form in which it may be stored, at the stage the context names: unchanged, or masked.
+        Raises `Blocked`."""
         ...
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
@@ -58,7 +58,7 @@ class GateFactory(Protocol):
 
 
 class OpenGate:
-    """Lets everything through at once."""
+    """Releases everything at once."""
 
     verdict = None
 
@@ -74,7 +74,7 @@ OPEN = OpenGate()
 
 
 class OpenGates:
-    """No moderation: the input as it is, the output at once."""
+    """No moderation: input unchanged, output at once."""
 
     async def review(self, context: Context, text: str) -> str:
         return text

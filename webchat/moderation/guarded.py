@@ -1,4 +1,4 @@
-"""A filter within its moderator's limits: where it looks, how long, and what happens when it breaks."""
+"""Runs a filter within its moderator's limits: where it runs, how long, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from webchat.moderation.verdicts import UNCHECKED, UNCHECKED_CURE, Context, Find
 from webchat.moderation.workers import Apart, Stuck, at_once, here
 
 LONG = 4000
-"""Characters from which on an inline filter looks in a thread: so many take some of them milliseconds."""
+"""Characters above which an inline filter runs in a thread: such texts take some filters milliseconds."""
 
 _log = logging.getLogger(__name__)
 
 
 class Guarded:
-    """A `Link` made of a moderator. known: told the text it is given.
+    """A `Link` for a moderator. known: receives findings.
 
-    One of another package looks in its own threads if it is `Apart`, else in the event loop that calls; long:
-    where an inline one looks at long texts.
+    A third-party moderator runs in its own threads if it is `Apart`, else in the calling event loop; long:
+    where an inline one checks long texts.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Guarded:
         return one.remember(text)
 
     async def work(self) -> str | Refused:
-        """One look, or the rest of one that was broken off."""
+        """One check, or the rest of an interrupted one."""
         if self._lets_through:
             return self._all_waiting()
         try:
@@ -101,7 +101,7 @@ class Guarded:
         return worked
 
     async def _open(self) -> Filter:
-        """Cancelled, nothing was begun."""
+        """If cancelled, nothing was started."""
         if self._apart is None:
             one = self._moderator.open(self._context, self._tell)
         else:
@@ -124,8 +124,8 @@ class Guarded:
             self._known.add(self._taken)
 
     async def _look(self, one: Filter) -> str | Refused:
-        """Cancelled, a look in a thread goes on, and the next call waits for it; one that asks keeps what it
-        was given, and is asked to go on."""
+        """If cancelled, a check in a thread continues, and the next call waits for it; an asking filter keeps
+        its input and is asked to continue."""
         if self._asks:
             text, self._taken = self._taken, ""
             return await (one.finish() if self._last else one.feed(text))
@@ -145,7 +145,7 @@ class Guarded:
         return task.result()
 
     def _failed(self, error: Exception) -> str | Refused:
-        """It broke: what it held passes, and all that follows, or the text is refused."""
+        """It failed: what it held passes, and everything after it, or the text is refused."""
         moderator = self._moderator
         why = "timed out" if isinstance(error, TimeoutError) else "broke"
         if not isinstance(error, Stuck):
@@ -193,6 +193,6 @@ async def _done(run: Run, look: Look, seconds: float) -> str | Refused:
 
 
 def _retrieve(task: asyncio.Task[str | Refused]) -> None:
-    """An outcome that nobody waits for any more is nothing to warn of."""
+    """Retrieve an outcome nobody waits for, so that it causes no warning."""
     if not task.cancelled():
         task.exception()

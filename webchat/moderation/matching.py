@@ -1,7 +1,7 @@
-"""The filter under every moderator that finds things in a text and does something about them.
+"""The filter of all moderators that find matches in a text and act on them.
 
-A moderator says what it finds in the text before it, and from where on more text could change that; the rest
-is the same for all: what is released, when, and what stands in the place of what was found.
+A moderator reports its matches in the text so far, and from where on more text could change them; the rest is
+common to all: what is released, when, and what replaces a match.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CURE = "Change it and try again."
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is done about a match. id: for the log and for translation. instead: for `replace`, and for `mask`
-    where no other is wanted. sentence, cure: what a person reads when it blocks; own: they are the
-    operator's."""
+    """The action for a match. id: for the log and for translation. instead: the replacement for `replace`,
+    and for `mask` if it has its own. sentence, cure: the message shown when it blocks; own: whether the
+    operator wrote it."""
 
     id: str
     action: Action
@@ -35,18 +35,18 @@ class Rule:
 
     @property
     def shown(self) -> str:
-        """What stands in the place of a match."""
+        """The text shown in place of a match."""
         return self.instead or ("" if self.action == "replace" else "***")
 
     @property
     def verdict(self) -> Verdict:
-        """What a match means where it blocks."""
+        """The verdict for a match that blocks."""
         return Verdict(self.id, self.sentence, self.cure, self.own)
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A rule's match, in characters of the window it was found in."""
+    """A match of a rule, in characters of the window it was found in."""
 
     start: int
     end: int
@@ -55,8 +55,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """matches: not overlapping, in order, each one certain. open: from here on more text could change what is
-    found; no match begins behind it."""
+    """matches: not overlapping, in order, each one certain. open: from here on, more text could change the
+    matches; no match starts after it."""
 
     matches: Sequence[Match]
     open: int
@@ -73,7 +73,7 @@ class Finder(Protocol):
 class Matching:
     """See the module. A `Filter`.
 
-    report: told the findings with their place in the whole text.
+    report: called with the findings and their position in the whole text.
     """
 
     def __init__(self, find: Finder, report: Report) -> None:

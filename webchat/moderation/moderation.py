@@ -1,4 +1,4 @@
-"""Moderators in their order, at every stage: the one pipeline that all doors pass."""
+"""Runs moderators in order at every stage: the one pipeline for all paths."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A finding, whose text it was in, and the name of the moderator that found it. content: the text around
-    it, where that is kept; else the text is not in it."""
+    """A finding, its context, and the name of the moderator that found it. content: the text around it, if
+    that is kept; otherwise none of the text is included."""
 
     context: Context
     finding: Finding
@@ -35,7 +35,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What moderators would do with a text. result: what would be released of it. verdict: why no more."""
+    """What moderators would do with a text. result: what would be released of it. verdict: why the rest would
+    not."""
 
     result: str
     verdict: Verdict | None
@@ -46,17 +47,17 @@ Record = Callable[[Decision], None]
 
 
 def log_decision(decision: Decision) -> None:
-    """Write a decision to the log: rule, action, stage, owner and detail, never the text."""
+    """Log a decision: rule, action, stage, owner and detail, never the text."""
     context, finding = decision.context, decision.finding
     detail = f" ({finding.detail})" if finding.detail else ""
     _log.info("%s %s in %s of %s%s", finding.action, finding.rule, context.stage, context.owner, detail)
 
 
 class Moderation:
-    """A `GateFactory` of moderators; each stage has those that name it, in the order given. Those of other
-    packages look in threads of their own.
+    """A `GateFactory` of moderators; each stage has those that name it, in the given order. Third-party ones
+    run in their own threads.
 
-    record: told each decision. keeps_content: with the text around what was found.
+    record: called with each decision. keeps_content: whether decisions include the text around the finding.
     """
 
     def __init__(
@@ -74,14 +75,14 @@ class Moderation:
         self._long = LongLooks()
 
     async def aclose(self) -> None:
-        """Close what moderators have open, and end their threads."""
+        """Close what moderators have open, and stop their threads."""
         for one in self.moderators:
             if isinstance(one, Closing):
                 await one.aclose()
         self._long.close()
 
     async def review(self, context: Context, text: str) -> str:
-        """The whole text as the moderators of this stage leave it. Raises `Blocked`."""
+        """The whole text as changed by the moderators of this stage. Raises `Blocked`."""
         return await _whole_or_blocked(self._links(context), text)
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
@@ -119,13 +120,13 @@ class Moderation:
         return replace(message, content=(*parts, TextPart(rest)) if rest else tuple(parts))
 
     async def trial(self, context: Context, text: str) -> Trial:
-        """What would become of a whole text; nothing is recorded, counted or kept."""
+        """The result for a whole text; nothing is recorded, counted or kept."""
         decisions: list[Decision] = []
         passed = await whole(self._links(replace(context, trial=True), record=decisions.append), text)
         return Trial(passed.text, passed.verdict, tuple(decisions))
 
     async def _gate(self, context: Context) -> Gate:
-        """Raises `Blocked` where what is shown already is refused."""
+        """Raises `Blocked` if the text already shown is refused."""
         if not any(context.stage in moderator.stages for moderator in self.moderators):
             return OPEN
         tail = context.so_far[-SEAM:]
@@ -166,15 +167,15 @@ class Moderation:
 
 @dataclass(slots=True)
 class _Seam:
-    """How findings are told. base: characters before the text that the filters were not given. silent: not at
-    all, as of what is shown already."""
+    """How findings are reported. base: characters before the text the filters received. silent: not reported,
+    as for text that is already shown."""
 
     base: int = 0
     silent: bool = False
 
 
 def _asked(messages: Sequence[Message], *, continues: bool) -> str:
-    """The person's last words; where a reply is continued, those before it."""
+    """The user's last words; if a reply is continued, those before it."""
     said = list(messages)
     if continues:
         while said and said.pop().role != "assistant":
@@ -183,8 +184,8 @@ def _asked(messages: Sequence[Message], *, continues: bool) -> str:
 
 
 async def _whole_or_blocked(links: Sequence[Guarded], text: str) -> str:
-    """The check of a whole text, of which nothing is released where any of it is refused: nobody behind a
-    refusal looks at it. Raises `Blocked`."""
+    """The check of a whole text, none of which is released if any of it is refused: nobody looks at text
+    after a refusal. Raises `Blocked`."""
     for link in links:
         text = _text(await whole([link], text))
     return text

@@ -29,13 +29,13 @@ Factory = Callable[[Mapping[str, Any]], Moderator]
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds of all installed packages; loads none."""
+    """The kinds of all installed packages, without loading any."""
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
 
 def make(place: str, kind: str, settings: Mapping[str, Any]) -> Moderator:
-    """A moderator of an installed package. place: of its table, for errors. settings: those of the table, all
-    but `kind`. Raises `BadRules`."""
+    """A moderator from an installed package. place: of its table, for errors. settings: of the table, except
+    `kind`. Raises `BadRules`."""
     common = {name: value for name, value in settings.items() if name in Table.model_fields}
     try:
         table = Table(kind=kind, **common)
@@ -69,7 +69,7 @@ def _set(who: str, made: Moderator, table: Table) -> None:
 
 
 def _check(who: str, made: Moderator) -> None:
-    """Raises `BadRules` for what is no moderator."""
+    """Raises `BadRules` for anything that is not a moderator."""
     for name in ("name", "stages", "fail", "seconds", "open"):
         if not hasattr(made, name):
             raise BadRules(f"{who} did not return a moderator: it has no {name}")

@@ -1,7 +1,7 @@
-"""Decisions on their way into the log in the database: taken at once, written together a moment later.
+"""Writes decisions to the log in the database: accepted at once, written together a moment later.
 
-Whoever decides does not wait: a decision is put into a bounded queue, and one task writes what is there. A
-queue that is full, because the database is away, drops its oldest and counts them.
+The caller never waits: a decision is put into a bounded queue, and one task writes its content. If the queue
+is full because the database is unavailable, the oldest decisions are dropped and counted.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Write = Callable[[Sequence[LoggedDecision]], Awaitable[None]]
 
 
 class Recorder:
-    """See the module. Called with each decision, in the event loop that runs it.
+    """See the module. Called with each decision, in its event loop.
 
-    write: stores a batch; may raise. `dropped`: how many decisions were not kept.
+    write: stores a batch; may raise. `dropped`: how many decisions were lost.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Recorder:
         self.dropped = 0
 
     def __call__(self, decision: Decision) -> None:
-        """Take a decision. Never raises, never waits."""
+        """Accept a decision. Never raises, never waits."""
         log_decision(decision)
         if len(self._waiting) == self._waiting.maxlen:
             self.dropped += 1
@@ -63,8 +63,8 @@ class Recorder:
         self._task = asyncio.create_task(self._run(), name="decisions")
 
     async def aclose(self) -> None:
-        """Write what waits, with one more attempt, and stop. What cannot be written then is counted in the
-        log."""
+        """Write what is pending, with one more attempt, and stop. Decisions that cannot be written are
+        counted in the log."""
         if self._task is None:
             return
         self._closing.set()
@@ -89,7 +89,7 @@ class Recorder:
                 return
 
     async def _written(self, batch: Sequence[LoggedDecision]) -> bool:
-        """Store a batch, again and again within `PATIENCE`; when the server stops there is one attempt."""
+        """Store a batch, with retries within `PATIENCE`; while the server is stopping, only one attempt."""
         for attempt in range(PATIENCE):
             try:
                 await self._write(batch)
@@ -104,7 +104,7 @@ class Recorder:
         return False
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not when the server stops."""
+        """Wait, unless the server is stopping."""
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()

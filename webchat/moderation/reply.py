@@ -1,4 +1,4 @@
-"""The gate of one reply: its answer, its reasoning and its calls of tools, each through the moderators."""
+"""The gate of one reply: its answer, reasoning and tool calls, each checked by the moderators."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ReplyGate:
             self._reasoning = None
 
     async def _flow(self) -> None:
-        """Work off all that was given."""
+        """Process all input."""
         while self._at_work:
             text = self._at_work[0]
             if isinstance(text, TextWasReasoning):
@@ -108,7 +108,7 @@ class ReplyGate:
         return Released(ready, self.verdict)
 
     async def _release_calls(self) -> None:
-        """All calls, each whole, or none."""
+        """All calls, complete, or none."""
         try:
             self._ready += await self._calls.release(self._checked)
         except Blocked as blocked:
@@ -129,7 +129,7 @@ class ReplyGate:
 
 @dataclass(slots=True)
 class _Text:
-    """One text of a reply. made: of what kind its pieces are. front: what is shown in front of it."""
+    """One text of a reply. made: the kind of its pieces. front: what is shown before it."""
 
     chain: Chain
     made: type[TextDelta | ReasoningDelta]

@@ -46,8 +46,8 @@ class _File(BaseModel):
 
 
 def load_rules(path: Path, tools: Tools | None = None) -> Sequence[Moderator]:
-    """The moderators of a file, in its order. What hides text from rules is taken away before any of them
-    looks. tools: for kinds that need more than the file. Raises `BadRules`."""
+    """The moderators in a file, in order, preceded by one that removes what hides text from rules. tools: for
+    kinds that need more than the file. Raises `BadRules`."""
     text = read_text(path)
     try:
         return _moderators(_parsed(text), replace(tools or Tools(), folder=path.parent))
@@ -56,8 +56,8 @@ def load_rules(path: Path, tools: Tools | None = None) -> Sequence[Moderator]:
 
 
 def read_rules(text: str) -> Sequence[Moderator]:
-    """The moderators of a text in the form of such a file, to be tried. Only kinds that need nothing but
-    themselves: no files, no other servers. Raises `BadRules`."""
+    """The moderators in a text in the rules file format, for a trial. Only self-contained kinds: no files, no
+    other servers. Raises `BadRules`."""
     content = _parsed(text)
     tables = content.get("moderators", [])
     for number, table in enumerate(tables if isinstance(tables, list) else []):
@@ -92,7 +92,7 @@ def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:
 
 
 def _made(place: str, table: Mapping[str, Any], tools: Tools) -> Moderator:
-    """The moderator of one table. place: of the table, for what is said about it."""
+    """The moderator of one table. place: of the table, for messages."""
     kind = table.get("kind")
     if kind not in KINDS:
         if not isinstance(kind, str) or kind not in kinds():

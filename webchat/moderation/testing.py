@@ -29,7 +29,7 @@ MOST_ENDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a text. blocked: the rule that ended it."""
+    """The result for a text. blocked: the rule that ended it."""
 
     released: str
     blocked: str | None
@@ -39,7 +39,7 @@ class Outcome:
 async def outcome(
     moderators: Sequence[Moderator], pieces: Iterable[str], context: Context | None = None
 ) -> Outcome:
-    """A text in pieces through moderators, as a gate puts it through them."""
+    """Pass a text in pieces through moderators, as a gate does."""
     context = context or Context("output", trial=True)
     findings: list[Finding] = []
     chain = Chain([Guarded(one, context, findings.append) for one in moderators])
@@ -57,7 +57,7 @@ async def outcome(
 
 
 def cut(text: str, places: Iterable[int]) -> list[str]:
-    """A text cut at these places, whatever numbers they are."""
+    """A text split at these positions, whatever the numbers."""
     edges = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
     return [text[start:end] for start, end in pairwise(edges)]
 
@@ -70,8 +70,8 @@ async def check_moderator(
     chunkings: int = 100,
     seed: int = 0,
 ) -> int:
-    """Check the laws with each text at each stage (default: all that the moderator names). chunkings: random
-    ones of each text. Returns how many ways of cutting were tried. Raises `AssertionError`."""
+    """Check the laws with each text at each stage (default: all the moderator names). chunkings: random ones
+    per text. Returns how many ways of splitting were tried. Raises `AssertionError`."""
     _check_form(moderator)
     letters = random.Random(seed)
     tried = 0
@@ -97,7 +97,7 @@ def _check_form(moderator: Moderator) -> None:
 async def _check_chunks(
     moderator: Moderator, context: Context, text: str, letters: random.Random, chunkings: int
 ) -> int:
-    """For every chunking the outcome is that of the whole text."""
+    """Every chunking has the same outcome as the whole text."""
     whole = await outcome([moderator], [text], context)
     for finding in whole.findings:
         assert 0 <= finding.start <= finding.end <= len(text), f"{finding} is not in {text!r}"
@@ -115,7 +115,7 @@ async def _check_chunks(
 
 
 async def _check_ends(moderator: Moderator, context: Context, text: str, letters: random.Random) -> int:
-    """Wherever a text breaks off, the outcome is that of what was there."""
+    """Wherever a text breaks off, the outcome is that of the text so far."""
     places = _places(text, letters, MOST_ENDS)
     for place in places:
         whole = await outcome([moderator], [text[:place]], context)
@@ -125,7 +125,7 @@ async def _check_ends(moderator: Moderator, context: Context, text: str, letters
 
 
 async def _check_held(moderator: Moderator, context: Context, text: str) -> None:
-    """`held` is the end of what was given, as it came."""
+    """`held` is the end of the input, unchanged."""
     filter = moderator.open(context, _unheard)
     given = ""
     for char in text:
@@ -136,7 +136,7 @@ async def _check_held(moderator: Moderator, context: Context, text: str) -> None
 
 
 async def _check_fails(moderator: Moderator, context: Context, text: str) -> None:
-    """Where it breaks, nothing more passes if it fails closed, and everything if it fails open."""
+    """After a failure nothing more passes if it fails closed, and everything if it fails open."""
     for broken_at in {0, 1, len(text) // 2, len(text)}:
         for fail in get_args(Fail):
             seen = await outcome([Broken(moderator, broken_at, fail)], text, context)
@@ -152,7 +152,7 @@ async def _check_fails(moderator: Moderator, context: Context, text: str) -> Non
 
 
 class Broken:
-    """A moderator whose filter breaks at a character, or at the end."""
+    """A moderator whose filter fails at a character, or at the end."""
 
     def __init__(self, moderator: Moderator, broken_at: int, fail: Fail) -> None:
         self.name = moderator.name
@@ -191,4 +191,4 @@ def _places(text: str, letters: random.Random, most: int = MOST_PLACES) -> Seque
 
 
 def _unheard(_: Finding) -> None:
-    """What is found is of no interest here."""
+    """Ignores findings."""

@@ -1,4 +1,4 @@
-"""What rules would do with a text, without doing it: nothing is stored, logged or sent on."""
+"""Dry runs: what rules would do with a text; nothing is stored, logged or sent on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from webchat.moderation.verdicts import Action, Context
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """moderator, rule, action: who found what and does what about it. start, end: in characters of the text
-    as it was given, whatever moderators before this one changed in it. instead: what stands there then."""
+    """moderator, rule, action: the source of the finding, and its action. start, end: in characters of the
+    original text, whatever earlier moderators changed. instead: the replacement."""
 
     moderator: str
     rule: str
@@ -26,8 +26,8 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """result: what would have been let through. blocked: the rule that refuses the text; sentence: what the
-    person reads then; own: in the operator's words."""
+    """result: what would pass. blocked: the rule that blocks the text; sentence: the message people see; own:
+    whether the operator wrote it."""
 
     result: str
     blocked: str | None
@@ -37,7 +37,7 @@ class Outcome:
 
 
 async def try_rules(moderation: Moderation, context: Context, text: str) -> Outcome:
-    """One text through the moderators of the stage the context names."""
+    """Pass one text through the moderators of the stage the context names."""
     trial = await moderation.trial(context, text)
     found = in_the_text([one.name for one in moderation.moderators], trial.decisions, len(text))
     if (verdict := trial.verdict) is None:
@@ -63,7 +63,7 @@ def in_the_text(names: Sequence[str], decisions: Iterable[Decision], length: int
 
 
 class _Changes:
-    """What one moderator changed in its text."""
+    """The changes one moderator made to its text."""
 
     def __init__(self, found: Sequence[Tried]) -> None:
         self._changes = [one for one in found if one.action in ("mask", "replace")]

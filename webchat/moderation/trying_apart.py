@@ -1,5 +1,5 @@
-"""Rules that were never in force, tried in a process that can be killed: reading them, and looking with
-them, may take any time and memory."""
+"""Tries rules that were never active in a process that can be killed: parsing and applying them may take any
+amount of time and memory."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MEMORY_BYTES = 2**30
 
 
 class RulesApart:
-    """Tries rules. seconds: for one text."""
+    """Tries rules. seconds: per text."""
 
     def __init__(self, *, seconds: float = SECONDS) -> None:
         folders = [folder for folder in sys.path if folder]
         self._pool = Pool(__name__, folders, seconds=seconds, memory=MEMORY_BYTES, processes=1)
 
     async def tried(self, rules: str, context: Context, text: str) -> Outcome:
-        """One text through the moderators of these rules. Raises `BadRules`, also for rules that take too
-        much time or memory; a trial that nobody waits for any more is ended."""
+        """Pass one text through the moderators of these rules. Raises `BadRules`, also for rules that need
+        too much time or memory; a trial is stopped when nobody waits for it any more."""
         asked = {"rules": rules, "stage": context.stage, "owner": context.owner, "text": text}
         try:
             answer = await self._pool.asked(asked)
@@ -42,7 +42,7 @@ class RulesApart:
 
 
 def answer(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the process says; see `backends._apart`."""
+    """The answer of the process; see `backends._apart`."""
     try:
         moderation = _moderation(asked["rules"])
         context = Context(asked["stage"], asked["owner"])

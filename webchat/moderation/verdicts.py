@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from backends.types import ReasoningDelta, TextDelta, TextWasReasoning, ToolCallDelta
 
 Piece = TextDelta | ReasoningDelta | TextWasReasoning | ToolCallDelta
-"""What passes a gate."""
+"""What passes through a gate."""
 
 Pieces = Sequence[Piece]
 """What may be shown, in order."""
@@ -31,14 +31,14 @@ blocked."""
 
 UNCHECKED = "This text could not be checked, so it is not shown."
 UNCHECKED_CURE = "Try again in a moment."
-"""What a person reads where a moderator fails closed."""
+"""What people read when a moderator fails closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something a rule found. start, end: offsets in characters of the text as the moderator was given it.
-    instead: what stands there now, for `mask` and `replace`. detail: more about it, for the log alone: a
-    score, a category; never the text."""
+    """A match of a rule. start, end: offsets in characters of the text the moderator received. instead: its
+    replacement, for `mask` and `replace`. detail: for the log only, such as a score or a category; never the
+    text."""
 
     rule: str
     action: Action
@@ -73,7 +73,7 @@ class Context:
     link: str | None = None
 
     def give_back(self) -> None:
-        """What was counted for this text was not used: it, or something it belongs to, was refused."""
+        """Undo the counts for this text: it, or something it belongs to, was refused."""
         while self.used:
             self.used.pop()()
 
@@ -84,10 +84,10 @@ Report = Callable[[Finding], None]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A moderator refuses the text: nothing behind that is ever released.
+    """A moderator refuses the text: nothing after that is ever released.
 
-    rule: id of the rule, for the log and for translation. sentence: what the person may read about it; cure:
-    what they can do. own: the words are the operator's, the same in every language.
+    rule: id of the rule, for the log and for translation. sentence: the public message; cure: what people can
+    do. own: the operator wrote the message, which is the same in every language.
     """
 
     rule: str
@@ -97,14 +97,14 @@ class Verdict:
 
     @property
     def params(self) -> dict[str, str | int | float]:
-        """For translation: the rule, and whether its sentence is to stay as it is."""
+        """For translation: the rule, and whether to keep its own message."""
         return {"rule": self.rule, **({"own": 1} if self.own else {})}
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What a filter gives back where it refuses the text. before: what may still be released in front of what
-    it refuses."""
+    """Returned by a filter that refuses the text. before: what may still be released before the refused
+    part."""
 
     before: str
     verdict: Verdict
@@ -112,22 +112,22 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What became of a text. verdict: why there is no more of it."""
+    """The result for a text. verdict: why the rest is missing."""
 
     text: str
     verdict: Verdict | None = None
 
 
 class Released(NamedTuple):
-    """What a gate gives back. pieces: what may be shown now, in order, also where there is a verdict.
-    verdict: why nothing more will be. One is made for each token."""
+    """The output of a gate. pieces: what may be shown now, in order, even if there is a verdict. verdict: why
+    nothing more will follow. Created for each token."""
 
     pieces: Pieces = ()
     verdict: Verdict | None = None
 
 
 class Blocked(Exception):
-    """A text is refused as a whole: what a person wrote, or what a model was to be sent."""
+    """A text is refused as a whole: what a person wrote, or what a model was to receive."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.sentence)

@@ -44,10 +44,10 @@ SLACK = 320
 """How much longer a window gets, at most, while no sentence ends."""
 
 OVERLAP = 240
-"""Characters before a window that are read with it."""
+"""Characters before a window that are included as context."""
 
 REMEMBERED = 1024
-"""Opinions kept."""
+"""Cached opinions."""
 
 _CLOSING = "\"'”’)\\]」』）》"
 # An end needs what follows it: a space, or after a Chinese mark anything that does not belong to the end.
@@ -59,8 +59,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What was said of a text: rule and what is done about it; detail for the log alone. read: whether it was
-    read at all."""
+    """The opinion of a text: rule and action; detail for the log only. read: whether it was checked at
+    all."""
 
     rule: Rule
     detail: str = ""
@@ -71,7 +71,7 @@ Seconds = Annotated[float, Field(gt=0, le=120)]
 
 
 class WindowSettings(BaseModel):
-    """seconds: how long one look may take. window: least characters of a window of a reply."""
+    """seconds: time limit of one check. window: minimum characters of a window of a reply."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -113,7 +113,7 @@ class Windows:
         return "".join(self._ready) + self._text[self._at :]
 
     def look_in(self, run: Run) -> None:
-        """Have the looks done by `run`."""
+        """Have the checks run by `run`."""
         judge, seconds = self._judge, self._seconds
 
         async def elsewhere(text: str) -> Sequence[Opinion]:
@@ -123,7 +123,8 @@ class Windows:
         self._judge = elsewhere
 
     def remember(self, text: str) -> str:
-        """Take in what is shown already: it is read with what follows, and not looked at again."""
+        """Take in text that is already shown: it is read as context of what follows, and not checked
+        again."""
         self._before = text[-OVERLAP:]
         self._done = len(text)
         return text
@@ -149,7 +150,7 @@ class Windows:
             await self._look(end)
 
     async def _look(self, end: int) -> None:
-        """Have the text up to `end` read, and put what becomes of it among what is ready."""
+        """Have the text up to `end` checked, and queue the result."""
         window = self._text[self._at : end]
         opinions: Sequence[Opinion] = ()
         try:
@@ -179,7 +180,7 @@ class Windows:
         self._ready.append(window)
 
     def _failed(self, error: Exception) -> Opinion:
-        """What it means that there is no opinion of a window."""
+        """Handles a window without an opinion."""
         why = "timed out" if isinstance(error, TimeoutError) else "gave no opinion"
         _log.warning("the moderator %s %s: %s", self._name, why, error or type(error).__name__)
         rule = f"{self._name}.failed"
@@ -193,7 +194,7 @@ async def _judged(judge: Judge, text: str) -> Sequence[Opinion]:
 
 
 def window_end(text: str, least: int, start: int = 0) -> int:
-    """Where the window of a text that begins at `start` ends; 0 while more text could change that."""
+    """Where the window of a text that starts at `start` ends; 0 while more text could change that."""
     most = start + least + SLACK
     # One character more than a window may have: what stands behind its last decides, too.
     found = _END.search(text, start + least - 1, most + 1)
@@ -206,13 +207,13 @@ def window_end(text: str, least: int, start: int = 0) -> int:
 
 
 class Known:
-    """Opinions that were given lately: what is sent again with each turn is asked about once."""
+    """Cache of recent opinions: text that is sent again with each turn is checked once."""
 
     def __init__(self) -> None:
         self._opinions: OrderedDict[bytes, Sequence[Opinion]] = OrderedDict()
 
     async def or_ask(self, text: str, ask: Callable[[], Awaitable[Sequence[Opinion]]]) -> Sequence[Opinion]:
-        """The opinion of a text, of which only a digest is kept. Raises what `ask` raises."""
+        """The opinion of a text, of which only a digest is stored. Raises what `ask` raises."""
         key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         if key in self._opinions:
             self._opinions.move_to_end(key)

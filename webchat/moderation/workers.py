@@ -20,13 +20,13 @@ from webchat.moderation.filters import Closing, Filter, Look, Moderator
 from webchat.moderation.verdicts import Context, Fail, Report, Stage
 
 MOST = 4
-"""Threads of one moderator of another package."""
+"""Threads per third-party moderator."""
 
 LONG_THREADS = 2
 """Threads for long texts of the built-in ones."""
 
 GRACE_SECONDS = 0.25
-"""How long a thread has to come back from a look that was ended, before another takes over."""
+"""Seconds a thread has to return from a cancelled check before another takes over."""
 
 CLOSE_SECONDS = 2.0
 
@@ -34,11 +34,11 @@ _log = logging.getLogger(__name__)
 
 
 class Stuck(RuntimeError):
-    """None of a moderator's threads comes back."""
+    """None of a moderator's threads returns."""
 
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """The outcome of something that never waits. Raises what it raises, `RuntimeError` where it waits."""
+    """The outcome of something that never waits. Raises what it raises, or `RuntimeError` if it waits."""
     try:
         work.send(None)
     except StopIteration as done:
@@ -48,13 +48,13 @@ def at_once(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def here(look: Look, seconds: float) -> Any:
-    """A `Run` in the event loop that calls; cannot end what does not wait."""
+    """A `Run` in the calling event loop; it cannot interrupt a check that does not wait."""
     async with asyncio.timeout(seconds):
         return await look()
 
 
 class LongLooks:
-    """A `Run` in a few threads, for looks that never wait and end by themselves: no time is kept."""
+    """A `Run` in a few threads, for checks that never wait and always finish: without time limit."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(LONG_THREADS, "long text")
@@ -67,8 +67,8 @@ class LongLooks:
 
 
 class Worker:
-    """A `Run` in threads of one moderator, each with an event loop of its own; one is used until it does not
-    come back in time. name: of the moderator."""
+    """A `Run` in the threads of one moderator, each with its own event loop; one is used until it fails to
+    return in time. name: of the moderator."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -78,7 +78,7 @@ class Worker:
         weakref.finalize(self, _stop, self._threads)
 
     async def __call__(self, look: Look, seconds: float) -> Any:
-        """Raises `TimeoutError`, `Stuck` and what the look raises."""
+        """Raises `TimeoutError`, `Stuck` and what the check raises."""
         while True:
             thread = await self._free()
             job = _Job(look, thread)
@@ -94,7 +94,7 @@ class Worker:
             # Something else holds that thread.
 
     async def aclose(self) -> None:
-        """End the threads; those that are stuck end when they come back, or with the process."""
+        """Stop the threads; stuck ones end when they return, or with the process."""
         _stop(self._threads)
         free = [thread for thread in self._threads if not thread.overdue]
         if free:
@@ -132,8 +132,8 @@ class Worker:
 
 
 class Apart:
-    """A moderator of another package, with the threads its code runs in. Whatever else it says of itself, as
-    `kind`, it says here too."""
+    """A third-party moderator with the threads its code runs in. Other attributes, such as `kind`, are passed
+    through."""
 
     def __init__(self, moderator: Moderator) -> None:
         self._moderator = moderator
@@ -150,7 +150,7 @@ class Apart:
         return self._moderator.open(context, report)
 
     async def aclose(self) -> None:
-        """Close what it has open, and end its threads."""
+        """Close what it has open, and stop its threads."""
         try:
             if isinstance(self._moderator, Closing):
                 await self.worker(self._moderator.aclose, CLOSE_SECONDS)
@@ -160,8 +160,7 @@ class Apart:
 
 
 class _Thread:
-    """A thread that runs an event loop. overdue: jobs that were given up, while the loop has not come round
-    since."""
+    """A thread that runs an event loop. overdue: jobs given up while the loop has not come round since."""
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
@@ -172,7 +171,7 @@ class _Thread:
 
 
 class _Job:
-    """One look in a thread."""
+    """One check in a thread."""
 
     def __init__(self, look: Look, thread: _Thread) -> None:
         self._look = look
@@ -183,7 +182,7 @@ class _Job:
         self.outcome = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._run(), thread.loop))
 
     async def over_within(self, seconds: float) -> bool:
-        """Whether it ends in time: that of its own look, or of waiting for others'."""
+        """Whether it ends in time: its own check, or waiting for others'."""
         asked = time.monotonic()
         while (left := (self._began or asked) + seconds - time.monotonic()) > 0:
             if (await asyncio.wait({self.outcome}, timeout=left))[0]:
@@ -191,7 +190,7 @@ class _Job:
         return self.outcome.done()
 
     def give_up(self) -> bool:
-        """End it, as far as that can be. Returns whether it was begun; if not, it never will be."""
+        """Cancel it as far as possible. Returns whether it was started; if not, it never will be."""
         with self._lock:
             self._given_up = True
         self._thread.overdue.add(self)

@@ -1,4 +1,4 @@
-"""What the moderators of the house have in common."""
+"""What the built-in moderators have in common."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FAIL: Fail = "closed"
 
 
 class Terms(TypedDict, total=False):
-    """Where a moderator looks, and what it means that it breaks."""
+    """The stages of a moderator, and what happens when it fails."""
 
     stages: Iterable[Stage]
     fail: Fail
 
 
 class BuiltIn:
-    """A moderator whose filters never wait for anything but a service they ask, and are linear."""
+    """A moderator whose filters run in linear time and wait only for a service they query."""
 
     inline = True
 

@@ -1,8 +1,8 @@
-"""A moderation service: any endpoint that answers `POST /v1/moderations` as OpenAI's does.
+"""A moderation service: any endpoint that answers `POST /v1/moderations` like OpenAI's.
 
-Source of the form: OpenAI API reference, "Create moderation": `results[0]` has `flagged`, `categories` (name
--> whether it is one) and `category_scores` (name -> 0 to 1). The key goes to this address only, redirects are
-not followed and no cookie is kept; neither the key nor what is sent is ever logged.
+Source: OpenAI API reference, "Create moderation": `results[0]` has `flagged`, `categories` (name -> true or
+false) and `category_scores` (name -> 0 to 1). The key is sent to this address only, redirects are not
+followed and cookies are not kept; neither the key nor the text sent is ever logged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DIRECTLY = {"http://": None, "https://": None}
 
 
 class Category(BaseModel):
-    """What is done about a category, and from which score on; where nothing is said, as about all."""
+    """The action for a category, and its minimum score; by default the same as for all categories."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -46,8 +46,8 @@ class Category(BaseModel):
 
 
 class EndpointSettings(WindowSettings):
-    """model: asked for by its name. threshold: score from which a category counts, `None`: the service's own
-    judgement. categories: if any are named, only these count."""
+    """model: requested by name. threshold: minimum score for a category to count, `None`: the service's own
+    decision. categories: if any are named, only these count."""
 
     model: str | None = None
     threshold: Share | None = None
@@ -58,8 +58,8 @@ class EndpointSettings(WindowSettings):
 class Endpoint(BuiltIn):
     """A moderator; see the module.
 
-    rule: its id is the moderator's name; what is done about each category that is not named.
-    url: with or without `/moderations`. Raises `ValueError`.
+    rule: its id is the moderator's name; the action for each category that is not named. url: with or without
+    `/moderations`. Raises `ValueError`.
     """
 
     kind = "endpoint"
@@ -107,7 +107,7 @@ class Endpoint(BuiltIn):
         return await self._known.or_ask(text, lambda: self._ask(text))
 
     async def _ask(self, text: str) -> Sequence[Opinion]:
-        """Raises `ValueError` for an answer of another form, and what httpx raises."""
+        """Raises `ValueError` for an answer in another format, and what httpx raises."""
         model = self._settings.model
         body: dict[str, Any] = {"input": text} if model is None else {"model": model, "input": text}
         async with self._connected().stream("POST", self._url, json=body, headers=self._headers) as answer:
@@ -164,7 +164,7 @@ class Endpoint(BuiltIn):
 
 
 def _address(url: str) -> str:
-    """Raises `ValueError` for what is no web address, or holds a password."""
+    """Raises `ValueError` for an invalid URL, or one with a password."""
     try:
         parsed = httpx.URL(url.strip())
     except httpx.InvalidURL:
@@ -180,7 +180,7 @@ def _address(url: str) -> str:
 
 
 def _proxy_to(url: str) -> str | None:
-    """The proxy on the way there. Raises `ValueError` with a sentence for one that cannot be used."""
+    """The proxy for it. Raises `ValueError` with a sentence for one that cannot be used."""
     try:
         proxy = find_proxy(url, os.environ)
     except BadProxy as error:

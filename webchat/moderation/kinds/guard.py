@@ -1,9 +1,9 @@
-"""A guard model: a language model that was trained to say whether a text is safe.
+"""A guard model: a language model trained to decide whether a text is safe.
 
-It is asked through any backend, with the text as the person's message, or as the reply to the person's last
-one; its own chat template makes the policy and the form of the answer of that. Sources: the model cards of
-Qwen3Guard-Gen (`Safety: Safe|Unsafe|Controversial`, `Categories: ...`) and Llama Guard 3 (`safe`, or `unsafe`
-and a line of codes, `S1,S10`).
+It is queried through any backend, with the text as the user's message, or as the reply to the user's last
+one; its own chat template adds the policy and the answer format. Sources: the model cards of Qwen3Guard-Gen
+(`Safety: Safe|Unsafe|Controversial`, `Categories: ...`) and Llama Guard 3 (`safe`, or `unsafe` and a line of
+codes, `S1,S10`).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _CODES = re.compile(r"S\d{1,2}")
 
 
 class Ask(Protocol):
-    """Models, by their names."""
+    """Models, by name."""
 
     async def __call__(self, model: str, request: Request) -> str:
-        """The whole answer of a model. Raises what goes wrong."""
+        """A model's whole answer. Raises whatever goes wrong."""
         ...
 
     def waits(self, model: str, writer: str) -> bool:
-        """Whether `model` could not answer before `writer` has written to its end: they share their slots."""
+        """Whether `model` could not answer before `writer` has finished: they share their slots."""
         ...
 
 
@@ -54,7 +54,7 @@ Hide = Callable[[str, Request], Request]
 
 
 class WouldWait(RuntimeError):
-    """The guard is of the engine that writes the reply."""
+    """The guard runs on the engine that generates the reply."""
 
 
 class Unclear(ValueError):
@@ -62,8 +62,8 @@ class Unclear(ValueError):
 
 
 class GuardSettings(WindowSettings):
-    """controversial: what is done about what is neither safe nor unsafe. categories: name or code -> what is
-    done about it instead."""
+    """controversial: the action for texts that are neither safe nor unsafe. categories: name or code -> its
+    own action."""
 
     style: Style = "qwen3guard"
     controversial: Action = "flag"
@@ -72,7 +72,7 @@ class GuardSettings(WindowSettings):
 
 
 class Guard(BuiltIn):
-    """A moderator; see the module. rule: its id is the moderator's name; what is done about unsafe texts."""
+    """A moderator; see the module. rule: its id is the moderator's name; the action for unsafe texts."""
 
     kind = "guard"
 
@@ -114,7 +114,7 @@ class Guard(BuiltIn):
         )
 
     async def aclose(self) -> None:
-        """Close the connections, where they are its own."""
+        """Close connections that are its own."""
         if isinstance(self.ask, AskEndpoint):
             await self.ask.aclose()
 
@@ -149,8 +149,8 @@ class Guard(BuiltIn):
 
 
 class AskEndpoint:
-    """Guard models at an OpenAI-compatible endpoint of their own. hide: what is sent there, from what it is
-    asked."""
+    """Guard models at their own OpenAI-compatible endpoint. hide: maps a request to what may be sent
+    there."""
 
     def __init__(
         self, url: str, api_key: str | None = None, hide: Hide = lambda url, request: request
@@ -177,7 +177,7 @@ class AskEndpoint:
 
 
 async def answer_of(backend: Backend, request: Request) -> str:
-    """What a model answers, with as much of the sampling as it takes."""
+    """A model's answer, with the sampling parameters it supports."""
     taken = backend.capabilities.sampling
     wanted = request.sampling
     sampling = Sampling(
@@ -217,5 +217,5 @@ _PARSERS = {"qwen3guard": parse_qwen3guard, "llama-guard": parse_llama_guard}
 
 
 def _slug(category: str) -> str:
-    """A category as it stands in the id of a rule."""
+    """A category in the form used in rule ids."""
     return re.sub(r"[^a-z0-9]+", "-", category.lower()).strip("-")

@@ -1,4 +1,4 @@
-"""What keeps a person within bounds: how long a text is, how often it repeats itself, how many they write."""
+"""Limits for people: the length of a text, repetition within it, and the rate of messages."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Bounds(BaseModel):
 
 
 class Limits(BuiltIn):
-    """What one person may write. each: the settings of `Bounds`, without one. Raises `ValueError` for bounds
-    that limit nothing."""
+    """What one person may write. each: settings of `Bounds` per limit. Raises `ValueError` for bounds that
+    limit nothing."""
 
     kind = "limits"
 
@@ -62,7 +62,7 @@ class Limits(BuiltIn):
 
     @property
     def bounds(self) -> dict[str, int]:
-        """What is set, by rule."""
+        """The limits that are set, by rule."""
         set_to = {
             "limits.length": self._bounds.most_chars,
             "limits.repeats": self._bounds.most_repeats,
@@ -88,8 +88,8 @@ class Limits(BuiltIn):
         return None
 
     def take_one(self, owner: str, link: str | None, used: list[Callable[[], None]]) -> Verdict | None:
-        """Count one more message of a person and of their link; refused after as many within a minute. used:
-        gets how to give that back."""
+        """Count one more message of a person and of their link; refused if the limit per minute is reached.
+        used: receives a function that undoes the count."""
         mine, ours = self._bounds.most_a_minute, self._bounds.most_a_minute_by_link
         if mine is not None and not self._count(f"owner {owner}", mine, used):
             return Verdict(
@@ -129,7 +129,7 @@ class Limits(BuiltIn):
 
 
 class _Limiting:
-    """Takes the whole text before it says anything: what is asked is of the whole."""
+    """Receives the whole text before it decides, because the limits apply to the whole."""
 
     def __init__(self, limits: Limits, context: Context, report: Report) -> None:
         self._limits = limits
@@ -161,7 +161,7 @@ class _Limiting:
 
 
 def _longest_run(text: str) -> int:
-    """Of one character, or of one line that is not empty."""
+    """Of one character, or of one non-empty line."""
     longest = run = 0
     before = ""
     for char in text:

@@ -25,8 +25,8 @@ _NEIGHBOURS = 4
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """pattern: in RE2's syntax. window: most characters of a match. starts: texts one of which every match
-    begins with. accepts: looks at what matched, where a pattern cannot say it (a checksum)."""
+    """pattern: in RE2's syntax. window: maximum characters of a match. starts: texts, one of which every
+    match starts with. accepts: an additional check of a match that a pattern cannot express (a checksum)."""
 
     pattern: str
     rule: Rule
@@ -36,7 +36,7 @@ class Pattern:
 
 
 class BadPattern(ValueError):
-    """A pattern that is refused, with the reason."""
+    """A rejected pattern, with the reason."""
 
 
 class Patterns(BuiltIn):
@@ -96,7 +96,7 @@ def _compiled(pattern: Pattern) -> Any:
 
 
 def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> Match | None:
-    """The first match from `at` on that begins before `opened`."""
+    """The first match from `at` on that starts before `opened`."""
     if pattern.starts:
         # All are looked for at once: one that is not there would be looked for again and again.
         start = _beginning(pattern.starts).search(window, at)
@@ -114,7 +114,7 @@ def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) ->
 
 
 def _match(pattern: Pattern, compiled: Any, window: str, start: int) -> Match | None:
-    """A match within its own window, so that it does not depend on how much of the text is there."""
+    """A match within its own window, so that it does not depend on how much of the text has arrived."""
     found, _ = _within(compiled.match, window, start, start + pattern.window)
     text = found.group() if found is not None else ""
     if not text or (pattern.accepts is not None and not pattern.accepts(text)):
@@ -152,7 +152,7 @@ def _within(look: Callable[..., Any], window: str, start: int, end: int) -> tupl
 
 
 def _open(pattern: Pattern, window: str, begin: int) -> int:
-    """Offset from which a match could begin whose end is not yet there."""
+    """Offset from which a match could start whose end has not arrived yet."""
     first = max(begin, len(window) - pattern.window)
     if not pattern.starts:
         return first

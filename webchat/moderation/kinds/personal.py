@@ -1,4 +1,4 @@
-"""The rule of personal data: what is found by `webchat.privacy.finding`, and what is done about it."""
+"""The rule for personal data: detection by `webchat.privacy.finding`, and the action for it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SENTENCE = "This text seems to contain personal data."
 
 
 class PersonalModerator(BuiltIn):
-    """A moderator of personal data. rule: its id is the moderator's name; what is done about each kind.
-    Raises `ValueError` for a kind there is not."""
+    """A moderator for personal data. rule: its id is the moderator's name; the action for each kind. Raises
+    `ValueError` for an unknown kind."""
 
     kind = "personal"
 
@@ -37,5 +37,5 @@ class PersonalModerator(BuiltIn):
 
 
 def personal(action: Action = "mask", **terms: Unpack[Terms]) -> PersonalModerator:
-    """A moderator that finds personal data of all kinds."""
+    """A moderator that detects all kinds of personal data."""
     return PersonalModerator(Rule("personal", action, sentence=SENTENCE), **terms)

@@ -38,7 +38,7 @@ _SPACED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A phrase as it is looked for."""
+    """A phrase in the form in which it is searched."""
 
     length: int
     rule: Rule
@@ -49,8 +49,8 @@ class _Entry:
 class Phrases(BuiltIn):
     """A moderator; see the module.
 
-    rules: phrase -> what is done about it; a phrase ends in `*` to match what begins with it. Raises
-    `ValueError` for a phrase that is empty once folded, or too long.
+    rules: phrase -> its action; a phrase that ends in `*` also matches longer words. Raises `ValueError` for
+    a phrase that is empty once folded, or too long.
     """
 
     kind = "phrases"
@@ -110,7 +110,7 @@ class Phrases(BuiltIn):
                 yield Match(folded.start(start), folded.end(end), entry.rule)
 
     def _open(self, folded: Folded, begin: int) -> int:
-        """Offset from which the end of the text could be the beginning of a phrase."""
+        """Offset from which the end of the text could be the start of a phrase."""
         text = folded.text
         for start in range(max(0, len(text) - LONGEST), len(text)):
             inside = start > 0 and is_letter(text[start]) and is_letter(text[start - 1])
@@ -129,7 +129,7 @@ class Phrases(BuiltIn):
                 yield Match(first, end, entry.rule)
 
     def _open_spelled(self, window: str, begin: int) -> int:
-        """Offset from which the end of the text could be the beginning of a phrase that is spelled out."""
+        """Offset from which the end of the text could be the start of a spelled-out phrase."""
         opened = len(window)
         for ending in (_letters_at_end(window), _ideographs_at_end(window, self._longest)):
             folded, owners = _fold_letters(window, [at for at in ending if at >= begin])
@@ -139,13 +139,13 @@ class Phrases(BuiltIn):
 
 
 def _fold_letters(window: str, offsets: Sequence[int]) -> tuple[str, list[int]]:
-    """The folded letters at these offsets, and for each the offset it came from."""
+    """The folded letters at these offsets, and the origin of each."""
     pieces = [fold(window[at]).text for at in offsets]
     return "".join(pieces), [at for at, piece in zip(offsets, pieces, strict=True) for _ in piece]
 
 
 def _letters_at_end(window: str) -> list[int]:
-    """Offsets of the letters that stand alone, with something between each two, at the very end of a text."""
+    """Offsets of single letters with separators between them at the very end of a text."""
     found: list[int] = []
     at = len(window)
     while len(found) < LONGEST:
@@ -162,7 +162,7 @@ def _letters_at_end(window: str) -> list[int]:
 
 
 def _ideographs_at_end(window: str, most: int) -> list[int]:
-    """Offsets of the last ideographs of a text, as far as little or nothing is between each two."""
+    """Offsets of the last ideographs of a text, with little or nothing between them."""
     found: list[int] = []
     at = len(window)
     while len(found) < most:

@@ -1,4 +1,4 @@
-"""Keys, tokens and private keys, by the forms their issuers gave them so that they can be found.
+"""Keys, tokens and private keys, by the detectable formats of their issuers.
 
 Sources: the issuers' documentation of their token formats; RFC 7468 for private keys in PEM.
 """
@@ -36,7 +36,7 @@ _FORMS: tuple[tuple[str, str, int, tuple[str, ...]], ...] = (
 
 
 def secrets(action: Action = "mask", *, name: str = "secrets", **terms: Unpack[Terms]) -> Patterns:
-    """A moderator that finds secrets."""
+    """A moderator that detects secrets."""
     return Patterns(
         name,
         [

@@ -1,4 +1,4 @@
-"""The tables of a file of rules, one for each kind, and how a moderator is made of each."""
+"""The tables of a rules file, one per kind, and how a moderator is built from each."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ from webchat.privacy.finding import KINDS as PERSONAL_KINDS
 
 
 class BadRules(ValueError):
-    """The file of rules cannot be used; the message says where and why."""
+    """The rules file is invalid; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What moderators need that a file does not hold. folder: where files are that it names. key: the value
-    of an environment variable. ask: models, by their names. hide: keeps from a guard elsewhere what is
-    not for it."""
+    """What moderators need beyond the file. folder: of files that it names. key: the value of an environment
+    variable. ask: models, by name. hide: removes from requests what a remote guard must not see."""
 
     folder: Path = field(default_factory=Path)
     key: Callable[[str], str | None] = lambda name: None
@@ -43,7 +42,7 @@ class Tools:
 
 
 class Table(BaseModel):
-    """What every kind has."""
+    """Settings of every kind."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -61,7 +60,7 @@ class Table(BaseModel):
 
 
 class Acting(Table):
-    """What is done about a match."""
+    """The action for a match."""
 
     action: Act = "block"
     instead: str = ""
@@ -165,13 +164,13 @@ KINDS = tuple(TABLES)
 
 
 def settings_of(kind: str) -> Sequence[str]:
-    """The settings that a table of this kind may have."""
+    """The settings allowed in a table of this kind."""
     fields = dict.fromkeys([*Table.model_fields, *TABLES[kind].model_fields])
     return tuple(name for name in fields if name != "kind")
 
 
 def first_error(error: ValidationError, known: Sequence[str] = ()) -> str:
-    """Where the first of its errors is, and what it says. known: the settings there are."""
+    """The location and message of the first error. known: the existing settings."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     said = str(first["msg"])
@@ -181,7 +180,7 @@ def first_error(error: ValidationError, known: Sequence[str] = ()) -> str:
 
 
 def _key(name: str, variable: str | None, tools: Tools) -> str | None:
-    """The key in an environment variable. Raises `BadRules` where it is named and not set."""
+    """The key in an environment variable. Raises `BadRules` if it is named and not set."""
     if variable is None:
         return None
     key = tools.key(variable)
@@ -201,6 +200,6 @@ def read_text(path: Path) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    """One phrase a line; empty lines and those that begin with # are passed over."""
+    """One phrase per line; empty lines and those that start with # are skipped."""
     lines = read_text(path).splitlines()
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

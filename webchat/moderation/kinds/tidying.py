@@ -1,4 +1,4 @@
-"""How much of a text is unseen: marks and invisible characters must not hide it or pile up on it."""
+"""Limits unseen characters: marks and invisible characters must not hide text or pile up on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_UNSEEN = 16
 """Marks and invisible characters in a row: enough for every script and emoji, too few to hide or pile up."""
 
 REMEMBERED = 8192
-"""Messages of which it is known that they are tidy."""
+"""Messages known to be tidy."""
 
 _KINDS = frozenset({"Mn", "Me", "Cf"})
 
@@ -36,8 +36,8 @@ class Tidy(BuiltIn):
         return _Tidying(self, remembers=context.stage == "prompt")
 
     def read(self, text: str, run: int) -> tuple[str, int]:
-        """A piece of a text, tidied, and how many unseen ones are at its end. run: at the end of what came
-        before."""
+        """A piece of a text, tidied, and the number of unseen characters at its end. run: the number at the
+        end of the text before it."""
         if text.isascii() or self._unseen.isdisjoint(text):
             return text, 0 if text else run
         kept: list[str] = []
@@ -48,7 +48,7 @@ class Tidy(BuiltIn):
         return "".join(kept), run
 
     def read_once(self, text: str) -> tuple[str, int]:
-        """The beginning of a text, as `read`."""
+        """The start of a text, as `read`."""
         key = (hash(text), len(text))
         known = self._tidy.pop(key, None)
         if known is None:
@@ -82,7 +82,6 @@ class _Tidying:
 
 @cache
 def unseen() -> frozenset[str]:
-    """Every mark that lies over another character and every invisible one; they are in three planes of
-    seventeen."""
+    """All combining marks and invisible characters; they are in three of the seventeen planes."""
     planes = (*range(0x20000), *range(0xE0000, 0xF0000))
     return frozenset(char for char in map(chr, planes) if unicodedata.category(char) in _KINDS)
