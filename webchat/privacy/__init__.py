@@ -1,7 +1,7 @@
-"""Personal data on its way to a model elsewhere: found, hidden behind placeholders, put back in the reply.
+"""Personal data in requests to remote models: detected, replaced by placeholders, restored in the reply.
 
-Knows nothing of moderation; its rule about personal data uses `webchat.privacy.finding`, and nothing else of
-this room. What puts the two together for a reply is `webchat.turns.masked`.
+Independent of moderation, whose rule for personal data uses `webchat.privacy.finding` and nothing else of
+this package. `webchat.turns.masked` combines the two for a reply.
 """
 
 from webchat.privacy.finding import KINDS, Personal

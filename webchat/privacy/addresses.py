@@ -1,8 +1,8 @@
-"""Where in a text an address stands: a link's or an image's destination, a URL.
+"""Where in a text an address is: the destination of a link or image, or a URL.
 
-A reader's program may fetch what is there, or does at a click, so nothing may be written into it that was not
-there before. The rule is wider than Markdown's: from `](`, `]:`, a scheme that a page follows, `//` or `www.`
-on, to where no Markdown takes the address further. The page ends a bare URL here at the latest.
+A reader's program may fetch an address, or open it at a click, so nothing may be inserted into one. The rule
+is wider than Markdown's: from `](`, `]:`, a scheme that a page follows, `//` or `www.`, to where no Markdown
+continues the address. The page ends a bare URL here at the latest.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Span:
 class Addresses:
     """Reads a text in pieces.
 
-    fresh: whether its end is the very beginning of an address, behind its mark (`](`, `]:`), so that what
-    comes next is the whole of it.
+    fresh: whether the text ends directly after the mark that opens an address (`](`, `]:`), so that what
+    follows is all of it.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Addresses:
         self._read = 0
 
     def takes(self, text: str) -> bool:
-        """Whether a text that came next would be of an address."""
+        """Whether a text that came next would be part of an address."""
         if self._mode in _ENDS:
             return _ENDS[self._mode].match(text) is None
         return self._mode != ""
@@ -61,7 +61,7 @@ class Addresses:
         return self._mode == "before" or (self._mode == "link" and self._start == self._read)
 
     def feed(self, text: str) -> list[Span]:
-        """Read on. Returns the addresses that ended, as offsets of the whole text."""
+        """Read on. Returns the addresses that ended, as offsets in the whole text."""
         if not text:
             return []
         base = self._read - len(self._tail)
@@ -88,7 +88,7 @@ class Addresses:
         return [Span(self._start, self._read)] if open_ else []
 
     def _outside(self, text: str, at: int, base: int) -> int:
-        """Go on to behind the next trigger that ends behind `at`."""
+        """Skip to the end of the next trigger that ends after `at`."""
         for found in _TRIGGER.finditer(text, max(0, at - _CARRIED)):
             if found.end() <= at:
                 continue
@@ -105,7 +105,7 @@ class Addresses:
         return len(text)
 
     def _inside(self, text: str, at: int, base: int) -> int | None:
-        """Where the address ends, from `at` on; `None` when it does not yet."""
+        """Where the address ends, from `at` on; `None` if it has not ended yet."""
         if self._mode == "before":
             found = _NOT_SPACE.search(text, at)
             if found is None:

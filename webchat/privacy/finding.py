@@ -69,7 +69,7 @@ _IPV6_TAIL = re.compile(r"[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f:]*)?$")
 
 
 class Personal:
-    """Finds kinds of personal data in windows of texts. Raises `ValueError` for a kind there is not."""
+    """Finds kinds of personal data in windows of texts. Raises `ValueError` for an unknown kind."""
 
     def __init__(self, kinds: Iterable[str] = KINDS) -> None:
         self.kinds = frozenset(kinds)
@@ -80,12 +80,12 @@ class Personal:
         self._tails = list(self._all_tails())
 
     def all(self, text: str) -> list[_Found]:
-        """Everything in a whole text: start, end and kind, in order, not overlapping."""
+        """Everything found in a whole text: start, end and kind, in order, not overlapping."""
         return self.look(text, 0, last=True)[0]
 
     def look(self, window: str, begin: int, *, last: bool) -> tuple[list[_Found], int]:
         """What is found from `begin` on, and the offset from which more text could change that. window: a
-        text from `CONTEXT` characters before `begin` on; last: nothing follows it."""
+        text starting `CONTEXT` characters before `begin`; last: nothing follows it."""
         if not window.isascii():
             window = window.translate(_PLAIN)
         opened = len(window) if last else self._open(window, begin)
@@ -105,7 +105,7 @@ class Personal:
         return found, opened
 
     def _candidates(self, window: str, begin: int, opened: int, *, last: bool) -> Iterator[_Found]:
-        """What may be found, each for itself; an end below 0 marks what cannot be told yet."""
+        """Possible findings, each on its own; a negative end marks what cannot be decided yet."""
         for places in (
             self._in_numbers(window, begin, opened),
             self._in_mail(window, begin, opened),
@@ -202,7 +202,7 @@ class Personal:
 
 
 def _order(found: _Found) -> tuple[int, int]:
-    """By place; of two at one place what cannot be told yet first, then the longer one."""
+    """By position; at the same position, undecided ones first, then the longer one."""
     start, end, _ = found
     return start, (-1 << 60) if end < 0 else -end
 
@@ -237,7 +237,8 @@ def _said(told: Told, window: str, start: int) -> Iterator[tuple[int, int, int, 
 
 
 def _ends(window: str, end: int) -> bool:
-    """Whether an e-mail address ends there: what follows is no more of a name, and no path behind a host."""
+    """Whether an e-mail address ends there: the following text neither continues a name nor is a path after a
+    host."""
     behind = window[end : end + 2]
     if behind[:1] and (behind[0] in "_-@" or (behind[0].isascii() and behind[0].isalnum())):
         return False

@@ -21,12 +21,12 @@ BEFORE = 24
 AFTER = 4
 
 Accepts = Callable[[str, int, int], int]
-"""Takes a text and a match in it; how many characters of the match are of the kind, 0 for none."""
+"""Receives a text and a match in it; returns how many characters of the match are of the kind, 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """pattern: tried at each place. window: most characters of a match. accepts: see `Accepts`."""
+    """pattern: tried at each position. window: maximum characters of a match. accepts: see `Accepts`."""
 
     kind: str
     pattern: re.Pattern[str]
@@ -52,7 +52,7 @@ def _before(text: str, start: int) -> str:
 
 
 def _alone(text: str, start: int, end: int) -> bool:
-    """Whether a number is no part of a longer word, number or name."""
+    """Whether a number is not part of a longer word, number or name."""
     front, behind = text[max(0, start - 2) : start], text[end : end + 2]
     if _joins(front[-1:]) or front[-1:] in ("#", "$", "¥", "€", "£", "@"):
         return False
@@ -70,8 +70,8 @@ def _joins(char: str) -> bool:
 
 
 def _reckoned(text: str, start: int, end: int) -> bool:
-    """Whether a bare number is an amount, or stands in a calculation or in code; never where it is asked for
-    as a telephone number."""
+    """Whether a bare number is an amount, or part of a calculation or code; never if the text asks for it as
+    a telephone number."""
     front = _before(text, start)
     if _ASKED.search(front):
         return False
@@ -100,7 +100,7 @@ def _asked_for(text: str, start: int, end: int) -> int:
 
 
 def _abroad(text: str, start: int, end: int) -> int:
-    """A number with its country's code, without what follows that is none of it."""
+    """A number with its country code, without trailing text that is not part of it."""
     import phonenumbers
 
     while end - start >= 8:
@@ -145,7 +145,7 @@ _ANYBODY6 = ipaddress.ip_network("2000::/3")
 
 
 def _machine(text: str, start: int, end: int) -> int:
-    """An address on the internet; not one of a private network, which half the world has."""
+    """A public internet address; private ones are used everywhere and identify nobody."""
     found = text[start:end]
     behind = text[end : end + 2]
     if _joins(text[max(0, start - 1) : start]) or text[max(0, start - 1) : start] in (".", ":"):

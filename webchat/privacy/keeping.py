@@ -1,8 +1,8 @@
-"""Where the placeholders of conversations are kept: in memory alone, or encrypted in the database.
+"""Storage of placeholders: in memory only, or encrypted in the database.
 
-AES-256-GCM, a key derived with HKDF (RFC 5869) from a secret in the data folder. Each value is bound to its
-conversation and placeholder, so that nothing in the database can be moved to another. Stored: a version, the
-nonce, the value and its tag.
+AES-256-GCM, with a key derived with HKDF (RFC 5869) from a secret in the data folder. Each value is bound to
+its conversation and placeholder, so that nothing in the database can be moved to another. Stored: a version,
+the nonce, the value and its tag.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Keep(Protocol):
-    """Keeps the values of placeholders, by owner, conversation and placeholder."""
+    """Stores the values of placeholders, by owner, conversation and placeholder."""
 
     async def load(self, owner: str, conversation: str) -> Mapping[str, str]: ...
 
@@ -27,14 +27,14 @@ class Keep(Protocol):
 
 
 Load = Callable[[str, str], Awaitable[Mapping[str, bytes]]]
-"""Reads what is stored of an owner's conversation."""
+"""Reads the stored values of an owner's conversation."""
 
 Save = Callable[[str, str, Mapping[str, bytes], bool], Awaitable[None]]
-"""Stores more of it; with `True`, in the place of all there was."""
+"""Stores more values; with `True`, replaces all existing ones."""
 
 
 class Unkept:
-    """Keeps nothing: what a placeholder means is known while the server runs."""
+    """Stores nothing: placeholder values are known only while the server runs."""
 
     async def load(self, owner: str, conversation: str) -> Mapping[str, str]:
         return {}
@@ -44,8 +44,8 @@ class Unkept:
 
 
 class Encrypted:
-    """Keeps values that only the holder of the secret can read. What cannot be read is forgotten, and a line
-    in the log says so."""
+    """Stores values that only the holder of the secret can read. Unreadable values are dropped, with a line
+    in the log."""
 
     def __init__(self, load: Load, save: Save, secret: str) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

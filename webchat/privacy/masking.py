@@ -1,4 +1,4 @@
-"""Personal data stays at home: on its way to a model it is replaced, in the reply it is put back."""
+"""Keeps personal data from remote models: masked in the request, restored in the reply."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from webchat.privacy.placeholders import KIND_OF, Finder, Masked, Placeholders, 
 from webchat.privacy.restoring import ReplyRestorer
 
 MOST_KNOWN = 2000
-"""Conversations whose placeholders are in memory."""
+"""Conversations whose placeholders are cached in memory."""
 
 LONG = 4_000
-"""Characters from which on a request is masked in a thread of its own."""
+"""Characters above which a request is masked in a thread."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Known:
-    """A conversation's placeholders, once `loaded`. unkept: those given out that are not stored yet. lock:
-    one request at a time gives out new ones."""
+    """A conversation's placeholders, once `loaded`. unkept: assigned ones not stored yet. lock: one request
+    at a time assigns new ones."""
 
     placeholders: Placeholders = field(default_factory=Placeholders)
     unkept: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -40,11 +40,11 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A request as a model elsewhere may have it.
+    """A request for a remote model.
 
-    details: for the reply's origin: placeholders, kinds and how many places, never the values. hide: a text
-    of the request as it was given, as its model has it. restorer: for the reply, by what was shown of it
-    before; `None` where nothing of the conversation is hidden.
+    details: for the reply's provenance: placeholders, kinds and counts, never the values. hide: maps an
+    original text of the request to the text sent. restorer: for the reply, given what was shown of it before;
+    `None` if nothing in the conversation is masked.
     """
 
     request: Request
@@ -54,9 +54,9 @@ class Hidden:
 
 
 class Masking:
-    """Hides what is personal in the requests of conversations, each with placeholders of its own.
+    """Masks personal data in the requests of conversations, with separate placeholders for each.
 
-    keep: where the placeholders are between two starts.
+    keep: stores the placeholders across restarts.
     """
 
     def __init__(self, keep: Keep, finder: Finder | None = None) -> None:
@@ -65,7 +65,7 @@ class Masking:
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
 
     async def hide(self, owner: str, conversation_id: str | None, request: Request) -> Hidden:
-        """The request with placeholders, and how to put back what they stand for."""
+        """The request with placeholders, and how to restore their values."""
         texts = [*_texts(request)]
         masked, values = await self._masked(owner, conversation_id, texts)
         request = _with_texts(request, masked.texts)
@@ -113,7 +113,7 @@ class Masking:
         return known
 
     async def _load(self, known: _Known, owner: str, conversation_id: str | None) -> None:
-        """Raises nothing: a database that is away must not stop a reply."""
+        """Never raises: an unavailable database must not stop a reply."""
         if known.loaded or conversation_id is None:
             return
         try:
@@ -123,7 +123,7 @@ class Masking:
         known.loaded = True
 
     async def _add(self, owner: str, conversation: str, unkept: dict[tuple[str, int], str]) -> None:
-        """What cannot be stored now is tried again with the next request."""
+        """Values that cannot be stored now are retried with the next request."""
         try:
             await self._keep.add(owner, conversation, {name_of(key): value for key, value in unkept.items()})
             unkept.clear()
@@ -133,7 +133,7 @@ class Masking:
 
 
 def _told(masked: Masked) -> dict[str, Any]:
-    """What a reply's origin says of it: placeholders, kinds and how many places, never the values."""
+    """Details for a reply's provenance: placeholders, kinds and counts, never the values."""
     if not masked.used:
         return {}
     used = sorted(masked.used)
@@ -144,7 +144,7 @@ def _told(masked: Masked) -> dict[str, Any]:
 
 
 def masked_once(request: Request, finder: Finder) -> Request:
-    """The request with placeholders that nobody puts back."""
+    """The request with placeholders that are never restored."""
     return _with_texts(request, mask([*_texts(request)], Placeholders(), finder).texts)
 
 
@@ -176,7 +176,7 @@ def _with_texts(request: Request, texts: Sequence[str]) -> Request:
 def _hidden(
     text: str, *, hidden: Mapping[str, str], values: Mapping[tuple[str, int], str], finder: Finder
 ) -> str:
-    """A text of the request, or a part of one, as the model was given it. hidden: whole texts."""
+    """A text of the request, or a part of one, as sent to the model. hidden: whole texts."""
     if text in hidden:
         return hidden[text]
     placeholders = Placeholders.of({name_of(key): value for key, value in values.items()})
@@ -184,8 +184,8 @@ def _hidden(
 
 
 async def _to_its_end(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Work in a thread. Whoever is cancelled meanwhile still waits for its end: until then it changes things
-    that the next one needs."""
+    """Run work in a thread. A cancelled caller still waits for its end, since it changes state that the next
+    one needs."""
     task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
     try:
         return await asyncio.shield(task)

@@ -1,8 +1,8 @@
-"""Numbers that prove themselves: cards, identity cards, accounts, social security numbers.
+"""Numbers with checksums: cards, identity cards, accounts, social security numbers.
 
-The checks and the registry of account numbers are those of python-stdnum, imported when a number is first
-looked at. Sources of the rest: ISO/IEC 7812 with the card networks' ranges, and the Social Security
-Administration's rules for numbers it never gives (stdnum also leaves out one that a person has).
+The checks and the registry of account numbers are those of python-stdnum, imported on first use. Sources of
+the rest: ISO/IEC 7812 with the card networks' ranges, and the Social Security Administration's rules for
+numbers it never assigns (stdnum also excludes one that is assigned).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _NEVER_GIVEN = frozenset({"123-45-6789", "078-05-1120", "219-09-9999"})
 
 
 def is_card(text: str) -> bool:
-    """Whether the digits of a text are a card's: a network's range and length, and the right last digit."""
+    """Whether the digits of a text are a card number: a network's range and length, and a valid check
+    digit."""
     from stdnum import luhn
 
     digits = "".join(char for char in text if char.isdigit())
@@ -27,8 +28,8 @@ def is_card(text: str) -> bool:
 
 
 def is_identity_card(text: str) -> bool:
-    """Whether 18 characters are a Chinese identity card's number: a day of birth, and the right last one. The
-    place is not looked at: lists of old ones have gaps."""
+    """Whether 18 characters are a Chinese identity card number: a valid date of birth and check digit. The
+    place code is not checked, because lists of old ones have gaps."""
     from stdnum.cn import ric
     from stdnum.exceptions import ValidationError
 
@@ -40,7 +41,7 @@ def is_identity_card(text: str) -> bool:
 
 
 def iban_in(text: str) -> int:
-    """How many characters at the beginning of a text are an IBAN, spaces between included; 0 if none are."""
+    """How many characters at the start of a text form an IBAN, including spaces; 0 if none do."""
     from stdnum import iban
 
     length = _iban_length(text[:2])
@@ -57,7 +58,7 @@ def iban_in(text: str) -> int:
 
 @cache
 def _iban_length(country: str) -> int:
-    """Characters of a country's account numbers, 0 where it has none."""
+    """Length of a country's account numbers, 0 if it has none."""
     from stdnum import numdb
 
     properties = numdb.get("iban").info(country)[0][1]
@@ -66,7 +67,7 @@ def _iban_length(country: str) -> int:
 
 
 def is_social_security(text: str) -> bool:
-    """Whether `AAA-GG-SSSS` is a number the United States give."""
+    """Whether `AAA-GG-SSSS` is a number the United States assigns."""
     area, group, serial = text.split("-")
     given = area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
     return given and text not in _NEVER_GIVEN

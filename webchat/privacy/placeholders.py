@@ -48,7 +48,7 @@ Found = tuple[int, int, str]
 
 
 def mention(match: re.Match[str]) -> tuple[str, int]:
-    """Word and number of a placeholder that was found."""
+    """Word and number of a matched placeholder."""
     word, number = (group for group in match.groups() if group is not None)
     return word.upper(), int(number)
 
@@ -63,7 +63,7 @@ class Placeholders:
 
     @classmethod
     def of(cls, named: Mapping[str, str]) -> Placeholders:
-        """From placeholders as they are kept (`PHONE_1`) and their values."""
+        """From stored placeholders (`PHONE_1`) and their values."""
         made = cls()
         for name, value in named.items():
             word, _, number = name.partition("_")
@@ -72,7 +72,7 @@ class Placeholders:
         return made
 
     def given(self, value: str, kind: str, free: Free) -> tuple[str, int]:
-        """The placeholder of a value; a new one if it has none."""
+        """The placeholder of a value, assigned if it has none."""
         # A whole address is put back in other places than what stands alone.
         known = self._given.get((value, kind == "link"))
         if known is not None:
@@ -82,7 +82,7 @@ class Placeholders:
         return key
 
     def known(self, text: str) -> Iterable[Found]:
-        """Where values that have a placeholder stand in a text."""
+        """Where values with a placeholder occur in a text."""
         looking = self._automaton()
         if looking is None:
             return
@@ -97,7 +97,7 @@ class Placeholders:
                 yield start, end, kind
 
     def _automaton(self) -> Any:
-        """Looks for all values at once (Aho-Corasick); `None` without any."""
+        """Searches all values at once (Aho-Corasick); `None` if there are none."""
         if self._looking is None:
             import ahocorasick
 
@@ -110,7 +110,7 @@ class Placeholders:
         return self._looking if len(self._looking) else None
 
     def written(self, text: str) -> Iterable[Found]:
-        """Where a person wrote what would be taken for a placeholder that was given out."""
+        """Where a person wrote text that would be taken for an assigned placeholder."""
         for match in _WRITTEN.finditer(text):
             if mention(match) in self.values:
                 yield match.start(), match.end(), "text"
@@ -122,7 +122,7 @@ class Placeholders:
 
 
 class Free:
-    """Numbers that are new. reserved: placeholders that somebody wrote as if they were given out."""
+    """Unused numbers. reserved: placeholders that somebody wrote as if they were assigned."""
 
     def __init__(self, placeholders: Placeholders, reserved: Iterable[tuple[str, int]]) -> None:
         self._values = placeholders.values
@@ -130,7 +130,7 @@ class Free:
         self._tried: dict[str, int] = {}
 
     def next(self, word: str) -> tuple[str, int]:
-        """The lowest one of a word."""
+        """The lowest unused number of a word."""
         number = self._tried.get(word, 0) + 1
         while (word, number) in self._values or (word, number) in self._reserved:
             number += 1
@@ -139,14 +139,14 @@ class Free:
 
 
 def name_of(key: tuple[str, int]) -> str:
-    """A placeholder as it is kept and told of, without its brackets."""
+    """A placeholder as stored and reported, without its brackets."""
     return f"{key[0]}_{key[1]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """texts: as a model may have them. used: how often each placeholder stands in them. fresh: those given
-    out now, with their values."""
+    """texts: in the form for a model. used: how often each placeholder occurs in them. fresh: newly assigned
+    ones, with their values."""
 
     texts: tuple[str, ...]
     used: Mapping[tuple[str, int], int]
@@ -154,8 +154,8 @@ class Masked:
 
 
 def mask(texts: Sequence[str], placeholders: Placeholders, finder: Finder) -> Masked:
-    """Put placeholders for what is personal in the texts of one request. Gives out new ones in the order of
-    the texts."""
+    """Replace personal data in the texts of one request by placeholders. Assigns new ones in the order of the
+    texts."""
     before = set(placeholders.values)
     written = {mention(match) for text in texts for match in _WRITTEN.finditer(text)}
     free = Free(placeholders, written - before)
@@ -182,8 +182,8 @@ def mask(texts: Sequence[str], placeholders: Placeholders, finder: Finder) -> Ma
 
 
 class Finder:
-    """Finds personal data in texts, and remembers where it was: the path of a conversation comes again with
-    each message. Only places are kept, not texts. Threads may share one."""
+    """Finds personal data in texts and caches where it is, because the path of a conversation is sent again
+    with each message. Only positions are cached, not texts. May be shared by threads."""
 
     def __init__(self, remembered: int = 4096) -> None:
         self._personal = Personal()
@@ -192,7 +192,7 @@ class Finder:
         self._lock = threading.Lock()
 
     def all(self, text: str) -> tuple[Found, ...]:
-        """Start, end and kind of everything personal in a text."""
+        """Start, end and kind of all personal data in a text."""
         key = (hash(text), len(text))
         with self._lock:
             found = self._known.pop(key, None)
@@ -251,7 +251,7 @@ def _behind_link(text: str, end: int) -> int:
 
 
 def _joined(text: str, at: int) -> bool:
-    """Whether a word or number goes on over this place."""
+    """Whether a word or number continues across this position."""
     return 0 < at < len(text) and _word(text[at - 1]) and _word(text[at])
 
 

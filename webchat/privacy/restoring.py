@@ -1,12 +1,13 @@
-"""Puts back, in what a model says, what its placeholders stand for.
+"""Restores the values of placeholders in a model's output.
 
-A model changes what it was given: case, brackets, an escaped underscore. `[PHONE_1]`, `[Phone 1]`,
-`【PHONE_1】`, `<phone_1>` and `PHONE_1` are all meant; round brackets stay, being ordinary ones as often.
-Ordinary words (`phone 1`) are not touched, nor is a placeholder that was not given out in this
+A model alters what it was given: case, brackets, an escaped underscore. `[PHONE_1]`, `[Phone 1]`,
+`【PHONE_1】`, `<phone_1>` and `PHONE_1` are all recognized; round brackets are kept, because they are often
+ordinary ones. Ordinary words (`phone 1`) are not touched, nor are placeholders that were not assigned in this
 conversation.
 
-Nothing is put into an address (see `addresses`): a page or a click would send it there. Only an address that
-the person wrote and that was hidden whole is put back, and only where nothing goes before or after it.
+Nothing is inserted into an address (see `addresses`), because a page or a click would send it there. Only an
+address that the person wrote and that was masked as a whole is restored, and only with nothing before or
+after it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _GOES_ON = re.compile(rf"(?![)\n])(?!{_MARKS}(?!{URL_CHAR}))")
 
 
 class Restorer:
-    """A text in pieces, its placeholders replaced. What is released depends only on the text so far.
+    """A text in pieces, with its placeholders replaced. The output depends only on the text so far.
 
-    values: by word and number. so_far: what was shown before of a reply that goes on.
+    values: by word and number. so_far: what was shown before of a reply that is continued.
     """
 
     def __init__(self, values: Mapping[tuple[str, int], str], so_far: str = "") -> None:
@@ -88,8 +89,8 @@ class Restorer:
 
 
 class ReplyRestorer:
-    """The pieces of a reply, with what their placeholders stand for. Arguments of tools stay as they are:
-    whoever runs a tool is no reader."""
+    """The pieces of a reply, with placeholder values restored. Arguments of tools are unchanged, because
+    whoever runs a tool is not a reader."""
 
     def __init__(self, values: Mapping[tuple[str, int], str], so_far: str = "") -> None:
         self._new = partial(Restorer, values)
@@ -118,7 +119,7 @@ class ReplyRestorer:
         return [*(self._end_reasoning() or ()), *([TextDelta(rest)] if rest else [])]
 
     def _end_reasoning(self) -> list[Piece] | None:
-        """What the reasoning still held; `None` where none was going on."""
+        """What the reasoning still held; `None` if there was none."""
         if self._reasoning is None:
             return None
         rest, self._reasoning = self._reasoning.finish(), None
@@ -127,7 +128,7 @@ class ReplyRestorer:
 
 @lru_cache(maxsize=128)
 def _forms(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What a placeholder of these words looks like, and what may yet become one at the end of a text."""
+    """The pattern of a placeholder of these words, and of what may become one at the end of a text."""
     word = "|".join(words)
     part = rf"({word})(?:\\?_|[ -])({_NUMBER})"
     whole = (
@@ -147,7 +148,7 @@ def _forms(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def _begin(word: str, rest: str) -> str:
-    """Every beginning of a word, or the word and `rest`, which may be missing."""
+    """Every prefix of a word, or the word and `rest`, which is optional."""
     nested = f"(?:{rest})?"
     for char in reversed(word[1:]):
         nested = f"(?:{char}{nested})?"

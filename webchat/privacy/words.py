@@ -1,8 +1,7 @@
-"""Personal data that is made of words: names, addresses of homes, passports. Found only where a text says
-what it is, or where the form leaves little doubt; everything else is left to the reader.
+"""Personal data made of words: names, home addresses, passports. Found only if a text says what it is, or if
+the form leaves little doubt; anything else is not detected.
 
-Sources: the provinces of China; the hundred most frequent surnames of the 2020 census there and the compound
-ones.
+Sources: the provinces of China; the hundred most frequent surnames of its 2020 census, and compound surnames.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ PROVINCES = (
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a text says by a word in front of it. trigger: the word, at most `LONGEST_TRIGGER` characters.
-    pattern: what may follow. tail: every beginning of it. window: most characters of it. behind: what may
-    come after. shortens: whether less of what matched may be meant, two characters at least."""
+    """Data announced by a word before it. trigger: the word, at most `LONGEST_TRIGGER` characters. pattern:
+    what may follow. tail: every prefix of it. window: its maximum characters. behind: what may come after.
+    shortens: whether less of the match may be meant, at least two characters."""
 
     kind: str
     trigger: re.Pattern[str]
@@ -113,7 +112,7 @@ _GOES_ON = re.compile(r" [a-z]")
 
 
 def is_english_address(text: str, start: int, end: int) -> bool:
-    """Whether a number and a street are an address: not where the sentence just goes on with them."""
+    """Whether a number and a street are an address: not if the sentence simply continues with them."""
     front = text[max(0, start - 16) : start]
     if front[-1:] and (front[-1].isalnum() or front[-1] in "._-$#"):
         return False
@@ -121,7 +120,7 @@ def is_english_address(text: str, start: int, end: int) -> bool:
 
 
 def chinese_address() -> Any:
-    """The compiled expression, in RE2: it could go back over what it read."""
+    """The compiled expression, in RE2, since it could otherwise backtrack."""
     import re2
 
     return re2.compile(CHINESE_ADDRESS)

@@ -1,4 +1,4 @@
-"""How others come in: tester links, the start link, and the brake on guessing."""
+"""Access for others: tester links, the start link, and rate limits against guessing."""
 
 from webchat.sharing.links import BadLifetime, NewLink, hash_of, make_token, new_link, parse_lifetime
 from webchat.sharing.redeem import (

@@ -27,7 +27,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class BadLifetime(ValueError):
-    """The lifetime of a link is not understood; the message says what is."""
+    """The lifetime of a link is invalid; the message says why."""
 
 
 def make_token(prefix: str = PREFIX) -> str:
@@ -35,7 +35,7 @@ def make_token(prefix: str = PREFIX) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text has the shape of a token; says nothing about whether it opens anything."""
+    """Whether a text has the format of a token; says nothing about whether it is valid."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -45,7 +45,7 @@ def hash_of(token: str) -> str:
 
 
 def parse_lifetime(text: str, now: datetime) -> datetime | None:
-    """When a link made `now` (aware) ends: `12h`, `7d`, `2w`, `30m`, or a date (through its end, in `now`'s
+    """When a link made `now` (aware) expires: `12h`, `7d`, `2w`, `30m`, or a date (inclusive, in `now`'s time
     zone). `never` gives `None`. Raises `BadLifetime`."""
     wanted = text.strip().lower()
     if wanted == "never":
@@ -74,17 +74,17 @@ class LinkMaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A link just made: the only moment its token is known."""
+    """A new link: the only time its token is known."""
 
     link: Link
     token: str = field(repr=False)
 
     def url(self, base: str) -> str:
-        """The address to hand out, under the server's own address."""
+        """The URL to hand out, under the server's address."""
         return f"{base.rstrip('/')}/t#{self.token}"
 
 
 def new_link(store: LinkMaker, name: str, lifetime: str, now: datetime) -> NewLink:
-    """Make a tester link. Raises `BadLifetime`, and what the store raises."""
+    """Create a tester link. Raises `BadLifetime`, and what the store raises."""
     token = make_token()
     return NewLink(store.create_link(name, hash_of(token), parse_lifetime(lifetime, now)), token)

@@ -19,7 +19,7 @@ FAILURES_PER_MINUTE = 10
 
 
 class LinkError(ExplainedError):
-    """Why a token opens nothing."""
+    """Why a token is rejected."""
 
     code = "link_invalid"
     status = 404
@@ -32,7 +32,7 @@ class LinkInvalid(LinkError):
 
 
 class LinkExpired(LinkError):
-    """Said only to a bearer of the right token."""
+    """Reported only to a bearer of the right token."""
 
     code = "link_expired"
     status = 410
@@ -41,7 +41,7 @@ class LinkExpired(LinkError):
 
 
 class LinkRevoked(LinkError):
-    """Said only to a bearer of the right token."""
+    """Reported only to a bearer of the right token."""
 
     code = "link_revoked"
     status = 410
@@ -59,7 +59,7 @@ class TooManyTries(LinkError):
 
 
 class TooManyPeople(LinkError):
-    """One link, or one address, has made as many new owners within an hour as it may."""
+    """One link, or one address, has reached the limit of new owners within an hour."""
 
     code = "too_many_people"
     status = 429
@@ -68,7 +68,7 @@ class TooManyPeople(LinkError):
 
 
 class AlreadySomeone(LinkError):
-    """Who opened the link is here already as somebody else, and was not asked yet."""
+    """The visitor is already signed in as someone else and has not confirmed the change."""
 
     code = "already_someone"
     status = 409
@@ -80,7 +80,7 @@ class AlreadySomeone(LinkError):
 
 
 class LinkStore(Protocol):
-    """What redeeming needs of the store."""
+    """The parts of the store used to redeem links."""
 
     def create_owner(self, kind: OwnerKind, name: str, link_id: str | None = None) -> Owner: ...
 
@@ -98,8 +98,9 @@ class LinkStore(Protocol):
 
 
 class StartLink:
-    """A link a server prints when it starts. Its token lives as long as the process; whoever used it stays
-    known by a cookie, until the link is revoked: the store has a record of it, made with its first use."""
+    """A link that a server prints when it starts. Its token lives as long as the process; visitors who used
+    it are recognized by a cookie until the link is revoked: the store has a record of it, created with its
+    first use."""
 
     name = "start link"
     kind: OwnerKind = "visitor"
@@ -129,22 +130,21 @@ class OperatorLink(StartLink):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What a token opens: who comes by it."""
+    """What a token grants, and who uses it."""
 
     link_id: str
     kind: OwnerKind
     name: str
 
     def made(self, owner: Owner) -> bool:
-        """Whether an owner came this way. Visitors and operators stay known over the restarts of the server,
-        each of which prints links of its own."""
+        """Whether an owner was created this way. Visitors and operators stay recognized across restarts of
+        the server, each of which prints new links."""
         return owner.link_id == self.link_id if self.kind == "guest" else owner.kind == self.kind
 
 
 class Redeemer:
-    """Makes owners of those who bring a token. Wrong tokens are counted by address; right ones are neither
-    counted as such nor stopped by wrong ones: behind a proxy that is not known as one, all have one address.
-    """
+    """Creates owners for bearers of a token. Wrong tokens are counted by address; right ones are neither
+    counted nor blocked by wrong ones, because behind an unknown proxy all visitors have one address."""
 
     def __init__(
         self,
@@ -217,8 +217,8 @@ class Redeemer:
         return way
 
     async def _record(self, printed: StartLink) -> Link:
-        """The store's record of a link that was printed. Its hash is of no token, so that nobody comes by the
-        link of an earlier start."""
+        """The store's record of a printed link. Its hash is not of a token, so that nobody can use the link
+        of an earlier start."""
         async with printed.lock:
             if printed.link_id is None:
                 made = await self._store.call(

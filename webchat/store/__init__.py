@@ -1,4 +1,4 @@
-"""Everything that is kept: owners, conversations, messages, turns and their journals, ratings, links.
+"""Persistent data: owners, conversations, messages, turns and their journals, ratings, links.
 
 Every verb of `Store` is one transaction, takes the owner, returns frozen records (`webchat.store.records`),
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from

@@ -1,6 +1,6 @@
-"""Where a page of a listing ended, as the text that the next request hands back.
+"""Cursors: where a page of a listing ended, returned by the next request.
 
-People can send any text; one that no listing here gave out is refused before a statement is made of it.
+People can send any text; one that no listing returned is rejected before it is used in a statement.
 """
 
 from __future__ import annotations

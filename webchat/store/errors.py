@@ -1,4 +1,4 @@
-"""What the store raises on purpose.
+"""Errors the store raises on purpose.
 
     StoreError
     ├── NotFound           no such thing, or not this owner's: the two are never told apart
@@ -18,13 +18,13 @@ from backends.errors import ExplainedError
 
 
 class StoreError(ExplainedError):
-    """Base of everything the store raises on purpose."""
+    """Base of all errors the store raises on purpose."""
 
     code = "store_error"
 
 
 class NotFound(StoreError):
-    """There is no such thing, or it belongs to somebody else."""
+    """It does not exist, or belongs to someone else."""
 
     code = "not_found"
     status = 404
@@ -34,7 +34,7 @@ class NotFound(StoreError):
 
 
 class BadCursor(StoreError):
-    """A text that says where a page of a listing ended, and that no listing gave out."""
+    """A cursor that no listing returned."""
 
     code = "bad_request"
     status = 400
@@ -46,7 +46,7 @@ class BadCursor(StoreError):
 
 
 class TemplateChanged(StoreError):
-    """A change that was made to a version which is not the newest any more."""
+    """A change based on a version that is no longer the newest."""
 
     code = "template_changed"
     status = 409
@@ -58,7 +58,7 @@ class TemplateChanged(StoreError):
 
 
 class TooManyVersions(StoreError):
-    """A message or reply has as many others in its place as it may."""
+    """A message or reply has reached the maximum number of siblings."""
 
     code = "too_many_versions"
     status = 409
@@ -69,13 +69,13 @@ class TooManyVersions(StoreError):
 
 
 class NewerDatabase(StoreError):
-    """The database was written by a later version of webchat."""
+    """The database was written by a newer version of webchat."""
 
     code = "newer_database"
 
 
 class DatabaseBusy(StoreError):
-    """Another webchat serves this database."""
+    """Another webchat server uses this database."""
 
     code = "database_busy"
 

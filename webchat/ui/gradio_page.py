@@ -1,4 +1,4 @@
-"""What Gradio costs the page: all that is done so that it can be lived with, each with its reason.
+"""Adapts Gradio to the page; each workaround with its reason.
 
 - Imported, it writes a file for editors beside each of its components; `webchat.gradio_stubs`, which must
   come before any import of it, leaves that out.
@@ -72,7 +72,7 @@ def in_loop(build: Callable[[], Built]) -> Built:
 
 
 class PageHead:
-    """ASGI: puts our head into the page Gradio renders, and takes out what names other hosts."""
+    """ASGI: inserts our head into the page Gradio renders, and removes references to other hosts."""
 
     def __init__(self, app: ASGIApp, head: bytes) -> None:
         self._app = app
@@ -90,7 +90,7 @@ class PageHead:
 
 
 class _Rewriter:
-    """Collects one HTML answer and sends it changed; anything else passes through."""
+    """Collects an HTML response and sends it modified; anything else passes through."""
 
     def __init__(self, send: Send, head: bytes, nonce: str) -> None:
         self._send, self._head, self._nonce = send, head, nonce
@@ -135,10 +135,10 @@ def rewrite_page(page: bytes, head: bytes, nonce: str) -> bytes:
 
 
 class Shell:
-    """ASGI around the page, which is asked for every address that nothing else answers.
+    """ASGI around the page, which is requested for every address that nothing else handles.
 
-    What is let through reaches Gradio without a query and with the few headers that it needs, so that nothing
-    else of a request can make it stumble.
+    Requests that pass reach Gradio without a query and with only the few headers it needs, so that nothing
+    else in a request can break it.
     """
 
     def __init__(self, app: ASGIApp, not_found: NotFound) -> None:
@@ -184,7 +184,7 @@ class Shell:
 
 
 def _refused(scope: Scope) -> Response | None:
-    """The answer to what Gradio need not see."""
+    """The response to requests that are not passed to Gradio."""
     if scope["method"] not in ("GET", "HEAD"):
         allow = {"allow": "GET, HEAD"}
         return error_answer(405, "bad_request", "The request is not valid.", headers=allow)
@@ -194,7 +194,7 @@ def _refused(scope: Scope) -> Response | None:
 
 
 def _is_host(value: bytes) -> bool:
-    """Whether Gradio can make an address with it; of several the first counts."""
+    """Whether Gradio can build an address from it; of several, the first counts."""
     text = value.decode("latin-1").partition(",")[0].strip()
     if not _HOST.fullmatch(text):
         return False

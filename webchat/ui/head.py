@@ -1,4 +1,4 @@
-"""What must stand in the page before Gradio's bundle runs: language, colours, the first paint."""
+"""What must be in the page before Gradio's bundle runs: language, colours, the first paint."""
 
 from __future__ import annotations
 

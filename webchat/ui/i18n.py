@@ -1,4 +1,4 @@
-"""The table of words as the page's modules and Gradio's own components read it."""
+"""The table of texts as the page's modules and Gradio's own components read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on the page, in small functions; what it does is in the modules of `assets`."""
+"""The page's layout, in small functions; its behaviour is in the modules of `assets`."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def create_layout(max_message_chars: int) -> None:
 
 
 def create_part(name: str, *, scale: int = 0) -> None:
-    """A part of our own: an empty element that the page's modules fill.
+    """A part of our own: an empty element filled by the page's modules.
 
-    Not `gr.HTML`, of which Gradio compiles the script in the browser.
+    Not `gr.HTML`, whose script Gradio compiles in the browser.
     """
     gr.Column(elem_id=f"wc-{name}-part", elem_classes=["wc-part"], scale=scale, min_width=0)
 
@@ -89,9 +89,9 @@ def create_topbar() -> None:
 
 
 def create_composer(max_message_chars: int) -> None:
-    """The box one writes in.
+    """The message box.
 
-    It takes more than a message may have: the module says what is too long instead of cutting it.
+    It accepts more than a message may have: the module reports text that is too long instead of cutting it.
     """
     with gr.Column(elem_id="wc-composer", scale=0, min_width=0):
         with gr.Row(elem_id="wc-composer-box"):

@@ -1,4 +1,4 @@
-"""What is answered at addresses with nothing behind them: a page to people, JSON to programs."""
+"""Responses at addresses where nothing exists: a page for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class NotFound:
 
 
 def language_of(headers: Headers, default: str) -> Language:
-    """The language the page would have: the visitor's choice, else `default`, else the browser's first that
-    there is a table for."""
+    """The language the page would use: the visitor's choice, else `default`, else the browser's first
+    preference with a table."""
     chosen = cookie_parser(headers.get("cookie", "")).get("webchat_lang", "")
     browser = (wish.partition(";")[0].strip() for wish in headers.get("accept-language", "").split(","))
     for wish in (chosen, default, *browser):

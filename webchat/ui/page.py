@@ -1,4 +1,4 @@
-"""Assembly: the Blocks of the page, and its place in the parent app."""
+"""Assembles the page's Blocks and mounts them in the parent app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's own files: where they are, what version they have, and the routes that serve them."""
+"""The page's own files: their location, version, and the routes that serve them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 def asset_version() -> str:
-    """Twelve hex digits over all assets and locales: a changed file has a new address, caches never ask."""
+    """Twelve hex digits over all assets and locales: a changed file has a new address, so caches never
+    revalidate."""
     digest = sha256()
     for folder in (ASSETS, LOCALES):
         for path in sorted(folder.rglob("*")):
@@ -35,7 +36,7 @@ def asset_version() -> str:
 
 
 def asset_routes(version: str) -> list[BaseRoute]:
-    """Routes for the parent app, to stand before the page: `/assets/<version>/...`, kept for good."""
+    """Routes for the parent app, registered before the page: `/assets/<version>/...`, cached forever."""
     tables = [Route(f"/locales/{language}.json", _table(language), methods=["GET"]) for language in LANGUAGES]
     files = Mount("/", _Immutable(directory=ASSETS))
     return [Mount(f"/assets/{version}", routes=[*tables, files])]

@@ -1,4 +1,4 @@
-"""Between stored values and records: rows in, frozen records out; text that every database takes."""
+"""Converts stored values to records, and text to a form that every database accepts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def now() -> datetime:
 
 
 def clean(text: str) -> str:
-    """The text with what a database refuses (NUL, halves of surrogate pairs) replaced by U+FFFD."""
+    """The text with characters that databases reject (NUL, lone surrogates) replaced by U+FFFD."""
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     try:
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
 
 
 def dump_json(value: object) -> str:
-    """JSON that every database takes. Raises TypeError for what JSON has no words for."""
+    """JSON that every database accepts. Raises TypeError for values that JSON cannot represent."""
     return clean(_ESCAPED_NUL.sub(r"\1\\ufffd", json.dumps(value, ensure_ascii=False)))
 
 
@@ -124,7 +124,7 @@ def dump_provenance(provenance: Provenance) -> dict[str, Any]:
 
 
 def known_provenance(provenance: Provenance) -> dict[str, Any]:
-    """The columns to write of a turn that began: its model is known since then."""
+    """Columns to write for a turn that has begun: its model is known from then on."""
     columns = dump_provenance(provenance)
     if columns["model"] is None:
         del columns["model"]
@@ -132,7 +132,7 @@ def known_provenance(provenance: Provenance) -> dict[str, Any]:
 
 
 def load_provenance(row: Row[Any] | None) -> Provenance:
-    """What is known of a turn's row; nothing, for a message no model wrote."""
+    """The provenance in a turn's row; empty for a message not written by a model."""
     if row is None:
         return Provenance()
     values = {field.name: getattr(row, field.name) for field in fields(Provenance)}

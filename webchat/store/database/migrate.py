@@ -1,4 +1,4 @@
-"""Bring a database to this version's tables, after a copy of an SQLite file was put aside."""
+"""Migrates a database to this version's tables, after a backup of an SQLite file."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def migrate(
 
 
 def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
-    """Copy an SQLite database that holds anything into `folder`; the newest copies stay. Returns the copy."""
+    """Copy a non-empty SQLite database into `folder`; only the newest copies are kept. Returns the copy."""
     with engine.begin() as connection:
         revision = _revision(connection)
     if revision is None:

@@ -1,4 +1,4 @@
-"""When a read that may be long ends early."""
+"""Deadlines for reads that may take long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Until:
-    """Over some seconds after it began, or as soon as whoever asked has gone. Thread-safe."""
+    """A deadline some seconds after its start, or as soon as the caller has gone. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class Until:
 
     @property
     def left(self) -> float:
-        """Seconds; 0 when it is over."""
+        """Seconds; 0 if it is over."""
         return max(0.0, self._end - time.monotonic())
 
     @property
@@ -30,7 +30,7 @@ class Until:
 
     @contextmanager
     def telling(self, tell: Callable[[], object]) -> Iterator[None]:
-        """Have somebody told who leaves; never after the block."""
+        """Have a function called when the caller leaves; never after the block."""
         with self._lock:
             self._tell = tell
         try:
@@ -40,7 +40,7 @@ class Until:
                 self._tell = None
 
     def leave(self) -> None:
-        """Whoever asked has gone. Waits until that is told."""
+        """The caller has gone. Waits until that is reported."""
         self._end = 0.0
         with self._lock:
             if self._tell is not None:

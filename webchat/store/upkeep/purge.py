@@ -67,7 +67,7 @@ Work = Iterator[Callable[[], int]]
 
 
 class PurgeVerbs(Database):
-    """Taking away for good."""
+    """Permanent deletion."""
 
     @chore
     def purge(self, before: datetime) -> int:
@@ -87,7 +87,7 @@ class PurgeVerbs(Database):
 
     @reads
     def owns_anything(self, connection: Connection, owner_id: str) -> bool:
-        """Whether anything is an owner's or by them, deleted things too."""
+        """Whether an owner owns or wrote anything, including deleted data."""
         empty = connection.scalar(select(_is_empty()).where(OwnerRow.id == owner_id))
         return empty is not None and not empty
 
@@ -290,7 +290,7 @@ class PurgeVerbs(Database):
         return connection.execute(delete(OwnerRow).where(OwnerRow.id.in_(locked), _is_empty())).rowcount
 
     def _scrub(self) -> None:
-        """Do what is owed to the files: first the words in the index, then the log."""
+        """Finish what is owed on the files: first the words in the index, then the log."""
         owed = self._owed()
         if owed == Debt.WORDS:
             # Interrupted, this begins anew next time; parts that are merged stay so.
@@ -357,7 +357,7 @@ def _passing(before: datetime) -> ColumnElement[bool]:
 
 
 def _is_empty() -> ColumnElement[bool]:
-    """Whether nothing is an owner's or by them."""
+    """Whether an owner owns and wrote nothing."""
     marks = (
         ConversationRow.owner_id,
         MessageRow.author_id,
@@ -371,7 +371,7 @@ def _is_empty() -> ColumnElement[bool]:
 
 
 def slices_of(sizes: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
-    """The keys in groups of `SLICE_ROWS`, fewer where they are large."""
+    """The keys in groups of `SLICE_ROWS`, fewer if they are large."""
     group: list[Any] = []
     chars = 0
     for key, size in sizes:

@@ -17,7 +17,7 @@ from webchat.store.verbs.tree import listed_query, own_conversation
 
 
 class ConversationVerbs(Database):
-    """What the sidebar does."""
+    """The operations of the sidebar."""
 
     @reads
     def conversation(self, connection: Connection, owner: str, conversation_id: str) -> Conversation:
@@ -88,7 +88,7 @@ class ConversationVerbs(Database):
 
     @writes
     def delete_conversation(self, connection: Connection, owner: str, conversation_id: str) -> None:
-        """Put it aside until `restore_conversation` or `purge`. Raises NotFound."""
+        """Move it to the trash, until `restore_conversation` or `purge`. Raises NotFound."""
         own_conversation(connection, owner, conversation_id, lock=True)
         connection.execute(
             update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=now())
@@ -96,8 +96,8 @@ class ConversationVerbs(Database):
 
     @writes
     def restore_conversation(self, connection: Connection, owner: str, conversation_id: str) -> Conversation:
-        """Bring back a deleted conversation. Raises NotFound, also for one that was not deleted, and for one
-        whose purge has begun."""
+        """Restore a deleted conversation. Raises NotFound, also for one that was not deleted or whose purge
+        has begun."""
         found = own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
         if found.deleted_at is not None and found.deleted_at < self.purged_before:
             raise NotFound("conversation")

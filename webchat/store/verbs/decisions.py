@@ -1,4 +1,4 @@
-"""Verbs on the log of what moderators decided. They are the operator's: no owner is asked."""
+"""Verbs on the moderation log. They are for operators: no owner is checked."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TRIM_ROWS = 500
 
 
 class DecisionVerbs(Database):
-    """The log, what it sums up to, and the texts a rule may be tried on."""
+    """The log, its totals, and texts for trying a rule."""
 
     @writes
     def add_decisions(self, connection: Connection, decisions: Sequence[LoggedDecision]) -> None:
-        """Append to the log; the numbers are given here."""
+        """Append to the log; numbers are assigned here."""
         rows = [
             {
                 name: clean(value) if isinstance(value, str) else value
@@ -74,8 +74,7 @@ class DecisionVerbs(Database):
 
     @writes
     def trim_decisions(self, connection: Connection, before: datetime) -> int:
-        """Forget what was decided before that moment, `TRIM_ROWS` of it at a time; returns how many
-        decisions."""
+        """Delete decisions older than that moment, `TRIM_ROWS` at a time; returns how many."""
         oldest = (
             select(DecisionRow.number)
             .where(DecisionRow.at < before)
@@ -93,8 +92,7 @@ class DecisionVerbs(Database):
         limit: int,
         roles: Iterable[Role] = ("user", "assistant"),
     ) -> list[StoredText]:
-        """The newest messages of everybody, at most `MOST_TEXTS`, newest first. What is deleted is not
-        there."""
+        """The newest messages of everyone, at most `MOST_TEXTS`, newest first. Excludes deleted ones."""
         rows = connection.execute(
             select(
                 MessageRow.id.label("message_id"),

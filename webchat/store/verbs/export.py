@@ -1,4 +1,4 @@
-"""Verbs that hand out whole trees."""
+"""Verbs that return whole trees."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ExportedConversation:
 
 
 class ExportVerbs(Database):
-    """Taking everything out."""
+    """Export of everything."""
 
     @reads
     def conversation_ids(self, connection: Connection, owner: str) -> list[str]:

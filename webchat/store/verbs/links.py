@@ -1,4 +1,4 @@
-"""Verbs on tester links. They are the operator's: no owner is asked."""
+"""Verbs on tester links. They are for operators: no owner is checked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LinkVerbs(Database):
 
     @writes
     def revoke_link(self, connection: Connection, id_or_name: str) -> Link:
-        """End a link at once. A name ends every link of that name; the newest is returned. Raises
+        """Revoke a link at once. A name revokes every link of that name; the newest is returned. Raises
         NotFound."""
         named = or_(LinkRow.id == id_or_name, LinkRow.name == id_or_name)
         connection.execute(

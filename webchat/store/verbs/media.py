@@ -26,11 +26,11 @@ _DROP = delete(MediaRow).where(
 
 
 class MediaVerbs(Database):
-    """Keeping and reading them."""
+    """Storing and reading them."""
 
     @long
     def keep_media(self, message_id: str, media: Media) -> None:
-        """Store what a running reply brings, before its text names it. One that is over stays as it is."""
+        """Store media of a running reply before its text names them. A finished reply is not changed."""
         for part, start in enumerate(range(0, len(media.data), PART_BYTES)):
             self.in_turn(self._keep_part, message_id, media, part, media.data[start : start + PART_BYTES])
 
@@ -50,7 +50,7 @@ class MediaVerbs(Database):
 
     @reads
     def media(self, connection: Connection, owner: str, message_id: str, name: str) -> Media:
-        """What a message names, whichever message of its conversation brought it. Raises NotFound."""
+        """The media a message names, whichever message of its conversation brought them. Raises NotFound."""
         row = own_message(connection, owner, message_id)
         parts = connection.execute(
             select(MediaRow.message_id, MediaRow.media_type, MediaRow.data)
@@ -66,7 +66,7 @@ class MediaVerbs(Database):
 
 
 def drop_unnamed(connection: Connection, message_id: str, texts: Sequence[str]) -> None:
-    """Take away what the texts of a reply do not name: it was never released, or never whole."""
+    """Delete media that a reply's text does not name: they were never released, or never complete."""
     names = list(connection.scalars(_NAMES, {"message": message_id}))
     if unnamed := [name for name in names if not any(f";id={name}," in text for text in texts)]:
         connection.execute(_DROP, {"message": message_id, "names": unnamed})

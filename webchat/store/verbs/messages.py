@@ -1,4 +1,4 @@
-"""Verbs on messages: reading the tree, and changing it by hand."""
+"""Verbs on messages: reading the tree, and editing it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Cut:
 
 
 class MessageVerbs(Database):
-    """What the transcript does."""
+    """The operations of the transcript."""
 
     @reads
     def thread(
@@ -100,7 +100,7 @@ class MessageVerbs(Database):
 
     @reads
     def provenance(self, connection: Connection, owner: str, message_id: str) -> Provenance:
-        """Where a reply comes from; empty for a message no model wrote. Raises NotFound."""
+        """The origin of a reply; empty for a message not written by a model. Raises NotFound."""
         own_message(connection, owner, message_id)
         return load_provenance(
             connection.execute(
@@ -118,7 +118,7 @@ class MessageVerbs(Database):
 
     @reads
     def _branch(self, connection: Connection, owner: str, message_id: str) -> tuple[str | None, str]:
-        """What the message's conversation shows now, and the newest leaf of the message."""
+        """What the message's conversation currently shows, and the newest leaf below the message."""
         row = own_message(connection, owner, message_id)
         shown = own_conversation(connection, owner, row.conversation_id).active_leaf_id
         return shown, newest_leaf(connection, message_id)
@@ -127,7 +127,7 @@ class MessageVerbs(Database):
     def _show(
         self, connection: Connection, owner: str, message_id: str, shown: str | None, leaf: str
     ) -> Conversation | None:
-        """Show a leaf, unless something else than `shown` is shown by now: then the tree has grown."""
+        """Show a leaf, unless something other than `shown` is shown by now: then the tree has grown."""
         row = own_message(connection, owner, message_id, lock=True)
         if own_conversation(connection, owner, row.conversation_id).active_leaf_id != shown:
             return None
@@ -161,11 +161,11 @@ class MessageVerbs(Database):
 
     @long
     def delete_messages(self, owner: str, message_id: str) -> Conversation:
-        """Put a message and everything below it aside. If that was shown, its newest remaining sibling is
-        shown instead, or else its parent. Raises NotFound.
+        """Move a message and everything below it to the trash. If it was shown, its newest remaining sibling
+        is shown instead, or else its parent. Raises NotFound.
 
-        The message goes at once, what is below it in slices: where they are interrupted, the next purge
-        goes on.
+        The message is deleted at once, everything below it in slices: if they are interrupted, the next purge
+        continues.
         """
         moment = now()
         while True:
@@ -203,7 +203,7 @@ class MessageVerbs(Database):
     def _take_away(
         self, connection: Connection, owner: str, message_id: str, cut: _Cut, moment: datetime
     ) -> Conversation | None:
-        """Put one message aside, unless something else is shown by now: then the tree has grown."""
+        """Delete one message, unless something else is shown by now: then the tree has grown."""
         row = own_message(connection, owner, message_id, lock=True)
         if own_conversation(connection, owner, row.conversation_id).active_leaf_id != cut.shown:
             return None
@@ -215,15 +215,16 @@ class MessageVerbs(Database):
     def _mark(
         self, connection: Connection, ids: Sequence[str], was: datetime | None, becomes: datetime | None
     ) -> None:
-        """Change the moment at which messages were deleted, of those for which it is `was`."""
+        """Change the deletion time of messages for which it is `was`."""
         connection.execute(_MARK, {"ids": ids, "was": was, "becomes": becomes})
 
     @long
     def restore_messages(self, owner: str, message_id: str) -> Conversation:
-        """Bring back what one `delete_messages` took, and show it. Raises NotFound, also when it was not
-        deleted, when what it hangs under is deleted as well, and when its purge has begun.
+        """Restore the messages of one `delete_messages`, and show them. Raises NotFound, also if it was not
+        deleted, its parent is deleted too, or its purge has begun.
 
-        The message comes back last: where this is interrupted, all of it is still deleted for the next purge.
+        The message itself is restored last: if this is interrupted, all of it still counts as deleted for the
+        next purge.
         """
         below, moment = self._fallen(owner, message_id)
         for ids in chunks(below[::-1], MARKED_ROWS):
@@ -261,7 +262,7 @@ class MessageVerbs(Database):
 
     @writes
     def rate(self, connection: Connection, owner: str, message_id: str, value: int) -> Message:
-        """Rate a message: 1 good, -1 bad, 0 takes the rating back. Raises NotFound, ValueError."""
+        """Rate a message: 1 good, -1 bad, 0 removes the rating. Raises NotFound, ValueError."""
         if value not in (-1, 0, 1):
             raise ValueError("a rating must be -1, 0 or 1")
         own_message(connection, owner, message_id, lock=True)

@@ -12,11 +12,11 @@ from webchat.store.records import Owner, OwnerKind
 
 
 class OwnerVerbs(Database):
-    """Whoever conversations belong to."""
+    """The owners of conversations."""
 
     @writes
     def local_owner(self, connection: Connection) -> Owner:
-        """The one person of a loopback start; made on first use."""
+        """The one person of a loopback start; created on first use."""
         self.dialect.insert_once(
             connection, OwnerRow, {"id": new_id(), "kind": "local", "name": "", "created_at": now()}
         )
@@ -28,7 +28,7 @@ class OwnerVerbs(Database):
     def create_owner(
         self, connection: Connection, kind: OwnerKind, name: str, link_id: str | None = None
     ) -> Owner:
-        """Somebody new, who is let in as long as their link is. Raises NotFound for an unknown link."""
+        """A new person, admitted as long as their link is valid. Raises NotFound for an unknown link."""
         if link_id is not None and not connection.scalar(select(LinkRow.id).where(LinkRow.id == link_id)):
             raise NotFound("link")
         owner = Owner(new_id(), kind, clean(name), link_id, now())
@@ -76,9 +76,9 @@ class OwnerVerbs(Database):
 
     @writes
     def revoke_operators(self, connection: Connection, owner_id: str | None = None) -> int:
-        """Make visitors of all operators, or of one; what is theirs stays theirs. Returns how many.
+        """Turn all operators, or one, into visitors, who keep what is theirs. Returns how many.
 
-        The links they came by make no more operators. Other operators of these links stay what they are.
+        Their links no longer create operators. Other operators of these links are not affected.
         """
         those = OwnerRow.kind == "operator"
         if owner_id is not None:

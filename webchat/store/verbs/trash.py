@@ -1,4 +1,4 @@
-"""Verbs on what was deleted: listing it, and ending it before its time."""
+"""Verbs on deleted data: listing it, and deleting it permanently before its time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PURGE_DISCARDED = DISCARDED + timedelta(seconds=1)
 
 
 class TrashVerbs(Database):
-    """What *Recently deleted* does. Discarding only marks: `purge` ends it, in its own time."""
+    """The operations of *Recently deleted*. Discarding only marks: `purge` deletes later."""
 
     @reads
     def list_trash(
@@ -44,8 +44,8 @@ class TrashVerbs(Database):
 
     @writes
     def discard_conversation(self, connection: Connection, owner: str, conversation_id: str) -> bool:
-        """Give up a deleted conversation for good. Returns whether a turn still runs in it. Raises NotFound,
-        also for one that was not deleted."""
+        """Permanently delete a conversation in the trash. Returns whether a turn still runs in it. Raises
+        NotFound, also for one that was not deleted."""
         conversation = own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
         connection.execute(
             update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=DISCARDED)
@@ -54,8 +54,8 @@ class TrashVerbs(Database):
 
     @long
     def discard_messages(self, owner: str, message_id: str) -> bool:
-        """Give up a deleted message and everything below it for good. Returns whether a turn still runs
-        there. Raises NotFound, also for one that was not deleted."""
+        """Permanently delete a message in the trash and everything below it. Returns whether a turn still
+        runs there. Raises NotFound, also for one that was not deleted."""
         below, runs = self._below(owner, message_id)
         # Once the message is given up, nothing below it can be reached; what is left waits for its time.
         self.in_turn(self._discard_top, owner, message_id)
@@ -82,7 +82,8 @@ class TrashVerbs(Database):
 
     @long
     def discard_all(self, owner: str) -> bool:
-        """Give up everything this owner has deleted. Returns whether a turn still runs in any of it."""
+        """Permanently delete everything in this owner's trash. Returns whether a turn still runs in any of
+        it."""
         conversations, messages, runs = self._deleted(owner)
         for table, all_ids in ((ConversationRow, conversations), (MessageRow, messages)):
             for ids in chunks(all_ids, MARKED_ROWS):

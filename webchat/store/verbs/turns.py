@@ -128,7 +128,7 @@ class _Added:
 
 
 class TurnVerbs(Database):
-    """What the turns room does."""
+    """The operations of turns."""
 
     @writes
     def begin_turn(self, connection: Connection, owner: str, new: NewTurn) -> BegunTurn:
@@ -182,8 +182,8 @@ class TurnVerbs(Database):
 
     @reads
     def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
-        """What this owner began with a client key, as it is now; `None` for a key that was not used. Raises
-        NotFound where it was deleted."""
+        """What this owner began with a client key, in its current state; `None` for an unused key. Raises
+        NotFound if it was deleted."""
         row = connection.execute(_BY_KEY, {"owner": owner, "key": client_key}).first()
         if row is None:
             return None
@@ -282,7 +282,7 @@ class TurnVerbs(Database):
         return messages_by_id(connection, [turn.message_id for turn in finished])
 
     def _append(self, connection: Connection, entries: Sequence[JournalEntry]) -> None:
-        """Append what is not there yet. The rest is looked at only where there is any."""
+        """Append new entries. Existing ones are checked only if there are any."""
         running: set[str] = set()
         for chunk in chunks(list({entry.message_id for entry in entries})):
             states = dict(connection.execute(_RUNNING, {"ids": chunk}).all())
@@ -312,7 +312,8 @@ class TurnVerbs(Database):
 
     @writes
     def interrupt_orphans(self, connection: Connection) -> list[str]:
-        """Make every running turn `interrupted`, with all its text: at start, nothing can be running."""
+        """Mark every running turn as `interrupted`, with all its text: at the start, nothing can be
+        running."""
         orphans = list(
             connection.scalars(
                 select(TurnRow.message_id).where(TurnRow.finished_at.is_(None)).order_by(TurnRow.message_id)
@@ -351,7 +352,7 @@ def _own_message_of(connection: Connection, owner: str, conversation_id: str, me
 def _beginning(
     connection: Connection, owner: str, conversation_id: str, continues: str | None
 ) -> dict[str, Any]:
-    """What a reply that writes on from another begins with."""
+    """The beginning of a reply that continues another."""
     if continues is None:
         return {}
     _own_message_of(connection, owner, conversation_id, continues)
@@ -388,7 +389,7 @@ def _as_stored(connection: Connection, added: Sequence[_Added]) -> list[Message]
 
 
 def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: datetime) -> None:
-    """Close turns that still run and fold their journals into their messages."""
+    """End turns that are still running and fold their journals into their messages."""
     closed = [turn for turn in finished if _close_turn(connection, turn, moment)]
     pieces = journal_pieces(connection, [turn.message_id for turn in closed])
     for turn in closed:
