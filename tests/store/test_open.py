@@ -91,6 +91,7 @@ def _run(url: str, statement: str) -> None:
 
 
 def test_a_later_versions_database_is_refused_in_one_sentence_and_left_alone(url: str) -> None:
+    Store.open(url).close()
     _run(url, f"UPDATE {VERSION_TABLE} SET version_num = 'from-tomorrow'")
     with pytest.raises(NewerDatabase, match="newer version") as caught:
         Store.open(url)
