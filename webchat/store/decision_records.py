@@ -10,8 +10,8 @@ from backends.types import Role
 
 @dataclass(frozen=True, slots=True)
 class LoggedDecision:
-    """What a moderator decided about a text. start, end: of what it found, in characters. content: the text
-    around that, where the operator keeps it. number: set by the store, in the order of writing."""
+    """A moderator's decision about a text. start, end: of the finding, in characters. content: the text
+    around it, if the operator keeps it. number: set by the store, in order of writing."""
 
     at: datetime
     moderator: str
@@ -31,7 +31,7 @@ class LoggedDecision:
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which decisions are asked for; `None` asks for all."""
+    """Which decisions to return; `None` returns all."""
 
     rule: str | None = None
     stage: str | None = None
@@ -41,7 +41,7 @@ class DecisionFilter:
 
 @dataclass(frozen=True, slots=True)
 class DecisionCount:
-    """How often a rule did something."""
+    """How often a rule acted."""
 
     rule: str
     moderator: str
@@ -51,7 +51,7 @@ class DecisionCount:
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """The words of a message, whoever wrote it."""
+    """The text of a message, whoever wrote it."""
 
     message_id: str
     conversation_id: str

@@ -1,5 +1,5 @@
-"""What the store hands out: frozen records, never rows. Times are aware datetimes in UTC; ids are opaque
-strings. Those of templates and of moderation are in `template_records` and `decision_records`."""
+"""The records the store returns: frozen, never rows. Times are aware datetimes in UTC; ids are opaque
+strings."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ TurnState = Literal["queued", "streaming", "complete", "stopped", "blocked", "fa
 RUNNING: frozenset[TurnState] = frozenset({"queued", "streaming"})
 
 OwnerKind = Literal["local", "operator", "visitor", "guest"]
-"""`local`: the one person of a loopback start. `operator`: came by the operator's link. `visitor`: came by
-the start link, or to an open server. `guest`: came by a tester link."""
+"""`local`: the one person of a loopback start. `operator`: used the operator's link. `visitor`: used the
+start link, or an open server. `guest`: used a tester link."""
 
 JournalKind = Literal["text", "reasoning", "tool", "moved"]
-"""`moved`, without words of its own: all text so far is reasoning."""
+"""`moved`, without text: all text so far is reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whoever conversations belong to. `link_id` is the link they came by, and as long as which they are let
-    in; an operator whose link makes no more operators has none."""
+    """The owner of conversations. `link_id` is the link they used, whose validity admits them; `None` for an
+    operator whose link no longer creates operators."""
 
     id: str
     kind: OwnerKind
@@ -38,13 +38,13 @@ class Owner:
 
     @property
     def operates(self) -> bool:
-        """Whether what holds for everybody is theirs to see and change: moderation, chat templates."""
+        """Whether they may see and change what applies to everyone: moderation, chat templates."""
         return self.kind in ("local", "operator")
 
 
 @dataclass(frozen=True, slots=True)
 class MovableChats:
-    """How many chats somebody else has that an owner may take over."""
+    """How many chats of another owner can be taken over."""
 
     giver: Owner
     chats: int
@@ -52,8 +52,7 @@ class MovableChats:
 
 @dataclass(frozen=True, slots=True)
 class TemplateUse:
-    """A version of a prompt template that made a text. values: what its blanks were filled in with, where
-    that is kept."""
+    """A version of a prompt template that a text was made from. values: of its variables, if stored."""
 
     id: str
     version: int
@@ -62,15 +61,15 @@ class TemplateUse:
 
     @property
     def named(self) -> dict[str, Any]:
-        """Which one it is, as JSON values."""
+        """Its identity, as JSON values."""
         return {"id": self.id, "version": self.version, "name": self.name}
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationSettings:
-    """What a conversation remembers; `None` means the model's own default. model: a `ModelKey` of
+    """The settings of a conversation; `None` means the model's own default. model: a `ModelKey` of
     `webchat.models` as text, or a bare name as older versions stored it. persona: the template that the
-    system prompt is from, word for word."""
+    system prompt equals, word for word."""
 
     model: str | None = None
     system_prompt: str | None = None
@@ -80,8 +79,7 @@ class ConversationSettings:
 
 @dataclass(frozen=True, slots=True)
 class ListedConversation:
-    """What a list says of a conversation: nothing that is long. `running` is true while any turn of it
-    runs."""
+    """A conversation in a list, without anything long. `running` is true while any of its turns runs."""
 
     id: str
     owner_id: str
@@ -105,10 +103,10 @@ class Conversation(ListedConversation):
 
 @dataclass(frozen=True, slots=True)
 class TrashItem:
-    """What was deleted at once and can be restored: a conversation, or messages of one that remains.
+    """A deletion that can be restored: a conversation, or messages of one that remains.
 
-    id: of the conversation, or of the message the deletion began with. title: the conversation's. role,
-    excerpt, count: of messages: who said the first, how it begins, and how many were deleted with it.
+    id: of the conversation, or of the message the deletion started with. title: the conversation's. role,
+    excerpt, count: for messages: the role and beginning of the first, and how many were deleted with it.
     """
 
     kind: Literal["conversation", "messages"]
@@ -123,7 +121,7 @@ class TrashItem:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a turn failed: `code` translates, `message` and `cure` are the English sentences."""
+    """Why a turn failed: `code` is translated; `message` and `cure` are English."""
 
     code: str
     message: str
@@ -178,8 +176,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class PathMessage:
-    """Of a message what prompts need: who said what, and how a reply ended. before: of the first of a path,
-    how many older ones were not read."""
+    """The parts of a message that prompts need: role, text, and how a reply ended. before: for the first of a
+    path, how many older ones were not read."""
 
     id: str
     role: Role
@@ -195,10 +193,10 @@ class PathMessage:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a reply comes from, stored with it. Times in seconds from the start of the turn.
+    """The origin of a reply, stored with it. Times in seconds from the start of the turn.
 
-    model is the name in the picker, model_id what the backend answered with. template names the prompt
-    template and its version: the persona's where there is one. prompt holds the messages as they were sent.
+    model is the name in the picker, model_id the one the backend reported. template names the prompt template
+    and its version: the persona's, if there is one. prompt holds the messages as sent.
     """
 
     backend: str | None = None
@@ -221,13 +219,13 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a reply's model was sent, as it was then.
+    """What a reply's model was sent, as recorded at the time.
 
-    messages: `{"role", "content", "id", "at"}` each, as the backend was given them; `id` of the stored
-    message it is from, `None` where it is from none; `at` the characters of `rendered` where its words begin
-    and end, where that is known. rendered: the text a model in this process read. token_ids: its
-    tokens, and pieces what each adds to it. body: the JSON an endpoint was posted, and url where. template:
-    where the chat template is from.
+    messages: `{"role", "content", "id", "at"}` each, as the backend received them; `id` of the stored message
+    it comes from, `None` if there is none; `at` the characters of `rendered` where its words start and end,
+    if known. rendered: the text a model in this process read. token_ids: its tokens, and pieces what each
+    adds to it. body: the JSON posted to an endpoint, and url its address. template: the source of the chat
+    template.
     """
 
     messages: tuple[Mapping[str, Any], ...] = ()
@@ -250,7 +248,7 @@ class JournalEntry:
 
 
 class Piece(Protocol):
-    """What a journal is made of."""
+    """A piece of a journal."""
 
     @property
     def kind(self) -> str: ...
@@ -260,7 +258,7 @@ class Piece(Protocol):
 
 
 def fold(text: str, reasoning: str, pieces: Iterable[Piece]) -> tuple[str, str]:
-    """The text and the reasoning of a reply that began with these, with its journal after them."""
+    """The text and reasoning of a reply: the given beginning followed by its journal."""
     said, thought = [text], [reasoning]
     for piece in pieces:
         if piece.kind == "text":
@@ -312,8 +310,8 @@ class BegunTurn:
 
 @dataclass(frozen=True, slots=True)
 class KeptInspection:
-    """An `Inspection`, ready to be written: content stands on that of the reply `base_id`, if any.
-    provenance: what is known of the reply's origin when its model is sent this."""
+    """An encoded `Inspection`: content builds on that of the reply `base_id`, if any. provenance: what is
+    known about the reply when its model is sent this."""
 
     message_id: str
     base_id: str | None
@@ -324,7 +322,7 @@ class KeptInspection:
 @dataclass(frozen=True, slots=True)
 class FinishedTurn:
     """How a turn ended; the store folds the journal into the message in the same transaction. provenance:
-    `None` leaves what is known of it."""
+    `None` leaves it unchanged."""
 
     message_id: str
     state: TurnState
@@ -349,7 +347,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class ModelServer:
-    """Where models run or ran. identity: tells it from all others, holds addresses."""
+    """A server that runs or ran models. identity: distinguishes it from all others; contains addresses."""
 
     id: str
     identity: str
@@ -357,8 +355,8 @@ class ModelServer:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A conversation found. `snippet` is plain text around the match; `ranges` are (start, end) offsets of
-    the matches within it, in characters. `message_id` is `None` when the title matched."""
+    """A matching conversation. `snippet` is plain text around the match; `ranges` are (start, end) offsets of
+    the matches within it, in characters. `message_id` is `None` if the title matched."""
 
     conversation_id: str
     message_id: str | None
@@ -378,7 +376,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Page[SearchHit]):
-    """What a search found. Not `whole`: some conversations were not searched, as it took too much work or
-    not all is in the index yet."""
+    """The result of a search. Not `whole`: some conversations were not searched, because it took too long or
+    the index is incomplete."""
 
     whole: bool = True

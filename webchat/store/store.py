@@ -1,4 +1,4 @@
-"""The face of the store."""
+"""The public interface of the store."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Store(
 
     @classmethod
     def open(cls, url: str, *, backup_dir: Path | None = None, serve: bool = True) -> Self:
-        """Open a database, made or brought up to date as needed.
+        """Open a database, creating or migrating it as necessary.
 
-        url: `sqlite:///path` or `postgresql://user:password@host/name`.
-        backup_dir: where copies of an SQLite file go before an update; beside it, in `backups`, if `None`.
-        serve: be the one process that serves this database, until `close` or the end of the process.
+        url: `sqlite:///path` or `postgresql://user:password@host/name`. backup_dir: where an SQLite file is
+        backed up before a migration; if `None`, `backups` next to it. serve: be the one process that serves
+        this database, until `close` or the end of the process.
 
         Raises NewerDatabase, DatabaseBusy, StoreUnavailable.
         """

@@ -13,7 +13,7 @@ TemplateScope = Literal["personal", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """A prompt template with its newest content, as JSON values; `webchat.prompts` knows what is in them."""
+    """A prompt template with its newest content, as JSON values interpreted by `webchat.prompts`."""
 
     id: str
     owner_id: str
@@ -27,8 +27,8 @@ class PromptTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ListedTemplate:
-    """What a list says of a prompt template: nothing that is long. has_system, has_user: which of its texts
-    have words."""
+    """A prompt template in a list, without anything long. has_system, has_user: which of its texts are not
+    empty."""
 
     id: str
     owner_id: str
@@ -44,7 +44,7 @@ class ListedTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
-    """One of the saves of a prompt template. author: name of whoever saved it."""
+    """A saved version of a prompt template. author: name of the person who saved it."""
 
     template_id: str
     number: int
@@ -55,15 +55,15 @@ class ListedVersion:
 
 @dataclass(frozen=True, slots=True)
 class TemplateVersion(ListedVersion):
-    """What a prompt template was then."""
+    """The content of a prompt template at a version."""
 
     content: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """A version of the chat template that the operator gave a model; `text` is `None` where it went back to
-    its own. author: a name, empty for the owner of a loopback start."""
+    """A version of the chat template the operator set for a model; `text` is `None` if it restored the
+    model's own. author: a name, empty for the owner of a loopback start."""
 
     model: str
     number: int

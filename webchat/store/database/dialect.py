@@ -20,7 +20,7 @@ from webchat.store.errors import StoreUnavailable
 
 
 class Debt(IntEnum):
-    """What is left to do before nothing of purged rows is in the files."""
+    """What remains to be done before no purged data is left in the files."""
 
     NOTHING = 0
     LOG = 1
@@ -28,14 +28,14 @@ class Debt(IntEnum):
 
 
 class Dialect(ABC):
-    """What differs between the databases, and nothing else."""
+    """The differences between the databases."""
 
     url: URL
     insert: ClassVar[Callable[..., Any]]
 
     @abstractmethod
     def engine(self, *, write: bool, size: int) -> Engine:
-        """An engine of at most `size` lasting connections. Connects to nothing yet."""
+        """An engine with at most `size` permanent connections. Does not connect yet."""
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[None]:
@@ -43,36 +43,36 @@ class Dialect(ABC):
 
     @abstractmethod
     def bounded(self, connection: Connection, until: Until) -> AbstractContextManager[None]:
-        """A context in which statements of this connection end, by an error, when `until` is over."""
+        """A context in which statements of this connection fail once `until` is over."""
 
     @abstractmethod
     def ended(self, error: DBAPIError) -> bool:
-        """Whether that is what it says."""
+        """Whether the error means that."""
 
     @abstractmethod
     def explain(self, error: Exception) -> StoreUnavailable | None:
-        """The error in words, `None` when it is a mistake of the program."""
+        """The error in words, `None` if it is a bug."""
 
     @abstractmethod
     def tidy_log(self) -> None:
-        """Bring what was committed from the log into the file, beside the writer."""
+        """Checkpoint the write-ahead log into the file, alongside the writer."""
 
     @abstractmethod
     def scrub_log(self, engine: Engine) -> bool:
-        """Leave no trace of deleted rows in the log of the database, once it is tidied. `False`: somebody
-        still reads from the log; try again."""
+        """Remove all traces of deleted rows from the database's log, once it is checkpointed. `False`:
+        somebody still reads from the log; try again."""
 
     @abstractmethod
     def owe(self, connection: Connection, debt: Debt) -> None:
-        """Remember, beyond the end of the process, what of a purge is not done yet."""
+        """Persist what a purge has not finished yet."""
 
     @abstractmethod
     def owed(self, connection: Connection) -> Debt:
-        """What was remembered last."""
+        """What was persisted last."""
 
     @contextmanager
     def translating(self) -> Iterator[None]:
-        """Raise a database's errors as StoreUnavailable. Neither SQL nor values are in what is raised."""
+        """Raise a database's errors as StoreUnavailable, without SQL or values."""
         try:
             yield
         except PoolTimeout as error:
@@ -86,12 +86,12 @@ class Dialect(ABC):
             raise explained from error
 
     def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, Any]) -> bool:
-        """Insert unless a unique constraint has such a row, also one that another transaction is just
+        """Insert unless a row with the same unique key exists, even one that another transaction is
         writing."""
         return self.insert_new(connection, table, [values]) == 1
 
     def insert_new(self, connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
-        """Insert those that no unique constraint has a row for; returns how many."""
+        """Insert rows without an existing unique key; returns how many."""
         return connection.execute(_insert_new(self.insert, table.__table__), rows).rowcount
 
 

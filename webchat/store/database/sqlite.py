@@ -30,7 +30,7 @@ _STEPS = 10_000
 
 
 class Sqlite(Dialect):
-    """SQLite in WAL mode, every commit on the disk before it returns."""
+    """SQLite in WAL mode; every commit is on disk before it returns."""
 
     insert = staticmethod(sqlite.insert)
 
@@ -43,7 +43,7 @@ class Sqlite(Dialect):
         self.path = Path(url.database).absolute()
 
     def prepare(self) -> None:
-        """Make the folder and the file, which nobody else may read; SQLite gives its other files the same
+        """Create the folder and the file, readable only by this user; SQLite gives its other files the same
         mode. Raises StoreUnavailable."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

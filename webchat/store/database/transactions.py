@@ -1,10 +1,9 @@
-"""Connections and transactions: one engine that writes, one that reads, and the threads they are used
-from.
+"""Connections and transactions: one engine for writing, one for reading, and the threads that use them.
 
-Every reply waits for the one writer, so no transaction on it may take long, however much is stored. A verb is
-short (`reads`, `writes`), or `heavy`: one that may read much, ends when its time is over or its caller has
-gone, and leaves most readers to others; or `long`: one that runs beside the writer, finds out by reading what
-there is to do, and gives it to the writer slice by slice.
+Every reply waits for the single writer, so no transaction on it may take long, however much is stored. A verb
+is short (`reads`, `writes`); or `heavy`: it may read much, ends when its time is over or its caller has gone,
+and leaves most readers to others; or `long`: it runs alongside the writer, finds its work by reading, and
+passes it to the writer slice by slice.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ HEAVY_READERS = 2
 """For what may be long: so many at once, beside those that all others are read by."""
 
 HEAVY_SECONDS = 10.0
-"""Longest time of a reading transaction that may be long."""
+"""Time limit of a heavy read."""
 
 LONG_VERBS = 3
 """So many at the same time, the tidying of the log among them."""
@@ -48,7 +47,7 @@ S = TypeVar("S", bound="Database")
 
 
 class Database:
-    """An open database. Verbs build on it; `Store` is their sum.
+    """An open database. Verbs build on it; `Store` combines them.
 
     Thread-safe. A verb called directly runs in the calling thread; `call` runs it in the database's own
     threads.
@@ -70,14 +69,14 @@ class Database:
         self.watch: Callable[[str, float], None] | None = None
         """Told each verb that had the writer, and for how many seconds."""
         self.purged_before = datetime.min.replace(tzinfo=UTC)
-        """What was deleted earlier than that is going for good, and does not come back."""
+        """Data deleted before this time is being purged and cannot be restored."""
         self._closing = threading.Event()
         self.chores = threading.Lock()
 
     async def call(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a verb in the store's threads, the event loop stays free. Raises what the verb raises.
+        """Run a verb in the store's threads without blocking the event loop. Raises what the verb raises.
 
-        A caller that is cancelled meanwhile leaves the transaction to end by itself; a heavy one is ended.
+        If the caller is cancelled, the transaction finishes by itself; a heavy one is ended.
         """
         name: Threads = getattr(verb, "threads", "write")
         if name == "heavy":
@@ -97,8 +96,8 @@ class Database:
             raise
 
     def in_turn(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a slice of a long verb in the writer's thread, after what waits there already, and wait for it.
-        Never called in that thread."""
+        """Run a slice of a long verb in the writer's thread, after what is queued there, and wait for it.
+        Must not be called in that thread."""
         work = partial(verb, *args, **kwargs)
         if self.watch is not None:
             work = partial(self._watched, verb, work)
@@ -115,8 +114,8 @@ class Database:
                 self.watch(verb.__qualname__, time.perf_counter() - start)
 
     def slices(self, work: Iterator[Callable[[], R]]) -> Iterator[R]:
-        """Do the work piece by piece in the writer's turn; as long as a piece took, the writer is then left
-        to others. Ends early when the database is closed."""
+        """Do the work piece by piece in the writer's thread; after each piece, the writer is free for others
+        for as long as the piece took. Ends early if the database is closed."""
         for piece in work:
             start = time.monotonic()
             yield self.in_turn(piece)
@@ -128,8 +127,8 @@ class Database:
         return self._closing.is_set()
 
     def close(self) -> None:
-        """Let running verbs end (of housekeeping the slice), close every connection, release the lock.
-        Idempotent."""
+        """Let running verbs finish (for housekeeping, the current slice), close every connection, release the
+        lock. Idempotent."""
         self._closing.set()
         for threads in self._threads.values():
             threads.shutdown(wait=True)
@@ -161,7 +160,7 @@ class Database:
 def reads(
     verb: Callable[Concatenate[S, Connection, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """Make a method that takes a connection a verb of its own reading transaction: one consistent
+    """Turn a method that takes a connection into a verb with its own reading transaction: one consistent
     snapshot."""
     return _verb(verb, "read")
 
@@ -189,18 +188,18 @@ def heavy(
 def writes(
     verb: Callable[Concatenate[S, Connection, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """Make a method that takes a connection a verb of its own writing transaction, a short one."""
+    """Turn a method that takes a connection into a verb with its own, short writing transaction."""
     return _verb(verb, "write")
 
 
 def long(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Make a method a verb of many transactions, whose slices take their turn at the writer."""
+    """Turn a method into a verb of many transactions, whose slices take turns with others at the writer."""
     verb.threads = "long"  # type: ignore[attr-defined]
     return verb
 
 
 def chore(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """The same for housekeeping, which is done one after the other."""
+    """The same for housekeeping, which is done one task at a time."""
 
     @wraps(verb)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

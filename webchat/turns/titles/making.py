@@ -1,8 +1,8 @@
-"""Titles from the model: after a reply, one short request, dropped as soon as somebody wants the model.
+"""Titles from the model: one short request after a reply, cancelled as soon as somebody needs the model.
 
-A title never delays anything: it is asked for only while no reply of that model runs and its engine has a
-slot that nobody wants, and a new turn cancels it. Whatever goes wrong, the conversation keeps the title the
-store gave it from its first words; a title that a person wrote is never touched.
+A title never delays anything: it is requested only while no reply of that model runs and its engine has a
+slot that nobody wants, and a new turn cancels it. If anything fails, the conversation keeps the title the
+store made from its first words; a title that a person wrote is never changed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _CUT = re.compile(r"(?:[0-9()+.-]{1,16} ){0,8}[^\s\u2e80-\uffff]{0,200}$")
 class Titles:
     """Makes titles in the background; one at a time per model.
 
-    changed: told the owner and the conversation that has a new title.
+    changed: called with the owner and the conversation that has a new title.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Titles:
         task.add_done_callback(lambda _: self._tasks.pop(turn.model, None))
 
     def give_way(self, model: str) -> None:
-        """A turn wants this model: drop the title it is making, without waiting."""
+        """A turn needs this model: cancel the title it is making, without waiting."""
         task = self._tasks.get(model)
         if task is not None:
             _drop(task)
 
     async def aclose(self) -> None:
-        """Drop all titles."""
+        """Cancel all titles."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
