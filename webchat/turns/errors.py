@@ -1,13 +1,18 @@
 """Why a request was rejected, as a tree. Nothing was stored when one of these is raised.
 
-TurnError ├── NotAccepting       the server is shutting down ├── TooManyTurns       this owner already has
-`limit` replies running or in line ├── TooManyTurnsOfLink     the people of one link have as many as they may
-├── TooManyTurnsOfNetwork  those of one network have ├── ServerBusy         all owners together have as many
-replies running or in line as this server takes ├── BadAsk             the ask contradicts itself or the
-conversation │   ├── EmptyMessage   no words in it │   ├── MessageTooLong more than `limit` characters │   ├──
-UnknownModel   no model of that name is configured │   ├── StillRunning   the reply it builds on is still
-being written │   └── KeyTaken       something else was asked with this client key └── MessageBlocked     the
-input review refused it
+TurnError
+├── NotAccepting       the server is shutting down
+├── TooManyTurns       this owner has reached the limit of replies running or in the queue
+│   ├── TooManyTurnsOfLink     the visitors of one link have
+│   └── TooManyTurnsOfNetwork  the visitors of one network have
+├── ServerBusy         the server has reached its total limit
+├── BadAsk             the request contradicts itself or the conversation
+│   ├── EmptyMessage   no text in it
+│   ├── MessageTooLong more than `limit` characters
+│   ├── UnknownModel   no model of that name is configured
+│   ├── StillRunning   the reply it builds on is still being written
+│   └── KeyTaken       this client key was used for another request
+└── MessageBlocked     the input review rejected it
 """
 
 from __future__ import annotations
@@ -38,38 +43,27 @@ class TooManyTurns(TurnError):
 
     code = "too_many_turns"
     status = 429
+    message = "Only {limit} of your replies can run or wait at once."
     cure = "Wait until one has finished, or stop one."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"Only {limit} of your replies can run or wait at once.", params={"limit": limit})
+        super().__init__(self.message.format(limit=limit), params={"limit": limit})
 
 
-class TooManyTurnsOfLink(TurnError):
+class TooManyTurnsOfLink(TooManyTurns):
     """The visitors of one link have reached the limit of replies running or in the queue."""
 
     code = "link_busy"
-    status = 429
+    message = "Your link already has {limit} replies running or waiting, the most one link can have."
     cure = "Your message is saved. Send it again in a moment."
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"Your link already has {limit} replies running or waiting, the most one link can have.",
-            params={"limit": limit},
-        )
 
-
-class TooManyTurnsOfNetwork(TurnError):
+class TooManyTurnsOfNetwork(TooManyTurns):
     """The visitors of one network have reached the limit of replies running or in the queue."""
 
     code = "network_busy"
-    status = 429
+    message = "Your network already has {limit} replies running or waiting, the most one network can have."
     cure = "Your message is saved. Send it again in a moment."
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"Your network already has {limit} replies running or waiting, the most one network can have.",
-            params={"limit": limit},
-        )
 
 
 class ServerBusy(TurnError):
