@@ -80,7 +80,7 @@ export function toggleMenu(button, items, { above = false } = {}) {
   const again = openMenu?.button === button;
   closeMenu();
   if (again) return;
-  const menu = h("div", { class: "wc-menu", role: "menu", "aria-label": button.getAttribute("aria-label") }, items.map(menuItem));
+  const menu = h("div", { class: "wc-menu wc-panel", role: "menu", "aria-label": button.getAttribute("aria-label") }, items.map(menuItem));
   menu.addEventListener("keydown", onMenuKey);
   (button.closest("dialog") ?? document.body).append(menu); // outside of a modal dialog it could not be pressed
   place(menu, button, above);
@@ -143,16 +143,31 @@ function onOutside(event) {
 function place(menu, button, above) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
-  const below = at.bottom + 4;
-  const up = above || below + height > innerHeight - 8;
+  const [over, below] = [at.top - height - 4, at.bottom + 4];
+  const up = above ? over >= 8 : below + height > innerHeight - 8;
   menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - width - 8))}px`;
-  menu.style.top = `${Math.max(8, up ? at.top - height - 4 : below)}px`;
+  menu.style.top = `${Math.max(8, Math.min(up ? over : below, innerHeight - height - 8))}px`;
+}
+
+// A box beside its button, until Escape or a press elsewhere. above: where there is room for it.
+/** @param {HTMLElement} button @param {HTMLElement} box @param {{ above?: boolean, onClose?: () => void }} [options] */
+export function showPopover(button, box, { above = false, onClose } = {}) {
+  document.body.append(box);
+  box.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    onClose?.();
+    if (box.contains(document.activeElement) || document.activeElement === document.body) button.focus({ preventScroll: true });
+    box.remove();
+  });
+  box.showPopover();
+  place(box, button, above);
+  box.focus({ preventScroll: true });
 }
 
 // A modal dialog that goes when it is closed; the browser keeps the focus inside and gives it back.
 /** @param {string} className @param {string} label @param {...(Child | Child[])} children */
 export function showDialog(className, label, ...children) {
-  const dialog = h("dialog", { class: `wc-dialog ${className}`, "aria-label": label }, ...children);
+  const dialog = h("dialog", { class: `wc-dialog wc-panel ${className}`, "aria-label": label }, ...children);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
     dialog.remove();

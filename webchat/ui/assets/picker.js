@@ -121,7 +121,7 @@ function open() {
   typed.text = "";
   list = h("div", { class: "wc-picker-list", id: "wc-picker-list", role: "listbox", tabindex: "0", "aria-label": t("picker.label"), onclick: onPress });
   search = settings.models.length < SEARCH_FROM ? null : searchBox();
-  panel = h("div", { class: "wc-picker-panel" }, search, list, h("p", { class: "wc-picker-nothing", role: "status" }), renewal());
+  panel = h("div", { class: "wc-picker-panel wc-panel" }, search, list, h("p", { class: "wc-picker-nothing", role: "status" }), renewal());
   bus.emit("picker"); // somebody looks: a list that is not fresh is asked for anew
   panel.addEventListener("keydown", onKey);
   document.body.append(panel);

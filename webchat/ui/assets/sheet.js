@@ -14,7 +14,7 @@ export function openSheet(name, { title, body, actions = [], onClose, mayClose =
   const content = h("div", { class: "wc-sheet-body" }, body);
   const dialog = h(
     "dialog",
-    { class: `wc-dialog wc-sheet wc-${name}`, "aria-labelledby": heading.id },
+    { class: `wc-dialog wc-panel wc-sheet wc-${name}`, "aria-labelledby": heading.id },
     h("div", { class: "wc-dialog-head" }, heading, h("div", { class: "wc-sheet-actions" }, actions), iconButton("close", t("app.close"), () => close())),
     content,
   );

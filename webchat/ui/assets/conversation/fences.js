@@ -90,6 +90,6 @@ function closing(state, startLine, endLine, block) {
 }
 
 /** @param {BlockState} state @param {number} line */
-function lineAt({ src, bMarks, tShift, eMarks }, line) {
+export function lineAt({ src, bMarks, tShift, eMarks }, line) {
   return src.slice(bMarks[line] + tShift[line], eMarks[line]);
 }

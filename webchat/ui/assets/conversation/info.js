@@ -1,6 +1,6 @@
 // Where a reply comes from: model, tokens, speed, times, sampling. Read when asked for.
 
-import { h } from "../dom.js";
+import { h, showPopover } from "../dom.js";
 import { has } from "../i18n.js";
 import { duration } from "./format.js";
 
@@ -54,9 +54,6 @@ function withoutOf({ without = [], system_as: moved }) {
   return moved && !without.includes("system") ? ["system", ...without] : without;
 }
 
-/** @type {HTMLElement | null} */
-let shown = null;
-
 /** @param {[string, string][]} rows */
 export function infoList(rows) {
   return h("dl", {}, rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))));
@@ -65,7 +62,6 @@ export function infoList(rows) {
 /** Show the rows beside their button, until Escape or a press elsewhere. inspect: opens what says more. */
 /** @param {HTMLElement} button @param {MessageDetails} answer @param {Translate} t @param {string} language @param {() => void} inspect */
 export function showInfo(button, answer, t, language, inspect) {
-  shown?.hidePopover();
   const rows = infoRows(answer, t, language);
   const more = () => {
     box.hidePopover();
@@ -73,23 +69,10 @@ export function showInfo(button, answer, t, language, inspect) {
   };
   const box = h(
     "div",
-    { class: "wc-info", popover: "auto", role: "dialog", "aria-label": t("transcript.info_title"), tabindex: "-1" },
+    { class: "wc-info wc-panel", popover: "auto", role: "dialog", "aria-label": t("transcript.info_title"), tabindex: "-1" },
     h("h2", {}, t("transcript.info_title")),
     rows.length ? infoList(rows) : h("p", { class: "wc-muted" }, t("transcript.info.none")),
     h("button", { type: "button", class: "wc-button", onclick: more }, t("inspect.open")),
   );
-  document.body.append(box);
-  box.addEventListener("toggle", (event) => {
-    if (event.newState !== "closed") return;
-    if (box.contains(document.activeElement) || document.activeElement === document.body) button.focus({ preventScroll: true });
-    box.remove();
-    shown = null;
-  });
-  box.showPopover();
-  shown = box;
-  const at = button.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = box;
-  box.style.left = `${Math.max(8, Math.min(at.left, innerWidth - width - 8))}px`;
-  box.style.top = `${Math.max(8, at.top - height - 8 > 8 ? at.top - height - 8 : Math.min(at.bottom + 8, innerHeight - height - 8))}px`;
-  box.focus({ preventScroll: true });
+  showPopover(button, box, { above: true });
 }

@@ -1,11 +1,11 @@
 // "|" within a formula or code of a table's cell, where GFM would end the cell: it does not end it if the row has as many
 // cells as the table only without it. Cells beyond the last column, which GFM drops, are text of the last one.
 
+import { lineAt } from "./fences.js";
 import { ruleOf } from "./rules.js";
 import { looksLikeTex } from "./tex.js";
 
 /** @import { BlockState, MarkdownIt } from "./markdown.js" */
-
 
 const PIPE = /(?<!\\)\|/g;
 const HIDDEN = "\0"; // never in a text that is parsed
@@ -71,8 +71,3 @@ function withinColumns(row, columns) {
 
 /** @param {string} row */
 const cells = (row) => row.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/).length;
-
-/** @param {BlockState} state @param {number} line */
-function lineAt({ src, bMarks, tShift, eMarks }, line) {
-  return src.slice(bMarks[line] + tShift[line], eMarks[line]);
-}

@@ -6,6 +6,8 @@ import { channel } from "../channel.js";
 import { errorText, t } from "../i18n.js";
 import { toast } from "../toast.js";
 
+/** @import { Conversation } from "../types.js" */
+
 const tabs = channel("webchat");
 
 // What another tab did.
@@ -16,10 +18,14 @@ export function onElsewhere(handler) {
 
 // True when it is done.
 /** @param {string} id @param {{ title?: string, pinned?: boolean, archived?: boolean }} changes */
-export async function change(id, changes) {
+export function change(id, changes) {
+  return changed(id, api.patch(`api/conversations/${id}`, changes));
+}
+
+/** @param {string} id @param {Promise<Conversation>} asked */
+async function changed(id, asked) {
   try {
-    const conversation = await api.patch(`api/conversations/${id}`, changes);
-    bus.emit("conversation", { conversation });
+    bus.emit("conversation", { conversation: await asked });
     tell("changed", id);
     return true;
   } catch (error) {
@@ -50,16 +56,8 @@ export async function remove(id, back) {
 
 // True when it is done.
 /** @param {string} id */
-export async function restore(id) {
-  try {
-    const conversation = await api.post(`api/conversations/${id}/restore`);
-    bus.emit("conversation", { conversation });
-    tell("changed", id);
-    return true;
-  } catch (error) {
-    toast(errorText(error).message, { kind: "error" });
-    return false;
-  }
+export function restore(id) {
+  return changed(id, api.post(`api/conversations/${id}/restore`));
 }
 
 /** @param {"changed" | "deleted"} type @param {string} conversationId */

@@ -1,7 +1,7 @@
 // Whom the model plays in this conversation: a quiet chip in the top bar, and what is behind it.
 
 import { bus } from "../bus.js";
-import { h, icon, the } from "../dom.js";
+import { h, icon, the, showPopover } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { settings } from "../settings.js";
 import { style } from "../style.js";
@@ -56,7 +56,7 @@ function show() {
   const newer = h("p", { class: "wc-quiet", hidden: true });
   const box = h(
     "div",
-    { class: "wc-persona-box", popover: "auto", role: "dialog", "aria-label": t("templates.persona"), tabindex: "-1" },
+    { class: "wc-persona-box wc-panel", popover: "auto", role: "dialog", "aria-label": t("templates.persona"), tabindex: "-1" },
     h("div", { class: "wc-persona-head" }, h("h2", { dir: "auto" }, persona.name), h("span", { class: "wc-quiet" }, t("templates.version", { number: persona.version }))),
     newer,
     values,
@@ -69,19 +69,8 @@ function show() {
       action(t("templates.persona_change"), () => (close(), change(persona))),
     ),
   );
-  document.body.append(box);
   button.setAttribute("aria-expanded", "true");
-  box.addEventListener("toggle", (event) => {
-    if (event.newState !== "closed") return;
-    button.setAttribute("aria-expanded", "false");
-    if (box.contains(document.activeElement) || document.activeElement === document.body) button.focus({ preventScroll: true });
-    box.remove();
-  });
-  box.showPopover();
-  const at = button.getBoundingClientRect();
-  box.style.left = `${Math.max(8, Math.min(at.left, innerWidth - box.offsetWidth - 8))}px`;
-  box.style.top = `${at.bottom + 6}px`;
-  box.focus({ preventScroll: true });
+  showPopover(button, box, { onClose: () => button.setAttribute("aria-expanded", "false") });
   describe(persona, values, newer);
 }
 

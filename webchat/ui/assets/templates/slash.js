@@ -121,7 +121,7 @@ export class Slash {
     this.#at = -1;
     this.#items = null;
     this.#status.textContent = "";
-    const panel = (this.#panel = h("div", { class: "wc-slash", hidden: true }, this.#search, this.#list, this.#status));
+    const panel = (this.#panel = h("div", { class: "wc-slash wc-panel", hidden: true }, this.#search, this.#list, this.#status));
     const box = this.#box;
     const attributes = { role: "combobox", "aria-expanded": "true", "aria-controls": LIST, "aria-autocomplete": "list" };
     for (const [name, value] of Object.entries(attributes)) box.setAttribute(name, value);
