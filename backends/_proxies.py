@@ -1,4 +1,4 @@
-"""Which proxy stands on the way to an address, by the variables of the environment.
+"""Which proxy to use for an address, according to environment variables.
 
 The variables and their order are curl's (its manual, "ENVIRONMENT"): `http_proxy` or `https_proxy` after the
 address's scheme, else `all_proxy`; `no_proxy` names what is reached without one. The lower case is looked at

@@ -22,7 +22,7 @@ OWN_FILES = 64
 """Of the database, the event loop, the log: a server without guests has 22 open."""
 
 USUAL = 20
-"""Browsers open connections ahead of need and leave them: so many a minute are no news."""
+"""Browsers open connections in advance and abandon them: this many per minute are normal."""
 
 Owed = Literal["head", "body", ""]
 Event = Literal["head", "body", "unread", "room", "bytes", "refused", "full", "invalid"]

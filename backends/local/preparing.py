@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PREFILL_CHUNK = 64
-"""Tokens of a prompt between two looks at a stop, on a CPU and a small model: about a tenth of a second."""
+"""Tokens of a prompt between two checks of the stop flag, for a small model on a CPU: about a tenth of a
+second."""
 SMALL = 300_000_000
 """Parameters up to which that holds; larger models read less at once."""
 LONGEST_PREFILL_CHUNK = 512
@@ -27,10 +28,10 @@ LONGEST_PREFILL_CHUNK = 512
 
 SLOTS = {"cpu": 8}
 MOST_SLOTS = 32
-"""Replies in one batch, where nobody says another number: on a CPU and elsewhere."""
+"""Default number of replies in one batch: on a CPU and elsewhere."""
 
 CPU_MEMORY = 2 * 2**30
-"""Most bytes for keys and values on a CPU, where nobody says another number."""
+"""Default maximum bytes of the KV cache on a CPU."""
 WINDOW = 8192
 """Tokens taken for a model's window where it states none."""
 

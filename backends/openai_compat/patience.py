@@ -8,7 +8,7 @@ from backends.errors import Timeout
 from backends.openai_compat.replies.reply import Reply
 
 ALIVE = 10
-"""An endpoint that gives signs of life (comments, chunks without text) gets so many times as long."""
+"""Factor of extra time for an endpoint that shows signs of life (comments, chunks without text)."""
 
 _AFTER_END = 10.0
 _AFTER_USAGE = 2.0

@@ -1,4 +1,4 @@
-"""Prompt templates: list, write, keep versions of, render, bring and take as files."""
+"""Prompt templates: list, edit, version, render, import and export."""
 
 from __future__ import annotations
 

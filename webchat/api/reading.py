@@ -70,7 +70,7 @@ PathId = Annotated[Id, Path()]
 QueryId = Annotated[Id | None, Query()]
 QueryText = Annotated[str, Query(max_length=500)]
 Cursor = Annotated[str | None, Query(max_length=1000)]
-"""Where a listing goes on. The store reads it, and raises `BadCursor`."""
+"""Cursor of a listing. The store parses it, and raises `BadCursor`."""
 
 
 def json_answer(answer: Answer, status: int = 200) -> Response:

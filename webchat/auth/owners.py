@@ -17,7 +17,7 @@ from webchat.store.records import Link, Owner
 KEPT_SECONDS = 0.8
 WATCH_SECONDS = 0.4
 LINGER_SECONDS = 60.0
-"""How long the watch goes on after the last request of a guest: one that was cut may still begin a reply."""
+"""Seconds the watch continues after a guest's last request: one that was cut off may still begin a reply."""
 _MOST_KEPT = 10_000
 
 Refusal = Literal["", "link_revoked", "link_expired", "unknown", "older", "two_owners", "no_cookie"]

@@ -30,7 +30,7 @@ _SHOWN = (
     *("source", "path", "model", "adapter", "revision", "device", "dtype", "quantization", "load_in_8bit"),
     *("load_in_4bit", "context_length", "slots", "cache_tokens", "threads", "gpu_layers"),
 )
-"""Options of a backend that may be told to anybody; one that is not named here is not told."""
+"""Backend options that are safe to publish; any other is left out of the output."""
 
 
 class BadPlan(Exception):

@@ -1,4 +1,4 @@
-"""The laws of moderators as one check, for the tests of whoever writes one.
+"""The laws of moderators as one check, for the tests of moderator authors.
 
     async def test_it_keeps_the_laws() -> None:
         await check_moderator(make({"word": "x"}), ["fine", "an x", "x and x"])

@@ -1,4 +1,4 @@
-"""The words of moderation: where a text is looked at, what may be done about it, and what was found."""
+"""The vocabulary of moderation: the stages at which a text is checked, the actions, and the findings."""
 
 from __future__ import annotations
 

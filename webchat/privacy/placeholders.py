@@ -1,4 +1,4 @@
-"""What stands for personal data on the way to a model: `[PHONE_1]`, and who knows what it means.
+"""Placeholders for personal data in requests to a model, such as `[PHONE_1]`, and their values.
 
 One value has one placeholder in a conversation, and one placeholder one value. A number is never given out
 that somebody wrote before as if it were one; what looks like a placeholder that was given out is itself

@@ -26,10 +26,11 @@ from webchat.store.records import PathMessage
 
 RESERVED_SHARE = 0.25
 MOST_RESERVED = 1024
-"""Tokens kept for the reply: this share of the window, at most so many; less where fewer are asked for."""
+"""Tokens reserved for the reply: this share of the context window, up to a maximum; less if fewer are
+requested."""
 
 STEP = 0.3
-"""How much more is left out at once, as a share of what may be sent."""
+"""How much more is left out at a time, as a share of what may be sent."""
 
 CAREFUL = 1.05
 """What is left may have more tokens a character than the whole had."""
@@ -41,7 +42,7 @@ _A_TEMPLATE = 256
 """Tokens that a chat template may add of its own: many have a system prompt for conversations without one."""
 
 MOST_CUTS = 5
-"""How often a request is made shorter before it is sent as it is, or before the model's refusal counts."""
+"""How often a request is shortened before it is sent anyway, or before the model's refusal counts."""
 
 _MOST_KNOWN = 4096
 _REFUSED = 0.6
@@ -72,7 +73,7 @@ Key = tuple[str, str]
 
 
 class Counts(Protocol):
-    """What fitting asks of a backend."""
+    """The parts of a backend that fitting uses."""
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -139,7 +140,7 @@ class _Known:
 
 
 class Fits(Protocol):
-    """A request made of a conversation, and how many of its oldest messages are not in it."""
+    """A request made from a conversation, and how many of its oldest messages are not in it."""
 
     @property
     def request(self) -> Request: ...
@@ -153,7 +154,8 @@ T = TypeVar("T")
 
 
 class Fitting:
-    """What is known of each conversation's tokens, and where its last prompt began. One for all turns."""
+    """What is known about each conversation's tokens, and where its last prompt started. Shared by all
+    turns."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[Key, _Known] = OrderedDict()
@@ -161,8 +163,8 @@ class Fitting:
         self._starts: OrderedDict[Key, str] = OrderedDict()
 
     async def fit(self, key: Key, backend: Counts, render: Callable[[int | None], F]) -> F:
-        """As much of a conversation as the window holds. render: makes the request of so many characters,
-        `None` for as many as there are. Raises `BackendError`."""
+        """As much of a conversation as the context window holds. render: makes the request with the given
+        number of characters, `None` for all. Raises `BackendError`."""
         rendered = render(None)
         for _ in range(MOST_CUTS):
             room = await self.room(key, rendered.request, backend)
@@ -173,8 +175,8 @@ class Fitting:
         return rendered
 
     async def room(self, key: Key, request: Request, backend: Counts) -> int | None:
-        """Characters that may be sent in place of a request that is too long; `None` when it fits, or when
-        nothing is known that would say so. Raises `BackendError`."""
+        """How many characters may be sent instead of a request that is too long; `None` if it fits, or if
+        nothing is known about its length. Raises `BackendError`."""
         window = backend.capabilities.context_length
         if window is None:
             return None
@@ -197,7 +199,7 @@ class Fitting:
         return max(0, round(known.tokens + self._rates[key[1]].tokens(more)))
 
     def learn(self, key: Key, request: Request, tokens: int, reply: tuple[str, int] = ("", 0)) -> None:
-        """A prompt had so many tokens; and the reply to it, where its text will be in the next prompt."""
+        """Record the tokens of a prompt; and of the reply to it, if its text will be in the next prompt."""
         if tokens <= 0:
             return
         size, known = _size(request), self._known.get(key)
@@ -212,7 +214,7 @@ class Fitting:
         _put(self._known, key, _Known(size, tokens))
 
     def refused(self, key: Key, request: Request, error: ContextTooLong) -> int:
-        """Characters to try with next, after a prompt was too long."""
+        """Number of characters to try next, after a prompt was too long."""
         length = characters(request)
         tokens, window = (error.params.get(name) for name in ("tokens", "limit"))
         if not (isinstance(tokens, int) and isinstance(window, int) and length and tokens > 0 and window > 0):
@@ -232,7 +234,7 @@ class Fitting:
         return next((index for index, message in enumerate(path) if message.id == wanted), 0)
 
     def began(self, key: Key, first_sent: str | None) -> None:
-        """A prompt began with this message; `None` when nothing was left out."""
+        """Record that a prompt started with this message; `None` if nothing was left out."""
         if first_sent is None:
             self._starts.pop(key, None)
         else:
@@ -244,7 +246,7 @@ class Fitting:
 
 
 def shorten(rendered: F, room: int, render: Callable[[int | None], F]) -> F:
-    """The same with more left out: `room` characters or fewer; the same again when no more can be."""
+    """The same with more left out: at most `room` characters; unchanged if no more can be left out."""
     while True:
         shorter = render(room)
         if shorter.left_out > rendered.left_out or room <= 0:
@@ -253,13 +255,13 @@ def shorten(rendered: F, room: int, render: Callable[[int | None], F]) -> F:
 
 
 def reserved(window: int, max_tokens: int | None) -> int:
-    """Tokens of the window that are kept for the reply."""
+    """Tokens of the context window reserved for the reply."""
     share = min(MOST_RESERVED, int(RESERVED_SHARE * window))
     return share if max_tokens is None else min(share, max_tokens)
 
 
 def characters(request: Request) -> int:
-    """Of all messages of a request."""
+    """Of all messages in a request."""
     return sum(len(message.text) for message in request.messages)
 
 
@@ -268,7 +270,7 @@ def _size(request: Request) -> _Size:
 
 
 def _at_most(request: Request) -> int:
-    """A bound that no tokenizer passes: a token is a byte at least."""
+    """An upper bound for any tokenizer: a token is at least one byte."""
     text = sum(len(message.text.encode("utf-8", "replace")) for message in request.messages)
     return text + 4 * A_MESSAGE * len(request.messages) + _A_TEMPLATE
 

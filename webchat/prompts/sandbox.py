@@ -31,7 +31,7 @@ SECONDS = 0.7
 """Time limit for one rendering."""
 
 PROCESSES = 2
-"""How many texts are rendered at once, one for each person; the others wait in line."""
+"""How many texts are rendered at once, one per person; others wait in the queue."""
 MEMORY_BYTES = 384 * 2**20
 
 _ALLOWED = (

@@ -90,4 +90,4 @@ class News:
 TurnEvent = Delta | Status | Done
 
 Followed = tuple[str, TurnEvent | Gone | News]
-"""What a follower of many replies is told: an event, with the id of the reply it is about."""
+"""An event for a follower of many replies, with the id of the reply it is about."""

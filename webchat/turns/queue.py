@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from webchat.turns.rotation import Rotation
 
 REFRESH_SECONDS = 5.0
-"""How often those whose place stays are told anew how long it may take."""
+"""How often people whose position is unchanged get a new estimate."""
 
 PACE_SECONDS = 0.25
 """Least time between two rounds of telling: not every short reply of many people wakes the whole line."""
@@ -33,8 +33,7 @@ KEPT_LANES = 16
 """Lanes without anybody in them that are remembered for how long their replies take. Engines come and go."""
 
 Told = Callable[[int, float | None], None]
-"""Called with the place in line, from 1, and about how many seconds that means; `None` when nothing is
-known."""
+"""Called with the position in the queue, from 1, and the estimated seconds; `None` if unknown."""
 
 
 @dataclass(eq=False, slots=True)

@@ -33,24 +33,25 @@ from webchat.turns.turn import EndedBy, RunningTurn
 log = logging.getLogger(__name__)
 
 FIND_SECONDS = 2.0
-"""How long a message that the store calls running may be unknown here: the moment between begin and task."""
+"""Seconds a message that the store reports as running may be unknown here: between its beginning and its
+task."""
 
 END_SECONDS = 10.0
-"""How long the end of the server waits for turns that were told to end, and for reviews of asks."""
+"""Seconds a shutdown waits for turns that were asked to end, and for reviews of requests."""
 
 CANCEL_SECONDS = 1.0
-"""How long it then waits for what was cancelled."""
+"""Seconds it then waits for cancelled tasks."""
 
 
 class Turns:
-    """Takes asks and makes replies; each turn is a task of this service and outlives whoever asked.
+    """Accepts requests and produces replies; each turn is a task of this service and outlives the request.
 
     flush_seconds: least time between two commits of one reply. turns_per_owner, turns_per_link,
     turns_per_network, most_turns: replies that one owner, the people of one link, those of one network, and
     all together may have running and in line, `None` for any number. message_chars: longest message. titles:
     ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
-    instead of refusing it. inspect: keep what each reply's model was sent.
-    Not thread-safe: use it on one event loop, between `open` and `aclose`.
+    instead of refusing it. inspect: keep what each reply's model was sent. Not thread-safe: use it on one
+    event loop, between `open` and `aclose`.
     """
 
     def __init__(
@@ -145,7 +146,8 @@ class Turns:
         return tasks
 
     async def start(self, owner: str | Party, ask: Ask) -> BegunTurn:
-        """Store what is asked and begin the reply. Returns once both are stored; the reply goes on by itself.
+        """Store the request and begin the reply. Returns once both are stored; the reply continues on its
+        own.
 
         owner: as a `Party` where the places of their link and network are counted, too.
 

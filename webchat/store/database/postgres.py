@@ -126,8 +126,8 @@ class Postgres(Dialect):
 
 
 def _locked(connection: Connection) -> bool:
-    """Whether the lock of the one server could be had, within the time PostgreSQL may take to notice that
-    its last holder was killed."""
+    """Whether the lock for the one server was acquired, within the time PostgreSQL may take to notice that
+    its previous holder was killed."""
     connection.exec_driver_sql(f"SET lock_timeout = {_LOCK_MS}")
     try:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})

@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 BUSY_SECONDS = 15
 
 LOG_PAGES = 16_000
-"""Pages in the log at which the writer itself brings it into the file, should nobody else have."""
+"""Pages in the write-ahead log at which the writer itself checkpoints it, if nobody else has."""
 
 _STEPS = 10_000
-"""Of SQLite's machine between two looks at the clock, well under a millisecond."""
+"""SQLite virtual machine instructions between two checks of the deadline, well under a millisecond."""
 
 
 class Sqlite(Dialect):

@@ -46,7 +46,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 DISCARDED = datetime(1970, 1, 1, tzinfo=UTC)
-"""`deleted_at` of what its owner gave up for good: nobody can restore it, and the next purge ends it."""
+"""`deleted_at` of data discarded by its owner: nobody can restore it, and the next purge deletes it."""
 
 Id = String(36)
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -380,7 +380,7 @@ class MediaRow(Base):
 
 
 class DecisionRow(Base):
-    """What moderators decided. Ids without foreign keys: the log outlives what it speaks of. `content` is
+    """Decisions of moderators. Ids without foreign keys: the log outlives what it refers to. `content` is
     empty unless the operator keeps it."""
 
     __tablename__ = "decisions"
@@ -411,7 +411,7 @@ class DecisionRow(Base):
 
 
 class PlaceholderRow(Base):
-    """What stands for a person's data on the way to a model, per conversation; `value` is encrypted."""
+    """Placeholders for a person's data, per conversation; `value` is encrypted."""
 
     __tablename__ = "placeholders"
 

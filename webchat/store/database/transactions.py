@@ -26,7 +26,7 @@ from webchat.store.database.until import Until
 
 READERS = 4
 HEAVY_READERS = 2
-"""For what may be long: so many at once, beside those that all others are read by."""
+"""Concurrent heavy reads, in addition to the readers of all other verbs."""
 
 HEAVY_SECONDS = 10.0
 """Time limit of a heavy read."""
@@ -35,7 +35,7 @@ LONG_VERBS = 3
 """So many at the same time, the tidying of the log among them."""
 
 TIDY_EVERY = 100
-"""Commits. After so many the log of the database is brought into its file, beside the writer."""
+"""Commits between two checkpoints of the database's log, which run alongside the writer."""
 
 Threads = Literal["write", "read", "heavy", "long", "keep", "index"]
 
@@ -168,8 +168,8 @@ def reads(
 def heavy(
     verb: Callable[Concatenate[S, Connection, Until, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """The same of a method that may read much, and is told until when: statements that run then are ended by
-    `StoreUnavailable`."""
+    """The same for a method that may read much, and is passed a deadline: statements still running then fail
+    with `StoreUnavailable`."""
 
     def bounded(self: S, until: Until, /, *args: P.args, **kwargs: P.kwargs) -> R:
         until.begin(HEAVY_SECONDS)

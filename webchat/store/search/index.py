@@ -111,7 +111,7 @@ _HAVE = (
 def add_entry(
     connection: Connection, owner: str, conversation_id: str, message_id: str | None, content: str
 ) -> None:
-    """Take a message, or with `None` the conversation's title, into the index."""
+    """Add a message, or with `None` the conversation's title, to the index."""
     number = connection.scalar(
         _ADD, {"owner_id": owner, "conversation_id": conversation_id, "message_id": message_id}
     )
@@ -120,7 +120,7 @@ def add_entry(
 
 
 def add_reply(connection: Connection, message_id: str, content: str) -> None:
-    """Take a reply that is whole now into the index; one that was taken in when it began gets its words."""
+    """Add a finished reply to the index; one that was added when it began gets its words."""
     entry = connection.execute(_add_reply(connection.dialect.name), {"message": message_id}).first()
     if entry is not None:
         _put(connection, entry.number, words_for(entry.owner_id, content))
@@ -156,7 +156,7 @@ def put_rows(connection: Connection, numbers: Sequence[int]) -> None:
 
 
 def remove_words(connection: Connection, entries: Sequence[tuple[int, int]]) -> None:
-    """Forget the words of entries. entries: numbers, and how many parts each has."""
+    """Remove the words of entries. entries: numbers, and how many parts each has."""
     rows = [_row(number, part) for number, parts in entries for part in range(parts + 1)]
     if rows:
         connection.execute(_TAKE[connection.dialect.name], rows)
@@ -183,7 +183,7 @@ def put_part(
 
 
 def take_part(connection: Connection, number: int, part: int) -> None:
-    """Forget the last part that an entry has; it is owed from then on."""
+    """Remove the last part of an entry; it is owed from then on."""
     connection.execute(_TAKE[connection.dialect.name], _row(number, part))
     last = update(SearchEntryRow).where(SearchEntryRow.number == number, SearchEntryRow.parts == part)
     connection.execute(last.values(parts=part - 1, owed=part))
@@ -234,7 +234,7 @@ def _find_in_parts(connection: Connection, owner: str, words: Sequence[tuple[str
 
 
 def misses_words(connection: Connection, owner: str) -> bool:
-    """Whether words of anything of this owner are still owed."""
+    """Whether words of any text of this owner are still owed."""
     return connection.scalar(_OWED_TO, {"owner": owner}) is not None
 
 
@@ -269,7 +269,7 @@ def words_for(owner: str, content: str) -> str | None:
 
 
 def comes_in_parts(chars: int) -> bool:
-    """Whether the words of a text of so many characters would hold the writer."""
+    """Whether a text of this many characters would block the writer for too long."""
     return chars > LONG_CHARS
 
 

@@ -30,11 +30,11 @@ _SPELLED |= dict.fromkeys("\u0640\u034f", "")  # tatweel, grapheme joiner
 _STROKE = re.compile(r"LATIN SMALL LETTER ([A-Z]) WITH ")
 
 _BLOCK = 64
-"""Characters passed at once on the way to a place."""
+"""Characters skipped at a time on the way to a position."""
 
 
 def fold(text: str) -> str:
-    """The text as it is compared."""
+    """The text in the form in which it is compared."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFC", _many_marks().sub(_most, text.translate(_TABLE)))
@@ -130,6 +130,6 @@ def _pieces(text: str, at: int, size: int) -> Iterator[Span]:
 
 
 def _goes_on(char: str) -> bool:
-    """Whether it is part of the letter before it: nothing by itself, a mark, a vowel or a final of Hangul."""
+    """Whether it continues the previous letter: invisible by itself, a mark, a vowel or a Hangul final."""
     first = _TABLE[ord(char)][:1]
     return not first or unicodedata.category(first)[0] == "M" or "\u1160" <= first <= "\u11ff"

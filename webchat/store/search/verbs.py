@@ -21,11 +21,11 @@ from webchat.store.search.words import Term, matches, query_terms
 
 SNIPPET_CHARS = 160
 MOST_CHARS = 10_000_000
-"""Of messages that are looked through for one answer: some seconds of work, and far more than a person's
-search meets, since the index names the messages that hold the words."""
+"""Characters of messages read for one answer: a few seconds of work, and far more than a typical search
+needs, since the index names the messages that contain the words."""
 
 MOST_ENTRIES = 50_000
-"""Of the index, messages and titles, that are looked at for one answer."""
+"""Index entries, messages and titles, examined for one answer."""
 
 _AT_ONCE = 10
 """Messages whose texts are read at once: each may be long."""
@@ -95,7 +95,7 @@ class SearchVerbs(Database):
 
 
 class _TooMuch(Exception):
-    """There is more to look through than one answer may."""
+    """There is more to search than one answer allows."""
 
 
 def _matches(

@@ -23,7 +23,7 @@ PART_BYTES = 200_000
 
 QUERY_CHARS = 1000
 QUERY_WORDS = 32
-"""Looked up in the index for one query; the text is then asked for all that the query says."""
+"""Words looked up in the index for one query; the text is then checked for the whole query."""
 
 _MANY_SIGNS = "\u2e80"
 """Han, kana, Hangul and emoji begin here."""

@@ -1,9 +1,9 @@
-"""Putting words that are owed into the search index, so few at a time that no reply waits for them.
+"""Adds owed words to the search index, a few at a time so that no reply waits for them.
 
-A long text is stored with its words owed, and an update that makes other words leaves those of all texts
-owed. They are made beside the writer, the newest first, and put in one part a transaction, or those of some
-short texts. What is still owed is in the database, so whatever ends the process, the next one goes on. Until
-all are in, a search may miss the text.
+A long text is stored with its words owed, and an update that changes how words are formed leaves those of all
+texts owed. They are computed alongside the writer, newest first, and added one part per transaction, or those
+of a few short texts. What is still owed is stored in the database, so after any interruption the next process
+continues. Until all are added, a search may miss the text.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class IndexingVerbs(Database):
-    """What the index owes."""
+    """Indexing of owed words."""
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
@@ -59,7 +59,7 @@ class IndexingVerbs(Database):
             self.index_soon()
 
     def index_soon(self) -> None:
-        """Have what is owed put into the index, beside the writer."""
+        """Have owed words added to the index, alongside the writer."""
         if not self.closing:
             self._threads["index"].submit(self._index)
 
@@ -71,8 +71,8 @@ class IndexingVerbs(Database):
             _log.exception("adding words to the search index failed")
 
     def index_owed(self) -> None:
-        """Put all that is owed into the index; what a purge has begun to take is left to it. Ends early when
-        the database is closed."""
+        """Add all owed words to the index, except for data a purge has begun to delete. Ends early if the
+        database is closed."""
         left: set[int] = set()
         while numbers := sorted(self._owed_entries() - left, reverse=True):
             for some in chunks(numbers, SLICE_ROWS):

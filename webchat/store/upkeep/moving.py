@@ -1,7 +1,7 @@
-"""Handing what one owner has to another: the chats of a loopback start to its operator, and back.
+"""Moves one owner's data to another: the chats of a loopback start to its operator, and back.
 
-On a loopback address there is one owner without a link; behind links that person is somebody with a cookie.
-Both are the person at this machine, and neither should look for their chats in vain.
+On a loopback address there is one owner without a link; with links, that person has a cookie instead. Both
+are the person at this machine, and should find their chats either way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ operators. Nobody takes a tester's or a visitor's, no tester takes any, and no o
 
 
 class MovingVerbs(Database):
-    """Handing chats over."""
+    """Moving chats between owners."""
 
     @reads
     def movable_chats(self, connection: Connection, owner: str) -> list[MovableChats]:

@@ -1,9 +1,9 @@
-"""Ending for good what was deleted, in slices so small that no reply waits for them.
+"""Permanently deletes data from the trash, in slices so small that no reply waits for them.
 
-What there is to do is found out by reading, beside the writer; the writer gets ids to remove, at most
-`SLICE_ROWS` rows and about `SLICE_CHARS` characters at a time. Each slice leaves a database that is whole,
-and each purge takes up what an earlier one left. Nobody brings back what a purge has begun to take:
-`restore_...` refuses all that was deleted before `Database.purged_before`.
+The work is found by reading, alongside the writer; the writer receives ids to remove, at most `SLICE_ROWS`
+rows and about `SLICE_CHARS` characters at a time. Each slice leaves a consistent database, and each purge
+continues what an earlier one left. Data that a purge has begun to delete cannot be restored: `restore_...`
+refuses everything deleted before `Database.purged_before`.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class PurgeVerbs(Database):
 
     @chore
     def purge(self, before: datetime) -> int:
-        """End for good what was deleted before this moment, and owners older than that who never had
-        anything. Returns how many conversations, messages and templates went.
+        """Permanently delete data that was deleted before this moment, and older owners who never had
+        anything. Returns the number of conversations, messages and templates deleted.
 
-        On SQLite no trace of their text stays in the database file or its log, unless the database is closed
-        meanwhile: then the next purge goes on.
+        On SQLite no trace of their text remains in the database file or its log, unless the database is
+        closed meanwhile: then the next purge continues.
         """
         # Not what is deleted from now on, even where all until next year is to go.
         self.purged_before = max(self.purged_before, min(before, datetime.now(UTC)))

@@ -1,8 +1,9 @@
-"""What models were sent for their replies: compressed, and each on top of what the reply before was sent.
+"""What models were sent for their replies: compressed, each stored as an addition to the one before.
 
-A conversation is sent again with each of its replies, longer by a turn. Stored is only what a reply adds to
-the nearest earlier one on its path; every `FULL_EVERY` replies, and where too little is shared (the beginning
-was cut, say), all of it. Only ancestors are built on: a purge never takes one before what stands on it.
+A conversation is sent again with each of its replies, one turn longer. Only what a reply adds to the nearest
+earlier one on its path is stored; every `FULL_EVERY` replies, and if too little is shared (because the
+beginning was cut, for example), all of it. Only ancestors are used as a base: a purge never deletes one
+before what builds on it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ _TELL = update(TurnRow).where(TurnRow.message_id == bindparam("message"), TurnRo
 
 
 class InspectionVerbs(Database):
-    """Keeping it, and reading what was kept."""
+    """Storing and reading it."""
 
     @reads
     def inspection(self, connection: Connection, owner: str, message_id: str) -> Inspection | None:
@@ -122,7 +123,7 @@ def _keep(insert: Callable[..., Any]) -> Any:
 def _packed(
     whole: dict[str, Any], base_id: str | None, base: dict[str, Any] | None
 ) -> tuple[str | None, bytes]:
-    """The id of the reply this one stands on, if any, and the content to store."""
+    """The id of the reply this one builds on, if any, and the content to store."""
     if base is not None:
         kept = {name: _common(base[name], whole[name]) for name in _SHARED}
         weighed = "messages" if whole["rendered"] == "" else "rendered"

@@ -1,4 +1,4 @@
-"""Verbs on what stands for personal data on the way to a model; what is kept of the data is encrypted."""
+"""Verbs on placeholders for personal data; their stored values are encrypted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLICE_ROWS = 250
 
 
 class PlaceholderVerbs(Database):
-    """The placeholders of conversations, with their values as somebody else encrypted them."""
+    """The placeholders of conversations, with values encrypted by the caller."""
 
     @reads
     def placeholders(self, connection: Connection, owner: str, conversation_id: str) -> dict[str, bytes]:
@@ -32,10 +32,10 @@ class PlaceholderVerbs(Database):
     def keep_placeholders(
         self, owner: str, conversation_id: str, values: Mapping[str, bytes], anew: bool = False
     ) -> None:
-        """Keep more of a conversation; a name that is kept already gets the new value. anew: and forget all
-        there were, first. Raises NotFound.
+        """Store more placeholders of a conversation; an existing name gets the new value. anew: delete all
+        existing ones first. Raises NotFound.
 
-        In slices: where it is interrupted, those of the first slices are kept.
+        In slices: if it is interrupted, those of the first slices are stored.
         """
         old = list(self.placeholders(owner, conversation_id)) if anew else []
         for names in chunks(old, SLICE_ROWS):
@@ -53,7 +53,7 @@ class PlaceholderVerbs(Database):
         names: Sequence[str],
         values: Mapping[str, bytes],
     ) -> None:
-        """Forget these names of a conversation, and keep new values. Raises NotFound."""
+        """Delete these names of a conversation, and store new values. Raises NotFound."""
         own_conversation(connection, owner, conversation_id)
         old = delete(PlaceholderRow).where(PlaceholderRow.conversation_id == conversation_id)
         connection.execute(old.where(PlaceholderRow.placeholder.in_(names)))

@@ -1,7 +1,7 @@
 """Verbs on prompt templates and their versions.
 
-Everybody sees their own and the shared ones. A personal one is changed by its owner alone, a shared one by
-whoever operates: the verbs that change ask `operates`, which the caller takes from the owner's record.
+Everyone sees their own and the shared ones. A personal one is changed only by its owner, a shared one only by
+operators: the verbs that change one check `operates`, which the caller takes from the owner's record.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _VERSIONS = select(
 
 
 class TemplateVerbs(Database):
-    """What the library of templates does."""
+    """The operations of the template library."""
 
     @heavy
     def list_templates(self, connection: Connection, until: Until, owner: str) -> list[ListedTemplate]:
@@ -184,7 +184,7 @@ class TemplateVerbs(Database):
     def delete_template(
         self, connection: Connection, owner: str, template_id: str, *, operates: bool = False
     ) -> None:
-        """Put it aside until `restore_template` or `purge`. Raises NotFound."""
+        """Move it to the trash, until `restore_template` or `purge`. Raises NotFound."""
         may = _changeable(owner, operates)
         _template(connection, template_id, may, lock=True)
         connection.execute(
@@ -195,7 +195,7 @@ class TemplateVerbs(Database):
     def restore_template(
         self, connection: Connection, owner: str, template_id: str, *, operates: bool = False
     ) -> PromptTemplate:
-        """Bring back a deleted template. Raises NotFound, also for one that was not deleted."""
+        """Restore a deleted template. Raises NotFound, also for one that was not deleted."""
         may = _changeable(owner, operates)
         _template(connection, template_id, may, deleted=True, lock=True)
         connection.execute(

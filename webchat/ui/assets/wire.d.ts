@@ -160,7 +160,7 @@ export interface EditBody {
   text: string;
 }
 
-/** The page translates by `code` and `params`; `message` and `cure` are English. audience: set where they hold what only operators read. */
+/** The page translates by `code` and `params`; `message` and `cure` are English. audience: set if they contain what only operators may read. */
 export interface Error {
   code: string;
   message: string;
@@ -169,7 +169,7 @@ export interface Error {
   audience?: "operator" | null;
 }
 
-/** The one shape of every error. */
+/** The format of every error. */
 export interface ErrorAnswer {
   error: Error;
 }
@@ -554,7 +554,7 @@ export interface Sampling {
   stop?: Array<string>;
 }
 
-/** Sampling parameters as people send them; what is left out is the model's own default. */
+/** Sampling parameters as people send them; a missing one means the model's default. */
 export interface SamplingContent {
   temperature?: number | null;
   top_p?: number | null;
@@ -648,7 +648,7 @@ export interface TemplateBody {
   note?: string;
 }
 
-/** One version of a template. At least one of the texts has words. model: the one it was written for. */
+/** One version of a template. At least one of its texts is not empty. model: the one it was written for. */
 export interface TemplateContent {
   name: string;
   description?: string;
@@ -811,7 +811,7 @@ export interface TurnNews {
   state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted" | null;
 }
 
-/** A blank of the form. default: what stands in it at first, `None` for nothing. */
+/** A field of the form. default: its initial value, `None` for none. */
 export interface Variable {
   name: string;
   label?: string;
