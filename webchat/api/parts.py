@@ -14,7 +14,7 @@ SentMessage = Mapping[str, JsonValue]
 Span = tuple[int, int]
 
 MOST_MISSED = 20
-"""Messages that are not found. A template that writes so many of them otherwise writes none as it is."""
+"""Messages that are not found. A template that alters this many of them leaves none unchanged."""
 
 
 def parts_of(rendered: str, pieces: Sequence[str], messages: Sequence[SentMessage]) -> list[Part]:

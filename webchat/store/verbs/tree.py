@@ -1,4 +1,4 @@
-"""Reading the tree of messages: whose it is, the way to the root, what hangs below, and rows as records."""
+"""Reads the tree of messages: ownership, the path to the root, descendants, and rows as records."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ _PIECES = (
 def own_conversation(
     connection: Connection, owner: str, conversation_id: str, *, deleted: bool = False, lock: bool = False
 ) -> Conversation:
-    """A conversation of this owner, deleted or not as asked. Raises NotFound.
+    """A conversation of this owner, deleted or not as requested. Raises NotFound.
 
     lock: no other transaction changes its tree until this one ends (SQLite has one writer anyway).
     """
@@ -161,13 +161,13 @@ def own_message(
 
 
 def descendants(message_id: str) -> CTE:
-    """(id) of the message and everything below it, what is deleted too."""
+    """(id) of the message and everything below it, including deleted ones."""
     walk = select(MessageRow.id).where(MessageRow.id == message_id).cte("descendants", recursive=True)
     return walk.union_all(select(MessageRow.id).where(MessageRow.under_id == walk.c.id))
 
 
 def newest_leaf(connection: Connection, message_id: str) -> str:
-    """The youngest message below this one (or this one) that has nothing below itself."""
+    """The newest message below this one (or itself) that has nothing below it."""
     below = descendants(message_id)
     child = aliased(MessageRow)
     leaf = connection.scalar(
@@ -184,8 +184,8 @@ def newest_leaf(connection: Connection, message_id: str) -> str:
 
 
 def thread_to(connection: Connection, end: str, limit: int) -> list[Message]:
-    """The last `limit` messages of the way from the root to `end`. The cost does not grow with what lies
-    before them."""
+    """The last `limit` messages of the path from the root to `end`. The cost does not depend on what precedes
+    them."""
     return load_messages(connection, connection.execute(_THREAD, {"end": end, "limit": limit}).all())
 
 
@@ -214,7 +214,7 @@ def _within(lengths: Sequence[tuple[str, int]], chars: int) -> int:
 
 
 def newest_of(messages: Sequence[Message], chars: int) -> Sequence[Message]:
-    """The last of them that have so many characters together, and at least one."""
+    """The last of them within this number of characters, and at least one."""
     for count, message in enumerate(reversed(messages)):
         chars -= len(message.text) + len(message.reasoning)
         if chars < 0:

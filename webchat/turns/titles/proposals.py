@@ -1,8 +1,8 @@
-"""What a model answers when it is asked for a title, peeled down to the title.
+"""Extracts the title from a model's answer to a request for one.
 
-Models rarely answer with the title alone. What is around it is told by its form, in every language: thoughts
-end with a closing tag, a preamble with a colon, an explanation with a full stop; the title itself stands in
-JSON, in a tag, in bold, in quotes, or behind the first number of a list. `LABELS` is the one list of words.
+Models rarely answer with the title alone. The text around it is recognized by its form, in every language:
+thoughts end with a closing tag, a preamble with a colon, an explanation with a full stop; the title itself is
+in JSON, a tag, bold, quotes, or after the first number of a list. `LABELS` is the only list of words.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LABELS = frozenset(
         "тема",
     }
 )  # fmt: skip
-"""What stands before a title, behind which there is a colon."""
+"""Labels before a title, followed by a colon."""
 
 _PAIRS = {
     '"': '"', "'": "'", "`": "`", "“": "”", "”": "”", "‘": "’", "„": "“", "‚": "‘", "«": "»", "»": "«",
@@ -46,10 +46,10 @@ _RULE = re.compile(r"^[\s*_=~#-]*$")
 
 
 def title_in(answer: str, *, cut: bool = False, told: str = "") -> str:
-    """The title in a model's answer; `""` where none is left that could be one.
+    """The title in a model's answer; `""` if nothing in it could be one.
 
-    cut: the answer reached its longest length, so its last line is none. told: the instruction; a small model
-    may only repeat a part of it.
+    cut: the answer reached its maximum length, so its last line is incomplete. told: the instruction; a small
+    model may only repeat part of it.
     """
     text = _FENCE.sub("", _after_thoughts(answer[-_READ:])).strip()
     found = _in_json(text) or _in_element(text) or _in_lines(text, cut=cut)
@@ -59,7 +59,7 @@ def title_in(answer: str, *, cut: bool = False, told: str = "") -> str:
 
 
 def _after_thoughts(text: str) -> str:
-    """What is behind the last closing tag that was never opened, or behind the thoughts between two."""
+    """The text after the last closing tag without an opening one, or after the thoughts between two."""
     start = 0
     for match in _CLOSING.finditer(text):
         name = next(filter(None, match.groups()))
@@ -71,7 +71,7 @@ def _after_thoughts(text: str) -> str:
 
 
 def _in_json(text: str) -> str:
-    """The first text in a JSON value that the answer is or holds; one that breaks off counts as well."""
+    """The first string in a JSON value that the answer is or contains; an incomplete one counts as well."""
     if not re.search(r"[{\[\"]", text[:200]):
         return ""
     begin = min((at for at in (text.find("{"), text.find('["')) if at >= 0), default=0)
@@ -114,7 +114,7 @@ def _in_lines(text: str, *, cut: bool) -> str:
 
 
 def _inner(line: str) -> str:
-    """What of a line is the title: behind a label or a number; in bold or quotes where the rest is prose."""
+    """The title within a line: after a label or a number; in bold or quotes if the rest is prose."""
     line = _LINK.sub(r"\1", _NUMBER.sub("", line)).strip()
     line = _OPENING.sub(lambda tag: "" if _is_label(tag[1]) else tag[0], line)
     bold = [match[2].strip() for match in _BOLD.finditer(line)]
@@ -134,13 +134,13 @@ def _inner(line: str) -> str:
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """What stands before the first colon, and behind it."""
+    """The text before the first colon, and the text after it."""
     head, _, rest = line.replace("：", ":").partition(":")
     return head.strip(), rest.strip()
 
 
 def _is_sentence(head: str) -> bool:
-    """Whether what stands before a colon goes beyond one name: `Sure! Here is a title`, `好的，标题是`."""
+    """Whether the text before a colon is more than a name: `Sure! Here is a title`, `好的，标题是`."""
     return re.search(r"[!?,]\s|[！？。，]", head) is not None
 
 
@@ -158,7 +158,7 @@ def _wrapped(line: str) -> bool:
 
 
 def _bare(line: str) -> str:
-    """Without the marks and quotes around it, on one line."""
+    """Without surrounding marks and quotes, on one line."""
     line = " ".join(_BOLD.sub(r"\2", line).split())
     before = None
     while line != before:
