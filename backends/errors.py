@@ -3,7 +3,7 @@
     BackendError
     ├── Unavailable          cannot be reached, or is not running          (retryable)
     │   ├── Loading          still loading its model; `seconds` if known   (retryable)
-    │   └── EngineFailed     the engine failed and is restarting          (retryable)
+    │   └── EngineFailed     the engine failed and is restarting           (retryable)
     ├── Timeout              did not answer in time                        (retryable)
     ├── RateLimited          refuses for now; `retry_after` seconds        (retryable)
     ├── AuthFailed           the key is missing or wrong

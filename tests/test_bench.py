@@ -391,7 +391,7 @@ def test_work_of_other_programs_is_told_but_not_an_endpoints_own() -> None:
         result = Result(Plan(users=(1,)), "m", kind, runs=[Run(1, rounds)])
         assert any("Other programs kept 1000.0 cores busy" in line for line in table(result)) is told
     against_generate = Result(Plan(users=(1,)), "m", "local", baseline=Run(1, rounds), runs=[Run(1, rounds)])
-    assert "That slows the baseline most, so the ratio is too high." in table(against_generate)
+    assert "That slows `plain` most, so the ratio is too high." in table(against_generate)
 
 
 def test_the_gpus_peak_is_that_of_all_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ class Redacting(logging.Formatter):
 
 
 def set_up(settings: Settings) -> None:
-    """Log to standard error; at any level but `debug`, libraries log only warnings and errors."""
+    """Log to standard error; the talkative libraries only warnings and errors, except at level `debug`."""
     handler = logging.StreamHandler()
     handler.setFormatter(Redacting(secrets_of(settings, os.environ)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])

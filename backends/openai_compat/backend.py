@@ -322,7 +322,7 @@ def _hold(response: Response | None, held: list[Response]) -> None:
 
 
 def _noted(finished: Finished, offer: Offer) -> Finished:
-    """The error, with the features its request was sent without."""
+    """The end of a reply, with the features its request was sent without."""
     if not (unused := offer.unused):
         return finished
     return replace(finished, details={**finished.details, "without": ",".join(unused)})

@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_with_numbers_before_anything_is_fetched(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(Unavailable, match="5 MB are free") as caught:
         demo_model(tmp_path)
-    assert "Make room" in caught.value.cure
+    assert "Free some space" in caught.value.cure
 
 
 def test_another_file_of_that_name_is_refused(tmp_path: Path) -> None:

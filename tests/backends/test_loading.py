@@ -260,7 +260,7 @@ def test_what_this_machine_cannot_do_is_told(options: dict[str, Any], tiny: Path
 def test_a_model_that_is_quantized_already_is_not_quantized_again(copy: Path) -> None:
     changed(copy / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
     assert (
-        "quantized already (gptq)"
+        "already quantized (gptq)"
         in refused(ModelUnsupported, copy, quantization="fp16", device="cpu").message
     )
 

@@ -145,7 +145,7 @@ async def test_a_server_without_tls_says_so() -> None:
 
 
 async def test_a_name_that_nobody_has_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    with addresses(monkeypatch), pytest.raises(Unavailable, match="no address"):
+    with addresses(monkeypatch), pytest.raises(Unavailable, match="cannot be resolved"):
         await ask(f"http://{NAME}/v1")
 
 

@@ -128,7 +128,7 @@ def test_a_model_that_reads_text_only_says_so(blind: Loaded) -> None:
 
 
 def test_more_images_than_anybody_needs_are_refused(seeing: Loaded) -> None:
-    with pytest.raises(BadRequest, match="at most 16"):
+    with pytest.raises(BadRequest, match="the limit is 16"):
         inputs_of(seeing, about(*[image()] * 17))
 
 

@@ -126,7 +126,9 @@ async def test_without_cookies_a_server_that_needs_them_says_so(
     await expect(said).to_contain_text(words["app.no_cookie"])
     await expect(said.get_by_role("link")).to_have_count(0)
     assert len(loads) == 1
-    await said.get_by_role("button", name=words["app.retry"]).click()
+    retry = said.get_by_role("button", name=words["app.retry"])
+    await expect(retry).to_have_css("border-top-style", "solid")
+    await retry.click()
     await expect(said).to_contain_text(words["app.no_cookie"])
     assert len(loads) == 2
 

@@ -90,7 +90,8 @@ async def test_a_guard_that_would_wait_for_its_reply_is_refused_at_the_start(
 async def test_a_guard_that_is_the_only_model_or_none_is_refused_at_the_start() -> None:
     async with models_of(Engine("only", slots=2)) as models:
         assert "shares its slots" in (check_guards([guard(models, model="only")], models) or "")
-        assert "there is no such model; available: only" in (check_guards([guard(models)], models) or "")
+        unknown = check_guards([guard(models)], models) or ""
+        assert 'model = "guard": there is no such model; available: only' in unknown
         assert check_guards([guard(models, "input", model="only")], models) is None
 
 

@@ -34,7 +34,7 @@ class Messages:
         return await self._changed(owner, await self._store.call(self._store.activate, owner.id, id))
 
     async def edit(self, owner: Caller, id: PathId, body: EditBody) -> Thread:
-        """Correct a reply: the new text becomes its sibling."""
+        """Correct a reply: the new text becomes its sibling. 409 if it has too many already."""
         self._check_text(body.text)
         before = await self._store.call(self._store.message, owner.id, id)
         # A person writes it, whoever it is said to be from.

@@ -58,11 +58,12 @@ class ChatTemplates:
         self._saving = asyncio.Lock()
 
     async def look(self, operator: Operator, model: ModelPath) -> Answered:
-        """The chat template of a model, and its versions."""
+        """The chat template of a model, and its versions. 400 if its server applies the template."""
         return await self._answer(model)
 
     async def put(self, author: Operator, model: ModelPath, body: ChatTemplateBody) -> Answered:
-        """Replace a model's chat template, or restore its own."""
+        """Replace a model's chat template, or restore its own. 400 if its server applies the template; 409 if
+        it was changed in the meantime."""
         backend = self._backend(model)
         if body.text is not None:
             await _tried(backend, body.text, SAMPLE)
@@ -80,7 +81,8 @@ class ChatTemplates:
         return await self._answer(model)
 
     async def preview(self, operator: Operator, model: ModelPath, body: PreviewBody) -> ChatTemplatePreview:
-        """The prompt a template makes of a conversation. Stores nothing."""
+        """The prompt a template makes of a conversation; nothing is stored. 400 if the model's server applies
+        the template."""
         backend = self._backend(model)
         messages: Sequence[Message] = SAMPLE
         if body.messages is not None:

@@ -110,7 +110,7 @@ class ModerationRoutes:
             return await self._apart.tried(rules, context, text)
         except BadRules as error:
             raise ApiError(
-                422, "rules_broken", f"These rules are not valid: {error}.", "Correct them and try again.",
+                422, "rules_broken", f"These rules cannot be used: {error}.", "Correct them and try again.",
                 {"where": str(error)[:300]},
             ) from None  # fmt: skip
 

@@ -78,8 +78,8 @@ class Templates:
         return _template(await self._store.call(self._store.template, owner.id, id), owner)
 
     async def change(self, owner: Caller, id: PathId, body: TemplateBody) -> Template:
-        """Store a new version. 403 for a shared template, unless the caller is an operator; 409 if it was
-        changed in the meantime."""
+        """Store a new version. 403 for a template that comes with the app, and for a shared one unless the
+        caller is an operator; 409 if it was changed in the meantime."""
         await self._check_changeable(owner, id)
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
@@ -96,7 +96,8 @@ class Templates:
         return _template(changed, owner)
 
     async def delete(self, owner: Caller, id: PathId) -> None:
-        """Delete a template; it can be restored for a while."""
+        """Delete a template; it can be restored for a while. 403 for one that comes with the app, and
+        for a shared one unless the caller is an operator."""
         await self._check_changeable(owner, id)
         await self._store.call(self._store.delete_template, owner.id, id, operates=owner.operates)
 

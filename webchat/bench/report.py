@@ -96,7 +96,7 @@ def _doubts(result: Result) -> Iterator[str]:
         if result.kind == "local" and result.baseline is not None:
             # Its threads wait for each other at every step: on two cores with one taken it wrote half as
             # much, and the engine, which leaves a core free, nearly as much as before.
-            yield "That slows the baseline most, so the ratio is too high."
+            yield "That slows `plain` most, so the ratio is too high."
 
 
 def _all(result: Result) -> Iterable[Run]:

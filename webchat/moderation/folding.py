@@ -40,8 +40,8 @@ _TABLE = _Table()
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """text: folded. at: for each of its characters, the offset of its origin; `None` if all offsets are
-    equal."""
+    """text: folded. at: for each of its characters, the offset of its origin; `None` if nothing
+    moved: each is its own index."""
 
     text: str
     at: Sequence[int] | None

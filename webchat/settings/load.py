@@ -158,6 +158,8 @@ def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
             raise BadSettings(_unknown(label + variable, name, known))
         if name in known and (value := unquoted(text)):
             values[known[name]] = value
+    # In one order, so that of several wrong values the same is told first.
+    values = {name: values[name] for name in Settings.model_fields if name in values}
     if "models" in values:
         with contextlib.suppress(ValueError):  # said by the check, as for every wrong value
             values["models"] = json.loads(values["models"])

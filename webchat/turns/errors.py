@@ -2,9 +2,10 @@
 
 TurnError
 ├── NotAccepting       the server is shutting down
-├── TooManyTurns       this owner has reached the limit of replies running or in the queue
-│   ├── TooManyTurnsOfLink     the visitors of one link have
-│   └── TooManyTurnsOfNetwork  the visitors of one network have
+├── TurnLimit          a limit of replies running or in the queue is reached
+│   ├── TooManyTurns           by this owner
+│   ├── TooManyTurnsOfLink     by the visitors of one link
+│   └── TooManyTurnsOfNetwork  by those of one network
 ├── ServerBusy         the server has reached its total limit
 ├── BadAsk             the request contradicts itself or the conversation
 │   ├── EmptyMessage   no text in it
@@ -38,32 +39,37 @@ class NotAccepting(TurnError):
     cure = "Send the message again in a moment."
 
 
-class TooManyTurns(TurnError):
-    """This owner has reached the limit of replies running or in the queue."""
+class TurnLimit(TurnError):
+    """Too many replies run or wait already; a subclass says whose. Its text has a place for the limit."""
 
     code = "too_many_turns"
     status = 429
-    message = "Only {limit} of your replies can run or wait at once."
-    cure = "Wait until one has finished, or stop one."
+    cure = "Your message is saved. Send it again in a moment."
+    text: str
 
     def __init__(self, limit: int) -> None:
-        super().__init__(self.message.format(limit=limit), params={"limit": limit})
+        super().__init__(self.text.format(limit=limit), params={"limit": limit})
 
 
-class TooManyTurnsOfLink(TooManyTurns):
+class TooManyTurns(TurnLimit):
+    """This owner has reached the limit of replies running or in the queue."""
+
+    text = "Only {limit} of your replies can run or wait at once."
+    cure = "Wait until one has finished, or stop one."
+
+
+class TooManyTurnsOfLink(TurnLimit):
     """The visitors of one link have reached the limit of replies running or in the queue."""
 
     code = "link_busy"
-    message = "Your link already has {limit} replies running or waiting, the most one link can have."
-    cure = "Your message is saved. Send it again in a moment."
+    text = "Your link already has {limit} replies running or waiting, the most one link can have."
 
 
-class TooManyTurnsOfNetwork(TooManyTurns):
+class TooManyTurnsOfNetwork(TurnLimit):
     """The visitors of one network have reached the limit of replies running or in the queue."""
 
     code = "network_busy"
-    message = "Your network already has {limit} replies running or waiting, the most one network can have."
-    cure = "Your message is saved. Send it again in a moment."
+    text = "Your network already has {limit} replies running or waiting, the most one network can have."
 
 
 class ServerBusy(TurnError):

@@ -74,7 +74,9 @@ def check_guards(moderators: Iterable[Moderator], models: Models) -> str | None:
         if not isinstance(one, Guard) or not isinstance(one.ask, AskModels):
             continue
         if one.model not in offered and not unknown:
-            return f"{one.name}: there is no such model; available: {', '.join(offered)}"
+            return (
+                f'{one.name}: model = "{one.model}": there is no such model; available: {", ".join(offered)}'
+            )
         if "output" in one.stages and models.default and asks.waits(one.model, models.default):
             return (
                 f'{one.name}: model = "{one.model}" shares its slots with the model that writes the replies,'

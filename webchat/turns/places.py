@@ -1,4 +1,4 @@
-"""How many turns are allowed: per person, per link, and per network.
+"""How many turns, or open event streams, are allowed: per person, per link, and per network.
 
 Opening one link fifty times makes fifty people, so the link is counted as well; and without links, the
 network. A class of a hundred uses one link from one network, so both limits are high.
@@ -15,7 +15,7 @@ Group = Literal["owner", "link", "network", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Whom a turn counts for. link, network: `None` if not counted."""
+    """Whom a turn or a stream counts for. link, network: `None` if not counted."""
 
     owner: str
     link: str | None = None
@@ -24,7 +24,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Most:
-    """Maximum turns of one owner, one link, one network, and in total; `None` for no limit."""
+    """Maximum turns or streams of one owner, one link, one network, and in total; `None` for no limit."""
 
     owner: int | None = None
     link: int | None = None
@@ -32,7 +32,7 @@ class Most:
     all: int | None = None
 
     def reached(self, party: Party, taken: Iterable[Party]) -> tuple[Group, int] | None:
-        """The first limit that one more turn of this party would exceed, and its value."""
+        """The first limit that one more of this party would exceed, and its value."""
         others = list(taken)
         link = party.link and sum(one.link == party.link for one in others)
         network = party.network and sum(one.network == party.network for one in others)

@@ -1,7 +1,7 @@
 """Third-party libraries of the page: copied from their npm packages at pinned versions, never changed.
 
-python -m webchat.ui.vendor            check the files against the sums in the README beside them python -m
-webchat.ui.vendor --refresh  fetch the versions in packages.json (needs npm), write files and README
+python -m webchat.ui.vendor            # check the files against the sums in the README beside them
+python -m webchat.ui.vendor --refresh  # fetch those in packages.json (needs npm), write files and README
 """
 
 from __future__ import annotations

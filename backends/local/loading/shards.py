@@ -54,7 +54,7 @@ def padded(inputs: int) -> int:
 
 
 def shapes(file: Path) -> dict[str, list[int]]:
-    """Name and shape of each tensor. Raises `ModelUnsupported` for a truncated file."""
+    """Name and shape of each tensor. Raises `ModelUnsupported` for a truncated or damaged file."""
     size = file.stat().st_size
     try:
         with file.open("rb") as opened:

@@ -1,4 +1,7 @@
-"""The fields of one chunk of a reply: pure functions."""
+"""The fields of one chunk of a reply: pure functions.
+
+Source: the API reference of OpenAI, and what vLLM, llama.cpp, SGLang, TGI, Ollama and OpenRouter send.
+"""
 
 from __future__ import annotations
 

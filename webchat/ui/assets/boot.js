@@ -108,7 +108,11 @@
     card.append(said);
     // Whose frame it is cannot be changed from within.
     if (why !== "failed" && top !== window) card.append(make("a", { href: location.href, target: "_blank", rel: "noopener", textContent: words.open }));
-    if (why !== "framed") card.append(make("button", { type: "button", textContent: words.retry, onclick: () => location.reload() }));
+    if (why !== "framed") {
+      const retry = make("button", { type: "button", textContent: words.retry, onclick: () => location.reload() });
+      Object.assign(retry.style, { padding: "0.5rem 1rem", border: "1px solid", borderRadius: "8px" });
+      card.append(retry);
+    }
     // Its style sheet may be what is missing.
     Object.assign(card.style, { position: "fixed", inset: "0", zIndex: "9", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.75rem", padding: "1rem", textAlign: "center", font: "1rem sans-serif" });
     if (document.body) document.body.append(card);
