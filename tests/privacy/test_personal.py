@@ -209,5 +209,5 @@ def test_the_kinds_and_the_words_of_a_rule_are_the_operators(tmp_path: Path) -> 
     seen = through(rules, ["mail a@b.io, call 13812345678"])
     assert (seen.released, seen.blocked) == ("mail a@b.io, call ", "personal.phone")
     path.write_text('[[moderators]]\nkind = "personal"\nkinds = ["shoe"]\n', encoding="utf-8")
-    with pytest.raises(BadRules, match="shoe is no kind"):
+    with pytest.raises(BadRules, match="shoe is not a kind"):
         load_rules(path)
