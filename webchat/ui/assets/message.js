@@ -7,6 +7,7 @@ import { duration, roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { note, unansweredNote } from "./conversation/note.js";
 import { pendingNote } from "./conversation/pending.js";
+import { slices } from "./conversation/slices.js";
 import { waiting } from "./conversation/waiting.js";
 import { markdownView } from "./markdown.js";
 
@@ -171,7 +172,9 @@ export class MessageView {
     element.open = true;
     this.#drawReasoning();
     view.flush();
-    return element.lastElementChild;
+    const body = element.lastElementChild;
+    if (body) slices.finishAt(body);
+    return body;
   }
 
   // All text so far was reasoning: it goes where reasoning is shown.

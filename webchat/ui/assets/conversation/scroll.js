@@ -61,12 +61,20 @@ export class EndKeeper {
   /** @param {Read} view @param {() => void} change */
   keepingRead(view, change) {
     const top = this.#scroller.getBoundingClientRect().top;
-    const before = view.body.getBoundingClientRect();
+    const blocks = [...view.body.querySelectorAll(".wc-block")];
+    const at = blocks.findIndex((block) => block.getBoundingClientRect().bottom > top);
+    if (at < 0) {
+      change();
+      return;
+    }
+    const text = blocks[at].textContent;
+    const before = blocks[at].getBoundingClientRect().top;
     change();
-    const after = before.bottom > top ? view.openReasoning()?.getBoundingClientRect() : null;
-    if (!after) return;
-    const read = Math.max(0, top - before.top) / before.height; // the part of it above the screen
-    this.#scroller.scrollTop += after.top + read * after.height - Math.max(before.top, top);
+    // By the block itself: neither need be drawn to its end, so their heights tell nothing.
+    const moved = [...(view.openReasoning()?.querySelectorAll(".wc-block") ?? [])];
+    const block = moved[at]?.textContent === text ? moved[at] : (moved.find(({ textContent }) => textContent === text) ?? moved[at]);
+    if (!block) return;
+    this.#scroller.scrollTop += block.getBoundingClientRect().top - before;
     this.#last = this.#scroller.scrollTop;
   }
 

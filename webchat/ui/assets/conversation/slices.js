@@ -109,7 +109,13 @@ class Slices {
 
   /** Draw all that is left, now: for paper, which does not wait. */
   finish() {
-    while (this.#jobs.size) this.#step();
+    while (this.#jobs.size) this.#step(this.#next());
+  }
+
+  /** Draw all that is left at `element`, now: for whoever is reading in it. */
+  /** @param {Element} element */
+  finishAt(element) {
+    while (this.#jobs.has(element)) this.#step(element);
   }
 
   #later() {
@@ -126,12 +132,12 @@ class Slices {
   }
 
   #run() {
-    while (this.#jobs.size && this.free) this.#step();
+    while (this.#jobs.size && this.free) this.#step(this.#next());
     if (this.#jobs.size) this.#later();
   }
 
-  #step() {
-    const element = this.#next();
+  /** @param {Element | undefined} element */
+  #step(element) {
     if (element && !this.#jobs.get(element)?.()) this.delete(element);
   }
 
