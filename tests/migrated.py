@@ -19,7 +19,7 @@ from webchat.store.database.sqlite import Sqlite
 
 @contextmanager
 def migrating_once(folder: Path) -> Iterator[None]:
-    """Until the block ends, an empty SQLite database is not migrated but filled. folder: for the first."""
+    """Fill empty SQLite databases instead of migrating them, until the block ends. folder: for the first."""
     Store.open(f"sqlite:///{folder / 'first.db'}").close()
     with (
         closing(sqlite3.connect(folder / "first.db", check_same_thread=False)) as first,

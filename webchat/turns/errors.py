@@ -40,7 +40,10 @@ class NotAccepting(TurnError):
 
 
 class TurnLimit(TurnError):
-    """Too many replies run or wait already; a subclass says whose. Its text has a place for the limit."""
+    """Too many replies are running or waiting; each subclass says whose.
+
+    text: the message, with `{limit}` where the number goes.
+    """
 
     code = "too_many_turns"
     status = 429

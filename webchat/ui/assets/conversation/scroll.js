@@ -70,7 +70,7 @@ export class EndKeeper {
     const text = blocks[at].textContent;
     const before = blocks[at].getBoundingClientRect().top;
     change();
-    // By the block itself: neither need be drawn to its end, so their heights tell nothing.
+    // Match the block itself: either text may be only partly drawn, so their heights can't be compared.
     const moved = [...(view.openReasoning()?.querySelectorAll(".wc-block") ?? [])];
     const block = moved[at]?.textContent === text ? moved[at] : (moved.find(({ textContent }) => textContent === text) ?? moved[at]);
     if (!block) return;

@@ -112,7 +112,7 @@ class Slices {
     while (this.#jobs.size) this.#step(this.#next());
   }
 
-  /** Draw all that is left at `element`, now: for whoever is reading in it. */
+  /** Draw all that is left at `element`, now: for somebody who is reading it. */
   /** @param {Element} element */
   finishAt(element) {
     while (this.#jobs.has(element)) this.#step(element);
