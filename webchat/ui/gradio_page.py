@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webchat.auth import error_answer, unknown_error_answer
 from webchat.sentences import LANGUAGES, locale
+from webchat.ui.kept import Kept
 from webchat.ui.not_found import NotFound
 
 Built = TypeVar("Built")
@@ -39,6 +40,7 @@ _FOREIGN_META = re.compile(
 )
 _SCRIPT_TAG = re.compile(rb"<script(?=[\s>])")
 _SERVED = re.compile(r"/|/theme\.css|/(?:assets|static)(?:/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{0,199}){1,9}")
+_FILE = re.compile(r"/theme\.css|/(?:assets|static)/.*")
 _ANOTHER_PAGE = re.compile(rb"(?:^|&)(?:page|deep_link)=[^&]")
 """What Gradio would take for the name of another of its pages; there is one."""
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -143,6 +145,7 @@ class Shell:
 
     def __init__(self, app: ASGIApp, not_found: NotFound) -> None:
         self._app = app
+        self._files = Kept(app, ("br", "gzip"))
         self._not_found = not_found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,12 +158,12 @@ class Shell:
             if refused is not None:
                 await refused(scope, receive, send)
                 return
-            if await self._from_gradio(scope, receive, send):
+            if await self._from_gradio(path, scope, receive, send):
                 return
         missing = self._not_found.answer(scope["method"], path, Headers(scope=scope))
         await missing(scope, receive, send)
 
-    async def _from_gradio(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _from_gradio(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether Gradio has it; if so, it is sent."""
         status = 0
 
@@ -172,8 +175,9 @@ class Shell:
                 await send(message)
 
         kept = [(name, value) for name, value in scope["headers"] if name in _HEADERS]
+        app = self._files if _FILE.fullmatch(path) else self._app
         try:
-            await self._app({**scope, "query_string": b"", "headers": kept}, receive, watched)
+            await app({**scope, "query_string": b"", "headers": kept}, receive, watched)
             if status >= 500:
                 raise RuntimeError(f"Gradio answered {status}")
         except Exception as error:

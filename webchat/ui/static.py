@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from webchat.sentences import LANGUAGES, LOCALES
 from webchat.ui.i18n import locale_json
+from webchat.ui.kept import Kept
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -38,7 +39,7 @@ def asset_version() -> str:
 def asset_routes(version: str) -> list[BaseRoute]:
     """Routes for the parent app, registered before the page: `/assets/<version>/...`, cached forever."""
     tables = [Route(f"/locales/{language}.json", _table(language), methods=["GET"]) for language in LANGUAGES]
-    files = Mount("/", _Immutable(directory=ASSETS))
+    files = Mount("/", Kept(_Immutable(directory=ASSETS), ("gzip",)))
     return [Mount(f"/assets/{version}", routes=[*tables, files])]
 
 
