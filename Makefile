@@ -110,14 +110,17 @@ $(INSTALLED_NODE): package.json package-lock.json | $(INSTALLED_TEST)
 	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Debian's own Chromium where we may install it, else the one Playwright fetches.
+# Debian's own Chromium where we may install it, else the one Playwright fetches. The shell draws the same pages
+# without a window around them, for half the work; a whole browser is needed where its user has set preferences.
+DEBIAN_BROWSER := apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium chromium-headless-shell
 $(INSTALLED_BROWSER): | $(INSTALLED_TEST)
 	@echo "Looking for a browser ..."
-	@if command -v chromium > /dev/null; then :; \
+	@if command -v chromium > /dev/null && command -v chromium-headless-shell > /dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
-	  apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium > /dev/null; \
+	  { $(DEBIAN_BROWSER) > /dev/null; } || command -v chromium > /dev/null; \
 	elif grep -qs '^ID=debian' /etc/os-release && sudo -n true 2> /dev/null; then \
-	  sudo apt-get -qq update && sudo apt-get -qq install --yes --no-install-recommends chromium > /dev/null; \
+	  sudo sh -c '$(DEBIAN_BROWSER)' > /dev/null || command -v chromium > /dev/null; \
+	elif command -v chromium > /dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ]; then $(BIN)/playwright install --with-deps chromium; \
 	else $(BIN)/playwright install chromium; fi
 	@touch $@

@@ -15,7 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.app_process import AppProcess
-from tests.browser import ARGS, LAUNCH, PATIENCE
+from tests.browser import ARGS, LAUNCH, PATIENCE, WHOLE
 from tests.e2e.chat import Chat, NewVisitor
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
@@ -40,7 +40,7 @@ async def profile(browser: Browser, tmp_path: Path) -> AsyncIterator[NewProfile]
             folder.mkdir(parents=True)
             (folder / "Preferences").write_text(json.dumps(preferences), "utf-8")
             context = await browser.browser_type.launch_persistent_context(
-                str(folder.parent), **{**LAUNCH, "args": [*ARGS, NEAR]}, locale=language
+                str(folder.parent), **{**WHOLE, "args": [*ARGS, NEAR]}, locale=language
             )
             stack.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE)
