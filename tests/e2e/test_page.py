@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Page, Request, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, eventually
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.ui.payloads import PAYLOADS
 
@@ -96,3 +97,28 @@ async def test_the_language_is_changed_in_the_menu_and_stays(chat: Chat) -> None
     await expect(chat.box).to_have_value("a draft")
     await chat.open()
     assert await chat.page.evaluate("document.documentElement.lang") == "zh-CN"
+
+
+COUNT_FRAMES = """
+window.frames_asked = 0;
+const frame = window.requestAnimationFrame;
+window.requestAnimationFrame = (callback) => ((window.frames_asked += 1), frame(callback));
+"""
+
+
+async def test_an_idle_page_asks_for_no_frames(app: AppProcess, visitor: NewVisitor) -> None:
+    """Gradio's mark of loading asked for 60 a second after it had gone."""
+    context = await visitor()
+    await context.add_init_script(COUNT_FRAMES)
+    chat = await Chat(await context.new_page(), app.url).open()
+    await chat.ask("words=3")
+    await chat.state("complete")
+
+    async def asked_in_half_a_second() -> int:
+        count = "window.frames_asked"
+        before: int = await chat.page.evaluate(count)
+        assert before > 0
+        await asyncio.sleep(0.5)
+        return int(await chat.page.evaluate(count)) - before
+
+    await eventually(asked_in_half_a_second, lambda asked: asked == 0)

@@ -53,7 +53,7 @@ async def test_stop_and_one_more_tab_work_however_many_have_a_reply_running(
 ) -> None:
     """A browser opens six connections to a host."""
     context = await visitor()
-    tabs = [await _endless(context, app, number) for number in range(8)]
+    tabs = [await _endless(context, app, number) for number in range(7)]
     reply = await tabs[-1].reply.get_attribute("data-id")
     await tabs[-1].page.click("#wc-stop")
     await tabs[-1].state("stopped")

@@ -11,8 +11,9 @@
   descriptions of itself are needed by nobody. What a later release adds is not there either: `Shell`.
 - It compiles what `gr.HTML` and listeners bring as text, which takes `unsafe-eval`: the layout has neither.
 - It writes widths into the elements of its layout: `scale` and `min_width` say ours, see `webchat.ui.layout`.
+- Its mark of loading asks for a frame of animation 60 times a second for ever: `assets/boot.js`.
 
-What it takes in the browser is in `assets/gradio.js`, `assets/boot.js` and `assets/guard.js`.
+What else it takes in the browser is in `assets/gradio.js`, `assets/boot.js` and `assets/guard.js`.
 """
 
 from __future__ import annotations

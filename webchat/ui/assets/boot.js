@@ -74,10 +74,17 @@
     watch.observe(document.body, { attributes: true, attributeFilter: ["class"] });
   });
 
+  // Gradio's mark of loading goes on asking for frames after it has gone, by the function found when its module was loaded.
+  const frame = window.requestAnimationFrame;
+  const isReady = () => root.classList.contains("wc-ready");
+  /** @param {FrameRequestCallback} callback */
+  const untilReady = (callback) => (isReady() ? 0 : frame(callback));
+  Object.defineProperty(window, "requestAnimationFrame", { get: () => (isReady() ? frame : untilReady), configurable: true });
+
   // Where a script or a module does not come, the page would stay empty without a word.
   let lost = false;
   async function onLoss() {
-    if (lost || root.classList.contains("wc-ready")) return;
+    if (lost || isReady()) return;
     lost = true;
     const why = await reason();
     setTimeout(sayLost, why === "failed" ? PATIENCE : 0, why);
@@ -98,7 +105,7 @@
 
   /** @param {string} why */
   function sayLost(why) {
-    if (root.classList.contains("wc-ready")) return;
+    if (isReady()) return;
     const words = config.lost[language];
     /** @template {keyof HTMLElementTagNameMap} Tag @param {Tag} tag @param {object} properties */
     const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
@@ -117,7 +124,7 @@
     Object.assign(card.style, { position: "fixed", inset: "0", zIndex: "9", display: "grid", placeContent: "center", justifyItems: "center", gap: "0.75rem", padding: "1rem", textAlign: "center", font: "1rem sans-serif" });
     if (document.body) document.body.append(card);
     else addEventListener("DOMContentLoaded", () => document.body.append(card));
-    new MutationObserver(() => root.classList.contains("wc-ready") && card.remove()).observe(root, { attributes: true });
+    new MutationObserver(() => isReady() && card.remove()).observe(root, { attributes: true });
   }
 
   if (stored("webchat_sidebar") === "closed") root.classList.add("wc-sidebar-closed");
