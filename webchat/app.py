@@ -266,13 +266,15 @@ async def _give_templates(store: Store, models: Models) -> None:
 
 
 async def _purge(store: Store, settings: Settings) -> None:
-    """Periodically delete expired entries of the trash and the moderation log."""
+    """Periodically delete expired entries of the trash, sessions and the moderation log."""
     while True:
         now = datetime.now(UTC)
         try:
             gone = await store.call(store.purge, now - timedelta(days=settings.trash_days))
             if gone:
                 log.info("permanently deleted %d conversations and messages from the trash", gone)
+            while await store.call(store.trim_sessions):
+                pass
             while await store.call(store.trim_decisions, now - timedelta(days=settings.decisions_days)):
                 pass
         except Exception:

@@ -31,7 +31,7 @@ HOST, PATH, KEY, WORDS = (
 )
 CANARIES = (HOST, "9333", PATH, "secret.gguf", KEY, WORDS)
 
-READERS: tuple[OwnerKind, ...] = ("local", "operator", "visitor", "guest")
+READERS: tuple[OwnerKind, ...] = ("local", "operator", "member", "visitor", "guest")
 
 
 def leaked(text: str) -> list[str]:

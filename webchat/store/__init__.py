@@ -1,4 +1,5 @@
-"""Persistent data: owners, conversations, messages, turns and their journals, ratings, links.
+"""Persistent data: owners, people and their sessions, conversations, messages, turns and their journals,
+ratings, links.
 
 Every verb of `Store` is one transaction, takes the owner, returns frozen records (`webchat.store.records`),
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from
@@ -14,6 +15,8 @@ from webchat.store.errors import (
     DatabaseBusy,
     NewerDatabase,
     NotFound,
+    PersonDisabled,
+    PersonExists,
     StoreError,
     StoreUnavailable,
     TemplateChanged,
@@ -27,6 +30,8 @@ __all__ = [
     "NamedMedia",
     "NewerDatabase",
     "NotFound",
+    "PersonDisabled",
+    "PersonExists",
     "Store",
     "StoreError",
     "StoreUnavailable",

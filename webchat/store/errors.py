@@ -4,6 +4,8 @@
     ├── NotFound           no such thing, or not this owner's: the two are never told apart
     ├── BadCursor          a listing was asked to go on from nowhere
     ├── TemplateChanged    somebody saved another version since this one was read
+    ├── PersonExists       the issuer already has a person of this name
+    ├── PersonDisabled     somebody an operator has disabled
     ├── TooManyVersions    a message has as many versions as it may
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
@@ -55,6 +57,26 @@ class TemplateChanged(StoreError):
 
     def __init__(self, version: int) -> None:
         super().__init__(params={"version": version})
+
+
+class PersonExists(StoreError):
+    """Another person has this name with the same issuer."""
+
+    code = "person_exists"
+    status = 409
+    cure = "Choose another name."
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f'There is already a person named "{subject}".', params={"name": subject})
+
+
+class PersonDisabled(StoreError):
+    """A person who may not sign in at present."""
+
+    code = "person_disabled"
+    status = 403
+    message = "This account is disabled."
+    cure = "Contact the administrator."
 
 
 class TooManyVersions(StoreError):

@@ -17,9 +17,10 @@ TurnState = Literal["queued", "streaming", "complete", "stopped", "blocked", "fa
 
 RUNNING: frozenset[TurnState] = frozenset({"queued", "streaming"})
 
-OwnerKind = Literal["local", "operator", "visitor", "guest"]
-"""`local`: the one person of a loopback start. `operator`: used the operator's link. `visitor`: used the
-start link, or an open server. `guest`: used a tester link."""
+OwnerKind = Literal["local", "operator", "member", "visitor", "guest"]
+"""`local`: the one person of a loopback start. `operator`: used the operator's link, or a person who may
+operate. `member`: every other person who signs in. `visitor`: used the start link, or an open server.
+`guest`: used a tester link."""
 
 JournalKind = Literal["text", "reasoning", "tool", "moved"]
 """`moved`, without text: all text so far is reasoning."""

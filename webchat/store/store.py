@@ -28,14 +28,18 @@ from webchat.store.verbs.messages import MessageVerbs
 from webchat.store.verbs.model_servers import ModelServerVerbs
 from webchat.store.verbs.model_templates import ChatTemplateVerbs
 from webchat.store.verbs.owners import OwnerVerbs
+from webchat.store.verbs.people import PeopleVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.prompt_templates import TemplateVerbs
+from webchat.store.verbs.sessions import SessionVerbs
 from webchat.store.verbs.trash import TrashVerbs
 from webchat.store.verbs.turns import TurnVerbs
 
 
 class Store(
     OwnerVerbs,
+    PeopleVerbs,
+    SessionVerbs,
     MovingVerbs,
     ConversationVerbs,
     MessageVerbs,

@@ -105,6 +105,45 @@ class OwnerRow(Base):
     created_at: Mapped[datetime]
 
 
+class PersonRow(Base):
+    """People who sign in. Their name is their owner's, and an operator is an owner of that kind."""
+
+    __tablename__ = "people"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True)
+    issuer: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    email: Mapped[str | None] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    seen_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+
+
+class SessionRow(Base):
+    """Where people are signed in; of the token only its hash."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("people.owner_id"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    device: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class LoginRow(Base):
+    """Sign-ins under way at a provider: what must be known when the browser comes back."""
+
+    __tablename__ = "logins"
+
+    state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ConversationRow(Base):
     """Conversations. `active_leaf_id` has no foreign key: messages point here already, and a circle of keys
     makes every create and purge a puzzle; the verbs keep it true."""

@@ -42,6 +42,7 @@ from webchat.store.database.tables import (
     MediaRow,
     MessageRow,
     OwnerRow,
+    PersonRow,
     PlaceholderRow,
     PromptTemplateRow,
     PromptTemplateVersionRow,
@@ -87,7 +88,7 @@ class PurgeVerbs(Database):
 
     @reads
     def owns_anything(self, connection: Connection, owner_id: str) -> bool:
-        """Whether an owner owns or wrote anything, including deleted data."""
+        """Whether an owner owns or wrote anything, including deleted data, or is a person who signs in."""
         empty = connection.scalar(select(_is_empty()).where(OwnerRow.id == owner_id))
         return empty is not None and not empty
 
@@ -357,8 +358,9 @@ def _passing(before: datetime) -> ColumnElement[bool]:
 
 
 def _is_empty() -> ColumnElement[bool]:
-    """Whether an owner owns and wrote nothing."""
+    """Whether an owner owns and wrote nothing, and is no person who signs in."""
     marks = (
+        PersonRow.owner_id,
         ConversationRow.owner_id,
         MessageRow.author_id,
         FeedbackRow.owner_id,

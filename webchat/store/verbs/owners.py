@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, exists, insert, select, update
 
 from webchat.store.database.codec import clean, load_owner, new_id, now
-from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, TurnRow
+from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, PersonRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Owner, OwnerKind
@@ -66,7 +66,7 @@ class OwnerVerbs(Database):
 
     @reads
     def operators(self, connection: Connection) -> list[Owner]:
-        """Whoever came by the operator's link, the newest last."""
+        """Whoever came by the operator's link, and people who operate, the newest last."""
         rows = connection.execute(
             select(*OwnerRow.__table__.columns)
             .where(OwnerRow.kind == "operator")
@@ -76,7 +76,8 @@ class OwnerVerbs(Database):
 
     @writes
     def revoke_operators(self, connection: Connection, owner_id: str | None = None) -> int:
-        """Turn all operators, or one, into visitors, who keep what is theirs. Returns how many.
+        """Turn all operators, or one, into visitors, and people into members. They keep what is theirs.
+        Returns how many.
 
         Their links no longer create operators. Other operators of these links are not affected.
         """
@@ -86,7 +87,8 @@ class OwnerVerbs(Database):
         links = list(connection.scalars(select(OwnerRow.link_id).where(those, OwnerRow.link_id.is_not(None))))
         ended = update(LinkRow).where(LinkRow.id.in_(links), LinkRow.revoked_at.is_(None))
         connection.execute(ended.values(revoked_at=now()))
-        revoked = connection.execute(update(OwnerRow).where(those).values(kind="visitor")).rowcount
+        kind = case((exists().where(PersonRow.owner_id == OwnerRow.id), "member"), else_="visitor")
+        revoked = connection.execute(update(OwnerRow).where(those).values(kind=kind)).rowcount
         connection.execute(update(OwnerRow).where(OwnerRow.link_id.in_(links)).values(link_id=None))
         return revoked
 

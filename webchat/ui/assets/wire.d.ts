@@ -151,7 +151,7 @@ export interface DuplicateBody {
 /** An earlier sign-in of this browser that it can switch back to. */
 export interface EarlierOwner {
   id: string;
-  kind: "local" | "operator" | "visitor" | "guest";
+  kind: "local" | "operator" | "member" | "visitor" | "guest";
   name: string;
   since: string;
 }
@@ -440,7 +440,7 @@ export interface ModeratorRule {
 /** Chats of another owner that an operator may take over. */
 export interface MovableChats {
   giver: string;
-  kind: "local" | "operator" | "visitor" | "guest";
+  kind: "local" | "operator" | "member" | "visitor" | "guest";
   since: string;
   chats: number;
 }
@@ -458,7 +458,7 @@ export interface NewTemplateBody {
 
 export interface Owner {
   id: string;
-  kind: "local" | "operator" | "visitor" | "guest";
+  kind: "local" | "operator" | "member" | "visitor" | "guest";
   name: string;
 }
 
