@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from backends.errors import BackendError
+from webchat.auth.passwords import PasswordError
 from webchat.moderation.kinds.personal import personal
 from webchat.moderation.kinds.secrets import secrets
 from webchat.moderation.kinds.tables import KINDS
@@ -75,7 +76,8 @@ def test_every_label_of_the_layout_exists() -> None:
 
 
 def test_every_error_is_translated_with_its_cure() -> None:
-    known = chain.from_iterable(codes(tree) for tree in (BackendError, StoreError, TurnError, LinkError))
+    trees = (BackendError, StoreError, TurnError, LinkError, PasswordError)
+    known = chain.from_iterable(map(codes, trees))
     for code in {*known, *CODES_OF_THE_DOOR}:
         for language in LANGUAGES:
             assert f"error.{code}" in locale(language)

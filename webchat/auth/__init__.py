@@ -1,4 +1,4 @@
-"""Access control: the door every request passes, the signed cookie, and the owner it identifies."""
+"""Access control: the door every request passes, the signed cookie and the owner it identifies, passwords."""
 
 from webchat.auth.answers import error_answer, unknown_error_answer
 from webchat.auth.cookies import Cookies, load_or_make_secret
@@ -6,6 +6,7 @@ from webchat.auth.door import Door
 from webchat.auth.identities import Identities
 from webchat.auth.incoming import MOST_ADDRESS, SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
+from webchat.auth.passwords import Passwords
 from webchat.auth.settings import DoorSettings
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Identities",
     "OwnerStore",
     "Owners",
+    "Passwords",
     "error_answer",
     "load_or_make_secret",
     "unknown_error_answer",
