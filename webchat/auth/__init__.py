@@ -8,6 +8,7 @@ from webchat.auth.incoming import MOST_ADDRESS, SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
 from webchat.auth.passwords import Passwords
 from webchat.auth.settings import DoorSettings
+from webchat.auth.sign_in_errors import SignInFailed
 
 __all__ = [
     "MOST_ADDRESS",
@@ -19,6 +20,7 @@ __all__ = [
     "OwnerStore",
     "Owners",
     "Passwords",
+    "SignInFailed",
     "error_answer",
     "load_or_make_secret",
     "unknown_error_answer",
