@@ -8,26 +8,22 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from webchat import __version__
+from webchat.commands import CommandError, known_errors, local_time, opened, printable
 from webchat.gradio_stubs import skip_gradio_stubs
 from webchat.settings import BadSettings, Loaded, Settings, check_models, hand_on, load_settings, model_specs
+from webchat.user_commands import add_user_commands
 
 if TYPE_CHECKING:
     from backends.base import LoadProgress
-    from webchat.store import Store
 
 
 Command = Callable[[Loaded, argparse.Namespace], None]
-
-
-class CommandError(Exception):
-    """Ends a command. The message is one sentence for the person at the terminal."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -123,12 +119,14 @@ def command_parser() -> _Parser:
     add("list", "List the links.", _link_list, links.add_parser)
     revoke = add("revoke", "Revoke a link at once.", _link_revoke, links.add_parser)
     revoke.add_argument("link", metavar="name", help="the link's name or id")
+    add_user_commands(commands, add, option)
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
     operators = operator.add_subparsers(title="commands", metavar="command", required=True)
-    add("list", "List the people who opened the operator's link.", _operator_list, operators.add_parser)
+    about = "List the operators: who opened the operator's link, and people who sign in."
+    add("list", about, _operator_list, operators.add_parser)
     revoke = add(
-        "revoke", "Make an operator a visitor again, at once.", _operator_revoke, operators.add_parser
+        "revoke", "Make an operator a visitor or member, at once.", _operator_revoke, operators.add_parser
     )
     revoke.add_argument("operator", metavar="id", help="the operator's id, or all")
     move = add(
@@ -174,7 +172,7 @@ def _serve(loaded: Loaded, _options: argparse.Namespace) -> None:
     skip_gradio_stubs()
     from webchat.server import serve
 
-    with _known_errors():
+    with known_errors():
         serve(loaded.settings)
 
 
@@ -203,40 +201,25 @@ def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
     _hand_on(loaded)
     from webchat.bench.command import BadPlan, run
 
-    with _known_errors():
+    with known_errors():
         try:
             run(loaded.settings, vars(options))
         except BadPlan as error:
             raise CommandError(f"{error}.") from None
 
 
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Store]:
-    """The store for one command."""
-    from webchat.data_folder import make_data_folder
-    from webchat.store import Store
-
-    with _known_errors():
-        make_data_folder(settings)
-        store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
-        try:
-            yield store
-        finally:
-            store.close()
-
-
 def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.sharing import BadLifetime, new_link
 
     address = _address(loaded)
-    with _opened(loaded.settings) as store:
+    with opened(loaded.settings) as store:
         try:
             made = new_link(store, options.name, options.expires, datetime.now(UTC).astimezone())
         except BadLifetime as error:
             raise CommandError(f"--expires: {error}.") from None
     print(made.url(address))
     ends = (
-        f"It works until {_time(made.link.expires_at)}."
+        f"It works until {local_time(made.link.expires_at)}."
         if made.link.expires_at
         else "It works until revoked."
     )
@@ -263,16 +246,16 @@ def _is_loopback(address: str) -> bool:
 
 
 def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
-    with _opened(loaded.settings) as store:
+    with opened(loaded.settings) as store:
         links = store.list_links()
     now = datetime.now(UTC)
     for link in links:
         if link.revoked_at is not None:
-            state = f"revoked {_time(link.revoked_at)}"
+            state = f"revoked {local_time(link.revoked_at)}"
         elif link.expires_at is not None and link.expires_at <= now:
-            state = f"expired {_time(link.expires_at)}"
+            state = f"expired {local_time(link.expires_at)}"
         else:
-            state = f"works until {_time(link.expires_at)}" if link.expires_at else "works until revoked"
+            state = f"works until {local_time(link.expires_at)}" if link.expires_at else "works until revoked"
         print(f"{link.id}  {link.name}  {state}")
     if not links:
         print("No links yet. Create one with: webchat link new NAME", file=sys.stderr)
@@ -281,7 +264,7 @@ def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
 def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store import NotFound
 
-    with _opened(loaded.settings) as store:
+    with opened(loaded.settings) as store:
         try:
             link = store.revoke_link(options.link)
         except NotFound:
@@ -290,13 +273,13 @@ def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
-    with _opened(loaded.settings) as store:
+    with opened(loaded.settings) as store:
         operators = store.operators()
         chats = store.count_chats("operator")
         without_link = sum(store.count_chats("local").values())
     for operator in operators:
         has = _chats(chats.get(operator.id, 0))
-        print(f"{operator.id}  since {_time(operator.created_at)}  {has}")
+        print(f"{operator.id}  {printable(operator.name)}  since {local_time(operator.created_at)}  {has}")
     if not operators:
         print(
             "Nobody has opened the operator's link yet; the server prints it when it starts.", file=sys.stderr
@@ -313,7 +296,7 @@ def _operator_move_chats(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store import NotFound
 
     wanted, back = options.operator, options.back
-    with _opened(loaded.settings) as store:
+    with opened(loaded.settings) as store:
         local = store.local_owner().id
         try:
             moved = store.move_chats(local, wanted) if back else store.move_chats(wanted, local)
@@ -332,7 +315,7 @@ def _chats(count: int) -> str:
 
 def _operator_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     wanted = options.operator
-    with _opened(loaded.settings) as store:
+    with opened(loaded.settings) as store:
         count = store.revoke_operators(None if wanted == "all" else wanted)
     if not count and wanted != "all":
         raise _no_operator(wanted)
@@ -342,33 +325,12 @@ def _operator_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     )
 
 
-@contextmanager
-def _known_errors() -> Iterator[None]:
-    """Turn expected errors of the store, a backend or the network into one sentence. Any other exception is a
-    bug and keeps its traceback."""
-    from backends.errors import BackendError
-    from webchat.store import StoreError
-
-    try:
-        yield
-    except (StoreError, BackendError) as error:
-        raise CommandError(str(error)) from error
-    except OSError as error:
-        raise CommandError(
-            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
-        ) from error
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
 def _setup(loaded: Loaded, _options: argparse.Namespace) -> None:
     if not any(spec.demo for spec in model_specs(loaded.settings)):
         return  # models of one's own are fetched or loaded when they are first asked
     from backends.demo import demo_model
 
-    with _known_errors():
+    with known_errors():
         demo_model(loaded.settings.demo_dir, _ProgressLine("Embedded model"))
 
 

@@ -1,0 +1,58 @@
+"""What the commands of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from webchat.settings import Settings
+
+if TYPE_CHECKING:
+    from webchat.store import Store
+
+
+class CommandError(Exception):
+    """Ends a command. The message is one sentence for the person at the terminal."""
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """The store for one command."""
+    from webchat.data_folder import make_data_folder
+    from webchat.store import Store
+
+    with known_errors():
+        make_data_folder(settings)
+        store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", serve=False)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def known_errors() -> Iterator[None]:
+    """Turn expected errors of the store, a backend or the network into one sentence. Any other exception is a
+    bug and keeps its traceback."""
+    from backends.errors import BackendError
+    from webchat.store import StoreError
+
+    try:
+        yield
+    except (StoreError, BackendError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+        ) from error
+
+
+def local_time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def printable(text: str) -> str:
+    """A name from elsewhere, without what would move a terminal's cursor."""
+    return "".join(char if char.isprintable() else "?" for char in text)
