@@ -19,9 +19,17 @@ from webchat.store import NotFound, Store
 from webchat.store.database.tables import MessageRow, OwnerRow, SearchEntryRow
 from webchat.store.database.transactions import TIDY_EVERY
 from webchat.store.records import JournalEntry, Message
-from webchat.store.upkeep.purge import SLICE_CHARS, SLICE_ROWS
+from webchat.store.upkeep.purge import SLICE_CHARS
 
 CANARY = "Zugzwangkanarienvogel"
+ROWS = 20
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webchat.store.upkeep.purge.SLICE_ROWS", ROWS)
+    for room in ("messages", "trash"):
+        monkeypatch.setattr(f"webchat.store.verbs.{room}.MARKED_ROWS", ROWS)
 
 
 @contextmanager
@@ -75,7 +83,7 @@ def each_slice(store: Store, do: Callable[[int], None], monkeypatch: pytest.Monk
 
 
 def test_no_transaction_of_a_purge_is_wider_than_a_slice(store: Store, talk: Talk) -> None:
-    turns = 2 * SLICE_ROWS
+    turns = 2 * ROWS
     gone = chain(talk, turns)
     store.delete_conversation(talk.owner, gone[0].conversation_id)
     cut = chain(talk, turns)
@@ -83,7 +91,7 @@ def test_no_transaction_of_a_purge_is_wider_than_a_slice(store: Store, talk: Tal
     with rows_per_transaction(store) as counted:
         assert store.purge(later()) == 1 + 2 * turns + (2 * turns - 1)
     # A message has an entry of the index with words, a turn, and a child that lets go of it.
-    assert max(counted) <= 5 * SLICE_ROWS
+    assert max(counted) <= 5 * ROWS
     assert [message.text for message in store.thread(talk.owner, cut[0].conversation_id).items] == ["deep"]
 
 
@@ -141,7 +149,7 @@ def test_a_purge_that_was_interrupted_is_taken_up(tmp_path: Path) -> None:
         with closing(Store.open(f"sqlite:///{path}")) as store, pytest.MonkeyPatch.context() as patch:
             talk = Talk(store, store.local_owner().id)
             kept = talk.say("stays", "here")
-            messages = chain(talk, 30, CANARY)
+            messages = chain(talk, 12, CANARY)
             store.delete_conversation(talk.owner, messages[0].conversation_id)
 
             def stop(number: int, store: Store = store, at: int = stop_after) -> None:
@@ -166,7 +174,7 @@ def test_a_purge_that_was_interrupted_is_taken_up(tmp_path: Path) -> None:
 def test_what_a_purge_has_begun_to_take_does_not_come_back(
     store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone, cut = chain(talk, SLICE_ROWS // 2 + 5), chain(talk, SLICE_ROWS // 2 + 5)
+    gone, cut = chain(talk, ROWS // 2 + 5), chain(talk, ROWS // 2 + 5)
     store.delete_conversation(talk.owner, gone[0].conversation_id)
     store.delete_messages(talk.owner, cut[1].id)
     refused = 0
@@ -190,14 +198,7 @@ def test_what_a_purge_has_begun_to_take_does_not_come_back(
     assert store.restore_messages(talk.owner, again.reply.id).active_leaf_id == again.reply.id
 
 
-@pytest.fixture
-def small_slices(monkeypatch: pytest.MonkeyPatch) -> int:
-    for room in ("messages", "trash"):
-        monkeypatch.setattr(f"webchat.store.verbs.{room}.MARKED_ROWS", 20)
-    return 20
-
-
-def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk, small_slices: int) -> None:
+def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk) -> None:
     messages = chain(talk, 30)
     with rows_per_transaction(store) as counted:
         store.delete_messages(talk.owner, messages[1].id)
@@ -207,12 +208,11 @@ def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk, sm
         store.delete_messages(talk.owner, messages[1].id)
         store.discard_messages(talk.owner, messages[1].id)
         store.discard_all(talk.owner)
-    assert max(counted) <= small_slices
+    assert max(counted) <= ROWS
     assert sum(counted) >= 4 * 59
     assert not store.list_trash(talk.owner).items
 
 
-@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize("verb", ["delete", "restore"])
 def test_a_change_of_a_branch_that_was_interrupted_ends_as_deleted(
     store: Store, talk: Talk, verb: str, monkeypatch: pytest.MonkeyPatch
@@ -250,13 +250,13 @@ def test_owners_who_never_had_anything_go(store: Store) -> None:
     said = Talk(store, writer).say("hello", "you")
     store.create_template(author, {"name": "mine"})
     Talk(store, rater).say("a", "b")
-    empty = [store.create_owner("visitor", "").id for _ in range(2 * SLICE_ROWS + 1)]
+    empty = [store.create_owner("visitor", "").id for _ in range(2 * ROWS + 1)]
     empty.append(store.create_owner("guest", "", ended.id).id)
     assert store.purge(datetime.now(UTC) - timedelta(days=1)) == 0
     assert store.owner(empty[0])
     with rows_per_transaction(store) as counted:
         assert store.purge(later()) == 0
-    assert max(counted) <= SLICE_ROWS
+    assert max(counted) <= ROWS
     assert count(store, OwnerRow) == len(keep) + 3
     for id in (*keep.values(), writer, rater, author):
         assert store.owner(id)

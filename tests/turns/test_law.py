@@ -245,6 +245,7 @@ async def test_stop_frees_the_model_and_keeps_the_text(bench: MakeBench, after: 
         assert backend.live == 0
         await at.turns.stop(at.owner, begun.reply.id)
         assert at.store.message(at.owner, reply.id) == reply
+        backend._rate = None
         after_it = await at.say("Next", conversation_id=reply.conversation_id, parent_id=reply.id)
         assert (after_it.state, after_it.text[-4:]) == ("complete", "Next")
 

@@ -101,7 +101,7 @@ async def test_a_server_that_dies_leaves_what_was_shown(
 
 async def test_a_store_that_fails_leaves_what_was_shown(bench: MakeBench, store: Store) -> None:
     failing = FailingStore(store)
-    async with bench(EchoBackend(script=[*MOVED, Delay(2), "never"]), store=failing) as at:
+    async with bench(EchoBackend(script=[*MOVED, Delay(0.3), "never"]), store=failing) as at:
         impatient(at)
         begun = await at.ask(text="x")
         async for event in at.turns.follow(at.owner, begun.reply.id):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from backends.echo import EchoBackend
 from tests.turns.conftest import MakeBench
 from webchat.store import Store
@@ -20,8 +22,9 @@ async def test_orphans_are_interrupted_and_can_be_continued(bench: MakeBench, st
 
 
 async def test_a_reply_without_a_turn_is_interrupted_when_somebody_follows_it(
-    bench: MakeBench, store: Store, monkeypatch: object
+    bench: MakeBench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("webchat.turns.service.FIND_SECONDS", 0.05)
     async with bench() as at:
         left = store.begin_turn(at.owner, NewTurn(None, None, "Question", "k", "echo")).reply
         (done,) = await at.events(left.id)
