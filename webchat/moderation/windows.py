@@ -206,7 +206,7 @@ def window_end(text: str, least: int, start: int = 0) -> int:
     return most if space < 0 else space + 1
 
 
-class Known:
+class OpinionCache:
     """Cache of recent opinions: text that is sent again with each turn is checked once."""
 
     def __init__(self) -> None:

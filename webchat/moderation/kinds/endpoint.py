@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backends._proxies import find_proxy
 from backends.errors import BadProxy
-from webchat.moderation.kinds.builtin import BuiltIn, Terms
+from webchat.moderation.kinds.builtin import Querying, Terms
 from webchat.moderation.matching import Rule
-from webchat.moderation.verdicts import Act, Context, Report
-from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowSettings
+from webchat.moderation.verdicts import Act, Context
+from webchat.moderation.windows import Opinion, Seconds, WindowSettings
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -55,11 +55,10 @@ class EndpointSettings(WindowSettings):
     seconds: Seconds = 5.0
 
 
-class Endpoint(BuiltIn):
+class Endpoint(Querying):
     """A moderator; see the module.
 
-    rule: its id is the moderator's name; the action for each category that is not named. url: with or without
-    `/moderations`. Raises `ValueError`.
+    url: with or without `/moderations`. Raises `ValueError`.
     """
 
     kind = "endpoint"
@@ -75,27 +74,13 @@ class Endpoint(BuiltIn):
         **terms: Unpack[Terms],
     ) -> None:
         settings = settings or EndpointSettings()
-        super().__init__(rule.id, seconds=settings.seconds, **terms)
-        self.action = rule.action
-        self.rules = (rule,)
-        self._rule = rule
+        super().__init__(rule, settings, **terms)
         self._settings = settings
         self._url = _address(url)
         self._proxy = _proxy_to(self._url)
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {_fit(api_key)}"}
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
-        self._known = Known()
-
-    def open(self, context: Context, report: Report) -> Windows:
-        return Windows(
-            self._judge,
-            report,
-            name=self.name,
-            fail=self.fail,
-            seconds=self.seconds,
-            window=self._settings.window if context.stage == "output" else None,
-        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -103,8 +88,8 @@ class Endpoint(BuiltIn):
         if client is not None:
             await client.aclose()
 
-    async def _judge(self, text: str) -> Sequence[Opinion]:
-        return await self._known.or_ask(text, lambda: self._ask(text))
+    async def _judge(self, context: Context, text: str) -> Sequence[Opinion]:
+        return await self._opinions.or_ask(text, lambda: self._ask(text))
 
     async def _ask(self, text: str) -> Sequence[Opinion]:
         """Raises `ValueError` for an answer in another format, and what httpx raises."""
@@ -118,7 +103,7 @@ class Endpoint(BuiltIn):
                 read += chunk
                 if len(read) > MOST_BYTES:
                     raise ValueError("the answer is too long")
-        return self._opinions(json.loads(read))
+        return self._read(json.loads(read))
 
     def _connected(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -133,7 +118,7 @@ class Endpoint(BuiltIn):
             )
         return self._client
 
-    def _opinions(self, answer: Any) -> Sequence[Opinion]:
+    def _read(self, answer: Any) -> Sequence[Opinion]:
         try:
             (result,) = answer["results"]
             said, scores = dict(result["categories"]), dict(result.get("category_scores") or {})

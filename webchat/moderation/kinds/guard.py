@@ -20,10 +20,10 @@ from backends.base import Backend, collect
 from backends.options import EndpointOptions
 from backends.registry import create
 from backends.types import Event, Message, Request, Sampling
-from webchat.moderation.kinds.builtin import BuiltIn, Terms
+from webchat.moderation.kinds.builtin import Querying, Terms
 from webchat.moderation.matching import Rule
-from webchat.moderation.verdicts import Action, Context, Report
-from webchat.moderation.windows import Known, Opinion, Seconds, Windows, WindowSettings
+from webchat.moderation.verdicts import Action, Context
+from webchat.moderation.windows import Opinion, Seconds, WindowSettings
 
 ANSWER_TOKENS = 96
 ASKED_CHARS = 2000
@@ -71,8 +71,8 @@ class GuardSettings(WindowSettings):
     seconds: Seconds = 20.0
 
 
-class Guard(BuiltIn):
-    """A moderator; see the module. rule: its id is the moderator's name; the action for unsafe texts."""
+class Guard(Querying):
+    """A moderator; see the module. The action of its rule is the one for unsafe texts."""
 
     kind = "guard"
 
@@ -85,33 +85,15 @@ class Guard(BuiltIn):
         **terms: Unpack[Terms],
     ) -> None:
         settings = settings or GuardSettings()
-        super().__init__(rule.id, seconds=settings.seconds, **terms)
-        self.action = rule.action
-        self.rules = (rule,)
+        super().__init__(rule, settings, **terms)
         self.model = model
         self.ask = ask
-        self._rule = rule
-        self._settings = settings
         self._parse = _PARSERS[settings.style]
         self._severity: dict[Severity, Action] = {
             "unsafe": rule.action,
             "controversial": settings.controversial,
         }
         self._categories = {_slug(name): action for name, action in settings.categories.items()}
-        self._known = Known()
-
-    def open(self, context: Context, report: Report) -> Windows:
-        async def judge(text: str) -> Sequence[Opinion]:
-            return await self._judge(context, text)
-
-        return Windows(
-            judge,
-            report,
-            name=self.name,
-            fail=self.fail,
-            seconds=self.seconds,
-            window=self._settings.window if context.stage == "output" else None,
-        )
 
     async def aclose(self) -> None:
         """Close connections that are its own."""
@@ -130,11 +112,11 @@ class Guard(BuiltIn):
         request = Request(messages, Sampling(temperature=0.0, max_tokens=ANSWER_TOKENS))
 
         async def ask() -> Sequence[Opinion]:
-            return self._opinions(await self.ask(self.model, request))
+            return self._read(await self.ask(self.model, request))
 
-        return await self._known.or_ask(key, ask)
+        return await self._opinions.or_ask(key, ask)
 
-    def _opinions(self, answer: str) -> Sequence[Opinion]:
+    def _read(self, answer: str) -> Sequence[Opinion]:
         severity, categories = self._parse(answer)
         if severity == "safe":
             return ()
