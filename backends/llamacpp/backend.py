@@ -22,11 +22,11 @@ from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload, whole
 from backends.llamacpp.servers import (
     Server,
     Servers,
+    cache_bytes,
     checked_header,
+    context_window,
     device_of,
-    memory,
-    slots,
-    window,
+    slot_count,
 )
 from backends.marks import Table
 from backends.options import LlamaCppOptions
@@ -41,7 +41,7 @@ class LlamaCppBackend:
     def __init__(self, options: LlamaCppOptions) -> None:
         shared = options.shared()
         threads = shared.threads or engine_threads()
-        self._setup = replace(shared, slots=slots(shared), threads=threads)
+        self._setup = replace(shared, slots=slot_count(shared), threads=threads)
         self.model = self._setup.name
         self.capabilities = self._capabilities(options.context_length)
         self._template = "model" if options.chat_template is None else options.template_source
@@ -68,7 +68,7 @@ class LlamaCppBackend:
             server = await self._servers.take(self._setup)
             self._server = server
             self.capabilities = self._capabilities(
-                window(self._setup, server.header),
+                context_window(self._setup, server.header),
                 await self._takes_system_role(server),
                 engine=f"llamacpp {id(server)}",
             )
@@ -96,7 +96,8 @@ class LlamaCppBackend:
         device, server = device_of(setup.gpu_layers), f"(server {hash(setup) % 2**32:08x})"
         # In main memory a file is mapped, once for all servers; a GPU holds a copy for each.
         parts = {f"{path}" if device == "cpu" else f"{path} {server}": size for path, size in sizes.items()}
-        return Footprint(device, {**parts, f"conversations of {setup.path} {server}": memory(setup, header)})
+        parts[f"conversations of {setup.path} {server}"] = cache_bytes(setup, header)
+        return Footprint(device, parts)
 
     async def count(self, request: Request) -> int | None:
         await self.start()
@@ -187,11 +188,11 @@ class LlamaCppBackend:
 
     async def _worker(self, server: Server, body: str) -> Worker[dict[str, Any]]:
         """Wait for a slot and start a thread in it, which releases the slot when done."""
-        await server.slots.acquire()
+        await server.free_slots.acquire()
         try:
             self._open()
         except BackendError:
-            server.slots.release()
+            server.free_slots.release()
             raise
 
         def work(emit: Callable[[dict[str, Any]], None], cancelled: threading.Event) -> None:
@@ -211,7 +212,7 @@ class LlamaCppBackend:
 
         def ended() -> None:
             self._workers.discard(worker)
-            server.slots.release()
+            server.free_slots.release()
 
         worker: Worker[dict[str, Any]] = Worker(work, on_end=ended, name="llamacpp")
         self._workers.add(worker)
@@ -227,7 +228,7 @@ class LlamaCppBackend:
             logprobs=True,
             context_length=context_length,
             sampling=frozenset({*SAMPLING, "seed", "stop"}),
-            slots=slots(self._setup),
+            slots=slot_count(self._setup),
             engine=engine,
         )
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ PREFIX_CACHE_MIB = 256
 _CACHE_ITEM_BYTES = 2  # float16
 
 
-def slots(setup: LlamaCppOptions) -> int:
+def slot_count(setup: LlamaCppOptions) -> int:
+    """How many replies are generated at once; others wait."""
     return setup.slots or SLOTS
 
 
@@ -43,14 +45,14 @@ def prefix_cache(setup: LlamaCppOptions) -> int:
     return 0 if setup.adapters else PREFIX_CACHE_MIB
 
 
-def window(setup: LlamaCppOptions, header: Header) -> int:
+def context_window(setup: LlamaCppOptions, header: Header) -> int:
     """Context window of one conversation, in tokens."""
     trained = header.of_architecture("context_length")
     wanted = setup.context_length or LONGEST_CONTEXT
     return min(wanted, trained) if trained else wanted
 
 
-def memory(setup: LlamaCppOptions, header: Header) -> int:
+def cache_bytes(setup: LlamaCppOptions, header: Header) -> int:
     """Bytes for the KV cache of all slots and the kept prefixes."""
     layers = header.of_architecture("block_count") or 0
     heads = header.of_architecture("attention.head_count") or 1
@@ -59,34 +61,26 @@ def memory(setup: LlamaCppOptions, header: Header) -> int:
     key = header.of_architecture("attention.key_length") or size
     value = header.of_architecture("attention.value_length") or size
     each = layers * groups * (key + value) * _CACHE_ITEM_BYTES
-    return each * window(setup, header) * slots(setup) + prefix_cache(setup) * 2**20
+    return each * context_window(setup, header) * slot_count(setup) + prefix_cache(setup) * 2**20
 
 
+@dataclass(eq=False)
 class Server:
-    """A running server. slots: taken while generating. hashes: of the adapters, in order. template: the chat
-    template, applied by `renderer`. special: its `bos_token` and `eos_token`."""
+    """A running server. template: the chat template, applied by `renderer`. native: the engine's object.
+    control: what may not be in people's words. hashes: of the adapters, in order. free_slots: one is held
+    while generating. special: the template's `bos_token` and `eos_token`."""
 
-    def __init__(
-        self,
-        setup: LlamaCppOptions,
-        renderer: Renderer,
-        header: Header,
-        template: str,
-        native: Any,
-        reader: Reader,
-        hashes: Sequence[str],
-    ) -> None:
-        self.setup = setup
-        self.renderer = renderer
-        self.template = template
-        self.special: dict[str, str] = {}
-        self.header = header
-        self.native: Any = native
-        self.reader = reader
-        self.control = ControlTokens(structure(header).values())
-        self.slots = asyncio.Semaphore(slots(setup))
-        self.hashes = hashes
-        self.users = 0
+    setup: LlamaCppOptions
+    renderer: Renderer
+    header: Header
+    template: str
+    native: Any
+    reader: Reader
+    control: ControlTokens
+    hashes: Sequence[str]
+    free_slots: asyncio.Semaphore
+    special: dict[str, str] = field(default_factory=dict)
+    users: int = 0
 
 
 class Servers:
@@ -102,8 +96,7 @@ class Servers:
         async with self._locks.setdefault(setup, asyncio.Lock()):
             server = self._servers.get(setup)
             if server is None:
-                renderer = Renderer()
-                server = Server(setup, renderer, *await asyncio.to_thread(_load, setup, renderer))
+                server = await asyncio.to_thread(_load, setup, Renderer())
                 server.special = await server.reader.special_tokens()
                 self._servers[setup] = server
             server.users += 1
@@ -123,7 +116,7 @@ def _drop(server: Server) -> None:
     server.native = None
 
 
-def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any, Reader, Sequence[str]]:
+def _load(setup: LlamaCppOptions, renderer: Renderer) -> Server:
     xllamacpp = _import_xllamacpp()
     header = checked_header(setup.path)
     template = setup.chat_template or header.chat_template
@@ -148,9 +141,12 @@ def _load(setup: LlamaCppOptions, renderer: Renderer) -> tuple[Header, str, Any,
     except RuntimeError as error:
         raise _refusal(setup, header) from error
     # What a tokenizer does not know is no structure.
-    control = structure(header).keys() - {header.metadata.get("tokenizer.ggml.unknown_token_id")}
-    reader = Reader(native.listening_address, params.api_keys[0], frozenset(control))
-    return header, template, native, reader, [_hash(adapter) for adapter in setup.adapters]
+    known = structure(header).keys() - {header.metadata.get("tokenizer.ggml.unknown_token_id")}
+    reader = Reader(native.listening_address, params.api_keys[0], frozenset(known))
+    control = ControlTokens(structure(header).values())
+    hashes = [_hash(adapter) for adapter in setup.adapters]
+    free_slots = asyncio.Semaphore(slot_count(setup))
+    return Server(setup, renderer, header, template, native, reader, control, hashes, free_slots)
 
 
 def _check_template(renderer: Renderer, template: str, name: str) -> None:
@@ -173,10 +169,10 @@ def _params(xllamacpp: Any, setup: LlamaCppOptions, header: Header) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(setup.path)
     params.model_alias = {setup.name}
-    params.n_parallel = slots(setup)
+    params.n_parallel = slot_count(setup)
     # Each slot has its own window: in a shared one a long conversation could starve a running reply.
     params.kv_unified = False
-    params.n_ctx = window(setup, header) * slots(setup)
+    params.n_ctx = context_window(setup, header) * slot_count(setup)
     params.n_batch = params.n_ubatch = _batch_size(setup.path.stat().st_size, setup.gpu_layers)
     params.cache_ram_mib = prefix_cache(setup)
     for threads in (params.cpuparams, params.cpuparams_batch):
