@@ -22,10 +22,10 @@ from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
 
-from backends._holdback import StopCutter
 from backends._sent import told
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.errors import BackendError, ContextTooLong, Unavailable
+from backends.markers.holdback import StopCutter
 from backends.types import Event, Finished, ReasoningDelta, Request, Sent, TextDelta, Usage
 
 

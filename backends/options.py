@@ -14,7 +14,7 @@ from backends.base import ProgressCallback
 
 if TYPE_CHECKING:
     from backends.llamacpp.servers import Servers
-    from backends.marks import Marks
+    from backends.markers.marks import Marks
     from backends.openai_compat.patience import Timeouts
     from backends.openai_compat.refusals.terms import Memory
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from backends.echo import EchoBackend
 from backends.llamacpp import Servers
 from backends.local import Engines
-from backends.marks import Marks
+from backends.markers.marks import Marks
 from backends.openai_compat import Timeouts
 from backends.registry import factory
 from webchat.app import _give_templates, _purge

@@ -28,7 +28,7 @@ from backends.llamacpp.servers import (
     device_of,
     slot_count,
 )
-from backends.marks import Table
+from backends.markers.marks import Table
 from backends.options import LlamaCppOptions
 from backends.types import Event, Message, Request, Sent
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from backends._control_tokens import Part
 from backends.errors import BadResponse
 from backends.llamacpp.replies import Content, error_of, whole
+from backends.markers.control_tokens import Part
 
 SECONDS = 30.0
 

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from backends._holdback import StopCutter
-from backends._thinking import Characters, ThinkingSplitter
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
-from backends.marks import TABLE, Table
+from backends.markers.holdback import StopCutter
+from backends.markers.marks import TABLE, Table
+from backends.markers.thinking import Characters, ThinkingSplitter
 from backends.openai_compat.replies.chunks import logprobs_in
 from backends.types import Event, Finished, FinishReason, Request, Usage
 

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from backends._control_tokens import ControlTokens, is_structure
 from backends._gguf import Header, read_header
 from backends._machine import available_memory, engine_threads
 from backends.chat_templates import Renderer
@@ -21,6 +20,7 @@ from backends.installation import add_extra
 from backends.llamacpp.reading import Reader
 from backends.llamacpp.replies import PASSING
 from backends.llamacpp.trial import survives
+from backends.markers.control_tokens import ControlTokens, is_structure
 from backends.options import LlamaCppOptions
 
 SLOTS = 2

@@ -29,7 +29,7 @@ from backends.local.replies import Reply
 from backends.local.rows import Row
 from backends.local.sampling import Sampler, most_tokens
 from backends.local.speaker import LineSpeaker
-from backends.marks import Table
+from backends.markers.marks import Table
 from backends.options import LocalOptions
 from backends.types import Event, Finished, Message, Request, Sent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from backends._holdback import StopCutter
-from backends._thinking import ThinkingSplitter
-from backends.marks import TABLE, Table
+from backends.markers.holdback import StopCutter
+from backends.markers.marks import TABLE, Table
+from backends.markers.thinking import ThinkingSplitter
 from backends.types import Event, FinishReason
 
 _LONGEST_CHARACTER = 4

@@ -33,7 +33,7 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
-from backends.marks import Marks, Table
+from backends.markers.marks import Marks, Table
 from backends.openai_compat.address import Address
 from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import connected, read_models

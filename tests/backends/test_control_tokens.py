@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from backends._control_tokens import ControlTokens, is_structure
 from backends.llamacpp import LlamaCppBackend
 from backends.llamacpp.servers import structure
-from backends.marks import TABLE
+from backends.markers.control_tokens import ControlTokens, is_structure
+from backends.markers.marks import TABLE
 from backends.options import LlamaCppOptions
 from backends.types import Message, ReasoningDelta, Request, Role, Sampling, Sent, TextDelta
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends._holdback import StopCutter, held_length
-from backends._thinking import Characters
+from backends.markers.holdback import StopCutter, held_length
+from backends.markers.thinking import Characters
 from backends.openai_compat.replies.held import EventTooLong
 from backends.openai_compat.replies.sse import SSEParser
 

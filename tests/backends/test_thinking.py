@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from backends._thinking import ThinkingSplitter
-from backends.marks import MARKS, Marks, Table
+from backends.markers.marks import MARKS, Marks, Table
+from backends.markers.thinking import ThinkingSplitter
 from backends.types import ReasoningDelta, TextDelta, TextWasReasoning, as_reasoning
 
 THOUGHT, ANSWER = "I think.", "Oslo."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backends.marks import MARKS, Marks
+from backends.markers.marks import MARKS, Marks
 from backends.openai_compat.replies.reply import Reply
 from backends.types import Event, ReasoningDelta, TextDelta, TextWasReasoning, as_reasoning
 

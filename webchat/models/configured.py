@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from backends._text_file import NotText, read_text
 from backends.llamacpp import Servers
 from backends.local import Engines
-from backends.marks import marks_of
+from backends.markers.marks import marks_of
 from backends.openai_compat import Address, Timeouts
 from backends.options import BackendOptions, EndpointOptions, LlamaCppOptions, LocalOptions
 from webchat.models.identity import HERE

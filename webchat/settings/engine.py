@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, FilePath, field_validator
 
-from backends.marks import marks_of
+from backends.markers.marks import marks_of
 from backends.types import Sampling
 
 

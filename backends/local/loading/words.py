@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from backends._control_tokens import ControlTokens, Part, is_structure
-from backends.marks import Table
+from backends.markers.control_tokens import ControlTokens, Part, is_structure
+from backends.markers.marks import Table
 
 _FRONT = "\ufdef"
 """A token of the copy's own: a text behind it is in the middle of a prompt. Some tokenizers put a space at

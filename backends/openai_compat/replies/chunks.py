@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from backends._limits import NAME_CHARS
-from backends._thinking import storable
+from backends.markers.thinking import storable
 from backends.types import FinishReason, Logprobs, TokenLogprob, ToolCallDelta, Usage
 
 _FINISH_REASONS: dict[str, FinishReason] = {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
-from backends.marks import MARKS
+from backends.markers.marks import MARKS
 from backends.types import Message, TextPart
 
 _BRACKETED = re.compile(r"[<\[◁{＜].*[>\]▷}＞]", re.DOTALL)

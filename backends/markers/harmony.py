@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from backends._holdback import held_length
+from backends.markers.holdback import held_length
 
 _BEGIN = "analysis"
 _CHANNELS = ("final", "analysis", "commentary")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 
-from backends._harmony import HarmonyTokens
-from backends._place import Place
-from backends.marks import TABLE, Mark, Marks, Table
+from backends.markers.harmony import HarmonyTokens
+from backends.markers.marks import TABLE, Mark, Marks, Table
+from backends.markers.place import Place
 from backends.types import ReasoningDelta, TextDelta, TextWasReasoning
 
 _ENDS = ".!?…。！？"

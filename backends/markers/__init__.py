@@ -1,0 +1,1 @@
+"""Markers in what models read and write: tags around reasoning, stop strings and control tokens."""
