@@ -14,17 +14,17 @@ _MARK = re.compile("\ue000(\\d+)\ue001")
 """Stands for a message's words: characters of nobody, so that a template takes them for words."""
 
 
-def told(messages: Iterable[Message]) -> tuple[Message, ...]:
+def reported(messages: Iterable[Message]) -> tuple[Message, ...]:
     """The messages without the bytes of their images."""
     return tuple(
         message
         if isinstance(message.content, str)
-        else replace(message, content=tuple(_told(part) for part in message.content))
+        else replace(message, content=tuple(_reported(part) for part in message.content))
         for message in messages
     )
 
 
-def _told(part: Part) -> Part:
+def _reported(part: Part) -> Part:
     if isinstance(part, ImagePart):
         return TextPart(f"[{part.media_type}, {len(part.data)} bytes]")
     return part

@@ -102,15 +102,15 @@ class Pool:
         line = json.dumps(request).encode() + b"\n"
         if self._idle:
             try:
-                return self._told(self._idle.pop(), line, job)
+                return self._answer(self._idle.pop(), line, job)
             except _Died:  # perhaps while it was idle, of which this work is not to blame
                 pass
         try:
-            return self._told(_started(self._command), line, job)
+            return self._answer(_started(self._command), line, job)
         except _Died:
             raise TooMuch from None
 
-    def _told(self, process: subprocess.Popen[bytes], line: bytes, job: _Job) -> Any:
+    def _answer(self, process: subprocess.Popen[bytes], line: bytes, job: _Job) -> Any:
         """Raises `_Died`, or `TooMuch` if it was killed at its time limit."""
         job.given_to(process)
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from backends import _jinja
-from backends._sent import told
+from backends._sent import reported
 from backends.bounded import Pool, TooMuch, folder_of
 from backends.errors import BadChatTemplate, BadRequest
 from backends.types import Message
@@ -150,7 +150,7 @@ async def rendered(
 ) -> str:
     """The conversation as rendered by a template, with the same result as transformers. special: `bos_token`
     and the like. Raises `BadChatTemplate` with the line."""
-    chat = [{"role": message.role, "content": message.text} for message in told(messages)]
+    chat = [{"role": message.role, "content": message.text} for message in reported(messages)]
     renderer = Renderer(seconds=seconds)
     try:
         return await renderer.rendered(template, chat, {"add_generation_prompt": True, **special})

@@ -22,7 +22,7 @@ from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
 
-from backends._sent import told
+from backends._sent import reported
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.errors import BackendError, ContextTooLong, Unavailable
 from backends.markers.holdback import StopCutter
@@ -238,4 +238,4 @@ def _sent(request: Request) -> Sent:
     ids = tuple(zlib.crc32(piece.encode()) & 0xFFFF for piece in pieces)
     ends = list(accumulate(len(message.text) for message in request.messages))
     found = tuple(zip([0, *ends[:-1]], ends, strict=True))
-    return Sent(told(request.messages), "".join(pieces), ids, pieces, template="model", spans=found)
+    return Sent(reported(request.messages), "".join(pieces), ids, pieces, template="model", spans=found)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from backends._machine import engine_threads
-from backends._sent import marked, spans, told
+from backends._sent import marked, reported, spans
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
 from backends.chat_templates import OwnTemplate, Tried, rendered, write
@@ -140,7 +140,7 @@ class LlamaCppBackend:
     async def _sent(self, server: Server, request: Request, prompt: Prompt) -> Sent:
         """How the engine reads the messages. If it cannot tell, the messages alone: the reply, or its error,
         follows anyway."""
-        messages = told(request.messages)
+        messages = reported(request.messages)
         try:
             read = await server.reader.read(prompt.content, pieces=True)
             outline = await _prompt(server, replace(request, messages=marked(messages)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from backends._sent import told
+from backends._sent import reported
 from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Line
 from backends.chat_templates import OwnTemplate, Tried, rendered
@@ -158,7 +158,7 @@ class LocalBackend:
             text, ids = "".join(prompt.pieces), tuple(prompt.ids)
             line.emit(
                 Sent(
-                    told(request.messages),
+                    reported(request.messages),
                     text,
                     ids,
                     prompt.pieces,

@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from backends._limits import ERROR_BYTES
-from backends._sent import told
+from backends._sent import reported
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import (
     BackendError,
@@ -192,7 +192,7 @@ class OpenAICompatBackend:
                 posted = _posted(offer.body)
                 if request.trace and posted != sent:
                     sent = posted
-                    yield Sent(told(request.messages), body=json.loads(posted), url=self.address.shown)
+                    yield Sent(reported(request.messages), body=json.loads(posted), url=self.address.shown)
                 try:
                     response = held.pop() if held and offer.reads_held else await self._open(posted, patience)
                     if not offer.reads_held and offer.fuller():

@@ -88,7 +88,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("answer", "title"), ANSWERS)
 def test_a_title_is_peeled_out_of_an_answer(answer: str, title: str) -> None:
-    assert title_in(answer, told=INSTRUCTION) == title
+    assert title_in(answer, instruction=INSTRUCTION) == title
 
 
 @pytest.mark.parametrize("answer", sorted({title for _, title in ANSWERS if title}))

@@ -50,7 +50,7 @@ def _next(begins: Sequence[int], token: int, at: int) -> int:
 def _spans(rendered: str, messages: Sequence[SentMessage]) -> Iterator[tuple[int, Span]]:
     """Where each message's words stand, in order: as the backend told, else where they are found first.
     Templates may strip them; what is not found is passed over, as the template wrote something else."""
-    told = [(index, span) for index, message in enumerate(messages) if (span := _told(message))]
+    told = [(index, span) for index, message in enumerate(messages) if (span := _reported(message))]
     if told:
         yield from sorted(told, key=lambda one: one[1])
         return
@@ -69,7 +69,7 @@ def _spans(rendered: str, messages: Sequence[SentMessage]) -> Iterator[tuple[int
                 return
 
 
-def _told(message: SentMessage) -> Span | None:
+def _reported(message: SentMessage) -> Span | None:
     match message.get("at"):
         case [int(start), int(end)]:
             return start, end

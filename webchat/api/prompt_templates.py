@@ -163,7 +163,7 @@ class Templates:
             media_type="application/yaml" if form == "yaml" else "application/json",
         )
 
-    async def bring(self, owner: Caller, body: ImportBody) -> Template:
+    async def import_file(self, owner: Caller, body: ImportBody) -> Template:
         """Import a template from a file as a personal one."""
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)

@@ -143,7 +143,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/templates", Templates.list, work="list"),
             Row("POST", "/api/templates", Templates.create, body=LONG, work="save", status=201),
             Row("POST", "/api/templates/render", Templates.render, body=LONG, work="render"),
-            Row("POST", "/api/templates/import", Templates.bring, body=LONG, work="save", status=201),
+            Row("POST", "/api/templates/import", Templates.import_file, body=LONG, work="save", status=201),
             Row("GET", "/api/templates/{id}", Templates.get),
             Row("PUT", "/api/templates/{id}", Templates.change, body=LONG, work="save"),
             Row("DELETE", "/api/templates/{id}", Templates.delete, status=204),

@@ -50,7 +50,7 @@ class PlainGenerate:
     @property
     def about(self) -> str:
         """How it computes, once started: `float32 on cpu`."""
-        return "" if self._taken is None else _told(self._taken.shared.opened.loaded)
+        return "" if self._taken is None else _dtype_and_device(self._taken.shared.opened.loaded)
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
         if self._closed:
@@ -178,7 +178,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _told(loaded: Loaded) -> str:
+def _dtype_and_device(loaded: Loaded) -> str:
     dtype = str(loaded.model.dtype).removeprefix("torch.")
     return f"{dtype} on {loaded.placement.device}"
 

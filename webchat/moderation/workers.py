@@ -73,7 +73,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._threads: list[_Thread] = []
-        self._told = False
+        self._warned = False
         self._gave_up = -GRACE_SECONDS
         weakref.finalize(self, _stop, self._threads)
 
@@ -117,8 +117,8 @@ class Worker:
 
     def _another(self) -> _Thread:
         """Raises `Stuck`."""
-        if self._threads and not self._told:
-            self._told = True
+        if self._threads and not self._warned:
+            self._warned = True
             _log.error(
                 "the moderator %s is stuck: a check did not finish in time, and its thread cannot be"
                 " stopped; other threads take over, up to %d",

@@ -16,6 +16,7 @@ from typing import Any
 
 from webchat.privacy.forms import AFTER, IBAN, IPV6, NUMBERS, Form
 from webchat.privacy.words import (
+    ANNOUNCED,
     CHINESE_PARTIAL,
     CHINESE_START,
     CHINESE_TAIL,
@@ -24,8 +25,7 @@ from webchat.privacy.words import (
     ENGLISH_TAIL,
     ENGLISH_WINDOW,
     LONGEST_TRIGGER,
-    TOLD,
-    Told,
+    Announced,
     chinese_address,
     is_english_address,
 )
@@ -76,7 +76,7 @@ class Personal:
         if unknown := self.kinds - set(KINDS):
             raise ValueError(f"{min(unknown)} is not a kind of personal data; allowed: {', '.join(KINDS)}")
         self._numbers = [form for form in NUMBERS if form.kind in self.kinds]
-        self._told = [told for told in TOLD if told.kind in self.kinds]
+        self._announced = [one for one in ANNOUNCED if one.kind in self.kinds]
         self._tails = list(self._all_tails())
 
     def all(self, text: str) -> list[_Found]:
@@ -153,11 +153,11 @@ class Personal:
             at = window.find("@", at + 1)
 
     def _in_words(self, window: str, begin: int, opened: int) -> Iterator[tuple[int, int, int, str]]:
-        for told in self._told:
-            for trigger in told.trigger.finditer(window, max(0, begin - CONTEXT)):
+        for one in self._announced:
+            for trigger in one.trigger.finditer(window, max(0, begin - CONTEXT)):
                 start = trigger.end()
                 if begin <= start < opened:
-                    yield from _said(told, window, start)
+                    yield from _said(one, window, start)
         if "address" not in self.kinds:
             return
         for place in CHINESE_START.finditer(window, begin):
@@ -190,10 +190,10 @@ class Personal:
             found = tail.search(window, max(begin, len(window) - longest - AFTER))
             if found is not None:
                 opened = min(opened, found.start())
-        for told in self._told:
-            first = max(0, len(window) - told.window - AFTER - LONGEST_TRIGGER)
-            for trigger in told.trigger.finditer(window, first):
-                rest = told.tail.match(window, trigger.end())
+        for one in self._announced:
+            first = max(0, len(window) - one.window - AFTER - LONGEST_TRIGGER)
+            for trigger in one.trigger.finditer(window, first):
+                rest = one.tail.match(window, trigger.end())
                 if rest is not None and rest.end() == len(window) and trigger.end() >= begin:
                     opened = min(opened, trigger.end())
         if "address" in self.kinds:
@@ -224,16 +224,16 @@ def _tried(forms: Iterable[Form], window: str, at: int) -> Iterator[tuple[int, i
         yield at, reach, at, ""
 
 
-def _said(told: Told, window: str, start: int) -> Iterator[tuple[int, int, int, str]]:
-    match = told.pattern.match(window, start, start + told.window)
+def _said(one: Announced, window: str, start: int) -> Iterator[tuple[int, int, int, str]]:
+    match = one.pattern.match(window, start, start + one.window)
     if match is None:
         return
-    shortest = start + 2 if told.shortens else match.end()
+    shortest = start + 2 if one.shortens else match.end()
     for end in range(match.end(), shortest - 1, -1):
-        if told.behind.match(window, end):
-            yield start, match.end(), end, told.kind
+        if one.behind.match(window, end):
+            yield start, match.end(), end, one.kind
             return
-    yield start, match.end(), start, told.kind
+    yield start, match.end(), start, one.kind
 
 
 def _ends(window: str, end: int) -> bool:

@@ -74,7 +74,7 @@ class Masking:
         hidden = dict(zip(texts, masked.texts, strict=True))
         return Hidden(
             request,
-            _told(masked),
+            _provenance(masked),
             partial(_hidden, hidden=hidden, values=values, finder=self._finder),
             partial(ReplyRestorer, values),
         )
@@ -132,7 +132,7 @@ class Masking:
             _log.warning("the placeholders of a conversation cannot be stored: %s", type(error).__name__)
 
 
-def _told(masked: Masked) -> dict[str, Any]:
+def _provenance(masked: Masked) -> dict[str, Any]:
     """Details for a reply's provenance: placeholders, kinds and counts, never the values."""
     if not masked.used:
         return {}

@@ -27,7 +27,7 @@ PROVINCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Announced:
     """Data announced by a word before it. trigger: the word, at most `LONGEST_TRIGGER` characters. pattern:
     what may follow. tail: every prefix of it. window: its maximum characters. behind: what may come after.
     shortens: whether less of the match may be meant, at least two characters."""
@@ -45,8 +45,8 @@ LONGEST_TRIGGER = 24
 
 _NO_LETTER = re.compile(r"(?![A-Za-z0-9_])")
 
-TOLD: tuple[Told, ...] = (
-    Told(
+ANNOUNCED: tuple[Announced, ...] = (
+    Announced(
         "name",
         re.compile(r"(?:我叫|我的名字是|名字叫|(?:姓名|收[件货]人|联系人)(?:(?:为|是|[:：]) ?| ))"),
         re.compile(_GIVEN),
@@ -56,7 +56,7 @@ TOLD: tuple[Told, ...] = (
         re.compile(f"(?![{HAN}])|(?=[来是今在住的现目年先女从和与也手电])"),
         shortens=True,
     ),
-    Told(
+    Announced(
         "name",
         re.compile(r"(?:[Mm]y name is|[Mm]y name's|I'm called|I am called|\b(?:Mr|Mrs|Ms)\.?) "),
         re.compile(rf"{_WORD}(?: (?:[A-Z]\. )?{_WORD}){{0,2}}"),
@@ -64,7 +64,7 @@ TOLD: tuple[Told, ...] = (
         62,
         _NO_LETTER,
     ),
-    Told(
+    Announced(
         "name",
         re.compile(r"\b(?:Full name|Name|Customer|Patient|Recipient|Attn): ?|\b(?:[Rr]egards|Sincerely),\n"),
         re.compile(rf"{_WORD}(?: (?:[A-Z]\. )?{_WORD}){{1,2}}"),
@@ -72,7 +72,7 @@ TOLD: tuple[Told, ...] = (
         62,
         _NO_LETTER,
     ),
-    Told(
+    Announced(
         "passport",
         re.compile(
             r"护照(?:号码?)?(?:为|是)?[:： ]{0,2}|(?i:passport(?: (?:no\.?|number|#))?(?: is)?)[: #]{1,2}"

@@ -87,7 +87,7 @@ class Follower:
         self._on_close = on_close
         self._readers: list[Reader] = []
         self._ready: dict[Reader, None] = {}
-        self._told: deque[Followed] = deque()
+        self._reported: deque[Followed] = deque()
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
         self._ended = False
@@ -101,21 +101,21 @@ class Follower:
 
     def tell(self, message_id: str, event: Done | Gone) -> None:
         """Report the outcome of a reply that is not running."""
-        self._told.append((message_id, event))
+        self._reported.append((message_id, event))
         self._wake.set()
 
     async def taken(self) -> None:
         """Wait until all reported events have been read, or nobody reads any more."""
-        while self._told and not self._closed:
+        while self._reported and not self._closed:
             self._taken.clear()
             await self._taken.wait()
 
     def news(self, news: News) -> None:
         """Report news; ends a follower that does not read."""
-        if len(self._told) >= WAITING_NEWS:
+        if len(self._reported) >= WAITING_NEWS:
             self.end()
         else:
-            self._told.append((news.message_id or "", news))
+            self._reported.append((news.message_id or "", news))
             self._wake.set()
 
     def end(self) -> None:
@@ -133,8 +133,8 @@ class Follower:
     def at_once(self) -> list[Followed]:
         """Events available now."""
         found: list[Followed] = []
-        while self._told and len(found) < BATCH:
-            found.append(self._told.popleft())
+        while self._reported and len(found) < BATCH:
+            found.append(self._reported.popleft())
         self._taken.set()
         for reader in list(self._ready):
             if len(found) >= BATCH:
@@ -150,7 +150,7 @@ class Follower:
             reader.close()
         self._readers.clear()
         self._ready.clear()
-        self._told.clear()
+        self._reported.clear()
         self.end()
         if self._on_close is not None and not self._closed:
             self._on_close(self)

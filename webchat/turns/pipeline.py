@@ -295,7 +295,7 @@ async def _pump(
     turn: RunningTurn,
     run: Run,
     gate: Gate,
-    told: Callable[[Sent], None],
+    record: Callable[[Sent], None],
     keep: Callable[[Media], Awaitable[None]],
 ) -> None:
     """Read the model's events into the journal, through the gate. The hot path: runs once per token."""
@@ -320,7 +320,7 @@ async def _pump(
             case Usage():
                 run.usage = event
             case Sent():
-                told(event)
+                record(event)
             case Retrying():
                 turn.retrying(event)
             case Finished():

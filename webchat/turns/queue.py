@@ -32,7 +32,7 @@ more. One that is longer than others were may be much longer."""
 KEPT_LANES = 16
 """Lanes without anybody in them that are remembered for how long their replies take. Engines come and go."""
 
-Told = Callable[[int, float | None], None]
+Report = Callable[[int, float | None], None]
 """Called with the position in the queue, from 1, and the estimated seconds; `None` if unknown."""
 
 
@@ -41,7 +41,7 @@ class Ticket:
     """One reply in a lane: queued until `began`, a time of the loop, then holding a slot."""
 
     owner: str
-    told: Told
+    report: Report
     granted: asyncio.Future[None]
     number: int
     began: float | None = None
@@ -160,7 +160,7 @@ class Lane:
             stale = now - ticket.told_at >= REFRESH_SECONDS and not _same(wait, ticket.wait)
             if place != ticket.place or stale:
                 ticket.place, ticket.wait, ticket.told_at = place, wait, now
-                ticket.told(place, wait)
+                ticket.report(place, wait)
         self._tell_within(REFRESH_SECONDS)
 
 
@@ -172,18 +172,18 @@ class Queue:
         self._numbers = itertools.count(1)
 
     @asynccontextmanager
-    async def slot(self, engine: str, slots: int | None, owner: str, told: Told) -> AsyncIterator[None]:
+    async def slot(self, engine: str, slots: int | None, owner: str, report: Report) -> AsyncIterator[None]:
         """A slot of an engine that has `slots` of them, `None` for any number, for the duration of the block.
 
-        Waits for it; `told` is called with the position in the queue. Leaving, even while waiting, admits the
-        next one.
+        Waits for it; `report` is called with the position in the queue. Leaving, even while waiting, admits
+        the next one.
         """
         if slots is None:
             yield
             return
         lane = self._lane(engine, slots)
         granted = asyncio.get_running_loop().create_future()
-        ticket = Ticket(owner, told, granted, next(self._numbers))
+        ticket = Ticket(owner, report, granted, next(self._numbers))
         lane.join(ticket)
         wrote = False
         try:

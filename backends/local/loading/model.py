@@ -18,8 +18,8 @@ from backends.local.loading.reading import (
     read_model,
     read_processor,
     read_tokenizer,
+    reporting,
     set_threads,
-    told,
 )
 from backends.local.loading.sources import (
     Files,
@@ -138,7 +138,7 @@ def _loaded(
     processor = read_processor(files, config, common)
     tokenizer = read_tokenizer(files, common) if processor is None else processor.tokenizer
     packs = placement.family == "cpu" and placement.quantization == "fp16"
-    with told(report, total if not packs else None):
+    with reporting(report, total if not packs else None):
         model = read_model(files, placement, config, common)
     parameters = int(model.num_parameters())
     if packs:

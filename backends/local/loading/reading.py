@@ -108,7 +108,7 @@ def read_model(files: Files, placement: Placement, config: dict[str, Any], commo
 
 
 @contextmanager
-def told(report: ProgressCallback, total: int | None) -> Iterator[None]:
+def reporting(report: ProgressCallback, total: int | None) -> Iterator[None]:
     """Report how far transformers is, in this thread, with reading `total` bytes; `None`: not worth
     telling."""
     if total is None:

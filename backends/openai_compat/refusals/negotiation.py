@@ -148,7 +148,7 @@ class Search:
     """One attempt of a search: `out` is what it leaves out.
 
     body: of the request, whole. base: what is left out beside what is searched for. suspects: what was never
-    accepted. told: the refusal before this attempt. sure: what is left out for good, but for the unsure,
+    accepted. last: the refusal before this attempt. sure: what is left out for good, but for the unsure,
     which may be in it needlessly. guess: what is left out on trial. blamed: what of the guess is learned when
     it is accepted; none where that is still to be found. clash: what is learned instead. among: where the
     refused one is, if it is one. tried: guesses that did not help. held: the guess whose reply is held.
@@ -158,7 +158,7 @@ class Search:
     body: Body
     base: frozenset[str]
     suspects: tuple[str, ...]
-    told: Refusal
+    last: Refusal
     among: tuple[str, ...]
     sure: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
@@ -176,7 +176,7 @@ class Search:
 
     def refused(self, refusal: Refusal) -> Search | None:
         """The next attempt after this one was rejected; `None` if there is none."""
-        if self.held is None and self.guess and not refusal.same_as(self.told):
+        if self.held is None and self.guess and not refusal.same_as(self.last):
             rest = _without(self.suspects, self.guess)
             found = replace(
                 self,
@@ -198,7 +198,7 @@ class Search:
         if self.blamed or not self.guess:
             return None
         among = tuple(feature for feature in self.suspects if feature in self.guess)
-        return replace(self, held=self.guess, among=among)._next(self.told)
+        return replace(self, held=self.guess, among=among)._next(self.last)
 
     def learned(self, before: Learned, *, accepted: bool) -> Learned:
         """What is known at the end. accepted: whether this attempt was; if not, the held reply is read."""
@@ -226,7 +226,7 @@ class Search:
         for guess, blamed, clash in self._guesses(refusal):
             if guess and guess not in self.tried:
                 left = self.left - 1
-                return replace(self, guess=guess, blamed=blamed, clash=clash, told=refusal, left=left)
+                return replace(self, guess=guess, blamed=blamed, clash=clash, last=refusal, left=left)
         return None
 
     def _guesses(self, refusal: Refusal) -> Iterator[_Guess]:
@@ -237,7 +237,7 @@ class Search:
         first = frozenset(untried[:1])
         if named and not last:
             listed = frozenset(named), frozenset(named), None
-            shorter = self.sure and {*named} < {*self.told.names(FEATURES)}
+            shorter = self.sure and {*named} < {*self.last.names(FEATURES)}
             placed = not self.tried and len(named) > 1 and all(map(refusal.points_to, named))
             if placed or (
                 len(named) >= (self.left if shorter else 3) and (shorter or len(untried) < len(named))

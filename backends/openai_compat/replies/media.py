@@ -165,7 +165,7 @@ class DataCutter:
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self._fences = Fences()
-        self._told = ""  # the end of what was given: `](data` of a head may be in it
+        self._given = ""  # the end of what was given: `](data` of a head may be in it
         self._held = ""  # a head that is not complete, or one with a body that is short so far
         self._inside = ""  # the media type of the body that is being taken out
         self._taken = Body()
@@ -184,7 +184,7 @@ class DataCutter:
         return self._ended() if self._inside else held
 
     def _outside(self, text: str, out: list[str]) -> str:
-        given, text = len(self._told), self._told + text
+        given, text = len(self._given), self._given + text
         head = _HEAD.search(text)
         if head is None:
             held = _HELD.search(text)
@@ -207,7 +207,7 @@ class DataCutter:
         end = max(given, end)
         out.append(text[given:end])
         self._fences.feed(text[given:end])
-        self._told = text[:end][-8:]
+        self._given = text[:end][-8:]
         return end
 
     def _body(self, text: str, out: list[str]) -> str:
@@ -219,7 +219,7 @@ class DataCutter:
 
     def _ended(self) -> str:
         told = self._keeper.keep(self._inside, self._taken)[self._begun :]
-        self._inside, self._taken, self._told = "", Body(), ","
+        self._inside, self._taken, self._given = "", Body(), ","
         return told
 
 

@@ -211,9 +211,9 @@ class Reply:
             if reason is None and isinstance(delta, dict):
                 reason = delta.get("finish_reason")
         if isinstance(reason, str):
-            self._told(storable(reason, NAME_CHARS))
+            self._end_reported(storable(reason, NAME_CHARS))
 
-    def _told(self, reason: str) -> None:
+    def _end_reported(self, reason: str) -> None:
         word = reason.strip().lower()
         if word not in _NO_REASON and (finish_reason(word) is not None or reason not in self._taken_back):
             self._reason, self.ended = reason, True

@@ -148,7 +148,7 @@ class Titles:
         if released.verdict is not None:
             raise Blocked(released.verdict)
         answer = "".join(piece.text for piece in released.pieces if isinstance(piece, TextDelta))
-        return title_in(answer, cut=completion.finished.reason == "length", told=INSTRUCTION)
+        return title_in(answer, cut=completion.finished.reason == "length", instruction=INSTRUCTION)
 
     async def _complete(self, turn: RunningTurn, request: Request) -> Completion | None:
         """What the model answers; `None` when all its slots are wanted. Such a try does not count."""

@@ -45,17 +45,17 @@ _QUOTED_END = re.compile(r"[\s:：,，是為为]\s*([\"“„«「『《].+[\"�
 _RULE = re.compile(r"^[\s*_=~#-]*$")
 
 
-def title_in(answer: str, *, cut: bool = False, told: str = "") -> str:
+def title_in(answer: str, *, cut: bool = False, instruction: str = "") -> str:
     """The title in a model's answer; `""` if nothing in it could be one.
 
-    cut: the answer reached its maximum length, so its last line is incomplete. told: the instruction; a small
-    model may only repeat part of it.
+    cut: the answer reached its maximum length, so its last line is incomplete. instruction: a small model may
+    only repeat part of it.
     """
     text = _FENCE.sub("", _after_thoughts(answer[-_READ:])).strip()
     found = _in_json(text) or _in_element(text) or _in_lines(text, cut=cut)
     title = _bare(found)
     unusable = len(title) > TITLE_CHARS or _is_preamble(title) or re.match(r"[<{\[]", title)
-    return "" if unusable or title.casefold() in told.casefold() else title
+    return "" if unusable or title.casefold() in instruction.casefold() else title
 
 
 def _after_thoughts(text: str) -> str:
