@@ -4,11 +4,11 @@ inside functions.
 The path of a request, module by module:
 
     backend         the interface: `start` takes a model, `stream` passes the request on, returns its events
-      engines       each model once in this process, whoever uses it; an entry of the picker is a voice of it
+      engines       each model once in this process, whoever uses it; entries of the picker are variants of it
         loading     from a hub id, folder or adapter to the model in memory, with its template; see there
         estimates   how much memory it would need, before loading
         preparing   attention packed and verified, KV cache reserved
-        voices      template, end tokens and adapter of one entry (own_template: what the model comes with)
+        variants    template, end tokens and adapter of one entry (own_template: what the model comes with)
       prompts       the request as the ids the model reads
         token_texts what each token adds to the text, for Inspect
         vision      images

@@ -77,7 +77,7 @@ class LocalBackend:
             taken: Taken = await self._engines.take(self._options, progress or (lambda _: None))
             self._taken = taken
             self.capabilities = Capabilities(
-                system_role=taken.voice.system_role,
+                system_role=taken.variant.system_role,
                 images=taken.shared.opened.loaded.images,
                 seed=True,
                 prefill=True,
@@ -99,7 +99,7 @@ class LocalBackend:
         await self.start()
         taken = self._open()
         prompt = await asyncio.to_thread(
-            prompt_of, taken.shared.opened.loaded, taken.voice.template, request, None
+            prompt_of, taken.shared.opened.loaded, taken.variant.template, request, None
         )
         return len(prompt.ids)
 
@@ -147,9 +147,9 @@ class LocalBackend:
 
     async def _begin(self, taken: Taken, request: Request) -> Line[Event]:
         """Pass the request to the component that answers it. Raises `BackendError`."""
-        opened, voice = taken.shared.opened, taken.voice
+        opened, variant = taken.shared.opened, taken.variant
         prompt = await asyncio.to_thread(
-            prompt_of, opened.loaded, voice.template, request, taken.shared.window
+            prompt_of, opened.loaded, variant.template, request, taken.shared.window
         )
         # The engine packs tokens, not images.
         engine = None if prompt.extra else opened.engine
@@ -162,7 +162,7 @@ class LocalBackend:
                     text,
                     ids,
                     prompt.pieces,
-                    template=taken.voice.source,
+                    template=taken.variant.source,
                     spans=prompt.spans,
                 )
             )
@@ -188,15 +188,15 @@ class LocalBackend:
     def _row(
         self, taken: Taken, request: Request, prompt: Prompt, line: Line[Event], *, batched: bool
     ) -> Row:
-        loaded, voice, sampling = taken.shared.opened.loaded, taken.voice, request.sampling
+        loaded, variant, sampling = taken.shared.opened.loaded, taken.variant, request.sampling
         seed = random.getrandbits(31) if sampling.seed is None else sampling.seed
         limit = most_tokens(sampling, prompt.room)
         reply = Reply(
             line.emit,
             loaded.tokenizer,
-            end_ids=voice.end_ids,
+            end_ids=variant.end_ids,
             limit=limit,
-            stop=(*sampling.stop, *voice.stop),
+            stop=(*sampling.stop, *variant.stop),
             before=prompt.ids if request.continue_final else (),
             # A reply that has begun says nothing of how reasoning is opened: its words are words.
             opens="" if request.continue_final else prompt.text,
@@ -206,7 +206,7 @@ class LocalBackend:
         config, device = loaded.model.generation_config, loaded.model.device
         sampler = Sampler(config, sampling, seed, device, alternatives=request.logprobs)
         speaker = LineSpeaker(line, reply, self.model, taken, seed=seed, batched=batched)
-        adapter = None if voice.adapter is None else voice.adapter.name
+        adapter = None if variant.adapter is None else variant.adapter.name
         return Row(prompt.ids, limit, sampler, speaker, adapter)
 
     def _write(self, taken: Taken, row: Row, extra: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from backends.local.loading.chat_format import Template
 from backends.local.loading.model import adapter_name, load, resolve
 from backends.local.loading.sources import locate_adapter
 from backends.local.preparing import Opened, open_engine
-from backends.local.voices import Voice, voice_of
+from backends.local.variants import Variant, variant_of
 from backends.options import LocalOptions
 
 
@@ -60,7 +60,7 @@ class Taken:
     """One backend's use of a model. folder: of its adapter."""
 
     shared: Shared
-    voice: Voice
+    variant: Variant
     folder: Path | None
 
 
@@ -90,11 +90,11 @@ class Engines:
                 given = None
                 if options.chat_template:
                     given = Template(options.chat_template, options.template_source)
-                voice = voice_of(shared.opened.loaded, given=given, adapter=adapter)
+                variant = variant_of(shared.opened.loaded, given=given, adapter=adapter)
             except BaseException:
                 await self._leave(shared)
                 raise
-            return Taken(shared, voice, folder)
+            return Taken(shared, variant, folder)
 
     async def give_back(self, taken: Taken) -> None:
         """Unloads a model, or an adapter, when its last user gives it back."""

@@ -19,7 +19,7 @@ _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_
 def own_template(options: LocalOptions, taken: Taken | None) -> OwnTemplate | None:
     """`None` for a model that is neither loaded nor in a folder. Reads files."""
     if taken is not None:
-        adapter, loaded = taken.voice.adapter, taken.shared.opened.loaded
+        adapter, loaded = taken.variant.adapter, taken.shared.opened.loaded
         if adapter is not None and adapter.template:
             return OwnTemplate(adapter.template, "adapter")
         own = chat_format.choose(loaded.tokenizer, own=getattr(loaded.processor, "chat_template", None))

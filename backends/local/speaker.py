@@ -23,7 +23,7 @@ class LineSpeaker:
         self._reply = reply
         self._model = model
         self._loaded = taken.shared.opened.loaded
-        self._voice = taken.voice
+        self._variant = taken.variant
         self._seed = seed
         self._batched = batched
 
@@ -32,7 +32,7 @@ class LineSpeaker:
         return self._line.cancelled.is_set()
 
     def token(self, choice: Choice) -> bool:
-        if choice.logprob is not None and choice.token not in self._voice.end_ids:
+        if choice.logprob is not None and choice.token not in self._variant.end_ids:
             self._line.emit(Logprobs((self._logprob(choice, choice.logprob),)))
         return self._reply.feed(choice.token)
 
@@ -53,14 +53,14 @@ class LineSpeaker:
             self._line.finish(error)
 
     def _finished(self, row: Row) -> Finished:
-        placement, adapter = self._loaded.placement, self._voice.adapter
+        placement, adapter = self._loaded.placement, self._variant.adapter
         details: dict[str, str | int | float | bool | None] = {
             "device": placement.device,
             "dtype": placement.dtype,
             "quantization": placement.quantization,
             "dtype_reason": placement.reason,
             "batched": self._batched,
-            "chat_template": self._voice.source,
+            "chat_template": self._variant.source,
             **row.timings(),
         }
         return Finished(

@@ -364,7 +364,7 @@ def test_a_base_model_is_offered_as_one_that_writes_on(copy: Path) -> None:
         "Assistant: Hi"
     )
     assert base.system_role
-    given = taken(copy, chat_template="{{ messages[0]['content'] }}").voice
+    given = taken(copy, chat_template="{{ messages[0]['content'] }}").variant
     assert (given.source, given.stop) == ("file", ())
 
 
@@ -432,8 +432,8 @@ def test_an_adapter_loads_its_model_and_itself(tiny: Path, tmp_path: Path) -> No
     assert resolve(found) == found
     assert resolve(LocalOptions(source=str(tiny))) == LocalOptions(source=str(tiny))
     said = taken(tmp_path / "adapter")
-    assert said.voice.adapter is not None
-    assert said.voice.adapter.name == "adapter"
+    assert said.variant.adapter is not None
+    assert said.variant.adapter.name == "adapter"
     model = said.shared.opened.loaded.model
     ids = torch.tensor([[5, 900, 77, 12]])
     with torch.inference_mode():
@@ -447,10 +447,10 @@ def test_an_adapter_loads_its_model_and_itself(tiny: Path, tmp_path: Path) -> No
 def test_an_adapters_own_template_comes_before_its_models(copy: Path, tmp_path: Path) -> None:
     make_adapter(copy, tmp_path / "adapter")
     without_template(copy)
-    assert taken(tmp_path / "adapter").voice.stop
+    assert taken(tmp_path / "adapter").variant.stop
     own = "{{ messages[0]['content'] }}"
     (tmp_path / "adapter" / "chat_template.jinja").write_text(own)
-    found = taken(tmp_path / "adapter").voice
+    found = taken(tmp_path / "adapter").variant
     assert (found.template, found.source, found.stop) == (own, "adapter", ())
 
 

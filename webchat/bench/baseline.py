@@ -147,13 +147,13 @@ def _silent(_: LoadProgress) -> None:
 def _write(taken: Taken, request: Request, emit: Callable[[Event], None], cancelled: threading.Event) -> None:
     import torch
 
-    loaded, voice = taken.shared.opened.loaded, taken.voice
-    prompt = prompt_of(loaded, voice.template, request, loaded.context_length)
+    loaded, variant = taken.shared.opened.loaded, taken.variant
+    prompt = prompt_of(loaded, variant.template, request, loaded.context_length)
     limits = [n for n in (request.sampling.max_tokens, prompt.room) if n is not None]
     limit = min(limits, default=256)
-    reply = Reply(emit, loaded.tokenizer, end_ids=voice.end_ids, limit=limit, opens=prompt.text)
+    reply = Reply(emit, loaded.tokenizer, end_ids=variant.end_ids, limit=limit, opens=prompt.text)
     ids = torch.tensor([prompt.ids], device=loaded.model.device)
-    adapter = None if voice.adapter is None else voice.adapter.name
+    adapter = None if variant.adapter is None else variant.adapter.name
     try:
         with torch.inference_mode(), using(loaded.model, [(adapter, slice(None))]):
             loaded.model.generate(
@@ -162,8 +162,8 @@ def _write(taken: Taken, request: Request, emit: Callable[[Event], None], cancel
                 max_new_tokens=limit,
                 do_sample=False,
                 num_beams=1,
-                eos_token_id=sorted(voice.end_ids) or None,
-                pad_token_id=next(iter(sorted(voice.end_ids)), 0),
+                eos_token_id=sorted(variant.end_ids) or None,
+                pad_token_id=next(iter(sorted(variant.end_ids)), 0),
                 streamer=_Streamer(reply, cancelled),
             )
     except _Left:

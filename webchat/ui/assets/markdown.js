@@ -10,7 +10,7 @@
 // text is drawn as one that comes in pieces, some blocks between two frames, and a long block in parts.
 
 import { Block } from "./conversation/blocks.js";
-import { followNote, Known } from "./conversation/definitions.js";
+import { Definitions, followNote } from "./conversation/definitions.js";
 import { noteUnfolding } from "./conversation/details.js";
 import { partRunsLeft } from "./conversation/direction.js";
 import { MOST, upgrade } from "./conversation/extras.js";
@@ -59,7 +59,7 @@ class MarkdownView {
   #draft = null; // {source, works} on what is not finished
   #finished = 0;
   #extras = 0; // code and formulas in all blocks
-  #known;
+  #definitions;
   /** @type {Set<string>} */
   #fresh = new Set(); // labels that something new is known of
   /** @type {Set<string>} */
@@ -91,7 +91,7 @@ class MarkdownView {
     this.#media = media;
     this.#size = size;
     if (media) element.addEventListener("error", nameBroken, true);
-    this.#known = new Known(this.#md);
+    this.#definitions = new Definitions(this.#md);
     element.addEventListener("click", (event) => {
       followNote(element, event);
       noteUnfolding(event);
@@ -151,7 +151,7 @@ class MarkdownView {
     this.#drop(0);
     this.#final = [];
     this.#draft = null;
-    this.#known = new Known(this.#md);
+    this.#definitions = new Definitions(this.#md);
     for (const labels of [this.#fresh, this.#awaited, this.#stale]) labels.clear();
     this.#growing = null;
     this.#source = "";
@@ -325,27 +325,27 @@ class MarkdownView {
     this.#final.shift();
     this.#draft = null;
     if (!work.alone) return;
-    for (const label of this.#known.learn(work.env, work.index)) this.#fresh.add(label);
+    for (const label of this.#definitions.learn(work.env, work.index)) this.#fresh.add(label);
     for (const label of work.env.awaited) this.#awaited.add(label);
   }
 
   /** @param {number} index @param {Source} block */
   #begin(index, block) {
     const linked = block.source.includes("[");
-    if (linked) this.#known.mention(block.source, index);
+    if (linked) this.#definitions.mention(block.source, index);
     return this.#work(index, linked || block.unsure ? this.#alone(block.source, index) : block);
   }
 
   // A finished block, by what finished blocks define and name.
   /** @param {string} source @param {number} index */
   #alone(source, index) {
-    const env = this.#known.scope({ awaiting: !this.#last, at: index });
+    const env = this.#definitions.scope({ awaiting: !this.#last, at: index });
     return { source, tokens: readBlocks(this.#md, source, env), env, alone: true };
   }
 
   // What has come to be defined, or named, changes the finished blocks that hold it; whether there is any.
   #nameAgain() {
-    for (const index of this.#known.naming(this.#fresh)) this.#stale.add(index);
+    for (const index of this.#definitions.naming(this.#fresh)) this.#stale.add(index);
     this.#fresh.clear();
     const [index] = this.#stale;
     if (!this.#stale.delete(index)) return false;
@@ -357,7 +357,7 @@ class MarkdownView {
   // Top-level blocks of a text, which may go on unless it is the last of a whole one.
   /** @param {string} text */
   #split(text) {
-    return readTopLevel(this.#md, text, this.#known.scope({ awaiting: !this.#last, streaming: !this.#last }));
+    return readTopLevel(this.#md, text, this.#definitions.scope({ awaiting: !this.#last, streaming: !this.#last }));
   }
 
   // A block to be drawn as the one of that index, so many parts of it already.
@@ -409,7 +409,7 @@ class MarkdownView {
   #readPart(part, env) {
     if (part.used) return part.used;
     const { size } = env.used.own;
-    this.#known.reads(env);
+    this.#definitions.reads(env);
     readWords(this.#md, alone(part), env);
     return (part.used = [...env.used.own].slice(size));
   }
@@ -420,7 +420,7 @@ class MarkdownView {
     const runs = part.after.filter((open) => !part.before.includes(open)).map((open) => partRunsLeft({ md: this.#md, env }, open));
     const key = `${runs} ${keyOf(part)}`;
     if (!part.tokens.some(({ content }) => content.includes("["))) return key;
-    return alone ? null : `${this.#known.version} ${JSON.stringify([env.awaiting, Object.keys(env.references), env.notes])} ${key}`;
+    return alone ? null : `${this.#definitions.version} ${JSON.stringify([env.awaiting, Object.keys(env.references), env.notes])} ${key}`;
   }
 
   /** @param {number} index @param {Block} block */

@@ -1,7 +1,7 @@
 // Notes and named links: "text[^1]" with "[^1]: note", and "[text][1]" with "[1]: address". What no place of the text names
 // would vanish; it is shown as it was written.
 //
-// env of a parse, made by `Known.scope`: `references` and `notes` by normalised label, `used` of both, `own(label, table)`:
+// env of a parse, made by `Definitions.scope`: `references` and `notes` by normalised label, `used` of both, `own(label, table)`:
 // whether a definition met now is the one that counts, `awaiting`, `streaming`, `unsure`.
 
 import { ruleOf } from "./rules.js";
@@ -148,7 +148,7 @@ function mark(normalize, state, silent) {
 }
 
 /** What is defined and named in the finished part of a text, and which of its blocks name what. */
-export class Known {
+export class Definitions {
   /** @type {Normalize} */
   #normalize;
   /** @type {Record<string, Reference>} */

@@ -1,10 +1,10 @@
 // markdown-it's types, with what our rules keep in its tokens and states.
 
 import type * as Library from "../vendor/markdown-it/markdown-it.js";
-import type { Known } from "./definitions.js";
+import type { Definitions } from "./definitions.js";
 
 export type MarkdownIt = Library.MarkdownIt;
-export type Env = ReturnType<Known["scope"]>;
+export type Env = ReturnType<Definitions["scope"]>;
 
 /** within: of an element that is drawn in parts, the tokens of the whole and its place among them. */
 export type Token = Library.Token & { meta: any; within?: [Token[], number]; runsLeft?: boolean };

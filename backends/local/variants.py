@@ -11,7 +11,7 @@ from backends.local.loading.model import Loaded
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Variant:
     """template: Jinja. source: its origin, a sentence for the default one. stop: strings that end each reply
     in addition to the requested ones. adapter: the LoRA adapter, by its name in the model."""
 
@@ -23,16 +23,16 @@ class Voice:
     adapter: AdapterInfo | None = None
 
 
-def voice_of(loaded: Loaded, *, given: chat_format.Template | None, adapter: AdapterInfo | None) -> Voice:
+def variant_of(loaded: Loaded, *, given: chat_format.Template | None, adapter: AdapterInfo | None) -> Variant:
     """given: a template from the user, which overrides the adapter's and the model's."""
     template = adapter.template if adapter is not None else None
     if given is not None:
         template = given.text
     if template is None:
-        return Voice(
+        return Variant(
             loaded.template, loaded.template_source, loaded.end_ids, loaded.stop, loaded.system_role, adapter
         )
-    return Voice(
+    return Variant(
         template,
         "adapter" if given is None else given.source,
         chat_format.end_ids(loaded.renderer, loaded.model, loaded.tokenizer, template, parts=loaded.parts),
