@@ -26,7 +26,8 @@ from webchat import __version__
 from webchat.api import Services, body_limit, routes
 from webchat.api.model_templates import given
 from webchat.api.wire import moderation as wire
-from webchat.auth import Door, DoorSettings, Identities, load_or_make_secret
+from webchat.auth import Door, Identities, Sessions, load_or_make_secret
+from webchat.auth.passwords import Passwords
 from webchat.data_folder import SECRET, make_data_folder
 from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend
 from webchat.moderation import GateFactory, Moderation, OpenGates
@@ -36,6 +37,7 @@ from webchat.privacy import KINDS, Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
+from webchat.sign_in import door_settings, own_address, providers
 from webchat.store import Store
 from webchat.turns import Review, Turns
 from webchat.turns.guards import AskModels, asked_models, check_guards, hiding
@@ -45,7 +47,6 @@ from webchat.ui import PageSettings, create_page, mount
 log = logging.getLogger(__name__)
 
 PURGE_EVERY = timedelta(hours=6)
-SPACES_FRAME = ("https://huggingface.co", "https://*.hf.space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +109,24 @@ def build_app(
         cuts=settings.context_overflow == "cut",
         inspect=settings.inspect,
     )
-    guarded = settings.door == "link"
-    start_link = StartLink() if guarded else None
-    operator_link = None if settings.door == "local" else OperatorLink()
-    door_settings = _door_settings(settings, secret)
-    identities = Identities(store, door_settings, link_ended=turns.link_ended)
+    # Where people sign in, operators are made at the terminal, and nobody needs the start's link.
+    by_links = not settings.sign_in
+    start_link = StartLink() if settings.door == "link" and by_links else None
+    operator_link = OperatorLink() if settings.door != "local" and by_links else None
+    at_the_door = door_settings(settings, secret)
+    identities = Identities(store, at_the_door, link_ended=turns.link_ended)
     services = Services(
         store=store,
         turns=turns,
         review=Review(masked, models),
         models=models,
         identities=identities,
+        sessions=Sessions(store, identities),
+        ways=at_the_door.ways,
+        passwords=Passwords(store) if "password" in settings.sign_in else None,
+        providers=providers(settings, store, secret),
+        address=own_address(settings),
+        root_path=settings.root_path,
         boot=secrets.token_hex(8),
         version=__version__,
         access=settings.door,
@@ -148,7 +156,7 @@ def build_app(
     door = Door(
         parent,
         identities=identities,
-        settings=door_settings,
+        settings=at_the_door,
         body_limit=partial(body_limit, most=settings.max_body_bytes),
     )
     return App(door, settings, store, models, turns, start_link, operator_link)
@@ -192,21 +200,6 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
         except ValueError as error:
             log.warning("%s. Until then, placeholder values are kept in memory only.", error)
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
-
-
-def _door_settings(settings: Settings, secret: str) -> DoorSettings:
-    own = (settings.public_url,) if settings.public_url else ()
-    return DoorSettings(
-        access=settings.door,
-        secret=secret,
-        embedded=settings.embed,
-        frame_ancestors=SPACES_FRAME if settings.embed else (),
-        trusted_origins=frozenset((*settings.allowed_origins, *own)),
-        secure_cookies=settings.by_tls,
-        root_path=settings.root_path,
-        trusted_networks=settings.exempt,
-        trusted_proxies=settings.proxies,
-    )
 
 
 def _lifespan(

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp
 from backends.base import Backend
 from backends.echo import EchoBackend
 from webchat.api import Services, body_limit, routes
-from webchat.auth import Cookies, Door, DoorSettings, Identities
+from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
+from webchat.auth.passwords import Passwords
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
@@ -55,7 +56,7 @@ class Site:
         return Cookies(SECRET).header(owner.id, secure=False).partition(";")[0]
 
     def client(self, owner: Owner | None, **options: Any) -> httpx.AsyncClient:
-        headers = {} if owner is None else {"cookie": self.cookie(owner)}
+        headers = {**options.pop("headers", {}), **({} if owner is None else {"cookie": self.cookie(owner)})}
         options = {"base_url": BASE, "timeout": 60, **options}
         options.setdefault("transport", httpx.ASGITransport(self.door))
         client = httpx.AsyncClient(headers=headers, **options)
@@ -143,6 +144,9 @@ def make_site(tmp_path: Path) -> MakeSite:
             review=Review(gates, models),
             models=models,
             identities=identities,
+            sessions=Sessions(store, identities),
+            ways=settings.ways,
+            passwords=Passwords(store) if settings.ways.password else None,
             boot="boot-1",
             version="0.test",
             access=settings.access,

@@ -324,6 +324,15 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/api/chat-templates/{model:path}/preview"): texts(
         "POST", f"{CHAT}/preview", lambda text: {"text": text}, 500_000
     ),
+    ("POST", "/api/sign-out"): (),
+    ("PATCH", "/api/me"): (),
+    ("PUT", "/api/me/password"): (),
+    ("GET", "/api/me/sessions"): (),
+    ("DELETE", "/api/me/sessions"): (),
+    ("DELETE", "/api/me/sessions/{id}"): (),
+    ("POST", "/sign-in/password"): (),
+    ("GET", "/sign-in/start/{key}"): (),
+    ("GET", "/sign-in/callback"): (),
     ("POST", "/t/redeem"): (),
     ("POST", "/t/switch"): (),
     ("GET", "/healthz"): (),

@@ -14,7 +14,7 @@ from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
 from tests.beats import beating
 from webchat.auth.cookies import OLD_NAME
-from webchat.auth.owners import WATCH_SECONDS, Owners
+from webchat.auth.owners import WATCH_SECONDS, Admission, Owners
 from webchat.recent import Recent
 from webchat.settings.networks import network
 from webchat.sharing import Redeemer, TooManyTries, make_token, new_link
@@ -287,7 +287,7 @@ async def test_a_reply_that_begins_while_its_guest_is_put_out_ends_too(site: Sit
     guest, link = site.guest()
     ended: list[str] = []
     owners = Owners(site.store, link_ended=ended.append)
-    async with owners.watching(guest):
+    async with owners.watching(Admission(guest)):
         pass
     site.store.revoke_link(link.id)
     await asyncio.sleep(2 * WATCH_SECONDS)

@@ -181,10 +181,14 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/api/chat-templates/{model:path}/preview"): [
         {"text": "{{ messages }}", "messages": [{"role": "user", "content": "Hi"}]}
     ],
+    ("PATCH", "/api/me"): [{"name": "Ada"}],
+    ("PUT", "/api/me/password"): [{"current": "x", "new": "y"}],
+    ("POST", "/sign-in/password"): [{"name": "ada", "password": "x"}],
     ("POST", "/t/redeem"): [{"token": "wt1_wrong", "confirmed": True}],
     ("POST", "/t/switch"): [{"id": "$owner"}],
 }  # fmt: skip
 NO_BODY = {
+    ("POST", "/api/sign-out"),
     ("POST", "/api/conversations/{id}/restore"),
     ("POST", "/api/messages/{id}/activate"),
     ("POST", "/api/messages/{id}/restore"),

@@ -23,6 +23,14 @@ WRONG: dict[str, Any] = {
     "allowed_origins": ["https://example.com/path"],
     "trusted_proxies": ["10.0.0.0/33"],
     "trusted_networks": ["school"],
+    "sign_in": "telepathy",
+    "oidc_issuer": "sso.example.org",
+    "oidc_client_id": 3,
+    "oidc_client_secret": 3,
+    "oidc_scopes": ["open id"],
+    "oidc_name": 3,
+    "allowed_people": ["everyone"],
+    "operator_people": ["the boss"],
     "access": "everyone",
     "embed": "no way",
     "cookie_secret": CANARY,
@@ -96,7 +104,19 @@ WRONG_OF_A_MODEL: dict[str, Any] = {
 }
 
 # A variable or flag is text, and any text is good for these.
-ANY_TEXT = {"model", "api_key", "default_model", "system_prompt", "hf_token", "revision", "stop", "adapters"}
+ANY_TEXT = {
+    "oidc_client_id",
+    "oidc_client_secret",
+    "oidc_name",
+    "model",
+    "api_key",
+    "default_model",
+    "system_prompt",
+    "hf_token",
+    "revision",
+    "stop",
+    "adapters",
+}
 
 
 def test_every_setting_has_a_wrong_value() -> None:

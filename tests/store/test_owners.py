@@ -164,6 +164,7 @@ OF_PEOPLE = {
     "sessions",
     "end_session",
     "end_sessions",
+    "living_sessions",
 }
 # Of a reply with a picture, in `test_media.py`.
 OF_MEDIA = {"media"}

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from webchat.api.reading import Caller, QueryText, operator_of
 from webchat.api.services import Services
 from webchat.api.wire.models import ModelList, RetryBody
-from webchat.api.wire.people import Limits, Me, MovableChats, Share
+from webchat.api.wire.people import Limits, Me, MovableChats, Person, Share
 from webchat.store import records
+from webchat.store.records import Owner
 
 LOOK_SECONDS = 0.5
 """How long a request for the models waits for endpoints to refresh their lists."""
@@ -35,6 +36,8 @@ class About:
         return Me.of(
             {
                 "owner": owner,
+                "person": await self._person(owner, request),
+                "sign_in": services.ways.people,
                 "earlier": await services.identities.admitted(request.state.sign_in.earlier),
                 "operates": owner.operates,
                 "movable_chats": [MovableChats.read(found) for found in movable],
@@ -46,6 +49,11 @@ class About:
                 "share": Share(access=services.access),
             }
         )
+
+    async def _person(self, owner: Owner, request: Request) -> Person | None:
+        if request.state.session is None:
+            return None
+        return Person.read(await self._store.call(self._store.person, owner.id))
 
     async def models(self, owner: Caller, wanted: QueryText = "") -> ModelList:
         """All models, as up to date as endpoints report within a moment. wanted: a name or key to explain."""

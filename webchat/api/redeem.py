@@ -38,27 +38,28 @@ class Redeem:
             ],
             confirmed=body.confirmed,
         )
-        return self._signed_in(sign_in, owners)
+        return await self._signed_in(sign_in, owners)
 
     async def switch(self, body: SwitchBody, request: Request) -> Response:
         """Switch to an earlier sign-in of this browser, or to the one an older cookie names; with an empty
         id, forget that cookie. 404 if the sign-in is no longer valid."""
         sign_in: SignIn = request.state.sign_in
         if not body.id:
-            return _answer(sign_in.clear)
+            return with_cookies(sign_in.clear)
         chosen = next((one for one in await self._identities.choice(sign_in) if one.id == body.id), None)
         if chosen is None:
             raise ApiError(
                 404, "sign_in_ended", "This sign-in is no longer valid.", "Open the link you were given."
             )
         earlier = [] if sign_in.cookie is None else await self._identities.admitted(sign_in.cookie.owners)
-        return self._signed_in(sign_in, [chosen, *(owner for owner in earlier if owner != chosen)])
+        return await self._signed_in(sign_in, [chosen, *(owner for owner in earlier if owner != chosen)])
 
-    def _signed_in(self, sign_in: SignIn, owners: Sequence[Owner]) -> Response:
-        return _answer(self._identities.headers(sign_in, [owner.id for owner in owners]))
+    async def _signed_in(self, sign_in: SignIn, owners: Sequence[Owner]) -> Response:
+        bearers = await self._identities.bearers(sign_in, owners)
+        return with_cookies(self._identities.headers(sign_in, bearers))
 
 
-def _answer(cookies: Sequence[str]) -> Response:
+def with_cookies(cookies: Sequence[str]) -> Response:
     answer = Response(status_code=204, headers={"cache-control": "no-store"})
     for cookie in cookies:
         answer.headers.append("set-cookie", cookie)

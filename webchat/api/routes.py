@@ -22,7 +22,9 @@ from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
 from webchat.api.model_templates import ChatTemplates
 from webchat.api.moderation import ModerationRoutes
+from webchat.api.people import People
 from webchat.api.prompt_templates import Templates
+from webchat.api.providers import ProviderRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
 from webchat.api.trash import Trash
@@ -61,6 +63,25 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/me", About.me),
             Row("GET", "/api/models", About.models, work=None),
             Row("POST", "/api/models/retry", About.retry, work=None),
+        ),
+    ),
+    (
+        People,
+        (
+            Row("POST", "/sign-in/password", People.sign_in, work=None, status=204),
+            Row("POST", "/api/sign-out", People.sign_out, status=204),
+            Row("PATCH", "/api/me", People.rename),
+            Row("PUT", "/api/me/password", People.change_password, status=204),
+            Row("GET", "/api/me/sessions", People.sessions),
+            Row("DELETE", "/api/me/sessions", People.end_others, status=204),
+            Row("DELETE", "/api/me/sessions/{id}", People.end_session, status=204),
+        ),
+    ),
+    (
+        ProviderRoutes,
+        (
+            Row("GET", "/sign-in/start/{key}", ProviderRoutes.start, work=None, status=303, media=None),
+            Row("GET", "/sign-in/callback", ProviderRoutes.callback, work=None, status=303, media=None),
         ),
     ),
     (

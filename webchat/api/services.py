@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from webchat.api.wire.moderation import Masking
-from webchat.auth import Identities
+from webchat.auth import Identities, Sessions, Ways
+from webchat.auth.passwords import Passwords
+from webchat.auth.providers import Providers
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.prompts.sandbox import Sandbox
@@ -22,8 +24,11 @@ class Services:
 
     boot: random id of this start of the server; the page notices by it that the server was restarted. review:
     of what people write. language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None`
-    on a loopback start, where nobody needs a link. sandbox: renders prompt templates. starters: whether those
-    that come with the app are listed. moderators: in the order they act; rules_file: where they come from;
+    on a loopback start, where nobody needs a link. ways: how people come in; sessions: of those who sign in;
+    passwords, providers: `None` where nobody signs in so; address: of this server, for providers to send
+    people back to, `None` if each request's own; root_path: under which a proxy serves it. sandbox: renders
+    prompt templates. starters: whether those that come with the app are listed. moderators: in the order they
+    act; rules_file: where they come from;
     masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
     decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
     """
@@ -33,12 +38,18 @@ class Services:
     review: Review
     models: Models
     identities: Identities
+    sessions: Sessions
     boot: str
     version: str
     access: Literal["local", "link", "open"] = "local"
     language: str = "auto"
     message_chars: int = 100_000
     redeemer: Redeemer | None = field(default=None, repr=False)
+    ways: Ways = field(default_factory=Ways)
+    passwords: Passwords | None = None
+    providers: Providers | None = None
+    address: str | None = None
+    root_path: str = ""
     moderators: Sequence[Moderator] = ()
     rules_file: str | None = None
     masking: Masking | None = None

@@ -7,7 +7,8 @@ from webchat.auth.identities import Identities
 from webchat.auth.incoming import MOST_ADDRESS, SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
 from webchat.auth.passwords import Passwords
-from webchat.auth.settings import DoorSettings
+from webchat.auth.settings import DoorSettings, Ways
+from webchat.auth.sign_in import Sessions
 from webchat.auth.sign_in_errors import SignInFailed
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "OwnerStore",
     "Owners",
     "Passwords",
+    "Sessions",
     "SignInFailed",
+    "Ways",
     "error_answer",
     "load_or_make_secret",
     "unknown_error_answer",

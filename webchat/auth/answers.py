@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from backends.errors import Params
 from webchat.auth.owners import Refusal
+from webchat.auth.settings import Ways
 from webchat.store.records import Owner
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     ),
     "link_revoked": ("link_revoked", "This link was revoked.", "Ask for a new one."),
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
+    "signed_out": ("signed_out", "You are signed out.", "Sign in again."),
+    "disabled": ("person_disabled", "This account is switched off.", "Ask whoever runs this server."),
     "two_owners": (
         "two_owners",
         "Another page tried to sign you in as someone else and was blocked.",
@@ -108,19 +111,14 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
 }
 
 
-def no_owner(refusal: Refusal = "") -> Response:
-    """For someone who is not let in, with the reason if their link has ended."""
-    return error_answer(
-        401,
-        *_NO_OWNER.get(
-            refusal,
-            (
-                "no_owner",
-                "This chat needs a link.",
-                "Open the link you were given, or ask for a new one.",
-            ),
-        ),
-    )
+_NEEDS_LINK = ("no_owner", "This chat needs a link.", "Open the link you were given, or ask for a new one.")
+_NEEDS_SIGN_IN = ("no_owner", "Sign in to use this chat.", "Sign in, or open the link you were given.")
+
+
+def no_owner(refusal: Refusal = "", ways: Ways | None = None) -> Response:
+    """For someone who is not let in, with the reason if their link or their session has ended."""
+    unknown = _NEEDS_SIGN_IN if ways is not None and ways.people else _NEEDS_LINK
+    return error_answer(401, *_NO_OWNER.get(refusal, unknown))
 
 
 def too_large(most: int) -> Response:
@@ -151,12 +149,17 @@ class Gate:
         """Its own content security policy, tighter than the app's."""
 
     def answer(
-        self, status: int, refusal: Refusal = "", people: Sequence[Owner] = (), home: str = "./"
+        self, status: int, ways: Ways, refusal: Refusal = "", people: Sequence[Owner] = (), home: str = "./"
     ) -> Response:
-        """The page, which explains why someone who had access no longer does. people: the sign-ins this
-        browser may continue with. home: the path from the page's own address to the chat."""
+        """The page, which explains why someone who had access no longer does. ways: how people come in.
+        people: the sign-ins this browser may continue with. home: the path from the page's own address to the
+        chat."""
         known = [owner_fields(owner) for owner in people]
-        data = f'data-reason="{refusal}" data-home="{home}" data-people="{escape(json.dumps(known))}"'
+        shown = {"link": ways.link, "password": ways.password, "providers": dict(ways.providers)}
+        data = (
+            f'data-reason="{refusal}" data-home="{home}" data-people="{escape(json.dumps(known))}"'
+            f' data-ways="{escape(json.dumps(shown))}"'
+        )
         page = self._page.replace("data-at-the-gate", data, 1)
         return Response(page, status, {"cache-control": "no-store"}, media_type="text/html")
 

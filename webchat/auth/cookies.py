@@ -70,8 +70,8 @@ def load_or_make_secret(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie with a valid signature. owners: the current owner, then earlier ones, the latest first.
-    `stale` requests a new cookie, so that it never expires while in use."""
+    """A cookie with a valid signature. owners: the current one's id, or the token of their session, then
+    earlier ones, the latest first. `stale` requests a new cookie, so that it never expires while in use."""
 
     owners: tuple[str, ...]
     stale: bool
@@ -174,16 +174,23 @@ class Cookies:
         owners = tuple(value.decode("ascii", "replace").split("."))
         return Cookie(owners, datetime.now(UTC) - made > RENEW_AFTER)
 
-    def header(self, owner_id: str, earlier: Sequence[str] = (), *, secure: bool) -> str:
-        """The value of a `Set-Cookie` header that signs its bearer in as this owner. earlier: previous
-        owners, the latest first."""
-        owners = list(dict.fromkeys((owner_id, *earlier)))[:MOST_OWNERS]
+    def header(self, bearer: str, earlier: Sequence[str] = (), *, secure: bool) -> str:
+        """The value of a `Set-Cookie` header that signs a browser in: as the owner with this id, or with the
+        token of a session. earlier: the same of previous sign-ins, the latest first."""
+        owners = list(dict.fromkeys((bearer, *earlier)))[:MOST_OWNERS]
         signed = self._signer.sign(".".join(owners)).decode("ascii")
+        return self._set(signed, MAX_AGE, secure=secure)
+
+    def cleared(self, *, secure: bool) -> str:
+        """The value of a `Set-Cookie` header that takes back what `header` set."""
+        return self._set("", timedelta(0), secure=secure)
+
+    def _set(self, value: str, age: timedelta, *, secure: bool) -> str:
         secure = secure or self._embedded
         parts = [
-            f"{self.host_name if secure else self.name}={signed}",
+            f"{self.host_name if secure else self.name}={value}",
             "HttpOnly",
-            f"Max-Age={int(MAX_AGE.total_seconds())}",
+            f"Max-Age={int(age.total_seconds())}",
             "Path=/",
             f"SameSite={'None' if self._embedded else 'Lax'}",
             *(["Secure"] if secure else []),

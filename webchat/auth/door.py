@@ -41,7 +41,9 @@ log = logging.getLogger(__name__)
 
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _OPEN = _HEALTH | {"/t/redeem", "/t/switch"}
-_GATE = frozenset({"/t", "/t/"})
+_OPEN_BELOW = "/sign-in/"
+_SIGN_IN = "/sign-in"
+_GATE = frozenset({"/t", "/t/", _SIGN_IN})
 _MOST_DIGITS = 18
 _JSON_BELOW = ("/api/", "/v1/")
 
@@ -100,7 +102,7 @@ class Door:
             if owner is None:
                 await self._app(scope, receive, answering.send)
             else:
-                async with self._owners.watching(owner):
+                async with self._owners.watching(admission):
                     await self._app(scope, receive, answering.send)
         except Refused as refused:
             await refused.answer(scope, receive, answering.send)
@@ -130,7 +132,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            async with self._owners.watching(owner):
+            async with self._owners.watching(admission):
                 await self._app(_signed_in(scope, sign_in, admission, ""), receive, send)
         except Revoked:
             await send({"type": "websocket.close", "code": 1008})
@@ -181,8 +183,10 @@ class Door:
         cookie = sign_in.cookie
         stale = cookie is not None and cookie.stale and "text/html" in heard.accept
         if admission.new or stale:
-            earlier = () if cookie is None else cookie.owners
-            answering.cookies += self._identities.headers(sign_in, (owner.id, *earlier))
+            entries = () if cookie is None else cookie.owners
+            # A session is named by its token, never by the id of its owner.
+            first = (owner.id,) if admission.new else ()
+            answering.cookies += self._identities.headers(sign_in, (*first, *entries))
 
     def _by_tls(self, scope: Scope) -> bool:
         return self._settings.secure_cookies or scope["scheme"] == "https"
@@ -207,17 +211,18 @@ class Door:
         if refusal == "two_owners" and path not in _HEALTH:
             answering.cookies += sign_in.clear
         elif path in _GATE and scope["method"] in ("GET", "HEAD"):
-            if self._settings.access == "local":
+            useless = path == _SIGN_IN and not self._settings.ways.people
+            if self._settings.access == "local" or useless:
                 raise Refused(RedirectResponse("../" if path.endswith("/") else "./", 303))
             # Where a link is being opened, an older one is nobody's concern.
             raise Refused(self._gate_page(200, "", (), path, answering))
-        elif admission.owner is not None or path in _OPEN:
+        elif admission.owner is not None or path in _OPEN or path.startswith(_OPEN_BELOW):
             return
         if wants_page and not path.startswith(_JSON_BELOW):
             offers = sign_in.cookie is not None or refusal == "older"
             people = await self._identities.choice(sign_in) if offers else ()
             raise Refused(self._gate_page(401, refusal, people, path, answering))
-        raise Refused(no_owner(refusal))
+        raise Refused(no_owner(refusal, self._settings.ways))
 
     def _gate_page(
         self, status: int, refusal: Refusal, people: Sequence[Owner], path: str, answering: Answering
@@ -226,7 +231,7 @@ class Door:
         # Never from the address itself, in which `//` may begin the name of another server.
         root = self._settings.root_path
         home = f"{root}/" if root else "../" * (path.count("/") - 1) or "./"
-        return self._gate.answer(status, refusal, people, home)
+        return self._gate.answer(status, self._settings.ways, refusal, people, home)
 
     async def _passed(self, scope: Scope, receive: Receive, heard: Heard) -> tuple[Scope, Receive]:
         """The request as the application sees it: a body of unknown length is read here, up to the limit."""
@@ -270,5 +275,10 @@ def _may_store(scope: Scope) -> bool:
 
 
 def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) -> Scope:
-    state = {"owner": admission.owner, "sign_in": sign_in, "nonce": nonce}
+    state = {
+        "owner": admission.owner,
+        "session": admission.session,
+        "sign_in": sign_in,
+        "nonce": nonce,
+    }
     return {**scope, "state": {**scope.get("state", {}), **state}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from starlette.types import Scope
@@ -105,6 +105,14 @@ class Identities:
         found = [(await self.owners.admitted(id)).owner for id in ids]
         return [owner for owner in found if owner is not None]
 
+    async def bearers(self, sign_in: SignIn, owners: Iterable[Owner]) -> list[str]:
+        """What the cookie is to name for each of the owners: who signed in, by the token of their session."""
+        cookie = sign_in.cookie or sign_in.older
+        entries = () if cookie is None else cookie.owners
+        found = [((await self.owners.admitted(entry)).owner, entry) for entry in reversed(entries)]
+        known = {owner.id: entry for owner, entry in found if owner is not None}
+        return [known.get(owner.id, owner.id) for owner in owners]
+
     async def choice(self, sign_in: SignIn) -> list[Owner]:
         """The owners this browser may continue as, the latest first."""
         if sign_in.cookie is not None:
@@ -112,10 +120,12 @@ class Identities:
         older = await self.older(sign_in)
         return [] if older is None else [older]
 
-    def headers(self, sign_in: SignIn, owners: Iterable[str]) -> list[str]:
-        """`Set-Cookie` headers that sign the browser in as the first owner and remember the others. Cookies
-        that others may have set next to ours are deleted."""
-        first, *rest = owners
+    def headers(self, sign_in: SignIn, bearers: Sequence[str]) -> list[str]:
+        """`Set-Cookie` headers that sign the browser in as the first and remember the others; with none, they
+        forget everybody. Cookies that others may have set next to ours are deleted."""
+        if not bearers:
+            return [self._cookies.cleared(secure=sign_in.secure), *sign_in.clear]
+        first, *rest = bearers
         return [self._cookies.header(first, rest, secure=sign_in.secure), *sign_in.clear]
 
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from webchat.store.errors import NotFound
+from webchat.auth.sessions import TOUCH_AFTER, SessionStore, is_token
+from webchat.sharing.links import hash_of
+from webchat.store.errors import NotFound, PersonDisabled
+from webchat.store.people_records import Session
 from webchat.store.records import Link, Owner
 
 KEPT_SECONDS = 0.8
@@ -20,10 +23,20 @@ LINGER_SECONDS = 60.0
 """Seconds the watch continues after a guest's last request: one that was cut off may still begin a reply."""
 _MOST_KEPT = 10_000
 
-Refusal = Literal["", "link_revoked", "link_expired", "unknown", "older", "two_owners", "no_cookie"]
+Refusal = Literal[
+    "",
+    "link_revoked",
+    "link_expired",
+    "signed_out",
+    "disabled",
+    "unknown",
+    "older",
+    "two_owners",
+    "no_cookie",
+]
 
 
-class OwnerStore(Protocol):
+class OwnerStore(SessionStore, Protocol):
     """The parts of the store the door uses."""
 
     def local_owner(self) -> Owner: ...
@@ -36,8 +49,6 @@ class OwnerStore(Protocol):
 
     def link(self, link_id: str) -> Link: ...
 
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
-
 
 def ended(link: Link, now: datetime) -> Refusal:
     """Why a tester link no longer admits its guests; empty while it does."""
@@ -47,7 +58,7 @@ def ended(link: Link, now: datetime) -> Refusal:
 
 
 class Revoked(Exception):
-    """The guest's link was revoked or expired while the response was still being sent."""
+    """The guest's link, or the person's session, ended while the response was still being sent."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
@@ -57,12 +68,13 @@ class Revoked(Exception):
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The owner a cookie names, or why it admits nobody. stored: whether the owner is in the store. new: the
-    browser does not have the owner's cookie yet."""
+    browser does not have the owner's cookie yet. session: of somebody who signed in."""
 
     owner: Owner | None = None
     refusal: Refusal = ""
     stored: bool = True
     new: bool = False
+    session: Session | None = None
 
 
 @dataclass(slots=True)
@@ -72,7 +84,8 @@ class _Kept:
 
 
 class Owners:
-    """Resolves owners. An answer is at most `KEPT_SECONDS` old, so a revoked link ends within a second.
+    """Resolves owners. An answer is at most `KEPT_SECONDS` old, so within a second nobody is admitted by a
+    link or a session that has ended.
 
     link_ended: called repeatedly with the id of each guest whose link has ended while a request of theirs is
     open or their replies run, until none does.
@@ -84,6 +97,9 @@ class Owners:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._local: Owner | None = None
         self._watched: dict[str, set[asyncio.Task[Any]]] = {}
+        """The open requests, by the id of the link or session that admits them."""
+        self._sessions: set[str] = set()
+        """Those of the ids that are sessions'."""
         self._cut: dict[asyncio.Task[Any], Refusal] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._last_seen = 0.0
@@ -99,32 +115,46 @@ class Owners:
         await self._store.call(self._store.keep_owner, owner)
         self._kept.pop(owner.id, None)
 
-    async def admitted(self, owner_id: str) -> Admission:
-        """The owner, or why nobody is admitted."""
-        kept = self._kept.get(owner_id)
+    async def admitted(self, bearer: str) -> Admission:
+        """The owner a cookie names, by their id or the token of their session, or why nobody is admitted."""
+        kept = self._kept.get(bearer)
         now = time.monotonic()
         if kept is not None and now < kept.until:
             return kept.admission
-        admission = await self._look_up(owner_id)
-        self._kept[owner_id] = _Kept(admission, now + KEPT_SECONDS)
-        self._kept.move_to_end(owner_id)
+        admission = await self._look_up(bearer)
+        self._kept[bearer] = _Kept(admission, now + KEPT_SECONDS)
+        self._kept.move_to_end(bearer)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return admission
 
-    async def _look_up(self, owner_id: str) -> Admission:
+    async def _look_up(self, bearer: str) -> Admission:
+        if is_token(bearer):
+            return await self._of_session(bearer)
         try:
-            owner: Owner = await self._store.call(self._store.owner, owner_id)
+            owner: Owner = await self._store.call(self._store.owner, bearer)
         except NotFound:
             return Admission(refusal="unknown", stored=False)
         # A cookie never makes anybody the local owner: that one belongs to whoever sits at the machine.
-        if owner.kind == "local":
+        if owner.kind in ("local", "member"):
             return Admission(refusal="unknown")
         if owner.link_id is not None and (refusal := await self._refusal(owner.link_id)):
             return Admission(refusal=refusal)
         if owner.kind == "guest" and owner.link_id is None:
             return Admission(refusal="unknown")
         return Admission(owner)
+
+    async def _of_session(self, token: str) -> Admission:
+        try:
+            found: tuple[Session, Owner] = await self._store.call(self._store.session, hash_of(token))
+        except PersonDisabled:
+            return Admission(refusal="disabled")
+        except NotFound:
+            return Admission(refusal="signed_out")
+        session, owner = found
+        if datetime.now(UTC) - session.used_at > TOUCH_AFTER:
+            await self._store.call(self._store.touch_session, session.id)
+        return Admission(owner, session=session)
 
     async def _refusal(self, link_id: str) -> Refusal:
         try:
@@ -133,15 +163,21 @@ class Owners:
             return "unknown"
         return ended(link, datetime.now(UTC))
 
+    def forget(self, session_id: str) -> None:
+        """Ends the open requests, but not the caller's, of a session that has just been ended."""
+        self._end(session_id, "signed_out", spared=asyncio.current_task())
+
     @asynccontextmanager
-    async def watching(self, owner: Owner) -> AsyncIterator[None]:
-        """Run a request; raises `Revoked` from the block soon after its owner's link has ended."""
-        task = asyncio.current_task()
-        if owner.link_id is None or task is None:
+    async def watching(self, admission: Admission) -> AsyncIterator[None]:
+        """Run a request; raises `Revoked` from the block soon after its owner's link or session has ended."""
+        owner, task, key = admission.owner, asyncio.current_task(), _key(admission)
+        if owner is None or key is None or task is None:
             yield
             return
-        mates = self._watched.setdefault(owner.link_id, set())
+        mates = self._watched.setdefault(key, set())
         mates.add(task)
+        if admission.session is not None:
+            self._sessions.add(key)
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch())
         try:
@@ -150,18 +186,20 @@ class Owners:
             if task not in self._cut:
                 raise
             task.uncancel()
-            self._report_ended((owner.id,))
+            if owner.link_id is not None:
+                self._report_ended((owner.id,))
             raise Revoked(self._cut[task]) from None
         finally:
             self._last_seen = time.monotonic()
             self._cut.pop(task, None)
             mates.discard(task)
             if not mates:
-                self._watched.pop(owner.link_id, None)
+                self._watched.pop(key, None)
+                self._sessions.discard(key)
 
     async def _watch(self) -> None:
-        """One check per link and round, however many of its guests have open requests or running replies.
-        Stops when there have been none for a while."""
+        """One check per link and round, and one of all sessions, however many requests are open or replies
+        run. Stops when there have been none for a while."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             with suppress(Exception):  # a store that is out of reach for a moment must not end the watch
@@ -174,18 +212,21 @@ class Owners:
         for guest in await self._store.call(self._store.guests_with_replies):
             replying[guest.link_id].add(guest.id)
             self._last_seen = time.monotonic()
-        for link_id in {*self._watched, *replying}:
+        for link_id in {*(self._watched.keys() - self._sessions), *replying}:
             if refusal := await self._refusal(link_id):
                 self._end(link_id, refusal)
                 self._report_ended(replying[link_id])
+        if self._sessions:
+            living = await self._store.call(self._store.living_sessions, sorted(self._sessions))
+            for session_id in self._sessions.difference(living):
+                self._end(session_id, "signed_out")
 
-    def _end(self, link_id: str, refusal: Refusal) -> None:
+    def _end(self, key: str, refusal: Refusal, spared: asyncio.Task[Any] | None = None) -> None:
         for kept in self._kept.values():
-            owner = kept.admission.owner
-            if owner is not None and owner.link_id == link_id:
+            if _key(kept.admission) == key:
                 kept.until = 0.0
-        for task in self._watched.get(link_id, ()):
-            if task not in self._cut:
+        for task in self._watched.get(key, ()):
+            if task not in self._cut and task is not spared:
                 self._cut[task] = refusal
                 task.cancel()
 
@@ -193,3 +234,10 @@ class Owners:
         if self._link_ended is not None:
             for guest in guests:
                 self._link_ended(guest)
+
+
+def _key(admission: Admission) -> str | None:
+    """The id of what admits the owner and may end: their session, or their link."""
+    if admission.session is not None:
+        return admission.session.id
+    return None if admission.owner is None else admission.owner.link_id

@@ -11,11 +11,27 @@ Access = Literal["local", "link", "open"]
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """How people come in. link: with a tester's or a printed link. password: with a name and a password.
+    providers: key and name of each place where they sign in."""
+
+    link: bool = True
+    password: bool = False
+    providers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def people(self) -> bool:
+        """Whether anybody signs in."""
+        return self.password or bool(self.providers)
+
+
+@dataclass(frozen=True, slots=True)
 class DoorSettings:
     """What the door goes by.
 
     access: `local` (loopback only: one local owner, no questions), `link` (whoever redeemed a link), or
     `open` (whoever opens the page becomes an owner of their own, stored with their first message).
+    ways: how people come in, for whom the door has no owner.
     secret: signs cookies; see `load_or_make_secret`.
     embedded: the page may be shown inside another site's frame, so the cookie is `SameSite=None`.
     frame_ancestors: CSP sources of those sites; nobody may frame the page by default.
@@ -30,6 +46,7 @@ class DoorSettings:
 
     access: Access
     secret: str = field(repr=False)
+    ways: Ways = field(default_factory=Ways)
     embedded: bool = False
     frame_ancestors: tuple[str, ...] = ()
     trusted_origins: frozenset[str] = frozenset()

@@ -16,14 +16,15 @@ from pydantic import ConfigDict, Field, FilePath, SecretStr, field_validator, mo
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
 from webchat.settings.model import Endpoint, ModelSettings, check_engine, http_url, kind_of, origin_of
 from webchat.settings.networks import Network, network
+from webchat.settings.people import PeopleFields
 
 Access = Literal["local", "link", "open"]
 
-OWN_PATHS = frozenset({"api", "assets", "gradio_api", "static", "t", "v1"})
+OWN_PATHS = frozenset({"api", "assets", "gradio_api", "sign-in", "static", "t", "v1"})
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
 
-class Settings(SamplingFields, EngineFields):
+class Settings(SamplingFields, EngineFields, PeopleFields):
     """The effective settings of one server. Frozen; `Settings()` holds the defaults and reads nothing.
 
     `webchat.settings.load_settings` builds it from flags, environment and files.
@@ -266,6 +267,9 @@ class Settings(SamplingFields, EngineFields):
             raise ValueError(
                 f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
             )
+        if self.access == "local" and self.sign_in:
+            raise ValueError("access = local is for one owner; with sign_in, leave access out")
+        self.check_sign_in()
         shortcut = self.model or self.endpoint
         check_engine(self, kind_of(self.model or "", self.endpoint or "") if shortcut else "")
         names = [spec.name for spec in self.models]
@@ -291,8 +295,9 @@ class Settings(SamplingFields, EngineFields):
 
     @property
     def door(self) -> Access:
-        """Who may enter, with `auto` resolved."""
-        return self.door_default if self.access == "auto" else self.access
+        """Who may enter, with `auto` resolved: where people sign in, nobody is let in unasked."""
+        auto: Access = "link" if self.sign_in else self.door_default
+        return auto if self.access == "auto" else self.access
 
     @property
     def _open_to(self) -> str:

@@ -11,6 +11,7 @@ from webchat.database_url import without_password
 from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
 from webchat.settings.load import Loaded, is_secret
+from webchat.settings.people import PeopleFields
 
 
 def effective(loaded: Loaded) -> Iterator[str]:
@@ -23,12 +24,17 @@ def effective(loaded: Loaded) -> Iterator[str]:
 
 def field_order() -> list[str]:
     """The settings in reading order: the server's own, then the engine's, then sampling."""
-    own = [name for name in Settings.model_fields if name not in _inherited()]
-    return [*own, *EngineFields.model_fields, *SamplingFields.model_fields]
-
-
-def _inherited() -> set[str]:
-    return {*EngineFields.model_fields, *SamplingFields.model_fields}
+    parts = (PeopleFields, EngineFields, SamplingFields)
+    inherited = {name for part in parts for name in part.model_fields}
+    own = [name for name in Settings.model_fields if name not in inherited]
+    at = own.index("access")
+    return [
+        *own[:at],
+        *PeopleFields.model_fields,
+        *own[at:],
+        *EngineFields.model_fields,
+        *SamplingFields.model_fields,
+    ]
 
 
 def _value(name: str, loaded: Loaded) -> str:

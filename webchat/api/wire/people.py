@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body, Id, Time
-from webchat.store import records
+from webchat.store import people_records, records
+from webchat.store.people_records import PASSWORD_ISSUER
 from webchat.store.records import OwnerKind
 
 
@@ -45,10 +47,54 @@ class Share(Answer):
     access: Literal["local", "link", "open"]
 
 
+class Person(Answer):
+    """Somebody who signs in. password: whether they do so with a password kept here."""
+
+    name: str
+    email: str | None
+    password: bool
+
+    @classmethod
+    def read(cls, person: people_records.Person) -> Self:
+        return cls(name=person.name, email=person.email, password=person.issuer == PASSWORD_ISSUER)
+
+
+class Session(Answer):
+    """A device on which the caller is signed in. current: the one that asks."""
+
+    id: str
+    device: str
+    created_at: Time
+    used_at: Time
+    current: bool
+
+
+class SessionList(Answer):
+    sessions: tuple[Session, ...]
+
+    @classmethod
+    def read(cls, found: Sequence[people_records.Session], current: str) -> Self:
+        return cls(
+            sessions=tuple(
+                Session(
+                    id=one.id,
+                    device=one.device,
+                    created_at=one.created_at,
+                    used_at=one.used_at,
+                    current=one.id == current,
+                )
+                for one in found
+            )
+        )
+
+
 class Me(Answer):
-    """boot: random ID of this start of the server."""
+    """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
+    anybody can."""
 
     owner: Owner
+    person: Person | None
+    sign_in: bool
     earlier: tuple[EarlierOwner, ...]
     operates: bool
     movable_chats: tuple[MovableChats, ...]
@@ -77,6 +123,20 @@ class TakeOverBody(Body):
 class RedeemBody(Body):
     token: Annotated[str, Field(max_length=200)]
     confirmed: bool = False
+
+
+class SignInBody(Body):
+    name: Annotated[str, Field(max_length=200)]
+    password: Annotated[str, Field(max_length=1000)]
+
+
+class PasswordBody(Body):
+    current: Annotated[str, Field(max_length=1000)]
+    new: Annotated[str, Field(max_length=1000)]
+
+
+class NameBody(Body):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class SwitchBody(Body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,18 @@ class SessionVerbs(Database):
             .order_by(SessionRow.used_at.desc(), SessionRow.id.desc())
         )
         return [_load(row) for row in rows if not _over(row)]
+
+    @reads
+    def living_sessions(self, connection: Connection, session_ids: Sequence[str]) -> list[str]:
+        """Those of the sessions that have not ended, of people who may still enter."""
+        rows = connection.execute(
+            select(SessionRow.id, SessionRow.used_at, SessionRow.created_at)
+            .join(PersonRow, PersonRow.owner_id == SessionRow.owner_id)
+            .where(
+                SessionRow.id.in_(session_ids), SessionRow.ended_at.is_(None), PersonRow.disabled_at.is_(None)
+            )
+        )
+        return [row.id for row in rows if not _over(row)]
 
     @writes
     def end_session(self, connection: Connection, owner_id: str, session_id: str) -> None:

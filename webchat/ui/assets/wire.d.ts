@@ -296,9 +296,11 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can. */
 export interface Me {
   owner: Owner;
+  person: Person | null;
+  sign_in: boolean;
   earlier: Array<EarlierOwner>;
   operates: boolean;
   movable_chats: Array<MovableChats>;
@@ -450,6 +452,10 @@ export interface Moved {
   moved: number;
 }
 
+export interface NameBody {
+  name: string;
+}
+
 export interface NewTemplateBody {
   content: TemplateContent;
   scope?: "personal" | "shared";
@@ -468,6 +474,18 @@ export interface Part {
   message: number | null;
   start: number;
   end: number;
+}
+
+export interface PasswordBody {
+  current: string;
+  new: string;
+}
+
+/** Somebody who signs in. password: whether they do so with a password kept here. */
+export interface Person {
+  name: string;
+  email: string | null;
+  password: boolean;
 }
 
 /** values: the values of its variables. */
@@ -590,6 +608,19 @@ export interface SentMessage {
   message_id: string | null;
 }
 
+/** A device on which the caller is signed in. current: the one that asks. */
+export interface Session {
+  id: string;
+  device: string;
+  created_at: string;
+  used_at: string;
+  current: boolean;
+}
+
+export interface SessionList {
+  sessions: Array<Session>;
+}
+
 /** `null` means the model's default. */
 export interface Settings {
   model: string | null;
@@ -607,6 +638,11 @@ export interface SettingsBody {
 
 export interface Share {
   access: "local" | "link" | "open";
+}
+
+export interface SignInBody {
+  name: string;
+  password: string;
 }
 
 /** The state of a reply. wait: `null` once text arrives. */
@@ -840,6 +876,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/moderation/try`] ? Trial :
   [M, P] extends ["GET", `api/conversations`] ? ConversationPage :
   [M, P] extends ["POST", `api/models/retry`] ? ModelList :
+  [M, P] extends ["GET", `api/me/sessions`] ? SessionList :
   [M, P] extends ["GET", `api/moderation`] ? Moderation :
   [M, P] extends ["GET", `api/templates`] ? TemplateList :
   [M, P] extends ["POST", `api/templates`] ? Template :
@@ -850,6 +887,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/turns`] ? BegunTurn :
   [M, P] extends ["GET", `healthz`] ? Health :
   [M, P] extends ["GET", `api/me`] ? Me :
+  [M, P] extends ["PATCH", `api/me`] ? Person :
   [M, P] extends ["GET", `readyz`] ? Health :
   [M, P] extends ["GET", `api/templates/${string}/versions/${string}`] ? TemplateVersion :
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? ChatTemplatePreview :
@@ -880,10 +918,13 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/templates/import`] ? ImportBody :
   [M, P] extends ["POST", `api/moderation/try`] ? TrialBody :
   [M, P] extends ["POST", `api/models/retry`] ? RetryBody :
+  [M, P] extends ["POST", `sign-in/password`] ? SignInBody :
+  [M, P] extends ["PUT", `api/me/password`] ? PasswordBody :
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
   [M, P] extends ["POST", `api/turns`] ? TurnBody :
   [M, P] extends ["POST", `t/redeem`] ? RedeemBody :
   [M, P] extends ["POST", `t/switch`] ? SwitchBody :
+  [M, P] extends ["PATCH", `api/me`] ? NameBody :
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? PreviewBody :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? DuplicateBody :
   [M, P] extends ["PUT", `api/messages/${string}/rating`] ? RatingBody :

@@ -1,0 +1,193 @@
+"""People who sign in with a password: what a session opens, and that nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from backends.echo import EchoBackend
+from tests.api.conftest import MakeSite, Site, serving
+from webchat.auth.passwords import hash_password
+from webchat.auth.settings import Ways
+
+WAYS = Ways(link=True, password=True)
+ADA = {"name": "Ada", "password": "a long enough one"}
+
+
+@pytest.fixture(scope="module")
+def hashed() -> str:
+    return hash_password(ADA["password"])
+
+
+async def person(site: Site, hashed: str, name: str = "ada", *, operates: bool = False) -> str:
+    found = await site.store.call(
+        site.store.add_person, "password", name, name.title(), operates=operates, password_hash=hashed
+    )
+    return str(found.owner_id)
+
+
+async def signed_in(site: Site, **options: object) -> httpx.AsyncClient:
+    client = site.client(None, **options)
+    answer = await client.post("/sign-in/password", json=ADA)
+    assert answer.status_code == 204, answer.text
+    return client
+
+
+async def test_a_name_and_a_password_open_the_chat_as_that_person(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        owner = await person(site, hashed)
+        stranger = site.client(None)
+        refused = await stranger.get("/api/me")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "no_owner")
+        client = await signed_in(site)
+        me = (await client.get("/api/me")).json()
+        assert me["owner"] == {"id": owner, "kind": "member", "name": "Ada"}
+        assert me["person"] == {"name": "Ada", "email": None, "password": True}
+        assert not me["operates"]
+        again = await signed_in(site)
+        assert (await again.get("/api/me")).json()["owner"]["id"] == owner
+
+
+@pytest.mark.parametrize("other", [{"password": "another one"}, {"name": "bob"}, {"name": ""}])
+async def test_a_wrong_name_and_a_wrong_password_are_told_alike(
+    other: dict[str, str], make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        client = site.client(None)
+        answer = await client.post("/sign-in/password", json={**ADA, **other})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "password_wrong")
+        assert "set-cookie" not in answer.headers
+        assert (await client.get("/api/me")).status_code == 401
+
+
+async def test_signing_out_ends_the_session_and_a_copy_of_its_cookie(
+    make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        client = await signed_in(site)
+        copy = httpx.Cookies(client.cookies)
+        assert (await client.post("/api/sign-out")).status_code == 204
+        assert (await client.get("/api/me")).status_code == 401
+        thief = site.client(None, cookies=copy)
+        refused = await thief.get("/api/me")
+        assert refused.json()["error"]["code"] == "signed_out"
+
+
+async def test_every_sign_in_has_a_token_of_its_own(make_site: MakeSite, hashed: str) -> None:
+    """Nobody can have somebody sign in to a session that they know."""
+    async with make_site(ways=WAYS) as site:
+        owner = await person(site, hashed)
+        client = await signed_in(site)
+        before = httpx.Cookies(client.cookies)
+        assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+        assert dict(client.cookies) != dict(before)
+        assert (await site.client(None, cookies=before).get("/api/me")).json()["error"][
+            "code"
+        ] == "signed_out"
+        assert len(await site.store.call(site.store.sessions, owner)) == 1
+
+
+async def test_the_id_of_a_person_in_a_cookie_admits_nobody(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        owner = await site.store.call(site.store.owner, await person(site, hashed))
+        assert (await site.client(owner).get("/api/me")).status_code == 401
+
+
+async def test_a_device_is_listed_and_signed_out_from_another(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile Safari/604.1"
+        phone = await signed_in(site, headers={"user-agent": agent})
+        desk = await signed_in(site)
+        listed = (await desk.get("/api/me/sessions")).json()["sessions"]
+        assert {one["device"]: one["current"] for one in listed} == {"Safari, iPhone": False, "": True}
+        other = next(one["id"] for one in listed if not one["current"])
+        assert (await desk.delete(f"/api/me/sessions/{other}")).status_code == 204
+        assert (await phone.get("/api/me")).json()["error"]["code"] == "signed_out"
+        assert (await desk.get("/api/me")).status_code == 200
+
+
+async def test_nobody_ends_the_sessions_of_another(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        bob = await person(site, hashed, "bob", operates=True)
+        ada = await signed_in(site)
+        theirs = await site.store.call(site.store.start_session, bob, "0" * 64, "")
+        for missing in (theirs.id, "nothing"):
+            assert (await ada.delete(f"/api/me/sessions/{missing}")).status_code == 404
+        assert len(await site.store.call(site.store.sessions, bob)) == 1
+
+
+async def test_a_new_password_ends_the_other_sessions(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        phone, desk = await signed_in(site), await signed_in(site)
+        wrong = await desk.put("/api/me/password", json={"current": "not it", "new": "quite another one"})
+        assert wrong.status_code == 403
+        new = {"current": ADA["password"], "new": "quite another one"}
+        assert (await desk.put("/api/me/password", json=new)).status_code == 204
+        assert (await phone.get("/api/me")).json()["error"]["code"] == "signed_out"
+        assert (await desk.get("/api/me")).status_code == 200
+        old = await site.client(None).post("/sign-in/password", json=ADA)
+        assert old.status_code == 403
+
+
+async def test_somebody_switched_off_is_out(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        owner = await person(site, hashed)
+        client = await signed_in(site)
+        await site.store.call(site.store.set_disabled, owner, True)
+        async with asyncio.timeout(60):
+            while (await client.get("/api/me")).status_code == 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (await client.get("/api/me")).json()["error"]["code"] in ("person_disabled", "signed_out")
+
+
+async def test_signing_out_ends_open_streams(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(EchoBackend(), ways=WAYS) as site, serving(site.door) as base:
+        await person(site, hashed)
+        async with httpx.AsyncClient(base_url=base, timeout=60) as client:
+            assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+            async with client.stream("GET", "/api/events?from=") as stream:
+                if stream.status_code != 200:
+                    pytest.fail((await stream.aread()).decode())
+                assert (await client.post("/api/sign-out")).status_code == 204
+                async with asyncio.timeout(60):
+                    async for _ in stream.aiter_raw():
+                        pass
+
+
+async def test_somebody_elsewhere_who_ends_the_session_ends_the_stream(
+    make_site: MakeSite, hashed: str
+) -> None:
+    """Another process: a second server, or the command line."""
+    async with make_site(EchoBackend(), ways=WAYS) as site, serving(site.door) as base:
+        owner = await person(site, hashed)
+        async with httpx.AsyncClient(base_url=base, timeout=60) as client:
+            assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+            async with client.stream("GET", "/api/events?from=") as stream:
+                await site.store.call(site.store.end_sessions, owner)
+                async with asyncio.timeout(60):
+                    async for _ in stream.aiter_raw():
+                        pass
+
+
+async def test_a_link_opened_before_is_remembered_and_the_chat_is_the_persons(
+    make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        owner = await person(site, hashed)
+        guest, _ = site.guest()
+        name, _, value = site.cookie(guest).partition("=")
+        client = site.client(None)
+        client.cookies.set(name, value, domain="chat.test", path="/")
+        assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+        me = (await client.get("/api/me")).json()
+        assert me["owner"]["id"] == owner
+        assert [one["id"] for one in me["earlier"]] == [guest.id]
+        assert (await client.post("/api/sign-out")).status_code == 204
+        assert (await client.get("/api/me")).json()["owner"]["id"] == guest.id

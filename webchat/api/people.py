@@ -1,0 +1,74 @@
+"""People who sign in: by a password, out again, and what they may change about themselves."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webchat.api.errors import ApiError, not_found
+from webchat.api.reading import Caller, PathId
+from webchat.api.redeem import with_cookies
+from webchat.api.services import Services
+from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody
+from webchat.auth.passwords import Passwords
+from webchat.store.people_records import Session
+
+
+class People:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.store
+
+    async def sign_in(self, body: SignInBody, request: Request) -> Response:
+        """Sign in with a name and a password. 403 if they don't match, 429 after too many attempts."""
+        person = await self._passwords().check(body.name, body.password, self._network(request))
+        agent = request.headers.get("user-agent", "")
+        return with_cookies(await self._services.sessions.begin(person, request.state.sign_in, agent))
+
+    async def sign_out(self, owner: Caller, request: Request) -> Response:
+        """End this session. Whoever came without signing in stays who they are."""
+        session: Session | None = request.state.session
+        if session is None:
+            raise ApiError(409, "not_signed_in", "You are not signed in.", "There is nothing to sign out of.")
+        return with_cookies(await self._services.sessions.end(owner, session, request.state.sign_in))
+
+    async def sessions(self, owner: Caller, request: Request) -> SessionList:
+        """The caller's sessions, the last used first."""
+        own = self._own(request)
+        return SessionList.read(await self._store.call(self._store.sessions, owner.id), own.id)
+
+    async def end_session(self, owner: Caller, id: PathId, request: Request) -> None:
+        """End one of the caller's sessions: that device is signed out within a second."""
+        self._own(request)
+        await self._store.call(self._store.end_session, owner.id, id)
+        self._services.identities.owners.forget(id)
+
+    async def end_others(self, owner: Caller, request: Request) -> None:
+        """End all of the caller's sessions but this one."""
+        own = self._own(request)
+        await self._store.call(self._store.end_sessions, owner.id, own.id)
+
+    async def change_password(self, owner: Caller, body: PasswordBody, request: Request) -> None:
+        """Change the caller's password; their other sessions end. 403 if the current one is wrong."""
+        own = self._own(request)
+        await self._passwords().change(owner.id, body.current, body.new, own.id, self._network(request))
+
+    async def rename(self, owner: Caller, body: NameBody, request: Request) -> Person:
+        """Change the name the caller is shown by."""
+        self._own(request)
+        return Person.read(await self._store.call(self._store.rename_person, owner.id, body.name))
+
+    def _passwords(self) -> Passwords:
+        if self._services.passwords is None:
+            raise not_found()
+        return self._services.passwords
+
+    def _network(self, request: Request) -> str | None:
+        return self._services.identities.network(request.scope)
+
+    def _own(self, request: Request) -> Session:
+        """The session of the request; for whoever did not sign in it is as if nothing existed."""
+        session: Session | None = request.state.session
+        if session is None:
+            raise not_found()
+        return session

@@ -1,0 +1,61 @@
+"""Sessions of people who signed in: a random token in the cookie, its hash in the store."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from webchat.store.people_records import Session
+from webchat.store.records import Owner
+
+TOUCH_AFTER = timedelta(minutes=1)
+"""How old the stored time of the last use may become."""
+
+_PREFIX = "ws1_"
+_TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}")
+_MOST_DEVICE = 60
+
+_SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"), ("Macintosh", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+_BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+
+
+class SessionStore(Protocol):
+    """The parts of the store that sessions need."""
+
+    def start_session(self, owner_id: str, token_hash: str, device: str) -> Session: ...
+
+    def session(self, token_hash: str) -> tuple[Session, Owner]: ...
+
+    def touch_session(self, session_id: str) -> None: ...
+
+    def living_sessions(self, session_ids: Sequence[str]) -> list[str]: ...
+
+    def end_session(self, owner_id: str, session_id: str) -> None: ...
+
+    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
+
+
+def make_token() -> str:
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def is_token(text: str) -> bool:
+    """Whether a text has the format of a session's token; says nothing about whether it is valid."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def device_of(user_agent: str) -> str:
+    """The browser and system in the words people know them by, from `User-Agent`: "Firefox, Windows"."""
+    named = (
+        next((name for mark, name in marks if mark in user_agent), "") for marks in (_BROWSERS, _SYSTEMS)
+    )
+    return ", ".join(name for name in named if name)[:_MOST_DEVICE]

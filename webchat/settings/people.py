@@ -1,0 +1,93 @@
+"""The settings of signing in: how people do it, who may, and who operates."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, SecretStr, field_validator
+
+from webchat.settings.engine import Words, setting
+from webchat.settings.model import http_url
+
+WAYS = frozenset({"password", "oidc", "huggingface"})
+"""What `sign_in` may name."""
+
+_RULES = "rules, separated by commas: ada@example.org, @example.org, groups=staff, or * for everyone"
+
+
+class PeopleFields(BaseModel):
+    """How people sign in. Without `sign_in` nobody does."""
+
+    sign_in: Words = setting(
+        (),
+        "How people sign in, also several ways at once: `password` (accounts made by `webchat user add`),"
+        " `oidc` (an OpenID Connect provider), `huggingface`. Tester links go on working.",
+        "password, oidc and huggingface, separated by commas",
+    )
+    oidc_issuer: str | None = setting(
+        None,
+        "Issuer of the OpenID Connect provider, exactly as it names itself.",
+        "an https URL without a query",
+    )
+    oidc_client_id: str | None = setting(
+        None,
+        "Client id that the provider gave this server. Its redirect address is the server's own address"
+        " with /sign-in/callback.",
+        "a string",
+    )
+    oidc_client_secret: SecretStr | None = setting(
+        None, "The client's secret; leave it out for a public client.", "a string", flag=False
+    )
+    oidc_scopes: Words = setting(
+        ("openid", "profile", "email"), "Scopes asked of the provider.", "names, separated by commas"
+    )
+    oidc_name: str = setting("SSO", "Name of the provider on the sign-in page.", "a string")
+    allowed_people: Words = setting(
+        (),
+        "Who may sign in at a provider: by verified e-mail, by its domain, or by a claim of the provider.",
+        _RULES,
+    )
+    operator_people: Words = setting(
+        (), "Who of them operates this server. The role follows the provider at every sign-in.", _RULES
+    )
+
+    @field_validator("sign_in")
+    @classmethod
+    def _known_ways(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - WAYS:
+            raise ValueError("not a way to sign in")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            http_url(value)
+        return value
+
+    @field_validator("oidc_scopes")
+    @classmethod
+    def _has_openid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(" " in scope for scope in value):
+            raise ValueError("not names")
+        return tuple(dict.fromkeys(("openid", *value)))
+
+    @field_validator("allowed_people", "operator_people")
+    @classmethod
+    def _are_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(rule != "*" and "@" not in rule and "=" not in rule for rule in value):
+            raise ValueError("not rules")
+        return value
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The ways that lead to a provider, in the order they are shown."""
+        return tuple(way for way in self.sign_in if way != "password")
+
+    def check_sign_in(self) -> None:
+        """Raises ValueError for ways to sign in that lack something."""
+        if "oidc" in self.sign_in and not (self.oidc_issuer and self.oidc_client_id):
+            raise ValueError("sign_in = oidc needs oidc_issuer and oidc_client_id")
+        if self.providers and not self.allowed_people:
+            raise ValueError(
+                f"sign_in = {self.providers[0]} needs allowed_people: who may sign in; * is everyone the"
+                " provider knows"
+            )
