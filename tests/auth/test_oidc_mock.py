@@ -1,18 +1,22 @@
-"""The OpenID Connect client against another implementation of the protocol, over real HTTP."""
+"""The OpenID Connect client with the real store against another implementation of the protocol, over real
+HTTP."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.auth.oidc_provider import REDIRECT, Logins, consented
+from tests.auth.oidc_provider import REDIRECT, Clock, consented
 from webchat.auth.oidc import OpenIdClient, Provider
 from webchat.auth.sign_in_errors import SignInExpired, SignInInvalid, SignInRefused
+from webchat.store import Store
 
 with warnings.catch_warnings():
     import authlib.deprecate  # turns its warnings on
@@ -36,8 +40,15 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-async def client(issuer: str) -> AsyncIterator[OpenIdClient]:
-    made = OpenIdClient(Provider(issuer, "webchat", SecretStr("s3cret")), Logins())
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def client(issuer: str, store: Store) -> AsyncIterator[OpenIdClient]:
+    made = OpenIdClient(Provider(issuer, "webchat", SecretStr("s3cret")), store)
     yield made
     await made.aclose()
 
@@ -89,7 +100,23 @@ async def test_a_code_does_not_work_with_the_state_of_another_sign_in(client: Op
         await client.finish(mine.state, back["code"])
 
 
-async def test_a_registered_client_proves_itself_as_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_comes_back_after_ten_minutes_begins_again(client: OpenIdClient, store: Store) -> None:
+    for minutes, late in ((9, False), (10, True)):
+        clock = Clock()
+        clock.now = time.time() - minutes * 60
+        slow = OpenIdClient(client.provider, store, now=clock)
+        back = await consented((await slow.begin(REDIRECT)).url, "ada")
+        await slow.aclose()
+        if late:
+            with pytest.raises(SignInExpired):
+                await client.finish(**back)
+        else:
+            assert (await client.finish(**back)).identity.subject == "ada"
+
+
+async def test_a_registered_client_proves_itself_as_registered(
+    monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
     with oidc_provider_mock.run_server_in_thread(require_client_registration=True) as server:
         issuer = f"http://localhost:{server.server_port}"
@@ -97,7 +124,7 @@ async def test_a_registered_client_proves_itself_as_registered(monkeypatch: pyte
             body = {"redirect_uris": [REDIRECT]}
             made: dict[str, Any] = (await http.post(f"{issuer}/oauth2/clients", json=body)).json()
         for secret, error in ((made["client_secret"], None), ("wrong", SignInInvalid)):
-            client = OpenIdClient(Provider(issuer, made["client_id"], SecretStr(secret)), Logins())
+            client = OpenIdClient(Provider(issuer, made["client_id"], SecretStr(secret)), store)
             begun = await client.begin(REDIRECT)
             back = await consented(begun.url, "ada")
             if error is None:
