@@ -1,6 +1,8 @@
 // The box one writes in: Enter, drafts, send and stop, and the line under it that says what stands in the way.
 
+import { canSignInAgain } from "./account/problems.js";
 import { bus } from "./bus.js";
+import { connection } from "./connection.js";
 import { h, iconButton, the } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer } from "./drawer.js";
@@ -24,8 +26,8 @@ const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that n
 // sent: {key, text} of what came back from the outbox: sent again as it was, it is the same message.
 // unknown: there is no such conversation; what is written in it goes into a new one.
 // refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
-/** @type {{ id: string | null, unknown: boolean, running: string | null, limit: number, template: TemplateUse | null, sent: Draft["sent"], refused: { words: string, why: string } | null, hindrance: string | null, keyboard: boolean, out: boolean }} */
-const state = { id: null, unknown: false, running: null, limit: Infinity, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: false };
+/** @type {{ id: string | null, unknown: boolean, running: string | null, limit: number, template: TemplateUse | null, sent: Draft["sent"], refused: { words: string, why: string } | null, hindrance: string | null, keyboard: boolean, out: string }} */
+const state = { id: null, unknown: false, running: null, limit: Infinity, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: "" };
 /** @type {Surroundings} */
 let ctx = { transcript: null, templates: () => Promise.reject(new Error("not mounted")) };
 /** @type {HTMLTextAreaElement} */
@@ -185,7 +187,7 @@ function submit() {
 }
 
 function hindrance() {
-  if (state.out) return t("composer.out");
+  if (state.out) return t(state.out);
   if (composer.running) return t("composer.busy");
   if (!ctx.transcript?.loaded) return t("transcript.loading");
   if (waits("unsent")) return t("composer.unsent");
@@ -214,8 +216,9 @@ function takeBack(key) {
 }
 
 // The link has ended: the words stay, to be read and copied.
-function onOut() {
-  state.out = true;
+/** @param {Events["out"]} detail */
+function onOut({ error }) {
+  state.out = canSignInAgain(error, connection.me) ? "composer.signed_out" : "composer.out";
   text.readOnly = true;
   Object.assign(the("#wc-templates-button"), { disabled: true });
   slash?.close();
@@ -321,7 +324,7 @@ function refresh() {
   const long = count > state.limit;
   send.hidden = running;
   stop.hidden = !running;
-  send.disabled = state.out || !text.value.trim() || long || running || waits("unsent") || !settings.model;
+  send.disabled = Boolean(state.out) || !text.value.trim() || long || running || waits("unsent") || !settings.model;
   const refused = state.refused?.words === text.value && !running;
   const bad = long || refused || state.hindrance !== null || Boolean(settings.info?.missing);
   note.classList.toggle("wc-danger", bad);
@@ -334,7 +337,7 @@ function refresh() {
 function line({ count, long, refused }) {
   const { limit, hindrance: reason, running, template } = state;
   if (long || count > 0.9 * limit) return t(long ? "composer.too_long" : "composer.length", { count, limit });
-  if (state.out) return t("composer.out");
+  if (state.out) return t(state.out);
   if (reason) return reason;
   if ((running && stops.wanted(running)) || ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
   if (refused) return t("composer.refused", { reason: state.refused?.why });

@@ -1,9 +1,11 @@
 // The bar that says the server is away, and what happens when it is back.
 
+import { signInAgainLink } from "./account/leaving.js";
+import { canSignInAgain } from "./account/problems.js";
 import { api } from "./api.js";
 import { bus } from "./bus.js";
 import { h } from "./dom.js";
-import { errorLine, t } from "./i18n.js";
+import { errorLine, errorText, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { toast } from "./toast.js";
 
@@ -28,7 +30,7 @@ export function mountConnection(element, onOther) {
   bus.on("out", out);
   window.addEventListener("online", probe);
   window.addEventListener("offline", down);
-  document.addEventListener("visibilitychange", () => !document.hidden && !state.online && probe());
+  document.addEventListener("visibilitychange", () => !document.hidden && (state.out ? returnIfSignedIn() : !state.online && probe()));
 }
 
 export const connection = {
@@ -38,7 +40,7 @@ export const connection = {
     return state.me;
   },
 
-  // Whether the link of this visitor has ended: what is on the page stays, and nothing more comes.
+  // Whether the link or the session of this visitor has ended: what is on the page stays, and nothing more comes.
   get out() {
     return state.out;
   },
@@ -61,15 +63,22 @@ function down() {
   state.timer = setTimeout(probe, RETRY);
 }
 
-// The link this visitor came by has ended: said for good, with the reason; what is on the page can still be read.
+// The link this visitor came by has ended, or their session: said for good, with the reason; what is on the page can still be read.
 /** @param {{ error: Failure }} detail */
 function out({ error }) {
   state.out = true;
   clearTimeout(state.show);
   clearTimeout(state.timer);
-  bar.replaceChildren(errorLine(error));
+  if (canSignInAgain(error, state.me)) bar.replaceChildren(errorText(error).message, " ", signInAgainLink());
+  else bar.replaceChildren(errorLine(error));
   if (error.code === "no_cookie" && top !== window) bar.append(" ", h("a", { href: location.href, target: "_blank", rel: "noopener" }, t("app.open_alone")));
   bar.classList.add("wc-open");
+}
+
+// They have signed in again in another tab, or somebody else has: this page is theirs from its beginning.
+async function returnIfSignedIn() {
+  const me = await api.get("api/me").catch(() => null);
+  if (me?.person) location.reload();
 }
 
 // Any answer means the server is back; whether it is the same one is for `probe` to find out.

@@ -1,5 +1,6 @@
 // What the menus offer: appearance, language, exports, help.
 
+import { accountItems, signingItems } from "./account/menu.js";
 import { api, url } from "./api.js";
 import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
@@ -29,6 +30,7 @@ export function mainMenu() {
   /** @param {[string, string]} language @returns {MenuItem} */
   const spoken = ([code, label]) => ({ label, icon: "globe", checked: language === code, onclick: () => setLanguage(code) });
   return [
+    ...accountItems(),
     { heading: t("app.theme") },
     ...Object.entries(THEMES).map(theme),
     { heading: t("app.language") },
@@ -41,6 +43,7 @@ export function mainMenu() {
     ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
     ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: showModeration }),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
+    ...signingItems(),
   ];
 }
 

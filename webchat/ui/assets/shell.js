@@ -1,6 +1,7 @@
 // The page as a whole: gathers its parts, finds what the address asks for, keeps title and history in step.
 
-import { api } from "./api.js";
+import { isSteppedBackTo, leaveWithOthers, placeBefore } from "./account/leaving.js";
+import { api, url } from "./api.js";
 import { bus } from "./bus.js";
 import { composer, mountComposer } from "./composer.js";
 import { connection, mountConnection } from "./connection.js";
@@ -84,10 +85,13 @@ function start() {
   phone.addEventListener("change", () => toggleSidebar(!phone.matches, { keep: false }));
   root.classList.add("wc-ready"); // from here on it is seen, and can have the focus
   bus.on("owner", ({ before }) => (before === "" ? claim() : location.reload()));
+  leaveWithOthers();
   bus.on("outbox", ({ entry }) => entry.why?.code === "other_owner" && loadMe());
   if (storage.lasts) bus.on("unkept", onUnkept);
   else onUnkept();
   drafts.claim();
+  const place = placeBefore();
+  if (place && !location.search) history.replaceState({}, "", url(place));
   show(location.search);
   loadModels();
   stops.open();
@@ -126,6 +130,7 @@ async function loadMe() {
     composer.limit = me.limits.message_chars;
     if (me.movable_chats.length) void Promise.all([import("./movechats.js"), begun]).then(([{ offerChats }]) => offerChats(me.movable_chats));
   } catch (error) {
+    if (error.status === 401 && isSteppedBackTo()) location.reload(); // the server has another page for those it doesn't know
     if (!error.offline) toast(errorLine(error), { kind: "error", seconds: 60 });
   }
 }

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { bus } from "./bus.js";
+import { connection } from "./connection.js";
 import { h, icon, iconButton, isMac, the } from "./dom.js";
 import { language, t } from "./i18n.js";
 import { before, calendar } from "./sidebar/calendar.js";
@@ -110,13 +111,24 @@ function brand() {
 
 function footer() {
   archiveButton = side("archive", t("sidebar.archived"), () => showArchived(!state.archived), { "aria-pressed": "false", class: "wc-side-action wc-quiet" });
+  const menu = side("settings", t("sidebar.menu"), (event) => actions.menu(event.currentTarget), { id: "wc-menu-button", "aria-haspopup": "menu", "aria-expanded": "false" });
+  the("span", menu).append(who());
   return h(
     "div",
     { class: "wc-sidebar-foot" },
     archiveButton,
     side("trash", t("trash.title"), actions.trash, { "aria-haspopup": "dialog", class: "wc-side-action wc-quiet" }),
-    side("settings", t("sidebar.menu"), (event) => actions.menu(event.currentTarget), { id: "wc-menu-button", "aria-haspopup": "menu", "aria-expanded": "false" }),
+    menu,
   );
+}
+
+// The name of the person who signed in, below what the menu is called.
+function who() {
+  const name = h("span", { class: "wc-side-who wc-one-line", dir: "auto" });
+  const draw = () => (name.textContent = connection.me.person?.name ?? "");
+  bus.on("me", draw);
+  draw();
+  return name;
 }
 
 /** @param {IconName} glyph @param {string} label @param {(event: any) => void} onclick @param {Attributes} [attributes] @param {...Child} more */

@@ -13,7 +13,7 @@ import { stops } from "./stops.js";
 import { actions, applyChoices, arrived, resumeEdits, takeBack } from "./conversation/actions.js";
 import { placeText } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
-import { withUnanswered } from "./conversation/note.js";
+import { endedBy, withUnanswered } from "./conversation/note.js";
 import { replyIdOf, upTo, userIdOf, withPending } from "./conversation/pending.js";
 import { EndKeeper } from "./conversation/scroll.js";
 import { trouble } from "./conversation/trouble.js";
@@ -494,10 +494,10 @@ export class Transcript {
     this.#poll();
   }
 
-  // This visitor may not follow any more, and the server has stopped what they asked for.
+  // This visitor may not follow any more. What a guest asked for the server has stopped; a person's reply is still written.
   /** @param {Failure} [error] */
   #putOut(error) {
-    const code = error && ["link_revoked", "link_expired"].includes(error.code) ? error.code : "link_ended";
+    const code = endedBy(error);
     this.line.close();
     for (const [id, view] of this.views) {
       this.#unfollow(id);

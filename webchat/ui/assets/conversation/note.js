@@ -6,7 +6,7 @@ import { roughly, waitSeconds } from "./format.js";
 import { icon } from "./icons.js";
 import { ticking } from "./ticking.js";
 
-/** @import { ShownMessage, Translate } from "../types.js" */
+/** @import { Failure, ShownMessage, Translate } from "../types.js" */
 /** @typedef {{ tone: "error" | "warning" | "plain", message: string, cure: string, detail: string, acts: (keyof typeof ACTS)[] }} Note */
 
 const ACTS = /** @type {const} */ ({ continue: "play", retry: "retry", reply: "retry" });
@@ -20,7 +20,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });
   /** @type {(keyof typeof ACTS)[]} */
   const onward = begun ? ["continue", "retry"] : ["retry"];
-  if (failure?.code.startsWith("link_")) return { tone: "warning", ...errorText(failure), acts: [] };
+  if (failure?.code.startsWith("link_") || failure?.code === "not_followed") return { tone: "warning", ...errorText(failure), acts: [] };
   if (state === "failed") return { tone: "error", ...(failure ? errorText(failure) : plain("failed")), acts: onward };
   if (state === "blocked") return failure ? { tone: "warning", ...errorText(failure), acts: [] } : plain("blocked");
   if (state === "interrupted") return plain("interrupted", ...onward);
@@ -29,6 +29,13 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   if (reason === "length") return plain("length", onward[0]);
   if (reason === "content_filter") return plain("filtered", "retry");
   return text ? null : plain("empty_reply", "retry");
+}
+
+/** What a running reply ends with on a page whose requests are refused. After a session it is still written by the server. */
+/** @param {Failure} [error] */
+export function endedBy({ code } = { code: "" }) {
+  if (["signed_out", "person_disabled"].includes(code)) return "not_followed";
+  return ["link_revoked", "link_expired"].includes(code) ? code : "link_ended";
 }
 
 /** The note of a reply as an element, or null. seen: when this page saw it end, by `performance.now`; null when it had
