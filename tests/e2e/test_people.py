@@ -1,0 +1,181 @@
+"""People sign in with a name and a password: what is theirs, on each of their devices, and nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, Page, expect
+
+from tests.app_process import AppProcess
+from tests.e2e.chat import LOOKS, PHONE, Chat, NewVisitor, words
+from tests.e2e.conftest import running
+from tests.e2e.test_visitors import store_of
+from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.auth.passwords import hash_password
+from webchat.sentences import locale
+
+PASSWORD = "a long enough one"
+EN = locale("en")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def house(
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AppProcess]:
+    async with running(tmp_path_factory.mktemp("house"), endpoint, WEBCHAT_SIGN_IN="password") as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def hashed() -> str:
+    return hash_password(PASSWORD)
+
+
+def add(app: AppProcess, name: str, hashed: str) -> None:
+    with store_of(app) as store:
+        store.add_person("password", name, name.title(), f"{name}@example.org", password_hash=hashed)
+
+
+async def sign_in(page: Page, app: AppProcess, name: str, password: str = PASSWORD) -> Chat:
+    await page.goto(f"{app.url}/sign-in")
+    return await enter(page, app, name, password)
+
+
+async def enter(page: Page, app: AppProcess, name: str, password: str = PASSWORD) -> Chat:
+    """Sign in on the page for that."""
+    await page.locator("#name").fill(name)
+    await page.locator("#password").fill(password)
+    await page.locator("#sign-in button").click()
+    chat = Chat(page, app.url)
+    await chat.ready()
+    return chat
+
+
+async def choose(page: Page, said: Mapping[str, str], entry: str) -> None:
+    """An entry of the menu in the sidebar, which a phone hides."""
+    if await page.locator("html.wc-sidebar-closed").count():
+        await page.locator("#wc-sidebar-toggle").click()
+    await page.get_by_role("button", name=said["sidebar.menu"]).click()
+    await page.get_by_role("menuitem", name=said[entry], exact=True).click()
+
+
+async def account(page: Page, said: Mapping[str, str]) -> Locator:
+    await choose(page, said, "account.title")
+    sheet = page.get_by_role("dialog", name=said["account.title"])
+    await expect(sheet.locator(".wc-account-device").first).to_be_visible()
+    return sheet
+
+
+@pytest.mark.parametrize(("look", "language"), LOOKS)
+async def test_the_next_person_in_a_browser_sees_nothing_of_the_one_who_signed_out(
+    house: AppProcess, visitor: NewVisitor, hashed: str, look: dict[str, Any], language: str
+) -> None:
+    said = locale(language)
+    ada, bob = f"ada{language.lower()}", f"bob{language.lower()}"
+    for name in (ada, bob):
+        add(house, name, hashed)
+    page = await (await visitor(**look)).new_page()
+    chat = await sign_in(page, house, ada)
+    place = await chat.ask("words=3")
+    await chat.whole(words(3))
+    sheet = await account(page, said)
+    await expect(sheet).to_contain_text(f"{ada}@example.org")
+    box = sheet.get_by_label(said["account.name"], exact=True)
+    await box.fill("Ada Lovelace")
+    await box.press("Enter")
+    await expect(page.locator(".wc-side-who")).to_have_text("Ada Lovelace")
+    await page.keyboard.press("Escape")
+    await expect(sheet).to_have_count(0)
+    if await page.locator("#wc-main[inert]").count():
+        await page.locator(".wc-scrim").click(position={"x": 380, "y": 400})
+    await chat.box.fill("only for Ada")
+    other_tab = await page.context.new_page()
+    await Chat(other_tab, house.url).open()
+    await choose(page, said, "account.sign_out")
+    for left in (page, other_tab):
+        await left.wait_for_url("**/sign-in")
+        await expect(left.locator("#password")).to_be_visible()
+    await page.go_back()
+    await expect(page.locator("#password")).to_be_visible()
+    assert "Ada Lovelace" not in await page.content()
+    theirs = await sign_in(page, house, bob)
+    await expect(page.locator(".wc-side-who")).to_have_text(bob.title())
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(0)
+    await expect(theirs.box).to_have_value("")
+    await choose(page, said, "account.sign_out")
+    await page.wait_for_url("**/sign-in")
+    await enter(page, house, ada)
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(1)
+    await page.goto(f"{house.url}/?c={place}")
+    await expect(chat.box).to_have_value("only for Ada")
+
+
+async def test_a_device_that_was_signed_out_says_so_and_goes_on_after_signing_in(
+    house: AppProcess, visitor: NewVisitor, hashed: str
+) -> None:
+    add(house, "eve", hashed)
+    desk = await (await visitor()).new_page()
+    await sign_in(desk, house, "eve")
+    said = locale("zh-CN")
+    phone = await (await visitor(locale="zh-CN", **PHONE)).new_page()
+    chat = await sign_in(phone, house, "eve")
+    place = await chat.ask("words=400 rate=40")
+    await chat.shows("w3 ")
+    await chat.box.fill("and then")
+    sheet = await account(desk, EN)
+    devices = sheet.locator(".wc-account-device")
+    await expect(devices).to_have_count(2)
+    await expect(sheet.locator("[aria-current=true]")).to_contain_text(EN["account.this_device"])
+    await sheet.locator(".wc-account-device:not([aria-current]) button").click()
+    await expect(devices).to_have_count(1)
+    await expect(chat.reply.locator(".wc-note")).to_contain_text(said["error.not_followed"])
+    await expect(phone.locator(".wc-connection.wc-open")).to_contain_text(said["error.signed_out"])
+    assert await chat.box.input_value() == "and then"
+    await expect(chat.box).to_have_js_property("readOnly", True)
+    await phone.get_by_role("link", name=said["account.sign_in_again"]).click()
+    await enter(phone, house, "eve")
+    assert chat.conversation == place
+    await chat.whole(words(400))
+    assert await chat.box.input_value() == "and then"
+
+
+async def test_a_new_password_counts_at_once_and_ends_the_other_devices(
+    house: AppProcess, visitor: NewVisitor, hashed: str
+) -> None:
+    add(house, "kim", hashed)
+    desk, phone = [await (await visitor()).new_page() for _ in range(2)]
+    await sign_in(phone, house, "kim")
+    await sign_in(desk, house, "kim")
+    sheet = await account(desk, EN)
+    change = sheet.get_by_role("button", name=EN["account.change_password"])
+    await change.click()
+    current, new, again = (
+        sheet.get_by_label(EN[f"account.{name}"], exact=True)
+        for name in ("current_password", "new_password", "repeat_password")
+    )
+    await expect(current).to_be_focused()
+    for box, text in ((current, "not it"), (new, "quite another one"), (again, "quite another")):
+        await box.fill(text)
+    await again.press("Enter")
+    await expect(again).to_have_accessible_description(EN["account.differ"])
+    await again.fill("quite another one")
+    await again.press("Enter")
+    await expect(current).to_have_accessible_description(EN["account.wrong_password"])
+    await expect(current).to_be_focused()
+    await expect(desk.locator(".wc-connection.wc-open")).to_have_count(0)
+    await current.fill(PASSWORD)
+    await current.press("Enter")
+    await expect(current).to_be_hidden()
+    await expect(sheet.locator(".wc-account-device")).to_have_count(1)
+    await expect(phone.get_by_role("link", name=EN["account.sign_in_again"])).to_be_visible()
+    fresh = await (await visitor()).new_page()
+    await fresh.goto(f"{house.url}/sign-in")
+    await fresh.locator("#name").fill("kim")
+    await fresh.locator("#password").fill(PASSWORD)
+    await fresh.locator("#sign-in button").click()
+    await expect(fresh.get_by_role("status")).not_to_be_empty()
+    await expect(fresh.locator("#password")).to_have_attribute("aria-invalid", "true")
+    await enter(fresh, house, "kim", "quite another one")
