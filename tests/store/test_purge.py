@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from webchat.store import NotFound, Store
 from webchat.store.database.tables import MessageRow, OwnerRow, SearchEntryRow
 from webchat.store.database.transactions import TIDY_EVERY
 from webchat.store.records import JournalEntry, Message
-from webchat.store.upkeep.purge import SLICE_CHARS
+from webchat.store.upkeep.purge import MERGE_PAGES, SLICE_CHARS
 
 CANARY = "Zugzwangkanarienvogel"
 ROWS = 20
@@ -109,6 +111,26 @@ def test_long_texts_make_narrow_slices(store: Store, talk: Talk, monkeypatch: py
     store.purge(later())
     assert sum(taken) == 12
     assert max(taken) == 2  # one that is long, and a short one
+
+
+def test_no_slice_of_a_purge_merges_most_of_the_index(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    with closing(Store.open(f"sqlite:///{tmp_path / 'chat.db'}")) as store:
+        talk = Talk(store, store.local_owner().id)
+        for _ in range(30):
+            talk.say(" ".join(f"{chance.getrandbits(32):08x}" for _ in range(500)), "yes")
+        store.delete_conversation(talk.owner, talk.say("gone", "too").conversation.id)
+        totals: list[int] = []
+
+        def committed(connection: Any) -> None:
+            # With what FTS5 writes for itself, which no statement's own count tells.
+            totals.append(connection.connection.driver_connection.total_changes)
+
+        event.listen(store._engines[True], "commit", committed)
+        store.purge(later())
+    changes = [after - before for before, after in pairwise(totals)]
+    assert sum(changes) > 10 * MERGE_PAGES  # there was much to merge
+    assert max(changes) < sum(changes) / 2
 
 
 async def test_a_reply_waits_for_one_slice_at_most(store: Store, talk: Talk) -> None:
