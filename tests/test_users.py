@@ -8,14 +8,17 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from pwdlib import PasswordHash
 
-from tests.app_process import ROOT
+from tests.app_process import ROOT, AppProcess
+from webchat.auth.owners import KEPT_SECONDS
 from webchat.cli import run
 from webchat.store import NotFound, Store
 from webchat.store.people_records import Person
@@ -27,6 +30,7 @@ PASSWORD = "correct horse"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WEBCHAT_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("WEBCHAT_SIGN_IN", "password")
     return tmp_path
 
 
@@ -73,6 +77,15 @@ def test_a_person_is_added_with_the_password_on_the_first_line(
     person = store.find_person("password", "ada")
     assert (person.name, person.operates) == ("Ada", False)
     assert admits(store, "ada", PASSWORD)
+
+
+@pytest.mark.usefixtures("store", "typed")
+def test_a_server_that_asks_for_no_passwords_is_pointed_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WEBCHAT_SIGN_IN")
+    assert run(["user", "add", "ada"]) == 0
+    assert "--sign-in password" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("typed")
@@ -210,3 +223,26 @@ def test_a_terminal_asks_twice_and_shows_nothing_of_it(
     assert PASSWORD not in shown
     assert again not in shown
     assert len(store.people()) == (1 if code == 0 else 0)
+
+
+@pytest.mark.usefixtures("typed")
+def test_somebody_disabled_while_the_server_runs_is_out_within_a_second(folder: Path) -> None:
+    with (
+        AppProcess(folder / "data", "--endpoint", "http://127.0.0.1:9/v1") as app,
+        httpx.Client(base_url=app.url, headers={"origin": app.url}, timeout=60) as browser,
+    ):
+        sign_in = {"name": "Ada", "password": PASSWORD}
+        assert browser.post("/sign-in/password", json=sign_in).status_code == 403
+        assert run(["user", "add", "ada"]) == 0
+        assert browser.post("/sign-in/password", json=sign_in).status_code == 204
+        assert browser.get("/api/me").json()["owner"]["kind"] == "member"
+        assert run(["user", "operator", "ada", "on"]) == 0
+        time.sleep(KEPT_SECONDS + 0.1)
+        assert browser.get("/api/me").json()["operates"]
+        assert run(["user", "disable", "ada"]) == 0
+        time.sleep(KEPT_SECONDS + 0.1)
+        assert browser.get("/api/me").status_code == 401
+        refused = browser.post("/sign-in/password", json=sign_in)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "person_disabled")
+        assert run(["user", "enable", "ada"]) == 0
+        assert browser.post("/sign-in/password", json=sign_in).status_code == 204

@@ -72,6 +72,8 @@ def _add(loaded: Loaded, options: argparse.Namespace) -> None:
             password_hash=hashed,
         )
     print(f"{subject} is added{' as an operator' if options.operator else ''}.")
+    if "password" not in loaded.settings.sign_in:
+        print("Signing in needs a server started with --sign-in password.", file=sys.stderr)
 
 
 def _list(loaded: Loaded, _options: argparse.Namespace) -> None:

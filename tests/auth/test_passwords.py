@@ -73,7 +73,7 @@ def passwords(store: Store, clock: Clock) -> Passwords:
     return Passwords(store, delays=Delays(clock), failures=failures)
 
 
-async def fail(passwords: Passwords, times: int, name: str = "ada", network: str | None = HOME) -> None:
+async def fail(passwords: Passwords, times: int, name: str = "ada", network: str = HOME) -> None:
     for _ in range(times):
         with pytest.raises(PasswordWrong):
             await passwords.check(name, "wrong password", network)
@@ -81,7 +81,7 @@ async def fail(passwords: Passwords, times: int, name: str = "ada", network: str
 
 async def test_the_right_password_admits_its_person(passwords: Passwords, ada: Person) -> None:
     assert await passwords.check("ada", RIGHT, HOME) == ada
-    assert await passwords.check("  ＡDA ", RIGHT, None) == ada
+    assert await passwords.check("  ＡDA ", RIGHT, ELSEWHERE) == ada
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,15 @@ async def test_tries_made_together_count_like_tries_one_after_another(
     assert kinds.count(PasswordDelayed) == 30 - FREE_FAILURES
 
 
+async def test_an_exempt_network_delays_by_account_all_the_same(passwords: Passwords, ada: Person) -> None:
+    for _ in range(FREE_FAILURES):
+        with pytest.raises(PasswordWrong):
+            await passwords.check("ada", "wrong password", HOME, exempt=True)
+    with pytest.raises(PasswordDelayed):
+        await passwords.check("ada", RIGHT, HOME, exempt=True)
+    assert await passwords.check("ada", RIGHT, ELSEWHERE, exempt=True) == ada
+
+
 async def test_failures_are_forgotten(passwords: Passwords, ada: Person, clock: Clock) -> None:
     await fail(passwords, FREE_FAILURES)
     clock.time += FORGOTTEN_AFTER
@@ -223,7 +232,7 @@ async def test_a_network_that_tries_many_names_waits(passwords: Passwords, ada: 
     with pytest.raises(PasswordDelayed):
         await passwords.check("ada", RIGHT, HOME)
     assert await passwords.check("ada", RIGHT, ELSEWHERE) == ada
-    assert await passwords.check("ada", RIGHT, None) == ada
+    assert await passwords.check("ada", RIGHT, HOME, exempt=True) == ada
     clock.time += 60
     assert await passwords.check("ada", RIGHT, HOME) == ada
 

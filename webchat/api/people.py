@@ -10,6 +10,7 @@ from webchat.api.reading import Caller, PathId
 from webchat.api.redeem import with_cookies
 from webchat.api.services import Services
 from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody
+from webchat.auth.forwarding import one_person
 from webchat.auth.passwords import Passwords
 from webchat.store.people_records import Session
 
@@ -21,7 +22,8 @@ class People:
 
     async def sign_in(self, body: SignInBody, request: Request) -> Response:
         """Sign in with a name and a password. 403 if they don't match, 429 after too many attempts."""
-        person = await self._passwords().check(body.name, body.password, self._network(request))
+        network, exempt = self._network(request)
+        person = await self._passwords().check(body.name, body.password, network, exempt=exempt)
         agent = request.headers.get("user-agent", "")
         return with_cookies(await self._services.sessions.begin(person, request.state.sign_in, agent))
 
@@ -51,7 +53,8 @@ class People:
     async def change_password(self, owner: Caller, body: PasswordBody, request: Request) -> None:
         """Change the caller's password; their other sessions end. 403 if the current one is wrong."""
         own = self._own(request)
-        await self._passwords().change(owner.id, body.current, body.new, own.id, self._network(request))
+        network, exempt = self._network(request)
+        await self._passwords().change(owner.id, body.current, body.new, own.id, network, exempt=exempt)
 
     async def rename(self, owner: Caller, body: NameBody, request: Request) -> Person:
         """Change the name the caller is shown by."""
@@ -63,8 +66,11 @@ class People:
             raise not_found()
         return self._services.passwords
 
-    def _network(self, request: Request) -> str | None:
-        return self._services.identities.network(request.scope)
+    def _network(self, request: Request) -> tuple[str, bool]:
+        """Where the request comes from, and whether that is exempt from limits by address. Exempt networks
+        are told apart too: nobody in one delays another's sign-in."""
+        network = one_person(request.client.host) if request.client else ""
+        return network, self._services.identities.network(request.scope) is None
 
     def _own(self, request: Request) -> Session:
         """The session of the request; for whoever did not sign in it is as if nothing existed."""

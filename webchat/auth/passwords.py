@@ -152,32 +152,38 @@ class Passwords:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
         self._nobodys = ""
 
-    async def check(self, name: str, password: str, network: str | None) -> Person:
+    async def check(self, name: str, password: str, network: str, *, exempt: bool = False) -> Person:
         """Who signs in with this name and password. Raises PasswordWrong, PasswordDelayed, Crowded, and
         PersonDisabled, which only the right password is told.
 
-        network: from where; `None` for one that is exempt from limits over all accounts.
+        network: from where. exempt: no limit over all accounts holds there; that of each account does.
         """
-        place = network or ""
         # One at a time per network: tries made together count like tries made one after another.
-        async with self._slots.place(place):
-            if seconds := self._delays.seconds(_account(name), place):
+        async with self._slots.place(network):
+            if seconds := self._delays.seconds(_account(name), network):
                 raise PasswordDelayed(seconds)
-            if network is not None and self._failures.full(network):
+            if not exempt and self._failures.full(network):
                 raise PasswordDelayed(60)
             person = await self._signing_in(name, password)
             if person is None:
-                self._delays.failed(_account(name), place)
-                if network is not None:
+                self._delays.failed(_account(name), network)
+                if not exempt:
                     self._failures.add(network)
                 raise PasswordWrong
-        self._delays.succeeded(_account(name), place)
+        self._delays.succeeded(_account(name), network)
         if person.disabled_at is not None:
             raise PersonDisabled
         return person
 
     async def change(
-        self, owner_id: str, current: str, new: str, keep_session: str | None, network: str | None
+        self,
+        owner_id: str,
+        current: str,
+        new: str,
+        keep_session: str | None,
+        network: str,
+        *,
+        exempt: bool = False,
     ) -> None:
         """Replace a person's password and end their sessions, except `keep_session`. Raises what `check` and
         `check_rules` raise, and NotFound for somebody who signs in without a password of ours."""
@@ -185,7 +191,7 @@ class Passwords:
         if person.issuer != PASSWORD_ISSUER:
             raise NotFound("person")
         check_rules(new, person.subject)
-        await self.check(person.subject, current, network)
+        await self.check(person.subject, current, network, exempt=exempt)
         await self._store.call(self._store.set_password, owner_id, await self.hash(new), keep_session)
 
     async def hash(self, password: str) -> str:
