@@ -102,7 +102,7 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     "link_revoked": ("link_revoked", "This link was revoked.", "Ask for a new one."),
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
     "signed_out": ("signed_out", "You are signed out.", "Sign in again."),
-    "disabled": ("person_disabled", "This account is switched off.", "Ask whoever runs this server."),
+    "disabled": ("person_disabled", "This account is disabled.", "Contact the administrator."),
     "two_owners": (
         "two_owners",
         "Another page tried to sign you in as someone else and was blocked.",
