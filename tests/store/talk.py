@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from webchat.store import ExportedConversation, Store
 from webchat.store.records import BegunTurn, FinishedTurn, JournalEntry, Message, NewTurn
+
+Result = TypeVar("Result")
 
 _keys = itertools.count()
 
@@ -62,3 +68,35 @@ def later() -> datetime:
 def exported(store: Store, owner: str) -> list[ExportedConversation]:
     """All that an owner has."""
     return [store.export_conversation(owner, id) for id in store.conversation_ids(owner)]
+
+
+async def writing_meanwhile(
+    store: Store, verb: Callable[..., Result], reply: str, *args: Any
+) -> tuple[Result, int]:
+    """What a verb that works in slices returns, and how many entries of a reply were written meanwhile: each
+    of them waits for one slice at most."""
+    order: list[str] = []
+    submit = store._threads["write"].submit
+
+    def noted(work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        mine = isinstance(work, partial) and work.func == store.write_batch
+
+        def run() -> Any:
+            order.append("W" if mine else "s")
+            return work(*args, **kwargs)
+
+        future = submit(run)
+        order.append("q" if mine else "")
+        return future
+
+    store._threads["write"].submit = noted  # type: ignore[method-assign]
+    working = asyncio.create_task(store.call(verb, *args))
+    while "s" not in order:  # noqa: ASYNC110  the store has no event for it
+        await asyncio.sleep(0.001)
+    written = 0
+    while not working.done():
+        await store.call(store.write_batch, [JournalEntry(reply, written + 1, "text", "x")])
+        written += 1
+    assert written > 2
+    assert "qss" not in "".join(order)
+    return await working, written

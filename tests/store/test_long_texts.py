@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 
-from tests.store.talk import Talk, later
+from tests.store.talk import Talk, later, writing_meanwhile
 from tests.store.test_purge import rows_per_transaction
 from webchat.store import Store
 from webchat.store.database.migrate import migrate
 from webchat.store.database.tables import SearchEntryRow
 from webchat.store.database.urls import dialect_for
-from webchat.store.records import JournalEntry
 from webchat.store.search import index
 from webchat.store.search import words as of_words
 from webchat.store.search.words import PART_WORDS, index_parts, index_words, matches, query_terms
@@ -185,31 +182,7 @@ def test_what_a_crash_left_owed_is_put_in_at_the_next_start(url: str, after: int
 async def test_a_reply_waits_for_one_part_at_most(by_hand: Store, talk: Talk) -> None:
     running = talk.begin("still here").reply.id
     talk.begin(long_text(12 * PART_WORDS))
-    told: list[str] = []
-    submit = by_hand._threads["write"].submit
-
-    def told_submit(verb: Any, /, *args: Any, **kwargs: Any) -> Any:
-        mine = isinstance(verb, partial) and verb.func == by_hand.write_batch
-
-        def run() -> Any:
-            told.append("W" if mine else "s")
-            return verb(*args, **kwargs)
-
-        future = submit(run)
-        told.append("q" if mine else "")
-        return future
-
-    by_hand._threads["write"].submit = told_submit  # type: ignore[method-assign]
-    indexing = asyncio.create_task(by_hand.call(by_hand.index_owed))
-    while "s" not in told:  # noqa: ASYNC110  the store has no event for it
-        await asyncio.sleep(0.001)
-    written = 0
-    while not indexing.done():
-        await by_hand.call(by_hand.write_batch, [JournalEntry(running, written + 1, "text", "x")])
-        written += 1
-    await indexing
-    assert written > 2
-    assert "qss" not in "".join(told)
+    await writing_meanwhile(by_hand, by_hand.index_owed, running)
 
 
 def test_a_purge_takes_all_parts_one_by_one(by_hand: Store, talk: Talk) -> None:

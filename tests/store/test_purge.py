@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select
 
-from tests.store.talk import Talk, later
+from tests.store.talk import Talk, later, writing_meanwhile
 from webchat.store import NotFound, Store
 from webchat.store.database.tables import MessageRow, OwnerRow, SearchEntryRow
 from webchat.store.database.transactions import TIDY_EVERY
-from webchat.store.records import JournalEntry, Message
+from webchat.store.records import Message
 from webchat.store.upkeep.purge import MERGE_PAGES, SLICE_CHARS
 
 CANARY = "Zugzwangkanarienvogel"
@@ -136,31 +134,9 @@ def test_no_slice_of_a_purge_merges_most_of_the_index(tmp_path: Path) -> None:
 async def test_a_reply_waits_for_one_slice_at_most(store: Store, talk: Talk) -> None:
     for _ in range(4):
         store.delete_conversation(talk.owner, chain(talk, 40)[0].conversation_id)
-    running, told = talk.begin("still here").reply.id, list[str]()
-    submit = store._threads["write"].submit
-
-    def told_submit(verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        mine = isinstance(verb, partial) and verb.func == store.write_batch
-
-        def run() -> Any:
-            told.append("W" if mine else "s")
-            return verb(*args, **kwargs)
-
-        future = submit(run)
-        told.append("q" if mine else "")
-        return future
-
-    store._threads["write"].submit = told_submit  # type: ignore[method-assign]
-    purge = asyncio.create_task(store.call(store.purge, later()))
-    while "s" not in told:  # noqa: ASYNC110  the store has no event for it
-        await asyncio.sleep(0.001)
-    written = 0
-    while not purge.done():
-        await store.call(store.write_batch, [JournalEntry(running, written + 1, "text", "x")])
-        written += 1
-    assert await purge == 4 + 320
-    assert written > 2
-    assert "qss" not in "".join(told)
+    running = talk.begin("still here").reply.id
+    taken, written = await writing_meanwhile(store, store.purge, running, later())
+    assert taken == 4 + 320
     assert talk.finish(running, first=written + 1).text == "x" * written
 
 
