@@ -6,7 +6,6 @@ Where no browser can be had the tests are skipped with the reason, and fail when
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -63,11 +62,8 @@ async def running(
         env=env,
         preloaded=True,
     )
-    await asyncio.to_thread(app.start)
-    try:
+    async with app:
         yield app
-    finally:
-        await asyncio.to_thread(app.kill)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -27,9 +27,8 @@ async def local(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         # In bfloat16 what stands beside a reply in its batch may change its rounding.
         *("--access", "open", "--no-titles", "--temperature", "0", "--dtype", "float32"),
     )
-    await asyncio.to_thread(app.start)
-    yield app
-    await asyncio.to_thread(app.kill)
+    async with app:
+        yield app
 
 
 async def people(visitor: NewVisitor, app: AppProcess, count: int) -> list[Chat]:

@@ -3,7 +3,6 @@ reply's prompt."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -30,10 +29,8 @@ LONG = "This is padding to make it longer, so do not mind it. " * 12
 async def demo(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     """The demo model, with room for few words."""
     flags = ("--model", str(demo_gguf), "--context-length", "600", "--max-tokens", "8", "--no-titles")
-    app = AppProcess(tmp_path_factory.mktemp("demo"), *flags, preloaded=True)
-    await asyncio.to_thread(app.start)
-    yield app
-    await asyncio.to_thread(app.kill)
+    async with AppProcess(tmp_path_factory.mktemp("demo"), *flags, preloaded=True) as app:
+        yield app
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -66,8 +66,7 @@ async def test_a_trained_adapter_and_its_base_answer_in_one_conversation(
     adapter = tmp_path / "bananas"
     await asyncio.to_thread(train, demo_folder, adapter)
     app = AppProcess(tmp_path / "data", "--model", str(adapter), "--no-titles", "--temperature", "0")
-    await asyncio.to_thread(app.start)
-    try:
+    async with app:
         context = await visitor()
         page = await context.new_page()
         chat = await Chat(page, app.url).open()
@@ -92,5 +91,3 @@ async def test_a_trained_adapter_and_its_base_answer_in_one_conversation(
         await chat.ask(QUESTION)
         await chat.state("complete")
         assert "Paris" in await chat.text()
-    finally:
-        await asyncio.to_thread(app.kill)

@@ -71,12 +71,8 @@ def answer(asked: Asked) -> Answer:
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     async with HostileServer(answer) as endpoint:
         folder = tmp_path_factory.mktemp("media")
-        app = AppProcess(folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles")
-        await asyncio.to_thread(app.start)
-        try:
+        async with AppProcess(folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles") as app:
             yield app
-        finally:
-            await asyncio.to_thread(app.kill)
 
 
 async def sees_all(page: Page) -> None:

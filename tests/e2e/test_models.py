@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,11 +27,8 @@ async def _serving(folder: Path, url: str, names: Sequence[str], more: str = "")
     config = folder / "webchat.toml"
     config.write_text("\n".join((*listed, more)))
     app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, preloaded=True)
-    await asyncio.to_thread(app.start)
-    try:
+    async with app:
         yield app
-    finally:
-        await asyncio.to_thread(app.kill)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -163,9 +159,7 @@ async def test_a_phone_opens_the_list_and_no_keyboard(many: AppProcess, visitor:
 
 async def test_an_endpoint_out_of_reach_is_said_and_tried_again(visitor: NewVisitor, tmp_path: Path) -> None:
     port = free_port()
-    app = AppProcess(tmp_path, "--no-titles", "--endpoint", f"http://127.0.0.1:{port}/v1")
-    await asyncio.to_thread(app.start)
-    try:
+    async with AppProcess(tmp_path, "--no-titles", "--endpoint", f"http://127.0.0.1:{port}/v1") as app:
         for locale, title in (("zh-CN", "尚未连接模型"), ("en-GB", "No model is connected")):
             context = await visitor(locale=locale)
             chat = await Chat(await context.new_page(), app.url).open()
@@ -189,5 +183,3 @@ async def test_an_endpoint_out_of_reach_is_said_and_tried_again(visitor: NewVisi
             await chat.ask("words=5")
             await chat.whole(words(5))
             await expect(chat.reply.locator(".wc-model")).to_contain_text("scripted")
-    finally:
-        await asyncio.to_thread(app.kill)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -42,9 +41,8 @@ async def app(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     config = folder / "webchat.toml"
     config.write_text(CONFIG.format(path=demo_gguf))
     app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, preloaded=True)
-    await asyncio.to_thread(app.start)
-    yield app
-    await asyncio.to_thread(app.kill)
+    async with app:
+        yield app
 
 
 async def choose(page: Page, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -21,12 +20,8 @@ REFUSES = Server("", [Refuses(has("top_k"), says_so(400, openai("不支持参数
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     async with HostileServer(REFUSES) as endpoint:
         folder = tmp_path_factory.mktemp("refusing")
-        app = AppProcess(folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles")
-        await asyncio.to_thread(app.start)
-        try:
+        async with AppProcess(folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles") as app:
             yield app
-        finally:
-            await asyncio.to_thread(app.kill)
 
 
 async def test_a_setting_that_is_not_taken_is_told_with_the_reply_and_beside_it(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,12 +19,8 @@ from webchat.sentences import locale
 @asynccontextmanager
 async def listing(folder: Path, endpoint: ScriptedEndpoint, *flags: str) -> AsyncIterator[AppProcess]:
     """The app on an endpoint that lists its models."""
-    app = AppProcess(folder, "--endpoint", endpoint.url, "--no-titles", *flags)
-    await asyncio.to_thread(app.start)
-    try:
+    async with AppProcess(folder, "--endpoint", endpoint.url, "--no-titles", *flags) as app:
         yield app
-    finally:
-        await asyncio.to_thread(app.kill)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

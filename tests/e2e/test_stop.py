@@ -61,10 +61,8 @@ async def test_escape_stops(chat: Chat) -> None:
 async def embedded(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     """The app as it starts without any flag: on the embedded model."""
     env = {"WEBCHAT_CACHE_DIR": str(demo_gguf.parents[1]), "WEBCHAT_TITLES": "false"}
-    app = AppProcess(tmp_path_factory.mktemp("embedded"), env=env, preloaded=True)
-    await asyncio.to_thread(app.start)
-    yield app
-    await asyncio.to_thread(app.kill)
+    async with AppProcess(tmp_path_factory.mktemp("embedded"), env=env, preloaded=True) as app:
+        yield app
 
 
 @pytest.mark.parametrize(
