@@ -269,7 +269,6 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
             )
         if self.access == "local" and self.sign_in:
             raise ValueError("access = local is for one owner; with sign_in, leave access out")
-        self.check_sign_in()
         shortcut = self.model or self.endpoint
         check_engine(self, kind_of(self.model or "", self.endpoint or "") if shortcut else "")
         names = [spec.name for spec in self.models]

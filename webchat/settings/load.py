@@ -105,8 +105,11 @@ def load_settings(
     _prefer_local_model(values, origins, layers)
     try:
         settings = Settings(**values)
+        settings.check_sign_in()
     except ValidationError as error:
         raise BadSettings(_sentence(error, "the settings", "together")) from None
+    except ValueError as error:
+        raise BadSettings(f"{error}.") from None
     return Loaded(_with_keys(settings, {**env_file, **environ}), origins)
 
 
