@@ -120,7 +120,7 @@ def _announcement(app: App, address: str) -> str:
     line = f"webchat {__version__} · {link} · {_model(app)} · data in {app.settings.data_dir}"
     if start:
         line += "\nAnyone who opens this link gets in and sees only their own conversations."
-    if app.settings.sign_in and not app.store.people():
+    if app.settings.sign_in == ("password",) and not app.store.people():
         line += "\nNobody can sign in yet: `webchat user add NAME --operator` makes the first account."
     others = others_address(app.settings, address)
     if app.operator_link:

@@ -216,9 +216,10 @@ class Owners:
             if refusal := await self._refusal(link_id):
                 self._end(link_id, refusal)
                 self._report_ended(replying[link_id])
-        if self._sessions:
-            living = await self._store.call(self._store.living_sessions, sorted(self._sessions))
-            for session_id in self._sessions.difference(living):
+        # Of these alone: others begin while the store answers.
+        if sessions := sorted(self._sessions):
+            living = await self._store.call(self._store.living_sessions, sessions)
+            for session_id in set(sessions).difference(living):
                 self._end(session_id, "signed_out")
 
     def _end(self, key: str, refusal: Refusal, spared: asyncio.Task[Any] | None = None) -> None:
