@@ -127,7 +127,7 @@ def test_a_name_that_is_taken_is_refused_before_a_password_is_asked_for(
     store: Store, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     person = store.add_person("password", "ada", "Ada", password_hash="hash")
-    assert "already a person" in refused(capsys, "add", "ADA")
+    assert "already taken" in refused(capsys, "add", "ADA")
     assert typed.read().startswith(PASSWORD)
     assert store.people() == [person]
 

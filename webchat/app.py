@@ -231,6 +231,10 @@ def _lifespan(
             await recorder.aclose()
             await models.aclose()
             await services.sandbox.aclose()
+            if services.passwords is not None:
+                services.passwords.close()
+            if services.providers is not None:
+                await services.providers.aclose()
             store.close()
 
     return lifespan

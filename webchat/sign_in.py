@@ -23,6 +23,7 @@ def door_settings(settings: Settings, secret: str) -> DoorSettings:
         secret=secret,
         ways=Ways(
             link=settings.door != "local",
+            anyone=settings.door == "open",
             password="password" in settings.sign_in,
             providers=tuple((key, _name_of(key, settings)) for key in settings.providers),
         ),

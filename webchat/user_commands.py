@@ -36,7 +36,7 @@ def add_user_commands(commands: Any, add: AddCommand, option: Callable[..., None
     users = user.add_subparsers(title="commands", metavar="command", required=True)
     new = add("add", "Add a person who signs in with a password, which is asked for.", _add, users.add_parser)
     new.add_argument("user", metavar="name", help="the user name")
-    option(new, "--operator", action="store_true", help="let them see and change what applies to everyone")
+    option(new, "--operator", action="store_true", help="make this person an operator")
     add("list", "List the people who have signed in or were added.", _list, users.add_parser)
     for name, about, command in (
         ("disable", "Sign a person out everywhere and refuse further sign-ins. Their data stays.", _disable),

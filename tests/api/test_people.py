@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
 from webchat.auth.passwords import hash_password
 from webchat.auth.settings import Ways
+from webchat.store.errors import StoreUnavailable
 
 WAYS = Ways(link=True, password=True)
 ADA = {"name": "Ada", "password": "a long enough one"}
@@ -91,9 +95,12 @@ async def test_every_sign_in_has_a_token_of_its_own(make_site: MakeSite, hashed:
         assert len(await site.store.call(site.store.sessions, owner)) == 1
 
 
-async def test_the_id_of_a_person_in_a_cookie_admits_nobody(make_site: MakeSite, hashed: str) -> None:
+@pytest.mark.parametrize("operates", [False, True])
+async def test_the_id_of_a_person_in_a_cookie_admits_nobody(
+    operates: bool, make_site: MakeSite, hashed: str
+) -> None:
     async with make_site(ways=WAYS) as site:
-        owner = await site.store.call(site.store.owner, await person(site, hashed))
+        owner = await site.store.call(site.store.owner, await person(site, hashed, operates=operates))
         assert (await site.client(owner).get("/api/me")).status_code == 401
 
 
@@ -164,12 +171,13 @@ async def test_signing_out_ends_open_streams(make_site: MakeSite, hashed: str) -
 async def test_somebody_elsewhere_who_ends_the_session_ends_the_stream(
     make_site: MakeSite, hashed: str
 ) -> None:
-    """Another process: a second server, or the command line."""
+    """As another server does, or the command line."""
     async with make_site(EchoBackend(), ways=WAYS) as site, serving(site.door) as base:
         owner = await person(site, hashed)
         async with httpx.AsyncClient(base_url=base, timeout=60) as client:
             assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
             async with client.stream("GET", "/api/events?from=") as stream:
+                assert stream.status_code == 200
                 await site.store.call(site.store.end_sessions, owner)
                 async with asyncio.timeout(60):
                     async for _ in stream.aiter_raw():
@@ -191,3 +199,69 @@ async def test_a_link_opened_before_is_remembered_and_the_chat_is_the_persons(
         assert [one["id"] for one in me["earlier"]] == [guest.id]
         assert (await client.post("/api/sign-out")).status_code == 204
         assert (await client.get("/api/me")).json()["owner"]["id"] == guest.id
+
+
+async def test_a_password_that_is_reset_during_a_sign_in_opens_nothing(
+    make_site: MakeSite, hashed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        owner = await person(site, hashed)
+        begin = site.services.sessions.begin
+
+        async def after_a_reset(*args: Any) -> list[str]:
+            await site.store.call(site.store.set_password, owner, hash_password("the new password"))
+            return await begin(*args)
+
+        monkeypatch.setattr(site.services.sessions, "begin", after_a_reset)
+        answer = await site.client(None).post("/sign-in/password", json=ADA)
+        assert answer.json()["error"]["code"] == "password_wrong"
+        assert await site.store.call(site.store.sessions, owner) == []
+
+
+async def test_signing_out_of_a_session_that_has_just_ended_signs_out(
+    make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        owner = await person(site, hashed)
+        client = await signed_in(site)
+        assert (await client.get("/api/me")).status_code == 200
+        await site.store.call(site.store.end_sessions, owner)
+        assert (await client.post("/api/sign-out")).status_code in (204, 401)
+        assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+        assert (await client.get("/api/me")).status_code == 200
+
+
+async def test_whoever_only_reads_does_not_wait_for_the_writer(
+    make_site: MakeSite, hashed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        client = await signed_in(site)
+        monkeypatch.setattr("webchat.auth.owners.TOUCH_AFTER", timedelta(0))
+
+        def full(session_id: str) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        monkeypatch.setattr(site.store, "touch_session", full)
+        assert (await client.get("/api/me")).status_code == 200
+
+
+async def test_on_an_open_server_a_session_that_ended_is_told(make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=replace(WAYS, anyone=True), access="open") as site:
+        owner = await person(site, hashed)
+        client = await signed_in(site)
+        await site.store.call(site.store.set_disabled, owner, True)
+        page = await client.get("/", headers={"accept": "text/html"})
+        assert page.status_code == 401
+        assert 'data-reason="disabled"' in page.text
+        assert (await client.post("/t/switch", json={"id": ""})).status_code == 204
+        assert "webchat" not in " ".join(client.cookies)
+
+
+@pytest.mark.parametrize("name", ["   ", "\u202e\u202d", "\n"])
+async def test_a_name_that_cannot_be_seen_is_refused(name: str, make_site: MakeSite, hashed: str) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        client = await signed_in(site)
+        assert (await client.patch("/api/me", json={"name": name})).status_code == 422
+        assert (await client.patch("/api/me", json={"name": " Ada \n L. "})).json()["name"] == "Ada L."

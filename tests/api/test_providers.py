@@ -138,3 +138,24 @@ async def test_nothing_of_the_sign_in_stands_in_its_addresses(make_site: MakeSit
         assert "code_verifier" not in asked
         assert "no-store" in start.headers["cache-control"]
         assert (await browser.get("/sign-in/start/other")).status_code == 404
+
+
+async def test_over_https_only_this_host_s_cookie_counts(make_site: MakeSite) -> None:
+    """A page of another subdomain can plant any other."""
+    async with provided(make_site) as (site, _):
+        browser = site.client(None, base_url="https://chat.test")
+        address = await back_from(site, browser)
+        name, value = next((name, value) for name, value in browser.cookies.items() if "login" in name)
+        assert name.startswith("__Host-")
+        planted = site.client(None, base_url="https://chat.test")
+        planted.cookies.set(name.removeprefix("__Host-"), value)
+        assert (await planted.get(address)).headers["location"] == "/sign-in?error=sign_in_expired"
+        assert (await browser.get(address)).headers["location"] == "/"
+
+
+@pytest.mark.parametrize("site_of", ["cross-site", "same-site"])
+async def test_no_other_page_begins_a_sign_in(site_of: str, make_site: MakeSite) -> None:
+    async with provided(make_site) as (site, _):
+        start = await site.client(None).get("/sign-in/start/oidc", headers={"sec-fetch-site": site_of})
+        assert start.headers["location"] == "/sign-in"
+        assert "set-cookie" not in start.headers

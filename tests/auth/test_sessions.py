@@ -59,9 +59,12 @@ async def test_a_session_ended_elsewhere_ends_its_requests_and_no_others(store: 
     owners = Owners(store)
     ended, other = session(store, "ada"), session(store, "bob")
 
+    begun = asyncio.Semaphore(0)
+
     async def request(token: str, still: asyncio.Event) -> str:
         try:
             async with owners.watching(await owners.admitted(token)):
+                begun.release()
                 await still.wait()
         except Revoked as revoked:
             return revoked.refusal
@@ -69,6 +72,8 @@ async def test_a_session_ended_elsewhere_ends_its_requests_and_no_others(store: 
 
     still = asyncio.Event()
     mine, theirs = (asyncio.create_task(request(token, still)) for token in (ended, other))
+    for _ in range(2):
+        await begun.acquire()
     found: Any = store.session(hash_of(ended))
     store.end_session(found[1].id, found[0].id)
     assert await asyncio.wait_for(mine, 60) == "signed_out"

@@ -38,3 +38,17 @@ def test_a_way_that_lacks_something_says_what(missing: str, tmp_path: Path) -> N
 def test_signing_in_is_not_for_the_one_local_owner(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="leave access out"):
         load(tmp_path, environ={"WEBCHAT_SIGN_IN": "password", "WEBCHAT_ACCESS": "local"})
+
+
+def test_on_a_space_with_sign_in_nobody_is_let_in_unasked(tmp_path: Path) -> None:
+    assert load(tmp_path, environ={"SPACE_ID": "a/b"}).settings.door == "open"
+    assert load(tmp_path, environ={"SPACE_ID": "a/b", **SSO}).settings.door == "link"
+    chosen = {"SPACE_ID": "a/b", "WEBCHAT_ACCESS": "open", **SSO}
+    assert load(tmp_path, environ=chosen).settings.door == "open"
+
+
+@pytest.mark.parametrize("rule", ["*", "groups=staff"])
+def test_a_rule_for_one_provider_does_not_hold_at_another(rule: str, tmp_path: Path) -> None:
+    both = {**SSO, "WEBCHAT_SIGN_IN": "oidc, huggingface", "WEBCHAT_ALLOWED_PEOPLE": rule}
+    with pytest.raises(BadSettings, match="several providers"):
+        load(tmp_path, environ=both)

@@ -10,9 +10,12 @@ from webchat.api.reading import Caller, PathId
 from webchat.api.redeem import with_cookies
 from webchat.api.services import Services
 from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody
+from webchat.auth.admitting import name_of
 from webchat.auth.forwarding import one_person
-from webchat.auth.passwords import Passwords
-from webchat.store.people_records import Session
+from webchat.auth.passwords import Passwords, PasswordWrong
+from webchat.store import people_records
+from webchat.store.errors import NotFound
+from webchat.store.people_records import PASSWORD_ISSUER, Session
 
 
 class People:
@@ -23,16 +26,22 @@ class People:
     async def sign_in(self, body: SignInBody, request: Request) -> Response:
         """Sign in with a name and a password. 403 if they don't match, 429 after too many attempts."""
         network, exempt = self._network(request)
-        person = await self._passwords().check(body.name, body.password, network, exempt=exempt)
+        person, checked = await self._passwords().check(body.name, body.password, network, exempt=exempt)
         agent = request.headers.get("user-agent", "")
-        return with_cookies(await self._services.sessions.begin(person, request.state.sign_in, agent))
+        try:
+            cookies = await self._services.sessions.begin(person, request.state.sign_in, agent, checked)
+        except NotFound:
+            raise PasswordWrong from None  # it was changed meanwhile
+        return with_cookies(cookies)
 
     async def sign_out(self, owner: Caller, request: Request) -> Response:
-        """End this session. Whoever came without signing in stays who they are."""
+        """End this session. 409 if the caller is not signed in."""
         session: Session | None = request.state.session
         if session is None:
             raise ApiError(409, "not_signed_in", "You are not signed in.", "There is nothing to sign out of.")
-        return with_cookies(await self._services.sessions.end(owner, session, request.state.sign_in))
+        answer = with_cookies(await self._services.sessions.end(owner, session, request.state.sign_in))
+        answer.headers["clear-site-data"] = '"cache"'  # pictures of their chats
+        return answer
 
     async def sessions(self, owner: Caller, request: Request) -> SessionList:
         """The caller's sessions, the last used first."""
@@ -57,9 +66,16 @@ class People:
         await self._passwords().change(owner.id, body.current, body.new, own.id, network, exempt=exempt)
 
     async def rename(self, owner: Caller, body: NameBody, request: Request) -> Person:
-        """Change the name the caller is shown by."""
+        """Change the name the caller is shown by. 404 for people whom a provider names, 422 if nothing in the
+        name can be seen."""
         self._own(request)
-        return Person.read(await self._store.call(self._store.rename_person, owner.id, body.name))
+        person: people_records.Person = await self._store.call(self._store.person, owner.id)
+        if person.issuer != PASSWORD_ISSUER:
+            raise not_found()
+        name = name_of(body.name)
+        if not name:
+            raise ApiError(422, "bad_request", "The request is not valid.", "Enter a name.")
+        return Person.read(await self._store.call(self._store.rename_person, owner.id, name))
 
     def _passwords(self) -> Passwords:
         if self._services.passwords is None:

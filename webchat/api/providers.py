@@ -15,22 +15,33 @@ from webchat.api.services import Services
 from webchat.auth.cookies import SignIn
 from webchat.auth.providers import Providers
 from webchat.auth.sign_in_errors import SignInFailed
+from webchat.recent import Recent
 from webchat.store.errors import PersonDisabled
 
 Key = Annotated[str, Path(pattern=r"^[a-z]{1,20}$")]
 Text = Annotated[str, Query(max_length=4096)]
 CALLBACK = "/sign-in/callback"
+BEGUN_PER_MINUTE = 120
+"""Sign-ins begun from one network."""
 
 
 class ProviderRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._begun = Recent(BEGUN_PER_MINUTE, 60)
 
     async def start(self, key: Key, request: Request, next: Text = "/") -> Response:
         """Send the browser to a provider's page. next: the page of this server to come back to."""
         providers = self._providers()
         if key not in providers:
             raise not_found()
+        # Each begins a row in the store: not at the word of another site's page, and not without end.
+        network = self._services.identities.network(request.scope)
+        elsewhere = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if elsewhere or (network is not None and self._begun.full(network)):
+            return _to(f"{self._services.root_path}/sign-in")
+        if network is not None:
+            self._begun.add(network)
         sign_in: SignIn = request.state.sign_in
         here = f"{request.url.scheme}://{request.headers.get('host', '')}{self._services.root_path}"
         callback = f"{self._services.address or here}{CALLBACK}"
@@ -48,7 +59,9 @@ class ProviderRoutes:
         sign_in: SignIn = request.state.sign_in
         try:
             cookies = "; ".join(request.headers.getlist("cookie"))
-            person, next_path = await providers.finish(cookies, state, code, iss, error)
+            person, next_path = await providers.finish(
+                cookies, state, code, iss, error, secure=sign_in.secure
+            )
             agent = request.headers.get("user-agent", "")
             made = await self._services.sessions.begin(person, sign_in, agent)
         except SignInFailed as failure:

@@ -12,6 +12,7 @@ from webchat.api.services import Services
 from webchat.api.wire.people import RedeemBody, SwitchBody
 from webchat.auth.cookies import SignIn
 from webchat.auth.forwarding import one_person
+from webchat.auth.sessions import is_token
 from webchat.store.records import Owner
 
 
@@ -42,10 +43,14 @@ class Redeem:
 
     async def switch(self, body: SwitchBody, request: Request) -> Response:
         """Switch to an earlier sign-in of this browser, or to the one an older cookie names; with an empty
-        id, forget that cookie. 404 if the sign-in is no longer valid."""
+        id, forget that cookie, and a session that has ended. 404 if the sign-in is no longer valid."""
         sign_in: SignIn = request.state.sign_in
         if not body.id:
-            return with_cookies(sign_in.clear)
+            cookie = sign_in.cookie
+            if request.state.owner is not None or cookie is None or not is_token(cookie.owner_id):
+                return with_cookies(sign_in.clear)
+            rest = [entry for entry in cookie.owners if not is_token(entry)]
+            return with_cookies(self._identities.headers(sign_in, rest))
         chosen = next((one for one in await self._identities.choice(sign_in) if one.id == body.id), None)
         if chosen is None:
             raise ApiError(

@@ -155,7 +155,12 @@ class Gate:
         people: the sign-ins this browser may continue with. home: the path from the page's own address to the
         chat."""
         known = [owner_fields(owner) for owner in people]
-        shown = {"link": ways.link, "password": ways.password, "providers": dict(ways.providers)}
+        shown = {
+            "link": ways.link,
+            "anyone": ways.anyone,
+            "password": ways.password,
+            "providers": dict(ways.providers),
+        }
         data = (
             f'data-reason="{refusal}" data-home="{home}" data-people="{escape(json.dumps(known))}"'
             f' data-ways="{escape(json.dumps(shown))}"'

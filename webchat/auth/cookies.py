@@ -12,7 +12,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
@@ -73,7 +73,7 @@ class Cookie:
     """A cookie with a valid signature. owners: the current one's id, or the token of their session, then
     earlier ones, the latest first. `stale` requests a new cookie, so that it never expires while in use."""
 
-    owners: tuple[str, ...]
+    owners: tuple[str, ...] = field(repr=False)
     stale: bool
 
     @property

@@ -99,7 +99,8 @@ class Door:
             scope, receive = await self._passed(
                 _signed_in(scope, sign_in, admission, answering.nonce), receive, heard
             )
-            if owner is None:
+            # Signing in replaces a session: the end of the old one does not cut it.
+            if owner is None or scope["path"].startswith(_OPEN_BELOW):
                 await self._app(scope, receive, answering.send)
             else:
                 async with self._owners.watching(admission):

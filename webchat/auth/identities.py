@@ -12,6 +12,7 @@ from webchat.auth.forwarding import is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
+from webchat.auth.sessions import is_token
 from webchat.auth.settings import DoorSettings
 from webchat.recent import new_people
 from webchat.store.database.codec import new_id
@@ -68,6 +69,9 @@ class Identities:
             admission = Admission(refusal="unknown" if sign_in.given else missing)
         if admission.owner is not None or not _opens_page(scope, heard):
             return admission
+        # Somebody whose session has ended is told so, not made a stranger without a word.
+        if admission.refusal in ("signed_out", "disabled"):
+            return admission
         if (
             cookie is None
             and await self.older(sign_in) is not None
@@ -94,8 +98,9 @@ class Identities:
         return True
 
     async def older(self, sign_in: SignIn) -> Owner | None:
-        """The owner named by a cookie that anyone may have planted: never an operator."""
-        if sign_in.older is None:
+        """The owner named by a cookie that anyone may have planted: never an operator, nor anybody who signs
+        in, whose name is their own to choose."""
+        if sign_in.older is None or is_token(sign_in.older.owner_id):
             return None
         owner = (await self.owners.admitted(sign_in.older.owner_id)).owner
         return None if owner is None or owner.operates else owner
@@ -107,8 +112,7 @@ class Identities:
 
     async def bearers(self, sign_in: SignIn, owners: Iterable[Owner]) -> list[str]:
         """What the cookie is to name for each of the owners: who signed in, by the token of their session."""
-        cookie = sign_in.cookie or sign_in.older
-        entries = () if cookie is None else cookie.owners
+        entries = () if sign_in.cookie is None else sign_in.cookie.owners
         found = [((await self.owners.admitted(entry)).owner, entry) for entry in reversed(entries)]
         known = {owner.id: entry for owner, entry in found if owner is not None}
         return [known.get(owner.id, owner.id) for owner in owners]

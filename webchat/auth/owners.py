@@ -100,6 +100,7 @@ class Owners:
         """The open requests, by the id of the link or session that admits them."""
         self._sessions: set[str] = set()
         """Those of the ids that are sessions'."""
+        self._touching: dict[str, asyncio.Task[None]] = {}
         self._cut: dict[asyncio.Task[Any], Refusal] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._last_seen = 0.0
@@ -135,14 +136,22 @@ class Owners:
             owner: Owner = await self._store.call(self._store.owner, bearer)
         except NotFound:
             return Admission(refusal="unknown", stored=False)
-        # A cookie never makes anybody the local owner: that one belongs to whoever sits at the machine.
-        if owner.kind in ("local", "member"):
+        # A cookie never makes anybody the local owner: that one belongs to whoever sits at the machine. Nor
+        # does an id admit anybody who signs in: only a session does, which can be ended.
+        if owner.kind in ("local", "member") or (owner.kind == "operator" and await self._signs_in(bearer)):
             return Admission(refusal="unknown")
         if owner.link_id is not None and (refusal := await self._refusal(owner.link_id)):
             return Admission(refusal=refusal)
         if owner.kind == "guest" and owner.link_id is None:
             return Admission(refusal="unknown")
         return Admission(owner)
+
+    async def _signs_in(self, owner_id: str) -> bool:
+        try:
+            await self._store.call(self._store.person, owner_id)
+        except NotFound:
+            return False
+        return True
 
     async def _of_session(self, token: str) -> Admission:
         try:
@@ -152,9 +161,18 @@ class Owners:
         except NotFound:
             return Admission(refusal="signed_out")
         session, owner = found
-        if datetime.now(UTC) - session.used_at > TOUCH_AFTER:
-            await self._store.call(self._store.touch_session, session.id)
+        if datetime.now(UTC) - session.used_at > TOUCH_AFTER and session.id not in self._touching:
+            touching = asyncio.create_task(self._touch(session.id))
+            self._touching[session.id] = touching
         return Admission(owner, session=session)
+
+    async def _touch(self, session_id: str) -> None:
+        """Beside the request: whoever only reads does not wait for the writer, nor fail with it."""
+        try:
+            with suppress(Exception):
+                await self._store.call(self._store.touch_session, session_id)
+        finally:
+            del self._touching[session_id]
 
     async def _refusal(self, link_id: str) -> Refusal:
         try:

@@ -109,7 +109,9 @@ class PasswordStore(Protocol):
 
     def person(self, owner_id: str) -> Person: ...
 
-    def set_password(self, owner_id: str, password_hash: str, keep_session: str | None = None) -> None: ...
+    def set_password(
+        self, owner_id: str, password_hash: str, keep_session: str | None = None, old: str | None = None
+    ) -> None: ...
 
     def renew_hash(self, owner_id: str, old: str, new: str) -> bool: ...
 
@@ -152,9 +154,12 @@ class Passwords:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
         self._nobodys = ""
 
-    async def check(self, name: str, password: str, network: str, *, exempt: bool = False) -> Person:
-        """Who signs in with this name and password. Raises PasswordWrong, PasswordDelayed, Crowded, and
-        PersonDisabled, which only the right password is told.
+    async def check(
+        self, name: str, password: str, network: str, *, exempt: bool = False
+    ) -> tuple[Person, str]:
+        """Who signs in with this name and password, and the hash it was checked against, for what follows to
+        hold only if it is still theirs. Raises PasswordWrong, PasswordDelayed, Crowded, and PersonDisabled,
+        which only the right password is told.
 
         network: from where. exempt: no limit over all accounts holds there; that of each account does.
         """
@@ -164,16 +169,16 @@ class Passwords:
                 raise PasswordDelayed(seconds)
             if not exempt and self._failures.full(network):
                 raise PasswordDelayed(60)
-            person = await self._signing_in(name, password)
-            if person is None:
+            found = await self._signing_in(name, password)
+            if found is None:
                 self._delays.failed(_account(name), network)
                 if not exempt:
                     self._failures.add(network)
                 raise PasswordWrong
         self._delays.succeeded(_account(name), network)
-        if person.disabled_at is not None:
+        if found[0].disabled_at is not None:
             raise PersonDisabled
-        return person
+        return found
 
     async def change(
         self,
@@ -191,21 +196,32 @@ class Passwords:
         if person.issuer != PASSWORD_ISSUER:
             raise NotFound("person")
         check_rules(new, person.subject)
-        await self.check(person.subject, current, network, exempt=exempt)
-        await self._store.call(self._store.set_password, owner_id, await self.hash(new), keep_session)
+        _, old = await self.check(person.subject, current, network, exempt=exempt)
+        try:
+            await self._store.call(
+                self._store.set_password, owner_id, await self.hash(new), keep_session, old
+            )
+        except NotFound:
+            raise PasswordWrong from None  # it was reset meanwhile
 
     async def hash(self, password: str) -> str:
         """The hash to store."""
         return str(await self._in_thread(hash_password, password))
 
-    async def _signing_in(self, name: str, password: str) -> Person | None:
+    async def _signing_in(self, name: str, password: str) -> tuple[Person, str] | None:
         person, stored = await self._known(name)
         right, renewed = await self._in_thread(self._verify, password, stored)
-        if person is None or not right:
+        if person is None or stored is None or not right:
             return None
-        if renewed is not None and stored is not None:
-            await self._store.call(self._store.renew_hash, person.owner_id, stored, renewed)
-        return person
+        if renewed is None or not await self._store.call(
+            self._store.renew_hash, person.owner_id, stored, renewed
+        ):
+            return person, stored
+        return person, renewed
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False)
 
     async def _known(self, name: str) -> tuple[Person | None, str | None]:
         try:

@@ -60,10 +60,13 @@ class Providers:
         begun = await self._ways[key].client.begin(callback, next_path)
         return begun.url, self._cookie(self._signer.sign(f"{key}.{begun.state}").decode(), secure=secure)
 
-    async def finish(self, cookies: str, state: str, code: str, iss: str, error: str) -> tuple[Person, str]:
-        """Who came back from the provider, and the page they wanted. cookies: the request's header. Raises
+    async def finish(
+        self, cookies: str, state: str, code: str, iss: str, error: str, *, secure: bool
+    ) -> tuple[Person, str]:
+        """Who came back from the provider, and the page they wanted. cookies: the request's header. secure:
+        it came over https, so a cookie that other pages of the domain can set is not read. Raises
         `SignInFailed`, and `PersonDisabled`."""
-        key, kept = self._begun(cookies)
+        key, kept = self._begun(cookies, self._cookie_name(secure))
         way = self._ways.get(key)
         if way is None or not state or not hmac.compare_digest(kept.encode(), state.encode()):
             raise SignInExpired("this browser has not begun the sign-in")
@@ -82,17 +85,22 @@ class Providers:
         )
         return person, signed_in.next_path
 
+    async def aclose(self) -> None:
+        """Close the connections to the providers."""
+        for way in self._ways.values():
+            await way.client.aclose()
+
     def finished(self, *, secure: bool) -> str:
         """The `Set-Cookie` header that takes the state back."""
         return self._cookie("", secure=secure, seconds=0)
 
-    def _begun(self, cookies: str) -> tuple[str, str]:
+    def _begun(self, cookies: str, wanted: str) -> tuple[str, str]:
         """Key and state of the sign-in that the browser has begun; empty if there is none, or if what it says
         is not certain."""
         found = set()
         for part in cookies.split(";"):
             name, _, value = part.strip().partition("=")
-            if name.removeprefix("__Host-") == self._name:
+            if name == wanted:
                 found.add(value)
         try:
             value = self._signer.unsign(found.pop(), max_age=int(LIFETIME.total_seconds())).decode()
@@ -101,8 +109,10 @@ class Providers:
         key, _, state = value.partition(".")
         return ("", "") if found else (key, state)
 
+    def _cookie_name(self, secure: bool) -> str:
+        return f"__Host-{self._name}" if secure else self._name
+
     def _cookie(self, value: str, *, secure: bool, seconds: int = int(LIFETIME.total_seconds())) -> str:
-        name = f"__Host-{self._name}" if secure else self._name
-        return (
-            f"{name}={value}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Lax{'; Secure' if secure else ''}"
-        )
+        name = self._cookie_name(secure)
+        parts = (f"{name}={value}", "HttpOnly", f"Max-Age={seconds}", "Path=/", "SameSite=Lax")
+        return "; ".join((*parts, "Secure") if secure else parts)

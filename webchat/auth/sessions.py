@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
-from webchat.store.people_records import Session
+from webchat.store.people_records import Person, Session
 from webchat.store.records import Owner
 
 TOUCH_AFTER = timedelta(minutes=1)
@@ -31,7 +31,11 @@ _BROWSERS = (
 class SessionStore(Protocol):
     """The parts of the store that sessions need."""
 
-    def start_session(self, owner_id: str, token_hash: str, device: str) -> Session: ...
+    def person(self, owner_id: str) -> Person: ...
+
+    def start_session(
+        self, owner_id: str, token_hash: str, device: str, password_hash: str | None = None
+    ) -> Session: ...
 
     def session(self, token_hash: str) -> tuple[Session, Owner]: ...
 

@@ -12,10 +12,11 @@ Access = Literal["local", "link", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How people come in. link: with a tester's or a printed link. password: with a name and a password.
-    providers: key and name of each place where they sign in."""
+    """How people come in. link: with a tester's or a printed link. anyone: also without. password: with a
+    name and a password. providers: key and name of each place where they sign in."""
 
     link: bool = True
+    anyone: bool = False
     password: bool = False
     providers: tuple[tuple[str, str], ...] = ()
 

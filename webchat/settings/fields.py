@@ -74,7 +74,8 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
     access: Literal["auto", "local", "link", "open"] = setting(
         "auto",
         "Who may use it: `local` one owner, without a link (loopback only); `link` anyone with a link; `open`"
-        " every visitor, each as a separate owner. `auto`: `local` on a loopback address, else `link`.",
+        " every visitor, each as a separate owner. `auto`: `local` on a loopback address without `sign_in`,"
+        " else `link`.",
     )
     embed: bool = setting(
         False, "Allow Hugging Face to embed the app in a frame, and set cookies that work there."

@@ -49,6 +49,9 @@ SPACE = {"host": "0.0.0.0", "access": "open", "embed": True}
 and each visitor sees only their own conversations."""
 
 
+ON_A_SPACE = "default on a Space (SPACE_ID)"
+
+
 class BadSettings(Exception):
     """The settings cannot be used. The message names the key, its source, the value (unless it is a secret)
     and the allowed values."""
@@ -102,6 +105,8 @@ def load_settings(
         for name, value in layer.values.items():
             _check(name, value, layer.origins[name])
             values[name], origins[name] = value, layer.origins[name]
+    if values.get("sign_in") and origins.get("access") == ON_A_SPACE:
+        del values["access"], origins["access"]  # people sign in: not everybody who can see the Space gets in
     _prefer_local_model(values, origins, layers)
     try:
         settings = Settings(**values)
@@ -201,7 +206,7 @@ def _machine_layer(environ: Mapping[str, str]) -> Layer:
         values["open_browser"], origins["open_browser"] = False, "default without a screen"
     if environ.get("SPACE_ID"):
         values.update(SPACE)
-        origins.update(dict.fromkeys(SPACE, "default on a Space (SPACE_ID)"))
+        origins.update(dict.fromkeys(SPACE, ON_A_SPACE))
     return Layer(values, origins)
 
 

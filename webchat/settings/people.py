@@ -19,7 +19,7 @@ class PeopleFields(BaseModel):
     sign_in: Words = setting(
         (),
         "How people sign in, also several ways at once: `password` (accounts made by `webchat user add`),"
-        " `oidc` (an OpenID Connect provider), `huggingface`. Tester links go on working.",
+        " `oidc` (an OpenID Connect provider), `huggingface`. Tester links keep working.",
         "password, oidc and huggingface, separated by commas",
     )
     oidc_issuer: str | None = setting(
@@ -46,7 +46,7 @@ class PeopleFields(BaseModel):
         _RULES,
     )
     operator_people: Words = setting(
-        (), "Who of them operates this server. The role follows the provider at every sign-in.", _RULES
+        (), "Which of them are operators. The role follows the provider at every sign-in.", _RULES
     )
 
     @field_validator("sign_in")
@@ -90,4 +90,11 @@ class PeopleFields(BaseModel):
             raise ValueError(
                 f"sign_in = {self.providers[0]} needs allowed_people: who may sign in; * is everyone the"
                 " provider knows"
+            )
+        # Anybody can choose at one provider the name or group that means something at another.
+        rules = (*self.allowed_people, *self.operator_people)
+        if len(self.providers) > 1 and any(rule == "*" or "=" in rule for rule in rules):
+            raise ValueError(
+                "with several providers, allowed_people and operator_people take only e-mail addresses and"
+                " their domains"
             )

@@ -67,7 +67,7 @@ class PersonExists(StoreError):
     cure = "Choose another name."
 
     def __init__(self, subject: str) -> None:
-        super().__init__(f'There is already a person named "{subject}".', params={"name": subject})
+        super().__init__(f'The user name "{subject}" is already taken.', params={"name": subject})
 
 
 class PersonDisabled(StoreError):

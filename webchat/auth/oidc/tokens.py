@@ -21,11 +21,11 @@ MOST_SUBJECT = 255
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a token must say. nonce: `None` for tokens that do not answer a sign-in."""
+    """What a token must say."""
 
     issuer: str
     audience: str
-    nonce: str | None = field(default=None, repr=False)
+    nonce: str = field(repr=False)
 
 
 class _Registry(JWSRegistry):
@@ -56,10 +56,9 @@ async def checked_claims(token: object, keys: KeyCache, expected: Expected, now:
     claims = await _verified(parsed, keys)
     _check_parties(claims, expected)
     _check_times(claims, now)
-    if expected.nonce is not None:
-        nonce = claims.get("nonce")
-        if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
-            raise SignInInvalid("the token has another nonce")
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
+        raise SignInInvalid("the token has another nonce")
     return claims
 
 
@@ -91,7 +90,7 @@ def _check_parties(claims: dict[str, Any], expected: Expected) -> None:
     if expected.audience not in audiences:
         raise SignInInvalid("the token is for another audience")
     azp = claims.get("azp")
-    if azp != expected.audience and (azp is not None or len(audiences) > 1) and expected.nonce is not None:
+    if azp != expected.audience and (azp is not None or len(audiences) > 1):
         raise SignInInvalid("the token is for another party of its audiences")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= MOST_SUBJECT or not subject.isprintable():

@@ -110,11 +110,19 @@ class PeopleVerbs(Database):
 
     @writes
     def set_password(
-        self, connection: Connection, owner_id: str, password_hash: str, keep_session: str | None = None
+        self,
+        connection: Connection,
+        owner_id: str,
+        password_hash: str,
+        keep_session: str | None = None,
+        old: str | None = None,
     ) -> None:
         """Give a person a new password. Ends all their sessions except `keep_session`. Raises NotFound, also
-        for people whom another issuer vouches for."""
+        for people whom another issuer vouches for, and if an `old` hash is given that is not theirs any
+        more."""
         ours = (PersonRow.owner_id == owner_id) & (PersonRow.issuer == PASSWORD_ISSUER)
+        if old is not None:
+            ours &= PersonRow.password_hash == old
         if not connection.execute(update(PersonRow).where(ours).values(password_hash=password_hash)).rowcount:
             raise NotFound("person")
         end_all(connection, owner_id, keep_session)

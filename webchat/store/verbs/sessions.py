@@ -26,12 +26,20 @@ class SessionVerbs(Database):
     """Sessions. One that was not used for `SESSION_IDLE`, or is older than `SESSION_AGE`, has ended."""
 
     @writes
-    def start_session(self, connection: Connection, owner_id: str, token_hash: str, device: str) -> Session:
-        """Sign a person in. Raises NotFound, and PersonDisabled."""
+    def start_session(
+        self,
+        connection: Connection,
+        owner_id: str,
+        token_hash: str,
+        device: str,
+        password_hash: str | None = None,
+    ) -> Session:
+        """Sign a person in. Raises PersonDisabled, and NotFound, also if a password_hash is given that is not
+        theirs any more."""
         person = connection.execute(
-            select(PersonRow.disabled_at).where(PersonRow.owner_id == owner_id)
+            select(PersonRow.disabled_at, PersonRow.password_hash).where(PersonRow.owner_id == owner_id)
         ).first()
-        if person is None:
+        if person is None or password_hash not in (None, person.password_hash):
             raise NotFound("person")
         if person.disabled_at is not None:
             raise PersonDisabled
