@@ -298,6 +298,7 @@ CALLS = {
     ("turns/titles/making.py", "stream"): "prepare",
     ("moderation/kinds/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
     ("moderation/kinds/endpoint.py", "stream"): "a request of httpx",
+    ("auth/oidc/requests.py", "stream"): "a request of httpx",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
     ("turns/inspecting/inspector.py", "keep_inspections"): "what `prepare` let through to a model",
@@ -309,12 +310,17 @@ CALLS = {
     ("api/prompt_templates.py", "create_template"): "a new template",
     ("api/prompt_templates.py", "change_template"): "a changed template",
     ("api/model_templates.py", "change_chat_template"): "an operator's own",
+    ("api/people.py", "rename_person"): "a person's own name, which no model reads",
+    ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
+    ("user_commands.py", "add_person"): "a name from the command line, which no model reads",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }
 
 # What of the store's verbs writes no text of a person or a model.
 _NO_TEXT = """
+set_operates set_password set_disabled renew_hash start_session touch_session end_session end_sessions
+keep_login take_login trim_sessions
 keep_owner move_chats
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
@@ -324,6 +330,7 @@ keep_owner
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
+people person find_person password_of session sessions living_sessions
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
