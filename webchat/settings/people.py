@@ -42,7 +42,7 @@ class PeopleFields(BaseModel):
     oidc_name: str = setting("SSO", "Name of the provider on the sign-in page.", "a string")
     allowed_people: Words = setting(
         (),
-        "Who may sign in at a provider: by verified e-mail, by its domain, or by a claim of the provider.",
+        "Who may sign in at a provider: by verified email, by its domain, or by a claim of the provider.",
         _RULES,
     )
     operator_people: Words = setting(
@@ -95,6 +95,6 @@ class PeopleFields(BaseModel):
         rules = (*self.allowed_people, *self.operator_people)
         if len(self.providers) > 1 and any(rule == "*" or "=" in rule for rule in rules):
             raise ValueError(
-                "with several providers, allowed_people and operator_people take only e-mail addresses and"
+                "with several providers, allowed_people and operator_people take only email addresses and"
                 " their domains"
             )
