@@ -18,6 +18,7 @@ import pytest
 from pwdlib import PasswordHash
 
 from tests.app_process import ROOT, AppProcess
+from tests.store.talk import Talk
 from webchat.auth.owners import KEPT_SECONDS
 from webchat.cli import run
 from webchat.store import NotFound, Store
@@ -246,3 +247,17 @@ def test_somebody_disabled_while_the_server_runs_is_out_within_a_second(folder: 
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "person_disabled")
         assert run(["user", "enable", "ada"]) == 0
         assert browser.post("/sign-in/password", json=sign_in).status_code == 204
+
+
+@pytest.mark.usefixtures("typed")
+def test_a_removed_person_and_their_chats_are_gone_once_that_is_confirmed(
+    store: Store, ada: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Talk(store, ada.owner_id).say("the lighthouse", "on the cliff")
+    assert "--yes" in refused(capsys, "remove", "ada")
+    assert store.people()[0].disabled_at is None
+    assert said(capsys, "remove", "ada", "--yes") == "ada is removed, with 1 chat.\n"
+    assert store.people() == []
+    with store.transaction(write=False) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM messages").scalar() == 0
+    assert "no user" in refused(capsys, "remove", "ada", "--yes")

@@ -47,6 +47,10 @@ def add_user_commands(commands: Any, add: AddCommand, option: Callable[..., None
         made = add(name, about, command, users.add_parser)
         made.add_argument("user", metavar="name", help="the user name, or the id that the list shows")
     made.add_argument("state", choices=("on", "off"), metavar="state", help="on or off")
+    about = "Delete a person's account and everything of theirs. This can't be undone."
+    made = add("remove", about, _remove, users.add_parser)
+    made.add_argument("user", metavar="name", help="the user name, or the id that the list shows")
+    option(made, "--yes", action="store_true", help="don't ask for confirmation")
 
 
 def _add(loaded: Loaded, options: argparse.Namespace) -> None:
@@ -114,6 +118,30 @@ def _operator(loaded: Loaded, options: argparse.Namespace) -> None:
     with opened(loaded.settings) as store:
         person = store.set_operates(_found(store, options.user).owner_id, operates)
     print(f"{_named(person)} is {'now an operator' if operates else 'no longer an operator'}.")
+
+
+def _remove(loaded: Loaded, options: argparse.Namespace) -> None:
+    from webchat.store.verbs.trash import PURGE_DISCARDED
+
+    with opened(loaded.settings) as store:
+        person = _found(store, options.user)
+        what = f"{_named(person)}: account, chats and personal prompt templates"
+        if not options.yes and not _agreed(f"Delete {what} for good? [y/N] "):
+            raise CommandError("nothing was deleted; --yes deletes without asking.")
+        deletion = store.remove_person(person.owner_id)
+        if not deletion.running:
+            store.purge(PURGE_DISCARDED)
+    chats = deletion.conversations
+    print(f"{_named(person)} is removed, with {chats} chat{'' if chats == 1 else 's'}.")
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def _found(store: Store, wanted: str) -> Person:

@@ -255,6 +255,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("GET", "/api/export"): (reads("/api/export", "json", 80, talked),),
     ("GET", "/api/trash"): (reads("/api/trash?limit=200", "long messages", 40, discarded),),
     ("DELETE", "/api/trash"): (),
+    ("DELETE", "/api/conversations"): (),
     ("DELETE", "/api/trash/conversations/{id}"): (),
     ("DELETE", "/api/trash/messages/{id}"): (),
     ("POST", "/api/turns"): (

@@ -89,6 +89,7 @@ ROWS = [
     Row("DELETE", C, 204),
     Row("DELETE", "/api/trash/conversations/{id}", 204),
     Row("DELETE", "/api/trash", 204, 204),
+    Row("DELETE", "/api/conversations", 200, 200),
     # The operator's own: whoever else is let in finds nothing there.
     Row("POST", "/api/conversations/take-over", 404, body={"giver": "{giver}"}),
     Row("GET", "/api/moderation", 404, operates=200),

@@ -323,6 +323,7 @@ set_operates set_password set_disabled renew_hash start_session touch_session en
 keep_login take_login trim_sessions
 keep_owner move_chats
 activate call close create_link create_owner delete_conversation delete_messages delete_template
+delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
 open purge rate restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices touch_link transaction trim_decisions

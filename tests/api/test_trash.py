@@ -13,6 +13,7 @@ import httpx
 
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site
+from webchat.turns import News
 
 
 async def _trash(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
@@ -105,3 +106,41 @@ async def test_a_chat_is_ended_while_its_reply_is_being_stopped(make_site: MakeS
         assert (await client.delete(f"/api/trash/conversations/{id}")).status_code == 204
         assert (await _trash(client))["items"] == []
         assert (await client.get(f"/api/messages/{begun['reply']['id']}")).status_code == 404
+
+
+async def test_all_chats_are_deleted_their_replies_stopped_and_nobody_elses(make_site: MakeSite) -> None:
+    async with make_site(EchoBackend(script=["word "] * 100_000, rate=50)) as site:
+        client, other = site.client(site.visitor()), site.client(site.visitor("Bob"))
+        begun, theirs = await site.send(client), await site.send(other)
+        answer = await client.delete("/api/conversations")
+        assert (answer.status_code, answer.json()) == (200, {"conversations": 1})
+        assert (await client.get("/api/conversations")).json()["items"] == []
+        (item,) = (await _trash(client))["items"]
+        assert item["id"] == begun["conversation"]["id"]
+        await client.post(f"/api/conversations/{item['id']}/restore")
+        assert (await site.ended(client, begun["reply"]["id"]))["state"] == "stopped"
+        running = (await other.get(f"/api/messages/{theirs['reply']['id']}")).json()["message"]
+        assert running["state"] in ("queued", "streaming")
+
+
+async def test_all_chats_deleted_for_good_leave_nothing_behind(site: Site, tmp_path: Path) -> None:
+    client = site.client(site.visitor())
+    await _said(site, client, "the lighthouse")
+    dropped = await _said(site, client, "the harbour")
+    await client.delete(f"/api/conversations/{dropped['conversation']['id']}")
+    assert (await client.delete("/api/conversations?permanently=2")).status_code == 400
+    answer = await client.delete("/api/conversations?permanently=1")
+    assert answer.json() == {"conversations": 1}
+    assert (await _trash(client))["items"] == []
+    for words in ("lighthouse", "harbour"):
+        await _gone(tmp_path / "chat.db", words)
+
+
+async def test_pages_elsewhere_hear_that_all_chats_are_gone(site: Site) -> None:
+    owner = site.visitor()
+    client = site.client(owner)
+    await _said(site, client, "the lighthouse")
+    follower = site.turns.watch(owner.id, {})
+    await client.delete("/api/conversations")
+    assert ("", News("changed", "")) in follower.at_once()
+    follower.close()

@@ -179,3 +179,64 @@ async def test_a_new_password_counts_at_once_and_ends_the_other_devices(
     await expect(fresh.get_by_role("status")).not_to_be_empty()
     await expect(fresh.locator("#password")).to_have_attribute("aria-invalid", "true")
     await enter(fresh, house, "kim", "quite another one")
+
+
+async def delete_all(page: Page, said: Mapping[str, str], title: str, how: str) -> None:
+    """Through the person's own page."""
+    await choose(page, said, title)
+    sheet = page.get_by_role("dialog", name=said[title])
+    await sheet.get_by_role("button", name=said[f"account.{how}"], exact=True).click()
+    question = page.get_by_role("dialog", name=said[f"account.{how}_title"])
+    await question.get_by_role("button", name=said[f"account.{how}"], exact=True).click()
+    await expect(sheet).to_have_count(0)
+
+
+@pytest.mark.parametrize(("look", "language"), LOOKS)
+async def test_all_chats_go_where_their_owner_says_on_every_page_of_theirs(
+    house: AppProcess, visitor: NewVisitor, hashed: str, look: dict[str, Any], language: str
+) -> None:
+    said, name = locale(language), f"kit{language.lower()}"
+    add(house, name, hashed)
+    browser = await visitor(**look)
+    page, elsewhere = await browser.new_page(), await (await visitor()).new_page()
+    chat = await sign_in(page, house, name)
+    place = await chat.ask("words=400 rate=20")
+    await chat.shows("w3 ")
+    await chat.box.fill("half a thought")
+    other = await sign_in(elsewhere, house, name)
+    await other.open(f"?c={place}")
+    await other.shows("w3 ")
+    await delete_all(page, said, "account.title", "delete_all")
+    for left in (page, elsewhere):
+        await expect(left.locator("#wc-sidebar .wc-row")).to_have_count(0)
+    await expect(page.locator("article")).to_have_count(0)
+    await expect(page).to_have_url(f"{house.url}/")
+    with store_of(house) as store:
+        owner = store.find_person("password", name).owner_id
+        assert [item.id for item in store.list_trash(owner).items] == [place]
+        store.restore_conversation(owner, place)
+    await page.goto(f"{house.url}/?c={place}")
+    await chat.ready()
+    await expect(chat.box).to_have_value("half a thought")
+    await expect(chat.reply).to_have_attribute("data-state", "stopped")
+    await delete_all(page, said, "account.title", "end_all")
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(0)
+    with store_of(house) as store:
+        assert not store.list_trash(owner).items
+    drafts = "() => Object.keys(localStorage).filter((name) => name.startsWith('webchat.draft.'))"
+    assert not [name for name in await page.evaluate(drafts) if place in name]
+
+
+async def test_whoever_did_not_sign_in_has_a_page_of_their_own_too(chat: Chat) -> None:
+    page = chat.page
+    await chat.ask("words=3")
+    await chat.whole(words(3))
+    await choose(page, EN, "account.preferences")
+    sheet = page.get_by_role("dialog", name=EN["account.preferences"])
+    for absent in ("profile", "password", "devices"):
+        await expect(sheet.locator(f"#wc-account-{absent}")).to_have_count(0)
+    await sheet.get_by_label(EN["app.theme"]).select_option("dark")
+    await expect(page.locator("html")).to_have_css("color-scheme", "dark")
+    await page.keyboard.press("Escape")
+    await delete_all(page, EN, "account.preferences", "end_all")
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(0)

@@ -131,6 +131,7 @@ NOT_OF_AN_OWNER = {
     "people",
     "set_disabled",
     "set_operates",
+    "remove_person",
     "create_link",
     "list_links",
     "revoke_link",
@@ -151,7 +152,13 @@ NOT_OF_AN_OWNER = {
     "change_chat_template",
 }
 # The trash's own tests ask them.
-OF_THE_TRASH = {"list_trash", "discard_conversation", "discard_messages", "discard_all"}
+OF_THE_TRASH = {
+    "list_trash",
+    "discard_conversation",
+    "discard_messages",
+    "discard_all",
+    "delete_conversations",
+}
 # Of people, in `test_people.py` and `test_sessions.py`.
 OF_PEOPLE = {
     "person",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 from alembic import command
 
 from tests.store.talk import Talk, later
-from webchat.store import NotFound, PersonExists, Store
+from webchat.store import NotFound, PersonDisabled, PersonExists, Store
 from webchat.store.database.migrate import _config
+from webchat.store.decision_records import LoggedDecision
 from webchat.store.people_records import Person
+from webchat.store.records import Deletion
+from webchat.store.verbs.trash import PURGE_DISCARDED
 
 
 @pytest.fixture
@@ -137,3 +142,60 @@ def test_people_keep_their_chats_where_an_older_version_ran_in_between(url: str)
         assert store.people() == []
         assert {store.owner(id).kind for id in (operator, member)} == {"visitor"}
         assert Talk(store, member).shown(chat) == ["hello", "hi"]
+
+
+def test_a_removed_person_leaves_nothing_but_what_they_shared(
+    store: Store, ada: Person, stranger: Talk
+) -> None:
+    talk = Talk(store, ada.owner_id)
+    store.start_session(ada.owner_id, "0" * 64, "Firefox")
+    talk.say("the lighthouse", "on the cliff")
+    store.delete_conversation(ada.owner_id, talk.say("the harbour", "x").conversation.id)
+    store.create_template(ada.owner_id, {"name": "mine", "user": "hush"})
+    shared = store.create_template(ada.owner_id, {"name": "ours", "user": "hello"}, scope="shared").id
+    at = ("house", "talk", "input", "flag", ada.owner_id, None, None, None, 0, 8)
+    store.add_decisions([LoggedDecision(ada.created_at, *at, content="the pier")])
+    kept = stranger.say("theirs", "x").conversation.id
+    assert store.remove_person(ada.owner_id) == Deletion(1, running=False)
+    store.purge(PURGE_DISCARDED)
+    assert store.people() == []
+    assert store.conversation_ids(ada.owner_id) == []
+    assert talk.found("lighthouse") == []
+    assert [one.id for one in store.list_templates(stranger.owner)] == [shared]
+    assert store.decisions().items[0].content is None
+    assert (store.owner(ada.owner_id).kind, store.owner(ada.owner_id).name) == ("visitor", "")
+    assert stranger.shown(kept) == ["theirs", "x"]
+    for missing in (lambda: store.remove_person(ada.owner_id), lambda: store.session("0" * 64)):
+        with pytest.raises(NotFound):
+            missing()
+    assert store.add_person("password", "ada", "Ada").owner_id != ada.owner_id
+
+
+@pytest.mark.parametrize("cut_after", range(4))
+def test_a_removal_cut_off_anywhere_goes_on_when_asked_for_again(
+    store: Store, ada: Person, cut_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Talk(store, ada.owner_id).say("the lighthouse", "on the cliff")
+    store.create_template(ada.owner_id, {"name": "mine", "user": "hush"})
+    store.start_session(ada.owner_id, "0" * 64, "Firefox")
+    left, in_turn = cut_after, store.in_turn
+
+    def cut(verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        if left == 0:
+            raise RuntimeError("the power went")
+        left -= 1
+        return in_turn(verb, *args, **kwargs)
+
+    monkeypatch.setattr(store, "in_turn", cut)
+    with pytest.raises(RuntimeError):
+        store.remove_person(ada.owner_id)
+    monkeypatch.setattr(store, "in_turn", in_turn)
+    assert store.people() != [], "somebody who is half removed is found, to be removed"
+    if cut_after:
+        with pytest.raises(PersonDisabled):
+            store.start_session(ada.owner_id, "1" * 64, "Firefox")
+    store.remove_person(ada.owner_id)
+    store.purge(PURGE_DISCARDED)
+    assert not store.people()
+    assert not store.conversation_ids(ada.owner_id)

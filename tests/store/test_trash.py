@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
+from webchat.store.records import Deletion
 from webchat.store.verbs.trash import PURGE_DISCARDED
 
 
@@ -166,3 +167,36 @@ def test_listing_reads_no_more_than_its_owners_trash(store: Store, talk: Talk, k
     assert "SCAN" not in conversations.upper().replace("INDEX ONLY SCAN", "").replace(
         "INDEX SCAN", ""
     ).replace("BITMAP HEAP SCAN", "")
+
+
+def test_all_chats_go_to_the_trash_together_and_come_back_one_by_one(
+    store: Store, talk: Talk, stranger: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.store.verbs.trash.MARKED_ROWS", 2)
+    chats = [talk.say(f"chat {n}", "x").conversation.id for n in range(5)]
+    store.update_conversation(talk.owner, chats[0], archived=True)
+    store.delete_conversation(talk.owner, chats[1])
+    theirs = stranger.say("theirs", "x").conversation.id
+    running = talk.begin("runs").conversation.id
+    assert store.delete_conversations(talk.owner) == Deletion(5, running=True)
+    assert store.conversation_ids(talk.owner) == []
+    assert set(ids(store, talk)) == {*chats, running}
+    assert store.conversation_ids(stranger.owner) == [theirs]
+    assert store.restore_conversation(talk.owner, chats[0]).archived
+    assert store.delete_conversations(stranger.owner) == Deletion(1, running=False)
+
+
+def test_all_chats_deleted_for_good_take_the_trash_with_them(
+    store: Store, talk: Talk, stranger: Talk
+) -> None:
+    kept = stranger.say("theirs", "x").conversation.id
+    gone = talk.say("gone", "x").conversation.id
+    talk.say("whole", "x")
+    store.delete_conversation(talk.owner, gone)
+    assert store.delete_conversations(talk.owner, for_good=True) == Deletion(1, running=False)
+    assert ids(store, talk) == []
+    with pytest.raises(NotFound):
+        store.restore_conversation(talk.owner, gone)
+    assert store.purge(PURGE_DISCARDED) == 6  # two conversations, four messages
+    assert talk.found("whole") == []
+    assert stranger.shown(kept) == ["theirs", "x"]

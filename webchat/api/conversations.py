@@ -8,12 +8,19 @@ from fastapi import Query
 
 from webchat.api.reading import Caller, Cursor, PathId, QueryId, QueryText
 from webchat.api.services import Services
-from webchat.api.wire.conversations import Conversation, ConversationBody, ConversationPage, SearchPage
+from webchat.api.wire.conversations import (
+    Conversation,
+    ConversationBody,
+    ConversationPage,
+    DeletedConversations,
+    SearchPage,
+)
 from webchat.api.wire.messages import Thread
 from webchat.api.wire.people import Moved, TakeOverBody
 from webchat.moderation import Context
 from webchat.prompts.personas import Personas
 from webchat.store import records
+from webchat.turns.deleting import Deleting
 
 
 class Conversations:
@@ -22,6 +29,7 @@ class Conversations:
         self._turns = services.turns
         self._review = services.review
         self._personas = Personas(services.store, services.sandbox)
+        self._deleting = Deleting(services.store, services.turns)
 
     async def list(
         self,
@@ -100,6 +108,14 @@ class Conversations:
         await self._store.call(self._store.delete_conversation, caller.id, id)
         self._turns.stop_all(caller.id, id)
         self._turns.changed(caller.id, id)
+
+    async def delete_all(
+        self, caller: Caller, permanently: Annotated[Literal["0", "1"], Query()] = "0"
+    ) -> DeletedConversations:
+        """Move all conversations to the trash, and stop their replies. permanently: `1` to delete them and
+        everything in the trash for good."""
+        count = await self._deleting.chats(caller.id, for_good=permanently == "1")
+        return DeletedConversations(conversations=count)
 
     async def restore(self, caller: Caller, id: PathId) -> Conversation:
         """Restore a conversation from the trash."""

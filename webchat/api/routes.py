@@ -88,6 +88,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
         Conversations,
         (
             Row("GET", "/api/conversations", Conversations.list),
+            Row("DELETE", "/api/conversations", Conversations.delete_all),
             Row("GET", "/api/search", Conversations.search, work="search"),
             Row("POST", "/api/conversations/take-over", Conversations.take_over),
             Row("GET", "/api/conversations/{id}", Conversations.open),

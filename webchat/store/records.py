@@ -52,6 +52,14 @@ class MovableChats:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """How many conversations were deleted. running: whether a turn still runs in any of what was deleted."""
+
+    conversations: int
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateUse:
     """A version of a prompt template that a text was made from. values: of its variables, if stored."""
 

@@ -18,6 +18,7 @@ from webchat.store.search.verbs import SearchVerbs
 from webchat.store.upkeep.indexing import IndexingVerbs
 from webchat.store.upkeep.moving import MovingVerbs
 from webchat.store.upkeep.purge import PurgeVerbs
+from webchat.store.upkeep.removal import RemovalVerbs
 from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
 from webchat.store.verbs.export import ExportVerbs
@@ -41,6 +42,7 @@ class Store(
     PeopleVerbs,
     SessionVerbs,
     MovingVerbs,
+    RemovalVerbs,
     ConversationVerbs,
     MessageVerbs,
     TurnVerbs,

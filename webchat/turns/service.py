@@ -230,8 +230,9 @@ class Turns:
         if not mine:
             self._followers.pop(owner, None)
 
-    def changed(self, owner: str, conversation_id: str) -> None:
-        """Notify the owner's followers that a conversation now shows something else."""
+    def changed(self, owner: str, conversation_id: str = "") -> None:
+        """Notify the owner's followers that a conversation now shows something else; without an id, that any
+        of them may."""
         self._tell(owner, News("changed", conversation_id))
 
     def _tell(self, owner: str, news: News) -> None:

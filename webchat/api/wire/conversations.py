@@ -76,6 +76,12 @@ class ConversationPage(Answer):
     next: str | None
 
 
+class DeletedConversations(Answer):
+    """conversations: how many."""
+
+    conversations: int
+
+
 class SearchHit(Answer):
     """ranges: of the matches within `snippet`, in characters. message_id: `null` if the title matched."""
 

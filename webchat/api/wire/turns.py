@@ -136,6 +136,8 @@ class TurnNews(Answer):
 
 
 class Changed(Answer):
+    """conversation_id: empty if any of them may have changed."""
+
     conversation_id: str
 
 

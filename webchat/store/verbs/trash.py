@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Select, func, literal, null, or_, select, tup
 from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import place, read_place
+from webchat.store.database.codec import now
 from webchat.store.database.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
-from webchat.store.records import Page, TrashItem
+from webchat.store.records import Deletion, Page, TrashItem
 from webchat.store.verbs.tree import MARKED_ROWS, chunks, descendants, own_conversation, own_message
 
 EXCERPT_CHARS = 200
@@ -89,6 +90,33 @@ class TrashVerbs(Database):
             for ids in chunks(all_ids, MARKED_ROWS):
                 self.in_turn(self._discard, table, ids)
         return runs
+
+    @long
+    def delete_conversations(self, owner: str, *, for_good: bool = False) -> Deletion:
+        """Move all of this owner's conversations, archived ones too, to the trash or, `for_good`, permanently
+        delete them and everything in the trash. One that begins meanwhile stays."""
+        before, count, running = now(), 0, False
+        while ids := self._living(owner, before):
+            gone, runs = self.in_turn(self._delete, owner, ids, for_good)
+            count, running = count + gone, running or runs
+        if for_good:
+            running |= self.discard_all(owner)
+        return Deletion(count, running)
+
+    @reads
+    def _living(self, connection: Connection, owner: str, before: datetime) -> list[str]:
+        living = (ConversationRow.deleted_at.is_(None), ConversationRow.created_at <= before)
+        query = select(ConversationRow.id).where(ConversationRow.owner_id == owner, *living)
+        return list(connection.scalars(query.limit(MARKED_ROWS)))
+
+    @writes
+    def _delete(
+        self, connection: Connection, owner: str, ids: Sequence[str], for_good: bool
+    ) -> tuple[int, bool]:
+        those = (ConversationRow.id.in_(ids), ConversationRow.owner_id == owner)
+        marked = update(ConversationRow).where(*those, ConversationRow.deleted_at.is_(None))
+        gone = connection.execute(marked.values(deleted_at=DISCARDED if for_good else now())).rowcount
+        return gone, _runs(connection, TurnRow.conversation_id.in_(ids))
 
     @reads
     def _deleted(self, connection: Connection, owner: str) -> tuple[list[str], list[str], bool]:

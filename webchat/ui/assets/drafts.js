@@ -78,6 +78,14 @@ export const drafts = {
     return same;
   },
 
+  // Those of all chats are gone, in every tab; what was begun for a new chat, or for a template, stays.
+  discardChats() {
+    for (const name of storage.names(PREFIX)) {
+      const { owner, place } = partsOf(name);
+      if (owner === identity.owner && ofChat(place)) storage.remove(name);
+    }
+  },
+
   async prune() {
     const living = await identity.living();
     for (const name of storage.names(PREFIX)) {
@@ -86,6 +94,12 @@ export const drafts = {
     }
   },
 };
+
+/** @param {string} place */
+function ofChat(place) {
+  const [kind, rest] = place.split(":");
+  return rest === undefined ? kind !== "new" : kind === "edit" || (kind === "settings" && rest !== "new");
+}
 
 // Words join those that are there already; of other things the newer stays.
 /** @param {string} from @param {string} to */

@@ -1,20 +1,17 @@
 // What the menus offer: appearance, language, exports, help.
 
 import { accountItems, signingItems } from "./account/menu.js";
-import { api, url } from "./api.js";
+import { api } from "./api.js";
+import { LANGUAGES, setLanguage, THEMES } from "./appearance.js";
 import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
 import { download } from "./download.js";
 import { errorLine, language, t } from "./i18n.js";
 import { settings } from "./settings.js";
-import { storage } from "./storage.js";
 import { toast } from "./toast.js";
 
 /** @import { IconName, MenuItem } from "./dom.js" */
 /** @import { EarlierOwner } from "./types.js" */
-
-const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
-const THEMES = /** @type {const} */ ({ system: "screen", light: "sun", dark: "moon" });
 
 /** @returns {MenuItem[]} */
 export function mainMenu() {
@@ -49,17 +46,6 @@ export function mainMenu() {
 
 /** @param {boolean | undefined} offered @param {MenuItem} item */
 const only = (offered, item) => (offered ? [item] : []);
-
-// Gradio reads its language once, so the page starts again; drafts and place are kept.
-/** @param {string} code */
-function setLanguage(code) {
-  if (code === language) return;
-  storage.setText("webchat_lang", code);
-  const path = new URL(document.baseURI).pathname;
-  document.cookie = `webchat_lang=${code}; path=${path}; max-age=31536000; samesite=lax`;
-  if (storage.lasts) location.reload();
-  else location.assign(url(location.search, { lang: code })); // nothing else lasts until then
-}
 
 // Who this browser was before: each can be switched back to.
 /** @returns {MenuItem[]} */

@@ -77,6 +77,7 @@ function start() {
   mountFiles();
   bus.on("conversation", ({ conversation }) => onConversation(conversation));
   bus.on("title", ({ conversation }) => onListed(conversation));
+  bus.on("emptied", () => state.id !== null && go(null));
   bus.on("notice", ({ on }) => ((state.notice = on), setTitle()));
   window.addEventListener("popstate", () => show(location.search));
   document.addEventListener("keydown", onKey);

@@ -69,6 +69,7 @@ export function mountSidebar(element, callbacks) {
   });
   bus.on("conversation", ({ conversation }) => put(conversation));
   bus.on("leaf", onLeaf);
+  bus.on("emptied", () => refresh());
   onElsewhere(() => refresh());
   bus.on("news", () => !document.hidden && refresh());
   document.addEventListener("visibilitychange", () => !document.hidden && refresh());

@@ -329,7 +329,7 @@ export class Transcript {
     this.ctx.bus.emit("news", news);
     if (type === "ended" && document.hidden && (this.#begun.has(id) || this.#following.has(id))) this.ctx.bus.emit("notice", { on: true });
     if (type === "ended") this.#begun.delete(id);
-    if (conversation !== this.conversationId || this.views.has(id)) return;
+    if ((conversation && conversation !== this.conversationId) || this.views.has(id)) return; // without one: any of them
     this.#behind.add(id || "changed");
     if (!document.hidden) this.refresh();
   }

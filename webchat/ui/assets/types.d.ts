@@ -55,6 +55,8 @@ export interface Draft {
 export interface Events {
   open: { id: string | null; messageId?: string | null };
   conversation: { conversation: wire.Conversation };
+  /** All chats were deleted. */
+  emptied: {};
   title: { conversation: wire.ListedConversation };
   leaf: { conversationId: string | null; leafId: string | null; running: string | null };
   /** The transcript draws other messages, or a reply has ended. */

@@ -34,6 +34,7 @@ export interface BegunTurn {
   reply: Message;
 }
 
+/** conversation_id: empty if any of them may have changed. */
 export interface Changed {
   conversation_id: string;
 }
@@ -130,6 +131,11 @@ export interface DecisionCounts {
 export interface DecisionPage {
   items: Array<ModerationDecision>;
   next: string | null;
+}
+
+/** conversations: how many. */
+export interface DeletedConversations {
+  conversations: number;
 }
 
 /** A piece of a reply. seq: from 1, without gaps. Encoded by `webchat.turns.events.Delta`, once for all followers. */
@@ -875,6 +881,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/templates/import`] ? Template :
   [M, P] extends ["POST", `api/moderation/try`] ? Trial :
   [M, P] extends ["GET", `api/conversations`] ? ConversationPage :
+  [M, P] extends ["DELETE", `api/conversations`] ? DeletedConversations :
   [M, P] extends ["POST", `api/models/retry`] ? ModelList :
   [M, P] extends ["GET", `api/me/sessions`] ? SessionList :
   [M, P] extends ["GET", `api/moderation`] ? Moderation :

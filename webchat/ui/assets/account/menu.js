@@ -6,12 +6,14 @@ import { signInAddress, signOut } from "./leaving.js";
 
 /** @import { MenuItem } from "../dom.js" */
 
-// At the top: who this is, and their account.
+// At the top: who this is, and their account; of those who did not sign in, what they may choose and their data.
 /** @returns {MenuItem[]} */
 export function accountItems() {
   const { person } = connection.me;
-  return person ? [{ heading: person.name }, { label: t("account.title"), icon: "persona", onclick: showAccount }] : [];
+  return [...(person ? [{ heading: person.name }] : []), { label: accountTitle(), icon: "persona", onclick: showAccount }];
 }
+
+export const accountTitle = () => t(connection.me.person ? "account.title" : "account.preferences");
 
 // At the end: out, or in.
 /** @returns {MenuItem[]} */

@@ -1,14 +1,16 @@
-// The account of the person who signed in: their name, their password, their devices, their chats as a file.
+// The person's own page: who they are, how the page looks, where they are signed in, and their data. Who did not sign in has
+// no name, password and devices.
 
 import { api } from "../api.js";
+import { LANGUAGES, setLanguage, THEMES } from "../appearance.js";
 import { bus } from "../bus.js";
 import { connection } from "../connection.js";
-import { h, icon } from "../dom.js";
-import { download } from "../download.js";
-import { errorLine, t } from "../i18n.js";
+import { h } from "../dom.js";
+import { errorLine, language, t } from "../i18n.js";
 import { field, openSheet, setProblem } from "../sheet.js";
 import { style } from "../style.js";
 import { toast } from "../toast.js";
+import { yourChats } from "./chats.js";
 import { Devices } from "./devices.js";
 import { passwordForm } from "./password.js";
 
@@ -18,24 +20,27 @@ import { passwordForm } from "./password.js";
 let open = false;
 
 export async function openAccount() {
-  const { person } = connection.me;
-  if (open || !person) return;
+  if (open) return;
   open = true;
   await style("account");
-  const devices = new Devices();
+  const { person } = connection.me;
+  const devices = person && new Devices();
   const body = h(
     "div",
     { class: "wc-account-sections" },
-    // Where a provider vouches for people, their name is the provider's, who says it anew at each sign-in.
-    section("profile", person.password ? nameForm(person) : fact(t("account.name"), person.name), person.email && fact(t("account.email"), person.email)),
-    person.password && section("password", passwordForm(() => devices.load())),
-    section("devices", devices.element),
-    section("chats", exports()),
+    person && [
+      // Where a provider vouches for people, their name is the provider's, who says it anew at each sign-in.
+      section("profile", person.password ? nameForm(person) : fact(t("account.name"), person.name), person.email && fact(t("account.email"), person.email)),
+      person.password && section("password", passwordForm(() => devices?.load())),
+    ],
+    section("appearance", appearance()),
+    devices && section("devices", devices.element),
+    section("chats", ...yourChats(() => sheet.close())),
   );
   // The bar behind it says that the session has ended.
   const off = bus.on("out", () => sheet.dialog.close());
-  const sheet = openSheet("account", { title: t("account.title"), body, onClose: () => (off(), (open = false)) });
-  devices.load();
+  const sheet = openSheet("account", { title: t(person ? "account.title" : "account.preferences"), body, onClose: () => (off(), (open = false)) });
+  devices?.load();
 }
 
 /** @param {string} name @param {...Child} children */
@@ -84,8 +89,18 @@ function fact(label, value) {
   return h("div", { class: "wc-field" }, h("span", { class: "wc-account-label" }, label), h("span", { class: "wc-account-value", dir: "auto" }, value));
 }
 
-function exports() {
-  /** @param {string} format @param {string} label */
-  const button = (format, label) => h("button", { type: "button", class: "wc-button", onclick: () => download("api/export", format) }, icon("download"), label);
-  return h("div", { class: "wc-account-buttons" }, button("markdown", t("export.all_markdown")), button("json", t("export.all_json")));
+function appearance() {
+  const config = window.webchatConfig;
+  /** @param {Record<string, string>} options @param {string} chosen @param {(value: string) => void} choose */
+  const choice = (options, chosen, choose) => {
+    const choices = Object.entries(options).map(([value, label]) => h("option", { value, selected: value === chosen }, label));
+    return h("select", { onchange: (event) => choose(event.currentTarget.value) }, choices);
+  };
+  const themes = Object.fromEntries(Object.keys(THEMES).map((name) => [name, t(`app.theme.${name}`)]));
+  return h(
+    "div",
+    { class: "wc-account-pair" },
+    field(t("app.theme"), choice(themes, config.theme(), (name) => config.setTheme(name))),
+    field(t("app.language"), choice(LANGUAGES, language, setLanguage)),
+  );
 }

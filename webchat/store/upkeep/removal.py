@@ -1,0 +1,74 @@
+"""Removes a person who signs in, with all that is theirs, in slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection, delete, select, update
+
+from webchat.store.database.codec import now
+from webchat.store.database.tables import (
+    DISCARDED,
+    DecisionRow,
+    OwnerRow,
+    PersonRow,
+    PromptTemplateRow,
+    SessionRow,
+)
+from webchat.store.database.transactions import long, reads, writes
+from webchat.store.errors import NotFound
+from webchat.store.records import Deletion
+from webchat.store.upkeep.purge import SLICE_ROWS, PurgeVerbs, slices_of
+from webchat.store.verbs.people import end_all
+from webchat.store.verbs.trash import TrashVerbs
+
+
+class RemovalVerbs(PurgeVerbs, TrashVerbs):
+    """Removing people."""
+
+    @long
+    def remove_person(self, owner: str) -> Deletion:
+        """Sign a person out for good and permanently delete what is theirs: conversations, personal prompt
+        templates, what the log of decisions has of their texts, and last the account. Templates they shared
+        stay, without their name. Raises NotFound.
+
+        What is cut off midway goes on when it is asked for again; the next purge frees the space.
+        """
+        self.in_turn(self._shut_out, owner)
+        deletion = self.delete_conversations(owner, for_good=True)
+        while templates := self._personal_templates(owner):
+            self.in_turn(self._discard_templates, templates)
+        logged = slices_of(self._decisions(DecisionRow.owner_id == owner))
+        for _ in self.slices(partial(self._forget_content, numbers) for numbers in logged):
+            pass
+        last = self.delete_conversations(owner, for_good=True)  # begun by a request that was under way
+        if not self.closing:
+            self.in_turn(self._forget_person, owner)
+        return Deletion(deletion.conversations + last.conversations, deletion.running or last.running)
+
+    @writes
+    def _shut_out(self, connection: Connection, owner: str) -> None:
+        those = update(PersonRow).where(PersonRow.owner_id == owner)
+        if not connection.execute(those.values(disabled_at=now(), password_hash=None)).rowcount:
+            raise NotFound("person")
+        end_all(connection, owner)
+
+    @reads
+    def _personal_templates(self, connection: Connection, owner: str) -> Sequence[str]:
+        personal = (PromptTemplateRow.owner_id == owner, PromptTemplateRow.scope == "personal")
+        left = PromptTemplateRow.deleted_at.is_distinct_from(DISCARDED)
+        query = select(PromptTemplateRow.id).where(*personal, left)
+        return list(connection.scalars(query.limit(SLICE_ROWS)))
+
+    @writes
+    def _discard_templates(self, connection: Connection, ids: Sequence[str]) -> None:
+        those = update(PromptTemplateRow).where(PromptTemplateRow.id.in_(ids))
+        connection.execute(those.values(deleted_at=DISCARDED))
+
+    @writes
+    def _forget_person(self, connection: Connection, owner: str) -> None:
+        connection.execute(delete(SessionRow).where(SessionRow.owner_id == owner))
+        connection.execute(delete(PersonRow).where(PersonRow.owner_id == owner))
+        # Nobody's any more, until a purge finds it empty: no cookie ever named the id of a person.
+        connection.execute(update(OwnerRow).where(OwnerRow.id == owner).values(kind="visitor", name=""))
