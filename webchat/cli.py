@@ -216,7 +216,7 @@ def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
         try:
             made = new_link(store, options.name, options.expires, datetime.now(UTC).astimezone())
         except BadLifetime as error:
-            raise CommandError(f"--expires: {error}.") from None
+            raise CommandError(f"--expires: {error.params['reason']}.") from None
     print(made.url(address))
     ends = (
         f"It works until {local_time(made.link.expires_at)}."

@@ -29,7 +29,8 @@ from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
 from webchat.store import Store
-from webchat.store.records import Link, Owner
+from webchat.store.link_records import Link
+from webchat.store.records import Owner
 from webchat.turns import Review, Turns
 
 SECRET = "a secret of the tests, and of no server anywhere"

@@ -19,6 +19,7 @@ from webchat.api.routes import LONG, Row
 from webchat.auth import MOST_ADDRESS, SMALL_BODY
 from webchat.prompts.content import TemplateContent
 from webchat.store.decision_records import LoggedDecision
+from webchat.store.link_records import LinkTerms
 from webchat.store.records import Message
 
 Go = Callable[[], Awaitable[httpx.Response]]
@@ -219,6 +220,12 @@ def rendered(source: str, name: str) -> Input:
     return sends("POST", "/api/templates/render", name, TEXT, body)
 
 
+def linked(world: World, count: int) -> None:
+    terms = LinkTerms(opening=unit("word ", 20_000), instructions=unit("word ", 20_000))
+    for number in range(count):
+        world.site.store.create_link("testers", f"hash {number} {next(world.keys)}", None, terms)
+
+
 C, M, T = "/api/conversations/CONVERSATION", "/api/messages/REPLY", "/api/templates/TEMPLATE"
 DRAWN = "a" * 16
 CHAT = "/api/chat-templates/echo"
@@ -325,6 +332,22 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/api/chat-templates/{model:path}/preview"): texts(
         "POST", f"{CHAT}/preview", lambda text: {"text": text}, 500_000
     ),
+    ("GET", "/api/links"): (reads("/api/links?limit=200", "long instructions", 200, linked),),
+    ("POST", "/api/links"): texts(
+        "POST", "/api/links", lambda text: {"name": "x", "terms": {"opening": text}}, 20_000
+    ),
+    ("GET", "/api/links/{id}"): (),
+    ("PATCH", "/api/links/{id}"): texts(
+        "PATCH", "/api/links/x", lambda text: {"terms": {"opening": text}}, 20_000
+    ),
+    ("POST", "/api/links/{id}/duplicate"): (),
+    ("POST", "/api/links/{id}/revoke"): (),
+    ("GET", "/api/links/{id}/answers"): (),
+    ("GET", "/api/link"): (),
+    ("POST", "/api/consent"): (),
+    ("POST", "/api/answers"): (),
+    ("POST", "/api/handover"): (),
+    ("POST", "/api/handover/redeem"): (),
     ("POST", "/api/sign-out"): (),
     ("PATCH", "/api/me"): (),
     ("PUT", "/api/me/password"): (),

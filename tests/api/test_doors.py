@@ -280,6 +280,14 @@ NOT_DOORS = {
     ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
     ("POST", "/api/conversations/take-over"): "takes no text",
     ("POST", "/api/models/retry"): "takes no text",
+    ("POST", "/api/links"): "an operator's own",
+    ("PATCH", "/api/links/{id}"): "an operator's own",
+    ("POST", "/api/links/{id}/duplicate"): "an operator's own",
+    ("POST", "/api/links/{id}/revoke"): "takes no text",
+    ("POST", "/api/consent"): "takes a number",
+    ("POST", "/api/answers"): "takes answers for the operator, which no model reads",
+    ("POST", "/api/handover"): "takes no text",
+    ("POST", "/api/handover/redeem"): "takes a code, and keeps nothing of it",
     ("PATCH", "/api/me"): "takes a person's own name, which no model and nobody else reads",
     ("PUT", "/api/me/password"): "takes passwords, and keeps a hash",
     ("POST", "/api/sign-out"): "takes no text",
@@ -311,6 +319,9 @@ CALLS = {
     ("api/prompt_templates.py", "change_template"): "a changed template",
     ("api/model_templates.py", "change_chat_template"): "an operator's own",
     ("api/people.py", "rename_person"): "a person's own name, which no model reads",
+    ("api/guests.py", "keep_answers"): "answers for the operator, which no model reads",
+    ("sharing/links.py", "change_link"): "an operator's own",
+    ("api/links.py", "change_link"): "an operator's own",
     ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
     ("user_commands.py", "add_person"): "a name from the command line, which no model reads",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
@@ -322,15 +333,17 @@ _NO_TEXT = """
 set_operates set_password set_disabled renew_hash start_session touch_session end_session end_sessions
 keep_login take_login trim_sessions
 keep_owner move_chats
+consent add_handover take_handover trim_handovers
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
 open purge rate restore_conversation restore_messages restore_template revoke_link
-model_servers revoke_operators slices touch_link transaction trim_decisions
+model_servers revoke_operators slices transaction trim_decisions
 keep_owner
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
+listed_links listed_link link_left link_changes consented answers link_answers handover
 people person find_person password_of session sessions living_sessions
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids

@@ -286,7 +286,7 @@ async def test_a_reply_that_begins_while_its_guest_is_put_out_ends_too(site: Sit
     """The watch goes on after the last request: what it cut may still be on its way into the store."""
     guest, link = site.guest()
     ended: list[str] = []
-    owners = Owners(site.store, link_ended=ended.append)
+    owners = Owners(site.store, link_ended=lambda guest, why: ended.append(guest))
     async with owners.watching(Admission(guest)):
         pass
     site.store.revoke_link(link.id)

@@ -151,6 +151,14 @@ TURN = {
     "settings": SETTINGS,
 }
 
+TERMS = {
+    "models": ["Echo"], "blind": True, "template": None, "opening": "Hi", "instructions": "*Hi*",
+    "language": "en", "people": 10, "conversations": 5, "messages": 20, "tokens": 1000,
+    "replies_at_once": 2, "asks": ["thumbs"], "consent": "I agree.", "inspect": False,
+    "system_prompt": False, "retention_days": 30,
+    "questions": [{"id": "q1", "text": "How?", "kind": "choice", "choices": ["a", "b"]}],
+}  # fmt: skip
+
 BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/api/models/retry"): [{"name": "Echo"}],
     ("POST", "/api/conversations/take-over"): [{"giver": "$giver"}],
@@ -181,6 +189,12 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/api/chat-templates/{model:path}/preview"): [
         {"text": "{{ messages }}", "messages": [{"role": "user", "content": "Hi"}]}
     ],
+    ("POST", "/api/links"): [{"name": "testers", "expires": "7d", "terms": TERMS}],
+    ("PATCH", "/api/links/{id}"): [{"name": "testers", "expires": "7d", "paused": False, "terms": TERMS}],
+    ("POST", "/api/links/{id}/duplicate"): [{"name": "again"}],
+    ("POST", "/api/consent"): [{"version": 1}],
+    ("POST", "/api/answers"): [{"answers": {"q1": "a"}}],
+    ("POST", "/api/handover/redeem"): [{"code": "23456-23456", "confirmed": True}],
     ("PATCH", "/api/me"): [{"name": "Ada"}],
     ("PUT", "/api/me/password"): [{"current": "x", "new": "y"}],
     ("POST", "/sign-in/password"): [{"name": "ada", "password": "x"}],
@@ -188,6 +202,8 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/t/switch"): [{"id": "$owner"}],
 }  # fmt: skip
 NO_BODY = {
+    ("POST", "/api/links/{id}/revoke"),
+    ("POST", "/api/handover"),
     ("POST", "/api/sign-out"),
     ("POST", "/api/conversations/{id}/restore"),
     ("POST", "/api/messages/{id}/activate"),

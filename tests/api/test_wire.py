@@ -38,7 +38,7 @@ def test_every_route_says_what_it_does_takes_and_answers(row: Row) -> None:
 
 
 def takes_body(row: Row) -> bool:
-    return not row.path.endswith(("/stop", "/restore", "/activate", "/sign-out"))
+    return not row.path.endswith(("/stop", "/restore", "/activate", "/sign-out", "/revoke", "/handover"))
 
 
 def test_every_model_is_described() -> None:

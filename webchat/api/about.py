@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 
+from webchat.api.guests import guest_link
 from webchat.api.reading import Caller, QueryText, operator_of
 from webchat.api.services import Services
 from webchat.api.wire.models import ModelList, RetryBody
@@ -47,6 +48,7 @@ class About:
                 "language": services.language,
                 "limits": Limits(message_chars=services.message_chars),
                 "share": Share(access=services.access),
+                "link": await guest_link(self._store, owner),
             }
         )
 

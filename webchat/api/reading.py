@@ -51,6 +51,14 @@ def operator_of(request: Request) -> Owner:
     return owner
 
 
+def guest_of(request: Request) -> Owner:
+    """The same for guests of a tester link."""
+    owner = owner_of(request)
+    if owner.kind != "guest" or owner.link is None:
+        raise not_found()
+    return owner
+
+
 def language_of(request: Request) -> Literal["en", "zh-CN"]:
     """The requested language, else the browser's preference."""
     asked = request.query_params.get("language") or request.headers.get("accept-language", "")
@@ -65,6 +73,7 @@ def bad_query(name: str) -> ApiError:
 
 Caller = Annotated[Owner, Depends(owner_of)]
 Operator = Annotated[Owner, Depends(operator_of)]
+Guest = Annotated[Owner, Depends(guest_of)]
 Language = Annotated[Literal["en", "zh-CN"], Depends(language_of)]
 PathId = Annotated[Id, Path()]
 QueryId = Annotated[Id | None, Query()]

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from webchat.api.errors import ApiError
 from webchat.api.services import Services
 from webchat.api.wire.people import RedeemBody, SwitchBody
+from webchat.auth import Identities
 from webchat.auth.cookies import SignIn
 from webchat.auth.forwarding import one_person
 from webchat.auth.sessions import is_token
@@ -39,7 +40,7 @@ class Redeem:
             ],
             confirmed=body.confirmed,
         )
-        return await self._signed_in(sign_in, owners)
+        return await signed_in(self._identities, sign_in, owners)
 
     async def switch(self, body: SwitchBody, request: Request) -> Response:
         """Switch to an earlier sign-in of this browser, or to the one an older cookie names; with an empty
@@ -57,11 +58,13 @@ class Redeem:
                 404, "sign_in_ended", "This sign-in is no longer valid.", "Open the link you were given."
             )
         earlier = [] if sign_in.cookie is None else await self._identities.admitted(sign_in.cookie.owners)
-        return await self._signed_in(sign_in, [chosen, *(owner for owner in earlier if owner != chosen)])
+        others = [owner for owner in earlier if owner != chosen]
+        return await signed_in(self._identities, sign_in, [chosen, *others])
 
-    async def _signed_in(self, sign_in: SignIn, owners: Sequence[Owner]) -> Response:
-        bearers = await self._identities.bearers(sign_in, owners)
-        return with_cookies(self._identities.headers(sign_in, bearers))
+
+async def signed_in(identities: Identities, sign_in: SignIn, owners: Sequence[Owner]) -> Response:
+    """Sign the browser in as the first of the owners, and have it remember the others."""
+    return with_cookies(identities.headers(sign_in, await identities.bearers(sign_in, owners)))
 
 
 def with_cookies(cookies: Sequence[str]) -> Response:

@@ -16,8 +16,10 @@ from webchat.api.conversations import Conversations
 from webchat.api.endpoint import Method, endpoint
 from webchat.api.errors import answering, not_found
 from webchat.api.exports import Exports
+from webchat.api.guests import Guests
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
+from webchat.api.links import Links
 from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
 from webchat.api.model_templates import ChatTemplates
@@ -195,6 +197,28 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
         (
             Row("POST", "/t/redeem", Redeem.redeem, work=None, status=204),
             Row("POST", "/t/switch", Redeem.switch, work=None, status=204),
+        ),
+    ),
+    (
+        Links,
+        (
+            Row("GET", "/api/links", Links.list, work="list"),
+            Row("POST", "/api/links", Links.make, body=LONG, work="save", status=201),
+            Row("GET", "/api/links/{id}", Links.look),
+            Row("PATCH", "/api/links/{id}", Links.change, body=LONG, work="save"),
+            Row("POST", "/api/links/{id}/duplicate", Links.duplicate, work="save", status=201),
+            Row("POST", "/api/links/{id}/revoke", Links.revoke),
+            Row("GET", "/api/links/{id}/answers", Links.answers, work="list"),
+        ),
+    ),
+    (
+        Guests,
+        (
+            Row("GET", "/api/link", Guests.link),
+            Row("POST", "/api/consent", Guests.consent, status=204),
+            Row("POST", "/api/answers", Guests.answer, body=LONG, work="save", status=204),
+            Row("POST", "/api/handover", Guests.handover, status=201),
+            Row("POST", "/api/handover/redeem", Guests.redeem, work=None, status=204),
         ),
     ),
     (

@@ -101,6 +101,11 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     ),
     "link_revoked": ("link_revoked", "This link was revoked.", "Ask for a new one."),
     "link_expired": ("link_expired", "This link has expired.", "Ask for a new one."),
+    "link_paused": (
+        "link_paused",
+        "This link is paused.",
+        "Try again later, or ask the person who gave it to you.",
+    ),
     "signed_out": ("signed_out", "You are signed out.", "Sign in again."),
     "disabled": ("person_disabled", "This account is disabled.", "Contact the administrator."),
     "two_owners": (

@@ -40,7 +40,7 @@ from webchat.turns.errors import failure_of
 log = logging.getLogger(__name__)
 
 _HEALTH = frozenset({"/healthz", "/readyz"})
-_OPEN = _HEALTH | {"/t/redeem", "/t/switch"}
+_OPEN = _HEALTH | {"/t/redeem", "/t/switch", "/api/handover/redeem"}
 _OPEN_BELOW = "/sign-in/"
 _SIGN_IN = "/sign-in"
 _GATE = frozenset({"/t", "/t/", _SIGN_IN})

@@ -18,7 +18,12 @@ from webchat.auth.answers import error_answer
 from webchat.sentences import locale
 from webchat.store.records import Failure, Owner
 
-PUBLIC = frozenset({"blocked", "link_ended", "not_found", "template_changed", "too_many_versions"})
+PUBLIC = frozenset((
+    "blocked", "consent_changed", "consent_needed", "link_busy",
+    "link_conversations", "link_ended", "link_expired", "link_full",
+    "link_messages", "link_paused", "link_revoked", "link_tokens",
+    "link_tokens_reserved", "not_found", "template_changed", "too_many_versions",
+))  # fmt: skip
 """Codes of failures whose own text is for everyone."""
 
 _ID = re.compile(r"[0-9a-f]{1,16}")

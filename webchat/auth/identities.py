@@ -21,14 +21,14 @@ from webchat.store.records import Owner
 
 class Identities:
     """Reads sign-ins and decides whom they admit. link_ended: called with the id of an owner whose link has
-    ended, to stop their replies."""
+    ended, and why, to stop their replies."""
 
     def __init__(
         self,
         store: OwnerStore,
         settings: DoorSettings,
         *,
-        link_ended: Callable[[str], None] | None = None,
+        link_ended: Callable[[str, Refusal], None] | None = None,
     ) -> None:
         self.owners = Owners(store, link_ended=link_ended)
         self._settings = settings

@@ -14,8 +14,9 @@ from typing import Any, Literal, Protocol
 from webchat.auth.sessions import TOUCH_AFTER, SessionStore, is_token
 from webchat.sharing.links import hash_of
 from webchat.store.errors import NotFound, PersonDisabled
+from webchat.store.link_records import Link
 from webchat.store.people_records import Session
-from webchat.store.records import Link, Owner
+from webchat.store.records import Owner
 
 KEPT_SECONDS = 0.8
 WATCH_SECONDS = 0.4
@@ -27,6 +28,7 @@ Refusal = Literal[
     "",
     "link_revoked",
     "link_expired",
+    "link_paused",
     "signed_out",
     "disabled",
     "unknown",
@@ -49,12 +51,8 @@ class OwnerStore(SessionStore, Protocol):
 
     def link(self, link_id: str) -> Link: ...
 
-
-def ended(link: Link, now: datetime) -> Refusal:
-    """Why a tester link no longer admits its guests; empty while it does."""
-    if link.revoked_at is not None:
-        return "link_revoked"
-    return "link_expired" if link.expires_at is not None and now >= link.expires_at else ""
+    @property
+    def link_changes(self) -> int: ...
 
 
 class Revoked(Exception):
@@ -79,19 +77,24 @@ class Admission:
 
 @dataclass(slots=True)
 class _Kept:
+    """link_changes: how many changes to links it knows of."""
+
     admission: Admission
     until: float
+    link_changes: int
 
 
 class Owners:
     """Resolves owners. An answer is at most `KEPT_SECONDS` old, so within a second nobody is admitted by a
-    link or a session that has ended.
+    link or a session that has ended; changes made to a link in this process count at once.
 
-    link_ended: called repeatedly with the id of each guest whose link has ended while a request of theirs is
-    open or their replies run, until none does.
+    link_ended: called repeatedly with the id of each guest whose link has ended, and why, while a request of
+    theirs is open or their replies run, until none does.
     """
 
-    def __init__(self, store: OwnerStore, *, link_ended: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, store: OwnerStore, *, link_ended: Callable[[str, Refusal], None] | None = None
+    ) -> None:
         self._store = store
         self._link_ended = link_ended
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -119,11 +122,11 @@ class Owners:
     async def admitted(self, bearer: str) -> Admission:
         """The owner a cookie names, by their id or the token of their session, or why nobody is admitted."""
         kept = self._kept.get(bearer)
-        now = time.monotonic()
-        if kept is not None and now < kept.until:
+        now, changes = time.monotonic(), self._store.link_changes
+        if kept is not None and now < kept.until and kept.link_changes == changes:
             return kept.admission
         admission = await self._look_up(bearer)
-        self._kept[bearer] = _Kept(admission, now + KEPT_SECONDS)
+        self._kept[bearer] = _Kept(admission, now + KEPT_SECONDS, changes)
         self._kept.move_to_end(bearer)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
@@ -140,7 +143,7 @@ class Owners:
         # does an id admit anybody who signs in: only a session does, which can be ended.
         if owner.kind in ("local", "member") or (owner.kind == "operator" and await self._signs_in(bearer)):
             return Admission(refusal="unknown")
-        if owner.link_id is not None and (refusal := await self._refusal(owner.link_id)):
+        if owner.link is not None and (refusal := owner.link.end(datetime.now(UTC))):
             return Admission(refusal=refusal)
         if owner.kind == "guest" and owner.link_id is None:
             return Admission(refusal="unknown")
@@ -179,7 +182,7 @@ class Owners:
             link: Link = await self._store.call(self._store.link, link_id)
         except NotFound:
             return "unknown"
-        return ended(link, datetime.now(UTC))
+        return link.end(datetime.now(UTC))
 
     def forget(self, session_id: str) -> None:
         """Ends the open requests, but not the caller's, of a session that has just been ended."""
@@ -205,7 +208,7 @@ class Owners:
                 raise
             task.uncancel()
             if owner.link_id is not None:
-                self._report_ended((owner.id,))
+                self._report_ended((owner.id,), self._cut[task])
             raise Revoked(self._cut[task]) from None
         finally:
             self._last_seen = time.monotonic()
@@ -233,7 +236,7 @@ class Owners:
         for link_id in {*(self._watched.keys() - self._sessions), *replying}:
             if refusal := await self._refusal(link_id):
                 self._end(link_id, refusal)
-                self._report_ended(replying[link_id])
+                self._report_ended(replying[link_id], refusal)
         # Of these alone: others begin while the store answers.
         if sessions := sorted(self._sessions):
             living = await self._store.call(self._store.living_sessions, sessions)
@@ -249,10 +252,10 @@ class Owners:
                 self._cut[task] = refusal
                 task.cancel()
 
-    def _report_ended(self, guests: Iterable[str]) -> None:
+    def _report_ended(self, guests: Iterable[str], refusal: Refusal) -> None:
         if self._link_ended is not None:
             for guest in guests:
-                self._link_ended(guest)
+                self._link_ended(guest, refusal)
 
 
 def _key(admission: Admission) -> str | None:

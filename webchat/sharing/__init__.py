@@ -1,11 +1,23 @@
 """Access for others: tester links, the start link, and rate limits against guessing."""
 
-from webchat.sharing.links import BadLifetime, NewLink, hash_of, make_token, new_link, parse_lifetime
+from webchat.sharing.links import (
+    BadLifetime,
+    LinkState,
+    NewLink,
+    change_link,
+    duplicate_link,
+    hash_of,
+    make_token,
+    new_link,
+    parse_lifetime,
+    state_of,
+)
 from webchat.sharing.redeem import (
     AlreadySomeone,
     LinkError,
     LinkExpired,
     LinkInvalid,
+    LinkPaused,
     LinkRevoked,
     LinkStore,
     OperatorLink,
@@ -14,23 +26,33 @@ from webchat.sharing.redeem import (
     TooManyPeople,
     TooManyTries,
 )
+from webchat.sharing.terms import BadTerms, QuestionContent, TermsContent, read_terms
 
 __all__ = [
     "AlreadySomeone",
     "BadLifetime",
+    "BadTerms",
     "LinkError",
     "LinkExpired",
     "LinkInvalid",
+    "LinkPaused",
     "LinkRevoked",
+    "LinkState",
     "LinkStore",
     "NewLink",
     "OperatorLink",
+    "QuestionContent",
     "Redeemer",
     "StartLink",
+    "TermsContent",
     "TooManyPeople",
     "TooManyTries",
+    "change_link",
+    "duplicate_link",
     "hash_of",
     "make_token",
     "new_link",
     "parse_lifetime",
+    "read_terms",
+    "state_of",
 ]

@@ -9,25 +9,39 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
-from typing import Protocol
+from typing import Literal, Protocol
 
-from webchat.store.records import Link
+from webchat.sharing.terms import BadTerms, TermsContent
+from webchat.store.link_records import NO_TERMS, Link, LinkEnd, LinkTerms
 
 PREFIX = "wt1_"
 START_PREFIX = "wts_"
 OPERATOR_PREFIX = "wto_"
 LONGEST = timedelta(days=3650)
+MOST_NAME = 200
+
+LinkState = Literal["active", "paused", "expired", "revoked"]
+_STATES: Mapping[LinkEnd, LinkState] = {
+    "": "active",
+    "link_paused": "paused",
+    "link_expired": "expired",
+    "link_revoked": "revoked",
+}
 
 _TOKEN = re.compile(r"wt[1so]_[A-Za-z0-9_-]{43}")
 _SPAN = re.compile(r"(\d{1,5})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class BadLifetime(ValueError):
-    """The lifetime of a link is invalid; the message says why."""
+class BadLifetime(BadTerms):
+    """The lifetime of a link is invalid; the reason says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("expires", reason)
 
 
 def make_token(prefix: str = PREFIX) -> str:
@@ -68,8 +82,24 @@ def parse_lifetime(text: str, now: datetime) -> datetime | None:
     return end
 
 
-class LinkMaker(Protocol):
-    def create_link(self, name: str, token_hash: str, expires_at: datetime | None) -> Link: ...
+class LinkKeeper(Protocol):
+    """The parts of the store that keep links."""
+
+    def create_link(
+        self, name: str, token_hash: str, expires_at: datetime | None, terms: LinkTerms = NO_TERMS
+    ) -> Link: ...
+
+    def link(self, link_id: str) -> Link: ...
+
+    def change_link(
+        self,
+        link_id: str,
+        *,
+        name: str | None = None,
+        expires_at: datetime | Literal["same"] | None = "same",
+        paused: bool | None = None,
+        terms: Callable[[LinkTerms], LinkTerms] | None = None,
+    ) -> Link: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +114,54 @@ class NewLink:
         return f"{base.rstrip('/')}/t#{self.token}"
 
 
-def new_link(store: LinkMaker, name: str, lifetime: str, now: datetime) -> NewLink:
-    """Create a tester link. Raises `BadLifetime`, and what the store raises."""
-    token = make_token()
-    return NewLink(store.create_link(name, hash_of(token), parse_lifetime(lifetime, now)), token)
+def new_link(
+    store: LinkKeeper, name: str, lifetime: str, now: datetime, terms: TermsContent | None = None
+) -> NewLink:
+    """Create a tester link. Raises `BadLifetime`, `BadTerms`, and what the store raises."""
+    token, expires_at = make_token(), parse_lifetime(lifetime, now)
+    chosen = NO_TERMS if terms is None else terms.onto(NO_TERMS)
+    return NewLink(store.create_link(_named(name), hash_of(token), expires_at, chosen), token)
+
+
+def change_link(
+    store: LinkKeeper,
+    link_id: str,
+    now: datetime,
+    *,
+    name: str | None = None,
+    lifetime: str | None = None,
+    paused: bool | None = None,
+    terms: TermsContent | None = None,
+) -> Link:
+    """Change a link; what is left out stays as it is, and what is changed counts from the next request of its
+    people. Raises `BadLifetime`, `BadTerms`, and what the store raises."""
+    return store.change_link(
+        link_id,
+        name=None if name is None else _named(name),
+        expires_at="same" if lifetime is None else parse_lifetime(lifetime, now),
+        paused=paused,
+        terms=None if terms is None else terms.onto,
+    )
+
+
+def duplicate_link(store: LinkKeeper, link_id: str, now: datetime, name: str | None = None) -> NewLink:
+    """Another link with the same terms, for as long as the first was made for. Nothing of it is used yet.
+    Raises what the store raises."""
+    link, token = store.link(link_id), make_token()
+    lasts = None if link.expires_at is None else link.expires_at - link.created_at
+    expires_at = None if lasts is None else now + max(lasts, timedelta(minutes=1))
+    made = store.create_link(_named(name or link.name), hash_of(token), expires_at, link.terms)
+    return NewLink(made, token)
+
+
+def state_of(link: Link, now: datetime) -> LinkState:
+    """What to show of a link in a list."""
+    return _STATES[link.end(now)]
+
+
+def _named(name: str) -> str:
+    """On one line. Raises `BadTerms` if nothing is left."""
+    named = " ".join("".join(char if char.isprintable() else " " for char in name).split())
+    if not named or len(named) > MOST_NAME:
+        raise BadTerms("name", f"give the link a name of 1 to {MOST_NAME} characters")
+    return named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from backends.errors import ExplainedError
 from webchat.recent import Recent, new_people
 from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX, hash_of, is_token, make_token
-from webchat.store.errors import NotFound
-from webchat.store.records import Link, Owner, OwnerKind
+from webchat.store.errors import LinkFull, NotFound
+from webchat.store.link_records import NO_TERMS, Link, LinkEnd, LinkTerms
+from webchat.store.records import Owner, OwnerKind
 
 FAILURES_PER_MINUTE = 10
 
@@ -47,6 +48,22 @@ class LinkRevoked(LinkError):
     status = 410
     message = "This link was revoked."
     cure = "Ask for a new one."
+
+
+class LinkPaused(LinkError):
+    """Reported only to a bearer of the right token."""
+
+    code = "link_paused"
+    status = 403
+    message = "This link is paused."
+    cure = "Try again later, or ask the person who gave it to you."
+
+
+_ENDS: Mapping[LinkEnd, type[LinkError]] = {
+    "link_revoked": LinkRevoked,
+    "link_expired": LinkExpired,
+    "link_paused": LinkPaused,
+}
 
 
 class TooManyTries(LinkError):
@@ -86,13 +103,13 @@ class LinkStore(Protocol):
 
     def owns_anything(self, owner_id: str) -> bool: ...
 
-    def create_link(self, name: str, token_hash: str, expires_at: datetime | None) -> Link: ...
+    def create_link(
+        self, name: str, token_hash: str, expires_at: datetime | None, terms: LinkTerms = NO_TERMS
+    ) -> Link: ...
 
     def link(self, link_id: str) -> Link: ...
 
     def link_by_hash(self, token_hash: str) -> Link: ...
-
-    def touch_link(self, link_id: str) -> Any: ...
 
     async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -132,14 +149,14 @@ class OperatorLink(StartLink):
 class _Way:
     """What a token grants, and who uses it."""
 
-    link_id: str
+    link: Link
     kind: OwnerKind
     name: str
 
     def made(self, owner: Owner) -> bool:
         """Whether an owner was created this way. Visitors and operators stay recognized across restarts of
         the server, each of which prints new links."""
-        return owner.link_id == self.link_id if self.kind == "guest" else owner.kind == self.kind
+        return owner.link_id == self.link.id if self.kind == "guest" else owner.kind == self.kind
 
 
 class Redeemer:
@@ -167,7 +184,7 @@ class Redeemer:
 
         Whoever came by this link before is who they were then. Nobody's rights rise: who becomes an operator
         is a new owner, whom no cookie named before. Raises `LinkError`; `AlreadySomeone` where the bearer is
-        somebody else and has not `confirmed` to leave them.
+        somebody else and has not `confirmed` to leave them; `LinkFull` of the store.
 
         address: under which wrong tokens are counted. network: under which new owners are; `None`: only by
         their link. mine: whom the browser's cookie names, the one it is first.
@@ -186,20 +203,22 @@ class Redeemer:
         return owner.operates or await self._store.call(self._store.owns_anything, owner.id)
 
     async def _new(self, way: _Way, network: str | None) -> Owner:
-        keys = [f"link {way.link_id}", *([] if network is None else [f"network {network}"])]
+        people = way.link.terms.people
+        if people is not None and way.link.uses >= people:
+            raise LinkFull(people)
+        keys = [f"link {way.link.id}", *([] if network is None else [f"network {network}"])]
         if any(self._people.full(key) for key in keys):
             raise TooManyPeople
         for key in keys:
             self._people.add(key)
-        owner: Owner = await self._store.call(self._store.create_owner, way.kind, way.name, way.link_id)
-        await self._store.call(self._store.touch_link, way.link_id)
+        owner: Owner = await self._store.call(self._store.create_owner, way.kind, way.name, way.link.id)
         return owner
 
     async def _way(self, token: str, address: str) -> _Way:
         for printed in self._printed:
             if printed.opens(token):
                 link = await self._record(printed)
-                way = _Way(link.id, printed.kind, printed.owner_name)
+                way = _Way(link, printed.kind, printed.owner_name)
                 break
         else:
             try:
@@ -209,11 +228,9 @@ class Redeemer:
                     raise TooManyTries from None
                 self._failures.add(address)
                 raise
-            way = _Way(link.id, "guest", link.name)
-        if link.revoked_at is not None:
-            raise LinkRevoked
-        if link.expires_at is not None and datetime.now(UTC) >= link.expires_at:
-            raise LinkExpired
+            way = _Way(link, "guest", link.name)
+        if end := link.end(datetime.now(UTC)):
+            raise _ENDS[end]
         return way
 
     async def _record(self, printed: StartLink) -> Link:

@@ -7,6 +7,16 @@
     ├── PersonExists       the issuer already has a person of this name
     ├── PersonDisabled     somebody an operator has disabled
     ├── TooManyVersions    a message has as many versions as it may
+    ├── LinkEnded          the link was revoked, has expired or is paused
+    ├── LinkLimit          a limit of the link is reached
+    │   ├── LinkFull              people
+    │   ├── LinkConversationsUsed
+    │   ├── LinkMessagesUsed
+    │   ├── LinkTokensUsed
+    │   ├── LinkTokensReserved    the rest is reserved for running replies
+    │   └── LinkBusy              replies at once
+    ├── ConsentNeeded      the link's consent sentence was not accepted yet
+    ├── ConsentChanged     another version of it was accepted than the current one
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
@@ -16,7 +26,10 @@ None of them ever holds a password or stored text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backends.errors import ExplainedError
+from webchat.store.link_records import LinkEnd
 
 
 class StoreError(ExplainedError):
@@ -88,6 +101,86 @@ class TooManyVersions(StoreError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A message can have {limit} versions at most.", params={"limit": limit})
+
+
+class LinkEnded(StoreError):
+    """The link admits nobody at present. code: one of `LinkEnd`."""
+
+    def __init__(self, end: LinkEnd) -> None:
+        super().__init__(*_ENDS[end])
+        self.code = end
+        self.status = 403 if end == "link_paused" else 410
+
+
+_ENDS: Mapping[LinkEnd, tuple[str, str]] = {
+    "link_revoked": ("This link was revoked.", "Ask for a new one."),
+    "link_expired": ("This link has expired.", "Ask for a new one."),
+    "link_paused": ("This link is paused.", "Try again later, or ask the person who gave it to you."),
+}
+
+
+class LinkLimit(StoreError):
+    """A limit of the link is reached; nothing was stored."""
+
+    status = 403
+    cure = "Your message is saved. Ask the person who gave you the link for more."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(self.message.format(limit=limit), params={"limit": limit})
+
+
+class LinkFull(LinkLimit):
+    code = "link_full"
+    message = "This link is for {limit} people and is full."
+    cure = "Ask the person who gave it to you for another one."
+
+
+class LinkConversationsUsed(LinkLimit):
+    code = "link_conversations"
+    message = "This link is for {limit} chats, and all of them are used."
+    cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
+
+
+class LinkMessagesUsed(LinkLimit):
+    code = "link_messages"
+    message = "This link is for {limit} messages, and all of them are used."
+
+
+class LinkTokensUsed(LinkLimit):
+    code = "link_tokens"
+    message = "This link is for {limit} tokens, and all of them are used."
+
+
+class LinkTokensReserved(LinkLimit):
+    code = "link_tokens_reserved"
+    status = 429
+    message = "The last of this link's {limit} tokens are reserved for replies being written."
+    cure = "Your message is saved. Send it again when they have finished."
+
+
+class LinkBusy(LinkLimit):
+    code = "link_busy"
+    status = 429
+    message = "Your link already has {limit} replies running or waiting, the most one link can have."
+    cure = "Your message is saved. Send it again in a moment."
+
+
+class ConsentNeeded(StoreError):
+    """The current consent sentence has to be accepted first."""
+
+    code = "consent_needed"
+    status = 403
+    message = "Accept the conditions of this link first."
+    cure = "Your message is saved. Reload the page to read them."
+
+
+class ConsentChanged(StoreError):
+    """The consent sentence is not the one that was read."""
+
+    code = "consent_changed"
+    status = 409
+    message = "The conditions of this link have changed."
+    cure = "Reload the page to read them."
 
 
 class NewerDatabase(StoreError):

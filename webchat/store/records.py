@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from backends.types import Role, Sampling, as_reasoning
+from webchat.store.link_records import NO_TERMS, Link, LinkTerms
 
 T = TypeVar("T")
 
@@ -22,6 +23,9 @@ OwnerKind = Literal["local", "operator", "member", "visitor", "guest"]
 operate. `member`: every other person who signs in. `visitor`: used the start link, or an open server.
 `guest`: used a tester link."""
 
+LONGEST_REPLY = 4096
+"""Tokens that are reserved for a reply of a link with a token limit, if nothing else limits its length."""
+
 JournalKind = Literal["text", "reasoning", "tool", "moved"]
 """`moved`, without text: all text so far is reasoning."""
 
@@ -29,18 +33,28 @@ JournalKind = Literal["text", "reasoning", "tool", "moved"]
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The owner of conversations. `link_id` is the link they used, whose validity admits them; `None` for an
-    operator whose link no longer creates operators."""
+    operator whose link no longer creates operators. link: that link, where one owner was asked for."""
 
     id: str
     kind: OwnerKind
     name: str
     link_id: str | None
     created_at: datetime
+    link: Link | None = field(default=None, repr=False, compare=False)
 
     @property
     def operates(self) -> bool:
         """Whether they may see and change what applies to everyone: moderation, chat templates."""
         return self.kind in ("local", "operator")
+
+    @property
+    def terms(self) -> LinkTerms:
+        """What they may use: the terms of the link that made them a guest."""
+        if self.kind != "guest":
+            return NO_TERMS
+        if self.link is None:
+            raise ValueError("the link of this guest was not read")
+        return self.link.terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +306,7 @@ class NewTurn:
     template: what the user's text was made from.
     client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second
     turn. asked: a digest of what was asked with it, to tell a repeated ask from another one.
+    link_id: the link it counts for. tokens: the longest reply, which is reserved if that link has a limit.
     """
 
     conversation_id: str | None
@@ -303,18 +318,22 @@ class NewTurn:
     continues: str | None = None
     template: TemplateUse | None = None
     asked: str | None = None
+    link_id: str | None = None
+    tokens: int = LONGEST_REPLY
 
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
     """`created` is false when the client key was seen before: the same messages, nothing written. asked: the
-    digest of what was asked then, where that is known."""
+    digest of what was asked then, where that is known. tokens: the most the reply may have, if its link
+    limits them."""
 
     conversation: Conversation
     user: Message | None
     reply: Message
     created: bool
     asked: str | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,19 +358,6 @@ class FinishedTurn:
     failure: Failure | None = None
     reasoning_seconds: float | None = None
     provenance: Provenance | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A tester link. Only a hash of its token is stored."""
-
-    id: str
-    name: str
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-    uses: int
 
 
 @dataclass(frozen=True, slots=True)

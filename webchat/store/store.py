@@ -22,6 +22,7 @@ from webchat.store.upkeep.removal import RemovalVerbs
 from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
 from webchat.store.verbs.export import ExportVerbs
+from webchat.store.verbs.guests import GuestVerbs
 from webchat.store.verbs.inspections import InspectionVerbs
 from webchat.store.verbs.links import LinkVerbs
 from webchat.store.verbs.media import MediaVerbs
@@ -49,6 +50,7 @@ class Store(
     SearchVerbs,
     IndexingVerbs,
     LinkVerbs,
+    GuestVerbs,
     ExportVerbs,
     PurgeVerbs,
     DecisionVerbs,

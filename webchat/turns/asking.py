@@ -129,7 +129,7 @@ class Asking:
         """Review and store a request; a rejected one is not counted."""
         written = Context("input", party.owner, link=party.link, conversation_id=ask.conversation_id)
         try:
-            new, continues = await self._resolve(written, ask)
+            new, continues = await self._resolve(party, written, ask)
             begun = await self._stored(party, new)
         except BaseException:
             written.give_back()
@@ -183,7 +183,7 @@ class Asking:
             self._began(RunningTurn(party, client_key, begun, reply.model or "", continues))
         return begun
 
-    async def _resolve(self, written: Context, ask: Ask) -> tuple[NewTurn, Message | None]:
+    async def _resolve(self, party: Party, written: Context, ask: Ask) -> tuple[NewTurn, Message | None]:
         """What to write for a request, and the reply to continue. Raises `TurnError`, `NotFound`."""
         target = None
         if ask.message_id is not None:
@@ -209,6 +209,7 @@ class Asking:
             continues=None if continues is None else continues.id,
             template=ask.template,
             asked=ask.digest,
+            link_id=party.link,
         )
         return new, continues
 

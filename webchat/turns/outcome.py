@@ -35,6 +35,12 @@ LINK_ENDED = Failure(
 )
 """Not the person stopped the reply."""
 
+LINK_PAUSED = Failure(
+    "link_paused",
+    "This link is paused.",
+    "What was written is saved. Continue when the link is open again.",
+)
+
 
 @dataclass(slots=True)
 class Run:
@@ -130,6 +136,8 @@ def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[Turn
         return "failed", UNSTORED
     if turn.ended_by == "link_ended":
         return "stopped", LINK_ENDED
+    if turn.ended_by == "link_paused":
+        return "stopped", LINK_PAUSED
     # An error while the stream closes after a stop is of no interest to the person who stopped it.
     if turn.ended_by is not None:
         return turn.ended_by, None

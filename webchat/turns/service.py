@@ -249,9 +249,10 @@ class Turns:
         """Stop all replies of an owner, or those of one deleted conversation."""
         self._end(owner, "stopped", conversation_id)
 
-    def link_ended(self, owner: str) -> None:
-        """End all replies of an owner whose link has ended, with that as the reason."""
-        self._end(owner, "link_ended")
+    def link_ended(self, owner: str, why: str = "") -> None:
+        """End all replies of an owner whose link has ended, with that as the reason, or with `why` if that is
+        `link_paused`."""
+        self._end(owner, "link_paused" if why == "link_paused" else "link_ended")
 
     def _end(self, owner: str, by: EndedBy, conversation_id: str | None = None) -> None:
         for turn in self._turns.values():

@@ -17,9 +17,9 @@ from webchat.turns.places import Party
 
 _WHY_AGAIN: Mapping[str, WaitReason] = {RateLimited.code: "rate_limited", Loading.code: "endpoint_loading"}
 
-EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended"]
-"""Who ended a turn before its model did: the person, the server's end, the store's failure, the end of the
-link that its owner came by."""
+EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended", "link_paused"]
+"""Who ended a turn before its model did: the person, the server's end, the store's failure, the end or a
+pause of the link that its owner came by."""
 
 
 class RunningTurn:

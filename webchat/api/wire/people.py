@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body, Id, Time
+from webchat.api.wire.links import GuestLink
 from webchat.store import people_records, records
 from webchat.store.people_records import PASSWORD_ISSUER
 from webchat.store.records import OwnerKind
@@ -90,7 +91,7 @@ class SessionList(Answer):
 
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
-    anybody can."""
+    anybody can. link: of a guest."""
 
     owner: Owner
     person: Person | None
@@ -104,6 +105,7 @@ class Me(Answer):
     language: str
     limits: Limits
     share: Share
+    link: GuestLink | None
 
 
 class Moved(Answer):

@@ -13,11 +13,11 @@ from sqlalchemy import Row
 from uuid6 import uuid7
 
 from backends.types import Sampling
+from webchat.store.link_records import Link, LinkTerms, Question
 from webchat.store.records import (
     Conversation,
     ConversationSettings,
     Failure,
-    Link,
     Owner,
     Provenance,
     TemplateUse,
@@ -25,6 +25,7 @@ from webchat.store.records import (
 
 TITLE_CHARS = 60
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_TERMS_FIELDS = frozenset(field.name for field in fields(LinkTerms))
 _SAMPLING_FIELDS = frozenset(field.name for field in fields(Sampling))
 
 
@@ -154,7 +155,39 @@ def load_owner(row: Row[Any]) -> Owner:
 
 
 def load_link(row: Row[Any]) -> Link:
-    return Link(row.id, row.name, row.created_at, row.expires_at, row.revoked_at, row.last_used_at, row.uses)
+    return Link(
+        row.id,
+        row.name,
+        row.created_at,
+        row.expires_at,
+        row.revoked_at,
+        row.last_used_at,
+        row.uses,
+        row.paused_at,
+        load_terms(row.terms),
+        row.conversations,
+        row.messages,
+        row.tokens,
+    )
+
+
+def dump_terms(terms: LinkTerms) -> dict[str, Any]:
+    return asdict(terms)
+
+
+def load_terms(stored: Mapping[str, Any] | None) -> LinkTerms:
+    """Links made before there were terms have none."""
+    known = {name: value for name, value in (stored or {}).items() if name in _TERMS_FIELDS}
+    for name in ("models", "asks"):
+        if name in known:
+            known[name] = tuple(known[name])
+    if "questions" in known:
+        known["questions"] = tuple(load_question(one) for one in known["questions"])
+    return LinkTerms(**known)
+
+
+def load_question(stored: Mapping[str, Any]) -> Question:
+    return Question(stored["id"], stored["text"], stored["kind"], tuple(stored.get("choices") or ()))
 
 
 def load_conversation(row: Row[Any]) -> Conversation:

@@ -81,6 +81,11 @@ class LinkRow(Base):
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     uses: Mapped[int] = mapped_column(Integer, server_default="0")
+    paused_at: Mapped[datetime | None]
+    terms: Mapped[dict[str, Any] | None]
+    conversations: Mapped[int] = mapped_column(Integer, server_default="0")
+    messages: Mapped[int] = mapped_column(Integer, server_default="0")
+    tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class OwnerRow(Base):
@@ -141,6 +146,41 @@ class LoginRow(Base):
 
     state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     data: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ConsentRow(Base):
+    """Which version of a link's consent sentence its people accepted, with the sentence."""
+
+    __tablename__ = "consents"
+
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
+class AnswerRow(Base):
+    """Answers to a link's own questions, each with the question as it was."""
+
+    __tablename__ = "answers"
+
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True)
+    question_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    question: Mapped[dict[str, Any]]
+    number: Mapped[int | None] = mapped_column(Integer)
+    text: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
+class HandoverRow(Base):
+    """Codes by which a guest continues on another device; of each only its hash."""
+
+    __tablename__ = "handovers"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
+    created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -239,7 +279,8 @@ class MessageRow(Base):
 
 
 class TurnRow(Base):
-    """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL."""
+    """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL.
+    link_id: the link it was counted for; reserved: tokens, while it runs."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -251,6 +292,12 @@ class TurnRow(Base):
         ),
         Index("ix_turns_conversation", "conversation_id"),
         Index("ix_turns_client_key", "client_key"),
+        Index(
+            "ix_turns_link_running",
+            "link_id",
+            sqlite_where=text("finished_at IS NULL AND link_id IS NOT NULL"),
+            postgresql_where=text("finished_at IS NULL AND link_id IS NOT NULL"),
+        ),
     )
 
     message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
@@ -280,6 +327,8 @@ class TurnRow(Base):
     first_token_seconds: Mapped[float | None]
     total_seconds: Mapped[float | None]
     details: Mapped[dict[str, Any] | None]
+    link_id: Mapped[str | None] = mapped_column(Id)
+    reserved: Mapped[int | None]
 
 
 class JournalRow(Base):

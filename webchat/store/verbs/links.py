@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
-from webchat.store.database.codec import clean, load_link, new_id, now
-from webchat.store.database.tables import LinkRow
+from webchat.store.cursors import place, read_place
+from webchat.store.database.codec import clean, dump_terms, load_link, new_id, now
+from webchat.store.database.tables import (
+    ConsentRow,
+    FeedbackRow,
+    LinkRow,
+    OwnerRow,
+    TurnRow,
+    UtcDateTime,
+)
 from webchat.store.database.transactions import Database, reads, writes
-from webchat.store.errors import NotFound
-from webchat.store.records import Link
+from webchat.store.errors import (
+    ConsentNeeded,
+    LinkBusy,
+    LinkConversationsUsed,
+    LinkEnded,
+    LinkFull,
+    LinkMessagesUsed,
+    LinkTokensReserved,
+    LinkTokensUsed,
+    NotFound,
+)
+from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkTerms, ListedLink
+from webchat.store.records import Page
 
 
 class LinkVerbs(Database):
-    """Tester links. Whether one still opens (revoked, expired) is for the door to judge from the record."""
+    """Tester links. Whether one still opens is for the door to judge from the record."""
+
+    link_changes = 0
+    """Rises after each change: whoever keeps links in memory compares it."""
 
     @writes
     def create_link(
-        self, connection: Connection, name: str, token_hash: str, expires_at: datetime | None
+        self,
+        connection: Connection,
+        name: str,
+        token_hash: str,
+        expires_at: datetime | None,
+        terms: LinkTerms = NO_TERMS,
     ) -> Link:
         """A new link. Raises IntegrityError for a token hash that is taken, which chance forbids."""
         link_id = new_id()
+        version = 1 if terms.consent else 0
         connection.execute(
             insert(LinkRow).values(
                 id=link_id,
@@ -31,6 +72,7 @@ class LinkVerbs(Database):
                 created_at=now(),
                 expires_at=expires_at,
                 uses=0,
+                terms=dump_terms(replace(terms, consent_version=version)),
             )
         )
         return _link(connection, LinkRow.id == link_id)
@@ -38,15 +80,77 @@ class LinkVerbs(Database):
     @reads
     def list_links(self, connection: Connection) -> list[Link]:
         """All links, newest first, revoked and expired ones too."""
-        rows = connection.execute(
-            select(*LinkRow.__table__.columns).order_by(LinkRow.created_at.desc(), LinkRow.id.desc())
-        )
-        return [load_link(row) for row in rows]
+        return [load_link(row) for row in connection.execute(_NEWEST_FIRST)]
+
+    @reads
+    def listed_links(
+        self, connection: Connection, *, cursor: str | None = None, limit: int = 40
+    ) -> Page[ListedLink]:
+        """The same in pages, with what happens on each. Raises BadCursor."""
+        query = _NEWEST_FIRST.limit(limit + 1)
+        if cursor is not None:
+            _, at, id = read_place(cursor)
+            query = query.where(tuple_(LinkRow.created_at, LinkRow.id) < tuple_(literal(at, UtcDateTime), id))
+        links = [load_link(row) for row in connection.execute(query)]
+        items = tuple(_listed(connection, links[:limit]))
+        last = items[-1].link if len(links) > limit else None
+        return Page(items, None if last is None else place(last.created_at, last.id))
+
+    @reads
+    def listed_link(self, connection: Connection, link_id: str) -> ListedLink:
+        """Raises NotFound."""
+        return _listed(connection, [_link(connection, LinkRow.id == link_id)])[0]
+
+    def change_link(
+        self,
+        link_id: str,
+        *,
+        name: str | None = None,
+        expires_at: datetime | Literal["same"] | None = "same",
+        paused: bool | None = None,
+        terms: Callable[[LinkTerms], LinkTerms] | None = None,
+    ) -> Link:
+        """Change a link; what is left out stays as it is. A new consent sentence gets the next version.
+        terms: from the ones it has. Raises NotFound."""
+        link = self._change(link_id, name, expires_at, paused, terms)
+        self.link_changes += 1
+        return link
 
     @writes
-    def revoke_link(self, connection: Connection, id_or_name: str) -> Link:
+    def _change(
+        self,
+        connection: Connection,
+        link_id: str,
+        name: str | None,
+        expires_at: datetime | Literal["same"] | None,
+        paused: bool | None,
+        terms: Callable[[LinkTerms], LinkTerms] | None,
+    ) -> Link:
+        link = _link(connection, LinkRow.id == link_id, lock=True)
+        values: dict[str, Any] = {}
+        if name is not None:
+            values["name"] = clean(name)
+        if expires_at != "same":
+            values["expires_at"] = expires_at
+        if paused is not None and paused != (link.paused_at is not None):
+            values["paused_at"] = now() if paused else None
+        if terms is not None:
+            new, old = terms(link.terms), link.terms
+            rises = new.consent != old.consent and bool(new.consent)
+            values["terms"] = dump_terms(replace(new, consent_version=old.consent_version + rises))
+        if values:
+            connection.execute(update(LinkRow).where(LinkRow.id == link_id).values(values))
+        return _link(connection, LinkRow.id == link_id)
+
+    def revoke_link(self, id_or_name: str) -> Link:
         """Revoke a link at once. A name revokes every link of that name; the newest is returned. Raises
         NotFound."""
+        link = self._revoke(id_or_name)
+        self.link_changes += 1
+        return link
+
+    @writes
+    def _revoke(self, connection: Connection, id_or_name: str) -> Link:
         named = or_(LinkRow.id == id_or_name, LinkRow.name == id_or_name)
         connection.execute(
             update(LinkRow).where(named, LinkRow.revoked_at.is_(None)).values(revoked_at=now())
@@ -63,22 +167,123 @@ class LinkVerbs(Database):
         """Raises NotFound."""
         return _link(connection, LinkRow.token_hash == token_hash)
 
-    @writes
-    def touch_link(self, connection: Connection, link_id: str) -> Link:
-        """Count one use. Raises NotFound."""
-        connection.execute(
-            update(LinkRow).where(LinkRow.id == link_id).values(uses=LinkRow.uses + 1, last_used_at=now())
-        )
-        return _link(connection, LinkRow.id == link_id)
+    @reads
+    def link_left(self, connection: Connection, link_id: str) -> LinkLeft:
+        """What is left of a link's limits. Raises NotFound."""
+        link = _link(connection, LinkRow.id == link_id)
+        return left_of(link, running(connection, link_id)[1])
 
 
-def _link(connection: Connection, condition: ColumnElement[bool]) -> Link:
-    row: Any = connection.execute(
-        select(*LinkRow.__table__.columns)
-        .where(condition)
-        .order_by(LinkRow.created_at.desc(), LinkRow.id.desc())
-        .limit(1)
-    ).first()
+def left_of(link: Link, reserved: int) -> LinkLeft:
+    """reserved: tokens for running replies."""
+    terms = link.terms
+
+    def left(limit: int | None, used: int) -> int | None:
+        return None if limit is None else max(0, limit - used)
+
+    return LinkLeft(
+        left(terms.conversations, link.conversations),
+        left(terms.messages, link.messages),
+        left(terms.tokens, link.tokens + reserved),
+    )
+
+
+def running(connection: Connection, link_id: str) -> tuple[int, int]:
+    """How many replies of a link's people run, and the tokens reserved for them."""
+    row = connection.execute(_RUNNING, {"link": link_id}).one()
+    return row.running, row.reserved
+
+
+def admit_person(connection: Connection, link_id: str) -> None:
+    """Count one more person of a link. Raises NotFound, LinkEnded and LinkFull."""
+    link = _link(connection, LinkRow.id == link_id, lock=True)
+    if end := link.end(now()):
+        raise LinkEnded(end)
+    if link.terms.people is not None and link.uses >= link.terms.people:
+        raise LinkFull(link.terms.people)
+    connection.execute(
+        update(LinkRow).where(LinkRow.id == link_id).values(uses=LinkRow.uses + 1, last_used_at=now())
+    )
+
+
+def count_turn(connection: Connection, owner: str, link_id: str, tokens: int, *, opens: bool) -> int | None:
+    """Count a reply, and the conversation it opens. Returns the tokens reserved for it, at most `tokens`;
+    `None` if the link has no limit of tokens. Raises LinkEnded, LinkLimit, ConsentNeeded."""
+    link = _link(connection, LinkRow.id == link_id, lock=True)
+    terms = link.terms
+    if end := link.end(now()):
+        raise LinkEnded(end)
+    if terms.consent and not _consented(connection, owner, terms.consent_version):
+        raise ConsentNeeded
+    if opens and terms.conversations is not None and link.conversations >= terms.conversations:
+        raise LinkConversationsUsed(terms.conversations)
+    if terms.messages is not None and link.messages >= terms.messages:
+        raise LinkMessagesUsed(terms.messages)
+    reserved = None
+    if terms.replies_at_once is not None or terms.tokens is not None:
+        replies, held = running(connection, link_id)
+        if terms.replies_at_once is not None and replies >= terms.replies_at_once:
+            raise LinkBusy(terms.replies_at_once)
+        if terms.tokens is not None:
+            reserved = min(tokens, terms.tokens - link.tokens - held)
+            if reserved < 1:
+                raise LinkTokensReserved(terms.tokens) if held else LinkTokensUsed(terms.tokens)
+    connection.execute(_COUNT, {"link": link_id, "opened": int(opens), "moment": now()})
+    return reserved
+
+
+def settle_turn(connection: Connection, link_id: str, tokens: int, *, given_back: bool) -> None:
+    """Count the tokens of a reply that has ended. given_back: nothing came of it, so it does not count as a
+    message."""
+    connection.execute(_SETTLE, {"link": link_id, "used": tokens, "back": int(given_back)})
+
+
+_NEWEST_FIRST = select(*LinkRow.__table__.columns).order_by(LinkRow.created_at.desc(), LinkRow.id.desc())
+_RUNNING = select(
+    func.count().label("running"), func.coalesce(func.sum(TurnRow.reserved), 0).label("reserved")
+).where(TurnRow.link_id == bindparam("link"), TurnRow.finished_at.is_(None))
+_COUNT = (
+    update(LinkRow)
+    .where(LinkRow.id == bindparam("link"))
+    .values(
+        messages=LinkRow.messages + 1,
+        conversations=LinkRow.conversations + bindparam("opened"),
+        last_used_at=bindparam("moment"),
+    )
+)
+_SETTLE = (
+    update(LinkRow)
+    .where(LinkRow.id == bindparam("link"))
+    .values(tokens=LinkRow.tokens + bindparam("used"), messages=LinkRow.messages - bindparam("back"))
+)
+
+
+def _consented(connection: Connection, owner: str, version: int) -> bool:
+    found = select(ConsentRow.version).where(ConsentRow.owner_id == owner, ConsentRow.version == version)
+    return connection.scalar(found) is not None
+
+
+def _listed(connection: Connection, links: Sequence[Link]) -> list[ListedLink]:
+    ids = [link.id for link in links]
+    runs = connection.execute(
+        select(TurnRow.link_id, func.count(), func.coalesce(func.sum(TurnRow.reserved), literal(0)))
+        .where(TurnRow.link_id.in_(ids), TurnRow.finished_at.is_(None))
+        .group_by(TurnRow.link_id)
+    )
+    replies = {link_id: (count, reserved or 0) for link_id, count, reserved in runs}
+    rated = connection.execute(
+        select(OwnerRow.link_id, func.count())
+        .join(FeedbackRow, FeedbackRow.owner_id == OwnerRow.id)
+        .where(OwnerRow.link_id.in_(ids))
+        .group_by(OwnerRow.link_id)
+    )
+    ratings: dict[str | None, int] = {link_id: count for link_id, count in rated}  # noqa: C416  typed
+    return [ListedLink(link, ratings.get(link.id, 0), *replies.get(link.id, (0, 0))) for link in links]
+
+
+def _link(connection: Connection, condition: ColumnElement[bool], *, lock: bool = False) -> Link:
+    query = _NEWEST_FIRST.where(condition).limit(1)
+    row: Any = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise NotFound("link")
     return load_link(row)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, case, exists, insert, select, update
 
-from webchat.store.database.codec import clean, load_owner, new_id, now
+from webchat.store.database.codec import clean, load_link, load_owner, new_id, now
 from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, PersonRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Owner, OwnerKind
+from webchat.store.verbs.links import admit_person
 
 
 class OwnerVerbs(Database):
@@ -28,16 +31,17 @@ class OwnerVerbs(Database):
     def create_owner(
         self, connection: Connection, kind: OwnerKind, name: str, link_id: str | None = None
     ) -> Owner:
-        """A new person, admitted as long as their link is valid. Raises NotFound for an unknown link."""
-        if link_id is not None and not connection.scalar(select(LinkRow.id).where(LinkRow.id == link_id)):
-            raise NotFound("link")
+        """A new person, admitted as long as their link is valid. Raises NotFound for an unknown link,
+        LinkEnded, and LinkFull if it has admitted as many people as it may."""
+        if link_id is not None:
+            admit_person(connection, link_id)
         owner = Owner(new_id(), kind, clean(name), link_id, now())
         connection.execute(
             insert(OwnerRow).values(
                 id=owner.id, kind=kind, name=owner.name, link_id=link_id, created_at=owner.created_at
             )
         )
-        return owner
+        return _with_link(connection, owner)
 
     @writes
     def keep_owner(self, connection: Connection, owner: Owner) -> Owner:
@@ -94,8 +98,20 @@ class OwnerVerbs(Database):
 
     @reads
     def owner(self, connection: Connection, owner_id: str) -> Owner:
-        """Raises NotFound."""
-        row = connection.execute(select(*OwnerRow.__table__.columns).where(OwnerRow.id == owner_id)).first()
-        if row is None:
-            raise NotFound("owner")
-        return load_owner(row)
+        """With their link. Raises NotFound."""
+        return read_owner(connection, owner_id)
+
+
+def read_owner(connection: Connection, owner_id: str) -> Owner:
+    """An owner with their link. Raises NotFound."""
+    row = connection.execute(select(*OwnerRow.__table__.columns).where(OwnerRow.id == owner_id)).first()
+    if row is None:
+        raise NotFound("owner")
+    return _with_link(connection, load_owner(row))
+
+
+def _with_link(connection: Connection, owner: Owner) -> Owner:
+    if owner.link_id is None:
+        return owner
+    row = connection.execute(select(*LinkRow.__table__.columns).where(LinkRow.id == owner.link_id)).one()
+    return replace(owner, link=load_link(row))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
@@ -36,6 +36,7 @@ from webchat.store.records import (
     fold,
 )
 from webchat.store.search.index import add_entry, add_reply
+from webchat.store.verbs.links import count_turn, settle_turn
 from webchat.store.verbs.media import drop_unnamed
 from webchat.store.verbs.tree import (
     check_versions,
@@ -54,6 +55,7 @@ _BY_KEY = (
         TurnRow.message_id,
         TurnRow.conversation_id,
         TurnRow.asked,
+        TurnRow.reserved,
         _REPLY.deleted_at,
         _USER.id.label("user_id"),
     )
@@ -78,7 +80,11 @@ _RUNNING = select(TurnRow.message_id, TurnRow.state).where(
     TurnRow.message_id.in_(bindparam("ids", expanding=True)), TurnRow.finished_at.is_(None)
 )
 _FOLDED = select(MessageRow.id, MessageRow.seq).where(MessageRow.id.in_(bindparam("ids", expanding=True)))
-_CLOSE = update(TurnRow).where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
+_CLOSE = (
+    update(TurnRow)
+    .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
+    .returning(TurnRow.link_id, TurnRow.reserved, TurnRow.completion_tokens)
+)
 _SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
     MessageRow.id == bindparam("message")
 )
@@ -135,8 +141,8 @@ class TurnVerbs(Database):
         """Store the user's message and an empty reply, and show them.
 
         Whoever comes second with the same client key, even at the same moment, gets the first one's messages
-        and `created=False`. Raises NotFound, TooManyVersions, and ValueError for a client key that is not 1
-        to 64 characters.
+        and `created=False`. Raises NotFound, TooManyVersions, LinkEnded, LinkLimit, ConsentNeeded, and
+        ValueError for a client key that is not 1 to 64 characters.
         """
         if not 1 <= len(new.client_key) <= 64:
             raise ValueError("a client key must have 1 to 64 characters")
@@ -173,12 +179,15 @@ class TurnVerbs(Database):
             model=new.model,
             **beginning,
         )
+        tokens = None
         if reply.created:
-            conversation = _open_turn(connection, conversation_id, reply.id, new)
+            if new.link_id is not None:
+                tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=opened)
+            conversation = _open_turn(connection, conversation_id, reply.id, new, tokens)
         else:
             conversation = own_conversation(connection, owner, conversation_id)
         *before, last = _as_stored(connection, [reply] if user is None else [user, reply])
-        return BegunTurn(conversation, before[0] if before else None, last, reply.created, new.asked)
+        return BegunTurn(conversation, before[0] if before else None, last, reply.created, new.asked, tokens)
 
     @reads
     def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
@@ -191,7 +200,7 @@ class TurnVerbs(Database):
             raise NotFound("message")
         conversation = own_conversation(connection, owner, row.conversation_id)
         *user, reply = messages_by_id(connection, [id for id in (row.user_id, row.message_id) if id])
-        return BegunTurn(conversation, user[0] if user else None, reply, created=False, asked=row.asked)
+        return BegunTurn(conversation, user[0] if user else None, reply, False, row.asked, row.reserved)
 
     def _open_conversation(self, connection: Connection, owner: str, new: NewTurn) -> tuple[str, bool]:
         """The id of the owner's conversation with this client key, and whether it was made just now."""
@@ -360,7 +369,9 @@ def _beginning(
     return {"text": old.text, "reasoning": old.reasoning, "continues": continues}
 
 
-def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new: NewTurn) -> Conversation:
+def _open_turn(
+    connection: Connection, conversation_id: str, reply_id: str, new: NewTurn, reserved: int | None
+) -> Conversation:
     """The conversation, which shows the reply from now on."""
     moment = now()
     turn = {
@@ -371,6 +382,8 @@ def _open_turn(connection: Connection, conversation_id: str, reply_id: str, new:
         "state": "queued",
         "begun_at": moment,
         "model": new.model,
+        "link_id": new.link_id,
+        "reserved": reserved,
     }
     connection.execute(_OPEN_TURN, turn)
     shown: dict[str, Any] = {"conversation": conversation_id, "leaf": reply_id, "moment": moment}
@@ -390,9 +403,10 @@ def _as_stored(connection: Connection, added: Sequence[_Added]) -> list[Message]
 
 def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: datetime) -> None:
     """End turns that are still running and fold their journals into their messages."""
-    closed = [turn for turn in finished if _close_turn(connection, turn, moment)]
-    pieces = journal_pieces(connection, [turn.message_id for turn in closed])
-    for turn in closed:
+    ended = [(turn, _close_turn(connection, turn, moment)) for turn in finished]
+    closed = [(turn, counted) for turn, counted in ended if counted is not None]
+    pieces = journal_pieces(connection, [turn.message_id for turn, _ in closed])
+    for turn, counted in closed:
         row = connection.execute(_SAID, {"message": turn.message_id}).one()
         said = pieces.get(turn.message_id, [])
         text, reasoning = fold(row.text, row.reasoning, said)
@@ -411,9 +425,23 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
         drop_unnamed(connection, turn.message_id, () if turn.state == "blocked" else (text, reasoning))
         # Only now: what a reply that writes on from another begins with, that one says too.
         add_reply(connection, turn.message_id, text)
+        if counted.link_id is not None:
+            _settle(connection, turn, counted, "".join(piece.text for piece in said))
 
 
-def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> bool:
+def _settle(connection: Connection, turn: FinishedTurn, counted: Row[Any], written: str) -> None:
+    """Count for its link what a reply took, as its model reported it, else by what was written: about three
+    bytes are a token in every language."""
+    tokens = counted.completion_tokens
+    if tokens is None:
+        tokens = -(-len(written.encode()) // 3)
+        tokens = tokens if counted.reserved is None else min(tokens, counted.reserved)
+    nothing = turn.state in ("failed", "interrupted") and not written
+    settle_turn(connection, counted.link_id, tokens, given_back=nothing)
+
+
+def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> Row[Any] | None:
+    """The turn's count for its link; `None` if it was over."""
     values = {
         "state": turn.state,
         "finished_at": moment,
@@ -423,4 +451,5 @@ def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) ->
     }
     if turn.provenance is not None:
         values |= known_provenance(turn.provenance)
-    return connection.execute(_CLOSE, {"message": turn.message_id, **values}).rowcount == 1
+    closed: Any = connection.execute(_CLOSE, {"message": turn.message_id, **values}).first()
+    return cast(Row[Any] | None, closed)

@@ -1,5 +1,10 @@
 // Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`.
 
+/** answers: by the question's id; a number from 1 to 5 for a scale, one of the choices, or words; `null` takes an answer back. */
+export interface AnswersBody {
+  answers: Record<string, string | number | null>;
+}
+
 /** Whole conversations as a file. Later schemas remain able to read this one. */
 export interface Archive {
   schema: "webchat/1";
@@ -84,6 +89,18 @@ export interface ChatTemplateVersion {
   text: string | null;
 }
 
+/** accepted: the version the caller accepted, 0 for none; sending needs the current one. */
+export interface Consent {
+  text: string;
+  version: number;
+  accepted: number;
+}
+
+/** version: of the sentence that was read. */
+export interface ConsentBody {
+  version: number;
+}
+
 export interface Conversation {
   id: string;
   title: string;
@@ -154,6 +171,11 @@ export interface DuplicateBody {
   name?: string | null;
 }
 
+/** name: of the new link; without it, the same. */
+export interface DuplicateLinkBody {
+  name?: string | null;
+}
+
 /** An earlier sign-in of this browser that it can switch back to. */
 export interface EarlierOwner {
   id: string;
@@ -203,9 +225,52 @@ export interface Failure {
   audience?: "operator" | null;
 }
 
+/** One guest's answer. question: as it was asked. */
+export interface GivenAnswer {
+  person: string;
+  question: Question;
+  value: string | number;
+  at: string;
+}
+
+export interface GivenAnswerPage {
+  items: Array<GivenAnswer>;
+  next: string | null;
+}
+
 /** The reply does not exist, or the reader may not see it. */
 export interface Gone {
   message_id: string;
+}
+
+/** The link of a guest. answers: theirs, by the question's id. blind: models are "Model A", "Model B". */
+export interface GuestLink {
+  name: string;
+  instructions: string;
+  opening: string;
+  language: "" | "en" | "zh-CN";
+  questions: Array<Question>;
+  answers: Record<string, string | number>;
+  asks: Array<"thumbs" | "tags" | "better_answer" | "compare">;
+  consent: Consent | null;
+  left: Left;
+  blind: boolean;
+  inspect: boolean;
+  system_prompt: boolean;
+  template: string | null;
+  expires_at: string | null;
+}
+
+/** code: to be typed on another device before `expires_at`, once. */
+export interface Handover {
+  code: string;
+  expires_at: string;
+}
+
+/** code: spaces, dashes and case do not matter. confirmed: whoever is signed in here is left. */
+export interface HandoverBody {
+  code: string;
+  confirmed?: boolean;
 }
 
 export interface Health {
@@ -244,8 +309,71 @@ export interface Inspection {
 
 export type JsonValue = unknown;
 
+/** What is left of the link's limits, `null` where there is none. */
+export interface Left {
+  conversations: number | null;
+  messages: number | null;
+  tokens: number | null;
+}
+
 export interface Limits {
   message_chars: number;
+}
+
+/** A link in the operator's list. people, conversations, messages, tokens: used so far; running: replies being written; reserved: tokens reserved for those. */
+export interface Link {
+  id: string;
+  name: string;
+  state: "active" | "paused" | "expired" | "revoked";
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  paused_at: string | null;
+  last_used_at: string | null;
+  people: number;
+  conversations: number;
+  messages: number;
+  tokens: number;
+  ratings: number;
+  running: number;
+  reserved: number;
+  terms: LinkTerms;
+}
+
+/** Missing fields stay unchanged, those of `terms` too. */
+export interface LinkBody {
+  name?: string | null;
+  expires?: string | null;
+  paused?: boolean | null;
+  terms?: TermsContent | null;
+}
+
+/** next: cursor of the next page, `null` at the end. */
+export interface LinkPage {
+  items: Array<Link>;
+  next: string | null;
+}
+
+/** Explained at `webchat.store.link_records.LinkTerms`. */
+export interface LinkTerms {
+  models: Array<string>;
+  blind: boolean;
+  template: string | null;
+  opening: string;
+  instructions: string;
+  language: "" | "en" | "zh-CN";
+  people: number | null;
+  conversations: number | null;
+  messages: number | null;
+  tokens: number | null;
+  replies_at_once: number | null;
+  asks: Array<"thumbs" | "tags" | "better_answer" | "compare">;
+  questions: Array<Question>;
+  consent: string;
+  consent_version: number;
+  inspect: boolean;
+  system_prompt: boolean;
+  retention_days: number | null;
 }
 
 export interface ListedConversation {
@@ -290,6 +418,12 @@ export interface Loading {
   eta_seconds: number | null;
 }
 
+/** A new link. url: what to hand out; it is never shown again. */
+export interface MadeLink {
+  link: Link;
+  url: string;
+}
+
 export interface MaskedPlace {
   placeholder: string;
   kind: string;
@@ -302,7 +436,7 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can. link: of a guest. */
 export interface Me {
   owner: Owner;
   person: Person | null;
@@ -316,6 +450,7 @@ export interface Me {
   language: string;
   limits: Limits;
   share: Share;
+  link: GuestLink | null;
 }
 
 /** A picture or sound of a reply. address: its URL while it is stored. */
@@ -462,6 +597,13 @@ export interface NameBody {
   name: string;
 }
 
+/** expires: `12h`, `7d`, `2w`, a date such as `2027-01-31`, or `never`. */
+export interface NewLinkBody {
+  name: string;
+  expires?: string;
+  terms?: TermsContent;
+}
+
 export interface NewTemplateBody {
   content: TemplateContent;
   scope?: "personal" | "shared";
@@ -530,6 +672,22 @@ export interface Provenance {
   first_token_seconds: number | null;
   total_seconds: number | null;
   details: Record<string, JsonValue>;
+}
+
+/** choices: of a `choice`; the named ends of a `scale` from 1 to 5. */
+export interface Question {
+  id: string;
+  text: string;
+  kind: "choice" | "scale" | "text";
+  choices: Array<string>;
+}
+
+/** id: kept for answers; without one, the question gets its number. */
+export interface QuestionContent {
+  id?: string;
+  text: string;
+  kind?: "choice" | "scale" | "text";
+  choices?: Array<string>;
 }
 
 /** place: starts at 1. */
@@ -766,6 +924,27 @@ export interface TemplatesUsed {
   chat: ChatTemplateUse | null;
 }
 
+/** What is left out stays as it is, or unrestricted for a new link. The fields are explained at `webchat.store.link_records.LinkTerms`. */
+export interface TermsContent {
+  models?: Array<string>;
+  blind?: boolean;
+  template?: string | null;
+  opening?: string;
+  instructions?: string;
+  language?: "" | "en" | "zh-CN";
+  people?: number | null;
+  conversations?: number | null;
+  messages?: number | null;
+  tokens?: number | null;
+  replies_at_once?: number | null;
+  asks?: Array<"thumbs" | "tags" | "better_answer" | "compare">;
+  questions?: Array<QuestionContent>;
+  consent?: string;
+  inspect?: boolean;
+  system_prompt?: boolean;
+  retention_days?: number | null;
+}
+
 /** The messages of the active branch, oldest first. older: the message before which to ask for earlier ones. */
 export interface Thread {
   conversation: Conversation;
@@ -887,11 +1066,15 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/moderation`] ? Moderation :
   [M, P] extends ["GET", `api/templates`] ? TemplateList :
   [M, P] extends ["POST", `api/templates`] ? Template :
+  [M, P] extends ["POST", `api/handover`] ? Handover :
   [M, P] extends ["GET", `api/models`] ? ModelList :
   [M, P] extends ["GET", `api/search`] ? SearchPage :
   [M, P] extends ["GET", `api/export`] ? Archive :
   [M, P] extends ["GET", `api/trash`] ? TrashPage :
   [M, P] extends ["POST", `api/turns`] ? BegunTurn :
+  [M, P] extends ["GET", `api/links`] ? LinkPage :
+  [M, P] extends ["POST", `api/links`] ? MadeLink :
+  [M, P] extends ["GET", `api/link`] ? GuestLink :
   [M, P] extends ["GET", `healthz`] ? Health :
   [M, P] extends ["GET", `api/me`] ? Me :
   [M, P] extends ["PATCH", `api/me`] ? Person :
@@ -907,15 +1090,20 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/messages/${string}/restore`] ? Thread :
   [M, P] extends ["GET", `api/messages/${string}/inspect`] ? Inspection :
   [M, P] extends ["PUT", `api/messages/${string}/rating`] ? Message :
+  [M, P] extends ["POST", `api/links/${string}/duplicate`] ? MadeLink :
   [M, P] extends ["GET", `api/chat-templates/${string}`] ? ChatTemplate :
   [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplate :
   [M, P] extends ["GET", `api/conversations/${string}`] ? Thread :
   [M, P] extends ["PATCH", `api/conversations/${string}`] ? Conversation :
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? Thread :
+  [M, P] extends ["GET", `api/links/${string}/answers`] ? GivenAnswerPage :
+  [M, P] extends ["POST", `api/links/${string}/revoke`] ? Link :
   [M, P] extends ["GET", `api/templates/${string}`] ? Template :
   [M, P] extends ["PUT", `api/templates/${string}`] ? Template :
   [M, P] extends ["GET", `api/messages/${string}`] ? MessageDetails :
   [M, P] extends ["DELETE", `api/messages/${string}`] ? Thread :
+  [M, P] extends ["GET", `api/links/${string}`] ? Link :
+  [M, P] extends ["PATCH", `api/links/${string}`] ? Link :
   any;
 
 /** The JSON that is sent with a request. */
@@ -923,20 +1111,26 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/conversations/take-over`] ? TakeOverBody :
   [M, P] extends ["POST", `api/templates/render`] ? RenderBody :
   [M, P] extends ["POST", `api/templates/import`] ? ImportBody :
+  [M, P] extends ["POST", `api/handover/redeem`] ? HandoverBody :
   [M, P] extends ["POST", `api/moderation/try`] ? TrialBody :
   [M, P] extends ["POST", `api/models/retry`] ? RetryBody :
   [M, P] extends ["POST", `sign-in/password`] ? SignInBody :
   [M, P] extends ["PUT", `api/me/password`] ? PasswordBody :
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
+  [M, P] extends ["POST", `api/consent`] ? ConsentBody :
+  [M, P] extends ["POST", `api/answers`] ? AnswersBody :
   [M, P] extends ["POST", `api/turns`] ? TurnBody :
+  [M, P] extends ["POST", `api/links`] ? NewLinkBody :
   [M, P] extends ["POST", `t/redeem`] ? RedeemBody :
   [M, P] extends ["POST", `t/switch`] ? SwitchBody :
   [M, P] extends ["PATCH", `api/me`] ? NameBody :
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? PreviewBody :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? DuplicateBody :
   [M, P] extends ["PUT", `api/messages/${string}/rating`] ? RatingBody :
+  [M, P] extends ["POST", `api/links/${string}/duplicate`] ? DuplicateLinkBody :
   [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplateBody :
   [M, P] extends ["PATCH", `api/conversations/${string}`] ? ConversationBody :
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? EditBody :
   [M, P] extends ["PUT", `api/templates/${string}`] ? TemplateBody :
+  [M, P] extends ["PATCH", `api/links/${string}`] ? LinkBody :
   any;

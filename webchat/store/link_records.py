@@ -1,0 +1,122 @@
+"""Tester links, as the store hands them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+LinkLanguage = Literal["", "en", "zh-CN"]
+Feedback = Literal["thumbs", "tags", "better_answer", "compare"]
+QuestionKind = Literal["choice", "scale", "text"]
+LinkEnd = Literal["", "link_revoked", "link_expired", "link_paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A link's own question. choices: of a `choice`; the two ends of a `scale` from 1 to 5, if they have
+    names."""
+
+    id: str
+    text: str
+    kind: QuestionKind = "text"
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTerms:
+    """What people who came by a link may use, and how much; the defaults restrict nothing.
+
+    models: names, empty for all. blind: they are shown as "Model A", "Model B", in this order. template: id
+    of the one shared prompt template or persona. opening: the first message shown. instructions: Markdown.
+    people, conversations, messages, tokens, replies_at_once: limits of the whole link, `None` for none;
+    tokens are those that models write. asks: what people are asked about replies. consent: the sentence they
+    have to accept; consent_version rises when it changes. inspect: whether they see what models were sent
+    and where replies come from. system_prompt: whether they see and set system prompts. retention_days: after
+    so many days without a change, a conversation is deleted; `None` keeps it.
+    """
+
+    models: tuple[str, ...] = ()
+    blind: bool = False
+    template: str | None = None
+    opening: str = ""
+    instructions: str = ""
+    language: LinkLanguage = ""
+    people: int | None = None
+    conversations: int | None = None
+    messages: int | None = None
+    tokens: int | None = None
+    replies_at_once: int | None = None
+    asks: tuple[Feedback, ...] = ("thumbs",)
+    questions: tuple[Question, ...] = ()
+    consent: str = ""
+    consent_version: int = 0
+    inspect: bool = True
+    system_prompt: bool = True
+    retention_days: int | None = None
+
+    @property
+    def shows_inspect(self) -> bool:
+        """Both tell which model it is."""
+        return self.inspect and not self.blind
+
+
+NO_TERMS = LinkTerms()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tester link. Only a hash of its token is stored. uses: the people it admitted; conversations,
+    messages, tokens: what they have used, without the tokens reserved for running replies."""
+
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    uses: int
+    paused_at: datetime | None = None
+    terms: LinkTerms = NO_TERMS
+    conversations: int = 0
+    messages: int = 0
+    tokens: int = 0
+
+    def end(self, now: datetime) -> LinkEnd:
+        """Why it admits nobody at present; empty while it does."""
+        if self.revoked_at is not None:
+            return "link_revoked"
+        if self.expires_at is not None and now >= self.expires_at:
+            return "link_expired"
+        return "" if self.paused_at is None else "link_paused"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLink:
+    """A link in the operator's list. ratings: by its people. running: replies being written. reserved: tokens
+    reserved for those."""
+
+    link: Link
+    ratings: int
+    running: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLeft:
+    """What is left of a link's limits, `None` where there is none. Tokens reserved for running replies are
+    not left."""
+
+    conversations: int | None
+    messages: int | None
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAnswer:
+    """What a guest answered to a question; `value` is a number for a scale, else a text."""
+
+    owner_id: str
+    question: Question
+    value: str | int
+    at: datetime
