@@ -58,7 +58,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
-async def send(app: ASGIApp, ask: Ask, host: bytes = b"localhost") -> Answer:
+async def send(app: ASGIApp, ask: Ask, host: bytes = b"localhost", client: str = "127.0.0.1") -> Answer:
     """Ask as uvicorn hands it on. Of an answer without end the first piece comes, then the reader leaves."""
     path, _, query = ask.target.partition(b"?")
     scope: dict[str, Any] = {
@@ -72,7 +72,7 @@ async def send(app: ASGIApp, ask: Ask, host: bytes = b"localhost") -> Answer:
         "query_string": query,
         "root_path": "",
         "headers": [(b"host", host), (b"content-length", b"%d" % len(ask.body)), *ask.headers],
-        "client": ("127.0.0.1", 50000),
+        "client": (client, 50000),
         "server": ("127.0.0.1", 7860),
         "state": {},
     }
@@ -130,8 +130,7 @@ async def whole(data_dir: Path, **options: Any) -> AsyncIterator[Whole]:
         data_dir=data_dir, titles=False, cookie_secret=SecretStr(SECRET), open_browser=False, **options
     )
     app = build_app(settings, specs=(MODEL,), create=lambda _: EchoBackend())
-    parent: Any = app.asgi
-    async with parent._app.router.lifespan_context(parent._app):
+    async with app.lifespan(None):
         yield Whole(app)
 
 

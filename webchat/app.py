@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound
@@ -29,7 +29,7 @@ from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
 from webchat.data_folder import SECRET, make_data_folder
-from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend
+from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend, made_elsewhere
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_rules
@@ -49,11 +49,15 @@ log = logging.getLogger(__name__)
 PURGE_EVERY = timedelta(hours=6)
 
 
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class App:
-    """The application and what its server needs from it.
+    """The application, itself an ASGI app, and what its server needs from it.
 
-    `start_link` is set if visitors need a link, `operator_link` if visitors are not operators.
+    `start_link` is set if visitors need a link, `operator_link` if visitors are not operators; `url(address)`
+    of either is to be opened. lifespan: runs it, once, in another app that mounts it at its `root_path`.
     """
 
     asgi: ASGIApp
@@ -63,20 +67,36 @@ class App:
     turns: Turns
     start_link: StartLink | None
     operator_link: OperatorLink | None
+    lifespan: Lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            mounted = scope.get("root_path", "").rstrip("/")
+            if mounted not in ("", self.settings.root_path):
+                raise RuntimeError(f'mounted at {mounted}: make the app with root_path="{mounted}"')
+            if not self.turns.accepting:
+                raise RuntimeError(
+                    "the app that mounts webchat has to start it: FastAPI(lifespan=chat.lifespan)"
+                )
+        await self.asgi(scope, receive, send)
 
 
 def build_app(
     settings: Settings,
     *,
+    backends: Mapping[str, Backend] | None = None,
     specs: Sequence[ModelSpec] | None = None,
     create: Callable[[ModelSpec], Backend] = create_backend,
 ) -> App:
     """Assemble the application. Opens the database, migrating it, and starts nothing else.
 
-    specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
+    backends: models by name, in place of those in the settings. specs, create: fakes for tests. Raises
+    `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
-    if specs is None:
+    if backends is not None:
+        specs, create = made_elsewhere(settings, backends)
+    elif specs is None:
         specs = configured(settings)
     secret = (
         settings.cookie_secret.get_secret_value()
@@ -144,8 +164,9 @@ def build_app(
         dropped_decisions=lambda: recorder.dropped,
         trash_days=settings.trash_days,
     )
+    lifespan = _lifespan(services, gates, recorder, settings)
     parent = FastAPI(
-        lifespan=_lifespan(services, gates, recorder, settings),
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -159,7 +180,7 @@ def build_app(
         settings=at_the_door,
         body_limit=partial(body_limit, most=settings.max_body_bytes),
     )
-    return App(door, settings, store, models, turns, start_link, operator_link)
+    return App(door, settings, store, models, turns, start_link, operator_link, lifespan)
 
 
 def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
@@ -202,13 +223,11 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
 
 
-def _lifespan(
-    services: Services, gates: GateFactory, recorder: Recorder, settings: Settings
-) -> Callable[[FastAPI], Any]:
+def _lifespan(services: Services, gates: GateFactory, recorder: Recorder, settings: Settings) -> Lifespan:
     store, models, turns = services.store, services.models, services.turns
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Any) -> AsyncIterator[None]:
         await _give_templates(store, models)
         await turns.open()
         recorder.open()

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from webchat import __version__
 from webchat.commands import CommandError, known_errors, local_time, opened, printable
-from webchat.gradio_stubs import skip_gradio_stubs
-from webchat.settings import BadSettings, Loaded, Settings, check_models, hand_on, load_settings, model_specs
+from webchat.launching import prepare, start
+from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
 from webchat.user_commands import add_user_commands
 
 if TYPE_CHECKING:
@@ -164,21 +164,9 @@ def _flags() -> tuple[argparse.ArgumentParser, set[str]]:
 
 
 def _serve(loaded: Loaded, _options: argparse.Namespace) -> None:
-    # Before anything heavy is imported.
-    check_models(model_specs(loaded.settings))
-    _hand_on(loaded)
-    if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
-        print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
-    skip_gradio_stubs()
-    from webchat.server import serve
-
+    prepare(loaded.settings)  # before `known_errors` imports anything heavy
     with known_errors():
-        serve(loaded.settings)
-
-
-def _hand_on(loaded: Loaded) -> None:
-    for sentence in hand_on(loaded.settings):
-        print(f"webchat: {sentence}", file=sys.stderr)
+        start(loaded.settings)
 
 
 def _settings(loaded: Loaded, _options: argparse.Namespace) -> None:
@@ -197,8 +185,7 @@ def _doctor(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
-    check_models(model_specs(loaded.settings))
-    _hand_on(loaded)
+    prepare(loaded.settings)
     from webchat.bench.command import BadPlan, run
 
     with known_errors():

@@ -10,10 +10,12 @@ import socket
 import sys
 import threading
 import webbrowser
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 
 import uvicorn
 
+from backends.base import Backend
 from webchat import __version__, logs
 from webchat.app import App, build_app
 from webchat.auth.forwarding import is_shared
@@ -21,7 +23,7 @@ from webchat.connections import connections, open_files
 from webchat.crowd import Crowd, limits_for
 from webchat.data_folder import remember_address
 from webchat.settings import BadSettings, Settings
-from webchat.ui.tunnel import share_address
+from webchat.ui import tunnel
 from webchat.watchdog import Watchdog
 from webchat.watchdog import log as watching
 
@@ -83,15 +85,18 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, backends: Mapping[str, Backend] | None = None) -> None:
     """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it starts to
     serve."""
     logs.set_up(settings)
-    with _listen(settings) as listener:
-        port = listener.getsockname()[1]
-        settings = settings.model_copy(update={"port": port})
-        app = build_app(settings)
-        address = share_address(port) if settings.share else settings.base_url
+    with ExitStack() as open:
+        listener = open.enter_context(_listen(settings))
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        address = settings.base_url
+        if settings.share:
+            public = open.enter_context(tunnel.shared(settings.host, settings.port))
+            address = public + settings.root_path
+        app = build_app(settings, backends=backends)
         remember_address(settings, others_address(settings, address))
         link = app.start_link.url(address) if app.start_link else address
         limits = limits_for(open_files(), replies=settings.max_turns, body_bytes=settings.max_body_bytes)
@@ -120,6 +125,8 @@ def _announcement(app: App, address: str) -> str:
     line = f"webchat {__version__} · {link} · {_model(app)} · data in {app.settings.data_dir}"
     if start:
         line += "\nAnyone who opens this link gets in and sees only their own conversations."
+    if app.settings.share:
+        line += f"\n{tunnel.NOTE}"
     if app.settings.sign_in == ("password",) and not app.store.people():
         line += "\nNobody can sign in yet: `webchat user add NAME --operator` makes the first account."
     others = others_address(app.settings, address)

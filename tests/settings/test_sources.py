@@ -186,7 +186,7 @@ def test_the_embedded_model_is_run_as_the_settings_say() -> None:
 SERVE = """
 import sys, types
 server = types.ModuleType("webchat.server")
-def serve(settings):
+def serve(settings, **_):
     from huggingface_hub import constants
     print(constants.HF_HOME)
 server.serve = serve

@@ -231,6 +231,8 @@ def test_an_unknown_key_is_named_with_the_likely_one(
         ('host = "0.0.0.0"\naccess = "local"', "only for a loopback address"),
         ('share = true\naccess = "local"', "only for a loopback address"),
         ('public_url = "https://x.org"\naccess = "local"', "only for a loopback address"),
+        ('share = true\naccess = "open"', "share needs a door"),
+        ('share = true\npublic_url = "https://x.org"', "leave out public_url, or share"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(text: str, part: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from webchat.auth.answering import Answering
 from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
 from webchat.auth.cookies import SignIn
 from webchat.auth.failures import failure_answer
-from webchat.auth.forwarding import with_client
+from webchat.auth.forwarding import is_elsewhere, with_client
 from webchat.auth.headers import Hardening
 from webchat.auth.identities import Identities
 from webchat.auth.incoming import (
@@ -86,7 +86,7 @@ class Door:
         answering = Answering(send, self._hardening, trusted, tls_only=tls_only)
         try:
             _check_room(scope)
-            self._check_origin(scope["method"], scope["path"], heard)
+            self._check_origin(scope["method"], scope, heard)
             self._check_length(scope, heard)
             sign_in = self._identities.sign_in(scope, heard)
             admission = await self._identities.admission(scope, heard, sign_in)
@@ -122,7 +122,7 @@ class Door:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         heard = hear(scope)
         try:
-            self._check_origin("WEBSOCKET", scope["path"], heard)
+            self._check_origin("WEBSOCKET", scope, heard)
             sign_in = self._identities.sign_in(scope, heard)
             admission = await self._identities.admission(scope, heard, sign_in)
         except Refused:
@@ -138,9 +138,10 @@ class Door:
         except Revoked:
             await send({"type": "websocket.close", "code": 1008})
 
-    def _check_origin(self, method: str, path: str, heard: Heard) -> None:
-        if self._settings.access == "local" and not (
-            is_loopback(heard.host) or host_name(heard.host) in self._hosts
+    def _check_origin(self, method: str, scope: Scope, heard: Heard) -> None:
+        # The client too: where the app is served by another server, only that one knows on which address.
+        if self._settings.access == "local" and (
+            is_elsewhere(scope) or not (is_loopback(heard.host) or host_name(heard.host) in self._hosts)
         ):
             raise Refused(
                 error_answer(
@@ -151,7 +152,7 @@ class Door:
                 )
             )
         # Another site's page can read nothing here, but it could have answers made, and time them.
-        asked_elsewhere = heard.fetch_site is not None and path.startswith(_JSON_BELOW)
+        asked_elsewhere = heard.fetch_site is not None and scope["path"].startswith(_JSON_BELOW)
         guarded = method not in SAFE_METHODS or heard.preflight or asked_elsewhere
         if guarded and not may_change(
             host=heard.host, origin=heard.origin, fetch_site=heard.fetch_site, trusted=self._trusted
@@ -265,7 +266,8 @@ def _below(scope: Scope, root_path: str) -> Scope:
     # However often it stands there: what was left of it, Gradio would take away after the door has looked.
     while f"{path}/".startswith(f"{root_path}/"):
         path = path[len(root_path) :] or "/"
-    return {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
+    # An app that mounts this one there says so too; routes below would look for it in the path.
+    return {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), "root_path": ""}
 
 
 def _may_store(scope: Scope) -> bool:

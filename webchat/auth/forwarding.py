@@ -63,6 +63,13 @@ def is_within(address: str, networks: Sequence[Network]) -> bool:
     return _is_trusted(_address(address), networks)
 
 
+def is_elsewhere(scope: Scope) -> bool:
+    """Whether a request comes from another machine. One through a socket file or a test has no address."""
+    peer = scope.get("client")
+    address = None if peer is None else _address(peer[0])
+    return address is not None and not address.is_loopback
+
+
 def one_person(address: str) -> str:
     """The key for counting one client's attempts: an IPv6 client has a whole /64."""
     found = _address(address)

@@ -1,6 +1,6 @@
 """The models people can choose: loaded on first use, shared by all, unloaded when memory is needed."""
 
-from webchat.models.configured import configured
+from webchat.models.configured import configured, made_elsewhere
 from webchat.models.entry import ProgressListener
 from webchat.models.errors import NoSuchModel
 from webchat.models.identity import KnownServers
@@ -19,4 +19,5 @@ __all__ = [
     "ProgressListener",
     "configured",
     "create_backend",
+    "made_elsewhere",
 ]

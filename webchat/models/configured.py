@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from backends._text_file import NotText, read_text
+from backends.base import Backend
 from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.markers.marks import marks_of
@@ -27,6 +29,26 @@ def configured(settings: Settings) -> list[ModelSpec]:
     """The models in the picker, the default first. Raises `BadSettings`."""
     shared = Shared(Engines(), Servers())
     return [spec_of(model, settings, shared) for model in model_specs(settings)]
+
+
+def made_elsewhere(
+    settings: Settings, backends: Mapping[str, Backend]
+) -> tuple[list[ModelSpec], Callable[[ModelSpec], Backend]]:
+    """Models made in Python, by name: their specs, and what finds the backend of each. They are never
+    unloaded. Raises `BadSettings` if there is none."""
+    if not backends:
+        raise BadSettings("backend = {} is not valid; allowed: a backend, or at least one by its name.")
+    specs = [
+        ModelSpec(
+            name=name,
+            kind=backend.kind,
+            system_prompt=settings.system_prompt,
+            sampling=settings.sampling(),
+            pinned=True,
+        )
+        for name, backend in backends.items()
+    ]
+    return specs, lambda spec: backends[spec.name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ from webchat.settings.people import PeopleFields
 
 Access = Literal["local", "link", "open"]
 
+_TUNNEL = ("127.0.0.0/8", "::1")
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+
 OWN_PATHS = frozenset({"api", "assets", "gradio_api", "sign-in", "static", "t", "v1"})
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
@@ -39,7 +42,9 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
     port: Annotated[int, Field(ge=0, le=65535)] = setting(
         7860, "Port to listen on; 0 picks a free one.", "a whole number from 0 to 65535"
     )
-    share: bool = setting(False, "Make a public link through Gradio's tunnel.")
+    share: bool = setting(
+        False, "Make a public address through Gradio's tunnel, for a week; people need a link or `sign_in`."
+    )
     open_browser: bool = setting(
         True, "Open the page in a browser (default: if a display is available).", flag="open"
     )
@@ -268,6 +273,13 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
             raise ValueError(
                 f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
             )
+        if self.share and self.access == "open":
+            raise ValueError(
+                "share needs a door: with access = open, anyone on the internet could use your models. Use"
+                " access = link, or sign_in"
+            )
+        if self.share and self.public_url:
+            raise ValueError("share makes a public address of its own: leave out public_url, or share")
         if self.access == "local" and self.sign_in:
             raise ValueError("access = local is for one owner; with sign_in, leave access out")
         shortcut = self.model or self.endpoint
@@ -309,8 +321,10 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
 
     @property
     def proxies(self) -> tuple[Network, ...]:
-        """`trusted_proxies` as networks."""
-        return tuple(network(text) for text in self.trusted_proxies)
+        """`trusted_proxies` as networks. For a share link also this machine, the end of its tunnel, and
+        private networks, that of the share server: nobody else comes from there to a loopback address."""
+        tunnel = (*_TUNNEL, *(_PRIVATE if self.loopback else ())) if self.share else ()
+        return tuple(network(text) for text in (*self.trusted_proxies, *tunnel))
 
     @property
     def exempt(self) -> tuple[Network, ...]:

@@ -1,7 +1,8 @@
 """From flags, environment and files to one checked value that records the source of each part.
 
-Strongest first: flags, environment, `.env`, `webchat.toml`, defaults. Within one environment, `WEBCHAT_X`
-wins over a variable shared with other programs (`OPENAI_BASE_URL`, `DATABASE_URL`, ...).
+Strongest first: arguments in Python, flags, environment, `.env`, `webchat.toml`, defaults. Within one
+environment, `WEBCHAT_X` wins over a variable shared with other programs (`OPENAI_BASE_URL`,
+`DATABASE_URL`, ...).
 """
 
 from __future__ import annotations
@@ -79,18 +80,20 @@ class Loaded:
 def load_settings(
     flags: Mapping[str, Any] | None = None,
     *,
+    arguments: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Loaded:
     """Read all sources and check all values.
 
-    flags: values from the command line by field name. environ, cwd: the process's own unless given. Raises
-    BadSettings.
+    flags: values from the command line by field name. arguments: values from Python, likewise. environ, cwd:
+    the process's own unless given. Raises BadSettings.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
     env_file = _env_file(cwd)
     layers = [
+        _argument_layer(arguments or {}),
         _flag_layer(flags or {}),
         _own_layer(environ, ""),
         _honoured_layer(environ, ""),
@@ -150,6 +153,13 @@ def hand_on(settings: Settings) -> list[str]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     return list(make_readable(os.environ))
+
+
+def _argument_layer(arguments: Mapping[str, Any]) -> Layer:
+    for name in arguments:
+        if name not in Settings.model_fields:
+            raise BadSettings(_unknown(f'"{name}"', name, Settings.model_fields))
+    return Layer(arguments, {name: f"the argument {name}" for name in arguments})
 
 
 def _flag_layer(flags: Mapping[str, Any]) -> Layer:
