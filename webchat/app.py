@@ -1,6 +1,6 @@
 """The composition root: the one place that names every collaborator.
 
-    Settings -> Store, Models -> Turns -> Services -> routes + page -> Door -> ASGI
+    Settings -> Store, Models -> Turns -> Services -> routes + console + page -> Door -> ASGI
 
 `build_app` makes one ASGI application for every way of running; `webchat.server` runs it.
 """
@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,6 +28,8 @@ from webchat.api.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
+from webchat.console import PATH as CONSOLE
+from webchat.console import MountedBlocks, create_console, mount_blocks
 from webchat.data_folder import SECRET, make_data_folder
 from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend, made_elsewhere
 from webchat.moderation import GateFactory, Moderation, OpenGates
@@ -164,7 +166,10 @@ def build_app(
         dropped_decisions=lambda: recorder.dropped,
         trash_days=settings.trash_days,
     )
-    lifespan = _lifespan(services, gates, recorder, settings)
+    page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
+    console, labels = create_console(services)
+    mounted: list[MountedBlocks] = []
+    lifespan = _lifespan(services, gates, recorder, settings, mounted)
     parent = FastAPI(
         lifespan=lifespan,
         docs_url=None,
@@ -172,7 +177,11 @@ def build_app(
         openapi_url=None,
     )
     parent.router.routes.extend(routes(services))
-    page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
+    mounted.append(
+        mount_blocks(
+            parent, CONSOLE, console, "operator", ui=page, root_path=settings.root_path, labels=labels
+        )
+    )
     mount(parent, create_page(page), page, root_path=settings.root_path)
     door = Door(
         parent,
@@ -223,7 +232,13 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
 
 
-def _lifespan(services: Services, gates: GateFactory, recorder: Recorder, settings: Settings) -> Lifespan:
+def _lifespan(
+    services: Services,
+    gates: GateFactory,
+    recorder: Recorder,
+    settings: Settings,
+    mounted: Sequence[MountedBlocks],
+) -> Lifespan:
     store, models, turns = services.store, services.models, services.turns
 
     @asynccontextmanager
@@ -239,7 +254,10 @@ def _lifespan(services: Services, gates: GateFactory, recorder: Recorder, settin
             asyncio.create_task(_purge(store, settings)),
         ]
         try:
-            yield
+            async with AsyncExitStack() as pages:
+                for one in mounted:
+                    await pages.enter_async_context(one.running())
+                yield
         finally:
             for task in tasks:
                 task.cancel()

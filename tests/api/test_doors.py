@@ -323,6 +323,7 @@ CALLS = {
     ("sharing/links.py", "change_link"): "an operator's own",
     ("api/links.py", "change_link"): "an operator's own",
     ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
+    ("auth/accounts.py", "add_person"): "a person's name, which no model reads",
     ("user_commands.py", "add_person"): "a name from the command line, which no model reads",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
@@ -344,7 +345,7 @@ keep_owner
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
 listed_links listed_link link_left link_changes consented answers link_answers handover
-people person find_person password_of session sessions living_sessions
+people person find_person search_people password_of session sessions living_sessions
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash

@@ -122,6 +122,7 @@ NOT_OF_AN_OWNER = {
     # of an issuer and of providers, asked by the door before there is an owner (test_people.py)
     "enter_person",
     "find_person",
+    "search_people",
     "password_of",
     "keep_login",
     "take_login",

@@ -152,7 +152,8 @@ class Door:
                 )
             )
         # Another site's page can read nothing here, but it could have answers made, and time them.
-        asked_elsewhere = heard.fetch_site is not None and scope["path"].startswith(_JSON_BELOW)
+        programs = scope["path"].startswith(_JSON_BELOW) or "/gradio_api/" in scope["path"]
+        asked_elsewhere = heard.fetch_site is not None and programs
         guarded = method not in SAFE_METHODS or heard.preflight or asked_elsewhere
         if guarded and not may_change(
             host=heard.host, origin=heard.origin, fetch_site=heard.fetch_site, trusted=self._trusted

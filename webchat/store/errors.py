@@ -6,6 +6,7 @@
     ├── TemplateChanged    somebody saved another version since this one was read
     ├── PersonExists       the issuer already has a person of this name
     ├── PersonDisabled     somebody an operator has disabled
+    ├── LastOperator       nobody would be left who may operate
     ├── TooManyVersions    a message has as many versions as it may
     ├── LinkEnded          the link was revoked, has expired or is paused
     ├── LinkLimit          a limit of the link is reached
@@ -90,6 +91,15 @@ class PersonDisabled(StoreError):
     status = 403
     message = "This account is disabled."
     cure = "Contact the administrator."
+
+
+class LastOperator(StoreError):
+    """A change that would leave no operator who can sign in."""
+
+    code = "last_operator"
+    status = 409
+    message = "This is the only operator who can sign in."
+    cure = "Make somebody else an operator first."
 
 
 class TooManyVersions(StoreError):

@@ -165,27 +165,31 @@ class Shell:
         await missing(scope, receive, send)
 
     async def _from_gradio(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether Gradio has it; if so, it is sent."""
-        status = 0
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            if status != 404 and status < 500:
-                await send(message)
-
         kept = [(name, value) for name, value in scope["headers"] if name in _HEADERS]
         app = self._files if _FILE.fullmatch(path) else self._app
-        try:
-            await app({**scope, "query_string": b"", "headers": kept}, receive, watched)
-            if status >= 500:
-                raise RuntimeError(f"Gradio answered {status}")
-        except Exception as error:
-            if 0 < status < 500:
-                raise
-            await unknown_error_answer(error)(scope, receive, send)
-        return status != 404
+        return await from_gradio(app, {**scope, "query_string": b"", "headers": kept}, receive, send)
+
+
+async def from_gradio(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Whether Gradio has what is asked for; if so, it is sent, in our own words where Gradio fails."""
+    status = 0
+
+    async def watched(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        if status != 404 and status < 500:
+            await send(message)
+
+    try:
+        await app(scope, receive, watched)
+        if status >= 500:
+            raise RuntimeError(f"Gradio answered {status}")
+    except Exception as error:
+        if 0 < status < 500:
+            raise
+        await unknown_error_answer(error)(scope, receive, send)
+    return status != 404
 
 
 def _refused(scope: Scope) -> Response | None:
@@ -193,6 +197,11 @@ def _refused(scope: Scope) -> Response | None:
     if scope["method"] not in ("GET", "HEAD"):
         allow = {"allow": "GET, HEAD"}
         return error_answer(405, "bad_request", "The request is not valid.", headers=allow)
+    return bad_host(scope)
+
+
+def bad_host(scope: Scope) -> Response | None:
+    """The response to requests whose host Gradio could not build an address from."""
     if not all(_is_host(value) for name, value in scope["headers"] if name in _HOSTS):
         return error_answer(400, "bad_request", "The request is not valid.")
     return None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
 from webchat.sentences import LANGUAGES, locale
 
 STYLES = (
-    "theme", "frame", "base", "sidebar", "composer", "drawer", "overlays",
+    "colours", "theme", "frame", "base", "sidebar", "composer", "drawer", "overlays",
     "messages", "actions", "waiting", "prose", "code", "sheet",
 )  # fmt: skip
 """The sheets, in their order."""
@@ -33,9 +35,23 @@ LOST = {
 """What the boot script says when nothing else has come, and the keys of the words."""
 
 
-def head_html(version: str, title: str, language: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """What a page takes of the assets. home: the path from the page's own address to the chat. styles: in
+    their order. shell: the module that runs; modules: what it imports."""
+
+    home: str = ""
+    styles: Sequence[str] = STYLES
+    modules: Sequence[str] = MODULES
+    shell: str = "shell"
+
+
+_CHAT = Assets()
+
+
+def head_html(version: str, title: str, language: str, taken: Assets = _CHAT) -> bytes:
     """Our head: the first scripts inline (they must not wait for a request), the stylesheets, the modules."""
-    base = f"assets/{version}/"
+    base = f"{taken.home}assets/{version}/"
     # Said by the boot script when the modules, which have the tables, did not come.
     lost = {name: {word: locale(name)[key] for word, key in LOST.items()} for name in LANGUAGES}
     settings = {"assets": base, "title": title, "language": language, "lost": lost}
@@ -50,9 +66,9 @@ def head_html(version: str, title: str, language: str) -> bytes:
             '<meta name="color-scheme" content="light dark" />',
             f"<script>window.webchatConfig = {config};\n{guard}\n{boot}</script>",
             f'<link rel="icon" href="{base}icon.svg" type="image/svg+xml" />',
-            *(f'<link rel="stylesheet" href="{base}styles/{name}.css" />' for name in STYLES),
-            *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in MODULES),
+            *(f'<link rel="stylesheet" href="{base}styles/{name}.css" />' for name in taken.styles),
+            *(f'<link rel="modulepreload" href="{base}{name}.js" />' for name in taken.modules),
             # Waits for no other script, and lets none wait for it.
-            f'<script type="module" async src="{base}shell.js"></script>',
+            f'<script type="module" async src="{base}{taken.shell}.js"></script>',
         )
     ).encode()

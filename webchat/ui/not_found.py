@@ -16,10 +16,11 @@ from webchat.sentences import LANGUAGES, Language, locale
 
 class NotFound:
     """In our own words instead of Gradio's. title: the product's name. language: for visitors who have not
-    chosen one, or `auto`."""
+    chosen one, or `auto`. at: the path below which the addresses are."""
 
-    def __init__(self, title: str, language: str) -> None:
+    def __init__(self, title: str, language: str, at: str = "") -> None:
         self._title = title
+        self._at = at
         self._language = language
         self._page = Template(files("webchat.ui").joinpath("not_found.html").read_text(encoding="utf-8"))
 
@@ -34,7 +35,8 @@ class NotFound:
             title=escape(words["notfound.title"]),
             words=escape(words["notfound.words"]),
             open=escape(words["notfound.open"]),
-            home="../" * (path.count("/") - 1) or "./",  # relative, so that a proxy's prefix stays
+            home="../" * ((self._at + path).count("/") - 1)
+            or "./",  # relative, so that a proxy's prefix stays
         )
         return HTMLResponse(page, 404, {"cache-control": "no-store"})
 

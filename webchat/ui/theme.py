@@ -1,4 +1,4 @@
-"""Gradio's theme: its variables point at ours; `assets/styles/theme.css` is the one place of colours."""
+"""Gradio's theme: its variables point at ours; `assets/styles/colours.css` is the one place of colours."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
 
 from webchat.store.database.codec import clean, new_id, now
 from webchat.store.database.tables import OwnerRow, PersonRow, SessionRow
 from webchat.store.database.transactions import Database, reads, writes
-from webchat.store.errors import NotFound, PersonExists
+from webchat.store.errors import LastOperator, NotFound, PersonExists
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 from webchat.store.records import OwnerKind
 
@@ -100,6 +100,17 @@ class PeopleVerbs(Database):
         return [_load(row) for row in connection.execute(_query().order_by(OwnerRow.created_at, OwnerRow.id))]
 
     @reads
+    def search_people(self, connection: Connection, text: str, limit: int) -> list[Person]:
+        """Those with the text in their user name, name or email, the newest first; all if it is empty."""
+        like = f"%{_escaped(clean(text.lower()))}%"
+        said = (PersonRow.subject, OwnerRow.name, PersonRow.email)
+        found = or_(*(func.lower(column).like(like, escape="\\") for column in said))
+        newest = (OwnerRow.created_at.desc(), OwnerRow.id.desc())
+        return [
+            _load(row) for row in connection.execute(_query().where(found).order_by(*newest).limit(limit))
+        ]
+
+    @reads
     def password_of(self, connection: Connection, subject: str) -> tuple[Person, str]:
         """Who has this user name, disabled or not, and their password's hash. Raises NotFound."""
         query = _query().add_columns(PersonRow.password_hash).where(_known_as(PASSWORD_ISSUER, subject))
@@ -142,19 +153,28 @@ class PeopleVerbs(Database):
         return _person(connection, PersonRow.owner_id == owner_id)
 
     @writes
-    def set_disabled(self, connection: Connection, owner_id: str, disabled: bool) -> Person:
-        """Disable a person, which ends all their sessions, or enable them again. Raises NotFound."""
+    def set_disabled(
+        self, connection: Connection, owner_id: str, disabled: bool, *, spare_last: bool = False
+    ) -> Person:
+        """Disable a person, which ends all their sessions, or enable them again. Raises NotFound, and with
+        `spare_last` LastOperator where nobody would be left who operates."""
         person = _person(connection, PersonRow.owner_id == owner_id)
         if disabled:
+            _check_others(connection, person, spare_last)
             end_all(connection, owner_id)
         if disabled != (person.disabled_at is not None):
             _change(connection, owner_id, disabled_at=now() if disabled else None)
         return _person(connection, PersonRow.owner_id == owner_id)
 
     @writes
-    def set_operates(self, connection: Connection, owner_id: str, operates: bool) -> Person:
-        """Make a person an operator, or a member. Raises NotFound."""
-        _person(connection, PersonRow.owner_id == owner_id)
+    def set_operates(
+        self, connection: Connection, owner_id: str, operates: bool, *, spare_last: bool = False
+    ) -> Person:
+        """Make a person an operator, or a member. Raises NotFound, and with `spare_last` LastOperator where
+        nobody would be left who operates."""
+        person = _person(connection, PersonRow.owner_id == owner_id)
+        if not operates:
+            _check_others(connection, person, spare_last)
         _change_owner(connection, owner_id, kind=_kind(operates))
         return _person(connection, PersonRow.owner_id == owner_id)
 
@@ -165,6 +185,22 @@ def end_all(connection: Connection, owner_id: str, keep: str | None = None) -> i
     if keep is not None:
         those &= SessionRow.id != keep
     return connection.execute(update(SessionRow).where(those).values(ended_at=now())).rowcount
+
+
+def _check_others(connection: Connection, person: Person, spare_last: bool) -> None:
+    """Whether somebody else can sign in and operates, if this person is the one who does. Raises
+    LastOperator."""
+    if not spare_last or not person.operates or person.disabled_at is not None:
+        return
+    # Locked, so that of two who take it from each other at once one still has it.
+    able = _query().where(OwnerRow.kind == "operator", PersonRow.disabled_at.is_(None))
+    if all(row.owner_id == person.owner_id for row in connection.execute(able.with_for_update())):
+        raise LastOperator
+
+
+def _escaped(text: str) -> str:
+    """Text in which `LIKE` sees no pattern."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _kind(operates: bool) -> OwnerKind:

@@ -1,0 +1,107 @@
+"""What a handler is told of who asks, after it was checked that they may."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from starlette.requests import Request
+
+from backends.errors import ExplainedError
+from webchat.auth.answers import in_one_line
+from webchat.console.roles import Role, has_role
+from webchat.sentences import LANGUAGES, Language, locale
+from webchat.store.records import Owner
+
+log = logging.getLogger(__name__)
+
+QUIET: Any = {"show_progress": "hidden", "api_visibility": "private"}
+"""Of listeners: a page says nothing of its handlers, and no veil falls over what is being read."""
+
+Method = Callable[..., Awaitable[Any]]
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and the language in which they are answered. request: without its cookies."""
+
+    owner: Owner
+    language: Language
+    request: Request
+
+    def t(self, key: str, **params: object) -> str:
+        """A text of the tables."""
+        return filled(locale(self.language)[key], params)
+
+
+def filled(text: str, params: dict[str, object]) -> str:
+    """A text with its placeholders filled in; values are not looked at for placeholders."""
+    return re.sub(r"\{(\w+)\}", lambda found: str(params.get(found[1], found[0])), text)
+
+
+def handler(needed: Role, method: Method) -> Handler:
+    """A listener for Gradio that calls `method(caller, *values)`, for callers who have the role at the time
+    of the call. What fails is told in the caller's language; unexpected errors only by an ID."""
+
+    async def checked(request: gr.Request, *values: Any) -> Any:
+        return await _answer(needed, method, request, values)
+
+    checked.__name__ = method.__name__
+    return checked
+
+
+def selecting(needed: Role, method: Method) -> Handler:
+    """The same for what is chosen in a table: `method(caller, row)` gets the values of the row."""
+
+    async def checked(request: gr.Request, chosen: gr.SelectData) -> Any:
+        row = chosen.row_value if isinstance(getattr(chosen, "row_value", None), list) else []
+        return await _answer(needed, method, request, (row,))
+
+    checked.__name__ = method.__name__
+    return checked
+
+
+async def _answer(needed: Role, method: Method, request: gr.Request, values: tuple[Any, ...]) -> Any:
+    caller = _caller(request)
+    try:
+        if caller is None or not has_role(caller.owner, needed):
+            raise _refusal(caller, "error.not_found")
+        return await method(caller, *values)
+    except gr.Error:
+        raise
+    except ExplainedError as error:
+        raise _refusal(caller, f"error.{error.code}", error.params) from None
+    except Exception as error:
+        ticket = secrets.token_hex(4)
+        log.error("handler %s failed (ID %s): %s", method.__name__, ticket, in_one_line(error))
+        raise _refusal(caller, "console.failed", {"id": ticket}) from None
+
+
+def refuse(caller: Caller, key: str, **params: object) -> gr.Error:
+    """What to raise where something cannot be done, for a reason that the caller can mend."""
+    return _refusal(caller, key, params)
+
+
+def _refusal(caller: Caller | None, key: str, params: Any = None) -> gr.Error:
+    table = locale(LANGUAGES[0] if caller is None else caller.language)
+    cure = table.get(f"{key}.cure", "")
+    if caller is not None and caller.owner.operates:
+        cure = table.get(f"{key}.cure_operator", cure)
+    words = [table.get(key, table["error.unknown"]), cure]
+    text = ("" if caller is not None and caller.language == "zh-CN" else " ").join(filter(None, words))
+    return gr.Error(filled(text, dict(params or {})), title="", print_exception=False)
+
+
+def _caller(request: gr.Request) -> Caller | None:
+    asked = request.request
+    state = {} if asked is None else asked.scope.get("state", {})
+    owner, language = state.get("owner"), state.get("language")
+    if asked is None or not isinstance(owner, Owner):
+        return None
+    return Caller(owner, language if language in LANGUAGES else LANGUAGES[0], asked)

@@ -1,0 +1,29 @@
+"""The operator's console: one page with tabs."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from webchat.api import Services
+from webchat.console.labels import Labels
+from webchat.console.people import create_people
+from webchat.ui.gradio_page import in_loop
+
+PATH = "/operator"
+
+
+def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
+    """The console's Blocks, and the keys of their labels. Builds components only."""
+    label = Labels()
+
+    def build() -> gr.Blocks:
+        page: gr.Blocks
+        with gr.Blocks(title="webchat", analytics_enabled=False) as page, gr.Column(elem_id="wc-console"):
+            with gr.Row(elem_id="wc-console-head"):
+                gr.Markdown(label("console.title"), elem_id="wc-console-title")
+                gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
+            with gr.Tabs(elem_id="wc-console-tabs"), gr.Tab(label("console.people"), id="people"):
+                create_people(page, services, label)
+        return page
+
+    return in_loop(build), label.keys

@@ -1,0 +1,241 @@
+"""The tab of people: who signs in, and what operators do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from webchat.api import Services
+from webchat.auth.accounts import add_account, reset_password
+from webchat.auth.passwords import MOST_NAME_CHARS
+from webchat.console.asking import QUIET, Caller, handler, refuse, selecting
+from webchat.console.labels import Labels
+from webchat.console.times import moment
+from webchat.store.errors import NotFound
+from webchat.store.people_records import PASSWORD_ISSUER, Person
+
+MOST_SHOWN = 100
+_MOST_SEARCHED = 200
+
+COLUMNS = ("name", "way", "role", "seen", "state", "id")
+
+
+class People:
+    """The handlers. Each returns new values of components, in the order of `outputs` where it is bound."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.store
+
+    async def show(self, caller: Caller, text: str) -> tuple[Any, Any, Any]:
+        """The table, the choice of a person, and what to know about it."""
+        wanted = _line(text, _MOST_SEARCHED)
+        people = await self._store.call(self._store.search_people, wanted, MOST_SHOWN)
+        rows = [self._row(caller, person) for person in people]
+        headers = [caller.t(f"console.people.{name}") for name in COLUMNS]
+        choices = [(_named(person), person.owner_id) for person in people]
+        note = self._note(caller, wanted, len(people))
+        return (
+            gr.Dataframe(rows, headers=headers, visible=bool(rows)),
+            gr.Dropdown(choices=choices),
+            gr.Markdown(note, visible=bool(note)),
+        )
+
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> str | None:
+        """The id in a row of the table."""
+        person = await self._found(row[-1] if row else None)
+        return person.owner_id
+
+    async def about(self, caller: Caller, id: str | None) -> list[Any]:
+        """What is said of the person, and which buttons there are for them."""
+        if not id:
+            return [gr.Markdown(visible=False), *(gr.Button(visible=False) for _ in BUTTONS)]
+        person = await self._found(id)
+        buttons = [gr.Button(visible=button.fits(person)) for button in BUTTONS]
+        return [gr.Markdown(self._described(caller, person), visible=True), *buttons]
+
+    async def add(self, caller: Caller, name: str, operates: bool) -> tuple[Any, Any, Any]:
+        """A new account. Returns its password, an empty name, and the person."""
+        if self._services.passwords is None:
+            raise refuse(caller, "console.people.no_passwords")
+        person, password = await add_account(
+            self._store, self._services.passwords, _line(name, 2 * MOST_NAME_CHARS), operates=operates is True
+        )
+        return _told_once(caller, person, password), "", False
+
+    async def disable(self, caller: Caller, id: str | None) -> Any:
+        return await self._disabled(caller, id, True)
+
+    async def enable(self, caller: Caller, id: str | None) -> Any:
+        return await self._disabled(caller, id, False)
+
+    async def promote(self, caller: Caller, id: str | None) -> Any:
+        return await self._operates(caller, id, True)
+
+    async def demote(self, caller: Caller, id: str | None) -> Any:
+        return await self._operates(caller, id, False)
+
+    async def sign_out(self, caller: Caller, id: str | None) -> Any:
+        person = await self._found(id)
+        ended = await self._store.call(self._store.end_sessions, person.owner_id)
+        gr.Info(caller.t("console.people.signed_out", name=_named(person), count=ended), title="")
+        return _nothing_told()
+
+    async def reset(self, caller: Caller, id: str | None) -> Any:
+        person = await self._found(id)
+        if self._services.passwords is None or person.issuer != PASSWORD_ISSUER:
+            raise refuse(caller, "console.people.no_password")
+        person, password = await reset_password(self._store, self._services.passwords, person.owner_id)
+        return _told_once(caller, person, password)
+
+    async def _disabled(self, caller: Caller, id: str | None, disabled: bool) -> Any:
+        person = await self._found(id)
+        await self._store.call(self._store.set_disabled, person.owner_id, disabled, spare_last=True)
+        said = "disabled" if disabled else "enabled"
+        gr.Info(caller.t(f"console.people.is_{said}", name=_named(person)), title="")
+        return _nothing_told()
+
+    async def _operates(self, caller: Caller, id: str | None, operates: bool) -> Any:
+        person = await self._found(id)
+        await self._store.call(self._store.set_operates, person.owner_id, operates, spare_last=True)
+        said = "promoted" if operates else "demoted"
+        gr.Info(caller.t(f"console.people.is_{said}", name=_named(person)), title="")
+        return _nothing_told()
+
+    async def _found(self, id: object) -> Person:
+        """Raises NotFound, also for what cannot be an id."""
+        if not isinstance(id, str) or not 0 < len(id) <= 64:
+            raise NotFound("person")
+        person: Person = await self._store.call(self._store.person, id)
+        return person
+
+    def _row(self, caller: Caller, person: Person) -> list[str]:
+        role = "operator" if person.operates else "member"
+        return [
+            _named(person),
+            self._way(caller, person),
+            caller.t(f"console.role.{role}"),
+            caller.t("console.never") if person.seen_at is None else moment(caller, person.seen_at),
+            "" if person.disabled_at is None else caller.t("console.people.disabled"),
+            person.owner_id,
+        ]
+
+    def _way(self, caller: Caller, person: Person) -> str:
+        return caller.t("console.people.by_password") if person.issuer == PASSWORD_ISSUER else person.issuer
+
+    def _described(self, caller: Caller, person: Person) -> str:
+        parts = [
+            caller.t(f"console.role.{'operator' if person.operates else 'member'}"),
+            self._way(caller, person),
+            *([] if person.email is None else [person.email]),
+            caller.t("console.people.since", when=moment(caller, person.created_at)),
+        ]
+        if person.disabled_at is not None:
+            parts.append(caller.t("console.people.disabled_since", when=moment(caller, person.disabled_at)))
+        return f"**{_plain(_named(person))}** · " + " · ".join(map(_plain, parts))
+
+    def _note(self, caller: Caller, wanted: str, shown: int) -> str:
+        if shown == MOST_SHOWN:
+            return caller.t("console.people.more", count=MOST_SHOWN)
+        if shown:
+            return ""
+        if wanted:
+            return caller.t("console.people.none_found")
+        signs_in = self._services.ways.people
+        return caller.t("console.people.nobody" if signs_in else "console.people.nobody_signs_in")
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something that can be done about a person. name: of the method and of the label."""
+
+    name: str
+
+    def fits(self, person: Person) -> bool:
+        able = person.disabled_at is None
+        return {
+            "promote": not person.operates,
+            "demote": person.operates,
+            "sign_out": able,
+            "reset": person.issuer == PASSWORD_ISSUER,
+            "disable": able,
+            "enable": not able,
+        }[self.name]
+
+
+BUTTONS = tuple(map(Button, ("promote", "demote", "sign_out", "reset", "disable", "enable")))
+
+
+def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
+    """The tab's components and what they do."""
+    people = People(services)
+    with gr.Row(elem_classes=["wc-bar"]):
+        search = gr.Textbox(
+            placeholder=label("console.people.search"),
+            label=label("console.people.search"),
+            show_label=False,
+            container=False,
+            max_length=_MOST_SEARCHED,
+            elem_id="wc-people-search",
+        )
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=0)
+    note = gr.Markdown(visible=False)
+    table = gr.Dataframe(
+        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-people-table"
+    )
+    with gr.Column(elem_classes=["wc-card"]):
+        person = gr.Dropdown(choices=[], label=label("console.people.person"), elem_id="wc-people-person")
+        about = gr.Markdown(visible=False)
+        with gr.Row(elem_classes=["wc-buttons"]):
+            buttons = [
+                gr.Button(label(f"console.people.{one.name}"), visible=False, min_width=0) for one in BUTTONS
+            ]
+        told = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-people-password")
+    with gr.Column(elem_classes=["wc-card"], visible=services.passwords is not None):
+        gr.Markdown(label("console.people.add_title"))
+        with gr.Row(elem_classes=["wc-bar"]):
+            name = gr.Textbox(
+                label=label("console.people.user_name"), max_length=MOST_NAME_CHARS, elem_id="wc-people-name"
+            )
+            operates = gr.Checkbox(label=label("console.people.as_operator"), elem_id="wc-people-operates")
+        add = gr.Button(label("console.people.add"), variant="primary", elem_id="wc-people-add")
+
+    shown: Any = {"inputs": [search], "outputs": [table, person, note], **QUIET}
+    described: Any = {"inputs": [person], "outputs": [about, *buttons], **QUIET}
+    show, tell = handler("operator", people.show), handler("operator", people.about)
+    gr.on([page.load, refresh.click, search.submit], show, **shown)
+    table.select(selecting("operator", people.chosen), None, person, **QUIET)
+    person.change(tell, **described)
+    for one, button in zip(BUTTONS, buttons, strict=True):
+        done = button.click(handler("operator", getattr(people, one.name)), person, told, **QUIET)
+        done.success(show, **shown).success(tell, **described)
+    added = add.click(handler("operator", people.add), [name, operates], [told, name, operates], **QUIET)
+    added.success(show, **shown)
+
+
+def _told_once(caller: Caller, person: Person, password: str) -> Any:
+    """A box with a password that is not shown again."""
+    said = caller.t("console.people.password_once", name=_named(person))
+    return gr.Textbox(password, label=said, visible=True)
+
+
+def _nothing_told() -> Any:
+    return gr.Textbox("", visible=False)
+
+
+def _named(person: Person) -> str:
+    if person.issuer == PASSWORD_ISSUER:
+        return person.subject if person.name in ("", person.subject) else f"{person.name} ({person.subject})"
+    return person.email or person.name or person.subject
+
+
+def _line(text: object, most: int) -> str:
+    return text[:most].strip() if isinstance(text, str) else ""
+
+
+def _plain(text: str) -> str:
+    """Text in which Markdown sees nothing of its own."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$&:@" else char for char in text)

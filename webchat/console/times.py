@@ -1,0 +1,22 @@
+"""Times as the console tells them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from webchat.console.asking import Caller
+
+
+def moment(caller: Caller, at: datetime, now: datetime | None = None) -> str:
+    """How long ago, up to a week; else the date. A server does not know the reader's time zone."""
+    seconds = ((now or datetime.now(UTC)) - at).total_seconds()
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        count = int(seconds // length)
+        if count >= 1:
+            return at.date().isoformat() if unit == "days" and count > 7 else _ago(caller, unit, count)
+    return caller.t("console.time.now")
+
+
+def _ago(caller: Caller, unit: str, count: int) -> str:
+    key = f"console.time.{unit}"
+    return caller.t(f"{key}_one" if count == 1 else key, count=count)
