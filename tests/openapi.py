@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from tests.typescript import declarations, type_of
-from webchat.api.reading import Operator
+from webchat.api.reading import Operator, SignedIn
 from webchat.api.routes import TABLE, Row
 from webchat.api.wire.base import Answer
 from webchat.auth.answers import ErrorAnswer
@@ -57,8 +57,9 @@ def routes() -> Iterator[list[str]]:
         takes = [f"`{_schema(about['requestBody'])}`"] if "requestBody" in about else []
         takes += [f"`?{'&'.join(queries)}`"] if queries else []
         does = " ".join(about.get("description", "").split())
-        if Operator in get_type_hints(row.endpoint, include_extras=True).values():
-            does = f"Operators only. {does}".strip()
+        hints = get_type_hints(row.endpoint, include_extras=True).values()
+        for hint, only in ((Operator, "Operators only."), (SignedIn, "Only for people who signed in.")):
+            does = f"{only} {does}".strip() if hint in hints else does
         fails = ", ".join(map(str, _failures(row, about)))
         yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), fails, does]
 
@@ -69,7 +70,7 @@ def _failures(row: Row, about: dict[str, Any]) -> list[int]:
     places = {one["in"] for one in about.get("parameters", ())}
     found = {
         400: "query" in places,
-        404: "path" in places or Operator in hints,
+        404: "path" in places or Operator in hints or SignedIn in hints,
         415: "requestBody" in about,
         422: "requestBody" in about,
         429: row.work is not None,

@@ -23,11 +23,13 @@ from backends.echo import EchoBackend
 from webchat.api import Services, body_limit, routes
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
 from webchat.auth.passwords import Passwords
+from webchat.auth.sessions import make_token
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
+from webchat.sharing.links import hash_of
 from webchat.store import Store
 from webchat.store.link_records import Link
 from webchat.store.records import Owner
@@ -74,6 +76,20 @@ class Site:
     def guest(self, name: str = "testers", lifetime: str = "7d") -> tuple[Owner, Link]:
         link = new_link(self.store, name, lifetime, datetime.now(UTC)).link
         return self.store.create_owner("guest", name, link.id), link
+
+    def person(self, name: str, password_hash: str, *, operates: bool = False) -> Owner:
+        """Somebody who signs in with a password."""
+        found = self.store.add_person(
+            "password", name, name.title(), operates=operates, password_hash=password_hash
+        )
+        return self.store.owner(found.owner_id)
+
+    def session(self, owner: Owner) -> tuple[str, httpx.AsyncClient]:
+        """A new session of somebody who signs in: its id, and a client that has its cookie."""
+        token = make_token()
+        begun = self.store.start_session(owner.id, hash_of(token), "")
+        cookie = Cookies(SECRET).header(token, secure=False).partition(";")[0]
+        return begun.id, self.client(None, headers={"cookie": cookie})
 
     async def send(
         self, client: httpx.AsyncClient, text: str | None = "Hello there", **fields: Any

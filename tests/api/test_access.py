@@ -29,6 +29,8 @@ class Row:
     foreign: int = 404
     stranger: int = 401
     operates: int | None = None
+    person: int | None = None
+    foreign_person: int | None = None
     body: Any = None
     query: dict[str, str] = field(default_factory=dict)
     url: str = ""
@@ -146,13 +148,13 @@ ROWS = [
     Row("POST", "/api/answers", 404, body={"answers": {}}),
     Row("POST", "/api/handover", 404),
     Row("POST", "/api/handover/redeem", 404, body={"code": "23456-23456"}, stranger=404),
-    # Of somebody who signed in; whoever came otherwise finds nothing (signed in: test_people.py).
-    Row("POST", "/api/sign-out", 409, 409),
-    Row("PATCH", "/api/me", 404, body={"name": "Ada"}),
-    Row("PUT", "/api/me/password", 404, body={"current": "x", "new": "y"}),
-    Row("GET", "/api/me/sessions", 404),
-    Row("DELETE", "/api/me/sessions", 404),
-    Row("DELETE", "/api/me/sessions/{id}", 404),
+    # Of somebody who signed in; whoever came otherwise finds nothing (as whom: test_roles.py).
+    Row("PATCH", "/api/me", 404, body={"name": "Ada"}, person=200),
+    Row("PUT", "/api/me/password", 404, body={"current": "x", "new": "quite another one"}, person=403),
+    Row("GET", "/api/me/sessions", 404, person=200),
+    Row("DELETE", "/api/me/sessions/{id}", 404, person=204, foreign_person=404),
+    Row("DELETE", "/api/me/sessions", 404, person=204),
+    Row("POST", "/api/sign-out", 409, 409, person=204),
     Row("GET", "/sign-in/start/{key}", 404, 404, 404, url="/sign-in/start/oidc"),
     Row("GET", "/sign-in/callback", 404, 404, 404),
     Row("POST", "/sign-in/password", 404, 404, 404, body={"name": "ada", "password": "x"}),
@@ -181,6 +183,8 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
         if row.path.startswith((R, "/api/trash/messages"))
         else "template"
         if row.path.startswith(T)
+        else "session"
+        if row.path.startswith("/api/me/sessions")
         else "id"
     )
     url = (row.url or row.path).replace("{number:int}", "1").replace("{id}", ids[of])
@@ -204,6 +208,7 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
         "user": begun["user"]["id"],
         "template": template["id"],
         "giver": site.visitor("Eve").id,
+        "session": "nobody's",
     }
 
 
@@ -315,7 +320,7 @@ async def test_guests_read_no_prompt_and_no_place_of_the_operators_by_any_route(
         assert "Zebedee" in repr(site.store.provenance(owner.id, reply).prompt), "it was not sent"
         template = (await client.post("/api/templates", json={"content": TEMPLATE})).json()["id"]
         ids = {"id": begun["conversation"]["id"], "reply": reply, "user": begun["user"]["id"]}
-        ids |= {"template": template, "giver": site.visitor("Eve").id}
+        ids |= {"template": template, "giver": site.visitor("Eve").id, "session": "nobody's"}
         for row in ROWS:
             answer = await _call(site, client, row, ids)
             for part in ("Zebedee", 'nothing\\" of', "hidden-place"):

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.errors import ApiError, not_found
-from webchat.api.reading import Caller, PathId
+from webchat.api.reading import Caller, PathId, SignedIn
 from webchat.api.redeem import with_cookies
 from webchat.api.services import Services
 from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody
@@ -43,32 +43,29 @@ class People:
         answer.headers["clear-site-data"] = '"cache"'  # pictures of their chats
         return answer
 
-    async def sessions(self, owner: Caller, request: Request) -> SessionList:
+    async def sessions(self, owner: Caller, own: SignedIn) -> SessionList:
         """The caller's sessions, the last used first."""
-        own = self._own(request)
         return SessionList.read(await self._store.call(self._store.sessions, owner.id), own.id)
 
-    async def end_session(self, owner: Caller, id: PathId, request: Request) -> None:
+    async def end_session(self, owner: Caller, own: SignedIn, id: PathId) -> None:
         """End one of the caller's sessions: that device is signed out within a second."""
-        self._own(request)
         await self._store.call(self._store.end_session, owner.id, id)
         self._services.identities.owners.forget(id)
 
-    async def end_others(self, owner: Caller, request: Request) -> None:
+    async def end_others(self, owner: Caller, own: SignedIn) -> None:
         """End all of the caller's sessions but this one."""
-        own = self._own(request)
         await self._store.call(self._store.end_sessions, owner.id, own.id)
 
-    async def change_password(self, owner: Caller, body: PasswordBody, request: Request) -> None:
+    async def change_password(
+        self, owner: Caller, own: SignedIn, body: PasswordBody, request: Request
+    ) -> None:
         """Change the caller's password; their other sessions end. 403 if the current one is wrong."""
-        own = self._own(request)
         network, exempt = self._network(request)
         await self._passwords().change(owner.id, body.current, body.new, own.id, network, exempt=exempt)
 
-    async def rename(self, owner: Caller, body: NameBody, request: Request) -> Person:
+    async def rename(self, owner: Caller, own: SignedIn, body: NameBody) -> Person:
         """Change the name the caller is shown by. 404 for people whom a provider names, 422 if nothing in the
         name can be seen."""
-        self._own(request)
         person: people_records.Person = await self._store.call(self._store.person, owner.id)
         if person.issuer != PASSWORD_ISSUER:
             raise not_found()
@@ -87,10 +84,3 @@ class People:
         are told apart too: nobody in one delays another's sign-in."""
         network = one_person(request.client.host) if request.client else ""
         return network, self._services.identities.network(request.scope) is None
-
-    def _own(self, request: Request) -> Session:
-        """The session of the request; for whoever did not sign in it is as if nothing existed."""
-        session: Session | None = request.state.session
-        if session is None:
-            raise not_found()
-        return session

@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from webchat.api.errors import ApiError, invalid, not_found
 from webchat.api.wire.base import Answer, Body, Id
+from webchat.auth.roles import permits
+from webchat.store.people_records import Session
 from webchat.store.records import Owner
 
 B = TypeVar("B", bound=Body)
@@ -38,7 +40,7 @@ async def body_of(request: Request, kind: type[B]) -> B:
 def owner_of(request: Request) -> Owner:
     """The owner the door let in. A route reached without one answers nobody."""
     owner = getattr(request.state, "owner", None)
-    if not isinstance(owner, Owner):
+    if not isinstance(owner, Owner) or not permits("owner", owner):
         raise ApiError(401, "no_owner", "This chat needs a link.", "Open the link you were given.")
     return owner
 
@@ -46,7 +48,7 @@ def owner_of(request: Request) -> Owner:
 def operator_of(request: Request) -> Owner:
     """The same for operators; for anyone else it is as if nothing existed."""
     owner = owner_of(request)
-    if not owner.operates:
+    if not permits("operator", owner):
         raise not_found()
     return owner
 
@@ -54,9 +56,17 @@ def operator_of(request: Request) -> Owner:
 def guest_of(request: Request) -> Owner:
     """The same for guests of a tester link."""
     owner = owner_of(request)
-    if owner.kind != "guest" or owner.link is None:
+    if owner.link is None or not permits("tester", owner):
         raise not_found()
     return owner
+
+
+def session_of(request: Request) -> Session:
+    """The session of somebody who signed in; for anyone else it is as if nothing existed."""
+    session: Session | None = getattr(request.state, "session", None)
+    if session is None or not permits("person", owner_of(request), session):
+        raise not_found()
+    return session
 
 
 def language_of(request: Request) -> Literal["en", "zh-CN"]:
@@ -74,6 +84,7 @@ def bad_query(name: str) -> ApiError:
 Caller = Annotated[Owner, Depends(owner_of)]
 Operator = Annotated[Owner, Depends(operator_of)]
 Guest = Annotated[Owner, Depends(guest_of)]
+SignedIn = Annotated[Session, Depends(session_of)]
 Language = Annotated[Literal["en", "zh-CN"], Depends(language_of)]
 PathId = Annotated[Id, Path()]
 QueryId = Annotated[Id | None, Query()]

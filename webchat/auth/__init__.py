@@ -7,6 +7,7 @@ from webchat.auth.identities import Identities
 from webchat.auth.incoming import MOST_ADDRESS, SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
 from webchat.auth.passwords import Passwords
+from webchat.auth.roles import Need, Role, permits, role_of
 from webchat.auth.settings import DoorSettings, Ways
 from webchat.auth.sign_in import Sessions
 from webchat.auth.sign_in_errors import SignInFailed
@@ -18,13 +19,17 @@ __all__ = [
     "Door",
     "DoorSettings",
     "Identities",
+    "Need",
     "OwnerStore",
     "Owners",
     "Passwords",
+    "Role",
     "Sessions",
     "SignInFailed",
     "Ways",
     "error_answer",
     "load_or_make_secret",
+    "permits",
+    "role_of",
     "unknown_error_answer",
 ]
