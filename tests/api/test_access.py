@@ -31,9 +31,16 @@ class Row:
     operates: int | None = None
     person: int | None = None
     foreign_person: int | None = None
+    guest: int | None = None
     body: Any = None
     query: dict[str, str] = field(default_factory=dict)
     url: str = ""
+
+    def theirs(self, kind: str) -> int | None:
+        """The status for a kind of caller where it is theirs alone. chief: an operator who signed in."""
+        if kind in ("operator", "chief", "local"):
+            return self.operates
+        return self.guest if kind in ("guest", "mate") else None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -42,6 +49,9 @@ class Row:
 
 C, R, T = "/api/conversations/{id}", "/api/messages/{id}", "/api/templates/{id}"
 CANARY_WORDS = "from the owner"
+NOBODYS = "00000000-0000-7000-8000-000000000000"
+"""An id of nothing."""
+
 TEMPLATE = {
     "name": f"Name {CANARY_WORDS}",
     "description": f"About {CANARY_WORDS}",
@@ -137,16 +147,16 @@ ROWS = [
     Row("POST", T + "/restore", 200, body={}),
     Row("GET", "/api/links", 404, operates=200),
     Row("POST", "/api/links", 404, body={"name": "testers"}, operates=201),
-    Row("GET", "/api/links/{id}", 404),
-    Row("PATCH", "/api/links/{id}", 404, body={"paused": True}),
-    Row("POST", "/api/links/{id}/duplicate", 404, body={}),
-    Row("POST", "/api/links/{id}/revoke", 404),
+    Row("GET", "/api/links/{id}", 404, operates=404),
+    Row("PATCH", "/api/links/{id}", 404, operates=404, body={"paused": True}),
+    Row("POST", "/api/links/{id}/duplicate", 404, operates=404, body={}),
+    Row("POST", "/api/links/{id}/revoke", 404, operates=404),
     Row("GET", "/api/links/{id}/answers", 404, operates=200),
-    # Of guests; the callers here came otherwise (guests: test_guests.py).
-    Row("GET", "/api/link", 404),
-    Row("POST", "/api/consent", 404, body={"version": 1}),
-    Row("POST", "/api/answers", 404, body={"answers": {}}),
-    Row("POST", "/api/handover", 404),
+    # Of guests of a tester link. This one asks for no consent.
+    Row("GET", "/api/link", 404, guest=200),
+    Row("POST", "/api/consent", 404, body={"version": 1}, guest=409),
+    Row("POST", "/api/answers", 404, body={"answers": {}}, guest=204),
+    Row("POST", "/api/handover", 404, guest=201),
     Row("POST", "/api/handover/redeem", 404, body={"code": "23456-23456"}, stranger=404),
     # Of somebody who signed in; whoever came otherwise finds nothing (as whom: test_roles.py).
     Row("PATCH", "/api/me", 404, body={"name": "Ada"}, person=200),
@@ -208,7 +218,7 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
         "user": begun["user"]["id"],
         "template": template["id"],
         "giver": site.visitor("Eve").id,
-        "session": "nobody's",
+        "session": NOBODYS,
     }
 
 
@@ -233,7 +243,7 @@ async def test_owners_reach_what_is_theirs(site: Site, kind: str) -> None:
     ids = await _ids(site, client)
     for row in ROWS:
         answer = await _call(site, client, row, ids)
-        theirs = row.operates if kind in ("operator", "local") else None
+        theirs = row.theirs(kind)
         assert answer.status_code == (theirs or row.own), (row.key, answer.text)
 
 
@@ -251,9 +261,9 @@ async def test_others_cannot_tell_it_from_nothing(site: Site, kind: str) -> None
         "local": lambda: local_client(site),
     }
     client = others[kind]()
-    nothing = dict.fromkeys(ids, "00000000-0000-7000-8000-000000000000")
+    nothing = dict.fromkeys(ids, NOBODYS)
     for row in ROWS:
-        theirs = row.operates if kind in ("operator", "local") else None
+        theirs = row.theirs(kind)
         foreign = await _call(site, client, row, ids)
         assert foreign.status_code == (theirs or row.foreign), (row.key, foreign.text)
         assert CANARY_WORDS not in foreign.text, row.key
@@ -320,7 +330,7 @@ async def test_guests_read_no_prompt_and_no_place_of_the_operators_by_any_route(
         assert "Zebedee" in repr(site.store.provenance(owner.id, reply).prompt), "it was not sent"
         template = (await client.post("/api/templates", json={"content": TEMPLATE})).json()["id"]
         ids = {"id": begun["conversation"]["id"], "reply": reply, "user": begun["user"]["id"]}
-        ids |= {"template": template, "giver": site.visitor("Eve").id, "session": "nobody's"}
+        ids |= {"template": template, "giver": site.visitor("Eve").id, "session": NOBODYS}
         for row in ROWS:
             answer = await _call(site, client, row, ids)
             for part in ("Zebedee", 'nothing\\" of', "hidden-place"):

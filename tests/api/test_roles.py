@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.api.conftest import MakeSite, Site
-from tests.api.test_access import CANARY_WORDS, ROWS, Row, _call, _ids, local_client
-from webchat.api.reading import Caller, Operator, SignedIn
+from tests.api.test_access import CANARY_WORDS, NOBODYS, ROWS, Row, _call, _ids, local_client
+from webchat.api.reading import Caller, Guest, Operator, SignedIn
 from webchat.api.routes import TABLE
 from webchat.auth import Need, Ways, permits, role_of
 from webchat.auth.passwords import hash_password
@@ -21,10 +21,10 @@ from webchat.store.records import Owner
 
 WAYS = Ways(link=True, password=True)
 PEOPLE = ("member", "chief")
-CHECKS = ("/sign-in/password", "/t/redeem")
+CHECKS = ("/sign-in/password", "/t/redeem", "/api/handover/redeem")
 """Tell everybody alike that what was sent opens nothing."""
 
-NEEDS: dict[object, Need] = {Operator: "operator", SignedIn: "person", Caller: "owner"}
+NEEDS: dict[object, Need] = {Operator: "operator", Guest: "tester", SignedIn: "person", Caller: "owner"}
 DECLARED = {
     (row.method, row.path): next(
         (
@@ -90,8 +90,9 @@ def expected(row: Row, kind: str, *, own: bool) -> int:
         return row.stranger
     if kind in PEOPLE and row.person is not None:
         return row.person if own or row.foreign_person is None else row.foreign_person
-    if kind in ("chief", "operator", "local") and row.operates is not None:
-        return row.operates
+    theirs = row.theirs(kind)
+    if theirs is not None:
+        return theirs
     return row.own if own else row.foreign
 
 
@@ -110,6 +111,7 @@ def test_every_route_declares_what_its_row_says() -> None:
         needed = DECLARED[row.key]
         assert (needed == "operator") == (row.operates is not None), row.key
         assert (needed == "person") == (row.person is not None and not last_out(row)), row.key
+        assert (needed == "tester") == (row.guest is not None), row.key
         assert (needed == "anyone") == (row.stranger != 401), row.key
 
 
@@ -128,6 +130,7 @@ def test_roles_have_what_they_need_and_nothing_more(site: Site, hashed: str) -> 
     has: dict[Need, set[str]] = {
         "anyone": {*everybody},
         "owner": {*everybody} - {"reader"},
+        "tester": {"tester"},
         "person": {"member", "operator"},
         "operator": {"operator"},
     }
@@ -157,8 +160,8 @@ async def test_nobody_tells_what_is_anothers_from_nothing(
 ) -> None:
     async with make_site(ways=WAYS) as site:
         cast = Cast(site, hashed)
-        nothing = dict.fromkeys(("id", "reply", "user", "template"), "00000000-0000-7000-8000-000000000000")
-        nothing |= {"giver": nothing["id"], "session": nothing["id"]}
+        names = ("id", "reply", "user", "template", "giver", "session")
+        nothing = dict.fromkeys(names, NOBODYS)
         client = cast.client(kind)
         missing = {row.key: await _call(site, client, row, nothing) for row in SORTED}
         for whose in ("visitor", "guest", *PEOPLE):
