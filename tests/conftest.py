@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from backends.demo import REQUIREMENT, demo_model
-from tests.migrated import migrating_once
+from tests.cheap_databases import cheap_databases
 
 MODELS = Path(__file__).parent.parent / ".cache" / "models"
 
@@ -93,7 +93,7 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(scope="session", autouse=True)
 def new_databases(isolated_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with migrating_once(tmp_path_factory.mktemp("migrated")):
+    with cheap_databases(tmp_path_factory.mktemp("migrated")):
         yield
 
 

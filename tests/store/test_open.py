@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.clean_environment import ROOT
 from tests.store.talk import Talk, later
 from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
 from webchat.store.database.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
+from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.tables import Base
 
 
@@ -159,3 +161,12 @@ def test_a_purge_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
         for file in tmp_path.glob("chat.db*"):
             content = file.read_bytes().lower()
             assert canary.lower().encode() not in content, file
+
+
+def test_what_is_committed_is_on_the_disk(tmp_path: Path) -> None:
+    """In the product: databases of tests do not wait for it."""
+    set_pragmas = inspect.unwrap(Sqlite.set_pragmas)
+    with closing(sqlite3.connect(tmp_path / "chat.db")) as connection:
+        set_pragmas(Sqlite(make_url(f"sqlite:///{tmp_path / 'chat.db'}")), connection, True)
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+            assert connection.execute(f"PRAGMA {pragma}").fetchone() == (value,), pragma

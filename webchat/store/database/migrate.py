@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -35,16 +37,22 @@ def pending(engine: Engine) -> bool:
                     "This database belongs to another program.", cure="Use a separate database for webchat."
                 )
             return True
+    known = _revisions()
+    if revision not in known:
+        raise NewerDatabase(
+            "This database was written by a newer version of webchat.",
+            cure=f"Update webchat ({renew()}), or restore a backup made before the update.",
+            params={"revision": revision},
+        )
+    return revision != known[0]
+
+
+@cache
+def _revisions() -> Sequence[str]:
+    """All revisions of this version, the newest first; they are a chain."""
     with ExitStack() as stack:
         script = ScriptDirectory.from_config(_config(stack))
-        known = {entry.revision for entry in script.walk_revisions()}
-        if revision not in known:
-            raise NewerDatabase(
-                "This database was written by a newer version of webchat.",
-                cure=f"Update webchat ({renew()}), or restore a backup made before the update.",
-                params={"revision": revision},
-            )
-        return revision != script.get_current_head()
+        return [entry.revision for entry in script.walk_revisions()]
 
 
 def migrate(

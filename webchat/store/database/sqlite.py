@@ -69,7 +69,7 @@ class Sqlite(Dialect):
         # The driver's own transactions begin late and never for reads; so it begins none, and these do.
         @event.listens_for(engine, "connect")
         def connect(connection: sqlite3.Connection, _record: object) -> None:
-            self._set_pragmas(connection, write=write)
+            self.set_pragmas(connection, write)
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -77,7 +77,7 @@ class Sqlite(Dialect):
 
         return engine
 
-    def _set_pragmas(self, connection: sqlite3.Connection, *, write: bool) -> None:
+    def set_pragmas(self, connection: sqlite3.Connection, write: bool) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StoreUnavailable(
