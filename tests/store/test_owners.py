@@ -143,6 +143,11 @@ NOT_OF_AN_OWNER = {
     "change_link",
     "link_left",
     "link_answers",
+    "list_tester_chats",
+    "search_tester_chats",
+    "read_tester_chat",
+    "note_tester_chat",
+    "looks",
     # of a guest's own, in test_guests.py
     "consent",
     "consented",

@@ -174,7 +174,7 @@ def _asked(connection: Connection, owner: str, query: str) -> list[tuple[str, An
         asked.append((statement, values))
 
     event.listen(connection, "before_cursor_execute", note)
-    assert next(find(connection, owner, query_terms(query)), None) or query not in ("apple", "pear")
+    assert next(find(connection, [owner], query_terms(query)), None) or query not in ("apple", "pear")
     event.remove(connection, "before_cursor_execute", note)
     return asked
 

@@ -15,6 +15,7 @@ from webchat.store.database.transactions import HEAVY_READERS, READERS
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
 from webchat.store.search.verbs import SearchVerbs
+from webchat.store.testers.verbs import TesterVerbs
 from webchat.store.upkeep.indexing import IndexingVerbs
 from webchat.store.upkeep.moving import MovingVerbs
 from webchat.store.upkeep.purge import PurgeVerbs
@@ -51,6 +52,7 @@ class Store(
     IndexingVerbs,
     LinkVerbs,
     GuestVerbs,
+    TesterVerbs,
     ExportVerbs,
     PurgeVerbs,
     DecisionVerbs,

@@ -507,3 +507,37 @@ class PlaceholderRow(Base):
     placeholder: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
+
+
+class TesterNoteRow(Base):
+    """What operators wrote about testers' conversations. `tags_text`: each tag on a line of its own, with a
+    line break before the first and behind the last."""
+
+    __tablename__ = "tester_notes"
+
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), primary_key=True)
+    note: Mapped[str] = mapped_column(Text)
+    tags_text: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(Id)
+
+
+class LookRow(Base):
+    """Who looked at what testers wrote. Appended, never changed. Ids without foreign keys: the log outlives
+    what it refers to."""
+
+    __tablename__ = "looks"
+    __table_args__ = (
+        Index("ix_looks_operator_id", "operator_id", "action", "number"),
+        Index("ix_looks_link_id", "link_id", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    at: Mapped[datetime]
+    operator_id: Mapped[str] = mapped_column(Id)
+    operator: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(String(8))
+    link_id: Mapped[str] = mapped_column(Id)
+    conversation_id: Mapped[str | None] = mapped_column(Id)
+    searched: Mapped[str | None] = mapped_column(Text)

@@ -80,7 +80,7 @@ _LIVING = (
     .outerjoin(MessageRow, MessageRow.id == SearchEntryRow.message_id)
     .where(
         SearchEntryRow.number.in_(bindparam("numbers", expanding=True)),
-        SearchEntryRow.owner_id == bindparam("owner"),
+        SearchEntryRow.owner_id.in_(bindparam("owners", expanding=True)),
         ConversationRow.deleted_at.is_(None),
         MessageRow.deleted_at.is_(None),
     )
@@ -91,7 +91,7 @@ _AT_ONCE = 100
 
 _OWED_TO = (
     select(SearchEntryRow.number)
-    .where(SearchEntryRow.owed.is_not(None), SearchEntryRow.owner_id == bindparam("owner"))
+    .where(SearchEntryRow.owed.is_not(None), SearchEntryRow.owner_id.in_(bindparam("owners", expanding=True)))
     .limit(1)
 )
 _ONE = SearchEntryRow.number == bindparam("entry")
@@ -206,48 +206,48 @@ def merge_parts(connection: Connection, pages: int) -> bool:
 
 
 def find(
-    connection: Connection, owner: str, terms: Sequence[Term]
+    connection: Connection, owners: Sequence[str], terms: Sequence[Term]
 ) -> Generator[Row[*tuple[Any, ...]], None, None]:
-    """Entries (number, conversation_id, message_id) of living things, newest first, that hold every word of
-    the terms. The terms must still be looked for in the text."""
-    if not terms:
+    """Entries (number, conversation_id, message_id) of living things of these owners, newest first, that hold
+    every word of the terms. The terms must still be looked for in the text."""
+    if not terms or not owners:
         return
     kind = connection.dialect.name
     words = query_words(terms)
-    values = {"words": match(kind, owner, words)}
+    values = {"words": match(kind, owners, words)}
     with connection.execute(FIND[kind], values, execution_options={"stream_results": True}) as usual:
-        numbers = merge(usual.scalars(), _find_in_parts(connection, owner, words), reverse=True)
+        numbers = merge(usual.scalars(), _find_in_parts(connection, owners, words), reverse=True)
         while some := list(islice(numbers, _AT_ONCE)):
-            yield from connection.execute(_LIVING, {"numbers": some, "owner": owner})
+            yield from connection.execute(_LIVING, {"numbers": some, "owners": owners})
 
 
-def _find_in_parts(connection: Connection, owner: str, words: Sequence[tuple[str, bool]]) -> list[int]:
+def _find_in_parts(
+    connection: Connection, owners: Sequence[str], words: Sequence[tuple[str, bool]]
+) -> list[int]:
     """Numbers of entries that have each word in one part or another, newest first."""
-    kind, of_owner = connection.dialect.name, (_owners_word(owner, "parts"), False)
+    kind = connection.dialect.name
     numbers: set[int] | None = None
-    for asked in [[of_owner, word] for word in words] or [[of_owner]]:
-        found = connection.scalars(_WITH_PART[kind], {"words": _query(kind, asked)})
+    for asked in [[word] for word in words] or [[]]:
+        found = connection.scalars(_WITH_PART[kind], {"words": match(kind, owners, asked, "parts")})
         numbers = set(found) if numbers is None else numbers.intersection(found)
         if not numbers:
             return []
     return sorted(numbers or (), reverse=True)
 
 
-def misses_words(connection: Connection, owner: str) -> bool:
-    """Whether words of any text of this owner are still owed."""
-    return connection.scalar(_OWED_TO, {"owner": owner}) is not None
+def misses_words(connection: Connection, owners: Sequence[str]) -> bool:
+    """Whether words of any text of these owners are still owed."""
+    return connection.scalar(_OWED_TO, {"owners": owners}) is not None
 
 
-def match(kind: str, owner: str, words: Sequence[tuple[str, bool]]) -> str:
-    """The owner's word and these in the query language of this kind of database."""
-    return _query(kind, [(_owners_word(owner), False), *words])
-
-
-def _query(kind: str, words: Sequence[tuple[str, bool]]) -> str:
+def match(kind: str, owners: Sequence[str], words: Sequence[tuple[str, bool]], what: str = "owner") -> str:
+    """These words, and that of one of the owners, in the query language of this kind of database."""
     # No word holds a sign of ASCII but that of owners, so quoting is all the escaping there is.
     if kind == "sqlite":
-        return " AND ".join(f'"{word}"{"*" * prefix}' for word, prefix in words)
-    return " & ".join(f"'{word}'{':*' * prefix}" for word, prefix in words)
+        some = " OR ".join(f'"{_owners_word(owner, what)}"' for owner in owners)
+        return " AND ".join([f"({some})", *(f'"{word}"{"*" * prefix}' for word, prefix in words)])
+    some = " | ".join(f"'{_owners_word(owner, what)}'" for owner in owners)
+    return " & ".join([f"({some})", *(f"'{word}'{':*' * prefix}" for word, prefix in words)])
 
 
 def _owners_word(owner: str, what: str = "owner") -> str:

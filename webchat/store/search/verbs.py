@@ -72,26 +72,39 @@ class SearchVerbs(Database):
         newest match, newest first. A query without words finds nothing. Not `whole` where it was too much
         work to go on, or not all is in the index yet. Raises BadCursor.
         """
-        terms = query_terms(query)
-        last = _TOP if cursor is None else read_number(cursor)
-        hits: list[tuple[int, SearchHit]] = []
-        try:
-            with closing(find(connection, owner, terms)) as entries:
-                for source, ranges in _matches(connection, until, terms, entries):
-                    # What earlier pages showed is gone through again, so that no conversation comes twice.
-                    if source.number < last:
-                        hits.append((source.number, _hit(source, ranges)))
-                    if len(hits) > limit:
-                        break
-            whole = not misses_words(connection, owner)
-        except _TooMuch:
-            whole = False
-        except DBAPIError as error:
-            if not self.dialect.ended(error):
-                raise
-            whole = False
-        items = tuple(hit for _, hit in hits[:limit])
-        return Found(items, str(hits[limit - 1][0]) if len(hits) > limit else None, whole)
+        return search_of(self, connection, until, [owner], query, limit, cursor)
+
+
+def search_of(
+    database: Database,
+    connection: Connection,
+    until: Until,
+    owners: Sequence[str],
+    query: str,
+    limit: int,
+    cursor: str | None,
+) -> Found:
+    """The same for what several owners have."""
+    terms = query_terms(query)
+    last = _TOP if cursor is None else read_number(cursor)
+    hits: list[tuple[int, SearchHit]] = []
+    try:
+        with closing(find(connection, owners, terms)) as entries:
+            for source, ranges in _matches(connection, until, terms, entries):
+                # What earlier pages showed is gone through again, so that no conversation comes twice.
+                if source.number < last:
+                    hits.append((source.number, _hit(source, ranges)))
+                if len(hits) > limit:
+                    break
+        whole = not misses_words(connection, owners)
+    except _TooMuch:
+        whole = False
+    except DBAPIError as error:
+        if not database.dialect.ended(error):
+            raise
+        whole = False
+    items = tuple(hit for _, hit in hits[:limit])
+    return Found(items, str(hits[limit - 1][0]) if len(hits) > limit else None, whole)
 
 
 class _TooMuch(Exception):

@@ -47,6 +47,7 @@ from webchat.store.database.tables import (
     PromptTemplateRow,
     PromptTemplateVersionRow,
     SearchEntryRow,
+    TesterNoteRow,
     TurnRow,
 )
 from webchat.store.database.transactions import Database, chore, reads, writes
@@ -254,6 +255,7 @@ class PurgeVerbs(Database):
     def _take_conversations(self, connection: Connection, ids: Sequence[str]) -> int:
         self.dialect.owe(connection, Debt.WORDS)
         _take_entries(connection, SearchEntryRow.conversation_id.in_(ids))
+        connection.execute(delete(TesterNoteRow).where(TesterNoteRow.conversation_id.in_(ids)))
         return connection.execute(delete(ConversationRow).where(ConversationRow.id.in_(ids))).rowcount
 
     @writes

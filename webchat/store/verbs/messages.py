@@ -73,17 +73,7 @@ class MessageVerbs(Database):
         before: the oldest message already shown; the page ends above it. `next` is the `before` of older
         ones. The cost does not grow with the length of the conversation. Raises NotFound.
         """
-        conversation = own_conversation(connection, owner, conversation_id)
-        end = conversation.active_leaf_id
-        if before:
-            row = own_message(connection, owner, before)
-            if row.conversation_id != conversation_id:
-                raise NotFound("message")
-            end = row.parent_id
-        if end is None or limit < 1:
-            return Page((), None)
-        messages = newest_of(thread_to(connection, end, limit), PAGE_CHARS)
-        return Page(tuple(messages), messages[0].id if messages[0].parent_id else None)
+        return thread_of(connection, owner, conversation_id, before, limit)
 
     @reads
     def message(self, connection: Connection, owner: str, message_id: str) -> Message:
@@ -276,6 +266,23 @@ class MessageVerbs(Database):
                 )
             )
         return messages_by_id(connection, [message_id])[0]
+
+
+def thread_of(
+    connection: Connection, owner: str, conversation_id: str, before: str | None, limit: int
+) -> Page[Message]:
+    """See `MessageVerbs.thread`."""
+    conversation = own_conversation(connection, owner, conversation_id)
+    end = conversation.active_leaf_id
+    if before:
+        row = own_message(connection, owner, before)
+        if row.conversation_id != conversation_id:
+            raise NotFound("message")
+        end = row.parent_id
+    if end is None or limit < 1:
+        return Page((), None)
+    messages = newest_of(thread_to(connection, end, limit), PAGE_CHARS)
+    return Page(tuple(messages), messages[0].id if messages[0].parent_id else None)
 
 
 def _set_leaf(connection: Connection, conversation_id: str, leaf: str | None) -> None:

@@ -1,0 +1,229 @@
+"""Verbs on the conversations of a link's testers. They are for operators, and each look is logged first.
+
+A tester agreed that their conversations are read when they accepted the link's consent sentence: of those who
+did not, and of links without one, there is nothing to see here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, insert, literal, select, tuple_, update
+
+from webchat.store.cursors import place, read_number, read_place
+from webchat.store.database.codec import clean, now
+from webchat.store.database.tables import ConsentRow, ConversationRow, LookRow, OwnerRow, TesterNoteRow
+from webchat.store.database.transactions import Database, heavy, long, reads, writes
+from webchat.store.database.until import Until
+from webchat.store.errors import NotFound
+from webchat.store.records import Found, Message, Page
+from webchat.store.search.verbs import search_of
+from webchat.store.tester_records import Look, LookAction, ReadChat, TesterChat
+from webchat.store.verbs.messages import thread_of
+from webchat.store.verbs.tree import conversations_query
+
+SAME_LOOK = timedelta(minutes=10)
+"""Looking at the same thing again within this time is one look: an open page asks every few seconds."""
+
+MOST_SEARCHED = 1000
+"""Testers of a link, the newest, whose conversations one search looks through."""
+
+MOST_TAGS = 20
+MOST_NOTE = 10_000
+
+
+class TesterVerbs(Database):
+    """Reading, searching and annotating what testers wrote."""
+
+    @long
+    def list_tester_chats(
+        self,
+        operator: str,
+        link_id: str,
+        *,
+        tag: str | None = None,
+        cursor: str | None = None,
+        limit: int = 40,
+    ) -> Page[TesterChat]:
+        """Conversations of a link's testers, the last changed first. tag: only those with it. Raises
+        BadCursor; NotFound for an unknown operator."""
+        self._log_look(operator, "list", link_id)
+        return self._tester_chats(link_id, tag, cursor, limit)
+
+    @reads
+    def _tester_chats(
+        self, connection: Connection, link_id: str, tag: str | None, cursor: str | None, limit: int
+    ) -> Page[TesterChat]:
+        key = (ConversationRow.updated_at, ConversationRow.id)
+        query = _chats().where(OwnerRow.link_id == link_id)
+        if tag is not None:
+            query = query.where(TesterNoteRow.tags_text.contains(f"\n{tag}\n", autoescape=True))
+        if cursor is not None:
+            _, at, id = read_place(cursor)
+            query = query.where(tuple_(*key) < tuple_(literal(at, key[0].type), literal(id)))
+        rows = connection.execute(query.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
+        items = tuple(_chat(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return Page(items, place(items[-1].updated_at, items[-1].id) if more else None)
+
+    @heavy
+    def search_tester_chats(
+        self,
+        connection: Connection,
+        until: Until,
+        operator: str,
+        link_id: str,
+        query: str,
+        *,
+        limit: int = 30,
+        cursor: str | None = None,
+    ) -> Found:
+        """Like `search`, in the conversations of a link's testers. Raises BadCursor; NotFound for an unknown
+        operator."""
+        self.in_turn(self._log_look, operator, "search", link_id, searched=query)
+        newest = select(OwnerRow.id).where(OwnerRow.link_id == link_id, _agreed())
+        owners = list(connection.scalars(newest.order_by(OwnerRow.id.desc()).limit(MOST_SEARCHED)))
+        return search_of(self, connection, until, owners, query, limit, cursor)
+
+    @long
+    def read_tester_chat(
+        self, operator: str, conversation_id: str, *, before: str | None = None, limit: int = 30
+    ) -> ReadChat:
+        """A tester's conversation, paged like `thread`. Raises NotFound, also for what was deleted."""
+        chat, owner = self._tester_chat(conversation_id)
+        self._log_look(operator, "read", chat.link_id, conversation_id)
+        return ReadChat(chat, self._thread(owner, conversation_id, before, limit))
+
+    @reads
+    def _thread(
+        self, connection: Connection, owner: str, conversation_id: str, before: str | None, limit: int
+    ) -> Page[Message]:
+        return thread_of(connection, owner, conversation_id, before, limit)
+
+    @reads
+    def _tester_chat(self, connection: Connection, conversation_id: str) -> tuple[TesterChat, str]:
+        return _one(connection, conversation_id)
+
+    @writes
+    def note_tester_chat(
+        self,
+        connection: Connection,
+        operator: str,
+        conversation_id: str,
+        *,
+        note: str,
+        tags: Sequence[str],
+    ) -> TesterChat:
+        """Replace the note and tags of a tester's conversation; other operators see them, the tester does
+        not. Both are shortened to what fits. Raises NotFound."""
+        chat, _ = _one(connection, conversation_id)
+        _log(connection, operator, "note", chat.link_id, conversation_id)
+        said = [" ".join(clean(tag).split())[:40] for tag in tags]
+        kept = list(dict.fromkeys(tag for tag in said if tag))[:MOST_TAGS]
+        values = {
+            "note": clean(note).strip()[:MOST_NOTE],
+            "tags_text": "".join(f"\n{tag}" for tag in kept) + "\n",
+            "changed_at": now(),
+            "changed_by": operator,
+        }
+        self.dialect.insert_once(connection, TesterNoteRow, {"conversation_id": conversation_id, **values})
+        row = update(TesterNoteRow).where(TesterNoteRow.conversation_id == conversation_id)
+        connection.execute(row.values(values))
+        return _one(connection, conversation_id)[0]
+
+    @reads
+    def looks(
+        self,
+        connection: Connection,
+        *,
+        link_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Look]:
+        """Who looked at what testers wrote, the newest first. Nothing changes or deletes this log. Raises
+        BadCursor."""
+        query = select(*LookRow.__table__.columns)
+        if link_id is not None:
+            query = query.where(LookRow.link_id == link_id)
+        if cursor is not None:
+            query = query.where(LookRow.number < read_number(cursor))
+        rows = connection.execute(query.order_by(LookRow.number.desc()).limit(limit + 1)).all()
+        items = tuple(Look(**row._mapping) for row in rows[:limit])
+        return Page(items, str(items[-1].number) if len(rows) > limit else None)
+
+    @writes
+    def _log_look(
+        self,
+        connection: Connection,
+        operator: str,
+        action: LookAction,
+        link_id: str,
+        conversation_id: str | None = None,
+        searched: str | None = None,
+    ) -> None:
+        _log(connection, operator, action, link_id, conversation_id, searched)
+
+
+def _agreed() -> ColumnElement[bool]:
+    """Whether an owner accepted that their conversations are read."""
+    return exists().where(ConsentRow.owner_id == OwnerRow.id)
+
+
+def _chats() -> Select[Any]:
+    return (
+        conversations_query()
+        .add_columns(OwnerRow.link_id, TesterNoteRow.note, TesterNoteRow.tags_text)
+        .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
+        .outerjoin(TesterNoteRow, TesterNoteRow.conversation_id == ConversationRow.id)
+        .where(OwnerRow.kind == "guest", ConversationRow.deleted_at.is_(None), _agreed())
+    )
+
+
+def _chat(row: Any) -> TesterChat:
+    return TesterChat(
+        id=row.id,
+        link_id=row.link_id,
+        tester=row.owner_id[-4:],
+        title=row.title,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        running=bool(row.running),
+        note=row.note or "",
+        tags=tuple((row.tags_text or "").split("\n")[1:-1]),
+    )
+
+
+def _one(connection: Connection, conversation_id: str) -> tuple[TesterChat, str]:
+    """The conversation and its owner's id. Raises NotFound."""
+    row = connection.execute(_chats().where(ConversationRow.id == conversation_id)).first()
+    if row is None:
+        raise NotFound("conversation")
+    return _chat(row), row.owner_id
+
+
+def _log(
+    connection: Connection,
+    operator: str,
+    action: LookAction,
+    link_id: str,
+    conversation_id: str | None = None,
+    searched: str | None = None,
+) -> None:
+    """Raises NotFound for somebody who does not operate."""
+    who = connection.execute(select(OwnerRow.name, OwnerRow.kind).where(OwnerRow.id == operator)).first()
+    if who is None or who.kind not in ("operator", "local"):
+        raise NotFound("operator")
+    at = now()
+    entry = {
+        "operator_id": operator,
+        "action": action,
+        "link_id": link_id,
+        "conversation_id": conversation_id,
+        "searched": None if searched is None else clean(searched),
+    }
+    same = [getattr(LookRow, name).is_not_distinct_from(value) for name, value in entry.items()]
+    if connection.scalar(select(LookRow.number).where(*same, LookRow.at > at - SAME_LOOK).limit(1)):
+        return
+    connection.execute(insert(LookRow).values(at=at, operator=who.name, **entry))
