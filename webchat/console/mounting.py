@@ -76,11 +76,10 @@ def mount_blocks(
     # It readies matplotlib, where that is installed, around each handler: on the loop, at first for a second.
     gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[misc, assignment]
     blocks.state_session_capacity = MOST_SESSIONS
-    blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
     app = in_loop(
         lambda: gr.mount_gradio_app(
             FastAPI(),
-            blocks,
+            blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=AT_ONCE, api_open=False),
             path="/",
             root_path=root_path + path,
             footer_links=[],
