@@ -11,10 +11,13 @@ import httpx
 import pytest
 
 from backends.echo import EchoBackend
-from tests.api.conftest import MakeSite, Site, serving
+from tests.api.conftest import SECRET, MakeSite, Site, serving
+from tests.store.talk import Talk
+from webchat.auth import Cookies
 from webchat.auth.passwords import hash_password
 from webchat.auth.settings import Ways
 from webchat.store.errors import StoreUnavailable
+from webchat.store.records import Owner
 
 WAYS = Ways(link=True, password=True)
 ADA = {"name": "Ada", "password": "a long enough one"}
@@ -265,3 +268,99 @@ async def test_a_name_that_cannot_be_seen_is_refused(name: str, make_site: MakeS
         client = await signed_in(site)
         assert (await client.patch("/api/me", json={"name": name})).status_code == 422
         assert (await client.patch("/api/me", json={"name": " Ada \n L. "})).json()["name"] == "Ada L."
+
+
+def holding(site: Site, *owners: Owner) -> httpx.AsyncClient:
+    """A browser that was these people before, the last one now."""
+    client = site.client(None)
+    ids = [owner.id for owner in reversed(owners)]
+    name, _, value = Cookies(SECRET).header(ids[0], ids[1:], secure=False).partition(";")[0].partition("=")
+    client.cookies.set(name, value, domain="chat.test", path="/")
+    return client
+
+
+async def test_chats_made_before_signing_in_are_offered_and_moved_once(
+    make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        ada = await person(site, hashed)
+        guest, _ = site.guest("testers")
+        client = holding(site, guest)
+        begun = await site.send(client)
+        await site.ended(client, begun["reply"]["id"])
+        assert (await client.get("/api/me")).json()["movable_chats"] == []
+        assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+        (offered,) = (await client.get("/api/me")).json()["movable_chats"]
+        assert (offered["giver"], offered["kind"], offered["name"], offered["chats"]) == (
+            guest.id,
+            "guest",
+            "testers",
+            1,
+        )
+        assert (await client.get("/api/conversations")).json()["items"] == [], "not without being asked"
+        take = {"giver": guest.id}
+        answers = await asyncio.gather(
+            *(client.post("/api/conversations/take-over", json=take) for _ in range(3))
+        )
+        assert sum(answer.json()["moved"] for answer in answers) == 1
+        (moved,) = (await client.get("/api/conversations")).json()["items"]
+        assert moved["id"] == begun["conversation"]["id"]
+        assert (await client.get("/api/me")).json()["movable_chats"] == []
+        assert site.store.conversation_ids(guest.id) == []
+        assert site.store.conversation_ids(ada) == [moved["id"]]
+
+
+async def test_nobody_takes_chats_that_their_own_browser_did_not_make(
+    make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        guest, visitor = site.guest()[0], site.visitor()
+        for owner in (guest, visitor):
+            begun = await site.send(site.client(owner))
+            await site.ended(site.client(owner), begun["reply"]["id"])
+        ended, link = site.guest("ended")
+        await site.send(site.client(ended))
+        client = holding(site, ended)
+        assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+        await site.store.call(site.store.revoke_link, link.id)
+        assert (await client.get("/api/me")).json()["movable_chats"] == []
+        for giver in (guest, visitor, ended, site.store.local_owner()):
+            answer = await client.post("/api/conversations/take-over", json={"giver": giver.id})
+            assert answer.status_code == 404
+        assert len(site.store.conversation_ids(guest.id)) == 1
+
+
+async def test_chats_of_a_planted_cookie_are_not_offered(make_site: MakeSite, hashed: str) -> None:
+    """Over HTTPS a page of another subdomain can set a cookie beside ours, but not the one of this host."""
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed)
+        mallory = site.visitor("Mallory")
+        begun = await site.send(site.client(mallory))
+        await site.ended(site.client(mallory), begun["reply"]["id"])
+        planted = site.cookie(mallory)
+        client = site.client(None, base_url="https://chat.test", headers={"cookie": planted})
+        answer = await client.post("/sign-in/password", json=ADA)
+        assert answer.status_code == 204
+        own = answer.headers["set-cookie"].partition(";")[0]
+        assert own.startswith("__Host-")
+        client.headers["cookie"] = f"{planted}; {own}"
+        me = (await client.get("/api/me")).json()
+        assert (me["movable_chats"], me["earlier"]) == ([], [])
+        answer = await client.post("/api/conversations/take-over", json={"giver": mallory.id})
+        assert answer.status_code == 404
+        assert len(site.store.conversation_ids(mallory.id)) == 1
+
+
+async def test_an_operator_who_signs_in_is_offered_the_chats_of_this_machine(
+    make_site: MakeSite, hashed: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        await person(site, hashed, operates=True)
+        local = site.store.local_owner()
+        Talk(site.store, local.id).say("made on loopback", "yes")
+        client = await signed_in(site)
+        (offered,) = (await client.get("/api/me")).json()["movable_chats"]
+        assert (offered["giver"], offered["kind"]) == (local.id, "local")
+        answer = await client.post("/api/conversations/take-over", json={"giver": local.id})
+        assert answer.json() == {"moved": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.e2e.test_visitors import store_of
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.auth.passwords import hash_password
 from webchat.sentences import locale
+from webchat.sharing import new_link
 
 PASSWORD = "a long enough one"
 EN = locale("en")
@@ -240,3 +242,32 @@ async def test_whoever_did_not_sign_in_has_a_page_of_their_own_too(chat: Chat) -
     await page.keyboard.press("Escape")
     await delete_all(page, EN, "account.preferences", "end_all")
     await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("look", "language"), LOOKS)
+async def test_a_tester_who_signs_in_takes_their_chats_along_if_they_want(
+    house: AppProcess, visitor: NewVisitor, hashed: str, look: dict[str, Any], language: str
+) -> None:
+    said, name = locale(language), f"tess{language.lower()}"
+    add(house, name, hashed)
+    with store_of(house) as store:
+        token = new_link(store, f"class {name}", "7d", datetime.now(UTC)).token
+    page = await (await visitor(**look)).new_page()
+    await page.goto(f"{house.url}/t#{token}")
+    chat = Chat(page, house.url)
+    await chat.ready()
+    place = await chat.ask("words=3")
+    await chat.whole(words(3))
+    await sign_in(page, house, name)
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(0)
+    if await page.locator("html.wc-sidebar-closed").count():
+        await page.locator("#wc-sidebar-toggle").click()
+    card = page.locator(".wc-movechats-card")
+    words_of_it = said["movechats.guest_one"].replace("{name}", f"class {name}")
+    await expect(card).to_contain_text(words_of_it)
+    await card.get_by_role("button", name=said["movechats.move_one"]).click()
+    await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(1)
+    await expect(card).to_have_count(0)
+    await page.goto(f"{house.url}/?c={place}")
+    await chat.whole(words(3))
+    await expect(page.locator(".wc-movechats-card")).to_have_count(0)

@@ -144,3 +144,47 @@ def test_the_same_key_begins_a_chat_of_its_own_afterwards(store: Store, local: T
     assert store.move_chats(operator.id, local.owner) == 1
     assert store.begin_turn(operator.id, new).conversation.id == theirs.conversation.id
     assert len(store.conversation_ids(operator.id)) == 2
+
+
+def test_whoever_signs_in_takes_the_chats_of_their_own_browser_alone(store: Store, local: Talk) -> None:
+    local.say("private", "yes")
+    ada, bob = (store.add_person("password", name, name.title()).owner_id for name in ("ada", "bob"))
+    Talk(store, bob).say("of Bob", "yes")
+    link = store.create_link("testers", "h" * 64, None)
+    guest = store.create_owner("guest", "tester", link.id)
+    visitor = store.create_owner("visitor", "Ada")
+    empty = store.create_owner("visitor", "Ada")
+    operator = store.create_owner("operator", "Op")
+    for talker in (guest, visitor, operator):
+        Talk(store, talker.id).say(f"of a {talker.kind} with a lighthouse", "yes")
+    held = [guest.id, visitor.id, empty.id, operator.id, bob, local.owner]
+    assert store.movable_chats(ada) == []
+    offered = store.movable_chats(ada, held)
+    assert [(found.giver.id, found.chats) for found in offered] == [
+        (one.id, 1) for one in (guest, visitor, operator)
+    ]
+    for giver in (guest.id, visitor.id, bob, local.owner):
+        with pytest.raises(NotFound):
+            store.move_chats(ada, giver)
+    for giver in (bob, local.owner):
+        with pytest.raises(NotFound):
+            store.move_chats(ada, giver, held)
+    for taker in (guest.id, visitor.id):
+        assert store.movable_chats(taker, held) == []
+        with pytest.raises(NotFound):
+            store.move_chats(taker, ada, [ada])
+    assert store.move_chats(ada, guest.id, held) == 1
+    assert store.move_chats(ada, guest.id, held) == store.move_chats(bob, guest.id, held) == 0
+    assert len(Talk(store, ada).found("lighthouse")) == 1
+    assert Talk(store, guest.id).found("lighthouse") == []
+    assert [found.giver.id for found in store.movable_chats(bob, held)] == [visitor.id, operator.id]
+
+
+def test_the_loopback_start_takes_no_chats_of_somebody_who_signs_in(store: Store, local: Talk) -> None:
+    chief = store.add_person("password", "eve", "Eve", operates=True).owner_id
+    Talk(store, chief).say("of the chief", "yes")
+    local.say("private", "yes")
+    assert store.movable_chats(local.owner) == []
+    with pytest.raises(NotFound):
+        store.move_chats(local.owner, chief)
+    assert store.move_chats(chief, local.owner) == 1

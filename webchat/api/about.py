@@ -12,6 +12,7 @@ from webchat.api.reading import Caller, QueryText, operator_of
 from webchat.api.services import Services
 from webchat.api.wire.models import ModelList, RetryBody
 from webchat.api.wire.people import Limits, Me, MovableChats, Person, Share
+from webchat.auth.roles import permits
 from webchat.store import records
 from webchat.store.records import Owner
 
@@ -31,15 +32,17 @@ class About:
     async def me(self, owner: Caller, request: Request) -> Me:
         """The caller, their permissions, and what the page needs to know about this server."""
         services = self._services
+        earlier = await services.identities.admitted(request.state.sign_in.earlier)
         movable: Sequence[records.MovableChats] = ()
-        if owner.operates:
-            movable = await self._store.call(self._store.movable_chats, owner.id)
+        if permits("member", owner):
+            held = [one.id for one in earlier]
+            movable = await self._store.call(self._store.movable_chats, owner.id, held)
         return Me.of(
             {
                 "owner": owner,
                 "person": await self._person(owner, request),
                 "sign_in": services.ways.people,
-                "earlier": await services.identities.admitted(request.state.sign_in.earlier),
+                "earlier": earlier,
                 "operates": owner.operates,
                 "movable_chats": [MovableChats.read(found) for found in movable],
                 "version": services.version,

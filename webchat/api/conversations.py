@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Query
+from starlette.requests import Request
 
 from webchat.api.reading import Caller, Cursor, PathId, QueryId, QueryText
 from webchat.api.services import Services
@@ -29,6 +30,7 @@ class Conversations:
         self._turns = services.turns
         self._review = services.review
         self._personas = Personas(services.store, services.sandbox)
+        self._identities = services.identities
         self._deleting = Deleting(services.store, services.turns)
 
     async def list(
@@ -124,10 +126,13 @@ class Conversations:
         self._turns.changed(caller.id, id)
         return Conversation.of(conversation)
 
-    async def take_over(self, caller: Caller, body: TakeOverBody) -> Moved:
-        """Move chats of the loopback start to an operator, or back. A long list takes a while; repeat the
-        request to move the rest."""
-        return Moved(moved=await self._store.call(self._store.move_chats, caller.id, body.giver))
+    async def take_over(self, caller: Caller, body: TakeOverBody, request: Request) -> Moved:
+        """Move chats here that the same person has elsewhere: those of the loopback start to an operator, or
+        back, and to somebody who signed in those this browser made before. A long list takes a while; repeat
+        the request to move the rest."""
+        # Only whom a cookie names that no other page can have set.
+        held = [one.id for one in await self._identities.admitted(request.state.sign_in.earlier)]
+        return Moved(moved=await self._store.call(self._store.move_chats, caller.id, body.giver, held))
 
 
 async def shown(services: Services, caller: records.Owner, conversation: records.Conversation) -> Thread:

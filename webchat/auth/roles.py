@@ -15,8 +15,8 @@ Role = Literal["reader", "visitor", "tester", "member", "operator"]
 server, or by the link of a start. `tester`: by a tester link. `member`: signed in. `operator`: by the
 operator's link, signed in as one, or at this machine without a link."""
 
-Need = Literal["anyone", "owner", "tester", "person", "operator"]
-"""`owner`: of chats, so everybody but readers. `person`: somebody who signed in, operators too."""
+Need = Literal["anyone", "owner", "tester", "member", "person", "operator"]
+"""`owner`: of chats, so everybody but readers. `member`: operators too. `person`: somebody who signed in."""
 
 _ROLES: dict[OwnerKind, Role] = {
     "visitor": "visitor",
@@ -41,6 +41,8 @@ def permits(need: Need, owner: Owner | None, session: Session | None = None) -> 
             return role != "reader"
         case "tester":
             return role == "tester"
+        case "member":
+            return role in ("member", "operator")
         case "person":
             return role in ("member", "operator") and session is not None
         case "operator":

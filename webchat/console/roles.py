@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from webchat.auth.roles import Need, permits
 from webchat.store.records import Owner
 
 Role = Literal["operator", "member", "anyone"]
 """`member`: people who sign in, operators included. `anyone`: everybody whom the door admits."""
 
+_NEEDS: dict[Role, Need] = {"operator": "operator", "member": "member", "anyone": "owner"}
+
 
 def has_role(owner: Owner | None, needed: Role) -> bool:
-    if owner is None:
-        return False
-    if needed == "operator":
-        return owner.operates
-    return needed == "anyone" or owner.operates or owner.kind == "member"
+    return permits(_NEEDS[needed], owner)

@@ -41,10 +41,10 @@ from webchat.store.verbs.turns import TurnVerbs
 
 class Store(
     OwnerVerbs,
+    RemovalVerbs,
     PeopleVerbs,
     SessionVerbs,
     MovingVerbs,
-    RemovalVerbs,
     ConversationVerbs,
     MessageVerbs,
     TurnVerbs,

@@ -31,8 +31,8 @@ class Deleting:
 
     async def person(self, owner: str) -> int:
         """Remove a person who signs in, and permanently delete what is theirs. Returns how many chats. Raises
-        `NotFound`."""
-        deletion = await self._store.call(self._store.remove_person, owner)
+        `NotFound`, and `LastOperator` for the only one who operates."""
+        deletion = await self._store.call(self._store.remove_person, owner, spare_last=True)
         self._deleted(owner, deletion, for_good=True)
         return deletion.conversations
 

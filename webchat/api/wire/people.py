@@ -27,17 +27,20 @@ class EarlierOwner(Owner):
 
 
 class MovableChats(Answer):
-    """Chats of another owner that an operator may take over."""
+    """Chats that the caller made as somebody else, and may move here. name: of that one."""
 
     giver: str
     kind: OwnerKind
+    name: str
     since: Time
     chats: int
 
     @classmethod
     def read(cls, found: records.MovableChats) -> Self:
         giver = found.giver
-        return cls(giver=giver.id, kind=giver.kind, since=giver.created_at, chats=found.chats)
+        return cls(
+            giver=giver.id, kind=giver.kind, name=giver.name, since=giver.created_at, chats=found.chats
+        )
 
 
 class Limits(Answer):

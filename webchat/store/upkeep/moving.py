@@ -1,7 +1,7 @@
-"""Moves one owner's data to another: the chats of a loopback start to its operator, and back.
+"""Moves one owner's data to another, where both are the same person.
 
-On a loopback address there is one owner without a link; with links, that person has a cookie instead. Both
-are the person at this machine, and should find their chats either way.
+On a loopback address there is one owner without a link; with links, that person has a cookie instead. And
+whoever signs in may have had chats in the same browser before. All should find their chats either way.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, update
 
 from webchat.store.database.codec import load_owner
 from webchat.store.database.tables import (
@@ -17,6 +17,7 @@ from webchat.store.database.tables import (
     FeedbackRow,
     MessageRow,
     OwnerRow,
+    PersonRow,
     PromptTemplateRow,
     SearchEntryRow,
 )
@@ -29,34 +30,36 @@ from webchat.store.upkeep.purge import Work, slices_of
 _CONVERSATIONS = 50
 """Moved together: their entries in the search index first, then they themselves, at once."""
 
-_GIVER: dict[str, OwnerKind] = {"operator": "local", "local": "operator"}
-"""Whose chats each kind of owner may take: an operator those of the loopback start, which takes those of
-operators. Nobody takes a tester's or a visitor's, no tester takes any, and no operator another's."""
-
 
 class MovingVerbs(Database):
     """Moving chats between owners."""
 
     @reads
-    def movable_chats(self, connection: Connection, owner: str) -> list[MovableChats]:
+    def movable_chats(
+        self, connection: Connection, owner: str, held: Sequence[str] = ()
+    ) -> list[MovableChats]:
         """What this owner may take over, by giver, the newest giver last; givers without chats are left out.
-        Raises NotFound."""
-        return _movable(connection, owner)
+        held: ids of whoever the same browser was before, without signing in. Raises NotFound."""
+        allowed = _givers(connection, owner, held)
+        query = select(*OwnerRow.__table__.columns).where(allowed).order_by(OwnerRow.created_at, OwnerRow.id)
+        givers = connection.execute(query).all()
+        chats = _count(connection, OwnerRow.id.in_([giver.id for giver in givers]))
+        return [MovableChats(load_owner(giver), chats[giver.id]) for giver in givers if giver.id in chats]
 
     @reads
     def count_chats(self, connection: Connection, kind: OwnerKind) -> dict[str, int]:
         """How many chats the owners of a kind have, by their ids; without those who have none."""
-        return _count(connection, kind)
+        return _count(connection, OwnerRow.kind == kind)
 
     @long
-    def move_chats(self, owner: str, giver: str) -> int:
+    def move_chats(self, owner: str, giver: str, held: Sequence[str] = ()) -> int:
         """Make the giver's chats, archived and deleted ones too, and their prompt templates this owner's.
-        Returns how many chats moved. Raises NotFound where `movable_chats` does not name the giver.
+        Returns how many chats moved. Raises NotFound for a giver whom `movable_chats` cannot name.
 
         Each chat is one owner's or the other's at any moment. What is cut off midway goes on when it is asked
         for again.
         """
-        self._check_giver(owner, giver)
+        self._check_giver(owner, giver, held)
         moved = 0
         while chats := self._chats_of(giver):
             moved += sum(self.slices(self._handing_over(chats, owner, giver)))
@@ -71,9 +74,9 @@ class MovingVerbs(Database):
         yield partial(self._hand_chats, chats, owner, giver)
 
     @reads
-    def _check_giver(self, connection: Connection, owner: str, giver: str) -> None:
-        receiving, giving = _kind(connection, owner), _kind(connection, giver)
-        if giving != _GIVER.get(receiving):
+    def _check_giver(self, connection: Connection, owner: str, giver: str, held: Sequence[str]) -> None:
+        allowed = select(OwnerRow.id).where(OwnerRow.id == giver, _givers(connection, owner, held))
+        if connection.scalar(allowed) is None:
             raise NotFound("owner")
 
     @reads
@@ -137,31 +140,30 @@ class MovingVerbs(Database):
         )
 
 
-def _kind(connection: Connection, owner: str) -> str:
+def _givers(connection: Connection, owner: str, held: Sequence[str]) -> ColumnElement[bool]:
+    """Whose chats an owner may take: an operator those of the loopback start, which takes those of operators
+    who don't sign in; and whoever signs in those of whom their own browser held the cookie. No tester takes
+    any, and nobody those of somebody who signs in. Raises NotFound."""
     kind = connection.scalar(select(OwnerRow.kind).where(OwnerRow.id == owner))
     if kind is None:
         raise NotFound("owner")
-    return kind
+    signs_in = exists().where(PersonRow.owner_id == OwnerRow.id)
+    allowed: list[ColumnElement[bool]] = [false()]
+    if kind == "operator":
+        allowed.append(OwnerRow.kind == "local")
+    if kind == "local":
+        allowed.append(and_(OwnerRow.kind == "operator", ~signs_in))
+    if connection.scalar(select(PersonRow.owner_id).where(PersonRow.owner_id == owner)) is not None:
+        earlier = (OwnerRow.id.in_(held), OwnerRow.kind.in_(("visitor", "guest", "operator")))
+        allowed.append(and_(*earlier, ~signs_in))
+    return or_(*allowed)
 
 
-def _movable(connection: Connection, owner: str) -> list[MovableChats]:
-    wanted = _GIVER.get(_kind(connection, owner))
-    if wanted is None:
-        return []
-    chats = _count(connection, wanted)
-    givers = connection.execute(
-        select(*OwnerRow.__table__.columns)
-        .where(OwnerRow.id.in_(chats))
-        .order_by(OwnerRow.created_at, OwnerRow.id)
-    )
-    return [MovableChats(load_owner(giver), chats[giver.id]) for giver in givers]
-
-
-def _count(connection: Connection, kind: OwnerKind) -> dict[str, int]:
+def _count(connection: Connection, whose: ColumnElement[bool]) -> dict[str, int]:
     rows = connection.execute(
         select(ConversationRow.owner_id, func.count().label("chats"))
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
-        .where(OwnerRow.kind == kind, ConversationRow.deleted_at.is_(None))
+        .where(whose, ConversationRow.deleted_at.is_(None))
         .group_by(ConversationRow.owner_id)
     )
     return {row.owner_id: row.chats for row in rows}

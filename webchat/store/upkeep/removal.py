@@ -7,7 +7,6 @@ from functools import partial
 
 from sqlalchemy import Connection, delete, select, update
 
-from webchat.store.database.codec import now
 from webchat.store.database.tables import (
     DISCARDED,
     DecisionRow,
@@ -17,25 +16,25 @@ from webchat.store.database.tables import (
     SessionRow,
 )
 from webchat.store.database.transactions import long, reads, writes
-from webchat.store.errors import NotFound
 from webchat.store.records import Deletion
 from webchat.store.upkeep.purge import SLICE_ROWS, PurgeVerbs, slices_of
-from webchat.store.verbs.people import end_all
+from webchat.store.verbs.people import PeopleVerbs
 from webchat.store.verbs.trash import TrashVerbs
 
 
-class RemovalVerbs(PurgeVerbs, TrashVerbs):
+class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
     """Removing people."""
 
     @long
-    def remove_person(self, owner: str) -> Deletion:
+    def remove_person(self, owner: str, *, spare_last: bool = False) -> Deletion:
         """Sign a person out for good and permanently delete what is theirs: conversations, personal prompt
         templates, what the log of decisions has of their texts, and last the account. Templates they shared
-        stay, without their name. Raises NotFound.
+        stay, without their name. Raises NotFound, and with `spare_last` LastOperator where nobody would be
+        left who operates.
 
         What is cut off midway goes on when it is asked for again; the next purge frees the space.
         """
-        self.in_turn(self._shut_out, owner)
+        self.in_turn(self.set_disabled, owner, True, spare_last=spare_last)
         deletion = self.delete_conversations(owner, for_good=True)
         while templates := self._personal_templates(owner):
             self.in_turn(self._discard_templates, templates)
@@ -46,13 +45,6 @@ class RemovalVerbs(PurgeVerbs, TrashVerbs):
         if not self.closing:
             self.in_turn(self._forget_person, owner)
         return Deletion(deletion.conversations + last.conversations, deletion.running or last.running)
-
-    @writes
-    def _shut_out(self, connection: Connection, owner: str) -> None:
-        those = update(PersonRow).where(PersonRow.owner_id == owner)
-        if not connection.execute(those.values(disabled_at=now(), password_hash=None)).rowcount:
-            raise NotFound("person")
-        end_all(connection, owner)
 
     @reads
     def _personal_templates(self, connection: Connection, owner: str) -> Sequence[str]:

@@ -1,5 +1,5 @@
-// Chats of the same person that another kind of start has: made on this machine without a link, or with the operator's.
-// Offered above the list of chats until they are moved here, or put off on this browser.
+// Chats of the same person that are somebody else's to the server: made on this machine without a link, with the operator's, or
+// in this browser before they signed in. Offered above the list of chats until they are moved here, or put off on this browser.
 
 import { api } from "./api.js";
 import { h, the } from "./dom.js";
@@ -15,7 +15,7 @@ const LATER = "webchat.move-chats-later."; // and the giver: how many chats ther
 /** @type {HTMLElement | null} */
 let box = null;
 
-// movable: [{giver, kind, since, chats}] of api/me.
+// movable: [{giver, kind, name, since, chats}] of api/me.
 /** @param {MovableChats[]} movable */
 export async function offerChats(movable) {
   await style("movechats");
@@ -26,13 +26,14 @@ export async function offerChats(movable) {
 }
 
 /** @param {MovableChats} chats */
-function offer({ giver, kind, since, chats }) {
+function offer({ giver, kind, name, since, chats }) {
   const said = (/** @type {string} */ key, /** @type {Words} */ params = {}) => t(chats === 1 ? `${key}_one` : key, { count: chats, ...params });
   const date = new Date(since).toLocaleDateString(language, { dateStyle: "medium" });
   const move = h("button", { type: "button", class: "wc-move", onclick: () => take() }, said("movechats.move"));
   const later = h("button", { type: "button", class: "wc-move wc-quiet", onclick: () => putOff() }, t("movechats.later"));
-  const card = h("section", { class: "wc-movechats-card", "aria-label": said(`movechats.${kind}`, { date }) },
-    h("p", {}, said(`movechats.${kind}`, { date })), h("div", { class: "wc-movechats-actions" }, move, later));
+  const words = said(`movechats.${kind}`, { date, name });
+  const card = h("section", { class: "wc-movechats-card", "aria-label": words },
+    h("p", { dir: "auto" }, words), h("div", { class: "wc-movechats-actions" }, move, later));
 
   async function take() {
     move.disabled = later.disabled = true;

@@ -580,10 +580,11 @@ export interface ModeratorRule {
   most: number | null;
 }
 
-/** Chats of another owner that an operator may take over. */
+/** Chats that the caller made as somebody else, and may move here. name: of that one. */
 export interface MovableChats {
   giver: string;
   kind: "local" | "operator" | "member" | "visitor" | "guest";
+  name: string;
   since: string;
   chats: number;
 }
