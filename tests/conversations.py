@@ -5,16 +5,60 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from webchat.store.link_records import Question
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What a tester's link says in one language, and what its tester writes."""
+
+    name: str
+    instructions: str
+    opening: str
+    consent: str
+    questions: tuple[Question, ...]
+    said: str
+
+
+INVITATION = Invitation(
+    "Delivery bot, round 3",
+    "You are a **customer** of an online shop, and your parcel is late.\n\n"
+    "1. Ask where it is.\n2. Ask for your money back.\n3. Be as impatient as you would be.",
+    "Hello! I'm the shop's assistant. What can I do for you?",
+    "What you write is stored and read by the team that builds this model, and may be used to train it. "
+    "Please don't enter real names or addresses.",
+    (
+        Question("again", "Would you use this bot again?", "choice", ("Yes", "No", "Only if I had to")),
+        Question("natural", "How natural did it sound?", "scale", ("like a form", "like a person")),
+        Question("annoyed", "What annoyed you?", "text"),
+    ),
+    "Where is my parcel? It should have been here on Monday.",
+)
+
+CHINESE_INVITATION = Invitation(
+    "快递客服机器人，第三轮",
+    "假设你是一家网店的**顾客**，你的包裹迟迟未到。\n\n1. 询问包裹在哪里。\n2. 要求退款。\n3. 按你平时的耐心来聊。",
+    "您好！我是本店的智能客服，请问有什么可以帮您？",
+    "你写的内容会被保存，由开发此模型的团队查看，并可能用于训练。请不要填写真实姓名或地址。",
+    (
+        Question("again", "你还愿意使用这个机器人吗？", "choice", ("愿意", "不愿意", "迫不得已才用")),
+        Question("natural", "它说话有多自然？", "scale", ("像填表", "像真人")),
+        Question("annoyed", "有什么让你不满意？", "text"),
+    ),
+    "我的包裹在哪里？本来周一就该到了。",
+)
+
 
 @dataclass(frozen=True)
 class Talk:
-    """What is said in one language: short conversations for the list, a long one, and a question whose
-    answer takes its time."""
+    """What is said in one language: short conversations for the list, a long one, a question whose
+    answer takes its time, and a tester's link."""
 
     language: str
     others: tuple[str, ...]
     long: tuple[str, ...]
     slow: str
+    invitation: Invitation
 
 
 ENGLISH = Talk(
@@ -31,6 +75,7 @@ ENGLISH = Talk(
         "Show me the formula and some Python.",
     ),
     "And how would I choose the resistor for a corner at 1 kHz?",
+    INVITATION,
 )
 
 CHINESE = Talk(
@@ -38,6 +83,7 @@ CHINESE = Talk(
     ("用三句话解释光合作用", "帮我写一封请假邮件", "周末去杭州怎么安排？", "回复客户：快递延误"),
     ("用一句话说明什么是低通滤波器。", "RC 低通滤波器对阶跃信号的响应有多快？请给出公式和一段 Python。"),
     "截止频率取 1 kHz 时，电阻应该怎么选？",
+    CHINESE_INVITATION,
 )
 
 SHORT = """A **low-pass filter** lets slow changes of a signal through and damps fast ones: everything below
@@ -128,7 +174,24 @@ def said(text: str, thought: str = "", rate: float = 0) -> str:
 DELAYED = "Summarise the attached report"
 FAILED = "Translate this page"
 
+PARCEL = """I'm sorry about the delay. Your parcel left our warehouse on **Friday** and is now at the depot in
+Leeds. It should reach you by *Wednesday evening*.
+
+Would you like me to:
+
+1. send you the tracking number, or
+2. start a refund?"""
+
+PARCEL_CHINESE = """非常抱歉让您久等了。您的包裹已于**周五**出库，目前在杭州转运中心，预计*周三傍晚前*送达。
+
+请问您希望我：
+
+1. 发送物流单号，还是
+2. 为您办理退款？"""
+
 ANSWERS = {
+    INVITATION.said: said(PARCEL),
+    CHINESE_INVITATION.said: said(PARCEL_CHINESE),
     ENGLISH.long[0]: said(SHORT),
     ENGLISH.long[1]: said(ANSWER, THOUGHT, rate=400),
     CHINESE.long[0]: said(SHORT_CHINESE),

@@ -2,7 +2,7 @@
 `python -m tests.screenshots [--out DIR] [--only WORD ...]`.
 
 The real app on the scripted endpoint, in a real browser: desktop and phone, light and dark, both languages.
-`--readme DIR` makes the two pictures of the README instead.
+`--readme DIR` makes the pictures of the README instead.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +24,9 @@ from tests import conversations as talk
 from tests.app_process import AppProcess
 from tests.browser import LAUNCH
 from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sharing.links import hash_of, make_token
+from webchat.store import Store
+from webchat.store.link_records import LinkTerms
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
@@ -296,10 +300,102 @@ STATES = (
 )
 
 
+@dataclass(frozen=True)
+class Visit:
+    """What a tester does before the picture."""
+
+    name: str
+    act: Callable[[Page, str], Awaitable[None]]
+    messages: int = 20
+
+
+async def accept(page: Page) -> None:
+    await page.locator(".wc-tester-card .wc-primary").click()
+    await page.wait_for_selector(".wc-tester-card", state="hidden")
+
+
+async def invited(page: Page, words: str) -> None:
+    await page.wait_for_selector(".wc-tester-welcome")
+
+
+async def declined(page: Page, words: str) -> None:
+    await page.locator(".wc-tester-card button").last.click()
+
+
+async def accepted(page: Page, words: str) -> None:
+    await accept(page)
+
+
+async def chatting(page: Page, words: str) -> None:
+    await accept(page)
+    await send(page, words)
+    await page.wait_for_timeout(500)
+
+
+async def questions(page: Page, words: str) -> None:
+    await chatting(page, words)
+    await page.locator(".wc-tester-questions").click()
+    await page.locator(".wc-question input").first.check()
+    await page.locator(".wc-question-scale input").nth(3).check()
+    await page.wait_for_timeout(500)
+
+
+async def handover(page: Page, words: str) -> None:
+    await accept(page)
+    await main_menu(page)
+    await page.locator(".wc-menu [role=menuitem]").first.click()
+    await page.wait_for_selector(".wc-handover-code")
+    await page.wait_for_timeout(300)
+
+
+VISITS = (
+    Visit("invited", invited),
+    Visit("declined", declined),
+    Visit("accepted", accepted),
+    Visit("few-left", chatting, messages=4),
+    Visit("used-up", chatting, messages=1),
+    Visit("questions", questions),
+    Visit("handover", handover),
+)
+
+
+def link(app: AppProcess, look: Look, visit: Visit) -> tuple[str, str]:
+    """A new tester link: its id and its address."""
+    invitation = look.talk.invitation
+    terms = LinkTerms(
+        models=MODELS[:1],
+        instructions=invitation.instructions,
+        opening=invitation.opening,
+        consent=invitation.consent,
+        questions=invitation.questions,
+        messages=visit.messages,
+        system_prompt=False,
+        inspect=False,
+    )
+    token = make_token()
+    with closing(Store.open(f"sqlite:///{app.data_dir / 'webchat.db'}", serve=False)) as store:
+        end = datetime.now(UTC) + timedelta(days=14)
+        return store.create_link(invitation.name, hash_of(token), end, terms).id, f"{app.url}/t#{token}"
+
+
+async def visits(browser: Browser, out: Path, wanted: Callable[[str], bool]) -> None:
+    """What testers see who came by a link, and the gate."""
+    async with running("--host", "0.0.0.0") as app:
+        for look in LOOKS:
+            for visit in VISITS:
+                name = f"{visit.name}-{look.name}"
+                if not wanted(name):
+                    continue
+                async with opened(browser, link(app, look, visit)[1], look) as page:
+                    await visit.act(page, look.talk.invitation.said)
+                    await page.screenshot(path=out / f"{name}.png")
+                print(out / f"{name}.png", flush=True)
+
+
 @asynccontextmanager
 async def opened(browser: Browser, url: str, look: Look, scale: float = 0) -> AsyncIterator[Page]:
     """A new visitor's page. Prints what the page complains of."""
-    phone = look.size is PHONE
+    phone = look.size["width"] < 500
     context = await browser.new_context(
         viewport=look.size,  # type: ignore[arg-type]
         color_scheme=look.scheme,  # type: ignore[arg-type]
@@ -371,6 +467,7 @@ async def pictures(playwright: Playwright, out: Path, only: Sequence[str]) -> No
                     await page.screenshot(path=out / f"{name}.png")
                     await state.after(page)
                 print(out / f"{name}.png", flush=True)
+    await visits(browser, out, wanted)
     if wanted("gate"):
         async with running("--host", "0.0.0.0") as app:
             for look in LOOKS:
@@ -382,6 +479,8 @@ async def pictures(playwright: Playwright, out: Path, only: Sequence[str]) -> No
                 page = await context.new_page()
                 await page.goto(app.url)
                 await page.screenshot(path=out / f"gate-{look.name}.png")
+                await page.locator("#have-code").click()
+                await page.screenshot(path=out / f"gate-code-{look.name}.png")
                 await context.close()
     await browser.close()
 
@@ -399,6 +498,13 @@ async def readme(playwright: Playwright, out: Path) -> None:
                 await page.evaluate("document.querySelector('.wc-scroller').scrollTop = 1e9")
                 await page.wait_for_timeout(300)
                 await page.screenshot(path=out / f"{name}.png")
+    async with running("--host", "0.0.0.0") as app:
+        look = replace(LOOKS[3], size={"width": 390, "height": 760})
+        async with opened(browser, link(app, look, VISITS[0])[1], look, scale=1.5) as page:
+            await page.add_style_tag(content=FONTS)
+            await page.wait_for_selector(".wc-tester-card")
+            await page.wait_for_timeout(500)
+            await page.screenshot(path=out / "tester-light.png")
     await browser.close()
 
 
@@ -411,7 +517,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
     parser.add_argument("--only", nargs="*", default=[], help="pictures with one of these in their name")
-    parser.add_argument("--readme", type=Path, metavar="DIR", help="the two pictures of the README, into DIR")
+    parser.add_argument("--readme", type=Path, metavar="DIR", help="the pictures of the README, into DIR")
     options = parser.parse_args()
     out = options.readme or options.out
     out.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ class Consent(Answer):
 
 
 class Left(Answer):
-    """What is left of the link's limits, `null` where there is none."""
+    """The link's limits, or what is left of them; `null` where there is none."""
 
     conversations: int | None
     messages: int | None
@@ -53,6 +53,7 @@ class GuestLink(Answer):
     answers: dict[str, str | int]
     asks: tuple[Feedback, ...]
     consent: Consent | None
+    limits: Left
     left: Left
     blind: bool
     inspect: bool
@@ -77,6 +78,7 @@ class GuestLink(Answer):
             },
             asks=terms.asks,
             consent=consent,
+            limits=Left.of(terms),
             left=Left.of(left),
             blind=terms.blind,
             inspect=terms.shows_inspect,

@@ -26,7 +26,7 @@
   function chosenLanguage() {
     const cookie = /(?:^|; )webchat_lang=([\w-]+)/.exec(cookies())?.[1];
     const asked = new URLSearchParams(location.search).get("lang"); // where neither of the two can be kept
-    const wishes = [asked, stored("webchat_lang"), cookie, config.language, ...navigator.languages];
+    const wishes = [asked, stored("webchat_lang"), cookie, stored("webchat_link_lang"), config.language, ...navigator.languages];
     for (const wish of wishes) {
       if (/^zh\b/i.test(wish ?? "")) return "zh-CN";
       if (/^en\b/i.test(wish ?? "")) return "en";

@@ -11,6 +11,7 @@ import { onKeyFirst, write } from "./gradio.js";
 import { outbox } from "./outbox.js";
 import { settings } from "./settings.js";
 import { stops } from "./stops.js";
+import { fewLeft, hindrance as ofLink, mayPrompt } from "./tester/link.js";
 import { toast } from "./toast.js";
 
 /** @import { Transcript } from "./transcript.js" */
@@ -77,7 +78,7 @@ export function mountComposer(element, surroundings) {
     refresh();
   });
   bus.on("shown", refresh);
-  for (const event of /** @type {const} */ (["models", "settings"])) bus.on(event, refresh);
+  for (const event of /** @type {const} */ (["me", "models", "settings"])) bus.on(event, refresh);
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
   bus.on("unknown", onUnknown);
@@ -191,6 +192,8 @@ function hindrance() {
   if (composer.running) return t("composer.busy");
   if (!ctx.transcript?.loaded) return t("transcript.loading");
   if (waits("unsent")) return t("composer.unsent");
+  const refusal = linkHindrance();
+  if (refusal) return t(refusal.key, refusal.params);
   if (!settings.model) return t("composer.no_model");
   return drawer.flush() ? null : t("composer.bad_setting");
 }
@@ -215,11 +218,12 @@ function takeBack(key) {
   if (entry) composer.takeBack(entry);
 }
 
-// The link has ended: the words stay, to be read and copied.
+// The link has ended: the words stay, to be read and copied; of a paused one, to be sent later.
 /** @param {Events["out"]} detail */
 function onOut({ error }) {
-  state.out = canSignInAgain(error, connection.me) ? "composer.signed_out" : "composer.out";
-  text.readOnly = true;
+  const paused = error.code === "link_paused";
+  state.out = paused ? "composer.paused" : canSignInAgain(error, connection.me) ? "composer.signed_out" : "composer.out";
+  text.readOnly = !paused;
   Object.assign(the("#wc-templates-button"), { disabled: true });
   slash?.close();
   refresh();
@@ -272,6 +276,7 @@ async function offer() {
 }
 
 async function picker() {
+  if (!mayPrompt(connection.link)) return null;
   if (slash) return slash;
   try {
     return (slash = await (loading ??= ctx.templates(composer, SLASH)));
@@ -324,7 +329,8 @@ function refresh() {
   const long = count > state.limit;
   send.hidden = running;
   stop.hidden = !running;
-  send.disabled = Boolean(state.out) || !text.value.trim() || long || running || waits("unsent") || !settings.model;
+  const barred = Boolean(state.out) || linkHindrance() !== null;
+  send.disabled = barred || !text.value.trim() || long || running || waits("unsent") || !settings.model;
   const refused = state.refused?.words === text.value && !running;
   const bad = long || refused || state.hindrance !== null || Boolean(settings.info?.missing);
   note.classList.toggle("wc-danger", bad);
@@ -342,5 +348,13 @@ function line({ count, long, refused }) {
   if ((running && stops.wanted(running)) || ctx.transcript?.pending.some((entry) => entry.stop)) return t("composer.stopping");
   if (refused) return t("composer.refused", { reason: state.refused?.why });
   if (settings.info?.missing && settings.info.failure) return errorLine(settings.info.failure);
-  return template ? t("templates.from", { name: template.name }) : t("composer.hint");
+  if (template) return t("templates.from", { name: template.name });
+  const said = linkHindrance() ?? (connection.link && fewLeft(connection.link));
+  return said ? t(said.key, said.params) : t("composer.hint");
+}
+
+// What a tester's link does not allow here.
+function linkHindrance() {
+  const { link } = connection;
+  return link && ofLink(link, { fresh: state.id === null });
 }

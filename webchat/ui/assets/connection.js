@@ -9,13 +9,14 @@ import { errorLine, errorText, t } from "./i18n.js";
 import { identity } from "./identity.js";
 import { toast } from "./toast.js";
 
-/** @import { Failure, Me } from "./types.js" */
+/** @import { Failure, Me, GuestLink } from "./types.js" */
 
 const RETRY = 2000;
+const RESUMED_LOOK = 10_000; // between two looks whether a paused link has been resumed
 const SHOW_AFTER = 1000; // a hiccup shorter than this is nobody's business
 
-/** @type {{ online: boolean, out: boolean, probing: boolean, me: Partial<Me>, boot: string | null, version: string | null, timer: number, show: number }} */
-const state = { online: true, out: false, probing: false, me: {}, boot: null, version: null, timer: 0, show: 0 };
+/** @type {{ online: boolean, out: boolean, paused: boolean, probing: boolean, me: Partial<Me>, boot: string | null, version: string | null, timer: number, show: number }} */
+const state = { online: true, out: false, paused: false, probing: false, me: {}, boot: null, version: null, timer: 0, show: 0 };
 /** @type {HTMLElement} */
 let bar;
 /** @type {() => void} */
@@ -30,7 +31,7 @@ export function mountConnection(element, onOther) {
   bus.on("out", out);
   window.addEventListener("online", probe);
   window.addEventListener("offline", down);
-  document.addEventListener("visibilitychange", () => !document.hidden && (state.out ? returnIfSignedIn() : !state.online && probe()));
+  document.addEventListener("visibilitychange", () => !document.hidden && (state.out ? returnIfIn() : !state.online && probe()));
 }
 
 export const connection = {
@@ -40,9 +41,20 @@ export const connection = {
     return state.me;
   },
 
+  // What the link says that this tester came by; null for everybody else.
+  /** @returns {GuestLink | null} */
+  get link() {
+    return state.me.link ?? null;
+  },
+
   // Whether the link or the session of this visitor has ended: what is on the page stays, and nothing more comes.
   get out() {
     return state.out;
+  },
+
+  set link(link) {
+    state.me.link = link;
+    bus.emit("me", { me: state.me });
   },
 
   set me(me) {
@@ -73,12 +85,20 @@ function out({ error }) {
   else bar.replaceChildren(errorLine(error));
   if (error.code === "no_cookie" && top !== window) bar.append(" ", h("a", { href: location.href, target: "_blank", rel: "noopener" }, t("app.open_alone")));
   bar.classList.add("wc-open");
+  state.paused = error.code === "link_paused";
+  if (state.paused) state.timer = setTimeout(returnIfIn, RESUMED_LOOK);
 }
 
-// They have signed in again in another tab, or somebody else has: this page is theirs from its beginning.
-async function returnIfSignedIn() {
-  const me = await api.get("api/me").catch(() => null);
-  if (me?.person) location.reload();
+// Their link has been resumed; they have signed in again in another tab, or somebody else has: this page is theirs from its
+// beginning.
+async function returnIfIn() {
+  clearTimeout(state.timer);
+  try {
+    const me = await api.get("api/me");
+    if (me.person || state.paused) location.reload();
+  } catch {
+    if (state.paused) state.timer = setTimeout(returnIfIn, RESUMED_LOOK);
+  }
 }
 
 // Any answer means the server is back; whether it is the same one is for `probe` to find out.

@@ -8,6 +8,8 @@ import { h, iconButton, isMac, showDialog } from "./dom.js";
 import { download } from "./download.js";
 import { errorLine, language, t } from "./i18n.js";
 import { settings } from "./settings.js";
+import { mayPrompt } from "./tester/link.js";
+import { testerItems } from "./tester/menu.js";
 import { toast } from "./toast.js";
 
 /** @import { IconName, MenuItem } from "./dom.js" */
@@ -28,6 +30,7 @@ export function mainMenu() {
   const spoken = ([code, label]) => ({ label, icon: "globe", checked: language === code, onclick: () => setLanguage(code) });
   return [
     ...accountItems(),
+    ...testerItems(),
     { heading: t("app.theme") },
     ...Object.entries(THEMES).map(theme),
     { heading: t("app.language") },
@@ -36,7 +39,7 @@ export function mainMenu() {
     ...exportAll(),
     ...earlier(),
     "-",
-    { label: t("templates.menu"), icon: "template", onclick: showTemplates },
+    ...only(mayPrompt(connection.link), { label: t("templates.menu"), icon: "template", onclick: showTemplates }),
     ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
     ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: showModeration }),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
@@ -93,6 +96,7 @@ function exportAll() {
 }
 
 export async function showTemplates() {
+  if (!mayPrompt(connection.link)) return;
   const { openLibrary } = await import("./templates/library.js");
   openLibrary();
 }
@@ -107,6 +111,8 @@ async function showModeration() {
   const { openModeration } = await import("./moderation/page.js");
   openModeration(connection.me);
 }
+
+const PROMPTING = new Set(["shortcuts.slash", "shortcuts.templates", "shortcuts.settings"]);
 
 export function showShortcuts() {
   if (document.querySelector(".wc-shortcuts")) return;
@@ -131,7 +137,7 @@ export function showShortcuts() {
   const list = h(
     "dl",
     {},
-    rows.map(([keys, text]) => h("div", {}, h("dt", {}, t(text)), h("dd", {}, keys.map((key) => h("kbd", {}, key))))),
+    rows.filter(([, text]) => !PROMPTING.has(text) || mayPrompt(connection.link)).map(([keys, text]) => h("div", {}, h("dt", {}, t(text)), h("dd", {}, keys.map((key) => h("kbd", {}, key))))),
   );
   const dialog = showDialog(
     "wc-shortcuts",

@@ -34,7 +34,7 @@ const LOOK = 15_000; // ms between two looks for what closed tabs left
 const FRESH = 24 * 3600 * 1000; // ms in which it is sent by itself; later its writer is asked
 
 /** @type {Set<string | undefined>} */
-const LATER = new Set(["network", "not_accepting", "server_full"]); // codes that say nothing of the message itself
+const LATER = new Set(["network", "not_accepting", "server_full", "link_paused"]); // codes that say nothing of the message itself
 
 /** @type {Set<string>} */
 const flying = new Set(); // keys whose try is on its way

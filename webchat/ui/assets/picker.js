@@ -44,6 +44,7 @@ export function mountPicker(element) {
 
 function refresh() {
   const info = settings.info;
+  the("#wc-picker").hidden = connection.link !== null && settings.models.length < 2; // nothing to choose
   const words = info ? nameOf(info) : t(settings.model ? "picker.asking" : "picker.none");
   const note = info && !info.unlisted && ["loading", "failed", "unfit"].includes(info.status) ? statusOf(info) : "";
   field.value = info?.name ?? "";

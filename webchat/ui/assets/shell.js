@@ -22,6 +22,9 @@ import { settings } from "./settings.js";
 import { mountSidebar, sidebar } from "./sidebar.js";
 import { stops } from "./stops.js";
 import { storage } from "./storage.js";
+import { style } from "./style.js";
+import { followLanguage } from "./tester/language.js";
+import { mayPrompt } from "./tester/link.js";
 import { toast } from "./toast.js";
 import { mountTranscript } from "./transcript.js";
 
@@ -123,10 +126,13 @@ function tellContext(element, transcript) {
   });
 }
 
+let isTester = false; // and the page knows it
+
 async function loadMe() {
   try {
     const me = await api.get("api/me");
     connection.me = me;
+    await meet();
     bus.emit("me", { me });
     composer.limit = me.limits.message_chars;
     if (me.movable_chats.length) void Promise.all([import("./movechats.js"), begun]).then(([{ offerChats }]) => offerChats(me.movable_chats));
@@ -134,6 +140,16 @@ async function loadMe() {
     if (error.status === 401 && isSteppedBackTo()) location.reload(); // the server has another page for those it doesn't know
     if (!error.offline) toast(errorLine(error), { kind: "error", seconds: 60 });
   }
+}
+
+// Who came by a tester's link gets what the link offers, and in its language.
+async function meet() {
+  const { link } = connection;
+  if (followLanguage(link?.language ?? "")) return location.reload();
+  if (!link || isTester) return;
+  isTester = true;
+  const [{ mountTester }] = await Promise.all([import("./tester/tester.js"), style("tester")]);
+  void begun.then(mountTester);
 }
 
 const MODELS_IDLE = 30_000;
@@ -336,7 +352,7 @@ function onKey(event) {
   if (event.isComposing || event.defaultPrevented) return;
   const key = event.key.toLowerCase();
   /** @type {Record<string, (() => unknown) | null>} */
-  const shortcuts = event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates } : { k: search, p: state.conversation && print, "/": showShortcuts, ",": () => drawer.toggle() };
+  const shortcuts = event.shiftKey ? { o: () => go(null), s: () => toggleSidebar(), l: showTemplates } : { k: search, p: state.conversation && print, "/": showShortcuts, ",": mayPrompt(connection.link) ? () => drawer.toggle() : null };
   const shortcut = command(event) && shortcuts[key];
   if (shortcut) {
     event.preventDefault();

@@ -3,6 +3,7 @@
 //   const transcript = mountTranscript(element, {api, t, bus, toast, language});
 //   transcript.send("Hello");   // the outbox has the words when it returns
 
+import { connection } from "./connection.js";
 import { h } from "./dom.js";
 import { drawer } from "./drawer.js";
 import { errorLine, errorText } from "./i18n.js";
@@ -19,8 +20,9 @@ import { EndKeeper } from "./conversation/scroll.js";
 import { trouble } from "./conversation/trouble.js";
 import { welcome } from "./conversation/welcome.js";
 import { settings } from "./settings.js";
+import { openingMessage, saysSomething, testerWelcome } from "./tester/welcome.js";
 
-/** @import { Ask, BegunTurn, Conversation, Entry, Events, Failure, Message, Model, News, ShownMessage, Thread, Translate } from "./types.js" */
+/** @import { Ask, BegunTurn, Conversation, Entry, Events, Failure, Message, Model, News, ShownMessage, GuestLink, Thread, Translate } from "./types.js" */
 /** @import { api } from "./api.js" */
 /** @import { bus } from "./bus.js" */
 /** @import { toast } from "./toast.js" */
@@ -73,7 +75,9 @@ export class Transcript {
   olderButton = h("button", { type: "button", class: "wc-older", hidden: true, onclick: () => this.loadOlder() });
   placeholder = h("div", { class: "wc-placeholder", hidden: true });
   status = h("div", { class: "wc-visually-hidden", role: "status", "aria-live": "polite" });
-  #content = h("div", { class: "wc-column" }, this.olderButton, this.placeholder, this.list);
+  #opening = h("div", { hidden: true });
+  #openedWith = ""; // what stands in it
+  #content = h("div", { class: "wc-column" }, this.olderButton, this.placeholder, this.#opening, this.list);
   scroller = h("div", { class: "wc-scroller", tabindex: "-1" }, this.#content);
   #jump = h("button", { type: "button", class: "wc-jump", hidden: true }, icon("arrowDown"));
   end = new EndKeeper(this.scroller, this.#content, () => (this.#jump.hidden = this.end.atEnd || this.end.distance < 80));
@@ -91,7 +95,7 @@ export class Transcript {
     ctx.bus.on("owner", ({ before }) => before === "" && resumeEdits(this));
     ctx.bus.on("out", ({ error }) => this.#putOut(error));
     ctx.bus.on("models", ({ models }) => (this.models = models.filter(({ unlisted }) => !unlisted)));
-    for (const event of /** @type {const} */ (["models", "settings"])) ctx.bus.on(event, () => this.#drawEmpty());
+    for (const event of /** @type {const} */ (["me", "models", "settings"])) ctx.bus.on(event, () => (this.#drawEmpty(), this.#drawOpening()));
     ctx.bus.on("outbox", (detail) => this.#onOutbox(detail));
     this.line = new Line(ctx.api.url("api/events"), { onLine: (line) => this.#onLine(line), onNews: (news) => this.#onNews(news) });
     document.addEventListener("visibilitychange", () => this.#onVisible());
@@ -393,6 +397,7 @@ export class Transcript {
     this.end.follows = records.length > 0;
     if (records.length) this.#placeholder(null);
     this.#drawEmpty({ anew: true });
+    this.#drawOpening();
     this.ctx.bus.emit("shown");
     this.#emitLeaf();
   }
@@ -401,11 +406,30 @@ export class Transcript {
   #drawEmpty({ anew = false } = {}) {
     if (!this.loaded || this.messages.length || this.pending.length) return;
     const { info } = settings;
-    const key = info?.failure ? JSON.stringify([info.name, info.failure]) : "";
+    const { link } = connection;
+    const key = JSON.stringify([info?.failure ? [info.name, info.failure] : "", link && [link, info?.name]]);
     if (!anew && key === this.#emptyFor) return;
     this.#emptyFor = key;
     const suggest = (/** @type {string} */ text) => this.ctx.bus.emit("suggest", { text });
-    this.#placeholder(info?.failure ? trouble(info, this.t, () => this.#retryModel(info.key)) : welcome(this.t, suggest));
+    if (info?.failure) this.#placeholder(trouble(info, this.t, () => this.#retryModel(info.key)));
+    else this.#placeholder(link && saysSomething(link) ? this.#testerWelcome(link, info) : welcome(this.t, suggest));
+  }
+
+  /** @param {GuestLink} link @param {Model | null} info */
+  #testerWelcome(link, info) {
+    const only = this.models.length === 1 && info ? info.name : "";
+    return testerWelcome(link, only, this.t);
+  }
+
+  // What a link says first, on the model's side, above the first message.
+  #drawOpening() {
+    const words = connection.link?.opening ?? "";
+    const author = this.messages.find(({ model }) => model)?.model ?? settings.info?.name ?? "";
+    const key = JSON.stringify([words, author]);
+    this.#opening.hidden = !words || !this.loaded || Boolean(this.older);
+    if (key === this.#openedWith) return;
+    this.#openedWith = key;
+    this.#opening.replaceChildren(...(words ? [openingMessage(words, author, this.t)] : []));
   }
 
   /** @param {string} name */

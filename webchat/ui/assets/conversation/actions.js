@@ -1,6 +1,7 @@
 // What the buttons of a message do: one function per `data-act`, given the transcript, the message's view, the button.
 
 import { composer } from "../composer.js";
+import { connection } from "../connection.js";
 import { copyText, showCopied } from "../copying.js";
 import { toggleMenu } from "../dom.js";
 import { drafts } from "../drafts.js";
@@ -78,13 +79,14 @@ function regenerate(transcript, view, button) {
 function more(transcript, view, button) {
   const { t } = transcript;
   const replied = view.record.role === "assistant";
+  const looks = connection.link?.inspect ?? true; // into what the model was sent
   const goesOn = replied && view.record.text && view.record.id === transcript.leafId;
   /** @type {(MenuItem | false | "")[]} */
   const offered = [
     goesOn &&  { label: t("transcript.continue"), icon: "continue", onclick: () => continueReply(transcript, view) },
     hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
-    hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
-    replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
+    looks && hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
+    looks && replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
   ];
   const items = offered.filter((item) => item !== false && item !== "");
   if (items.length) items.push("-");

@@ -20,6 +20,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });
   /** @type {(keyof typeof ACTS)[]} */
   const onward = begun ? ["continue", "retry"] : ["retry"];
+  if (failure?.code === "link_paused") return { tone: "warning", ...errorText(failure), acts: [onward[0]] };
   if (failure?.code.startsWith("link_") || failure?.code === "not_followed") return { tone: "warning", ...errorText(failure), acts: [] };
   if (state === "failed") return { tone: "error", ...(failure ? errorText(failure) : plain("failed")), acts: onward };
   if (state === "blocked") return failure ? { tone: "warning", ...errorText(failure), acts: [] } : plain("blocked");
@@ -35,7 +36,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
 /** @param {Failure} [error] */
 export function endedBy({ code } = { code: "" }) {
   if (["signed_out", "person_disabled"].includes(code)) return "not_followed";
-  return ["link_revoked", "link_expired"].includes(code) ? code : "link_ended";
+  return ["link_revoked", "link_expired", "link_paused"].includes(code) ? code : "link_ended";
 }
 
 /** The note of a reply as an element, or null. seen: when this page saw it end, by `performance.now`; null when it had
