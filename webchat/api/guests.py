@@ -12,6 +12,7 @@ from webchat.api.wire.links import AnswersBody, ConsentBody, GuestLink, Handover
 from webchat.auth.cookies import SignIn
 from webchat.sharing.answers import checked_answers
 from webchat.sharing.handover import Handovers
+from webchat.sharing.qr import qr_svg
 from webchat.store import Store
 from webchat.store.records import Owner
 
@@ -38,10 +39,11 @@ class Guests:
         given = checked_answers(guest.terms, body.answers)
         await self._store.call(self._store.keep_answers, guest.id, given)
 
-    async def handover(self, guest: Guest) -> Handover:
+    async def handover(self, guest: Guest, request: Request) -> Handover:
         """A code to continue on another device: valid for ten minutes, once."""
         code, expires_at = await self._handovers.begin(guest)
-        return Handover(code=code, expires_at=expires_at)
+        url = f"{self._services.base(request).rstrip('/')}/t"
+        return Handover(code=code, expires_at=expires_at, url=url, qr=qr_svg(f"{url}#{code}"))
 
     async def redeem(self, body: HandoverBody, request: Request) -> Response:
         """Continue on this device with a code from another one. 404 if it is not valid, 409 if the browser is

@@ -40,7 +40,7 @@ class Links:
         """Make a link. The answer has its URL, which is never shown again."""
         now = datetime.now(UTC)
         made = await self._store.call(new_link, self._store, body.name, body.expires, now, body.terms)
-        return MadeLink.read(made, self._base(request), now)
+        return MadeLink.read(made, self._services.base(request), now)
 
     async def look(self, operator: Operator, id: PathId) -> Link:
         """One link, and what happens on it."""
@@ -66,7 +66,7 @@ class Links:
         """Make another link with the same terms."""
         now = datetime.now(UTC)
         made = await self._store.call(duplicate_link, self._store, id, now, body.name)
-        return MadeLink.read(made, self._base(request), now)
+        return MadeLink.read(made, self._services.base(request), now)
 
     async def revoke(self, operator: Operator, id: PathId) -> Link:
         """End a link for good: its people are signed out and their replies end within a second."""
@@ -83,9 +83,3 @@ class Links:
 
     async def _link(self, id: str) -> Link:
         return Link.read(await self._store.call(self._store.listed_link, id), datetime.now(UTC))
-
-    def _base(self, request: Request) -> str:
-        """The address to hand out: the configured one, else that of the request."""
-        if self._services.address:
-            return self._services.address
-        return f"{request.url.scheme}://{request.headers.get('host', '')}{self._services.root_path}"

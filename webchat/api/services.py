@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from starlette.requests import Request
+
 from webchat.api.wire.moderation import Masking
 from webchat.auth import Identities, Sessions, Ways
 from webchat.auth.passwords import Passwords
@@ -59,3 +61,9 @@ class Services:
     sandbox: Sandbox = field(default_factory=Sandbox)
     starters: bool = True
     trash_days: int = 30
+
+    def base(self, request: Request) -> str:
+        """The address to hand out: the configured one, else that of the request."""
+        if self.address:
+            return self.address
+        return f"{request.url.scheme}://{request.headers.get('host', '')}{self.root_path}"

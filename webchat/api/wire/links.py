@@ -194,10 +194,12 @@ class GivenAnswerPage(Answer):
 
 
 class Handover(Answer):
-    """code: to be typed on another device before `expires_at`, once."""
+    """code: to be typed on another device at `url` before `expires_at`, once. qr: an SVG of both."""
 
     code: str
     expires_at: Time
+    url: str
+    qr: str
 
 
 class NewLinkBody(Body):

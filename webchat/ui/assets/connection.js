@@ -94,12 +94,14 @@ function out({ error }) {
 async function returnIfIn() {
   clearTimeout(state.timer);
   try {
-    const me = await api.get("api/me");
-    if (me.person || state.paused) location.reload();
+    if (isIn(await api.get("api/me"))) location.reload();
   } catch {
     if (state.paused) state.timer = setTimeout(returnIfIn, RESUMED_LOOK);
   }
 }
+
+/** @param {Me | null} me */
+const isIn = (me) => me !== null && (me.person !== null || state.paused);
 
 // Any answer means the server is back; whether it is the same one is for `probe` to find out.
 function up() {
@@ -122,7 +124,7 @@ async function probe() {
 
 /** @param {Me | null} me */
 function back(me) {
-  if (state.out) return;
+  if (state.out) return void (isIn(me) && location.reload());
   const shown = bar.classList.contains("wc-open");
   clearTimeout(state.show);
   state.online = true;

@@ -253,6 +253,7 @@ export interface GuestLink {
   answers: Record<string, string | number>;
   asks: Array<"thumbs" | "tags" | "better_answer" | "compare">;
   consent: Consent | null;
+  limits: Left;
   left: Left;
   blind: boolean;
   inspect: boolean;
@@ -261,10 +262,12 @@ export interface GuestLink {
   expires_at: string | null;
 }
 
-/** code: to be typed on another device before `expires_at`, once. */
+/** code: to be typed on another device at `url` before `expires_at`, once. qr: an SVG of both. */
 export interface Handover {
   code: string;
   expires_at: string;
+  url: string;
+  qr: string;
 }
 
 /** code: spaces, dashes and case do not matter. confirmed: whoever is signed in here is left. */
@@ -309,7 +312,7 @@ export interface Inspection {
 
 export type JsonValue = unknown;
 
-/** What is left of the link's limits, `null` where there is none. */
+/** The link's limits, or what is left of them; `null` where there is none. */
 export interface Left {
   conversations: number | null;
   messages: number | null;

@@ -5,6 +5,8 @@ import { h, iconButton, showDialog } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
 import { until } from "../times.js";
 
+/** @import { Handover } from "../types.js" */
+
 const TICK = 1000; // ms
 
 export async function showHandover() {
@@ -31,8 +33,8 @@ export async function showHandover() {
     return h("button", { type: "button", class: "wc-button wc-primary", onclick: fresh }, label);
   }
 
-  /** @param {{ code: string, address: string, qr: string, expires_at: string }} made */
-  function show({ code, address, qr, expires_at: end }) {
+  /** @param {Handover} made */
+  function show({ code, url, qr, expires_at: end }) {
     const left = h("p", { class: "wc-muted" });
     const ticking = () => {
       const now = new Date();
@@ -43,7 +45,7 @@ export async function showHandover() {
     };
     // As a picture, in which nothing runs.
     const picture = h("img", { class: "wc-handover-qr", alt: t("tester.handover_picture"), src: `data:image/svg+xml,${encodeURIComponent(qr)}` });
-    body.replaceChildren(h("p", {}, t("tester.handover_how")), h("p", { class: "wc-handover-address" }, address), h("output", { class: "wc-handover-code", "aria-label": t("tester.handover_code") }, code), picture, left);
+    body.replaceChildren(h("p", {}, t("tester.handover_how")), h("p", { class: "wc-handover-address" }, url), h("output", { class: "wc-handover-code", "aria-label": t("tester.handover_code") }, code), picture, left);
     timer = setInterval(ticking, TICK);
     ticking();
   }

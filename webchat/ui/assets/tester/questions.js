@@ -112,6 +112,8 @@ class Asked {
 function remember(id, answer) {
   const { link } = connection;
   if (!link) return;
-  const { [id]: _before, ...others } = link.answers;
-  connection.link = { ...link, answers: answer === null ? others : { ...others, [id]: answer } };
+  const answers = { ...link.answers };
+  if (answer === null) delete answers[id];
+  else answers[id] = answer;
+  connection.link = { ...link, answers };
 }
