@@ -28,7 +28,7 @@ from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
-from webchat.sharing import OperatorLink, Redeemer, StartLink, new_link
+from webchat.sharing import OperatorLink, Redeemer, StartLink, TermsContent, new_link
 from webchat.sharing.links import hash_of
 from webchat.store import Store
 from webchat.store.link_records import Link
@@ -73,8 +73,9 @@ class Site:
         """Somebody who came by the operator's link."""
         return self.store.create_owner("operator", "Op")
 
-    def guest(self, name: str = "testers", lifetime: str = "7d") -> tuple[Owner, Link]:
-        link = new_link(self.store, name, lifetime, datetime.now(UTC)).link
+    def guest(self, name: str = "testers", lifetime: str = "7d", **terms: Any) -> tuple[Owner, Link]:
+        given = TermsContent.model_validate(terms)
+        link = new_link(self.store, name, lifetime, datetime.now(UTC), given).link
         return self.store.create_owner("guest", name, link.id), link
 
     def person(self, name: str, password_hash: str, *, operates: bool = False) -> Owner:
@@ -126,6 +127,7 @@ def make_site(tmp_path: Path) -> MakeSite:
         moderators: Sequence[Moderator] = (),
         create: Create | None = None,
         spec: ModelSpec | None = None,
+        specs: Sequence[ModelSpec] = (),
         gates: GateFactory | None = None,
         titles: bool = False,
         system_prompt: str | None = None,
@@ -141,7 +143,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             options={"api_key": CANARY},
             system_prompt=system_prompt,
         )
-        models = Models([spec or echo], create or (lambda _: chosen))
+        models = Models(specs or [spec or echo], create or (lambda _: chosen))
         gates = gates or OpenGates()
         turns = Turns(
             store,

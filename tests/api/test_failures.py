@@ -20,6 +20,7 @@ from webchat.auth.failures import PUBLIC, failure_for
 from webchat.models import ModelSpec
 from webchat.sentences import LANGUAGES, locale
 from webchat.store.errors import NewerDatabase, StoreError, StoreUnavailable
+from webchat.store.link_records import Link
 from webchat.store.records import ConversationSettings, Failure, Owner, OwnerKind, Provenance
 from webchat.turns.errors import failure_of
 
@@ -40,7 +41,9 @@ def leaked(text: str) -> list[str]:
 
 
 def reader(kind: OwnerKind) -> Owner:
-    return Owner("id", kind, "Ada", None, datetime.now(UTC))
+    now = datetime.now(UTC)
+    link = Link("link", "testers", now, None, None, None, 1) if kind == "guest" else None
+    return Owner("id", kind, "Ada", None if link is None else link.id, now, link)
 
 
 def kinds(tree: type[Any]) -> Iterator[type[Any]]:

@@ -15,6 +15,7 @@ from webchat.api.wire.people import Limits, Me, MovableChats, Person, Share
 from webchat.auth.roles import permits
 from webchat.store import records
 from webchat.store.records import Owner
+from webchat.turns.offered import Offered
 
 LOOK_SECONDS = 0.5
 """How long a request for the models waits for endpoints to refresh their lists."""
@@ -47,7 +48,7 @@ class About:
                 "movable_chats": [MovableChats.read(found) for found in movable],
                 "version": services.version,
                 "boot": services.boot,
-                "default_model": services.models.default,
+                "default_model": Offered(services.models, owner.terms).default,
                 "language": services.language,
                 "limits": Limits(message_chars=services.message_chars),
                 "share": Share(access=services.access),
@@ -61,22 +62,26 @@ class About:
         return Person.read(await self._store.call(self._store.person, owner.id))
 
     async def models(self, owner: Caller, wanted: QueryText = "") -> ModelList:
-        """All models, as up to date as endpoints report within a moment. wanted: a name or key to explain."""
+        """The models the caller may use, as up to date as endpoints report within a moment. wanted: a name or
+        key to explain."""
         models = self._services.models
         await models.look(LOOK_SECONDS)
-        return ModelList.read_by(owner, models, wanted)
+        return ModelList.read_by(owner, Offered(models, owner.terms), wanted)
 
     async def retry(self, owner: Caller, body: RetryBody, request: Request) -> ModelList:
         """Retry a model that could not be reached or started. Without a name (operators only), ask all
         endpoints for their models again. Answers with what is known after a moment."""
         models = self._services.models
+        offered = Offered(models, owner.terms)
         if body.name is None:
             operator_of(request)
-        again = models.discover() if body.name is None else models.retry(body.name)
+            again = models.discover()
+        else:
+            again = models.retry(offered.named(body.name))
         trying = asyncio.create_task(again, name="retry model")
         self._trying.add(trying)
         trying.add_done_callback(self._trying.discard)
         await asyncio.wait({trying}, timeout=RETRY_SECONDS)  # it goes on
         if trying.done():
             trying.result()
-        return ModelList.read_by(owner, models)
+        return ModelList.read_by(owner, offered)

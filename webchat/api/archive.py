@@ -21,7 +21,7 @@ def conversation_archive(exported: ExportedConversation, reader: Owner) -> Itera
     """One conversation in the file for `reader`, in pieces: encoding all of it at once would block the
     server."""
     # Whether something runs is true of a server, not of a file.
-    yield _dump(Conversation.of(exported.conversation), {"running"})[:-1] + ', "messages": ['
+    yield _dump(Conversation.of(exported.conversation, reader), {"running"})[:-1] + ', "messages": ['
     separator = ""
     for message in exported.messages:
         yield separator + _dump(Message.of(message, reader))
@@ -29,7 +29,7 @@ def conversation_archive(exported: ExportedConversation, reader: Owner) -> Itera
     yield '], "provenance": {'
     separator = ""
     settings = exported.conversation.settings
-    for id, found in exported.provenance.items():
+    for id, found in exported.provenance.items() if reader.terms.shows_inspect else ():
         provenance = Provenance.read_by(reader, found, settings)
         yield f"{separator}{json.dumps(id)}: {_dump(provenance)}"
         separator = ", "

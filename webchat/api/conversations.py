@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -22,12 +23,14 @@ from webchat.moderation import Context
 from webchat.prompts.personas import Personas
 from webchat.store import records
 from webchat.turns.deleting import Deleting
+from webchat.turns.offered import Offered
 
 
 class Conversations:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._turns = services.turns
+        self._models = services.models
         self._review = services.review
         self._personas = Personas(services.store, services.sandbox)
         self._identities = services.identities
@@ -82,7 +85,7 @@ class Conversations:
         """Change the title, the settings, or whether it is pinned or archived."""
         owner = caller.id
         # What is not theirs is not found, whatever is said of it.
-        await self._store.call(self._store.conversation, owner, id)
+        before = await self._store.call(self._store.conversation, owner, id)
         written = Context("input", owner, conversation_id=id, counts=False)
         title = " ".join((body.title or "").split()) or None
         if title is not None:
@@ -90,7 +93,7 @@ class Conversations:
         settings = None
         if body.settings is not None:
             asked = await self._personas.settings(owner, body.settings.record(), body.settings.said(), id)
-            settings = await self._review.settings(written, asked)
+            settings = await self._review.settings(written, self._allowed(caller, asked, before.settings))
         changed = await self._store.call(
             self._store.update_conversation,
             owner,
@@ -103,7 +106,21 @@ class Conversations:
         )
         if title is not None or body.pinned is not None or body.archived is not None:
             self._turns.changed(owner, id)
-        return Conversation.of(changed)
+        return Conversation.of(changed, caller)
+
+    def _allowed(
+        self,
+        caller: records.Owner,
+        asked: records.ConversationSettings,
+        before: records.ConversationSettings,
+    ) -> records.ConversationSettings:
+        """Without what the caller's link does not let them set."""
+        terms = caller.terms
+        if asked.model is not None and not Offered(self._models, terms).offers(asked.model):
+            asked = replace(asked, model=before.model)
+        if terms.own_prompts:
+            return asked
+        return replace(asked, system_prompt=before.system_prompt, persona=before.persona)
 
     async def delete(self, caller: Caller, id: PathId) -> None:
         """Move a conversation to the trash, and stop its replies."""
@@ -124,7 +141,7 @@ class Conversations:
         await self._store.call(self._store.restore_conversation, caller.id, id)
         conversation = await self._store.call(self._store.conversation, caller.id, id)
         self._turns.changed(caller.id, id)
-        return Conversation.of(conversation)
+        return Conversation.of(conversation, caller)
 
     async def take_over(self, caller: Caller, body: TakeOverBody, request: Request) -> Moved:
         """Move chats here that the same person has elsewhere: those of the loopback start to an operator, or

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from webchat.api.errors import not_found
 from webchat.api.parts import parts_of
 from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
@@ -20,7 +21,9 @@ class Inspect:
         self._store = services.store
 
     async def look(self, owner: Caller, id: PathId) -> Inspection:
-        """What the model was sent for a reply."""
+        """What the model was sent for a reply. 404 for guests whose link does not show it."""
+        if not owner.terms.shows_inspect:
+            raise not_found()
         message = await self._store.call(self._store.message, owner.id, id)
         sent = await self._store.call(self._store.inspection, owner.id, id)
         provenance = await self._store.call(self._store.provenance, owner.id, id)
@@ -87,7 +90,7 @@ def inspection(
             "masked_count": details.get("masked_count", len(masked)),
             "templates": TemplatesUsed.of(
                 {
-                    "persona": details.get("persona"),
+                    "persona": details.get("persona") if reader.terms.system_prompt else None,
                     "user": details.get("user_template"),
                     "chat": _chat(sent, provenance),
                 }

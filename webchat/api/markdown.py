@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from webchat.api.wire.conversations import settings_for
 from webchat.auth.failures import failure_for
 from webchat.store import ExportedConversation
 from webchat.store.records import Message, Owner
@@ -73,8 +74,8 @@ def conversation_markdown(exported: ExportedConversation, language: str, reader:
     conversation = exported.conversation
     title = " ".join(conversation.title.split()) or words["untitled"]
     parts = [f"# {title}", f"*{conversation.created_at:%Y-%m-%d %H:%M} UTC*"]
-    if conversation.settings.system_prompt:
-        parts += [f"## {words['system']}", conversation.settings.system_prompt.strip()]
+    if prompt := settings_for(conversation.settings, reader).system_prompt:
+        parts += [f"## {words['system']}", prompt.strip()]
     for message in shown_branch(exported):
         parts.extend(_message(message, language, reader))
     return "\n\n".join(parts) + "\n"
@@ -82,7 +83,7 @@ def conversation_markdown(exported: ExportedConversation, language: str, reader:
 
 def _message(message: Message, language: str, reader: Owner) -> Iterator[str]:
     words = WORDS[language]
-    notes = [message.model or "", words.get(message.state, "")]
+    notes = [reader.terms.shows_model(message.model) or "", words.get(message.state, "")]
     note = ", ".join(part for part in notes if part)
     yield f"## {words[message.role]}" + (f" ({note})" if note else "")
     if message.reasoning.strip():

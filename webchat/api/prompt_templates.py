@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -38,6 +38,7 @@ from webchat.prompts.files import json_file, read_file, yaml_file
 from webchat.prompts.library import Library
 from webchat.prompts.starters import starter, starters
 from webchat.prompts.texts import check_content, render_texts
+from webchat.store import NotFound
 from webchat.store.records import Owner
 from webchat.store.template_records import ListedTemplate as ListedRecord
 from webchat.store.template_records import PromptTemplate, TemplateScope
@@ -59,6 +60,9 @@ class Templates:
 
     async def list(self, owner: Caller, language: Language, q: QueryText = "") -> TemplateList:
         """The caller's templates and the shared ones, by name. q: part of a name or description."""
+        if not owner.terms.own_prompts:
+            only = await self._only(owner)
+            return TemplateList(items=tuple(_matching(only, q.strip().casefold())))
         found = await self._store.call(self._store.list_templates, owner.id)
         items = [_listed(one, owner) for one in found]
         if self._starters:
@@ -67,12 +71,15 @@ class Templates:
 
     async def create(self, owner: Caller, body: NewTemplateBody) -> Template:
         """Store a new template. 403 for a shared one, unless the caller is an operator."""
+        _may_write(owner)
         content = await _checked(await self._reviewed(owner, body.content))
         _may_share(owner, body.scope)
         return await self._create(owner, content, body.scope, body.note)
 
     async def get(self, owner: Caller, id: PathId) -> Template:
         """A template with its newest content."""
+        if not owner.terms.own_prompts:
+            return await self._of_link(owner, id)
         if (content := starter(id)) is not None:
             return _starter(id, content, owner)
         return _template(await self._store.call(self._store.template, owner.id, id), owner)
@@ -103,11 +110,13 @@ class Templates:
 
     async def restore(self, owner: Caller, id: PathId) -> Template:
         """Restore a deleted template."""
+        _may_write(owner)
         back = await self._store.call(self._store.restore_template, owner.id, id, operates=owner.operates)
         return _template(back, owner)
 
     async def versions(self, owner: Caller, id: PathId) -> TemplateVersionList:
         """The versions of a template, the newest first."""
+        _may_write(owner)
         if starter(id) is not None:
             return TemplateVersionList(items=(_STARTER_VERSION,))
         found = await self._store.call(self._store.template_versions, owner.id, id)
@@ -115,6 +124,7 @@ class Templates:
 
     async def version(self, owner: Caller, id: PathId, number: Annotated[int, Path()]) -> TemplateVersion:
         """A version of a template, with its content."""
+        _may_write(owner)
         if (content := starter(id)) is not None:
             if number != 1:
                 raise not_found()
@@ -123,6 +133,7 @@ class Templates:
 
     async def duplicate(self, owner: Caller, id: PathId, body: DuplicateBody, language: Language) -> Template:
         """Copy a template as a personal one."""
+        _may_write(owner)
         content = (await self._library.find(owner.id, id)).content
         name = body.name
         if name is None:
@@ -138,6 +149,8 @@ class Templates:
 
     async def render(self, owner: Caller, body: RenderBody) -> RenderedTemplate:
         """Fill in a template, stored or not."""
+        if not owner.terms.own_prompts:
+            return await self._rendered_of_link(owner, body)
         content = body.content
         if content is None:
             assert body.id is not None
@@ -152,6 +165,7 @@ class Templates:
         form: Annotated[Literal["yaml", "json"], Query(alias="format")] = "yaml",
     ) -> Response:
         """A template as a file."""
+        _may_write(owner)
         content = (await self._library.find(owner.id, id)).content
         text = yaml_file(content) if form == "yaml" else json_file(content)
         return Response(
@@ -165,6 +179,7 @@ class Templates:
 
     async def import_file(self, owner: Caller, body: ImportBody) -> Template:
         """Import a template from a file as a personal one."""
+        _may_write(owner)
         # In a thread: a large file takes a while, and the server has others to answer.
         content = await asyncio.to_thread(read_file, body.text)
         return await self._create(owner, await _checked(await self._reviewed(owner, content)), "personal", "")
@@ -193,8 +208,39 @@ class Templates:
         made = await self._store.call(self._store.create_template, owner.id, content, scope=scope, note=note)
         return _template(made, owner)
 
+    async def _only(self, owner: Owner) -> Sequence[ListedTemplate]:
+        """The templates of a guest who may use one at most."""
+        if owner.terms.template is None:
+            return ()
+        try:
+            return ((await self._of_link(owner, owner.terms.template)).listed(),)
+        except NotFound:  # the operator deleted it
+            return ()
+
+    async def _of_link(self, owner: Owner, wanted: str) -> Template:
+        """The only template of a guest, with the system prompt left out if their link does not show it.
+        Raises `ApiError` for any other."""
+        if wanted != owner.terms.template:
+            raise not_found()
+        if (content := starter(wanted)) is not None:
+            found = _starter(wanted, content, owner)
+        else:
+            found = _template(await self._store.call(self._store.template, owner.id, wanted), owner)
+        if owner.terms.system_prompt:
+            return found
+        text = found.content.model_copy(update={"system": ""})
+        return found.model_copy(update={"content": text, "has_system": False})
+
+    async def _rendered_of_link(self, owner: Owner, body: RenderBody) -> RenderedTemplate:
+        if body.content is not None or body.id is None or body.id != owner.terms.template:
+            raise not_found()
+        content = (await self._library.find(owner.id, body.id)).content
+        texts = await render_texts(self._sandbox, content, body.values, owner.id)
+        return RenderedTemplate(system=texts.system if owner.terms.system_prompt else "", user=texts.user)
+
     async def _check_changeable(self, owner: Owner, wanted: str) -> None:
         """Raises `NotFound` for what they do not see, `ApiError` for what they see and may not change."""
+        _may_write(owner)
         if starter(wanted) is not None:
             raise ApiError(
                 403,
@@ -204,6 +250,12 @@ class Templates:
             )
         found = await self._store.call(self._store.template, owner.id, wanted)
         _may_share(owner, found.scope)
+
+
+def _may_write(owner: Owner) -> None:
+    """Raises `ApiError` for a guest whose link names the only template."""
+    if not owner.terms.own_prompts:
+        raise not_found()
 
 
 def _listed(found: ListedRecord, owner: Owner) -> ListedTemplate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -18,6 +19,7 @@ from webchat.api.wire.turns import BegunTurn, TurnBody
 from webchat.prompts.personas import Personas
 from webchat.store.records import Owner
 from webchat.turns import Ask, Party
+from webchat.turns.places import LinkPrompt
 
 _MOST_SEQ = 2**31 - 1
 
@@ -34,6 +36,7 @@ Places = Annotated[
 
 class TurnRoutes:
     def __init__(self, services: Services) -> None:
+        self._store = services.store
         self._turns = services.turns
         self._identities = services.identities
         self._personas = Personas(services.store, services.sandbox)
@@ -45,8 +48,9 @@ class TurnRoutes:
         owner = reader.id
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
+        party = await self._sender(request, reader)
         begun = await self._turns.start(
-            self._party(request, reader),
+            party,
             Ask(
                 kind=body.kind,
                 client_key=body.client_key,
@@ -61,11 +65,15 @@ class TurnRoutes:
                     owner, body.settings.record(), body.settings.said(), body.conversation_id
                 ),
                 template=None
-                if body.template is None
+                if body.template is None or not _may_use(reader, body.template.id)
                 else await self._personas.named(owner, body.template.record()),
             ),
         )
-        return json_answer(BegunTurn.of(begun, reader), 201 if begun.created else 200)
+        left = None
+        if reader.kind == "guest" and reader.link_id is not None:
+            left = await self._store.call(self._store.link_left, reader.link_id)
+        told = {"conversation": begun.conversation, "user": begun.user, "reply": begun.reply, "left": left}
+        return json_answer(BegunTurn.of(told, reader), 201 if begun.created else 200)
 
     async def stop(self, owner: Caller, id: PathId) -> None:
         """Stop a reply; its text is kept."""
@@ -96,11 +104,23 @@ class TurnRoutes:
         chunks = many_replies(follower, running, reader, wait=wait == "1")
         return self._streams.open(party, chunks, follower.close)
 
+    async def _sender(self, request: Request, owner: Owner) -> Party:
+        """The same, with what their link lets them use."""
+        party, terms = self._party(request, owner), owner.terms
+        if terms.own_prompts:
+            return replace(party, terms=terms)
+        text, persona = await self._personas.only(owner.id, terms.template)
+        return replace(party, terms=terms, prompt=LinkPrompt(text, persona))
+
     def _party(self, request: Request, owner: Owner) -> Party:
         """For whom a place counts: operators and the person of a loopback start for themselves alone."""
         if owner.operates:
             return Party(owner.id)
         return Party(owner.id, owner.link_id, self._identities.network(request.scope))
+
+
+def _may_use(owner: Owner, template: str) -> bool:
+    return owner.terms.own_prompts or template == owner.terms.template
 
 
 def _seen(places: list[str]) -> dict[str, int]:

@@ -38,6 +38,21 @@ class Personas:
         same = before.system_prompt == settings.system_prompt
         return replace(settings, persona=before.persona if same else None)
 
+    async def only(self, owner: str, template_id: str | None) -> tuple[str | None, TemplateUse | None]:
+        """The system prompt of the one template somebody may use, with its variables as they are by default;
+        none without a template, or if it cannot be rendered any more."""
+        if template_id is None:
+            return None, None
+        try:
+            found = await self._library.find(owner, template_id)
+            values = {one.name: one.default for one in found.content.variables if one.default is not None}
+            text = await render_text(self._sandbox, found.content, "system", values, owner)
+        except (NotFound, TemplateError):
+            return None, None
+        if not text.strip():
+            return None, None
+        return text, TemplateUse(found.id, found.version, found.content.name, values)
+
     async def _persona(self, owner: str, said: Said, prompt: str) -> TemplateUse | None:
         if not prompt or said is None or said == "nothing":
             return None

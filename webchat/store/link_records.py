@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from string import ascii_uppercase
 from typing import Literal
 
 LinkLanguage = Literal["", "en", "zh-CN"]
@@ -54,6 +55,22 @@ class LinkTerms:
     inspect: bool = True
     system_prompt: bool = True
     retention_days: int | None = None
+
+    @property
+    def shown_models(self) -> tuple[str, ...]:
+        """What the models are shown as, in order."""
+        if not self.blind:
+            return self.models
+        return tuple(f"Model {ascii_uppercase[at]}" for at in range(len(self.models)))
+
+    @property
+    def own_prompts(self) -> bool:
+        """Whether people write system prompts and use any template; otherwise, only the link's template."""
+        return self.template is None and self.system_prompt
+
+    def shows_model(self, name: str | None) -> str | None:
+        """A stored name of a model as its people may read it: chats may be older than the blinding."""
+        return name if not self.blind or name in self.shown_models else None
 
     @property
     def shows_inspect(self) -> bool:

@@ -17,10 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from webchat.models import Models, NoSuchModel
+from webchat.models import Models
 from webchat.moderation import Context
 from webchat.store import NotFound, Store, StoreError, StoreUnavailable
-from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn
+from webchat.store.records import (
+    LONGEST_REPLY,
+    BegunTurn,
+    Conversation,
+    ConversationSettings,
+    Message,
+    NewTurn,
+)
 from webchat.turns.ask import Ask
 from webchat.turns.errors import (
     BadAsk,
@@ -31,9 +38,9 @@ from webchat.turns.errors import (
     TooManyTurns,
     TooManyTurnsOfLink,
     TooManyTurnsOfNetwork,
-    UnknownModel,
 )
 from webchat.turns.journal import RETRY_SECONDS
+from webchat.turns.offered import Offered
 from webchat.turns.places import Most, Party
 from webchat.turns.review import Review
 from webchat.turns.turn import RunningTurn
@@ -129,12 +136,12 @@ class Asking:
         """Review and store a request; a rejected one is not counted."""
         written = Context("input", party.owner, link=party.link, conversation_id=ask.conversation_id)
         try:
-            new, continues = await self._resolve(party, written, ask)
+            new, continues, model = await self._resolve(party, written, ask)
             begun = await self._stored(party, new)
         except BaseException:
             written.give_back()
             raise
-        return await self._run(party, ask.client_key, begun, continues)
+        return await self._run(party, ask.client_key, begun, continues, model)
 
     async def _stored(self, party: Party, new: NewTurn) -> BegunTurn:
         """Begin a turn; if asked again, the store finds it by its key. Raises `StoreError`."""
@@ -171,20 +178,27 @@ class Asking:
                 continue
 
     async def _run(
-        self, party: Party, client_key: str, begun: BegunTurn, continues: Message | None = None
+        self,
+        party: Party,
+        client_key: str,
+        begun: BegunTurn,
+        continues: Message | None = None,
+        model: str | None = None,
     ) -> BegunTurn:
         """Run a begun turn, unless it is running or has run; also one whose beginning the store did not
-        confirm."""
+        confirm. model: its name; `None`: that of the reply."""
         reply = begun.reply
         if continues is None and reply.continues is not None:
             continues = await self._store.call(self._store.message, party.owner, reply.continues)
         if reply.state == "queued" and not reply.seq and reply.id not in self._turns:
             begun = replace(begun, created=True)
-            self._began(RunningTurn(party, client_key, begun, reply.model or "", continues))
+            model = model or Offered(self._models, party.terms).named(reply.model or "")
+            self._began(RunningTurn(party, client_key, begun, model, continues))
         return begun
 
-    async def _resolve(self, party: Party, written: Context, ask: Ask) -> tuple[NewTurn, Message | None]:
-        """What to write for a request, and the reply to continue. Raises `TurnError`, `NotFound`."""
+    async def _resolve(self, party: Party, written: Context, ask: Ask) -> tuple[NewTurn, Message | None, str]:
+        """What to write for a request, the reply to continue, and the name of the model that answers. Raises
+        `TurnError`, `NotFound`."""
         target = None
         if ask.message_id is not None:
             target = await self._store.call(self._store.message, written.owner, ask.message_id)
@@ -195,8 +209,14 @@ class Asking:
         if target is not None:
             parent_id, continues = _place(ask, target)
         self._check_ended(parent_id)
-        model = await self._model(written.owner, ask, conversation_id)
-        settings = await self._settings(written, ask, conversation_id, model)
+        before = None
+        if conversation_id is not None:
+            before = await self._store.call(self._store.conversation, party.owner, conversation_id)
+        offered = Offered(self._models, party.terms)
+        wanted, model = await self._model(offered, ask, before)
+        kept = None if before is None else before.settings
+        label = offered.label(wanted, model)
+        settings = await self._settings(party, written, ask.settings, kept, label)
         text = None if ask.text is None else await self._review.text(written, ask.text)
         self._check_ended(parent_id)
         new = NewTurn(
@@ -204,14 +224,15 @@ class Asking:
             parent_id=parent_id,
             user_text=text,
             client_key=ask.client_key,
-            model=model,
+            model=label,
             settings=settings,
             continues=None if continues is None else continues.id,
             template=ask.template,
             asked=ask.digest,
             link_id=party.link,
+            tokens=self._longest(model, settings or kept),
         )
-        return new, continues
+        return new, continues, model
 
     def _check_ended(self, parent_id: str | None) -> None:
         parent = None if parent_id is None else self._turns.get(parent_id)
@@ -219,37 +240,50 @@ class Asking:
             raise StillRunning
 
     async def _settings(
-        self, written: Context, ask: Ask, conversation_id: str | None, model: str
+        self,
+        party: Party,
+        written: Context,
+        asked: ConversationSettings | None,
+        before: ConversationSettings | None,
+        model: str,
     ) -> ConversationSettings | None:
         """The changes a request makes to the settings; `None` if there are none. From the first request on, a
         conversation has the key of its model. A system prompt that the conversation already has was reviewed
-        when it was set. Raises `MessageBlocked`, `NotFound`."""
-        before = None
-        if conversation_id is not None:
-            before = (
-                await self._store.call(self._store.conversation, written.owner, conversation_id)
-            ).settings
-        asked = ask.settings or before or ConversationSettings()
-        asked = replace(asked, model=self._models.key(asked.model or model))
-        if before is not None:
-            if asked == before:
-                return None
-            if asked.system_prompt == before.system_prompt and asked.persona == before.persona:
-                return asked
+        when it was set; that of a link is the operator's. Raises `MessageBlocked`."""
+        offered = Offered(self._models, party.terms)
+        asked = asked or before or ConversationSettings()
+        kept = asked.model if asked.model and offered.offers(asked.model) else model
+        asked = replace(asked, model=offered.key(kept))
+        if party.prompt is not None:
+            asked = replace(asked, system_prompt=party.prompt.text, persona=party.prompt.persona)
+        if before is not None and asked == before:
+            return None
+        if party.prompt is not None:
+            return asked
+        if before is not None and (asked.system_prompt, asked.persona) == (
+            before.system_prompt,
+            before.persona,
+        ):
+            return asked
         return await self._review.settings(replace(written, counts=False), asked)
 
-    async def _model(self, owner: str, ask: Ask, conversation_id: str | None) -> str:
-        """Name of the model that answers: the chosen one, or none. Raises `UnknownModel`, and `BackendError`
-        if it is gone or its endpoint does not answer."""
-        name = ask.model or (ask.settings.model if ask.settings else None)
-        if name is None and conversation_id is not None:
-            conversation = await self._store.call(self._store.conversation, owner, conversation_id)
-            name = conversation.settings.model
-        wanted = name or self._models.default
-        try:
-            return await self._models.chosen(wanted)
-        except NoSuchModel as error:
-            raise UnknownModel(wanted) from error
+    async def _model(self, offered: Offered, ask: Ask, conversation: Conversation | None) -> tuple[str, str]:
+        """The chosen model as it is shown, and the name of the one that answers. A conversation whose model
+        its link no longer offers goes on with another. Raises `UnknownModel`, and `BackendError` if it is
+        gone or its endpoint does not answer."""
+        name = ask.model
+        if name is None:
+            kept = None if ask.settings is None else ask.settings.model
+            if kept is None and conversation is not None:
+                kept = conversation.settings.model
+            name = kept if kept is not None and offered.offers(kept) else None
+        wanted = name or offered.default
+        return wanted, await offered.chosen(wanted)
+
+    def _longest(self, model: str, settings: ConversationSettings | None) -> int:
+        """The tokens of the longest reply."""
+        chosen = None if settings is None else settings.sampling.max_tokens
+        return chosen or self._models.spec(model).sampling.max_tokens or LONGEST_REPLY
 
 
 def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from backends.base import Backend
+from backends.base import Backend, Capabilities
 from backends.errors import ContextTooLong
 from backends.types import (
     Event,
@@ -161,13 +161,12 @@ class Pipeline:
         run.gate = prepared.gate
         run.provenance = as_sent(run.provenance, prepared)
         takes = backend.capabilities
+        request = limited(prepared.request, turn.begun.tokens, takes)
         async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
-            stream = cast(
-                AsyncGenerator[Event, None], backend.stream(replace(prepared.request, trace=self._inspect))
-            )
+            stream = cast(AsyncGenerator[Event, None], backend.stream(replace(request, trace=self._inspect)))
             async with aclosing(stream) as events:
                 await _pump(
                     events,
@@ -284,6 +283,15 @@ class Pipeline:
                 finished_at=datetime.now(UTC),
                 seq=len(turn.entries),
             )
+
+
+def limited(request: Request, tokens: int | None, takes: Capabilities) -> Request:
+    """The request for a reply of at most so many tokens, if its model can be told."""
+    sampling = request.sampling
+    if tokens is None or "max_tokens" not in takes.sampling:
+        return request
+    most = tokens if sampling.max_tokens is None else min(tokens, sampling.max_tokens)
+    return replace(request, sampling=replace(sampling, max_tokens=most))
 
 
 def _key(turn: RunningTurn) -> tuple[str, str]:

@@ -7,19 +7,33 @@ network. A class of a hundred uses one link from one network, so both limits are
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from webchat.store.link_records import NO_TERMS, LinkTerms
+from webchat.store.records import TemplateUse
 
 Group = Literal["owner", "link", "network", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Whom a turn or a stream counts for. link, network: `None` if not counted."""
+    """Whom a turn or a stream counts for. link, network: `None` if not counted. terms: of the link they came
+    by. prompt: the only system prompt they may use, if there is one."""
 
     owner: str
     link: str | None = None
     network: str | None = None
+    terms: LinkTerms = field(default=NO_TERMS, repr=False, compare=False)
+    prompt: LinkPrompt | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPrompt:
+    """The system prompt of a link's template; `None`: the model's own."""
+
+    text: str | None
+    persona: TemplateUse | None
 
 
 @dataclass(frozen=True, slots=True)

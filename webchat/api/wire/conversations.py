@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from webchat.api.wire.base import Answer, Body, Id, ModelName, Scalar, Time, absent
 from webchat.prompts.content import MOST_VARIABLES, VALUE_CHARS, SamplingContent
@@ -65,8 +66,25 @@ class ListedConversation(KeptConversation):
     running: bool
 
 
+def settings_for(
+    settings: records.ConversationSettings, reader: records.Owner
+) -> records.ConversationSettings:
+    """Settings as the reader's link shows them."""
+    terms = reader.terms
+    if not terms.system_prompt:
+        settings = replace(settings, system_prompt=None, persona=None)
+    return replace(settings, model=terms.shows_model(settings.model))
+
+
+def _as_reader_may(found: object, info: ValidationInfo) -> object:
+    reader = info.context
+    if not (isinstance(reader, records.Owner) and isinstance(found, records.ConversationSettings)):
+        return found
+    return settings_for(found, reader)
+
+
 class Conversation(ListedConversation):
-    settings: Settings
+    settings: Annotated[Settings, BeforeValidator(_as_reader_may)]
 
 
 class ConversationPage(Answer):

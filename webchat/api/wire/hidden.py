@@ -24,10 +24,12 @@ def base_name(name: str | None) -> str | None:
 
 def hidden_prompts(provenance: Provenance, settings: ConversationSettings, reader: Owner) -> Sequence[str]:
     """The system prompts of a reply that the reader must not see: the operator's, unless the conversation's
-    settings or a template contain them."""
+    settings or a template contain them; all of them, if the reader's link shows none."""
+    found = [str(item.get("content") or "") for item in provenance.prompt if item.get("role") == "system"]
+    if not reader.terms.system_prompt:
+        return [text for text in found if text.strip()]
     if reader.operates or provenance.details.get("persona"):
         return ()
-    found = [str(item.get("content") or "") for item in provenance.prompt if item.get("role") == "system"]
     return [text for text in found if text.strip() and text != settings.system_prompt]
 
 

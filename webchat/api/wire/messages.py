@@ -45,6 +45,13 @@ class Failure(Answer):
         )
 
 
+def _model_for(found: object, info: ValidationInfo) -> object:
+    """The name of a model as its reader may see it."""
+    if isinstance(info.context, records.Owner) and isinstance(found, str):
+        return info.context.terms.shows_model(found)
+    return found
+
+
 def _as_reader_may(found: object, info: ValidationInfo) -> object:
     return Failure.read_by(info.context, found) if isinstance(found, records.Failure) else found
 
@@ -64,7 +71,7 @@ class Message(Answer):
     finished_at: Time | None
     finish_reason: str | None
     failure: Annotated[Failure | None, BeforeValidator(_as_reader_may)]
-    model: str | None
+    model: Annotated[str | None, BeforeValidator(_model_for)]
     continues: str | None
     reasoning_seconds: float | None
     rating: int
@@ -127,6 +134,13 @@ class Provenance(Answer):
         if reader.operates:
             return whole
         hidden = hidden_prompts(provenance, settings, reader)
+        if not reader.terms.system_prompt:
+            whole = whole.model_copy(
+                update={
+                    "template": None,
+                    "details": {k: value for k, value in whole.details.items() if k != "persona"},
+                }
+            )
         return whole.model_copy(
             update={
                 "model_id": base_name(whole.model_id),
@@ -170,8 +184,10 @@ class Archive(Answer):
 
 
 class MessageDetails(Answer):
+    """provenance: `null` for guests whose link does not show it."""
+
     message: Message
-    provenance: Provenance
+    provenance: Provenance | None
 
 
 class EditBody(Body):

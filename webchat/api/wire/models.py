@@ -8,10 +8,11 @@ from webchat.api.wire.base import Answer, Body, ModelName
 from webchat.api.wire.conversations import Sampling
 from webchat.api.wire.messages import Failure
 from webchat.api.wire.turns import Loading
-from webchat.models import ModelInfo, Models
+from webchat.models import ModelInfo
 from webchat.models.specs import Status
 from webchat.store.records import Owner
 from webchat.turns.errors import failure_of
+from webchat.turns.offered import Offered
 
 _SAMPLING = tuple(Sampling.model_fields)
 
@@ -70,11 +71,12 @@ class ModelList(Answer):
     wanted: Model | None
 
     @classmethod
-    def read_by(cls, reader: Owner, models: Models, wanted: str = "") -> Self:
+    def read_by(cls, reader: Owner, offered: Offered, wanted: str = "") -> Self:
+        asked = offered.info(wanted) if wanted else None
         return cls(
-            models=tuple(Model.read_by(reader, info) for info in models.infos()),
-            default=models.default,
-            wanted=Model.read_by(reader, models.info(wanted)) if wanted else None,
+            models=tuple(Model.read_by(reader, info) for info in offered.infos()),
+            default=offered.default,
+            wanted=None if asked is None else Model.read_by(reader, asked),
         )
 
 

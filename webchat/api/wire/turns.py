@@ -10,6 +10,7 @@ from pydantic import Field
 from backends.base import LoadProgress
 from webchat.api.wire.base import Answer, Body, Id, ModelName
 from webchat.api.wire.conversations import Conversation, SettingsBody, TemplateUseBody
+from webchat.api.wire.links import Left
 from webchat.api.wire.messages import Message
 from webchat.store.records import JournalKind, TurnState
 from webchat.turns import events
@@ -32,11 +33,13 @@ class TurnBody(Body):
 
 
 class BegunTurn(Answer):
-    """user: the new user message that the reply answers, if there is one."""
+    """user: the new user message that the reply answers, if there is one. left: of a guest's link, without
+    what is reserved for running replies."""
 
     conversation: Conversation
     user: Message | None
     reply: Message
+    left: Left | None
 
 
 class Loading(Answer):

@@ -84,6 +84,7 @@ class Titles:
             or conversation.title_by != "auto"
             or tries >= TRIES
             or turn.model in self._tasks
+            or turn.begun.tokens is not None  # its link counts them
             or not self._models.spec(turn.model).titles
         ):
             return

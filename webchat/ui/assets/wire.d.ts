@@ -32,11 +32,12 @@ export interface ArchivedConversation {
 /** Sent during silence. */
 export interface Beat {}
 
-/** user: the new user message that the reply answers, if there is one. */
+/** user: the new user message that the reply answers, if there is one. left: of a guest's link, without what is reserved for running replies. */
 export interface BegunTurn {
   conversation: Conversation;
   user: Message | null;
   reply: Message;
+  left: Left | null;
 }
 
 /** conversation_id: empty if any of them may have changed. */
@@ -492,9 +493,10 @@ export interface Message {
   template: TemplateUse | null;
 }
 
+/** provenance: `null` for guests whose link does not show it. */
 export interface MessageDetails {
   message: Message;
-  provenance: Provenance;
+  provenance: Provenance | null;
 }
 
 /** takes: the sampling parameters it supports. The other fields are explained at `webchat.models.ModelInfo`. */

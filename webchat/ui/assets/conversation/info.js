@@ -9,6 +9,9 @@ import { duration } from "./format.js";
 /** Rows of [label, value] from a message and its provenance; what was not recorded is left out. */
 /** @param {Pick<MessageDetails, "message" | "provenance">} answer @param {Translate} t @param {string} language @returns {[string, string][]} */
 export function infoRows({ message, provenance: from }, t, language) {
+  const at = message.finished_at && new Date(message.finished_at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  // A link may show nothing of where replies come from.
+  if (!from) return [["model", message.model ?? ""], ["at", at ?? ""]].filter(([, value]) => value).map(([key, value]) => [t(`transcript.info.${key}`), value]);
   /** @type {Record<string, any>} */
   const details = from.details;
   const number = (/** @type {number | null} */ value) => value?.toLocaleString(language);
@@ -37,7 +40,7 @@ export function infoRows({ message, provenance: from }, t, language) {
     ["total", seconds(from.total_seconds)],
     ["seed", without.includes("seed") ? null : from.seed],
     ["finish", message.finish_reason],
-    ["at", message.finished_at && new Date(message.finished_at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" })],
+    ["at", at],
   ]
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([key, value]) => [t(`transcript.info.${key}`), String(value)]);
