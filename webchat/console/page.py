@@ -7,6 +7,7 @@ import gradio as gr
 from webchat.api import Services
 from webchat.console.labels import Labels
 from webchat.console.people import create_people
+from webchat.console.testers import create_testers
 from webchat.ui.gradio_page import in_loop
 
 PATH = "/operator"
@@ -22,8 +23,11 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
             with gr.Row(elem_id="wc-console-head"):
                 gr.Markdown(label("console.title"), elem_id="wc-console-title")
                 gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
-            with gr.Tabs(elem_id="wc-console-tabs"), gr.Tab(label("console.people"), id="people"):
-                create_people(page, services, label)
+            with gr.Tabs(elem_id="wc-console-tabs"):
+                with gr.Tab(label("console.people"), id="people"):
+                    create_people(page, services, label)
+                with gr.Tab(label("console.testers"), id="testers"):
+                    create_testers(page, services, label)
         return page
 
     return in_loop(build), label.keys

@@ -52,22 +52,15 @@ class Share(Answer):
 
 
 class Person(Answer):
-    """Somebody who signs in. password: whether they do so with a password kept here; proxy: whether the proxy
-    in front does it for them."""
+    """Somebody who signs in. password: whether they do so with a password kept here."""
 
     name: str
     email: str | None
     password: bool
-    proxy: bool
 
     @classmethod
     def read(cls, person: people_records.Person) -> Self:
-        return cls(
-            name=person.name,
-            email=person.email,
-            password=person.issuer == PASSWORD_ISSUER,
-            proxy=person.proxied,
-        )
+        return cls(name=person.name, email=person.email, password=person.issuer == PASSWORD_ISSUER)
 
 
 class Session(Answer):
@@ -101,12 +94,11 @@ class SessionList(Answer):
 
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
-    anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest."""
+    anybody can. link: of a guest."""
 
     owner: Owner
     person: Person | None
     sign_in: bool
-    sign_out_url: str | None
     earlier: tuple[EarlierOwner, ...]
     operates: bool
     movable_chats: tuple[MovableChats, ...]

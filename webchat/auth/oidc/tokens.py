@@ -21,11 +21,11 @@ MOST_SUBJECT = 255
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a token must say. nonce: `None` for one that nobody asked for."""
+    """What a token must say."""
 
     issuer: str
     audience: str
-    nonce: str | None = field(repr=False)
+    nonce: str = field(repr=False)
 
 
 class _Registry(JWSRegistry):
@@ -56,10 +56,9 @@ async def checked_claims(token: object, keys: KeyCache, expected: Expected, now:
     claims = await _verified(parsed, keys)
     _check_parties(claims, expected)
     _check_times(claims, now)
-    if expected.nonce is not None:
-        nonce = claims.get("nonce")
-        if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
-            raise SignInInvalid("the token has another nonce")
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
+        raise SignInInvalid("the token has another nonce")
     return claims
 
 

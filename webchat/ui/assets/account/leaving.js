@@ -10,8 +10,6 @@ import { errorLine, t } from "../i18n.js";
 import { identity } from "../identity.js";
 import { toast } from "../toast.js";
 
-/** @import { Me } from "../types.js" */
-
 const PLACE = "webchat.place";
 
 const calls = channel("webchat-account");
@@ -41,16 +39,14 @@ export function placeBefore() {
 }
 
 // What the person has not sent stays in this browser under their own name, see drafts.js and outbox.js.
-/** @param {Partial<Me>} me */
-export async function signOut({ person, sign_out_url: proxys }) {
-  if (person?.proxy && !proxys) return void toast(t("account.proxy_signs_in"));
+export async function signOut() {
   try {
     await api.post("api/sign-out");
   } catch (error) {
     if (error.status !== 401) return void toast(errorLine(error), { kind: "error" }); // else it had ended already
   }
   calls?.postMessage({ left: identity.owner });
-  leave(person?.proxy && proxys);
+  leave();
 }
 
 // Whether this page is one of the browser's memory, to which somebody went back: it may be older than the end of a session.
@@ -63,8 +59,7 @@ export function leaveWithOthers() {
   calls?.addEventListener("message", ({ data }) => data.left && data.left === identity.owner && leave());
 }
 
-/** @param {string | false | null} [there] where the proxy that signs people in signs them out */
-function leave(there) {
+function leave() {
   addEventListener("pageshow", () => location.reload(), { once: true }); // a step back must not show it from memory
-  location.replace(there || signInAddress());
+  location.replace(signInAddress());
 }

@@ -1,0 +1,49 @@
+"""Operators read in the console what a link's testers agreed to show."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.app_process import AppProcess
+from tests.e2e.chat import NewVisitor
+from tests.e2e.test_visitors import store_of
+from tests.store.talk import Talk
+from webchat.store.link_records import LinkTerms
+
+HOSTILE = (
+    '<img src=x onerror="window.__pwn = 1"><script>window.__pwn = 2</script>'
+    "<svg onload='window.__pwn = 3'> &lt;b&gt; ![p](https://elsewhere.example/p.png)"
+)
+
+
+async def test_an_operator_reads_a_testers_words_as_text(app: AppProcess, visitor: NewVisitor) -> None:
+    with store_of(app) as store:
+        link = store.create_link("Readers", "hash", None, LinkTerms(consent="We read what you write."))
+        tester = Talk(store, store.create_owner("guest", link.name, link.id).id)
+        store.consent(tester.owner, 1)
+        tester.say("a heron?", HOSTILE)
+        Talk(store, store.create_owner("guest", link.name, link.id).id).say("nobody's business", "no")
+    context = await visitor(bypass_csp=True)
+    page = await context.new_page()
+    elsewhere = list[str]()
+    page.on("request", lambda request: elsewhere.append(request.url))
+    await page.goto(f"{app.url}/operator/")
+    await page.get_by_role("tab", name="Conversations").click()
+    table = page.locator("#wc-testers-table")
+    await expect(table.get_by_text("a heron?").last).to_be_visible()
+    await expect(table.get_by_text("nobody's business")).to_have_count(0)
+
+    await table.get_by_text("a heron?").last.click()
+    messages = page.locator("#wc-testers-messages")
+    await expect(messages.get_by_text(HOSTILE)).to_be_visible()
+    await page.locator("#wc-testers-note textarea").fill("look again")
+    await page.locator("#wc-testers-tags input, #wc-testers-tags textarea").fill("birds, wrong")
+    await page.locator("#wc-testers-save").click()
+    await expect(table.get_by_text("birds, wrong").last).to_be_visible()
+    await page.locator("#wc-testers-log button").first.click()
+    await expect(page.locator("#wc-testers-log").get_by_text("Read a conversation").last).to_be_visible()
+
+    assert await page.evaluate("window.__pwn") is None
+    assert all(url.startswith((app.url, "data:", "blob:")) for url in elsewhere)
+    with store_of(app) as store:
+        assert [look.action for look in store.looks(link_id=link.id).items] == ["note", "read", "list"]

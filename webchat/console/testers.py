@@ -1,0 +1,235 @@
+"""The tab of testers' conversations: what people who came by a link wrote, where they agreed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, TypeGuard
+
+import gradio as gr
+
+from webchat.api import Services
+from webchat.console.asking import QUIET, Caller, handler, selecting
+from webchat.console.labels import Labels
+from webchat.console.times import moment
+from webchat.store.errors import NotFound
+from webchat.store.records import Message
+from webchat.store.tester_records import Look, ReadChat, TesterChat
+
+MOST_LINKS = 100
+MOST_SHOWN = 40
+MOST_MESSAGES = 60
+MOST_LOOKS = 50
+LOOK_SECONDS = 3
+_MOST_SEARCHED = 200
+_MOST_NOTE = 10_000
+_MOST_TAGS = 1000
+
+COLUMNS = ("title", "tester", "changed", "tags", "id")
+LOG_COLUMNS = ("when", "who", "what", "link", "chat", "searched")
+
+
+class Testers:
+    """The handlers. Each returns new values of components, in the order of `outputs` where it is bound."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    async def links(self, caller: Caller, chosen: object) -> Any:
+        """The choice of a link: those whose testers agreed to be read, the newest first."""
+        page = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
+        choices = [(listed.link.name, listed.link.id) for listed in page.items if listed.link.terms.consent]
+        ids = [id for _, id in choices]
+        value = chosen if chosen in ids else next(iter(ids), None)
+        return gr.Dropdown(choices=choices, value=value)
+
+    async def show(self, caller: Caller, link: object, text: object, tag: object) -> tuple[Any, Any]:
+        """The table, and what to know about it."""
+        if not _is_id(link):
+            return gr.Dataframe(visible=False), gr.Markdown(
+                caller.t("console.testers.no_links"), visible=True
+            )
+        wanted, tag = _line(text, _MOST_SEARCHED), _line(tag, _MOST_SEARCHED)
+        note = ""
+        if wanted:
+            rows, whole = await self._found(caller, link, wanted)
+            note = "" if whole else caller.t("console.testers.not_all")
+        else:
+            page = await self._store.call(
+                self._store.list_tester_chats, caller.owner.id, link, tag=tag or None, limit=MOST_SHOWN
+            )
+            rows = [self._row(caller, chat) for chat in page.items]
+            if page.next is not None:
+                note = caller.t("console.testers.more", count=MOST_SHOWN)
+        if not rows:
+            note = caller.t("console.testers.none_found" if wanted or tag else "console.testers.none")
+        headers = [caller.t(f"console.testers.{name}") for name in COLUMNS]
+        table = gr.Dataframe(rows, headers=headers, visible=bool(rows))
+        return table, gr.Markdown(note, visible=bool(note))
+
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> str:
+        """The id in a row of the table."""
+        id = row[-1] if row else None
+        if not _is_id(id):
+            raise NotFound("conversation")
+        return id
+
+    async def read(self, caller: Caller, id: object) -> list[Any]:
+        """The conversation that was chosen."""
+        if not _is_id(id):
+            return [gr.Column(visible=False), "", gr.Chatbot([]), "", ""]
+        read = await self._read(caller, id)
+        chat = read.chat
+        about = caller.t("console.testers.about", tester=chat.tester, created=moment(caller, chat.created_at))
+        return [
+            gr.Column(visible=True),
+            about,
+            gr.Chatbot(self._messages(caller, read)),
+            chat.note,
+            ", ".join(chat.tags),
+        ]
+
+    async def follow(self, caller: Caller, id: object) -> Any:
+        """The messages again, while somebody looks at them."""
+        if not _is_id(id):
+            return gr.skip()
+        return gr.Chatbot(self._messages(caller, await self._read(caller, id)))
+
+    async def save(self, caller: Caller, id: object, note: object, tags: object) -> tuple[str, str]:
+        """Keep the note and the tags."""
+        if not _is_id(id):
+            raise NotFound("conversation")
+        said = _line(tags, _MOST_TAGS).replace("，", ",").split(",")
+        chat = await self._store.call(
+            self._store.note_tester_chat, caller.owner.id, id, note=_line(note, _MOST_NOTE), tags=said
+        )
+        gr.Info(caller.t("console.testers.saved"), title="")
+        return chat.note, ", ".join(chat.tags)
+
+    async def log(self, caller: Caller) -> Any:
+        """Who looked, the newest first."""
+        looks = await self._store.call(self._store.looks, limit=MOST_LOOKS)
+        links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
+        names = {listed.link.id: listed.link.name for listed in links.items}
+        headers = [caller.t(f"console.testers.log.{name}") for name in LOG_COLUMNS]
+        rows = [self._look(caller, look, names) for look in looks.items]
+        return gr.Dataframe(rows, headers=headers)
+
+    async def _found(self, caller: Caller, link: str, wanted: str) -> tuple[list[list[str]], bool]:
+        found = await self._store.call(
+            self._store.search_tester_chats, caller.owner.id, link, wanted, limit=MOST_SHOWN
+        )
+        rows = [[hit.snippet, "", moment(caller, hit.at), "", hit.conversation_id] for hit in found.items]
+        return rows, found.whole and found.next is None
+
+    async def _read(self, caller: Caller, id: str) -> ReadChat:
+        read: ReadChat = await self._store.call(
+            self._store.read_tester_chat, caller.owner.id, id, limit=MOST_MESSAGES
+        )
+        return read
+
+    def _row(self, caller: Caller, chat: TesterChat) -> list[str]:
+        changed = caller.t("console.testers.live") if chat.running else moment(caller, chat.updated_at)
+        title = chat.title or caller.t("app.untitled")
+        return [title, chat.tester, changed, ", ".join(chat.tags), chat.id]
+
+    def _messages(self, caller: Caller, read: ReadChat) -> list[Any]:
+        shown = list[Any]()
+        if read.messages.next is not None:
+            said = caller.t("console.testers.only_newest", count=MOST_MESSAGES)
+            shown.append({"role": "assistant", "content": said})
+        for message in read.messages.items:
+            if message.reasoning:
+                thought = {"title": caller.t("console.testers.reasoning")}
+                shown.append(
+                    {"role": message.role, "content": _as_text(message.reasoning), "metadata": thought}
+                )
+            shown.append({"role": message.role, "content": self._text(caller, message)})
+        return shown
+
+    def _text(self, caller: Caller, message: Message) -> str:
+        rated = {1: " 👍", -1: " 👎"}.get(message.rating, "")
+        ended = message.state not in ("complete", "stopped") and message.role == "assistant"
+        state = f"\n\n[{caller.t(f'console.testers.state.{message.state}')}]" if ended else ""
+        return f"{_as_text(message.text)}{state}{rated}"
+
+    def _look(self, caller: Caller, look: Look, names: dict[str, str]) -> list[str]:
+        return [
+            f"{look.at:%Y-%m-%d %H:%M:%S}",
+            look.operator or caller.t("console.role.operator"),
+            caller.t(f"console.testers.log.{look.action}"),
+            names.get(look.link_id, look.link_id),
+            (look.conversation_id or "")[-12:],
+            look.searched or "",
+        ]
+
+
+def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
+    """The tab's components and what they do."""
+    testers = Testers(services)
+    with gr.Row(elem_classes=["wc-bar"]):
+        link = gr.Dropdown(choices=[], label=label("console.testers.link"), elem_id="wc-testers-link")
+        search = gr.Textbox(
+            label=label("console.testers.search"), max_length=_MOST_SEARCHED, elem_id="wc-testers-search"
+        )
+        tag = gr.Textbox(
+            label=label("console.testers.tag"), max_length=_MOST_SEARCHED, elem_id="wc-testers-tag"
+        )
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=0)
+    note = gr.Markdown(visible=False)
+    table = gr.Dataframe(
+        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-testers-table"
+    )
+    chosen = gr.State(None)
+    with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-testers-chat") as chat:
+        about = gr.Markdown()
+        messages = gr.Chatbot(
+            show_label=False,
+            buttons=[],
+            height=520,
+            feedback_options=None,
+            # As text, see `_as_text`.
+            render_markdown=False,
+            latex_delimiters=[],
+            allow_file_downloads=False,
+            elem_id="wc-testers-messages",
+        )
+        with gr.Row(elem_classes=["wc-bar"]):
+            words = gr.Textbox(
+                label=label("console.testers.note"), lines=2, max_length=_MOST_NOTE, elem_id="wc-testers-note"
+            )
+            tags = gr.Textbox(
+                label=label("console.testers.write_tags"), max_length=_MOST_TAGS, elem_id="wc-testers-tags"
+            )
+        save = gr.Button(label("console.testers.save"), variant="primary", elem_id="wc-testers-save")
+    with gr.Accordion(label("console.testers.log"), open=False, elem_id="wc-testers-log") as log:
+        gr.Markdown(label("console.testers.log.about"))
+        looks = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
+    timer = gr.Timer(LOOK_SECONDS)
+
+    shown: Any = {"inputs": [link, search, tag], "outputs": [table, note], **QUIET}
+    show, links = handler("operator", testers.show), handler("operator", testers.links)
+    gr.on([page.load, refresh.click], links, link, link, **QUIET).success(show, **shown)
+    gr.on([link.input, search.submit, tag.submit], show, **shown)
+    table.select(selecting("operator", testers.chosen), None, chosen, **QUIET)
+    read = handler("operator", testers.read)
+    chosen.change(read, chosen, [chat, about, messages, words, tags], **QUIET)
+    timer.tick(handler("operator", testers.follow), chosen, messages, **QUIET)
+    saved = save.click(handler("operator", testers.save), [chosen, words, tags], [words, tags], **QUIET)
+    saved.success(show, **shown)
+    log.expand(handler("operator", testers.log), None, looks, **QUIET)
+
+
+def _as_text(text: str) -> str:
+    """Text that is shown as it is. Gradio 6.31 puts the text of a chat into the page as HTML, with
+    `render_markdown=False` too, and cleans it only once handlers run and pictures are asked for; nothing but
+    the page's policy would stop those."""
+    return escape(text, quote=False)
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 64
+
+
+def _line(text: object, most: int) -> str:
+    return text[:most].strip() if isinstance(text, str) else ""
