@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from backends.echo import EchoBackend
 from webchat.app import App, build_app
 from webchat.auth import Cookies
 from webchat.models import ModelSpec
+from webchat.pages import Page
 from webchat.settings import Settings
 from webchat.store.records import Owner
 
@@ -125,11 +126,11 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(data_dir: Path, **options: Any) -> AsyncIterator[Whole]:
+async def whole(data_dir: Path, pages: Sequence[Page] = (), **options: Any) -> AsyncIterator[Whole]:
     settings = Settings(
         data_dir=data_dir, titles=False, cookie_secret=SecretStr(SECRET), open_browser=False, **options
     )
-    app = build_app(settings, specs=(MODEL,), create=lambda _: EchoBackend())
+    app = build_app(settings, pages=pages, specs=(MODEL,), create=lambda _: EchoBackend())
     async with app.lifespan(None):
         yield Whole(app)
 

@@ -21,6 +21,7 @@ from webchat.cli import command_parser
 from webchat.moderation import plugins
 from webchat.moderation.kinds.tables import TABLES as RULES
 from webchat.moderation.kinds.tables import Acting, Table
+from webchat.pages import page as pages_of_packages
 from webchat.sentences import locale
 from webchat.settings import Settings
 from webchat.settings.engine import EngineFields, SamplingFields
@@ -67,6 +68,7 @@ def entry_points() -> str:
     rows = (
         (registry.GROUP, "A backend: a model behind the interface in `backends/base.py`", registry.BUILT_IN),
         (plugins.GROUP, "A kind of rule: a moderator as in `webchat/moderation/filters.py`", RULES),
+        (pages_of_packages.GROUP, "A page beside the chat: a `webchat.pages.Page`", ()),
     )
     return table(
         "Group | Adds | Built in",

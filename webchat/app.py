@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
-from webchat.api import Services, body_limit, routes
+from webchat.api import PageEntry, Services, body_limit, routes
 from webchat.api.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
@@ -35,6 +35,9 @@ from webchat.models import KnownServers, Models, ModelSpec, configured, create_b
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_rules
+from webchat.pages import Page
+from webchat.pages.mounting import mount_pages
+from webchat.pages.page import installed
 from webchat.privacy import KINDS, Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
@@ -87,12 +90,14 @@ def build_app(
     settings: Settings,
     *,
     backends: Mapping[str, Backend] | None = None,
+    pages: Sequence[Page] = (),
     specs: Sequence[ModelSpec] | None = None,
     create: Callable[[ModelSpec], Backend] = create_backend,
 ) -> App:
     """Assemble the application. Opens the database, migrating it, and starts nothing else.
 
-    backends: models by name, in place of those in the settings. specs, create: fakes for tests. Raises
+    backends: models by name, in place of those in the settings. pages: beside the chat and those of installed
+    packages. specs, create: fakes for tests. Raises
     `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
@@ -137,6 +142,7 @@ def build_app(
     operator_link = OperatorLink() if settings.door != "local" and by_links else None
     at_the_door = door_settings(settings, secret)
     identities = Identities(store, at_the_door, link_ended=turns.link_ended)
+    menu: list[PageEntry] = []
     services = Services(
         store=store,
         turns=turns,
@@ -165,8 +171,9 @@ def build_app(
         decisions_days=settings.decisions_days,
         dropped_decisions=lambda: recorder.dropped,
         trash_days=settings.trash_days,
+        pages=menu,
     )
-    page = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
+    ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
     lifespan = _lifespan(services, gates, recorder, settings, mounted)
@@ -178,11 +185,11 @@ def build_app(
     )
     parent.router.routes.extend(routes(services))
     mounted.append(
-        mount_blocks(
-            parent, CONSOLE, console, "operator", ui=page, root_path=settings.root_path, labels=labels
-        )
+        mount_blocks(parent, CONSOLE, console, "operator", ui=ui, root_path=settings.root_path, labels=labels)
     )
-    mount(parent, create_page(page), page, root_path=settings.root_path)
+    pages = (*pages, *installed())
+    mounted += mount_pages(parent, pages, services, menu, ui=ui, root_path=settings.root_path)
+    mount(parent, create_page(ui), ui, root_path=settings.root_path)
     door = Door(
         parent,
         identities=identities,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from webchat import __version__
@@ -18,6 +18,7 @@ from webchat.settings import BadSettings, Settings, check_models, hand_on, load_
 if TYPE_CHECKING:
     from backends.base import Backend
     from webchat.app import App
+    from webchat.pages import Page
 
 Models: TypeAlias = "Backend | Mapping[str, Backend] | None"
 """One model made in Python, or several by name."""
@@ -25,11 +26,14 @@ Models: TypeAlias = "Backend | Mapping[str, Backend] | None"
 _MODELS = ("model", "endpoint", "models")
 
 
-def create(settings: Settings | None = None, *, backend: Models = None, **values: Any) -> App:
+def create(
+    settings: Settings | None = None, *, pages: Sequence[Page] = (), backend: Models = None, **values: Any
+) -> App:
     """The app, for a server of your own or for mounting in another app. Opens the database.
 
     values: settings by name; they win over the environment, `.env` and `webchat.toml`. settings: all of them
-    instead; then nothing else is read. backend: models made in Python, in place of those in the settings.
+    instead; then nothing else is read. pages: see `webchat.pages`. backend: models made in Python, in place
+    of those in the settings.
 
     One process may serve it, since replies run in it. Another app that mounts it must use its `root_path` and
     its `lifespan`. Its `start_link` and `operator_link` are the links that the command line prints. Raises
@@ -39,10 +43,12 @@ def create(settings: Settings | None = None, *, backend: Models = None, **values
     prepare(settings, own_models=backend is not None)
     from webchat.app import build_app
 
-    return build_app(settings, backends=_named(backend))
+    return build_app(settings, pages=pages, backends=_named(backend))
 
 
-def launch(settings: Settings | None = None, *, backend: Models = None, **values: Any) -> None:
+def launch(
+    settings: Settings | None = None, *, pages: Sequence[Page] = (), backend: Models = None, **values: Any
+) -> None:
     """Serve until a signal, like the command `webchat`. Takes and raises what `create` does."""
     if _in_event_loop():
         raise RuntimeError(
@@ -51,7 +57,7 @@ def launch(settings: Settings | None = None, *, backend: Models = None, **values
         )
     settings = _settings(settings, values, backend)
     prepare(settings, own_models=backend is not None)
-    start(settings, backend)
+    start(settings, pages, backend)
 
 
 def prepare(settings: Settings, *, own_models: bool = False) -> None:
@@ -64,13 +70,13 @@ def prepare(settings: Settings, *, own_models: bool = False) -> None:
     skip_gradio_stubs()
 
 
-def start(settings: Settings, backend: Models = None) -> None:
+def start(settings: Settings, pages: Sequence[Page] = (), backend: Models = None) -> None:
     """Serve until a signal what has been prepared."""
     if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
         print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
     from webchat.server import serve
 
-    serve(settings, backends=_named(backend))
+    serve(settings, pages=pages, backends=_named(backend))
 
 
 def _settings(settings: Settings | None, values: Mapping[str, Any], backend: Models) -> Settings:

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 import uvicorn
@@ -22,6 +22,7 @@ from webchat.auth.forwarding import is_shared
 from webchat.connections import connections, open_files
 from webchat.crowd import Crowd, limits_for
 from webchat.data_folder import remember_address
+from webchat.pages import Page
 from webchat.settings import BadSettings, Settings
 from webchat.ui import tunnel
 from webchat.watchdog import Watchdog
@@ -85,7 +86,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, *, backends: Mapping[str, Backend] | None = None) -> None:
+def serve(
+    settings: Settings, *, pages: Sequence[Page] = (), backends: Mapping[str, Backend] | None = None
+) -> None:
     """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it starts to
     serve."""
     logs.set_up(settings)
@@ -96,7 +99,7 @@ def serve(settings: Settings, *, backends: Mapping[str, Backend] | None = None) 
         if settings.share:
             public = open.enter_context(tunnel.shared(settings.host, settings.port))
             address = public + settings.root_path
-        app = build_app(settings, backends=backends)
+        app = build_app(settings, pages=pages, backends=backends)
         remember_address(settings, others_address(settings, address))
         link = app.start_link.url(address) if app.start_link else address
         limits = limits_for(open_files(), replies=settings.max_turns, body_bytes=settings.max_body_bytes)

@@ -5,6 +5,6 @@ body and answer (`wire`).
 """
 
 from webchat.api.routes import body_limit, routes
-from webchat.api.services import Services
+from webchat.api.services import PageEntry, Services
 
-__all__ = ["Services", "body_limit", "routes"]
+__all__ = ["PageEntry", "Services", "body_limit", "routes"]

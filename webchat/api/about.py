@@ -51,6 +51,7 @@ class About:
                 "default_model": Offered(services.models, owner.terms).default,
                 "language": services.language,
                 "limits": Limits(message_chars=services.message_chars),
+                "pages": [page for page in services.pages if page.shown(owner)],
                 "share": Share(access=services.access),
                 "link": await guest_link(self._store, owner),
             }

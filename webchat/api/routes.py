@@ -250,7 +250,9 @@ def routes(services: Services) -> list[BaseRoute]:
 
 def body_limit(method: str, path: str, most: int) -> int:
     """Maximum bytes of a request's body, checked before any of it is read. Paths outside the table, including
-    Gradio's, get the small limit. most: the limit in the settings."""
+    Gradio's, get the small limit, except for pages of other packages. most: the limit in the settings."""
+    if method == "POST" and path.startswith("/pages/"):
+        return most
     return most if any(method == known and where.match(path) for known, where in _long()) else SMALL_BODY
 
 

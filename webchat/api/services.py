@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +17,17 @@ from webchat.moderation.filters import Moderator
 from webchat.prompts.sandbox import Sandbox
 from webchat.sharing import Redeemer
 from webchat.store import Store
+from webchat.store.records import Owner
 from webchat.turns import Review, Turns
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """A page of another package in the menu. titles: by language. shown: to whom."""
+
+    name: str
+    titles: Mapping[str, str]
+    shown: Callable[[Owner], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class Services:
     act; rules_file: where they come from;
     masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
     decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
+    pages: of other packages, in the menu.
     """
 
     store: Store
@@ -61,6 +72,7 @@ class Services:
     sandbox: Sandbox = field(default_factory=Sandbox)
     starters: bool = True
     trash_days: int = 30
+    pages: Sequence[PageEntry] = ()
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

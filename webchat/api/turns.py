@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -13,13 +12,13 @@ from starlette.types import ASGIApp
 
 from webchat.api.errors import ApiError
 from webchat.api.events import OpenStreams, many_replies, one_reply
+from webchat.api.parties import Parties
 from webchat.api.reading import Caller, PathId, bad_query, json_answer
 from webchat.api.services import Services
 from webchat.api.wire.turns import BegunTurn, TurnBody
 from webchat.prompts.personas import Personas
 from webchat.store.records import Owner
-from webchat.turns import Ask, Party
-from webchat.turns.places import LinkPrompt
+from webchat.turns import Ask
 
 _MOST_SEQ = 2**31 - 1
 
@@ -38,7 +37,7 @@ class TurnRoutes:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._turns = services.turns
-        self._identities = services.identities
+        self._parties = Parties(services)
         self._personas = Personas(services.store, services.sandbox)
         self._streams = OpenStreams()
 
@@ -48,7 +47,7 @@ class TurnRoutes:
         owner = reader.id
         if body.owner not in (None, owner):
             raise ApiError(409, "other_owner", "You are signed in as someone else now.", "Reload the page.")
-        party = await self._sender(request, reader)
+        party = await self._parties.sender(request, reader)
         begun = await self._turns.start(
             party,
             Ask(
@@ -82,7 +81,7 @@ class TurnRoutes:
     async def events(self, reader: Caller, id: PathId, request: Request, start: Seq = 0) -> ASGIApp:
         """The events of a reply after `from` (or after `Last-Event-ID`, which a browser sends by itself when
         it comes back to the same address)."""
-        party = self._party(request, reader)
+        party = self._parties.of(request, reader)
         self._streams.check(party)
         events = self._turns.follow(reader.id, id, _last_event(request, start))
         # Whoever may not see the message learns so by the status, before any event.
@@ -97,26 +96,12 @@ class TurnRoutes:
         wait: Annotated[Literal["1", "0"], Query()] = "1",
     ) -> ASGIApp:
         """All that a browser shows, on one connection."""
-        party = self._party(request, reader)
+        party = self._parties.of(request, reader)
         self._streams.check(party)
         follower = self._turns.watch(reader.id, _seen(reply))
         running = list(self._turns.running(reader.id))
         chunks = many_replies(follower, running, reader, wait=wait == "1")
         return self._streams.open(party, chunks, follower.close)
-
-    async def _sender(self, request: Request, owner: Owner) -> Party:
-        """The same, with what their link lets them use."""
-        party, terms = self._party(request, owner), owner.terms
-        if terms.own_prompts:
-            return replace(party, terms=terms)
-        text, persona = await self._personas.only(owner.id, terms.template)
-        return replace(party, terms=terms, prompt=LinkPrompt(text, persona))
-
-    def _party(self, request: Request, owner: Owner) -> Party:
-        """For whom a place counts: operators and the person of a loopback start for themselves alone."""
-        if owner.operates:
-            return Party(owner.id)
-        return Party(owner.id, owner.link_id, self._identities.network(request.scope))
 
 
 def _may_use(owner: Owner, template: str) -> bool:

@@ -275,7 +275,7 @@ def _may_store(scope: Scope) -> bool:
     """Whether the request may be the first to store something for its owner. Reading stores nothing: a
     crawler costs no row."""
     path: str = scope["path"]
-    return scope["method"] not in SAFE_METHODS and path.startswith("/api/")
+    return scope["method"] not in SAFE_METHODS and path.startswith(("/api/", "/pages/"))
 
 
 def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) -> Scope:

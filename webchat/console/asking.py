@@ -68,27 +68,27 @@ def selecting(needed: Role, method: Method) -> Handler:
 
 
 async def _answer(needed: Role, method: Method, request: gr.Request, values: tuple[Any, ...]) -> Any:
-    caller = _caller(request)
+    caller = caller_of(request)
     try:
         if caller is None or not has_role(caller.owner, needed):
-            raise _refusal(caller, "error.not_found")
+            raise refusal(caller, "error.not_found")
         return await method(caller, *values)
     except gr.Error:
         raise
     except ExplainedError as error:
-        raise _refusal(caller, f"error.{error.code}", error.params) from None
+        raise refusal(caller, f"error.{error.code}", error.params) from None
     except Exception as error:
         ticket = secrets.token_hex(4)
         log.error("handler %s failed (ID %s): %s", method.__name__, ticket, in_one_line(error))
-        raise _refusal(caller, "console.failed", {"id": ticket}) from None
+        raise refusal(caller, "console.failed", {"id": ticket}) from None
 
 
 def refuse(caller: Caller, key: str, **params: object) -> gr.Error:
     """What to raise where something cannot be done, for a reason that the caller can mend."""
-    return _refusal(caller, key, params)
+    return refusal(caller, key, params)
 
 
-def _refusal(caller: Caller | None, key: str, params: Any = None) -> gr.Error:
+def refusal(caller: Caller | None, key: str, params: Any = None) -> gr.Error:
     table = locale(LANGUAGES[0] if caller is None else caller.language)
     cure = table.get(f"{key}.cure", "")
     if caller is not None and caller.owner.operates:
@@ -98,7 +98,7 @@ def _refusal(caller: Caller | None, key: str, params: Any = None) -> gr.Error:
     return gr.Error(filled(text, dict(params or {})), title="", print_exception=False)
 
 
-def _caller(request: gr.Request) -> Caller | None:
+def caller_of(request: gr.Request) -> Caller | None:
     asked = request.request
     state = {} if asked is None else asked.scope.get("state", {})
     owner, language = state.get("owner"), state.get("language")

@@ -66,11 +66,13 @@ def mount_blocks(
     ui: PageSettings,
     root_path: str = "",
     labels: frozenset[str] = frozenset(),
+    i18n: gr.I18n | None = None,
 ) -> MountedBlocks:
     """Mounts `blocks` at `path` of `parent`, before the chat is mounted there.
 
     To whoever lacks the role it is as if nothing were there. Each handler must check the role again, see
-    `webchat.console.asking`. ui: title and language; labels: the texts that the components name by key.
+    `webchat.console.asking`. ui: title and language; labels: the texts that the components name by key;
+    i18n: in place of those.
     root_path: the path a proxy serves the app under.
     """
     # It readies matplotlib, where that is installed, around each handler: on the loop, at first for a second.
@@ -90,7 +92,7 @@ def mount_blocks(
             pwa=False,
             enable_monitoring=False,
             mcp_server=False,
-            i18n=gradio_i18n(labels),
+            i18n=i18n or gradio_i18n(labels),
             theme=theme.create_theme(),
         )
     )

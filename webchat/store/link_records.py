@@ -137,3 +137,13 @@ class LinkAnswer:
     question: Question
     value: str | int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRatings:
+    """How often the people of a link rated the replies of a model. model: as it was named; may be empty."""
+
+    link: str
+    model: str
+    good: int
+    bad: int

@@ -34,6 +34,7 @@ from webchat.store.verbs.owners import OwnerVerbs
 from webchat.store.verbs.people import PeopleVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.prompt_templates import TemplateVerbs
+from webchat.store.verbs.ratings import RatingVerbs
 from webchat.store.verbs.sessions import SessionVerbs
 from webchat.store.verbs.trash import TrashVerbs
 from webchat.store.verbs.turns import TurnVerbs
@@ -51,6 +52,7 @@ class Store(
     SearchVerbs,
     IndexingVerbs,
     LinkVerbs,
+    RatingVerbs,
     GuestVerbs,
     TesterVerbs,
     ExportVerbs,

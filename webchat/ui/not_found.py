@@ -16,11 +16,16 @@ from webchat.sentences import LANGUAGES, Language, locale
 
 class NotFound:
     """In our own words instead of Gradio's. title: the product's name. language: for visitors who have not
-    chosen one, or `auto`. at: the path below which the addresses are."""
+    chosen one, or `auto`. at: the path below which the addresses are. about, status: of another reason why
+    there is no page, from the table of texts."""
 
-    def __init__(self, title: str, language: str, at: str = "") -> None:
+    def __init__(
+        self, title: str, language: str, at: str = "", *, about: str = "notfound", status: int = 404
+    ) -> None:
         self._title = title
         self._at = at
+        self._about = about
+        self._status = status
         self._language = language
         self._page = Template(files("webchat.ui").joinpath("not_found.html").read_text(encoding="utf-8"))
 
@@ -32,13 +37,13 @@ class NotFound:
         page = self._page.substitute(
             language=language,
             name=escape(self._title),
-            title=escape(words["notfound.title"]),
-            words=escape(words["notfound.words"]),
+            title=escape(words[f"{self._about}.title"]),
+            words=escape(words[f"{self._about}.words"]),
             open=escape(words["notfound.open"]),
             home="../" * ((self._at + path).count("/") - 1)
             or "./",  # relative, so that a proxy's prefix stays
         )
-        return HTMLResponse(page, 404, {"cache-control": "no-store"})
+        return HTMLResponse(page, self._status, {"cache-control": "no-store"})
 
 
 def language_of(headers: Headers, default: str) -> Language:

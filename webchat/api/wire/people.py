@@ -92,6 +92,13 @@ class SessionList(Answer):
         )
 
 
+class PageEntry(Answer):
+    """A page of another package at `/pages/<name>`. titles: by language."""
+
+    name: str
+    titles: dict[str, str]
+
+
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
     anybody can. link: of a guest."""
@@ -109,6 +116,7 @@ class Me(Answer):
     limits: Limits
     share: Share
     link: GuestLink | None
+    pages: tuple[PageEntry, ...]
 
 
 class Moved(Answer):

@@ -38,6 +38,7 @@ export function mainMenu() {
     { heading: t("export.menu") },
     ...exportAll(),
     ...earlier(),
+    ...pages(),
     "-",
     ...only(mayPrompt(connection.link), { label: t("templates.menu"), icon: "template", onclick: showTemplates }),
     ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
@@ -49,6 +50,17 @@ export function mainMenu() {
 
 /** @param {boolean | undefined} offered @param {MenuItem} item */
 const only = (offered, item) => (offered ? [item] : []);
+
+// Pages of other packages that this person may open.
+/** @returns {MenuItem[]} */
+function pages() {
+  const items = (connection.me.pages ?? []).map(({ name, titles }) => ({
+    label: titles[language] ?? name,
+    icon: /** @type {IconName} */ ("screen"),
+    onclick: () => location.assign(new URL(`pages/${name}/`, document.baseURI)),
+  }));
+  return items.length ? [{ heading: t("pages.heading") }, ...items] : [];
+}
 
 // Who this browser was before: each can be switched back to.
 /** @returns {MenuItem[]} */

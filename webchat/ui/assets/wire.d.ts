@@ -455,6 +455,7 @@ export interface Me {
   limits: Limits;
   share: Share;
   link: GuestLink | null;
+  pages: Array<PageEntry>;
 }
 
 /** A picture or sound of a reply. address: its URL while it is stored. */
@@ -620,6 +621,12 @@ export interface Owner {
   id: string;
   kind: "local" | "operator" | "member" | "visitor" | "guest";
   name: string;
+}
+
+/** A page of another package at `/pages/<name>`. titles: by language. */
+export interface PageEntry {
+  name: string;
+  titles: Record<string, string>;
 }
 
 /** Tokens that belong together. message: index of the message whose words they are, `null` for the chat template's. start, end: in tokens. */

@@ -1,0 +1,35 @@
+"""Who asks for a reply, and what their link lets them use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.requests import Request
+
+from webchat.api.services import Services
+from webchat.prompts.personas import Personas
+from webchat.store.records import Owner
+from webchat.turns import Party
+from webchat.turns.places import LinkPrompt
+
+
+class Parties:
+    """Every door to a model asks here for whom it asks."""
+
+    def __init__(self, services: Services) -> None:
+        self._identities = services.identities
+        self._personas = Personas(services.store, services.sandbox)
+
+    def of(self, request: Request, owner: Owner) -> Party:
+        """For whom a place counts: operators and the person of a loopback start for themselves alone."""
+        if owner.operates:
+            return Party(owner.id)
+        return Party(owner.id, owner.link_id, self._identities.network(request.scope))
+
+    async def sender(self, request: Request, owner: Owner) -> Party:
+        """The same, with what their link lets them use."""
+        party, terms = self.of(request, owner), owner.terms
+        if terms.own_prompts:
+            return replace(party, terms=terms)
+        text, persona = await self._personas.only(owner.id, terms.template)
+        return replace(party, terms=terms, prompt=LinkPrompt(text, persona))

@@ -1,0 +1,33 @@
+"""What testers thought of replies. For operators: no owner is checked."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, case, func, select
+
+from webchat.store.database.tables import FeedbackRow, LinkRow, OwnerRow, TurnRow
+from webchat.store.database.transactions import Database, heavy
+from webchat.store.database.until import Until
+from webchat.store.link_records import LinkRatings
+
+MOST_RATINGS = 1000
+"""Pairs of a link and a model."""
+
+
+class RatingVerbs(Database):
+    """Counts; the words of replies are for their owners."""
+
+    @heavy
+    def ratings_by_link(self, connection: Connection, _until: Until) -> list[LinkRatings]:
+        """Of the people of each link, by model; the newest links first."""
+        good, bad = (func.sum(case((FeedbackRow.value == value, 1), else_=0)) for value in (1, -1))
+        rows = connection.execute(
+            select(LinkRow.name, func.coalesce(TurnRow.model, ""), good, bad)
+            .select_from(FeedbackRow)
+            .join(OwnerRow, OwnerRow.id == FeedbackRow.owner_id)
+            .join(LinkRow, LinkRow.id == OwnerRow.link_id)
+            .join(TurnRow, TurnRow.message_id == FeedbackRow.message_id)
+            .group_by(LinkRow.id, LinkRow.name, LinkRow.created_at, TurnRow.model)
+            .order_by(LinkRow.created_at.desc(), LinkRow.id, TurnRow.model)
+            .limit(MOST_RATINGS)
+        )
+        return [LinkRatings(*row) for row in rows]
