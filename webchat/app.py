@@ -28,8 +28,8 @@ from webchat.api.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
+from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
-from webchat.console import MountedBlocks, create_console, mount_blocks
 from webchat.data_folder import SECRET, make_data_folder
 from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend, made_elsewhere
 from webchat.moderation import GateFactory, Moderation, OpenGates
@@ -194,7 +194,7 @@ def build_app(
         parent,
         identities=identities,
         settings=at_the_door,
-        body_limit=partial(body_limit, most=settings.max_body_bytes),
+        body_limit=partial(_body_limit, most=settings.max_body_bytes),
     )
     return App(door, settings, store, models, turns, start_link, operator_link, lifespan)
 
@@ -237,6 +237,10 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
         except ValueError as error:
             log.warning("%s. Until then, placeholder values are kept in memory only.", error)
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
+
+
+def _body_limit(method: str, path: str, most: int) -> int:
+    return min(EVENT_BODY, most) if is_event(method, path) else body_limit(method, path, most)
 
 
 def _lifespan(

@@ -6,5 +6,6 @@ same services as the routes of `webchat.api`.
 
 from webchat.console.mounting import MountedBlocks, mount_blocks
 from webchat.console.page import PATH, create_console
+from webchat.console.queue import EVENT_BODY, is_event
 
-__all__ = ["PATH", "MountedBlocks", "create_console", "mount_blocks"]
+__all__ = ["EVENT_BODY", "PATH", "MountedBlocks", "create_console", "is_event", "mount_blocks"]

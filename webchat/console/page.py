@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 
 from webchat.api import Services
 from webchat.console.labels import Labels
+from webchat.console.links import create_links
+from webchat.console.models import create_models
 from webchat.console.people import create_people
 from webchat.console.testers import create_testers
 from webchat.ui.gradio_page import in_loop
 
 PATH = "/operator"
+
+TABS: dict[str, Callable[[gr.Blocks, Services, Labels], None]] = {
+    "people": create_people,
+    "links": create_links,
+    "testers": create_testers,
+    "models": create_models,
+}
 
 
 def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
@@ -24,10 +35,11 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                 gr.Markdown(label("console.title"), elem_id="wc-console-title")
                 gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
             with gr.Tabs(elem_id="wc-console-tabs"):
-                with gr.Tab(label("console.people"), id="people"):
-                    create_people(page, services, label)
-                with gr.Tab(label("console.testers"), id="testers"):
-                    create_testers(page, services, label)
+                for name, create in TABS.items():
+                    with gr.Tab(label(f"console.{name}"), id=name):
+                        create(page, services, label)
+                with gr.Tab(label("console.moderation"), id="moderation"):
+                    gr.Markdown(label("console.moderation_is"))
         return page
 
     return in_loop(build), label.keys

@@ -13,7 +13,7 @@ from webchat.auth.accounts import add_account, reset_password
 from webchat.auth.passwords import MOST_NAME_CHARS
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting
 from webchat.console.labels import Labels
-from webchat.console.times import moment
+from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 
@@ -30,8 +30,8 @@ class People:
         self._services = services
         self._store = services.store
 
-    async def show(self, caller: Caller, text: str) -> tuple[Any, Any, Any]:
-        """The table, the choice of a person, and what to know about it."""
+    async def show(self, caller: Caller, text: str) -> tuple[Any, ...]:
+        """The table, the choice of a person, whether there is any, and what to know about the table."""
         wanted = _line(text, _MOST_SEARCHED)
         people = await self._store.call(self._store.search_people, wanted, MOST_SHOWN)
         rows = [self._row(caller, person) for person in people]
@@ -41,13 +41,14 @@ class People:
         return (
             gr.Dataframe(rows, headers=headers, visible=bool(rows)),
             gr.Dropdown(choices=choices),
+            gr.Column(visible=bool(rows)),
             gr.Markdown(note, visible=bool(note)),
         )
 
-    async def chosen(self, caller: Caller, row: Sequence[object]) -> str | None:
-        """The id in a row of the table."""
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
+        """The person in a row of the table, as the choice."""
         person = await self._found(row[-1] if row else None)
-        return person.owner_id
+        return gr.Dropdown(choices=[(_named(person), person.owner_id)], value=person.owner_id)
 
     async def about(self, caller: Caller, id: str | None) -> list[Any]:
         """What is said of the person, and which buttons there are for them."""
@@ -135,7 +136,7 @@ class People:
         ]
         if person.disabled_at is not None:
             parts.append(caller.t("console.people.disabled_since", when=moment(caller, person.disabled_at)))
-        return f"**{_plain(_named(person))}** · " + " · ".join(map(_plain, parts))
+        return f"**{plain(_named(person))}** · " + " · ".join(map(plain, parts))
 
     def _note(self, caller: Caller, wanted: str, shown: int) -> str:
         if shown == MOST_SHOWN:
@@ -181,19 +182,19 @@ def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
             max_length=_MOST_SEARCHED,
             elem_id="wc-people-search",
         )
-        refresh = gr.Button(label("console.refresh"), scale=0, min_width=0)
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110)
     note = gr.Markdown(visible=False)
     table = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-people-table"
     )
-    with gr.Column(elem_classes=["wc-card"]):
+    with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         person = gr.Dropdown(choices=[], label=label("console.people.person"), elem_id="wc-people-person")
         about = gr.Markdown(visible=False)
         with gr.Row(elem_classes=["wc-buttons"]):
             buttons = [
                 gr.Button(label(f"console.people.{one.name}"), visible=False, min_width=0) for one in BUTTONS
             ]
-        told = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-people-password")
+    told = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-people-password")
     with gr.Column(elem_classes=["wc-card"], visible=services.passwords is not None):
         gr.Markdown(label("console.people.add_title"))
         with gr.Row(elem_classes=["wc-bar"]):
@@ -203,11 +204,11 @@ def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
             operates = gr.Checkbox(label=label("console.people.as_operator"), elem_id="wc-people-operates")
         add = gr.Button(label("console.people.add"), variant="primary", elem_id="wc-people-add")
 
-    shown: Any = {"inputs": [search], "outputs": [table, person, note], **QUIET}
+    shown: Any = {"inputs": [search], "outputs": [table, person, card, note], **QUIET}
     described: Any = {"inputs": [person], "outputs": [about, *buttons], **QUIET}
     show, tell = handler("operator", people.show), handler("operator", people.about)
     gr.on([page.load, refresh.click, search.submit], show, **shown)
-    table.select(selecting("operator", people.chosen), None, person, **QUIET)
+    table.select(selecting("operator", people.chosen), None, person, **QUIET).success(show, **shown)
     person.change(tell, **described)
     for one, button in zip(BUTTONS, buttons, strict=True):
         done = button.click(handler("operator", getattr(people, one.name)), person, told, **QUIET)
@@ -234,8 +235,3 @@ def _named(person: Person) -> str:
 
 def _line(text: object, most: int) -> str:
     return text[:most].strip() if isinstance(text, str) else ""
-
-
-def _plain(text: str) -> str:
-    """Text in which Markdown sees nothing of its own."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$&:@" else char for char in text)

@@ -30,6 +30,8 @@ from webchat.ui.gradio_page import bad_host, from_gradio
 
 MOST_WAITING = 64
 """Events in the queue, of everybody."""
+EVENT_BODY = 128 * 1024
+"""Bytes of an event: the values of the components that its handler takes."""
 _MOST_VALUES = 64
 
 _JOIN = "/gradio_api/queue/join"
@@ -37,6 +39,11 @@ _DATA = "/gradio_api/queue/data"
 _HASH = re.compile(r"[a-z0-9]{1,32}")
 _HEADERS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto"})
 """What Gradio needs to name its own address. Nothing else of a request reaches it, cookies least of all."""
+
+
+def is_event(method: str, path: str) -> bool:
+    """Whether a request brings an event to a page below another path than the chat's."""
+    return method == "POST" and path.endswith(_JOIN) and path != _JOIN
 
 
 class _Event(BaseModel):

@@ -1,4 +1,4 @@
-"""Times as the console tells them."""
+"""Times and names as the console tells them."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def moment(caller: Caller, at: datetime, now: datetime | None = None) -> str:
 def _ago(caller: Caller, unit: str, count: int) -> str:
     key = f"console.time.{unit}"
     return caller.t(f"{key}_one" if count == 1 else key, count=count)
+
+
+def short(id: str) -> str:
+    """The end of an id, to tell things of one name apart."""
+    return id[-6:]
+
+
+def plain(text: str) -> str:
+    """Text in which Markdown sees nothing of its own."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$&:@" else char for char in text)

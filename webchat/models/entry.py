@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from backends.base import Backend, Footprint, LoadProgress
 from backends.errors import BackendError, OutOfMemory
+from webchat.models.room import total
 from webchat.models.specs import GivenTemplate, ModelInfo, ModelSpec, Status
 
 ProgressListener = Callable[[LoadProgress, float | None], None]
@@ -109,6 +110,7 @@ class Entry:
             status = "unfit"
         elif self.failure is not None:
             status = "failed"
+        footprint = self.footprint
         return ModelInfo(
             name=self.spec.name,
             source=self.spec.source,
@@ -120,7 +122,8 @@ class Entry:
             sampling=self.spec.sampling,
             system_prompt=self.spec.system_prompt,
             capabilities=None if self.backend is None else self.backend.capabilities,
-            in_process=self.footprint is not None,
+            in_process=footprint is not None,
+            memory=None if footprint is None else total([footprint]),
             load_seconds=load_seconds if status == "idle" else None,
             remote=self.spec.remote,
             unlisted=self.spec.discover,

@@ -88,9 +88,9 @@ class GivenTemplate:
 class ModelInfo:
     """A model as the picker shows it. `capabilities` is `None` until the backend exists. in_process: it takes
     memory here. key: see `ModelKey`. missing: it was chosen earlier and is not here; `failure` says why.
-    load_seconds: about how long it will take to load, while it is idle. remote: it runs on a
-    machine of somebody else. unlisted: no model, but an endpoint that has not said yet which it has; its name
-    is the endpoint's."""
+    load_seconds: about how long it will take to load, while it is idle. remote: it runs on a machine of
+    somebody else. memory: bytes it takes here, or would. unlisted: no model, but an endpoint that has not
+    said yet which it has; its name is the endpoint's."""
 
     name: str
     source: str
@@ -108,6 +108,7 @@ class ModelInfo:
     unlisted: bool = False
     key: str = ""
     missing: bool = False
+    memory: int | None = None
 
 
 Create = Callable[[ModelSpec], Backend]
