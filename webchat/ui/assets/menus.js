@@ -42,7 +42,7 @@ export function mainMenu() {
     "-",
     ...only(mayPrompt(connection.link), { label: t("templates.menu"), icon: "template", onclick: showTemplates }),
     ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
-    ...only(connection.me.operates, { label: t("console.menu"), icon: "sliders", onclick: () => location.assign(url("operator/")) }),
+    ...only(connection.me.operates, { label: t("console.menu"), icon: "sliders", onclick: () => location.assign(new URL("operator/", document.baseURI)) }),
     ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: showModeration }),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
     ...signingItems(),
