@@ -42,7 +42,7 @@ from webchat.privacy import KINDS, Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
-from webchat.sign_in import door_settings, own_address, providers
+from webchat.sign_in import door_settings, own_address, providers, proxied
 from webchat.store import Store
 from webchat.turns import Review, Turns
 from webchat.turns.guards import AskModels, asked_models, check_guards, hiding
@@ -141,7 +141,8 @@ def build_app(
     start_link = StartLink() if settings.door == "link" and by_links else None
     operator_link = OperatorLink() if settings.door != "local" and by_links else None
     at_the_door = door_settings(settings, secret)
-    identities = Identities(store, at_the_door, link_ended=turns.link_ended)
+    by_proxy = proxied(settings, store)
+    identities = Identities(store, at_the_door, link_ended=turns.link_ended, proxied=by_proxy)
     menu: list[PageEntry] = []
     services = Services(
         store=store,
@@ -155,6 +156,7 @@ def build_app(
         providers=providers(settings, store, secret),
         address=own_address(settings),
         root_path=settings.root_path,
+        sign_out_url=settings.proxy_sign_out_url,
         boot=secrets.token_hex(8),
         version=__version__,
         access=settings.door,
@@ -283,6 +285,7 @@ def _lifespan(
                 services.passwords.close()
             if services.providers is not None:
                 await services.providers.aclose()
+            await services.identities.aclose()
             store.close()
 
     return lifespan

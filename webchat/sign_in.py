@@ -9,6 +9,9 @@ from webchat.auth import DoorSettings, Ways
 from webchat.auth.admitting import Rules, rules_of
 from webchat.auth.oidc import OpenIdClient, Provider, huggingface_provider
 from webchat.auth.providers import Providers, Way
+from webchat.auth.proxied import Proxied
+from webchat.auth.signed_header import SignedHeader
+from webchat.auth.vouching import ProxyHeaders
 from webchat.settings import BadSettings, Settings, variable
 from webchat.store import Store
 
@@ -26,6 +29,7 @@ def door_settings(settings: Settings, secret: str) -> DoorSettings:
             anyone=settings.door == "open",
             password="password" in settings.sign_in,
             providers=tuple((key, _name_of(key, settings)) for key in settings.providers),
+            proxy="proxy" in settings.sign_in,
         ),
         embedded=settings.embed,
         frame_ancestors=SPACES_FRAME if settings.embed else (),
@@ -53,6 +57,26 @@ def providers(settings: Settings, store: Store, secret: str) -> Providers | None
         client = OpenIdClient(provider, store, wanted=wanted)
         ways[key] = Way(client, allowed, operators if settings.operator_people else None)
     return Providers(ways, store, secret)
+
+
+def proxied(settings: Settings, store: Store) -> Proxied | None:
+    """Who is signed in at the proxy in front. Raises `BadSettings`."""
+    if "proxy" not in settings.sign_in:
+        return None
+    headers = ProxyHeaders(
+        settings.proxy_header or "",
+        settings.proxy_email_header or "",
+        settings.proxy_name_header or "",
+        settings.proxy_groups_header or "",
+    )
+    signed = (
+        SignedHeader(settings.proxy_keys_url, settings.proxy_issuer or "", settings.proxy_audience or "")
+        if settings.proxy_keys_url
+        else None
+    )
+    allowed = _rules("allowed_people", settings.allowed_people)
+    operators = _rules("operator_people", settings.operator_people) if settings.operator_people else None
+    return Proxied(store, headers, settings.proxies, allowed, operators, signed)
 
 
 def _own_provider(settings: Settings) -> Provider:

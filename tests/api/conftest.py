@@ -23,6 +23,7 @@ from backends.echo import EchoBackend
 from webchat.api import Services, body_limit, routes
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
 from webchat.auth.passwords import Passwords
+from webchat.auth.proxied import Proxied
 from webchat.auth.sessions import make_token
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
@@ -132,6 +133,7 @@ def make_site(tmp_path: Path) -> MakeSite:
         titles: bool = False,
         system_prompt: str | None = None,
         message_chars: int = 2000,
+        proxied: Callable[[Store], Proxied] | None = None,
         **door: Any,
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
@@ -156,7 +158,8 @@ def make_site(tmp_path: Path) -> MakeSite:
         await turns.open()
         start, operator = StartLink(), OperatorLink()
         settings = DoorSettings(**{"access": "link", "secret": SECRET, **door})
-        identities = Identities(store, settings, link_ended=turns.link_ended)
+        by_proxy = None if proxied is None else proxied(store)
+        identities = Identities(store, settings, link_ended=turns.link_ended, proxied=by_proxy)
         services = Services(
             store=store,
             turns=turns,

@@ -52,3 +52,61 @@ def test_a_rule_for_one_provider_does_not_hold_at_another(rule: str, tmp_path: P
     both = {**SSO, "WEBCHAT_SIGN_IN": "oidc, huggingface", "WEBCHAT_ALLOWED_PEOPLE": rule}
     with pytest.raises(BadSettings, match="several providers"):
         load(tmp_path, environ=both)
+
+
+PROXY = {
+    "WEBCHAT_SIGN_IN": "proxy",
+    "WEBCHAT_TRUSTED_PROXIES": "127.0.0.1",
+    "WEBCHAT_PROXY_HEADER": "Remote-User",
+    "WEBCHAT_ALLOWED_PEOPLE": "*",
+}
+
+
+@pytest.mark.parametrize("missing", sorted(PROXY.keys() - {"WEBCHAT_SIGN_IN"}))
+def test_a_proxy_is_believed_only_where_everything_is_said(missing: str, tmp_path: Path) -> None:
+    assert load(tmp_path, environ=PROXY).settings.door == "link"
+    rest = {name: value for name, value in PROXY.items() if name != missing}
+    with pytest.raises(BadSettings, match=missing.removeprefix("WEBCHAT_").lower()):
+        load(tmp_path, environ=rest)
+
+
+@pytest.mark.parametrize(
+    "name", ["Remote User", "Remote_User", "Rémote", "X-Forwarded-For", "cookie", "Host", ":"]
+)
+def test_only_a_header_of_its_own_can_name_people(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="proxy_header"):
+        load(tmp_path, environ={**PROXY, "WEBCHAT_PROXY_HEADER": name})
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"WEBCHAT_ALLOWED_PEOPLE": "@example.org"}, "needs proxy_email_header"),
+        ({"WEBCHAT_OPERATOR_PEOPLE": "ada@example.org"}, "needs proxy_email_header"),
+        ({"WEBCHAT_OPERATOR_PEOPLE": "groups=admins"}, "needs proxy_groups_header"),
+        ({"WEBCHAT_OPERATOR_PEOPLE": "role=admin"}, "only sub and groups"),
+        ({"WEBCHAT_PROXY_KEYS_URL": "https://keys.example.org"}, "proxy_issuer and proxy_audience"),
+        ({"WEBCHAT_PROXY_AUDIENCE": "chat"}, "add proxy_keys_url"),
+        ({"WEBCHAT_SIGN_IN": "proxy, huggingface"}, "several providers"),
+    ],
+)
+def test_a_rule_that_nothing_can_satisfy_stops_the_start(
+    more: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadSettings, match=said):
+        load(tmp_path, environ={**PROXY, **more})
+
+
+def test_a_signed_header_is_set_up_by_its_issuer(tmp_path: Path) -> None:
+    team = "https://team.cloudflareaccess.com"
+    signed = {
+        **PROXY,
+        "WEBCHAT_PROXY_HEADER": "Cf-Access-Jwt-Assertion",
+        "WEBCHAT_PROXY_KEYS_URL": f"{team}/cdn-cgi/access/certs",
+        "WEBCHAT_PROXY_ISSUER": team,
+        "WEBCHAT_PROXY_AUDIENCE": "4714c1358e65",
+        "WEBCHAT_ALLOWED_PEOPLE": "@example.org",
+        "WEBCHAT_PROXY_SIGN_OUT_URL": "/cdn-cgi/access/logout",
+    }
+    settings = load(tmp_path, environ=signed).settings
+    assert settings.proxy_sign_out_url == "/cdn-cgi/access/logout"

@@ -43,7 +43,9 @@ class About:
                 "owner": owner,
                 "person": await self._person(owner, request),
                 "sign_in": services.ways.people,
-                "earlier": earlier,
+                "sign_out_url": services.sign_out_url,
+                # A proxy that says who its person is lets nobody switch.
+                "earlier": () if request.state.vouched else earlier,
                 "operates": owner.operates,
                 "movable_chats": [MovableChats.read(found) for found in movable],
                 "version": services.version,

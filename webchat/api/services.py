@@ -38,9 +38,9 @@ class Services:
     of what people write. language: `auto`, `en` or `zh-CN`. message_chars: longest message. redeemer: `None`
     on a loopback start, where nobody needs a link. ways: how people come in; sessions: of those who sign in;
     passwords, providers: `None` where nobody signs in so; address: of this server, for providers to send
-    people back to, `None` if each request's own; root_path: under which a proxy serves it. sandbox: renders
-    prompt templates. starters: whether those that come with the app are listed. moderators: in the order they
-    act; rules_file: where they come from;
+    people back to, `None` if each request's own; root_path: under which a proxy serves it; sign_out_url: of
+    the proxy that signs people in. sandbox: renders prompt templates. starters: whether those that come with
+    the app are listed. moderators: in the order they act; rules_file: where they come from;
     masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
     decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
     pages: of other packages, in the menu.
@@ -63,6 +63,7 @@ class Services:
     providers: Providers | None = None
     address: str | None = None
     root_path: str = ""
+    sign_out_url: str | None = None
     moderators: Sequence[Moderator] = ()
     rules_file: str | None = None
     masking: Masking | None = None

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from backends.errors import Params
 from webchat.auth.owners import Refusal
 from webchat.auth.settings import Ways
+from webchat.auth.sign_in_errors import ProviderUnreachable, SignInFailed, SignInInvalid, SignInNotAllowed
 from webchat.store.records import Owner
 
 log = logging.getLogger(__name__)
@@ -116,12 +117,21 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
 }
 
 
+FAILED: Mapping[str, type[SignInFailed]] = {
+    "not_allowed": SignInNotAllowed,
+    "sign_in_invalid": SignInInvalid,
+    "sign_in_unreachable": ProviderUnreachable,
+}
+"""Why somebody whom the proxy names is not let in."""
+
 _NEEDS_LINK = ("no_owner", "This chat needs a link.", "Open the link you were given, or ask for a new one.")
 _NEEDS_SIGN_IN = ("no_owner", "Sign in to use this chat.", "Sign in, or open the link you were given.")
 
 
 def no_owner(refusal: Refusal = "", ways: Ways | None = None) -> Response:
     """For someone who is not let in, with the reason if their link or their session has ended."""
+    if failure := FAILED.get(refusal):
+        return error_answer(failure.status, failure.code, failure.message, failure.cure)
     unknown = _NEEDS_SIGN_IN if ways is not None and ways.people else _NEEDS_LINK
     return error_answer(401, *_NO_OWNER.get(refusal, unknown))
 
@@ -164,6 +174,7 @@ class Gate:
             "link": ways.link,
             "anyone": ways.anyone,
             "password": ways.password,
+            "proxy": ways.proxy,
             "providers": dict(ways.providers),
         }
         data = (

@@ -21,6 +21,7 @@ from pathlib import Path
 from itsdangerous import BadSignature, TimestampSigner
 
 from webchat.auth.origin import host_name
+from webchat.auth.sessions import is_token
 
 MAX_AGE = timedelta(days=180)
 RENEW_AFTER = timedelta(days=7)
@@ -213,6 +214,12 @@ class Cookies:
             for name in names
             if not (own and at == "/" and not domain)
         )[:_MOST_CLEARED]
+
+
+def guests_of(sign_in: SignIn) -> list[str]:
+    """Whoever this browser was without signing in."""
+    entries = () if sign_in.cookie is None else sign_in.cookie.owners
+    return [entry for entry in entries if not is_token(entry)]
 
 
 def _paths_above(path: str) -> list[str]:

@@ -14,8 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.auth.answering import Answering
-from webchat.auth.answers import Gate, error_answer, no_owner, too_large, unknown_error_answer
-from webchat.auth.cookies import SignIn
+from webchat.auth.answers import FAILED, Gate, error_answer, no_owner, too_large, unknown_error_answer
+from webchat.auth.cookies import SignIn, guests_of
 from webchat.auth.failures import failure_answer
 from webchat.auth.forwarding import is_elsewhere, with_client
 from webchat.auth.headers import Hardening
@@ -45,6 +45,11 @@ _OPEN_BELOW = "/sign-in/"
 _SIGN_IN = "/sign-in"
 _GATE = frozenset({"/t", "/t/", _SIGN_IN})
 _MOST_DIGITS = 18
+_PROXY_SIGNS_IN = (
+    "proxy_signs_in",
+    "The proxy in front of this server signs you in.",
+    "To be somebody else, sign out there first.",
+)
 _JSON_BELOW = ("/api/", "/v1/")
 
 
@@ -76,7 +81,9 @@ class Door:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        scope = with_client(_below(scope, self._settings.root_path), self._settings.trusted_proxies)
+        # Whether the peer is a proxy to be believed is asked first: afterwards the client is another.
+        scope = self._identities.arriving(_below(scope, self._settings.root_path))
+        scope = with_client(scope, self._settings.trusted_proxies)
         await (self._http if scope["type"] == "http" else self._websocket)(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,9 +158,11 @@ class Door:
                     "Open it at http://localhost with its port, or start it with --host to serve others.",
                 )
             )
-        # Another site's page can read nothing here, but it could have answers made, and time them.
+        # Another site's page can read nothing here, but it could have answers made, and time them. The proxy
+        # names the person with whatever it asks for, also where the browser would send no cookie.
+        named = bool(scope.get("state", {}).get("vouch")) and heard.fetch_dest != "document"
         programs = scope["path"].startswith(_JSON_BELOW) or "/gradio_api/" in scope["path"]
-        asked_elsewhere = heard.fetch_site is not None and programs
+        asked_elsewhere = heard.fetch_site is not None and (named or programs)
         guarded = method not in SAFE_METHODS or heard.preflight or asked_elsewhere
         if guarded and not may_change(
             host=heard.host, origin=heard.origin, fetch_site=heard.fetch_site, trusted=self._trusted
@@ -185,7 +194,9 @@ class Door:
         """Set a cookie in a browser that has none for this owner yet, or an old one."""
         cookie = sign_in.cookie
         stale = cookie is not None and cookie.stale and "text/html" in heard.accept
-        if admission.new or stale:
+        if admission.bearer is not None:
+            answering.cookies += self._identities.headers(sign_in, (admission.bearer, *guests_of(sign_in)))
+        elif admission.new or stale:
             entries = () if cookie is None else cookie.owners
             # A session is named by its token, never by the id of its owner.
             first = (owner.id,) if admission.new else ()
@@ -213,8 +224,10 @@ class Door:
         wants_page = scope["method"] in ("GET", "HEAD") and "text/html" in heard.accept
         if refusal == "two_owners" and path not in _HEALTH:
             answering.cookies += sign_in.clear
+        elif admission.vouched and path not in _HEALTH and (path in _OPEN or path.startswith(_OPEN_BELOW)):
+            raise Refused(error_answer(409, *_PROXY_SIGNS_IN))
         elif path in _GATE and scope["method"] in ("GET", "HEAD"):
-            useless = path == _SIGN_IN and not self._settings.ways.people
+            useless = admission.vouched or (path == _SIGN_IN and not self._settings.ways.people)
             if self._settings.access == "local" or useless:
                 raise Refused(RedirectResponse("../" if path.endswith("/") else "./", 303))
             # Where a link is being opened, an older one is nobody's concern.
@@ -224,7 +237,8 @@ class Door:
         if wants_page and not path.startswith(_JSON_BELOW):
             offers = sign_in.cookie is not None or refusal == "older"
             people = await self._identities.choice(sign_in) if offers else ()
-            raise Refused(self._gate_page(401, refusal, people, path, answering))
+            status = FAILED[refusal].status if refusal in FAILED else 401
+            raise Refused(self._gate_page(status, refusal, people, path, answering))
         raise Refused(no_owner(refusal, self._settings.ways))
 
     def _gate_page(
@@ -282,6 +296,7 @@ def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) 
     state = {
         "owner": admission.owner,
         "session": admission.session,
+        "vouched": admission.vouched,
         "sign_in": sign_in,
         "nonce": nonce,
     }

@@ -12,7 +12,8 @@ from webchat.auth.forwarding import is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
-from webchat.auth.sessions import is_token
+from webchat.auth.proxied import Proxied
+from webchat.auth.sessions import is_token, is_vouched
 from webchat.auth.settings import DoorSettings
 from webchat.recent import new_people
 from webchat.store.database.codec import new_id
@@ -21,7 +22,7 @@ from webchat.store.records import Owner
 
 class Identities:
     """Reads sign-ins and decides whom they admit. link_ended: called with the id of an owner whose link has
-    ended, and why, to stop their replies."""
+    ended, and why, to stop their replies. proxied: admits whom the proxy in front names."""
 
     def __init__(
         self,
@@ -29,9 +30,11 @@ class Identities:
         settings: DoorSettings,
         *,
         link_ended: Callable[[str, Refusal], None] | None = None,
+        proxied: Proxied | None = None,
     ) -> None:
         self.owners = Owners(store, link_ended=link_ended)
         self._settings = settings
+        self._proxied = proxied
         self._new = new_people()
         self._cookies = Cookies(settings.secret, embedded=settings.embedded, root_path=settings.root_path)
 
@@ -52,6 +55,15 @@ class Identities:
             path=self._settings.root_path + scope["path"],
         )
 
+    async def aclose(self) -> None:
+        """Close what it keeps open to others."""
+        if self._proxied is not None:
+            await self._proxied.aclose()
+
+    def arriving(self, scope: Scope) -> Scope:
+        """The request as it came over the connection, with the word of the proxy in front in its state."""
+        return scope if self._proxied is None else self._proxied.taken(scope)
+
     async def admission(self, scope: Scope, heard: Heard, sign_in: SignIn) -> Admission:
         """The request's owner, or why it is admitted as nobody. On an open server, anyone who opens the page
         without an owner gets a new one, with `new` set."""
@@ -60,7 +72,16 @@ class Identities:
         if sign_in.conflict:
             return Admission(refusal="two_owners")
         cookie, is_open = sign_in.cookie, self._settings.access == "open"
-        if cookie is not None:
+        if self._proxied is not None:
+            opens = _opens_page(scope, heard) and (
+                heard.fetch_dest in (None, "document") or self._settings.embedded
+            )
+            found = await self._proxied.admission(scope, sign_in, self.owners, opens_page=opens)
+            if found is not None:
+                return found
+        if cookie is not None and is_vouched(cookie.owner_id):  # of a start that had such a proxy
+            admission = Admission(refusal="signed_out")
+        elif cookie is not None:
             admission = await self.owners.admitted(cookie.owner_id)
             if is_open and not admission.stored:
                 admission = Admission(_new_visitor(cookie.owner_id), stored=False)
@@ -106,8 +127,8 @@ class Identities:
         return None if owner is None or owner.operates else owner
 
     async def admitted(self, ids: Iterable[str]) -> list[Owner]:
-        """Those of the owners who may still enter."""
-        found = [(await self.owners.admitted(id)).owner for id in ids]
+        """Those of the owners who may still enter, without asking the proxy again."""
+        found = [(await self.owners.admitted(id)).owner for id in ids if not is_vouched(id)]
         return [owner for owner in found if owner is not None]
 
     async def bearers(self, sign_in: SignIn, owners: Iterable[Owner]) -> list[str]:

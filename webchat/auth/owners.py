@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -35,6 +35,9 @@ Refusal = Literal[
     "older",
     "two_owners",
     "no_cookie",
+    "not_allowed",
+    "sign_in_invalid",
+    "sign_in_unreachable",
 ]
 
 
@@ -66,13 +69,16 @@ class Revoked(Exception):
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The owner a cookie names, or why it admits nobody. stored: whether the owner is in the store. new: the
-    browser does not have the owner's cookie yet. session: of somebody who signed in."""
+    browser does not have the owner's cookie yet. session: of somebody who signed in; bearer: its token, if
+    the browser does not have it yet. vouched: a proxy has named the person with this request."""
 
     owner: Owner | None = None
     refusal: Refusal = ""
     stored: bool = True
     new: bool = False
     session: Session | None = None
+    bearer: str | None = field(default=None, repr=False)
+    vouched: bool = False
 
 
 @dataclass(slots=True)
@@ -184,6 +190,14 @@ class Owners:
             return "unknown"
         return link.end(datetime.now(UTC))
 
+    async def end_session(self, admission: Admission) -> None:
+        """Sign a person out where they were admitted; their other open requests there end."""
+        if admission.owner is None or admission.session is None:
+            return
+        with suppress(NotFound):  # ended elsewhere meanwhile
+            await self._store.call(self._store.end_session, admission.owner.id, admission.session.id)
+        self.forget(admission.session.id)
+
     def forget(self, session_id: str) -> None:
         """Ends the open requests, but not the caller's, of a session that has just been ended."""
         self._end(session_id, "signed_out", spared=asyncio.current_task())
@@ -242,6 +256,12 @@ class Owners:
             living = await self._store.call(self._store.living_sessions, sessions)
             for session_id in set(sessions).difference(living):
                 self._end(session_id, "signed_out")
+
+    def reread(self, owner_id: str) -> None:
+        """Ask the store anew for somebody whose name or role has just changed."""
+        for kept in self._kept.values():
+            if kept.admission.owner is not None and kept.admission.owner.id == owner_id:
+                kept.until = 0.0
 
     def _end(self, key: str, refusal: Refusal, spared: asyncio.Task[Any] | None = None) -> None:
         for kept in self._kept.values():

@@ -15,7 +15,9 @@ TOUCH_AFTER = timedelta(minutes=1)
 """How old the stored time of the last use may become."""
 
 _PREFIX = "ws1_"
-_TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}")
+_VOUCHED = "wp1_"
+"""Of sessions that only hold together with the word of the proxy in front."""
+_TOKEN = re.compile(rf"(?:{_PREFIX}|{_VOUCHED})[A-Za-z0-9_-]{{43}}")
 _MOST_DEVICE = 60
 
 _SYSTEMS = (
@@ -48,13 +50,18 @@ class SessionStore(Protocol):
     async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
-def make_token() -> str:
-    return _PREFIX + secrets.token_urlsafe(32)
+def make_token(*, vouched: bool = False) -> str:
+    return (_VOUCHED if vouched else _PREFIX) + secrets.token_urlsafe(32)
 
 
 def is_token(text: str) -> bool:
     """Whether a text has the format of a session's token; says nothing about whether it is valid."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def is_vouched(text: str) -> bool:
+    """Whether it is the token of a session of somebody whom the proxy signs in."""
+    return is_token(text) and text.startswith(_VOUCHED)
 
 
 def device_of(user_agent: str) -> str:

@@ -13,17 +13,18 @@ Access = Literal["local", "link", "open"]
 @dataclass(frozen=True, slots=True)
 class Ways:
     """How people come in. link: with a tester's or a printed link. anyone: also without. password: with a
-    name and a password. providers: key and name of each place where they sign in."""
+    name and a password. providers: key and name of each place where they sign in. proxy: at one in front."""
 
     link: bool = True
     anyone: bool = False
     password: bool = False
     providers: tuple[tuple[str, str], ...] = ()
+    proxy: bool = False
 
     @property
     def people(self) -> bool:
         """Whether anybody signs in."""
-        return self.password or bool(self.providers)
+        return self.password or self.proxy or bool(self.providers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
 from webchat.settings.model import Endpoint, ModelSettings, check_engine, http_url, kind_of, origin_of
 from webchat.settings.networks import Network, network
 from webchat.settings.people import PeopleFields
+from webchat.settings.proxied import ProxiedFields
 
 Access = Literal["local", "link", "open"]
 
@@ -27,7 +28,7 @@ OWN_PATHS = frozenset({"api", "assets", "gradio_api", "pages", "sign-in", "stati
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
 
-class Settings(SamplingFields, EngineFields, PeopleFields):
+class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     """The effective settings of one server. Frozen; `Settings()` holds the defaults and reads nothing.
 
     `webchat.settings.load_settings` builds it from flags, environment and files.
@@ -64,7 +65,7 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
     trusted_proxies: Words = setting(
         (),
         "Addresses or networks of proxies in front of this server whose headers (`X-Forwarded-For`,"
-        " `X-Forwarded-Proto`, `Forwarded`) are trusted for the client's address and scheme.",
+        " `X-Forwarded-Proto`, `Forwarded`, and those of `sign_in = proxy`) are trusted.",
         "addresses or networks, separated by commas",
     )
 
@@ -289,6 +290,17 @@ class Settings(SamplingFields, EngineFields, PeopleFields):
             if names.count(name) > 1:
                 raise ValueError(f'two models are named "{name}": give each a unique name')
         return self
+
+    def check_sign_in(self) -> None:
+        """Raises ValueError for ways to sign in that lack something."""
+        super().check_sign_in()
+        if "proxy" not in self.sign_in:
+            return
+        if not self.trusted_proxies:
+            raise ValueError(
+                "sign_in = proxy needs trusted_proxies: the proxy's address; anybody could send its header"
+            )
+        self.check_proxy((*self.allowed_people, *self.operator_people))
 
     @property
     def loopback(self) -> bool:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr, field_validator
 from webchat.settings.engine import Words, setting
 from webchat.settings.model import http_url
 
-WAYS = frozenset({"password", "oidc", "huggingface"})
+WAYS = frozenset({"password", "oidc", "huggingface", "proxy"})
 """What `sign_in` may name."""
 
 _RULES = "rules, separated by commas: ada@example.org, @example.org, groups=staff, or * for everyone"
@@ -19,8 +19,9 @@ class PeopleFields(BaseModel):
     sign_in: Words = setting(
         (),
         "How people sign in, also several ways at once: `password` (accounts made by `webchat user add`),"
-        " `oidc` (an OpenID Connect provider), `huggingface`. Tester links keep working.",
-        "password, oidc and huggingface, separated by commas",
+        " `oidc` (an OpenID Connect provider), `huggingface`, `proxy` (a proxy in front, which names the"
+        " person in a header). Tester links keep working.",
+        "password, oidc, huggingface and proxy, separated by commas",
     )
     oidc_issuer: str | None = setting(
         None,
@@ -42,11 +43,11 @@ class PeopleFields(BaseModel):
     oidc_name: str = setting("SSO", "Name of the provider on the sign-in page.", "a string")
     allowed_people: Words = setting(
         (),
-        "Who may sign in at a provider: by verified email, by its domain, or by a claim of the provider.",
+        "Who may sign in at a provider or a proxy: by verified email, by its domain, or by a claim.",
         _RULES,
     )
     operator_people: Words = setting(
-        (), "Which of them are operators. The role follows the provider at every sign-in.", _RULES
+        (), "Which of them are operators. The role follows the provider or proxy at every sign-in.", _RULES
     )
 
     @field_validator("sign_in")
@@ -80,20 +81,21 @@ class PeopleFields(BaseModel):
     @property
     def providers(self) -> tuple[str, ...]:
         """The ways that lead to a provider, in the order they are shown."""
-        return tuple(way for way in self.sign_in if way != "password")
+        return tuple(way for way in self.sign_in if way not in ("password", "proxy"))
 
     def check_sign_in(self) -> None:
         """Raises ValueError for ways to sign in that lack something."""
         if "oidc" in self.sign_in and not (self.oidc_issuer and self.oidc_client_id):
             raise ValueError("sign_in = oidc needs oidc_issuer and oidc_client_id")
-        if self.providers and not self.allowed_people:
+        elsewhere = tuple(way for way in self.sign_in if way != "password")
+        if elsewhere and not self.allowed_people:
             raise ValueError(
-                f"sign_in = {self.providers[0]} needs allowed_people: who may sign in; * is everyone the"
-                " provider knows"
+                f"sign_in = {elsewhere[0]} needs allowed_people: who may sign in; * is everyone the"
+                f" {'proxy' if elsewhere[0] == 'proxy' else 'provider'} knows"
             )
         # Anybody can choose at one provider the name or group that means something at another.
         rules = (*self.allowed_people, *self.operator_people)
-        if len(self.providers) > 1 and any(rule == "*" or "=" in rule for rule in rules):
+        if len(elsewhere) > 1 and any(rule == "*" or "=" in rule for rule in rules):
             raise ValueError(
                 "with several providers, allowed_people and operator_people take only email addresses and"
                 " their domains"

@@ -12,6 +12,7 @@ from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
 from webchat.settings.load import Loaded, is_secret
 from webchat.settings.people import PeopleFields
+from webchat.settings.proxied import ProxiedFields
 
 
 def effective(loaded: Loaded) -> Iterator[str]:
@@ -24,13 +25,14 @@ def effective(loaded: Loaded) -> Iterator[str]:
 
 def field_order() -> list[str]:
     """The settings in reading order: the server's own, then the engine's, then sampling."""
-    parts = (PeopleFields, EngineFields, SamplingFields)
+    parts = (PeopleFields, ProxiedFields, EngineFields, SamplingFields)
     inherited = {name for part in parts for name in part.model_fields}
     own = [name for name in Settings.model_fields if name not in inherited]
     at = own.index("access")
     return [
         *own[:at],
         *PeopleFields.model_fields,
+        *ProxiedFields.model_fields,
         *own[at:],
         *EngineFields.model_fields,
         *SamplingFields.model_fields,

@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 PASSWORD_ISSUER = "password"
 """The issuer of people who sign in with a password kept here. Their subject is their user name."""
 
+PROXY_ISSUER = "proxy"
+"""The issuer of people whom a proxy names in a header. Where it signs the header, the signer's name follows
+after a space."""
+
 SESSION_IDLE = timedelta(days=30)
 SESSION_AGE = timedelta(days=180)
 """A session ends when it was not used for that long, and at that age at the latest."""
@@ -27,6 +31,11 @@ class Person:
     created_at: datetime
     seen_at: datetime | None
     disabled_at: datetime | None
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy in front of this server signs them in."""
+        return self.issuer.partition(" ")[0] == PROXY_ISSUER
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,22 @@ class Share(Answer):
 
 
 class Person(Answer):
-    """Somebody who signs in. password: whether they do so with a password kept here."""
+    """Somebody who signs in. password: whether they do so with a password kept here; proxy: whether the proxy
+    in front does it for them."""
 
     name: str
     email: str | None
     password: bool
+    proxy: bool
 
     @classmethod
     def read(cls, person: people_records.Person) -> Self:
-        return cls(name=person.name, email=person.email, password=person.issuer == PASSWORD_ISSUER)
+        return cls(
+            name=person.name,
+            email=person.email,
+            password=person.issuer == PASSWORD_ISSUER,
+            proxy=person.proxied,
+        )
 
 
 class Session(Answer):
@@ -101,11 +108,12 @@ class PageEntry(Answer):
 
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
-    anybody can. link: of a guest."""
+    anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest."""
 
     owner: Owner
     person: Person | None
     sign_in: bool
+    sign_out_url: str | None
     earlier: tuple[EarlierOwner, ...]
     operates: bool
     movable_chats: tuple[MovableChats, ...]

@@ -440,11 +440,12 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can. link: of a guest. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. */
 export interface Me {
   owner: Owner;
   person: Person | null;
   sign_in: boolean;
+  sign_out_url: string | null;
   earlier: Array<EarlierOwner>;
   operates: boolean;
   movable_chats: Array<MovableChats>;
@@ -642,11 +643,12 @@ export interface PasswordBody {
   new: string;
 }
 
-/** Somebody who signs in. password: whether they do so with a password kept here. */
+/** Somebody who signs in. password: whether they do so with a password kept here; proxy: whether the proxy in front does it for them. */
 export interface Person {
   name: string;
   email: string | null;
   password: boolean;
+  proxy: boolean;
 }
 
 /** values: the values of its variables. */

@@ -1,6 +1,7 @@
 // The devices on which a person is signed in, and signing out of them from here.
 
 import { api } from "../api.js";
+import { connection } from "../connection.js";
 import { h, icon } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
 import { ago } from "../times.js";
@@ -45,7 +46,7 @@ export class Devices {
         h("div", { class: "wc-account-name" }, h("span", { dir: "auto" }, name), current && h("span", { class: "wc-account-mark" }, t("account.this_device"))),
         h("div", { class: "wc-account-about" }, current ? begun : [last, " · ", begun]),
       ),
-      h("button", { type: "button", class: "wc-button", "aria-label": t(current ? "account.sign_out_here" : "account.sign_out_of", { device: name }), onclick: (event) => (current ? signOut() : this.#end(id, name, row, event.currentTarget)) }, t("account.sign_out")),
+      h("button", { type: "button", class: "wc-button", "aria-label": t(current ? "account.sign_out_here" : "account.sign_out_of", { device: name }), onclick: (event) => (current ? signOut(connection.me) : this.#end(id, name, row, event.currentTarget)) }, t("account.sign_out")),
     );
     return row;
   }

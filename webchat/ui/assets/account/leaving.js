@@ -10,6 +10,8 @@ import { errorLine, t } from "../i18n.js";
 import { identity } from "../identity.js";
 import { toast } from "../toast.js";
 
+/** @import { Me } from "../types.js" */
+
 const PLACE = "webchat.place";
 
 const calls = channel("webchat-account");
@@ -39,14 +41,16 @@ export function placeBefore() {
 }
 
 // What the person has not sent stays in this browser under their own name, see drafts.js and outbox.js.
-export async function signOut() {
+/** @param {Partial<Me>} me */
+export async function signOut({ person, sign_out_url: proxys }) {
+  if (person?.proxy && !proxys) return void toast(t("account.proxy_signs_in"));
   try {
     await api.post("api/sign-out");
   } catch (error) {
     if (error.status !== 401) return void toast(errorLine(error), { kind: "error" }); // else it had ended already
   }
   calls?.postMessage({ left: identity.owner });
-  leave();
+  leave(person?.proxy && proxys);
 }
 
 // Whether this page is one of the browser's memory, to which somebody went back: it may be older than the end of a session.
@@ -59,7 +63,8 @@ export function leaveWithOthers() {
   calls?.addEventListener("message", ({ data }) => data.left && data.left === identity.owner && leave());
 }
 
-function leave() {
+/** @param {string | false | null} [there] where the proxy that signs people in signs them out */
+function leave(there) {
   addEventListener("pageshow", () => location.reload(), { once: true }); // a step back must not show it from memory
-  location.replace(signInAddress());
+  location.replace(there || signInAddress());
 }

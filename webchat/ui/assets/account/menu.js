@@ -19,7 +19,7 @@ export const accountTitle = () => t(connection.me.person ? "account.title" : "ac
 /** @returns {MenuItem[]} */
 export function signingItems() {
   const { person, sign_in: offered } = connection.me;
-  if (person) return ["-", { label: t("account.sign_out"), icon: "leave", onclick: signOut }];
+  if (person) return ["-", { label: t("account.sign_out"), icon: "leave", onclick: () => signOut(connection.me) }];
   return offered ? ["-", { label: t("account.sign_in"), icon: "enter", onclick: () => location.assign(signInAddress()) }] : [];
 }
 
