@@ -12,7 +12,7 @@ from webchat.api.services import Services
 from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody
 from webchat.auth.admitting import name_of
 from webchat.auth.forwarding import one_person
-from webchat.auth.passwords import Passwords, PasswordWrong
+from webchat.auth.passwords import Passwords, PasswordWrong, account_of
 from webchat.store import people_records
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Session
@@ -22,16 +22,21 @@ class People:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.store
+        self._devices = services.identities.devices
 
     async def sign_in(self, body: SignInBody, request: Request) -> Response:
         """Sign in with a name and a password. 403 if they don't match, 429 after too many attempts."""
-        network, exempt = self._network(request)
-        person, checked = await self._passwords().check(body.name, body.password, network, exempt=exempt)
+        passwords, account = self._passwords(), account_of(body.name)
+        network, exempt = self._network(request, self._device(request, account))
+        person, checked = await passwords.check(body.name, body.password, network, exempt=exempt)
         agent = request.headers.get("user-agent", "")
         try:
             cookies = await self._services.sessions.begin(person, request.state.sign_in, agent, checked)
         except NotFound:
             raise PasswordWrong from None  # it was changed meanwhile
+        if request.state.unnamed_proxy:
+            secure = request.state.sign_in.secure
+            cookies.append(self._devices.header(_cookies(request), account, secure=secure))
         return with_cookies(cookies)
 
     async def sign_out(self, owner: Caller, request: Request) -> Response:
@@ -60,7 +65,7 @@ class People:
         self, owner: Caller, own: SignedIn, body: PasswordBody, request: Request
     ) -> None:
         """Change the caller's password; their other sessions end. 403 if the current one is wrong."""
-        network, exempt = self._network(request)
+        network, exempt = self._network(request, own.id)
         await self._passwords().change(owner.id, body.current, body.new, own.id, network, exempt=exempt)
 
     async def rename(self, owner: Caller, own: SignedIn, body: NameBody) -> Person:
@@ -79,8 +84,20 @@ class People:
             raise not_found()
         return self._services.passwords
 
-    def _network(self, request: Request) -> tuple[str, bool]:
+    def _device(self, request: Request, account: str) -> str:
+        """The browser, if it has been signed in to the account before."""
+        secure = request.state.sign_in.secure
+        return self._devices.known(_cookies(request), account, secure=secure) or ""
+
+    def _network(self, request: Request, known: str) -> tuple[str, bool]:
         """Where the request comes from, and whether that is exempt from limits by address. Exempt networks
-        are told apart too: nobody in one delays another's sign-in."""
+        are told apart too: nobody in one delays another's sign-in. Where the address may be everybody's, what
+        is `known` of the browser takes its place."""
+        if request.state.unnamed_proxy:
+            return f"known {known}" if known else "unknown", True
         network = one_person(request.client.host) if request.client else ""
         return network, self._services.identities.network(request.scope) is None
+
+
+def _cookies(request: Request) -> str:
+    return "; ".join(request.headers.getlist("cookie"))

@@ -84,6 +84,16 @@ def is_shared(address: str, trusted: Sequence[Network]) -> bool:
     return found is not None and (found.is_loopback or _is_trusted(found, trusted))
 
 
+def is_unnamed_proxy(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Whether a request seems to come through a proxy that is not trusted: from a peer on this machine or a
+    private network that forwards. Anybody there can seem so, so this must give no advantage."""
+    peer = scope.get("client")
+    address = None if peer is None else _address(peer[0])
+    if address is None or not (address.is_private or address.is_loopback) or _is_trusted(address, trusted):
+        return False
+    return any(name in (b"x-forwarded-for", b"forwarded", b"x-real-ip") for name, _ in scope["headers"])
+
+
 def _said_for(x_forwarded_for: list[str], forwarded: list[str]) -> list[list[str]]:
     said = []
     if x_forwarded_for:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from starlette.types import Scope
 
 from webchat.auth.cookies import Cookies, SignIn
-from webchat.auth.forwarding import is_within, one_person
+from webchat.auth.devices import Devices
+from webchat.auth.forwarding import is_unnamed_proxy, is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
@@ -18,6 +20,8 @@ from webchat.auth.settings import DoorSettings
 from webchat.recent import new_people
 from webchat.store.database.codec import new_id
 from webchat.store.records import Owner
+
+log = logging.getLogger(__name__)
 
 
 class Identities:
@@ -35,7 +39,9 @@ class Identities:
         self.owners = Owners(store, link_ended=link_ended)
         self._settings = settings
         self._proxied = proxied
+        self._told = False
         self._new = new_people()
+        self.devices = Devices(settings.secret)
         self._cookies = Cookies(settings.secret, embedded=settings.embedded, root_path=settings.root_path)
 
     def sign_in(self, scope: Scope, heard: Heard) -> SignIn:
@@ -61,7 +67,17 @@ class Identities:
             await self._proxied.aclose()
 
     def arriving(self, scope: Scope) -> Scope:
-        """The request as it came over the connection, with the word of the proxy in front in its state."""
+        """The request as it came over the connection, with what only its peer can tell in its state: the word
+        of the proxy in front, and whether everybody may share one address."""
+        unnamed = is_unnamed_proxy(scope, self._settings.trusted_proxies)
+        if unnamed and not self._told:
+            self._told = True
+            log.warning(
+                "Requests come through a proxy at %s that trusted_proxies doesn't list, so everyone has its"
+                " address, and limits by address are off. List it to tell people apart.",
+                scope["client"][0],
+            )
+        scope = {**scope, "state": {**scope.get("state", {}), "unnamed_proxy": unnamed}}
         return scope if self._proxied is None else self._proxied.taken(scope)
 
     async def admission(self, scope: Scope, heard: Heard, sign_in: SignIn) -> Admission:
@@ -102,9 +118,14 @@ class Identities:
         return Admission(_new_visitor(new_id()), stored=False, new=True) if is_open else admission
 
     def network(self, scope: Scope) -> str | None:
-        """The network under which a client's actions are counted; `None` for one that is exempt."""
+        """The network under which a client's actions are counted; `None` for one that is exempt, or where
+        everybody may have the same."""
         client = scope.get("client")
-        if client is None or is_within(client[0], self._settings.trusted_networks):
+        if (
+            client is None
+            or scope["state"]["unnamed_proxy"]
+            or is_within(client[0], self._settings.trusted_networks)
+        ):
             return None
         return one_person(client[0])
 

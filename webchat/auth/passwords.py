@@ -165,17 +165,17 @@ class Passwords:
         """
         # One at a time per network: tries made together count like tries made one after another.
         async with self._slots.place(network):
-            if seconds := self._delays.seconds(_account(name), network):
+            if seconds := self._delays.seconds(account_of(name), network):
                 raise PasswordDelayed(seconds)
             if not exempt and self._failures.full(network):
                 raise PasswordDelayed(60)
             found = await self._signing_in(name, password)
             if found is None:
-                self._delays.failed(_account(name), network)
+                self._delays.failed(account_of(name), network)
                 if not exempt:
                     self._failures.add(network)
                 raise PasswordWrong
-        self._delays.succeeded(_account(name), network)
+        self._delays.succeeded(account_of(name), network)
         if found[0].disabled_at is not None:
             raise PersonDisabled
         return found
@@ -244,7 +244,7 @@ class Passwords:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
 
 
-def _account(name: str) -> str:
+def account_of(name: str) -> str:
     """What failures are counted under, also for a name nobody can have."""
     try:
         return user_name(name)
