@@ -29,8 +29,8 @@ export function mainMenu() {
   /** @param {[string, string]} language @returns {MenuItem} */
   const spoken = ([code, label]) => ({ label, icon: "globe", checked: language === code, onclick: () => setLanguage(code) });
   return [
-    ...accountItems(),
     ...testerItems(),
+    ...accountItems(),
     { heading: t("app.theme") },
     ...Object.entries(THEMES).map(theme),
     { heading: t("app.language") },
