@@ -175,8 +175,8 @@ def said(text: str, thought: str = "", rate: float = 0) -> str:
 DELAYED = "Summarise the attached report"
 FAILED = "Translate this page"
 
-PARCEL = """I'm sorry about the delay. Your parcel left our warehouse on **Friday** and is now at the depot in \
-Leeds. It should reach you by *Wednesday evening*.
+PARCEL = """I'm sorry about the delay. Your parcel left our warehouse on **Friday** and is now at the depot \
+in Leeds. It should reach you by *Wednesday evening*.
 
 Would you like me to:
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Error, Locator, Page, Response, expect
 
 from tests.app_process import AppProcess
 from tests.browser import PATIENCE
-from tests.e2e.chat import PHONE, Chat, NewVisitor, until, words
+from tests.e2e.chat import LOOKS, PHONE, Chat, NewVisitor, until, words
 from tests.e2e.conftest import running
 from tests.e2e.test_people import choose
 from tests.e2e.test_visitors import store_of, webchat
@@ -245,6 +246,58 @@ async def test_revoking_ends_the_reply_of_a_tester_who_has_gone(
     await asyncio.to_thread(webchat, lab.data_dir, "link", "revoke", "Gone")
     await asyncio.wait_for(call.closed_early.wait(), PATIENCE / 1000)
     assert not call.finished
+
+
+@pytest.mark.parametrize(("look", "language"), LOOKS)
+async def test_a_tester_finds_nothing_beyond_the_link(
+    lab: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
+) -> None:
+    """No menu, key or answer of the server names the model of a blind link, or offers what it does not."""
+    said = locale(language)
+    terms = {"models": ("scripted",), "blind": True, "inspect": False, "system_prompt": False, "asks": ()}
+    _, url = made(lab, f"Blind {language}", **terms)
+    page = await (await visitor(**look)).new_page()
+    told: dict[str, str] = {}
+
+    async def hear(response: Response) -> None:
+        if "/api/" in response.url and "event-stream" not in response.headers.get("content-type", ""):
+            with suppress(Error):  # of a page that is left
+                told[response.url] = await response.text()
+
+    page.on("response", hear)
+    await page.goto(url)
+    chat = Chat(page, lab.url)
+    await chat.ready()
+    await chat.ask("words=2")
+    await chat.state("complete")
+    await expect(chat.reply.locator(".wc-model")).to_have_text("Model A")
+    for place in (
+        "#wc-picker",
+        "#wc-templates-button",
+        "#wc-drawer-toggle",
+        "[data-act=info]",
+        "[data-act=rate-up]",
+    ):
+        await expect(page.locator(place).first).to_be_hidden()
+    for keys in ("ControlOrMeta+,", "ControlOrMeta+Shift+L"):
+        await page.keyboard.press(keys)
+    await chat.box.press_sequentially("/")
+    await expect(page.locator("dialog[open], .wc-slash, html.wc-drawer-open")).to_have_count(0)
+    await chat.box.fill("")
+    await chat.reply.locator("[data-act=more]").click()
+    await expect(page.locator(".wc-menu [role=menuitem]")).not_to_contain_text([said["inspect.open"]])
+    await page.keyboard.press("Escape")
+    message = (await chat.thread())[-1]["id"]
+    request = page.context.request
+    for path in (f"messages/{message}", f"messages/{message}/inspect", "me", "models", "export?format=json"):
+        answer = await request.get(f"{lab.url}/api/{path}")
+        told[path] = await answer.text()
+    # What went wrong at the model's side is the operator's to know.
+    await chat.send("status=401")
+    await chat.state("failed")
+    told["page"] = await page.locator("body").inner_text()
+    told["thread"] = await (await request.get(f"{lab.url}/api/conversations/{chat.conversation}")).text()
+    assert {path: text for path, text in told.items() if "scripted" in text or "127.0.0.1" in text} == {}
 
 
 async def test_the_page_speaks_the_language_of_the_link(lab: AppProcess, visitor: NewVisitor) -> None:

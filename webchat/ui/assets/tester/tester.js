@@ -1,5 +1,5 @@
 // The page of somebody who came by a tester's link: what the link says is shown, and the page offers nothing beyond it.
-// What it says is read anew whenever a message has been counted, never by the clock.
+// What it says is read anew whenever a reply has ended, never by the clock.
 
 import { api } from "../api.js";
 import { bus } from "../bus.js";
@@ -26,8 +26,11 @@ export function mountTester() {
   the("#wc-topbar-end-part").prepend(questions);
   bus.on("me", draw);
   bus.on("news", ({ type }) => type === "ended" && reload());
-  bus.on("outbox", ({ what, entry }) => {
-    if (what === "answered") reload();
+  bus.on("outbox", ({ what, entry, answer }) => {
+    if (answer?.left && connection.link) {
+      asked += 1;
+      connection.link = { ...connection.link, left: answer.left };
+    }
     if (what !== "refused" || !entry.why || !isOfLink(entry.why)) return;
     reload();
     setTimeout(reload, CHANGED_WITHIN);
