@@ -395,7 +395,7 @@ async def visits(browser: Browser, out: Path, wanted: Callable[[str], bool]) -> 
 @asynccontextmanager
 async def opened(browser: Browser, url: str, look: Look, scale: float = 0) -> AsyncIterator[Page]:
     """A new visitor's page. Prints what the page complains of."""
-    phone = look.size["width"] < 500
+    phone = look.size is PHONE
     context = await browser.new_context(
         viewport=look.size,  # type: ignore[arg-type]
         color_scheme=look.scheme,  # type: ignore[arg-type]
@@ -499,7 +499,7 @@ async def readme(playwright: Playwright, out: Path) -> None:
                 await page.wait_for_timeout(300)
                 await page.screenshot(path=out / f"{name}.png")
     async with running("--host", "0.0.0.0") as app:
-        look = replace(LOOKS[3], size={"width": 390, "height": 760})
+        look = LOOKS[3]
         async with opened(browser, link(app, look, VISITS[0])[1], look, scale=1.5) as page:
             await page.add_style_tag(content=FONTS)
             await page.wait_for_selector(".wc-tester-card")
