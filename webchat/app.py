@@ -318,6 +318,10 @@ async def _purge(store: Store, settings: Settings) -> None:
     while True:
         now = datetime.now(UTC)
         try:
+            while await store.call(store.expire_chats, now):
+                pass
+            while await store.call(store.trim_handovers):
+                pass
             gone = await store.call(store.purge, now - timedelta(days=settings.trash_days))
             if gone:
                 log.info("permanently deleted %d conversations and messages from the trash", gone)

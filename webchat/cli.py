@@ -9,13 +9,12 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
 
 from webchat import __version__
 from webchat.commands import CommandError, known_errors, local_time, opened, printable
 from webchat.launching import prepare, start
+from webchat.link_commands import add_link_commands
 from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
 from webchat.user_commands import add_user_commands
 
@@ -111,14 +110,7 @@ def command_parser() -> _Parser:
         action="store_true",
         help="first clear the record of features that endpoints rejected",
     )
-    link = commands.add_parser("link", help="Create, list and revoke tester links.", allow_abbrev=False)
-    links = link.add_subparsers(title="commands", metavar="command", required=True)
-    new = add("new", "Create a link that lets people in as guests.", _link_new, links.add_parser)
-    new.add_argument("name", help="who it is for")
-    option(new, "--expires", default="7d", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (7d)")
-    add("list", "List the links.", _link_list, links.add_parser)
-    revoke = add("revoke", "Revoke a link at once.", _link_revoke, links.add_parser)
-    revoke.add_argument("link", metavar="name", help="the link's name or id")
+    add_link_commands(commands, add, option)
     add_user_commands(commands, add, option)
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
@@ -193,70 +185,6 @@ def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
             run(loaded.settings, vars(options))
         except BadPlan as error:
             raise CommandError(f"{error}.") from None
-
-
-def _link_new(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.sharing import BadLifetime, new_link
-
-    address = _address(loaded)
-    with opened(loaded.settings) as store:
-        try:
-            made = new_link(store, options.name, options.expires, datetime.now(UTC).astimezone())
-        except BadLifetime as error:
-            raise CommandError(f"--expires: {error.params['reason']}.") from None
-    print(made.url(address))
-    ends = (
-        f"It works until {local_time(made.link.expires_at)}."
-        if made.link.expires_at
-        else "It works until revoked."
-    )
-    print(f"{ends} The link is shown only once. Anyone who has it gets in.", file=sys.stderr)
-    if _is_loopback(address):
-        print(
-            "Only this machine can reach this address: start the server with --host or --share, or set"
-            " --public-url to the address others use.",
-            file=sys.stderr,
-        )
-
-
-def _address(loaded: Loaded) -> str:
-    """The server's address for others: from the settings, else the one it last started with."""
-    from webchat.data_folder import last_address
-
-    settings = loaded.settings
-    said = {"host", "port", "public_url", "root_path"} & loaded.origins.keys()
-    return settings.base_url if said else last_address(settings) or settings.base_url
-
-
-def _is_loopback(address: str) -> bool:
-    return Settings(host=urlsplit(address).hostname or "").loopback
-
-
-def _link_list(loaded: Loaded, _options: argparse.Namespace) -> None:
-    with opened(loaded.settings) as store:
-        links = store.list_links()
-    now = datetime.now(UTC)
-    for link in links:
-        if link.revoked_at is not None:
-            state = f"revoked {local_time(link.revoked_at)}"
-        elif link.expires_at is not None and link.expires_at <= now:
-            state = f"expired {local_time(link.expires_at)}"
-        else:
-            state = f"works until {local_time(link.expires_at)}" if link.expires_at else "works until revoked"
-        print(f"{link.id}  {link.name}  {state}")
-    if not links:
-        print("No links yet. Create one with: webchat link new NAME", file=sys.stderr)
-
-
-def _link_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.store import NotFound
-
-    with opened(loaded.settings) as store:
-        try:
-            link = store.revoke_link(options.link)
-        except NotFound:
-            raise CommandError(f'there is no link "{options.link}"; webchat link list shows all.') from None
-    print(f"The link {link.name} is revoked; its visitors are signed out.")
 
 
 def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:

@@ -321,6 +321,7 @@ CALLS = {
     ("api/people.py", "rename_person"): "a person's own name, which no model reads",
     ("api/guests.py", "keep_answers"): "answers for the operator, which no model reads",
     ("sharing/links.py", "change_link"): "an operator's own",
+    ("link_commands.py", "change_link"): "an operator's own",
     ("api/links.py", "change_link"): "an operator's own",
     ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
     ("auth/accounts.py", "add_person"): "a person's name, which no model reads",
@@ -334,7 +335,7 @@ _NO_TEXT = """
 set_operates set_password set_disabled renew_hash start_session touch_session end_session end_sessions
 keep_login take_login trim_sessions
 keep_owner move_chats
-consent add_handover take_handover trim_handovers
+consent add_handover take_handover trim_handovers expire_chats
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner

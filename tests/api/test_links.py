@@ -243,8 +243,9 @@ async def test_a_revoked_guest_is_told_in_words(site: Site) -> None:
 
 
 async def test_the_gate_says_why_somebody_is_not_let_in(site: Site) -> None:
-    late = site.store.create_link("late", "h" * 64, datetime.now(UTC) - timedelta(seconds=1))
-    expired = site.client(site.store.create_owner("guest", "late", late.id))
+    guest, late = site.guest()
+    site.store.change_link(late.id, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    expired = site.client(guest)
     assert (await expired.get("/api/me")).json()["error"]["code"] == "link_expired"
     stranger, forger = site.client(None), site.client(None)
     forger.headers["cookie"] = f"{OLD_NAME}=made.up.entirely"
@@ -280,6 +281,28 @@ async def test_the_replies_of_a_link_that_has_ended_end_without_an_open_tab(
             "queued",
             "streaming",
         )
+
+
+async def test_a_pause_ends_replies_that_nobody_watches_and_the_link_comes_back(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    backend = EchoBackend(script=["word "] * 100_000, rate=40)
+    async with make_site(backend) as site:
+        guest, link = site.guest()
+        client = site.client(guest)
+        reply = (await site.send(client))["reply"]["id"]
+        # As another process does it: this one's store is told nothing.
+        other = Store.open(f"sqlite:///{tmp_path / 'chat.db'}", serve=False)
+        other.change_link(link.id, paused=True)
+        other.close()
+        async with asyncio.timeout(60):
+            await until(lambda: not site.store.message(guest.id, reply).running)
+        message = site.store.message(guest.id, reply)
+        assert (message.state, message.failure and message.failure.code) == ("stopped", "link_paused")
+        async with asyncio.timeout(60):
+            await until(lambda: backend.live == 0)
+        site.store.change_link(link.id, paused=False)
+        assert (await client.get(f"/api/messages/{reply}")).status_code == 200
 
 
 async def test_a_reply_that_begins_while_its_guest_is_put_out_ends_too(site: Site) -> None:

@@ -246,3 +246,25 @@ def test_links_are_listed_in_pages_with_what_happens_on_them(store: Store) -> No
     store.write_batch((), [FinishedTurn(begun.reply.id, "complete")])
     store.rate(guest, begun.reply.id, 1)
     assert store.listed_link(links[0].id).ratings == 1
+
+
+def test_chats_are_kept_as_long_as_their_link_says(store: Store) -> None:
+    kept, short = linked(store), linked(store, retention_days=7)
+    for link in (kept, short):
+        guest = store.create_owner("guest", "Tess", link.id).id
+        store.write_batch((), [FinishedTurn(ask(store, guest, link, "a").reply.id, "complete")])
+        assert store.expire_chats(datetime.now(UTC) + timedelta(days=6)) == 0
+        assert store.expire_chats(datetime.now(UTC) + timedelta(days=8)) == (link is short)
+        assert len(store.list_conversations(guest).items) == (link is kept)
+        assert not store.list_trash(guest).items
+
+
+def test_a_guest_who_only_told_something_is_kept(store: Store) -> None:
+    link = linked(store, consent="I agree.")
+    told, silent = (store.create_owner("guest", "Tess", link.id).id for _ in range(2))
+    store.consent(told, 1)
+    store.revoke_link(link.id)
+    store.purge(datetime.now(UTC) + timedelta(days=1))
+    assert store.owner(told).link == store.link(link.id)
+    with pytest.raises(NotFound):
+        store.owner(silent)

@@ -158,6 +158,7 @@ NOT_OF_AN_OWNER = {
     "handover",
     "take_handover",
     "trim_handovers",
+    "expire_chats",
     "owns_anything",
     "operators",
     "revoke_operators",

@@ -238,6 +238,7 @@ def test_a_change_of_a_branch_that_was_interrupted_ends_as_deleted(
 def test_owners_who_never_had_anything_go(store: Store) -> None:
     open_link = store.create_link("open", "1", None)
     ended = store.create_link("ended", "2", None)
+    gone = store.create_owner("guest", "", ended.id).id
     store.revoke_link(ended.id)
     keep = {
         "local": store.local_owner().id,
@@ -249,7 +250,7 @@ def test_owners_who_never_had_anything_go(store: Store) -> None:
     store.create_template(author, {"name": "mine"})
     Talk(store, rater).say("a", "b")
     empty = [store.create_owner("visitor", "").id for _ in range(2 * ROWS + 1)]
-    empty.append(store.create_owner("guest", "", ended.id).id)
+    empty.append(gone)
     assert store.purge(datetime.now(UTC) - timedelta(days=1)) == 0
     assert store.owner(empty[0])
     with rows_per_transaction(store) as counted:

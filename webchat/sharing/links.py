@@ -7,6 +7,7 @@ that a link made at the command line works whatever secret the server signs its 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -15,8 +16,12 @@ from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Literal, Protocol
 
+from webchat.prompts.content import TemplateContent
+from webchat.prompts.starters import starter
 from webchat.sharing.terms import BadTerms, TermsContent
+from webchat.store.errors import NotFound
 from webchat.store.link_records import NO_TERMS, Link, LinkEnd, LinkTerms
+from webchat.store.template_records import PromptTemplate
 
 PREFIX = "wt1_"
 START_PREFIX = "wts_"
@@ -91,6 +96,8 @@ class LinkKeeper(Protocol):
 
     def link(self, link_id: str) -> Link: ...
 
+    def template(self, owner: str, template_id: str) -> PromptTemplate: ...
+
     def change_link(
         self,
         link_id: str,
@@ -120,6 +127,7 @@ def new_link(
     """Create a tester link. Raises `BadLifetime`, `BadTerms`, and what the store raises."""
     token, expires_at = make_token(), parse_lifetime(lifetime, now)
     chosen = NO_TERMS if terms is None else terms.onto(NO_TERMS)
+    _check_template(store, terms)
     return NewLink(store.create_link(_named(name), hash_of(token), expires_at, chosen), token)
 
 
@@ -135,6 +143,7 @@ def change_link(
 ) -> Link:
     """Change a link; what is left out stays as it is, and what is changed counts from the next request of its
     people. Raises `BadLifetime`, `BadTerms`, and what the store raises."""
+    _check_template(store, terms)
     return store.change_link(
         link_id,
         name=None if name is None else _named(name),
@@ -157,6 +166,21 @@ def duplicate_link(store: LinkKeeper, link_id: str, now: datetime, name: str | N
 def state_of(link: Link, now: datetime) -> LinkState:
     """What to show of a link in a list."""
     return _STATES[link.end(now)]
+
+
+def _check_template(store: LinkKeeper, terms: TermsContent | None) -> None:
+    """Raises `BadTerms` for a template that guests cannot use."""
+    if terms is None or terms.template is None:
+        return
+    if (content := starter(terms.template)) is None:
+        try:
+            found = store.template("", terms.template)  # what everybody sees
+        except NotFound:
+            raise BadTerms("template", "there is no shared template with this id") from None
+        content = TemplateContent.model_validate_json(json.dumps(dict(found.content)))
+    asked = [one.name for one in content.variables if one.required and one.default is None]
+    if content.system.strip() and asked:
+        raise BadTerms("template", f"its variable {asked[0]} has no default")
 
 
 def _named(name: str) -> str:

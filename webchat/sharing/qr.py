@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from io import BytesIO, StringIO
 
 import segno
 
@@ -12,3 +12,10 @@ def qr_svg(text: str) -> str:
     picture = BytesIO()
     segno.make_qr(text, error="m").save(picture, kind="svg", scale=4, light="#fff", xmldecl=False)
     return picture.getvalue().decode()
+
+
+def qr_text(text: str) -> str:
+    """A QR code for a terminal, in half blocks."""
+    picture = StringIO()
+    segno.make_qr(text, error="m").terminal(picture, compact=True)
+    return picture.getvalue()

@@ -32,10 +32,13 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.database.dialect import Debt
 from webchat.store.database.tables import (
+    AnswerRow,
     ChatTemplateRow,
+    ConsentRow,
     ConversationRow,
     DecisionRow,
     FeedbackRow,
+    HandoverRow,
     InspectionRow,
     JournalRow,
     LinkRow,
@@ -370,6 +373,9 @@ def _is_empty() -> ColumnElement[bool]:
         PromptTemplateRow.owner_id,
         PromptTemplateVersionRow.author_id,
         ChatTemplateRow.author_id,
+        ConsentRow.owner_id,
+        AnswerRow.owner_id,
+        HandoverRow.owner_id,
     )
     return and_(*(~exists(select(literal(1)).where(mark == OwnerRow.id)) for mark in marks))
 

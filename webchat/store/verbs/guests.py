@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from webchat.store.cursors import place, read_place
-from webchat.store.database.codec import clean, load_question, now
-from webchat.store.database.tables import AnswerRow, ConsentRow, HandoverRow, OwnerRow
+from webchat.store.database.codec import clean, load_question, load_terms, now
+from webchat.store.database.tables import (
+    DISCARDED,
+    AnswerRow,
+    ConsentRow,
+    ConversationRow,
+    HandoverRow,
+    LinkRow,
+    OwnerRow,
+)
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import ConsentChanged, NotFound
 from webchat.store.link_records import LinkAnswer, Question
@@ -20,6 +28,7 @@ from webchat.store.records import Owner, Page
 from webchat.store.verbs.owners import read_owner
 
 TRIM_ROWS = 500
+EXPIRED_ROWS = 50
 
 
 class GuestVerbs(Database):
@@ -134,6 +143,30 @@ class GuestVerbs(Database):
         return connection.execute(
             delete(HandoverRow).where(HandoverRow.code_hash.in_(over.scalar_subquery()))
         ).rowcount
+
+    @writes
+    def expire_chats(self, connection: Connection, moment: datetime) -> int:
+        """Give up chats that were not changed for as long as their link keeps them, `EXPIRED_ROWS` at a time;
+        returns how many. The next purge deletes them."""
+        gone = 0
+        links = connection.execute(select(LinkRow.id, LinkRow.terms).where(LinkRow.terms.is_not(None)))
+        for link_id, stored in links.all():
+            days = load_terms(stored).retention_days
+            if days is None or gone >= EXPIRED_ROWS:
+                continue
+            old = (
+                select(ConversationRow.id)
+                .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
+                .where(
+                    OwnerRow.link_id == link_id,
+                    ConversationRow.updated_at < moment - timedelta(days=days),
+                    ConversationRow.deleted_at.is_distinct_from(DISCARDED),
+                )
+                .limit(EXPIRED_ROWS - gone)
+            )
+            those = update(ConversationRow).where(ConversationRow.id.in_(old.scalar_subquery()))
+            gone += connection.execute(those.values(deleted_at=DISCARDED)).rowcount
+        return gone
 
 
 def _handed_over(connection: Connection, code_hash: str) -> str:
