@@ -47,6 +47,17 @@ QUEUED = {"loading": None, "queue": {"place": 3, "eta_seconds": 21.4}}
 FONTS = ':root { --wc-font: "Liberation Sans", "Noto Sans CJK SC", sans-serif !important }'
 """For the README: nearer to what people's machines have than a bare Linux's default."""
 
+PLAIN = """() => {
+  document.body.style.fontFamily = "Liberation Sans";
+  document.querySelector("#language").hidden = true; // for its one word there is no font here
+}"""
+
+SIGN_IN = (
+    *("--sign-in", "password,oidc", "--oidc-name", "Example", "--allowed-people", "@example.org"),
+    *("--oidc-issuer", "https://sso.example.org", "--oidc-client-id", "webchat"),
+)
+"""Flags of a server in which people sign in."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -446,6 +457,21 @@ async def running(*flags: str) -> AsyncIterator[AppProcess]:
                 await asyncio.to_thread(app.stop)
 
 
+@asynccontextmanager
+async def at_the_gate(browser: Browser, url: str, look: Look, scale: float = 1) -> AsyncIterator[Page]:
+    """The page of somebody who is not let in yet."""
+    context = await browser.new_context(
+        viewport=look.size,  # type: ignore[arg-type]
+        color_scheme=look.scheme,  # type: ignore[arg-type]
+        locale=look.locale,
+        device_scale_factor=scale,
+    )
+    page = await context.new_page()
+    await page.goto(url)
+    yield page
+    await context.close()
+
+
 async def pictures(playwright: Playwright, out: Path, only: Sequence[str]) -> None:
     def wanted(name: str) -> bool:
         return not only or any(word in name for word in only)
@@ -468,20 +494,16 @@ async def pictures(playwright: Playwright, out: Path, only: Sequence[str]) -> No
                     await state.after(page)
                 print(out / f"{name}.png", flush=True)
     await visits(browser, out, wanted)
-    if wanted("gate"):
-        async with running("--host", "0.0.0.0") as app:
+    for name, flags in (("gate", ()), ("sign-in", SIGN_IN)):
+        if not wanted(name):
+            continue
+        async with running("--host", "0.0.0.0", *flags) as app:
             for look in LOOKS:
-                context = await browser.new_context(
-                    viewport=look.size,  # type: ignore[arg-type]
-                    color_scheme=look.scheme,  # type: ignore[arg-type]
-                    locale=look.locale,
-                )
-                page = await context.new_page()
-                await page.goto(app.url)
-                await page.screenshot(path=out / f"gate-{look.name}.png")
-                await page.locator("#have-code").click()
-                await page.screenshot(path=out / f"gate-code-{look.name}.png")
-                await context.close()
+                async with at_the_gate(browser, app.url, look) as page:
+                    await page.screenshot(path=out / f"{name}-{look.name}.png")
+                    if name == "gate":
+                        await page.locator("#have-code").click()
+                        await page.screenshot(path=out / f"gate-code-{look.name}.png")
     await browser.close()
 
 
@@ -505,6 +527,11 @@ async def readme(playwright: Playwright, out: Path) -> None:
             await page.wait_for_selector(".wc-tester-card")
             await page.wait_for_timeout(500)
             await page.screenshot(path=out / "tester-light.png")
+    async with running("--host", "0.0.0.0", *SIGN_IN) as app:
+        look = replace(LOOKS[0], size={"width": 560, "height": 760})
+        async with at_the_gate(browser, app.url, look, scale=1.5) as page:
+            await page.evaluate(PLAIN)
+            await page.screenshot(path=out / "sign-in.png")
     await browser.close()
 
 
