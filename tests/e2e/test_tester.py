@@ -140,6 +140,11 @@ async def test_a_stranger_with_a_phone_chats_until_the_messages_are_used_up(
     await type_code(third, lab, code)
     await expect(third.locator("#note.bad")).to_contain_text("not valid")
     assert (await third.context.request.get(f"{lab.url}/api/me")).status == 401
+    # Scanned, the picture is the address with the code.
+    await third.goto(f"{lab.url}/t#{await code_of(other)}")
+    await third.wait_for_selector("html.wc-ready")
+    assert "#" not in third.url
+    await expect(third.locator("#wc-sidebar .wc-row")).to_have_count(1)
 
 
 async def answer_all(chat: Chat) -> None:
