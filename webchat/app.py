@@ -42,6 +42,7 @@ from webchat.privacy import KINDS, Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
 from webchat.sharing import OperatorLink, Redeemer, StartLink
+from webchat.sharing.shares import Shares
 from webchat.sign_in import door_settings, own_address, providers, proxied
 from webchat.store import Store
 from webchat.turns import Review, Turns
@@ -144,6 +145,7 @@ def build_app(
     by_proxy = proxied(settings, store)
     identities = Identities(store, at_the_door, link_ended=turns.link_ended, proxied=by_proxy)
     menu: list[PageEntry] = []
+    ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     services = Services(
         store=store,
         turns=turns,
@@ -151,12 +153,14 @@ def build_app(
         models=models,
         identities=identities,
         sessions=Sessions(store, identities),
+        shares=Shares(store, mode=settings.shares, secret=secret),
         ways=at_the_door.ways,
         passwords=Passwords(store) if "password" in settings.sign_in else None,
         providers=providers(settings, store, secret),
         address=own_address(settings),
         root_path=settings.root_path,
         sign_out_url=settings.proxy_sign_out_url,
+        share_assets=f"assets/{ui.version}/",
         boot=secrets.token_hex(8),
         version=__version__,
         access=settings.door,
@@ -175,7 +179,6 @@ def build_app(
         trash_days=settings.trash_days,
         pages=menu,
     )
-    ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
     lifespan = _lifespan(services, gates, recorder, settings, mounted)
@@ -281,6 +284,7 @@ def _lifespan(
             await recorder.aclose()
             await models.aclose()
             await services.sandbox.aclose()
+            await services.shares.aclose()
             if services.passwords is not None:
                 services.passwords.close()
             if services.providers is not None:

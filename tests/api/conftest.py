@@ -31,6 +31,7 @@ from webchat.moderation.filters import Moderator
 from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, TermsContent, new_link
 from webchat.sharing.links import hash_of
+from webchat.sharing.shares import Mode, Shares
 from webchat.store import Store
 from webchat.store.link_records import Link
 from webchat.store.records import Owner
@@ -134,6 +135,7 @@ def make_site(tmp_path: Path) -> MakeSite:
         system_prompt: str | None = None,
         message_chars: int = 2000,
         proxied: Callable[[Store], Proxied] | None = None,
+        shares: Mode = "on",
         **door: Any,
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
@@ -167,6 +169,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             models=models,
             identities=identities,
             sessions=Sessions(store, identities),
+            shares=Shares(store, mode=shares, secret=SECRET),
             ways=settings.ways,
             passwords=Passwords(store) if settings.ways.password else None,
             boot="boot-1",
@@ -187,6 +190,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             yield site
         finally:
             await site.aclose()
+            await services.shares.aclose()
             await services.sandbox.aclose()
             await turns.aclose()
             await models.aclose()

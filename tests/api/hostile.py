@@ -194,6 +194,25 @@ def drawn(world: World, size: int) -> None:
     world.talk.finish(begun.reply.id, f"![picture](data:image/png;size={size};id={DRAWN},)")
 
 
+async def sharing(world: World, count: int, **wish: Any) -> Go:
+    """Sharing a conversation of so many long messages."""
+    talked(world, count)
+    world.site.store.index_owed()
+    conversation = world.site.store.list_conversations(world.owner).items[0].id
+    body = {"conversation_id": conversation, "allow_copy": True, **wish}
+    return lambda: world.ask("POST", "/api/shares", json=body)
+
+
+async def copying(world: World, count: int) -> Go:
+    share = (await (await sharing(world, count))()).json()["id"]
+    return lambda: world.ask("POST", f"/api/shares/{share}/copy", json={})
+
+
+async def reading(world: World, count: int) -> Go:
+    path = (await (await sharing(world, count))()).json()["path"]
+    return lambda: world.ask("GET", f"/{path}")
+
+
 def decided(world: World, count: int) -> None:
     one = LoggedDecision(
         datetime.now(UTC), "m", "r", "input", "flag", None, None, None, None, 0, 9, "d", "x" * 20_000
@@ -348,6 +367,17 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/api/answers"): (),
     ("POST", "/api/handover"): (),
     ("POST", "/api/handover/redeem"): (),
+    ("GET", "/api/shares"): (),
+    ("POST", "/api/shares"): (
+        Input("long messages", 80, sharing),
+        Input("masked", 40, lambda world, count: sharing(world, count, masked=True)),
+    ),
+    ("PATCH", "/api/shares/{id}"): (),
+    ("DELETE", "/api/shares/{id}"): (),
+    ("POST", "/api/shares/{id}/copy"): (Input("long messages", 80, copying),),
+    ("GET", "/s/{id}"): (Input("long messages", 40, reading),),
+    ("POST", "/s/{id}"): (),
+    ("GET", "/s/{id}/media/{name}"): (),
     ("POST", "/api/sign-out"): (),
     ("PATCH", "/api/me"): (),
     ("PUT", "/api/me/password"): (),

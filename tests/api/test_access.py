@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,13 +17,15 @@ from tests.api.conftest import CANARY, SECRET, MakeSite, Site
 from webchat.api import routes
 from webchat.auth import Door, DoorSettings, Identities
 from webchat.models import ModelSpec
+from webchat.store.share_records import NewShare, SharedMessage
 
 
 @dataclass(frozen=True)
 class Row:
-    """A route as its owner calls it. own: the status for whoever the ids belong to. foreign: for anybody else
-    who is let in; the same as `own` where the route speaks of nothing of theirs. operates: for the operator
-    and the local owner where it is theirs alone, whoever the ids belong to."""
+    """A route as its owner calls it. guest: the status for one, where others get another. own: the status for
+    whoever the ids belong to. foreign: for anybody else who is let in; the same as `own` where the route
+    speaks of nothing of theirs. operates: for the operator and the local owner where it is theirs alone,
+    whoever the ids belong to."""
 
     method: str
     path: str
@@ -91,6 +95,16 @@ ROWS = [
             "client_key": "again",
         },
     ),
+    Row("GET", "/api/shares", 200, 200),
+    Row("POST", "/api/shares", 201, body={"conversation_id": "{id}"}, guest=403),
+    # Whoever has the id of a share has been given it.
+    Row("POST", "/api/shares/{id}/copy", 403, 403, body={}),
+    Row("PATCH", "/api/shares/{id}", 200, body={"days": 7}),
+    Row("DELETE", "/api/shares/{id}", 204),
+    # Of everybody who has the address (tests/api/test_shares.py).
+    Row("GET", "/s/{id}", 404, 404, 404, url="/s/unknown"),
+    Row("POST", "/s/{id}", 404, 404, 404, url="/s/unknown"),
+    Row("GET", "/s/{id}/media/{name}", 404, 404, 404, url="/s/unknown/media/aaaaaaaaaaaaaaaa"),
     Row("DELETE", R, 200),
     Row("POST", R + "/restore", 200, body={}),
     Row("DELETE", C, 204),
@@ -195,6 +209,8 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
         if row.path.startswith(T)
         else "session"
         if row.path.startswith("/api/me/sessions")
+        else "share"
+        if row.path.startswith("/api/shares/")
         else "id"
     )
     url = (row.url or row.path).replace("{number:int}", "1").replace("{id}", ids[of])
@@ -217,9 +233,20 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
         "reply": begun["reply"]["id"],
         "user": begun["user"]["id"],
         "template": template["id"],
+        "share": share(site, begun["conversation"]["id"]),
         "giver": site.visitor("Eve").id,
         "session": NOBODYS,
     }
+
+
+def share(site: Site, conversation: str) -> str:
+    """A share of this conversation."""
+    with site.store.transaction(write=False) as connection:
+        query = "SELECT owner_id FROM conversations WHERE id = ?"
+        owner = str(connection.exec_driver_sql(query, (conversation,)).scalar())
+    said = SharedMessage("user", f"Shared {CANARY_WORDS}", "complete", datetime.now(UTC))
+    new = NewShare(secrets.token_urlsafe(24), conversation, "Shared", (said,))
+    return site.store.create_share(owner, new).id
 
 
 def local_client(site: Site) -> httpx.AsyncClient:
@@ -331,6 +358,7 @@ async def test_guests_read_no_prompt_and_no_place_of_the_operators_by_any_route(
         template = (await client.post("/api/templates", json={"content": TEMPLATE})).json()["id"]
         ids = {"id": begun["conversation"]["id"], "reply": reply, "user": begun["user"]["id"]}
         ids |= {"template": template, "giver": site.visitor("Eve").id, "session": NOBODYS}
+        ids["share"] = share(site, ids["id"])
         for row in ROWS:
             answer = await _call(site, client, row, ids)
             for part in ("Zebedee", 'nothing\\" of', "hidden-place"):

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
 from webchat.store import Store
+from webchat.store.share_records import NewShare, SharedMessage
 from webchat.turns.titles.making import INSTRUCTION
 
 BLOCKED, MASKED, FLAGGED = "secret project", "13800138000", "gossip"
@@ -197,6 +199,20 @@ async def copied_template(at: World, text: str) -> None:
     await at.call("POST", f"/api/templates/{made['id']}/duplicate", {"name": text})
 
 
+async def copied_share(at: World, text: str) -> None:
+    other = at.site.visitor("Eve")
+    begun = await at.site.send(at.site.client(other), "Hello")
+    await at.site.ended(at.site.client(other), begun["reply"]["id"])
+    at.told.clear()
+    at.backend.requests.clear()
+    said = SharedMessage("user", text, "complete", datetime.now(UTC))
+    new = NewShare("s" * 32, begun["conversation"]["id"], "Fine", (said,), allow_copy=True)
+    at.site.store.create_share(other.id, new)
+    await at.call("POST", f"/api/shares/{new.id}/copy", {})
+    with at.site.store.transaction(write=True) as connection:  # it is the other's
+        connection.exec_driver_sql("DELETE FROM share_messages")
+
+
 async def reply(at: World, text: str) -> None:
     at.says = list(text)
     await at.turn(kind="send", text="Hello")
@@ -260,6 +276,7 @@ ROWS = (
         "input",
         copied_template,
     ),
+    Row("a share that somebody continues", (("POST", "/api/shares/{id}/copy"),), "input", copied_share),
     Row("a reply", TURNS, "output", reply),
     Row("a reply made anew", TURNS, "output", regenerate),
     Row("a reply to an edited message", TURNS, "output", reply_to_an_edit),
@@ -291,6 +308,9 @@ NOT_DOORS = {
     ("PATCH", "/api/me"): "takes a person's own name, which no model and nobody else reads",
     ("PUT", "/api/me/password"): "takes passwords, and keeps a hash",
     ("POST", "/api/sign-out"): "takes no text",
+    ("POST", "/api/shares"): "copies what came in by another row",
+    ("PATCH", "/api/shares/{id}"): "takes a password, and keeps a hash",
+    ("POST", "/s/{id}"): "takes a password, and keeps nothing of it",
     ("POST", "/sign-in/password"): "takes a name and a password, and keeps nothing of them",
     ("POST", "/t/redeem"): "takes a token, and keeps nothing of it",
     ("POST", "/t/switch"): "takes an id",
@@ -325,6 +345,8 @@ CALLS = {
     ("api/links.py", "change_link"): "an operator's own",
     ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
     ("auth/accounts.py", "add_person"): "a person's name, which no model reads",
+    ("sharing/shares.py", "create_share"): "what came in by another row, or its placeholders",
+    ("api/shares.py", "copy_share"): "a share that somebody continues",
     ("user_commands.py", "add_person"): "a name from the command line, which no model reads",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
@@ -336,6 +358,8 @@ set_operates set_password set_disabled renew_hash start_session touch_session en
 keep_login take_login trim_sessions
 keep_owner move_chats
 consent add_handover take_handover trim_handovers expire_chats
+consent add_handover take_handover trim_handovers
+change_share end_share add_views
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
@@ -354,6 +378,7 @@ decision_counts decisions export_conversation inspection journal link link_by_ha
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
+branch list_shares share shared_messages shared_media
 """
 READS = frozenset(_READS.split())
 

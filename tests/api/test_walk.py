@@ -195,6 +195,14 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/api/consent"): [{"version": 1}],
     ("POST", "/api/answers"): [{"answers": {"q1": "a"}}],
     ("POST", "/api/handover/redeem"): [{"code": "23456-23456", "confirmed": True}],
+    ("POST", "/api/shares"): [
+        {"conversation_id": "$conversation", "messages": ["$user", "$reply"], "reasoning": True,
+         "models": True, "masked": True, "days": 7, "password": "open sesame", "allow_copy": True,
+         "preview": True},
+    ],
+    ("PATCH", "/api/shares/{id}"): [{"days": 7, "password": "open sesame", "allow_copy": True}],
+    ("POST", "/api/shares/{id}/copy"): [{"password": "open sesame"}],
+    ("POST", "/s/{id}"): [{"password": "x"}],
     ("PATCH", "/api/me"): [{"name": "Ada"}],
     ("PUT", "/api/me/password"): [{"current": "x", "new": "y"}],
     ("POST", "/sign-in/password"): [{"name": "ada", "password": "x"}],
@@ -261,12 +269,14 @@ class Walk:
         turn = {"kind": "send", "client_key": f"begin-{self.asked}", "text": "Hello there"}
         begun = await self._json("POST", b"/api/turns", turn)
         made = await self._json("POST", b"/api/templates", {"content": CONTENT})
+        sharing = {"conversation_id": begun["conversation"]["id"], "messages": [begun["user"]["id"]]}
         self.ids = {
             "$conversation": begun["conversation"]["id"],
             "$user": begun["user"]["id"],
             "$reply": begun["reply"]["id"],
             "$template": made["id"],
             "$owner": "" if self.owner is None else self.owner.id,
+            "$share": (await self._json("POST", b"/api/shares", sharing))["id"],
             "$giver": self.site.app.store.local_owner().id,
         }
         reply = b"/api/messages/" + begun["reply"]["id"].encode()
@@ -286,6 +296,8 @@ class Walk:
             if "/messages/" in route
             else "$template"
             if "/api/templates" in route
+            else "$share"
+            if route.startswith(("/api/shares", "/s/"))
             else "$conversation"
         )
         return route.replace("{id}", ids.get(of, "x")).replace("{model:path}", "Echo").encode()

@@ -12,9 +12,14 @@ test("an address names the conversation and nothing that was asked for once", ()
 });
 
 test("words and a model are for a new chat alone", () => {
-  assert.deepEqual(askedFor("?q=Hi%20there&model=m"), { id: null, messageId: null, words: "Hi there", model: "m" });
-  assert.deepEqual(askedFor("?c=c1&m=m1&q=Hi&model=m"), { id: "c1", messageId: "m1", words: null, model: null });
-  assert.deepEqual(askedFor(""), { id: null, messageId: null, words: null, model: null });
+  assert.deepEqual(askedFor("?q=Hi%20there&model=m"), { id: null, messageId: null, words: "Hi there", model: "m", copy: null });
+  assert.deepEqual(askedFor("?c=c1&m=m1&q=Hi&model=m"), { id: "c1", messageId: "m1", words: null, model: null, copy: null });
+  assert.deepEqual(askedFor(""), { id: null, messageId: null, words: null, model: null, copy: null });
+});
+
+test("a share to go on with is for no chat that there is", () => {
+  assert.equal(askedFor("?copy=s1").copy, "s1");
+  assert.equal(askedFor("?c=c1&copy=s1").copy, null);
 });
 
 test("what is asked for is found again in the address", () => {

@@ -61,6 +61,7 @@ WRONG: dict[str, Any] = {
     "language": "fr",
     "inspect": "many",
     "titles": "many",
+    "shares": "some",
     "starters": "some",
     "context_overflow": "wrap",
     "moderation": "/no/such/rules.toml",

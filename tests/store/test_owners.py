@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.store.talk import Talk, exported
 from webchat.store import NotFound, Store
 from webchat.store.records import BegunTurn, NewTurn
+from webchat.store.share_records import NewShare, SharedMessage
 
 Ask = Callable[[Store, str, BegunTurn], Any]
 
@@ -31,6 +33,7 @@ def _begin(parts: dict[str, Any]) -> Ask:
 
 
 CONTENT = {"name": "secret", "user": "hush"}
+SHARE = NewShare("s" * 32, "", "Shared", (SharedMessage("user", "hush", "complete", datetime.now(UTC)),))
 KEPT = ""
 """Id of the owner's prompt template."""
 
@@ -65,6 +68,8 @@ REFUSED: dict[str, list[Ask]] = {
     "journal": [lambda s, o, t: s.journal(o, t.reply.id)],
     "inspection": [lambda s, o, t: s.inspection(o, t.reply.id)],
     "export_conversation": [lambda s, o, t: s.export_conversation(o, t.conversation.id)],
+    "branch": [lambda s, o, t: s.branch(o, t.conversation.id)],
+    "create_share": [lambda s, o, t: s.create_share(o, replace(SHARE, conversation_id=t.conversation.id))],
     "template": [lambda s, o, t: s.template(o, KEPT)],
     "change_template": [
         lambda s, o, t: s.change_template(o, KEPT, {**CONTENT, "name": "x"}, based_on=1),
@@ -98,6 +103,12 @@ EMPTY: dict[str, Ask] = {
     "search": lambda s, o, t: s.search(o, "secret").items,
 }
 NOT_OF_AN_OWNER = {
+    # of whoever has a share's id (test_shares.py)
+    "share",
+    "shared_messages",
+    "shared_media",
+    "copy_share",
+    "add_views",
     # what makes something of one's own
     "create_template",
     # owners themselves, asked by the door
@@ -196,12 +207,14 @@ OF_PEOPLE = {
 }
 # Of a reply with a picture, in `test_media.py`.
 OF_MEDIA = {"media"}
+# Of a share that there is, in `test_shares.py`.
+OF_SHARES = {"list_shares", "change_share", "end_share"}
 NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
 
 
 def test_every_verb_is_asked() -> None:
     verbs = {name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))}
-    listed = NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_MEDIA
+    listed = NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_MEDIA | OF_SHARES
     assert verbs - NOT_VERBS == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | listed
 
 

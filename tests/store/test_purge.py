@@ -19,7 +19,8 @@ from webchat.store import NotFound, Store
 from webchat.store.database.tables import MessageRow, OwnerRow, SearchEntryRow
 from webchat.store.database.transactions import TIDY_EVERY
 from webchat.store.records import Message
-from webchat.store.upkeep.purge import MERGE_PAGES, SLICE_CHARS
+from webchat.store.upkeep.purge import MERGE_PAGES
+from webchat.store.upkeep.slicing import SLICE_CHARS
 
 CANARY = "Zugzwangkanarienvogel"
 ROWS = 20
@@ -28,6 +29,7 @@ ROWS = 20
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webchat.store.upkeep.purge.SLICE_ROWS", ROWS)
+    monkeypatch.setattr("webchat.store.upkeep.slicing.SLICE_ROWS", ROWS)
     for room in ("messages", "trash"):
         monkeypatch.setattr(f"webchat.store.verbs.{room}.MARKED_ROWS", ROWS)
 

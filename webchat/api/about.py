@@ -56,6 +56,7 @@ class About:
                 "pages": [page for page in services.pages if page.shown(owner)],
                 "share": Share(access=services.access),
                 "link": await guest_link(self._store, owner),
+                "shares": services.shares.allowed(owner),
             }
         )
 

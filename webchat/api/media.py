@@ -11,7 +11,7 @@ from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backends.types import SURE_MEDIA
+from backends.types import SURE_MEDIA, Media
 from webchat.api.filenames import disposition
 from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
@@ -28,18 +28,23 @@ class MediaRoutes:
     ) -> Response:
         """A picture or sound of a message. Its name is derived from the data, so browsers may cache it."""
         media = await self._store.call(self._store.media, owner.id, id, name)
-        sure = media.media_type in SURE_MEDIA
-        download = disposition(
-            f"{media.media_type.partition('/')[0]} {name}",
-            mimetypes.guess_extension(media.media_type) or ".bin",
-        )
-        headers = {
-            "content-disposition": download.replace("attachment", "inline", 1) if sure else download,
-            "cache-control": "private, max-age=31536000, immutable",
-            "accept-ranges": "bytes",
-        }
-        media_type = media.media_type if sure else "application/octet-stream"
-        return _ranged(request.headers.get("range", ""), media.data, headers, media_type)
+        return media_answer(media, request.headers.get("range", ""), "private, max-age=31536000, immutable")
+
+
+def media_answer(media: Media, asked: str, cached: str) -> Response:
+    """asked: the requested range, or empty. cached: how long browsers may."""
+    sure = media.media_type in SURE_MEDIA
+    download = disposition(
+        f"{media.media_type.partition('/')[0]} {media.name}",
+        mimetypes.guess_extension(media.media_type) or ".bin",
+    )
+    headers = {
+        "content-disposition": download.replace("attachment", "inline", 1) if sure else download,
+        "cache-control": cached,
+        "accept-ranges": "bytes",
+    }
+    media_type = media.media_type if sure else "application/octet-stream"
+    return _ranged(asked, media.data, headers, media_type)
 
 
 def _ranged(asked: str, data: bytes, headers: dict[str, str], media_type: str) -> Response:

@@ -29,6 +29,8 @@ from webchat.api.prompt_templates import Templates
 from webchat.api.providers import ProviderRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
+from webchat.api.share_pages import SharePages
+from webchat.api.shares import ShareRoutes
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
 from webchat.api.wire.base import Answer
@@ -146,6 +148,24 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         MediaRoutes,
         (Row("GET", "/api/messages/{id}/media/{name}", MediaRoutes.get, media="application/octet-stream"),),
+    ),
+    (
+        ShareRoutes,
+        (
+            Row("GET", "/api/shares", ShareRoutes.list),
+            Row("POST", "/api/shares", ShareRoutes.create, body=LONG, work="list", status=201),
+            Row("PATCH", "/api/shares/{id}", ShareRoutes.change),
+            Row("DELETE", "/api/shares/{id}", ShareRoutes.end, status=204),
+            Row("POST", "/api/shares/{id}/copy", ShareRoutes.copy, work="save", status=201),
+        ),
+    ),
+    (
+        SharePages,
+        (
+            Row("GET", "/s/{id}", SharePages.page, work=None, media="text/html"),
+            Row("POST", "/s/{id}", SharePages.unlock, work=None, media="text/html"),
+            Row("GET", "/s/{id}/media/{name}", SharePages.media, work=None, media="application/octet-stream"),
+        ),
     ),
     (
         Inspect,

@@ -16,6 +16,7 @@ from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.prompts.sandbox import Sandbox
 from webchat.sharing import Redeemer
+from webchat.sharing.shares import Shares
 from webchat.store import Store
 from webchat.store.records import Owner
 from webchat.turns import Review, Turns
@@ -39,8 +40,9 @@ class Services:
     on a loopback start, where nobody needs a link. ways: how people come in; sessions: of those who sign in;
     passwords, providers: `None` where nobody signs in so; address: of this server, for providers to send
     people back to, `None` if each request's own; root_path: under which a proxy serves it; sign_out_url: of
-    the proxy that signs people in. sandbox: renders prompt templates. starters: whether those that come with
-    the app are listed. moderators: in the order they act; rules_file: where they come from;
+    the proxy that signs people in. share_assets: where the pages of shares find the page's own files.
+    sandbox: renders prompt templates. starters: whether those that come with the app are listed. moderators:
+    in the order they act; rules_file: where they come from;
     masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
     decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
     pages: of other packages, in the menu.
@@ -52,6 +54,7 @@ class Services:
     models: Models
     identities: Identities
     sessions: Sessions
+    shares: Shares
     boot: str
     version: str
     access: Literal["local", "link", "open"] = "local"
@@ -64,6 +67,7 @@ class Services:
     address: str | None = None
     root_path: str = ""
     sign_out_url: str | None = None
+    share_assets: str = ""
     moderators: Sequence[Moderator] = ()
     rules_file: str | None = None
     masking: Masking | None = None

@@ -33,6 +33,8 @@ class Answering:
         self.cookies: list[str] = []
         """`Set-Cookie` headers to add."""
         self.policy: bytes | None = None
+        self.shared = False
+        """Whether a page is a read-only share."""
         self.started = False
 
     async def send(self, message: Message) -> None:
@@ -49,7 +51,11 @@ class Answering:
         kind = headers.get("content-type", "").partition(";")[0]
         policy = self.policy
         if policy is None and kind == "text/html":
-            policy = self._hardening.page_policy(self.nonce)
+            policy = (
+                self._hardening.share_policy(self.nonce)
+                if self.shared
+                else self._hardening.page_policy(self.nonce)
+            )
             headers.setdefault("cache-control", "no-cache")
         elif policy is None and kind.endswith("/javascript"):
             policy = self._hardening.script_policy

@@ -41,7 +41,9 @@ log = logging.getLogger(__name__)
 
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _OPEN = _HEALTH | {"/t/redeem", "/t/switch", "/api/handover/redeem"}
-_OPEN_BELOW = "/sign-in/"
+_SHARED = "/s/"
+"""Read-only shares. Whoever reads them stays nobody: their address is all it takes."""
+_OPEN_BELOW = ("/sign-in/", _SHARED)
 _SIGN_IN = "/sign-in"
 _GATE = frozenset({"/t", "/t/", _SIGN_IN})
 _MOST_DIGITS = 18
@@ -96,7 +98,9 @@ class Door:
             self._check_origin(scope["method"], scope, heard)
             self._check_length(scope, heard)
             sign_in = self._identities.sign_in(scope, heard)
-            admission = await self._identities.admission(scope, heard, sign_in)
+            shared = scope["path"].startswith(_SHARED)
+            answering.shared = shared
+            admission = Admission() if shared else await self._identities.admission(scope, heard, sign_in)
             await self._check_admitted(scope, heard, sign_in, admission, answering)
             owner = admission.owner
             if owner is not None:

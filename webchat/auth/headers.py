@@ -23,6 +23,17 @@ _PAGE_POLICY = (
     "form-action 'self'",
 )
 
+_SHARE_POLICY = (
+    "default-src 'none'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "media-src 'self'",
+    "worker-src 'self'",
+    "base-uri 'none'",
+    "form-action 'self'",
+)
+
 
 class Hardening:
     """Adds headers to every response that isolate the page in the browser.
@@ -63,6 +74,10 @@ class Hardening:
     def page_policy(self, nonce: str) -> bytes:
         """The policy for one delivery of the page."""
         return self.framed((*_PAGE_POLICY, f"script-src 'self' 'nonce-{nonce}'"))
+
+    def share_policy(self, nonce: str) -> bytes:
+        """The policy for a read-only share: its own pictures and sounds, and one script of ours."""
+        return self.framed((*_SHARE_POLICY, f"script-src 'nonce-{nonce}'"))
 
     def headers(self, policy: bytes | None = None, *, tls_only: bool = False) -> Headers:
         """Headers to add to a response. A response that is not a page gets a policy under which nothing runs

@@ -141,6 +141,28 @@ def hash_password(password: str) -> str:
     return _hashes.hash(_bytes(password))
 
 
+class PasswordChecks:
+    """Computes hashes in threads, for passwords that are nobody's account."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
+
+    async def hash(self, password: str) -> str:
+        """The hash to store."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, hash_password, password)
+
+    async def right(self, password: str, stored: str) -> bool:
+        """Whether it is the password of a hash."""
+        if len(password) > MOST_CHARS:
+            return False
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _hashes.verify, _bytes(password), stored)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False)
+
+
 class Passwords:
     """Checks and changes passwords. Lives on one event loop; hashes are computed in threads."""
 

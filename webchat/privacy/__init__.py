@@ -6,7 +6,18 @@ this package. `webchat.turns.masked` combines the two for a reply.
 
 from webchat.privacy.finding import KINDS, Personal
 from webchat.privacy.keeping import Encrypted, Keep, Unkept
-from webchat.privacy.masking import Hidden, Masking, masked_once
+from webchat.privacy.masking import Hidden, Masking, mask_texts, masked_once
 from webchat.privacy.placeholders import Finder
 
-__all__ = ["KINDS", "Encrypted", "Finder", "Hidden", "Keep", "Masking", "Personal", "Unkept", "masked_once"]
+__all__ = [
+    "KINDS",
+    "Encrypted",
+    "Finder",
+    "Hidden",
+    "Keep",
+    "Masking",
+    "Personal",
+    "Unkept",
+    "mask_texts",
+    "masked_once",
+]

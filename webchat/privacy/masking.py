@@ -148,6 +148,11 @@ def masked_once(request: Request, finder: Finder) -> Request:
     return _with_texts(request, mask([*_texts(request)], Placeholders(), finder).texts)
 
 
+def mask_texts(texts: Sequence[str], finder: Finder) -> Sequence[str]:
+    """The texts with placeholders that are never restored, the same for a value in all of them."""
+    return mask(texts, Placeholders(), finder).texts
+
+
 def _texts(request: Request) -> Iterator[str]:
     """Every text of a request, in order."""
     for message in request.messages:

@@ -153,6 +153,12 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     titles: bool = setting(True, "Let the model name a conversation after its first reply.")
     starters: bool = setting(True, "Show the prompt templates that come with the app.")
 
+    shares: Literal["off", "masked", "on"] = setting(
+        "on",
+        "Read-only shares of chats: `on`, `masked` (personal data is replaced), or `off`. Also applies to"
+        " shares made before.",
+    )
+
     context_overflow: Literal["cut", "refuse"] = setting(
         "cut",
         "What happens to a conversation that exceeds the model's context window: `cut` leaves out whole"

@@ -18,6 +18,7 @@
     │   └── LinkBusy              replies at once
     ├── ConsentNeeded      the link's consent sentence was not accepted yet
     ├── ConsentChanged     another version of it was accepted than the current one
+    ├── ShareTooLong       more than one share can have
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
@@ -191,6 +192,20 @@ class ConsentChanged(StoreError):
     status = 409
     message = "The conditions of this link have changed."
     cure = "Reload the page to read them."
+
+
+class ShareTooLong(StoreError):
+    """A conversation has more messages or text than one share can have."""
+
+    code = "share_too_long"
+    status = 413
+    cure = "Start a new chat from its last messages, and share that one."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"This chat is too long to share: at most {limit} messages and 5 million characters.",
+            params={"limit": limit},
+        )
 
 
 class NewerDatabase(StoreError):

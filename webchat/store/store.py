@@ -36,6 +36,8 @@ from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.prompt_templates import TemplateVerbs
 from webchat.store.verbs.ratings import RatingVerbs
 from webchat.store.verbs.sessions import SessionVerbs
+from webchat.store.verbs.share_copies import ShareCopyVerbs
+from webchat.store.verbs.shares import ShareVerbs
 from webchat.store.verbs.trash import TrashVerbs
 from webchat.store.verbs.turns import TurnVerbs
 
@@ -60,6 +62,8 @@ class Store(
     DecisionVerbs,
     InspectionVerbs,
     MediaVerbs,
+    ShareVerbs,
+    ShareCopyVerbs,
     TemplateVerbs,
     PlaceholderVerbs,
     ChatTemplateVerbs,

@@ -40,7 +40,9 @@ def asset_routes(version: str) -> list[BaseRoute]:
     """Routes for the parent app, registered before the page: `/assets/<version>/...`, cached forever."""
     tables = [Route(f"/locales/{language}.json", _table(language), methods=["GET"]) for language in LANGUAGES]
     files = Mount("/", Kept(_Immutable(directory=ASSETS), ("gzip",)))
-    return [Mount(f"/assets/{version}", routes=[*tables, files])]
+    # Read-only shares find them next to themselves, where nobody needs to be anybody.
+    shared = Mount(f"/s/assets/{version}", files.app)
+    return [Mount(f"/assets/{version}", routes=[*tables, files]), shared]
 
 
 def _table(language: str) -> Callable[[Request], Response]:

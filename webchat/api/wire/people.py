@@ -108,7 +108,8 @@ class PageEntry(Answer):
 
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
-    anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest."""
+    anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares:
+    which read-only shares the caller may make."""
 
     owner: Owner
     person: Person | None
@@ -125,6 +126,7 @@ class Me(Answer):
     share: Share
     link: GuestLink | None
     pages: tuple[PageEntry, ...]
+    shares: Literal["off", "masked", "on"]
 
 
 class Moved(Answer):

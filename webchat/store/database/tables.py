@@ -467,6 +467,60 @@ class MediaRow(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ShareRow(Base):
+    """Read-only shares: `id` is the secret in their address. One whose messages are still being stored counts
+    as ended."""
+
+    __tablename__ = "shares"
+    __table_args__ = (
+        Index("ix_shares_listing", "owner_id", "created_at", "id"),
+        Index("ix_shares_ended_at", "ended_at"),
+        Index("ix_shares_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"), index=True)
+    title: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    messages: Mapped[int]
+    chars: Mapped[int]
+    views: Mapped[int] = mapped_column(Integer, server_default="0")
+    allow_copy: Mapped[bool]
+    preview: Mapped[bool]
+    masked: Mapped[bool]
+
+
+class ShareMessageRow(Base):
+    """The messages of shares, as they were: nothing that happens to the originals changes them."""
+
+    __tablename__ = "share_messages"
+
+    share_id: Mapped[str] = mapped_column(Id, ForeignKey("shares.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    role: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+    reasoning: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+
+
+class ShareMediaRow(Base):
+    """The pictures and sounds that messages of shares name, in parts as in `media`."""
+
+    __tablename__ = "share_media"
+
+    share_id: Mapped[str] = mapped_column(Id, ForeignKey("shares.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    media_type: Mapped[str] = mapped_column(Text)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class DecisionRow(Base):
     """Decisions of moderators. Ids without foreign keys: the log outlives what it refers to. `content` is
     empty unless the operator keeps it."""

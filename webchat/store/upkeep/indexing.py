@@ -22,7 +22,7 @@ from webchat.store.database.tables import ConversationRow, MessageRow, SearchEnt
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.search.index import CONTENT, MOST_PARTS, comes_in_parts, owing, put_part, put_rows
 from webchat.store.search.words import index_parts
-from webchat.store.upkeep.purge import SLICE_ROWS, slices_of
+from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
 from webchat.store.verbs.tree import chunks
 
 _OWED = select(SearchEntryRow.number).where(SearchEntryRow.owed.is_not(None))

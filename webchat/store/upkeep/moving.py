@@ -20,12 +20,14 @@ from webchat.store.database.tables import (
     PersonRow,
     PromptTemplateRow,
     SearchEntryRow,
+    ShareRow,
 )
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import MovableChats, OwnerKind
 from webchat.store.search.index import hand_over, words_for
-from webchat.store.upkeep.purge import Work, slices_of
+from webchat.store.upkeep.purge import Work
+from webchat.store.upkeep.slicing import slices_of
 
 _CONVERSATIONS = 50
 """Moved together: their entries in the search index first, then they themselves, at once."""
@@ -126,6 +128,8 @@ class MovingVerbs(Database):
             .where(FeedbackRow.message_id.in_(rated), FeedbackRow.owner_id == giver)
             .values(owner_id=owner)
         )
+        shared = (ShareRow.conversation_id.in_(chats), ShareRow.owner_id == giver)
+        connection.execute(update(ShareRow).where(*shared).values(owner_id=owner))
         # The key of the request that began it was the giver's: nobody asks with it again.
         return connection.execute(
             update(ConversationRow)

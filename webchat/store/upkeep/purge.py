@@ -9,7 +9,7 @@ refuses everything deleted before `Database.purged_before`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -50,14 +50,15 @@ from webchat.store.database.tables import (
     PromptTemplateRow,
     PromptTemplateVersionRow,
     SearchEntryRow,
+    ShareRow,
     TesterNoteRow,
     TurnRow,
 )
-from webchat.store.database.transactions import Database, chore, reads, writes
+from webchat.store.database.transactions import chore, reads, writes
 from webchat.store.search.index import merge_parts, remove_words, take_part
+from webchat.store.upkeep.share_removal import ShareRemoval
+from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
 
-SLICE_ROWS = 50
-SLICE_CHARS = 5_000
 MERGE_PAGES = 16
 """Pages of the search index that one slice merges."""
 LOG_TRIES = 50
@@ -71,13 +72,14 @@ _log = logging.getLogger(__name__)
 Work = Iterator[Callable[[], int]]
 
 
-class PurgeVerbs(Database):
+class PurgeVerbs(ShareRemoval):
     """Permanent deletion."""
 
     @chore
     def purge(self, before: datetime) -> int:
         """Permanently delete data that was deleted before this moment, and older owners who never had
-        anything. Returns the number of conversations, messages and templates deleted.
+        anything. Returns the number of conversations, messages and templates deleted. Shares go with their
+        conversation, or when they have been over for as long.
 
         On SQLite no trace of their text remains in the database file or its log, unless the database is
         closed meanwhile: then the next purge continues.
@@ -100,6 +102,8 @@ class PurgeVerbs(Database):
         """Work that returns how many things went."""
         while strays := self._strays():
             yield partial(self._mark_strays, strays)
+        while shares := self._ended_shares(before):
+            yield from self._shares(shares)
         while conversations := self._conversations(before):
             inside = MessageRow.conversation_id.in_(conversations)
             yield from self._contents(conversations)
@@ -117,6 +121,8 @@ class PurgeVerbs(Database):
             yield partial(self._forget_content, numbers)
         for placeholders in slices_of(self._placeholders(conversations)):
             yield partial(self._take_placeholders, placeholders)
+        while shares := self._shares_of(conversations):
+            yield from self._shares(shares)
 
     def _messages(self, doomed: ColumnElement[bool]) -> Work:
         while sizes := self._sizes(doomed):
@@ -370,6 +376,7 @@ def _is_empty() -> ColumnElement[bool]:
         MessageRow.author_id,
         FeedbackRow.owner_id,
         SearchEntryRow.owner_id,
+        ShareRow.owner_id,
         PromptTemplateRow.owner_id,
         PromptTemplateVersionRow.author_id,
         ChatTemplateRow.author_id,
@@ -378,17 +385,3 @@ def _is_empty() -> ColumnElement[bool]:
         HandoverRow.owner_id,
     )
     return and_(*(~exists(select(literal(1)).where(mark == OwnerRow.id)) for mark in marks))
-
-
-def slices_of(sizes: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
-    """The keys in groups of `SLICE_ROWS`, fewer if they are large."""
-    group: list[Any] = []
-    chars = 0
-    for key, size in sizes:
-        if group and (len(group) == SLICE_ROWS or chars + size > SLICE_CHARS):
-            yield group
-            group, chars = [], 0
-        group.append(key)
-        chars += size
-    if group:
-        yield group

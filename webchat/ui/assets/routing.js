@@ -8,11 +8,12 @@ export function addressOf(href, id) {
   return url.href;
 }
 
-// ?c= a conversation, ?m= a message of it; for a new chat ?q= words for the box (never sent by themselves), ?model= a model.
+// ?c= a conversation, ?m= a message of it; for a new chat ?q= words for the box (never sent by themselves), ?model= a model;
+// ?copy= a share to go on with.
 /** @param {string} search */
 export function askedFor(search) {
   const query = new URLSearchParams(search);
   const id = query.get("c");
   const fresh = (/** @type {string} */ name) => (id === null ? query.get(name) : null);
-  return { id, messageId: query.get("m"), words: fresh("q"), model: fresh("model") };
+  return { id, messageId: query.get("m"), words: fresh("q"), model: fresh("model"), copy: fresh("copy") };
 }

@@ -19,6 +19,7 @@ import { mountPrinting, printChat } from "./print.js";
 import { addressOf, askedFor } from "./routing.js";
 import { openSearch } from "./search.js";
 import { settings } from "./settings.js";
+import { shareItems } from "./shares/menu.js";
 import { mountSidebar, sidebar } from "./sidebar.js";
 import { stops } from "./stops.js";
 import { storage } from "./storage.js";
@@ -204,12 +205,24 @@ function go(id, messageId = null) {
 
 /** @param {string} search what the address asks for */
 function show(search) {
-  const { id, messageId, words, model } = askedFor(search);
+  const { id, messageId, words, model, copy } = askedFor(search);
   open(id, messageId);
+  if (copy) goOn(copy);
   if (words === null && model === null) return;
   if (words) composer.insert(words);
   if (model) wish(model);
   history.replaceState({}, "", addressOf(location.href, null)); // a reload must not put the words in again
+}
+
+// A share that its reader goes on with here, as a chat of their own.
+/** @param {string} share */
+async function goOn(share) {
+  history.replaceState({}, "", addressOf(location.href, null)); // a reload makes no second copy
+  const { continueShare } = await import("./shares/continue.js");
+  const id = await continueShare(share);
+  if (id === null) return;
+  sidebar.refresh();
+  go(id);
 }
 
 // The model an address names, for this new chat only, once the models are known.
@@ -309,7 +322,7 @@ function mountTopbar(start, end) {
 
 /** @returns {MenuItem[]} */
 function printItems() {
-  return state.id === null ? [] : [{ label: t("print.menu"), icon: "print", onclick: print }, "-"];
+  return state.id === null ? [] : [...shareItems(state.id), { label: t("print.menu"), icon: "print", onclick: print }, "-"];
 }
 
 const print = () => ctx.transcript && printChat(ctx.transcript);

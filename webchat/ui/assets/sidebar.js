@@ -5,6 +5,7 @@ import { bus } from "./bus.js";
 import { connection } from "./connection.js";
 import { h, icon, iconButton, isMac, the } from "./dom.js";
 import { language, t } from "./i18n.js";
+import { shareItems } from "./shares/menu.js";
 import { before, calendar } from "./sidebar/calendar.js";
 import { archive, change, onElsewhere, remove as removeThere } from "./sidebar/deeds.js";
 import { RowKeys } from "./sidebar/keys.js";
@@ -352,6 +353,7 @@ function rowActions(id) {
     { label: t(item.pinned ? "sidebar.unpin" : "sidebar.pin"), icon: "pin", onclick: () => change(id, { pinned: !item.pinned }) },
     { label: t(item.archived ? "sidebar.unarchive" : "sidebar.archive"), icon: "archive", onclick: () => archive(id, !item.archived) },
     "-",
+    ...shareItems(id),
     ...actions.exportItems(id),
     "-",
     { label: t("sidebar.delete"), icon: "trash", danger: true, onclick: () => remove(id) },

@@ -440,7 +440,7 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. */
 export interface Me {
   owner: Owner;
   person: Person | null;
@@ -457,6 +457,7 @@ export interface Me {
   share: Share;
   link: GuestLink | null;
   pages: Array<PageEntry>;
+  shares: "off" | "masked" | "on";
 }
 
 /** A picture or sound of a reply. address: its URL while it is stored. */
@@ -819,6 +820,54 @@ export interface Share {
   access: "local" | "link" | "open";
 }
 
+/** messages: ids of the chosen ones, of the active branch; all of it without. days: until it expires, never without. reasoning, models: whether these are shown, too. masked: replace personal data. preview: let other sites show its title and beginning where the link is posted. */
+export interface ShareBody {
+  conversation_id: string;
+  messages?: Array<string> | null;
+  reasoning?: boolean;
+  models?: boolean;
+  masked?: boolean;
+  days?: number | null;
+  password?: string | null;
+  allow_copy?: boolean;
+  preview?: boolean;
+}
+
+/** Only fields that are present change anything. days: from now, `null` for never; password: `null` for none. */
+export interface ShareChange {
+  days?: number | null;
+  password?: string | null;
+  allow_copy?: boolean;
+}
+
+/** password: of a share that has one. */
+export interface ShareCopyBody {
+  password?: string | null;
+}
+
+/** path: of its page, relative to the server's address. password: whether it has one. over: it has expired. */
+export interface SharedChat {
+  id: string;
+  path: string;
+  conversation_id: string;
+  title: string;
+  created_at: string;
+  expires_at: string | null;
+  messages: number;
+  views: number;
+  password: boolean;
+  allow_copy: boolean;
+  preview: boolean;
+  masked: boolean;
+  over: boolean;
+}
+
+/** Shares, newest first. */
+export interface SharedChats {
+  items: Array<SharedChat>;
+  next: string | null;
+}
+
 export interface SignInBody {
   name: string;
   password: string;
@@ -1085,6 +1134,8 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/models`] ? ModelList :
   [M, P] extends ["GET", `api/search`] ? SearchPage :
   [M, P] extends ["GET", `api/export`] ? Archive :
+  [M, P] extends ["GET", `api/shares`] ? SharedChats :
+  [M, P] extends ["POST", `api/shares`] ? SharedChat :
   [M, P] extends ["GET", `api/trash`] ? TrashPage :
   [M, P] extends ["POST", `api/turns`] ? BegunTurn :
   [M, P] extends ["GET", `api/links`] ? LinkPage :
@@ -1113,10 +1164,12 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? Thread :
   [M, P] extends ["GET", `api/links/${string}/answers`] ? GivenAnswerPage :
   [M, P] extends ["POST", `api/links/${string}/revoke`] ? Link :
+  [M, P] extends ["POST", `api/shares/${string}/copy`] ? Conversation :
   [M, P] extends ["GET", `api/templates/${string}`] ? Template :
   [M, P] extends ["PUT", `api/templates/${string}`] ? Template :
   [M, P] extends ["GET", `api/messages/${string}`] ? MessageDetails :
   [M, P] extends ["DELETE", `api/messages/${string}`] ? Thread :
+  [M, P] extends ["PATCH", `api/shares/${string}`] ? SharedChat :
   [M, P] extends ["GET", `api/links/${string}`] ? Link :
   [M, P] extends ["PATCH", `api/links/${string}`] ? Link :
   any;
@@ -1134,6 +1187,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
   [M, P] extends ["POST", `api/consent`] ? ConsentBody :
   [M, P] extends ["POST", `api/answers`] ? AnswersBody :
+  [M, P] extends ["POST", `api/shares`] ? ShareBody :
   [M, P] extends ["POST", `api/turns`] ? TurnBody :
   [M, P] extends ["POST", `api/links`] ? NewLinkBody :
   [M, P] extends ["POST", `t/redeem`] ? RedeemBody :
@@ -1146,6 +1200,8 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplateBody :
   [M, P] extends ["PATCH", `api/conversations/${string}`] ? ConversationBody :
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? EditBody :
+  [M, P] extends ["POST", `api/shares/${string}/copy`] ? ShareCopyBody :
   [M, P] extends ["PUT", `api/templates/${string}`] ? TemplateBody :
+  [M, P] extends ["PATCH", `api/shares/${string}`] ? ShareChange :
   [M, P] extends ["PATCH", `api/links/${string}`] ? LinkBody :
   any;

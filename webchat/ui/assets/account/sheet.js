@@ -7,6 +7,7 @@ import { bus } from "../bus.js";
 import { connection } from "../connection.js";
 import { h } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
+import { ShareList } from "../shares/list.js";
 import { field, openSheet, setProblem } from "../sheet.js";
 import { style } from "../style.js";
 import { toast } from "../toast.js";
@@ -22,9 +23,10 @@ let open = false;
 export async function openAccount() {
   if (open) return;
   open = true;
-  await style("account");
+  await Promise.all([style("account"), style("shares")]);
   const { person } = connection.me;
   const devices = person && new Devices();
+  const shares = connection.me.shares !== "off" && new ShareList(null);
   const body = h(
     "div",
     { class: "wc-account-sections" },
@@ -35,12 +37,14 @@ export async function openAccount() {
     ],
     section("appearance", appearance()),
     devices && section("devices", devices.element),
+    shares && section("shares", shares.element),
     section("chats", ...yourChats(() => sheet.close())),
   );
   // The bar behind it says that the session has ended.
   const off = bus.on("out", () => sheet.dialog.close());
   const sheet = openSheet("account", { title: t(person ? "account.title" : "account.preferences"), body, onClose: () => (off(), (open = false)) });
   devices?.load();
+  if (shares) shares.load();
 }
 
 /** @param {string} name @param {...Child} children */

@@ -1,0 +1,213 @@
+"""Read-only shares: a copy of messages at an address that cannot be guessed.
+
+Whoever has the address reads, without becoming anybody here. What the operator allows is checked at every
+reading, so that it also holds for shares made before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Literal, Protocol
+
+from itsdangerous import BadSignature, TimestampSigner
+
+from webchat.auth.delays import Delays
+from webchat.auth.passwords import PasswordChecks
+from webchat.privacy import Finder, mask_texts
+from webchat.sharing.rendering import MessageStore, Rendering
+from webchat.sharing.share_errors import (
+    ShareDelayed,
+    ShareEmpty,
+    ShareEnded,
+    ShareLocked,
+    ShareNotAllowed,
+)
+from webchat.slots import Slots
+from webchat.store.errors import NotFound
+from webchat.store.records import Conversation, Message, Owner
+from webchat.store.share_records import NewShare, Share, SharedMessage
+
+Mode = Literal["off", "masked", "on"]
+
+UNLOCKED = timedelta(hours=1)
+"""How long a password that was right is not asked for again."""
+
+COUNT_EVERY = 2.0
+"""Seconds between two writes of the views counted meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to share. messages: ids of some of the active branch, `None` for all of it. days:
+    until it expires, `None` for never."""
+
+    conversation_id: str
+    messages: frozenset[str] | None = None
+    reasoning: bool = False
+    models: bool = False
+    masked: bool = False
+    days: int | None = None
+    password: str | None = field(default=None, repr=False)
+    allow_copy: bool = False
+    preview: bool = False
+
+
+class ShareStore(MessageStore, Protocol):
+    """The parts of the store used for shares."""
+
+    def branch(self, owner: str, conversation_id: str) -> tuple[Conversation, list[Message]]: ...
+
+    def create_share(self, owner: str, new: NewShare) -> Share: ...
+
+    def share(self, share_id: str) -> Share: ...
+
+    def add_views(self, views: Mapping[str, int]) -> None: ...
+
+
+class Shares:
+    """Makes and opens shares. mode: what the operator allows. secret: signs what a reader's browser keeps of
+    a right password."""
+
+    def __init__(
+        self, store: ShareStore, *, mode: Mode, secret: str, checks: PasswordChecks | None = None
+    ) -> None:
+        self.mode = mode
+        self.rendering = Rendering(store)
+        self._store = store
+        self._signer = TimestampSigner(secret, salt="webchat.share", digest_method=sha256)
+        self._checks = checks or PasswordChecks()
+        self._delays = Delays()
+        self._tries = Slots(None, most_waiting=20)
+        self._finder = Finder()
+        self._views = Counter[str]()
+        self._counting: asyncio.Task[None] | None = None
+
+    def allowed(self, owner: Owner) -> Mode:
+        """What this owner may share. Testers share nothing: their chats are the operator's."""
+        return "off" if owner.kind == "guest" else self.mode
+
+    async def create(self, owner: Owner, wish: Wish) -> Share:
+        """Raises ShareNotAllowed, ShareEmpty, and what `Store.branch` raises."""
+        allowed = self.allowed(owner)
+        if allowed == "off":
+            raise ShareNotAllowed
+        conversation, branch = await self._store.call(self._store.branch, owner.id, wish.conversation_id)
+        messages = tuple(_shared(branch, wish))
+        if not messages:
+            raise ShareEmpty
+        new = NewShare(
+            id=secrets.token_urlsafe(24),
+            conversation_id=conversation.id,
+            title=conversation.title,
+            messages=messages,
+            expires_at=expiry(wish.days),
+            allow_copy=wish.allow_copy,
+            preview=wish.preview,
+            password_hash=await self.hashed(wish.password),
+        )
+        if wish.masked or allowed == "masked":
+            new = await asyncio.to_thread(_masked, new, self._finder)
+        share: Share = await self._store.call(self._store.create_share, owner.id, new)
+        return share
+
+    async def hashed(self, password: str | None) -> str | None:
+        """What is stored of a password."""
+        return await self._checks.hash(password) if password else None
+
+    async def opened(self, share_id: str) -> Share:
+        """The share as readers may have it. Raises NotFound, also where the operator does not allow it, and
+        ShareEnded."""
+        share: Share = await self._store.call(self._store.share, share_id)
+        if self.mode == "off" or (self.mode == "masked" and not share.masked):
+            raise NotFound("share")
+        if share.ended(datetime.now(UTC)):
+            raise ShareEnded
+        return share
+
+    async def unlock(self, share: Share, password: str, network: str) -> str:
+        """What the reader's browser keeps to be let in. Raises ShareLocked, ShareDelayed, Crowded."""
+        async with self._tries.place(f"{share.id} {network}"):
+            if seconds := self._delays.seconds(share.id, network):
+                raise ShareDelayed(seconds)
+            if share.password_hash is None or not await self._checks.right(password, share.password_hash):
+                self._delays.failed(share.id, network)
+                raise ShareLocked
+        self._delays.succeeded(share.id, network)
+        return self._signer.sign(_lock(share)).decode()
+
+    def unlocked(self, share: Share, kept: str) -> bool:
+        """Whether a reader may see it. kept: what their browser has kept."""
+        if share.password_hash is None:
+            return True
+        try:
+            signed = self._signer.unsign(kept, max_age=int(UNLOCKED.total_seconds()))
+        except BadSignature:
+            return False
+        return secrets.compare_digest(signed, _lock(share).encode())
+
+    def viewed(self, share_id: str) -> None:
+        """Count a view; it is written a little later, together with others."""
+        self._views[share_id] += 1
+        if self._counting is None:
+            self._counting = asyncio.create_task(self._count(), name="count views")
+
+    async def _count(self) -> None:
+        try:
+            await asyncio.sleep(COUNT_EVERY)
+        finally:
+            self._counting = None
+            views, self._views = dict(self._views), Counter()
+            await self._store.call(self._store.add_views, views)
+
+    async def aclose(self) -> None:
+        """Write the views counted so far."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+        await self.rendering.aclose()
+        self._checks.close()
+
+
+def expiry(days: int | None) -> datetime | None:
+    """When a share of now expires."""
+    return None if days is None else datetime.now(UTC) + timedelta(days=days)
+
+
+def _shared(branch: Sequence[Message], wish: Wish) -> Iterable[SharedMessage]:
+    for message in branch:
+        chosen = wish.messages is None or message.id in wish.messages
+        if chosen and message.role in ("user", "assistant") and (message.text or message.reasoning):
+            yield SharedMessage(
+                role=message.role,
+                text=message.text,
+                state=message.state,
+                created_at=message.created_at,
+                reasoning=message.reasoning if wish.reasoning else "",
+                model=message.model if wish.models else None,
+            )
+
+
+def _masked(new: NewShare, finder: Finder) -> NewShare:
+    """The share with placeholders that are never restored, one per value throughout."""
+    texts = [new.title]
+    for message in new.messages:
+        texts += (message.text, message.reasoning, message.model or "")
+    title, *rest = mask_texts(texts, finder)
+    messages = tuple(
+        replace(message, text=text, reasoning=reasoning, model=model if message.model else None)
+        for message, text, reasoning, model in zip(
+            new.messages, rest[::3], rest[1::3], rest[2::3], strict=True
+        )
+    )
+    return replace(new, title=title, messages=messages, masked=True)
+
+
+def _lock(share: Share) -> str:
+    """Signed for who knew the password; of no use once it is another."""
+    return f"{share.id}.{sha256((share.password_hash or '').encode()).hexdigest()[:32]}"
