@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.clean_environment import ROOT
+from tests.deploy.examples import install, own_tests
 from webchat.moderation import Blocked, Context, Moderation
 from webchat.moderation.plugins import kinds
 from webchat.moderation.rules import BadRules, load_rules
 
-EXAMPLE = ROOT / "deploy/examples/moderator"
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder it is installed in, as `pip install` leaves it."""
-    folder = tmp_path_factory.mktemp("installed")
-    source = tmp_path_factory.mktemp("source") / "moderator"
-    shutil.copytree(EXAMPLE, source)  # building leaves files behind
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    command += ["--no-deps", "--no-build-isolation", "--target", str(folder), str(source)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    return folder
+    return install("moderator", tmp_path_factory.mktemp("moderator"))
 
 
 @pytest.fixture
@@ -80,18 +67,4 @@ def test_without_the_package_the_kind_is_unknown(tmp_path: Path) -> None:
 
 
 def test_its_own_tests_pass_where_it_is_installed(installed: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        str(EXAMPLE / "tests"),
-    ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "13 passed" in done.stdout
+    assert "13 passed" in own_tests("moderator", installed)

@@ -57,7 +57,7 @@ const only = (offered, item) => (offered ? [item] : []);
 function pages() {
   const items = (connection.me.pages ?? []).map(({ name, titles }) => ({
     label: titles[language] ?? name,
-    icon: /** @type {IconName} */ ("screen"),
+    icon: /** @type {IconName} */ ("lines"),
     onclick: () => location.assign(new URL(`pages/${name}/`, document.baseURI)),
   }));
   return items.length ? [{ heading: t("pages.heading") }, ...items] : [];
