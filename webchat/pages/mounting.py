@@ -80,13 +80,7 @@ def _framed(page: Page, face: PageServices) -> gr.Blocks:
         with gr.Row(elem_id="wc-console-head"):
             gr.Markdown(I18nData(_TITLE), elem_id="wc-console-title")
             gr.Button(
-                I18nData(_CHAT),
-                link="../../",
-                link_target="_self",
-                size="sm",
-                scale=0,
-                min_width=140,
-                elem_id="wc-console-chat",
+                I18nData(_CHAT), link="../../", link_target="_self", min_width=0, elem_id="wc-console-chat"
             )
         content.render()  # type: ignore[no-untyped-call]
     return framed
@@ -97,7 +91,7 @@ def _texts(page: Page) -> gr.I18n:
     own = {} if page.texts is None else page.texts.translations
     titles = {name: _SPECIAL.sub(r"\\\1", title) for name, title in page.titles.items()}
     frame: dict[str, dict[str, str]] = {
-        name: {_TITLE: f"## {titles[name]}", _CHAT: locale(name)[_CHAT]} for name in LANGUAGES
+        name: {_TITLE: f"# {titles[name]}", _CHAT: locale(name)[_CHAT]} for name in LANGUAGES
     }
     return gr.I18n(**{name: {**own.get(name, {}), **frame.get(name, {})} for name in {*own, *frame}})
 

@@ -67,7 +67,7 @@ def create_ratings(services: PageServices) -> gr.Blocks:
     with gr.Blocks() as page:
         table = gr.Dataframe(interactive=False, visible=False)
         nothing = gr.Markdown(TEXTS("ratings.none"), visible=False)
-        again = gr.Button(TEXTS("ratings.again"), size="sm")
+        again = gr.Button(TEXTS("ratings.again"))
         gr.on([page.load, again.click], show, None, [table, nothing])
     return page
 
