@@ -4,9 +4,9 @@ the link names, until its limits say so."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -197,12 +197,15 @@ async def entered_with(visitor: NewVisitor, app: AppProcess, code: str) -> Chat:
 
 
 async def test_new_terms_are_asked_for_again_and_the_words_wait(lab: AppProcess, visitor: NewVisitor) -> None:
-    link, url = made(lab, "Terms", consent=CONSENT)
-    chat = await arrive(visitor, lab, url)
+    """With a link made and changed on the command line, beside the server."""
+    said = await asyncio.to_thread(webchat, lab.data_dir, "link", "new", "Terms", "--consent", CONSENT)
+    url = re.search(r"http://\S+/t#\S+", said)
+    assert url
+    chat = await arrive(visitor, lab, url.group())
     await press(chat, "tester.accept")
     await expect(card(chat)).to_be_hidden()
-    with store_of(lab) as store:
-        store.change_link(link, terms=lambda terms: replace(terms, consent="It may be published."))
+    change = ("link", "change", "Terms", "--consent", "It may be published.")
+    await asyncio.to_thread(webchat, lab.data_dir, *change)
     await chat.send("words=3")
     await expect(card(chat)).to_contain_text("It may be published.")
     await expect(chat.box).to_have_value("words=3")
