@@ -9,6 +9,7 @@ import pytest
 
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
+from webchat.store.link_records import LinkTerms
 from webchat.store.records import NewTurn, Owner
 
 
@@ -188,3 +189,20 @@ def test_the_loopback_start_takes_no_chats_of_somebody_who_signs_in(store: Store
     with pytest.raises(NotFound):
         store.move_chats(local.owner, chief)
     assert store.move_chats(chief, local.owner) == 1
+
+
+@pytest.mark.parametrize(
+    "terms", [LinkTerms(system_prompt=False), LinkTerms(inspect=False), LinkTerms(models=("a",), blind=True)]
+)
+def test_what_a_link_hid_is_not_had_by_taking_its_chats_along(store: Store, terms: LinkTerms) -> None:
+    ada = store.add_person("password", "ada", "Ada").owner_id
+    guests = []
+    for number, of_link in enumerate((terms, LinkTerms(messages=5))):
+        link = store.create_link("testers", f"{number}" * 64, None, of_link)
+        guests.append(store.create_owner("guest", "tester", link.id).id)
+        Talk(store, guests[-1]).say("theirs", "yes")
+    hidden, open_one = guests
+    assert [found.giver.id for found in store.movable_chats(ada, guests)] == [open_one]
+    with pytest.raises(NotFound):
+        store.move_chats(ada, hidden, guests)
+    assert store.move_chats(ada, open_one, guests) == 1

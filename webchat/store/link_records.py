@@ -64,6 +64,11 @@ class LinkTerms:
         return tuple(f"Model {ascii_uppercase[at]}" for at in range(len(self.models)))
 
     @property
+    def hides(self) -> bool:
+        """Whether something is kept from people: their models' names, prompts, or what models were sent."""
+        return self.blind or not (self.inspect and self.system_prompt)
+
+    @property
     def own_prompts(self) -> bool:
         """Whether people write system prompts and use any template; otherwise, only the link's template."""
         return self.template is None and self.system_prompt

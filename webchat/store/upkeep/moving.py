@@ -11,10 +11,11 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, update
 
-from webchat.store.database.codec import load_owner
+from webchat.store.database.codec import load_link, load_owner
 from webchat.store.database.tables import (
     ConversationRow,
     FeedbackRow,
+    LinkRow,
     MessageRow,
     OwnerRow,
     PersonRow,
@@ -146,8 +147,8 @@ class MovingVerbs(Database):
 
 def _givers(connection: Connection, owner: str, held: Sequence[str]) -> ColumnElement[bool]:
     """Whose chats an owner may take: an operator those of the loopback start, which takes those of operators
-    who don't sign in; and whoever signs in those of whom their own browser held the cookie. No tester takes
-    any, and nobody those of somebody who signs in. Raises NotFound."""
+    who don't sign in; and whoever signs in those of whom their own browser held the cookie, unless a link hid
+    something of them. No tester takes any, and nobody those of somebody who signs in. Raises NotFound."""
     kind = connection.scalar(select(OwnerRow.kind).where(OwnerRow.id == owner))
     if kind is None:
         raise NotFound("owner")
@@ -158,9 +159,22 @@ def _givers(connection: Connection, owner: str, held: Sequence[str]) -> ColumnEl
     if kind == "local":
         allowed.append(and_(OwnerRow.kind == "operator", ~signs_in))
     if connection.scalar(select(PersonRow.owner_id).where(PersonRow.owner_id == owner)) is not None:
-        earlier = (OwnerRow.id.in_(held), OwnerRow.kind.in_(("visitor", "guest", "operator")))
+        earlier = (
+            OwnerRow.id.in_(_unhidden(connection, held)),
+            OwnerRow.kind.in_(("visitor", "guest", "operator")),
+        )
         allowed.append(and_(*earlier, ~signs_in))
     return or_(*allowed)
+
+
+def _unhidden(connection: Connection, held: Sequence[str]) -> list[str]:
+    """Those of the owners from whom no link hid anything: with the chats they would get what it hid."""
+    columns = (OwnerRow.id, OwnerRow.kind, OwnerRow.link_id)
+    owners = connection.execute(select(*columns).where(OwnerRow.id.in_(held))).all()
+    guests = {one.id: one.link_id for one in owners if one.kind == "guest"}
+    query = select(*LinkRow.__table__.columns).where(LinkRow.id.in_(guests.values()))
+    hiding = {row.id for row in connection.execute(query) if load_link(row).terms.hides}
+    return [one.id for one in owners if guests.get(one.id) not in hiding]
 
 
 def _count(connection: Connection, whose: ColumnElement[bool]) -> dict[str, int]:
