@@ -127,7 +127,7 @@ class ListedLink:
 @dataclass(frozen=True, slots=True)
 class LinkLeft:
     """What is left of a link's limits, `None` where there is none. Tokens reserved for running replies are
-    not left."""
+    still left: most of them come back."""
 
     conversations: int | None
     messages: int | None

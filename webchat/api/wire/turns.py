@@ -33,8 +33,7 @@ class TurnBody(Body):
 
 
 class BegunTurn(Answer):
-    """user: the new user message that the reply answers, if there is one. left: of a guest's link, without
-    what is reserved for running replies."""
+    """user: the new user message that the reply answers, if there is one. left: of a guest's link."""
 
     conversation: Conversation
     user: Message | None

@@ -170,12 +170,10 @@ class LinkVerbs(Database):
     @reads
     def link_left(self, connection: Connection, link_id: str) -> LinkLeft:
         """What is left of a link's limits. Raises NotFound."""
-        link = _link(connection, LinkRow.id == link_id)
-        return left_of(link, running(connection, link_id)[1])
+        return left_of(_link(connection, LinkRow.id == link_id))
 
 
-def left_of(link: Link, reserved: int) -> LinkLeft:
-    """reserved: tokens for running replies."""
+def left_of(link: Link) -> LinkLeft:
     terms = link.terms
 
     def left(limit: int | None, used: int) -> int | None:
@@ -184,7 +182,7 @@ def left_of(link: Link, reserved: int) -> LinkLeft:
     return LinkLeft(
         left(terms.conversations, link.conversations),
         left(terms.messages, link.messages),
-        left(terms.tokens, link.tokens + reserved),
+        left(terms.tokens, link.tokens),
     )
 
 

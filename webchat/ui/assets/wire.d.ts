@@ -32,7 +32,7 @@ export interface ArchivedConversation {
 /** Sent during silence. */
 export interface Beat {}
 
-/** user: the new user message that the reply answers, if there is one. left: of a guest's link, without what is reserved for running replies. */
+/** user: the new user message that the reply answers, if there is one. left: of a guest's link. */
 export interface BegunTurn {
   conversation: Conversation;
   user: Message | null;
