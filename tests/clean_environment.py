@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+import email
+import hashlib
 import os
 import subprocess
 import sys
 import venv
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PIP_CACHE = ROOT / ".cache" / "pip"
+KEPT = ROOT / ".cache" / "environments"
 
 
-def make_environment(folder: Path, *requirements: str) -> Path:
-    """Make an environment in `folder` with the requirements at the versions of constraints.txt; returns its
-    interpreter. Raises RuntimeError with what pip said."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    pip(python, "install", "--constraint", str(CONSTRAINTS), *requirements)
+def kept_environment(*requirements: str) -> Path:
+    """The interpreter of an environment with the requirements at the versions of constraints.txt, made from
+    nothing. It is kept in the repository's cache, and used again while the same is asked; nobody changes it.
+    Raises RuntimeError with what pip said."""
+    key = "\n".join([sys.version, *requirements, CONSTRAINTS.read_text("utf-8")])
+    folder = KEPT / hashlib.sha256(key.encode()).hexdigest()[:16]
+    python, whole = folder / "bin" / "python", folder / "whole"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not whole.exists():
+            venv.create(folder, clear=True)
+            pip(python, "install", "--no-compile", "--constraint", str(CONSTRAINTS), *requirements)
+            whole.touch()
     return python
+
+
+def environment_of(wheel: Path, folder: Path) -> Path:
+    """Make an environment in `folder` with the wheel of this project and what it depends on; returns its
+    interpreter."""
+    kept = kept_environment(*_dependencies(wheel))
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    libraries = Path("lib") / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    (folder / libraries / "kept.pth").write_text(f"{kept.parents[1] / libraries}\n")
+    pip(python, "install", "--no-deps", "--no-compile", str(wheel))
+    return python
+
+
+def _dependencies(wheel: Path) -> Sequence[str]:
+    """What the wheel asks for without any extra."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        said = email.message_from_bytes(archive.read(name))
+    return [line for line in said.get_all("Requires-Dist", []) if "extra ==" not in line]
 
 
 def build_wheel(folder: Path) -> Path:
@@ -33,7 +66,10 @@ def build_wheel(folder: Path) -> Path:
 def pip(python: Path, command: str, *args: str) -> None:
     """Run pip quietly, with a cache that outlives the test."""
     done = subprocess.run(
-        [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", command, *args],
+        [
+            *(sys.executable, "-m", "pip", "--python", str(python)),
+            *("--quiet", "--disable-pip-version-check", command, *args),
+        ],
         env={**os.environ, "PIP_CACHE_DIR": str(PIP_CACHE)},
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.app_process import free_port
-from tests.clean_environment import ROOT, build_wheel, make_environment, run
+from tests.clean_environment import ROOT, build_wheel, environment_of, run
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.served import served
 
@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with the core alone."""
-    return make_environment(tmp_path_factory.mktemp("core"), str(wheel))
+    return environment_of(wheel, tmp_path_factory.mktemp("core"))
 
 
 def test_the_wheel_holds_what_is_not_python_too(wheel: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.app_process import free_port
-from tests.clean_environment import ROOT, make_environment
+from tests.clean_environment import ROOT, kept_environment
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.served import served
 
@@ -25,15 +25,13 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def python(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(space: Path) -> Path:
     """The interpreter of an environment as the host makes it: Gradio first, then the requirements."""
     front = (space / "README.md").read_text(encoding="utf-8").split("---")[1]
     version = re.search(r"^sdk_version: (.+)$", front, re.MULTILINE)
     assert version is not None
-    requirements = str(space / "requirements.txt")
-    return make_environment(
-        tmp_path_factory.mktemp("python"), f"gradio=={version[1]}", "--requirement", requirements
-    )
+    asked = (space / "requirements.txt").read_text(encoding="utf-8")
+    return kept_environment(f"gradio=={version[1]}", *asked.split())
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
