@@ -117,7 +117,7 @@ def test_a_model_file_that_is_not_there_stops_the_start(capsys: pytest.CaptureFi
 def test_a_link_is_printed_under_the_address_the_server_last_had(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with AppProcess(tmp_path / "data", *ENDPOINT, "--public-url", "https://chat.example.org"):
+    with AppProcess(tmp_path / "data", *ENDPOINT, "--public-url", "https://chat.example.org", preloaded=True):
         assert run(["link", "new", "Ada"]) == 0
     out, err = capsys.readouterr()
     assert re.fullmatch(r"https://chat\.example\.org/t#wt1_[\w-]{43}\n", out)
@@ -130,10 +130,13 @@ def test_a_link_is_printed_under_the_address_the_server_last_had(
 def test_the_start_prints_the_operators_link_where_others_come_in(tmp_path: Path) -> None:
     own = r"The operator's own link: https://chat\.example\.org/t#wto_[\w-]{43}\n"
     with AppProcess(
-        tmp_path / "a", *ENDPOINT, "--access", "open", "--public-url", "https://chat.example.org"
+        tmp_path / "a",
+        *ENDPOINT,
+        *("--access", "open", "--public-url", "https://chat.example.org"),
+        preloaded=True,
     ) as app:
         assert printed(app, own)
-    with AppProcess(tmp_path / "b", *ENDPOINT) as app:
+    with AppProcess(tmp_path / "b", *ENDPOINT, preloaded=True) as app:
         assert printed(app, r"webchat \S+ · http\S+ · ")
         assert "wto_" not in app.log.read_text(encoding="utf-8")
 
@@ -143,7 +146,7 @@ def test_an_operator_is_revoked_while_the_server_runs(
 ) -> None:
     where = ("--data-dir", str(tmp_path / "a"))
     with (
-        AppProcess(tmp_path / "a", *ENDPOINT, "--access", "open") as app,
+        AppProcess(tmp_path / "a", *ENDPOINT, "--access", "open", preloaded=True) as app,
         httpx.Client(timeout=60) as browser,
     ):
         assert printed(app, r"wto_[\w-]{43}")
@@ -260,7 +263,7 @@ def test_chats_that_this_kind_of_start_does_not_show_are_counted(
     local.say("again", "yes")
     operator = store.create_owner("operator", "Op")
     store.close()
-    with AppProcess(data, *ENDPOINT, "--access", "link") as app:
+    with AppProcess(data, *ENDPOINT, "--access", "link", preloaded=True) as app:
         assert printed(app, r"2 chats were made on this machine without a link")
     assert run(["operator", "list"]) == 0
     assert "2 chats made without a link" in capsys.readouterr().err
@@ -269,7 +272,7 @@ def test_chats_that_this_kind_of_start_does_not_show_are_counted(
     assert capsys.readouterr().out == "2 chats moved.\n"
     assert run(["operator", "list"]) == 0
     assert re.search(rf"{operator.id} .* 2 chats\n", capsys.readouterr().out)
-    with AppProcess(data, *ENDPOINT) as app:
+    with AppProcess(data, *ENDPOINT, preloaded=True) as app:
         assert printed(app, r"2 chats were made with an operator's link")
     assert run(["operator", "move-chats", operator.id, "--back"]) == 0
     assert capsys.readouterr().out == "2 chats moved.\n"

@@ -229,7 +229,7 @@ def test_a_terminal_asks_twice_and_shows_nothing_of_it(
 @pytest.mark.usefixtures("typed")
 def test_somebody_disabled_while_the_server_runs_is_out_within_a_second(folder: Path) -> None:
     with (
-        AppProcess(folder / "data", "--endpoint", "http://127.0.0.1:9/v1") as app,
+        AppProcess(folder / "data", "--endpoint", "http://127.0.0.1:9/v1", preloaded=True) as app,
         httpx.Client(base_url=app.url, headers={"origin": app.url}, timeout=60) as browser,
     ):
         sign_in = {"name": "Ada", "password": PASSWORD}

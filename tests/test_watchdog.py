@@ -62,6 +62,6 @@ async def test_a_hold_of_the_writer_is_named_by_its_verb(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_it_watches_where_everything_is_logged(level: str, tmp_path: Path) -> None:
-    with AppProcess(tmp_path, "--log-level", level) as app:
+    with AppProcess(tmp_path, "--log-level", level, preloaded=True) as app:
         log = app.log
     assert ("longest hold of the event loop" in log.read_text()) == (level == "debug")

@@ -26,6 +26,7 @@ async def local(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         *("--model", str(demo_folder), "--slots", "2", "--max-tokens", "600"),
         # In bfloat16 what stands beside a reply in its batch may change its rounding.
         *("--access", "open", "--no-titles", "--temperature", "0", "--dtype", "float32"),
+        preloaded=True,
     )
     async with app:
         yield app

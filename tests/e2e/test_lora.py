@@ -65,7 +65,8 @@ async def test_a_trained_adapter_and_its_base_answer_in_one_conversation(
 ) -> None:
     adapter = tmp_path / "bananas"
     await asyncio.to_thread(train, demo_folder, adapter)
-    app = AppProcess(tmp_path / "data", "--model", str(adapter), "--no-titles", "--temperature", "0")
+    flags = ("--model", str(adapter), "--no-titles", "--temperature", "0")
+    app = AppProcess(tmp_path / "data", *flags, preloaded=True)
     async with app:
         context = await visitor()
         page = await context.new_page()

@@ -71,7 +71,9 @@ def answer(asked: Asked) -> Answer:
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     async with HostileServer(answer) as endpoint:
         folder = tmp_path_factory.mktemp("media")
-        async with AppProcess(folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles") as app:
+        async with AppProcess(
+            folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles", preloaded=True
+        ) as app:
             yield app
 
 

@@ -159,7 +159,9 @@ async def test_a_phone_opens_the_list_and_no_keyboard(many: AppProcess, visitor:
 
 async def test_an_endpoint_out_of_reach_is_said_and_tried_again(visitor: NewVisitor, tmp_path: Path) -> None:
     port = free_port()
-    async with AppProcess(tmp_path, "--no-titles", "--endpoint", f"http://127.0.0.1:{port}/v1") as app:
+    async with AppProcess(
+        tmp_path, "--no-titles", "--endpoint", f"http://127.0.0.1:{port}/v1", preloaded=True
+    ) as app:
         for locale, title in (("zh-CN", "尚未连接模型"), ("en-GB", "No model is connected")):
             context = await visitor(locale=locale)
             chat = await Chat(await context.new_page(), app.url).open()

@@ -20,7 +20,9 @@ REFUSES = Server("", [Refuses(has("top_k"), says_so(400, openai("不支持参数
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     async with HostileServer(REFUSES) as endpoint:
         folder = tmp_path_factory.mktemp("refusing")
-        async with AppProcess(folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles") as app:
+        async with AppProcess(
+            folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles", preloaded=True
+        ) as app:
             yield app
 
 

@@ -19,7 +19,7 @@ from webchat.sentences import locale
 @asynccontextmanager
 async def listing(folder: Path, endpoint: ScriptedEndpoint, *flags: str) -> AsyncIterator[AppProcess]:
     """The app on an endpoint that lists its models."""
-    async with AppProcess(folder, "--endpoint", endpoint.url, "--no-titles", *flags) as app:
+    async with AppProcess(folder, "--endpoint", endpoint.url, "--no-titles", *flags, preloaded=True) as app:
         yield app
 
 
