@@ -18,6 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Error, async_playwrigh
 from tests.app_process import AppProcess
 from tests.browser import LAUNCH, PATIENCE, no_browser
 from tests.e2e.chat import Chat, NewVisitor, Server
+from tests.e2e.kept_tab import KeptTab, new_context
 from tests.postgres import postgres
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -80,8 +81,7 @@ async def visitor(browser: Browser) -> AsyncIterator[NewVisitor]:
     made: list[BrowserContext] = []
 
     async def new(**options: Any) -> BrowserContext:
-        made.append(await browser.new_context(**{"locale": "en-GB", **options}))
-        made[-1].set_default_timeout(PATIENCE)
+        made.append(await new_context(browser, **options))
         return made[-1]
 
     yield new
@@ -89,11 +89,18 @@ async def visitor(browser: Browser) -> AsyncIterator[NewVisitor]:
         await context.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def tab(browser: Browser) -> AsyncIterator[KeptTab]:
+    kept = KeptTab(browser)
+    yield kept
+    await kept.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def chat(app: AppProcess, visitor: NewVisitor) -> Chat:
+async def chat(app: AppProcess, tab: KeptTab) -> AsyncIterator[Chat]:
     """A new visitor on an empty page."""
-    context = await visitor()
-    return await Chat(await context.new_page(), app.url).open()
+    async with tab.as_new(app.url) as page:
+        yield await Chat(page, app.url).open()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
