@@ -18,14 +18,16 @@ import pytest
 
 from tests.app_process import ROOT, AppProcess
 from tests.store.talk import Talk
+from webchat.app import build_app
 from webchat.auth.owners import KEPT_SECONDS
 from webchat.cli import run
 from webchat.data_folder import last_address, remember_address
-from webchat.server import others_address
+from webchat.server import _announcement, others_address
 from webchat.settings import BadSettings, ModelSettings, Settings, check_models
 from webchat.store import Store
 
 ENDPOINT = ["--endpoint", "http://127.0.0.1:9/v1"]
+NOT_REACHED = r"no model yet: 127\.0\.0\.1:9 cannot be reached"
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +236,7 @@ def test_the_doctor_says_what_a_missing_model_needs(
 
 
 def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> None:
-    """And which model answers, or why none does."""
+    """And which model answers, or where it is asked for: a first line does not wait long for that."""
     main, other = pty.openpty()
     command = [sys.executable, "-m", "webchat", *ENDPOINT, "--port", "0", "--no-open"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -248,8 +250,17 @@ def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> No
     first, ready = [line for line in said.splitlines() if "webchat " in line][:2]
     assert re.fullmatch(r"Starting webchat \S+ \.\.\.", first.strip())
     assert re.search(
-        r"webchat \S+ · http\S+ · no model yet: 127\.0\.0\.1:9 cannot be reached · data in", ready
+        rf"webchat \S+ · http\S+ · ({NOT_REACHED}|the models of http://127\.0\.0\.1:9/v1) · data in", ready
     )
+
+
+async def test_the_first_line_says_why_there_is_no_model_yet(tmp_path: Path) -> None:
+    models = [ModelSettings(endpoint="http://127.0.0.1:9/v1")]
+    app = build_app(Settings(data_dir=tmp_path / "data", models=models, open_browser=False))
+    async with app.lifespan(None):
+        assert " · the models of http://127.0.0.1:9/v1 · " in _announcement(app, "http://here")
+        await app.models.discover()
+        assert re.search(f" · {NOT_REACHED} · ", _announcement(app, "http://here"))
 
 
 def test_chats_that_this_kind_of_start_does_not_show_are_counted(
