@@ -74,25 +74,25 @@ def in_order(wanted: Sequence[str], words: str) -> list[str]:
 
 
 def test_texts_by_chance_are_the_same_in_pieces_and_whole(page: Page) -> None:
-    hold(page, range(300))
+    hold(page, range(120))
 
 
 @pytest.mark.parametrize("size", [1, 9])
 def test_texts_by_chance_are_the_same_in_parts(page: Page, size: int) -> None:
-    hold(page, range(300, 500), size)
+    hold(page, range(300, 380), size)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(9))
 def test_many_texts_by_chance_are_the_same_in_pieces_and_whole(page: Page, part: int) -> None:
-    hold(page, range(1000 + part * 250, 1250 + part * 250))
+    hold(page, range(1000 + part * 250, 1250 + part * 250) if part else range(120, 300))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 5, 20])
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(3))
 def test_many_texts_by_chance_are_the_same_in_parts(page: Page, part: int, size: int) -> None:
-    hold(page, range(4000 + part * 250, 4250 + part * 250), size)
+    hold(page, range(4000 + part * 250, 4250 + part * 250) if part else range(380, 500), size)
 
 
 @pytest.mark.parametrize("size", [None, 1], ids=["whole blocks", "parts"])
