@@ -255,7 +255,7 @@ def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> No
 
 
 async def test_the_first_line_says_why_there_is_no_model_yet(tmp_path: Path) -> None:
-    models = [ModelSettings(endpoint="http://127.0.0.1:9/v1")]
+    models = (ModelSettings(endpoint="http://127.0.0.1:9/v1"),)
     app = build_app(Settings(data_dir=tmp_path / "data", models=models, open_browser=False))
     async with app.lifespan(None):
         assert " · the models of http://127.0.0.1:9/v1 · " in _announcement(app, "http://here")

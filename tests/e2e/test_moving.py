@@ -53,7 +53,7 @@ def card(chat: Chat) -> Locator:
     return chat.page.locator(".wc-movechats-card")
 
 
-@pytest.mark.timeout(400)  # three starts of the app
+@pytest.mark.timeout(600)  # three starts of the app
 async def test_chats_follow_the_person_from_loopback_to_links_and_back(
     endpoint: ScriptedEndpoint, visitor: NewVisitor, tmp_path: Path
 ) -> None:
