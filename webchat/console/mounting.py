@@ -96,6 +96,7 @@ def mount_blocks(
             theme=theme.create_theme(),
         )
     )
+    blocks.config["connect_heartbeat"] = False  # asked for by pages with a `gr.State`; see `QueueDoor`
     gradio_app = app.routes[-1].app
     taken = Assets(
         home="../" * path.count("/"), styles=("colours", "console"), modules=("gradio",), shell="console"

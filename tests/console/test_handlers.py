@@ -1,0 +1,173 @@
+"""The console's handlers as functions: what they change, and what they tell whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import gradio as gr
+import pytest
+from starlette.requests import Request
+
+from tests.api.conftest import MakeSite, Site
+from webchat.console.asking import Caller, handler
+from webchat.console.link_form import FIELDS, read_form, values_of
+from webchat.console.links import Links
+from webchat.console.models import ModelTab
+from webchat.console.people import BUTTONS, People
+from webchat.sentences import Language
+from webchat.sharing import BadTerms
+from webchat.store.errors import LastOperator, NotFound
+from webchat.store.link_records import Question
+from webchat.store.records import Owner, OwnerKind
+
+
+def asked(owner: Owner | None, language: str = "en") -> Request:
+    state = {"owner": owner, "language": language}
+    headers = [(b"host", b"chat.test")]
+    return Request({"type": "http", "scheme": "http", "path": "/", "headers": headers, "state": state})
+
+
+def caller(site: Site, language: Language = "en") -> Caller:
+    owner = site.operating()
+    return Caller(owner, language, asked(owner))
+
+
+def form(**given: Any) -> list[Any]:
+    """The form of a new link, with some fields filled in."""
+    return [given.get(name, value) for name, value in zip(FIELDS, values_of(None), strict=True)]
+
+
+@pytest.fixture(autouse=True)
+def outside_of_gradio(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What notices said."""
+    said: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda text, **_: said.append(text))
+    return said
+
+
+@pytest.mark.parametrize("kind", ["local", "operator", "member", "visitor", "guest", None])
+async def test_a_handler_checks_the_role_of_each_call(kind: OwnerKind | None) -> None:
+    called = []
+
+    async def method(caller: Caller, value: str) -> str:
+        called.append(caller.owner.kind)
+        return value
+
+    owner = None if kind is None else Owner("id", kind, "Ada", None, datetime.now(UTC))
+    run = handler("operator", method)
+    if kind in ("local", "operator"):
+        assert await run(gr.Request(asked(owner)), "x") == "x"
+    else:
+        with pytest.raises(gr.Error):
+            await run(gr.Request(asked(owner)), "x")
+    assert called == ([kind] if kind in ("local", "operator") else [])
+
+
+async def test_people_are_shown_found_and_changed(make_site: MakeSite, outside_of_gradio: list[str]) -> None:
+    async with make_site() as site:
+        people, who = People(site.services), caller(site)
+        ada = site.store.add_person("password", "ada", "Ada", operates=True, password_hash="x")
+        bob = site.store.add_person("https://id.example", "1", "Bob", "bob_1%@example.org")
+        table, choice, _, note = await people.show(who, "")
+        assert [row[-1] for row in table.value["data"]] == [bob.owner_id, ada.owner_id]
+        assert [id for _, id in choice.choices] == [bob.owner_id, ada.owner_id]
+        assert not note.visible
+        found, *_ = await people.show(who, "B_1%")
+        assert [row[-1] for row in found.value["data"]] == [bob.owner_id]
+        assert (await people.show(caller(site, "zh-CN"), "%%"))[-1].value == "没有找到用户。"
+
+        await people.promote(who, bob.owner_id)
+        await people.disable(who, bob.owner_id)
+        assert outside_of_gradio[-1] == "bob_1%@example.org is disabled and signed out everywhere."
+        changed = site.store.person(bob.owner_id)
+        assert changed.operates
+        assert changed.disabled_at
+        _, *buttons = await people.about(who, bob.owner_id)
+        shown = {one.name for one, button in zip(BUTTONS, buttons, strict=True) if button.visible}
+        assert shown == {"demote", "enable"}
+        with pytest.raises(LastOperator):
+            await people.demote(who, ada.owner_id)
+        with pytest.raises(LastOperator):
+            await people.disable(who, ada.owner_id)
+        await people.enable(who, bob.owner_id)
+        await people.demote(who, ada.owner_id)
+        assert not site.store.person(ada.owner_id).operates
+        for nobody in (None, "", "x" * 65, 5, who.owner.id):
+            with pytest.raises(NotFound):
+                await people.sign_out(who, nobody)  # type: ignore[arg-type]
+
+
+async def test_a_link_is_made_changed_copied_paused_and_revoked(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        links, who = Links(site.services), caller(site)
+        values = form(
+            name="Support", expires="2w", messages=20, consent="We read.", models=["echo"],
+            questions="Why?\nHow good? | 1-5 | bad | good\nColour? | red | blue",
+        )  # fmt: skip
+        url, picture, choice, *_ = await links.save(who, "", *values)
+        link = site.store.list_links()[0]
+        assert url.value.startswith("http://chat.test/t#wt1_")
+        assert "data:image/svg+xml" in picture.value
+        assert choice.value == link.id
+        assert (link.name, link.terms.messages, link.terms.people) == ("Support", 20, None)
+        assert link.terms.questions == (
+            Question("q1", "Why?"),
+            Question("q2", "How good?", "scale", ("bad", "good")),
+            Question("q3", "Colour?", "choice", ("red", "blue")),
+        )
+
+        editing, *rest = await links.change(who, link.id)
+        assert editing == link.id
+        filled = dict(zip(FIELDS, rest[3:], strict=True))
+        assert filled["questions"] == "Why?\nHow good? | 1-5 | bad | good\nColour? | red | blue"
+        filled |= {"name": "Helpdesk", "questions": "Colour? | red | blue\nNew?", "messages": 0}
+        await links.save(who, link.id, *filled.values())
+        changed = site.store.link(link.id)
+        assert (changed.name, changed.terms.messages) == ("Helpdesk", None)
+        assert changed.expires_at == link.expires_at
+        assert [(one.id, one.text) for one in changed.terms.questions] == [("q3", "Colour?"), ("q4", "New?")]
+
+        await links.pause(who, link.id)
+        assert site.store.link(link.id).paused_at
+        await links.reopen(who, link.id)
+        again, _ = await links.duplicate(who, link.id)
+        assert again.value != url.value
+        await links.revoke(who, link.id)
+        table, *_ = await links.show(who)
+        assert [row[:2] for row in table.value["data"]] == [["Helpdesk", "Active"], ["Helpdesk", "Revoked"]]
+        with pytest.raises(NotFound):
+            await links.revoke(who, "Helpdesk")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": ""}, {"name": 5, "models": "echo"}, {"messages": -1}, {"messages": 1.5}, {"language": "fr"},
+        {"asks": ["x"]}, {"questions": "a\nb\nc\nd\ne\nf"}, {"questions": "a | one"}, {"template": "../x"},
+        {"blind": True}, {"inspect": "yes"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_form_that_cannot_be_makes_no_link(make_site: MakeSite, given: dict[str, Any]) -> None:
+    async with make_site() as site:
+        with pytest.raises(BadTerms):
+            await Links(site.services).save(caller(site), "", *form(**{"name": "L"} | given))
+        assert site.store.list_links() == []
+
+
+def test_a_form_with_fields_missing_is_refused() -> None:
+    with pytest.raises(BadTerms):
+        read_form(["x"])
+
+
+async def test_models_are_listed_and_loaded(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        tab, who = ModelTab(site.services), caller(site)
+        table, choice = await tab.show(who)
+        assert [row[0] for row in table.value["data"]] == ["echo"]
+        assert [name for name, _ in choice.choices] == ["echo"]
+        await tab.load(who, "echo")
+        assert site.models.info("echo").status == "ready"
+        with pytest.raises(gr.Error):
+            await tab.load(who, "nothing")

@@ -1,0 +1,100 @@
+"""A link made in the operator's console, and opened by a stranger: two languages, two sizes of screen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import ConsoleMessage, Page, Response, expect
+
+from tests.app_process import AppProcess
+from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.conftest import running
+from tests.e2e.test_operator import come_by
+from tests.scripted_endpoint import ScriptedEndpoint
+from webchat.sentences import locale
+from webchat.sharing.links import OPERATOR_PREFIX
+
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+async def tab(page: Page, name: str) -> None:
+    """Gradio puts the tabs for which there is no room into a menu."""
+    await page.wait_for_selector("html.wc-ready #wc-console-tabs .tab-wrapper")
+    button = page.locator(".tab-wrapper button:visible", has_text=re.compile(f"^\\s*{name}\\s*$")).last
+    if not await button.count():
+        await page.locator(".overflow-menu > button").click()
+    await button.click()
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_a_link_is_made_in_the_console_and_opened(
+    app: AppProcess, visitor: NewVisitor, language: str, screen: dict[str, Any]
+) -> None:
+    words = locale(language)
+    operator = await (await visitor(locale=language, **screen)).new_page()
+    wrong = list[str]()
+    asked = list[str]()
+
+    def hear(answer: Response) -> None:
+        asked.append(answer.url)
+        if answer.status >= 400:
+            wrong.append(f"{answer.status} {answer.url}")
+
+    def hear_page(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(message.text)
+
+    operator.on("response", hear)
+    operator.on("console", hear_page)
+    operator.on("pageerror", lambda error: wrong.append(str(error)))
+    await operator.goto(f"{app.url}/operator")
+    await operator.wait_for_selector("html.wc-ready")
+    await tab(operator, words["console.links"])
+    await operator.locator("#wc-links-form > button").click()
+    name = f"Helpers {language} {len(screen)} <b>"
+    await operator.locator("#wc-link-name").locator("input, textarea").fill(name)
+    await operator.locator("#wc-link-messages input").fill("3")
+    await operator.locator("#wc-links-save").click()
+    url = operator.locator("#wc-links-url").locator("input, textarea")
+    await expect(url).to_have_value(re.compile(r"/t#wt1_"))
+    await expect(operator.locator("#wc-links-qr img")).to_be_visible()
+    await expect(operator.locator("#wc-links-table").get_by_text(name).last).to_be_visible()
+    await expect(operator.locator("#wc-links-link input")).to_have_value(re.compile(re.escape(name)))
+    width = await operator.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert width <= 0
+    assert wrong == []
+    assert all(one.startswith((app.url, "data:", "blob:")) for one in asked)
+
+
+async def test_a_stranger_comes_by_the_link_and_the_operator_sees_it(
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory, visitor: NewVisitor
+) -> None:
+    async with running(tmp_path_factory.mktemp("console"), endpoint, "--access", "link") as app:
+        page = (await come_by(app, visitor, OPERATOR_PREFIX)).page
+        await page.get_by_role("button", name="Settings and help").click()
+        await page.get_by_role("menuitem", name="Operator's console").click()
+        await page.wait_for_url("**/operator/")
+        await tab(page, "Links")
+        await page.locator("#wc-links-form > button").click()
+        await page.locator("#wc-link-name").locator("input, textarea").fill("Support")
+        await page.locator("#wc-link-messages input").fill("2")
+        await page.locator("#wc-links-save").click()
+        url = page.locator("#wc-links-url").locator("input, textarea")
+        await expect(url).to_have_value(re.compile(r"/t#wt1_"))
+
+        guest = Chat(await (await visitor(**PHONE)).new_page(), app.url)
+        await guest.page.goto(await url.input_value())
+        await guest.ready()
+        await guest.page.locator("#wc-composer-text textarea").fill("Hello")
+        await guest.page.locator("#wc-send").click()
+        await guest.page.wait_for_selector("article.wc-reply[data-state=complete]")
+        # The numbers move by themselves.
+        await expect(page.locator("#wc-links-table").get_by_text("1 / 2").last).to_be_visible()
+        assert (await guest.page.goto(f"{app.url}/operator/")).status == 404  # type: ignore[union-attr]
+
+        await page.get_by_role("button", name="Revoke", exact=True).click()
+        await expect(page.locator("#wc-links-table").get_by_text("Revoked").last).to_be_visible()
