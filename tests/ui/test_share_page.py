@@ -1,5 +1,5 @@
-"""No text runs as a script on the page of a share, and none fetches anything: by the sanitizer alone, and under
-the policy that the server sends."""
+"""No text runs as a script on the page of a share, and none fetches anything: by the sanitizer alone, and
+under the policy that the server sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ AT_ONCE = 40
 ROLES: tuple[Role, ...] = ("user", "assistant")
 WAKE = """() => {
   const kinds = ["toggle", "focus", "pointerenter", "error", "load"];
-  for (const one of document.querySelectorAll("*")) for (const kind of kinds) one.dispatchEvent(new Event(kind));
+  const all = document.querySelectorAll("*");
+  for (const one of all) for (const kind of kinds) one.dispatchEvent(new Event(kind));
   const wrong = "script, style, iframe, object, embed, base, svg, form, [srcdoc], [ping], [style]";
   return [...document.body.querySelectorAll(wrong)].map((one) => one.outerHTML);
 }"""
