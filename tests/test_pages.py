@@ -17,6 +17,8 @@ import pytest
 from starlette.requests import Request
 
 from tests.asgi import SECRET, Answer, Ask, Headers, Whole, send, whole
+from tests.clean_environment import ROOT
+from tests.pages import blocks
 from tests.store.talk import Talk
 from webchat.auth import Cookies
 from webchat.auth.sessions import make_token
@@ -26,6 +28,7 @@ from webchat.pages import page as pages_of_packages
 from webchat.sharing import new_link
 from webchat.sharing.links import hash_of
 from webchat.store.records import Owner, OwnerKind
+from webchat.ui.gradio_page import in_loop
 
 # Of pandas, which Gradio asks for the average time of its handlers.
 pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'")
@@ -217,8 +220,19 @@ def test_a_page_says_what_is_wrong_with_it(make: Callable[[], Page], said: str) 
         make()
 
 
+def test_the_page_of_the_documentation_builds() -> None:
+    (block,) = (block for block in blocks(ROOT / "deploy/customize.md") if "webchat.pages" in block.text)
+    made: dict[str, Any] = {}
+    exec(block.text, made)
+    page: Page = made["page"]
+    services: Any = None  # used by handlers alone
+    assert isinstance(in_loop(lambda: page.create(services)), gr.Blocks)
+
+
 def visiting(owner: Owner, language: Any = "en") -> Visitor:
-    request = Request({"type": "http", "headers": [], "client": ("127.0.0.1", 1), "state": {}})
+    request = Request(
+        {"type": "http", "headers": [], "client": ("127.0.0.1", 1), "state": {"unnamed_proxy": False}}
+    )
     return Visitor(owner.id, owner.name, owner.operates, language, Caller(owner, language, request))
 
 
