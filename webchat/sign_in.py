@@ -13,6 +13,7 @@ from webchat.auth.proxied import Proxied
 from webchat.auth.signed_header import SignedHeader
 from webchat.auth.vouching import ProxyHeaders
 from webchat.settings import BadSettings, Settings, variable
+from webchat.settings.networks import network
 from webchat.store import Store
 
 SPACES_FRAME = ("https://huggingface.co", "https://*.hf.space")
@@ -76,7 +77,8 @@ def proxied(settings: Settings, store: Store) -> Proxied | None:
     )
     allowed = _rules("allowed_people", settings.allowed_people)
     operators = _rules("operator_people", settings.operator_people) if settings.operator_people else None
-    return Proxied(store, headers, settings.proxies, allowed, operators, signed)
+    trusted = tuple(network(text) for text in settings.trusted_proxies)
+    return Proxied(store, headers, trusted, allowed, operators, signed)
 
 
 def _own_provider(settings: Settings) -> Provider:

@@ -88,6 +88,7 @@ def test_only_a_header_of_its_own_can_name_people(name: str, tmp_path: Path) -> 
         ({"WEBCHAT_PROXY_KEYS_URL": "https://keys.example.org"}, "proxy_issuer and proxy_audience"),
         ({"WEBCHAT_PROXY_AUDIENCE": "chat"}, "add proxy_keys_url"),
         ({"WEBCHAT_SIGN_IN": "proxy, huggingface"}, "several providers"),
+        ({"WEBCHAT_SHARE": "true"}, "goes past the proxy"),
     ],
 )
 def test_a_rule_that_nothing_can_satisfy_stops_the_start(

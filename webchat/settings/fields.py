@@ -302,6 +302,10 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         super().check_sign_in()
         if "proxy" not in self.sign_in:
             return
+        if self.share:
+            raise ValueError(
+                "sign_in = proxy can't be shared by a tunnel, which goes past the proxy: leave out share"
+            )
         if not self.trusted_proxies:
             raise ValueError(
                 "sign_in = proxy needs trusted_proxies: the proxy's address; anybody could send its header"
