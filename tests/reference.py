@@ -25,7 +25,7 @@ from webchat.pages import page as pages_of_packages
 from webchat.sentences import locale
 from webchat.settings import Settings
 from webchat.settings.engine import EngineFields, SamplingFields
-from webchat.settings.load import HONOURED, allowed, flag_of
+from webchat.settings.load import HONOURED, KNOWN, allowed, flag_of
 from webchat.settings.model import ModelSettings
 from webchat.settings.table import field_order
 
@@ -161,7 +161,8 @@ def _commands(parser: argparse.ArgumentParser, path: str) -> Iterator[list[str]]
             if nested := list(_commands(command, f"{path} {name}")):
                 yield from nested
                 continue
-            own = [one for one in command._actions if one.dest not in (*Settings.model_fields, "help")]
+            skipped = (*KNOWN, "help")
+            own = [one for one in command._actions if one.dest not in skipped]
             arguments = "; ".join(f"`{_named(one)}` {_escape(one.help or '')}" for one in own)
             yield [f"`{path} {name}`", _escape(command.description or ""), arguments]
 

@@ -138,8 +138,9 @@ def build_app(
         inspect=settings.inspect,
     )
     # Where people sign in, operators are made at the terminal, and nobody needs the start's link.
-    by_links = not settings.sign_in
-    start_link = StartLink() if settings.door == "link" and by_links else None
+    by_links = not settings.accounts
+    printed = settings.door == "link" and (by_links or "link" in settings.sign_in)
+    start_link = StartLink() if printed else None
     operator_link = OperatorLink() if settings.door != "local" and by_links else None
     at_the_door = door_settings(settings, secret)
     by_proxy = proxied(settings, store)

@@ -16,6 +16,7 @@ from webchat.commands import CommandError, known_errors, local_time, opened, pri
 from webchat.launching import prepare, start
 from webchat.link_commands import add_link_commands
 from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
+from webchat.settings.load import KNOWN
 from webchat.user_commands import add_user_commands
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
         parser = command_parser()
         refuse_unknown_flags(argv, parser.known)
         options = parser.parse_args(argv)
-        flags = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
+        flags = {name: value for name, value in vars(options).items() if name in KNOWN}
         options.command(load_settings(flags), options)
     except (BadSettings, CommandError) as error:
         print(f"webchat: {error}", file=sys.stderr)
@@ -152,10 +153,13 @@ def _flags() -> tuple[argparse.ArgumentParser, set[str]]:
         else:
             made = group.add_argument(flag, dest=name, metavar=name.rpartition("_")[2].upper(), help=about)
         known.update(made.option_strings)
+    known.update(group.add_argument("--access", help=argparse.SUPPRESS).option_strings)
     return flags, known
 
 
 def _serve(loaded: Loaded, _options: argparse.Namespace) -> None:
+    for note in loaded.notes:
+        print(f"webchat: {note}", file=sys.stderr)
     prepare(loaded.settings)  # before `known_errors` imports anything heavy
     with known_errors():
         start(loaded.settings)
@@ -172,7 +176,7 @@ def _doctor(loaded: Loaded, options: argparse.Namespace) -> None:
 
     if options.forget:
         print(forget(loaded.settings))
-    for line in report(loaded.settings):
+    for line in (*(f"--  {note}" for note in loaded.notes), *report(loaded.settings)):
         print(line)
 
 

@@ -130,7 +130,7 @@ def _announcement(app: App, address: str) -> str:
         line += "\nAnyone who opens this link gets in and sees only their own conversations."
     if app.settings.share:
         line += f"\n{tunnel.NOTE}"
-    if app.settings.sign_in == ("password",) and not app.store.people():
+    if app.settings.accounts == ("password",) and not app.store.people():
         line += "\nNobody can sign in yet: `webchat user add NAME --operator` makes the first account."
     others = others_address(app.settings, address)
     if app.operator_link:

@@ -66,7 +66,7 @@ def place(tmp_path: Path, visitor: NewVisitor) -> Open:
         port = listener.getsockname()[1]
         model = Held()
         app = build_app(
-            Settings(port=port, data_dir=tmp_path, access="open", titles=False, **settings),
+            Settings(port=port, data_dir=tmp_path, sign_in=("open",), titles=False, **settings),
             specs=[ModelSpec(name="held", kind="echo", source="echo")],
             create=lambda _: model,
         )

@@ -111,3 +111,63 @@ def test_a_signed_header_is_set_up_by_its_issuer(tmp_path: Path) -> None:
     }
     settings = load(tmp_path, environ=signed).settings
     assert settings.proxy_sign_out_url == "/cdn-cgi/access/logout"
+
+
+@pytest.mark.parametrize(
+    ("access", "sign_in", "now", "door"),
+    [
+        ("auto", "", (), "local"),
+        ("local", "", (), "local"),
+        ("link", "", ("link",), "link"),
+        ("open", "", ("open",), "open"),
+        ("auto", "password", ("password",), "link"),
+        ("link", "password", ("password",), "link"),
+        ("open", "password", ("open", "password"), "open"),
+    ],
+)
+def test_the_former_access_is_part_of_sign_in(
+    access: str, sign_in: str, now: tuple[str, ...], door: str, tmp_path: Path
+) -> None:
+    environ = {"WEBCHAT_SIGN_IN": sign_in}
+    for loaded in (
+        load(tmp_path, environ={"WEBCHAT_ACCESS": access, **environ}),
+        load(tmp_path, flags={"access": access}, environ=environ),
+        load(tmp_path, toml=f'access = "{access}"\n', environ=environ),
+    ):
+        assert (loaded.settings.sign_in, loaded.settings.door) == (now, door)
+        said = ", ".join(now) or "none"
+        assert [note for note in loaded.notes if note.endswith(f"is now said by sign_in = {said}.")]
+        (tmp_path / "webchat.toml").unlink(missing_ok=True)
+        again = load(tmp_path, environ={"WEBCHAT_SIGN_IN": said})
+        assert (again.settings.sign_in, again.settings.door, again.notes) == (now, door, ())
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"WEBCHAT_ACCESS": "everyone"}, "WEBCHAT_ACCESS"),
+        ({"WEBCHAT_ACCESS": "open", "WEBCHAT_SIGN_IN": "link"}, "leave access out"),
+        ({"WEBCHAT_ACCESS": "link", "WEBCHAT_SIGN_IN": "open, password"}, "leave access out"),
+        ({"WEBCHAT_SIGN_IN": "none, password"}, "sign_in"),
+    ],
+)
+def test_two_answers_to_who_comes_in_stop_the_start(
+    environ: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadSettings, match=said):
+        load(tmp_path, environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "door"),
+    [
+        ({}, "open"),
+        ({"WEBCHAT_SIGN_IN": "link"}, "link"),
+        ({"WEBCHAT_ACCESS": "link"}, "link"),
+        ({"WEBCHAT_ACCESS": "open"}, "open"),
+        ({"WEBCHAT_SIGN_IN": "password"}, "link"),
+        ({"WEBCHAT_SIGN_IN": "none"}, "link"),
+    ],
+)
+def test_a_space_is_open_unless_told_otherwise(environ: dict[str, str], door: str, tmp_path: Path) -> None:
+    assert load(tmp_path, environ={"SPACE_ID": "a/b", **environ}).settings.door == door

@@ -39,7 +39,6 @@ WRONG: dict[str, Any] = {
     "proxy_issuer": 3,
     "proxy_audience": 3,
     "proxy_sign_out_url": "//evil.example",
-    "access": "everyone",
     "embed": "no way",
     "cookie_secret": CANARY,
     "data_dir": str(Path(__file__)),

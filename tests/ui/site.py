@@ -30,7 +30,11 @@ MODELS = (
 def running(data_dir: Path, port: int | None = None, access: Access = "auto") -> Iterator[tuple[App, str]]:
     """Serve until the block ends; yields the app and its address with a slash at its end."""
     settings = Settings(
-        port=port or free_port(), data_dir=data_dir, titles=False, max_message_chars=2000, access=access
+        port=port or free_port(),
+        data_dir=data_dir,
+        titles=False,
+        max_message_chars=2000,
+        sign_in=() if access == "auto" else (access,),
     )
     app = build_app(settings, specs=MODELS)
     server = uvicorn.Server(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, FilePath, SecretStr, field_validator, model_validator
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
 from webchat.settings.model import Endpoint, ModelSettings, check_engine, http_url, kind_of, origin_of
 from webchat.settings.networks import Network, network
-from webchat.settings.people import PeopleFields
+from webchat.settings.people import PeopleFields, with_access
 from webchat.settings.proxied import ProxiedFields
 
 Access = Literal["local", "link", "open"]
@@ -77,12 +77,6 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     )
 
     # Who comes in
-    access: Literal["auto", "local", "link", "open"] = setting(
-        "auto",
-        "Who may use it: `local` one owner, without a link (loopback only); `link` anyone with a link; `open`"
-        " every visitor, each as a separate owner. `auto`: `local` on a loopback address without `sign_in`,"
-        " else `link`.",
-    )
     embed: bool = setting(
         False, "Allow Hugging Face to embed the app in a frame, and set cookies that work there."
     )
@@ -274,21 +268,23 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
             raise ValueError("not a folder")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _access_was_a_setting(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "access" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "access"}
+        return {**rest, "sign_in": with_access(values["access"], rest.get("sign_in", ()))}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.access == "local" and self.door_default != "local":
+        if self.share and "open" in self.sign_in:
             raise ValueError(
-                f"access = local is only for a loopback address, not for {self._open_to}: use access = link"
-            )
-        if self.share and self.access == "open":
-            raise ValueError(
-                "share needs a door: with access = open, anyone on the internet could use your models. Use"
-                " access = link, or sign_in"
+                "share needs a door: with sign_in = open, anyone on the internet could use your models. Use"
+                " sign_in = link, or accounts"
             )
         if self.share and self.public_url:
             raise ValueError("share makes a public address of its own: leave out public_url, or share")
-        if self.access == "local" and self.sign_in:
-            raise ValueError("access = local is for one owner; with sign_in, leave access out")
         shortcut = self.model or self.endpoint
         check_engine(self, kind_of(self.model or "", self.endpoint or "") if shortcut else "")
         names = [spec.name for spec in self.models]
@@ -323,23 +319,12 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
             return False
 
     @property
-    def door_default(self) -> Access:
-        """What `access = auto` resolves to."""
-        return "local" if self._open_to == "" else "link"
-
-    @property
     def door(self) -> Access:
-        """Who may enter, with `auto` resolved: where people sign in, nobody is let in unasked."""
-        auto: Access = "link" if self.sign_in else self.door_default
-        return auto if self.access == "auto" else self.access
-
-    @property
-    def _open_to(self) -> str:
-        if self.share:
-            return "a share link"
-        if self.public_url:
-            return self.public_url
-        return "" if self.loopback else self.host
+        """Who may enter: the one local owner, whoever has a link or an account, or everybody."""
+        if "open" in self.sign_in:
+            return "open"
+        reached = self.share or self.public_url or not self.loopback
+        return "link" if self.sign_in or reached else "local"
 
     @property
     def proxies(self) -> tuple[Network, ...]:

@@ -28,6 +28,7 @@ from backends._proxies import unquoted
 from backends._text_file import NotText, read_text
 from webchat.settings.fields import Settings
 from webchat.settings.model import ModelSettings
+from webchat.settings.people import ACCESS
 from webchat.settings.proxies import make_readable
 
 PREFIX = "WEBCHAT_"
@@ -45,10 +46,13 @@ HONOURED = {
 }
 """Variables of other programs that are also read, and the setting each one fills."""
 
-SPACE = {"host": "0.0.0.0", "access": "open", "embed": True}
+SPACE = {"host": "0.0.0.0", "sign_in": "open", "embed": True}
 """Defaults on a Hugging Face Space (where `SPACE_ID` is set): the Space's own visibility decides who gets in,
 and each visitor sees only their own conversations."""
 
+
+KNOWN = (*Settings.model_fields, "access")
+"""What every source may set: the settings, and one that is part of `sign_in` now."""
 
 ON_A_SPACE = "default on a Space (SPACE_ID)"
 
@@ -68,10 +72,12 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings and the source of each (`default` if nothing set it)."""
+    """The settings and the source of each (`default` if nothing set it). notes: what should be spelled
+    otherwise now."""
 
     settings: Settings
     origins: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def origin(self, name: str) -> str:
         return self.origins.get(name, "default")
@@ -108,17 +114,24 @@ def load_settings(
         for name, value in layer.values.items():
             _check(name, value, layer.origins[name])
             values[name], origins[name] = value, layer.origins[name]
-    if values.get("sign_in") and origins.get("access") == ON_A_SPACE:
-        del values["access"], origins["access"]  # people sign in: not everybody who can see the Space gets in
+    if "access" in values and origins.get("sign_in") == ON_A_SPACE:
+        del values["sign_in"]
     _prefer_local_model(values, origins, layers)
     try:
         settings = Settings(**values)
         settings.check_sign_in()
+        if values.get("access") == "local" and settings.door != "local":
+            raise ValueError("access = local is only for a loopback address: use sign_in = link")
     except ValidationError as error:
         raise BadSettings(_sentence(error, "the settings", "together")) from None
     except ValueError as error:
         raise BadSettings(f"{error}.") from None
-    return Loaded(_with_keys(settings, {**env_file, **environ}), origins)
+    notes: tuple[str, ...] = ()
+    if "access" in values:
+        origin = origins["sign_in"] = origins.pop("access")
+        now = ", ".join(settings.sign_in) or "none"
+        notes = (f"access = {values['access']} ({origin}) is now said by sign_in = {now}.",)
+    return Loaded(_with_keys(settings, {**env_file, **environ}), origins, notes)
 
 
 def variable(name: str) -> str | None:
@@ -157,7 +170,7 @@ def hand_on(settings: Settings) -> list[str]:
 
 def _argument_layer(arguments: Mapping[str, Any]) -> Layer:
     for name in arguments:
-        if name not in Settings.model_fields:
+        if name not in KNOWN:
             raise BadSettings(_unknown(f'"{name}"', name, Settings.model_fields))
     return Layer(arguments, {name: f"the argument {name}" for name in arguments})
 
@@ -168,7 +181,7 @@ def _flag_layer(flags: Mapping[str, Any]) -> Layer:
 
 def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
     """`WEBCHAT_*`. An empty variable counts as not set."""
-    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    known = {PREFIX + name.upper(): name for name in KNOWN}
     values: dict[str, Any] = {}
     for variable, text in environ.items():
         name = variable.upper()
@@ -177,7 +190,7 @@ def _own_layer(environ: Mapping[str, str], label: str) -> Layer:
         if name in known and (value := unquoted(text)):
             values[known[name]] = value
     # In one order, so that of several wrong values the same is told first.
-    values = {name: values[name] for name in Settings.model_fields if name in values}
+    values = {name: values[name] for name in KNOWN if name in values}
     if "models" in values:
         with contextlib.suppress(ValueError):  # said by the check, as for every wrong value
             values["models"] = json.loads(values["models"])
@@ -201,7 +214,7 @@ def _file_layer(named: str, cwd: Path) -> Layer:
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{path.name} is not valid TOML: {error}.") from None
     for name, value in values.items():
-        if name not in Settings.model_fields:
+        if name not in KNOWN:
             raise BadSettings(_unknown(f'"{name}" in {path.name}', name, Settings.model_fields))
         _check_toml_type(name, value, f"{path.name}: {name}")
     return Layer(values, {name: f"{path.name}: {name}" for name in values})
@@ -270,6 +283,8 @@ def allowed(info: FieldInfo) -> str:
 
 def flag_of(name: str) -> str:
     """The flag of a field, `""` if it has none."""
+    if name == "access":
+        return "--access"
     extra = Settings.model_fields[name].json_schema_extra
     flag = extra.get("flag", True) if isinstance(extra, dict) else True
     if flag is False:
@@ -278,6 +293,11 @@ def flag_of(name: str) -> str:
 
 
 def _check(name: str, value: Any, origin: str) -> None:
+    if name == "access" and value not in ACCESS:
+        raise BadSettings(
+            f"access = {_shown(value)} (from {origin}) is not valid; it is part of sign_in now, which takes"
+            f" {allowed(Settings.model_fields['sign_in'])}."
+        )
     try:
         Settings(**{name: value})
     except ValidationError as error:
@@ -291,6 +311,8 @@ def _check_toml_type(
 ) -> None:
     """TOML is typed: a quoted number, or a number in place of a boolean, is a mistake rather than another
     spelling."""
+    if name == "access":
+        return  # checked with all other sources
     info = (fields or Settings.model_fields)[name]
     if name == "models" and fields is None:
         if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):

@@ -1,14 +1,20 @@
-"""The settings of signing in: how people do it, who may, and who operates."""
+"""The settings of coming in: how people do it, who may, and who operates."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, SecretStr, field_validator
 
-from webchat.settings.engine import Words, setting
+from webchat.settings.engine import Words, listed, setting
 from webchat.settings.model import http_url
 
-WAYS = frozenset({"password", "oidc", "huggingface", "proxy"})
+ACCOUNTS = frozenset({"password", "oidc", "huggingface", "proxy"})
+"""What `sign_in` may name for people with an account here."""
+
+WAYS = ACCOUNTS | {"none", "link", "open"}
 """What `sign_in` may name."""
+
+ACCESS = {"auto": "", "local": "", "link": "link", "open": "open"}
+"""The former setting `access`, and what it adds to `sign_in`."""
 
 _RULES = "rules, separated by commas: ada@example.org, @example.org, groups=staff, or * for everyone"
 
@@ -18,10 +24,12 @@ class PeopleFields(BaseModel):
 
     sign_in: Words = setting(
         (),
-        "How people sign in, also several ways at once: `password` (accounts made by `webchat user add`),"
+        "How people come in, also several ways at once: `password` (accounts made by `webchat user add`),"
         " `oidc` (an OpenID Connect provider), `huggingface`, `proxy` (a proxy in front, which names the"
-        " person in a header). Tester links keep working.",
-        "password, oidc, huggingface and proxy, separated by commas",
+        " person in a header); `link` with the link that the start prints; `open` every visitor, each as a"
+        " separate owner. `none`: one owner, without a link, on a loopback address, elsewhere as `link`."
+        " Tester links always work.",
+        "none, or password, oidc, huggingface, proxy, link and open, separated by commas",
     )
     oidc_issuer: str | None = setting(
         None,
@@ -53,9 +61,9 @@ class PeopleFields(BaseModel):
     @field_validator("sign_in")
     @classmethod
     def _known_ways(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if set(value) - WAYS:
+        if set(value) - WAYS or ("none" in value and len(value) > 1):
             raise ValueError("not a way to sign in")
-        return value
+        return () if value == ("none",) else value
 
     @field_validator("oidc_issuer")
     @classmethod
@@ -81,13 +89,18 @@ class PeopleFields(BaseModel):
     @property
     def providers(self) -> tuple[str, ...]:
         """The ways that lead to a provider, in the order they are shown."""
-        return tuple(way for way in self.sign_in if way not in ("password", "proxy"))
+        return tuple(way for way in self.accounts if way not in ("password", "proxy"))
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The ways for people with an account here; empty where nobody has one."""
+        return tuple(way for way in self.sign_in if way in ACCOUNTS)
 
     def check_sign_in(self) -> None:
         """Raises ValueError for ways to sign in that lack something."""
         if "oidc" in self.sign_in and not (self.oidc_issuer and self.oidc_client_id):
             raise ValueError("sign_in = oidc needs oidc_issuer and oidc_client_id")
-        elsewhere = tuple(way for way in self.sign_in if way != "password")
+        elsewhere = tuple(way for way in self.accounts if way != "password")
         if elsewhere and not self.allowed_people:
             raise ValueError(
                 f"sign_in = {elsewhere[0]} needs allowed_people: who may sign in; * is everyone the"
@@ -100,3 +113,18 @@ class PeopleFields(BaseModel):
                 "with several providers, allowed_people and operator_people take only email addresses and"
                 " their domains"
             )
+
+
+def with_access(access: object, sign_in: object) -> tuple[str, ...]:
+    """The value of `sign_in` that says what both say. Raises ValueError."""
+    if not isinstance(access, str) or access not in ACCESS:
+        raise ValueError(f"access takes {', '.join(ACCESS)}; it is part of sign_in now")
+    found = listed(sign_in)
+    ways = tuple(str(way) for way in found) if isinstance(found, (list, tuple)) else ()
+    if ways and access == "local":
+        raise ValueError("access = local is for one owner; with sign_in, leave access out")
+    if not ACCOUNTS.issuperset(ways) and access != "auto":
+        raise ValueError(f"access = {access}: sign_in says who comes in; leave access out")
+    added = ACCESS[access]
+    # Where people have accounts, tester links work anyway.
+    return ways if not added or (ways and added == "link") else (added, *ways)

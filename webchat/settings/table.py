@@ -28,7 +28,7 @@ def field_order() -> list[str]:
     parts = (PeopleFields, ProxiedFields, EngineFields, SamplingFields)
     inherited = {name for part in parts for name in part.model_fields}
     own = [name for name in Settings.model_fields if name not in inherited]
-    at = own.index("access")
+    at = own.index("embed")
     return [
         *own[:at],
         *PeopleFields.model_fields,
