@@ -154,10 +154,10 @@ async def test_a_trace_that_is_closed_at_once_frees_the_slot(case: BackendCase, 
 
 
 async def test_a_stop_string_ends_the_reply_and_is_not_in_it(case: BackendCase, backend: Backend) -> None:
-    whole = (await reply(backend, ask(case.long, max_tokens=40))).text
+    whole = (await reply(backend, ask(case.long, max_tokens=24))).text
     middle = len(whole) // 2
     stop = whole[middle : middle + 9]
-    cut = await reply(backend, ask(case.long, max_tokens=40, stop=("never said", stop)))
+    cut = await reply(backend, ask(case.long, max_tokens=24, stop=("never said", stop)))
     assert cut.finished.reason == "stop"
     assert cut.text == whole[: whole.index(stop)]
 
@@ -166,7 +166,7 @@ async def test_a_stop_string_ends_the_reply_and_is_not_in_it(case: BackendCase, 
 async def test_the_same_seed_repeats(case: BackendCase, backend: Backend, seed: int) -> None:
     if not backend.capabilities.seed:
         pytest.skip("makes no promise about seeds")
-    once, again = [await reply(backend, ask(case.long, max_tokens=16, seed=seed)) for _ in range(2)]
+    once, again = [await reply(backend, ask(case.long, max_tokens=8, seed=seed)) for _ in range(2)]
     assert (once.text, once.reasoning) == (again.text, again.reasoning)
 
 
@@ -227,8 +227,8 @@ async def test_closing_after_any_number_of_events_frees_the_slot(case: BackendCa
 
 async def test_two_streams_never_mix(case: BackendCase, backend: Backend) -> None:
     prompts = [case.long, "What is the capital of France?", "Say one two three four five six."]
-    alone = [(await reply(backend, ask(prompt))).text for prompt in prompts]
-    together = await asyncio.gather(*(reply(backend, ask(prompt)) for prompt in prompts * 2))
+    alone = [(await reply(backend, ask(prompt, max_tokens=12))).text for prompt in prompts]
+    together = await asyncio.gather(*(reply(backend, ask(prompt, max_tokens=12)) for prompt in prompts * 2))
     assert len(set(alone)) == len(prompts)
     # Batched arithmetic may round differently, so a real model's greedy reply can drift late: the beginning
     # is what tells the streams apart.
@@ -272,11 +272,11 @@ async def test_half_a_character_in_an_old_message_does_no_harm(case: BackendCase
 async def test_a_prefill_is_continued_and_not_repeated(case: BackendCase, backend: Backend) -> None:
     if not backend.capabilities.prefill:
         pytest.skip("takes no prefill")
-    whole = (await reply(backend, ask(case.long, max_tokens=30))).text
+    whole = (await reply(backend, ask(case.long, max_tokens=16))).text
     begun = whole[: len(whole) // 2]
     messages = (Message("user", case.long), Message("assistant", begun))
     # As many tokens as the whole reply had, so that a backend that begins again gets past what was begun.
-    request = Request(messages, Sampling(temperature=0, max_tokens=30), continue_final=True)
+    request = Request(messages, Sampling(temperature=0, max_tokens=16), continue_final=True)
     rest = await reply(backend, request)
     assert rest.text
     assert not rest.text.lstrip().startswith(begun.strip())
