@@ -146,6 +146,10 @@ async def test_a_running_stream_ends_when_the_header_changes(
 async def test_without_the_header_nobody_is_there_and_the_session_is_over(make_site: MakeSite) -> None:
     async with behind(make_site) as site:
         browser = await opened(site, ADA)
+        assert (await browser.get("/assets/a.js")).status_code == 401
+        assert await who(browser, ADA) == "ada@example.org", (
+            "a script that the proxy let through ends nothing"
+        )
         assert await who(browser, {}) == "signed_out"
         assert await who(browser, {"X-Forwarded-Email": ""}) == "signed_out"
         assert await who(browser, ADA) == "signed_out", "until the page is opened anew"

@@ -80,7 +80,9 @@ class Proxied:
         be given a cookie."""
         vouch: Vouch | None = scope["state"]["vouch"]
         if vouch is None or not vouch.person:
-            return await self._unnamed(sign_in, owners, ends=vouch is not None)
+            # Proxies let scripts and styles through without asking who wants them.
+            asks = scope["path"] == "/" or scope["path"].startswith(("/api/", "/v1/"))
+            return await self._unnamed(sign_in, owners, ends=vouch is not None and asks)
         try:
             identity = await self._identity(vouch)
         except SignInFailed as error:
