@@ -401,16 +401,17 @@ async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
 async def test_the_people_of_one_link_have_only_so_many_turns(bench: MakeBench) -> None:
     async with bench(EchoBackend(rate=5), turns_per_link=1, turns_per_network=1) as at:
         ann, ben, cem = (at.store.create_owner("visitor", name).id for name in ("Ann", "Ben", "Cem"))
-        assert (await at.turns.start(Party(ann, "link"), Ask("send", "k", text=WORDS))).created
+        link, other = (at.store.create_link(name, name, None).id for name in ("one", "other"))
+        assert (await at.turns.start(Party(ann, link), Ask("send", "k", text=WORDS))).created
         with pytest.raises(TooManyTurnsOfLink) as refused:
-            await at.turns.start(Party(ben, "link"), Ask("send", "k", text="Hi"))
+            await at.turns.start(Party(ben, link), Ask("send", "k", text="Hi"))
         assert refused.value.params == {"limit": 1}
-        assert (await at.turns.start(Party(ben, "other", "net"), Ask("send", "k", text=WORDS))).created
+        assert (await at.turns.start(Party(ben, other, "net"), Ask("send", "k", text=WORDS))).created
         with pytest.raises(TooManyTurnsOfNetwork):
             await at.turns.start(Party(cem, None, "net"), Ask("send", "k", text="Hi"))
         at.turns.stop_all(ann)
         await until(lambda: not at.turns.running(ann))
-        assert (await at.turns.start(Party(cem, "link"), Ask("send", "k", text="Hi"))).created
+        assert (await at.turns.start(Party(cem, link), Ask("send", "k", text="Hi"))).created
 
 
 async def test_replies_of_an_ended_link_say_that_it_was_the_link(bench: MakeBench) -> None:

@@ -14,8 +14,16 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from starlette.types import Scope
 
-from webchat.settings.networks import Network
+from webchat.settings.networks import Network, network
 
+_NEARBY = tuple(
+    map(
+        network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7"),
+    )
+)
+"""Private networks, those of carriers and links among them: proxies of containers and clusters are there.
+`is_private` of Python counts addresses of documentation and tests, too."""
 _PAIR = re.compile(r'\s*([A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]+)\s*')
 
 
@@ -89,7 +97,9 @@ def is_unnamed_proxy(scope: Scope, trusted: Sequence[Network]) -> bool:
     private network that forwards. Anybody there can seem so, so this must give no advantage."""
     peer = scope.get("client")
     address = None if peer is None else _address(peer[0])
-    if address is None or not (address.is_private or address.is_loopback) or _is_trusted(address, trusted):
+    if address is None or not (address.is_loopback or _is_trusted(address, _NEARBY)):
+        return False
+    if _is_trusted(address, trusted):
         return False
     return any(name in (b"x-forwarded-for", b"forwarded", b"x-real-ip") for name, _ in scope["headers"])
 
