@@ -159,6 +159,7 @@ NOT_OF_AN_OWNER = {
     "read_tester_chat",
     "note_tester_chat",
     "looks",
+    "log_look",
     "ratings_by_link",  # counts, in tests/test_pages.py
     # of a guest's own, in test_guests.py
     "consent",

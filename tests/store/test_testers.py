@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,6 +55,35 @@ def test_nobody_without_consent_is_shown(store: Store, operator: str, link: Link
         store.read_tester_chat(operator, begun.conversation.id)
     with pytest.raises(NotFound):
         store.note_tester_chat(operator, begun.conversation.id, note="x", tags=())
+
+
+def test_what_was_written_before_the_consent_is_not_shown(store: Store, operator: str) -> None:
+    link = store.create_link("Later", "hash-9", None)
+    tester = Talk(store, store.create_owner("guest", "Later", link.id).id)
+    before = tester.say("written before", "ok").conversation.id
+    store.change_link(link.id, terms=lambda terms: replace(terms, consent=CONSENT))
+    store.consent(tester.owner, 1)
+    after = tester.say("written after", "ok").conversation.id
+    assert [chat.id for chat in store.list_tester_chats(operator, link.id).items] == [after]
+    assert [hit.conversation_id for hit in store.search_tester_chats(operator, link.id, "written").items] == [
+        after
+    ]
+    with pytest.raises(NotFound):
+        store.read_tester_chat(operator, before)
+
+
+def test_another_sentence_has_to_be_accepted_first(
+    store: Store, operator: str, link: Link, tester: Talk
+) -> None:
+    chat = tester.say("hello", "hi").conversation.id
+    store.change_link(link.id, terms=lambda terms: replace(terms, consent="We publish what you write."))
+    assert not store.list_tester_chats(operator, link.id).items
+    store.consent(tester.owner, 2)
+    assert [one.id for one in store.list_tester_chats(operator, link.id).items] == [chat]
+    store.change_link(link.id, terms=lambda terms: replace(terms, consent=""))
+    assert not store.list_tester_chats(operator, link.id).items
+    with pytest.raises(NotFound):
+        store.read_tester_chat(operator, chat)
 
 
 def test_nobody_elses_chats_are_shown(store: Store, operator: str, talk: Talk) -> None:

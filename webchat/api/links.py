@@ -78,6 +78,7 @@ class Links:
         self, operator: Operator, id: PathId, cursor: Cursor = None, limit: Limit = 200
     ) -> GivenAnswerPage:
         """What the link's people answered to its questions."""
+        await self._store.call(self._store.log_look, operator.id, "answers", id)
         page = await self._store.call(self._store.link_answers, id, cursor=cursor, limit=limit)
         return GivenAnswerPage(items=tuple(map(GivenAnswer.read, page.items)), next=page.next)
 

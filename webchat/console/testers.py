@@ -13,6 +13,7 @@ from webchat.console.asking import QUIET, Caller, handler, selecting
 from webchat.console.labels import Labels
 from webchat.console.times import moment
 from webchat.store.errors import NotFound
+from webchat.store.link_records import LinkAnswer
 from webchat.store.records import Message
 from webchat.store.tester_records import Look, ReadChat, TesterChat
 
@@ -26,6 +27,7 @@ _MOST_NOTE = 10_000
 _MOST_TAGS = 1000
 
 COLUMNS = ("title", "tester", "changed", "tags", "id")
+ANSWER_COLUMNS = ("tester", "question", "answer", "answered")
 LOG_COLUMNS = ("when", "who", "what", "link", "chat", "searched")
 
 
@@ -106,14 +108,33 @@ class Testers:
         gr.Info(caller.t("console.testers.saved"), title="")
         return chat.note, ", ".join(chat.tags)
 
-    async def log(self, caller: Caller) -> Any:
+    async def answers(self, caller: Caller, link: object) -> tuple[Any, Any]:
+        """What the link's testers answered to its questions, and a note where there is nothing."""
+        answers: Sequence[LinkAnswer] = ()
+        if _is_id(link):
+            await self._store.call(self._store.log_look, caller.owner.id, "answers", link)
+            answers = (await self._store.call(self._store.link_answers, link)).items
+        headers = [caller.t(f"console.testers.{name}") for name in ANSWER_COLUMNS]
+        rows = [
+            [answer.owner_id[-4:], answer.question.text, str(answer.value), moment(caller, answer.at)]
+            for answer in answers
+        ]
+        none = gr.Markdown(caller.t("console.testers.no_answers"), visible=not rows)
+        return gr.Dataframe(rows, headers=headers, visible=bool(rows)), none
+
+    async def log(self, caller: Caller) -> tuple[Any, str | None, Any]:
         """Who looked, the newest first."""
-        looks = await self._store.call(self._store.looks, limit=MOST_LOOKS)
+        return await self.older(caller, None)
+
+    async def older(self, caller: Caller, cursor: object) -> tuple[Any, str | None, Any]:
+        """A page of the log, the place of the next, and the button for it."""
+        after = cursor if _is_id(cursor) else None
+        looks = await self._store.call(self._store.looks, cursor=after, limit=MOST_LOOKS)
         links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
         names = {listed.link.id: listed.link.name for listed in links.items}
         headers = [caller.t(f"console.testers.log.{name}") for name in LOG_COLUMNS]
         rows = [self._look(caller, look, names) for look in looks.items]
-        return gr.Dataframe(rows, headers=headers)
+        return gr.Dataframe(rows, headers=headers), looks.next, gr.Button(visible=looks.next is not None)
 
     async def _found(self, caller: Caller, link: str, wanted: str) -> tuple[list[list[str]], bool]:
         found = await self._store.call(
@@ -202,9 +223,14 @@ def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
                 label=label("console.testers.write_tags"), max_length=_MOST_TAGS, elem_id="wc-testers-tags"
             )
         save = gr.Button(label("console.testers.save"), variant="primary", elem_id="wc-testers-save")
+    with gr.Accordion(label("console.testers.answers"), open=False, elem_id="wc-testers-answers") as asked:
+        no_answers = gr.Markdown(visible=False)
+        answers = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
     with gr.Accordion(label("console.testers.log"), open=False, elem_id="wc-testers-log") as log:
         gr.Markdown(label("console.testers.log.about"))
         looks = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
+        older = gr.Button(label("console.testers.older"), visible=False)
+    place = gr.State(None)
     timer = gr.Timer(LOOK_SECONDS)
 
     shown: Any = {"inputs": [link, search, tag], "outputs": [table, note], **QUIET}
@@ -217,7 +243,10 @@ def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
     timer.tick(handler("operator", testers.follow), chosen, messages, **QUIET)
     saved = save.click(handler("operator", testers.save), [chosen, words, tags], [words, tags], **QUIET)
     saved.success(show, **shown)
-    log.expand(handler("operator", testers.log), None, looks, **QUIET)
+    log.expand(handler("operator", testers.log), None, [looks, place, older], **QUIET)
+    older.click(handler("operator", testers.older), place, [looks, place, older], **QUIET)
+    given = {"inputs": [link], "outputs": [answers, no_answers], **QUIET}
+    gr.on([asked.expand, link.input], handler("operator", testers.answers), **given)
 
 
 def _as_text(text: str) -> str:

@@ -582,7 +582,7 @@ class LookRow(Base):
 
     __tablename__ = "looks"
     __table_args__ = (
-        Index("ix_looks_operator_id", "operator_id", "action", "number"),
+        Index("ix_looks_operator_id", "operator_id", "action", "at"),
         Index("ix_looks_link_id", "link_id", "number"),
         {"sqlite_autoincrement": True},
     )

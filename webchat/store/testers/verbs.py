@@ -1,20 +1,41 @@
 """Verbs on the conversations of a link's testers. They are for operators, and each look is logged first.
 
-A tester agreed that their conversations are read when they accepted the link's consent sentence: of those who
-did not, and of links without one, there is nothing to see here.
+A tester agreed that their conversations are read when they accepted the link's consent sentence. What is read
+are the conversations they began after they first accepted it, as long as the link has one and they have
+accepted it as it is now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from webchat.store.cursors import place, read_number, read_place
 from webchat.store.database.codec import clean, now
-from webchat.store.database.tables import ConsentRow, ConversationRow, LookRow, OwnerRow, TesterNoteRow
+from webchat.store.database.tables import (
+    ConsentRow,
+    ConversationRow,
+    LinkRow,
+    LookRow,
+    OwnerRow,
+    TesterNoteRow,
+)
 from webchat.store.database.transactions import Database, heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound
@@ -82,10 +103,14 @@ class TesterVerbs(Database):
     ) -> Found:
         """Like `search`, in the conversations of a link's testers. Raises BadCursor; NotFound for an unknown
         operator."""
-        self.in_turn(self._log_look, operator, "search", link_id, searched=query)
-        newest = select(OwnerRow.id).where(OwnerRow.link_id == link_id, _agreed())
-        owners = list(connection.scalars(newest.order_by(OwnerRow.id.desc()).limit(MOST_SEARCHED)))
-        return search_of(self, connection, until, owners, query, limit, cursor)
+        self._log_look(operator, "search", link_id, searched=query)
+        newest = select(OwnerRow.id).join(LinkRow, LinkRow.id == OwnerRow.link_id)
+        newest = newest.where(OwnerRow.link_id == link_id, _accepted()).order_by(OwnerRow.id.desc())
+        owners = list(connection.scalars(newest.limit(MOST_SEARCHED)))
+        found = search_of(self, connection, until, owners, query, limit, cursor)
+        ids = [hit.conversation_id for hit in found.items]
+        shown = set(connection.scalars(_SHOWN, {"ids": ids}))
+        return replace(found, items=tuple(hit for hit in found.items if hit.conversation_id in shown))
 
     @long
     def read_tester_chat(
@@ -119,7 +144,7 @@ class TesterVerbs(Database):
         """Replace the note and tags of a tester's conversation; other operators see them, the tester does
         not. Both are shortened to what fits. Raises NotFound."""
         chat, _ = _one(connection, conversation_id)
-        _log(connection, operator, "note", chat.link_id, conversation_id)
+        _log(connection, _entry(operator, "note", chat.link_id, conversation_id))
         said = [" ".join(clean(tag).split())[:40] for tag in tags]
         kept = list(dict.fromkeys(tag for tag in said if tag))[:MOST_TAGS]
         values = {
@@ -153,22 +178,48 @@ class TesterVerbs(Database):
         items = tuple(Look(**row._mapping) for row in rows[:limit])
         return Page(items, str(items[-1].number) if len(rows) > limit else None)
 
-    @writes
+    @long
+    def log_look(self, operator: str, action: LookAction, link_id: str) -> None:
+        """Log a look at something else of a link's testers. Raises NotFound for an unknown operator."""
+        self._log_look(operator, action, link_id)
+
     def _log_look(
         self,
-        connection: Connection,
         operator: str,
         action: LookAction,
         link_id: str,
         conversation_id: str | None = None,
         searched: str | None = None,
     ) -> None:
-        _log(connection, operator, action, link_id, conversation_id, searched)
+        """Most looks go on from one that is logged, and need no writer."""
+        entry = _entry(operator, action, link_id, conversation_id, searched)
+        if not self._is_logged(entry):
+            self.in_turn(self._log, entry)
+
+    @reads
+    def _is_logged(self, connection: Connection, entry: dict[str, Any]) -> bool:
+        _operator(connection, entry["operator_id"])
+        return _logged(connection, entry)
+
+    @writes
+    def _log(self, connection: Connection, entry: dict[str, Any]) -> None:
+        _log(connection, entry)
+
+
+def _accepted() -> ColumnElement[bool]:
+    """Whether an owner has accepted what their link asks now; a link that asks nothing is accepted by
+    nobody."""
+    now_asked = LinkRow.terms["consent_version"].as_integer()
+    return and_(
+        LinkRow.terms["consent"].as_string() != "",
+        exists().where(ConsentRow.owner_id == OwnerRow.id, ConsentRow.version == now_asked),
+    )
 
 
 def _agreed() -> ColumnElement[bool]:
-    """Whether an owner accepted that their conversations are read."""
-    return exists().where(ConsentRow.owner_id == OwnerRow.id)
+    """Whether a conversation began after its owner had agreed that it is read."""
+    before = exists().where(ConsentRow.owner_id == OwnerRow.id, ConsentRow.at <= ConversationRow.created_at)
+    return and_(_accepted(), before)
 
 
 def _chats() -> Select[Any]:
@@ -176,9 +227,17 @@ def _chats() -> Select[Any]:
         conversations_query()
         .add_columns(OwnerRow.link_id, TesterNoteRow.note, TesterNoteRow.tags_text)
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
+        .join(LinkRow, LinkRow.id == OwnerRow.link_id)
         .outerjoin(TesterNoteRow, TesterNoteRow.conversation_id == ConversationRow.id)
         .where(OwnerRow.kind == "guest", ConversationRow.deleted_at.is_(None), _agreed())
     )
+
+
+_SHOWN = (
+    _chats()
+    .with_only_columns(ConversationRow.id)
+    .where(ConversationRow.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def _chat(row: Any) -> TesterChat:
@@ -203,27 +262,39 @@ def _one(connection: Connection, conversation_id: str) -> tuple[TesterChat, str]
     return _chat(row), row.owner_id
 
 
-def _log(
-    connection: Connection,
+def _operator(connection: Connection, operator: str) -> str:
+    """Their name. Raises NotFound for somebody who does not operate."""
+    who = connection.execute(select(OwnerRow.name, OwnerRow.kind).where(OwnerRow.id == operator)).first()
+    if who is None or who.kind not in ("operator", "local"):
+        raise NotFound("operator")
+    return str(who.name)
+
+
+def _entry(
     operator: str,
     action: LookAction,
     link_id: str,
     conversation_id: str | None = None,
     searched: str | None = None,
-) -> None:
-    """Raises NotFound for somebody who does not operate."""
-    who = connection.execute(select(OwnerRow.name, OwnerRow.kind).where(OwnerRow.id == operator)).first()
-    if who is None or who.kind not in ("operator", "local"):
-        raise NotFound("operator")
-    at = now()
-    entry = {
+) -> dict[str, Any]:
+    return {
         "operator_id": operator,
         "action": action,
         "link_id": link_id,
         "conversation_id": conversation_id,
         "searched": None if searched is None else clean(searched),
     }
+
+
+def _logged(connection: Connection, entry: dict[str, Any]) -> bool:
+    """Whether the same look was logged a short while ago."""
     same = [getattr(LookRow, name).is_not_distinct_from(value) for name, value in entry.items()]
-    if connection.scalar(select(LookRow.number).where(*same, LookRow.at > at - SAME_LOOK).limit(1)):
-        return
-    connection.execute(insert(LookRow).values(at=at, operator=who.name, **entry))
+    found = select(LookRow.number).where(*same, LookRow.at > now() - SAME_LOOK)
+    return connection.scalar(found.limit(1)) is not None
+
+
+def _log(connection: Connection, entry: dict[str, Any]) -> None:
+    """Raises NotFound for somebody who does not operate."""
+    name = _operator(connection, entry["operator_id"])
+    if not _logged(connection, entry):
+        connection.execute(insert(LookRow).values(at=now(), operator=name, **entry))

@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_looks")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_looks_operator_id", "looks", ["operator_id", "action", "number"])
+    op.create_index("ix_looks_operator_id", "looks", ["operator_id", "action", "at"])
     op.create_index("ix_looks_link_id", "looks", ["link_id", "number"])
 
 
