@@ -15,8 +15,10 @@ from starlette.routing import Route
 from backends.echo import EchoBackend
 from tests.api.conftest import CANARY, SECRET, MakeSite, Site
 from webchat.api import routes
+from webchat.api.routes import TABLE
 from webchat.auth import Door, DoorSettings, Identities
 from webchat.models import ModelSpec
+from webchat.settings.fields import OWN_PATHS
 from webchat.store.share_records import NewShare, SharedMessage
 
 
@@ -380,3 +382,7 @@ async def test_a_prompt_of_ones_own_is_ones_own(make_site: MakeSite) -> None:
         sent = (await client.get(f"/api/messages/{begun['reply']['id']}/inspect")).json()
         assert sent["messages"][0]["content"] == "Be my poet."
         assert sent["tokens"]
+
+
+def test_no_proxy_serves_the_app_under_a_path_of_its_own() -> None:
+    assert {row.path.split("/")[1] for _, rows in TABLE for row in rows} | {"operator"} <= OWN_PATHS

@@ -24,7 +24,10 @@ Access = Literal["local", "link", "open"]
 _TUNNEL = ("127.0.0.0/8", "::1")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
-OWN_PATHS = frozenset({"api", "assets", "gradio_api", "pages", "sign-in", "static", "t", "v1"})
+OWN_PATHS = frozenset(
+    {"api", "assets", "gradio_api", "healthz", "operator", "pages", "readyz", "s", "sign-in", "static", "t"}
+    | {"v1"}
+)
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
 
