@@ -68,5 +68,9 @@ async def test_some_messages_and_a_copy_in_ones_own_chats(chat: Chat) -> None:
     await page.goto(address)
     await expect(page.locator(".wc-share article")).to_have_count(1)
     await page.get_by_role("link", name="Continue in your own chats").click()
+    question = page.get_by_role("dialog", name="Continue a shared chat?")
+    await expect(question).to_be_visible()
+    assert "copy=" not in page.url
+    await question.get_by_role("button", name="Continue in your own chats").click()
     await expect(page.locator("article.wc-reply strong")).to_have_text("there")
     assert "?c=" in page.url

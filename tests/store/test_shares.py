@@ -97,6 +97,7 @@ def test_a_copy_is_a_chat_like_any_other(talk: Talk, stranger: Talk) -> None:
     copy = talk.store.copy_share(stranger.owner, share.id, share.title, said)
     thread = talk.store.thread(stranger.owner, copy.id).items
     assert [message.text for message in thread] == ["word 0", "word 1"]
+    assert [message.author_id for message in thread] == [stranger.owner, None], "a reply has no author"
     assert talk.store.search(stranger.owner, "word").items
     assert not talk.store.search(talk.owner, "word").items
     talk.store.delete_conversation(talk.owner, share.conversation_id)

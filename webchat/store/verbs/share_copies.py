@@ -79,7 +79,7 @@ class ShareCopyVerbs(Database):
                 "parent_id": above,
                 "under_id": above or conversation_id,
                 "role": message.role,
-                "author_id": owner,
+                "author_id": owner if message.role == "user" else None,
                 "text": clean(message.text),
                 "reasoning": clean(message.reasoning),
                 "model": message.model,

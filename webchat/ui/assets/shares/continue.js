@@ -1,24 +1,27 @@
 // "/?copy=<id>": somebody who reads a share goes on with it in a chat of their own.
 
 import { api } from "../api.js";
+import { ask } from "../ask.js";
 import { h, showDialog } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { toast } from "../toast.js";
 
-// Gives the id of the new chat, or null.
+// Gives the id of the new chat, or null. Any site can send somebody here, so nothing is copied unasked.
 /** @param {string} id of the share @returns {Promise<string | null>} */
 export async function continueShare(id) {
+  const wanted = await ask({ title: t("shares.continue"), words: t("shares.continue_words"), yes: t("share.copy") });
+  if (!wanted) return null;
   try {
     return (await api.post(`api/shares/${id}/copy`, {})).id;
   } catch (error) {
-    if (error.code === "share_locked") return ask(id);
+    if (error.code === "share_locked") return askPassword(id);
     toast(errorLine(error), { kind: "error", seconds: 20 });
     return null;
   }
 }
 
 /** @param {string} id @returns {Promise<string | null>} */
-function ask(id) {
+function askPassword(id) {
   return new Promise((resolve) => {
     const password = h("input", { type: "password", class: "wc-input", autocomplete: "off", maxlength: "200", "aria-label": t("share.password") });
     const problem = h("p", { class: "wc-danger", role: "alert" });
