@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,11 @@ from sqlalchemy import insert, update
 from backends.echo import EchoBackend
 from backends.types import Media
 from tests.api.conftest import MakeSite, Site
-from webchat.sharing.shares import Shares
+from webchat.auth.delays import FREE_FAILURES
+from webchat.recent import Recent
+from webchat.sharing.share_errors import ShareDelayed, ShareLocked
+from webchat.sharing.shares import MOST_WRONG_THEN, WRONG_SECONDS, Shares
+from webchat.slots import Crowded
 from webchat.store.database.tables import MediaRow, ShareRow
 
 PICTURE = Media("a" * 16, "image/png", b"\x89PNG" + bytes(100))
@@ -146,6 +151,13 @@ async def test_when_it_is_over(site: Site, way: str) -> None:
         assert (await reader(site).get(page)).status_code == 200
 
 
+def made_of(site: Site, conversation_id: str) -> str:
+    """The owner of a conversation."""
+    with site.store.transaction(write=False) as connection:
+        query = "SELECT owner_id FROM conversations WHERE id = ?"
+        return str(connection.exec_driver_sql(query, (conversation_id,)).scalar())
+
+
 def made_by(site: Site) -> str:
     with site.store.transaction(write=False) as connection:
         return str(connection.exec_driver_sql("SELECT owner_id FROM shares").scalar())
@@ -204,6 +216,87 @@ async def test_guessing_a_password_is_slowed_down(site: Site) -> None:
     assert 429 in statuses[5:]
 
 
+async def test_a_form_that_is_not_ours_is_a_wrong_password(site: Site) -> None:
+    owner = site.client(site.visitor())
+    made = await shared(owner, await talked(site, owner), password="open sesame")
+    fields = {f"field{n}": "x" for n in range(8)}
+    for form in ({**fields, "password": "open sesame"}, fields, {"other": "x"}):
+        assert (await reader(site).post("/" + made["path"], data=form)).status_code == 403
+
+
+async def test_behind_an_unnamed_proxy_wrong_passwords_of_others_delay_nobody(site: Site) -> None:
+    owner = site.client(site.visitor())
+    made = await shared(owner, await talked(site, owner), password="open sesame", allow_copy=True)
+
+    def through(said: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(site.door, client=("172.17.0.1", 4000))
+        return site.client(None, transport=transport, headers={**SCRIPTLESS, "x-forwarded-for": said})
+
+    stranger = through("198.51.100.9")
+    for n in range(2 * FREE_FAILURES):
+        answer = await stranger.post("/" + made["path"], data={"password": f"guess {n}"})
+        assert answer.status_code == 403
+    right = {"password": "open sesame"}
+    assert (await through("203.0.113.7").post("/" + made["path"], data=right)).status_code == 303
+
+
+@pytest.mark.parametrize("network", ["203.0.113.7", None], ids=["another-network", "no-network"])
+async def test_wrong_passwords_of_one_share_are_limited_over_all_networks(
+    site: Site, network: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = site.client(site.visitor())
+    made = await shared(owner, await talked(site, owner), password="open sesame")
+    shares, clock = site.services.shares, 0.0
+    shares._wrong = Recent(10, WRONG_SECONDS, lambda: clock)
+    shares._few = Recent(MOST_WRONG_THEN, WRONG_SECONDS, lambda: clock)
+    share = await shares.opened(made["id"])
+
+    async def tried(password: str, network: str | None) -> str:
+        try:
+            await shares.unlock(share, password, network)
+        except (ShareLocked, ShareDelayed) as error:
+            return error.code
+        return "open"
+
+    for n in range(10):
+        assert await tried("guess", f"198.51.100.{n}") == "share_locked"
+    if network is None:
+        assert await tried("open sesame", None) == "share_delayed"
+        clock += WRONG_SECONDS
+        assert await tried("open sesame", None) == "open"
+        return
+    for _ in range(MOST_WRONG_THEN):
+        assert await tried("guess", network) == "share_locked"
+    assert await tried("guess", network) == "share_delayed"
+    assert await tried("open sesame", "192.0.2.1") == "open", "a network that sent none is heard"
+
+
+async def test_passwords_wait_for_each_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one owner or network only so many, and no more than two are looked at together."""
+    owner = site.client(person := site.visitor())
+    made = await shared(owner, await talked(site, owner), password="open sesame")
+    shares, at_work, most = site.services.shares, 0, 0
+
+    async def slowly(*_: str) -> Any:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        for _turn in range(5):
+            await asyncio.sleep(0)
+        at_work -= 1
+        return ""
+
+    monkeypatch.setattr(shares._checks, "right", slowly)
+    monkeypatch.setattr(shares._checks, "hash", slowly)
+    share = await shares.opened(made["id"])
+    tries = [shares.unlock(share, "guess", f"192.0.2.{n}") for n in range(20)]
+    tries += [shares.unlock(share, "guess", None) for n in range(150)]
+    hashes = [shares.hashed(person, "four") for n in range(150)]
+    found = await asyncio.gather(*tries, *hashes, return_exceptions=True)
+    assert most == 2
+    assert sum(isinstance(one, Crowded) for one in found) == 100
+
+
 async def test_views_are_counted_once_read_by_somebody(site: Site) -> None:
     owner = site.client(site.visitor())
     made = await shared(owner, await talked(site, owner))
@@ -232,6 +325,38 @@ async def test_personal_data_is_replaced_everywhere(make_site: MakeSite, forced:
         assert "ada@example.org" not in text
         assert text.count("[EMAIL_1]") >= 3
         assert "ada@example.org" not in str(site.store.shared_messages(made["id"], 0, 10))
+
+
+async def test_masked_shares_show_no_pictures(make_site: MakeSite) -> None:
+    async with make_site(shares="masked") as site:
+        owner = site.client(site.visitor())
+        begun = await with_picture(site, owner)
+        made = await shared(owner, begun, allow_copy=True)
+        page = (await reader(site).get("/" + made["path"])).text
+        assert "<img" not in page
+        assert "PNG" in page.upper(), "that there was one is said"
+        assert (await reader(site).get(f"/{made['path']}/media/{PICTURE.name}")).status_code == 404
+        copied = (await owner.post(f"/api/shares/{made['id']}/copy", json={})).json()
+        thread = (await owner.get(f"/api/conversations/{copied['id']}")).json()
+        assert PICTURE.name not in str(thread)
+
+
+@pytest.mark.parametrize("way", ["later-ones", "first-too", "named"])
+async def test_a_title_tells_of_no_message_that_was_not_chosen(site: Site, way: str) -> None:
+    owner = site.client(site.visitor())
+    begun = await talked(site, owner, "My diagnosis")
+    id, question, reply = begun["conversation"]["id"], begun["user"]["id"], begun["reply"]["id"]
+    await owner.post(f"/api/messages/{reply}/edit", json={"text": "The answer\nand more"})
+    if way == "named":
+        await owner.patch(f"/api/conversations/{id}", json={"title": "Chosen name"})
+    branch = site.store.branch(made_of(site, id), id)[1]
+    ids = [message.id for message in branch if message.id != question or way == "first-too"]
+    made = await shared(owner, begun, messages=ids, preview=True)
+    text = (await reader(site).get("/" + made["path"])).text
+    titles = {"later-ones": "The answer and more", "first-too": "My diagnosis", "named": "Chosen name"}
+    assert made["title"] == titles[way]
+    assert f">{titles[way]}</h1>" in text
+    assert ("My diagnosis" in text) == (way == "first-too")
 
 
 async def test_testers_share_nothing_and_off_is_off(make_site: MakeSite) -> None:
@@ -272,9 +397,7 @@ async def test_continuing_it_as_a_copy(site: Site) -> None:
     assert (await site.ended(other, more["reply"]["id"]))["state"] == "complete"
 
 
-async def test_pictures_are_copied_and_served_from_the_share(site: Site) -> None:
-    person = site.visitor()
-    owner = site.client(person)
+async def with_picture(site: Site, owner: httpx.AsyncClient) -> dict[str, Any]:
     begun = await talked(site, owner)
     reply = begun["reply"]["id"]
     with site.store.transaction(write=True) as connection:
@@ -282,6 +405,12 @@ async def test_pictures_are_copied_and_served_from_the_share(site: Site) -> None
         connection.execute(insert(MediaRow).values(**row, data=PICTURE.data))
     text = f"![picture](data:image/png;size=104;id={PICTURE.name},)"
     await owner.post(f"/api/messages/{reply}/edit", json={"text": text})
+    return begun
+
+
+async def test_pictures_are_copied_and_served_from_the_share(site: Site) -> None:
+    owner = site.client(site.visitor())
+    begun = await with_picture(site, owner)
     made = await shared(owner, begun, allow_copy=True)
     page = (await reader(site).get("/" + made["path"])).text
     assert f'<img src="{made["id"]}/media/{PICTURE.name}"' in page

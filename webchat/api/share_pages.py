@@ -69,11 +69,9 @@ class SharePages:
             return _missing(frame, gone)
         if share.password_hash is None:
             return RedirectResponse(share.id, 303, UNCACHED)
-        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
-        password = form.get("password", [""])[0]
-        host = request.client.host if request.client else ""
+        password = _password((await request.body()).decode("utf-8", "replace"))
         try:
-            kept = await self._shares.unlock(share, password, one_person(host))
+            kept = await self._shares.unlock(share, password, network_of(request))
         except ShareLocked:
             return HTMLResponse(share_page.locked(frame, frame.words["share.wrong"]), 403, UNCACHED)
         except (ShareDelayed, Crowded) as error:
@@ -124,6 +122,21 @@ class SharePages:
 
     def _frame(self, language: sentences.Language, request: Request) -> Frame:
         return Frame(language, self._services.share_assets, request.state.nonce)
+
+
+def network_of(request: Request) -> str | None:
+    """Under which wrong passwords are counted; `None` where everybody may have the same address."""
+    if request.state.unnamed_proxy or request.client is None:
+        return None
+    return one_person(request.client.host)
+
+
+def _password(form: str) -> str:
+    """What the form of a share sends. One with more fields is not ours: no password."""
+    try:
+        return parse_qs(form, max_num_fields=5).get("password", [""])[0]
+    except ValueError:
+        return ""
 
 
 def _missing(frame: Frame, error: NotFound | ShareEnded) -> Response:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from webchat.api.reading import Caller, Cursor, PathId, QueryId
 from webchat.api.services import Services
+from webchat.api.share_pages import network_of
 from webchat.api.wire.conversations import Conversation
 from webchat.api.wire.shares import ShareBody, ShareChange, ShareCopyBody, SharedChat, SharedChats
-from webchat.auth.forwarding import one_person
 from webchat.moderation import Context
 from webchat.sharing.share_errors import ShareNotAllowed
 from webchat.sharing.shares import Wish, expiry
@@ -53,7 +53,7 @@ class ShareRoutes:
         if "days" in said:
             changes["expires_at"] = expiry(body.days)
         if "password" in said:
-            changes["password_hash"] = await self._shares.hashed(body.password)
+            changes["password_hash"] = await self._shares.hashed(caller, body.password)
         if "allow_copy" in said:
             changes["allow_copy"] = body.allow_copy
         return SharedChat.read(await self._store.call(self._store.change_share, caller.id, id, changes))
@@ -66,8 +66,7 @@ class ShareRoutes:
         """Continue a share as a chat of one's own, if its owner allows it."""
         share = await self._shares.opened(id)
         if share.password_hash is not None:
-            host = request.client.host if request.client else ""
-            await self._shares.unlock(share, body.password or "", one_person(host))
+            await self._shares.unlock(share, body.password or "", network_of(request))
         # A tester has the chats that their link grants, and no others.
         if not share.allow_copy or caller.kind == "guest":
             raise ShareNotAllowed

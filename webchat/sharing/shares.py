@@ -7,6 +7,7 @@ reading, so that it also holds for shares made before.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from webchat.auth.delays import Delays
 from webchat.auth.passwords import PasswordChecks
 from webchat.privacy import Finder, mask_texts
+from webchat.recent import Recent
 from webchat.sharing.rendering import MessageStore, Rendering
 from webchat.sharing.share_errors import (
     ShareDelayed,
@@ -29,11 +31,20 @@ from webchat.sharing.share_errors import (
     ShareNotAllowed,
 )
 from webchat.slots import Slots
+from webchat.store.database.codec import title_of
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Owner
 from webchat.store.share_records import NewShare, Share, SharedMessage
 
+_MEDIA_ID = re.compile(r";id=[a-p]{16}(?=,)")
+
 Mode = Literal["off", "masked", "on"]
+
+MOST_WRONG = 100
+"""Wrong passwords of one share within `WRONG_SECONDS`. So many leave each network `MOST_WRONG_THEN` more: one
+that sent none is always heard. Where networks cannot be told apart, all wait until the oldest is past."""
+WRONG_SECONDS = 60
+MOST_WRONG_THEN = 3
 
 UNLOCKED = timedelta(hours=1)
 """How long a password that was right is not asked for again."""
@@ -83,7 +94,9 @@ class Shares:
         self._signer = TimestampSigner(secret, salt="webchat.share", digest_method=sha256)
         self._checks = checks or PasswordChecks()
         self._delays = Delays()
-        self._tries = Slots(None, most_waiting=20)
+        self._tries = Slots(2, most_waiting=100)
+        self._wrong = Recent(MOST_WRONG, WRONG_SECONDS)
+        self._few = Recent(MOST_WRONG_THEN, WRONG_SECONDS)
         self._finder = Finder()
         self._views = Counter[str]()
         self._counting: asyncio.Task[None] | None = None
@@ -104,21 +117,24 @@ class Shares:
         new = NewShare(
             id=secrets.token_urlsafe(24),
             conversation_id=conversation.id,
-            title=conversation.title,
+            title=_title(conversation, branch, wish, messages),
             messages=messages,
             expires_at=expiry(wish.days),
             allow_copy=wish.allow_copy,
             preview=wish.preview,
-            password_hash=await self.hashed(wish.password),
+            password_hash=await self.hashed(owner, wish.password),
         )
         if wish.masked or allowed == "masked":
             new = await asyncio.to_thread(_masked, new, self._finder)
         share: Share = await self._store.call(self._store.create_share, owner.id, new)
         return share
 
-    async def hashed(self, password: str | None) -> str | None:
-        """What is stored of a password."""
-        return await self._checks.hash(password) if password else None
+    async def hashed(self, owner: Owner, password: str | None) -> str | None:
+        """What is stored of a password. Raises Crowded."""
+        if not password:
+            return None
+        async with self._tries.place(owner.id):
+            return await self._checks.hash(password)
 
     async def opened(self, share_id: str) -> Share:
         """The share as readers may have it. Raises NotFound, also where the operator does not allow it, and
@@ -130,16 +146,32 @@ class Shares:
             raise ShareEnded
         return share
 
-    async def unlock(self, share: Share, password: str, network: str) -> str:
-        """What the reader's browser keeps to be let in. Raises ShareLocked, ShareDelayed, Crowded."""
+    async def unlock(self, share: Share, password: str, network: str | None) -> str:
+        """What the reader's browser keeps to be let in. network: from where, `None` for one where everybody
+        may be. Raises ShareLocked, ShareDelayed, Crowded."""
         async with self._tries.place(f"{share.id} {network}"):
-            if seconds := self._delays.seconds(share.id, network):
+            if seconds := self._delay(share.id, network):
                 raise ShareDelayed(seconds)
             if share.password_hash is None or not await self._checks.right(password, share.password_hash):
-                self._delays.failed(share.id, network)
+                self._failed(share.id, network)
                 raise ShareLocked
-        self._delays.succeeded(share.id, network)
+        if network is not None:
+            self._delays.succeeded(share.id, network)
         return self._signer.sign(_lock(share)).decode()
+
+    def _delay(self, share_id: str, network: str | None) -> float:
+        full = self._wrong.full(share_id)
+        if network is None:
+            return WRONG_SECONDS if full else 0
+        if full and self._few.full(f"{share_id} {network}"):
+            return WRONG_SECONDS
+        return self._delays.seconds(share_id, network)
+
+    def _failed(self, share_id: str, network: str | None) -> None:
+        self._wrong.add(share_id)
+        if network is not None:
+            self._few.add(f"{share_id} {network}")
+            self._delays.failed(share_id, network)
 
     def unlocked(self, share: Share, kept: str) -> bool:
         """Whether a reader may see it. kept: what their browser has kept."""
@@ -193,11 +225,22 @@ def _shared(branch: Sequence[Message], wish: Wish) -> Iterable[SharedMessage]:
             )
 
 
+def _title(
+    conversation: Conversation, branch: Sequence[Message], wish: Wish, messages: Sequence[SharedMessage]
+) -> str:
+    """A title that nobody wrote tells of the first message, which may not be among the chosen ones."""
+    first = branch[0].id
+    if conversation.title_by == "user" or wish.messages is None or first in wish.messages:
+        return conversation.title
+    return title_of(messages[0].text)
+
+
 def _masked(new: NewShare, finder: Finder) -> NewShare:
-    """The share with placeholders that are never restored, one per value throughout."""
+    """The share with placeholders that are never restored, one per value throughout. Of its pictures and
+    sounds, where nothing can be replaced, it says only that there were some."""
     texts = [new.title]
     for message in new.messages:
-        texts += (message.text, message.reasoning, message.model or "")
+        texts += (_MEDIA_ID.sub("", message.text), message.reasoning, message.model or "")
     title, *rest = mask_texts(texts, finder)
     messages = tuple(
         replace(message, text=text, reasoning=reasoning, model=model if message.model else None)
