@@ -140,10 +140,16 @@ async def test_a_stranger_with_a_phone_chats_until_the_messages_are_used_up(
     await type_code(third, lab, code)
     await expect(third.locator("#note.bad")).to_contain_text("not valid")
     assert (await third.context.request.get(f"{lab.url}/api/me")).status == 401
-    # Scanned, the picture is the address with the code.
-    await third.goto(f"{lab.url}/t#{await code_of(other)}")
-    await third.wait_for_selector("html.wc-ready")
+    # Scanned, the picture is the address with the code: anybody can send such an address, so it only fills in.
+    code = await code_of(other)
+    await third.goto(f"{lab.url}/t#{code}")
+    await expect(third.locator("#code")).to_have_value(code)
+    await expect(third.locator("#note")).to_contain_text("Continue only if that device is yours")
+    await expect(third.locator("#form")).to_be_hidden()
     assert "#" not in third.url
+    assert (await third.context.request.get(f"{lab.url}/api/me")).status == 401
+    await third.get_by_role("button", name="Continue here").click()
+    await third.wait_for_selector("html.wc-ready")
     await expect(third.locator("#wc-sidebar .wc-row")).to_have_count(1)
 
 
