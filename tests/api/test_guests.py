@@ -15,6 +15,7 @@ from webchat.models import ModelSpec
 from webchat.prompts.content import TemplateContent
 from webchat.sharing.handover import ALPHABET, CODE_CHARS, MOST_WRONG, make_code, read_code, spaced
 from webchat.store.link_records import LinkTerms
+from webchat.store.records import LONGEST_REPLY
 
 SECRET = ("zebra-9000", "heron-7b", "yak-1")
 PROMPT = "You are the house's own parrot."
@@ -167,6 +168,34 @@ async def test_the_template_of_a_link_is_the_only_one_and_its_words_stay_hidden(
     assert (await client.patch(url, json={"settings": {"system_prompt": "Mine."}})).status_code == 200
     kept = zoo.store.conversation(guest.id, begun["conversation"]["id"]).settings
     assert kept.system_prompt == PROMPT
+
+
+@pytest.mark.parametrize("shown", [True, False], ids=["shown", "hidden"])
+async def test_sampling_is_theirs_only_where_system_prompts_are(zoo: Site, shown: bool) -> None:
+    guest, link = zoo.guest(system_prompt=True)
+    client = zoo.client(guest)
+    chosen = {"sampling": {"seed": 7, "max_tokens": 5}}
+    older = await zoo.send(client, settings=chosen)
+    await zoo.ended(client, older["reply"]["id"])
+    zoo.store.change_link(link.id, terms=lambda _: LinkTerms(system_prompt=shown))
+    on = {"conversation_id": older["conversation"]["id"], "parent_id": older["reply"]["id"]}
+    for begun in (await zoo.send(client, settings=chosen), await zoo.send(client, **on)):
+        id = begun["conversation"]["id"]
+        await zoo.ended(client, begun["reply"]["id"])
+        used = zoo.store.provenance(guest.id, begun["reply"]["id"]).sampling
+        assert (used.seed == 7, used.max_tokens == 5) == (shown, shown)
+        assert (await client.patch(f"/api/conversations/{id}", json={"settings": chosen})).status_code == 200
+        kept = zoo.store.conversation(guest.id, id).settings.sampling
+        assert (kept.seed == 7, kept.max_tokens == 5) == (shown, shown)
+
+
+async def test_nobody_reserves_more_than_a_reply_takes(make_site: MakeSite) -> None:
+    backend = EchoBackend(rate=0.001)
+    async with make_site(backend) as site:
+        guest, link = site.guest(tokens=100_000)
+        client = site.client(guest)
+        await site.send(client, settings={"sampling": {"max_tokens": 10_000_000}})
+        assert site.store.listed_link(link.id).reserved == LONGEST_REPLY
 
 
 async def test_inspecting_and_provenance_are_shown_only_where_the_link_says_so(zoo: Site) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 from starlette.requests import Request
 
+from backends.types import Sampling
 from webchat.api.reading import Caller, Cursor, PathId, QueryId, QueryText
 from webchat.api.services import Services
 from webchat.api.wire.conversations import (
@@ -118,6 +119,8 @@ class Conversations:
         terms = caller.terms
         if asked.model is not None and not Offered(self._models, terms).offers(asked.model):
             asked = replace(asked, model=before.model)
+        if not terms.system_prompt:
+            asked = replace(asked, sampling=Sampling())
         if terms.own_prompts:
             return asked
         return replace(asked, system_prompt=before.system_prompt, persona=before.persona)

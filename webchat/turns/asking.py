@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+from backends.types import Sampling
 from webchat.models import Models
 from webchat.moderation import Context
 from webchat.store import NotFound, Store, StoreError, StoreUnavailable
@@ -254,6 +255,8 @@ class Asking:
         asked = asked or before or ConversationSettings()
         kept = asked.model if asked.model and offered.offers(asked.model) else model
         asked = replace(asked, model=offered.key(kept))
+        if not party.terms.system_prompt:
+            asked = replace(asked, sampling=Sampling())
         if party.prompt is not None:
             asked = replace(asked, system_prompt=party.prompt.text, persona=party.prompt.persona)
         if before is not None and asked == before:
@@ -281,9 +284,10 @@ class Asking:
         return wanted, await offered.chosen(wanted)
 
     def _longest(self, model: str, settings: ConversationSettings | None) -> int:
-        """The tokens of the longest reply."""
+        """The tokens of the longest reply: nobody reserves more of their link's than its model would write."""
         chosen = None if settings is None else settings.sampling.max_tokens
-        return chosen or self._models.spec(model).sampling.max_tokens or LONGEST_REPLY
+        most = self._models.spec(model).sampling.max_tokens or LONGEST_REPLY
+        return min(chosen or most, most)
 
 
 def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:
