@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -168,6 +169,32 @@ async def test_the_template_of_a_link_is_the_only_one_and_its_words_stay_hidden(
     assert (await client.patch(url, json={"settings": {"system_prompt": "Mine."}})).status_code == 200
     kept = zoo.store.conversation(guest.id, begun["conversation"]["id"]).settings
     assert kept.system_prompt == PROMPT
+
+
+@pytest.mark.parametrize("gone", ["deleted", "too_much"])
+async def test_without_the_prompt_of_its_link_nothing_is_sent(zoo: Site, gone: str) -> None:
+    operator = zoo.operating()
+    content = TemplateContent.model_validate({"name": "Parrot", "system": PROMPT}).json_value()
+    made = zoo.store.create_template(operator.id, content, scope="shared")
+    guest, link = zoo.guest(template=made.id, messages=5)
+    client = zoo.client(guest)
+    first = await zoo.send(client)
+    await zoo.ended(client, first["reply"]["id"])
+    if gone == "deleted":
+        zoo.store.delete_template(operator.id, made.id, operates=True)
+        zoo.store.purge(datetime.now(UTC) + timedelta(days=1))
+    else:
+        broken = {
+            **content,
+            "system": "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}",
+        }
+        zoo.store.change_template(operator.id, made.id, broken, based_on=1, operates=True)
+    on = {"conversation_id": first["conversation"]["id"], "parent_id": first["reply"]["id"]}
+    for place in ({}, on):
+        body = {"kind": "send", "client_key": f"k{len(place)}", "text": "Hi", **place}
+        refused = await client.post("/api/turns", json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "link_prompt")
+    assert zoo.store.link(link.id).messages == 1
 
 
 @pytest.mark.parametrize("shown", [True, False], ids=["shown", "hidden"])

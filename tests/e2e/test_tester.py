@@ -140,7 +140,7 @@ async def test_a_stranger_with_a_phone_chats_until_the_messages_are_used_up(
     await type_code(third, lab, code)
     await expect(third.locator("#note.bad")).to_contain_text("not valid")
     assert (await third.context.request.get(f"{lab.url}/api/me")).status == 401
-    # Scanned, the picture is the address with the code: anybody can send such an address, so it only fills in.
+    # Scanned, the picture is the address with the code: anybody can send such an address, so it fills in.
     code = await code_of(other)
     await third.goto(f"{lab.url}/t#{code}")
     await expect(third.locator("#code")).to_have_value(code)

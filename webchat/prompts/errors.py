@@ -5,6 +5,8 @@
     ├── BadValues     a value does not fit its variable
     └── BadFile       a file that holds no template
 
+    PromptOfLinkGone  the one template of a link cannot be rendered
+
 No message holds anything of the server's insides.
 """
 
@@ -67,3 +69,12 @@ class BadFile(TemplateError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"This file is not a template: {problem}", params={"problem": problem})
+
+
+class PromptOfLinkGone(ExplainedError):
+    """The system prompt that a link prescribes is deleted or broken. Its people get no reply without it."""
+
+    code = "link_prompt"
+    status = 409
+    message = "This link needs a template that can't be used at the moment."
+    cure = "Your message is saved. Tell the person who gave you the link."

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Literal
 
-from webchat.prompts.errors import TemplateError
+from webchat.prompts.errors import PromptOfLinkGone, TemplateError
 from webchat.prompts.library import Library
 from webchat.prompts.sandbox import Sandbox
 from webchat.prompts.texts import render_text
 from webchat.slots import Crowded
 from webchat.store import NotFound, Store
 from webchat.store.records import ConversationSettings, TemplateUse
+
+log = logging.getLogger(__name__)
 
 Said = TemplateUse | Literal["nothing"] | None
 """The template a system prompt is claimed to come from, `None` for none."""
@@ -40,15 +43,18 @@ class Personas:
 
     async def only(self, owner: str, template_id: str | None) -> tuple[str | None, TemplateUse | None]:
         """The system prompt of the one template somebody may use, with its variables as they are by default;
-        none without a template, or if it cannot be rendered any more."""
+        none without a template, or if it has none. Raises `PromptOfLinkGone`, `Crowded`."""
         if template_id is None:
             return None, None
         try:
             found = await self._library.find(owner, template_id)
             values = {one.name: one.default for one in found.content.variables if one.default is not None}
             text = await render_text(self._sandbox, found.content, "system", values, owner)
-        except (NotFound, TemplateError):
-            return None, None
+        except (NotFound, TemplateError) as error:
+            log.warning(
+                "template %s of a link can't be used, so its people get no replies: %s", template_id, error
+            )
+            raise PromptOfLinkGone from None
         if not text.strip():
             return None, None
         return text, TemplateUse(found.id, found.version, found.content.name, values)

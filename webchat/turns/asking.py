@@ -284,7 +284,7 @@ class Asking:
         return wanted, await offered.chosen(wanted)
 
     def _longest(self, model: str, settings: ConversationSettings | None) -> int:
-        """The tokens of the longest reply: nobody reserves more of their link's than its model would write."""
+        """The tokens of the longest reply: nobody reserves more than their model would write."""
         chosen = None if settings is None else settings.sampling.max_tokens
         most = self._models.spec(model).sampling.max_tokens or LONGEST_REPLY
         return min(chosen or most, most)
