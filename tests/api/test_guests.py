@@ -272,8 +272,12 @@ async def test_a_reply_is_no_longer_than_the_tokens_left(make_site: MakeSite) ->
 
 
 async def test_consent_is_asked_for_before_anything_is_sent(site: Site) -> None:
-    guest, _ = site.guest(consent="I agree.")
+    guest, _ = site.guest(consent="I agree.", questions=[{"text": "Why?"}])
     client = site.client(guest)
+    told = {"answers": {"q1": "so"}}
+    refused = await client.post("/api/answers", json=told)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "consent_needed")
+    assert not site.store.answers(guest.id)
     body = {"kind": "send", "client_key": "a", "text": "Hi"}
     refused = await client.post("/api/turns", json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "consent_needed")
@@ -285,6 +289,7 @@ async def test_consent_is_asked_for_before_anything_is_sent(site: Site) -> None:
     assert (await client.post("/api/consent", json={"version": 2})).status_code == 409
     assert (await client.post("/api/consent", json={"version": 1})).status_code == 204
     assert (await client.post("/api/turns", json=body)).status_code == 201
+    assert (await client.post("/api/answers", json=told)).status_code == 204
 
 
 async def test_questions_are_answered_and_answered_anew(site: Site) -> None:

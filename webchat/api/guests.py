@@ -34,8 +34,8 @@ class Guests:
         await self._store.call(self._store.consent, guest.id, body.version)
 
     async def answer(self, guest: Guest, body: AnswersBody) -> None:
-        """Answer the link's questions; an answer takes the place of the one before. 422 if one does not fit
-        its question."""
+        """Answer the link's questions; an answer takes the place of the one before. 403 before the consent
+        sentence is accepted, 422 if one does not fit its question."""
         given = checked_answers(guest.terms, body.answers)
         await self._store.call(self._store.keep_answers, guest.id, given)
 

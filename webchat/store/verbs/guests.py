@@ -22,9 +22,10 @@ from webchat.store.database.tables import (
     OwnerRow,
 )
 from webchat.store.database.transactions import Database, reads, writes
-from webchat.store.errors import ConsentChanged, NotFound
+from webchat.store.errors import ConsentChanged, ConsentNeeded, NotFound
 from webchat.store.link_records import LinkAnswer, Question
 from webchat.store.records import Owner, Page
+from webchat.store.verbs.links import has_consented
 from webchat.store.verbs.owners import read_owner
 
 TRIM_ROWS = 500
@@ -65,7 +66,10 @@ class GuestVerbs(Database):
         self, connection: Connection, owner_id: str, given: Mapping[str, tuple[Question, str | int | None]]
     ) -> None:
         """Keep answers in place of earlier ones; `None` takes one back. given: by the question's id. Raises
-        NotFound for an unknown owner."""
+        NotFound for an unknown owner, and ConsentNeeded as for their turns."""
+        terms = read_owner(connection, owner_id).terms
+        if terms.consent and not has_consented(connection, owner_id, terms.consent_version):
+            raise ConsentNeeded
         gone = delete(AnswerRow).where(AnswerRow.owner_id == owner_id, AnswerRow.question_id.in_(list(given)))
         connection.execute(gone)
         rows = [
@@ -85,7 +89,7 @@ class GuestVerbs(Database):
         try:
             connection.execute(insert(AnswerRow), rows)
         except IntegrityError as error:
-            raise NotFound("owner") from error  # there is nothing else it refers to
+            raise NotFound("owner") from error  # deleted meanwhile
 
     @reads
     def link_answers(

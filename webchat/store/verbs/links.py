@@ -211,7 +211,7 @@ def count_turn(connection: Connection, owner: str, link_id: str, tokens: int, *,
     terms = link.terms
     if end := link.end(now()):
         raise LinkEnded(end)
-    if terms.consent and not _consented(connection, owner, terms.consent_version):
+    if terms.consent and not has_consented(connection, owner, terms.consent_version):
         raise ConsentNeeded
     if opens and terms.conversations is not None and link.conversations >= terms.conversations:
         raise LinkConversationsUsed(terms.conversations)
@@ -256,7 +256,7 @@ _SETTLE = (
 )
 
 
-def _consented(connection: Connection, owner: str, version: int) -> bool:
+def has_consented(connection: Connection, owner: str, version: int) -> bool:
     found = select(ConsentRow.version).where(ConsentRow.owner_id == owner, ConsentRow.version == version)
     return connection.scalar(found) is not None
 

@@ -56,7 +56,7 @@ function draw() {
   root.classList.toggle("wc-not-inspected", !link.inspect);
   root.classList.toggle("wc-not-rated", !link.asks.includes("thumbs"));
   const open = unanswered(link);
-  questions.hidden = !link.questions.length;
+  questions.hidden = !link.questions.length || !consents(link);
   questions.textContent = open ? t(open === 1 ? "tester.open_one" : "tester.open", { count: open }) : t("tester.answers");
   const state = JSON.stringify([link.consent, declined, usedUp(link), open]);
   if (state === drawn) return;
