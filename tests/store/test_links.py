@@ -22,7 +22,7 @@ from webchat.store.errors import (
     StoreError,
 )
 from webchat.store.link_records import Link, LinkTerms, Question
-from webchat.store.records import BegunTurn, FinishedTurn, JournalEntry, NewTurn, Provenance
+from webchat.store.records import LONGEST_REPLY, BegunTurn, FinishedTurn, JournalEntry, NewTurn, Provenance
 
 
 def linked(store: Store, **terms: Any) -> Link:
@@ -108,6 +108,27 @@ def test_tokens_are_reserved_and_then_counted_as_used(store: Store) -> None:
     )
     with pytest.raises(LinkTokensUsed):
         ask(store, guest, link, "e")
+
+
+def test_no_report_counts_more_than_was_reserved(store: Store) -> None:
+    link = linked(store, tokens=100)
+    guest = store.create_owner("guest", "Tess", link.id).id
+    begun = ask(store, guest, link, "a", tokens=60)
+    end = FinishedTurn(begun.reply.id, "complete", provenance=Provenance(completion_tokens=10**9))
+    store.write_batch((), [end])
+    assert store.link(link.id).tokens == 60
+
+
+def test_replies_that_began_before_a_limit_of_tokens_count_as_the_longest(store: Store) -> None:
+    link = linked(store)
+    guest = store.create_owner("guest", "Tess", link.id).id
+    assert ask(store, guest, link, "a").tokens is None
+    assert store.listed_link(link.id).reserved == 0
+    store.change_link(link.id, terms=lambda _: LinkTerms(tokens=LONGEST_REPLY + 10))
+    assert store.listed_link(link.id).reserved == LONGEST_REPLY
+    assert ask(store, guest, link, "b").tokens == 10
+    with pytest.raises(LinkTokensReserved):
+        ask(store, guest, link, "c")
 
 
 def test_a_reply_of_which_nothing_came_is_given_back(store: Store) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from backends.base import Backend, Capabilities
+from backends.base import Backend
 from backends.errors import ContextTooLong
 from backends.types import (
     Event,
@@ -42,6 +42,7 @@ from webchat.store.records import (
     TurnState,
     fold,
 )
+from webchat.turns.allowance import within
 from webchat.turns.inspecting.inspector import Inspector
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.outcome import (
@@ -161,13 +162,15 @@ class Pipeline:
         run.gate = prepared.gate
         run.provenance = as_sent(run.provenance, prepared)
         takes = backend.capabilities
-        request = limited(prepared.request, turn.begun.tokens, takes)
+        tokens, told = turn.begun.tokens, "max_tokens" in takes.sampling
+        request = prepared.request if tokens is None or not told else limited(prepared.request, tokens)
         async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
             stream = cast(AsyncGenerator[Event, None], backend.stream(replace(request, trace=self._inspect)))
-            async with aclosing(stream) as events:
+            bounded = stream if tokens is None else within(stream, tokens, told=told)
+            async with aclosing(stream), aclosing(bounded) as events:
                 await _pump(
                     events,
                     turn,
@@ -285,11 +288,9 @@ class Pipeline:
             )
 
 
-def limited(request: Request, tokens: int | None, takes: Capabilities) -> Request:
-    """The request for a reply of at most so many tokens, if its model can be told."""
+def limited(request: Request, tokens: int) -> Request:
+    """The request for a reply of at most so many tokens."""
     sampling = request.sampling
-    if tokens is None or "max_tokens" not in takes.sampling:
-        return request
     most = tokens if sampling.max_tokens is None else min(tokens, sampling.max_tokens)
     return replace(request, sampling=replace(sampling, max_tokens=most))
 

@@ -43,7 +43,7 @@ from webchat.store.errors import (
     NotFound,
 )
 from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkTerms, ListedLink
-from webchat.store.records import Page
+from webchat.store.records import LONGEST_REPLY, Page
 
 
 class LinkVerbs(Database):
@@ -187,7 +187,8 @@ def left_of(link: Link) -> LinkLeft:
 
 
 def running(connection: Connection, link_id: str) -> tuple[int, int]:
-    """How many replies of a link's people run, and the tokens reserved for them."""
+    """How many replies of a link's people run, and the tokens reserved for them. One that began before the
+    link limited tokens counts as the longest."""
     row = connection.execute(_RUNNING, {"link": link_id}).one()
     return row.running, row.reserved
 
@@ -237,9 +238,10 @@ def settle_turn(connection: Connection, link_id: str, tokens: int, *, given_back
 
 
 _NEWEST_FIRST = select(*LinkRow.__table__.columns).order_by(LinkRow.created_at.desc(), LinkRow.id.desc())
-_RUNNING = select(
-    func.count().label("running"), func.coalesce(func.sum(TurnRow.reserved), 0).label("reserved")
-).where(TurnRow.link_id == bindparam("link"), TurnRow.finished_at.is_(None))
+_RESERVED = func.coalesce(func.sum(func.coalesce(TurnRow.reserved, LONGEST_REPLY)), 0)
+_RUNNING = select(func.count().label("running"), _RESERVED.label("reserved")).where(
+    TurnRow.link_id == bindparam("link"), TurnRow.finished_at.is_(None)
+)
 _COUNT = (
     update(LinkRow)
     .where(LinkRow.id == bindparam("link"))
@@ -264,11 +266,12 @@ def has_consented(connection: Connection, owner: str, version: int) -> bool:
 def _listed(connection: Connection, links: Sequence[Link]) -> list[ListedLink]:
     ids = [link.id for link in links]
     runs = connection.execute(
-        select(TurnRow.link_id, func.count(), func.coalesce(func.sum(TurnRow.reserved), literal(0)))
+        select(TurnRow.link_id, func.count(), _RESERVED)
         .where(TurnRow.link_id.in_(ids), TurnRow.finished_at.is_(None))
         .group_by(TurnRow.link_id)
     )
-    replies = {link_id: (count, reserved or 0) for link_id, count, reserved in runs}
+    limited = {link.id for link in links if link.terms.tokens is not None}
+    replies = {id: (count, int(reserved) if id in limited else 0) for id, count, reserved in runs}
     rated = connection.execute(
         select(OwnerRow.link_id, func.count())
         .join(FeedbackRow, FeedbackRow.owner_id == OwnerRow.id)

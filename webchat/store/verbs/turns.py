@@ -431,11 +431,13 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
 
 def _settle(connection: Connection, turn: FinishedTurn, counted: Row[Any], written: str) -> None:
     """Count for its link what a reply took, as its model reported it, else by what was written: about three
-    bytes are a token in every language."""
+    bytes are a token in every language. Never more than was reserved: there the reply was ended, whatever
+    its endpoint goes on to charge."""
     tokens = counted.completion_tokens
     if tokens is None:
         tokens = -(-len(written.encode()) // 3)
-        tokens = tokens if counted.reserved is None else min(tokens, counted.reserved)
+    if counted.reserved is not None:
+        tokens = min(tokens, counted.reserved)
     nothing = turn.state in ("failed", "interrupted") and not written
     settle_turn(connection, counted.link_id, tokens, given_back=nothing)
 
