@@ -69,7 +69,8 @@ async def test_a_reply_ends_at_what_is_reserved(
 
 async def test_who_heeds_a_limit_is_not_cut_short() -> None:
     """The longest tokens, and as many as were asked for."""
-    said: list[Event] = [TextDelta("internationalisation"), ReasoningDelta(" " * 40), TextDelta("x"), Finished("length")]
+    long, deep = TextDelta("internationalisation"), ReasoningDelta(" " * 40)
+    said: list[Event] = [long, deep, TextDelta("x"), Finished("length")]
 
     async def stream() -> AsyncGenerator[Event, None]:
         for event in said:
