@@ -229,10 +229,10 @@ def test_what_a_purge_had_begun_is_whole_when_it_comes_back_after_a_restart(url:
 def test_chats_that_move_take_all_parts_along(by_hand: Store) -> None:
     giver = Talk(by_hand, by_hand.local_owner().id)
     operator = Talk(by_hand, by_hand.create_owner("operator", "Op").id)
-    place = giver.begin(long_text()).conversation.id
+    place = giver.say(long_text(), "").conversation.id
     by_hand.index_owed()
     rows = word_rows(by_hand)
-    waiting = giver.begin(long_text()).conversation.id
+    waiting = giver.say(long_text(), "").conversation.id
     with words_per_transaction(by_hand) as counted:
         by_hand.move_chats(operator.owner, giver.owner)
         by_hand.index_owed()

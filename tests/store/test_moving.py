@@ -68,6 +68,40 @@ def test_a_reply_that_ends_while_its_chat_moves_is_found_by_the_new_owner_alone(
     assert local.found("cliff") == []
 
 
+def test_a_chat_in_which_a_reply_is_being_written_stays_and_is_offered_later(
+    store: Store, local: Talk, operator: Owner
+) -> None:
+    begun = local.begin("where is the lighthouse")
+    assert store.movable_chats(operator.id) == []
+    assert store.move_chats(operator.id, local.owner) == 0
+    local.finish(begun.reply.id, "on the cliff")
+    again = local.begin("and the boat", conversation=begun.conversation.id, parent=begun.reply.id)
+    local.say("another", "yes")
+    assert [found.chats for found in store.movable_chats(operator.id)] == [1]
+    assert store.move_chats(operator.id, local.owner) == 1
+    assert store.conversation_ids(local.owner) == [begun.conversation.id]
+    local.finish(again.reply.id, "at the pier")
+    assert [found.chats for found in store.movable_chats(operator.id)] == [1]
+    assert store.move_chats(operator.id, local.owner) == 1
+    assert Talk(store, operator.id).found("pier") == [begun.conversation.id]
+
+
+def test_a_reply_that_begins_while_its_chat_moves_keeps_it(
+    store: Store, local: Talk, operator: Owner
+) -> None:
+    first = local.say("where is the lighthouse", "on the cliff")
+    chat = first.conversation.id
+    *entries, last = store._handing_over([chat], operator.id, local.owner)
+    again = local.begin(None, conversation=chat, parent=first.user.id if first.user else None)
+    for piece in entries:
+        piece()
+    assert last() == 0
+    assert store.conversation_ids(local.owner) == [chat]
+    assert local.finish(again.reply.id, "by the sea").text == "by the sea"
+    assert store.move_chats(operator.id, local.owner) == 1
+    assert Talk(store, operator.id).found("cliff") == Talk(store, operator.id).found("sea") == [chat]
+
+
 def test_moving_again_moves_nothing_and_back_is_the_same(store: Store, local: Talk, operator: Owner) -> None:
     for n in range(3):
         local.say(f"chat {n} of the harbour", "yes")

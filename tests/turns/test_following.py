@@ -296,3 +296,29 @@ async def test_followers_end_with_the_server_and_none_come_after(bench: MakeBenc
         assert [done.message.state for done in last] == ["interrupted"]
         with pytest.raises(NotAccepting):
             at.turns.watch(at.owner, {})
+
+
+async def test_a_reply_of_somebody_elses_turn_is_looked_for_with_pauses(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(Gated()) as at:
+        begun = await at.ask(text="x")
+        at.turns._turns[begun.reply.id].owner = "another"
+        order: list[str] = []
+        read, sleep = at.store.message, asyncio.sleep
+
+        def noted(*args: str) -> Message:
+            order.append("read")
+            return read(*args)
+
+        async def pause(seconds: float) -> None:
+            order.append("pause")
+            await sleep(seconds)
+
+        monkeypatch.setattr(at.store, "message", noted)
+        monkeypatch.setattr("webchat.turns.service.asyncio.sleep", pause)
+        looking = asyncio.create_task(at.turns.stop(at.owner, begun.reply.id))
+        while order.count("read") < 4:  # noqa: ASYNC110
+            await sleep(0.01)
+        looking.cancel()
+        assert "readread" not in "".join(order)

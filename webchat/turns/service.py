@@ -296,9 +296,7 @@ class Turns:
             message = await self._store.call(self._store.message, owner, message_id)
             if not message.running:
                 return message
-            if message_id in self._turns:
-                continue
-            if loop.time() > deadline:
+            if message_id not in self._turns and loop.time() > deadline:
                 # Nobody writes it: only a crash inside the server leaves such a message.
                 log.error("reply %s has no turn; marked interrupted", message_id)
                 (message,) = await self._write((), (FinishedTurn(message_id, "interrupted"),))

@@ -2,6 +2,9 @@
 
 On a loopback address there is one owner without a link; with links, that person has a cookie instead. And
 whoever signs in may have had chats in the same browser before. All should find their chats either way.
+
+A chat moves only between replies: one that is being written counts for whoever asked for it, and ends with
+their link or their session.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from webchat.store.database.tables import (
     PromptTemplateRow,
     SearchEntryRow,
     ShareRow,
+    TurnRow,
 )
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
@@ -41,12 +45,12 @@ class MovingVerbs(Database):
     def movable_chats(
         self, connection: Connection, owner: str, held: Sequence[str] = ()
     ) -> list[MovableChats]:
-        """What this owner may take over, by giver, the newest giver last; givers without chats are left out.
-        held: ids of whoever the same browser was before, without signing in. Raises NotFound."""
+        """What this owner may take over now, by giver, the newest giver last; givers without such chats are
+        left out. held: ids of whoever the same browser was before, without signing in. Raises NotFound."""
         allowed = _givers(connection, owner, held)
         query = select(*OwnerRow.__table__.columns).where(allowed).order_by(OwnerRow.created_at, OwnerRow.id)
         givers = connection.execute(query).all()
-        chats = _count(connection, OwnerRow.id.in_([giver.id for giver in givers]))
+        chats = _count(connection, OwnerRow.id.in_([giver.id for giver in givers]), ~_WRITING)
         return [MovableChats(load_owner(giver), chats[giver.id]) for giver in givers if giver.id in chats]
 
     @reads
@@ -57,7 +61,8 @@ class MovingVerbs(Database):
     @long
     def move_chats(self, owner: str, giver: str, held: Sequence[str] = ()) -> int:
         """Make the giver's chats, archived and deleted ones too, and their prompt templates this owner's.
-        Returns how many chats moved. Raises NotFound for a giver whom `movable_chats` cannot name.
+        Chats in which a reply is being written stay, to be offered later. Returns how many chats moved.
+        Raises NotFound for a giver whom `movable_chats` cannot name.
 
         Each chat is one owner's or the other's at any moment. What is cut off midway goes on when it is asked
         for again.
@@ -84,7 +89,7 @@ class MovingVerbs(Database):
 
     @reads
     def _chats_of(self, connection: Connection, owner: str) -> list[str]:
-        query = select(ConversationRow.id).where(ConversationRow.owner_id == owner)
+        query = select(ConversationRow.id).where(ConversationRow.owner_id == owner, ~_WRITING)
         return list(connection.scalars(query.limit(_CONVERSATIONS)))
 
     @reads
@@ -118,6 +123,10 @@ class MovingVerbs(Database):
 
     @writes
     def _hand_chats(self, connection: Connection, chats: Sequence[str], owner: str, giver: str) -> int:
+        # Locked before they are looked at: a reply may begin in another process's transaction.
+        theirs = (ConversationRow.id.in_(chats), ConversationRow.owner_id == giver)
+        connection.execute(select(ConversationRow.id).where(*theirs).with_for_update())
+        chats = list(connection.scalars(select(ConversationRow.id).where(*theirs, ~_WRITING)))
         entries = select(SearchEntryRow.number).where(
             SearchEntryRow.conversation_id.in_(chats), SearchEntryRow.owner_id == giver
         )
@@ -143,6 +152,9 @@ class MovingVerbs(Database):
         connection.execute(
             update(PromptTemplateRow).where(PromptTemplateRow.owner_id == giver).values(owner_id=owner)
         )
+
+
+_WRITING = exists().where(TurnRow.conversation_id == ConversationRow.id, TurnRow.finished_at.is_(None))
 
 
 def _givers(connection: Connection, owner: str, held: Sequence[str]) -> ColumnElement[bool]:
@@ -177,11 +189,11 @@ def _unhidden(connection: Connection, held: Sequence[str]) -> list[str]:
     return [one.id for one in owners if guests.get(one.id) not in hiding]
 
 
-def _count(connection: Connection, whose: ColumnElement[bool]) -> dict[str, int]:
+def _count(connection: Connection, *whose: ColumnElement[bool]) -> dict[str, int]:
     rows = connection.execute(
         select(ConversationRow.owner_id, func.count().label("chats"))
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
-        .where(whose, ConversationRow.deleted_at.is_(None))
+        .where(*whose, ConversationRow.deleted_at.is_(None))
         .group_by(ConversationRow.owner_id)
     )
     return {row.owner_id: row.chats for row in rows}
