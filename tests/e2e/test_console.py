@@ -12,9 +12,13 @@ from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
 from tests.e2e.conftest import running
 from tests.e2e.test_operator import come_by
+from tests.e2e.test_testers import HOSTILE
+from tests.e2e.test_visitors import store_of
 from tests.scripted_endpoint import ScriptedEndpoint
+from tests.store.talk import Talk
 from webchat.sentences import locale
 from webchat.sharing.links import OPERATOR_PREFIX
+from webchat.store.link_records import LinkTerms
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -98,3 +102,35 @@ async def test_a_stranger_comes_by_the_link_and_the_operator_sees_it(
 
         await page.get_by_role("button", name="Revoke", exact=True).click()
         await expect(page.locator("#wc-links-table").get_by_text("Revoked").last).to_be_visible()
+
+
+async def test_names_are_text_wherever_the_console_shows_them(app: AppProcess, visitor: NewVisitor) -> None:
+    """Members and providers choose them. Without the page's policy, so that nothing but the text counts."""
+    with store_of(app) as store:
+        person = store.enter_person(
+            "https://id.example", f"{HOSTILE} sub", HOSTILE, f"{HOSTILE}@x.example", False
+        )
+        link = store.create_link(HOSTILE, "hash of a hostile name", None, LinkTerms(consent="We read."))
+        tester = Talk(store, store.create_owner("guest", link.name, link.id).id)
+        store.consent(tester.owner, 1)
+        tester.say(HOSTILE, "yes")
+    page = await (await visitor(bypass_csp=True)).new_page()
+    elsewhere = list[str]()
+    page.on("request", lambda request: elsewhere.append(request.url))
+    await page.goto(f"{app.url}/operator/")
+    toasts = page.locator(".toast-body")
+    for name, prefix, act in (("People", "people", "Make operator"), ("Links", "links", "Pause")):
+        await tab(page, name)
+        await page.locator(f"#wc-{prefix}-table").get_by_text(HOSTILE).last.click()
+        await page.get_by_role("button", name=act, exact=True).click()
+        await expect(toasts.get_by_text(HOSTILE).last).to_be_visible()
+    await tab(page, "Conversations")
+    await page.locator("#wc-testers-link input").click()
+    await page.get_by_role("option", name=HOSTILE).click()
+    await page.locator("#wc-testers-table").get_by_text(HOSTILE[:20]).last.click()
+    await expect(page.locator("#wc-testers-messages").get_by_text(HOSTILE)).to_be_visible()
+    with store_of(app) as store:
+        assert store.person(person.owner_id).operates
+    assert await page.evaluate("window.__pwn") is None
+    assert all(url.startswith((app.url, "data:", "blob:")) for url in elsewhere)
+    assert not [url for url in elsewhere if url.endswith(("/x", "/p.png"))]

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -43,6 +44,17 @@ class Caller:
 def filled(text: str, params: dict[str, object]) -> str:
     """A text with its placeholders filled in; values are not looked at for placeholders."""
     return re.sub(r"\{(\w+)\}", lambda found: str(params.get(found[1], found[0])), text)
+
+
+def tell(caller: Caller, key: str, **params: object) -> None:
+    """Show a message above the page."""
+    gr.Info(_as_html(caller.t(key, **params)), title="")
+
+
+def _as_html(text: str) -> str:
+    """Text for a message above the page. Gradio takes that for HTML, and names in it are their owners' to
+    choose."""
+    return escape(text, quote=False)
 
 
 def handler(needed: Role, method: Method) -> Handler:
@@ -95,7 +107,7 @@ def refusal(caller: Caller | None, key: str, params: Any = None) -> gr.Error:
         cure = table.get(f"{key}.cure_operator", cure)
     words = [table.get(key, table["error.unknown"]), cure]
     text = ("" if caller is not None and caller.language == "zh-CN" else " ").join(filter(None, words))
-    return gr.Error(filled(text, dict(params or {})), title="", print_exception=False)
+    return gr.Error(_as_html(filled(text, dict(params or {}))), title="", print_exception=False)
 
 
 def caller_of(request: gr.Request) -> Caller | None:

@@ -11,7 +11,7 @@ import gradio as gr
 import segno
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler, selecting
+from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.link_form import OFFERED, create_form, offered, read_form, values_of
 from webchat.console.times import moment, plain, short
@@ -107,7 +107,7 @@ class Links:
             changed: Link = await self._store.call(
                 change_link, self._store, old.id, now, name=name, lifetime=expires or None, terms=terms
             )
-            gr.Info(caller.t("console.links.changed", name=changed.name), title="")
+            tell(caller, "console.links.changed", name=changed.name)
             return [*self._nothing_made(), _choice(changed), *self._form(caller, None)]
         name, expires, terms = read_form(values)
         made: NewLink = await self._store.call(new_link, self._store, name, expires, now, terms)
@@ -135,7 +135,7 @@ class Links:
     async def revoke(self, caller: Caller, id: str | None) -> list[Any]:
         found = await self._found(id)
         await self._store.call(self._store.revoke_link, found.link.id)
-        gr.Info(caller.t("console.links.was_revoked", name=found.link.name), title="")
+        tell(caller, "console.links.was_revoked", name=found.link.name)
         return self._nothing_made()
 
     async def _paused(self, caller: Caller, id: str | None, paused: bool) -> list[Any]:
@@ -143,7 +143,7 @@ class Links:
         now = datetime.now(UTC)
         await self._store.call(change_link, self._store, found.link.id, now, paused=paused)
         said = "was_paused" if paused else "was_reopened"
-        gr.Info(caller.t(f"console.links.{said}", name=found.link.name), title="")
+        tell(caller, f"console.links.{said}", name=found.link.name)
         return self._nothing_made()
 
     async def _found(self, id: object) -> ListedLink:

@@ -11,7 +11,7 @@ import gradio as gr
 from webchat.api import Services
 from webchat.auth.accounts import add_account, reset_password
 from webchat.auth.passwords import MOST_NAME_CHARS
-from webchat.console.asking import QUIET, Caller, handler, refuse, selecting
+from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
@@ -82,7 +82,7 @@ class People:
     async def sign_out(self, caller: Caller, id: str | None) -> Any:
         person = await self._found(id)
         ended = await self._store.call(self._store.end_sessions, person.owner_id)
-        gr.Info(caller.t("console.people.signed_out", name=_named(person), count=ended), title="")
+        tell(caller, "console.people.signed_out", name=_named(person), count=ended)
         return _nothing_told()
 
     async def reset(self, caller: Caller, id: str | None) -> Any:
@@ -96,14 +96,14 @@ class People:
         person = await self._found(id)
         await self._store.call(self._store.set_disabled, person.owner_id, disabled, spare_last=True)
         said = "disabled" if disabled else "enabled"
-        gr.Info(caller.t(f"console.people.is_{said}", name=_named(person)), title="")
+        tell(caller, f"console.people.is_{said}", name=_named(person))
         return _nothing_told()
 
     async def _operates(self, caller: Caller, id: str | None, operates: bool) -> Any:
         person = await self._found(id)
         await self._store.call(self._store.set_operates, person.owner_id, operates, spare_last=True)
         said = "promoted" if operates else "demoted"
-        gr.Info(caller.t(f"console.people.is_{said}", name=_named(person)), title="")
+        tell(caller, f"console.people.is_{said}", name=_named(person))
         return _nothing_told()
 
     async def _found(self, id: object) -> Person:

@@ -9,9 +9,9 @@ from typing import Any, TypeGuard
 import gradio as gr
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler, selecting
+from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
-from webchat.console.times import moment
+from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
 from webchat.store.link_records import LinkAnswer
 from webchat.store.records import Message
@@ -82,7 +82,9 @@ class Testers:
             return [gr.Column(visible=False), "", gr.Chatbot([]), "", ""]
         read = await self._read(caller, id)
         chat = read.chat
-        about = caller.t("console.testers.about", tester=chat.tester, created=moment(caller, chat.created_at))
+        about = caller.t(
+            "console.testers.about", tester=plain(chat.tester), created=moment(caller, chat.created_at)
+        )
         return [
             gr.Column(visible=True),
             about,
@@ -105,7 +107,7 @@ class Testers:
         chat = await self._store.call(
             self._store.note_tester_chat, caller.owner.id, id, note=_line(note, _MOST_NOTE), tags=said
         )
-        gr.Info(caller.t("console.testers.saved"), title="")
+        tell(caller, "console.testers.saved")
         return chat.note, ", ".join(chat.tags)
 
     async def answers(self, caller: Caller, link: object) -> tuple[Any, Any]:
