@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from tests.auth.test_real_app import Real, real
 from webchat.auth import Cookies
 from webchat.auth.sessions import make_token
+from webchat.console.queue import MOST_OF_ONE
 from webchat.sharing.links import hash_of
 from webchat.store.records import Owner
 
@@ -96,7 +98,8 @@ async def test_only_operators_reach_the_page_and_any_handler(site: Real) -> None
             assert (await client.get("/operator")).status_code == (307 if expected == 200 else expected)
             for at in handlers:
                 # Values that no handler can use: those who may are told so by the stream.
-                answer = await client.post(JOIN, json=event(at, ["x"] * 30))
+                while (answer := await client.post(JOIN, json=event(at, ["x"] * 30))).status_code == 503:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)  # too many wait
                 assert answer.status_code == expected, at
 
 
@@ -123,11 +126,24 @@ async def test_another_operators_session_hash_names_nothing(site: Real) -> None:
         assert all(HASH not in name for name in queue.pending_event_ids_session)
 
 
+async def test_one_person_does_not_fill_the_queue(site: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_of(site)._queue, "get_events", lambda: None)  # they wait
+    async with site.client(operator(site)) as first, site.client(operator(site)) as second:
+        show = index_of(site, "show")
+        for at in range(MOST_OF_ONE):
+            assert (await first.post(JOIN, json=event(show, [""], session_hash=f"w{at}"))).status_code == 200
+        assert (await first.post(JOIN, json=event(show, [""]))).status_code == 503
+        assert (await second.post(JOIN, json=event(show, [""]))).status_code == 200
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"fn_index": 10_000}, {"fn_index": -1}, {"fn_index": None}, {"fn_index": "0"}, {"session_hash": ""},
         {"session_hash": "../x"}, {"session_hash": None}, {"data": {}}, {"data": [0] * 65},
+        {"data": [{"path": "http://127.0.0.1/", "meta": {"_type": "gradio.FileData"}}]},
+        {"data": [["x", {"image": {"path": "/etc/picture.png", "url": None}}]]},
+        {"data": ["x", {"url": "http://127.0.0.1/", "meta": {"_type": "gradio.FileData"}}]},
     ],
     ids=str,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,6 +30,8 @@ from webchat.ui.gradio_page import bad_host, from_gradio
 
 MOST_WAITING = 64
 """Events in the queue, of everybody."""
+MOST_OF_ONE = 16
+"""Of those, one owner's: two windows of the console that open at once have ten."""
 EVENT_BODY = 128 * 1024
 """Bytes of an event: the values of the components that its handler takes."""
 _MOST_VALUES = 64
@@ -46,6 +48,21 @@ def is_event(method: str, path: str) -> bool:
     return method == "POST" and path.endswith(_JOIN) and path != _JOIN
 
 
+def _without_files(values: list[Any]) -> list[Any]:
+    """Raises ValueError for values that name a file, at any depth. Gradio's components read it, and fetch it
+    if it is an address; these pages take no files, so only programs send such values."""
+    left: list[Any] = [values]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("path"), str) or one.get("_type") == "gradio.FileData":
+                raise ValueError("a value names a file")
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return values
+
+
 class _Event(BaseModel):
     """What the browser says of an event. Fields that only programs send are left out."""
 
@@ -54,7 +71,7 @@ class _Event(BaseModel):
     session_hash: Annotated[str, StringConstraints(pattern=f"^{_HASH.pattern}$")]
     fn_index: int
     trigger_id: int | None = None
-    data: Annotated[list[Any], Field(max_length=_MOST_VALUES)]
+    data: Annotated[list[Any], Field(max_length=_MOST_VALUES), AfterValidator(_without_files)]
     event_data: Any = None
 
 
@@ -92,7 +109,7 @@ class QueueDoor:
         block = self._blocks.fns.get(event.fn_index)
         if block is None or block.fn is None:
             return _nothing()
-        if len(self._queue) >= MOST_WAITING:
+        if len(self._queue) >= MOST_WAITING or self._waiting(scope) >= MOST_OF_ONE:
             return error_answer(503, "server_full", "The server is busy.", "Try again in a moment.")
         event.session_hash = self._name(scope, event.session_hash)
         body = event.model_dump_json().encode()
@@ -123,11 +140,25 @@ class QueueDoor:
         asked = {**scope, "headers": headers, "query_string": urlencode(query or {}).encode()}
         return None if await from_gradio(self._app, asked, receive, send) else _nothing()
 
+    def _waiting(self, scope: Scope) -> int:
+        """How many events this owner has in the queue."""
+        mine = self._owner(scope)
+        queues = self._queue.event_queue_per_concurrency_id.values()
+        return sum(event.session_hash.startswith(mine) for waiting in queues for event in waiting.queue)
+
     def _name(self, scope: Scope, session_hash: str) -> str:
         """What Gradio calls this owner's session."""
-        owner: Owner = scope["state"]["owner"]
-        text = f"{owner.id}\0{session_hash}".encode()
-        return blake2b(text, key=self._key, digest_size=16).hexdigest()
+        text = f"{_id(scope)}\0{session_hash}".encode()
+        return self._owner(scope) + blake2b(text, key=self._key, digest_size=16).hexdigest()
+
+    def _owner(self, scope: Scope) -> str:
+        """With what the names of all this owner's sessions begin."""
+        return blake2b(_id(scope).encode(), key=self._key, digest_size=16).hexdigest()
+
+
+def _id(scope: Scope) -> str:
+    owner: Owner = scope["state"]["owner"]
+    return owner.id
 
 
 def _nothing() -> Response:
