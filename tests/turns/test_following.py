@@ -318,7 +318,7 @@ async def test_a_reply_of_somebody_elses_turn_is_looked_for_with_pauses(
         monkeypatch.setattr(at.store, "message", noted)
         monkeypatch.setattr("webchat.turns.service.asyncio.sleep", pause)
         looking = asyncio.create_task(at.turns.stop(at.owner, begun.reply.id))
-        while order.count("read") < 4:  # noqa: ASYNC110
+        while order.count("read") < 4:
             await sleep(0.01)
         looking.cancel()
         assert "readread" not in "".join(order)
