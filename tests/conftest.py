@@ -27,9 +27,10 @@ _OURS_WHOLE = {"DATABASE_URL", "SPACE_ID", "HUGGING_FACE_HUB_TOKEN"}
 
 
 _HEAVY = re.compile(
-    r"^\s*(?:from|import) (?:hypothesis|multiprocessing|playwright|subprocess|torch|transformers|xllamacpp"
-    r"|tests\.(?:app_process|asgi|asset_page|backends\.\w*(?:cases|server)|browser|child_server|clean_environment"
-    r"|e2e|growth|hostile_server|postgres|served|ui\.site|\w+_(?:process|proxy|server))|webchat\.(?:app|server|ui))\b"
+    r"^\s*(?:from|import) (?:gradio|hypothesis|multiprocessing|playwright|subprocess|torch|transformers"
+    r"|xllamacpp|tests\.(?:app_process|asgi|asset_page|backends\.\w*(?:cases|server)|browser|child_server"
+    r"|clean_environment|e2e|growth|hostile_server|postgres|served|ui\.site|\w+_(?:process|proxy|server))"
+    r"|webchat\.(?:app|console|server|ui))\b"
     r"|importorskip|check_moderator|start_server|serving\(|\bdemo_(?:folder|gguf)\b",
     re.MULTILINE,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -22,6 +24,7 @@ from backends.base import Backend
 from backends.echo import EchoBackend
 from webchat.api import Services, body_limit, routes
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
+from webchat.auth import passwords as passwords_room
 from webchat.auth.passwords import Passwords
 from webchat.auth.proxied import Proxied
 from webchat.auth.sessions import make_token
@@ -41,6 +44,14 @@ SECRET = "a secret of the tests, and of no server anywhere"
 BASE = "http://chat.test"
 CANARY = "canary-key-5b0d"
 MOST_BODY = 2_000_000
+
+
+@pytest.fixture(autouse=True, scope="package")
+def cheap_hashes() -> Iterator[None]:
+    """Hashes of passwords that cost nothing; `tests/auth/test_passwords.py` makes real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords_room, "_hashes", PasswordHash((Argon2Hasher(1, 8, 1),)))
+        yield
 
 
 @dataclass
