@@ -147,6 +147,21 @@ async def test_a_page_and_its_handlers_are_there_for_its_role_alone(tmp_path: Pa
                 assert set(called.calls) == ({(name, owner.id)} if there and owner else set()), (role, name)
 
 
+async def test_on_an_open_server_a_page_may_be_the_first_that_somebody_opens(tmp_path: Path) -> None:
+    async with site(tmp_path, access="open") as (made, _):
+        for more, status in (
+            ((), 200),
+            (((b"sec-fetch-dest", b"document"),), 200),
+            (((b"sec-fetch-dest", b"iframe"),), 401),
+            (((b"sec-fetch-dest", b"empty"),), 401),
+        ):
+            answer = await made.send(Ask("GET", b"/pages/all/", (*HTML, *more)))
+            assert answer.status == status, more
+            assert bool(answer.header(b"set-cookie")) == (status == 200), more
+        assert (await made.send(Ask("GET", b"/pages/all/"))).status == 401
+        assert (await made.send(Ask("POST", b"/pages/all/gradio_api/queue/join", HTML))).status == 401
+
+
 async def test_the_menu_names_the_pages_somebody_may_open(tmp_path: Path) -> None:
     async with site(tmp_path, access="link", sign_in=("password",)) as (made, _):
         for role, (owner, bearer) in owners(made).items():

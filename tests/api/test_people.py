@@ -270,11 +270,13 @@ async def test_a_name_that_cannot_be_seen_is_refused(name: str, make_site: MakeS
         assert (await client.patch("/api/me", json={"name": " Ada \n L. "})).json()["name"] == "Ada L."
 
 
-def holding(site: Site, *owners: Owner) -> httpx.AsyncClient:
+def holding(site: Site, *owners: Owner, scheme: str = "http") -> httpx.AsyncClient:
     """A browser that was these people before, the last one now."""
-    client = site.client(None)
+    client = site.client(None, base_url=f"{scheme}://chat.test")
     ids = [owner.id for owner in reversed(owners)]
-    name, _, value = Cookies(SECRET).header(ids[0], ids[1:], secure=False).partition(";")[0].partition("=")
+    name, _, value = (
+        Cookies(SECRET).header(ids[0], ids[1:], secure=scheme == "https").partition(";")[0].partition("=")
+    )
     client.cookies.set(name, value, domain="chat.test", path="/")
     return client
 
@@ -308,6 +310,21 @@ async def test_chats_made_before_signing_in_are_offered_and_moved_once(
         assert (await client.get("/api/me")).json()["movable_chats"] == []
         assert site.store.conversation_ids(guest.id) == []
         assert site.store.conversation_ids(ada) == [moved["id"]]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_templates_come_along_only_by_a_cookie_that_no_other_page_sets(
+    make_site: MakeSite, hashed: str, scheme: str
+) -> None:
+    async with make_site(ways=WAYS) as site:
+        ada, visitor = await person(site, hashed), site.visitor()
+        Talk(site.store, visitor.id).say("hello", "yes")
+        template = site.store.create_template(visitor.id, {"name": "letter", "user": "Dear"}).id
+        client = holding(site, visitor, scheme=scheme)
+        assert (await client.post("/sign-in/password", json=ADA)).status_code == 204
+        taken = await client.post("/api/conversations/take-over", json={"giver": visitor.id})
+        assert taken.json() == {"moved": 1}
+        assert site.store.template(ada if scheme == "https" else visitor.id, template)
 
 
 async def test_nobody_takes_chats_that_their_own_browser_did_not_make(

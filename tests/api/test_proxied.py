@@ -355,6 +355,28 @@ def jwt(of: dict[str, Any], key: Any = RSA, kid: str = "first") -> dict[str, str
     return {"Cf-Access-Jwt-Assertion": signed({"alg": "RS256", "kid": kid}, of, key)}
 
 
+async def test_a_newly_signed_header_writes_nothing(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, header = Clock(), ProxyHeaders("Cf-Access-Jwt-Assertion")
+    with running() as issuer:
+        check = SignedHeader(f"{issuer.issuer}/keys", issuer.issuer, "chat", now=clock, clock=clock)
+        operators = rules_of(["groups=staff"])
+        async with behind(make_site, signed=check, headers=header, operators=operators) as site:
+            program, told, enter = from_peer(site), [], site.store.enter_person
+
+            def counted(*said: Any) -> Any:
+                told.append(said[3:])
+                return enter(*said)
+
+            monkeypatch.setattr(site.store, "enter_person", counted)
+            for at in range(5):
+                new = claims(issuer.issuer, iat=NOW - at, exp=NOW + 600 - at, jti=str(at))
+                assert await who(program, jwt(new)) == "ada@example.org"
+            await who(program, jwt(claims(issuer.issuer, groups=["staff"])))
+            assert told == [("ada@example.org", False), ("ada@example.org", True)]
+
+
 async def test_a_signed_header_names_the_person(make_site: MakeSite) -> None:
     clock, header = Clock(), ProxyHeaders("Cf-Access-Jwt-Assertion")
     with running() as issuer:

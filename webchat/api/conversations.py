@@ -150,9 +150,15 @@ class Conversations:
         """Move chats here that the same person has elsewhere: those of the loopback start to an operator, or
         back, and to somebody who signed in those this browser made before. A long list takes a while; repeat
         the request to move the rest."""
-        # Only whom a cookie names that no other page can have set.
-        held = [one.id for one in await self._identities.admitted(request.state.sign_in.earlier)]
-        return Moved(moved=await self._store.call(self._store.move_chats, caller.id, body.giver, held))
+        sign_in = request.state.sign_in
+        held = [one.id for one in await self._identities.admitted(sign_in.earlier)]
+        # The offer names how many chats there are, but no templates: over plain http, another page of this
+        # host can have set a cookie with somebody else's.
+        templates = sign_in.host_only or body.giver not in held
+        moved = await self._store.call(
+            self._store.move_chats, caller.id, body.giver, held, templates=templates
+        )
+        return Moved(moved=moved)
 
 
 async def shown(services: Services, caller: records.Owner, conversation: records.Conversation) -> Thread:

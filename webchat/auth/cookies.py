@@ -89,7 +89,8 @@ class SignIn:
     cookie: the valid one. older: the one owner named by cookies that any page of the domain can set, if a
     safer one is missing; trusted only after the person has confirmed it. conflict: two owners are named.
     given: whether there is any cookie of ours, valid or not. clear: `Set-Cookie` headers that delete cookies
-    others may have set. secure: whether new cookies are for https.
+    others may have set. secure: whether new cookies are for https. host_only: whether no other page can have
+    set the valid one.
     """
 
     cookie: Cookie | None = None
@@ -98,6 +99,7 @@ class SignIn:
     given: bool = False
     clear: tuple[str, ...] = ()
     secure: bool = False
+    host_only: bool = False
 
     @property
     def earlier(self) -> tuple[str, ...]:
@@ -163,6 +165,7 @@ class Cookies:
             given=bool(counts),
             clear=clear,
             secure=secure or safe,
+            host_only=bool(strong) and believed == self.host_name,
         )
 
     def _check(self, signed: bytes) -> Cookie | None:

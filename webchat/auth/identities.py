@@ -176,7 +176,10 @@ class Identities:
 
 
 def _opens_page(scope: Scope, heard: Heard) -> bool:
-    return scope["path"] == "/" and scope.get("method") == "GET" and "text/html" in heard.accept
+    """Whether a browser opens the chat, or a page beside it in a window of its own."""
+    path: str = scope["path"]
+    beside = path.startswith("/pages/") and heard.fetch_dest in (None, "document")
+    return (path == "/" or beside) and scope.get("method") == "GET" and "text/html" in heard.accept
 
 
 def _new_visitor(owner_id: str) -> Owner:

@@ -33,6 +33,10 @@ SESSIONS_PER_HOUR = 60
 """New ones of one person. Whoever opens the page more often without keeping the cookie is a program."""
 _MOST_KEPT = 10_000
 
+_Entered = tuple[str, str | None, bool | None]
+"""Name, address, and whether they operate. Other claims may be new with each request, such as when a token
+was signed."""
+
 
 class ProxiedStore(PersonStore, SessionStore, Protocol):
     """The parts of the store that hold these people."""
@@ -60,8 +64,8 @@ class Proxied:
         self._allowed = allowed
         self._operators = operators
         self._signed = signed
-        self._entered: OrderedDict[tuple[str, str], tuple[Identity, str]] = OrderedDict()
-        """The latest description of each person, and the id of their owner."""
+        self._entered: OrderedDict[tuple[str, str], tuple[_Entered, str]] = OrderedDict()
+        """What the store was last told of each person, and the id of their owner."""
         self._shared: OrderedDict[str, str] = OrderedDict()
         """Tokens of the sessions of programs, by owner."""
         self._begun = Recent(SESSIONS_PER_HOUR, 3600)
@@ -142,21 +146,20 @@ class Proxied:
     async def _entered_as(self, identity: Identity, owners: Owners) -> str:
         """The id of the person's owner. The store is only told what has changed."""
         key = (identity.issuer, identity.subject)
+        operates = None if self._operators is None else admits(identity, self._operators)
+        entered = (identity.name, identity.email, operates)
         known, owner_id = self._entered.get(key, (None, ""))
-        if known == identity:
+        if known == entered:
             return owner_id
         person: Person = await self._store.call(
             self._store.enter_person,
-            identity.issuer,
-            identity.subject,
-            identity.name,
-            identity.email,
-            None if self._operators is None else admits(identity, self._operators),
+            *key,
+            *entered,
         )
         if person.disabled_at is not None:
             raise PersonDisabled
         owners.reread(person.owner_id)
-        self._entered[key] = identity, person.owner_id
+        self._entered[key] = entered, person.owner_id
         self._entered.move_to_end(key)
         while len(self._entered) > _MOST_KEPT:
             self._entered.popitem(last=False)

@@ -59,10 +59,10 @@ class MovingVerbs(Database):
         return _count(connection, OwnerRow.kind == kind)
 
     @long
-    def move_chats(self, owner: str, giver: str, held: Sequence[str] = ()) -> int:
-        """Make the giver's chats, archived and deleted ones too, and their prompt templates this owner's.
-        Chats in which a reply is being written stay, to be offered later. Returns how many chats moved.
-        Raises NotFound for a giver whom `movable_chats` cannot name.
+    def move_chats(self, owner: str, giver: str, held: Sequence[str] = (), *, templates: bool = True) -> int:
+        """Make the giver's chats, archived and deleted ones too, and their prompt templates this owner's;
+        without `templates`, those stay. So do chats in which a reply is being written, to be offered later.
+        Returns how many chats moved. Raises NotFound for a giver whom `movable_chats` cannot name.
 
         Each chat is one owner's or the other's at any moment. What is cut off midway goes on when it is asked
         for again.
@@ -73,7 +73,8 @@ class MovingVerbs(Database):
             moved += sum(self.slices(self._handing_over(chats, owner, giver)))
             if self.closing:
                 return moved
-        self.in_turn(self._hand_templates, owner, giver)
+        if templates:
+            self.in_turn(self._hand_templates, owner, giver)
         return moved
 
     def _handing_over(self, chats: Sequence[str], owner: str, giver: str) -> Work:
