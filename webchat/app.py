@@ -154,7 +154,12 @@ def build_app(
         models=models,
         identities=identities,
         sessions=Sessions(store, identities),
-        shares=Shares(store, mode=settings.shares, secret=secret),
+        shares=Shares(
+            store,
+            mode=settings.shares,
+            visitors=settings.visitor_shares or settings.door != "open",
+            secret=secret,
+        ),
         ways=at_the_door.ways,
         passwords=Passwords(store) if "password" in settings.sign_in else None,
         providers=providers(settings, store, secret),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from sqlalchemy import insert, update
 from backends.echo import EchoBackend
 from backends.types import Media
 from tests.api.conftest import MakeSite, Site
+from tests.asgi import Ask, whole
 from webchat.auth.delays import FREE_FAILURES
 from webchat.recent import Recent
 from webchat.sharing.share_errors import ShareDelayed, ShareLocked
@@ -370,6 +373,33 @@ async def test_testers_share_nothing_and_off_is_off(make_site: MakeSite) -> None
         owner = site.client(site.visitor())
         body = {"conversation_id": (await talked(site, owner))["conversation"]["id"]}
         assert (await owner.post("/api/shares", json=body)).status_code == 403
+
+
+async def test_visitors_of_an_open_server_share_if_the_operator_says_so(site: Site) -> None:
+    site.services.shares.visitors = False
+    visitor, operator = site.client(site.visitor()), site.client(site.operating())
+    body = {"conversation_id": (await talked(site, visitor))["conversation"]["id"]}
+    assert (await visitor.post("/api/shares", json=body)).json()["error"]["code"] == "share_not_allowed"
+    assert (await visitor.get("/api/me")).json()["shares"] == "off"
+    await shared(operator, await talked(site, operator))
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["said", "unsaid"])
+async def test_a_server_is_told_by_its_settings_whether_visitors_share(tmp_path: Path, said: bool) -> None:
+    async with whole(tmp_path, access="open", visitor_shares=said) as server:
+        come = await server.send(Ask("GET", b"/", ((b"accept", b"text/html"),)))
+        cookie = (b"cookie", come.header(b"set-cookie").partition(b";")[0])
+        me = await server.send(Ask("GET", b"/api/me", (cookie,)))
+        assert json.loads(me.body)["shares"] == ("on" if said else "off")
+
+
+async def test_so_many_copies_a_day(site: Site) -> None:
+    owner, other = site.client(site.visitor()), site.client(site.visitor("Bob"))
+    made = await shared(owner, await talked(site, owner), allow_copy=True)
+    site.services.shares._copied = Recent(2, 86_400)
+    path = f"/api/shares/{made['id']}/copy"
+    assert [(await other.post(path, json={})).status_code for _ in range(3)] == [201, 201, 429]
+    assert (await owner.post(path, json={})).status_code == 201, "everybody for themselves"
 
 
 async def test_continuing_it_as_a_copy(site: Site) -> None:

@@ -61,6 +61,7 @@ WRONG: dict[str, Any] = {
     "inspect": "many",
     "titles": "many",
     "shares": "some",
+    "visitor_shares": "some",
     "starters": "some",
     "context_overflow": "wrap",
     "moderation": "/no/such/rules.toml",

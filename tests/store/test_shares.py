@@ -9,7 +9,7 @@ import pytest
 
 from tests.store.talk import Talk, later
 from webchat.store import NotFound, Store
-from webchat.store.errors import ShareTooLong
+from webchat.store.errors import ShareTooLong, TooManyShares
 from webchat.store.records import BegunTurn
 from webchat.store.share_records import NewShare, Share, SharedMessage
 from webchat.store.verbs import shares as verbs
@@ -71,6 +71,29 @@ def test_views_add_up(talk: Talk) -> None:
     talk.store.add_views({share.id: 2, "nothing": 1})
     talk.store.add_views({share.id: 3})
     assert talk.store.share(share.id).views == 5
+
+
+def test_one_owner_has_so_many(talk: Talk, stranger: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verbs, "MOST_SHARES", 2)
+    store, first, _ = talk.store, made(talk, "a" * 32), made(talk, "b" * 32)
+    made(stranger, "x" * 32)
+    with pytest.raises(TooManyShares):
+        made(talk, "c" * 32)
+    store.change_share(talk.owner, first.id, {"expires_at": NOW - timedelta(days=1)})
+    made(talk, "d" * 32)
+    with pytest.raises(TooManyShares):
+        store.change_share(talk.owner, first.id, {"expires_at": None})
+
+
+def test_one_owner_has_so_much(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = made(talk, "a" * 32)
+    monkeypatch.setattr(verbs, "MOST_BYTES", 2 * (share.chars + verbs._MESSAGE_BYTES * share.messages))
+    made(talk, "b" * 32)
+    talk.store.end_share(talk.owner, share.id)
+    with pytest.raises(TooManyShares):
+        made(talk, "c" * 32)
+    talk.store.purge(later())
+    made(talk, "d" * 32)
 
 
 @pytest.mark.parametrize("way", ["ended", "expired", "chat"])

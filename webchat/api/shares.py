@@ -70,6 +70,7 @@ class ShareRoutes:
         # A tester has the chats that their link grants, and no others.
         if not share.allow_copy or caller.kind == "guest":
             raise ShareNotAllowed
+        self._shares.count_copy(caller, share)
         context = Context("input", caller.id, counts=False)
         title = await self._services.review.text(context, share.title)
         read = await self._store.call(self._store.shared_messages, share.id, 0, share.messages)

@@ -156,6 +156,10 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         " shares made before.",
     )
 
+    visitor_shares: bool = setting(
+        False, "Let visitors of an open server share their chats too, as far as `shares` allows."
+    )
+
     context_overflow: Literal["cut", "refuse"] = setting(
         "cut",
         "What happens to a conversation that exceeds the model's context window: `cut` leaves out whole"

@@ -3,6 +3,7 @@
 ShareError
 ├── ShareNotAllowed    this owner, or this server, shares nothing
 ├── ShareEmpty         none of the chosen messages can be shared
+├── ShareCopies    somebody copied too many today
 ├── ShareEnded         it was ended or its time is over: told only to who has its address
 ├── ShareLocked        it needs its password
 └── ShareDelayed       too many wrong passwords before this one, which was not looked at
@@ -35,6 +36,15 @@ class ShareEmpty(ShareError):
     status = 400
     message = "There is nothing to share yet."
     cure = "Choose at least one message that is complete."
+
+
+class ShareCopies(ShareError):
+    """Somebody has copied as much as one owner can in a day."""
+
+    code = "share_copies"
+    status = 429
+    message = "You have continued as many shared chats as one person can in a day."
+    cure = "Try again tomorrow."
 
 
 class ShareEnded(ShareError):

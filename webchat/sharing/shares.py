@@ -24,6 +24,7 @@ from webchat.privacy import Finder, mask_texts
 from webchat.recent import Recent
 from webchat.sharing.rendering import MessageStore, Rendering
 from webchat.sharing.share_errors import (
+    ShareCopies,
     ShareDelayed,
     ShareEmpty,
     ShareEnded,
@@ -45,6 +46,10 @@ MOST_WRONG = 100
 that sent none is always heard. Where networks cannot be told apart, all wait until the oldest is past."""
 WRONG_SECONDS = 60
 MOST_WRONG_THEN = 3
+
+MOST_COPIED = 100
+"""Copies that one owner can make in a day; those of long shares count for more."""
+_COPIED_CHARS = 1_000_000
 
 UNLOCKED = timedelta(hours=1)
 """How long a password that was right is not asked for again."""
@@ -82,13 +87,20 @@ class ShareStore(MessageStore, Protocol):
 
 
 class Shares:
-    """Makes and opens shares. mode: what the operator allows. secret: signs what a reader's browser keeps of
-    a right password."""
+    """Makes and opens shares. mode: what the operator allows. visitors: whether it holds for them too.
+    secret: signs what a reader's browser keeps of a right password."""
 
     def __init__(
-        self, store: ShareStore, *, mode: Mode, secret: str, checks: PasswordChecks | None = None
+        self,
+        store: ShareStore,
+        *,
+        mode: Mode,
+        secret: str,
+        visitors: bool = True,
+        checks: PasswordChecks | None = None,
     ) -> None:
         self.mode = mode
+        self.visitors = visitors
         self.rendering = Rendering(store)
         self._store = store
         self._signer = TimestampSigner(secret, salt="webchat.share", digest_method=sha256)
@@ -97,16 +109,19 @@ class Shares:
         self._tries = Slots(2, most_waiting=100)
         self._wrong = Recent(MOST_WRONG, WRONG_SECONDS)
         self._few = Recent(MOST_WRONG_THEN, WRONG_SECONDS)
+        self._copied = Recent(MOST_COPIED, 86_400)
         self._finder = Finder()
         self._views = Counter[str]()
         self._counting: asyncio.Task[None] | None = None
 
     def allowed(self, owner: Owner) -> Mode:
         """What this owner may share. Testers share nothing: their chats are the operator's."""
-        return "off" if owner.kind == "guest" else self.mode
+        strange = owner.kind == "visitor" and not self.visitors
+        return "off" if strange or owner.kind == "guest" else self.mode
 
     async def create(self, owner: Owner, wish: Wish) -> Share:
-        """Raises ShareNotAllowed, ShareEmpty, and what `Store.branch` raises."""
+        """Raises ShareNotAllowed, ShareEmpty, Crowded, and what `Store.branch` and `Store.create_share`
+        raise."""
         allowed = self.allowed(owner)
         if allowed == "off":
             raise ShareNotAllowed
@@ -182,6 +197,13 @@ class Shares:
         except BadSignature:
             return False
         return secrets.compare_digest(signed, _lock(share).encode())
+
+    def count_copy(self, owner: Owner, share: Share) -> None:
+        """Before a share is copied. Raises ShareCopies."""
+        if self._copied.full(owner.id):
+            raise ShareCopies
+        for _ in range(1 + share.chars // _COPIED_CHARS):
+            self._copied.add(owner.id)
 
     def viewed(self, share_id: str) -> None:
         """Count a view; it is written a little later, together with others."""

@@ -208,6 +208,20 @@ class ShareTooLong(StoreError):
         )
 
 
+class TooManyShares(StoreError):
+    """Somebody has as many shares as one owner can have, or as much in them."""
+
+    code = "too_many_shares"
+    status = 409
+    cure = "End links that are no longer needed. What ended ones held counts until it is deleted for good."
+
+    def __init__(self, limit: int, megabytes: int) -> None:
+        super().__init__(
+            f"One person can have {limit} links to shared chats at most, {megabytes} MB in all.",
+            params={"limit": limit, "megabytes": megabytes},
+        )
+
+
 class NewerDatabase(StoreError):
     """The database was written by a newer version of webchat."""
 

@@ -26,9 +26,10 @@ class SharedMessage:
 class Share:
     """A copy of messages that anyone with its id may read.
 
-    id: cannot be guessed. messages, chars: how many there are, and how long they are together. allow_copy:
-    readers may continue it as a chat of their own. preview: other sites may show its title and beginning
-    where somebody posts the link. masked: personal data was replaced before it was stored.
+    id: cannot be guessed. messages, chars: how many there are, and how long they are together, counting the
+    bytes of their media. allow_copy: readers may continue it as a chat of their own. preview: other sites may
+    show its title and beginning where somebody posts the link. masked: personal data was replaced before
+    it was stored.
     """
 
     id: str

@@ -10,7 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from backends.types import Media
 from webchat.store.cursors import place, read_place
@@ -26,13 +38,19 @@ from webchat.store.database.tables import (
 )
 from webchat.store.database.transactions import Database, heavy, long, reads, writes
 from webchat.store.database.until import Until
-from webchat.store.errors import NotFound, ShareTooLong
+from webchat.store.errors import NotFound, ShareTooLong, TooManyShares
 from webchat.store.records import Conversation, Message, Page
 from webchat.store.share_records import NewShare, Share, SharedMessage
 from webchat.store.verbs.tree import newest_of, own_conversation, thread_to
 
 MOST_MESSAGES = 2000
 MOST_CHARS = 5_000_000
+MOST_SHARES = 100
+"""Living ones of one owner."""
+MOST_BYTES = 100_000_000
+"""Of all that is stored of one owner's shares, the ended ones too."""
+_MESSAGE_BYTES = 200
+"""Of a message beside its text."""
 SLICE_MESSAGES = 50
 SLICE_CHARS = 100_000
 
@@ -60,7 +78,7 @@ class ShareVerbs(Database):
     @long
     def create_share(self, owner: str, new: NewShare) -> Share:
         """Store a share with a copy of the media its messages name. Until all is stored it counts as ended.
-        Raises NotFound."""
+        Raises NotFound, TooManyShares."""
         self.in_turn(self._add_share, owner, new)
         number = 0
         for messages in message_slices(new.messages):
@@ -70,11 +88,14 @@ class ShareVerbs(Database):
         for name in sorted(named):
             for message_id, part in self._media_parts(new.conversation_id, name):
                 self.in_turn(self._add_shared_media, new.id, message_id, name, part)
+        self.in_turn(self._weigh_share, new.id)
         return self.in_turn(self._open_share, owner, new.id)
 
     @writes
     def _add_share(self, connection: Connection, owner: str, new: NewShare) -> None:
         own_conversation(connection, owner, new.conversation_id, lock=True)
+        chars = sum(len(one.text) + len(one.reasoning) for one in new.messages)
+        _check_room(connection, owner, chars + _MESSAGE_BYTES * len(new.messages))
         moment = now()
         connection.execute(
             insert(ShareRow).values(
@@ -87,7 +108,7 @@ class ShareVerbs(Database):
                 ended_at=moment,
                 password_hash=new.password_hash,
                 messages=len(new.messages),
-                chars=sum(len(one.text) + len(one.reasoning) for one in new.messages),
+                chars=chars,
                 allow_copy=new.allow_copy,
                 preview=new.preview,
                 masked=new.masked,
@@ -136,7 +157,16 @@ class ShareVerbs(Database):
         connection.execute(insert(ShareMediaRow).from_select(columns, source.where(*those)))
 
     @writes
+    def _weigh_share(self, connection: Connection, share_id: str) -> None:
+        size = select(func.coalesce(func.sum(func.length(ShareMediaRow.data)), 0))
+        media = connection.scalar(size.where(ShareMediaRow.share_id == share_id)) or 0
+        if media:
+            those = update(ShareRow).where(ShareRow.id == share_id)
+            connection.execute(those.values(chars=ShareRow.chars + media))
+
+    @writes
     def _open_share(self, connection: Connection, owner: str, share_id: str) -> Share:
+        _check_room(connection, owner)  # others may have been made meanwhile
         connection.execute(update(ShareRow).where(ShareRow.id == share_id).values(ended_at=None))
         return _share(connection, ShareRow.id == share_id, ShareRow.owner_id == owner)
 
@@ -171,10 +201,13 @@ class ShareVerbs(Database):
         self, connection: Connection, owner: str, share_id: str, changes: Mapping[str, object]
     ) -> Share:
         """Change `expires_at`, `password_hash` or `allow_copy`. Raises NotFound, also for one that its owner
-        has ended."""
+        has ended, and TooManyShares where one that had expired would live again."""
         mine = (ShareRow.id == share_id, ShareRow.owner_id == owner)
-        if _share(connection, *mine).ended_at is not None:
+        share = _share(connection, *mine)
+        if share.ended_at is not None:
             raise NotFound("share")
+        if "expires_at" in changes and share.ended(now()):
+            _check_room(connection, owner)
         if changes:
             connection.execute(update(ShareRow).where(*mine).values(changes))
         return _share(connection, *mine)
@@ -239,6 +272,20 @@ def message_slices(messages: Sequence[SharedMessage]) -> Iterator[Sequence[Share
         chars += size
     if group:
         yield group
+
+
+def _check_room(connection: Connection, owner: str, size: int = 0) -> None:
+    """Whether an owner may have one more share, of this size. Raises TooManyShares."""
+    mine = ShareRow.owner_id == owner
+    living = and_(
+        ShareRow.ended_at.is_(None), or_(ShareRow.expires_at.is_(None), ShareRow.expires_at > now())
+    )
+    count = connection.scalar(select(func.count()).where(mine, living)) or 0
+    held = connection.scalar(
+        select(func.coalesce(func.sum(ShareRow.chars + _MESSAGE_BYTES * ShareRow.messages), 0)).where(mine)
+    )
+    if count >= MOST_SHARES or (held or 0) + size > MOST_BYTES:
+        raise TooManyShares(MOST_SHARES, MOST_BYTES // 1_000_000)
 
 
 def _share(connection: Connection, *those: ColumnElement[bool]) -> Share:
