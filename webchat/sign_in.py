@@ -9,9 +9,7 @@ from webchat.auth import DoorSettings, Ways
 from webchat.auth.admitting import Rules, rules_of
 from webchat.auth.oidc import OpenIdClient, Provider, huggingface_provider
 from webchat.auth.providers import Providers, Way
-from webchat.auth.proxied import Proxied
-from webchat.auth.signed_header import SignedHeader
-from webchat.auth.vouching import ProxyHeaders
+from webchat.auth.proxy import Proxied, ProxyHeaders, SignedHeader
 from webchat.settings import BadSettings, Settings, variable
 from webchat.settings.networks import network
 from webchat.store import Store

@@ -26,7 +26,7 @@ from webchat.api import Services, body_limit, routes
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
 from webchat.auth import passwords as passwords_room
 from webchat.auth.passwords import Passwords
-from webchat.auth.proxied import Proxied
+from webchat.auth.proxy import Proxied
 from webchat.auth.sessions import make_token
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates

@@ -344,7 +344,7 @@ CALLS = {
     ("link_commands.py", "change_link"): "an operator's own",
     ("api/links.py", "change_link"): "an operator's own",
     ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
-    ("auth/proxied.py", "enter_person"): "a name from a proxy, which no model reads",
+    ("auth/proxy/proxied.py", "enter_person"): "a name from a proxy, which no model reads",
     ("auth/accounts.py", "add_person"): "a person's name, which no model reads",
     ("console/testers.py", "note_tester_chat"): "an operator's own note, which no model reads",
     ("sharing/shares.py", "create_share"): "what came in by another row, or its placeholders",

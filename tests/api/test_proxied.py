@@ -16,10 +16,9 @@ from tests.api.conftest import SECRET, MakeSite, Site, serving
 from tests.auth.oidc_provider import NOW, RSA, SECOND, Clock, running, signed
 from webchat.auth import Cookies
 from webchat.auth.admitting import Rules, rules_of
-from webchat.auth.proxied import SESSIONS_PER_HOUR, Proxied
+from webchat.auth.proxy import Proxied, ProxyHeaders, SignedHeader
+from webchat.auth.proxy.proxied import SESSIONS_PER_HOUR
 from webchat.auth.settings import Ways
-from webchat.auth.signed_header import SignedHeader
-from webchat.auth.vouching import ProxyHeaders
 from webchat.settings.networks import network
 from webchat.store import Store
 

@@ -14,7 +14,7 @@ from webchat.auth.forwarding import is_unnamed_proxy, is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
-from webchat.auth.proxied import Proxied
+from webchat.auth.proxy import Proxied
 from webchat.auth.sessions import is_token, is_vouched
 from webchat.auth.settings import DoorSettings
 from webchat.recent import new_people

@@ -19,10 +19,10 @@ from webchat.auth.admitting import Identity, Rules, admits
 from webchat.auth.cookies import SignIn
 from webchat.auth.owners import Admission, Owners
 from webchat.auth.providers import PersonStore
+from webchat.auth.proxy.signed_header import SignedHeader
+from webchat.auth.proxy.vouching import ProxyHeaders, Vouch, identity_of_vouch, take_vouch
 from webchat.auth.sessions import SessionStore, device_of, is_token, is_vouched, make_token
 from webchat.auth.sign_in_errors import ProviderUnreachable, SignInFailed
-from webchat.auth.signed_header import SignedHeader
-from webchat.auth.vouching import ProxyHeaders, Vouch, identity_of_vouch, take_vouch
 from webchat.recent import Recent
 from webchat.settings.networks import Network
 from webchat.sharing.links import hash_of
