@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -27,6 +28,7 @@ from webchat.pages import Page, PageServices, Ratings, Visitor
 from webchat.pages import page as pages_of_packages
 from webchat.sharing import new_link
 from webchat.sharing.links import hash_of
+from webchat.store.link_records import LinkTerms
 from webchat.store.records import Owner, OwnerKind
 from webchat.ui.gradio_page import in_loop
 
@@ -279,6 +281,20 @@ async def test_what_a_page_reads_and_asks_is_its_visitor_s_own(tmp_path: Path) -
             await anext(services.ask(ada, "x" * 60))
         with pytest.raises(gr.Error, match="60"):
             await anext(services.ask(visiting(ada.caller.owner, "zh-CN"), "x" * 60))
+
+
+async def test_a_page_names_no_model_of_a_blind_link(tmp_path: Path) -> None:
+    async with site(tmp_path, access="link") as (made, called):
+        store, services = made.app.store, called.services
+        assert services is not None
+        link = store.create_link("testers", "hash", None, LinkTerms(models=("Echo",)))
+        guest = store.create_owner("guest", "Tess", link.id)
+        chat = [reply async for reply in services.ask(visiting(guest), "Hello")][-1].chat
+        assert [one.model for one in await services.messages(visiting(guest), chat)] == [None, "Echo"]
+        store.change_link(link.id, terms=lambda terms: replace(terms, blind=True))
+        blind = visiting(store.owner(guest.id))
+        assert [one.model for one in await services.messages(blind, chat)] == [None, None]
+        assert (services.models(blind), blind.name) == (["Model A"], "")
 
 
 async def test_an_operator_s_page_counts_the_ratings_of_testers_alone(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def _add_terms(command: argparse.ArgumentParser, option: Callable[..., None]) ->
     )
     option(command, "--blind", action="store_true", help="show the models as Model A, Model B")
     option(command, "--template", metavar="ID", help="the only prompt template or persona, a shared one")
+    option(command, "--title", metavar="TEXT", help="what its people read in place of the link's name")
     for name, about in _COUNTS.items():
         option(command, f"--{name.replace('_', '-')}", metavar="N", help=about)
     option(command, "--consent", metavar="TEXT", help="a sentence to accept before the first message")
@@ -238,7 +239,7 @@ def _terms(options: argparse.Namespace) -> TermsContent:
     given: dict[str, object] = {} if options.terms is None else dict(_file(Path(options.terms)))
     if options.offered is not None:  # `models` is a setting
         given["models"] = [name.strip() for name in options.offered.split(",") if name.strip()]
-    for name in ("template", "consent"):
+    for name in ("template", "title", "consent"):
         if (value := getattr(options, name)) is not None:
             given[name] = value
     for name in _COUNTS:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from backends.base import LoadProgress
 from backends.echo import EchoBackend
+from backends.types import Sampling
 from tests.api.conftest import MakeSite, Site
+from webchat.api.events import encode
 from webchat.models import ModelSpec
 from webchat.prompts.content import TemplateContent
+from webchat.sharing import TermsContent, new_link
 from webchat.sharing.handover import ALPHABET, CODE_CHARS, MOST_WRONG, make_code, read_code, spaced
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import LONGEST_REPLY
+from webchat.turns import events
 
 SECRET = ("zebra-9000", "heron-7b", "yak-1")
 PROMPT = "You are the house's own parrot."
@@ -126,6 +132,46 @@ async def test_a_blind_link_names_no_model_anywhere(zoo: Site) -> None:
     assert not [name for name in SECRET if name in thread]
     on = await zoo.send(client, conversation_id=open_["conversation"]["id"], parent_id=open_["reply"]["id"])
     assert on["reply"]["model"] == "Model A"
+
+
+async def test_nothing_else_tells_the_models_of_a_blind_link_apart(make_site: MakeSite) -> None:
+    def create(spec: ModelSpec) -> EchoBackend:
+        return EchoBackend(model=spec.name, context_length=len(spec.name) * 1000)
+
+    given = [replace(spec, sampling=Sampling(seed=at)) for at, spec in enumerate(specs())]
+    async with make_site(specs=given, create=create) as site:
+        for spec in given:
+            await site.models.ready(spec.name)
+        guest, _ = site.guest(models=list(SECRET), blind=True)
+        listed = (await site.client(guest).get("/api/models")).json()["models"]
+        assert {model.pop("name") for model in listed} == {"Model A", "Model B", "Model C"}
+        assert all(model.pop("key").startswith("Model ") for model in listed)
+        assert listed[0] == listed[1] == listed[2]
+        shown = events.Status("queued", loading=LoadProgress("loading", 5, 9), eta_seconds=7.0)
+        told = [encode("id", shown, reader) for reader in (guest, site.operating())]
+        assert [b"total" in one for one in told] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("terms", "shown"),
+    [({"blind": True}, ""), ({"blind": True, "title": "Study"}, "Study"), ({"title": "Study"}, "Study")],
+    ids=["blind", "blind with a title", "titled"],
+)
+async def test_the_name_of_a_link_is_the_operators(zoo: Site, terms: dict[str, Any], shown: str) -> None:
+    asked = TermsContent(models=list(SECRET[:2]), **terms)
+    made = new_link(zoo.store, f"{SECRET[0]} against all", "7d", datetime.now(UTC), asked)
+    client = zoo.client(None)
+    assert (await client.post("/t/redeem", json={"token": made.token})).status_code == 204
+    me = (await client.get("/api/me")).json()
+    assert (me["owner"]["name"], me["link"]["name"]) == (shown, shown)
+    content = {"name": "Mine", "user": "Hi"}
+    template = (await client.post("/api/templates", json={"content": content})).json()["id"]
+    begun = await zoo.send(client)
+    read = await everything(zoo, client, begun)
+    read += (await client.get(f"/api/templates/{template}/versions")).text
+    other = (await client.post("/t/redeem", json={"token": zoo.start.token})).json()["error"]
+    assert other["params"]["name"] == shown
+    assert "against all" not in read + json.dumps(other)
 
 
 async def test_the_template_of_a_link_is_the_only_one_and_its_words_stay_hidden(zoo: Site) -> None:

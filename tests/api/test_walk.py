@@ -152,10 +152,10 @@ TURN = {
 }
 
 TERMS = {
-    "models": ["Echo"], "blind": True, "template": None, "opening": "Hi", "instructions": "*Hi*",
-    "language": "en", "people": 10, "conversations": 5, "messages": 20, "tokens": 1000,
+    "models": ["Echo"], "blind": True, "template": None, "title": "Test", "opening": "Hi",
+    "instructions": "*Hi*", "language": "en", "people": 10, "conversations": 5, "messages": 20,
     "replies_at_once": 2, "asks": ["thumbs"], "consent": "I agree.", "inspect": False,
-    "system_prompt": False, "retention_days": 30,
+    "system_prompt": False, "retention_days": 30, "tokens": 1000,
     "questions": [{"id": "q1", "text": "How?", "kind": "choice", "choices": ["a", "b"]}],
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ def encode(message_id: str, event: TurnEvent | Gone | News, reader: Owner) -> by
         case Delta():
             return event.sse
         case Status():
-            return _sse("status", wire.Status.now(message_id, event))
+            return _sse("status", wire.Status.now(message_id, event, reader))
         case Done():
             return _sse("done", wire.Done.of(event, reader))
         case Gone():

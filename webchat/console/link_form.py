@@ -18,7 +18,7 @@ from webchat.store.link_records import NO_TERMS, Feedback, Link, LinkTerms, Ques
 LIMITS = ("people", "conversations", "messages", "tokens", "replies_at_once", "retention_days")
 FIELDS = (
     "name", "expires", "models", "blind", "template", "language", *LIMITS,
-    "instructions", "opening", "asks", "questions", "consent", "inspect", "system_prompt",
+    "title", "instructions", "opening", "asks", "questions", "consent", "inspect", "system_prompt",
 )  # fmt: skip
 """In the order of the form's values."""
 
@@ -51,6 +51,7 @@ def create_form(label: Labels) -> list[Any]:
     with gr.Row(elem_classes=["wc-numbers"]):
         limits = [gr.Number(0, precision=0, minimum=0, min_width=140, **named(one)) for one in LIMITS]
     gr.Markdown(label("console.link.shown"), elem_classes=["wc-heading"])
+    title = gr.Textbox(max_length=MOST_NAME, **hinted("title"))
     instructions = gr.Textbox(lines=3, max_lines=10, max_length=TEXT_CHARS, **hinted("instructions"))
     opening = gr.Textbox(lines=1, max_lines=6, max_length=TEXT_CHARS, **hinted("opening"))
     consent = gr.Textbox(lines=1, max_lines=6, max_length=2000, **hinted("consent"))
@@ -62,7 +63,7 @@ def create_form(label: Labels) -> list[Any]:
     questions = gr.Textbox(lines=2, max_lines=8, max_length=_MOST_QUESTIONS_CHARS, **hinted("questions"))
     return [
         name, expires, models, blind, template, language, *limits,
-        instructions, opening, asks, questions, consent, inspect, system_prompt,
+        title, instructions, opening, asks, questions, consent, inspect, system_prompt,
     ]  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def values_of(link: Link | None) -> list[Any]:
         terms.template or "",
         terms.language,
         *(getattr(terms, name) or 0 for name in LIMITS),
+        terms.title,
         terms.instructions,
         terms.opening,
         list(terms.asks),
@@ -117,7 +119,7 @@ def read_form(values: Sequence[object], old: LinkTerms = NO_TERMS) -> tuple[str,
         given[one] = given[one] or None
     for one in ("models", "asks"):
         given[one] = given[one] or []
-    for one in ("instructions", "opening", "consent", "language"):
+    for one in ("title", "instructions", "opening", "consent", "language"):
         given[one] = given[one] or ""
     return name, expires, read_terms(given)
 

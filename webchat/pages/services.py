@@ -109,8 +109,10 @@ class PageServices:
         """The latest messages of a conversation, in the version that is shown, the oldest first."""
         with _told(visitor):
             thread = await self._store.call(self._store.thread, visitor.id, chat)
+        shown = visitor.caller.owner.terms.shows_model
         return [
-            Message(one.id, one.role, one.text, one.model, one.rating, one.created_at) for one in thread.items
+            Message(one.id, one.role, one.text, shown(one.model), one.rating, one.created_at)
+            for one in thread.items
         ]
 
     async def ask(

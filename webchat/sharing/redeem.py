@@ -228,7 +228,7 @@ class Redeemer:
                     raise TooManyTries from None
                 self._failures.add(address)
                 raise
-            way = _Way(link, "guest", link.name)
+            way = _Way(link, "guest", link.title)
         if end := link.end(datetime.now(UTC)):
             raise _ENDS[end]
         return way

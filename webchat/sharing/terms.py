@@ -56,6 +56,7 @@ class TermsContent(Strict):
     models: Annotated[list[Name], Field(max_length=MOST_MODELS)] = Field(default_factory=list)
     blind: bool = False
     template: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    title: Annotated[str, Field(max_length=200)] = ""
     opening: Text = ""
     instructions: Text = ""
     language: LinkLanguage = ""
@@ -79,7 +80,7 @@ class TermsContent(Strict):
         for name in ("models", "asks"):
             if name in given:
                 given[name] = tuple(given[name])
-        for name in ("opening", "instructions", "consent"):
+        for name in ("title", "opening", "instructions", "consent"):
             if name in given:
                 given[name] = given[name].strip()
         if "questions" in given:

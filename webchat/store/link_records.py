@@ -28,18 +28,21 @@ class Question:
 class LinkTerms:
     """What people who came by a link may use, and how much; the defaults restrict nothing.
 
-    models: names, empty for all. blind: they are shown as "Model A", "Model B", in this order. template: id
-    of the one shared prompt template or persona. opening: the first message shown. instructions: Markdown.
-    people, conversations, messages, tokens, replies_at_once: limits of the whole link, `None` for none;
-    tokens are those that models write. asks: what people are asked about replies. consent: the sentence they
-    have to accept; consent_version rises when it changes. inspect: whether they see what models were sent
-    and where replies come from. system_prompt: whether they see and set system prompts. retention_days: after
-    so many days without a change, a conversation is deleted; `None` keeps it.
+    models: names, empty for all. blind: they are shown as "Model A", "Model B", in this order. template:
+    id of the one shared prompt template or persona. title: what people are shown in place of the link's
+    name, which is the operator's; empty for that name, or for none if the link is blind. opening: the
+    first message shown. instructions: Markdown. people, conversations, messages, tokens, replies_at_once:
+    limits of the whole link, `None` for none; tokens are those that models write. asks: what people are
+    asked about replies. consent: the sentence they have to accept; consent_version rises when it changes.
+    inspect: whether they see what models were sent and where replies come from. system_prompt: whether
+    they see and set system prompts. retention_days: after so many days without a change, a conversation
+    is deleted; `None` keeps it.
     """
 
     models: tuple[str, ...] = ()
     blind: bool = False
     template: str | None = None
+    title: str = ""
     opening: str = ""
     instructions: str = ""
     language: LinkLanguage = ""
@@ -103,6 +106,11 @@ class Link:
     conversations: int = 0
     messages: int = 0
     tokens: int = 0
+
+    @property
+    def title(self) -> str:
+        """What its people may read it is called; may be empty. The name of a blind link may name models."""
+        return self.terms.title or ("" if self.terms.blind else self.name)
 
     def end(self, now: datetime) -> LinkEnd:
         """Why it admits nobody at present; empty while it does."""

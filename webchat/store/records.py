@@ -32,8 +32,9 @@ JournalKind = Literal["text", "reasoning", "tool", "moved"]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The owner of conversations. `link_id` is the link they used, whose validity admits them; `None` for an
-    operator whose link no longer creates operators. link: that link, where one owner was asked for."""
+    """The owner of conversations. name: of a guest, the title of the link, or none. `link_id` is the link
+    they used, whose validity admits them; `None` for an operator whose link no longer creates operators.
+    link: that link, where one owner was asked for."""
 
     id: str
     kind: OwnerKind

@@ -7,8 +7,7 @@ model.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from backends.types import Sampling
 from webchat.models import ModelInfo, Models, NoSuchModel
 from webchat.store.link_records import LinkTerms
 from webchat.turns.errors import UnknownModel
@@ -84,4 +83,18 @@ class Offered:
         info = self._models.info(self._names[shown])
         if not self._terms.blind:
             return info
-        return replace(info, name=shown, key=shown, source="", kind="")
+        # Its window, its sampling or how long it loads tell models apart as well as their names.
+        return ModelInfo(
+            name=shown,
+            source="",
+            kind="",
+            status="ready" if info.status == "idle" else info.status,
+            progress=None,
+            eta_seconds=None,
+            failure=info.failure,
+            sampling=Sampling(),
+            system_prompt=None,
+            capabilities=None,
+            key=shown,
+            missing=info.missing,
+        )

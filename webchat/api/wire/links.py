@@ -43,7 +43,8 @@ class Left(Answer):
 
 
 class GuestLink(Answer):
-    """The link of a guest. answers: theirs, by the question's id. blind: models are "Model A", "Model B"."""
+    """The link of a guest. name: its title for them, may be empty. answers: theirs, by the question's id.
+    blind: models are "Model A", "Model B"."""
 
     name: str
     instructions: str
@@ -68,7 +69,7 @@ class GuestLink(Answer):
         if terms.consent:
             consent = Consent(text=terms.consent, version=terms.consent_version, accepted=accepted)
         return cls(
-            name=link.name,
+            name=link.title,
             instructions=terms.instructions,
             opening=terms.opening,
             language=terms.language,
@@ -94,6 +95,7 @@ class LinkTerms(Answer):
     models: tuple[str, ...]
     blind: bool
     template: str | None
+    title: str
     opening: str
     instructions: str
     language: LinkLanguage

@@ -12,7 +12,7 @@ from webchat.api.wire.base import Answer, Body, Id, ModelName
 from webchat.api.wire.conversations import Conversation, SettingsBody, TemplateUseBody
 from webchat.api.wire.links import Left
 from webchat.api.wire.messages import Message
-from webchat.store.records import JournalKind, TurnState
+from webchat.store.records import JournalKind, Owner, TurnState
 from webchat.turns import events
 
 
@@ -95,7 +95,8 @@ class Status(Answer):
     wait: Wait | None
 
     @classmethod
-    def now(cls, message_id: str, status: events.Status) -> Self:
+    def now(cls, message_id: str, status: events.Status, reader: Owner) -> Self:
+        """How large a model is would tell which one it is to a reader who may not know."""
         queue, wait = None, status.wait
         if status.place is not None:
             eta = None if status.wait_seconds is None else round(status.wait_seconds, 1)
@@ -103,7 +104,7 @@ class Status(Answer):
         return cls(
             message_id=message_id,
             state=status.state,
-            loading=Loading.at(status.loading, status.eta_seconds),
+            loading=None if reader.terms.blind else Loading.at(status.loading, status.eta_seconds),
             queue=queue,
             wait=None if wait is None else Wait.now(wait),
         )

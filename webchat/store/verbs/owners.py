@@ -114,4 +114,5 @@ def _with_link(connection: Connection, owner: Owner) -> Owner:
     if owner.link_id is None:
         return owner
     row = connection.execute(select(*LinkRow.__table__.columns).where(LinkRow.id == owner.link_id)).one()
-    return replace(owner, link=load_link(row))
+    link = load_link(row)
+    return replace(owner, link=link, name=link.title if owner.kind == "guest" else owner.name)

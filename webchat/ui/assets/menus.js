@@ -68,7 +68,7 @@ function pages() {
 function earlier() {
   const others = connection.me.earlier ?? [];
   /** @param {EarlierOwner} owner */
-  const named = ({ kind, name }) => t(`identity.${kind}`, { name });
+  const named = ({ kind, name }) => (kind === "guest" && !name ? t("identity.guest_unnamed") : t(`identity.${kind}`, { name }));
   /** @type {MenuItem[]} */
   const items = others.map((one) => {
     const who = named(one);

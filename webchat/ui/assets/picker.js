@@ -95,7 +95,7 @@ function facts(info) {
   return [
     unlisted ? source : "",
     window ? t("picker.context", { count: tokens(window) }) : "",
-    unlisted ? "" : t(here ? "picker.here" : remote ? "picker.remote" : "picker.network"),
+    unlisted || connection.link?.blind ? "" : t(here ? "picker.here" : remote ? "picker.remote" : "picker.network"),
     state,
   ].filter(Boolean);
 }

@@ -244,7 +244,7 @@ export interface Gone {
   message_id: string;
 }
 
-/** The link of a guest. answers: theirs, by the question's id. blind: models are "Model A", "Model B". */
+/** The link of a guest. name: its title for them, may be empty. answers: theirs, by the question's id. blind: models are "Model A", "Model B". */
 export interface GuestLink {
   name: string;
   instructions: string;
@@ -363,6 +363,7 @@ export interface LinkTerms {
   models: Array<string>;
   blind: boolean;
   template: string | null;
+  title: string;
   opening: string;
   instructions: string;
   language: "" | "en" | "zh-CN";
@@ -993,6 +994,7 @@ export interface TermsContent {
   models?: Array<string>;
   blind?: boolean;
   template?: string | null;
+  title?: string;
   opening?: string;
   instructions?: string;
   language?: "" | "en" | "zh-CN";

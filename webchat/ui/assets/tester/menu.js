@@ -9,7 +9,7 @@ import { t } from "../i18n.js";
 export function testerItems() {
   const { link } = connection;
   if (!link) return [];
-  return [{ heading: link.name }, { label: t("tester.handover"), icon: "phone", onclick: openHandover }];
+  return [{ heading: link.name || t("tester.invitation") }, { label: t("tester.handover"), icon: "phone", onclick: openHandover }];
 }
 
 async function openHandover() {

@@ -23,7 +23,7 @@ export function testerWelcome(link, model, t) {
   return h(
     "div",
     { class: "wc-tester-welcome" },
-    h("h1", { dir: "auto" }, name),
+    h("h1", { dir: "auto" }, name || t("tester.invitation")),
     about.length > 0 && h("p", { class: "wc-muted" }, about.join(" · ")),
     instructions && written(instructions, t),
   );
