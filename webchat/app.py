@@ -24,7 +24,7 @@ from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
 from webchat.api import PageEntry, Services, body_limit, routes
-from webchat.api.model_templates import given
+from webchat.api.templates.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue, TypeAdapter
 
-from webchat.api.archive import SCHEMA
+from webchat.api.exporting.archive import SCHEMA
 from webchat.store import ExportedConversation
 
 _CONVERSATIONS = TypeAdapter(list[dict[str, JsonValue]])

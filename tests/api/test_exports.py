@@ -14,7 +14,7 @@ from backends.errors import RateLimited
 from tests.api.archives import read_archive
 from tests.api.conftest import MakeSite, Site
 from tests.store.talk import exported
-from webchat.api.exports import MOST_OPEN
+from webchat.api.exporting.exports import MOST_OPEN
 from webchat.api.filenames import disposition
 from webchat.api.wire.messages import Archive
 from webchat.slots import MOST_WAITING

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from webchat.store import NotFound, PersonDisabled, Store
 from webchat.store.database.tables import LoginRow, SessionRow
+from webchat.store.people import sessions as verbs
 from webchat.store.people_records import SESSION_AGE, SESSION_IDLE, Person, Session
-from webchat.store.verbs import sessions as verbs
 
 
 class Clock:

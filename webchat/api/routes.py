@@ -15,22 +15,22 @@ from webchat.api.about import About
 from webchat.api.conversations import Conversations
 from webchat.api.endpoint import Method, endpoint
 from webchat.api.errors import answering, not_found
-from webchat.api.exports import Exports
+from webchat.api.exporting.exports import Exports
 from webchat.api.guests import Guests
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
 from webchat.api.links import Links
 from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
-from webchat.api.model_templates import ChatTemplates
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.people import People
-from webchat.api.prompt_templates import Templates
 from webchat.api.providers import ProviderRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
 from webchat.api.share_pages import SharePages
 from webchat.api.shares import ShareRoutes
+from webchat.api.templates.model_templates import ChatTemplates
+from webchat.api.templates.prompt_templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
 from webchat.api.wire.base import Answer

@@ -5,8 +5,9 @@ Every verb of `Store` is one transaction, takes the owner, returns frozen record
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from
 asynchronous code they are run as `await store.call(store.verb, ...)`.
 
-Read `verbs` first, then `database`, which they work on. `search` finds conversations by their words, `upkeep`
-does what takes long; each of the four imports only what is below it.
+Read `verbs` first, then `database`, which they work on; `people` and `templates` hold the verbs on those.
+`search` finds conversations by their words, `upkeep` does what takes long; each imports only what is below
+it.
 """
 
 from __future__ import annotations

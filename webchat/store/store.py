@@ -14,7 +14,11 @@ from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.transactions import HEAVY_READERS, READERS
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
+from webchat.store.people.people import PeopleVerbs
+from webchat.store.people.sessions import SessionVerbs
 from webchat.store.search.verbs import SearchVerbs
+from webchat.store.templates.model_templates import ChatTemplateVerbs
+from webchat.store.templates.prompt_templates import TemplateVerbs
 from webchat.store.testers.verbs import TesterVerbs
 from webchat.store.upkeep.indexing import IndexingVerbs
 from webchat.store.upkeep.moving import MovingVerbs
@@ -29,13 +33,9 @@ from webchat.store.verbs.links import LinkVerbs
 from webchat.store.verbs.media import MediaVerbs
 from webchat.store.verbs.messages import MessageVerbs
 from webchat.store.verbs.model_servers import ModelServerVerbs
-from webchat.store.verbs.model_templates import ChatTemplateVerbs
 from webchat.store.verbs.owners import OwnerVerbs
-from webchat.store.verbs.people import PeopleVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
-from webchat.store.verbs.prompt_templates import TemplateVerbs
 from webchat.store.verbs.ratings import RatingVerbs
-from webchat.store.verbs.sessions import SessionVerbs
 from webchat.store.verbs.share_copies import ShareCopyVerbs
 from webchat.store.verbs.shares import ShareVerbs
 from webchat.store.verbs.trash import TrashVerbs

@@ -16,10 +16,10 @@ from webchat.store.database.tables import (
     SessionRow,
 )
 from webchat.store.database.transactions import long, reads, writes
+from webchat.store.people.people import PeopleVerbs
 from webchat.store.records import Deletion
 from webchat.store.upkeep.purge import PurgeVerbs
 from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
-from webchat.store.verbs.people import PeopleVerbs
 from webchat.store.verbs.trash import TrashVerbs
 
 

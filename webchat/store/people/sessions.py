@@ -12,9 +12,9 @@ from webchat.store.database.codec import clean, load_owner, new_id, now
 from webchat.store.database.tables import LoginRow, OwnerRow, PersonRow, SessionRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound, PersonDisabled
+from webchat.store.people.people import end_all
 from webchat.store.people_records import SESSION_AGE, SESSION_IDLE, Session
 from webchat.store.records import Owner
-from webchat.store.verbs.people import end_all
 
 TRIM_ROWS = 500
 """What one trim takes of each table, so that no reply waits long for the writer."""

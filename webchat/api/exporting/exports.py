@@ -14,9 +14,9 @@ from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from webchat.api.archive import SCHEMA, conversation_archive
+from webchat.api.exporting.archive import SCHEMA, conversation_archive
+from webchat.api.exporting.markdown import conversation_markdown
 from webchat.api.filenames import disposition
-from webchat.api.markdown import conversation_markdown
 from webchat.api.reading import Caller, Language, PathId
 from webchat.api.services import Services
 from webchat.api.wire.base import time_text

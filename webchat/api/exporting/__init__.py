@@ -1,0 +1,1 @@
+"""Downloads of conversations, and their formats."""

@@ -1,0 +1,1 @@
+"""The routes of prompt templates, and of the chat templates of models."""

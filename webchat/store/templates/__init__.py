@@ -1,0 +1,1 @@
+"""What is asked of a database about prompt templates, and about the chat templates of models."""
