@@ -328,8 +328,7 @@ async def _purge(store: Store, settings: Settings) -> None:
     while True:
         now = datetime.now(UTC)
         try:
-            while await store.call(store.expire_chats, now):
-                pass
+            await store.call(store.expire_chats, now)
             while await store.call(store.trim_handovers):
                 pass
             gone = await store.call(store.purge, now - timedelta(days=settings.trash_days))

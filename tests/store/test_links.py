@@ -281,6 +281,23 @@ def test_chats_are_kept_as_long_as_their_link_says(store: Store) -> None:
         assert not store.list_trash(guest).items
 
 
+def test_old_chats_are_found_without_the_writer_and_given_up_in_slices(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.store.verbs.guests.EXPIRED_ROWS", 2)
+    link = linked(store, retention_days=7)
+    guest = store.create_owner("guest", "Tess", link.id).id
+    for key in "abcde":
+        store.write_batch((), [FinishedTurn(ask(store, guest, link, key).reply.id, "complete")])
+    held: list[str] = []
+    store.watch = lambda verb, _: held.append(verb.rpartition(".")[2])
+    assert store.expire_chats(datetime.now(UTC) + timedelta(days=8)) == 5
+    assert held == ["_give_up"] * 3
+    assert store.expire_chats(datetime.now(UTC) + timedelta(days=8)) == 0
+    assert held == ["_give_up"] * 3
+    assert not store.list_conversations(guest).items
+
+
 def test_a_guest_who_only_told_something_is_kept(store: Store) -> None:
     link = linked(store, consent="I agree.")
     told, silent = (store.create_owner("guest", "Tess", link.id).id for _ in range(2))

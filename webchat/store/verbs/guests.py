@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from webchat.store.cursors import place, read_place
@@ -21,7 +22,7 @@ from webchat.store.database.tables import (
     LinkRow,
     OwnerRow,
 )
-from webchat.store.database.transactions import Database, reads, writes
+from webchat.store.database.transactions import Database, chore, reads, writes
 from webchat.store.errors import ConsentChanged, ConsentNeeded, NotFound
 from webchat.store.link_records import LinkAnswer, Question
 from webchat.store.records import Owner, Page
@@ -148,29 +149,44 @@ class GuestVerbs(Database):
             delete(HandoverRow).where(HandoverRow.code_hash.in_(over.scalar_subquery()))
         ).rowcount
 
-    @writes
-    def expire_chats(self, connection: Connection, moment: datetime) -> int:
-        """Give up chats that were not changed for as long as their link keeps them, `EXPIRED_ROWS` at a time;
-        returns how many. The next purge deletes them."""
-        gone = 0
+    @chore
+    def expire_chats(self, moment: datetime) -> int:
+        """Give up chats that were not changed for as long as their link keeps them; returns how many. The
+        next purge deletes them. They are found by reading: the writer is held for `EXPIRED_ROWS` at most."""
+        return sum(self.slices(self._expiries(moment)))
+
+    def _expiries(self, moment: datetime) -> Iterator[Callable[[], int]]:
+        for link_id, before in self._keeping(moment):
+            while ids := self._expired(link_id, before):
+                yield partial(self._give_up, ids, before)
+
+    @reads
+    def _keeping(self, connection: Connection, moment: datetime) -> list[tuple[str, datetime]]:
+        """The links that keep chats for some time, and since when a chat has to have been changed."""
         links = connection.execute(select(LinkRow.id, LinkRow.terms).where(LinkRow.terms.is_not(None)))
-        for link_id, stored in links.all():
-            days = load_terms(stored).retention_days
-            if days is None or gone >= EXPIRED_ROWS:
-                continue
-            old = (
-                select(ConversationRow.id)
-                .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
-                .where(
-                    OwnerRow.link_id == link_id,
-                    ConversationRow.updated_at < moment - timedelta(days=days),
-                    ConversationRow.deleted_at.is_distinct_from(DISCARDED),
-                )
-                .limit(EXPIRED_ROWS - gone)
-            )
-            those = update(ConversationRow).where(ConversationRow.id.in_(old.scalar_subquery()))
-            gone += connection.execute(those.values(deleted_at=DISCARDED)).rowcount
-        return gone
+        days = ((link_id, load_terms(stored).retention_days) for link_id, stored in links)
+        return [(link_id, moment - timedelta(days=kept)) for link_id, kept in days if kept is not None]
+
+    @reads
+    def _expired(self, connection: Connection, link_id: str, before: datetime) -> list[str]:
+        old = (
+            select(ConversationRow.id)
+            .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
+            .where(OwnerRow.link_id == link_id, *_unchanged(before))
+            .limit(EXPIRED_ROWS)
+        )
+        return list(connection.scalars(old))
+
+    @writes
+    def _give_up(self, connection: Connection, ids: Sequence[str], before: datetime) -> int:
+        """Those of the chats that nobody has changed since they were found."""
+        those = update(ConversationRow).where(ConversationRow.id.in_(ids), *_unchanged(before))
+        return connection.execute(those.values(deleted_at=DISCARDED)).rowcount
+
+
+def _unchanged(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Of a chat: not changed since, and not given up already."""
+    return ConversationRow.updated_at < before, ConversationRow.deleted_at.is_distinct_from(DISCARDED)
 
 
 def _handed_over(connection: Connection, code_hash: str) -> str:
