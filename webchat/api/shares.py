@@ -61,6 +61,7 @@ class ShareRoutes:
     async def end(self, caller: Caller, id: PathId) -> None:
         """End a share: nobody can read it from now on."""
         await self._store.call(self._store.end_share, caller.id, id)
+        self._shares.rendering.forget(id)
 
     async def copy(self, caller: Caller, id: PathId, body: ShareCopyBody, request: Request) -> Conversation:
         """Continue a share as a chat of one's own, if its owner allows it."""

@@ -154,11 +154,15 @@ class Shares:
     async def opened(self, share_id: str) -> Share:
         """The share as readers may have it. Raises NotFound, also where the operator does not allow it, and
         ShareEnded."""
-        share: Share = await self._store.call(self._store.share, share_id)
-        if self.mode == "off" or (self.mode == "masked" and not share.masked):
-            raise NotFound("share")
-        if share.ended(datetime.now(UTC)):
-            raise ShareEnded
+        try:
+            share: Share = await self._store.call(self._store.share, share_id)
+            if self.mode == "off" or (self.mode == "masked" and not share.masked):
+                raise NotFound("share")
+            if share.ended(datetime.now(UTC)):
+                raise ShareEnded
+        except (NotFound, ShareEnded):
+            self.rendering.forget(share_id)
+            raise
         return share
 
     async def unlock(self, share: Share, password: str, network: str | None) -> str:

@@ -50,7 +50,6 @@ def definitions(md: MarkdownIt, following: Following) -> None:
 
 
 def _named_link(state: StateBlock, startLine: int, endLine: int, silent: bool) -> bool:
-    before = set(state.env["references"])
     if not reference(state, startLine, endLine, silent):
         return False
     if silent:
@@ -58,10 +57,11 @@ def _named_link(state: StateBlock, startLine: int, endLine: int, silent: bool) -
     token = state.tokens[-1]
     label = token.meta["id"]
     token.type = "named_link"
+    found = state.env["references"]
+    first = not isinstance(found[label], Reference)
     source = state.getLines(startLine, state.line, state.blkIndent, False).strip()
-    token.meta = {"label": label, "source": source, "first": label not in before}
-    if label not in before:
-        found = state.env["references"]
+    token.meta = {"label": label, "source": source, "first": first}
+    if first:
         found[label] = Reference(found[label], label, state.env["used"])
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
@@ -30,6 +32,11 @@ from webchat.sharing.markdown.tags import tags
 
 MAX_PARAGRAPH = 10_000
 """Characters of one paragraph that are read for marks; a longer one is shown as it is."""
+
+MAX_CHARS = 100_000
+"""Of one text; a longer one is shown as it is."""
+MAX_SECONDS = 2.0
+"""Of the processor, for one text; what takes longer is shown as it is."""
 
 Words = Mapping[str, str]
 """A table of `webchat.sentences`."""
@@ -63,9 +70,32 @@ def render(text: str, words: Words, media: str | None = None, prefix: str = "") 
     """The HTML of a message. words: of the reader's language. media: the relative address under which its
     pictures and sounds are, `None` to name them only. prefix: of ids, unique on the page."""
     source = text.replace("\r\n", "\n").replace("\r", "\n")
-    md = _parser()
+    if len(source) > MAX_CHARS:
+        return _as_written(source, words)
     env = {**new_env(), "words": words, "media": media, "prefix": prefix}
-    return clean(md.render(source, env))
+    env["until"] = time.thread_time() + MAX_SECONDS
+    try:
+        return clean(_parser().render(source, env))
+    except TooSlow:
+        return _as_written(source, words)
+
+
+class TooSlow(Exception):
+    """A text takes longer than `MAX_SECONDS`."""
+
+
+def _as_written(source: str, words: Words) -> str:
+    return (
+        f'<span class="wc-plain" dir="auto">{_text(words["share.plain"])}</span>'
+        f'<div class="wc-deep" dir="auto">{_text(source)}</div>'
+    )
+
+
+def _watched(state: StateBlock | StateInline, *_: Any) -> bool:
+    """A rule that reads nothing. It comes before all others, wherever one is looked for."""
+    if time.thread_time() > state.env["until"]:
+        raise TooSlow
+    return False
 
 
 @cache
@@ -86,6 +116,10 @@ def _parser() -> MarkdownIt:
     md.core.ruler.push("directions", _directions)
     md.inline.ruler.before("linkify", "media", _bare_media)
     md.core.ruler.before("inline", "plain_where_long", _plain_where_long)
+    md.block.ruler.before(
+        "table", "watched", _watched, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
+    md.inline.ruler.before("text", "watched", _watched)
     assert isinstance(md.renderer, RendererHTML)
     md.renderer.rules.update(cast(Any, _rules(md.renderer)))
     return md
