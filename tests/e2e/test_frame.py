@@ -109,7 +109,7 @@ async def test_an_unknown_chat_offers_a_new_one(
 
 
 @pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
-@pytest.mark.parametrize("path", ["nope", "some/where/deep", "s/unknown"])
+@pytest.mark.parametrize("path", ["nope", "some/where/deep", "s/deep/unknown"])
 async def test_an_unknown_address_leads_home(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str, path: str
 ) -> None:
