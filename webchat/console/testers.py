@@ -198,7 +198,7 @@ def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
         tag = gr.Textbox(
             label=label("console.testers.tag"), max_length=_MOST_SEARCHED, elem_id="wc-testers-tag"
         )
-        refresh = gr.Button(label("console.refresh"), scale=0, min_width=0)
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-testers-refresh")
     note = gr.Markdown(visible=False)
     table = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-testers-table"
