@@ -46,8 +46,8 @@ from webchat.sharing.shares import Shares
 from webchat.sign_in import door_settings, own_address, providers, proxied
 from webchat.store import Store
 from webchat.turns import Review, Turns
-from webchat.turns.guards import AskModels, asked_models, check_guards, hiding
-from webchat.turns.masked import MaskedGates
+from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
+from webchat.turns.gates.masked import MaskedGates
 from webchat.ui import PageSettings, create_page, mount
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from webchat.auth import SMALL_BODY
 from webchat.moderation import Moderation
 from webchat.moderation.rules import read_rules
 from webchat.privacy import Masking, Unkept
-from webchat.turns.masked import MaskedGates
+from webchat.turns.gates.masked import MaskedGates
 
 ROWS = [row for _, rows in TABLE for row in rows]
 TAKING = [row for row in ROWS if row.method in ("POST", "PUT", "PATCH")]

@@ -29,7 +29,7 @@ from webchat.moderation.verdicts import Action
 from webchat.privacy.keeping import Unkept
 from webchat.privacy.masking import Masking
 from webchat.store.records import FinishedTurn, JournalEntry, Message
-from webchat.turns.masked import MaskedGates
+from webchat.turns.gates.masked import MaskedGates
 
 SENTENCE = "We do not talk about this here."
 BEGIN = Delay(0.1)

@@ -32,7 +32,7 @@ from webchat.privacy.masking import Masking
 from webchat.prompts import PlainRenderer
 from webchat.store import Store
 from webchat.turns import Ask, Delta, Turns
-from webchat.turns.masked import MaskedGates
+from webchat.turns.gates.masked import MaskedGates
 
 ASKED = Request((Message("user", "x"),))
 CHARS = 4000

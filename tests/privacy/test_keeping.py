@@ -16,7 +16,7 @@ from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Piece
 from webchat.privacy.keeping import Encrypted, Keep, Unkept
 from webchat.privacy.masking import Masking
-from webchat.turns.masked import MaskedGates
+from webchat.turns.gates.masked import MaskedGates
 
 PHONE = "13812345678"
 SECRET = "s" * 40

@@ -12,7 +12,7 @@ from webchat.store import NotFound, Store
 from webchat.store.errors import ShareTooLong, TooManyShares
 from webchat.store.records import BegunTurn
 from webchat.store.share_records import NewShare, Share, SharedMessage
-from webchat.store.verbs import shares as verbs
+from webchat.store.shares import verbs
 
 NOW = datetime.now(UTC)
 

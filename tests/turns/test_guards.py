@@ -23,7 +23,7 @@ from webchat.moderation.kinds.guard import Guard, GuardSettings
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import Stage
 from webchat.turns import MessageBlocked, Status
-from webchat.turns.guards import AskModels, check_guards, hiding
+from webchat.turns.gates.guards import AskModels, check_guards, hiding
 
 SAFE = "Safety: Safe\nCategories: None"
 UNSAFE = "Safety: Unsafe\nCategories: Violent"

@@ -1,7 +1,7 @@
 """Personal data in requests to remote models: detected, replaced by placeholders, restored in the reply.
 
 Independent of moderation, whose rule for personal data uses `webchat.privacy.finding` and nothing else of
-this package. `webchat.turns.masked` combines the two for a reply.
+this package. `webchat.turns.gates.masked` combines the two for a reply.
 """
 
 from webchat.privacy.finding import KINDS, Personal

@@ -17,6 +17,8 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
 from webchat.store.search.verbs import SearchVerbs
+from webchat.store.shares.copies import ShareCopyVerbs
+from webchat.store.shares.verbs import ShareVerbs
 from webchat.store.templates.model_templates import ChatTemplateVerbs
 from webchat.store.templates.prompt_templates import TemplateVerbs
 from webchat.store.testers.verbs import TesterVerbs
@@ -36,8 +38,6 @@ from webchat.store.verbs.model_servers import ModelServerVerbs
 from webchat.store.verbs.owners import OwnerVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.ratings import RatingVerbs
-from webchat.store.verbs.share_copies import ShareCopyVerbs
-from webchat.store.verbs.shares import ShareVerbs
 from webchat.store.verbs.trash import TrashVerbs
 from webchat.store.verbs.turns import TurnVerbs
 

@@ -22,8 +22,8 @@ from webchat.turns.errors import (
 )
 from webchat.turns.events import Delta, Done, Followed, Gone, News, Status, TurnEvent, Wait
 from webchat.turns.following import Follower
+from webchat.turns.gates.review import Review
 from webchat.turns.places import Group, Most, Party
-from webchat.turns.review import Review
 from webchat.turns.service import Turns
 
 __all__ = [

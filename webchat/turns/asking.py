@@ -40,10 +40,10 @@ from webchat.turns.errors import (
     TooManyTurnsOfLink,
     TooManyTurnsOfNetwork,
 )
+from webchat.turns.gates.review import Review
 from webchat.turns.journal import RETRY_SECONDS
 from webchat.turns.offered import Offered
 from webchat.turns.places import Most, Party
-from webchat.turns.review import Review
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)

@@ -22,11 +22,11 @@ from webchat.turns.asking import Asking
 from webchat.turns.errors import NotAccepting
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
+from webchat.turns.gates.review import Review
 from webchat.turns.journal import Journal
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.places import Most, Party
 from webchat.turns.queue import Queue
-from webchat.turns.review import Review
 from webchat.turns.titles.making import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
 

@@ -18,7 +18,7 @@ from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.records import Conversation, ConversationSettings
 from webchat.store.search.index import add_entry
 from webchat.store.share_records import SharedMessage
-from webchat.store.verbs.shares import message_slices
+from webchat.store.shares.verbs import message_slices
 from webchat.store.verbs.tree import own_conversation
 
 
