@@ -9,6 +9,7 @@ export const stubs = {
   "picker.js": () => ({ mountPicker: nothing, pickerUpdate: nothing }),
   "print.js": () => ({ mountPrinting: nothing, printChat: nothing }),
   "files.js": () => ({ mountFiles: nothing }),
+  "style.js": () => ({ style: async () => {} }),
   "conversation/info.js": () => ({ showInfo: nothing }),
   "conversation/context.js": () => ({ mountContext: nothing }),
   "sidebar.js": (tab) => ({ mountSidebar: (_element, callbacks) => (tab.go = callbacks), sidebar: { active: null, get: () => undefined, refresh: nothing } }),
