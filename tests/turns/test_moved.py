@@ -104,8 +104,10 @@ async def test_a_store_that_fails_leaves_what_was_shown(bench: MakeBench, store:
     async with bench(EchoBackend(script=[*MOVED, Delay(0.3), "never"]), store=failing) as at:
         impatient(at)
         begun = await at.ask(text="x")
+        shown = ""
         async for event in at.turns.follow(at.owner, begun.reply.id):
-            if isinstance(event, Delta) and event.text.startswith("Oslo"):
+            shown += event.text if isinstance(event, Delta) else ""
+            if shown.endswith("Oslo."):
                 failing.failing = full
             if isinstance(event, Done):
                 assert seen(event.message) == (THOUGHT, "Oslo.", "failed")
