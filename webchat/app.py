@@ -98,19 +98,14 @@ def build_app(
     """Assemble the application. Opens the database, migrating it, and starts nothing else.
 
     backends: models by name, in place of those in the settings. pages: beside the chat and those of installed
-    packages. specs, create: fakes for tests. Raises
-    `BadSettings`, `StoreError`, `BackendError`, `OSError`.
+    packages. specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
     if backends is not None:
         specs, create = made_elsewhere(settings, backends)
     elif specs is None:
         specs = configured(settings)
-    secret = (
-        settings.cookie_secret.get_secret_value()
-        if settings.cookie_secret is not None
-        else load_or_make_secret(settings.data_dir / SECRET)
-    )
+    secret = _secret(settings)
     store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
     models = Models(
@@ -123,25 +118,8 @@ def build_app(
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)
     masked = _masking(settings, gates, store)
-    turns = Turns(
-        store,
-        models,
-        renderer=PlainRenderer(),
-        gates=masked,
-        turns_per_owner=settings.max_turns_per_owner,
-        turns_per_link=settings.max_turns_per_link,
-        turns_per_network=settings.max_turns_per_network,
-        most_turns=settings.max_turns,
-        message_chars=settings.max_message_chars,
-        titles=settings.titles,
-        cuts=settings.context_overflow == "cut",
-        inspect=settings.inspect,
-    )
-    # Where people sign in, operators are made at the terminal, and nobody needs the start's link.
-    by_links = not settings.accounts
-    printed = settings.door == "link" and (by_links or "link" in settings.sign_in)
-    start_link = StartLink() if printed else None
-    operator_link = OperatorLink() if settings.door != "local" and by_links else None
+    turns = _turns(settings, store, models, masked)
+    start_link, operator_link = _printed_links(settings)
     at_the_door = door_settings(settings, secret)
     by_proxy = proxied(settings, store)
     identities = Identities(store, at_the_door, link_ended=turns.link_ended, proxied=by_proxy)
@@ -208,6 +186,39 @@ def build_app(
         body_limit=partial(_body_limit, most=settings.max_body_bytes),
     )
     return App(door, settings, store, models, turns, start_link, operator_link, lifespan)
+
+
+def _secret(settings: Settings) -> str:
+    """Signs cookies. Raises `OSError`."""
+    if settings.cookie_secret is not None:
+        return settings.cookie_secret.get_secret_value()
+    return load_or_make_secret(settings.data_dir / SECRET)
+
+
+def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory) -> Turns:
+    return Turns(
+        store,
+        models,
+        renderer=PlainRenderer(),
+        gates=gates,
+        turns_per_owner=settings.max_turns_per_owner,
+        turns_per_link=settings.max_turns_per_link,
+        turns_per_network=settings.max_turns_per_network,
+        most_turns=settings.max_turns,
+        message_chars=settings.max_message_chars,
+        titles=settings.titles,
+        cuts=settings.context_overflow == "cut",
+        inspect=settings.inspect,
+    )
+
+
+def _printed_links(settings: Settings) -> tuple[StartLink | None, OperatorLink | None]:
+    """The links that the start prints, for visitors and for the operator."""
+    # Where people sign in, operators are made at the terminal, and nobody needs the start's link.
+    by_links = not settings.accounts
+    printed = settings.door == "link" and (by_links or "link" in settings.sign_in)
+    operates = settings.door != "local" and by_links
+    return StartLink() if printed else None, OperatorLink() if operates else None
 
 
 def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
