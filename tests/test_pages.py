@@ -199,7 +199,7 @@ async def test_a_page_that_cannot_be_built_stops_nothing(
             for path in (f"/pages/{name}", f"/pages/{name}/"):
                 ask = Ask("GET", path.encode(), HTML)
                 told = await made.send(ask, operator)
-                assert (told.status, "log says why" in told.text) == (500, True)
+                assert (told.status, "failed to load when the server started" in told.text) == (500, True)
                 assert "secret" not in told.text
                 assert (await made.send(ask, visitor)).status == 404
         assert (await made.send(Ask("GET", b"/pages/all/", HTML), visitor)).status == 200
