@@ -78,7 +78,7 @@ constraints: $(INSTALLED_TEST)
 locked: $(INSTALLED_TEST)
 	@$(PIP) install --quiet uv
 	@echo "torch ; sys_platform == 'none'" > $(VENV)/overrides.txt
-	@printf 'pip\nhatchling\neditables\n' | $(COMPILE) --extra llamacpp pyproject.toml - -o deploy/locked/run.txt
+	@printf 'pip\nhatchling\neditables\n' | $(COMPILE) --extra llamacpp --extra feedback pyproject.toml - -o deploy/locked/run.txt
 	@printf 'pip\nhatchling\neditables\n' | $(COMPILE) --all-extras --overrides $(VENV)/overrides.txt pyproject.toml - \
 	  -o deploy/locked/test.txt
 

@@ -1,0 +1,140 @@
+"""Judgements of replies, as the store hands them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from backends.types import Role
+from webchat.store.link_records import Question
+
+Rating = Literal[-1, 0, 1]
+"""Bad, none, good."""
+
+Preferred = Literal["left", "right", "tie"]
+
+ReviewState = Literal["new", "accepted", "rejected", "edited"]
+"""What operators made of a judgement: `edited` is accepted with a better answer of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedMessage:
+    """A message before the reply that was judged. template: whether its words come from a prompt template or
+    are the link's, not the person's own."""
+
+    role: Role
+    text: str
+    template: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A reply as it was when it was judged, and what it answered; never changes.
+
+    prompt: the system prompt if there was one, and the path from the first message to the one answered.
+    model: as it was named. provenance: revision, adapter, template, sampling, seed, backend and token counts,
+    as far as they were known; flat. cut: how many of the first messages the model was not sent. masked: in
+    how many places personal data was kept from the model. continues: whether it writes on from a reply that
+    had ended. whole: whether it had ended by itself.
+    """
+
+    message_id: str
+    prompt: tuple[JudgedMessage, ...]
+    reply: str
+    model: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    cut: int = 0
+    masked: int = 0
+    continues: bool = False
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a tester accepted when they judged. covers: whether the link says that what they write may train
+    models."""
+
+    version: int
+    text: str
+    covers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """better: the answer that operators wrote in place of the tester's; empty for none."""
+
+    state: ReviewState = "new"
+    by: str | None = None
+    at: datetime | None = None
+    better: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered to a question of the link about this reply; a number for a scale."""
+
+    question: Question
+    value: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one person thinks of one reply. There is one for each pair of them.
+
+    seq: how many pieces of the reply had been shown; `None` once it had ended. reasons: keys. better: the
+    answer they would have given; empty for none. judged: `None` while the reply runs. link: its name.
+    """
+
+    id: str
+    owner_id: str
+    conversation_id: str
+    message_id: str
+    link_id: str | None
+    link: str
+    at: datetime
+    changed_at: datetime
+    seq: int | None = None
+    rating: Rating = 0
+    reasons: tuple[str, ...] = ()
+    comment: str = ""
+    answers: tuple[Answer, ...] = ()
+    better: str = ""
+    consent: Consent | None = None
+    review: Review = Review()
+    judged: Judged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison. good: what was thought of it by itself. judged: `None` while it runs, or if
+    it failed."""
+
+    message_id: str
+    model: str
+    good: bool | None = None
+    judged: Judged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two replies to one message, and which of them a person preferred; `None` until they voted.
+
+    "Both are bad" is a tie of two sides that are not good.
+    """
+
+    id: str
+    owner_id: str
+    conversation_id: str
+    asked_id: str
+    link_id: str | None
+    link: str
+    at: datetime
+    left: Side
+    right: Side
+    preferred: Preferred | None = None
+    comment: str = ""
+    voted_at: datetime | None = None
+    consent: Consent | None = None
+    review: Review = Review()
