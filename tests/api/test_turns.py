@@ -12,7 +12,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from backends.echo import EchoBackend
 from backends.types import Event, Finished, Request, Retrying, TextDelta
 from tests.api.conftest import BASE, MakeSite, Site, serving
-from tests.turns.held import Held
+from tests.turns.held import Held, Stepped
 
 WORDS = [f"w{n} " for n in range(60)]
 
@@ -58,19 +58,22 @@ async def test_a_turn_is_followed_to_its_end(site: Site) -> None:
 
 
 async def test_events_go_on_exactly_where_a_lost_connection_was(make_site: MakeSite) -> None:
-    async with make_site(EchoBackend(script=WORDS, rate=100)) as site, serving(site.door) as base:
+    backend = Stepped(WORDS)
+    async with make_site(backend) as site, serving(site.door) as base:
         client = site.client(site.visitor(), base_url=base, transport=None)
         reply = (await site.send(client))["reply"]["id"]
         seen: list[ServerSentEvent] = []
-        for drop in (3, 7, 1, 12):
-            last = next((e.id for e in reversed(seen) if e.event == "delta"), "0")
-            got = 0
+        last, written = "0", 0
+        for steps in (3, 7, 1, 12):
+            backend.go(steps)
+            written += steps
             async for event in _events(client, reply, headers={"last-event-id": last}):
                 seen.append(event)
-                got += event.event == "delta"
-                if got == drop:
+                if event.event == "delta":
+                    last = event.id
+                if _text(seen) == "".join(WORDS[:written]):
                     break
-        last = next(e.id for e in reversed(seen) if e.event == "delta")
+        backend.go(len(WORDS) - written)
         seen += [event async for event in _events(client, reply, query=f"?from={last}")]
         message = json.loads(seen[-1].data)["message"]
         ids = [int(event.id) for event in seen if event.event == "delta"]

@@ -62,3 +62,22 @@ class Gated(EchoBackend):
         async with aclosing(super().stream(request)) as events:
             async for event in events:
                 yield event
+
+
+class Stepped(EchoBackend):
+    """Writes one piece of its script for every step the test lets it take."""
+
+    def __init__(self, script: list[str]) -> None:
+        super().__init__(script=script)
+        self._free = asyncio.Semaphore(0)
+
+    def go(self, steps: int) -> None:
+        for _ in range(steps):
+            self._free.release()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    await self._free.acquire()
+                yield event
