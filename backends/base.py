@@ -40,6 +40,7 @@ from backends.types import (
 class Capabilities:
     """What a backend supports. Requests are adapted to it, never sent blindly.
 
+    speaks_first: a conversation may start with a message of the assistant, after the system prompt.
     context_length: tokens of prompt and reply together, `None` if unknown. sampling: names of the `Sampling`
     fields it honours. prefill: supports `Request.continue_final`. slots: concurrent replies, `None` for any
     number (an endpoint). Callers that queue requests beyond that can show people their position; otherwise a
@@ -48,6 +49,7 @@ class Capabilities:
     """
 
     system_role: bool = True
+    speaks_first: bool = True
     images: bool = False
     tools: bool = False
     logprobs: bool = False

@@ -48,6 +48,11 @@ class Message:
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
+def opened_with(text: str) -> str:
+    """How a model whose conversations start with a user message is told that it has spoken first."""
+    return f"You began this conversation with this message:\n\n{text}"
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """Sampling parameters; `None` leaves the choice to the model's own defaults.

@@ -69,14 +69,15 @@ class LlamaCppBackend:
             self._server = server
             self.capabilities = self._capabilities(
                 context_window(self._setup, server.header),
-                await self._takes_system_role(server),
+                system_role=await self._renders(server, Message("system", "probe")),
+                speaks_first=await self._renders(server, Message("assistant", "probe")),
                 engine=f"llamacpp {id(server)}",
             )
 
-    async def _takes_system_role(self, server: Server) -> bool:
-        """Whether the template renders a system prompt, rather than rejecting or ignoring it."""
+    async def _renders(self, server: Server, first: Message) -> bool:
+        """Whether the template renders such a first message, rather than rejecting or ignoring it."""
         try:
-            asked = Request((Message("system", "probe"), Message("user", "Hello")))
+            asked = Request((first, Message("user", "Hello")))
             return "probe" in (await _prompt(server, asked)).text
         except BackendError:
             return False
@@ -219,10 +220,16 @@ class LlamaCppBackend:
         return worker
 
     def _capabilities(
-        self, context_length: int | None, system_role: bool = True, *, engine: str | None = None
+        self,
+        context_length: int | None,
+        *,
+        system_role: bool = True,
+        speaks_first: bool = True,
+        engine: str | None = None,
     ) -> Capabilities:
         return Capabilities(
             system_role=system_role,
+            speaks_first=speaks_first,
             seed=True,
             prefill=True,
             logprobs=True,

@@ -78,6 +78,7 @@ class LocalBackend:
             self._taken = taken
             self.capabilities = Capabilities(
                 system_role=taken.variant.system_role,
+                speaks_first=taken.variant.speaks_first,
                 images=taken.shared.opened.loaded.images,
                 seed=True,
                 prefill=True,

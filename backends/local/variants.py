@@ -20,6 +20,7 @@ class Variant:
     end_ids: frozenset[int]
     stop: tuple[str, ...]
     system_role: bool
+    speaks_first: bool
     adapter: AdapterInfo | None = None
 
 
@@ -30,7 +31,13 @@ def variant_of(loaded: Loaded, *, given: chat_format.Template | None, adapter: A
         template = given.text
     if template is None:
         return Variant(
-            loaded.template, loaded.template_source, loaded.end_ids, loaded.stop, loaded.system_role, adapter
+            loaded.template,
+            loaded.template_source,
+            loaded.end_ids,
+            loaded.stop,
+            loaded.system_role,
+            loaded.speaks_first,
+            adapter,
         )
     return Variant(
         template,
@@ -38,5 +45,6 @@ def variant_of(loaded: Loaded, *, given: chat_format.Template | None, adapter: A
         chat_format.end_ids(loaded.renderer, loaded.model, loaded.tokenizer, template, parts=loaded.parts),
         (),
         chat_format.takes_system_role(loaded.renderer, loaded.tokenizer, template, parts=loaded.parts),
+        chat_format.speaks_first(loaded.renderer, loaded.tokenizer, template, parts=loaded.parts),
         adapter,
     )

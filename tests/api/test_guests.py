@@ -13,12 +13,12 @@ import pytest
 
 from backends.base import LoadProgress
 from backends.echo import EchoBackend
-from backends.types import Sampling
+from backends.types import Sampling, opened_with
 from tests.api.conftest import MakeSite, Site
 from webchat.api.events import encode
 from webchat.models import ModelSpec
 from webchat.prompts.content import TemplateContent
-from webchat.sharing import TermsContent, new_link
+from webchat.sharing import TermsContent, change_link, new_link
 from webchat.sharing.handover import ALPHABET, CODE_CHARS, MOST_WRONG, make_code, read_code, spaced
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import LONGEST_REPLY
@@ -282,6 +282,36 @@ async def test_inspecting_and_provenance_are_shown_only_where_the_link_says_so(z
         assert ((await client.get(f"/api/messages/{reply}/inspect")).status_code == 200) == shown
         exported = (await client.get("/api/export")).json()["conversations"][0]
         assert bool(exported["provenance"]) == shown
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_the_model_is_sent_the_opening_and_inspect_shows_it(make_site: MakeSite, first: bool) -> None:
+    backend = EchoBackend()
+    backend.capabilities = replace(backend.capabilities, speaks_first=first)
+    async with make_site(backend, system_prompt="Be kind.") as site:
+        guest, link = site.guest(opening="Ask me **anything**.")
+        client = site.client(guest)
+        begun = await site.send(client)
+        reply = begun["reply"]["id"]
+        await site.ended(client, reply)
+        sent = [(message.role, message.text) for message in backend.requests[-1].messages]
+        told = [("assistant", "Ask me **anything**.")]
+        if first:
+            assert sent == [("system", "Be kind."), *told, ("user", "Hello there")]
+        else:
+            assert sent == [("system", f"Be kind.\n\n{opened_with(told[0][1])}"), ("user", "Hello there")]
+        shown = (await client.get(f"/api/messages/{reply}/inspect")).json()["messages"]
+        # The server's own system prompt is not theirs to read; the opening is.
+        hidden = [(role, text.replace("Be kind.", "[…]")) for role, text in sent]
+        assert [(message["role"], message["content"]) for message in shown] == hidden
+        stored = site.store.provenance(guest.id, reply)
+        assert {"role": "assistant", "content": told[0][1]} in stored.prompt
+        assert stored.details.get("opening_as") == (None if first else "system")
+        # Another opening is sent from the next request on, as the page shows it.
+        change_link(site.store, link.id, datetime.now(UTC), terms=TermsContent(opening=""))
+        chat = {"conversation_id": begun["conversation"]["id"], "parent_id": reply}
+        await site.ended(client, (await site.send(client, "More", **chat))["reply"]["id"])
+        assert not any("anything" in message.text for message in backend.requests[-1].messages)
 
 
 async def test_messages_are_counted_down_and_refused_with_a_reason(zoo: Site) -> None:

@@ -173,6 +173,34 @@ async def test_a_model_whose_template_writes_no_system_prompt_has_no_role_for_it
             await backend.aclose()
 
 
+@pytest.mark.parametrize(
+    ("template", "may"),
+    [
+        ("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", True),
+        (
+            "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+            "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
+            "{{ m.content }}{% endfor %}",
+            False,
+        ),
+    ],
+)
+async def test_whether_a_template_lets_the_model_speak_first_is_found_out(
+    template: str, may: bool, tiny: Path, demo_gguf: Path
+) -> None:
+    for backend in (
+        LocalBackend(LocalOptions(source=str(tiny), threads=1, chat_template=template)),
+        LlamaCppBackend(
+            LlamaCppOptions(known=True, path=demo_gguf, context_length=512, chat_template=template)
+        ),
+    ):
+        try:
+            await backend.start()
+            assert backend.capabilities.speaks_first is may, backend.kind
+        finally:
+            await backend.aclose()
+
+
 @pytest.mark.parametrize("kind", ["local", "llamacpp"])
 async def test_a_template_that_explodes_later_is_ended_and_the_next_reply_comes(
     kind: str, tiny: Path, demo_gguf: Path

@@ -20,6 +20,7 @@ from backends.openai_compat.refusals.negotiation import ATTEMPTS, Learned
 from backends.openai_compat.refusals.refusal import Refusal, read_refusal
 from backends.openai_compat.refusals.terms import Offer, Terms
 from backends.openai_compat.refusals.variants import FEATURES, NEEDS, SWAPPED, features, variant
+from backends.types import opened_with
 
 Body = dict[str, Any]
 Words = Callable[[list[str]], str]
@@ -325,6 +326,15 @@ def test_a_variant_says_the_same_otherwise() -> None:
     assert said({"system"}, system, assistant, user) == [{**system, "role": "user"}, assistant, user]
     assert said({"system"}, user, system) == [{"role": "user", "content": "Hello\n\nBe brief."}]
     assert said({"system"}, system) == [{**system, "role": "user"}]
+    quoted = f"Be brief.\n\n{opened_with('Hi')}"
+    assert said({"opening"}, system, assistant, user) == [{**system, "content": quoted}, user]
+    assert said({"opening"}, assistant, user) == [
+        {"role": "user", "content": f"{opened_with('Hi')}\n\nHello"}
+    ]
+    assert said({"opening", "system"}, system, assistant, user) == [
+        {"role": "user", "content": f"{quoted}\n\nHello"}
+    ]
+    assert said({"opening"}, assistant) == [assistant]
     assert said({"turns"}, user, user, assistant) == [
         {"role": "user", "content": "Hello\n\nHello"},
         assistant,

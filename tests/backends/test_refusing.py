@@ -123,6 +123,40 @@ async def test_what_is_remembered_is_in_the_capabilities_before_the_first_reques
     assert {"max_tokens", "stop"} <= backend.capabilities.sampling
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "messages: first message must use the user role",
+        "A conversation must start with a user message.",
+        "Invalid request",
+    ],
+)
+async def test_an_endpoint_whose_conversations_start_with_the_user_is_told_of_the_opening(
+    words: str,
+) -> None:
+    def opened(body: dict[str, Any]) -> bool:
+        roles: list[str] = [message["role"] for message in body["messages"]]
+        return next(role for role in roles if role != "system") == "assistant"
+
+    asked = Request((HELLO[0], Message("assistant", "Ask me."), HELLO[1]))
+    async with HostileServer(
+        Server("", [Refuses(opened, says_so(400, openai(words)))], frozenset())
+    ) as endpoint:
+        backend = connect(endpoint)
+        for _ in range(4):
+            answer = await ask(backend, asked)
+            assert answer.text == "OK then."
+            assert "without" not in answer.finished.details
+        assert not backend.capabilities.speaks_first
+        assert backend.capabilities.system_role
+        await backend.aclose()
+    system, user = endpoint.requests[-1].body["messages"]
+    assert (system["role"], user) == ("system", {"role": "user", "content": "Hello"})
+    assert system["content"].startswith("Be brief.")
+    assert system["content"].endswith("Ask me.")
+
+
 async def test_what_the_operator_leaves_out_is_never_sent() -> None:
     async with HostileServer(reply) as endpoint:
         backend = connect(endpoint, leave_out=("stream_options", "top_k"))

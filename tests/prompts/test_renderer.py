@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backends.base import Capabilities
-from backends.types import Message, Role, Sampling
+from backends.types import Message, Role, Sampling, opened_with
 from tests.growth import MOST, growth
 from webchat.prompts import CONTINUE, PlainRenderer, Scene, fit
 from webchat.prompts.renderer import merge_sampling
@@ -51,6 +51,41 @@ def test_without_a_system_role_the_prompt_opens_the_first_message() -> None:
     assert PlainRenderer().render(scene).system_as == "user"
     for other in (replace(scene, system_prompt=None), replace(scene, capabilities=ALL)):
         assert PlainRenderer().render(other).system_as is None
+
+
+def test_the_opening_is_said_first() -> None:
+    scene = Scene(path("u:one"), ALL, system_prompt="Be kind.", opening="Ask me.")
+    assert sent(scene) == [("system", "Be kind."), ("assistant", "Ask me."), ("user", "one")]
+    rendered = PlainRenderer().render(scene)
+    assert (rendered.ids, rendered.opening_as) == ((None, None, "m0"), None)
+    assert rendered.prompt[1:] == ({"role": "assistant", "content": "Ask me."}, {"path": "m0", "count": 1})
+
+
+@pytest.mark.parametrize("system", ["Be kind.", None])
+@pytest.mark.parametrize("has_role", [True, False])
+def test_a_model_that_does_not_speak_first_is_told_of_the_opening(system: str | None, has_role: bool) -> None:
+    takes = replace(ALL, speaks_first=False, system_role=has_role)
+    scene = Scene(path("u:one"), takes, system_prompt=system, opening="Ask me.")
+    told = "\n\n".join(text for text in (system, opened_with("Ask me.")) if text)
+    rendered = PlainRenderer().render(scene)
+    if has_role:
+        assert sent(scene) == [("system", told), ("user", "one")]
+    else:
+        assert sent(scene) == [("user", f"{told}\n\none")]
+    assert rendered.opening_as == ("system" if has_role else "user")
+    assert rendered.system_as == ("user" if system and not has_role else None)
+    assert {"role": "assistant", "content": "Ask me."} in rendered.prompt
+
+
+def test_the_opening_is_the_first_to_be_left_out() -> None:
+    stored = path("u:one", "a:two", "u:three")
+    scene = Scene(stored, ALL, opening="An opening that is longer.")
+    for room, start, before, kept in ((12, 0, 0, 3), (5, 0, 0, 1), (None, 2, 0, 1), (None, 0, 4, 3)):
+        cut = replace(scene, path=[replace(stored[0], before=before), *stored[1:]], room=room, start=start)
+        assert sent(cut) == [(m.role, m.text) for m in stored[-kept:]]
+        rendered = PlainRenderer().render(cut)
+        assert rendered.left_out == before + 4 - kept
+        assert rendered.first_sent == stored[-kept].id
 
 
 def test_each_message_of_a_request_names_the_stored_one_it_is_from() -> None:

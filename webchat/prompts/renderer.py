@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Protocol
 
 from backends.base import Capabilities
-from backends.types import Message, Request, Role, Sampling
+from backends.types import Message, Request, Role, Sampling, opened_with
 from webchat.prompts.fitting import first_kept
 from webchat.store.records import ConversationSettings, PathMessage
 
@@ -24,7 +24,8 @@ CONTINUE = (
 class Scene:
     """All inputs of a prompt.
 
-    path: the stored messages from the root to the one the reply answers, oldest first. continues: the reply
+    path: the stored messages from the root to the one the reply answers, oldest first. opening: what the
+    model's side said before all of them; may be empty. continues: the reply
     to continue. start: index in the path of the first message that may be sent; room: maximum characters,
     `None` for no limit; see `fitting`. system_prompt, sampling: the model's defaults; the conversation's
     `settings` override them.
@@ -38,6 +39,7 @@ class Scene:
     continues: PathMessage | None = None
     start: int = 0
     room: int | None = None
+    opening: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,14 @@ class Rendered:
     """A request and where it came from.
 
     template: name and version of what made it.
-    prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere
-    else, `{"path": id, "count": n}` for the path of `n` stored messages that ends at `id`. Stored messages
-    never change, so it holds what was sent, and a long conversation is not copied with each reply. left_out:
-    how many of the oldest messages are not sent, and first_sent the id of the one after them. ids: for each
-    message of the request the stored message it is from, `None` where it is from none. system_as: the role
-    that says the system prompt for a model without a role for it. without: the settings of sampling that were
-    chosen and that the model does not take.
+    prompt: the request in short, for provenance: `{"role", "content"}` for words that are stored nowhere else
+    (an opening is the assistant's, however it was sent), `{"path": id, "count": n}` for the path of `n`
+    stored messages that ends at `id`. Stored messages never change, so it holds what was sent, and a long
+    conversation is not copied with each reply. left_out: how many of the oldest messages are not sent, and
+    first_sent the id of the one after them. ids: for each message of the request the stored message it is
+    from, `None` where it is from none. system_as: the role that says the system prompt for a model without a
+    role for it, and opening_as the one that tells of the opening where a model does not speak first. without:
+    the settings of sampling that were chosen and that the model does not take.
     """
 
     request: Request
@@ -61,6 +64,7 @@ class Rendered:
     first_sent: str | None = None
     ids: tuple[str | None, ...] = ()
     system_as: Role | None = None
+    opening_as: Role | None = None
     without: tuple[str, ...] = ()
 
 
@@ -82,14 +86,17 @@ class PlainRenderer:
             system = scene.system_prompt
         system = (system or "").strip()
         prefix: list[Message] = [Message("system", system)] if system else []
-        left_out = scene.start
-        if scene.room is not None:
-            begun = "" if scene.continues is None else scene.continues.text
-            left_out += first_kept(scene.path[left_out:], scene.room - len(system) - len(begun))
-        path = scene.path[left_out:]
-        left_out += scene.path[0].before if scene.path else 0
-        body = _turns(path)
         prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]
+        opening, path, left_out = _kept(scene, len(system))
+        body = _turns(path)
+        opening_as: Role | None = None
+        if opening:
+            prompt.append({"role": "assistant", "content": opening})
+            if scene.capabilities.speaks_first:
+                body.insert(0, (Message("assistant", opening), None))
+            else:
+                prefix.append(Message("system", opened_with(opening)))
+                opening_as = _role(prefix[-1], scene.capabilities)
         if path:
             prompt.append({"path": path[-1].id, "count": len(path)})
         continue_final = False
@@ -113,8 +120,10 @@ class PlainRenderer:
         ids = tuple(id for _, id in fitted)
         persona = scene.settings.persona
         template = self.template if persona is None else f"{persona.name}/{persona.version}"
-        moved: Role | None = "user" if prefix and not scene.capabilities.system_role else None
-        return Rendered(request, template, tuple(prompt), left_out, first_sent, ids, moved, without)
+        moved: Role | None = "user" if system and not scene.capabilities.system_role else None
+        return Rendered(
+            request, template, tuple(prompt), left_out, first_sent, ids, moved, opening_as, without
+        )
 
 
 def fit(messages: Iterable[Message], capabilities: Capabilities) -> tuple[Message, ...]:
@@ -142,6 +151,23 @@ def fit_sampling(sampling: Sampling, capabilities: Capabilities) -> Sampling:
 
 _Sourced = tuple[Message, str | None]
 """A message and the stored one it is from."""
+
+
+def _kept(scene: Scene, system: int) -> tuple[str, Sequence[PathMessage], int]:
+    """What of a conversation is sent, its opening first, and how many of its oldest messages are left out.
+    system: length of the system prompt."""
+    path, before = scene.path[scene.start :], scene.path[0].before if scene.path else 0
+    left_out, opening = scene.start + before, scene.opening
+    if opening and left_out:
+        left_out, opening = left_out + 1, ""
+    if opening:
+        path = [PathMessage("", "assistant", opening, "complete"), *path]
+    if scene.room is not None:
+        begun = "" if scene.continues is None else scene.continues.text
+        kept = first_kept(path, scene.room - system - len(begun))
+        path, left_out = path[kept:], left_out + kept
+        opening = opening if not kept else ""
+    return opening, path[1:] if opening else path, left_out
 
 
 def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:

@@ -80,6 +80,8 @@ def changes(rendered: Rendered) -> dict[str, Any]:
         details |= {"left_out": rendered.left_out, "first_sent": rendered.first_sent}
     if rendered.system_as is not None:
         details["system_as"] = rendered.system_as
+    if rendered.opening_as is not None:
+        details["opening_as"] = rendered.opening_as
     if rendered.without:
         details["without"] = list(rendered.without)
     return details

@@ -218,6 +218,7 @@ class Pipeline:
                 continues=None if turn.continues is None else PathMessage.of(turn.continues),
                 start=self._fitting.start(_key(turn), run.path, window) if self._cuts else 0,
                 room=room,
+                opening=turn.party.terms.opening,
             )
         )
         run.provenance = Provenance(

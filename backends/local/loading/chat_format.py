@@ -94,6 +94,13 @@ def takes_system_role(renderer: Renderer, tokenizer: Any, template: str, *, part
     return text is not None and "probe" in text
 
 
+def speaks_first(renderer: Renderer, tokenizer: Any, template: str, *, parts: bool = False) -> bool:
+    """Whether a template renders a message of the assistant before any of the user."""
+    messages = [Message("assistant", "probe"), Message("user", "U")]
+    text = _try(renderer, tokenizer, template, messages, parts=parts)
+    return text is not None and "probe" in text
+
+
 def end_ids(
     renderer: Renderer, model: Any, tokenizer: Any, template: str, *, parts: bool = False
 ) -> frozenset[int]:

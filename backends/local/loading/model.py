@@ -59,6 +59,7 @@ class Loaded:
     context_length: int | None
     revision: str | None
     system_role: bool
+    speaks_first: bool
     template_source: str = "model"
     stop: tuple[str, ...] = ()
     processor: Any = None
@@ -160,6 +161,7 @@ def _loaded(
         context_length=min((n for n in (window, options.context_length) if n is not None), default=None),
         revision=files.revision,
         system_role=chat_format.takes_system_role(renderer, tokenizer, template.text, parts=parts),
+        speaks_first=chat_format.speaks_first(renderer, tokenizer, template.text, parts=parts),
         template_source=template.source,
         stop=template.stop,
         processor=processor,

@@ -52,9 +52,9 @@ def negotiable(error: BackendError, refusal: Refusal, body: Body) -> bool:
     if refusal.status not in (400, 422):
         if refusal.status not in (None, 500, 501) or not names or not _UNSUPPORTED.search(refusal.all_words):
             return False
-        return refusal.status != 500 or names[0] in ("system", "turns")
+        return refusal.status != 500 or names[0] in ("system", "opening", "turns")
     if isinstance(error, ModelUnsupported):  # a chat template that refuses a role
-        return "system" in names or "turns" in names
+        return not {"system", "opening", "turns"}.isdisjoint(names)
     if type(error) is not BadRequest and not (placed and not isinstance(error, ContextTooLong)):
         return False
     if not placed and _NEVER.search(refusal.all_words):

@@ -25,6 +25,7 @@ _LABELS = frozenset({"type", "code", "status", "object", "param", "loc", "field"
 _SPELLED = {
     "stream_options": r"stream[_ -]?options|include_usage",
     "system": r"system|developer|roles?|角色",
+    "opening": r"roles?|alternat\w*|(?:first|start|begin)\w*|assistant|角色|交替|第一条",
     "turns": r"roles?|alternat\w*|consecutive|角色|交替",
     "top_k": r"top[_ -]?k",
     "min_p": r"min[_ -]?p",
@@ -136,7 +137,7 @@ def message_in(parsed: Any) -> str:
 def _points_to(place: str, feature: str) -> bool:
     steps = re.split(r"[^\w]+", place.lower())
     if "role" in steps:
-        return feature in ("system", "turns")
+        return feature in ("system", "opening", "turns")
     if "messages" in steps:
         return feature == "parts" and "content" in steps
     return any(_NAMES[feature].fullmatch(step) for step in steps)

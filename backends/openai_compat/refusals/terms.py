@@ -70,6 +70,7 @@ class Terms:
         return replace(
             capabilities,
             system_role=capabilities.system_role and "system" not in out,
+            speaks_first=capabilities.speaks_first and "opening" not in out,
             seed=capabilities.seed and "seed" not in out,
             logprobs=capabilities.logprobs and out.isdisjoint({"logprobs", "top_logprobs"}),
             prefill=capabilities.prefill and "prefill" not in out,
@@ -115,7 +116,9 @@ class Offer:
     def unused(self) -> tuple[str, ...]:
         """Features of the request that are completely absent from the body; with a `system` that is
         folded."""
-        gone = self._out - {"turns", "parts"} - (set() if SWAPPED in self._out else {NEEDS[SWAPPED]})
+        gone = (
+            self._out - {"opening", "turns", "parts"} - (set() if SWAPPED in self._out else {NEEDS[SWAPPED]})
+        )
         return tuple(feature for feature in self._features if feature in gone)
 
     @property

@@ -3,6 +3,7 @@
 A feature is a name for something an endpoint may reject. Most are fields of that name; the others are
 
     system   the role of system messages; they are folded into the user's
+    opening  a message of the assistant before any of the user; what comes first is told of it
     turns    neighbours of one role; they are merged, so that user and assistant alternate
     parts    a text in parts; it is given as one string
     prefill  the fields that have a model write on from the last message
@@ -13,12 +14,15 @@ A feature is a name for something an endpoint may reject. Most are fields of tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
+from backends.types import opened_with
+
 Feature = Literal[
     "stream_options",
+    "opening",
     "system",
     "turns",
     "top_k",
@@ -49,6 +53,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "prefill": ("continue_final_message", "add_generation_prompt"),
     "stream": ("stream", "stream_options"),
     "system": (),
+    "opening": (),
     "turns": (),
     "parts": (),
 }
@@ -79,6 +84,8 @@ def features(body: Body) -> tuple[str, ...]:
     }
     if "system" in roles:
         found.add("system")
+    if _opening(messages) is not None:
+        found.add("opening")
     if any(one == other != "tool" for one, other in pairwise(roles)):
         found.add("turns")
     if any(_text_in_parts(message["content"]) for message in messages):
@@ -92,12 +99,35 @@ def variant(body: Body, out: Collection[str]) -> dict[str, Any]:
     said = {field: value for field, value in body.items() if field not in dropped}
     if "max_tokens" in out and "max_tokens" in body and SWAPPED not in out:
         said[SWAPPED] = body["max_tokens"]
-    if not {"system", "turns", "parts"}.isdisjoint(out):
+    if not {"system", "opening", "turns", "parts"}.isdisjoint(out):
         messages = body["messages"]
+        if "opening" in out:
+            messages = _told_of_opening(messages)
         if "parts" in out:
             messages = [{**message, "content": _in_one(message["content"])} for message in messages]
         said["messages"] = _merged(messages, folded="system" in out, turns="turns" in out)
     return said
+
+
+def _opening(messages: Sequence[Body]) -> int | None:
+    """Where the assistant speaks before any user; `None` if it does not."""
+    at = next((at for at, message in enumerate(messages) if message["role"] != "system"), None)
+    spoken = at is not None and messages[at]["role"] == "assistant"
+    return at if spoken and at is not None and at + 1 < len(messages) else None
+
+
+def _told_of_opening(messages: Sequence[Body]) -> list[Body]:
+    """Without a first message of the assistant: the system prompt, or else the next message, quotes it."""
+    at = _opening(messages)
+    if at is None:
+        return list(messages)
+    said = opened_with("".join(part.get("text", "") for part in _parts(messages[at]["content"])))
+    before, after = list(messages[:at]), list(messages[at + 1 :])
+    if before:
+        before[-1] = {**before[-1], "content": _joined(before[-1]["content"], said)}
+    else:
+        after[0] = {**after[0], "content": _joined(said, after[0]["content"])}
+    return before + after
 
 
 def _merged(messages: Iterable[Body], *, folded: bool, turns: bool) -> list[dict[str, Any]]:
