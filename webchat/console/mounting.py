@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from webchat.console.queue import MOST_WAITING, QueueDoor
 from webchat.console.roles import Role, has_role
 from webchat.ui import PageSettings, theme
-from webchat.ui.gradio_page import PageHead, Shell, in_loop
+from webchat.ui.gradio_page import PageHead, Shell, built, in_loop
 from webchat.ui.head import Assets, head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.not_found import NotFound, language_of
@@ -78,10 +78,11 @@ def mount_blocks(
     # It readies matplotlib, where that is installed, around each handler: on the loop, at first for a second.
     gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[misc, assignment]
     blocks.state_session_capacity = MOST_SESSIONS
+    built(lambda: blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=AT_ONCE, api_open=False))
     app = in_loop(
         lambda: gr.mount_gradio_app(
             FastAPI(),
-            blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=AT_ONCE, api_open=False),
+            blocks,
             path="/",
             root_path=root_path + path,
             footer_links=[],

@@ -12,7 +12,7 @@ from webchat.console.links import create_links
 from webchat.console.models import create_models
 from webchat.console.people import create_people
 from webchat.console.testers import create_testers
-from webchat.ui.gradio_page import in_loop
+from webchat.ui.gradio_page import built
 
 PATH = "/operator"
 
@@ -42,4 +42,4 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                     gr.Markdown(label("console.moderation_is"))
         return page
 
-    return in_loop(build), label.keys
+    return built(build), label.keys

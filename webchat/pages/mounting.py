@@ -21,7 +21,7 @@ from webchat.pages.page import Page
 from webchat.pages.services import PageServices
 from webchat.sentences import LANGUAGES, locale
 from webchat.ui import PageSettings
-from webchat.ui.gradio_page import in_loop
+from webchat.ui.gradio_page import built
 from webchat.ui.not_found import NotFound
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def mount_pages(
             continue
         path = f"{PATH}/{page.name}"
         try:
-            blocks = in_loop(partial(_framed, page, face))
+            blocks = built(partial(_framed, page, face))
             mounted[page.name] = mount_blocks(
                 parent, path, blocks, page.role, ui=ui, root_path=root_path, i18n=_texts(page)
             )

@@ -3,6 +3,8 @@
 - Imported, it writes a file for editors beside each of its components; `webchat.gradio_stubs`, which must
   come before any import of it, leaves that out.
 - Built outside of an event loop it makes loops of its own and leaves them open: `in_loop`.
+- It makes an app with all its routes whenever a page is begun, completed or given a queue, and serves only
+  the one that it mounts: `built`.
 - Its lifespan starts a queue that nobody asks here and that looks for work a thousand times a second: its app
   is mounted without one, see `webchat.ui.page.mount`.
 - It adds a page's own head from its bundle, too late for the language, the theme and the first paint; it
@@ -21,10 +23,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextvars import ContextVar
 from html import escape
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import gradio as gr
+import gradio.blocks
 import httpx
+from gradio.routes import App
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,6 +78,31 @@ def in_loop(build: Callable[[], Built]) -> Built:
     except RuntimeError:
         return asyncio.run(run())
     return build()
+
+
+_building: ContextVar[bool] = ContextVar("building", default=False)
+
+
+class _AppOfBlocks(App):
+    """In place of Gradio's where it is made for Blocks that are not mounted yet."""
+
+    @staticmethod
+    def create_app(blocks: gr.Blocks, *args: Any, **options: Any) -> App:
+        if not _building.get():
+            return App.create_app(blocks, *args, **options)
+        app = App()
+        app.configure_app(blocks)
+        return app
+
+
+def built(build: Callable[[], Built]) -> Built:
+    """Build Blocks that will be mounted. Until then their app has no routes, which take long to make."""
+    gradio.blocks.App = _AppOfBlocks  # type: ignore[attr-defined]
+    before = _building.set(True)
+    try:
+        return in_loop(build)
+    finally:
+        _building.reset(before)
 
 
 class PageHead:

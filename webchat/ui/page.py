@@ -9,7 +9,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from webchat.ui import theme
-from webchat.ui.gradio_page import PageHead, Shell, in_loop
+from webchat.ui.gradio_page import PageHead, Shell, built, in_loop
 from webchat.ui.head import head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.layout import LABELS, create_layout
@@ -41,7 +41,7 @@ def create_page(ui: PageSettings) -> gr.Blocks:
             create_layout(ui.max_message_chars)
         return page
 
-    return in_loop(build)
+    return built(build)
 
 
 def mount(
