@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,27 @@ MORE_LOOKS = [
     pytest.param({"locale": "en-GB", **PHONE}, "en", id="phone-en", marks=pytest.mark.slow),
 ]
 """The other pairs too, in `make test-slow`."""
+
+
+def crossed(ones: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Parameters: each of `ones`, a value or several as in `LOOKS`, with each of `others`. By default each of
+    both is run once; the other pairs are for `make test-slow`."""
+    step = min(len(ones), len(others))
+    return [
+        pytest.param(
+            *one.values,
+            *other.values,
+            id=f"{one.id}-{other.id}",
+            marks=[*one.marks, *other.marks, *([] if first % step == second % step else [pytest.mark.slow])],
+        )
+        for first, one in enumerate(map(_parameters, ones))
+        for second, other in enumerate(map(_parameters, others))
+    ]
+
+
+def _parameters(value: Any) -> Any:
+    return value if hasattr(value, "marks") else pytest.param(value, id=str(value))
+
 
 ENDED = ("complete", "stopped", "interrupted", "failed", "blocked")
 

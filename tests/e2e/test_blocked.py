@@ -81,7 +81,7 @@ async def framed(page: Page, app: AppProcess, attributes: str = "") -> None:
     await page.goto(SPACE)
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh-CN", marks=pytest.mark.slow)])
 async def test_where_site_data_is_blocked_the_page_works_and_says_once_that_it_keeps_nothing(
     app: AppProcess, profile: NewProfile, language: str
 ) -> None:
@@ -114,7 +114,7 @@ async def test_where_nothing_is_kept_a_language_is_chosen_all_the_same(
     await expect(page.locator("html.wc-ready")).to_have_attribute("lang", "zh-CN")
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "zh-CN"])
 async def test_without_cookies_a_server_that_needs_them_says_so(
     opened: AppProcess, profile: NewProfile, language: str
 ) -> None:
@@ -195,9 +195,13 @@ GONE = {
     " () => Promise.reject(new DOMException('The request was denied.', 'SecurityError'));",
     "no locks": "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });",
 }
+TELLING = ("full", "storage throws", "channels throw", "shared workers throw", "locks are refused")
+"""Of each thing that may be lacking, the worst way."""
 
 
-@pytest.mark.parametrize("missing", GONE)
+@pytest.mark.parametrize(
+    "missing", [kind if kind in TELLING else pytest.param(kind, marks=pytest.mark.slow) for kind in GONE]
+)
 async def test_the_page_works_without_what_a_browser_may_lack(
     app: AppProcess, visitor: NewVisitor, missing: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import ConsoleMessage, Page, Response, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.chat import Chat, NewVisitor, crossed
 from tests.e2e.conftest import running
 from tests.e2e.test_operator import come_by
 from tests.e2e.test_testers import HOSTILE
@@ -33,8 +33,10 @@ async def tab(page: Page, name: str) -> None:
     await button.click()
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
-@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("language", "screen"),
+    crossed(["en", "zh-CN"], [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]),
+)
 async def test_a_link_is_made_in_the_console_and_opened(
     app: AppProcess, visitor: NewVisitor, language: str, screen: dict[str, Any]
 ) -> None:

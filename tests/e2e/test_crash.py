@@ -28,7 +28,7 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
 async def test_what_was_shown_survives_a_kill_at_any_moment(
     kills: int, database: dict[str, str], endpoint: ScriptedEndpoint, visitor: NewVisitor, tmp_path: Path
 ) -> None:

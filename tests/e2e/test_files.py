@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import BOX, LOOKS, Chat, NewVisitor
+from tests.e2e.chat import BOX, LOOKS, Chat, NewVisitor, crossed
 from webchat.sentences import locale
 
 LIMIT = 100_000
@@ -50,8 +50,7 @@ async def opened(app: AppProcess, visitor: NewVisitor, look: dict[str, Any]) -> 
         return await Chat(page, app.url).open()
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
-@pytest.mark.parametrize("on", [".wc-scroller", BOX, "#wc-topbar"])
+@pytest.mark.parametrize(("look", "language", "on"), crossed(LOOKS, [".wc-scroller", BOX, "#wc-topbar"]))
 async def test_a_dropped_image_is_refused_in_words(
     app: AppProcess, visitor: NewVisitor, tmp_path: Path, look: dict[str, Any], language: str, on: str
 ) -> None:

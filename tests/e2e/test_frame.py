@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import MORE_LOOKS, PHONE, Chat, NewVisitor
+from tests.e2e.chat import LOOKS, MORE_LOOKS, PHONE, Chat, NewVisitor, crossed
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
@@ -46,6 +46,9 @@ async def outline(page: Page) -> list[str]:
         " && !one.closest('[inert]')).map((one) => `${one.tagName} ${one.textContent}`)"
     )
     return found
+
+
+UNKNOWN = ["nope", "some/where/deep", "s/deep/unknown"]
 
 
 @pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
@@ -108,8 +111,9 @@ async def test_an_unknown_chat_offers_a_new_one(
     await chat.state("complete")
 
 
-@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
-@pytest.mark.parametrize("path", ["nope", "some/where/deep", "s/deep/unknown"])
+@pytest.mark.parametrize(
+    ("look", "language", "path"), [*crossed(LOOKS, UNKNOWN), *crossed(MORE_LOOKS[2:], UNKNOWN)]
+)
 async def test_an_unknown_address_leads_home(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str, path: str
 ) -> None:
@@ -221,8 +225,7 @@ async def ruled(
 
 
 @pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
-@pytest.mark.parametrize("rules", [False, True], ids=["without-rules", "with-rules"])
+@pytest.mark.parametrize(("language", "rules"), crossed(["en", "zh-CN"], [False, True]))
 async def test_the_page_of_moderation_fits_a_phone(
     app: AppProcess, ruled: AppProcess, visitor: NewVisitor, width: int, language: str, rules: bool
 ) -> None:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, until
+from tests.e2e.chat import Chat, NewVisitor, crossed, until
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.store.talk import Talk
@@ -68,8 +68,7 @@ def pages(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
-@pytest.mark.parametrize("by", ["keys", "menu"])
+@pytest.mark.parametrize(("look", "language", "by"), crossed(LOOKS, ["keys", "menu"]))
 async def test_all_messages_are_printed(
     long: Long, visitor: NewVisitor, look: dict[str, Any], language: str, by: str
 ) -> None:

@@ -328,7 +328,7 @@ QUIET: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthC
 
 @pytest.mark.timeout(600)
 @given(steps=STEPS)
-@settings(max_examples=6, derandomize=True, phases=[Phase.generate], **QUIET)
+@settings(max_examples=3, derandomize=True, phases=[Phase.generate], **QUIET)
 async def test_no_word_is_lost_or_doubled(
     app: AppProcess, browser: Browser, steps: list[tuple[str, int]]
 ) -> None:

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, Server
+from tests.e2e.kept_tab import new_context
 from webchat.sentences import locale
 
 EMOJI = "👩‍👩‍👧" * 60  # more than a snippet holds, two code units of the browser to a character of Python
@@ -46,12 +47,25 @@ async def filled(app: AppProcess) -> AsyncIterator[AppProcess]:
     yield app
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def open_page(filled: AppProcess, browser: Browser) -> AsyncIterator[Page]:
+    """One page for all that is found in it."""
+    context = await new_context(browser)
+    chat = await Chat(await context.new_page(), filled.url).open()
+    yield chat.page
+    await context.close()
+
+
 async def searching(filled: AppProcess, visitor: NewVisitor, query: str, **options: object) -> Page:
     """The page with the dialog, and the query typed into it."""
     chat = await Chat(await (await visitor(**options)).new_page(), filled.url).open()
-    await chat.page.keyboard.press("Control+k")
-    await chat.page.locator(".wc-search input").fill(query)
+    await ask(chat.page, query)
     return chat.page
+
+
+async def ask(page: Page, query: str) -> None:
+    await page.keyboard.press("Control+k")
+    await page.locator(".wc-search input").fill(query)
 
 
 def hits(page: Page) -> Locator:
@@ -59,11 +73,10 @@ def hits(page: Page) -> Locator:
 
 
 @pytest.mark.parametrize("kind", SAID_ASKED_MARKED)
-async def test_a_part_is_found_and_marked_as_it_was_written(
-    filled: AppProcess, visitor: NewVisitor, kind: str
-) -> None:
+async def test_a_part_is_found_and_marked_as_it_was_written(open_page: Page, kind: str) -> None:
     said, asked, marked = SAID_ASKED_MARKED[kind]
-    page = await searching(filled, visitor, asked)
+    page = open_page
+    await ask(page, asked)
     await expect(page.locator(".wc-search [role=status]")).to_have_text("1 result")
     await expect(hits(page)).to_have_count(1)
     await expect(hits(page).locator("mark")).to_have_text(marked)
