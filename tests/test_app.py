@@ -18,7 +18,7 @@ from backends.local import Engines
 from backends.markers.marks import Marks
 from backends.openai_compat import Timeouts
 from backends.registry import factory
-from webchat.app import _give_templates, _purge
+from webchat.app import _give_templates, _purge, build_app
 from webchat.models import Models, ModelSpec
 from webchat.models.configured import Shared, spec_of
 from webchat.models.learned import LearnedFile
@@ -26,6 +26,7 @@ from webchat.settings import ModelSettings, Settings
 from webchat.settings.engine import EngineFields
 from webchat.store import Store
 from webchat.store.decision_records import LoggedDecision
+from webchat.store.link_records import LinkTerms
 
 ENGINE: dict[str, Any] = {
     "revision": "v1",
@@ -88,6 +89,21 @@ def test_an_endpoint_is_given_what_to_leave_out_and_a_memory(tmp_path: Path) -> 
 def test_no_setting_of_an_engine_is_taken_by_none() -> None:
     assert EngineFields.model_fields.keys() - {"chat_template_file", "adapters"} == ENGINE.keys()
     assert ENGINE.keys() - MADE <= set().union(*TAKEN.values())
+
+
+async def test_the_start_names_the_links_whose_moderation_profile_is_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[profiles.study]]\nkind = "phrases"\nphrases = ["rival"]\n', encoding="utf-8")
+    app = build_app(Settings(data_dir=tmp_path, moderation=rules), backends={"echo": EchoBackend()})
+    for name, profile in (("A", "study"), ("B", "gone"), ("C", "")):
+        terms = LinkTerms(moderation_profile=profile)
+        app.store.create_link(name, name, None, terms)
+    async with app.lifespan(None):
+        said = [record.getMessage() for record in caplog.records if "profile" in record.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith('link "B": the moderation profile "gone" is not in the rules file')
 
 
 async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path: Path) -> None:

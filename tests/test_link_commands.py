@@ -62,6 +62,21 @@ def test_a_link_has_the_terms_of_options_and_file(tmp_path: Path, capsys: pytest
     )
 
 
+def test_a_link_names_a_moderation_profile_of_the_rules_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "the rules file has none" in refused(capsys, "new", "s", "--moderation-profile", "study")
+    Path("rules.toml").write_text('[[profiles.study]]\nkind = "secrets"\n', encoding="utf-8")
+    rules = ("--moderation", "rules.toml")
+    wrong = refused(capsys, "new", "s", "--moderation-profile", "other", *rules)
+    assert 'there is no profile "other"; there are study' in wrong
+    told(capsys, "new", "s", "--moderation-profile", "study", *rules)
+    assert links(tmp_path)[0].terms.moderation_profile == "study"
+    told(capsys, "change", "s", "--messages", "5")
+    told(capsys, "change", "s", "--moderation-profile", "none")
+    assert links(tmp_path)[0].terms.moderation_profile == ""
+
+
 def test_a_link_is_paused_resumed_changed_duplicated_and_revoked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
@@ -34,7 +35,7 @@ from webchat.data_folder import SECRET, make_data_folder
 from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend, made_elsewhere
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
-from webchat.moderation.rules import BadRules, Tools, load_rules
+from webchat.moderation.rules import BadRules, Tools, load_profiles, load_rules
 from webchat.pages import Page
 from webchat.pages.mounting import mount_pages
 from webchat.pages.page import installed
@@ -155,6 +156,7 @@ def build_app(
         else Redeemer(store, start=start_link, operator=operator_link),
         starters=settings.starters,
         moderators=gates.moderators if isinstance(gates, Moderation) else (),
+        profiles=gates.profiles if isinstance(gates, Moderation) else {},
         rules_file=None if settings.moderation is None else str(settings.moderation),
         masking=wire.Masking(when=settings.masking, keep=settings.masking_keep, kinds=KINDS),
         keeps_content=settings.decisions_content,
@@ -237,11 +239,25 @@ def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
         asks = AskModels(models, settings.masking)
         tools = Tools(key=variable, ask=asks, hide=hiding(settings.masking))
         rules = load_rules(settings.moderation, tools)
+        profiles = load_profiles(settings.moderation, tools)
     except BadRules as error:
         raise BadSettings(f"moderation = {error}.") from None
-    if wrong := check_guards(rules, models):
+    if wrong := check_guards([*rules, *chain.from_iterable(profiles.values())], models):
         raise BadSettings(f"moderation = {settings.moderation}: {wrong}.")
-    return Moderation(rules, record, keeps_content=settings.decisions_content)
+    return Moderation(rules, record, profiles=profiles, keeps_content=settings.decisions_content)
+
+
+def _tell_missing_profiles(store: Store, profiles: Collection[str]) -> None:
+    """Log the links whose moderation profile the rules file does not define."""
+    for link in store.list_links():
+        wanted = link.terms.moderation_profile
+        if wanted and wanted not in profiles and link.end(datetime.now(UTC)) in ("", "link_paused"):
+            log.error(
+                'link "%s": the moderation profile "%s" is not in the rules file; nobody can send anything by'
+                " this link until it is",
+                link.name,
+                wanted,
+            )
 
 
 def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactory:
@@ -277,10 +293,11 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         await _give_templates(store, models)
+        await store.call(_tell_missing_profiles, store, services.profiles)
         await turns.open()
         recorder.open()
         moderation = gates if isinstance(gates, Moderation) else None
-        guards = () if moderation is None else tuple(asked_models(moderation.moderators))
+        guards = () if moderation is None else tuple(asked_models(moderation.every))
         tasks = [
             asyncio.create_task(_warm(models, guards)),
             asyncio.create_task(models.discover()),

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +75,12 @@ def _add_terms(command: argparse.ArgumentParser, option: Callable[..., None]) ->
     for name, about in _COUNTS.items():
         option(command, f"--{name.replace('_', '-')}", metavar="N", help=about)
     option(command, "--consent", metavar="TEXT", help="a sentence to accept before the first message")
+    option(
+        command,
+        "--moderation-profile",
+        metavar="NAME",
+        help="rules of the file of moderation that apply beside everybody's, or none",
+    )
     option(command, "--hide-inspect", action="store_true", help="hide what models were sent, and provenance")
     option(
         command, "--hide-system-prompt", action="store_true", help="hide system prompts and other templates"
@@ -92,7 +98,7 @@ def _new(loaded: Loaded, options: argparse.Namespace) -> None:
 
     now = datetime.now(UTC).astimezone()
     with opened(loaded.settings) as store, _told():
-        made = new_link(store, options.name, options.expires, now, _terms(options))
+        made = new_link(store, options.name, options.expires, now, _terms(options), _profiles(loaded))
     _hand_out(loaded, options, made)
 
 
@@ -186,6 +192,7 @@ def _change(loaded: Loaded, options: argparse.Namespace) -> None:
             name=options.name,
             lifetime=options.expires,
             terms=_terms(options),
+            profiles=_profiles(loaded),
         )
     print(f"The link {printable(link.name)} is changed, from the next request of its people on.")
 
@@ -242,6 +249,8 @@ def _terms(options: argparse.Namespace) -> TermsContent:
     for name in ("template", "title", "consent"):
         if (value := getattr(options, name)) is not None:
             given[name] = value
+    if (profile := options.moderation_profile) is not None:
+        given["moderation_profile"] = "" if profile == _NO_LIMIT else profile
     for name in _COUNTS:
         if (value := getattr(options, name)) is not None:
             given[name] = _count(name, value)
@@ -253,6 +262,17 @@ def _terms(options: argparse.Namespace) -> TermsContent:
         if getattr(options, flag):
             given[name] = value
     return read_terms(given)
+
+
+def _profiles(loaded: Loaded) -> Sequence[str]:
+    """The names of the moderation profiles in the rules file."""
+    from webchat.moderation.rules import BadRules, profile_names
+
+    path = loaded.settings.moderation
+    try:
+        return () if path is None else profile_names(path)
+    except BadRules as error:
+        raise CommandError(f"moderation = {error}.") from None
 
 
 def _count(name: str, text: str) -> int | None:

@@ -88,7 +88,8 @@ class Site:
 
     def guest(self, name: str = "testers", lifetime: str = "7d", **terms: Any) -> tuple[Owner, Link]:
         given = TermsContent.model_validate(terms)
-        link = new_link(self.store, name, lifetime, datetime.now(UTC), given).link
+        profiles = [given.moderation_profile]
+        link = new_link(self.store, name, lifetime, datetime.now(UTC), given, profiles).link
         return self.store.create_owner("guest", name, link.id), link
 
     def person(self, name: str, password_hash: str, *, operates: bool = False) -> Owner:

@@ -27,11 +27,12 @@ from backends.types import Request
 from tests.api.conftest import MakeSite, Site
 from tests.clean_environment import ROOT
 from webchat.api import routes
-from webchat.moderation import Decision, Moderation
+from webchat.moderation import Decision, Moderation, OpenGates
+from webchat.moderation.filters import Moderator
 from webchat.moderation.kinds.patterns import Pattern, Patterns
 from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
-from webchat.moderation.verdicts import Stage
+from webchat.moderation.verdicts import PROFILE_MISSING, Stage
 from webchat.store import Store
 from webchat.store.share_records import NewShare, SharedMessage
 from webchat.turns.titles.making import INSTRUCTION
@@ -41,16 +42,15 @@ SENTENCE = "We do not talk about this here."
 EVERY: tuple[Stage, ...] = ("input", "prompt", "output", "stored")
 
 
-def moderation(told: list[Decision], *stages: Stage) -> Moderation:
+def moderation(told: list[Decision], *stages: Stage, profile: str = "") -> Moderation:
+    """profile: where the rules are, if they are not everybody's."""
     named = stages or EVERY
-    return Moderation(
-        [
-            Phrases("house", {BLOCKED: Rule("house", "block", sentence=SENTENCE, own=True)}, stages=named),
-            Patterns("phones", [Pattern(r"1[3-9]\d{9}", Rule("phones", "mask", "<phone>"))], stages=named),
-            Phrases("talk", {FLAGGED: Rule("talk", "flag")}, stages=named),
-        ],
-        told.append,
-    )
+    rules: list[Moderator] = [
+        Phrases("house", {BLOCKED: Rule("house", "block", sentence=SENTENCE, own=True)}, stages=named),
+        Patterns("phones", [Pattern(r"1[3-9]\d{9}", Rule("phones", "mask", "<phone>"))], stages=named),
+        Phrases("talk", {FLAGGED: Rule("talk", "flag")}, stages=named),
+    ]
+    return Moderation([] if profile else rules, told.append, profiles={profile: rules} if profile else {})
 
 
 @dataclass
@@ -388,7 +388,9 @@ READS = frozenset(_READS.split())
 @pytest.fixture
 def world(make_site: MakeSite, tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
-    async def make(stages: Sequence[Stage] = EVERY, **options: Any) -> Any:
+    async def make(
+        stages: Sequence[Stage] = EVERY, profile: str = "", guest: str = "", **options: Any
+    ) -> Any:
         told: list[Decision] = []
         at: World
 
@@ -396,8 +398,10 @@ def world(make_site: MakeSite, tmp_path: Path) -> Callable[..., Any]:
             return [at.titles] if request.messages[-1].text.startswith(INSTRUCTION) else list(at.says)
 
         backend = EchoBackend(script=script)
-        async with make_site(backend, gates=moderation(told, *stages), **options) as site:
-            at = World(site, site.client(site.visitor()), backend, tmp_path / "chat.db", told)
+        options.setdefault("gates", moderation(told, *stages, profile=profile))
+        async with make_site(backend, **options) as site:
+            who = site.guest(moderation_profile=guest)[0] if guest else site.visitor()
+            at = World(site, site.client(who), backend, tmp_path / "chat.db", told)
             yield at
 
     return make
@@ -439,6 +443,57 @@ async def test_what_is_flagged_is_told_of_at_every_door(world: Any, row: Row) ->
         assert row.stage in {one.context.stage for one in at.told if one.finding.rule == "talk"}
 
 
+# A tester has no share to continue, and whoever may send nothing has no reply to edit.
+OF_GUESTS = [row for row in ROWS if row.enter is not copied_share]
+AT_FIRST = [send, first_system_prompt, new_template, imported_template]
+
+
+@pytest.mark.parametrize("row", OF_GUESTS, ids=lambda row: row.name)
+async def test_the_rules_of_a_links_profile_are_at_every_door(world: Any, row: Row) -> None:
+    async with world(titles=titled(row), profile="study", guest="study") as at:
+        await row.enter(at, f"So, the {BLOCKED} begins")
+        assert at.state in ("message_blocked", "blocked")
+        assert BLOCKED not in "".join([*at.wire, at.stored(), at.sent()])
+        assert {(one.context.stage, one.finding.action) for one in at.told} == {(row.stage, "block")}
+
+
+async def test_the_rules_of_a_profile_are_for_nobody_else(world: Any) -> None:
+    async with world(profile="study") as at:
+        at.says = ["Fine."]
+        await at.turn(kind="send", text=f"So, the {BLOCKED} begins")
+        assert at.state == "complete"
+
+
+@pytest.mark.parametrize("enter", AT_FIRST, ids=lambda enter: enter.__name__)
+@pytest.mark.parametrize("rules", [True, False], ids=["others", "none"])
+async def test_without_its_profile_nothing_of_a_link_passes(world: Any, enter: Enter, rules: bool) -> None:
+    options = {} if rules else {"gates": OpenGates()}
+    async with world(guest="gone", **options) as at:
+        answers = []
+
+        async def call(method: str, path: str, body: Any) -> Any:
+            answers.append(await at.client.request(method, path, json=body))
+
+        at.call = call
+        await enter(at, "Hello harmless")
+        (answer,) = answers
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "link_profile_missing")
+        assert "harmless" not in at.stored()
+        assert not at.backend.requests
+
+
+async def test_a_reply_is_withheld_where_its_links_profile_went_missing(world: Any) -> None:
+    async with world(profile="study", guest="study") as at:
+        begun = await at.calm()
+        at.site.services.review._gates.profiles.clear()
+        body = {"kind": "regenerate", "client_key": "again", "message_id": begun["reply"]["id"]}
+        again = (await at.client.post("/api/turns", json=body)).json()
+        message = await at.site.ended(at.client, again["reply"]["id"])
+        assert (message["state"], message["failure"]["code"]) == ("blocked", "blocked")
+        assert message["failure"]["message"] == PROFILE_MISSING.sentence
+        assert not at.backend.requests
+
+
 @pytest.mark.parametrize(
     "text", [f"You know of the {BLOCKED}.", f"You can call {MASKED}.", f"You like {FLAGGED}."]
 )
@@ -463,6 +518,21 @@ async def test_what_was_stored_under_other_rules_is_masked_on_its_way_to_a_model
         await at.turn(kind="regenerate", message_id=begun["reply"]["id"])
         assert MASKED not in at.sent()
         assert at.sent().count("<phone>") == 2
+
+
+def test_every_text_is_looked_at_by_the_rules_of_its_owners_link() -> None:
+    """Whoever makes a `Context` says which profile applies; moderation itself and trials have none."""
+    without = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for room in ("api", "turns", "sharing", "console")
+        for path in (ROOT / "webchat" / room).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "Context"
+        and "profile" not in [keyword.arg for keyword in call.keywords]
+    ]
+    assert [place.partition(":")[0] for place in without] == ["webchat/api/moderation.py"], without
 
 
 def test_every_route_that_takes_a_text_has_a_row(site: Site) -> None:

@@ -145,7 +145,7 @@ async def test_a_link_is_made_changed_copied_paused_and_revoked(make_site: MakeS
     [
         {"name": ""}, {"name": 5, "models": "echo"}, {"messages": -1}, {"messages": 1.5}, {"language": "fr"},
         {"asks": ["x"]}, {"questions": "a\nb\nc\nd\ne\nf"}, {"questions": "a | one"}, {"template": "../x"},
-        {"blind": True}, {"inspect": "yes"},
+        {"blind": True}, {"inspect": "yes"}, {"moderation_profile": "gone"}, {"moderation_profile": ["x"]},
     ],
     ids=str,
 )  # fmt: skip

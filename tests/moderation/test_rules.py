@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from webchat.moderation.describing import described
 from webchat.moderation.kinds.endpoint import Endpoint
 from webchat.moderation.kinds.guard import AskEndpoint, Guard
 from webchat.moderation.kinds.tables import KINDS
-from webchat.moderation.rules import BadRules, Tools, load_rules
+from webchat.moderation.rules import BadRules, Tools, load_profiles, load_rules, profile_names
 
 RULES = """
 [[moderators]]
@@ -96,6 +97,54 @@ async def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadRules) as refused:
         load_rules(rules(tmp_path, text))
+    assert said in str(refused.value)
+
+
+PROFILES = (
+    RULES
+    + """
+[[profiles.study]]
+kind = "phrases"
+name = "study words"
+phrases = ["rival"]
+
+[[profiles.other]]
+kind = "secrets"
+name = "other secrets"
+"""
+)
+
+
+async def test_the_rules_of_a_profile_act_after_everybodys(tmp_path: Path) -> None:
+    path = rules(tmp_path, PROFILES)
+    (tmp_path / "words.txt").write_text("", encoding="utf-8")
+    assert profile_names(path) == ("study", "other")
+    moderation = Moderation(load_rules(path), profiles=load_profiles(path))
+    study = Context("input", "me", profile="study")
+    assert await moderation.review(study, "call 13800138000") == "call <phone>"
+    assert await moderation.review(Context("input", "me", profile="other"), "a rival") == "a rival"
+    for context, text in (
+        (study, "a rival"),
+        (study, "the secret project"),
+        (replace(study, profile="x"), "Hi"),
+    ):
+        with pytest.raises(Blocked):
+            await moderation.review(context, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[profiles.study]]\nkind = "telepathy"', "profiles.study.0.kind"),
+        ('[[profiles.study]]\nkind = "limits"\nmost = 1', "profiles.study.0.limits.most"),
+        ('[[profiles."a b"]]\nkind = "secrets"', "profiles"),
+        ("[profiles]\nstudy = []", "profiles.study: it has no rules"),
+        ('[[moderators]]\nkind = "secrets"\n[[profiles.study]]\nkind = "secrets"', "two moderators"),
+    ],
+)
+def test_what_is_wrong_with_a_profile_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BadRules) as refused:
+        load_profiles(rules(tmp_path, text))
     assert said in str(refused.value)
 
 

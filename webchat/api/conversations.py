@@ -87,7 +87,8 @@ class Conversations:
         owner = caller.id
         # What is not theirs is not found, whatever is said of it.
         before = await self._store.call(self._store.conversation, owner, id)
-        written = Context("input", owner, conversation_id=id, counts=False)
+        profile = caller.terms.moderation_profile
+        written = Context("input", owner, conversation_id=id, counts=False, profile=profile)
         title = " ".join((body.title or "").split()) or None
         if title is not None:
             title = await self._review.text(written, title)

@@ -39,7 +39,10 @@ class Links:
     async def make(self, operator: Operator, body: NewLinkBody, request: Request) -> MadeLink:
         """Make a link. The answer has its URL, which is never shown again."""
         now = datetime.now(UTC)
-        made = await self._store.call(new_link, self._store, body.name, body.expires, now, body.terms)
+        profiles = self._services.profiles
+        made = await self._store.call(
+            new_link, self._store, body.name, body.expires, now, body.terms, profiles
+        )
         return MadeLink.read(made, self._services.base(request), now)
 
     async def look(self, operator: Operator, id: PathId) -> Link:
@@ -57,6 +60,7 @@ class Links:
             lifetime=body.expires,
             paused=body.paused,
             terms=body.terms,
+            profiles=self._services.profiles,
         )
         return await self._link(id)
 

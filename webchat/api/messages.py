@@ -41,7 +41,12 @@ class Messages:
         before = await self._store.call(self._store.message, owner.id, id)
         # A person writes it, whoever it is said to be from.
         context = Context(
-            "input", owner.id, conversation_id=before.conversation_id, message_id=id, counts=False
+            "input",
+            owner.id,
+            conversation_id=before.conversation_id,
+            message_id=id,
+            counts=False,
+            profile=owner.terms.moderation_profile,
         )
         text = await self._services.review.text(context, body.text)
         message = await self._store.call(self._store.edit_reply, owner.id, id, text)

@@ -70,6 +70,7 @@ class ModerationRoutes:
         return Moderation.of(
             {
                 "moderators": described(services.moderators),
+                "profiles": {name: described(some) for name, some in services.profiles.items()},
                 "masking": services.masking,
                 "file": services.rules_file,
                 "keeps_content": services.keeps_content,

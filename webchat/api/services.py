@@ -42,7 +42,8 @@ class Services:
     people back to, `None` if each request's own; root_path: under which a proxy serves it; sign_out_url: of
     the proxy that signs people in. share_assets: where the pages of shares find the page's own files.
     sandbox: renders prompt templates. starters: whether those that come with the app are listed. moderators:
-    in the order they act; rules_file: where they come from;
+    in the order they act; profiles: those of tester links that name one, by name; rules_file: where both come
+    from;
     masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
     decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
     pages: of other packages, in the menu.
@@ -69,6 +70,7 @@ class Services:
     sign_out_url: str | None = None
     share_assets: str = ""
     moderators: Sequence[Moderator] = ()
+    profiles: Mapping[str, Sequence[Moderator]] = field(default_factory=dict)
     rules_file: str | None = None
     masking: Masking | None = None
     keeps_content: bool = False

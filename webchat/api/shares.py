@@ -72,7 +72,7 @@ class ShareRoutes:
         if not share.allow_copy or caller.kind == "guest":
             raise ShareNotAllowed
         self._shares.count_copy(caller, share)
-        context = Context("input", caller.id, counts=False)
+        context = Context("input", caller.id, counts=False, profile=caller.terms.moderation_profile)
         title = await self._services.review.text(context, share.title)
         read = await self._store.call(self._store.shared_messages, share.id, 0, share.messages)
         messages = [await self._reviewed(context, message) for message in read]

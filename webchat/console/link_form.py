@@ -19,6 +19,7 @@ LIMITS = ("people", "conversations", "messages", "tokens", "replies_at_once", "r
 FIELDS = (
     "name", "expires", "models", "blind", "template", "language", *LIMITS,
     "title", "instructions", "opening", "asks", "questions", "consent", "inspect", "system_prompt",
+    "moderation_profile",
 )  # fmt: skip
 """In the order of the form's values."""
 
@@ -58,17 +59,20 @@ def create_form(label: Labels) -> list[Any]:
     with gr.Row():
         inspect = gr.Checkbox(True, **named("inspect"))
         system_prompt = gr.Checkbox(True, **named("system_prompt"))
+    # One that the rules file lost has to show, too.
+    profile = gr.Dropdown(choices=[], allow_custom_value=True, **hinted("moderation_profile"))
     gr.Markdown(label("console.link.asked"), elem_classes=["wc-heading"])
     asks = gr.CheckboxGroup(choices=[], **named("asks"))
     questions = gr.Textbox(lines=2, max_lines=8, max_length=_MOST_QUESTIONS_CHARS, **hinted("questions"))
     return [
         name, expires, models, blind, template, language, *limits,
         title, instructions, opening, asks, questions, consent, inspect, system_prompt,
+        profile,
     ]  # fmt: skip
 
 
 async def offered(services: Services, caller: Caller) -> list[Any]:
-    """The choices of models, templates, languages and feedback, in the caller's words."""
+    """The choices of models, templates, languages, feedback and profiles, in the caller's words."""
     listed = await services.store.call(services.store.list_templates, caller.owner.id)
     templates = [(one.name, one.id) for one in listed if one.scope == "shared"]
     languages = [(caller.t("console.link.any_language"), ""), ("English", "en"), ("简体中文", "zh-CN")]
@@ -78,10 +82,17 @@ async def offered(services: Services, caller: Caller) -> list[Any]:
         gr.Dropdown(choices=[(caller.t("console.link.no_template"), ""), *templates], value=""),
         gr.Radio(choices=languages, value=""),
         gr.CheckboxGroup(choices=asks, value=list(NO_TERMS.asks)),
+        gr.Dropdown(
+            choices=[
+                (caller.t("console.link.no_profile"), ""),
+                *((name, name) for name in services.profiles),
+            ],
+            value="",
+        ),
     ]
 
 
-OFFERED = tuple(map(FIELDS.index, ("models", "template", "language", "asks")))
+OFFERED = tuple(map(FIELDS.index, ("models", "template", "language", "asks", "moderation_profile")))
 """Which fields `offered` fills."""
 
 
@@ -104,6 +115,7 @@ def values_of(link: Link | None) -> list[Any]:
         terms.consent,
         terms.inspect,
         terms.system_prompt,
+        terms.moderation_profile,
     ]
 
 
@@ -119,7 +131,7 @@ def read_form(values: Sequence[object], old: LinkTerms = NO_TERMS) -> tuple[str,
         given[one] = given[one] or None
     for one in ("models", "asks"):
         given[one] = given[one] or []
-    for one in ("title", "instructions", "opening", "consent", "language"):
+    for one in ("title", "instructions", "opening", "consent", "language", "moderation_profile"):
         given[one] = given[one] or ""
     return name, expires, read_terms(given)
 

@@ -105,12 +105,21 @@ class Links:
             old = (await self._found(editing)).link
             name, expires, terms = read_form(values, old.terms)
             changed: Link = await self._store.call(
-                change_link, self._store, old.id, now, name=name, lifetime=expires or None, terms=terms
+                change_link,
+                self._store,
+                old.id,
+                now,
+                name=name,
+                lifetime=expires or None,
+                terms=terms,
+                profiles=self._services.profiles,
             )
             tell(caller, "console.links.changed", name=changed.name)
             return [*self._nothing_made(), _choice(changed), *self._form(caller, None)]
         name, expires, terms = read_form(values)
-        made: NewLink = await self._store.call(new_link, self._store, name, expires, now, terms)
+        made: NewLink = await self._store.call(
+            new_link, self._store, name, expires, now, terms, self._services.profiles
+        )
         return [*self._made(caller, made), _choice(made.link), *self._form(caller, None)]
 
     async def change(self, caller: Caller, id: str | None) -> list[Any]:

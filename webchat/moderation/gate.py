@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from backends.types import Request
-from webchat.moderation.verdicts import Context, Piece, Released, Verdict
+from webchat.moderation.verdicts import PROFILE_MISSING, Blocked, Context, Piece, Released, Verdict
 
 
 class Gate(Protocol):
@@ -74,10 +74,14 @@ OPEN = OpenGate()
 
 
 class OpenGates:
-    """No moderation: input unchanged, output at once."""
+    """No moderation: input unchanged, output at once. A profile that nobody defines blocks everything."""
 
     async def review(self, context: Context, text: str) -> str:
+        if context.profile:
+            raise Blocked(PROFILE_MISSING)
         return text
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
+        if context.profile:
+            raise Blocked(PROFILE_MISSING)
         return Prepared(request, OPEN)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from backends.types import Message, Part, Request, TextPart
 from webchat.moderation.filters import Chain, Closing, Moderator, whole
@@ -13,7 +14,7 @@ from webchat.moderation.gate import OPEN, Gate, Prepared
 from webchat.moderation.guarded import LONG, Guarded, is_inline
 from webchat.moderation.reply import ReplyGate
 from webchat.moderation.surroundings import Surroundings
-from webchat.moderation.verdicts import Blocked, Context, Finding, Passed, Verdict
+from webchat.moderation.verdicts import PROFILE_MISSING, Blocked, Context, Finding, Passed, Verdict
 from webchat.moderation.workers import Apart, LongLooks
 
 SEAM = 8400
@@ -57,7 +58,8 @@ class Moderation:
     """A `GateFactory` of moderators; each stage has those that name it, in the given order. Third-party ones
     run in their own threads.
 
-    record: called with each decision. keeps_content: whether decisions include the text around the finding.
+    profiles: moderators by name that act after the others, for texts whose context names them. record:
+    called with each decision. keeps_content: whether decisions include the text around the finding.
     """
 
     def __init__(
@@ -65,18 +67,23 @@ class Moderation:
         moderators: Sequence[Moderator],
         record: Record = log_decision,
         *,
+        profiles: Mapping[str, Sequence[Moderator]] | None = None,
         keeps_content: bool = False,
     ) -> None:
-        self.moderators = tuple(
-            one if is_inline(one) or isinstance(one, Apart) else Apart(one) for one in moderators
-        )
+        self.moderators = _ready(moderators)
+        self.profiles = {name: _ready(some) for name, some in (profiles or {}).items()}
         self._record = record
         self._keeps_content = keeps_content
         self._long = LongLooks()
 
+    @property
+    def every(self) -> tuple[Moderator, ...]:
+        """Those of all profiles, too."""
+        return (*self.moderators, *chain.from_iterable(self.profiles.values()))
+
     async def aclose(self) -> None:
         """Close what moderators have open, and stop their threads."""
-        for one in self.moderators:
+        for one in self.every:
             if isinstance(one, Closing):
                 await one.aclose()
         self._long.close()
@@ -89,7 +96,7 @@ class Moderation:
         """What the model may be sent, each message a text of its own at the stage `prompt`, and a gate for
         its reply. Raises `Blocked`."""
         asking = replace(context, stage="prompt")
-        if any("prompt" in one.stages for one in self.moderators):
+        if self._acting(asking):
             request = replace(request, messages=await self._all_sent(asking, request.messages))
         asked = _asked(request.messages, continues=bool(context.so_far))
         return Prepared(request, await self._gate(replace(context, stage="output", asked=asked)))
@@ -127,7 +134,7 @@ class Moderation:
 
     async def _gate(self, context: Context) -> Gate:
         """Raises `Blocked` if the text already shown is refused."""
-        if not any(context.stage in moderator.stages for moderator in self.moderators):
+        if not self._acting(context):
             return OPEN
         tail = context.so_far[-SEAM:]
         seam = _Seam(len(context.so_far) - len(tail))
@@ -149,7 +156,14 @@ class Moderation:
     ) -> list[Guarded]:
         tell = record or self._record
         at = seam or _Seam()
-        return [self._link(one, context, tell, at) for one in self.moderators if context.stage in one.stages]
+        return [self._link(one, context, tell, at) for one in self._acting(context)]
+
+    def _acting(self, context: Context) -> list[Moderator]:
+        """Those for a text, in order. Raises `Blocked` if its profile is missing."""
+        named: Sequence[Moderator] | None = self.profiles.get(context.profile) if context.profile else ()
+        if named is None:
+            raise Blocked(PROFILE_MISSING)
+        return [one for one in (*self.moderators, *named) if context.stage in one.stages]
 
     def _link(self, one: Moderator, context: Context, tell: Record, seam: _Seam) -> Guarded:
         known = Surroundings() if self._keeps_content and not context.trial else None
@@ -163,6 +177,10 @@ class Moderation:
             tell(Decision(told, placed, one.name, content))
 
         return Guarded(one, context, report, known, long=self._long)
+
+
+def _ready(moderators: Sequence[Moderator]) -> tuple[Moderator, ...]:
+    return tuple(one if is_inline(one) or isinstance(one, Apart) else Apart(one) for one in moderators)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,10 @@ action = "block"                 # flag, mask, replace or block
 phrases = ["secret project", "机密项目"]
 file = "words.txt"               # more of them, one a line
 sentence = "We do not talk about this here."
+
+[[profiles.study]]               # beside them, for tester links that name this profile
+kind = "secrets"
+name = "study-secrets"
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from webchat.moderation.filters import Moderator
 from webchat.moderation.kinds.tables import (
@@ -32,17 +36,22 @@ from webchat.moderation.kinds.tables import (
 from webchat.moderation.kinds.tidying import Tidy
 from webchat.moderation.plugins import kinds, make
 
-__all__ = ["BadRules", "Tools", "load_rules", "read_rules"]
+__all__ = ["BadRules", "Tools", "load_profiles", "load_rules", "profile_names", "read_rules"]
 
+PROFILE_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 TRIED_ALONE = ("phrases", "patterns", "secrets", "personal", "limits")
 
 _TABLE: TypeAdapter[Any] = TypeAdapter(AnyTable)
+
+
+ProfileName = Annotated[str, Field(pattern=PROFILE_NAME)]
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     moderators: list[dict[str, Any]] = []
+    profiles: dict[ProfileName, list[dict[str, Any]]] = {}
 
 
 def load_rules(path: Path, tools: Tools | None = None) -> Sequence[Moderator]:
@@ -51,6 +60,34 @@ def load_rules(path: Path, tools: Tools | None = None) -> Sequence[Moderator]:
     text = read_text(path)
     try:
         return _moderators(_parsed(text), replace(tools or Tools(), folder=path.parent))
+    except BadRules as error:
+        raise BadRules(f"{path}: {error}") from None
+
+
+def load_profiles(path: Path, tools: Tools | None = None) -> Mapping[str, Sequence[Moderator]]:
+    """The moderators of each profile in a file. Raises `BadRules`."""
+    content = _parsed(read_text(path))
+    given = replace(tools or Tools(), folder=path.parent)
+    try:
+        file = _checked(content)
+        made = {
+            name: [_made(f"profiles.{name}.{number}", table, given) for number, table in enumerate(tables)]
+            for name, tables in file.profiles.items()
+        }
+        general = [str(table.get("name") or table.get("kind")) for table in file.moderators]
+        for name, moderators in made.items():
+            _check_names([*general, *(one.name for one in moderators)])
+            if not moderators:
+                raise BadRules(f"profiles.{name}: it has no rules")
+    except BadRules as error:
+        raise BadRules(f"{path}: {error}") from None
+    return made
+
+
+def profile_names(path: Path) -> Sequence[str]:
+    """The names of the profiles in a file. Raises `BadRules`."""
+    try:
+        return tuple(_checked(_parsed(read_text(path))).profiles)
     except BadRules as error:
         raise BadRules(f"{path}: {error}") from None
 
@@ -80,15 +117,22 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:
+    tables = _checked(content).moderators
+    made = [_made(f"moderators.{number}", table, tools) for number, table in enumerate(tables)]
+    _check_names([one.name for one in made])
+    return [Tidy(), *made]
+
+
+def _checked(content: Any) -> _File:
     try:
-        tables = _File.model_validate(content).moderators
+        return _File.model_validate(content)
     except ValidationError as error:
         raise BadRules(first_error(error)) from None
-    made = [_made(f"moderators.{number}", table, tools) for number, table in enumerate(tables)]
-    names = [one.name for one in made]
+
+
+def _check_names(names: Sequence[str]) -> None:
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise BadRules(f'two moderators are named "{twice}": give each a unique name')
-    return [Tidy(), *made]
 
 
 def _made(place: str, table: Mapping[str, Any], tools: Tools) -> Moderator:

@@ -56,6 +56,7 @@ class Context:
 
     asked: for moderators that judge a reply by what it answers, the person's last words. so_far: what is
     shown already of a reply that is continued. Neither is in a `Decision`.
+    profile: name of the rules that apply beside everybody's, those of the link its owner came by.
     used: how to give back what a moderator counted, should the text be refused after all.
     """
 
@@ -71,6 +72,7 @@ class Context:
     so_far: str = field(default="", repr=False)
     used: list[Callable[[], None]] = field(default_factory=list, repr=False, compare=False)
     link: str | None = None
+    profile: str = ""
 
     def give_back(self) -> None:
         """Undo the counts for this text: it, or something it belongs to, was refused."""
@@ -99,6 +101,14 @@ class Verdict:
     def params(self) -> dict[str, str | int | float]:
         """For translation: the rule, and whether to keep its own message."""
         return {"rule": self.rule, **({"own": 1} if self.own else {})}
+
+
+PROFILE_MISSING = Verdict(
+    "profile_missing",
+    "The moderation rules for this link are missing, so nothing can be sent.",
+    "Tell the person who gave you the link.",
+)
+"""Of every text that a profile applies to which the rules file does not define."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
@@ -122,12 +122,19 @@ class NewLink:
 
 
 def new_link(
-    store: LinkKeeper, name: str, lifetime: str, now: datetime, terms: TermsContent | None = None
+    store: LinkKeeper,
+    name: str,
+    lifetime: str,
+    now: datetime,
+    terms: TermsContent | None = None,
+    profiles: Collection[str] = (),
 ) -> NewLink:
-    """Create a tester link. Raises `BadLifetime`, `BadTerms`, and what the store raises."""
+    """Create a tester link. profiles: names of the moderation profiles there are. Raises `BadLifetime`,
+    `BadTerms`, and what the store raises."""
     token, expires_at = make_token(), parse_lifetime(lifetime, now)
     chosen = NO_TERMS if terms is None else terms.onto(NO_TERMS)
     _check_template(store, terms)
+    _check_profile(terms, profiles)
     return NewLink(store.create_link(_named(name), hash_of(token), expires_at, chosen), token)
 
 
@@ -140,10 +147,13 @@ def change_link(
     lifetime: str | None = None,
     paused: bool | None = None,
     terms: TermsContent | None = None,
+    profiles: Collection[str] = (),
 ) -> Link:
     """Change a link; what is left out stays as it is, and what is changed counts from the next request of its
-    people. Raises `BadLifetime`, `BadTerms`, and what the store raises."""
+    people. profiles: names of the moderation profiles there are. Raises `BadLifetime`, `BadTerms`, and what
+    the store raises."""
     _check_template(store, terms)
+    _check_profile(terms, profiles)
     return store.change_link(
         link_id,
         name=None if name is None else _named(name),
@@ -181,6 +191,14 @@ def _check_template(store: LinkKeeper, terms: TermsContent | None) -> None:
     asked = [one.name for one in content.variables if one.required and one.default is None]
     if content.system.strip() and asked:
         raise BadTerms("template", f"its variable {asked[0]} has no default")
+
+
+def _check_profile(terms: TermsContent | None, profiles: Collection[str]) -> None:
+    """Raises `BadTerms` for a moderation profile that is not in the rules file."""
+    wanted = "" if terms is None else terms.moderation_profile
+    if wanted and wanted not in profiles:
+        known = f"there are {', '.join(profiles)}" if profiles else "the rules file has none"
+        raise BadTerms("moderation_profile", f'there is no profile "{wanted}"; {known}')
 
 
 def _named(name: str) -> str:

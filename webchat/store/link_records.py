@@ -36,7 +36,8 @@ class LinkTerms:
     asked about replies. consent: the sentence they have to accept; consent_version rises when it changes.
     inspect: whether they see what models were sent and where replies come from. system_prompt: whether
     they see and set system prompts. retention_days: after so many days without a change, a conversation
-    is deleted; `None` keeps it.
+    is deleted; `None` keeps it. moderation_profile: rules that apply to what they write and read, beside
+    everybody's; empty for none.
     """
 
     models: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class LinkTerms:
     inspect: bool = True
     system_prompt: bool = True
     retention_days: int | None = None
+    moderation_profile: str = ""
 
     @property
     def shown_models(self) -> tuple[str, ...]:

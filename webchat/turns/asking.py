@@ -135,7 +135,13 @@ class Asking:
 
     async def _taken(self, party: Party, ask: Ask) -> BegunTurn:
         """Review and store a request; a rejected one is not counted."""
-        written = Context("input", party.owner, link=party.link, conversation_id=ask.conversation_id)
+        written = Context(
+            "input",
+            party.owner,
+            link=party.link,
+            conversation_id=ask.conversation_id,
+            profile=party.terms.moderation_profile,
+        )
         try:
             new, continues, model = await self._resolve(party, written, ask)
             begun = await self._stored(party, new)

@@ -19,6 +19,7 @@ TurnError
 from __future__ import annotations
 
 from backends.errors import BackendError, ExplainedError
+from webchat.moderation.verdicts import PROFILE_MISSING
 from webchat.store.errors import StoreError
 from webchat.store.records import Failure
 
@@ -148,6 +149,15 @@ class MessageBlocked(TurnError):
 
     code = "message_blocked"
     status = 422
+
+
+class ProfileMissing(TurnError):
+    """The link's moderation profile is not in the rules file."""
+
+    code = "link_profile_missing"
+    status = 503
+    message = PROFILE_MISSING.sentence
+    cure = PROFILE_MISSING.cure
 
 
 def failure_of(error: BackendError | StoreError) -> Failure:

@@ -244,6 +244,7 @@ class Pipeline:
             turn.id,
             remote,
             so_far="" if turn.continues is None else turn.continues.text,
+            profile=turn.party.terms.moderation_profile,
         )
 
     def _recording(self) -> dict[str, str]:

@@ -293,7 +293,7 @@ def _known(found: ListedRecord | PromptTemplate, owner: Owner) -> dict[str, obje
 
 
 def _written(owner: Owner) -> Context:
-    return Context("input", owner.id, counts=False)
+    return Context("input", owner.id, counts=False, profile=owner.terms.moderation_profile)
 
 
 def _strings(value: object) -> Iterable[str]:

@@ -111,6 +111,7 @@ class LinkTerms(Answer):
     inspect: bool
     system_prompt: bool
     retention_days: int | None
+    moderation_profile: str
 
 
 class Link(Answer):

@@ -42,10 +42,11 @@ class Masking(Answer):
 
 
 class Moderation(Answer):
-    """keeps_content: whether the log stores the text around each finding. days: how long decisions are kept.
-    dropped: how many were lost."""
+    """profiles: the moderators of tester links that name one, by its name. keeps_content: whether the log
+    stores the text around each finding. days: how long decisions are kept. dropped: how many were lost."""
 
     moderators: tuple[Moderator, ...]
+    profiles: dict[str, tuple[Moderator, ...]]
     masking: Masking | None
     file: str | None
     keeps_content: bool

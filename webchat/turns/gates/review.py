@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, GateFactory
+from webchat.moderation.verdicts import PROFILE_MISSING
 from webchat.store.database.codec import clean
 from webchat.store.records import ConversationSettings
-from webchat.turns.errors import MessageBlocked
+from webchat.turns.errors import MessageBlocked, ProfileMissing
 
 
 class Review:
-    """The only path for messages, titles, templates and settings. Both methods raise `MessageBlocked`."""
+    """The only path for messages, titles, templates and settings. Both methods raise `MessageBlocked`, and
+    `ProfileMissing`."""
 
     def __init__(self, gates: GateFactory, models: Models) -> None:
         self._gates = gates
@@ -25,6 +27,8 @@ class Review:
         except Blocked as blocked:
             context.give_back()
             verdict = blocked.verdict
+            if verdict == PROFILE_MISSING:
+                raise ProfileMissing from None
             raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
 
     async def settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:

@@ -139,7 +139,10 @@ class Titles:
         asked = "" if question is None else excerpt(question.text)
         prompt = f"{INSTRUCTION}User: {asked}\n\nAssistant: {excerpt(reply.text)}"
         remote = self._models.spec(turn.model).remote
-        context = Context("prompt", turn.owner, turn.model, turn.conversation_id, remote=remote)
+        profile = turn.party.terms.moderation_profile
+        context = Context(
+            "prompt", turn.owner, turn.model, turn.conversation_id, remote=remote, profile=profile
+        )
         prepared = await self._gates.prepare(context, Request((PromptMessage("user", prompt),)))
         completion = await self._complete(turn, prepared.request)
         if completion is None:

@@ -379,6 +379,7 @@ export interface LinkTerms {
   inspect: boolean;
   system_prompt: boolean;
   retention_days: number | null;
+  moderation_profile: string;
 }
 
 export interface ListedConversation {
@@ -531,9 +532,10 @@ export interface ModelList {
   wanted: Model | null;
 }
 
-/** keeps_content: whether the log stores the text around each finding. days: how long decisions are kept. dropped: how many were lost. */
+/** profiles: the moderators of tester links that name one, by its name. keeps_content: whether the log stores the text around each finding. days: how long decisions are kept. dropped: how many were lost. */
 export interface Moderation {
   moderators: Array<Moderator>;
+  profiles: Record<string, Array<Moderator>>;
   masking: Masking | null;
   file: string | null;
   keeps_content: boolean;
@@ -1009,6 +1011,7 @@ export interface TermsContent {
   inspect?: boolean;
   system_prompt?: boolean;
   retention_days?: number | null;
+  moderation_profile?: string;
 }
 
 /** The messages of the active branch, oldest first. older: the message before which to ask for earlier ones. */

@@ -53,6 +53,9 @@ function drawn(found, page) {
   } else {
     parts.push(howTo(page));
   }
+  for (const [name, moderators] of Object.entries(found.profiles)) {
+    parts.push(h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.profile", { name })), h("p", {}, t("moderation.profile_is")), h("ol", { class: "wc-mod-list" }, moderators.map(card))));
+  }
   if (found.masking) parts.push(masking(found.masking));
   parts.push(
     h("section", { class: "wc-mod-section" }, h("h3", {}, t("moderation.privacy")), h("p", {}, t(found.keeps_content ? "moderation.keeps_content" : "moderation.keeps_no_content", { days: found.days }))),
