@@ -28,6 +28,9 @@ _COUNTS = {
     "messages": "messages they can send, all together",
     "tokens": "tokens models write for them, all together",
     "replies_at_once": "replies they can have written at a time",
+    "conversations_each": "chats each of them can start",
+    "messages_each": "messages each of them can send",
+    "tokens_each": "tokens models write for each of them",
     "retention_days": "days after which a chat without a change is deleted",
 }
 _NO_LIMIT = "none"

@@ -333,6 +333,21 @@ async def test_messages_are_counted_down_and_refused_with_a_reason(zoo: Site) ->
     assert zoo.store.link(link.id).messages == 20
 
 
+async def test_what_is_left_is_the_less_of_ones_own_and_the_links(zoo: Site) -> None:
+    first, link = zoo.guest(messages=4, messages_each=3)
+    second = zoo.store.create_owner("guest", "Tess", link.id)
+    one, other = zoo.client(first), zoo.client(second)
+    left = [(await zoo.send(one))["left"]["messages"] for _ in range(2)]
+    assert left == [2, 1]
+    told = (await other.get("/api/link")).json()
+    assert (told["left"]["messages"], told["limits"]["messages"]) == (2, 4)
+    assert (await zoo.send(one))["left"]["messages"] == 0
+    refused = await one.post("/api/turns", json={"kind": "send", "client_key": "z", "text": "Hi"})
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["params"]) == (403, "link_messages_each", {"limit": 3})
+    assert (await zoo.send(other))["left"]["messages"] == 0
+
+
 async def test_a_reply_is_no_longer_than_the_tokens_left(make_site: MakeSite) -> None:
     backend = EchoBackend()
     async with make_site(backend) as site:

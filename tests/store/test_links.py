@@ -20,6 +20,10 @@ from webchat.store.errors import (
     LinkTokensReserved,
     LinkTokensUsed,
     StoreError,
+    YourConversationsUsed,
+    YourMessagesUsed,
+    YourTokensReserved,
+    YourTokensUsed,
 )
 from webchat.store.link_records import Link, LinkTerms, Question
 from webchat.store.records import LONGEST_REPLY, BegunTurn, FinishedTurn, JournalEntry, NewTurn, Provenance
@@ -70,7 +74,7 @@ def test_as_many_messages_as_a_link_is_for_are_begun(store: Store) -> None:
     assert sum(isinstance(one, BegunTurn) for one in begun) == 20
     assert sum(isinstance(one, LinkMessagesUsed) for one in begun) == 30
     assert store.link(link.id).messages == 20
-    left = store.link_left(link.id)
+    left = store.link_left(link.id, guests[0])
     assert (left.messages, left.tokens, left.conversations) == (0, None, None)
     # What was refused is not there; what was begun is begun once, whoever asks again.
     first = next(number for number, one in enumerate(begun) if isinstance(one, BegunTurn))
@@ -79,12 +83,84 @@ def test_as_many_messages_as_a_link_is_for_are_begun(store: Store) -> None:
     assert sum(len(store.list_conversations(guest, limit=100).items) for guest in guests) == 20
 
 
+def test_as_many_messages_as_each_person_has_are_begun(store: Store) -> None:
+    link = linked(store, messages=30, messages_each=8, conversations_each=20)
+    guests = [store.create_owner("guest", "Tess", link.id).id for _ in range(5)]
+    begun = at_once(100, lambda number: ask(store, guests[number % 5], link, f"key {number}"))
+    went = [sum(isinstance(one, BegunTurn) for one in begun[of::5]) for of in range(5)]
+    assert sum(went) == store.link(link.id).messages == 30
+    assert max(went) <= 8
+    refused = {type(one) for one in begun if not isinstance(one, BegunTurn)}
+    assert refused <= {LinkMessagesUsed, YourMessagesUsed}
+    for guest, used in zip(guests, went, strict=True):
+        left = store.link_left(link.id, guest)
+        assert (left.messages, left.limits.messages) == (0, 8 if used == 8 else 30)
+        assert left.conversations == 20 - used
+    store.change_link(link.id, terms=lambda _: LinkTerms(messages_each=9))
+    more = at_once(40, lambda number: ask(store, guests[0], link, f"more {number}"))
+    assert sum(isinstance(one, BegunTurn) for one in more) == 9 - went[0]
+    assert {one.params["limit"] for one in more if isinstance(one, YourMessagesUsed)} == {9}
+
+
+def test_chats_and_tokens_of_each_person(store: Store) -> None:
+    link = linked(store, tokens=1000, tokens_each=300, conversations_each=2)
+    one, other = (store.create_owner("guest", "Tess", link.id).id for _ in range(2))
+    first = ask(store, one, link, "a", tokens=200)
+    second = ask(store, one, link, "b", tokens=200)
+    assert (first.tokens, second.tokens) == (200, 100)
+    assert ask(store, other, link, "c", tokens=5000).tokens == 300
+    with pytest.raises(YourConversationsUsed):
+        ask(store, one, link, "d")
+    place = {"conversation_id": first.conversation.id, "parent_id": first.reply.id}
+    store.write_batch(
+        (), [FinishedTurn(first.reply.id, "complete", provenance=Provenance(completion_tokens=7))]
+    )
+    assert (store.link_left(link.id, one).tokens, store.link_left(link.id, one).limits.tokens) == (293, 300)
+    on = ask(store, one, link, "e", tokens=5000, **place)
+    assert on.tokens == 193
+    store.write_batch(
+        (), [FinishedTurn(on.reply.id, "complete", provenance=Provenance(completion_tokens=193))]
+    )
+    place["parent_id"] = on.reply.id
+    with pytest.raises(YourTokensReserved):
+        ask(store, one, link, "f", **place)
+    store.write_batch((), [FinishedTurn(second.reply.id, "failed")])
+    last = ask(store, one, link, "g", **place)
+    assert last.tokens == 100
+    store.write_batch(
+        (), [FinishedTurn(last.reply.id, "complete", provenance=Provenance(completion_tokens=100))]
+    )
+    place["parent_id"] = last.reply.id
+    with pytest.raises(YourTokensUsed):
+        ask(store, one, link, "h", **place)
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_tokens_reserved_at_once_never_exceed_a_limit(store: Store, each: bool) -> None:
+    link = linked(store, **{"tokens_each" if each else "tokens": 1000})
+    guest = store.create_owner("guest", "Tess", link.id).id
+    begun = at_once(40, lambda number: ask(store, guest, link, f"key {number}", tokens=70))
+    reserved = [one.tokens for one in begun if isinstance(one, BegunTurn)]
+    assert sorted(filter(None, reserved)) == [20, *[70] * 14]
+
+
+def test_a_message_given_back_is_given_back_to_its_person(store: Store) -> None:
+    link = linked(store, messages_each=1)
+    guest = store.create_owner("guest", "Tess", link.id).id
+    begun = ask(store, guest, link, "failed")
+    with pytest.raises(YourMessagesUsed):
+        ask(store, guest, link, "early")
+    store.write_batch((), [FinishedTurn(begun.reply.id, "failed")])
+    assert store.link_left(link.id, guest).messages == 1
+    assert ask(store, guest, link, "again").created
+
+
 def test_tokens_are_reserved_and_then_counted_as_used(store: Store) -> None:
     link = linked(store, tokens=1000)
     guest = store.create_owner("guest", "Tess", link.id).id
     first, second = (ask(store, guest, link, key, tokens=600) for key in "ab")
     assert (first.tokens, second.tokens) == (600, 400)
-    assert (store.listed_link(link.id).reserved, store.link_left(link.id).tokens) == (1000, 1000)
+    assert (store.listed_link(link.id).reserved, store.link_left(link.id, guest).tokens) == (1000, 1000)
     with pytest.raises(LinkTokensReserved):
         ask(store, guest, link, "c")
     known = store.turn_by_key(guest, "b")
@@ -93,7 +169,7 @@ def test_tokens_are_reserved_and_then_counted_as_used(store: Store) -> None:
     # Counted as the model reported it; without a report, by what was written: three bytes are a token.
     end = FinishedTurn(first.reply.id, "complete", provenance=Provenance(completion_tokens=50))
     store.write_batch((), [end, end])
-    assert (store.listed_link(link.id).reserved, store.link_left(link.id).tokens) == (400, 950)
+    assert (store.listed_link(link.id).reserved, store.link_left(link.id, guest).tokens) == (400, 950)
     entries = [
         JournalEntry(second.reply.id, 1, "text", "12345"),
         JournalEntry(second.reply.id, 2, "text", "6"),
@@ -137,7 +213,7 @@ def test_a_reply_of_which_nothing_came_is_given_back(store: Store) -> None:
     for key in ("failed", "interrupted"):
         begun = ask(store, guest, link, key)
         store.write_batch((), [FinishedTurn(begun.reply.id, key)])
-        assert (store.link(link.id).messages, store.link_left(link.id).tokens) == (0, 100)
+        assert (store.link(link.id).messages, store.link_left(link.id, guest).tokens) == (0, 100)
     begun = ask(store, guest, link, "stopped")
     store.write_batch((), [FinishedTurn(begun.reply.id, "stopped")])
     assert store.link(link.id).messages == 1
@@ -152,7 +228,7 @@ def test_what_a_dead_server_reserved_is_settled_at_the_next_start(store: Store) 
     assert store.interrupt_orphans() == [begun.reply.id]
     assert store.link(link.id).tokens == 3
     assert store.listed_link(link.id).reserved == 0
-    assert store.link_left(link.id).tokens == 97
+    assert store.link_left(link.id, guest).tokens == 97
 
 
 def test_replies_at_once_and_conversations(store: Store) -> None:

@@ -21,6 +21,8 @@ from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
 from webchat.store.database.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
 from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.tables import Base
+from webchat.store.link_records import LinkTerms
+from webchat.store.records import FinishedTurn, NewTurn, Provenance
 
 
 def test_the_migrations_make_the_tables_the_code_knows(store: Store) -> None:
@@ -60,6 +62,28 @@ def test_what_an_older_version_stored_comes_along(url: str) -> None:
         again = store.turn_by_key(owner, "of old")
         assert again is not None
         assert (again.reply.id, again.asked, again.created) == (begun.reply.id, None, False)
+
+
+def test_what_each_person_of_a_link_used_before_is_counted(url: str) -> None:
+    with closing(Store.open(url)) as store:
+        link = store.create_link("testers", "hash", None)
+        guest = store.create_owner("guest", "Tess", link.id).id
+        new = NewTurn(
+            conversation_id=None, parent_id=None, user_text="Hi", client_key="k", model="m", link_id=link.id
+        )
+        begun = store.begin_turn(guest, new)
+        end = FinishedTurn(begun.reply.id, "complete", provenance=Provenance(completion_tokens=5))
+        store.write_batch((), [end])
+        with ExitStack() as stack, store.transaction(write=True) as connection:
+            config = _config(stack)
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0010")
+    with closing(Store.open(url)) as store:
+        store.change_link(
+            link.id, terms=lambda _: LinkTerms(conversations_each=9, messages_each=9, tokens_each=9)
+        )
+        left = store.link_left(link.id, guest)
+        assert (left.conversations, left.messages, left.tokens) == (8, 8, 4)
 
 
 def test_one_server_at_a_time_and_the_command_line_beside_it(url: str) -> None:

@@ -67,7 +67,7 @@ async def guest_link(store: Store, owner: Owner) -> GuestLink | None:
     """The link of a guest as they see it; `None` for anybody else."""
     if owner.kind != "guest" or owner.link is None:
         return None
-    left = await store.call(store.link_left, owner.link.id)
+    left = await store.call(store.link_left, owner.link.id, owner.id)
     accepted = await store.call(store.consented, owner.id)
     answers = await store.call(store.answers, owner.id)
     given = {answer.question.id: answer.value for answer in answers}

@@ -70,7 +70,7 @@ class TurnRoutes:
         )
         left = None
         if reader.kind == "guest" and reader.link_id is not None:
-            left = await self._store.call(self._store.link_left, reader.link_id)
+            left = await self._store.call(self._store.link_left, reader.link_id, reader.id)
         told = {"conversation": begun.conversation, "user": begun.user, "reply": begun.reply, "left": left}
         return json_answer(BegunTurn.of(told, reader), 201 if begun.created else 200)
 

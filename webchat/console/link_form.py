@@ -16,8 +16,9 @@ from webchat.sharing.terms import TEXT_CHARS
 from webchat.store.link_records import NO_TERMS, Feedback, Link, LinkTerms, Question
 
 LIMITS = ("people", "conversations", "messages", "tokens", "replies_at_once", "retention_days")
+EACH = ("conversations_each", "messages_each", "tokens_each")
 FIELDS = (
-    "name", "expires", "models", "blind", "template", "language", *LIMITS,
+    "name", "expires", "models", "blind", "template", "language", *LIMITS, *EACH,
     "title", "instructions", "opening", "asks", "questions", "consent", "inspect", "system_prompt",
     "moderation_profile",
 )  # fmt: skip
@@ -51,6 +52,9 @@ def create_form(label: Labels) -> list[Any]:
     gr.Markdown(label("console.link.limits"), elem_classes=["wc-heading"])
     with gr.Row(elem_classes=["wc-numbers"]):
         limits = [gr.Number(0, precision=0, minimum=0, min_width=140, **named(one)) for one in LIMITS]
+    gr.Markdown(label("console.link.limits_each"), elem_classes=["wc-heading"])
+    with gr.Row(elem_classes=["wc-numbers"]):
+        limits += [gr.Number(0, precision=0, minimum=0, min_width=140, **named(one)) for one in EACH]
     gr.Markdown(label("console.link.shown"), elem_classes=["wc-heading"])
     title = gr.Textbox(max_length=MOST_NAME, **hinted("title"))
     instructions = gr.Textbox(lines=3, max_lines=10, max_length=TEXT_CHARS, **hinted("instructions"))
@@ -106,7 +110,7 @@ def values_of(link: Link | None) -> list[Any]:
         terms.blind,
         terms.template or "",
         terms.language,
-        *(getattr(terms, name) or 0 for name in LIMITS),
+        *(getattr(terms, name) or 0 for name in (*LIMITS, *EACH)),
         terms.title,
         terms.instructions,
         terms.opening,
@@ -127,7 +131,7 @@ def read_form(values: Sequence[object], old: LinkTerms = NO_TERMS) -> tuple[str,
     name, expires = str(given.pop("name") or ""), str(given.pop("expires") or "").strip()
     given["template"] = given["template"] or None
     given["questions"] = _questions(str(given["questions"] or ""), old.questions)
-    for one in LIMITS:
+    for one in (*LIMITS, *EACH):
         given[one] = given[one] or None
     for one in ("models", "asks"):
         given[one] = given[one] or []

@@ -65,6 +65,9 @@ class TermsContent(Strict):
     messages: Count | None = None
     tokens: Count | None = None
     replies_at_once: Count | None = None
+    conversations_each: Count | None = None
+    messages_each: Count | None = None
+    tokens_each: Count | None = None
     asks: Annotated[list[Feedback], Field(max_length=4)] = Field(default_factory=_thumbs)
     questions: Annotated[list[QuestionContent], Field(max_length=MOST_QUESTIONS)] = Field(
         default_factory=list

@@ -169,6 +169,29 @@ class LinkTokensReserved(LinkLimit):
     cure = "Your message is saved. Send it again when they have finished."
 
 
+class YourConversationsUsed(LinkLimit):
+    code = "link_conversations_each"
+    message = "This link is for {limit} chats per person, and you have used all of yours."
+    cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
+
+
+class YourMessagesUsed(LinkLimit):
+    code = "link_messages_each"
+    message = "This link is for {limit} messages per person, and you have used all of yours."
+
+
+class YourTokensUsed(LinkLimit):
+    code = "link_tokens_each"
+    message = "This link is for {limit} tokens per person, and you have used all of yours."
+
+
+class YourTokensReserved(LinkLimit):
+    code = "link_tokens_each_reserved"
+    status = 429
+    message = "The last of your {limit} tokens are reserved for replies being written."
+    cure = "Your message is saved. Send it again when they have finished."
+
+
 class LinkBusy(LinkLimit):
     code = "link_busy"
     status = 429

@@ -32,7 +32,8 @@ class LinkTerms:
     id of the one shared prompt template or persona. title: what people are shown in place of the link's
     name, which is the operator's; empty for that name, or for none if the link is blind. opening: the
     first message shown. instructions: Markdown. people, conversations, messages, tokens, replies_at_once:
-    limits of the whole link, `None` for none; tokens are those that models write. asks: what people are
+    limits of the whole link, `None` for none; tokens are those that models write. conversations_each,
+    messages_each, tokens_each: limits of every one of its people. asks: what people are
     asked about replies. consent: the sentence they have to accept; consent_version rises when it changes.
     inspect: whether they see what models were sent and where replies come from. system_prompt: whether
     they see and set system prompts. retention_days: after so many days without a change, a conversation
@@ -52,6 +53,9 @@ class LinkTerms:
     messages: int | None = None
     tokens: int | None = None
     replies_at_once: int | None = None
+    conversations_each: int | None = None
+    messages_each: int | None = None
+    tokens_each: int | None = None
     asks: tuple[Feedback, ...] = ("thumbs",)
     questions: tuple[Question, ...] = ()
     consent: str = ""
@@ -135,13 +139,31 @@ class ListedLink:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkUse:
+    """What one of a link's people has used, without the tokens reserved for running replies."""
+
+    conversations: int = 0
+    messages: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    conversations: int | None = None
+    messages: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LinkLeft:
-    """What is left of a link's limits, `None` where there is none. Tokens reserved for running replies are
-    still left: most of them come back."""
+    """What is left to somebody of a link's limits, `None` where there is none: of those of the whole link and
+    of each person whatever is less. limits: those that this is left of. Tokens reserved for running replies
+    are still left: most of them come back."""
 
     conversations: int | None
     messages: int | None
     tokens: int | None
+    limits: LinkLimits
 
 
 @dataclass(frozen=True, slots=True)

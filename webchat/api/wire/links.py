@@ -35,7 +35,7 @@ class Consent(Answer):
 
 
 class Left(Answer):
-    """The link's limits, or what is left of them; `null` where there is none."""
+    """Limits, or what is left of them; `null` where there is none."""
 
     conversations: int | None
     messages: int | None
@@ -43,8 +43,9 @@ class Left(Answer):
 
 
 class GuestLink(Answer):
-    """The link of a guest. name: its title for them, may be empty. answers: theirs, by the question's id.
-    blind: models are "Model A", "Model B"."""
+    """The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever
+    is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the
+    question's id. blind: models are "Model A", "Model B"."""
 
     name: str
     instructions: str
@@ -79,7 +80,7 @@ class GuestLink(Answer):
             },
             asks=terms.asks,
             consent=consent,
-            limits=Left.of(terms),
+            limits=Left.of(left.limits),
             left=Left.of(left),
             blind=terms.blind,
             inspect=terms.shows_inspect,
@@ -104,6 +105,9 @@ class LinkTerms(Answer):
     messages: int | None
     tokens: int | None
     replies_at_once: int | None
+    conversations_each: int | None
+    messages_each: int | None
+    tokens_each: int | None
     asks: tuple[Feedback, ...]
     questions: tuple[Question, ...]
     consent: str

@@ -89,7 +89,8 @@ class LinkRow(Base):
 
 
 class OwnerRow(Base):
-    """Whoever conversations belong to."""
+    """Whoever conversations belong to. conversations, messages, tokens: what somebody who came by a link has
+    used of it."""
 
     __tablename__ = "owners"
     __table_args__ = (
@@ -108,6 +109,9 @@ class OwnerRow(Base):
     name: Mapped[str] = mapped_column(Text)
     link_id: Mapped[str | None] = mapped_column(Id, ForeignKey("links.id"), index=True)
     created_at: Mapped[datetime]
+    conversations: Mapped[int] = mapped_column(Integer, server_default="0")
+    messages: Mapped[int] = mapped_column(Integer, server_default="0")
+    tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class PersonRow(Base):

@@ -24,6 +24,7 @@ from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, dump_terms, load_link, new_id, now
 from webchat.store.database.tables import (
     ConsentRow,
+    ConversationRow,
     FeedbackRow,
     LinkRow,
     OwnerRow,
@@ -37,12 +38,17 @@ from webchat.store.errors import (
     LinkConversationsUsed,
     LinkEnded,
     LinkFull,
+    LinkLimit,
     LinkMessagesUsed,
     LinkTokensReserved,
     LinkTokensUsed,
     NotFound,
+    YourConversationsUsed,
+    YourMessagesUsed,
+    YourTokensReserved,
+    YourTokensUsed,
 )
-from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkTerms, ListedLink
+from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkLimits, LinkTerms, LinkUse, ListedLink
 from webchat.store.records import LONGEST_REPLY, Page
 
 
@@ -168,28 +174,33 @@ class LinkVerbs(Database):
         return _link(connection, LinkRow.token_hash == token_hash)
 
     @reads
-    def link_left(self, connection: Connection, link_id: str) -> LinkLeft:
-        """What is left of a link's limits. Raises NotFound."""
-        return left_of(_link(connection, LinkRow.id == link_id))
+    def link_left(self, connection: Connection, link_id: str, owner: str) -> LinkLeft:
+        """What is left of a link's limits to one of its people. Raises NotFound."""
+        return left_of(_link(connection, LinkRow.id == link_id), _use(connection, owner))
 
 
-def left_of(link: Link) -> LinkLeft:
+def left_of(link: Link, person: LinkUse) -> LinkLeft:
     terms = link.terms
+    left: dict[str, int | None] = {}
+    limits: dict[str, int | None] = {}
+    for name in ("conversations", "messages", "tokens"):
+        each, whole = getattr(terms, f"{name}_each"), getattr(terms, name)
+        rest = [
+            (max(0, limit - used), limit)
+            for limit, used in ((whole, getattr(link, name)), (each, getattr(person, name)))
+            if limit is not None
+        ]
+        left[name], limits[name] = min(rest) if rest else (None, None)
+    return LinkLeft(**left, limits=LinkLimits(**limits))
 
-    def left(limit: int | None, used: int) -> int | None:
-        return None if limit is None else max(0, limit - used)
 
-    return LinkLeft(
-        left(terms.conversations, link.conversations),
-        left(terms.messages, link.messages),
-        left(terms.tokens, link.tokens),
-    )
-
-
-def running(connection: Connection, link_id: str) -> tuple[int, int]:
-    """How many replies of a link's people run, and the tokens reserved for them. One that began before the
-    link limited tokens counts as the longest."""
-    row = connection.execute(_RUNNING, {"link": link_id}).one()
+def running(connection: Connection, link_id: str, owner: str | None = None) -> tuple[int, int]:
+    """How many replies of a link's people, or of one of them, run, and the tokens reserved for them. One that
+    began before the link limited tokens counts as the longest."""
+    if owner is None:
+        row = connection.execute(_RUNNING, {"link": link_id}).one()
+    else:
+        row = connection.execute(_RUNNING_OF, {"link": link_id, "owner": owner}).one()
     return row.running, row.reserved
 
 
@@ -214,33 +225,83 @@ def count_turn(connection: Connection, owner: str, link_id: str, tokens: int, *,
         raise LinkEnded(end)
     if terms.consent and not has_consented(connection, owner, terms.consent_version):
         raise ConsentNeeded
-    if opens and terms.conversations is not None and link.conversations >= terms.conversations:
-        raise LinkConversationsUsed(terms.conversations)
-    if terms.messages is not None and link.messages >= terms.messages:
-        raise LinkMessagesUsed(terms.messages)
+    used = _use(connection, owner)
+    if opens:
+        _check(link.conversations, terms.conversations, LinkConversationsUsed)
+        _check(used.conversations, terms.conversations_each, YourConversationsUsed)
+    _check(link.messages, terms.messages, LinkMessagesUsed)
+    _check(used.messages, terms.messages_each, YourMessagesUsed)
+    reserved = _reserved(connection, owner, link, used, tokens)
+    moment, opened = now(), int(opens)
+    connection.execute(_COUNT, {"link": link_id, "opened": opened, "moment": moment})
+    connection.execute(_COUNT_PERSON, {"owner": owner, "opened": opened})
+    return reserved
+
+
+def _check(used: int, limit: int | None, error: type[LinkLimit]) -> None:
+    if limit is not None and used >= limit:
+        raise error(limit)
+
+
+def _reserved(connection: Connection, owner: str, link: Link, used: LinkUse, tokens: int) -> int | None:
+    """The tokens to reserve for a reply. Raises LinkLimit."""
+    terms = link.terms
     reserved = None
     if terms.replies_at_once is not None or terms.tokens is not None:
-        replies, held = running(connection, link_id)
-        if terms.replies_at_once is not None and replies >= terms.replies_at_once:
-            raise LinkBusy(terms.replies_at_once)
+        replies, held = running(connection, link.id)
+        _check(replies, terms.replies_at_once, LinkBusy)
         if terms.tokens is not None:
             reserved = min(tokens, terms.tokens - link.tokens - held)
             if reserved < 1:
                 raise LinkTokensReserved(terms.tokens) if held else LinkTokensUsed(terms.tokens)
-    connection.execute(_COUNT, {"link": link_id, "opened": int(opens), "moment": now()})
+    if terms.tokens_each is not None:
+        _, held = running(connection, link.id, owner)
+        reserved = min(tokens if reserved is None else reserved, terms.tokens_each - used.tokens - held)
+        if reserved < 1:
+            raise YourTokensReserved(terms.tokens_each) if held else YourTokensUsed(terms.tokens_each)
     return reserved
 
 
-def settle_turn(connection: Connection, link_id: str, tokens: int, *, given_back: bool) -> None:
-    """Count the tokens of a reply that has ended. given_back: nothing came of it, so it does not count as a
-    message."""
-    connection.execute(_SETTLE, {"link": link_id, "used": tokens, "back": int(given_back)})
+def settle_turn(
+    connection: Connection, link_id: str, conversation_id: str, tokens: int, *, given_back: bool
+) -> None:
+    """Count the tokens of a reply that has ended, for its link and for whose it is. given_back: nothing came
+    of it, so it does not count as a message."""
+    counts = {"used": tokens, "back": int(given_back)}
+    connection.execute(_SETTLE, {"link": link_id, **counts})
+    connection.execute(_SETTLE_PERSON, {"conversation": conversation_id, **counts})
+
+
+def _use(connection: Connection, owner: str) -> LinkUse:
+    """Read after the link is locked, it is what all that were counted before have left."""
+    return LinkUse(*connection.execute(_USE, {"owner": owner}).one())
 
 
 _NEWEST_FIRST = select(*LinkRow.__table__.columns).order_by(LinkRow.created_at.desc(), LinkRow.id.desc())
 _RESERVED = func.coalesce(func.sum(func.coalesce(TurnRow.reserved, LONGEST_REPLY)), 0)
 _RUNNING = select(func.count().label("running"), _RESERVED.label("reserved")).where(
     TurnRow.link_id == bindparam("link"), TurnRow.finished_at.is_(None)
+)
+_RUNNING_OF = _RUNNING.join(ConversationRow, ConversationRow.id == TurnRow.conversation_id).where(
+    ConversationRow.owner_id == bindparam("owner")
+)
+_USE = select(OwnerRow.conversations, OwnerRow.messages, OwnerRow.tokens).where(
+    OwnerRow.id == bindparam("owner")
+)
+_COUNT_PERSON = (
+    update(OwnerRow)
+    .where(OwnerRow.id == bindparam("owner"))
+    .values(messages=OwnerRow.messages + 1, conversations=OwnerRow.conversations + bindparam("opened"))
+)
+_SETTLE_PERSON = (
+    update(OwnerRow)
+    .where(
+        OwnerRow.id
+        == select(ConversationRow.owner_id)
+        .where(ConversationRow.id == bindparam("conversation"))
+        .scalar_subquery()
+    )
+    .values(tokens=OwnerRow.tokens + bindparam("used"), messages=OwnerRow.messages - bindparam("back"))
 )
 _COUNT = (
     update(LinkRow)

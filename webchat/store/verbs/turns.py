@@ -83,7 +83,7 @@ _FOLDED = select(MessageRow.id, MessageRow.seq).where(MessageRow.id.in_(bindpara
 _CLOSE = (
     update(TurnRow)
     .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
-    .returning(TurnRow.link_id, TurnRow.reserved, TurnRow.completion_tokens)
+    .returning(TurnRow.link_id, TurnRow.conversation_id, TurnRow.reserved, TurnRow.completion_tokens)
 )
 _SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
     MessageRow.id == bindparam("message")
@@ -439,7 +439,7 @@ def _settle(connection: Connection, turn: FinishedTurn, counted: Row[Any], writt
     if counted.reserved is not None:
         tokens = min(tokens, counted.reserved)
     nothing = turn.state in ("failed", "interrupted") and not written
-    settle_turn(connection, counted.link_id, tokens, given_back=nothing)
+    settle_turn(connection, counted.link_id, counted.conversation_id, tokens, given_back=nothing)
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> Row[Any] | None:

@@ -244,7 +244,7 @@ export interface Gone {
   message_id: string;
 }
 
-/** The link of a guest. name: its title for them, may be empty. answers: theirs, by the question's id. blind: models are "Model A", "Model B". */
+/** The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the question's id. blind: models are "Model A", "Model B". */
 export interface GuestLink {
   name: string;
   instructions: string;
@@ -313,7 +313,7 @@ export interface Inspection {
 
 export type JsonValue = unknown;
 
-/** The link's limits, or what is left of them; `null` where there is none. */
+/** Limits, or what is left of them; `null` where there is none. */
 export interface Left {
   conversations: number | null;
   messages: number | null;
@@ -372,6 +372,9 @@ export interface LinkTerms {
   messages: number | null;
   tokens: number | null;
   replies_at_once: number | null;
+  conversations_each: number | null;
+  messages_each: number | null;
+  tokens_each: number | null;
   asks: Array<"thumbs" | "tags" | "better_answer" | "compare">;
   questions: Array<Question>;
   consent: string;
@@ -1005,6 +1008,9 @@ export interface TermsContent {
   messages?: number | null;
   tokens?: number | null;
   replies_at_once?: number | null;
+  conversations_each?: number | null;
+  messages_each?: number | null;
+  tokens_each?: number | null;
   asks?: Array<"thumbs" | "tags" | "better_answer" | "compare">;
   questions?: Array<QuestionContent>;
   consent?: string;
