@@ -1,4 +1,5 @@
 # make run    a chat with the embedded model on http://127.0.0.1:7860
+# make js     the tests of the page's modules that need no browser
 # make quick  the tests that start no browser, no engine, no server and no process
 # make test   everything that is checked, on a fresh machine too
 #
@@ -23,14 +24,16 @@ INSTALLED_BROWSER := $(VENV)/.installed-browser
 INSTALLED_NODE := node_modules/.package-lock.json
 NODE := PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: run quick test coverage test-slow check lint types format bench reference constraints locked clean
+.PHONY: run js quick test coverage test-slow check lint types format bench reference constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
 	@exec $(BIN)/webchat $(ARGS)
 
-quick: $(INSTALLED_TEST)
+js: $(INSTALLED_TEST)
 	$(NODE) node --test --test-force-exit tests/js/*.test.js
+
+quick: js $(INSTALLED_TEST)
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 
 test: check
