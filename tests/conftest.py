@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -112,10 +110,10 @@ def demo_folder(demo_gguf: Path) -> Path:
     """The demo model as transformers keeps models; made once from its file, beside it."""
     folder = MODELS / REQUIREMENT.replace("==", "-")
     if not folder.is_dir():
-        transformers = pytest.importorskip("transformers")
+        pytest.importorskip("transformers")
         with one_worker("folder"):
             if not folder.is_dir():
-                _convert(transformers, demo_gguf, folder)
+                _convert(demo_gguf, folder)
     return folder
 
 
@@ -127,16 +125,10 @@ def one_worker(making: str) -> Iterator[None]:
         yield
 
 
-def _convert(transformers: Any, gguf: Path, folder: Path) -> None:
-    place = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    dense = transformers.GgufConfig(dequantize=True)
+def _convert(gguf: Path, folder: Path) -> None:
+    from backends.local.loading.dense import write_dense
+
     with pytest.MonkeyPatch.context() as patch:
         # It reads the file three times, which takes most of the time.
         patch.setattr("gguf.GGUFReader", cache(pytest.importorskip("gguf").GGUFReader))
-        model = transformers.AutoModelForCausalLM.from_pretrained(**place, quantization_config=dense)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
-    # Named as what `demo_model` clears away when nobody has finished it.
-    made = Path(tempfile.mkdtemp(prefix=".making-", dir=gguf.parent))
-    model.save_pretrained(made)
-    tokenizer.save_pretrained(made)
-    made.rename(folder)
+        write_dense(gguf, folder)

@@ -32,7 +32,15 @@ from webchat.auth.passwords import Passwords
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
-from webchat.models import KnownServers, Models, ModelSpec, configured, create_backend, made_elsewhere
+from webchat.models import (
+    KnownServers,
+    Models,
+    ModelSpec,
+    Shared,
+    configured,
+    create_backend,
+    made_elsewhere,
+)
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_profiles, load_rules
@@ -102,10 +110,12 @@ def build_app(
     packages. specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
+    renewed = None
     if backends is not None:
         specs, create = made_elsewhere(settings, backends)
     elif specs is None:
-        specs = configured(settings)
+        renewed = partial(configured, settings, Shared())
+        specs = renewed()
     secret = _secret(settings)
     store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
@@ -115,6 +125,7 @@ def build_app(
         servers=_servers(store, specs),
         default=settings.default_model,
         memory_budget=budget,
+        renewed=renewed,
     )
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from webchat import __version__
 from webchat.commands import CommandError, known_errors, local_time, opened, printable
+from webchat.finetune_command import add_finetune_command
 from webchat.launching import prepare, start
 from webchat.link_commands import add_link_commands
 from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
@@ -54,8 +55,8 @@ class _Parser(argparse.ArgumentParser):
 
 def refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
     """Runs before argparse, which would take the value of a misspelt flag for a command and complain about
-    that."""
-    for word in argv:
+    that. Behind `--` stand another program's flags."""
+    for word in argv[: argv.index("--")] if "--" in argv else argv:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag not in known:
             close = difflib.get_close_matches(flag, known, n=1)
@@ -113,6 +114,7 @@ def command_parser() -> _Parser:
     )
     add_link_commands(commands, add, option)
     add_user_commands(commands, add, option)
+    add_finetune_command(add, option)
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
     operators = operator.add_subparsers(title="commands", metavar="command", required=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
+
+from backends.installation import add_extra
 
 
 class ExtraMissing(Exception):
@@ -12,9 +15,11 @@ class ExtraMissing(Exception):
 
 def extra(package: str, name: str, why: str) -> Any:
     """A package of the extra `name`. why: what needs it, such as "Win rates". Raises ExtraMissing."""
-    try:
-        return import_module(package)
-    except ImportError:
-        raise ExtraMissing(
-            f"{why} needs the package {package}: pip install 'webchat-own-model[{name}]'."
-        ) from None
+    check_extra(package, name, why)
+    return import_module(package)
+
+
+def check_extra(package: str, name: str, why: str) -> None:
+    """The same without importing it: some take seconds. Raises ExtraMissing."""
+    if find_spec(package) is None:
+        raise ExtraMissing(f"{why} needs the package {package}. Install with: {add_extra(name)}")

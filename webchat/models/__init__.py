@@ -1,6 +1,6 @@
 """The models people can choose: loaded on first use, shared by all, unloaded when memory is needed."""
 
-from webchat.models.configured import configured, made_elsewhere
+from webchat.models.configured import Shared, configured, made_elsewhere
 from webchat.models.entry import ProgressListener
 from webchat.models.errors import NoSuchModel
 from webchat.models.identity import KnownServers
@@ -17,6 +17,7 @@ __all__ = [
     "Models",
     "NoSuchModel",
     "ProgressListener",
+    "Shared",
     "configured",
     "create_backend",
     "made_elsewhere",

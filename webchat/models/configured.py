@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,9 +25,10 @@ from webchat.settings.model import name_of
 Made = TypeVar("Made", bound=BackendOptions)
 
 
-def configured(settings: Settings) -> list[ModelSpec]:
-    """The models in the picker, the default first. Raises `BadSettings`."""
-    shared = Shared(Engines(), Servers())
+def configured(settings: Settings, shared: Shared | None = None) -> list[ModelSpec]:
+    """The models in the picker, the default first. shared: with the models of an earlier call. Raises
+    `BadSettings`."""
+    shared = shared or Shared()
     return [spec_of(model, settings, shared) for model in model_specs(settings)]
 
 
@@ -55,8 +56,8 @@ def made_elsewhere(
 class Shared:
     """Where models in this process share what is loaded: adapters of one base, and the base itself."""
 
-    engines: Engines
-    servers: Servers
+    engines: Engines = field(default_factory=Engines)
+    servers: Servers = field(default_factory=Servers)
 
 
 def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -49,12 +49,13 @@ _USING: ContextVar[frozenset[Entry]] = ContextVar("models in use", default=froze
 
 
 class Models:
-    """All configured models. Not thread-safe: use it on one event loop.
+    """All models. Not thread-safe: use it on one event loop.
 
     create: creates the backend of a spec. list_models: lists the models of an endpoint with `discover`.
     servers: those known from earlier starts. default: the model used if nobody chose one, once it is known;
     else the first one. memory_budget: bytes that all models in this process may use on one device; `None`:
-    most of the free memory, as reported by `measure`.
+    most of the free memory, as reported by `measure`. renewed: the specs as they are now; those that are new
+    are added when somebody looks. It may block, and runs in a thread.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Models:
         default: str | None = None,
         memory_budget: int | None = None,
         measure: Measure = free_memory,
+        renewed: Callable[[], Sequence[ModelSpec]] | None = None,
     ) -> None:
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
             raise ValueError(f"model names must be unique: {names}")
-        self._specs = tuple(specs)
+        self._specs = list(specs)
+        self._renewed = renewed
         self._default = default
         self._create = create
         self._entries: dict[str, Entry] = {spec.name: Entry(spec) for spec in specs}
@@ -224,10 +227,19 @@ class Models:
     async def look(self, wait: float = 0.0) -> None:
         """Someone views the models: ask endpoints whose lists are outdated. Returns when they have answered,
         or after `wait` seconds."""
+        await self._add_new()
         asking = asyncio.create_task(self._ask_endpoints(LOOK_SECONDS), name="look at the models")
         self._looking.add(asking)
         asking.add_done_callback(self._looking.discard)
         await asyncio.wait({asking}, timeout=wait)
+
+    async def _add_new(self) -> None:
+        if self._renewed is None:
+            return
+        for spec in await asyncio.to_thread(self._renewed):
+            if spec.name not in self._entries:
+                self._specs.append(spec)
+                self._entries[spec.name] = Entry(spec)
 
     async def retry(self, wanted: str) -> None:
         """Ask an endpoint again, or restart a model that failed. Failures are in `infos()`. Raises only

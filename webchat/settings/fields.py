@@ -363,6 +363,11 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         return self.cache_dir / "models"
 
     @property
+    def adapters_dir(self) -> Path:
+        """The folder of adapters that `webchat finetune` trained."""
+        return self.data_dir / "adapters"
+
+    @property
     def base_url(self) -> str:
         """The address to print and to build links from, without a trailing slash."""
         if self.public_url:

@@ -31,12 +31,14 @@ def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -
     """The models in the picker, the default first, each with the server's defaults filled in.
 
     The shortcut settings (`model`, `endpoint`, ...) define one model ahead of the list `models`. If nothing
-    is configured, it is the embedded demo model, provided the `llamacpp` extra is installed. Raises
-    BadSettings if there is no model.
+    is configured, it is the embedded demo model, provided the `llamacpp` extra is installed. Last come the
+    adapters that were trained here. Raises BadSettings if there is no model.
     """
     bases = [*_shortcut(settings), *settings.models]
     if not bases and has("xllamacpp"):
         bases = [ModelSettings(name=DEMO_NAME, kind="llamacpp", demo=True, **_engine(settings))]
+    if has("torch"):
+        bases = _with_trained(bases, settings)
     specs = [made for spec in bases for made in _with_adapters(spec)]
     if not specs:
         raise BadSettings(
@@ -106,6 +108,26 @@ def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
             for adapter, name in zip(spec.adapters, names, strict=True)
         ),
     ]
+
+
+def _with_trained(specs: Sequence[ModelSettings], settings: Settings) -> list[ModelSettings]:
+    """Adapters that `webchat finetune` made, each with its base model, as long as that is there."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(settings.adapters_dir.glob("[!.]*/adapter_config.json")):
+        base = _base_of(str(file.parent))
+        if base and (Path(base).is_dir() or not Path(base).is_absolute()):
+            found.setdefault(base, []).append(str(file.parent))
+    made = list(specs)
+    for base, adapters in found.items():
+        at = next((at for at, spec in enumerate(made) if spec.kind == "local" and spec.model == base), None)
+        if at is not None:
+            made[at] = made[at].model_copy(update={"adapters": (*made[at].adapters, *adapters)})
+            continue
+        name, engine = name_of(base, ""), _engine(settings) | {"adapters": tuple(adapters)}
+        if any(spec.name == name for spec in made):
+            name = f"{name} (transformers)"
+        made.append(ModelSettings(name=name, kind="local", model=base, **engine))
+    return made
 
 
 def _adapter_names(adapters: Sequence[str]) -> list[str]:
