@@ -1,0 +1,287 @@
+"""Rows of training data from judgements and comparisons.
+
+A row is what one config of the dataset has of one judgement. Its columns are those of trl; everything else is
+in one flat column `webchat` with fixed keys and no nulls, because trainers and `datasets` decide by the names
+of columns and by the first rows what a file is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from webchat.feedback.datasets.options import Mask
+from webchat.store.judgement_records import Comparison, Judged, JudgedMessage, Judgement
+
+Config = Literal["sft", "dpo", "kto", "reward", "grpo", "messages", "judgements"]
+
+Turn = dict[str, str]
+
+LEFT_OUT: Mapping[str, str] = {
+    "not_accepted": "judgements and comparisons that were not accepted in the review",
+    "no_consent": "of testers whose consent sentence does not cover training",
+    "running": "the reply had not ended, or failed",
+    "continues": "the reply continues one that had ended (Continue), which trainers cannot express",
+    "no_question": "the last message before the reply is not a person's or a tool's",
+    "unfinished": "the reply was stopped or cut off, so it is neither a good nor a bad example",
+    "empty": "the reply is empty",
+    "no_thumb": "no thumb and no better answer",
+    "no_vote": "comparisons without a vote",
+    "tie": "ties: no reply is better",
+    "both_bad": "both replies are bad: no pair",
+    "same_text": "both replies are the same",
+    "other_prompt": "the two replies answer different prompts, such as another system prompt",
+    "same_reply": "the reply is in the file already, from another judgement",
+}
+"""What is left out and why, in the words of the data card. Those from "no_thumb" on leave out rows only."""
+
+_REASONING = re.compile(r"\s*<(think|thinking|reasoning|thought)>.*?</\1>\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """body: the columns. about: the column `webchat`. key: rows of a config with the same one are the same;
+    empty for none. prompt: of the KTO rule on neighbours. versions: KTO rows with the same one judge versions
+    of one reply. text: all that a model reads of it, for its length."""
+
+    config: Config
+    body: Mapping[str, Any]
+    about: Mapping[str, Any]
+    tools: bool = False
+    label: bool | None = None
+    key: str = ""
+    prompt: str = ""
+    versions: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What may be in rows of a judgement, cleaned."""
+
+    prompt: tuple[Turn, ...]
+    replies: tuple[str, ...]
+    better: str
+    comment: str
+
+    @property
+    def tools(self) -> bool:
+        return any(turn["role"] == "tool" for turn in self.prompt)
+
+
+def refused(one: Judgement | Comparison) -> str:
+    """Why nothing at all is made of this one; empty if something may be."""
+    if one.review.state not in ("accepted", "edited"):
+        return "not_accepted"
+    if one.link_id is not None and not (one.consent and one.consent.covers):
+        return "no_consent"
+    sides = [one.judged] if isinstance(one, Judgement) else [one.left.judged, one.right.judged]
+    for judged in sides:
+        if judged is None:
+            return "running"
+        if judged.continues:
+            return "continues"
+        if not judged.prompt or judged.prompt[-1].role not in ("user", "tool"):
+            return "no_question"
+    return ""
+
+
+def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) -> Texts:
+    """Texts without reasoning and, if asked, without personal data. One that is not `refused`."""
+    better = one.review.better or (one.better if isinstance(one, Judgement) else "")
+    judged = sides(one)
+    path = _sent(judged[0])
+    texts = [message.text for message in path] + [side.reply for side in judged]
+    if not reasoning:
+        roles = [message.role for message in path] + ["assistant"] * len(judged)
+        texts = [
+            _REASONING.sub("", text, count=1) if role == "assistant" and _REASONING.match(text) else text
+            for role, text in zip(roles, texts, strict=True)
+        ]
+    texts += [better, one.comment]
+    if mask is not None:
+        texts = list(mask(texts))
+    prompt = tuple(
+        {"role": message.role, "content": text} for message, text in zip(path, texts, strict=False)
+    )
+    return Texts(prompt, tuple(texts[len(path) : -2]), texts[-2], texts[-1])
+
+
+def sides(one: Judgement | Comparison) -> tuple[Judged, ...]:
+    """The replies that were judged; the left one first."""
+    judged = (one.judged,) if isinstance(one, Judgement) else (one.left.judged, one.right.judged)
+    return tuple(side for side in judged if side is not None)
+
+
+def _sent(judged: Judged) -> Sequence[JudgedMessage]:
+    """What the model was sent: a conversation longer than its context lost the first messages."""
+    system = [message for message in judged.prompt[:1] if message.role == "system"]
+    rest = judged.prompt[len(system) :]
+    return [*system, *rest[min(judged.cut, len(rest) - 1) :]]
+
+
+class Rows:
+    """The rows of one judgement or comparison. left_out counts what is not made, by reason."""
+
+    def __init__(self, one: Judgement | Comparison, texts: Texts, about: Mapping[str, Any]) -> None:
+        self._one = one
+        self._texts = texts
+        self._about = about
+        self._sides = sides(one)
+        self._prompt = list(texts.prompt)
+        self._seen = json.dumps(self._prompt, ensure_ascii=False)
+        self.left_out: list[str] = []
+
+    def all(self) -> Iterator[Row]:
+        """Every row, for all configs."""
+        yield self._row("judgements", _flat(self._one, self._texts))
+        if isinstance(self._one, Judgement):
+            yield from self._of_judgement(self._one)
+        else:
+            yield from self._of_comparison(self._one)
+        yield self._row("grpo", {"prompt": self._prompt}, key=self._seen)
+
+    def _of_judgement(self, one: Judgement) -> Iterator[Row]:
+        reply, better = self._texts.replies[0], self._texts.better
+        usable = self._usable(0)
+        if better.strip():
+            yield from self._completion(better, one.message_id)
+            if usable and reply.strip() != better.strip():
+                yield from self._pair(better, reply, "better")
+        elif one.rating == 1 and usable:
+            yield from self._completion(reply, one.message_id)
+        if not one.rating:
+            if not better.strip():
+                self.left_out.append("no_thumb")
+            return
+        if not usable:
+            self.left_out.append("empty" if not reply.strip() else "unfinished")
+            return
+        yield self._row(
+            "kto",
+            {"prompt": self._prompt, "completion": [_said(reply)], "label": one.rating > 0},
+            label=one.rating > 0,
+            prompt=self._seen,
+            versions=f"{one.owner_id} {one.conversation_id} {self._seen}",
+        )
+
+    def _of_comparison(self, one: Comparison) -> Iterator[Row]:
+        better = self._texts.better
+        if better.strip():
+            yield from self._completion(better, one.asked_id)
+            for at, reply in enumerate(self._texts.replies):
+                if self._usable(at) and reply.strip() != better.strip():
+                    yield from self._pair(better, reply, "better")
+        if one.preferred in (None, "tie"):
+            bad = one.left.good is False and one.right.good is False
+            self.left_out.append("no_vote" if one.preferred is None else "both_bad" if bad else "tie")
+            return
+        chosen = 0 if one.preferred == "left" else 1
+        left, right = self._sides
+        if not (self._usable(0) and self._usable(1)):
+            self.left_out.append("unfinished")
+        elif [(turn.role, turn.text) for turn in _sent(left)] != [
+            (turn.role, turn.text) for turn in _sent(right)
+        ]:
+            self.left_out.append("other_prompt")
+        elif self._texts.replies[0].strip() == self._texts.replies[1].strip():
+            self.left_out.append("same_text")
+        else:
+            replies = self._texts.replies
+            yield from self._pair(replies[chosen], replies[1 - chosen], "vote")
+
+    def _usable(self, at: int) -> bool:
+        return self._sides[at].whole and bool(self._texts.replies[at].strip())
+
+    def _completion(self, text: str, reply_id: str) -> Iterator[Row]:
+        body = {"prompt": self._prompt, "completion": [_said(text)]}
+        key = f"{reply_id} {text}"
+        yield self._row("sft", body, key=key)
+        yield self._row("messages", {"messages": [*self._prompt, _said(text)]}, key=key)
+
+    def _pair(self, chosen: str, rejected: str, source: str) -> Iterator[Row]:
+        yield from pair(self._prompt, [_said(chosen)], [_said(rejected)], {**self._about, "source": source})
+
+    def _row(self, config: Config, body: Mapping[str, Any], **more: Any) -> Row:
+        return Row(config, body, self._about, self._texts.tools, text=_text(body), **more)
+
+
+def pair(
+    prompt: list[Turn], chosen: list[Turn], rejected: list[Turn], about: Mapping[str, Any]
+) -> Iterator[Row]:
+    """The same preference with an explicit prompt, for DPO, and an implicit one, for reward models."""
+    tools = any(turn["role"] == "tool" for turn in prompt)
+    longer = max(chosen, rejected, key=lambda one: len(one[0]["content"]))
+    text = _text({"prompt": prompt, "completion": longer})
+    yield Row("dpo", {"prompt": prompt, "chosen": chosen, "rejected": rejected}, about, tools, text=text)
+    body = {"chosen": [*prompt, *chosen], "rejected": [*prompt, *rejected]}
+    yield Row("reward", body, about, tools, text=text)
+
+
+def about(one: Judgement | Comparison, person: str, conversation: str) -> dict[str, Any]:
+    """The column `webchat`: the same keys and types in every row. person, conversation: hashes."""
+    judged = sides(one)
+    found = judged[0].provenance
+    thumb = isinstance(one, Judgement)
+    return {
+        "source": "thumb" if isinstance(one, Judgement) else "vote",
+        "judgement": one.id,
+        "person": person,
+        "conversation": conversation,
+        "link": one.link,
+        "at": _time(one.changed_at if isinstance(one, Judgement) else one.voted_at or one.at),
+        "model": judged[0].model,
+        "other_model": "" if thumb else judged[1].model,
+        "revision": _plain(found, "revision"),
+        "adapter": _plain(found, "adapter"),
+        "template": _plain(found, "template"),
+        "review": one.review.state,
+        "reasons": ",".join(one.reasons) if isinstance(one, Judgement) else "",
+        "consent": one.consent.version if one.consent else 0,
+        "masked": sum(side.masked for side in judged),
+        "cut": judged[0].cut,
+        "provenance": json.dumps(dict(found), ensure_ascii=False, sort_keys=True, default=str),
+    }
+
+
+def _flat(one: Judgement | Comparison, texts: Texts) -> dict[str, Any]:
+    """A row of the file of all judgements."""
+    both = [*texts.replies, ""]
+    return {
+        "prompt": list(texts.prompt),
+        "reply": both[0],
+        "other_reply": both[1],
+        "better": texts.better,
+        "rating": one.rating if isinstance(one, Judgement) else 0,
+        "preferred": (one.preferred or "") if isinstance(one, Comparison) else "",
+        "good": _opinion(one.left.good) if isinstance(one, Comparison) else "",
+        "other_good": _opinion(one.right.good) if isinstance(one, Comparison) else "",
+        "comment": texts.comment,
+    }
+
+
+def _opinion(good: bool | None) -> str:
+    return "" if good is None else "good" if good else "bad"
+
+
+def _said(text: str) -> Turn:
+    return {"role": "assistant", "content": text}
+
+
+def _plain(found: Mapping[str, Any], key: str) -> str:
+    value = found.get(key)
+    return "" if value is None else str(value)
+
+
+def _time(moment: datetime) -> str:
+    """Not ISO 8601, which readers of JSON take for a time in some files and for a text in others."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    turns = [turn for value in body.values() if isinstance(value, list) for turn in value]
+    return "\n".join(turn["content"] for turn in turns)
