@@ -151,7 +151,8 @@ def test_new_people_do_not_move_those_who_were_there(tmp_path: Path) -> None:
 
 
 def test_greetings_templates_and_starters_glue_nobody(tmp_path: Path) -> None:
-    starter = "Tell me something surprising about octopuses"
+    starter = "Explain how rainbows form, in simple words."
+    fact = "Tell me something surprising about octopuses"
     records: list[Record] = []
     for person in range(30):
         template = JudgedMessage(
@@ -159,9 +160,10 @@ def test_greetings_templates_and_starters_glue_nobody(tmp_path: Path) -> None:
         )
         for path in ((template,), said("Hello!"), said("你好"), said(starter)):
             records.append(judgement(judged(path, f"r{person}"), person=f"p{person}"))
-    found = written(tmp_path, records, replace(SALT, common=frozenset({starter})))
+    found = written(tmp_path, records)
     assert found.largest == pytest.approx(1 / 30)
     assert "30 groups" in (tmp_path / "export/README.md").read_text()
+    records += [judgement(judged(fact, "r"), person=f"p{person}") for person in range(30)]
     assert written(tmp_path, records).largest == 1
 
 

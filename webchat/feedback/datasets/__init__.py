@@ -7,8 +7,18 @@ scratch, alternating        rows on their way, and the order of those for KTO
 shapes, parquet, card       other formats, and the data card
 """
 
+from webchat.feedback.datasets.choosing import Chosen
 from webchat.feedback.datasets.options import FORMATS, Exported, ExportError, ExportOptions, Format
 from webchat.feedback.datasets.rows import LEFT_OUT
 from webchat.feedback.datasets.writing import write_dataset
 
-__all__ = ["FORMATS", "LEFT_OUT", "ExportError", "ExportOptions", "Exported", "Format", "write_dataset"]
+__all__ = [
+    "FORMATS",
+    "LEFT_OUT",
+    "Chosen",
+    "ExportError",
+    "ExportOptions",
+    "Exported",
+    "Format",
+    "write_dataset",
+]

@@ -29,8 +29,7 @@ class ExportOptions:
     parquet: those of trl as Parquet. by: what train and test never share, beside near-duplicates. folds: as
     many parts instead of train and test; 0 for none. share: of what is held out. salt: of hashes; empty for
     that of the export that is replaced, or a new one. licence: an identifier of the Hugging Face Hub. mask:
-    hides personal data. reasoning: keeps reasoning that models wrote between tags. common: texts that are
-    nobody's own words, such as starters.
+    hides personal data. reasoning: keeps reasoning that models wrote between tags.
     """
 
     formats: tuple[Format, ...] = ("trl",)
@@ -41,7 +40,6 @@ class ExportOptions:
     licence: str = "unknown"
     mask: Mask | None = None
     reasoning: bool = False
-    common: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from webchat.feedback.extras import extra
 
@@ -16,8 +18,24 @@ def to_parquet(folder: Path, written: Mapping[str, Iterable[str]]) -> None:
         for config, names in written.items():
             for name in names:
                 path = folder / config / f"{name}.jsonl"
-                loaded = datasets.load_dataset(
-                    "json", data_files=str(path), split="train", cache_dir=cache, keep_in_memory=False
+                # Types are said, not guessed: a column of nothing but dates is a column of texts.
+                features = datasets.Features(_features(datasets, next(_rows(path))))
+                made = datasets.Dataset.from_generator(
+                    _rows, features=features, gen_kwargs={"path": path}, cache_dir=cache
                 )
-                loaded.to_parquet(str(path.with_suffix(".parquet")))
-                del loaded
+                made.to_parquet(str(path.with_suffix(".parquet")))
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def _features(datasets: Any, value: Any) -> Any:
+    """The type of a value, as `datasets` writes it."""
+    if isinstance(value, dict):
+        return {key: _features(datasets, one) for key, one in value.items()}
+    if isinstance(value, list):
+        return datasets.List(_features(datasets, value[0]))
+    return datasets.Value({str: "string", bool: "bool", int: "int64"}[type(value)])

@@ -16,11 +16,12 @@ from webchat.feedback.datasets.counting import Counts, about_tokens
 from webchat.feedback.datasets.files import Files
 from webchat.feedback.datasets.groups import Groups
 from webchat.feedback.datasets.options import LARGEST, Exported, ExportError, ExportOptions, NoteKey
-from webchat.feedback.datasets.own_words import normalised, own_words
+from webchat.feedback.datasets.own_words import own_words
 from webchat.feedback.datasets.parquet import to_parquet
 from webchat.feedback.datasets.rows import Rows, about, cleaned, refused, sides
 from webchat.feedback.datasets.scratch import Scratch
 from webchat.feedback.datasets.splits import TEST, TRAIN, fold, split
+from webchat.feedback.datasets.suggested import suggested
 from webchat.feedback.extras import ExtraMissing
 from webchat.feedback.results.agreement import Agreement, agreement
 from webchat.store.judgement_records import Comparison, Judgement
@@ -90,7 +91,6 @@ class _Export:
         self._folder = folder
         self._scratch = scratch
         self._options = options
-        self._common = frozenset(normalised(text) for text in options.common)
         self._groups = Groups(scratch.connection, options.salt, by_person=options.by == "person")
         self._counts = Counts()
         self._configs = {*(_TRAINED if {"trl", "parquet"} & set(options.formats) else ())}
@@ -111,7 +111,7 @@ class _Export:
         texts = cleaned(one, reasoning=options.reasoning, mask=options.mask)
         if options.mask is not None:
             counts.hidden += texts != cleaned(one, reasoning=options.reasoning, mask=None)
-        words = dict.fromkeys(text for side in sides(one) for text in own_words(side.prompt, self._common))
+        words = dict.fromkeys(text for side in sides(one) for text in own_words(side.prompt, suggested()))
         node = self._groups.add(one.owner_id, one.conversation_id, words)
         counts.add(one, texts)
         if isinstance(one, Judgement) and one.rating:
