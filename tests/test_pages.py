@@ -28,6 +28,7 @@ from webchat.pages import Page, PageServices, Ratings, Visitor
 from webchat.pages import page as pages_of_packages
 from webchat.sharing import new_link
 from webchat.sharing.links import hash_of
+from webchat.store.judgement_records import JudgementChange, Rating
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import Owner, OwnerKind
 from webchat.ui.gradio_page import in_loop
@@ -304,9 +305,10 @@ async def test_an_operator_s_page_counts_the_ratings_of_testers_alone(tmp_path: 
         operator = visiting(store.create_owner("operator", "Op"))
         link = new_link(store, "testers", "7d", datetime.now(UTC)).link
         kinds: dict[str, OwnerKind] = {"a": "guest", "b": "guest", "c": "visitor"}
-        for name, given in (("a", [1, 1]), ("b", [-1]), ("c", [1])):
+        rated: tuple[tuple[str, list[Rating]], ...] = (("a", [1, 1]), ("b", [-1]), ("c", [1]))
+        for name, given in rated:
             owner = store.create_owner(kinds[name], name, None if name == "c" else link.id)
             talk = Talk(store, owner.id, "m")
             for value in given:
-                store.rate(owner.id, talk.say("q", "a").reply.id, value)
+                store.judge(owner.id, talk.say("q", "a").reply.id, JudgementChange(rating=value))
         assert await called.services.tester_ratings(operator) == [Ratings("testers", "m", 2, 1)]

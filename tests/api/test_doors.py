@@ -365,7 +365,8 @@ change_share end_share add_views
 activate call close create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
-open purge rate restore_conversation restore_messages restore_template revoke_link
+withdraw_judgement set_trains review_judgements
+open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
 keep_owner
 """
@@ -378,6 +379,7 @@ chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
+judgements judgement judgement_counts own_judgement usable trains
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
 branch list_shares share shared_messages shared_media

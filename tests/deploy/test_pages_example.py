@@ -21,6 +21,7 @@ from tests.scripted_endpoint import ScriptedEndpoint
 from tests.store.talk import Talk
 from webchat.sharing import new_link
 from webchat.store import Store
+from webchat.store.judgement_records import JudgementChange, Rating
 
 __all__ = ["browser", "endpoint", "visitor"]
 
@@ -44,8 +45,10 @@ async def app(
     store = Store.open(f"sqlite:///{data / 'webchat.db'}")
     link = new_link(store, "Autumn testers", "7d", datetime.now(UTC)).link
     guest = store.create_owner("guest", "one", link.id)
-    for value in (1, 1, -1):
-        store.rate(guest.id, Talk(store, guest.id, "scripted").say("q", "a").reply.id, value)
+    given: tuple[Rating, ...] = (1, 1, -1)
+    for value in given:
+        reply = Talk(store, guest.id, "scripted").say("q", "a").reply
+        store.judge(guest.id, reply.id, JudgementChange(rating=value))
     store.close()
     env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(installed)))}
     flags = ("--endpoint", endpoint.url, "--model", "scripted", "--no-titles")

@@ -25,6 +25,7 @@ from webchat.store.errors import (
     YourTokensReserved,
     YourTokensUsed,
 )
+from webchat.store.judgement_records import JudgementChange
 from webchat.store.link_records import Link, LinkTerms, Question
 from webchat.store.records import LONGEST_REPLY, BegunTurn, FinishedTurn, JournalEntry, NewTurn, Provenance
 
@@ -342,7 +343,7 @@ def test_links_are_listed_in_pages_with_what_happens_on_them(store: Store) -> No
     assert [one.link.id for one in found] == [link.id for link in reversed(links)]
     assert (found[-1].running, found[-1].reserved, found[-1].link.messages) == (1, 30, 1)
     store.write_batch((), [FinishedTurn(begun.reply.id, "complete")])
-    store.rate(guest, begun.reply.id, 1)
+    store.judge(guest, begun.reply.id, JudgementChange(rating=1))
     assert store.listed_link(links[0].id).ratings == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
+from webchat.store.judgement_records import JudgementChange
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import NewTurn, Owner
 
@@ -32,7 +33,7 @@ def test_all_that_belongs_to_a_chat_moves_with_it(store: Store, local: Talk, ope
     store.update_conversation(local.owner, chat.id, title="Harbour")
     again = local.say("我们去海边的灯塔", "好的")
     store.update_conversation(local.owner, again.conversation.id, archived=True)
-    store.rate(local.owner, again.reply.id, 1)
+    store.judge(local.owner, again.reply.id, JudgementChange(rating=1))
     dropped = local.say("no more", "gone").conversation
     store.delete_conversation(local.owner, dropped.id)
     store.keep_placeholders(local.owner, chat.id, {"PHONE_1": b"sealed"})

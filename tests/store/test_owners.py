@@ -11,6 +11,7 @@ import pytest
 
 from tests.store.talk import Talk, exported
 from webchat.store import NotFound, Store
+from webchat.store.judgement_records import JudgementChange
 from webchat.store.records import BegunTurn, NewTurn
 from webchat.store.share_records import NewShare, SharedMessage
 
@@ -63,7 +64,9 @@ REFUSED: dict[str, list[Ask]] = {
     "activate": [lambda s, o, t: s.activate(o, t.reply.id)],
     "edit_reply": [lambda s, o, t: s.edit_reply(o, t.reply.id, "x")],
     "delete_messages": [lambda s, o, t: s.delete_messages(o, t.reply.id)],
-    "rate": [lambda s, o, t: s.rate(o, t.reply.id, 1)],
+    "judge": [lambda s, o, t: s.judge(o, t.reply.id, JudgementChange(rating=1))],
+    "withdraw_judgement": [lambda s, o, t: s.withdraw_judgement(o, t.reply.id)],
+    "own_judgement": [lambda s, o, t: s.own_judgement(o, t.reply.id)],
     "begin_turn": [_begin({}), _begin({"parent_id": "reply"}), _begin({"continues": "reply"})],
     "journal": [lambda s, o, t: s.journal(o, t.reply.id)],
     "inspection": [lambda s, o, t: s.inspection(o, t.reply.id)],
@@ -160,6 +163,11 @@ NOT_OF_AN_OWNER = {
     "note_tester_chat",
     "looks",
     "log_look",
+    "judgements",
+    "judgement",
+    "review_judgements",
+    "judgement_counts",
+    "usable",
     "ratings_by_link",  # counts, in tests/test_pages.py
     # of a guest's own, in test_guests.py
     "consent",
@@ -196,6 +204,8 @@ OF_THE_TRASH = {
 OF_PEOPLE = {
     "person",
     "rename_person",
+    "set_trains",
+    "trains",
     "set_password",
     "renew_hash",
     "start_session",

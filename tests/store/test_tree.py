@@ -18,6 +18,7 @@ from sqlalchemy import event
 from tests.store.talk import Talk, exported, later
 from webchat.store import NotFound, Store
 from webchat.store.errors import TooManyVersions
+from webchat.store.judgement_records import JudgementChange
 from webchat.store.records import ListedConversation, Message
 from webchat.store.verbs import messages, tree
 
@@ -269,15 +270,6 @@ def test_a_title_of_the_user_is_not_taken_back_by_a_model(store: Store, talk: Ta
     assert store.update_conversation(talk.owner, place.id, title="No", title_by="model").title == "Mine"
 
 
-def test_a_rating_is_kept_and_taken_back(store: Store, talk: Talk) -> None:
-    id = talk.say("hello", "hi").reply.id
-    assert [store.rate(talk.owner, id, value).rating for value in (1, -1, -1, 0)] == [1, -1, -1, 0]
-    store.rate(talk.owner, id, 1)
-    assert store.message(talk.owner, id).rating == 1
-    with pytest.raises(ValueError, match="rating"):
-        store.rate(talk.owner, id, 2)
-
-
 def test_an_export_holds_every_branch(store: Store, talk: Talk) -> None:
     turn = talk.say("1", "a")
     store.edit_reply(talk.owner, turn.reply.id, "b")
@@ -294,7 +286,7 @@ def test_an_export_holds_every_branch(store: Store, talk: Talk) -> None:
 def test_a_purge_ends_what_was_deleted_before_and_nothing_else(store: Store, talk: Talk) -> None:
     kept, gone = talk.say("kept", "x"), talk.say("gone", "x")
     cut = talk.say("cut", "x", after=kept.reply)
-    store.rate(talk.owner, cut.reply.id, 1)
+    store.judge(talk.owner, cut.reply.id, JudgementChange(rating=1))
     last = cut
     for _ in range(30):
         last = talk.say("deep", "x", after=last.reply)

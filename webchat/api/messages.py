@@ -11,6 +11,7 @@ from webchat.api.services import Services
 from webchat.api.wire.messages import EditBody, Message, MessageDetails, Provenance, RatingBody, Thread
 from webchat.moderation import Context
 from webchat.store import NotFound
+from webchat.store.judgement_records import JudgementChange
 from webchat.store.records import Conversation, Owner
 
 
@@ -93,6 +94,7 @@ class Messages:
 
     async def rate(self, owner: Caller, id: PathId, body: RatingBody) -> Message:
         """Rate a reply: 1, -1, or 0 for none."""
-        message = await self._store.call(self._store.rate, owner.id, id, body.value)
+        await self._store.call(self._store.judge, owner.id, id, JudgementChange(rating=body.value))
+        message = await self._store.call(self._store.message, owner.id, id)
         self._services.turns.changed(owner.id, message.conversation_id)
         return Message.of(message, owner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from backends.types import Role
@@ -104,6 +104,68 @@ class Judgement:
     consent: Consent | None = None
     review: Review = Review()
     judged: Judged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementChange:
+    """What a person says of a reply now; `None` leaves what they said before. Empty values take it back.
+
+    seq: how many pieces of a running reply they had been shown, if known. Another rating takes back the
+    reasons of the one before.
+    """
+
+    rating: Rating | None = None
+    reasons: tuple[str, ...] | None = None
+    comment: str | None = None
+    answers: tuple[Answer, ...] | None = None
+    better: str | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementFilter:
+    """Which judgements to return; `None` returns all. since, before: by when they were first made. person: an
+    owner's id."""
+
+    model: str | None = None
+    link_id: str | None = None
+    template: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    rating: Rating | None = None
+    reason: str | None = None
+    person: str | None = None
+    review: ReviewState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJudgement:
+    """A judgement in the operators' list, without its snapshot.
+
+    model, template: of the reply, as they were named. person: a name, or what tells the people of a link
+    apart. asked, reply: how the message and the reply begin; empty where operators may not read them.
+    trains: whether it may be exported once it is accepted.
+    """
+
+    judgement: Judgement
+    model: str
+    template: str
+    person: str
+    asked: str
+    reply: str
+    trains: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementCount:
+    """How often replies of a model were judged on a day (UTC). better: with a better answer."""
+
+    model: str
+    day: date
+    good: int
+    bad: int
+    better: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,10 @@ class LinkTerms:
     name, which is the operator's; empty for that name, or for none if the link is blind. opening: the
     first message shown. instructions: Markdown. people, conversations, messages, tokens, replies_at_once:
     limits of the whole link, `None` for none; tokens are those that models write. conversations_each,
-    messages_each, tokens_each: limits of every one of its people. asks: what people are
-    asked about replies. consent: the sentence they have to accept; consent_version rises when it changes.
+    messages_each, tokens_each: limits of every one of its people. asks: what people are asked about replies.
+    reasons: offered with a rating in place of the usual ones. consent: the sentence they have to accept;
+    consent_version rises when it changes. training: whether that sentence says that what they write may
+    train models.
     inspect: whether they see what models were sent and where replies come from. system_prompt: whether
     they see and set system prompts. retention_days: after so many days without a change, a conversation
     is deleted; `None` keeps it. moderation_profile: rules that apply to what they write and read, beside
@@ -57,9 +59,11 @@ class LinkTerms:
     messages_each: int | None = None
     tokens_each: int | None = None
     asks: tuple[Feedback, ...] = ("thumbs",)
+    reasons: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
     consent: str = ""
     consent_version: int = 0
+    training: bool = False
     inspect: bool = True
     system_prompt: bool = True
     retention_days: int | None = None

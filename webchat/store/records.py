@@ -163,6 +163,7 @@ class Message:
     siblings: ids of all messages under the same parent with the same role, oldest first, this one included.
     continues: the reply this one wrote on from; its text is the beginning of this text.
     reasoning_seconds: from the first to the last piece of reasoning.
+    judged: whether its owner said anything of it, a rating or more.
     prompt_tokens, completion_tokens: what the reply took of the model's window. first_sent: the oldest
     message of its path that the model was sent, where older ones were left out. masked: in how many places
     personal data was kept from the model.
@@ -185,6 +186,7 @@ class Message:
     continues: str | None = None
     reasoning_seconds: float | None = None
     rating: int = 0
+    judged: bool = False
     seq: int = 0
     siblings: tuple[str, ...] = ()
     prompt_tokens: int | None = None

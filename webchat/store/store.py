@@ -14,6 +14,8 @@ from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.transactions import HEAVY_READERS, READERS
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
+from webchat.store.judgements.judging import JudgingVerbs
+from webchat.store.judgements.reviewing import ReviewVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
 from webchat.store.search.verbs import SearchVerbs
@@ -56,6 +58,8 @@ class Store(
     LinkVerbs,
     RatingVerbs,
     GuestVerbs,
+    JudgingVerbs,
+    ReviewVerbs,
     TesterVerbs,
     ExportVerbs,
     PurgeVerbs,

@@ -19,6 +19,7 @@ from webchat.api.wire.conversations import (
 from webchat.api.wire.hidden import base_name, hidden_prompts, without
 from webchat.auth.failures import audience, failure_for
 from webchat.store import NamedMedia, records
+from webchat.store.judgement_records import Rating
 
 
 class Failure(Answer):
@@ -195,4 +196,4 @@ class EditBody(Body):
 
 
 class RatingBody(Body):
-    value: Annotated[int, Field(ge=-1, le=1)]
+    value: Rating

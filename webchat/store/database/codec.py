@@ -178,7 +178,7 @@ def dump_terms(terms: LinkTerms) -> dict[str, Any]:
 def load_terms(stored: Mapping[str, Any] | None) -> LinkTerms:
     """Links made before there were terms have none."""
     known = {name: value for name, value in (stored or {}).items() if name in _TERMS_FIELDS}
-    for name in ("models", "asks"):
+    for name in ("models", "asks", "reasons"):
         if name in known:
             known[name] = tuple(known[name])
     if "questions" in known:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -115,7 +116,8 @@ class OwnerRow(Base):
 
 
 class PersonRow(Base):
-    """People who sign in. Their name is their owner's, and an operator is an owner of that kind."""
+    """People who sign in. Their name is their owner's, and an operator is an owner of that kind. trains:
+    whether they let their judgements train models."""
 
     __tablename__ = "people"
     __table_args__ = (UniqueConstraint("issuer", "subject"),)
@@ -127,6 +129,7 @@ class PersonRow(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     seen_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    trains: Mapped[bool] = mapped_column(server_default=false())
 
 
 class SessionRow(Base):
@@ -347,15 +350,60 @@ class JournalRow(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
-class FeedbackRow(Base):
-    """Ratings: one per message and person."""
+class JudgementRow(Base):
+    """What people think of replies: one row per message and person. What they judged is read from the message
+    and its path, which never change; `model` and `template` are its turn's, for the operators' filters.
+    day: the date of `at`, in UTC. covers: what `consent` has, which is NULL without a sentence."""
 
-    __tablename__ = "feedback"
+    __tablename__ = "judgements"
+    __table_args__ = (
+        UniqueConstraint("message_id", "owner_id"),
+        # Newest first by whatever they are listed by, and counts that read nothing but an index.
+        Index("ix_judgements_day", "day", "model", "rating", "corrects"),
+        Index("ix_judgements_at", "at", "id"),
+        Index("ix_judgements_model", "model", "at", "id"),
+        Index("ix_judgements_template", "template", "at", "id"),
+        Index("ix_judgements_link_id", "link_id", "at", "id"),
+        Index("ix_judgements_owner_id", "owner_id", "at", "id"),
+        Index("ix_judgements_rating", "rating", "at", "id"),
+        Index("ix_judgements_review", "review", "at", "id"),
+    )
 
-    message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), primary_key=True)
-    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True, index=True)
-    value: Mapped[int] = mapped_column(Integer)
-    created_at: Mapped[datetime]
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    message_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"))
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    link_id: Mapped[str | None] = mapped_column(Id)
+    at: Mapped[datetime]
+    day: Mapped[str] = mapped_column(String(10))
+    changed_at: Mapped[datetime]
+    seq: Mapped[int | None]
+    rating: Mapped[int]
+    reasons: Mapped[list[Any]]
+    comment: Mapped[str] = mapped_column(Text)
+    answers: Mapped[list[Any]]
+    better: Mapped[str] = mapped_column(Text)
+    corrects: Mapped[bool]
+    consent: Mapped[dict[str, Any] | None]
+    covers: Mapped[bool]
+    model: Mapped[str] = mapped_column(Text)
+    template: Mapped[str] = mapped_column(Text)
+    review: Mapped[str] = mapped_column(String(16))
+    reviewed_by: Mapped[str | None] = mapped_column(Id)
+    reviewed_at: Mapped[datetime | None]
+    review_better: Mapped[str] = mapped_column(Text)
+
+
+class JudgementReasonRow(Base):
+    """The reasons of judgements once more, to find judgements by them."""
+
+    __tablename__ = "judgement_reasons"
+    __table_args__ = (Index("ix_judgement_reasons_reason", "reason", "at", "judgement_id"),)
+
+    judgement_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("judgements.id", ondelete="CASCADE"), primary_key=True
+    )
+    reason: Mapped[str] = mapped_column(String(100), primary_key=True)
+    at: Mapped[datetime]
 
 
 class SearchEntryRow(Base):

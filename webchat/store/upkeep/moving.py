@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_
 from webchat.store.database.codec import load_link, load_owner
 from webchat.store.database.tables import (
     ConversationRow,
-    FeedbackRow,
+    JudgementRow,
     LinkRow,
     MessageRow,
     OwnerRow,
@@ -133,10 +133,10 @@ class MovingVerbs(Database):
         )
         if connection.scalar(entries.limit(1)) is not None:
             return 0  # written meanwhile; the next round hands them over first
-        rated = select(MessageRow.id).where(MessageRow.conversation_id.in_(chats))
+        judged = select(MessageRow.id).where(MessageRow.conversation_id.in_(chats))
         connection.execute(
-            update(FeedbackRow)
-            .where(FeedbackRow.message_id.in_(rated), FeedbackRow.owner_id == giver)
+            update(JudgementRow)
+            .where(JudgementRow.message_id.in_(judged), JudgementRow.owner_id == giver)
             .values(owner_id=owner)
         )
         shared = (ShareRow.conversation_id.in_(chats), ShareRow.owner_id == giver)

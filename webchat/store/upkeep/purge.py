@@ -37,10 +37,10 @@ from webchat.store.database.tables import (
     ConsentRow,
     ConversationRow,
     DecisionRow,
-    FeedbackRow,
     HandoverRow,
     InspectionRow,
     JournalRow,
+    JudgementRow,
     LinkRow,
     MediaRow,
     MessageRow,
@@ -253,7 +253,7 @@ class PurgeVerbs(ShareRemoval):
     def _take_messages(self, connection: Connection, ids: Sequence[str]) -> int:
         self.dialect.owe(connection, Debt.WORDS)
         _take_entries(connection, SearchEntryRow.message_id.in_(ids))
-        for table in (JournalRow, FeedbackRow, InspectionRow, MediaRow, TurnRow):
+        for table in (JournalRow, JudgementRow, InspectionRow, MediaRow, TurnRow):
             connection.execute(delete(table).where(table.message_id.in_(ids)))
         # What hangs under them goes as well, in another slice; `under_id` still says where it hung.
         below = update(MessageRow).where(MessageRow.parent_id.in_(ids), MessageRow.id.not_in(ids))
@@ -374,7 +374,7 @@ def _is_empty() -> ColumnElement[bool]:
         PersonRow.owner_id,
         ConversationRow.owner_id,
         MessageRow.author_id,
-        FeedbackRow.owner_id,
+        JudgementRow.owner_id,
         SearchEntryRow.owner_id,
         ShareRow.owner_id,
         PromptTemplateRow.owner_id,

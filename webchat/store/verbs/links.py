@@ -25,7 +25,7 @@ from webchat.store.database.codec import clean, dump_terms, load_link, new_id, n
 from webchat.store.database.tables import (
     ConsentRow,
     ConversationRow,
-    FeedbackRow,
+    JudgementRow,
     LinkRow,
     OwnerRow,
     TurnRow,
@@ -334,10 +334,9 @@ def _listed(connection: Connection, links: Sequence[Link]) -> list[ListedLink]:
     limited = {link.id for link in links if link.terms.tokens is not None}
     replies = {id: (count, int(reserved) if id in limited else 0) for id, count, reserved in runs}
     rated = connection.execute(
-        select(OwnerRow.link_id, func.count())
-        .join(FeedbackRow, FeedbackRow.owner_id == OwnerRow.id)
-        .where(OwnerRow.link_id.in_(ids))
-        .group_by(OwnerRow.link_id)
+        select(JudgementRow.link_id, func.count())
+        .where(JudgementRow.link_id.in_(ids), JudgementRow.rating != 0)
+        .group_by(JudgementRow.link_id)
     )
     ratings: dict[str | None, int] = {link_id: count for link_id, count in rated}  # noqa: C416  typed
     return [ListedLink(link, ratings.get(link.id, 0), *replies.get(link.id, (0, 0))) for link in links]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from webchat.store.database.codec import clean, load_provenance, new_id, now
-from webchat.store.database.tables import ConversationRow, FeedbackRow, MessageRow, TurnRow
+from webchat.store.database.tables import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance
@@ -249,23 +249,6 @@ class MessageVerbs(Database):
         connection.execute(_MARK, {"ids": [message_id], "was": row.deleted_at, "becomes": None})
         _set_leaf(connection, row.conversation_id, leaf)
         return own_conversation(connection, owner, row.conversation_id)
-
-    @writes
-    def rate(self, connection: Connection, owner: str, message_id: str, value: int) -> Message:
-        """Rate a message: 1 good, -1 bad, 0 removes the rating. Raises NotFound, ValueError."""
-        if value not in (-1, 0, 1):
-            raise ValueError("a rating must be -1, 0 or 1")
-        own_message(connection, owner, message_id, lock=True)
-        connection.execute(
-            delete(FeedbackRow).where(FeedbackRow.message_id == message_id, FeedbackRow.owner_id == owner)
-        )
-        if value:
-            connection.execute(
-                insert(FeedbackRow).values(
-                    message_id=message_id, owner_id=owner, value=value, created_at=now()
-                )
-            )
-        return messages_by_id(connection, [message_id])[0]
 
 
 def thread_of(

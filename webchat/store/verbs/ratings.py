@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, case, func, select
 
-from webchat.store.database.tables import FeedbackRow, LinkRow, OwnerRow, TurnRow
+from webchat.store.database.tables import JudgementRow, LinkRow
 from webchat.store.database.transactions import Database, heavy
 from webchat.store.database.until import Until
 from webchat.store.link_records import LinkRatings
@@ -19,15 +19,13 @@ class RatingVerbs(Database):
     @heavy
     def ratings_by_link(self, connection: Connection, _until: Until) -> list[LinkRatings]:
         """Of the people of each link, by model; the newest links first."""
-        good, bad = (func.sum(case((FeedbackRow.value == value, 1), else_=0)) for value in (1, -1))
+        good, bad = (func.sum(case((JudgementRow.rating == value, 1), else_=0)) for value in (1, -1))
         rows = connection.execute(
-            select(LinkRow.name, func.coalesce(TurnRow.model, ""), good, bad)
-            .select_from(FeedbackRow)
-            .join(OwnerRow, OwnerRow.id == FeedbackRow.owner_id)
-            .join(LinkRow, LinkRow.id == OwnerRow.link_id)
-            .join(TurnRow, TurnRow.message_id == FeedbackRow.message_id)
-            .group_by(LinkRow.id, LinkRow.name, LinkRow.created_at, TurnRow.model)
-            .order_by(LinkRow.created_at.desc(), LinkRow.id, TurnRow.model)
+            select(LinkRow.name, JudgementRow.model, good, bad)
+            .join(LinkRow, LinkRow.id == JudgementRow.link_id)
+            .where(JudgementRow.rating != 0)
+            .group_by(LinkRow.id, LinkRow.name, LinkRow.created_at, JudgementRow.model)
+            .order_by(LinkRow.created_at.desc(), LinkRow.id, JudgementRow.model)
             .limit(MOST_RATINGS)
         )
         return [LinkRatings(*row) for row in rows]

@@ -14,8 +14,8 @@ from webchat.store.database.codec import load_conversation, load_failure, load_u
 from webchat.store.database.tables import (
     DISCARDED,
     ConversationRow,
-    FeedbackRow,
     JournalRow,
+    JudgementRow,
     MessageRow,
     TurnRow,
 )
@@ -47,7 +47,7 @@ def listed_query() -> Select[Any]:
 
 
 def messages_query() -> Select[Any]:
-    """Messages with what their turn and their owner's rating add."""
+    """Messages with what their turn and their owner's judgement add."""
     return (
         select(
             *MessageRow.__table__.columns,
@@ -60,13 +60,14 @@ def messages_query() -> Select[Any]:
             TurnRow.completion_tokens,
             TurnRow.details["first_sent"].as_string().label("first_sent"),
             TurnRow.details["masked_count"].as_integer().label("masked"),
-            FeedbackRow.value.label("rating"),
+            JudgementRow.rating,
+            JudgementRow.id.is_not(None).label("judged"),
         )
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
         .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
         .outerjoin(
-            FeedbackRow,
-            and_(FeedbackRow.message_id == MessageRow.id, FeedbackRow.owner_id == ConversationRow.owner_id),
+            JudgementRow,
+            and_(JudgementRow.message_id == MessageRow.id, JudgementRow.owner_id == ConversationRow.owner_id),
         )
     )
 
@@ -284,6 +285,7 @@ def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...
         continues=row.continues,
         reasoning_seconds=row.reasoning_seconds,
         rating=row.rating or 0,
+        judged=bool(row.judged),
         seq=pieces[-1].seq if pieces else row.seq,
         siblings=siblings,
         prompt_tokens=row.prompt_tokens,

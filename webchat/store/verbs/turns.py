@@ -22,7 +22,7 @@ from webchat.store.database.codec import (
     now,
     title_of,
 )
-from webchat.store.database.tables import ConversationRow, JournalRow, MessageRow, TurnRow
+from webchat.store.database.tables import ConversationRow, JournalRow, JudgementRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import (
@@ -83,7 +83,14 @@ _FOLDED = select(MessageRow.id, MessageRow.seq).where(MessageRow.id.in_(bindpara
 _CLOSE = (
     update(TurnRow)
     .where(TurnRow.message_id == bindparam("message"), TurnRow.finished_at.is_(None))
-    .returning(TurnRow.link_id, TurnRow.conversation_id, TurnRow.reserved, TurnRow.completion_tokens)
+    .returning(
+        TurnRow.link_id,
+        TurnRow.conversation_id,
+        TurnRow.reserved,
+        TurnRow.completion_tokens,
+        TurnRow.model,
+        TurnRow.template,
+    )
 )
 _SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
     MessageRow.id == bindparam("message")
@@ -95,6 +102,11 @@ _FOLD = (
 )
 _TOOLS = (
     update(TurnRow).where(TurnRow.message_id == bindparam("message")).values(tool_text=bindparam("tools"))
+)
+_MADE_WITH = (
+    update(JudgementRow)
+    .where(JudgementRow.message_id == bindparam("message"))
+    .values(model=bindparam("made_by"), template=bindparam("made_with"))
 )
 _CLEAR = delete(JournalRow).where(JournalRow.message_id == bindparam("message"))
 
@@ -422,6 +434,9 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
         if tools := "".join(piece.text for piece in said if piece.kind == "tool"):
             connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
         connection.execute(_CLEAR, {"message": turn.message_id})
+        # Of judgements that were made while it was written.
+        made = {"made_by": counted.model or "", "made_with": counted.template or ""}
+        connection.execute(_MADE_WITH, {"message": turn.message_id, **made})
         drop_unnamed(connection, turn.message_id, () if turn.state == "blocked" else (text, reasoning))
         # Only now: what a reply that writes on from another begins with, that one says too.
         add_reply(connection, turn.message_id, text)

@@ -719,7 +719,7 @@ export interface Queue {
 }
 
 export interface RatingBody {
-  value: number;
+  value: -1 | 0 | 1;
 }
 
 export interface RedeemBody {

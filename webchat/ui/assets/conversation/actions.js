@@ -218,10 +218,11 @@ function version(step) {
   };
 }
 
-/** @param {number} value @returns {Action} */
+/** @param {-1 | 1} value @returns {Action} */
 function rate(value) {
   return (transcript, view) => {
     const before = view.record;
+    /** @type {-1 | 0 | 1} */
     const rating = before.rating === value ? 0 : value;
     view.update({ ...before, rating });
     attempt(transcript, async () => {

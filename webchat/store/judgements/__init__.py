@@ -1,0 +1,1 @@
+"""What people think of replies: judging, reviewing, and what may be exported."""

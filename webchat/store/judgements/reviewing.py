@@ -1,0 +1,273 @@
+"""Verbs of operators, who read judgements and say which may be exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from webchat.store.cursors import place, read_place
+from webchat.store.database.codec import clean, now
+from webchat.store.database.tables import (
+    ConsentRow,
+    ConversationRow,
+    JudgementReasonRow,
+    JudgementRow,
+    MessageRow,
+    OwnerRow,
+    TurnRow,
+)
+from webchat.store.database.transactions import heavy, long, reads, writes
+from webchat.store.database.until import Until
+from webchat.store.errors import NotFound
+from webchat.store.judgement_records import (
+    Judgement,
+    JudgementCount,
+    JudgementFilter,
+    ListedJudgement,
+    ReviewState,
+)
+from webchat.store.judgements.rows import is_live, judgements_query, load_judgement, trains
+from webchat.store.judgements.snapshots import ENDED_WITH_TEXT, judged_of
+from webchat.store.records import Page
+from webchat.store.testers.verbs import TesterVerbs
+
+MOST_REVIEWED = 500
+"""Judgements reviewed at once."""
+
+EXCERPT_CHARS = 300
+SLICE_ROWS = 50
+SLICE_CHARS = 2_000_000
+"""Of what is exported, in memory at a time; a single one may be longer."""
+
+MOST_COUNTS = 20_000
+
+_ASKED = aliased(MessageRow)
+
+
+class ReviewVerbs(TesterVerbs):
+    """Reading, reviewing and counting judgements, and what may be exported."""
+
+    @long
+    def judgements(
+        self,
+        operator: str,
+        wanted: JudgementFilter = JudgementFilter(),  # noqa: B008  frozen
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[ListedJudgement]:
+        """The newest first, without what is in the trash. Testers' are logged like looks at their chats.
+        Raises BadCursor; NotFound for somebody who does not operate."""
+        self._check_operator(operator)
+        page = self._judgements(wanted, cursor, limit)
+        for link_id in dict.fromkeys(one.judgement.link_id for one in page.items):
+            if link_id is not None:
+                self._log_look(operator, "judged", link_id)
+        return page
+
+    @reads
+    def _judgements(
+        self, connection: Connection, wanted: JudgementFilter, cursor: str | None, limit: int
+    ) -> Page[ListedJudgement]:
+        key = (JudgementRow.at, JudgementRow.id)
+        if wanted.reason is not None:
+            key = (JudgementReasonRow.at, JudgementReasonRow.judgement_id)  # the same, in their index
+        query = _wanted(_listed(), wanted)
+        if cursor is not None:
+            _, at, id = read_place(cursor)
+            query = query.where(tuple_(*key) < tuple_(literal(at, key[0].type), literal(id)))
+        rows = connection.execute(query.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
+        items = tuple(_as_listed(row) for row in rows[:limit])
+        return Page(items, place(rows[limit - 1].at, rows[limit - 1].id) if len(rows) > limit else None)
+
+    @long
+    def judgement(self, operator: str, id: str) -> Judgement:
+        """One with its snapshot, unless operators may not read that. Raises NotFound."""
+        self._check_operator(operator)
+        found = self._judgement(id)
+        if found.link_id is not None:
+            self._log_look(operator, "judged", found.link_id, found.conversation_id)
+        return found
+
+    @reads
+    def _judgement(self, connection: Connection, id: str) -> Judgement:
+        row = connection.execute(_listed().where(JudgementRow.id == id, is_live())).first()
+        if row is None:
+            raise NotFound("judgement")
+        return load_judgement(row, judged_of(connection, row.message_id) if row.readable else None)
+
+    @writes
+    def review_judgements(
+        self,
+        connection: Connection,
+        operator: str,
+        ids: Sequence[str],
+        state: ReviewState,
+        better: str = "",
+    ) -> int:
+        """Say what is made of judgements, at most `MOST_REVIEWED`; of one, `edited` with a better answer.
+        Returns how many there still are. Raises ValueError for an answer without `edited` and the other
+        way round, or for several."""
+        ids = list(dict.fromkeys(ids))
+        if len(ids) > MOST_REVIEWED:
+            raise ValueError(f"at most {MOST_REVIEWED} judgements can be reviewed at once")
+        if (state == "edited") != bool(better.strip()) or (better.strip() and len(ids) > 1):
+            raise ValueError("a better answer belongs to one judgement that is edited")
+        self._must_operate(connection, operator)
+        fresh = state == "new"
+        return connection.execute(
+            update(JudgementRow)
+            .where(JudgementRow.id.in_(ids))
+            .values(
+                review=state,
+                reviewed_by=None if fresh else operator,
+                reviewed_at=None if fresh else now(),
+                review_better=clean(better) if better.strip() else "",
+            )
+        ).rowcount
+
+    @heavy
+    def judgement_counts(self, connection: Connection, _until: Until) -> list[JudgementCount]:
+        """By model and day, the oldest day first, the newest `MOST_COUNTS` pairs."""
+
+        def count(condition: Any) -> Any:
+            return func.sum(case((condition, 1), else_=0))
+
+        rows = connection.execute(
+            select(
+                JudgementRow.model,
+                JudgementRow.day,
+                count(JudgementRow.rating == 1),
+                count(JudgementRow.rating == -1),
+                count(JudgementRow.corrects),
+                func.count(),
+            )
+            .group_by(JudgementRow.day, JudgementRow.model)
+            .order_by(JudgementRow.day.desc(), JudgementRow.model.desc())
+            .limit(MOST_COUNTS)
+        ).all()
+        return [JudgementCount(model, date.fromisoformat(on), *rest) for model, on, *rest in reversed(rows)]
+
+    def usable(self) -> Iterator[Judgement]:
+        """The judgements that may be exported, each with its snapshot, the oldest first: accepted or edited,
+        of people who agreed and were not removed, of replies that ended. Of one that did not end by itself,
+        only those with a better answer. What is withdrawn meanwhile is left out from then on.
+
+        Reads in slices, in the calling thread: memory stays the same however many there are, and nobody who
+        judges waits.
+        """
+        after = ""
+        while True:
+            read, found = self._usable_slice(after)
+            yield from found
+            if read is None:
+                return
+            after = read
+
+    @reads
+    def _usable_slice(self, connection: Connection, after: str) -> tuple[str | None, list[Judgement]]:
+        """The last id that was looked at, `None` at the end, and what may be exported of those."""
+        rows = connection.execute(_USABLE.where(JudgementRow.id > after).limit(SLICE_ROWS)).all()
+        found: list[Judgement] = []
+        chars = 0
+        for row in rows:
+            judged = judged_of(connection, row.message_id)
+            if judged is None or not (judged.whole or row.better or row.review_better):
+                continue
+            found.append(load_judgement(row, judged))
+            chars += sum(len(message.text) for message in judged.prompt) + len(judged.reply)
+            if chars > SLICE_CHARS:
+                return row.id, found
+        return rows[-1].id if len(rows) == SLICE_ROWS else None, found
+
+    @reads
+    def _check_operator(self, connection: Connection, operator: str) -> None:
+        self._must_operate(connection, operator)
+
+    def _must_operate(self, connection: Connection, operator: str) -> None:
+        kind = connection.scalar(select(OwnerRow.kind).where(OwnerRow.id == operator))
+        if kind not in ("operator", "local"):
+            raise NotFound("operator")
+
+
+def _listed() -> Select[Any]:
+    accepted = exists().where(
+        ConsentRow.owner_id == JudgementRow.owner_id, ConsentRow.at <= ConversationRow.created_at
+    )
+    agreed = and_(JudgementRow.consent.is_not(None), accepted)
+    return (
+        judgements_query()
+        .add_columns(
+            OwnerRow.kind,
+            OwnerRow.name,
+            trains().label("trains"),
+            or_(trains(), agreed).label("readable"),
+            func.substr(MessageRow.text, 1, EXCERPT_CHARS).label("reply"),
+            func.substr(_ASKED.text, 1, EXCERPT_CHARS).label("asked"),
+        )
+        .outerjoin(_ASKED, _ASKED.id == MessageRow.parent_id)
+    )
+
+
+def _wanted(query: Select[Any], wanted: JudgementFilter) -> Select[Any]:
+    query = query.where(is_live())
+    for column, value in (
+        (JudgementRow.model, wanted.model),
+        (JudgementRow.link_id, wanted.link_id),
+        (JudgementRow.template, wanted.template),
+        (JudgementRow.rating, wanted.rating),
+        (JudgementRow.owner_id, wanted.person),
+        (JudgementRow.review, wanted.review),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(JudgementRow.at >= wanted.since)
+    if wanted.before is not None:
+        query = query.where(JudgementRow.at < wanted.before)
+    if wanted.reason is not None:
+        given = JudgementReasonRow.judgement_id == JudgementRow.id
+        query = query.join(JudgementReasonRow, given).where(JudgementReasonRow.reason == wanted.reason)
+    return query
+
+
+def _as_listed(row: Row[Any]) -> ListedJudgement:
+    return ListedJudgement(
+        load_judgement(row),
+        model=row.model,
+        template=row.template,
+        person=row.owner_id[-4:] if row.kind == "guest" else row.name,
+        asked=(row.asked or "") if row.readable else "",
+        reply=row.reply if row.readable else "",
+        trains=bool(row.trains),
+    )
+
+
+_USABLE = (
+    judgements_query()
+    .join(TurnRow, TurnRow.message_id == JudgementRow.message_id)
+    .where(
+        JudgementRow.review.in_(("accepted", "edited")),
+        TurnRow.state.in_(ENDED_WITH_TEXT),
+        is_live(),
+        trains(),
+    )
+    .order_by(JudgementRow.id)
+)

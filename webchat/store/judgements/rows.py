@@ -1,0 +1,83 @@
+"""Rows of judgements as records."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from webchat.store.database.codec import clean, load_question
+from webchat.store.database.tables import (
+    ConversationRow,
+    JudgementRow,
+    LinkRow,
+    MessageRow,
+    OwnerRow,
+    PersonRow,
+)
+from webchat.store.judgement_records import Answer, Consent, Judged, Judgement, Review
+
+
+def judgements_query() -> Select[Any]:
+    """Judgements with their conversation, their link's name, and what their owner is."""
+    return (
+        select(
+            *JudgementRow.__table__.columns,
+            MessageRow.conversation_id,
+            LinkRow.name.label("link"),
+        )
+        .join(MessageRow, MessageRow.id == JudgementRow.message_id)
+        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .join(OwnerRow, OwnerRow.id == JudgementRow.owner_id)
+        .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
+        .outerjoin(LinkRow, LinkRow.id == JudgementRow.link_id)
+    )
+
+
+def is_live() -> ColumnElement[bool]:
+    """Whether what was judged is not in the trash."""
+    return and_(MessageRow.deleted_at.is_(None), ConversationRow.deleted_at.is_(None))
+
+
+def trains() -> ColumnElement[bool]:
+    """Whether its owner agreed that it trains models: operators always do, members in their own page, testers
+    by the sentence they accepted. Nobody else was asked."""
+    return or_(
+        OwnerRow.kind.in_(("local", "operator")),
+        JudgementRow.covers,
+        and_(OwnerRow.kind == "member", PersonRow.trains),
+    )
+
+
+def load_judgement(row: Row[Any], judged: Judged | None = None) -> Judgement:
+    return Judgement(
+        id=row.id,
+        owner_id=row.owner_id,
+        conversation_id=row.conversation_id,
+        message_id=row.message_id,
+        link_id=row.link_id,
+        link=row.link or "",
+        at=row.at,
+        changed_at=row.changed_at,
+        seq=row.seq,
+        rating=row.rating,
+        reasons=tuple(row.reasons),
+        comment=row.comment,
+        answers=tuple(Answer(load_question(one["question"]), one["value"]) for one in row.answers),
+        better=row.better,
+        consent=None if row.consent is None else Consent(**row.consent),
+        review=Review(row.review, row.reviewed_by, row.reviewed_at, row.review_better),
+        judged=judged,
+    )
+
+
+def dump_answers(answers: tuple[Answer, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "question": asdict(one.question),
+            "value": clean(one.value) if isinstance(one.value, str) else one.value,
+        }
+        for one in answers
+    ]
