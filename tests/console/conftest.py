@@ -1,3 +1,3 @@
-from tests.api.conftest import make_site
+from tests.api.conftest import make_site, site
 
-__all__ = ["make_site"]
+__all__ = ["make_site", "site"]

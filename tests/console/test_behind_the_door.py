@@ -113,6 +113,14 @@ async def test_nothing_else_of_gradio_is_reached_even_by_operators(site: Real) -
             assert (await client.get(f"/operator/{path}")).status_code == 404, path
 
 
+@pytest.mark.parametrize(("query", "tab"), [("tab=models&x=1", "models"), ("tab=../x", None), ("", None)])
+async def test_the_address_names_a_tab(site: Real, query: str, tab: str | None) -> None:
+    async with site.client(operator(site)) as client:
+        await client.post(f"{JOIN}?{query}", json=event(index_of(site, "wanted")))
+        (said,) = (await ended(client))["output"]["data"]
+    assert said.get("selected") == tab
+
+
 async def test_another_operators_session_hash_names_nothing(site: Real) -> None:
     async with site.client(operator(site)) as first, site.client(operator(site)) as second:
         for who, status in ((first, 404), (second, 404)):

@@ -231,7 +231,7 @@ async def by_name(browser: Browser, name: str) -> AsyncIterator[BrowserContext]:
         await other.close()
 
 
-async def test_the_operator_copies_by_plain_http(
+async def test_a_reply_is_copied_by_plain_http(
     browser: Browser, endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     words = locale("en")
@@ -245,14 +245,12 @@ async def test_the_operator_copies_by_plain_http(
         await page.goto(f"{chat.url}/t#{found[1]}")
         await chat.ready()
         assert await page.evaluate("navigator.clipboard === undefined")
-        await page.click("#wc-menu-button")
-        await page.get_by_role("menuitem", name=words["moderation.menu"]).click()
-        await page.get_by_role("button", name=words["moderation.copy"], exact=True).click()
-        await expect(page.locator(".wc-toast")).to_contain_text(words["moderation.copied"])
-        await page.keyboard.press("Escape")
+        await chat.ask("words=3")
+        await chat.state("complete")
+        await chat.reply.get_by_role("button", name=words["transcript.copy"], exact=True).click()
         await chat.box.focus()
         await page.keyboard.press("ControlOrMeta+v")
-        await expect(chat.box).to_have_value(re.compile(r"\[\[moderators\]\]"))
+        await expect(chat.box).to_have_value(re.compile("^w0 w1 w2"))
         assert faults == []
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import LOOKS, MORE_LOOKS, PHONE, Chat, NewVisitor, crossed
-from tests.e2e.conftest import running
-from tests.scripted_endpoint import ScriptedEndpoint
+from tests.e2e.chat import LOOKS, MORE_LOOKS, Chat, NewVisitor, crossed
 from webchat.sentences import locale
 
 TOAST = """async (words) => {
@@ -194,62 +190,6 @@ async def test_a_new_chat_is_shown_from_its_beginning_at_twice_the_size(
     await expect(heading).to_be_in_viewport(ratio=1)
     assert await chat.page.evaluate("document.querySelector('.wc-scroller').scrollTop") == 0
     assert await apart(heading, chat.page.locator("#wc-topbar"))
-
-
-RULES = """
-[[moderators]]
-name = "the-rules-of-the-house-under-a-name-that-goes-on-and-on"
-kind = "phrases"
-action = "block"
-phrases = ["secret project"]
-sentence = "This is about an internal-project-with-a-long-name, which nobody may learn anything about."
-
-[[moderators]]
-kind = "secrets"
-
-[[moderators]]
-kind = "limits"
-most_a_minute = 20
-"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ruled(
-    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[AppProcess]:
-    """An app with rules."""
-    folder = tmp_path_factory.mktemp("ruled")
-    (folder / "rules.toml").write_text(RULES, "utf-8")
-    async with running(folder / "data", endpoint, "--moderation", str(folder / "rules.toml")) as app:
-        yield app
-
-
-@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("language", "rules"), crossed(["en", "zh-CN"], [False, True]))
-async def test_the_page_of_moderation_fits_a_phone(
-    app: AppProcess, ruled: AppProcess, visitor: NewVisitor, width: int, language: str, rules: bool
-) -> None:
-    look = {**PHONE, "viewport": {"width": width, "height": 640}, "locale": language}
-    chat = await opened(ruled if rules else app, visitor, look)
-    page = chat.page
-    if rules:
-        await chat.send("the secret project")
-        await expect(page.locator("#wc-composer-note")).to_contain_text("internal-project")
-    await page.click("#wc-sidebar-toggle")
-    await page.click("#wc-menu-button")
-    await page.get_by_role("menuitem", name=locale(language)["moderation.menu"]).click()
-    for name in ("rules", "try", "log", "counts"):
-        await page.click(f"#wc-moderation-{name}-tab")
-        panel = page.locator(f"#wc-moderation-{name}")
-        await expect(panel.locator("[aria-busy=true]")).to_have_count(0)
-        await expect(panel.locator("p, label, li").first).to_be_visible()
-        outside = await page.evaluate(
-            """(name) => [...document.querySelectorAll(`#wc-moderation-${name} *`)]
-                .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5)
-                .map((one) => `${one.tagName}.${one.className}`)""",
-            name,
-        )
-        assert outside == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])

@@ -249,20 +249,6 @@ async def test_of_two_changes_of_the_settings_the_last_is_stored(chat: Chat, ser
 # --- templates --------------------------------------------------------------------------------------------
 
 
-async def test_counts_that_were_refused_are_not_said_over_newer_ones(chat: Chat) -> None:
-    page = chat.page
-    await page.click("#wc-menu-button")
-    await page.get_by_role("menuitem", name="Moderation").click()
-    async with held(page, "**/api/moderation/counts?days=30", status=500) as refusal:
-        await page.get_by_role("tab", name="Counts").click()
-        await refusal.asked.wait()
-        await page.get_by_role("button", name="90 days").click()
-        newest = page.locator(".wc-mod-bars")
-        await expect(newest).to_contain_text("90")
-        await refusal.let()
-        await expect(newest).to_contain_text("90")
-
-
 async def test_of_two_templates_the_last_that_was_chosen_is_open(chat: Chat) -> None:
     slow = await make(chat.page, chat.url, "Late slow", user="One")
     await make(chat.page, chat.url, "Late quick", user="Two")

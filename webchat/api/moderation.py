@@ -37,7 +37,6 @@ from webchat.moderation import Moderation as Rules
 from webchat.moderation.describing import described
 from webchat.moderation.rules import BadRules
 from webchat.moderation.trying import Outcome, Tried, try_rules
-from webchat.moderation.trying_apart import RulesApart
 from webchat.moderation.verdicts import Action, Stage
 from webchat.store.decision_records import DecisionFilter, StoredText
 
@@ -62,7 +61,6 @@ class ModerationRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.store
-        self._apart = RulesApart()
 
     async def show(self, operator: Operator) -> Moderation:
         """The active moderators, and what is masked."""
@@ -108,7 +106,7 @@ class ModerationRoutes:
         if rules is None:
             return await try_rules(Rules(self._services.moderators), context, text)
         try:
-            return await self._apart.tried(rules, context, text)
+            return await self._services.rules_apart.tried(rules, context, text)
         except BadRules as error:
             raise ApiError(
                 422, "rules_broken", f"These rules cannot be used: {error}.", "Correct them and try again.",

@@ -14,6 +14,7 @@ from webchat.auth.passwords import Passwords
 from webchat.auth.providers import Providers
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
+from webchat.moderation.trying_apart import RulesApart
 from webchat.prompts.sandbox import Sandbox
 from webchat.sharing import Redeemer
 from webchat.sharing.shares import Shares
@@ -43,10 +44,9 @@ class Services:
     the proxy that signs people in. share_assets: where the pages of shares find the page's own files.
     sandbox: renders prompt templates. starters: whether those that come with the app are listed. moderators:
     in the order they act; profiles: those of tester links that name one, by name; rules_file: where both come
-    from;
-    masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days: of the log of
-    decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted can be restored.
-    pages: of other packages, in the menu.
+    from; rules_apart: tries others. masking: what is masked on the way to a model elsewhere. keeps_content,
+    decisions_days: of the log of decisions. dropped_decisions: how many it lost. trash_days: how long what
+    was deleted can be restored. pages: of other packages, in the menu.
     """
 
     store: Store
@@ -72,6 +72,7 @@ class Services:
     moderators: Sequence[Moderator] = ()
     profiles: Mapping[str, Sequence[Moderator]] = field(default_factory=dict)
     rules_file: str | None = None
+    rules_apart: RulesApart = field(default_factory=RulesApart)
     masking: Masking | None = None
     keeps_content: bool = False
     decisions_days: int = 90

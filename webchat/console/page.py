@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 
 from webchat.api import Services
+from webchat.console.asking import QUIET, Caller, handler
 from webchat.console.labels import Labels
 from webchat.console.links import create_links
 from webchat.console.models import create_models
+from webchat.console.moderation import create_moderation
 from webchat.console.people import create_people
 from webchat.console.testers import create_testers
 from webchat.ui.gradio_page import built
@@ -21,7 +24,14 @@ TABS: dict[str, Callable[[gr.Blocks, Services, Labels], None]] = {
     "links": create_links,
     "testers": create_testers,
     "models": create_models,
+    "moderation": create_moderation,
 }
+
+
+async def wanted(caller: Caller) -> Any:
+    """The tab that the page's address names: `operator/?tab=models`."""
+    name = caller.request.query_params.get("tab")
+    return gr.Tabs(selected=name) if name in TABS else gr.skip()
 
 
 def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
@@ -34,12 +44,11 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
             with gr.Row(elem_id="wc-console-head"):
                 gr.Markdown(label("console.title"), elem_id="wc-console-title")
                 gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
-            with gr.Tabs(elem_id="wc-console-tabs"):
+            with gr.Tabs(elem_id="wc-console-tabs") as tabs:
                 for name, create in TABS.items():
                     with gr.Tab(label(f"console.{name}"), id=name):
                         create(page, services, label)
-                with gr.Tab(label("console.moderation"), id="moderation"):
-                    gr.Markdown(label("console.moderation_is"))
+            page.load(handler("operator", wanted), None, tabs, **QUIET)
         return page
 
     return built(build), label.keys

@@ -30,15 +30,18 @@ from webchat.ui.gradio_page import bad_host, from_gradio
 
 MOST_WAITING = 64
 """Events in the queue, of everybody."""
-MOST_OF_ONE = 16
-"""Of those, one owner's: two windows of the console that open at once have ten."""
-EVENT_BODY = 128 * 1024
+MOST_OF_ONE = 24
+"""Of those, one owner's: two windows of the console that open at once have sixteen."""
+EVENT_BODY = 256 * 1024
 """Bytes of an event: the values of the components that its handler takes."""
 _MOST_VALUES = 64
+_MOST_TOLD = 400
 
 _JOIN = "/gradio_api/queue/join"
 _DATA = "/gradio_api/queue/data"
 _HASH = re.compile(r"[a-z0-9]{1,32}")
+_QUERY = ("tab",)
+"""What handlers are told of the page's address, which the browser adds to that of its events."""
 _HEADERS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto"})
 """What Gradio needs to name its own address. Nothing else of a request reaches it, cookies least of all."""
 
@@ -113,7 +116,9 @@ class QueueDoor:
             return error_answer(503, "server_full", "The server is busy.", "Try again in a moment.")
         event.session_hash = self._name(scope, event.session_hash)
         body = event.model_dump_json().encode()
-        return await self._ask(scope, replay(body, receive), send, body=body)
+        asked = parse_qs(scope["query_string"].decode("latin-1"))
+        told = {name: asked[name][0][:_MOST_TOLD] for name in _QUERY if name in asked}
+        return await self._ask(scope, replay(body, receive), send, body=body, query=told)
 
     async def _data(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
         """The stream of what happens to the events of a session."""

@@ -42,8 +42,8 @@ export function mainMenu() {
     "-",
     ...only(mayPrompt(connection.link), { label: t("templates.menu"), icon: "template", onclick: showTemplates }),
     ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
-    ...only(connection.me.operates, { label: t("console.menu"), icon: "sliders", onclick: () => location.assign(new URL("operator/", document.baseURI)) }),
-    ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: showModeration }),
+    ...only(connection.me.operates, { label: t("console.menu"), icon: "sliders", onclick: () => goto("operator/") }),
+    ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: () => goto("operator/?tab=moderation") }),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
     ...signingItems(),
   ];
@@ -52,13 +52,17 @@ export function mainMenu() {
 /** @param {boolean | undefined} offered @param {MenuItem} item */
 const only = (offered, item) => (offered ? [item] : []);
 
+// A page beside the chat.
+/** @param {string} path */
+const goto = (path) => location.assign(new URL(path, document.baseURI));
+
 // Pages of other packages that this person may open.
 /** @returns {MenuItem[]} */
 function pages() {
   const items = (connection.me.pages ?? []).map(({ name, titles }) => ({
     label: titles[language] ?? name,
     icon: /** @type {IconName} */ ("lines"),
-    onclick: () => location.assign(new URL(`pages/${name}/`, document.baseURI)),
+    onclick: () => goto(`pages/${name}/`),
   }));
   return items.length ? [{ heading: t("pages.heading") }, ...items] : [];
 }
@@ -118,11 +122,6 @@ export async function showTemplates() {
 async function showChatTemplate(model) {
   const { openChatTemplate } = await import("./chattemplate/editor.js");
   openChatTemplate(model);
-}
-
-async function showModeration() {
-  const { openModeration } = await import("./moderation/page.js");
-  openModeration(connection.me);
 }
 
 const PROMPTING = new Set(["shortcuts.slash", "shortcuts.templates", "shortcuts.settings"]);
