@@ -150,10 +150,13 @@ async def test_a_server_that_took_an_end_back_has_as_long_as_between_any_tokens(
         await ask(sse(says("a", finish="stop"), says("b"), end="hang"), timeouts=Timeouts(next_token=0.3))
 
 
-@pytest.mark.parametrize(
-    "alive",
-    [": ping\n\n", "data: \n\n", ":\n", "event: ping\n\n", says(), says(""), says(role="assistant"), "\n"],
-)
+SLOWLY = [
+    pytest.param(sign, marks=pytest.mark.slow)
+    for sign in ("data: \n\n", ":\n", "event: ping\n\n", says(), says(""))
+]
+
+
+@pytest.mark.parametrize("alive", [": ping\n\n", says(role="assistant"), "\n", *SLOWLY])
 async def test_signs_of_life_are_waited_for_up_to_a_bound(alive: str | dict[str, Any]) -> None:
     """Four times as long as the limit before the first token and between two; not for ever."""
     limits = Timeouts(first_token=0.4, next_token=0.4)
@@ -182,8 +185,18 @@ LOADING = [
 ]
 
 
-@pytest.mark.parametrize("headers", [[], ["Retry-After: 0"], ["Retry-After: 30"]])
-@pytest.mark.parametrize("body", LOADING)
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        *((body, []) for body in LOADING),
+        *((LOADING[0], [f"Retry-After: {seconds}"]) for seconds in (0, 30)),
+        *(
+            pytest.param(body, [f"Retry-After: {seconds}"], marks=pytest.mark.slow)
+            for body in LOADING[1:]
+            for seconds in (0, 30)
+        ),
+    ],
+)
 async def test_a_model_that_loads_is_waited_for_and_told_of(body: bytes, headers: list[str]) -> None:
     refused = status(503, body, headers=headers)
     events, server = await ask(*[refused] * 6, sse(says("Hi", finish="stop"), DONE))

@@ -148,7 +148,7 @@ DEEP = {
     "back again": nested("- ", "  ", 30) + "- w30z\n\nw31z",
     "note": "[^1]: w0z\n\n" + nested("    - ", "  ", 30).replace("w", "w1"),
     "emphasis": "".join(f"*w{n}z **w{n}z " for n in range(300)) + "** *" * 300,
-    "links": "[" * 200 + "w1z" + "](https://e.org)" * 200,
+    "links": "[" * 120 + "w1z" + "](https://e.org)" * 120,
 }
 
 
