@@ -9,7 +9,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-WORKERS ?= 2
+# One more than two cores: a test waits now and then for a browser, a server or a clock.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -17,7 +18,7 @@ LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
 PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --constraint constraints.txt
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
@@ -33,6 +34,7 @@ run: $(INSTALLED_RUN)
 js: $(INSTALLED_TEST)
 	$(NODE) node --test --test-force-exit tests/js/*.test.js
 
+quick: WORKERS = 2
 quick: js $(INSTALLED_TEST)
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 
