@@ -374,7 +374,7 @@ NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
 listed_links listed_link link_left link_changes consented answers link_answers handover
 list_tester_chats search_tester_chats read_tester_chat looks log_look
-people person find_person search_people password_of session sessions living_sessions
+people person find_person search_people count_person_chats password_of session sessions living_sessions
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash

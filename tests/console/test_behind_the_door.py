@@ -125,7 +125,7 @@ async def test_another_operators_session_hash_names_nothing(site: Real) -> None:
     async with site.client(operator(site)) as first, site.client(operator(site)) as second:
         for who, status in ((first, 404), (second, 404)):
             assert (await who.get(DATA, params={"session_hash": HASH})).status_code == status
-        joined = await first.post(JOIN, json=event(index_of(site, "show"), [""]))
+        joined = await first.post(JOIN, json=event(index_of(site, "first"), [""]))
         assert joined.status_code == 200
         assert (await second.get(DATA, params={"session_hash": HASH})).status_code == 404
         assert (await ended(first))["success"]
@@ -137,7 +137,7 @@ async def test_another_operators_session_hash_names_nothing(site: Real) -> None:
 async def test_one_person_does_not_fill_the_queue(site: Real, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks_of(site)._queue, "get_events", lambda: None)  # they wait
     async with site.client(operator(site)) as first, site.client(operator(site)) as second:
-        show = index_of(site, "show")
+        show = index_of(site, "first")
         for at in range(MOST_OF_ONE):
             assert (await first.post(JOIN, json=event(show, [""], session_hash=f"w{at}"))).status_code == 200
         assert (await first.post(JOIN, json=event(show, [""]))).status_code == 503
@@ -193,7 +193,7 @@ async def test_an_error_says_an_id_and_nothing_else(site: Real, monkeypatch: pyt
 
     monkeypatch.setattr(site.app.store, "search_people", fails)
     async with site.client(operator(site), **{"accept-language": "zh-CN"}) as client:
-        await client.post(JOIN, json=event(index_of(site, "show"), [""]))
+        await client.post(JOIN, json=event(index_of(site, "first"), [""]))
         said = await ended(client)
     assert not said["success"]
     assert "canary" not in json.dumps(said)
@@ -202,11 +202,11 @@ async def test_an_error_says_an_id_and_nothing_else(site: Real, monkeypatch: pyt
 
 async def test_a_role_that_is_taken_away_counts_for_a_page_that_is_open(site: Real) -> None:
     async with signed_in(site, "ada", operates=True) as client:
-        assert (await client.post(JOIN, json=event(index_of(site, "show"), [""]))).status_code == 200
+        assert (await client.post(JOIN, json=event(index_of(site, "first"), [""]))).status_code == 200
         found = site.app.store.find_person("password", "ada")
         site.app.store.set_operates(found.owner_id, False)
         while True:
-            answer = await client.post(JOIN, json=event(index_of(site, "show"), [""]))
+            answer = await client.post(JOIN, json=event(index_of(site, "first"), [""]))
             if answer.status_code != 200:  # within a second
                 break
         assert answer.status_code == 404
@@ -218,5 +218,5 @@ async def test_under_the_path_of_a_proxy(tmp_path: Any) -> None:
         assert page.status_code == 200
         assert '/chat/operator"' in page.text.partition("window.gradio_config = ")[2]
         assert (await client.get("/chat/operator")).headers["location"] == "operator/"
-        joined = await client.post(f"/chat{JOIN}", json=event(index_of(site, "show"), [""]))
+        joined = await client.post(f"/chat{JOIN}", json=event(index_of(site, "first"), [""]))
         assert joined.status_code == 200

@@ -10,15 +10,17 @@ import pytest
 from starlette.requests import Request
 
 from tests.api.conftest import MakeSite, Site
+from tests.store.talk import Talk
 from webchat.console.asking import Caller, handler
 from webchat.console.link_form import FIELDS, read_form, values_of
 from webchat.console.links import Links
 from webchat.console.models import ModelTab
 from webchat.console.people import BUTTONS, People
+from webchat.console.testers import Testers as Conversations
 from webchat.sentences import Language
 from webchat.sharing import BadTerms
 from webchat.store.errors import LastOperator, NotFound
-from webchat.store.link_records import Question
+from webchat.store.link_records import LinkTerms, Question
 from webchat.store.records import Owner, OwnerKind
 
 
@@ -69,13 +71,13 @@ async def test_people_are_shown_found_and_changed(make_site: MakeSite, outside_o
         people, who = People(site.services), caller(site)
         ada = site.store.add_person("password", "ada", "Ada", operates=True, password_hash="x")
         bob = site.store.add_person("https://id.example", "1", "Bob", "bob_1%@example.org")
-        table, choice, _, note = await people.show(who, "")
+        table, choice, _, note, *_ = await people.show(who, "")
         assert [row[-1] for row in table.value["data"]] == [bob.owner_id, ada.owner_id]
         assert [id for _, id in choice.choices] == [bob.owner_id, ada.owner_id]
         assert not note.visible
         found, *_ = await people.show(who, "B_1%")
         assert [row[-1] for row in found.value["data"]] == [bob.owner_id]
-        assert (await people.show(caller(site, "zh-CN"), "%%"))[-1].value == "没有找到用户。"
+        assert (await people.show(caller(site, "zh-CN"), "%%"))[3].value == "没有找到用户。"
 
         await people.promote(who, bob.owner_id)
         await people.disable(who, bob.owner_id)
@@ -85,7 +87,7 @@ async def test_people_are_shown_found_and_changed(make_site: MakeSite, outside_o
         assert changed.disabled_at
         _, *buttons = await people.about(who, bob.owner_id)
         shown = {one.name for one, button in zip(BUTTONS, buttons, strict=True) if button.visible}
-        assert shown == {"demote", "enable"}
+        assert shown == {"demote", "enable", "remove"}
         with pytest.raises(LastOperator):
             await people.demote(who, ada.owner_id)
         with pytest.raises(LastOperator):
@@ -96,6 +98,75 @@ async def test_people_are_shown_found_and_changed(make_site: MakeSite, outside_o
         for nobody in (None, "", "x" * 65, 5, who.owner.id):
             with pytest.raises(NotFound):
                 await people.sign_out(who, nobody)  # type: ignore[arg-type]
+
+
+async def test_a_person_is_removed_with_their_chats_after_a_question(
+    make_site: MakeSite, outside_of_gradio: list[str]
+) -> None:
+    async with make_site() as site:
+        people, who = People(site.services), caller(site)
+        ada = site.store.add_person("password", "ada", "Ada", operates=True, password_hash="x")
+        bob = site.store.add_person("https://id.example", "1", "Bob", "bob@example.org")
+        talk = Talk(site.store, bob.owner_id)
+        talk.say("one", "1")
+        talk.say("two", "2")
+        asked, column, said = await people.remove(who, bob.owner_id)
+        assert (asked, column.visible) == (bob.owner_id, True)
+        assert "with 2 chats" in said.value
+        # Another person was chosen meanwhile: nobody is removed.
+        await people.remove_now(who, ada.owner_id, asked)
+        assert site.store.person(bob.owner_id)
+        assert not (await people.keep(who))[1].visible
+        await people.remove_now(who, bob.owner_id, asked)
+        assert outside_of_gradio[-1] == "bob@example.org is removed, with 2 chats."
+        with pytest.raises(NotFound):
+            site.store.person(bob.owner_id)
+        assert not site.store.list_conversations(bob.owner_id).items
+        with pytest.raises(LastOperator):
+            await people.remove_now(who, ada.owner_id, ada.owner_id)
+        for nobody in (None, "", 5, who.owner.id):
+            with pytest.raises(NotFound):
+                await people.remove(who, nobody)  # type: ignore[arg-type]
+
+
+async def test_every_row_of_a_table_is_reached_page_by_page(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("people", "links", "testers"):
+        monkeypatch.setattr(f"webchat.console.{room}.MOST_SHOWN", 2)
+    async with make_site() as site:
+        who = caller(site)
+        link = None
+        for number in range(5):
+            site.store.add_person("https://id.example", f"{number}", f"Ada {number % 2}")
+            link = site.store.create_link(f"Link {number % 2}", f"{number}", None, LinkTerms(consent="Yes."))
+        assert link is not None
+        guest = site.store.create_owner("guest", "T", link.id).id
+        site.store.consent(guest, 1)
+        for number in range(5):
+            Talk(site.store, guest).say(f"hello {number % 2}", "x")
+        tables: list[tuple[Any, list[Any], list[Any]]] = [
+            (People(site.services), [""], ["ada 1"]),
+            (Links(site.services), [""], ["LINK 1"]),
+            (Conversations(site.services), [link.id, "", ""], [link.id, "hello", ""]),
+        ]
+        for room, every, some in tables:
+            older: Any = room.older_chats if isinstance(room, Conversations) else room.older
+            newer: Any = room.newer_chats if isinstance(room, Conversations) else room.newer
+            for asked, count in ((every, 5), (some, 5 if isinstance(room, Conversations) else 2)):
+                table, *_, place, back, on = await room.first(who, *asked)
+                seen = [[row[-1] for row in table.value["data"]]]
+                assert not back.visible
+                while on.visible:
+                    table, *_, place, back, on = await older(who, *asked, place)
+                    seen.append([row[-1] for row in table.value["data"]])
+                    assert back.visible
+                found = [id for page in seen for id in page]
+                assert len(found) == len(set(found)) == count
+                for page in reversed(seen[:-1]):
+                    table, *_, place, back, on = await newer(who, *asked, place)
+                    assert [row[-1] for row in table.value["data"]] == page
+                assert not back.visible
 
 
 async def test_a_link_is_made_changed_copied_paused_and_revoked(make_site: MakeSite) -> None:

@@ -137,6 +137,7 @@ NOT_OF_AN_OWNER = {
     "enter_person",
     "find_person",
     "search_people",
+    "count_person_chats",
     "password_of",
     "keep_login",
     "take_login",

@@ -14,13 +14,15 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.link_form import OFFERED, create_form, offered, read_form, values_of
+from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain, short
 from webchat.sharing import LinkState, NewLink, change_link, duplicate_link, new_link, state_of
 from webchat.store.errors import NotFound
 from webchat.store.link_records import Link, ListedLink
 from webchat.store.records import Page
 
-MOST_SHOWN = 100
+MOST_SHOWN = 50
+_MOST_SEARCHED = 200
 REFRESH_SECONDS = 4
 COLUMNS = ("name", "state", "people", "messages", "tokens", "seen", "expires", "id")
 
@@ -62,27 +64,38 @@ class Links:
         """The choices of the form, in the caller's words."""
         return await offered(self._services, caller)
 
-    async def show(self, caller: Caller) -> tuple[Any, ...]:
-        """The table, the choice of a link, whether there is any, and a note on there being none or too
-        many."""
-        page: Page[ListedLink] = await self._store.call(self._store.listed_links, limit=MOST_SHOWN)
+    async def show(self, caller: Caller, text: object = "", place: Place = FIRST) -> tuple[Any, ...]:
+        """The table, the choice of a link, whether there is any, a note on there being none, and the table's
+        pager."""
+        wanted = text[:_MOST_SEARCHED].strip() if isinstance(text, str) else ""
+        page: Page[ListedLink] = await self._store.call(
+            self._store.listed_links, text=wanted, cursor=place.cursor, limit=MOST_SHOWN
+        )
         now = datetime.now(UTC)
         rows = [self._row(caller, one, now) for one in page.items]
         headers = [caller.t(f"console.links.{name}") for name in COLUMNS]
         choices = [_named(one.link) for one in page.items]
-        note = "" if rows else caller.t("console.links.none")
-        if page.next is not None:
-            note = caller.t("console.links.more", count=MOST_SHOWN)
+        note = "" if rows else caller.t("console.links.none_found" if wanted else "console.links.none")
         return (
             gr.Dataframe(rows, headers=headers, visible=bool(rows)),
             gr.Dropdown(choices=choices),
             gr.Column(visible=bool(rows)),
             gr.Markdown(note, visible=bool(note)),
+            *shown(place, page.next),
         )
 
-    async def tick(self, caller: Caller, id: str | None) -> tuple[Any, Any]:
+    async def first(self, caller: Caller, text: object) -> tuple[Any, ...]:
+        return await self.show(caller, text)
+
+    async def older(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
+        return await self.show(caller, text, place.older())
+
+    async def newer(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
+        return await self.show(caller, text, place.newer())
+
+    async def tick(self, caller: Caller, id: str | None, text: object, place: Place) -> tuple[Any, Any]:
         """The numbers, while somebody looks at them."""
-        table, *_ = await self.show(caller)
+        table, *_ = await self.show(caller, text, place)
         return table, (await self.about(caller, id))[0]
 
     async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
@@ -239,10 +252,20 @@ def create_links(page: gr.Blocks, services: Services, label: Labels) -> None:
     links = Links(services)
     if services.access == "local":
         gr.Markdown(label("console.links.only_here"), elem_classes=["wc-note"])
+    with gr.Row(elem_classes=["wc-bar"]):
+        search = gr.Textbox(
+            placeholder=label("console.links.search"),
+            label=label("console.links.search"),
+            show_label=False,
+            container=False,
+            max_length=_MOST_SEARCHED,
+            elem_id="wc-links-search",
+        )
     note = gr.Markdown(visible=False)
     table = gr.Dataframe(
         interactive=False, type="array", buttons=[], show_label=False, elem_id="wc-links-table"
     )
+    pager = Pager(label, "links")
     with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         link = gr.Dropdown(choices=[], label=label("console.links.link"), elem_id="wc-links-link")
         about = gr.Markdown(visible=False)
@@ -261,20 +284,25 @@ def create_links(page: gr.Blocks, services: Services, label: Labels) -> None:
             )
             cancel = gr.Button(label("console.links.cancel"), visible=False, min_width=0)
 
-    shown: Any = {"outputs": [table, link, card, note], **QUIET}
+    listed: Any = {"outputs": [table, link, card, note, *pager.parts], **QUIET}
+    again: Any = {"inputs": [search, pager.place], **listed}
     described: Any = {"inputs": [link], "outputs": [about, *buttons], **QUIET}
     show, tell = handler("operator", links.show), handler("operator", links.about)
     made, whole = [url, qr], [editing, form, save, cancel, *fields]
     page.load(handler("operator", links.offer), None, [fields[at] for at in OFFERED], **QUIET)
-    page.load(show, **shown)
-    gr.Timer(REFRESH_SECONDS).tick(handler("operator", links.tick), [link], [table, about], **QUIET)
-    table.select(selecting("operator", links.chosen), None, link, **QUIET).success(show, **shown)
+    first = handler("operator", links.first)
+    gr.on([page.load, search.submit], first, [search], **listed)
+    pager.older.click(handler("operator", links.older), **again)
+    pager.newer.click(handler("operator", links.newer), **again)
+    looked: Any = {"inputs": [link, search, pager.place], "outputs": [table, about], **QUIET}
+    gr.Timer(REFRESH_SECONDS).tick(handler("operator", links.tick), **looked)
+    table.select(selecting("operator", links.chosen), None, link, **QUIET).success(show, **again)
     link.change(tell, **described)
     for one, button in zip(BUTTONS, buttons, strict=True):
         outputs: Any = whole if one.name == "change" else made
         done = button.click(handler("operator", getattr(links, one.name)), link, outputs, **QUIET)
         if one.name != "change":
-            done.success(show, **shown).success(tell, **described)
+            done.success(show, **again).success(tell, **described)
     cancel.click(handler("operator", links.cancel), None, whole, **QUIET)
     saved = save.click(handler("operator", links.save), [editing, *fields], [*made, link, *whole], **QUIET)
-    saved.success(show, **shown).success(tell, **described)
+    saved.success(first, [search], **listed).success(tell, **described)

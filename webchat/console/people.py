@@ -13,11 +13,14 @@ from webchat.auth.accounts import add_account, reset_password
 from webchat.auth.passwords import MOST_NAME_CHARS
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.labels import Labels
+from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Person
+from webchat.store.records import Page
+from webchat.turns.deleting import Deleting
 
-MOST_SHOWN = 100
+MOST_SHOWN = 50
 _MOST_SEARCHED = 200
 
 COLUMNS = ("name", "way", "role", "seen", "state", "id")
@@ -29,11 +32,16 @@ class People:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.store
+        self._deleting = Deleting(services.store, services.turns)
 
-    async def show(self, caller: Caller, text: str) -> tuple[Any, ...]:
-        """The table, the choice of a person, whether there is any, and what to know about the table."""
+    async def show(self, caller: Caller, text: str, place: Place = FIRST) -> tuple[Any, ...]:
+        """The table, the choice of a person, whether there is any, what to know about the table, and its
+        pager."""
         wanted = _line(text, _MOST_SEARCHED)
-        people = await self._store.call(self._store.search_people, wanted, MOST_SHOWN)
+        page: Page[Person] = await self._store.call(
+            self._store.search_people, wanted, MOST_SHOWN, place.cursor
+        )
+        people = page.items
         rows = [self._row(caller, person) for person in people]
         headers = [caller.t(f"console.people.{name}") for name in COLUMNS]
         choices = [(_named(person), person.owner_id) for person in people]
@@ -43,7 +51,17 @@ class People:
             gr.Dropdown(choices=choices),
             gr.Column(visible=bool(rows)),
             gr.Markdown(note, visible=bool(note)),
+            *shown(place, page.next),
         )
+
+    async def first(self, caller: Caller, text: str) -> tuple[Any, ...]:
+        return await self.show(caller, text)
+
+    async def older(self, caller: Caller, text: str, place: Place) -> tuple[Any, ...]:
+        return await self.show(caller, text, place.older())
+
+    async def newer(self, caller: Caller, text: str, place: Place) -> tuple[Any, ...]:
+        return await self.show(caller, text, place.newer())
 
     async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
         """The person in a row of the table, as the choice."""
@@ -92,6 +110,25 @@ class People:
         person, password = await reset_password(self._store, self._services.passwords, person.owner_id)
         return _told_once(caller, person, password)
 
+    async def remove(self, caller: Caller, id: str | None) -> list[Any]:
+        """What removing the person would delete, and the buttons to do it or not."""
+        person = await self._found(id)
+        count = await self._store.call(self._store.count_person_chats, person.owner_id)
+        said = caller.t(_counted("console.people.removes", count), name=plain(_named(person)), count=count)
+        return [person.owner_id, gr.Column(visible=True), gr.Markdown(said)]
+
+    async def keep(self, caller: Caller) -> list[Any]:
+        return _not_removing()
+
+    async def remove_now(self, caller: Caller, id: str | None, asked: str | None) -> list[Any]:
+        """Remove the person that was asked about; nobody, if another was chosen since."""
+        person = await self._found(asked)
+        if asked != id:
+            return [gr.skip(), *_not_removing()]
+        count = await self._deleting.person(person.owner_id)
+        tell(caller, _counted("console.people.is_removed", count), name=_named(person), count=count)
+        return [gr.Dropdown(value=None), *_not_removing()]
+
     async def _disabled(self, caller: Caller, id: str | None, disabled: bool) -> Any:
         person = await self._found(id)
         await self._store.call(self._store.set_disabled, person.owner_id, disabled, spare_last=True)
@@ -138,10 +175,8 @@ class People:
             parts.append(caller.t("console.people.disabled_since", when=moment(caller, person.disabled_at)))
         return f"**{plain(_named(person))}** · " + " · ".join(map(plain, parts))
 
-    def _note(self, caller: Caller, wanted: str, shown: int) -> str:
-        if shown == MOST_SHOWN:
-            return caller.t("console.people.more", count=MOST_SHOWN)
-        if shown:
+    def _note(self, caller: Caller, wanted: str, count: int) -> str:
+        if count:
             return ""
         if wanted:
             return caller.t("console.people.none_found")
@@ -164,10 +199,11 @@ class Button:
             "reset": person.issuer == PASSWORD_ISSUER,
             "disable": able,
             "enable": not able,
+            "remove": True,
         }[self.name]
 
 
-BUTTONS = tuple(map(Button, ("promote", "demote", "sign_out", "reset", "disable", "enable")))
+BUTTONS = tuple(map(Button, ("promote", "demote", "sign_out", "reset", "disable", "enable", "remove")))
 
 
 def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
@@ -187,6 +223,7 @@ def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
     table = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-people-table"
     )
+    pager = Pager(label, "people")
     with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         person = gr.Dropdown(choices=[], label=label("console.people.person"), elem_id="wc-people-person")
         about = gr.Markdown(visible=False)
@@ -194,6 +231,12 @@ def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
             buttons = [
                 gr.Button(label(f"console.people.{one.name}"), visible=False, min_width=0) for one in BUTTONS
             ]
+    with gr.Column(visible=False, elem_id="wc-people-removal") as removal:
+        removes = gr.Markdown()
+        with gr.Row(elem_classes=["wc-buttons"]):
+            remove_now = gr.Button(label("console.people.remove_now"), variant="stop", min_width=0)
+            keep = gr.Button(label("console.people.keep"), min_width=0)
+    asked = gr.State("")
     told = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-people-password")
     with gr.Column(elem_classes=["wc-card"], visible=services.passwords is not None):
         gr.Markdown(label("console.people.add_title"))
@@ -204,17 +247,38 @@ def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
             operates = gr.Checkbox(label=label("console.people.as_operator"), elem_id="wc-people-operates")
         add = gr.Button(label("console.people.add"), variant="primary", elem_id="wc-people-add")
 
-    shown: Any = {"inputs": [search], "outputs": [table, person, card, note], **QUIET}
+    listed: Any = {"outputs": [table, person, card, note, *pager.parts], **QUIET}
+    again: Any = {"inputs": [search, pager.place], **listed}
     described: Any = {"inputs": [person], "outputs": [about, *buttons], **QUIET}
     show, tell = handler("operator", people.show), handler("operator", people.about)
-    gr.on([page.load, refresh.click, search.submit], show, **shown)
-    table.select(selecting("operator", people.chosen), None, person, **QUIET).success(show, **shown)
+    gr.on([page.load, refresh.click, search.submit], handler("operator", people.first), [search], **listed)
+    pager.older.click(handler("operator", people.older), **again)
+    pager.newer.click(handler("operator", people.newer), **again)
+    table.select(selecting("operator", people.chosen), None, person, **QUIET).success(show, **again)
     person.change(tell, **described)
+    removing: Any = [asked, removal, removes]
+    person.change(handler("operator", people.keep), None, removing, **QUIET)
     for one, button in zip(BUTTONS, buttons, strict=True):
+        if one.name == "remove":
+            button.click(handler("operator", people.remove), person, removing, **QUIET)
+            continue
         done = button.click(handler("operator", getattr(people, one.name)), person, told, **QUIET)
-        done.success(show, **shown).success(tell, **described)
+        done.success(show, **again).success(tell, **described)
+    keep.click(handler("operator", people.keep), None, removing, **QUIET)
+    removed = remove_now.click(
+        handler("operator", people.remove_now), [person, asked], [person, *removing], **QUIET
+    )
+    removed.success(show, **again).success(tell, **described)
     added = add.click(handler("operator", people.add), [name, operates], [told, name, operates], **QUIET)
-    added.success(show, **shown)
+    added.success(show, **again)
+
+
+def _counted(key: str, count: int) -> str:
+    return f"{key}_one" if count == 1 else key
+
+
+def _not_removing() -> list[Any]:
+    return ["", gr.Column(visible=False), gr.Markdown("")]
 
 
 def _told_once(caller: Caller, person: Person, password: str) -> Any:

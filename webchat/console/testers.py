@@ -11,10 +11,11 @@ import gradio as gr
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
+from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
 from webchat.store.link_records import LinkAnswer
-from webchat.store.records import Message
+from webchat.store.records import Found, Message
 from webchat.store.tester_records import Look, ReadChat, TesterChat
 
 MOST_LINKS = 100
@@ -45,29 +46,56 @@ class Testers:
         value = chosen if chosen in ids else next(iter(ids), None)
         return gr.Dropdown(choices=choices, value=value)
 
-    async def show(self, caller: Caller, link: object, text: object, tag: object) -> tuple[Any, Any]:
-        """The table, and what to know about it."""
+    async def show(
+        self, caller: Caller, link: object, text: object, tag: object, place: Place = FIRST
+    ) -> tuple[Any, ...]:
+        """The table, what to know about it, and its pager."""
         if not _is_id(link):
-            return gr.Dataframe(visible=False), gr.Markdown(
-                caller.t("console.testers.no_links"), visible=True
-            )
+            note = gr.Markdown(caller.t("console.testers.no_links"), visible=True)
+            return gr.Dataframe(visible=False), note, *shown(FIRST, None)
         wanted, tag = _line(text, _MOST_SEARCHED), _line(tag, _MOST_SEARCHED)
-        note = ""
+        said = ""
         if wanted:
-            rows, whole = await self._found(caller, link, wanted)
-            note = "" if whole else caller.t("console.testers.not_all")
+            found: Found = await self._store.call(
+                self._store.search_tester_chats,
+                caller.owner.id,
+                link,
+                wanted,
+                cursor=place.cursor,
+                limit=MOST_SHOWN,
+            )
+            rows = [[hit.snippet, "", moment(caller, hit.at), "", hit.conversation_id] for hit in found.items]
+            said = "" if found.whole else caller.t("console.testers.not_all")
+            next = found.next
         else:
             page = await self._store.call(
-                self._store.list_tester_chats, caller.owner.id, link, tag=tag or None, limit=MOST_SHOWN
+                self._store.list_tester_chats,
+                caller.owner.id,
+                link,
+                tag=tag or None,
+                cursor=place.cursor,
+                limit=MOST_SHOWN,
             )
             rows = [self._row(caller, chat) for chat in page.items]
-            if page.next is not None:
-                note = caller.t("console.testers.more", count=MOST_SHOWN)
-        if not rows:
-            note = caller.t("console.testers.none_found" if wanted or tag else "console.testers.none")
+            next = page.next
+        if not rows and next is None:
+            said = caller.t("console.testers.none_found" if wanted or tag else "console.testers.none")
         headers = [caller.t(f"console.testers.{name}") for name in COLUMNS]
         table = gr.Dataframe(rows, headers=headers, visible=bool(rows))
-        return table, gr.Markdown(note, visible=bool(note))
+        return table, gr.Markdown(said, visible=bool(said)), *shown(place, next)
+
+    async def first(self, caller: Caller, link: object, text: object, tag: object) -> tuple[Any, ...]:
+        return await self.show(caller, link, text, tag)
+
+    async def older_chats(
+        self, caller: Caller, link: object, text: object, tag: object, place: Place
+    ) -> tuple[Any, ...]:
+        return await self.show(caller, link, text, tag, place.older())
+
+    async def newer_chats(
+        self, caller: Caller, link: object, text: object, tag: object, place: Place
+    ) -> tuple[Any, ...]:
+        return await self.show(caller, link, text, tag, place.newer())
 
     async def chosen(self, caller: Caller, row: Sequence[object]) -> str:
         """The id in a row of the table."""
@@ -138,13 +166,6 @@ class Testers:
         rows = [self._look(caller, look, names) for look in looks.items]
         return gr.Dataframe(rows, headers=headers), looks.next, gr.Button(visible=looks.next is not None)
 
-    async def _found(self, caller: Caller, link: str, wanted: str) -> tuple[list[list[str]], bool]:
-        found = await self._store.call(
-            self._store.search_tester_chats, caller.owner.id, link, wanted, limit=MOST_SHOWN
-        )
-        rows = [[hit.snippet, "", moment(caller, hit.at), "", hit.conversation_id] for hit in found.items]
-        return rows, found.whole and found.next is None
-
     async def _read(self, caller: Caller, id: str) -> ReadChat:
         read: ReadChat = await self._store.call(
             self._store.read_tester_chat, caller.owner.id, id, limit=MOST_MESSAGES
@@ -203,6 +224,7 @@ def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
     table = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-testers-table"
     )
+    pager = Pager(label, "testers")
     chosen = gr.State(None)
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-testers-chat") as chat:
         about = gr.Markdown()
@@ -235,16 +257,20 @@ def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
     place = gr.State(None)
     timer = gr.Timer(LOOK_SECONDS)
 
-    shown: Any = {"inputs": [link, search, tag], "outputs": [table, note], **QUIET}
-    show, links = handler("operator", testers.show), handler("operator", testers.links)
-    gr.on([page.load, refresh.click], links, link, link, **QUIET).success(show, **shown)
-    gr.on([link.input, search.submit, tag.submit], show, **shown)
+    listed: Any = {"outputs": [table, note, *pager.parts], **QUIET}
+    wanted: list[Any] = [link, search, tag]
+    again: Any = {"inputs": [*wanted, pager.place], **listed}
+    first, links = handler("operator", testers.first), handler("operator", testers.links)
+    gr.on([page.load, refresh.click], links, link, link, **QUIET).success(first, wanted, **listed)
+    gr.on([link.input, search.submit, tag.submit], first, wanted, **listed)
+    pager.older.click(handler("operator", testers.older_chats), **again)
+    pager.newer.click(handler("operator", testers.newer_chats), **again)
     table.select(selecting("operator", testers.chosen), None, chosen, **QUIET)
     read = handler("operator", testers.read)
     chosen.change(read, chosen, [chat, about, messages, words, tags], **QUIET)
     timer.tick(handler("operator", testers.follow), chosen, messages, **QUIET)
     saved = save.click(handler("operator", testers.save), [chosen, words, tags], [words, tags], **QUIET)
-    saved.success(show, **shown)
+    saved.success(handler("operator", testers.show), **again)
     log.expand(handler("operator", testers.log), None, [looks, place, older], **QUIET)
     older.click(handler("operator", testers.older), place, [looks, place, older], **QUIET)
     given = {"inputs": [link], "outputs": [answers, no_answers], **QUIET}

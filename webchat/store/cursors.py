@@ -32,6 +32,13 @@ def read_place(cursor: str) -> tuple[bool, datetime, str]:
     return pinned, moment, id
 
 
+def read_id(cursor: str) -> str:
+    """Raises `BadCursor`."""
+    if not _ID.fullmatch(cursor):
+        raise BadCursor
+    return cursor
+
+
 def read_number(cursor: str) -> int:
     """Raises `BadCursor`."""
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):

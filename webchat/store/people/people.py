@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
 
+from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import OwnerRow, PersonRow, SessionRow
+from webchat.store.database.tables import ConversationRow, OwnerRow, PersonRow, SessionRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import LastOperator, NotFound, PersonExists
 from webchat.store.people_records import PASSWORD_ISSUER, Person
-from webchat.store.records import OwnerKind
+from webchat.store.records import OwnerKind, Page
 
 
 class PeopleVerbs(Database):
@@ -100,15 +101,28 @@ class PeopleVerbs(Database):
         return [_load(row) for row in connection.execute(_query().order_by(OwnerRow.created_at, OwnerRow.id))]
 
     @reads
-    def search_people(self, connection: Connection, text: str, limit: int) -> list[Person]:
-        """Those with the text in their user name, name or email, the newest first; all if it is empty."""
-        like = f"%{_escaped(clean(text.lower()))}%"
+    def search_people(
+        self, connection: Connection, text: str, limit: int, cursor: str | None = None
+    ) -> Page[Person]:
+        """Those with the text in their user name, name or email, the newest first; all if it is empty. Raises
+        BadCursor."""
+        wanted = clean(text.lower())
         said = (PersonRow.subject, OwnerRow.name, PersonRow.email)
-        found = or_(*(func.lower(column).like(like, escape="\\") for column in said))
-        newest = (OwnerRow.created_at.desc(), OwnerRow.id.desc())
-        return [
-            _load(row) for row in connection.execute(_query().where(found).order_by(*newest).limit(limit))
-        ]
+        found = or_(*(func.lower(column).contains(wanted, autoescape=True) for column in said))
+        # Ids rise with time, so pages are read along the key.
+        query = _query().order_by(PersonRow.owner_id.desc()).limit(limit + 1)
+        if text:
+            query = query.where(found)
+        if cursor is not None:
+            query = query.where(PersonRow.owner_id < read_id(cursor))
+        people = tuple(_load(row) for row in connection.execute(query))
+        return Page(people[:limit], people[limit - 1].owner_id if len(people) > limit else None)
+
+    @reads
+    def count_person_chats(self, connection: Connection, owner_id: str) -> int:
+        """How many chats a person has, without those in the trash."""
+        theirs = (ConversationRow.owner_id == owner_id, ConversationRow.deleted_at.is_(None))
+        return connection.scalar(select(func.count()).select_from(ConversationRow).where(*theirs)) or 0
 
     @reads
     def password_of(self, connection: Connection, subject: str) -> tuple[Person, str]:
@@ -196,11 +210,6 @@ def _check_others(connection: Connection, person: Person, spare_last: bool) -> N
     able = _query().where(OwnerRow.kind == "operator", PersonRow.disabled_at.is_(None))
     if all(row.owner_id == person.owner_id for row in connection.execute(able.with_for_update())):
         raise LastOperator
-
-
-def _escaped(text: str) -> str:
-    """Text in which `LIKE` sees no pattern."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _kind(operates: bool) -> OwnerKind:

@@ -13,14 +13,12 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    literal,
     or_,
     select,
-    tuple_,
     update,
 )
 
-from webchat.store.cursors import place, read_place
+from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, dump_terms, load_link, new_id, now
 from webchat.store.database.tables import (
     ConsentRow,
@@ -29,7 +27,6 @@ from webchat.store.database.tables import (
     LinkRow,
     OwnerRow,
     TurnRow,
-    UtcDateTime,
 )
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import (
@@ -90,17 +87,19 @@ class LinkVerbs(Database):
 
     @reads
     def listed_links(
-        self, connection: Connection, *, cursor: str | None = None, limit: int = 40
+        self, connection: Connection, *, text: str = "", cursor: str | None = None, limit: int = 40
     ) -> Page[ListedLink]:
-        """The same in pages, with what happens on each. Raises BadCursor."""
+        """The same in pages, with what happens on each. text: only those with it in their name. Raises
+        BadCursor."""
         query = _NEWEST_FIRST.limit(limit + 1)
+        if text:
+            query = query.where(func.lower(LinkRow.name).contains(clean(text.lower()), autoescape=True))
         if cursor is not None:
-            _, at, id = read_place(cursor)
-            query = query.where(tuple_(LinkRow.created_at, LinkRow.id) < tuple_(literal(at, UtcDateTime), id))
+            query = query.where(LinkRow.id < read_id(cursor))
         links = [load_link(row) for row in connection.execute(query)]
         items = tuple(_listed(connection, links[:limit]))
         last = items[-1].link if len(links) > limit else None
-        return Page(items, None if last is None else place(last.created_at, last.id))
+        return Page(items, None if last is None else last.id)
 
     @reads
     def listed_link(self, connection: Connection, link_id: str) -> ListedLink:
@@ -277,7 +276,8 @@ def _use(connection: Connection, owner: str) -> LinkUse:
     return LinkUse(*connection.execute(_USE, {"owner": owner}).one())
 
 
-_NEWEST_FIRST = select(*LinkRow.__table__.columns).order_by(LinkRow.created_at.desc(), LinkRow.id.desc())
+# Ids rise with time, so pages are read along the key.
+_NEWEST_FIRST = select(*LinkRow.__table__.columns).order_by(LinkRow.id.desc())
 _RESERVED = func.coalesce(func.sum(func.coalesce(TurnRow.reserved, LONGEST_REPLY)), 0)
 _RUNNING = select(func.count().label("running"), _RESERVED.label("reserved")).where(
     TurnRow.link_id == bindparam("link"), TurnRow.finished_at.is_(None)

@@ -1,0 +1,59 @@
+"""Pages of a table: which one is shown, and the buttons to the one before and after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from webchat.console.labels import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a listing somebody is. passed: the cursors of the pages after the first, up to the one shown.
+    next: that of the following page, if there is one."""
+
+    passed: tuple[str, ...] = ()
+    next: str | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        return self.passed[-1] if self.passed else None
+
+    def older(self) -> Place:
+        return self if self.next is None else Place((*self.passed, self.next))
+
+    def newer(self) -> Place:
+        return Place(self.passed[:-1])
+
+
+FIRST = Place()
+
+
+def shown(place: Place, next: str | None) -> list[Any]:
+    """The new values of a pager's parts. next: cursor of the following page."""
+    return [
+        Place(place.passed, next),
+        gr.Button(visible=bool(place.passed)),
+        gr.Button(visible=next is not None),
+    ]
+
+
+class Pager:
+    """The two buttons below a table. parts: what `shown` gives values to."""
+
+    def __init__(self, label: Labels, prefix: str) -> None:
+        self.place = gr.State(FIRST)
+        with gr.Row(elem_classes=["wc-buttons"]):
+            self.newer = gr.Button(
+                label("console.newer"), visible=False, min_width=0, elem_id=f"wc-{prefix}-newer"
+            )
+            self.older = gr.Button(
+                label("console.older"), visible=False, min_width=0, elem_id=f"wc-{prefix}-older"
+            )
+
+    @property
+    def parts(self) -> list[Any]:
+        return [self.place, self.newer, self.older]
