@@ -222,6 +222,7 @@ def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory)
         titles=settings.titles,
         cuts=settings.context_overflow == "cut",
         inspect=settings.inspect,
+        compare_wait=settings.compare_wait,
     )
 
 

@@ -297,6 +297,11 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/api/messages/{id}/activate"): (),
     ("POST", "/api/messages/{id}/edit"): texts("POST", f"{M}/edit", lambda text: {"text": text}),
     ("PUT", "/api/messages/{id}/rating"): (),
+    ("GET", "/api/comparisons/{id}"): (),
+    ("POST", "/api/comparisons/{id}/vote"): texts(
+        "POST", "/api/comparisons/NOTHING/vote", lambda text: {"preferred": "left", "comment": text}, 4000
+    ),
+    ("POST", "/api/comparisons/{id}/continue"): (),
     ("POST", "/api/messages/{id}/stop"): (),
     ("GET", "/api/messages/{id}/events"): (
         reads(f"{M}/events?from=0", "a long message", 8, lambda w, n: talked(w, 2, n * 50_000)),

@@ -19,6 +19,7 @@ from webchat.api.routes import TABLE
 from webchat.auth import Door, DoorSettings, Identities
 from webchat.models import ModelSpec
 from webchat.settings.fields import OWN_PATHS
+from webchat.store.records import ConversationSettings, FinishedTurn, NewSide, NewTurn
 from webchat.store.share_records import NewShare, SharedMessage
 
 
@@ -54,6 +55,7 @@ class Row:
 
 
 C, R, T = "/api/conversations/{id}", "/api/messages/{id}", "/api/templates/{id}"
+COMPARED = "/api/comparisons/{id}"
 CANARY_WORDS = "from the owner"
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 """An id of nothing."""
@@ -97,6 +99,9 @@ ROWS = [
             "client_key": "again",
         },
     ),
+    Row("GET", COMPARED, 200),
+    Row("POST", COMPARED + "/vote", 200, body={"preferred": "left"}),
+    Row("POST", COMPARED + "/continue", 200, body={"side": "right"}),
     Row("GET", "/api/shares", 200, 200),
     Row("POST", "/api/shares", 201, body={"conversation_id": "{id}"}, guest=403),
     # Whoever has the id of a share has been given it.
@@ -211,6 +216,8 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
         if row.path.startswith(T)
         else "session"
         if row.path.startswith("/api/me/sessions")
+        else "comparison"
+        if row.path.startswith(COMPARED)
         else "share"
         if row.path.startswith("/api/shares/")
         else "id"
@@ -236,16 +243,33 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
         "user": begun["user"]["id"],
         "template": template["id"],
         "share": share(site, begun["conversation"]["id"]),
+        "comparison": comparison(site, begun["conversation"]["id"], begun["reply"]["id"]),
         "giver": site.visitor("Eve").id,
         "session": NOBODYS,
     }
 
 
-def share(site: Site, conversation: str) -> str:
-    """A share of this conversation."""
+def _owner_of(site: Site, conversation: str) -> str:
     with site.store.transaction(write=False) as connection:
         query = "SELECT owner_id FROM conversations WHERE id = ?"
-        owner = str(connection.exec_driver_sql(query, (conversation,)).scalar())
+        return str(connection.exec_driver_sql(query, (conversation,)).scalar())
+
+
+def comparison(site: Site, conversation: str, reply: str) -> str:
+    """Two replies to one message of this conversation, on a branch that is not shown."""
+    owner = _owner_of(site, conversation)
+    side = NewSide("echo", "echo", ConversationSettings(model="echo"))
+    new = NewTurn(conversation, None, f"Which, {CANARY_WORDS}?", secrets.token_hex(8), "echo")
+    begun = site.store.begin_comparison(owner, new, side, side)
+    for one in begun.sides or ():
+        site.store.write_batch((), [FinishedTurn(one.reply.id, "complete")])
+    site.store.activate(owner, reply)
+    return begun.reply.compared.id if begun.reply.compared else ""
+
+
+def share(site: Site, conversation: str) -> str:
+    """A share of this conversation."""
+    owner = _owner_of(site, conversation)
     said = SharedMessage("user", f"Shared {CANARY_WORDS}", "complete", datetime.now(UTC))
     new = NewShare(secrets.token_urlsafe(24), conversation, "Shared", (said,))
     return site.store.create_share(owner, new).id
@@ -361,6 +385,7 @@ async def test_guests_read_no_prompt_and_no_place_of_the_operators_by_any_route(
         ids = {"id": begun["conversation"]["id"], "reply": reply, "user": begun["user"]["id"]}
         ids |= {"template": template, "giver": site.visitor("Eve").id, "session": NOBODYS}
         ids["share"] = share(site, ids["id"])
+        ids["comparison"] = comparison(site, ids["id"], reply)
         for row in ROWS:
             answer = await _call(site, client, row, ids)
             for part in ("Zebedee", 'nothing\\" of', "hidden-place"):

@@ -293,6 +293,8 @@ NOT_DOORS = {
         "/api/messages/{id}/stop",
     ): "takes no text; what was held passes the gate (tests/turns/test_gate.py)",
     ("PUT", "/api/messages/{id}/rating"): "takes a number",
+    ("POST", "/api/comparisons/{id}/vote"): "takes a comment for the operator, which no model reads",
+    ("POST", "/api/comparisons/{id}/continue"): "takes no text",
     ("POST", "/api/templates/{id}/restore"): "takes no text",
     ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
     ("POST", "/api/conversations/take-over"): "takes no text",
@@ -329,6 +331,8 @@ CALLS = {
     ("auth/oidc/requests.py", "stream"): "a request of httpx",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
+    ("turns/asking.py", "begin_comparison"): "a message",
+    ("api/comparisons.py", "vote_on"): "a comment for the operator, which no model reads",
     ("turns/inspecting/inspector.py", "keep_inspections"): "what `prepare` let through to a model",
     ("turns/pipeline.py", "keep_media"): "data, shown only where the gate releases its name",
     ("turns/service.py", "write_batch"): "what the gate released",
@@ -362,7 +366,7 @@ keep_owner move_chats
 consent add_handover take_handover trim_handovers expire_chats
 consent add_handover take_handover trim_handovers
 change_share end_share add_views
-activate call close create_link create_owner delete_conversation delete_messages delete_template
+activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
 withdraw_judgement set_trains review_judgements
@@ -382,6 +386,7 @@ list_conversations list_links list_templates list_trash media message newest_tex
 judgements judgement judgement_counts own_judgement usable trains
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
+comparison pair_votes voted_comparisons
 branch list_shares share shared_messages shared_media
 """
 READS = frozenset(_READS.split())

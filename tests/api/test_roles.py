@@ -161,7 +161,7 @@ async def test_nobody_tells_what_is_anothers_from_nothing(
 ) -> None:
     async with make_site(ways=WAYS) as site:
         cast = Cast(site, hashed)
-        names = ("id", "reply", "user", "template", "giver", "session", "share")
+        names = ("id", "reply", "user", "template", "giver", "session", "share", "comparison")
         nothing = dict.fromkeys(names, NOBODYS)
         client = cast.client(kind)
         missing = {row.key: await _call(site, client, row, nothing) for row in SORTED}

@@ -170,7 +170,12 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
         {"kind": "edit", "client_key": "$key", "message_id": "$user", "text": "Hello"},
         {"kind": "regenerate", "client_key": "$key", "message_id": "$reply"},
         {"kind": "continue", "client_key": "$key", "message_id": "$reply"},
+        {"kind": "send", "client_key": "$key", "text": "Hi", "against": {"model": "Echo", "settings": {}}},
     ],
+    ("POST", "/api/comparisons/{id}/vote"): [
+        {"preferred": "tie", "left_good": False, "right_good": None, "comment": "No"}
+    ],
+    ("POST", "/api/comparisons/{id}/continue"): [{"side": "left"}],
     ("POST", "/api/messages/{id}/edit"): [{"text": "Better"}],
     ("PUT", "/api/messages/{id}/rating"): [{"value": 1}],
     ("POST", "/api/moderation/try"): [

@@ -71,6 +71,7 @@ WRONG: dict[str, Any] = {
     "max_turns_per_link": 0,
     "max_turns_per_network": "many",
     "max_turns": "all",
+    "compare_wait": -1,
     "shutdown_grace": -1,
     "log_level": "loud",
     "revision": 3,

@@ -11,8 +11,8 @@ import pytest
 
 from tests.store.talk import Talk, exported
 from webchat.store import NotFound, Store
-from webchat.store.judgement_records import JudgementChange
-from webchat.store.records import BegunTurn, NewTurn
+from webchat.store.judgement_records import JudgementChange, Vote
+from webchat.store.records import BegunTurn, ConversationSettings, NewSide, NewTurn
 from webchat.store.share_records import NewShare, SharedMessage
 
 Ask = Callable[[Store, str, BegunTurn], Any]
@@ -35,14 +35,22 @@ def _begin(parts: dict[str, Any]) -> Ask:
 
 CONTENT = {"name": "secret", "user": "hush"}
 SHARE = NewShare("s" * 32, "", "Shared", (SharedMessage("user", "hush", "complete", datetime.now(UTC)),))
+SIDE = NewSide("echo", "echo", ConversationSettings())
 KEPT = ""
 """Id of the owner's prompt template."""
+
+COMPARED = ""
+"""Id of the owner's comparison."""
 
 
 @pytest.fixture(autouse=True)
 def kept(store: Store, talk: Talk) -> None:
-    global KEPT
+    global KEPT, COMPARED
     KEPT = store.create_template(talk.owner, CONTENT).id
+    begun = store.begin_comparison(talk.owner, NewTurn(None, None, "which", "sides", "echo"), SIDE, SIDE)
+    for side in begun.sides or ():
+        talk.finish(side.reply.id, "hush")
+    COMPARED = begun.reply.compared.id if begun.reply.compared else ""
 
 
 REFUSED: dict[str, list[Ask]] = {
@@ -68,6 +76,14 @@ REFUSED: dict[str, list[Ask]] = {
     "withdraw_judgement": [lambda s, o, t: s.withdraw_judgement(o, t.reply.id)],
     "own_judgement": [lambda s, o, t: s.own_judgement(o, t.reply.id)],
     "begin_turn": [_begin({}), _begin({"parent_id": "reply"}), _begin({"continues": "reply"})],
+    "begin_comparison": [
+        lambda s, o, t: s.begin_comparison(
+            o, NewTurn(t.conversation.id, t.reply.id, "mine now", "compared", "echo"), SIDE, SIDE
+        )
+    ],
+    "comparison": [lambda s, o, t: s.comparison(o, COMPARED)],
+    "vote_on": [lambda s, o, t: s.vote_on(o, COMPARED, Vote("left"))],
+    "go_on_with": [lambda s, o, t: s.go_on_with(o, COMPARED, "left")],
     "journal": [lambda s, o, t: s.journal(o, t.reply.id)],
     "inspection": [lambda s, o, t: s.inspection(o, t.reply.id)],
     "export_conversation": [lambda s, o, t: s.export_conversation(o, t.conversation.id)],
@@ -106,6 +122,9 @@ EMPTY: dict[str, Ask] = {
     "search": lambda s, o, t: s.search(o, "secret").items,
 }
 NOT_OF_AN_OWNER = {
+    # the votes of all, for operators and for pairing models
+    "pair_votes",
+    "voted_comparisons",
     # of whoever has a share's id (test_shares.py)
     "share",
     "shared_messages",

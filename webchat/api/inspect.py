@@ -11,6 +11,7 @@ from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
 from webchat.api.wire.hidden import hidden_prompts, without
 from webchat.api.wire.inspection import ChatTemplateUse, Cut, Inspection, TemplatesUsed, Tokens, Why
+from webchat.store import ComparisonOpen
 from webchat.store.records import Inspection as Sent
 from webchat.store.records import Message, Owner, Provenance
 from webchat.turns.inspecting.snippets import curl_of, python_of
@@ -21,10 +22,13 @@ class Inspect:
         self._store = services.store
 
     async def look(self, owner: Caller, id: PathId) -> Inspection:
-        """What the model was sent for a reply. 404 for guests whose link does not show it."""
+        """What the model was sent for a reply. 404 for guests whose link does not show it, and 409 until the
+        vote on a comparison."""
         if not owner.terms.shows_inspect:
             raise not_found()
         message = await self._store.call(self._store.message, owner.id, id)
+        if message.compared is not None:
+            raise ComparisonOpen
         sent = await self._store.call(self._store.inspection, owner.id, id)
         provenance = await self._store.call(self._store.provenance, owner.id, id)
         of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)

@@ -21,9 +21,9 @@ class Messages:
         self._store = services.store
 
     async def look(self, owner: Caller, id: PathId) -> MessageDetails:
-        """A message, and its provenance, which a guest's link may hide."""
+        """A message, and its provenance, which a guest's link or an open comparison may hide."""
         message = await self._store.call(self._store.message, owner.id, id)
-        if not owner.terms.shows_inspect:
+        if message.compared is not None or not owner.terms.shows_inspect:
             return MessageDetails(message=Message.of(message, owner), provenance=None)
         provenance = await self._store.call(self._store.provenance, owner.id, id)
         of = await self._store.call(self._store.conversation, owner.id, message.conversation_id)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, compile_path
 
 from webchat.api.about import About
+from webchat.api.comparisons import Comparisons
 from webchat.api.conversations import Conversations
 from webchat.api.endpoint import Method, endpoint
 from webchat.api.errors import answering, not_found
@@ -143,6 +144,14 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("POST", "/api/messages/{id}/activate", Messages.activate),
             Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG),
             Row("PUT", "/api/messages/{id}/rating", Messages.rate),
+        ),
+    ),
+    (
+        Comparisons,
+        (
+            Row("GET", "/api/comparisons/{id}", Comparisons.look),
+            Row("POST", "/api/comparisons/{id}/vote", Comparisons.vote, body=LONG, work="save"),
+            Row("POST", "/api/comparisons/{id}/continue", Comparisons.go_on),
         ),
     ),
     (

@@ -18,7 +18,7 @@ from webchat.api.services import Services
 from webchat.api.wire.turns import BegunTurn, TurnBody
 from webchat.prompts.personas import Personas
 from webchat.store.records import Owner
-from webchat.turns import Ask
+from webchat.turns import Against, Ask
 
 _MOST_SEQ = 2**31 - 1
 
@@ -66,16 +66,42 @@ class TurnRoutes:
                 template=None
                 if body.template is None or not _may_use(reader, body.template.id)
                 else await self._personas.named(owner, body.template.record()),
+                against=None if body.against is None else await self._against(reader, body),
             ),
         )
         left = None
         if reader.kind == "guest" and reader.link_id is not None:
             left = await self._store.call(self._store.link_left, reader.link_id, reader.id)
-        told = {"conversation": begun.conversation, "user": begun.user, "reply": begun.reply, "left": left}
+        told = {
+            "conversation": begun.conversation,
+            "user": begun.user,
+            "reply": begun.reply,
+            "beside": None if begun.sides is None else begun.sides[1].reply,
+            "left": left,
+        }
         return json_answer(BegunTurn.of(told, reader), 201 if begun.created else 200)
 
+    async def _against(self, reader: Owner, body: TurnBody) -> Against:
+        """The other side of a comparison. Raises `ApiError` for guests whose link has none."""
+        if reader.kind == "guest":
+            if "compare" not in reader.terms.asks:
+                raise ApiError(
+                    403,
+                    "compare_not_offered",
+                    "This link has no comparisons.",
+                    "Send the message without comparing.",
+                )
+            return Against(paired=True)
+        other = body.against
+        if other is None or other.settings is None:
+            return Against(None if other is None else other.model)
+        asked = await self._personas.settings(
+            reader.id, other.settings.record(), other.settings.said(), body.conversation_id
+        )
+        return Against(other.model, asked)
+
     async def stop(self, owner: Caller, id: PathId) -> None:
-        """Stop a reply; its text is kept."""
+        """Stop a reply, and the one compared with it; their text is kept."""
         await self._turns.stop(owner.id, id)
 
     async def events(self, reader: Caller, id: PathId, request: Request, start: Seq = 0) -> ASGIApp:

@@ -211,6 +211,12 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = setting(
         400, "Replies running or queued at once, in total.", "a whole number from 1 to 100000"
     )
+    compare_wait: Annotated[float, Field(ge=0, le=3600)] = setting(
+        60.0,
+        "Seconds for which the faster side of a comparison waits for the slower one, so that speed does not "
+        "tell which model it is.",
+        "a number from 0 to 3600",
+    )
     shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = setting(
         10.0, "Seconds running replies have to finish when the server stops.", "a number from 0 to 3600"
     )

@@ -36,6 +36,7 @@ from webchat.store.database.codec import title_of
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Owner
 from webchat.store.share_records import NewShare, Share, SharedMessage
+from webchat.turns.comparing.blind import blinded
 
 _MEDIA_ID = re.compile(r";id=[a-p]{16}(?=,)")
 
@@ -238,7 +239,7 @@ def expiry(days: int | None) -> datetime | None:
 
 
 def _shared(branch: Sequence[Message], wish: Wish) -> Iterable[SharedMessage]:
-    for message in branch:
+    for message in map(blinded, branch):
         chosen = wish.messages is None or message.id in wish.messages
         if chosen and message.role in ("user", "assistant") and (message.text or message.reasoning):
             yield SharedMessage(

@@ -1,5 +1,5 @@
 """Persistent data: owners, people and their sessions, conversations, messages, turns and their journals,
-ratings, links.
+judgements, links.
 
 Every verb of `Store` is one transaction, takes the owner, returns frozen records (`webchat.store.records`),
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from
@@ -13,6 +13,7 @@ it.
 from __future__ import annotations
 
 from webchat.store.errors import (
+    ComparisonOpen,
     DatabaseBusy,
     NewerDatabase,
     NotFound,
@@ -26,6 +27,7 @@ from webchat.store.store import Store
 from webchat.store.verbs.export import ExportedConversation, NamedMedia
 
 __all__ = [
+    "ComparisonOpen",
     "DatabaseBusy",
     "ExportedConversation",
     "NamedMedia",

@@ -8,6 +8,8 @@
     ├── PersonDisabled     somebody an operator has disabled
     ├── LastOperator       nobody would be left who may operate
     ├── TooManyVersions    a message has as many versions as it may
+    ├── ComparisonOpen     what is asked for waits for the vote on two replies
+    ├── ComparisonRunning  one of its two replies is still being written
     ├── LinkEnded          the link was revoked, has expired or is paused
     ├── LinkLimit          a limit of the link is reached
     │   ├── LinkFull              people
@@ -112,6 +114,24 @@ class TooManyVersions(StoreError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A message can have {limit} versions at most.", params={"limit": limit})
+
+
+class ComparisonOpen(StoreError):
+    """Something was to be built on a side of a comparison whose person has not voted yet."""
+
+    code = "comparison_open"
+    status = 409
+    message = "These two replies are still being compared."
+    cure = "Vote, or choose one to continue with."
+
+
+class ComparisonRunning(StoreError):
+    """A vote on replies that are still being written."""
+
+    code = "comparison_running"
+    status = 409
+    message = "One of the two replies is still being written."
+    cure = "Wait until both have finished, or stop them."
 
 
 class LinkEnded(StoreError):

@@ -183,7 +183,8 @@ class Side:
 class Comparison:
     """Two replies to one message, and which of them a person preferred; `None` until they voted.
 
-    "Both are bad" is a tie of two sides that are not good.
+    "Both are bad" is a tie of two sides that are not good. closed_at: when they voted, or went on without a
+    vote; until then nobody may learn from it which model wrote what.
     """
 
     id: str
@@ -198,5 +199,29 @@ class Comparison:
     preferred: Preferred | None = None
     comment: str = ""
     voted_at: datetime | None = None
+    closed_at: datetime | None = None
     consent: Consent | None = None
     review: Review = Review()
+
+    def side(self, which: Literal["left", "right"]) -> Side:
+        return self.left if which == "left" else self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What is thought of a comparison. left_good, right_good: of each side by itself; `None` for nothing."""
+
+    preferred: Preferred
+    left_good: bool | None = None
+    right_good: bool | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PairVotes:
+    """The votes on two models, by their names. wins: of each. open: comparisons without a vote so far."""
+
+    models: tuple[str, str]
+    wins: tuple[int, int] = (0, 0)
+    ties: int = 0
+    open: int = 0

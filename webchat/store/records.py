@@ -155,6 +155,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """The open comparison that a reply is a side of. running: whether one of its two sides still runs."""
+
+    id: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One node of a conversation's tree.
 
@@ -167,7 +175,8 @@ class Message:
     prompt_tokens, completion_tokens: what the reply took of the model's window. first_sent: the oldest
     message of its path that the model was sent, where older ones were left out. masked: in how many places
     personal data was kept from the model.
-    template: the prompt template a person's message was made from.
+    template: the prompt template a person's message was made from. compared: set until its person has voted:
+    nothing may tell them which model wrote it.
     """
 
     id: str
@@ -194,6 +203,7 @@ class Message:
     first_sent: str | None = None
     masked: int = 0
     template: TemplateUse | None = None
+    compared: Compared | None = None
 
     @property
     def running(self) -> bool:
@@ -310,6 +320,7 @@ class NewTurn:
     client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second
     turn. asked: a digest of what was asked with it, to tell a repeated ask from another one.
     link_id: the link it counts for. tokens: the longest reply, which is reserved if that link has a limit.
+    comparison: the open one that the reply is a side of.
     """
 
     conversation_id: str | None
@@ -323,13 +334,36 @@ class NewTurn:
     asked: str | None = None
     link_id: str | None = None
     tokens: int = LONGEST_REPLY
+    comparison: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSide:
+    """One side of a new comparison. label: what its reply says it is by; model: its name. settings: what it
+    is made with. tokens: its longest reply."""
+
+    label: str
+    model: str
+    settings: ConversationSettings
+    tokens: int = LONGEST_REPLY
+
+
+@dataclass(frozen=True, slots=True)
+class BegunSide:
+    """A begun side of a comparison: its reply, the name of its model, what it is made with, and the most
+    tokens it may have, if its link limits them."""
+
+    reply: Message
+    model: str
+    settings: ConversationSettings
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
     """`created` is false when the client key was seen before: the same messages, nothing written. asked: the
     digest of what was asked then, where that is known. tokens: the most the reply may have, if its link
-    limits them."""
+    limits them. sides: left and right, if it is a comparison that is still open; `reply` is the left one."""
 
     conversation: Conversation
     user: Message | None
@@ -337,6 +371,7 @@ class BegunTurn:
     created: bool
     asked: str | None = None
     tokens: int | None = None
+    sides: tuple[BegunSide, BegunSide] | None = None
 
 
 @dataclass(frozen=True, slots=True)

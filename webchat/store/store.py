@@ -14,6 +14,7 @@ from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.transactions import HEAVY_READERS, READERS
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
+from webchat.store.judgements.comparisons import ComparisonVerbs
 from webchat.store.judgements.judging import JudgingVerbs
 from webchat.store.judgements.reviewing import ReviewVerbs
 from webchat.store.people.people import PeopleVerbs
@@ -41,7 +42,6 @@ from webchat.store.verbs.owners import OwnerVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.ratings import RatingVerbs
 from webchat.store.verbs.trash import TrashVerbs
-from webchat.store.verbs.turns import TurnVerbs
 
 
 class Store(
@@ -52,7 +52,7 @@ class Store(
     MovingVerbs,
     ConversationVerbs,
     MessageVerbs,
-    TurnVerbs,
+    ComparisonVerbs,
     SearchVerbs,
     IndexingVerbs,
     LinkVerbs,

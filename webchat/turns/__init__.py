@@ -4,7 +4,7 @@ Read `service` first, then `asking`, from an ask to a begun turn, and `pipeline`
 rooms are beside the turns: `titles`, and `inspecting`, which keeps what models were sent.
 """
 
-from webchat.turns.ask import Ask, AskKind
+from webchat.turns.ask import Against, Ask, AskKind
 from webchat.turns.errors import (
     BadAsk,
     EmptyMessage,
@@ -27,6 +27,7 @@ from webchat.turns.places import Group, Most, Party
 from webchat.turns.service import Turns
 
 __all__ = [
+    "Against",
     "Ask",
     "AskKind",
     "BadAsk",

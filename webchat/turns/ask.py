@@ -14,6 +14,16 @@ AskKind = Literal["send", "regenerate", "edit", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """The other side of a comparison: its model and settings, as in an `Ask`; `None` for the same ones.
+    paired: the server chooses both models instead."""
+
+    model: str | None = None
+    settings: ConversationSettings | None = None
+    paired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One request for a reply.
 
@@ -28,6 +38,7 @@ class Ask:
     settings: what the reply is made with, and the conversation's from now on; stored with the turn, in one
         transaction. `None` leaves them as they are.
     template: what the text was made from, though a person may have changed it since.
+    against: what answers beside it, for a comparison.
     """
 
     kind: AskKind
@@ -39,6 +50,7 @@ class Ask:
     model: str | None = None
     settings: ConversationSettings | None = None
     template: TemplateUse | None = None
+    against: Against | None = None
 
     @property
     def digest(self) -> str:
@@ -62,6 +74,8 @@ class Ask:
             raise BadAsk(f"A {self.kind} request takes no text.")
         elif self.template is not None:
             raise BadAsk(f"A {self.kind} request takes no template.")
+        if self.kind == "continue" and self.against is not None:
+            raise BadAsk("Nothing is compared with the rest of a reply.")
         if self.kind == "send":
             if self.message_id is not None:
                 raise BadAsk("A send request takes parent_id, not message_id.")

@@ -14,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
+from random import SystemRandom
 
 from backends.types import Sampling
 from webchat.models import Models
@@ -23,17 +25,21 @@ from webchat.moderation import Context
 from webchat.store import NotFound, Store, StoreError, StoreUnavailable
 from webchat.store.records import (
     LONGEST_REPLY,
+    BegunSide,
     BegunTurn,
     Conversation,
     ConversationSettings,
     Message,
+    NewSide,
     NewTurn,
 )
-from webchat.turns.ask import Ask
+from webchat.turns.ask import Against, Ask
+from webchat.turns.comparing.pairing import next_pair
 from webchat.turns.errors import (
     BadAsk,
     KeyTaken,
     NotAccepting,
+    NothingToCompare,
     ServerBusy,
     StillRunning,
     TooManyTurns,
@@ -52,11 +58,15 @@ BEGIN_TRIES = 4
 """How often the store is asked to begin a turn before the request is rejected."""
 
 
+Sides = tuple[NewSide, NewSide]
+"""Left and right."""
+
+
 class Asking:
     """Accepts requests, one at a time per client key.
 
-    turns: those in memory, by the ids of their replies. began: called with each turn that is to run. most:
-    limits for running and waiting turns.
+    turns: those in memory, by the ids of their replies. began: called with each turn that is to run, and
+    with both sides of a comparison. most: limits for running and waiting turns.
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class Asking:
         models: Models,
         review: Review,
         turns: Mapping[str, RunningTurn],
-        began: Callable[[RunningTurn], None],
+        began: Callable[..., None],
         *,
         most: Most,
     ) -> None:
@@ -75,6 +85,7 @@ class Asking:
         self._turns = turns
         self._began = began
         self._most = most
+        self._random = SystemRandom()
         self._first: dict[tuple[str, str], tuple[str, asyncio.Task[BegunTurn]]] = {}
         self._beginning: list[Party] = []
         self._settling: set[asyncio.Task[None]] = set()
@@ -109,7 +120,7 @@ class Asking:
             known = await self._store.call(self._store.turn_by_key, party.owner, ask.client_key)
             if known is not None:
                 return await self._run(party, ask.client_key, _same(known, known.asked, ask))
-            with self._room(party):
+            with self._room(party), self._room(party) if ask.against else nullcontext():
                 return await self._taken(party, ask)
         except asyncio.CancelledError:
             raise NotAccepting from None  # only the end of the server cancels this task
@@ -143,22 +154,31 @@ class Asking:
             profile=party.terms.moderation_profile,
         )
         try:
+            if ask.against is not None and ask.against.paired:
+                ask = await self._paired(party, ask)
             new, continues, model = await self._resolve(party, written, ask)
-            begun = await self._stored(party, new)
+            sides = None
+            if ask.against is not None:
+                sides = await self._sides(party, written, ask.against, new, model)
+            begun = await self._stored(party, new, sides)
         except BaseException:
             written.give_back()
             raise
         return await self._run(party, ask.client_key, begun, continues, model)
 
-    async def _stored(self, party: Party, new: NewTurn) -> BegunTurn:
+    async def _stored(self, party: Party, new: NewTurn, sides: Sides | None = None) -> BegunTurn:
         """Begin a turn; if asked again, the store finds it by its key. Raises `StoreError`."""
+        if sides is None:
+            begin = partial(self._store.call, self._store.begin_turn, party.owner, new)
+        else:
+            begin = partial(self._store.call, self._store.begin_comparison, party.owner, new, *sides)
         for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
             try:
-                return await self._store.call(self._store.begin_turn, party.owner, new)
+                return await begin()
             except StoreUnavailable:
                 await asyncio.sleep(pause)
         try:
-            return await self._store.call(self._store.begin_turn, party.owner, new)
+            return await begin()
         except StoreUnavailable:
             task = asyncio.create_task(self._settle(party, new.client_key), name="what became of an ask")
             self._settling.add(task)
@@ -194,6 +214,8 @@ class Asking:
     ) -> BegunTurn:
         """Run a begun turn, unless it is running or has run; also one whose beginning the store did not
         confirm. model: its name; `None`: that of the reply."""
+        if begun.sides is not None:
+            return self._run_sides(party, client_key, begun, begun.sides)
         reply = begun.reply
         if continues is None and reply.continues is not None:
             continues = await self._store.call(self._store.message, party.owner, reply.continues)
@@ -202,6 +224,59 @@ class Asking:
             model = model or Offered(self._models, party.terms).named(reply.model or "")
             self._began(RunningTurn(party, client_key, begun, model, continues))
         return begun
+
+    def _run_sides(
+        self, party: Party, client_key: str, begun: BegunTurn, sides: tuple[BegunSide, BegunSide]
+    ) -> BegunTurn:
+        """The same for both sides of a comparison."""
+        if any(side.reply.state != "queued" or side.reply.id in self._turns for side in sides):
+            return begun
+        turns = []
+        for side in sides:
+            made_with = replace(begun.conversation, settings=side.settings)
+            alone = replace(
+                begun, reply=side.reply, conversation=made_with, tokens=side.tokens, sides=None, created=True
+            )
+            turns.append(RunningTurn(party, client_key, alone, side.model, None))
+        self._began(*turns)
+        return replace(begun, created=True)
+
+    async def _paired(self, party: Party, ask: Ask) -> Ask:
+        """The request for a comparison of the two models about which the votes of the link's people say
+        least. Raises `NothingToCompare`."""
+        offered = Offered(self._models, party.terms)
+        shown = {offered.named(info.name): info.name for info in offered.infos() if not info.missing}
+        if len(shown) < 2:
+            raise NothingToCompare
+        votes = []
+        if party.link is not None:
+            votes = await self._store.call(self._store.pair_votes, party.link)
+        first, second = next_pair(list(shown), votes, self._random.choice)
+        return replace(ask, model=shown[first], against=Against(shown[second]))
+
+    async def _sides(
+        self, party: Party, written: Context, against: Against, new: NewTurn, model: str
+    ) -> Sides:
+        """Both sides of a comparison, in random order: nothing that follows from the order tells which is
+        which."""
+        offered = Offered(self._models, party.terms)
+        before = new.settings
+        if before is None and new.conversation_id is not None:
+            kept = await self._store.call(self._store.conversation, party.owner, new.conversation_id)
+            before = kept.settings
+        before = before or ConversationSettings()
+        chosen = replace(before, model=offered.key(new.model))
+        wanted = against.model or new.model
+        other = await offered.chosen(wanted)
+        label = offered.label(wanted, other)
+        settings = await self._settings(party, written, against.settings, before, label) or before
+        settings = replace(settings, model=offered.key(label))
+        sides = [
+            NewSide(new.model, model, chosen, self._longest(model, chosen)),
+            NewSide(label, other, settings, self._longest(other, settings)),
+        ]
+        self._random.shuffle(sides)
+        return sides[0], sides[1]
 
     async def _resolve(self, party: Party, written: Context, ask: Ask) -> tuple[NewTurn, Message | None, str]:
         """What to write for a request, the reply to continue, and the name of the model that answers. Raises

@@ -11,6 +11,7 @@ TurnError
 │   ├── EmptyMessage   no text in it
 │   ├── MessageTooLong more than `limit` characters
 │   ├── UnknownModel   no model of that name is configured
+│   ├── NothingToCompare  there are fewer than two models
 │   ├── StillRunning   the reply it builds on is still being written
 │   └── KeyTaken       this client key was used for another request
 └── MessageBlocked     the input review rejected it
@@ -121,6 +122,15 @@ class UnknownModel(BadAsk):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no model named {name!r}.", params={"model": name})
+
+
+class NothingToCompare(BadAsk):
+    """A comparison where fewer than two models are offered."""
+
+    code = "nothing_to_compare"
+    status = 409
+    message = "There are no two models to compare."
+    cure = "Send the message without comparing."
 
 
 class StillRunning(BadAsk):

@@ -19,6 +19,7 @@ from webchat.store.records import (
 )
 from webchat.turns.ask import Ask
 from webchat.turns.asking import Asking
+from webchat.turns.comparing.pacing import Pair
 from webchat.turns.errors import NotAccepting
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
@@ -50,8 +51,9 @@ class Turns:
     turns_per_network, most_turns: replies that one owner, the people of one link, those of one network, and
     all together may have running and in line, `None` for any number. message_chars: longest message. titles:
     ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
-    instead of refusing it. inspect: keep what each reply's model was sent. Not thread-safe: use it on one
-    event loop, between `open` and `aclose`.
+    instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
+    which a side of a comparison waits for the other one. Not thread-safe: use it on one event loop, between
+    `open` and `aclose`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Turns:
         titles: bool = True,
         cuts: bool = True,
         inspect: bool = True,
+        compare_wait: float = 60.0,
     ) -> None:
         self._store = store
         self._models = models
@@ -81,6 +84,9 @@ class Turns:
         )
         self._titles = Titles(store, models, gates, queue, self.changed) if titles else None
         self._turns: dict[str, RunningTurn] = {}
+        self._pairs: dict[str, Pair] = {}
+        """Comparisons of which a side still runs, by the ids of both."""
+        self._compare_wait = compare_wait
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._finding: set[asyncio.Task[object]] = set()
@@ -169,7 +175,7 @@ class Turns:
             yield Done(found)
             return
         follower = Follower()
-        follower.follow(found, after_seq)
+        follower.follow(found.face, after_seq)
         try:
             while batch := await follower.batch():
                 for _, event in batch:
@@ -194,7 +200,7 @@ class Turns:
         for message_id, after_seq in replies.items():
             turn = self._turns.get(message_id)
             if turn is not None and turn.owner == owner:
-                follower.follow(turn, after_seq)
+                follower.follow(turn.face, after_seq)
             else:
                 unknown.append((message_id, after_seq))
         if unknown:
@@ -222,7 +228,7 @@ class Turns:
             if isinstance(found, Message):
                 follower.tell(message_id, Done(found))
             else:
-                follower.follow(found, after_seq)
+                follower.follow(found.face, after_seq)
 
     def _left(self, owner: str, follower: Follower) -> None:
         mine = self._followers.get(owner, set())
@@ -240,10 +246,13 @@ class Turns:
             follower.news(news)
 
     async def stop(self, owner: str, message_id: str) -> None:
-        """Stop a reply and its model, keeping the text; does nothing if it has ended. Raises `NotFound`."""
+        """Stop a reply and its model, keeping the text, and with a side of a comparison the other one; does
+        nothing if it has ended. Raises `NotFound`."""
         turn = await self._find(owner, message_id)
         if isinstance(turn, RunningTurn):
-            turn.end("stopped")
+            pair = self._pairs.get(turn.id)
+            for one in (turn,) if pair is None else pair.turns:
+                one.end("stopped")
 
     def stop_all(self, owner: str, conversation_id: str | None = None) -> None:
         """Stop all replies of an owner, or those of one deleted conversation."""
@@ -261,14 +270,27 @@ class Turns:
 
     def running(self, owner: str) -> tuple[str, ...]:
         """Ids of the owner's running replies."""
-        return tuple(t.id for t in self._turns.values() if t.owner == owner and t.message is None)
+        return tuple(t.id for t in self._turns.values() if t.owner == owner and t.face.message is None)
 
-    def _began(self, turn: RunningTurn) -> None:
-        self._turns[turn.id] = turn
-        if self._ending:
-            turn.end("interrupted")
-        self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
-        self._tell(turn.owner, News("begun", turn.conversation_id, turn.id))
+    def _began(self, *turns: RunningTurn) -> None:
+        """Run a turn, or the two sides of a comparison."""
+        if len(turns) == 2:
+            pair = Pair(*turns, wait_seconds=self._compare_wait, ended=self._compared)
+            self._pairs.update({turn.id: pair for turn in turns})
+        for turn in turns:
+            self._turns[turn.id] = turn
+            if self._ending:
+                turn.end("interrupted")
+            self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
+            self._tell(turn.owner, News("begun", turn.conversation_id, turn.id))
+
+    def _compared(self, pair: Pair) -> None:
+        """Both sides have ended, for whoever follows."""
+        for side in pair.sides:
+            self._pairs.pop(side.id, None)
+            if not self._journal.owes(side.id):
+                self._turns.pop(side.id, None)
+            self._tell(side.turn.owner, News("ended", side.turn.conversation_id, side.id))
 
     async def _run(self, turn: RunningTurn) -> None:
         if self._titles is not None:
@@ -276,14 +298,17 @@ class Turns:
         try:
             await self._pipeline.run(turn)
         finally:
+            compared = turn.face is not turn
             # A turn whose end is owed stays, so that followers get its end from here until the store has it.
-            if not self._journal.owes(turn.id):
+            if not self._journal.owes(turn.id) and turn.id not in self._pairs:
                 self._turns.pop(turn.id, None)
-            if turn.message is not None:
+            if turn.message is not None and not compared:
                 self._tell(turn.owner, News("ended", turn.conversation_id, turn.id, turn.message.state))
         busy = any(t.model == turn.model and t.message is None for t in self._turns.values())
-        if self._titles is not None and turn.message is not None and self._accepting and not busy:
-            self._titles.consider(turn, turn.message)
+        # A title of a side's model could tell which one it is.
+        titles = None if compared else self._titles
+        if titles is not None and turn.message is not None and self._accepting and not busy:
+            titles.consider(turn, turn.message)
 
     async def _find(self, owner: str, message_id: str) -> RunningTurn | Message:
         """The turn in memory, or the finished message. Raises `NotFound`."""
@@ -309,7 +334,8 @@ class Turns:
         return await self._store.call(self._store.write_batch, entries, finished)
 
     def _settled(self, message_id: str) -> None:
-        self._turns.pop(message_id, None)
+        if message_id not in self._pairs:
+            self._turns.pop(message_id, None)
 
     def _keep(self, task: asyncio.Task[object]) -> None:
         """Hold a task until it is done; its failure is logged if nobody else retrieves it."""

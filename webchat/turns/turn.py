@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from backends.base import LoadProgress
@@ -12,7 +12,7 @@ from backends.errors import Loading, RateLimited
 from backends.types import Retrying
 from webchat.store.records import BegunTurn, Message
 from webchat.turns.events import Delta, Status, Wait, WaitReason
-from webchat.turns.following import Reader
+from webchat.turns.following import Readable, Reader
 from webchat.turns.places import Party
 
 _WHY_AGAIN: Mapping[str, WaitReason] = {RateLimited.code: "rate_limited", Loading.code: "endpoint_loading"}
@@ -48,6 +48,13 @@ class RunningTurn:
         self._since: dict[WaitReason, float] = {}
         self.version = 0
         self.readers: set[Reader] = set()
+        self.face: Readable = self
+        """What its owner follows in its place."""
+        self._watched: Callable[[], None] | None = None
+
+    def shown_by(self, face: Readable, changed: Callable[[], None]) -> None:
+        """Let followers read `face`, and call `changed` when this turn has something new."""
+        self.face, self._watched = face, changed
 
     def publish(self, entries: Sequence[Delta]) -> None:
         """Show committed entries."""
@@ -107,3 +114,5 @@ class RunningTurn:
     def _changed(self) -> None:
         for reader in self.readers:
             reader.changed()
+        if self._watched is not None:
+            self._watched()

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ from webchat.api.work import PLACES
 from webchat.slots import Crowded, Slots
 from webchat.store import ExportedConversation, NotFound
 from webchat.store.records import Owner
+from webchat.turns.comparing.blind import blinded
 
 ExportFormat = Annotated[Literal["json", "markdown"], Query(alias="format")]
 
@@ -91,7 +93,7 @@ class Exports:
         """Holds a slot only while reading: how fast the client downloads does not matter. Raises
         `NotFound`."""
         async with self._slots.place(owner):
-            return await self._store.call(self._store.export_conversation, owner, wanted)
+            return _blinded(await self._store.call(self._store.export_conversation, owner, wanted))
 
     def _answer(
         self,
@@ -121,6 +123,19 @@ class Exports:
                 yield await self._read(owner, wanted)
             except NotFound:
                 continue  # deleted since the download began
+
+
+def _blinded(exported: ExportedConversation) -> ExportedConversation:
+    """Without what would tell which model wrote which side of an open comparison."""
+    hidden = {message.id for message in exported.messages if message.compared is not None}
+    if not hidden:
+        return exported
+    return replace(
+        exported,
+        messages=tuple(blinded(message) for message in exported.messages),
+        provenance={id: found for id, found in exported.provenance.items() if id not in hidden},
+        media=tuple(media for media in exported.media if media.message_id not in hidden),
+    )
 
 
 async def _json_pieces(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo
+from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
 
 from backends.types import Role
 from webchat.api.wire.base import Answer, Body, Time, absent
@@ -20,6 +20,7 @@ from webchat.api.wire.hidden import base_name, hidden_prompts, without
 from webchat.auth.failures import audience, failure_for
 from webchat.store import NamedMedia, records
 from webchat.store.judgement_records import Rating
+from webchat.turns.comparing.blind import blinded
 
 
 class Failure(Answer):
@@ -57,8 +58,13 @@ def _as_reader_may(found: object, info: ValidationInfo) -> object:
     return Failure.read_by(info.context, found) if isinstance(found, records.Failure) else found
 
 
+def _comparison_of(found: object) -> object:
+    return found.id if isinstance(found, records.Compared) else found
+
+
 class Message(Answer):
-    """A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`."""
+    """A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. compared:
+    the open comparison that it is a side of; what would tell which model wrote it is left out until then."""
 
     id: str
     conversation_id: str
@@ -83,6 +89,12 @@ class Message(Answer):
     first_sent: str | None
     masked: int
     template: TemplateUse | None
+    compared: Annotated[str | None, BeforeValidator(_comparison_of)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blinded(cls, found: object) -> object:
+        return blinded(found) if isinstance(found, records.Message) else found
 
 
 class Thread(Answer):
@@ -185,7 +197,7 @@ class Archive(Answer):
 
 
 class MessageDetails(Answer):
-    """provenance: `null` for guests whose link does not show it."""
+    """provenance: `null` for guests whose link does not show it, and until the vote on a comparison."""
 
     message: Message
     provenance: Provenance | None

@@ -16,9 +16,18 @@ from webchat.store.records import JournalKind, Owner, TurnState
 from webchat.turns import events
 
 
+class AgainstBody(Body):
+    """What answers beside the model: another one, or other settings. Testers leave both out: the server
+    chooses both sides for them."""
+
+    model: ModelName | None = None
+    settings: SettingsBody | None = None
+
+
 class TurnBody(Body):
     """owner: the owner the page believes it acts for; rejected for anyone else, who may have signed in since.
-    client_key: repeating a key returns the same turn."""
+    client_key: repeating a key returns the same turn. against: for
+    two replies side by side."""
 
     owner: Id | None = None
     kind: Literal["send", "regenerate", "edit", "continue"]
@@ -30,14 +39,17 @@ class TurnBody(Body):
     model: ModelName | None = None
     settings: SettingsBody | None = None
     template: TemplateUseBody | None = None
+    against: AgainstBody | None = None
 
 
 class BegunTurn(Answer):
-    """user: the new user message that the reply answers, if there is one. left: of a guest's link."""
+    """user: the new user message that the reply answers, if there is one. beside: the other reply of a
+    comparison. left: of a guest's link."""
 
     conversation: Conversation
     user: Message | None
     reply: Message
+    beside: Message | None
     left: Left | None
 
 

@@ -287,7 +287,8 @@ class MessageRow(Base):
 
 class TurnRow(Base):
     """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL.
-    link_id: the link it was counted for; reserved: tokens, while it runs."""
+    link_id: the link it was counted for; reserved: tokens, while it runs. compared_in: the comparison that it
+    is a side of, while that is open."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -304,6 +305,12 @@ class TurnRow(Base):
             "link_id",
             sqlite_where=text("finished_at IS NULL AND link_id IS NOT NULL"),
             postgresql_where=text("finished_at IS NULL AND link_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_turns_compared_in",
+            "compared_in",
+            sqlite_where=text("compared_in IS NOT NULL"),
+            postgresql_where=text("compared_in IS NOT NULL"),
         ),
     )
 
@@ -336,6 +343,7 @@ class TurnRow(Base):
     details: Mapped[dict[str, Any] | None]
     link_id: Mapped[str | None] = mapped_column(Id)
     reserved: Mapped[int | None]
+    compared_in: Mapped[str | None] = mapped_column(Id)
 
 
 class JournalRow(Base):
@@ -404,6 +412,40 @@ class JudgementReasonRow(Base):
     )
     reason: Mapped[str] = mapped_column(String(100), primary_key=True)
     at: Mapped[datetime]
+
+
+class ComparisonRow(Base):
+    """Two replies to one message, side by side, and the vote on them. The sides' words and origins are those
+    of their messages, which never change. asked_id: the message they answer. models: their names, as the
+    server knows them; settings: what the replies were made with. `closed_at` is NULL while the sides are
+    still hidden from their person."""
+
+    __tablename__ = "comparisons"
+    __table_args__ = (
+        Index("ix_comparisons_at", "at", "id"),
+        Index("ix_comparisons_link_id", "link_id", "left_model", "right_model", "preferred"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
+    conversation_id: Mapped[str] = mapped_column(Id, ForeignKey("conversations.id"))
+    asked_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), index=True)
+    left_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), index=True)
+    right_id: Mapped[str] = mapped_column(Id, ForeignKey("messages.id"), index=True)
+    left_model: Mapped[str] = mapped_column(Text)
+    right_model: Mapped[str] = mapped_column(Text)
+    left_settings: Mapped[dict[str, Any]]
+    right_settings: Mapped[dict[str, Any]]
+    link_id: Mapped[str | None] = mapped_column(Id)
+    at: Mapped[datetime]
+    preferred: Mapped[str | None] = mapped_column(String(8))
+    left_good: Mapped[bool | None]
+    right_good: Mapped[bool | None]
+    comment: Mapped[str] = mapped_column(Text, server_default="")
+    voted_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    consent: Mapped[dict[str, Any] | None]
+    review: Mapped[dict[str, Any] | None]
 
 
 class SearchEntryRow(Base):

@@ -1,1 +1,1 @@
-"""What people think of replies: judging, reviewing, and what may be exported."""
+"""What people think of replies: judging, comparing, reviewing, and what may be exported."""

@@ -65,7 +65,7 @@ class JudgingVerbs(Database):
         moment = now()
         values = {
             **said,
-            **_by(connection, owner),
+            **judged_by(connection, owner),
             **_of(connection, message.id, seen),
             "changed_at": moment,
             "corrects": bool(said["better"]),
@@ -136,7 +136,7 @@ def _said(kept: Row[Any] | None, change: JudgementChange) -> dict[str, Any]:
     return said
 
 
-def _by(connection: Connection, owner_id: str) -> dict[str, Any]:
+def judged_by(connection: Connection, owner_id: str) -> dict[str, Any]:
     """By which link they judge, and what they accepted. Raises ConsentNeeded."""
     owner = read_owner(connection, owner_id)
     if owner.kind != "guest":

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_
 
 from webchat.store.database.codec import load_link, load_owner
 from webchat.store.database.tables import (
+    ComparisonRow,
     ConversationRow,
     JudgementRow,
     LinkRow,
@@ -139,6 +140,8 @@ class MovingVerbs(Database):
             .where(JudgementRow.message_id.in_(judged), JudgementRow.owner_id == giver)
             .values(owner_id=owner)
         )
+        compared = (ComparisonRow.conversation_id.in_(chats), ComparisonRow.owner_id == giver)
+        connection.execute(update(ComparisonRow).where(*compared).values(owner_id=owner))
         shared = (ShareRow.conversation_id.in_(chats), ShareRow.owner_id == giver)
         connection.execute(update(ShareRow).where(*shared).values(owner_id=owner))
         # The key of the request that began it was the giver's: nobody asks with it again.

@@ -34,6 +34,7 @@ from webchat.store.database.dialect import Debt
 from webchat.store.database.tables import (
     AnswerRow,
     ChatTemplateRow,
+    ComparisonRow,
     ConsentRow,
     ConversationRow,
     DecisionRow,
@@ -68,6 +69,8 @@ _PLANNED = 2000
 _CONVERSATIONS = 50
 
 _log = logging.getLogger(__name__)
+
+_COMPARED = (ComparisonRow.asked_id, ComparisonRow.left_id, ComparisonRow.right_id)
 
 Work = Iterator[Callable[[], int]]
 
@@ -253,6 +256,8 @@ class PurgeVerbs(ShareRemoval):
     def _take_messages(self, connection: Connection, ids: Sequence[str]) -> int:
         self.dialect.owe(connection, Debt.WORDS)
         _take_entries(connection, SearchEntryRow.message_id.in_(ids))
+        voted = or_(*(one.in_(ids) for one in _COMPARED))
+        connection.execute(delete(ComparisonRow).where(voted))
         for table in (JournalRow, JudgementRow, InspectionRow, MediaRow, TurnRow):
             connection.execute(delete(table).where(table.message_id.in_(ids)))
         # What hangs under them goes as well, in another slice; `under_id` still says where it hung.
@@ -375,6 +380,7 @@ def _is_empty() -> ColumnElement[bool]:
         ConversationRow.owner_id,
         MessageRow.author_id,
         JudgementRow.owner_id,
+        ComparisonRow.owner_id,
         SearchEntryRow.owner_id,
         ShareRow.owner_id,
         PromptTemplateRow.owner_id,

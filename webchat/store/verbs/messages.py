@@ -15,6 +15,7 @@ from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance
 from webchat.store.search.index import add_entry
+from webchat.store.verbs.compared import close_comparison, compared_in
 from webchat.store.verbs.tree import (
     MARKED_ROWS,
     check_versions,
@@ -198,6 +199,8 @@ class MessageVerbs(Database):
         if own_conversation(connection, owner, row.conversation_id).active_leaf_id != cut.shown:
             return None
         connection.execute(_MARK, {"ids": [message_id], "was": None, "becomes": moment})
+        if (comparison := compared_in(connection, message_id)) is not None:
+            close_comparison(connection, comparison)  # there is nothing left to compare
         _set_leaf(connection, row.conversation_id, cut.leaf)
         return own_conversation(connection, owner, row.conversation_id)
 

@@ -20,7 +20,7 @@ from webchat.store.database.tables import (
     TurnRow,
 )
 from webchat.store.errors import NotFound, TooManyVersions
-from webchat.store.records import Conversation, ListedConversation, Message, PathMessage, fold
+from webchat.store.records import Compared, Conversation, ListedConversation, Message, PathMessage, fold
 
 T = TypeVar("T")
 
@@ -56,6 +56,7 @@ def messages_query() -> Select[Any]:
             TurnRow.finish_reason,
             TurnRow.failure,
             TurnRow.reasoning_seconds,
+            TurnRow.compared_in,
             TurnRow.prompt_tokens,
             TurnRow.completion_tokens,
             TurnRow.details["first_sent"].as_string().label("first_sent"),
@@ -125,6 +126,9 @@ _SIBLINGS = (
     select(MessageRow.id, MessageRow.under_id, MessageRow.role)
     .where(MessageRow.under_id.in_(bindparam("ids", expanding=True)), MessageRow.deleted_at.is_(None))
     .order_by(MessageRow.created_at, MessageRow.id)
+)
+_COMPARING = select(TurnRow.compared_in).where(
+    TurnRow.compared_in.in_(bindparam("ids", expanding=True)), TurnRow.finished_at.is_(None)
 )
 _VERSIONS = (
     select(func.count())
@@ -250,7 +254,12 @@ def load_messages(connection: Connection, rows: Sequence[Row[Any]]) -> list[Mess
     shared = {place: tuple(ids) for place, ids in siblings.items()}  # not one list for each of them
     running = [row.id for row in rows if row.state is not None and row.finished_at is None]
     pieces = journal_pieces(connection, running)
-    return [_message(row, pieces.get(row.id, []), shared.get((row.under_id, row.role), ())) for row in rows]
+    compared = list({row.compared_in for row in rows if row.compared_in is not None})
+    written = set(connection.scalars(_COMPARING, {"ids": compared})) if compared else set()
+    return [
+        _message(row, pieces.get(row.id, []), shared.get((row.under_id, row.role), ()), written)
+        for row in rows
+    ]
 
 
 def journal_pieces(connection: Connection, message_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
@@ -266,7 +275,10 @@ def chunks(ids: Sequence[T], most: int = _CHUNK) -> list[Sequence[T]]:
     return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 
-def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...]) -> Message:
+def _message(
+    row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...], written: set[str | None]
+) -> Message:
+    """written: the comparisons of which a side still runs."""
     text, reasoning = fold(row.text, row.reasoning, pieces)
     return Message(
         id=row.id,
@@ -293,4 +305,5 @@ def _message(row: Row[Any], pieces: Sequence[Row[Any]], siblings: tuple[str, ...
         first_sent=row.first_sent,
         masked=row.masked or 0,
         template=load_use(row.template),
+        compared=None if row.compared_in is None else Compared(row.compared_in, row.compared_in in written),
     )

@@ -36,6 +36,7 @@ from webchat.store.records import (
     fold,
 )
 from webchat.store.search.index import add_entry, add_reply
+from webchat.store.verbs.compared import check_uncompared
 from webchat.store.verbs.links import count_turn, settle_turn
 from webchat.store.verbs.media import drop_unnamed
 from webchat.store.verbs.tree import (
@@ -90,6 +91,7 @@ _CLOSE = (
         TurnRow.completion_tokens,
         TurnRow.model,
         TurnRow.template,
+        TurnRow.compared_in,
     )
 )
 _SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
@@ -153,9 +155,12 @@ class TurnVerbs(Database):
         """Store the user's message and an empty reply, and show them.
 
         Whoever comes second with the same client key, even at the same moment, gets the first one's messages
-        and `created=False`. Raises NotFound, TooManyVersions, LinkEnded, LinkLimit, ConsentNeeded, and
-        ValueError for a client key that is not 1 to 64 characters.
+        and `created=False`. Raises NotFound, TooManyVersions, ComparisonOpen, LinkEnded, LinkLimit,
+        ConsentNeeded, and ValueError for a client key that is not 1 to 64 characters.
         """
+        return self._begin(connection, owner, new)
+
+    def _begin(self, connection: Connection, owner: str, new: NewTurn) -> BegunTurn:
         if not 1 <= len(new.client_key) <= 64:
             raise ValueError("a client key must have 1 to 64 characters")
         conversation_id, opened = new.conversation_id, False
@@ -165,6 +170,7 @@ class TurnVerbs(Database):
             own_conversation(connection, owner, conversation_id, lock=True)
         if new.parent_id is not None:
             _own_message_of(connection, owner, conversation_id, new.parent_id)
+        check_uncompared(connection, new.parent_id, new.continues)
         user = None
         if new.user_text is not None:
             user = self._add_message(
@@ -205,6 +211,9 @@ class TurnVerbs(Database):
     def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
         """What this owner began with a client key, in its current state; `None` for an unused key. Raises
         NotFound if it was deleted."""
+        return self._turn_by_key(connection, owner, client_key)
+
+    def _turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
         row = connection.execute(_BY_KEY, {"owner": owner, "key": client_key}).first()
         if row is None:
             return None
@@ -396,6 +405,7 @@ def _open_turn(
         "model": new.model,
         "link_id": new.link_id,
         "reserved": reserved,
+        "compared_in": new.comparison,
     }
     connection.execute(_OPEN_TURN, turn)
     shown: dict[str, Any] = {"conversation": conversation_id, "leaf": reply_id, "moment": moment}
@@ -438,8 +448,10 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
         made = {"made_by": counted.model or "", "made_with": counted.template or ""}
         connection.execute(_MADE_WITH, {"message": turn.message_id, **made})
         drop_unnamed(connection, turn.message_id, () if turn.state == "blocked" else (text, reasoning))
-        # Only now: what a reply that writes on from another begins with, that one says too.
-        add_reply(connection, turn.message_id, text)
+        # Only now: what a reply that writes on from another begins with, that one says too. And not while a
+        # comparison is open: a search would tell which side has ended.
+        if counted.compared_in is None:
+            add_reply(connection, turn.message_id, text)
         if counted.link_id is not None:
             _settle(connection, turn, counted, "".join(piece.text for piece in said))
 

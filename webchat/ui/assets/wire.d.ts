@@ -1,5 +1,11 @@
 // Every body, answer and event of the HTTP API, made from `webchat/api/wire` by `make reference`.
 
+/** What answers beside the model: another one, or other settings. Testers leave both out: the server chooses both sides for them. */
+export interface AgainstBody {
+  model?: string | null;
+  settings?: SettingsBody | null;
+}
+
 /** answers: by the question's id; a number from 1 to 5 for a scale, one of the choices, or words; `null` takes an answer back. */
 export interface AnswersBody {
   answers: Record<string, string | number | null>;
@@ -32,11 +38,12 @@ export interface ArchivedConversation {
 /** Sent during silence. */
 export interface Beat {}
 
-/** user: the new user message that the reply answers, if there is one. left: of a guest's link. */
+/** user: the new user message that the reply answers, if there is one. beside: the other reply of a comparison. left: of a guest's link. */
 export interface BegunTurn {
   conversation: Conversation;
   user: Message | null;
   reply: Message;
+  beside: Message | null;
   left: Left | null;
 }
 
@@ -88,6 +95,17 @@ export interface ChatTemplateVersion {
   author: string;
   note: string;
   text: string | null;
+}
+
+/** state: `open` until its person votes or goes on without a vote (`skipped`). preferred: `null` without a vote. */
+export interface Comparison {
+  id: string;
+  conversation_id: string;
+  state: "open" | "voted" | "skipped";
+  left: Side;
+  right: Side;
+  preferred: "left" | "right" | "tie" | null;
+  comment: string;
 }
 
 /** accepted: the version the caller accepted, 0 for none; sending needs the current one. */
@@ -237,6 +255,10 @@ export interface GivenAnswer {
 export interface GivenAnswerPage {
   items: Array<GivenAnswer>;
   next: string | null;
+}
+
+export interface GoOnBody {
+  side: "left" | "right";
 }
 
 /** The reply does not exist, or the reader may not see it. */
@@ -474,7 +496,7 @@ export interface Media {
   address: string;
 }
 
-/** A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. */
+/** A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. compared: the open comparison that it is a side of; what would tell which model wrote it is left out until then. */
 export interface Message {
   id: string;
   conversation_id: string;
@@ -499,9 +521,10 @@ export interface Message {
   first_sent: string | null;
   masked: number;
   template: TemplateUse | null;
+  compared: string | null;
 }
 
-/** provenance: `null` for guests whose link does not show it. */
+/** provenance: `null` for guests whose link does not show it, and until the vote on a comparison. */
 export interface MessageDetails {
   message: Message;
   provenance: Provenance | null;
@@ -874,6 +897,12 @@ export interface SharedChats {
   next: string | null;
 }
 
+/** good: what was thought of it by itself. */
+export interface Side {
+  message: Message;
+  good: boolean | null;
+}
+
 export interface SignInBody {
   name: string;
   password: string;
@@ -1086,7 +1115,7 @@ export interface TriedText {
   found: number;
 }
 
-/** owner: the owner the page believes it acts for; rejected for anyone else, who may have signed in since. client_key: repeating a key returns the same turn. */
+/** owner: the owner the page believes it acts for; rejected for anyone else, who may have signed in since. client_key: repeating a key returns the same turn. against: for two replies side by side. */
 export interface TurnBody {
   owner?: string | null;
   kind: "send" | "regenerate" | "edit" | "continue";
@@ -1098,6 +1127,7 @@ export interface TurnBody {
   model?: string | null;
   settings?: SettingsBody | null;
   template?: TemplateUseBody | null;
+  against?: AgainstBody | null;
 }
 
 /** state: in which it ended. */
@@ -1116,6 +1146,14 @@ export interface Variable {
   required?: boolean;
   choices?: Array<string>;
   hint?: string;
+}
+
+/** preferred: which side is better. left_good, right_good: whether each is good by itself; `null` for no opinion. Two bad ones are a `tie` of sides that are not good. */
+export interface VoteBody {
+  preferred: "left" | "right" | "tie";
+  left_good?: boolean | null;
+  right_good?: boolean | null;
+  comment?: string;
 }
 
 /** Why there is no text yet. Durations relative to now, in ms, because browsers' clocks differ. retry_in_ms: until a refusing endpoint is tried again, 0 for now. attempt: how often it has refused. */
@@ -1160,11 +1198,13 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? ChatTemplatePreview :
   [M, P] extends ["POST", `api/conversations/${string}/restore`] ? Conversation :
   [M, P] extends ["GET", `api/conversations/${string}/export`] ? Archive :
+  [M, P] extends ["POST", `api/comparisons/${string}/continue`] ? Thread :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? Template :
   [M, P] extends ["GET", `api/templates/${string}/versions`] ? TemplateVersionList :
   [M, P] extends ["POST", `api/messages/${string}/activate`] ? Thread :
   [M, P] extends ["POST", `api/templates/${string}/restore`] ? Template :
   [M, P] extends ["POST", `api/messages/${string}/restore`] ? Thread :
+  [M, P] extends ["POST", `api/comparisons/${string}/vote`] ? Comparison :
   [M, P] extends ["GET", `api/messages/${string}/inspect`] ? Inspection :
   [M, P] extends ["PUT", `api/messages/${string}/rating`] ? Message :
   [M, P] extends ["POST", `api/links/${string}/duplicate`] ? MadeLink :
@@ -1175,6 +1215,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? Thread :
   [M, P] extends ["GET", `api/links/${string}/answers`] ? GivenAnswerPage :
   [M, P] extends ["POST", `api/links/${string}/revoke`] ? Link :
+  [M, P] extends ["GET", `api/comparisons/${string}`] ? Comparison :
   [M, P] extends ["POST", `api/shares/${string}/copy`] ? Conversation :
   [M, P] extends ["GET", `api/templates/${string}`] ? Template :
   [M, P] extends ["PUT", `api/templates/${string}`] ? Template :
@@ -1205,7 +1246,9 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `t/switch`] ? SwitchBody :
   [M, P] extends ["PATCH", `api/me`] ? NameBody :
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? PreviewBody :
+  [M, P] extends ["POST", `api/comparisons/${string}/continue`] ? GoOnBody :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? DuplicateBody :
+  [M, P] extends ["POST", `api/comparisons/${string}/vote`] ? VoteBody :
   [M, P] extends ["PUT", `api/messages/${string}/rating`] ? RatingBody :
   [M, P] extends ["POST", `api/links/${string}/duplicate`] ? DuplicateLinkBody :
   [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplateBody :

@@ -1,0 +1,199 @@
+"""Comparisons: both replies or neither, hidden until they are closed, one vote each."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.store.talk import Talk
+from webchat.store import NotFound, Store
+from webchat.store.errors import ComparisonOpen, ComparisonRunning, LinkMessagesUsed
+from webchat.store.judgement_records import PairVotes, Vote
+from webchat.store.link_records import LinkTerms
+from webchat.store.records import BegunTurn, ConversationSettings, NewSide, NewTurn, Owner
+
+LEFT = NewSide("tall", "tall", ConversationSettings(model="tall"))
+RIGHT = NewSide("small", "small", ConversationSettings(model="small", system_prompt="Be brief."))
+
+
+def _begin(talk: Talk, text: str = "Which one?", key: str = "key", **fields: Any) -> BegunTurn:
+    new = NewTurn(
+        **{"conversation_id": None, "parent_id": None, "user_text": text, "client_key": key, "model": ""}
+        | fields
+    )
+    return talk.store.begin_comparison(talk.owner, new, LEFT, RIGHT)
+
+
+def _ended(talk: Talk, **fields: Any) -> tuple[str, str, str]:
+    """A comparison whose sides have ended, and their ids."""
+    begun = _begin(talk, **fields)
+    assert begun.sides is not None
+    left, right = (side.reply for side in begun.sides)
+    talk.finish(left.id, "A heron stands still.")
+    talk.finish(right.id, "A heron waits.")
+    assert left.compared is not None
+    return left.compared.id, left.id, right.id
+
+
+def test_both_sides_answer_one_message_and_the_left_one_is_shown(talk: Talk) -> None:
+    begun = _begin(talk)
+    assert begun.sides is not None
+    assert begun.user is not None
+    assert begun.created
+    left, right = begun.sides
+    assert (left.model, right.model) == ("tall", "small")
+    assert left.reply.parent_id == right.reply.parent_id == begun.user.id
+    assert begun.conversation.active_leaf_id == left.reply.id == begun.reply.id
+    assert left.reply.siblings == right.reply.siblings == (left.reply.id, right.reply.id)
+    assert right.settings.system_prompt == "Be brief."
+    assert left.reply.compared == right.reply.compared
+    again = _begin(talk)
+    assert not again.created
+    assert again.sides is not None
+    assert [side.reply.id for side in again.sides] == [left.reply.id, right.reply.id]
+    known = talk.store.turn_by_key(talk.owner, "key")
+    assert known is not None
+    assert known.sides == again.sides
+
+
+def test_a_side_runs_until_the_other_has_ended_too(talk: Talk) -> None:
+    begun = _begin(talk)
+    assert begun.sides is not None
+    left, right = (side.reply.id for side in begun.sides)
+    first = talk.finish(left, "Soon.")
+    assert first.compared is not None
+    assert first.compared.running
+    with pytest.raises(ComparisonRunning):
+        talk.store.vote_on(talk.owner, first.compared.id, Vote("left"))
+    last = talk.finish(right, "Later.")
+    assert last.compared is not None
+    assert not last.compared.running
+
+
+def test_until_the_vote_nothing_is_found_and_nothing_is_built_on_a_side(talk: Talk) -> None:
+    id, left, right = _ended(talk)
+    conversation = talk.store.message(talk.owner, left).conversation_id
+    assert talk.found("heron") == []
+    for fields in ({"parent": left}, {"parent": None, "continues": right}):
+        with pytest.raises(ComparisonOpen):
+            talk.begin("And then?", conversation=conversation, **fields)
+    voted = talk.store.vote_on(talk.owner, id, Vote("right", False, True, "Shorter."))
+    assert (voted.preferred, voted.left.good, voted.right.good) == ("right", False, True)
+    assert (voted.left.model, voted.right.model, voted.comment) == ("tall", "small", "Shorter.")
+    assert voted.voted_at is not None
+    assert voted.closed_at is not None
+    shown = talk.store.conversation(talk.owner, conversation)
+    assert shown.active_leaf_id == right
+    assert shown.settings.model == "small"
+    assert shown.settings.system_prompt == "Be brief."
+    assert talk.store.message(talk.owner, left).compared is None
+    assert len(talk.found("heron")) == 1
+    talk.begin("And then?", conversation=conversation, parent=right)
+
+
+def test_the_first_vote_counts(talk: Talk) -> None:
+    id, *_ = _ended(talk)
+    first = talk.store.vote_on(talk.owner, id, Vote("left", True, None))
+    assert talk.store.vote_on(talk.owner, id, Vote("right", False, True, "No")) == first
+
+
+async def test_votes_from_many_tabs_at_once_are_one(talk: Talk) -> None:
+    id, *_ = _ended(talk)
+    wishes = [Vote("left"), Vote("right"), Vote("tie", False, False)] * 5
+    votes = await asyncio.gather(
+        *(talk.store.call(talk.store.vote_on, talk.owner, id, one) for one in wishes)
+    )
+    assert len(set(votes)) == 1
+    page = talk.store.voted_comparisons()
+    assert [one.id for one in page.items] == [id]
+    judged = [side.judged for side in (page.items[0].left, page.items[0].right)]
+    assert [one and one.reply for one in judged] == ["A heron stands still.", "A heron waits."]
+    assert page.next is None
+
+
+def test_who_goes_on_without_a_vote_gives_none_later(talk: Talk) -> None:
+    id, left, right = _ended(talk)
+    conversation = talk.store.go_on_with(talk.owner, id, "right")
+    assert conversation.active_leaf_id == right
+    late = talk.store.vote_on(talk.owner, id, Vote("left"))
+    assert late.preferred is None
+    assert late.closed_at is not None
+    assert talk.store.voted_comparisons().items == ()
+    assert talk.store.go_on_with(talk.owner, id, "left").active_leaf_id == left
+
+
+def test_it_is_nobody_elses(talk: Talk) -> None:
+    id, *_ = _ended(talk)
+    stranger = talk.store.create_owner("visitor", "Eve").id
+    for verb in (
+        lambda: talk.store.comparison(stranger, id),
+        lambda: talk.store.vote_on(stranger, id, Vote("left")),
+        lambda: talk.store.go_on_with(stranger, id, "left"),
+    ):
+        with pytest.raises(NotFound):
+            verb()
+
+
+def test_a_deleted_side_ends_it(talk: Talk) -> None:
+    id, left, right = _ended(talk)
+    talk.store.delete_messages(talk.owner, left)
+    with pytest.raises(NotFound):
+        talk.store.comparison(talk.owner, id)
+    assert talk.store.message(talk.owner, right).compared is None
+    assert len(talk.found("waits")) == 1
+
+
+def test_a_purge_takes_it_with_its_messages(talk: Talk) -> None:
+    id, left, _ = _ended(talk)
+    talk.store.vote_on(talk.owner, id, Vote("left"))
+    talk.store.delete_conversation(talk.owner, talk.store.message(talk.owner, left).conversation_id)
+    talk.store.purge(datetime.now(UTC) + timedelta(days=1))
+    assert talk.store.voted_comparisons().items == ()
+
+
+def test_after_a_restart_both_sides_are_there_with_their_text(talk: Talk) -> None:
+    begun = _begin(talk)
+    assert begun.sides is not None
+    left, right = (side.reply for side in begun.sides)
+    talk.finish(left.id, "Whole.")
+    assert talk.store.interrupt_orphans() == [right.id]
+    found = talk.store.message(talk.owner, right.id)
+    assert found.state == "interrupted"
+    assert found.compared is not None
+    assert not found.compared.running
+    talk.store.vote_on(talk.owner, found.compared.id, Vote("left"))
+
+
+def _guest(store: Store, **terms: Any) -> tuple[Owner, str]:
+    link = store.create_link("testers", "hash", None, LinkTerms(models=("tall", "small"), **terms))
+    return store.create_owner("guest", "testers", link.id), link.id
+
+
+def test_it_costs_two_replies_and_is_refused_whole_if_one_is_left(store: Store) -> None:
+    guest, link = _guest(store, messages=3)
+    talk = Talk(store, guest.id)
+    _ended(talk, link_id=link)
+    assert store.link_left(link, guest.id).messages == 1
+    with pytest.raises(LinkMessagesUsed):
+        _begin(talk, key="another", link_id=link)
+    assert store.link_left(link, guest.id).messages == 1
+    assert len(store.conversation_ids(guest.id)) == 1
+
+
+def test_votes_are_counted_by_pair_whichever_side_a_model_was_on(store: Store) -> None:
+    guest, link = _guest(store)
+    talk = Talk(store, guest.id)
+    for number, vote in enumerate((Vote("left"), Vote("right"), Vote("left"), Vote("tie"))):
+        id, *_ = _ended(talk, key=f"key-{number}", link_id=link)
+        store.vote_on(guest.id, id, vote)
+    skipped, *_ = _ended(talk, key="skipped", link_id=link)
+    store.go_on_with(guest.id, skipped, "left")
+    _begin(talk, key="open", link_id=link)
+    assert store.pair_votes(link) == [PairVotes(("small", "tall"), (1, 2), 1, 1)]
+    assert store.voted_comparisons(limit=3).next is not None
+    page = store.voted_comparisons(limit=3)
+    rest = store.voted_comparisons(cursor=page.next, limit=3)
+    assert [one.link for one in (*page.items, *rest.items)] == ["testers"] * 4

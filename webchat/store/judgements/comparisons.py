@@ -1,0 +1,281 @@
+"""Verbs on comparisons: two replies to one message, and the vote on them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, literal, or_, select, tuple_, update
+
+from webchat.store.cursors import place, read_place
+from webchat.store.database.codec import clean, dump_settings, load_settings, new_id, now
+from webchat.store.database.tables import (
+    ComparisonRow,
+    ConversationRow,
+    LinkRow,
+    TurnRow,
+    UtcDateTime,
+)
+from webchat.store.database.transactions import reads, writes
+from webchat.store.errors import ComparisonRunning, NotFound
+from webchat.store.judgement_records import Comparison, Consent, PairVotes, Preferred, Review, Side, Vote
+from webchat.store.judgements.judging import judged_by
+from webchat.store.judgements.snapshots import judged_of
+from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn, Page
+from webchat.store.verbs.compared import close_comparison
+from webchat.store.verbs.tree import messages_by_id, newest_leaf, own_conversation, own_message
+from webchat.store.verbs.turns import TurnVerbs
+
+
+class ComparisonVerbs(TurnVerbs):
+    """The operations of comparisons."""
+
+    @writes
+    def begin_comparison(
+        self, connection: Connection, owner: str, new: NewTurn, left: NewSide, right: NewSide
+    ) -> BegunTurn:
+        """Store the user's message and two empty replies, and show the left one. new: as for `begin_turn`,
+        with the settings of the conversation; its model and tokens are those of the sides.
+
+        Both count for the link, or neither: raises what `begin_turn` raises, and NotFound for a message that
+        answers nothing.
+        """
+        id = new_id()
+        first = self._begin(
+            connection, owner, replace(new, model=left.label, tokens=left.tokens, comparison=id)
+        )
+        if not first.created:
+            return _begun(connection, first)
+        if first.reply.parent_id is None:
+            raise NotFound("message")
+        second = self._begin(
+            connection,
+            owner,
+            replace(
+                new,
+                conversation_id=first.conversation.id,
+                parent_id=first.reply.parent_id,
+                user_text=None,
+                template=None,
+                settings=None,
+                client_key=_key_of_right(new.client_key),
+                model=right.label,
+                tokens=right.tokens,
+                comparison=id,
+            ),
+        )
+        connection.execute(
+            insert(ComparisonRow).values(
+                id=id,
+                owner_id=owner,
+                conversation_id=first.conversation.id,
+                asked_id=first.reply.parent_id,
+                left_id=first.reply.id,
+                right_id=second.reply.id,
+                left_model=left.model,
+                right_model=right.model,
+                left_settings=dump_settings(left.settings),
+                right_settings=dump_settings(right.settings),
+                link_id=new.link_id,
+                at=now(),
+            )
+        )
+        connection.execute(
+            update(ConversationRow)
+            .where(ConversationRow.id == first.conversation.id)
+            .values(active_leaf_id=first.reply.id)
+        )
+        return _begun(connection, replace(first, user=first.user and _again(connection, first.user.id)))
+
+    @reads
+    def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
+        """What this owner began with a client key, in its current state; `None` for an unused key. Raises
+        NotFound if it was deleted."""
+        known = self._turn_by_key(connection, owner, client_key)
+        return None if known is None else _begun(connection, known)
+
+    @reads
+    def comparison(self, connection: Connection, owner: str, comparison_id: str) -> Comparison:
+        """Raises NotFound, also if one of its sides was deleted."""
+        return _comparison(_own(connection, owner, comparison_id))
+
+    @writes
+    def vote_on(self, connection: Connection, owner: str, comparison_id: str, vote: Vote) -> Comparison:
+        """Store a vote, close the comparison and show the preferred side. The first vote counts: whoever
+        comes later, or after the comparison was closed, gets it as it is. Raises NotFound, ComparisonRunning,
+        and ConsentNeeded as for their turns.
+        """
+        row = _own(connection, owner, comparison_id, lock=True)
+        if row.closed_at is None:
+            _check_ended(connection, comparison_id)
+            connection.execute(
+                update(ComparisonRow)
+                .where(ComparisonRow.id == comparison_id)
+                .values(
+                    preferred=vote.preferred,
+                    left_good=vote.left_good,
+                    right_good=vote.right_good,
+                    comment=clean(vote.comment),
+                    voted_at=now(),
+                    consent=judged_by(connection, owner)["consent"],
+                )
+            )
+            _close(connection, row, "right" if vote.preferred == "right" else "left")
+        return _comparison(_own(connection, owner, comparison_id))
+
+    @writes
+    def go_on_with(
+        self, connection: Connection, owner: str, comparison_id: str, side: Preferred
+    ) -> Conversation:
+        """Show a side and continue the conversation with what it was made with, also without a vote: then
+        none can be given any more. Raises NotFound, ComparisonRunning."""
+        row = _own(connection, owner, comparison_id, lock=True)
+        if row.closed_at is None:
+            _check_ended(connection, comparison_id)
+        _close(connection, row, side)
+        return own_conversation(connection, owner, row.conversation_id)
+
+    @reads
+    def pair_votes(self, connection: Connection, link_id: str) -> list[PairVotes]:
+        """How often the people of a link voted for which of two models. Those who skipped do not count."""
+        columns = (ComparisonRow.left_model, ComparisonRow.right_model, ComparisonRow.preferred)
+        rows = connection.execute(
+            select(*columns, func.count().label("votes"))
+            .where(
+                ComparisonRow.link_id == link_id,
+                or_(ComparisonRow.preferred.is_not(None), ComparisonRow.closed_at.is_(None)),
+            )
+            .group_by(*columns)
+        )
+        pairs: dict[tuple[str, str], PairVotes] = {}
+        for row in rows:
+            first, second = sorted((row.left_model, row.right_model))
+            pair = pairs.get((first, second), PairVotes((first, second)))
+            pairs[first, second] = _with(pair, row.left_model, row.preferred, row.votes)
+        return list(pairs.values())
+
+    @reads
+    def voted_comparisons(
+        self, connection: Connection, *, cursor: str | None = None, limit: int = 100
+    ) -> Page[Comparison]:
+        """All comparisons with a vote, of any owners, the oldest first, with what was judged. Raises
+        BadCursor."""
+        query = _RECORDS.where(ComparisonRow.voted_at.is_not(None))
+        if cursor is not None:
+            _, at, id = read_place(cursor)
+            here = tuple_(literal(at, UtcDateTime), literal(id))
+            query = query.where(tuple_(ComparisonRow.at, ComparisonRow.id) > here)
+        query = query.order_by(ComparisonRow.at, ComparisonRow.id).limit(limit + 1)
+        rows = connection.execute(query).all()
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = None if last is None else place(last.at, last.id)
+        return Page(tuple(_judged(connection, _comparison(row)) for row in rows[:limit]), more)
+
+
+_RECORDS: Any = select(*ComparisonRow.__table__.columns, LinkRow.name.label("link")).outerjoin(
+    LinkRow, LinkRow.id == ComparisonRow.link_id
+)
+
+
+def _key_of_right(client_key: str) -> str:
+    """Another key that only the first one leads to."""
+    return hashlib.sha256(f"right of {client_key}".encode()).hexdigest()
+
+
+def _again(connection: Connection, message_id: str) -> Any:
+    return messages_by_id(connection, [message_id])[0]
+
+
+def _begun(connection: Connection, turn: BegunTurn) -> BegunTurn:
+    """A turn as the left side of the comparison that its reply is in, if there is one."""
+    reply = _again(connection, turn.reply.id)
+    if reply.compared is None:
+        return turn
+    row = connection.execute(_RECORDS.where(ComparisonRow.id == reply.compared.id)).one()
+    ids = (row.left_id, row.right_id)
+    reserved = dict(
+        connection.execute(
+            select(TurnRow.message_id, TurnRow.reserved).where(TurnRow.message_id.in_(ids))
+        ).all()
+    )
+    left, right = messages_by_id(connection, ids)
+    sides = (
+        BegunSide(left, row.left_model, load_settings(row.left_settings), reserved[left.id]),
+        BegunSide(right, row.right_model, load_settings(row.right_settings), reserved[right.id]),
+    )
+    conversation = own_conversation(connection, row.owner_id, row.conversation_id)
+    return replace(turn, conversation=conversation, reply=left, tokens=sides[0].tokens, sides=sides)
+
+
+def _own(connection: Connection, owner: str, comparison_id: str, *, lock: bool = False) -> Row[Any]:
+    """The row of an owner's comparison whose sides are both there. Raises NotFound."""
+    found = _RECORDS.where(ComparisonRow.id == comparison_id, ComparisonRow.owner_id == owner)
+    if lock:
+        found = found.with_for_update(of=ComparisonRow)
+    row = connection.execute(found).first()
+    if row is None:
+        raise NotFound("comparison")
+    for side in (row.left_id, row.right_id):
+        own_message(connection, owner, side)
+    return row
+
+
+def _check_ended(connection: Connection, comparison_id: str) -> None:
+    runs = select(TurnRow.message_id).where(
+        TurnRow.compared_in == comparison_id, TurnRow.finished_at.is_(None)
+    )
+    if connection.scalar(runs.limit(1)) is not None:
+        raise ComparisonRunning
+
+
+def _close(connection: Connection, row: Row[Any], side: Preferred) -> None:
+    """Show a side, with what it was made with as the settings of the conversation."""
+    right = side == "right"
+    close_comparison(connection, row.id)
+    connection.execute(
+        update(ConversationRow)
+        .where(ConversationRow.id == row.conversation_id)
+        .values(
+            active_leaf_id=newest_leaf(connection, row.right_id if right else row.left_id),
+            settings=row.right_settings if right else row.left_settings,
+        )
+    )
+
+
+def _with(pair: PairVotes, left: str, preferred: str | None, votes: int) -> PairVotes:
+    if preferred is None:
+        return replace(pair, open=pair.open + votes)
+    if preferred == "tie":
+        return replace(pair, ties=pair.ties + votes)
+    first, second = pair.wins
+    wins_first = (left == pair.models[0]) == (preferred == "left")
+    return replace(pair, wins=(first + votes, second) if wins_first else (first, second + votes))
+
+
+def _judged(connection: Connection, found: Comparison) -> Comparison:
+    """With both replies as they were judged."""
+    left, right = (
+        replace(one, judged=judged_of(connection, one.message_id)) for one in (found.left, found.right)
+    )
+    return replace(found, left=left, right=right)
+
+
+def _comparison(row: Row[Any]) -> Comparison:
+    return Comparison(
+        id=row.id,
+        owner_id=row.owner_id,
+        conversation_id=row.conversation_id,
+        asked_id=row.asked_id,
+        link_id=row.link_id,
+        link=row.link or "",
+        at=row.at,
+        left=Side(row.left_id, row.left_model, row.left_good),
+        right=Side(row.right_id, row.right_model, row.right_good),
+        preferred=row.preferred,
+        comment=row.comment,
+        voted_at=row.voted_at,
+        closed_at=row.closed_at,
+        consent=None if row.consent is None else Consent(**row.consent),
+        review=Review() if row.review is None else Review(**row.review),
+    )
