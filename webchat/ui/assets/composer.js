@@ -2,6 +2,7 @@
 
 import { canSignInAgain } from "./account/problems.js";
 import { bus } from "./bus.js";
+import { comparing, mountComparing } from "./compare/choice.js";
 import { connection } from "./connection.js";
 import { h, iconButton, the } from "./dom.js";
 import { drafts } from "./drafts.js";
@@ -64,6 +65,7 @@ export function mountComposer(element, surroundings) {
     id: "wc-templates-button", "aria-haspopup": "listbox", "aria-expanded": "false",
   });
   the("#wc-composer-box").prepend(templates);
+  mountComparing(the("#wc-composer-box"), refresh);
   text.addEventListener("input", onInput);
   text.addEventListener("compositionend", () => offer());
   onKeyFirst(the("#wc-composer-text"), onKey);
@@ -180,7 +182,7 @@ function submit() {
   state.hindrance = hindrance();
   if (!state.hindrance) {
     const { template, sent } = state;
-    ctx.transcript?.send(words, { template, key: sent?.text === words ? sent.key : undefined });
+    ctx.transcript?.send(words, { template, key: sent?.text === words ? sent.key : undefined, against: comparing.against });
     put(""); // and its draft goes
     if (state.id === null) drafts.put("settings:new", null);
   }
@@ -192,6 +194,7 @@ function hindrance() {
   if (composer.running) return t("composer.busy");
   if (!ctx.transcript?.loaded) return t("transcript.loading");
   if (waits("unsent")) return t("composer.unsent");
+  if (ctx.transcript?.comparing) return t("compare.vote_first");
   const refusal = linkHindrance();
   if (refusal) return t(refusal.key, refusal.params);
   if (!settings.model) return t("composer.no_model");
@@ -349,6 +352,7 @@ function line({ count, long, refused }) {
   if (refused) return t("composer.refused", { reason: state.refused?.why });
   if (settings.info?.missing && settings.info.failure) return errorLine(settings.info.failure);
   if (template) return t("templates.from", { name: template.name });
+  if (comparing.against) return comparing.name ? t("compare.on", { model: comparing.name }) : t("compare.paired");
   const said = linkHindrance() ?? (connection.link && fewLeft(connection.link));
   return said ? t(said.key, said.params) : t("composer.hint");
 }

@@ -247,7 +247,7 @@ export class MessageView {
     this.element.setAttribute("aria-busy", String(this.running));
     if (user) this.#drawUser();
     else this.#drawReply();
-    const idle = !this.running && !record.pending;
+    const idle = !this.running && !record.pending && !record.compared;
     const about = [record.id, record.siblings, record.rating, Boolean(record.text)];
     this.#part("actions", idle ? JSON.stringify(about) : "", () => idle && (user ? userActions : replyActions)(record, t));
   }

@@ -3,6 +3,7 @@
 //   const transcript = mountTranscript(element, {api, t, bus, toast, language});
 //   transcript.send("Hello");   // the outbox has the words when it returns
 
+import { ComparisonView } from "./compare/view.js";
 import { connection } from "./connection.js";
 import { h } from "./dom.js";
 import { drawer } from "./drawer.js";
@@ -121,11 +122,16 @@ export class Transcript {
     this.end.toEnd({ smooth: true });
   }
 
-  /** key: of the same message, when it comes back unchanged from its writer. */
-  /** @param {string} text @param {{ template?: Ask["template"], key?: string }} [options] */
-  send(text, { template = null, key } = {}) {
+  /** Whether the conversation waits for a vote on two replies. */
+  get comparing() {
+    return [...this.views.values()].some((view) => view instanceof ComparisonView && view.open);
+  }
+
+  /** key: of the same message, when it comes back unchanged from its writer. against: what answers beside the model. */
+  /** @param {string} text @param {{ template?: Ask["template"], key?: string, against?: Ask["against"] }} [options] */
+  send(text, { template = null, key, against = null } = {}) {
     /** @type {Ask} */
-    const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, ...(template ? { template } : {}) };
+    const ask = { kind: "send", conversation_id: this.conversationId, parent_id: this.leafId, text, ...(template ? { template } : {}), ...(against ? { against } : {}) };
     return this.turn(ask, { under: this.leafId, key });
   }
 
@@ -378,6 +384,8 @@ export class Transcript {
     for (const { key } of this.pending) this.#sent.add(key);
     const records = withPending(this.messages, this.pending);
     const wanted = new Set(records.map((record) => record.id));
+    // After a vote the conversation may show the other side of what is drawn already.
+    for (const [id, view] of this.views) if (view instanceof ComparisonView && !wanted.has(id)) this.#rename(id, [...wanted].find((one) => view.has(one)));
     for (const [id, view] of this.views) {
       if (wanted.has(id)) continue;
       this.#unfollow(id);
@@ -386,12 +394,10 @@ export class Transcript {
     }
     let place = this.list.firstElementChild;
     for (const record of withUnanswered(records)) {
-      let view = this.views.get(record.id);
-      if (view) view.update(record);
-      else this.views.set(record.id, (view = new MessageView(record, this.t, (text) => this.say(text))));
+      const view = this.#viewOf(record, record === records.at(-1));
       if (view.element === place) place = place.nextElementSibling;
       else this.list.insertBefore(view.element, place);
-      if (view.running && !record.pending) this.#follow(view);
+      if (view.running && !record.pending && !(view instanceof ComparisonView)) this.#follow(view);
     }
     this.olderButton.hidden = !this.older;
     this.end.follows = records.length > 0;
@@ -400,6 +406,47 @@ export class Transcript {
     this.#drawOpening();
     this.ctx.bus.emit("shown");
     this.#emitLeaf();
+  }
+
+  // The view of a message as it is now. Two replies that are compared are one, in place of that which is shown.
+  /** @param {ShownMessage} record @param {boolean} last */
+  #viewOf(record, last) {
+    const known = this.views.get(record.id);
+    if (known && (known instanceof ComparisonView ? known.takes(record, last) : !record.compared)) {
+      known.update(record);
+      return known;
+    }
+    this.#unfollow(record.id);
+    known?.destroy();
+    const made = record.compared ? this.#comparison(record) : new MessageView(record, this.t, (text) => this.say(text));
+    this.views.set(record.id, made);
+    return made;
+  }
+
+  /** @param {ShownMessage} record */
+  #comparison(record) {
+    const { api, toast } = this.ctx;
+    const made = new ComparisonView(record, {
+      api,
+      toast,
+      t: this.t,
+      line: this.line,
+      say: (text) => this.say(text),
+      changed: (view) => this.#compared(view),
+      refresh: () => this.refresh(),
+      show: (thread) => this.showThread(thread),
+    });
+    // What the transcript asks of a message it has, too.
+    return /** @type {MessageView} */ (/** @type {unknown} */ (made));
+  }
+
+  // Both sides have ended.
+  /** @param {ComparisonView} view */
+  #compared({ record }) {
+    this.messages = this.messages.map((message) => (message.id === record.id ? record : message));
+    this.ctx.bus.emit("shown");
+    this.#emitLeaf();
+    this.#poll();
   }
 
   // A conversation that has not begun: a greeting, or why its model could not answer.
@@ -586,6 +633,7 @@ export class Transcript {
   /** @param {MouseEvent} event */
   #onClick(event) {
     const button = /** @type {Element} */ (event.target).closest("[data-act]");
+    if (button?.closest(".wc-compare")) return; // nothing is done with a side before the vote
     const view = this.views.get(button?.closest("article")?.dataset.id ?? "");
     if (button && view) actions[button.dataset.act ?? ""]?.(this, view, button);
   }

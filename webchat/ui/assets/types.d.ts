@@ -26,6 +26,12 @@ export interface Ask {
   template?: wire.TemplateUse | null;
   model?: string | null;
   settings?: wire.Settings;
+  against?: Against | null;
+}
+
+/** What answers beside the model: the key of another one, nothing where the server chooses. */
+export interface Against {
+  model?: string;
 }
 
 /** An entry of the outbox; its fields are explained there. */

@@ -1,0 +1,99 @@
+"""Two replies side by side: hidden until the vote, on a desktop by keys, on a phone as tabs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from tests.app_process import AppProcess
+from tests.e2e.chat import PHONE, Chat, NewVisitor
+from tests.scripted_endpoint import ScriptedEndpoint
+
+MODELS = ("heron-large", "wren")
+CONFIG = "\n".join(
+    f'[[models]]\nname = "{name}"\nendpoint = "{{url}}"\nmodel = "scripted"\n' for name in MODELS
+)
+TEXT = "Herons stand still, and then they strike."
+ASKED = f"text={quote(TEXT)}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def app(
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AppProcess]:
+    folder = tmp_path_factory.mktemp("comparing")
+    config = folder / "webchat.toml"
+    config.write_text(CONFIG.format(url=endpoint.url))
+    env = {"WEBCHAT_CONFIG": str(config)}
+    async with AppProcess(folder / "data", "--no-titles", env=env, preloaded=True) as app:
+        yield app
+
+
+async def compare(chat: Chat, text: str) -> None:
+    page = chat.page
+    if await page.get_attribute("#wc-compare-button", "aria-pressed") != "true":
+        await page.click("#wc-compare-button")
+        await page.click(".wc-menu [role^=menuitem] >> nth=0")
+    await chat.ask(text)
+
+
+async def named(page: Page) -> bool:
+    """Whether anything in the conversation names a model."""
+    words = await page.inner_text(".wc-thread")
+    return any(name in words for name in MODELS)
+
+
+async def test_two_replies_are_hidden_until_a_key_votes(chat: Chat) -> None:
+    page = chat.page
+    await compare(chat, ASKED)
+    sides = page.locator(".wc-compare-side .wc-body")
+    await expect(sides).to_have_text([TEXT, TEXT])
+    await expect(page.locator(".wc-compare-question")).to_have_text("Which reply is better?")
+    assert not await named(page)
+    await page.reload()
+    await chat.ready()
+    await expect(sides).to_have_text([TEXT, TEXT])
+    assert not await named(page)
+    await chat.send("And then?")
+    await expect(page.locator("#wc-composer-note")).to_contain_text("Vote on the two replies first")
+    other = await Chat(await page.context.new_page(), chat.url).open(f"?c={chat.conversation}")
+    await expect(other.page.locator(".wc-compare-side .wc-body")).to_have_text([TEXT, TEXT])
+    await page.click(".wc-compare-marks >> nth=1 >> button >> nth=1")
+    await page.fill(".wc-compare-comment", "Too short")
+    await page.locator(".wc-compare").focus()
+    await page.keyboard.press("a")
+    await expect(page.locator(".wc-compare-question")).to_have_text("You preferred A.")
+    await expect(other.page.locator(".wc-compare-question")).to_have_text("You preferred A.")
+    await other.page.close()
+    shown = await page.locator(".wc-compare .wc-model").all_text_contents()
+    assert sorted(one.partition(" · ")[2] for one in shown) == sorted(MODELS)
+    await page.click("text=Continue with B")
+    await expect(page.locator(".wc-compare-skip")).to_contain_text("The chat continues with B.")
+    await page.click("#wc-compare-button")
+    await page.click(".wc-menu [role^=menuitem] >> nth=-1")
+    await chat.ask("words=3")
+    await chat.state("complete")
+    await expect(page.locator(".wc-compare")).to_have_count(0)
+    await expect(chat.replies.first).to_contain_text(TEXT)
+    await expect(chat.replies.first.locator(".wc-version")).to_have_text("2/2")
+
+
+async def test_on_a_phone_the_sides_are_tabs_and_one_goes_on_without_a_vote(
+    visitor: NewVisitor, app: AppProcess
+) -> None:
+    context = await visitor(locale="zh-CN", **PHONE)
+    chat = await Chat(await context.new_page(), app.url).open()
+    page = chat.page
+    await compare(chat, ASKED)
+    await expect(page.locator(".wc-compare-side .wc-body")).to_have_text([TEXT, TEXT])
+    second = page.locator(".wc-compare-tabs button").last
+    await second.tap()
+    await expect(second).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator(".wc-compare-side").last).to_be_in_viewport(ratio=0.9)
+    await page.click("text=用 B 继续")
+    await expect(page.locator(".wc-compare-question")).to_have_text("未投票。")
+    assert await named(page)

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { choiceOf, KEYS, marked, sideAt, voteOf } from "../../webchat/ui/assets/compare/vote.js";
+
+const NONE = { left: null, right: null };
+
+test("each key that is shown stands for its choice", () => {
+  for (const [choice, key] of Object.entries(KEYS)) assert.equal(choiceOf({ key }), choice);
+  assert.equal(choiceOf({ key: "a" }), "left");
+  assert.equal(choiceOf({ key: "-" }), "bad");
+});
+
+test("no other key votes, and none that is pressed with another", () => {
+  for (const key of ["c", "Enter", " ", "ArrowLeft", "AB"]) assert.equal(choiceOf({ key }), null);
+  for (const held of ["ctrlKey", "metaKey", "altKey", "isComposing"]) assert.equal(choiceOf({ key: "a", [held]: true }), null);
+});
+
+test("both good and both bad are ties that say more, whatever was marked", () => {
+  const marks = { left: true, right: null };
+  assert.deepEqual(voteOf("bad", marks, "x"), { preferred: "tie", left_good: false, right_good: false, comment: "x" });
+  assert.deepEqual(voteOf("good", marks, ""), { preferred: "tie", left_good: true, right_good: true, comment: "" });
+  assert.deepEqual(voteOf("tie", marks, ""), { preferred: "tie", left_good: true, right_good: null, comment: "" });
+  assert.deepEqual(voteOf("right", NONE, ""), { preferred: "right", left_good: null, right_good: null, comment: "" });
+});
+
+test("a mark that is pressed again is taken back, and the other side keeps its own", () => {
+  const bad = marked(NONE, "right", false);
+  assert.deepEqual(bad, { left: null, right: false });
+  assert.deepEqual(marked(bad, "right", false), NONE);
+  assert.deepEqual(marked(bad, "right", true), { left: null, right: true });
+  assert.deepEqual(marked(bad, "left", true), { left: true, right: false });
+});
+
+test("the side that fills more of the screen is shown, also from right to left", () => {
+  const clientWidth = 390;
+  assert.equal(sideAt({ scrollLeft: 0, clientWidth }), "left");
+  assert.equal(sideAt({ scrollLeft: 190, clientWidth }), "left");
+  assert.equal(sideAt({ scrollLeft: 390, clientWidth }), "right");
+  assert.equal(sideAt({ scrollLeft: -390, clientWidth }), "right");
+});
