@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from webchat import __version__
 from webchat.commands import CommandError, known_errors, local_time, opened, printable
+from webchat.export_command import add_export_command
 from webchat.finetune_command import add_finetune_command
 from webchat.launching import prepare, start
 from webchat.link_commands import add_link_commands
@@ -114,6 +115,7 @@ def command_parser() -> _Parser:
     )
     add_link_commands(commands, add, option)
     add_user_commands(commands, add, option)
+    add_export_command(add, option)
     add_finetune_command(add, option)
     about = "List and revoke operators; move chats to them and back."
     operator = commands.add_parser("operator", help=about, allow_abbrev=False)
