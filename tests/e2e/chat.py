@@ -37,6 +37,13 @@ MORE_LOOKS = [
 """The other pairs too, in `make test-slow`."""
 
 
+def first(values: Sequence[Any]) -> list[Any]:
+    """Parameters: the first by default, the others in `make test-slow`. For what works alike on every screen
+    and in every language; `tests/ui` looks at those."""
+    one, *others = map(_parameters, values)
+    return [one, *(pytest.param(*other.values, id=other.id, marks=pytest.mark.slow) for other in others)]
+
+
 def crossed(ones: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     """Parameters: each of `ones`, a value or several as in `LOOKS`, with each of `others`. By default each of
     both is run once; the other pairs are for `make test-slow`."""
@@ -46,10 +53,10 @@ def crossed(ones: Sequence[Any], others: Sequence[Any]) -> list[Any]:
             *one.values,
             *other.values,
             id=f"{one.id}-{other.id}",
-            marks=[*one.marks, *other.marks, *([] if first % step == second % step else [pytest.mark.slow])],
+            marks=[*one.marks, *other.marks, *([] if row % step == column % step else [pytest.mark.slow])],
         )
-        for first, one in enumerate(map(_parameters, ones))
-        for second, other in enumerate(map(_parameters, others))
+        for row, one in enumerate(map(_parameters, ones))
+        for column, other in enumerate(map(_parameters, others))
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import BOX, LOOKS, Chat, NewVisitor, crossed
+from tests.e2e.chat import BOX, LOOKS, Chat, NewVisitor, crossed, first
 from webchat.sentences import locale
 
 LIMIT = 100_000
@@ -109,7 +109,7 @@ async def test_a_text_file_too_long_for_a_message_is_refused_whole(
     await expect(chat.box).to_have_value("short")
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS[::-1]))
 async def test_a_pasted_image_is_refused_in_words(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -128,7 +128,7 @@ async def test_an_image_that_comes_with_its_text_is_pasted_as_text(chat: Chat) -
     await expect(chat.page.locator(".wc-toast")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS))
 async def test_no_pasted_text_is_cut(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -147,7 +147,7 @@ async def test_no_pasted_text_is_cut(
     await expect(chat.box).to_have_value("before " + "a" * (LIMIT + 5))
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS))
 async def test_of_a_text_longer_than_the_box_its_writer_may_have_the_beginning(
     app: AppProcess, visitor: NewVisitor, look: dict[str, Any], language: str
 ) -> None:
@@ -174,7 +174,7 @@ async def test_a_text_pasted_into_a_full_box_is_not_cut(chat: Chat) -> None:
     await expect(chat.box).to_have_value("a" * (2 * LIMIT))
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["zh-CN", "en"]))
 async def test_a_full_field_says_so_to_whoever_types_on(
     app: AppProcess, visitor: NewVisitor, language: str
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import LOOKS, MORE_LOOKS, Chat, NewVisitor, crossed
+from tests.e2e.chat import LOOKS, MORE_LOOKS, Chat, NewVisitor, crossed, first
 from webchat.sentences import locale
 
 TOAST = """async (words) => {
@@ -192,7 +192,7 @@ async def test_a_new_chat_is_shown_from_its_beginning_at_twice_the_size(
     assert await apart(heading, chat.page.locator("#wc-topbar"))
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["zh-CN", "en"]))
 async def test_a_page_that_does_not_load_says_so(app: AppProcess, visitor: NewVisitor, language: str) -> None:
     words = locale(language)
     page = await (await visitor(locale=language)).new_page()

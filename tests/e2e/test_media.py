@@ -16,7 +16,7 @@ from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
 from tests.backends.hostile_server import DONE, Answer, Asked, HostileServer, says, sse
-from tests.e2e.chat import Chat, NewVisitor, until
+from tests.e2e.chat import Chat, NewVisitor, first, until
 from tests.screenshots import PHONE
 
 SEEN = "() => [...document.querySelectorAll('.wc-media img')].map((one) => one.complete && one.naturalWidth)"
@@ -95,7 +95,7 @@ async def sees_all(page: Page) -> None:
     assert await page.evaluate("window.ran") is None
 
 
-@pytest.mark.parametrize("screen", ["desktop", "phone"])
+@pytest.mark.parametrize("screen", first(["phone", "desktop"]))
 async def test_what_a_model_sends_is_seen_in_its_place_now_and_later(
     app: AppProcess, visitor: NewVisitor, screen: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import BOX, Chat, NewVisitor, Server, Wire, words
+from tests.e2e.chat import BOX, Chat, NewVisitor, Server, Wire, first, words
 from tests.scripted_endpoint import ScriptedEndpoint
 
 LONG = "words=3 and more thought than fits in one sitting"
@@ -330,7 +330,7 @@ async def test_arabic_stands_at_the_right_while_it_is_typed(chat: Chat) -> None:
         assert await chat.page.evaluate(box) == direction
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize("locale", first(["zh-CN", "en-GB"]))
 async def test_with_storage_blocked_the_page_works_and_says_so_once(
     app: AppProcess, visitor: NewVisitor, locale: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, Request, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, eventually
+from tests.e2e.chat import Chat, NewVisitor, eventually, first
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.ui.payloads import PAYLOADS
 
@@ -27,7 +27,7 @@ def _watch(page: Page) -> tuple[list[str], list[str]]:
     return asked, complained
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize("locale", first(["en-GB", "zh-CN"]))
 async def test_the_page_asks_nobody_else_and_complains_of_nothing(
     locale: str, app: AppProcess, visitor: NewVisitor
 ) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, words
+from tests.e2e.chat import Chat, NewVisitor, first, words
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
 
@@ -48,7 +48,7 @@ async def renew(page: Page, language: str = "en") -> None:
     await expect(page.locator(".wc-picker-renew")).to_have_text(said["picker.renew"])
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["zh-CN", "en"]))
 async def test_the_button_brings_what_was_added_and_takes_what_was_removed(
     app: AppProcess, changing: ScriptedEndpoint, visitor: NewVisitor, language: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, Server, words
+from tests.e2e.chat import Chat, NewVisitor, Server, first, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import Language, locale
@@ -27,7 +27,7 @@ async def test_a_late_first_word_is_waited_for_with_a_clock(chat: Chat) -> None:
     await expect(line).to_have_count(0)
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["en", "zh-CN"]))
 async def test_a_refusal_that_is_tried_again_says_why_and_when(
     app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint, language: Language
 ) -> None:

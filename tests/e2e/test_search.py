@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, Server
+from tests.e2e.chat import Chat, NewVisitor, Server, first
 from tests.e2e.kept_tab import new_context
 from webchat.sentences import locale
 
@@ -84,7 +84,7 @@ async def test_a_part_is_found_and_marked_as_it_was_written(open_page: Page, kin
     await expect(page.locator(".wc-user")).to_contain_text(said)
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["en", "zh-CN"]))
 async def test_where_nothing_is_found_the_dialog_says_so(
     filled: AppProcess, visitor: NewVisitor, language: str
 ) -> None:
@@ -94,7 +94,7 @@ async def test_where_nothing_is_found_the_dialog_says_so(
     await expect(hits(page)).to_have_count(0)
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["zh-CN", "en"]))
 async def test_a_search_that_was_not_whole_is_told(
     filled: AppProcess, visitor: NewVisitor, language: str
 ) -> None:

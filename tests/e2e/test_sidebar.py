@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat, NewVisitor, until
+from tests.e2e.chat import Chat, NewVisitor, crossed, until
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
@@ -55,8 +55,7 @@ async def _opened(app: AppProcess, visitor: NewVisitor, query: str = "", **look:
     return page
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
-@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("language", "phone"), crossed(["en", "zh-CN"], [False, True]))
 async def test_archived_and_deleted_are_at_the_foot_with_no_chat_and_with_many(
     app: AppProcess, full: AppProcess, visitor: NewVisitor, language: str, phone: bool
 ) -> None:

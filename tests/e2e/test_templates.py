@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import MORE_LOOKS, Chat, Json, NewVisitor
+from tests.e2e.chat import MORE_LOOKS, Chat, Json, NewVisitor, first
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -117,7 +117,7 @@ async def test_an_input_method_is_left_alone(chat: Chat) -> None:
     await expect(options(chat).first).to_contain_text("月报")
 
 
-@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(MORE_LOOKS))
 async def test_a_form_of_every_type_is_filled_in_edited_and_sent(
     look: Json, language: str, app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
 ) -> None:
@@ -178,7 +178,7 @@ async def test_words_of_ones_own_come_from_no_template(chat: Chat) -> None:
     await expect(chat.page.locator(".wc-made-from")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
+@pytest.mark.parametrize(("look", "language"), first([*MORE_LOOKS[1:], MORE_LOOKS[0]]))
 async def test_a_persona_is_shown_reaches_the_model_and_goes(
     look: Json, language: str, app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
 ) -> None:
@@ -231,7 +231,7 @@ async def test_a_system_prompt_written_by_hand_is_no_persona(chat: Chat) -> None
     await expect(chip).to_be_hidden()
 
 
-@pytest.mark.parametrize(("look", "language"), MORE_LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(MORE_LOOKS))
 async def test_the_library_makes_changes_and_goes_back(
     look: Json, language: str, app: AppProcess, visitor: NewVisitor, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import LOOKS, Chat, NewVisitor, Server
+from tests.e2e.chat import LOOKS, Chat, NewVisitor, Server, first
 from webchat.sentences import locale
 
 
@@ -57,7 +57,7 @@ class Trash:
         await expect(self.page.locator(".wc-trash")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS))
 async def test_a_deleted_chat_comes_back(
     app: AppProcess, visitor: NewVisitor, server: Server, look: dict[str, Any], language: str
 ) -> None:
@@ -74,7 +74,7 @@ async def test_a_deleted_chat_comes_back(
     await expect(chat.page.locator(".wc-row", has_text="Gone by mistake")).to_have_count(1)
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS[::-1]))
 async def test_deleted_messages_come_back(
     app: AppProcess, visitor: NewVisitor, server: Server, look: dict[str, Any], language: str
 ) -> None:
@@ -91,7 +91,7 @@ async def test_deleted_messages_come_back(
     await expect(chat.replies).to_have_count(1)
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS))
 async def test_nothing_goes_for_good_unasked(
     app: AppProcess, visitor: NewVisitor, server: Server, look: dict[str, Any], language: str
 ) -> None:

@@ -18,7 +18,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.app_process import ROOT, AppProcess
-from tests.e2e.chat import Chat, NewVisitor, words
+from tests.e2e.chat import Chat, NewVisitor, first, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
@@ -142,7 +142,7 @@ async def test_a_link_whose_time_is_over_says_so(guarded: AppProcess, visitor: N
     assert (await page.context.request.get(f"{guarded.url}/api/me")).status == 401
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", first(["zh-CN", "en"]))
 async def test_somebody_elses_link_asks_and_takes_nothing_away(
     guarded: AppProcess, visitor: NewVisitor, language: str
 ) -> None:
