@@ -149,21 +149,22 @@ MANY = (
 """PostgreSQL decides by the size of things, so there must be some, settled as its vacuum leaves them."""
 
 
-@pytest.mark.parametrize("query", ["apple", "ppl", "c#", "气", "🎉", "a", "pear", '"an apple"'])
-def test_search_walks_the_index_and_scans_no_table(query: str, store: Store, talk: Talk, kind: str) -> None:
+def test_search_walks_the_index_and_scans_no_table(store: Store, talk: Talk, kind: str) -> None:
     place = talk.say("apple", "pear").conversation.id
     if kind == "postgresql":
         with store.transaction(write=True) as connection:
             for statement in MANY:
                 values = {"owner": talk.owner, "place": place} if ":place" in statement else {}
                 connection.execute(text(statement), values)
-    with store.transaction(write=False) as connection:
-        plans = [_plan(connection, kind, *asked) for asked in _asked(connection, talk.owner, query)]
-    rows = "\n".join(plans).splitlines()
-    assert any(("VIRTUAL TABLE INDEX" if kind == "sqlite" else "Index Scan") in row for row in rows), plans
-    # SQLite calls the walk along the virtual table's index a scan too.
-    assert not [row for row in rows if "SCAN" in row and "VIRTUAL TABLE" not in row], plans
-    assert not [row for row in rows if re.search("Seq Scan on (search_|messages)", row)], plans
+    walks = "VIRTUAL TABLE INDEX" if kind == "sqlite" else "Index Scan"
+    for query in ("apple", "ppl", "c#", "气", "🎉", "a", "pear", '"an apple"'):
+        with store.transaction(write=False) as connection:
+            plans = [_plan(connection, kind, *asked) for asked in _asked(connection, talk.owner, query)]
+        rows = "\n".join(plans).splitlines()
+        assert any(walks in row for row in rows), (query, plans)
+        # SQLite calls the walk along the virtual table's index a scan too.
+        assert not [row for row in rows if "SCAN" in row and "VIRTUAL TABLE" not in row], (query, plans)
+        assert not [row for row in rows if re.search("Seq Scan on (search_|messages)", row)], (query, plans)
 
 
 def _asked(connection: Connection, owner: str, query: str) -> list[tuple[str, Any]]:
