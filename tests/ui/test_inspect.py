@@ -30,7 +30,7 @@ def page() -> Iterator[Page]:
         page.evaluate(
             """async () => {
               Object.assign(window, await import("./inspect/text.js"), await import("./inspect/tokens.js"),
-                await import("./inspect/prompt.js"), await import("./chattemplate/code.js"),
+                await import("./inspect/prompt.js"),
                 await import("./conversation/context.js"));
             }"""
         )
@@ -83,20 +83,6 @@ def test_tokens_joined_are_the_prompt_and_every_one_is_counted(
     )
     assert shown["text"] == shown["drawn"] == "".join(pieces)
     assert shown["spans"] == sum(shown["counts"]) == len(pieces)
-
-
-@FEW
-@given(text=TEXTS)
-def test_the_lines_under_the_box_are_the_text_in_it(page: Page, text: str) -> None:
-    lines = page.evaluate(
-        """(text) => {
-          const box = codeBox("x", () => {});
-          box.value = text;
-          return [...box.element.querySelectorAll(".wc-code-lines > div")].map((line) => line.textContent);
-        }""",
-        text,
-    )
-    assert "\n".join(lines) == text
 
 
 def test_the_newest_reply_that_tells_says_what_the_window_holds(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -42,11 +43,12 @@ class Services:
     passwords, providers: `None` where nobody signs in so; address: of this server, for providers to send
     people back to, `None` if each request's own; root_path: under which a proxy serves it; sign_out_url: of
     the proxy that signs people in. share_assets: where the pages of shares find the page's own files.
-    sandbox: renders prompt templates. starters: whether those that come with the app are listed. moderators:
-    in the order they act; profiles: those of tester links that name one, by name; rules_file: where both come
-    from; rules_apart: tries others. masking: what is masked on the way to a model elsewhere. keeps_content,
-    decisions_days: of the log of decisions. dropped_decisions: how many it lost. trash_days: how long what
-    was deleted can be restored. pages: of other packages, in the menu.
+    sandbox: renders prompt templates. saving_templates: held while a model's chat template is saved.
+    starters: whether those that come with the app are listed. moderators: in the order they act;
+    profiles: those of tester links that name one, by name; rules_file: where both come from; rules_apart:
+    tries others. masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days:
+    of the log of decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted
+    can be restored. pages: of other packages, in the menu.
     """
 
     store: Store
@@ -78,6 +80,7 @@ class Services:
     decisions_days: int = 90
     dropped_decisions: Callable[[], int] = int
     sandbox: Sandbox = field(default_factory=Sandbox)
+    saving_templates: asyncio.Lock = field(default_factory=asyncio.Lock)
     starters: bool = True
     trash_days: int = 30
     pages: Sequence[PageEntry] = ()

@@ -9,7 +9,8 @@ import gradio as gr
 
 from backends.errors import BackendError
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler, refuse, selecting
+from webchat.console.asking import QUIET, Caller, handler, selecting
+from webchat.console.chat_templates import create_chat_template, find_model
 from webchat.console.labels import Labels
 from webchat.console.times import plain
 from webchat.models.specs import ModelInfo
@@ -17,7 +18,6 @@ from webchat.models.specs import ModelInfo
 REFRESH_SECONDS = 5
 _LOOK_SECONDS = 0.5
 _LOAD_SECONDS = 2.0
-_MOST_NAME = 400
 COLUMNS = ("name", "status", "memory", "context", "place", "source")
 
 
@@ -36,6 +36,13 @@ class ModelTab:
         choices = [info.name for info in infos if not info.unlisted]
         rows = [self._row(caller, info) for info in infos]
         return gr.Dataframe(rows, headers=headers), gr.Dropdown(choices=choices)
+
+    async def open(self, caller: Caller) -> tuple[Any, Any]:
+        """The same, with the model chosen that the page's address names."""
+        table, choice = await self.show(caller)
+        name = caller.request.query_params.get("model")
+        names = [value for _, value in choice.choices]
+        return table, gr.Dropdown(choices=choice.choices, value=name) if name in names else choice
 
     async def tick(self, caller: Caller) -> Any:
         return (await self.show(caller))[0]
@@ -71,11 +78,7 @@ class ModelTab:
             return  # it is shown with the model
 
     def _found(self, caller: Caller, name: object) -> ModelInfo:
-        if isinstance(name, str) and len(name) <= _MOST_NAME:
-            for info in self._models.infos():
-                if info.name == name:
-                    return info
-        raise refuse(caller, "error.model_not_found")
+        return find_model(self._models, caller, name)
 
     def _row(self, caller: Caller, info: ModelInfo) -> list[str]:
         status = caller.t(f"console.models.is_{'unlisted' if info.unlisted else info.status}")
@@ -99,10 +102,11 @@ def create_models(page: gr.Blocks, services: Services, label: Labels) -> None:
         about = gr.Markdown(visible=False)
         with gr.Row(elem_classes=["wc-buttons"]):
             load = gr.Button(label("console.models.load"), min_width=0, elem_id="wc-models-load")
+    create_chat_template(services, label, model)
     gr.Markdown(label("console.models.elsewhere_edited"), elem_classes=["wc-note"])
 
     show = handler("operator", tab.show)
-    page.load(show, None, [table, model], **QUIET)
+    page.load(handler("operator", tab.open), None, [table, model], **QUIET)
     gr.Timer(REFRESH_SECONDS).tick(handler("operator", tab.tick), None, [table], **QUIET)
     chosen = table.select(selecting("operator", tab.chosen), None, model, **QUIET)
     chosen.success(show, None, [table, model], **QUIET)

@@ -40,7 +40,7 @@ _MOST_TOLD = 400
 _JOIN = "/gradio_api/queue/join"
 _DATA = "/gradio_api/queue/data"
 _HASH = re.compile(r"[a-z0-9]{1,32}")
-_QUERY = ("tab",)
+_QUERY = ("tab", "model")
 """What handlers are told of the page's address, which the browser adds to that of its events."""
 _HEADERS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto"})
 """What Gradio needs to name its own address. Nothing else of a request reaches it, cookies least of all."""

@@ -6,7 +6,6 @@ only; to anybody else there is nothing at these addresses.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -55,7 +54,7 @@ class ChatTemplates:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._models = services.models
-        self._saving = asyncio.Lock()
+        self._saving = services.saving_templates
 
     async def look(self, operator: Operator, model: ModelPath) -> Answered:
         """The chat template of a model, and its versions. 400 if its server applies the template."""

@@ -41,7 +41,7 @@ export function mainMenu() {
     ...pages(),
     "-",
     ...only(mayPrompt(connection.link), { label: t("templates.menu"), icon: "template", onclick: showTemplates }),
-    ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => info && showChatTemplate(info.name) }),
+    ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => goto(`operator/?tab=models&model=${encodeURIComponent(info?.name ?? "")}`) }),
     ...only(connection.me.operates, { label: t("console.menu"), icon: "sliders", onclick: () => goto("operator/") }),
     ...only(connection.me.operates, { label: t("moderation.menu"), icon: "shield", onclick: () => goto("operator/?tab=moderation") }),
     { label: t("app.shortcuts"), icon: "keyboard", onclick: showShortcuts },
@@ -116,12 +116,6 @@ export async function showTemplates() {
   if (!mayPrompt(connection.link)) return;
   const { openLibrary } = await import("./templates/library.js");
   openLibrary();
-}
-
-/** @param {string} model */
-async function showChatTemplate(model) {
-  const { openChatTemplate } = await import("./chattemplate/editor.js");
-  openChatTemplate(model);
 }
 
 const PROMPTING = new Set(["shortcuts.slash", "shortcuts.templates", "shortcuts.settings"]);
