@@ -4,11 +4,10 @@ import { h } from "./dom.js";
 import { language } from "./i18n.js";
 import { style } from "./style.js";
 
-/** @typedef {{ name: string, label: string, count?: number, build(panel: HTMLElement): Node, shown?(wish: any): void }} Tab */
+/** @typedef {{ name: string, label: string, count?: number, build(panel: HTMLElement): Node }} Tab */
 
-// name: of the whole, for ids. tabs: {name, label, count?, build(panel), shown?(wish)}; a panel is built when it is first
-// looked at, and kept; `shown` is called each time, with what the one who chose it wishes to see there. Resolves to
-// {elements, choose(name, wish), rebuild(name)} when its style is there.
+// name: of the whole, for ids. tabs: {name, label, count?, build(panel)}; a panel is built when it is first looked at, and
+// kept. Resolves to {elements} when its style is there.
 /** @param {string} name @param {string} label @param {Tab[]} tabs */
 export async function tabbed(name, label, tabs) {
   await style("tabs");
@@ -23,17 +22,14 @@ export async function tabbed(name, label, tabs) {
       tab.count === undefined ? null : h("span", { class: "wc-tab-count" }, tab.count.toLocaleString(language)),
     ),
   );
-  let shown = 0;
-  /** @param {number} chosen @param {unknown} [wish] */
-  const show = (chosen, wish) => {
-    shown = chosen;
+  /** @param {number} chosen */
+  const show = (chosen) => {
     buttons.forEach((button, index) => {
       button.setAttribute("aria-selected", String(index === chosen));
       button.tabIndex = index === chosen ? 0 : -1;
       panels[index].hidden = index !== chosen;
     });
     if (!panels[chosen].firstChild) panels[chosen].append(tabs[chosen].build(panels[chosen]));
-    tabs[chosen].shown?.(wish);
   };
   const row = h("div", { class: "wc-tabbar", role: "tablist", "aria-label": label }, buttons);
   row.addEventListener("keydown", (event) => {
@@ -46,16 +42,5 @@ export async function tabbed(name, label, tabs) {
     buttons[index].focus();
   });
   show(0);
-  /** @param {string} wanted */
-  const index = (wanted) => tabs.findIndex((tab) => tab.name === wanted);
-  return {
-    elements: [row, ...panels],
-    /** @param {string} wanted @param {unknown} [wish] */
-    choose: (wanted, wish) => show(index(wanted), wish),
-    /** @param {string} wanted */
-    rebuild(wanted) {
-      panels[index(wanted)].replaceChildren();
-      if (shown === index(wanted)) show(shown);
-    },
-  };
+  return { elements: [row, ...panels] };
 }
