@@ -84,6 +84,7 @@ def _add_terms(command: argparse.ArgumentParser, option: Callable[..., None]) ->
         metavar="NAME",
         help="rules of the file of moderation that apply beside everybody's, or none",
     )
+    option(command, "--allow-shares", action="store_true", help="let its people share their chats read-only")
     option(command, "--hide-inspect", action="store_true", help="hide what models were sent, and provenance")
     option(
         command, "--hide-system-prompt", action="store_true", help="hide system prompts and other templates"
@@ -259,6 +260,7 @@ def _terms(options: argparse.Namespace) -> TermsContent:
             given[name] = _count(name, value)
     for flag, name, value in (
         ("blind", "blind", True),
+        ("allow_shares", "shares", True),
         ("hide_inspect", "inspect", False),
         ("hide_system_prompt", "system_prompt", False),
     ):

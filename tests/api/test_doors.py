@@ -213,6 +213,12 @@ async def copied_share(at: World, text: str) -> None:
         connection.exec_driver_sql("DELETE FROM share_messages")
 
 
+async def title_of_a_share(at: World, text: str) -> None:
+    begun = await at.calm()
+    body = {"conversation_id": begun["conversation"]["id"], "title": text}
+    await at.call("POST", "/api/shares", body)
+
+
 async def reply(at: World, text: str) -> None:
     at.says = list(text)
     await at.turn(kind="send", text="Hello")
@@ -277,6 +283,7 @@ ROWS = (
         copied_template,
     ),
     Row("a share that somebody continues", (("POST", "/api/shares/{id}/copy"),), "input", copied_share),
+    Row("the title of a share", (("POST", "/api/shares"),), "input", title_of_a_share),
     Row("a reply", TURNS, "output", reply),
     Row("a reply made anew", TURNS, "output", regenerate),
     Row("a reply to an edited message", TURNS, "output", reply_to_an_edit),
@@ -310,7 +317,6 @@ NOT_DOORS = {
     ("PATCH", "/api/me"): "takes a person's own name, which no model and nobody else reads",
     ("PUT", "/api/me/password"): "takes passwords, and keeps a hash",
     ("POST", "/api/sign-out"): "takes no text",
-    ("POST", "/api/shares"): "copies what came in by another row",
     ("PATCH", "/api/shares/{id}"): "takes a password, and keeps a hash",
     ("POST", "/s/{id}"): "takes a password, and keeps nothing of it",
     ("POST", "/sign-in/password"): "takes a name and a password, and keeps nothing of them",
@@ -407,7 +413,7 @@ def world(make_site: MakeSite, tmp_path: Path) -> Callable[..., Any]:
         backend = EchoBackend(script=script)
         options.setdefault("gates", moderation(told, *stages, profile=profile))
         async with make_site(backend, **options) as site:
-            who = site.guest(moderation_profile=guest)[0] if guest else site.visitor()
+            who = site.guest(moderation_profile=guest, shares=True)[0] if guest else site.visitor()
             at = World(site, site.client(who), backend, tmp_path / "chat.db", told)
             yield at
 

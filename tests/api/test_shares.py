@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -360,6 +361,31 @@ async def test_a_title_tells_of_no_message_that_was_not_chosen(site: Site, way: 
     assert made["title"] == titles[way]
     assert f">{titles[way]}</h1>" in text
     assert ("My diagnosis" in text) == (way == "first-too")
+
+
+async def test_testers_share_where_their_link_says_so_until_it_does_not(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        person, link = site.guest(shares=True)
+        guest = site.client(person)
+        assert (await guest.get("/api/me")).json()["shares"] == "on"
+        made = await shared(guest, await talked(site, guest), title="  What I\n asked ", masked=True)
+        assert made["title"] == "What I asked"
+        assert made["masked"]
+        path = "/" + made["path"]
+
+        async def status() -> int:
+            return (await reader(site).get(path)).status_code
+
+        assert await status() == 200
+        site.store.change_link(link.id, paused=True)
+        assert await status() == 404
+        site.store.change_link(link.id, paused=False)
+        assert await status() == 200
+        site.store.change_link(link.id, terms=lambda old: replace(old, shares=False))
+        assert await status() == 404
+        site.store.change_link(link.id, terms=lambda old: replace(old, shares=True))
+        site.store.revoke_link(link.id)
+        assert await status() == 404
 
 
 async def test_testers_share_nothing_and_off_is_off(make_site: MakeSite) -> None:

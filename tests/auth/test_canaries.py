@@ -27,6 +27,7 @@ from webchat.store import Store
 
 CLIENT_SECRET = "canary-client-secret-7e1f"
 PASSWORD = "canary password 9c40"
+SHARE_PASSWORD = "canary share 51aa"
 PAGES = (
     "/", "/config", "/gradio_api/info", "/theme.css", "/t", "/sign-in", "/sign-in?error=sign_in_invalid",
     "/operator", "/operator/", "/operator/config", "/operator/gradio_api/info", "/pages", "/metrics", "/docs",
@@ -103,7 +104,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             hashed = hash_password(PASSWORD)
             store = Store.open(f"sqlite:///{folder / 'webchat.db'}", serve=False)
             bob = store.add_person("password", "bob", "Bob", password_hash=hashed).owner_id
-            Talk(store, bob).say("hello", "there")
+            chat = Talk(store, bob).say("hello", "there").conversation.id
             token = new_link(store, "class", "7d", datetime.now(UTC)).token
             store.close()
             made = [httpx.Client(base_url=app.url, timeout=60, trust_env=False) for _ in range(3)]
@@ -111,7 +112,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             answer = member.post("/sign-in/password", json={"name": "bob", "password": PASSWORD})
             assert answer.status_code == 204, answer.text
             assert tester.post("/t/redeem", json={"token": token}).status_code == 204
+            share = member.post("/api/shares", json={"conversation_id": chat, "password": SHARE_PASSWORD})
+            assert share.status_code == 201, share.text
+            for tried in ("not it", SHARE_PASSWORD):
+                nobody.post("/" + share.json()["path"], data={"password": tried})
             secrets = {
+                "share password": SHARE_PASSWORD,
                 "client secret": CLIENT_SECRET,
                 "id token": id_tokens[0],
                 "session of the operator": session_of(operator),

@@ -29,8 +29,18 @@ class ShareRoutes:
         """Share messages as they are now: what happens to them later does not change the share. It ends with
         its chat."""
         chosen = None if body.messages is None else frozenset(body.messages)
-        fields = body.model_dump(exclude={"messages"})
-        return SharedChat.read(await self._shares.create(caller, Wish(messages=chosen, **fields)))
+        fields = body.model_dump(exclude={"messages", "title"})
+        if self._shares.allowed(caller) == "off":
+            raise ShareNotAllowed
+        title = " ".join(body.title.split())
+        if title:
+            profile = caller.terms.moderation_profile
+            title = await self._services.review.text(
+                Context("input", caller.id, counts=False, profile=profile), title
+            )
+        return SharedChat.read(
+            await self._shares.create(caller, Wish(messages=chosen, title=title, **fields))
+        )
 
     async def list(
         self,

@@ -20,7 +20,7 @@ EACH = ("conversations_each", "messages_each", "tokens_each")
 FIELDS = (
     "name", "expires", "models", "blind", "template", "language", *LIMITS, *EACH,
     "title", "instructions", "opening", "asks", "questions", "consent", "inspect", "system_prompt",
-    "moderation_profile",
+    "moderation_profile", "shares",
 )  # fmt: skip
 """In the order of the form's values."""
 
@@ -63,6 +63,7 @@ def create_form(label: Labels) -> list[Any]:
     with gr.Row():
         inspect = gr.Checkbox(True, **named("inspect"))
         system_prompt = gr.Checkbox(True, **named("system_prompt"))
+    shares = gr.Checkbox(**hinted("shares"))
     # One that the rules file lost has to show, too.
     profile = gr.Dropdown(choices=[], allow_custom_value=True, **hinted("moderation_profile"))
     gr.Markdown(label("console.link.asked"), elem_classes=["wc-heading"])
@@ -71,7 +72,7 @@ def create_form(label: Labels) -> list[Any]:
     return [
         name, expires, models, blind, template, language, *limits,
         title, instructions, opening, asks, questions, consent, inspect, system_prompt,
-        profile,
+        profile, shares,
     ]  # fmt: skip
 
 
@@ -120,6 +121,7 @@ def values_of(link: Link | None) -> list[Any]:
         terms.inspect,
         terms.system_prompt,
         terms.moderation_profile,
+        terms.shares,
     ]
 
 

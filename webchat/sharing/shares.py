@@ -62,7 +62,7 @@ COUNT_EVERY = 2.0
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What somebody wants to share. messages: ids of some of the active branch, `None` for all of it. days:
-    until it expires, `None` for never."""
+    until it expires, `None` for never. title: in place of the chat's own; reviewed already."""
 
     conversation_id: str
     messages: frozenset[str] | None = None
@@ -73,6 +73,7 @@ class Wish:
     password: str | None = field(default=None, repr=False)
     allow_copy: bool = False
     preview: bool = False
+    title: str = ""
 
 
 class ShareStore(MessageStore, Protocol):
@@ -83,6 +84,8 @@ class ShareStore(MessageStore, Protocol):
     def create_share(self, owner: str, new: NewShare) -> Share: ...
 
     def share(self, share_id: str) -> Share: ...
+
+    def owner(self, owner_id: str) -> Owner: ...
 
     def add_views(self, views: Mapping[str, int]) -> None: ...
 
@@ -116,9 +119,11 @@ class Shares:
         self._counting: asyncio.Task[None] | None = None
 
     def allowed(self, owner: Owner) -> Mode:
-        """What this owner may share. Testers share nothing: their chats are the operator's."""
+        """What this owner may share. Testers share only where their link says so: their chats are the
+        operator's."""
         strange = owner.kind == "visitor" and not self.visitors
-        return "off" if strange or owner.kind == "guest" else self.mode
+        tester = owner.kind == "guest" and not owner.terms.shares
+        return "off" if strange or tester else self.mode
 
     async def create(self, owner: Owner, wish: Wish) -> Share:
         """Raises ShareNotAllowed, ShareEmpty, Crowded, and what `Store.branch` and `Store.create_share`
@@ -153,11 +158,13 @@ class Shares:
             return await self._checks.hash(password)
 
     async def opened(self, share_id: str) -> Share:
-        """The share as readers may have it. Raises NotFound, also where the operator does not allow it, and
-        ShareEnded."""
+        """The share as readers may have it. Raises NotFound, also where the operator or the link of a tester
+        does not allow it, or that link is paused or revoked; and ShareEnded."""
         try:
             share: Share = await self._store.call(self._store.share, share_id)
             if self.mode == "off" or (self.mode == "masked" and not share.masked):
+                raise NotFound("share")
+            if _closed(await self._store.call(self._store.owner, share.owner_id)):
                 raise NotFound("share")
             if share.ended(datetime.now(UTC)):
                 raise ShareEnded
@@ -233,6 +240,13 @@ class Shares:
         self._checks.close()
 
 
+def _closed(owner: Owner) -> bool:
+    """Whether nobody reads what this tester shared."""
+    if owner.kind != "guest" or owner.link is None:
+        return False
+    return not owner.terms.shares or owner.link.end(datetime.now(UTC)) in ("link_revoked", "link_paused")
+
+
 def expiry(days: int | None) -> datetime | None:
     """When a share of now expires."""
     return None if days is None else datetime.now(UTC) + timedelta(days=days)
@@ -256,6 +270,8 @@ def _title(
     conversation: Conversation, branch: Sequence[Message], wish: Wish, messages: Sequence[SharedMessage]
 ) -> str:
     """A title that nobody wrote tells of the first message, which may not be among the chosen ones."""
+    if wish.title:
+        return wish.title
     first = branch[0].id
     if conversation.title_by == "user" or wish.messages is None or first in wish.messages:
         return conversation.title

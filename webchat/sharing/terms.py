@@ -77,6 +77,7 @@ class TermsContent(Strict):
     system_prompt: bool = True
     retention_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     moderation_profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
+    shares: bool = False
 
     def onto(self, terms: LinkTerms) -> LinkTerms:
         """The terms with what was given in place of the old. Raises `BadTerms`."""

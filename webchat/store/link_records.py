@@ -40,7 +40,7 @@ class LinkTerms:
     inspect: whether they see what models were sent and where replies come from. system_prompt: whether
     they see and set system prompts. retention_days: after so many days without a change, a conversation
     is deleted; `None` keeps it. moderation_profile: rules that apply to what they write and read, beside
-    everybody's; empty for none.
+    everybody's; empty for none. shares: whether they may share their chats.
     """
 
     models: tuple[str, ...] = ()
@@ -68,6 +68,7 @@ class LinkTerms:
     system_prompt: bool = True
     retention_days: int | None = None
     moderation_profile: str = ""
+    shares: bool = False
 
     @property
     def shown_models(self) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ class LinkTerms(Answer):
     system_prompt: bool
     retention_days: int | None
     moderation_profile: str
+    shares: bool
 
 
 class Link(Answer):

@@ -19,7 +19,7 @@ SharePassword = Annotated[str, Field(min_length=4, max_length=200)]
 class ShareBody(Body):
     """messages: ids of the chosen ones, of the active branch; all of it without. days: until it expires,
     never without. reasoning, models: whether these are shown, too. masked: replace personal data. preview:
-    let other sites show its title and beginning where the link is posted."""
+    let other sites show its title and beginning where the link is posted. title: in place of the chat's."""
 
     conversation_id: Id
     messages: Annotated[tuple[Id, ...] | None, Field(min_length=1, max_length=2000)] = None
@@ -30,6 +30,7 @@ class ShareBody(Body):
     password: SharePassword | None = None
     allow_copy: bool = False
     preview: bool = False
+    title: Annotated[str, Field(max_length=200)] = ""
 
 
 class ShareChange(Body):

@@ -405,6 +405,7 @@ export interface LinkTerms {
   system_prompt: boolean;
   retention_days: number | null;
   moderation_profile: string;
+  shares: boolean;
 }
 
 export interface ListedConversation {
@@ -849,7 +850,7 @@ export interface Share {
   access: "local" | "link" | "open";
 }
 
-/** messages: ids of the chosen ones, of the active branch; all of it without. days: until it expires, never without. reasoning, models: whether these are shown, too. masked: replace personal data. preview: let other sites show its title and beginning where the link is posted. */
+/** messages: ids of the chosen ones, of the active branch; all of it without. days: until it expires, never without. reasoning, models: whether these are shown, too. masked: replace personal data. preview: let other sites show its title and beginning where the link is posted. title: in place of the chat's. */
 export interface ShareBody {
   conversation_id: string;
   messages?: Array<string> | null;
@@ -860,6 +861,7 @@ export interface ShareBody {
   password?: string | null;
   allow_copy?: boolean;
   preview?: boolean;
+  title?: string;
 }
 
 /** Only fields that are present change anything. days: from now, `null` for never; password: `null` for none. */
@@ -1047,6 +1049,7 @@ export interface TermsContent {
   system_prompt?: boolean;
   retention_days?: number | null;
   moderation_profile?: string;
+  shares?: boolean;
 }
 
 /** The messages of the active branch, oldest first. older: the message before which to ask for earlier ones. */

@@ -37,6 +37,7 @@ function form(id, onMade) {
   const models = box("models", { checked: true });
   const copy = box("allow_copy");
   const preview = box("preview", {}, t("shares.preview_hint"));
+  const title = h("input", { type: "text", maxlength: "200", dir: "auto" });
   const days = h("select", {}, DAYS.map((value) => h("option", { value, selected: value === "30" }, t(`shares.days.${value || "never"}`))));
   const password = h("input", { type: "password", autocomplete: "new-password", maxlength: "200", oninput: () => setProblem(password, "") });
   const submit = h("button", { class: "wc-button wc-primary" }, t("shares.make"));
@@ -56,6 +57,7 @@ function form(id, onMade) {
       const share = await api.post("api/shares", {
         conversation_id: id,
         messages: choice.chosen,
+        title: title.value.trim(),
         reasoning: reasoning.input.checked,
         models: models.input.checked,
         masked: masked.input.checked,
@@ -80,6 +82,7 @@ function form(id, onMade) {
     "form",
     { class: "wc-shares-form", novalidate: true, onsubmit: make },
     h("p", { class: "wc-muted" }, t("shares.lead")),
+    field(t("shares.title_of"), title, t("shares.title_hint")),
     choice.element,
     h("fieldset", {}, h("legend", {}, t("shares.shown")), models.element, reasoning.element, masked.element),
     h("div", { class: "wc-shares-pair" }, field(t("shares.days"), days), field(t("shares.password"), password, t("shares.password_hint"))),
