@@ -42,13 +42,19 @@ async def compare(chat: Chat, text: str) -> None:
 
 
 async def named(page: Page) -> bool:
-    """Whether anything in the conversation names a model."""
-    words = await page.inner_text(".wc-thread")
+    """Whether anything about the two replies names a model."""
+    words = await page.inner_text(".wc-compare")
     return any(name in words for name in MODELS)
 
 
 async def test_two_replies_are_hidden_until_a_key_votes(chat: Chat) -> None:
     page = chat.page
+    await compare(chat, "words=60 rate=20")
+    await expect(page.locator(".wc-compare-side .wc-body").last).to_contain_text("w3")
+    await expect(page.locator(".wc-compare-foot")).to_contain_text("You can vote when both")
+    await page.click("#wc-stop")
+    await page.click("text=Continue with A")
+    await expect(page.locator(".wc-compare-question")).to_have_text("No vote was given.")
     await compare(chat, ASKED)
     sides = page.locator(".wc-compare-side .wc-body")
     await expect(sides).to_have_text([TEXT, TEXT])
@@ -78,8 +84,8 @@ async def test_two_replies_are_hidden_until_a_key_votes(chat: Chat) -> None:
     await chat.ask("words=3")
     await chat.state("complete")
     await expect(page.locator(".wc-compare")).to_have_count(0)
-    await expect(chat.replies.first).to_contain_text(TEXT)
-    await expect(chat.replies.first.locator(".wc-version")).to_have_text("2/2")
+    await expect(chat.replies.nth(1)).to_contain_text(TEXT)
+    await expect(chat.replies.nth(1).locator(".wc-version")).to_have_text("2/2")
 
 
 async def test_on_a_phone_the_sides_are_tabs_and_one_goes_on_without_a_vote(

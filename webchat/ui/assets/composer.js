@@ -65,7 +65,7 @@ export function mountComposer(element, surroundings) {
     id: "wc-templates-button", "aria-haspopup": "listbox", "aria-expanded": "false",
   });
   the("#wc-composer-box").prepend(templates);
-  mountComparing(the("#wc-composer-box"), refresh);
+  mountComparing(templates, refresh);
   text.addEventListener("input", onInput);
   text.addEventListener("compositionend", () => offer());
   onKeyFirst(the("#wc-composer-text"), onKey);

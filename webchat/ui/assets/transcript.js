@@ -383,18 +383,21 @@ export class Transcript {
     this.pending = this.loaded ? waiting.filter((entry) => this.conversationId !== null || entry.state !== "sending" || this.#sent.has(entry.key)) : [];
     for (const { key } of this.pending) this.#sent.add(key);
     const records = withPending(this.messages, this.pending);
-    const wanted = new Set(records.map((record) => record.id));
+    const wanted = new Map(records.map((record) => [record.id, record]));
     // After a vote the conversation may show the other side of what is drawn already.
-    for (const [id, view] of this.views) if (view instanceof ComparisonView && !wanted.has(id)) this.#rename(id, [...wanted].find((one) => view.has(one)));
+    for (const [id, view] of this.views) if (view instanceof ComparisonView && !wanted.has(id)) this.#rename(id, [...wanted.keys()].find((one) => view.has(one)));
     for (const [id, view] of this.views) {
-      if (wanted.has(id)) continue;
+      const record = wanted.get(id);
+      if (record && this.#fits(view, record, record === records.at(-1))) continue;
       this.#unfollow(id);
       view.destroy();
       this.views.delete(id);
     }
     let place = this.list.firstElementChild;
     for (const record of withUnanswered(records)) {
-      const view = this.#viewOf(record, record === records.at(-1));
+      let view = this.views.get(record.id);
+      if (view) view.update(record);
+      else this.views.set(record.id, (view = record.compared ? this.#comparison(record) : new MessageView(record, this.t, (text) => this.say(text))));
       if (view.element === place) place = place.nextElementSibling;
       else this.list.insertBefore(view.element, place);
       if (view.running && !record.pending && !(view instanceof ComparisonView)) this.#follow(view);
@@ -408,19 +411,10 @@ export class Transcript {
     this.#emitLeaf();
   }
 
-  // The view of a message as it is now. Two replies that are compared are one, in place of that which is shown.
-  /** @param {ShownMessage} record @param {boolean} last */
-  #viewOf(record, last) {
-    const known = this.views.get(record.id);
-    if (known && (known instanceof ComparisonView ? known.takes(record, last) : !record.compared)) {
-      known.update(record);
-      return known;
-    }
-    this.#unfollow(record.id);
-    known?.destroy();
-    const made = record.compared ? this.#comparison(record) : new MessageView(record, this.t, (text) => this.say(text));
-    this.views.set(record.id, made);
-    return made;
+  // Two replies that are compared are one view, in place of that which the conversation shows.
+  /** @param {MessageView} view @param {ShownMessage} record @param {boolean} last */
+  #fits(view, record, last) {
+    return view instanceof ComparisonView ? view.takes(record, last) : !record.compared;
   }
 
   /** @param {ShownMessage} record */

@@ -10,8 +10,9 @@ import { settings } from "../settings.js";
 /** @import { MenuItem } from "../dom.js" */
 /** @import { Against } from "../types.js" */
 
-/** @type {{ model: string | null, off: boolean }} the key of the other model; whether a tester wants no comparisons */
-const state = { model: null, off: false };
+// model, main: the keys of the other model and of the chat's own. off: a tester wants no comparisons.
+/** @type {{ model: string | null, main: string | null, off: boolean }} */
+const state = { model: null, main: null, off: false };
 /** @type {HTMLButtonElement} */
 let button;
 
@@ -30,10 +31,10 @@ export const comparing = {
   },
 };
 
-/** @param {HTMLElement} box @param {() => void} changed */
-export function mountComparing(box, changed) {
+/** @param {HTMLElement} beside @param {() => void} changed */
+export function mountComparing(beside, changed) {
   button = iconButton("compare", t("compare.button"), () => press(changed), { id: "wc-compare-button" });
-  box.append(button);
+  beside.after(button);
   for (const event of /** @type {const} */ (["me", "models", "settings"])) bus.on(event, draw);
   draw();
 }
@@ -58,6 +59,11 @@ function press(changed) {
 }
 
 function draw() {
+  // A chat that goes on with the other model is compared with the one it had.
+  if (settings.model !== state.main) {
+    if (settings.model === state.model) state.model = state.main;
+    state.main = settings.model;
+  }
   button.hidden = !offered();
   const on = comparing.against !== null;
   const label = on && comparing.name ? t("compare.on", { model: comparing.name }) : t("compare.button");
