@@ -35,7 +35,7 @@ class AddCommand(Protocol):
 
 def add_export_command(add: AddCommand, option: Callable[..., None]) -> None:
     """option: adds a flag to a command."""
-    about = "Write accepted judgements and comparisons as files that trainers load."
+    about = "Write accepted judgements and votes as files that trainers load."
     export = add("export", about, _export)
     export.add_argument("folder", help="where to write; an earlier export there is replaced")
     formats = "trl, messages, jsonl, openai, sharegpt, csv, parquet (trl)"
@@ -73,6 +73,7 @@ def _export(loaded: Loaded, options: argparse.Namespace) -> None:
 
 def _records(store: Store) -> Iterator[Judgement | Comparison]:
     yield from store.usable()
+    yield from store.usable_comparisons()
 
 
 def _wanted(options: argparse.Namespace) -> ExportOptions:

@@ -167,6 +167,7 @@ def test_a_row_has_no_nulls_and_keys_that_never_change(tmp_path: Path) -> None:
     [
         (judgement(judged("q", "r"), review=Review()), "not_accepted"),
         (judgement(judged("q", "r"), review=Review("rejected")), "not_accepted"),
+        (comparison(judged("q", "1"), judged("q", "2"), "left", review=Review("rejected")), "not_accepted"),
         (judgement(judged("q", "r"), consent=None), "no_consent"),
         (judgement(judged("q", "r"), consent=Consent(1, "For research.", False)), "no_consent"),
         (judgement(None), "running"),
@@ -204,6 +205,11 @@ def test_what_makes_no_example_makes_no_row(
     found = written(tmp_path, [one])
     assert set(found.rows) == configs
     assert found.left_out == {reason: 1}
+
+
+def test_a_vote_counts_without_a_review(tmp_path: Path) -> None:
+    found = written(tmp_path, [comparison(judged("q", "1"), judged("q", "2"), "right", review=Review())])
+    assert found.rows["dpo"] == {"train": 1}
 
 
 def test_a_reply_is_in_the_sft_file_once(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from tests.pages import blocks
 from tests.store.talk import Talk
 from webchat.cli import run
 from webchat.store import Store
-from webchat.store.judgement_records import JudgementChange
+from webchat.store.judgement_records import JudgementChange, Vote
 from webchat.store.link_records import LinkTerms
+from webchat.store.records import ConversationSettings, NewSide, NewTurn
 
 
 @pytest.fixture
@@ -127,3 +128,22 @@ def test_the_page_s_commands_run(talk: Talk) -> None:
     assert len(commands) > 5
     for command in commands:
         assert run(command[1:]) == 0, command
+
+
+def test_votes_become_pairs(talk: Talk) -> None:
+    sides = [NewSide(name, name, ConversationSettings(model=name)) for name in ("tall", "small")]
+    begun = talk.store.begin_comparison(talk.owner, NewTurn(None, None, "Which bird?", "key", ""), *sides)
+    assert begun.sides is not None
+    for side, reply in zip(begun.sides, ("A heron", "A wren"), strict=True):
+        talk.finish(side.reply.id, reply)
+    compared = begun.sides[0].reply.compared
+    assert compared is not None
+    talk.store.vote_on(talk.owner, compared.id, Vote("right"))
+    assert run(["export", "set", "--of-model", "tall"]) == 0
+    (row,) = rows("set", "dpo")
+    assert (row["chosen"], row["rejected"]) == (
+        [{"role": "assistant", "content": "A wren"}],
+        [{"role": "assistant", "content": "A heron"}],
+    )
+    assert isinstance(row["webchat"], dict)
+    assert (row["webchat"]["model"], row["webchat"]["other_model"]) == ("tall", "small")

@@ -132,6 +132,7 @@ def covered(simulations: int, resamples: int, people: int = 3000) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_intervals_hold_with_people_whose_votes_are_alike() -> None:
     share = covered(500, 200)
     print(f"covered: {share:.3f}")

@@ -100,6 +100,33 @@ def test_the_first_vote_counts(talk: Talk) -> None:
     assert talk.store.vote_on(talk.owner, id, Vote("right", False, True, "No")) == first
 
 
+def test_votes_are_exported_of_those_who_agreed_as_long_as_they_are_there(talk: Talk) -> None:
+    store = talk.store
+    sure, asked, silent = (
+        Talk(store, store.create_owner("guest", "Tess", store.create_link(name, name, None, terms).id).id)
+        for name, terms in (
+            ("sure", LinkTerms(consent="May train models.", training=True)),
+            ("asked", LinkTerms(consent="For research.")),
+            ("silent", LinkTerms()),
+        )
+    )
+    for guest in (sure, asked):
+        store.consent(guest.owner, 1)
+    own = Talk(store, store.local_owner().id)
+    ids = {}
+    for person in (sure, asked, silent, own):
+        ids[person.owner], *_ = _ended(person)
+        store.vote_on(person.owner, ids[person.owner], Vote("left", True, False))
+    found = list(store.usable_comparisons())
+    assert [one.id for one in found] == [ids[sure.owner], ids[own.owner]]
+    assert [side.judged and side.judged.reply for side in (found[0].left, found[0].right)] == [
+        "A heron stands still.",
+        "A heron waits.",
+    ]
+    store.delete_conversations(sure.owner)
+    assert [one.id for one in store.usable_comparisons()] == [ids[own.owner]]
+
+
 async def test_votes_from_many_tabs_at_once_are_one(talk: Talk) -> None:
     id, *_ = _ended(talk)
     wishes = [Vote("left"), Vote("right"), Vote("tie", False, False)] * 5

@@ -125,6 +125,7 @@ NOT_OF_AN_OWNER = {
     # the votes of all, for operators and for pairing models
     "pair_votes",
     "voted_comparisons",
+    "usable_comparisons",
     # of whoever has a share's id (test_shares.py)
     "share",
     "shared_messages",

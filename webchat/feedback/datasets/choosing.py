@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from webchat.feedback.datasets.rows import sides
+from webchat.feedback.datasets.rows import models, sides
 from webchat.store.judgement_records import Comparison, Judgement
 
 
@@ -30,7 +30,7 @@ class Chosen:
 
     def _has(self, one: Judgement | Comparison) -> bool:
         judged = sides(one)
-        if self.model and self.model not in {side.model for side in judged}:
+        if self.model and self.model not in models(one):
             return False
         if self.link and self.link not in (one.link, one.link_id):
             return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from webchat.feedback.datasets.rows import Texts, sides
+from webchat.feedback.datasets.rows import Texts, models, sides
 from webchat.store.judgement_records import Comparison, Judgement
 
 DEFAULT_LENGTH = 1024
@@ -67,10 +67,10 @@ class Counts:
         """A record of which rows are made."""
         self.records["comparison" if isinstance(one, Comparison) else "judgement"] += 1
         for judged in sides(one):
-            self.models[judged.model] += 1
             self.adapters[_named(judged.provenance, "adapter")] += 1
             self.templates[_named(judged.provenance, "template")] += 1
             self.masked += judged.masked
+        self.models.update(models(one))
         self.links[one.link] += 1
         self.reviews[one.review.state] += 1
         self.languages[language(texts.prompt[-1]["content"])] += 1

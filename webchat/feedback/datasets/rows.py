@@ -22,7 +22,7 @@ Config = Literal["sft", "dpo", "kto", "reward", "grpo", "messages", "judgements"
 Turn = dict[str, str]
 
 LEFT_OUT: Mapping[str, str] = {
-    "not_accepted": "judgements and comparisons that were not accepted in the review",
+    "not_accepted": "judgements that were not accepted in the review, and rejected votes",
     "no_consent": "of testers whose consent sentence does not cover training",
     "running": "the reply had not ended, or failed",
     "continues": "the reply continues one that had ended (Continue), which trainers cannot express",
@@ -75,7 +75,7 @@ class Texts:
 
 def refused(one: Judgement | Comparison) -> str:
     """Why nothing at all is made of this one; empty if something may be."""
-    if one.review.state not in ("accepted", "edited"):
+    if one.review.state not in ("accepted", "edited") and not _is_vote(one):
         return "not_accepted"
     if one.link_id is not None and not (one.consent and one.consent.covers):
         return "no_consent"
@@ -88,6 +88,11 @@ def refused(one: Judgement | Comparison) -> str:
         if not judged.prompt or judged.prompt[-1].role not in ("user", "tool"):
             return "no_question"
     return ""
+
+
+def _is_vote(one: Judgement | Comparison) -> bool:
+    """Votes count unless they were rejected: they are choices, and nobody's words."""
+    return isinstance(one, Comparison) and one.review.state == "new"
 
 
 def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) -> Texts:
@@ -115,6 +120,13 @@ def sides(one: Judgement | Comparison) -> tuple[Judged, ...]:
     """The replies that were judged; the left one first."""
     judged = (one.judged,) if isinstance(one, Judgement) else (one.left.judged, one.right.judged)
     return tuple(side for side in judged if side is not None)
+
+
+def models(one: Judgement | Comparison) -> tuple[str, ...]:
+    """What the models of `sides` are called; of a comparison, by the server and not by a blind link."""
+    if isinstance(one, Comparison):
+        return one.left.model, one.right.model
+    return tuple(side.model for side in sides(one))
 
 
 def _sent(judged: Judged) -> Sequence[JudgedMessage]:
@@ -226,7 +238,7 @@ def about(one: Judgement | Comparison, person: str, conversation: str) -> dict[s
     """The column `webchat`: the same keys and types in every row. person, conversation: hashes."""
     judged = sides(one)
     found = judged[0].provenance
-    thumb = isinstance(one, Judgement)
+    names = (*models(one), "")
     return {
         "source": "thumb" if isinstance(one, Judgement) else "vote",
         "judgement": one.id,
@@ -234,8 +246,8 @@ def about(one: Judgement | Comparison, person: str, conversation: str) -> dict[s
         "conversation": conversation,
         "link": one.link,
         "at": _time(one.changed_at if isinstance(one, Judgement) else one.voted_at or one.at),
-        "model": judged[0].model,
-        "other_model": "" if thumb else judged[1].model,
+        "model": names[0],
+        "other_model": names[1],
         "revision": _plain(found, "revision"),
         "adapter": _plain(found, "adapter"),
         "template": _plain(found, "template"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from webchat.store.database.tables import (
     ComparisonRow,
     ConversationRow,
     LinkRow,
+    OwnerRow,
+    PersonRow,
     TurnRow,
     UtcDateTime,
 )
@@ -172,10 +175,46 @@ class ComparisonVerbs(TurnVerbs):
         more = None if last is None else place(last.at, last.id)
         return Page(tuple(_judged(connection, _comparison(row)) for row in rows[:limit]), more)
 
+    def usable_comparisons(self) -> Iterator[Comparison]:
+        """The votes that may be exported, with what was judged, the oldest first: of people who agreed and
+        were not removed, and not rejected. Reads in slices, in the calling thread."""
+        after: str | None = ""
+        while after is not None:
+            after, found = self._usable_slice_of_votes(after)
+            yield from found
+
+    @reads
+    def _usable_slice_of_votes(
+        self, connection: Connection, after: str
+    ) -> tuple[str | None, list[Comparison]]:
+        """The last id that was looked at, `None` at the end, and what may be exported of those."""
+        rows = connection.execute(_USABLE.where(ComparisonRow.id > after).limit(SLICE_ROWS)).all()
+        found = [_judged(connection, _comparison(row)) for row in rows if _trains(row)]
+        usable = [one for one in found if one.left.judged and one.right.judged]
+        return rows[-1].id if len(rows) == SLICE_ROWS else None, usable
+
+
+SLICE_ROWS = 50
 
 _RECORDS: Any = select(*ComparisonRow.__table__.columns, LinkRow.name.label("link")).outerjoin(
     LinkRow, LinkRow.id == ComparisonRow.link_id
 )
+
+_USABLE: Any = (
+    _RECORDS.join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
+    .join(OwnerRow, OwnerRow.id == ComparisonRow.owner_id)
+    .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
+    .add_columns(OwnerRow.kind, PersonRow.trains)
+    .where(ComparisonRow.voted_at.is_not(None), ConversationRow.deleted_at.is_(None))
+    .order_by(ComparisonRow.id)
+)
+
+
+def _trains(row: Row[Any]) -> bool:
+    """As for judgements."""
+    if row.kind in ("local", "operator"):
+        return True
+    return bool(row.trains if row.kind == "member" else row.consent and row.consent["covers"])
 
 
 def _key_of_right(client_key: str) -> str:
