@@ -59,6 +59,7 @@ class Plan:
             "lora_r": self.lora_r,
             "lora_alpha": self.lora_alpha,
             "lora_dropout": self.lora_dropout,
+            "lora_target_modules": "all-linear",  # peft's own choice, attention alone, learns less
             "learning_rate": self.learning_rate,
             "num_train_epochs": self.num_train_epochs,
             "per_device_train_batch_size": self.per_device_train_batch_size,
