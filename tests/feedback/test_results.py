@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.feedback.made_up import comparison, judged, judgement
+from tests.feedback.made_up import comparison, judged
 from webchat.feedback.results import Note, Results, agreement, results, thumbs, votes_agreement
-from webchat.store.judgement_records import Comparison, Preferred
+from webchat.store.judgement_records import Comparison, Preferred, Thumb
 
 STRENGTHS = {"a": 1.0, "b": 0.4, "c": 0.0, "d": -0.9}
 NAMES = sorted(STRENGTHS)
@@ -153,9 +153,7 @@ def test_intervals_by_people_are_wider_than_by_votes() -> None:
 
 
 def test_thumbs_by_model_count_people() -> None:
-    told = [judgement(judged("q", "r", model="a"), 1, person=f"p{at}") for at in range(6)]
-    told += [judgement(judged("q", "r", model="a"), -1, person="p0"), judgement(None, 1)]
-    told += [judgement(judged("q", "r", model="b"), -1), judgement(judged("q", "r", model="b"), 0)]
+    told = [*(Thumb(f"p{at}", "a", 1) for at in range(6)), Thumb("p0", "a", -1), Thumb("p0", "b", -1)]
     first, second = thumbs(told)
     assert (first.model, first.people, first.good, first.bad, first.share) == ("a", 6, 6, 1, 6 / 7)
     assert first.share_interval is not None

@@ -28,6 +28,7 @@ from webchat.store.judgement_records import (
     JudgementChange,
     JudgementFilter,
     Rating,
+    Thumb,
 )
 from webchat.store.link_records import LinkTerms, Question
 from webchat.store.records import FinishedTurn, JournalEntry, Provenance, TemplateUse
@@ -390,6 +391,17 @@ def test_counts_are_by_model_and_day(store: Store, local: Talk) -> None:
         ("b", 0, 0, 1, 1),
     ]
     assert all(abs(one.day - now().date()) <= timedelta(1) for one in found)
+
+
+def test_thumbs_are_all_ratings_that_were_not_rejected(store: Store, local: Talk) -> None:
+    talk = Talk(store, local.owner, "a")
+    *_, wrong = (
+        given(store, talk, talk.say("q", "a").reply.id, change)
+        for change in (GOOD, BAD, JudgementChange(comment="hm"), GOOD)
+    )
+    store.review_judgements(local.owner, [wrong.id], "rejected")
+    told = sorted(store.thumbs(), key=lambda one: one.rating)
+    assert told == [Thumb(local.owner, "a", -1), Thumb(local.owner, "a", 1)]
 
 
 def test_ratings_of_before_come_along_and_go_back(url: str) -> None:

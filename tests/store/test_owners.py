@@ -188,6 +188,7 @@ NOT_OF_AN_OWNER = {
     "judgement",
     "review_judgements",
     "judgement_counts",
+    "thumbs",
     "usable",
     "ratings_by_link",  # counts, in tests/test_pages.py
     # of a guest's own, in test_guests.py

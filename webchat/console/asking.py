@@ -36,6 +36,10 @@ class Caller:
     language: Language
     request: Request
 
+    def known(self, key: str) -> str | None:
+        """A text of the tables; `None` if there is none."""
+        return locale(self.language).get(key)
+
     def t(self, key: str, **params: object) -> str:
         """A text of the tables."""
         return filled(locale(self.language)[key], params)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler
+from webchat.console.feedback import create_feedback
 from webchat.console.labels import Labels
 from webchat.console.links import create_links
 from webchat.console.models import create_models
@@ -23,6 +24,7 @@ TABS: dict[str, Callable[[gr.Blocks, Services, Labels], None]] = {
     "people": create_people,
     "links": create_links,
     "testers": create_testers,
+    "feedback": create_feedback,
     "models": create_models,
     "moderation": create_moderation,
 }

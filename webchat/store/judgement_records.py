@@ -169,6 +169,15 @@ class JudgementCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumb:
+    """What one person thought of one reply, 1 or -1, without its words. model: as it was named."""
+
+    owner_id: str
+    model: str
+    rating: Rating
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """One side of a comparison. good: what was thought of it by itself. judged: `None` while it runs, or if
     it failed."""

@@ -8,17 +8,14 @@ import numpy as np
 
 from webchat.feedback.results.drawing import RESAMPLES, drawn, interval, shares, too_few
 from webchat.feedback.results.records import ThumbsResult
-from webchat.store.judgement_records import Judgement
+from webchat.store.judgement_records import Thumb
 
 
-def thumbs(judgements: Iterable[Judgement], *, resamples: int = RESAMPLES) -> tuple[ThumbsResult, ...]:
-    """How often the replies of each model were found good, the best first. Judgements without a thumb, and of
-    replies that still run, do not count."""
+def thumbs(given: Iterable[Thumb], *, resamples: int = RESAMPLES) -> tuple[ThumbsResult, ...]:
+    """How often the replies of each model were found good, the best first."""
     counts: dict[str, dict[str, list[int]]] = {}
-    for one in judgements:
-        if one.rating and one.judged is not None:
-            mine = counts.setdefault(one.judged.model, {}).setdefault(one.owner_id, [0, 0])
-            mine[one.rating < 0] += 1
+    for one in given:
+        counts.setdefault(one.model, {}).setdefault(one.owner_id, [0, 0])[one.rating < 0] += 1
     found = []
     for model, people in counts.items():
         table = np.asarray(list(people.values()))

@@ -42,6 +42,7 @@ from webchat.store.judgement_records import (
     JudgementFilter,
     ListedJudgement,
     ReviewState,
+    Thumb,
 )
 from webchat.store.judgements.rows import is_live, judgements_query, load_judgement, trains
 from webchat.store.judgements.snapshots import ENDED_WITH_TEXT, judged_of
@@ -164,6 +165,16 @@ class ReviewVerbs(TesterVerbs):
             .limit(MOST_COUNTS)
         ).all()
         return [JudgementCount(model, date.fromisoformat(on), *rest) for model, on, *rest in reversed(rows)]
+
+    @heavy
+    def thumbs(self, connection: Connection, _until: Until) -> list[Thumb]:
+        """All ratings that were not rejected."""
+        rows = connection.execute(
+            select(JudgementRow.owner_id, JudgementRow.model, JudgementRow.rating).where(
+                JudgementRow.rating != 0, JudgementRow.review != "rejected"
+            )
+        )
+        return [Thumb(owner, model, 1 if rating > 0 else -1) for owner, model, rating in rows]
 
     def usable(self) -> Iterator[Judgement]:
         """The judgements that may be exported, each with its snapshot, the oldest first: accepted or edited,

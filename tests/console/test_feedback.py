@@ -1,0 +1,153 @@
+"""The tab of judgements: what operators are shown of them, and what they decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from tests.api.conftest import MakeSite, Site
+from tests.console.test_handlers import caller
+from tests.store.talk import Talk
+from webchat.console.feedback import MOST_SHOWN, Feedback, filter_of
+from webchat.console.paging import FIRST
+from webchat.store.errors import NotFound
+from webchat.store.judgement_records import JudgementChange, JudgementFilter, Review
+from webchat.store.link_records import LinkTerms
+
+GOOD, BAD = JudgementChange(rating=1), JudgementChange(rating=-1)
+CONSENT = LinkTerms(consent="We read.", consent_version=1)
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What notices said."""
+    said: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda text, **_: said.append(text))
+    return said
+
+
+def of_a_link(site: Site, terms: LinkTerms) -> Talk:
+    link = site.store.create_link("Beta", f"hash {terms.title}", None, terms)
+    owner = site.store.create_owner("guest", "Tess", link.id).id
+    if terms.consent:
+        site.store.consent(owner, 1)
+    return Talk(site.store, owner, "model a")
+
+
+def judged(talk: Talk, change: JudgementChange, asked: str = "q", said: str = "a") -> str:
+    one = talk.store.judge(talk.owner, talk.say(asked, said).reply.id, change)
+    assert one is not None
+    return one.id
+
+
+def words(messages: Any) -> list[str]:
+    return [part["text"] for message in messages.value for part in message["content"]]
+
+
+def ids(shown: list[Any]) -> list[str]:
+    return [row[-1] for row in shown[0].value["data"]]
+
+
+async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        empty = await feedback.show(who, "", "", "", "")
+        assert not empty[0].visible
+        assert empty[1].value == "Nobody has judged a reply yet."
+        talk = of_a_link(site, CONSENT)
+        good = [judged(talk, GOOD) for _ in range(MOST_SHOWN)]
+        bad = judged(talk, BAD, "why?", "because")
+        first = await feedback.show(who, "", "", "", "")
+        assert ids(first) == [bad, *reversed(good[1:])]
+        assert first[0].value["data"][0][1:6] == ["model a", "Bad", "", "why?", "because"]
+        assert first[2] == ids(first)
+        older = await feedback.older(who, first[4], "", "", "", "")
+        assert ids(older) == good[:1]
+        assert ids(await feedback.newer(who, older[4], "", "", "", "")) == ids(first)
+        assert ids(await feedback.show(who, "model a", "", "bad", "new")) == [bad]
+        none = await feedback.show(who, "model b", "", "", "")
+        assert none[1].value == "No judgements match."
+        models, links, ratings, states = await feedback.choices(who)
+        assert [value for _, value in models.choices] == ["", "model a"]
+        assert [name for name, _ in links.choices] == ["All", "Beta"]
+        assert [len(ratings.choices), len(states.choices)] == [4, 5]
+
+
+async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> None:
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        talk = of_a_link(site, CONSENT)
+        evil = "<img src=x onerror=alert(1)>"
+        id = judged(talk, JudgementChange(-1, ("tone",), comment=evil), evil, "a reply")
+        assert await feedback.chosen(who, ["now", id]) == id
+        card, about, messages, said, better = await feedback.read(who, id)
+        assert card.visible
+        assert "model a" in about
+        assert words(messages) == ["&lt;img src=x onerror=alert(1)&gt;", "a reply"]
+        assert "<img" not in said.value.replace("\\<", "")
+        assert better == "a reply"
+
+        def state() -> Review:
+            return site.store.judgement(who.owner.id, id).review
+
+        await feedback.accept(who, id)
+        assert (state().state, state().by) == ("accepted", who.owner.id)
+        await feedback.edit(who, id, "a better reply")
+        assert (state().state, state().better) == ("edited", "a better reply")
+        assert (await feedback.read(who, id))[-1] == "a better reply"
+        await feedback.renew(who, id)
+        await feedback.reject(who, id)
+        assert (state().state, state().better) == ("rejected", "")
+        assert told == ["Accepted: 1.", "Accepted with your answer.", "To be reviewed again.", "Rejected: 1."]
+        for wrong in (None, "", "x" * 65, 5, "unknown"):
+            with pytest.raises(NotFound):
+                await feedback.accept(who, wrong)
+
+
+async def test_a_page_is_decided_at_once_and_nothing_else_is(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        talk = of_a_link(site, CONSENT)
+        mine = [judged(talk, GOOD) for _ in range(3)]
+        await feedback.accept_all(who, mine[:2])
+        assert ids(await feedback.show(who, "", "", "", "accepted")) == [mine[1], mine[0]]
+        await feedback.reject_all(who, [mine[2], 7, None])
+        assert ids(await feedback.show(who, "", "", "", "rejected")) == [mine[2]]
+        with pytest.raises(NotFound):
+            await feedback.accept_all(who, "all")
+
+
+async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        id = judged(of_a_link(site, LinkTerms()), GOOD, "private", "words")
+        shown = await feedback.show(who, "", "", "", "")
+        assert shown[0].value["data"][0][4:6] == ["", ""]
+        _, _, messages, _, better = await feedback.read(who, id)
+        assert "private" not in str(messages.value)
+        assert "consent sentence" in words(messages)[0]
+        assert better == ""
+
+
+async def test_results_say_how_many_people_stand_behind_them(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        table = await feedback.results(who)
+        assert not table.visible
+        for at in range(6):
+            talk = of_a_link(site, LinkTerms(title=str(at)))
+            judged(talk, GOOD if at else BAD)
+        table = await feedback.results(who)
+        (row,) = table.value["data"]
+        assert (row[0], row[2:]) == ("model a", [5, 1, 6])
+        assert row[1].startswith("83 % (")
+
+
+def test_what_a_field_cannot_mean_filters_nothing() -> None:
+    assert filter_of("a", "id", "bad", "edited") == JudgementFilter(
+        model="a", link_id="id", rating=-1, review="edited"
+    )
+    assert filter_of() == filter_of(7, "x" * 65, "worst", None) == JudgementFilter()
+    assert FIRST.cursor is None

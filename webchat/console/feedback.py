@@ -1,0 +1,302 @@
+"""The tab of judgements: what people thought of replies, and which of it may train models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from html import escape
+from typing import Any, TypeGuard, get_args
+
+import gradio as gr
+
+from webchat.api import Services
+from webchat.console.asking import QUIET, Caller, handler, selecting, tell
+from webchat.console.labels import Labels
+from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.times import moment, plain
+from webchat.feedback.results import Interval, thumbs
+from webchat.store.errors import NotFound
+from webchat.store.judgement_records import (
+    Judgement,
+    JudgementFilter,
+    ListedJudgement,
+    Rating,
+    ReviewState,
+)
+
+MOST_SHOWN = 50
+MOST_LINKS = 100
+LONGEST_BETTER = 100_000
+_EXCERPT = 120
+
+COLUMNS = ("when", "model", "rating", "reasons", "asked", "reply", "person", "link", "state", "id")
+RESULT_COLUMNS = ("model", "share", "good", "bad", "people")
+STATES: tuple[ReviewState, ...] = get_args(ReviewState)
+_RATINGS: dict[str, Rating] = {"good": 1, "bad": -1, "none_rated": 0}
+
+
+class Feedback:
+    """The handlers. Each returns new values of components, in the order in which it is bound to them."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    async def choices(self, caller: Caller) -> list[Any]:
+        """What can be filtered by: models, links, ratings, states."""
+        counts = await self._store.call(self._store.judgement_counts)
+        links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
+        every = (caller.t("console.feedback.all"), "")
+        return [
+            gr.Dropdown([every, *((name, name) for name in sorted({one.model for one in counts} - {""}))]),
+            gr.Dropdown([every, *((one.link.name, one.link.id) for one in links.items)]),
+            gr.Dropdown([every, *((caller.t(f"console.feedback.{name}"), name) for name in _RATINGS)]),
+            gr.Dropdown([every, *((caller.t(f"console.feedback.state.{name}"), name) for name in STATES)]),
+        ]
+
+    async def show(self, caller: Caller, *wanted: object) -> list[Any]:
+        """The first page."""
+        return await self._page(caller, FIRST, wanted)
+
+    async def older(self, caller: Caller, place: object, *wanted: object) -> list[Any]:
+        """The following page."""
+        return await self._page(caller, _place(place).older(), wanted)
+
+    async def newer(self, caller: Caller, place: object, *wanted: object) -> list[Any]:
+        """The page before."""
+        return await self._page(caller, _place(place).newer(), wanted)
+
+    async def _page(self, caller: Caller, place: Place, wanted: Sequence[object]) -> list[Any]:
+        page = await self._store.call(
+            self._store.judgements,
+            caller.owner.id,
+            filter_of(*wanted),
+            cursor=place.cursor,
+            limit=MOST_SHOWN,
+        )
+        rows = [self._row(caller, one) for one in page.items]
+        headers = [caller.t(f"console.feedback.{name}") for name in COLUMNS]
+        note = caller.t("console.feedback.none_found" if any(wanted) else "console.feedback.none")
+        ids = [one.judgement.id for one in page.items]
+        return [
+            gr.Dataframe(rows, headers=headers, visible=bool(rows)),
+            gr.Markdown(note, visible=not rows),
+            ids,
+            gr.Row(visible=bool(rows)),
+            *shown(place, page.next),
+        ]
+
+    async def results(self, caller: Caller) -> Any:
+        """How often the replies of each model were found good, and how sure that is."""
+        found = await asyncio.to_thread(thumbs, await self._store.call(self._store.thumbs))
+        rows = [
+            [one.model, _share(one.share, one.share_interval), one.good, one.bad, one.people] for one in found
+        ]
+        headers = [caller.t(f"console.feedback.{name}") for name in RESULT_COLUMNS]
+        return gr.Dataframe(rows, headers=headers, visible=bool(rows))
+
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> str:
+        """The id in a row of the table."""
+        id = row[-1] if row else None
+        if not _is_id(id):
+            raise NotFound("judgement")
+        return id
+
+    async def read(self, caller: Caller, id: object) -> list[Any]:
+        """The judgement that was chosen, with what was judged."""
+        if not _is_id(id):
+            return [gr.Column(visible=False), "", gr.Chatbot([]), "", ""]
+        one: Judgement = await self._store.call(self._store.judgement, caller.owner.id, id)
+        return [
+            gr.Column(visible=True),
+            self._about(caller, one),
+            gr.Chatbot(self._messages(caller, one)),
+            gr.Markdown(self._said(caller, one)),
+            one.review.better or one.better or ("" if one.judged is None else one.judged.reply),
+        ]
+
+    async def accept(self, caller: Caller, id: object) -> None:
+        """Accept the judgement that was chosen."""
+        await self._review(caller, [id], "accepted")
+
+    async def reject(self, caller: Caller, id: object) -> None:
+        """Reject it."""
+        await self._review(caller, [id], "rejected")
+
+    async def renew(self, caller: Caller, id: object) -> None:
+        """Take back what was decided."""
+        await self._review(caller, [id], "new")
+
+    async def edit(self, caller: Caller, id: object, better: object) -> None:
+        """Accept it with this as the better answer."""
+        text = better[:LONGEST_BETTER].strip() if isinstance(better, str) else ""
+        await self._review(caller, [id], "edited" if text else "accepted", text)
+
+    async def accept_all(self, caller: Caller, ids: object) -> None:
+        """Accept those on the page that is shown."""
+        await self._review(caller, ids, "accepted")
+
+    async def reject_all(self, caller: Caller, ids: object) -> None:
+        """Reject those on the page that is shown."""
+        await self._review(caller, ids, "rejected")
+
+    async def _review(self, caller: Caller, ids: object, state: ReviewState, better: str = "") -> None:
+        wanted = [id for id in ids if _is_id(id)][:MOST_SHOWN] if isinstance(ids, list) else []
+        count = await self._store.call(self._store.review_judgements, caller.owner.id, wanted, state, better)
+        if not count:
+            raise NotFound("judgement")
+        tell(caller, f"console.feedback.told.{state}", count=count)
+
+    def _row(self, caller: Caller, one: ListedJudgement) -> list[str]:
+        judgement = one.judgement
+        state = caller.t(f"console.feedback.state.{judgement.review.state}")
+        kept = "" if one.trains else caller.t("console.feedback.not_for_training")
+        return [
+            moment(caller, judgement.at),
+            one.model,
+            self._rated(caller, judgement),
+            ", ".join(self._reason(caller, reason) for reason in judgement.reasons),
+            one.asked[:_EXCERPT],
+            one.reply[:_EXCERPT],
+            one.person,
+            judgement.link,
+            " · ".join(filter(None, (state, kept))),
+            judgement.id,
+        ]
+
+    def _rated(self, caller: Caller, one: Judgement) -> str:
+        names = {1: "console.feedback.good", -1: "console.feedback.bad"}
+        told = [names.get(one.rating), "console.feedback.better" if one.better else None]
+        return ", ".join(caller.t(key) for key in told if key)
+
+    def _reason(self, caller: Caller, reason: str) -> str:
+        """A stored key in the caller's language; a link's own reason is words already."""
+        said = caller.known(f"judging.reason.{reason}")
+        return reason if said is None else said
+
+    def _about(self, caller: Caller, one: Judgement) -> str:
+        model = "" if one.judged is None else one.judged.model
+        parts = (
+            model,
+            one.link,
+            moment(caller, one.at),
+            caller.t(f"console.feedback.state.{one.review.state}"),
+        )
+        return " · ".join(plain(part) for part in parts if part)
+
+    def _said(self, caller: Caller, one: Judgement) -> str:
+        reasons = ", ".join(self._reason(caller, reason) for reason in one.reasons)
+        said = [": ".join(filter(None, (plain(self._rated(caller, one)), plain(reasons))))]
+        if one.comment:
+            said.append(f"{caller.t('console.feedback.comment')} {plain(one.comment)}")
+        said += [f"{plain(answer.question.text)} {plain(str(answer.value))}" for answer in one.answers]
+        return "\n\n".join(filter(None, said))
+
+    def _messages(self, caller: Caller, one: Judgement) -> list[Any]:
+        if one.judged is None:
+            return [{"role": "assistant", "content": caller.t("console.feedback.unreadable")}]
+        roles = {"user": "user"}
+        said = [
+            {"role": roles.get(message.role, "assistant"), "content": escape(message.text, quote=False)}
+            for message in one.judged.prompt
+        ]
+        return [*said, {"role": "assistant", "content": escape(one.judged.reply, quote=False)}]
+
+
+def create_feedback(page: gr.Blocks, services: Services, label: Labels) -> None:
+    """The tab's components and what they do."""
+    feedback = Feedback(services)
+    with gr.Row(elem_classes=["wc-bar"]):
+        filters: list[Any] = [
+            gr.Dropdown(
+                [("", "")], value="", label=label(f"console.feedback.{name}"), elem_id=f"wc-feedback-{name}"
+            )
+            for name in ("model", "link", "rating", "state")
+        ]
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-feedback-refresh")
+    note = gr.Markdown(visible=False)
+    table = gr.Dataframe(
+        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-feedback-table"
+    )
+    pager = Pager(label, "feedback")
+    ids, chosen = gr.State([]), gr.State(None)
+    with gr.Row(elem_classes=["wc-buttons"], visible=False) as all_shown:
+        accept_all, reject_all = (
+            gr.Button(label(f"console.feedback.{name}"), min_width=0, elem_id=f"wc-feedback-{name}")
+            for name in ("accept_all", "reject_all")
+        )
+    with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-feedback-one") as card:
+        about, said = gr.Markdown(), gr.Markdown()
+        messages = gr.Chatbot(
+            show_label=False,
+            buttons=[],
+            height=420,
+            feedback_options=None,
+            # As text: Gradio would put it into the page as HTML, see `console.testers`.
+            render_markdown=False,
+            latex_delimiters=[],
+            allow_file_downloads=False,
+        )
+        better = gr.Textbox(
+            label=label("console.feedback.better_is"),
+            lines=4,
+            max_length=LONGEST_BETTER,
+            elem_id="wc-feedback-better",
+        )
+        with gr.Row(elem_classes=["wc-buttons"]):
+            decide = {
+                name: gr.Button(
+                    label(f"console.feedback.do.{name}"),
+                    variant="primary" if name == "accept" else "secondary",
+                    min_width=0,
+                    elem_id=f"wc-feedback-{name}",
+                )
+                for name in ("accept", "reject", "edit", "renew")
+            }
+    with gr.Accordion(
+        label("console.feedback.results"), open=False, elem_id="wc-feedback-results"
+    ) as expanded:
+        results = gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False)
+        gr.Markdown(label("console.feedback.results_are"))
+
+    outputs = [table, note, ids, all_shown, *pager.parts]
+    shows: Any = {"inputs": filters, "outputs": outputs, **QUIET}
+    show = handler("operator", feedback.show)
+    gr.on([page.load, refresh.click], handler("operator", feedback.choices), None, filters, **QUIET)
+    gr.on([page.load, refresh.click, *(one.input for one in filters)], show, **shows)
+    for button, turn in ((pager.older, feedback.older), (pager.newer, feedback.newer)):
+        button.click(handler("operator", turn), [pager.place, *filters], outputs, **QUIET)
+    table.select(selecting("operator", feedback.chosen), None, chosen, **QUIET)
+    read: Any = {"inputs": chosen, "outputs": [card, about, messages, said, better], **QUIET}
+    chosen.change(handler("operator", feedback.read), **read)
+    for name, button in decide.items():
+        given = [chosen, better] if name == "edit" else [chosen]
+        done = button.click(handler("operator", getattr(feedback, name)), given, None, **QUIET)
+        done.success(show, **shows)
+    for button, method in ((accept_all, feedback.accept_all), (reject_all, feedback.reject_all)):
+        button.click(handler("operator", method), ids, None, **QUIET).success(show, **shows)
+    expanded.expand(handler("operator", feedback.results), None, results, **QUIET)
+
+
+def filter_of(
+    model: object = "", link: object = "", rating: object = "", state: object = ""
+) -> JudgementFilter:
+    """What the fields above the table ask for; what they cannot mean is left out."""
+    return JudgementFilter(
+        model=model if isinstance(model, str) and model else None,
+        link_id=link if _is_id(link) else None,
+        rating=_RATINGS.get(rating) if isinstance(rating, str) else None,
+        review=next((one for one in STATES if one == state), None),
+    )
+
+
+def _share(share: float, spread: Interval | None) -> str:
+    told = f"{100 * share:.0f} %"
+    return told if spread is None else f"{told} ({100 * spread.low:.0f}-{100 * spread.high:.0f})"
+
+
+def _place(value: object) -> Place:
+    return value if isinstance(value, Place) else FIRST
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 64
