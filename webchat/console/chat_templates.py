@@ -257,7 +257,7 @@ def create_chat_template(services: Services, label: Labels, model: gr.Dropdown) 
         )  # fmt: skip
         sample = gr.Dataframe(
             interactive=True, type="array", column_count=2, datatype="str",
-            wrap=True, buttons=[], label=label("chattemplate.sample"), column_widths=["20%", "80%"],
+            wrap=True, buttons=[], label=label("chattemplate.sample"), column_widths=["30%", "70%"],
             elem_id="wc-chat-template-sample",
         )  # fmt: skip
         version = gr.Dropdown(
