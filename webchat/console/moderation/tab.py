@@ -78,8 +78,17 @@ def _create_rules(page: gr.Blocks, services: Services, label: Labels) -> gr.Butt
     )  # fmt: skip
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-moderation-none") as none:
         gr.Markdown(label("moderation.off"))
-        rules = gr.Code(label=label("moderation.step_write"), language=None, interactive=False, lines=12)
-        gr.Code(START, label=label("moderation.step_start"), language="shell", interactive=False, lines=1)
+        rules = gr.Code(
+            label=label("moderation.step_write"), language=None, interactive=False, lines=12, buttons=["copy"]
+        )
+        gr.Code(
+            START,
+            label=label("moderation.step_start"),
+            language="shell",
+            interactive=False,
+            lines=1,
+            buttons=["copy"],
+        )
         with gr.Row(elem_classes=["wc-buttons"]):
             button = gr.Button(label("moderation.try_these"), min_width=0)
     about = gr.Markdown(elem_classes=["wc-about"])
