@@ -96,7 +96,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, capsys: pytest
 def test_a_second_server_of_one_database_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with AppProcess(tmp_path / "data", *ENDPOINT):
+    with AppProcess(tmp_path / "data", *ENDPOINT, preloaded=True):
         assert "Another webchat" in refusal(capsys, *ENDPOINT, "--port", "0")
 
 

@@ -41,7 +41,7 @@ def test_what_starts_a_browser_is_heavy() -> None:
 def test_a_test_that_passed_only_when_run_again_is_named_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_races.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "--numprocesses=2", "--rootdir", str(tmp_path), str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "--numprocesses=1", "--rootdir", str(tmp_path), str(tmp_path)]
     root = Path(__file__).parent.parent
     run = subprocess.run([*command, "-p", "no:cacheprovider"], cwd=root, capture_output=True, text=True)
     named = [line for line in run.stdout.splitlines() if line.startswith("AGAIN ")]
