@@ -98,7 +98,7 @@ MODES = pytest.mark.parametrize("locks", [True, False], ids=["locks", "heartbeat
 
 @MODES
 @given(steps=STEPS, seed=SEEDS)
-@settings(max_examples=150, derandomize=True, **QUIET)
+@settings(max_examples=75, derandomize=True, **QUIET)
 def test_no_word_is_lost_or_doubled(page: Page, locks: bool, steps: list[Step], seed: int) -> None:
     live(page, steps, seed=seed, locks=locks)
 
