@@ -14,14 +14,17 @@ HOSTILE = (
     '<img src=x onerror="window.__pwn = 1"><script>window.__pwn = 2</script>'
     "<svg onload='window.__pwn = 3'> &lt;b&gt; ![p](https://elsewhere.example/p.png)"
 )
+LINKS = "[l](javascript:window.__pwn=4) <a href='javascript:window.__pwn=5'>m</a> <iframe src='/x'></iframe>"
 
 
-async def test_an_operator_reads_a_testers_words_as_text(app: AppProcess, visitor: NewVisitor) -> None:
+async def test_an_operator_reads_what_a_tester_wrote_and_saw(app: AppProcess, visitor: NewVisitor) -> None:
     with store_of(app) as store:
         link = store.create_link("Readers", "hash", None, LinkTerms(consent="We read what you write."))
         tester = Talk(store, store.create_owner("guest", link.name, link.id).id)
         store.consent(tester.owner, 1)
-        tester.say("a heron?", HOSTILE)
+        tester.say(
+            f"a heron? {HOSTILE}", f"**Yes**, a `heron`.\n\n```\none\n\ntwo\n```\n\n{HOSTILE}\n\n{LINKS}"
+        )
         Talk(store, store.create_owner("guest", link.name, link.id).id).say("nobody's business", "no")
     context = await visitor(bypass_csp=True)
     page = await context.new_page()
@@ -35,7 +38,12 @@ async def test_an_operator_reads_a_testers_words_as_text(app: AppProcess, visito
 
     await table.get_by_text("a heron?").last.click()
     messages = page.locator("#wc-testers-messages")
-    await expect(messages.get_by_text(HOSTILE)).to_be_visible()
+    await expect(messages.get_by_text(HOSTILE).first).to_be_visible()
+    await expect(messages.locator("strong", has_text="Yes")).to_be_visible()
+    assert (await messages.locator("pre code").inner_text()).strip() == "one\n\ntwo"
+    assert (
+        await messages.locator("img, script, iframe, [onerror], [onload], [href^='javascript']").count() == 0
+    )
     await page.locator("#wc-testers-note textarea").fill("look again")
     await page.locator("#wc-testers-tags input, #wc-testers-tags textarea").fill("birds, wrong")
     await page.locator("#wc-testers-save").click()

@@ -100,7 +100,10 @@ def mount_blocks(
     blocks.config["connect_heartbeat"] = False  # asked for by pages with a `gr.State`; see `QueueDoor`
     gradio_app = app.routes[-1].app
     taken = Assets(
-        home="../" * path.count("/"), styles=("colours", "console"), modules=("gradio",), shell="console"
+        home="../" * path.count("/"),
+        styles=("colours", "prose", "code", "console"),
+        modules=("gradio",),
+        shell="console",
     )
     head = head_html(ui.version, ui.title, ui.language, taken)
     not_found = NotFound(ui.title, ui.language, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from html import escape
 from typing import Any, TypeGuard
@@ -23,6 +24,7 @@ MOST_SHOWN = 40
 MOST_MESSAGES = 60
 MOST_LOOKS = 50
 LOOK_SECONDS = 3
+_MOST_DRAWN = 200
 _MOST_SEARCHED = 200
 _MOST_NOTE = 10_000
 _MOST_TAGS = 1000
@@ -37,6 +39,7 @@ class Testers:
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
+        self._drawn = _Drawn(services)
 
     async def links(self, caller: Caller, chosen: object) -> Any:
         """The choice of a link: those whose testers agreed to be read, the newest first."""
@@ -116,7 +119,7 @@ class Testers:
         return [
             gr.Column(visible=True),
             about,
-            gr.Chatbot(self._messages(caller, read)),
+            gr.Chatbot(await self._messages(caller, read)),
             chat.note,
             ", ".join(chat.tags),
         ]
@@ -125,7 +128,7 @@ class Testers:
         """The messages again, while somebody looks at them."""
         if not _is_id(id):
             return gr.skip()
-        return gr.Chatbot(self._messages(caller, await self._read(caller, id)))
+        return gr.Chatbot(await self._messages(caller, await self._read(caller, id)))
 
     async def save(self, caller: Caller, id: object, note: object, tags: object) -> tuple[str, str]:
         """Keep the note and the tags."""
@@ -177,25 +180,30 @@ class Testers:
         title = chat.title or caller.t("app.untitled")
         return [title, chat.tester, changed, ", ".join(chat.tags), chat.id]
 
-    def _messages(self, caller: Caller, read: ReadChat) -> list[Any]:
-        shown = list[Any]()
+    async def _messages(self, caller: Caller, read: ReadChat) -> list[Any]:
+        """As the tester saw them: their own words as text, replies as Markdown."""
+        messages = list[Any]()
         if read.messages.next is not None:
             said = caller.t("console.testers.only_newest", count=MOST_MESSAGES)
-            shown.append({"role": "assistant", "content": said})
+            messages.append({"role": "assistant", "content": _as_text(said)})
         for message in read.messages.items:
+            person = message.role == "user"
             if message.reasoning:
                 thought = {"title": caller.t("console.testers.reasoning")}
-                shown.append(
-                    {"role": message.role, "content": _as_text(message.reasoning), "metadata": thought}
-                )
-            shown.append({"role": message.role, "content": self._text(caller, message)})
-        return shown
+                content = await self._drawn.markdown(caller, message, message.reasoning)
+                messages.append({"role": message.role, "content": content, "metadata": thought})
+            text = message.text
+            content = _as_text(text) if person else await self._drawn.markdown(caller, message, text)
+            messages.append({"role": message.role, "content": content + self._ended(caller, message)})
+        return messages
 
-    def _text(self, caller: Caller, message: Message) -> str:
-        rated = {1: " 👍", -1: " 👎"}.get(message.rating, "")
+    def _ended(self, caller: Caller, message: Message) -> str:
+        """How a reply ended, and how it was rated."""
+        rated = {1: "👍", -1: "👎"}.get(message.rating, "")
         ended = message.state not in ("complete", "stopped") and message.role == "assistant"
-        state = f"\n\n[{caller.t(f'console.testers.state.{message.state}')}]" if ended else ""
-        return f"{_as_text(message.text)}{state}{rated}"
+        state = f"[{caller.t(f'console.testers.state.{message.state}')}]" if ended else ""
+        said = " ".join(filter(None, (state, rated)))
+        return f'<p class="wc-console-state">{escape(said)}</p>' if said else ""
 
     def _look(self, caller: Caller, look: Look, names: dict[str, str]) -> list[str]:
         return [
@@ -233,7 +241,7 @@ def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
             buttons=[],
             height=520,
             feedback_options=None,
-            # As text, see `_as_text`.
+            # As HTML of our own, see `_as_text`.
             render_markdown=False,
             latex_delimiters=[],
             allow_file_downloads=False,
@@ -281,7 +289,26 @@ def _as_text(text: str) -> str:
     """Text that is shown as it is. Gradio 6.31 puts the text of a chat into the page as HTML, with
     `render_markdown=False` too, and cleans it only once handlers run and pictures are asked for; nothing but
     the page's policy would stop those."""
-    return escape(text, quote=False)
+    return f'<div class="wc-words" dir="auto">{escape(text, quote=False)}</div>'
+
+
+class _Drawn:
+    """Replies as HTML, by the renderer of shares, which lets no handler and no address elsewhere through. The
+    last ones are kept: an open page asks every few seconds."""
+
+    def __init__(self, services: Services) -> None:
+        self._rendering = services.shares.rendering
+        self._kept: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+
+    async def markdown(self, caller: Caller, message: Message, text: str) -> str:
+        key = (message.id, caller.language, text)
+        if key not in self._kept:
+            html = await self._rendering.text(text, caller.language, f"{message.id}-")
+            self._kept[key] = f'<div class="wc-md" dir="auto">{html}</div>'
+            if len(self._kept) > _MOST_DRAWN:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
 
 def _is_id(value: object) -> TypeGuard[str]:

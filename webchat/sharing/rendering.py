@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from webchat.sentences import LANGUAGES
+from webchat.sentences import LANGUAGES, Language, locale
 from webchat.sharing import share_page
 from webchat.sharing.share_page import Frame
 from webchat.slots import Slots
@@ -84,6 +84,13 @@ class Rendering:
         finally:
             rendered.readers -= 1
             self._left(key, rendered)
+
+    async def text(self, text: str, language: Language, prefix: str) -> str:
+        """A reply as HTML, whose pictures and sounds are only named. prefix: of ids, unique on the page."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, share_page.reply, text, locale(language), None, prefix
+        )
 
     def forget(self, share_id: str) -> None:
         """Keep nothing of a share that has ended. Who reads it now reads on."""

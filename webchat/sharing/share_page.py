@@ -57,8 +57,6 @@ def beginning(frame: Frame, share: Share, first: SharedMessage | None) -> str:
 
 def message(frame: Frame, share_id: str, number: int, shared: SharedMessage) -> str:
     """One message, with its pictures and sounds from below the share's address."""
-    from webchat.sharing.markdown.parser import render  # takes a while, and only readers need it
-
     words = frame.words
     person = shared.role == "user"
     who = words["share.person"] if person else (shared.model or words["share.model"])
@@ -66,11 +64,11 @@ def message(frame: Frame, share_id: str, number: int, shared: SharedMessage) -> 
     if person:
         said = f'<div class="wc-words" dir="auto">{escape(shared.text)}</div>'
     else:
-        text = render(shared.text, words, media, f"m{number}-")
+        text = reply(shared.text, words, media, f"m{number}-")
         said = f'<div class="wc-md">{text}</div>'
     thought = ""
     if shared.reasoning.strip():
-        inner = render(shared.reasoning, words, media, f"r{number}-")
+        inner = reply(shared.reasoning, words, media, f"r{number}-")
         thought = (
             f'<details class="wc-share-reasoning"><summary>{escape(words["share.reasoning"])}</summary>'
             f'<div class="wc-md">{inner}</div></details>'
@@ -83,6 +81,13 @@ def message(frame: Frame, share_id: str, number: int, shared: SharedMessage) -> 
         f'<h2><span dir="auto">{escape(who)}</span> {_time(shared.created_at)}</h2>{thought}{said}{note}'
         "</article>\n"
     )
+
+
+def reply(text: str, words: Mapping[str, str], media: str | None, prefix: str) -> str:
+    """The HTML of a reply. media: see `render`."""
+    from webchat.sharing.markdown.parser import render  # takes a while, and only readers need it
+
+    return render(text, words, media, prefix)
 
 
 def ending(frame: Frame, share: Share) -> str:
