@@ -7,13 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.echo import EchoBackend
+from tests.turns.conftest import MakeBench, until
+from tests.turns.held import Held
 from tests.turns.virtual_time import virtual_time
 from webchat.store.judgement_records import PairVotes
 from webchat.store.records import BegunTurn, Compared, Conversation, ConversationSettings, Message
-from webchat.turns import Delta, Party
+from webchat.turns import Against, Delta, Done, Party, TooManyTurns
+from webchat.turns.comparing.blind import blinded
 from webchat.turns.comparing.pacing import Pair
 from webchat.turns.comparing.pairing import doubt, next_pair
 from webchat.turns.turn import RunningTurn
@@ -146,3 +151,29 @@ def test_every_pair_gets_its_votes(count: int, data: st.DataObject) -> None:
         votes[pair] = PairVotes(pair, wins)
     assert len(votes) == count * (count - 1) // 2
     assert min(sum(one.wins) for one in votes.values()) >= 2
+
+
+async def test_it_needs_two_places_and_is_refused_whole(bench: MakeBench) -> None:
+    async with bench(EchoBackend(), EchoBackend("other"), turns_per_owner=1) as at:
+        with pytest.raises(TooManyTurns):
+            await at.ask(text="Which?", against=Against("other"))
+        assert at.store.conversation_ids(at.owner) == []
+        await at.say("One alone")
+
+
+async def test_both_sides_survive_the_end_of_the_server(bench: MakeBench) -> None:
+    async with bench(Held(), EchoBackend("other")) as at:
+        begun = await at.ask(text="Which?", against=Against("other"))
+        assert begun.sides is not None
+        ids = [side.reply.id for side in begun.sides]
+        slow = next(side.reply.id for side in begun.sides if side.model == "echo")
+        await until(lambda: at.store.message(at.owner, slow).text == "begun ")
+        assert at.turns.running(at.owner) == tuple(ids)
+    async with bench(EchoBackend(), EchoBackend("other")) as at:
+        for id in ids:
+            (done,) = await at.events(id)
+            assert isinstance(done, Done)
+            shown = blinded(done.message)
+            assert shown.text == ("begun " if id == slow else "Which?")
+            assert shown.state == ("failed" if id == slow else "complete")
+            assert shown.model is None
