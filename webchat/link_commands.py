@@ -85,6 +85,12 @@ def _add_terms(command: argparse.ArgumentParser, option: Callable[..., None]) ->
         help="rules of the file of moderation that apply beside everybody's, or none",
     )
     option(command, "--allow-shares", action="store_true", help="let its people share their chats read-only")
+    option(
+        command,
+        "--training",
+        action="store_true",
+        help="the consent sentence says that what they write may train models",
+    )
     option(command, "--hide-inspect", action="store_true", help="hide what models were sent, and provenance")
     option(
         command, "--hide-system-prompt", action="store_true", help="hide system prompts and other templates"
@@ -261,6 +267,7 @@ def _terms(options: argparse.Namespace) -> TermsContent:
     for flag, name, value in (
         ("blind", "blind", True),
         ("allow_shares", "shares", True),
+        ("training", "training", True),
         ("hide_inspect", "inspect", False),
         ("hide_system_prompt", "system_prompt", False),
     ):

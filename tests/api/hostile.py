@@ -302,6 +302,19 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
         "POST", "/api/comparisons/NOTHING/vote", lambda text: {"preferred": "left", "comment": text}, 4000
     ),
     ("POST", "/api/comparisons/{id}/continue"): (),
+    ("GET", "/api/messages/{id}/judgement"): (),
+    ("PUT", "/api/messages/{id}/judgement"): texts(
+        "PUT", f"{M}/judgement", lambda text: {"better": text}, 100_000
+    ),
+    ("DELETE", "/api/messages/{id}/judgement"): (),
+    ("GET", "/api/judgements"): (),
+    ("POST", "/api/judgements/review"): texts(
+        "POST",
+        "/api/judgements/review",
+        lambda text: {"ids": ["x"], "state": "edited", "better": text},
+        100_000,
+    ),
+    ("PUT", "/api/me/training"): (),
     ("POST", "/api/messages/{id}/stop"): (),
     ("GET", "/api/messages/{id}/events"): (
         reads(f"{M}/events?from=0", "a long message", 8, lambda w, n: talked(w, 2, n * 50_000)),

@@ -88,6 +88,9 @@ ROWS = [
     Row("POST", R + "/activate", 200, body={}),
     Row("POST", R + "/edit", 200, body={"text": "Better"}),
     Row("PUT", R + "/rating", 200, body={"value": 1}),
+    Row("GET", R + "/judgement", 200),
+    Row("PUT", R + "/judgement", 200, body={"comment": "So"}),
+    Row("DELETE", R + "/judgement", 204),
     Row(
         "POST",
         "/api/turns",
@@ -166,6 +169,8 @@ ROWS = [
     Row("PUT", T, 200, body={"content": {"name": "Other", "user": "Hi"}, "based_on": 1}),
     Row("DELETE", T, 204),
     Row("POST", T + "/restore", 200, body={}),
+    Row("GET", "/api/judgements", 404, operates=200),
+    Row("POST", "/api/judgements/review", 404, operates=200, body={"ids": ["x"], "state": "accepted"}),
     Row("GET", "/api/links", 404, operates=200),
     Row("POST", "/api/links", 404, body={"name": "testers"}, operates=201),
     Row("GET", "/api/links/{id}", 404, operates=404),
@@ -182,6 +187,7 @@ ROWS = [
     # Of somebody who signed in; whoever came otherwise finds nothing (as whom: test_roles.py).
     Row("PATCH", "/api/me", 404, body={"name": "Ada"}, person=200),
     Row("PUT", "/api/me/password", 404, body={"current": "x", "new": "quite another one"}, person=403),
+    Row("PUT", "/api/me/training", 404, body={"trains": True}, person=204),
     Row("GET", "/api/me/sessions", 404, person=200),
     Row("DELETE", "/api/me/sessions/{id}", 404, person=204, foreign_person=404),
     Row("DELETE", "/api/me/sessions", 404, person=204),

@@ -155,6 +155,16 @@ async def edit_reply(at: World, text: str) -> None:
     await at.call("POST", f"/api/messages/{begun['reply']['id']}/edit", {"text": text})
 
 
+async def judgement(at: World, text: str) -> None:
+    begun = await at.calm()
+    await at.call("PUT", f"/api/messages/{begun['reply']['id']}/judgement", {"better": text})
+
+
+async def comment(at: World, text: str) -> None:
+    begun = await at.calm()
+    await at.call("PUT", f"/api/messages/{begun['reply']['id']}/judgement", {"comment": text})
+
+
 async def title_by_hand(at: World, text: str) -> None:
     begun = await at.calm()
     await at.call("PATCH", f"/api/conversations/{begun['conversation']['id']}", {"title": text})
@@ -269,6 +279,8 @@ ROWS = (
     ),
     Row("a message edited", TURNS, "input", edit_message),
     Row("a reply edited by hand", (("POST", "/api/messages/{id}/edit"),), "input", edit_reply),
+    Row("a better answer", (("PUT", "/api/messages/{id}/judgement"),), "input", judgement),
+    Row("a comment on a reply", (("PUT", "/api/messages/{id}/judgement"),), "input", comment),
     Row("a title by hand", (("PATCH", "/api/conversations/{id}"),), "input", title_by_hand),
     Row("a system prompt", (("PATCH", "/api/conversations/{id}"),), "input", system_prompt),
     Row("the system prompt of a new conversation", TURNS, "input", first_system_prompt),
@@ -302,6 +314,8 @@ NOT_DOORS = {
     ("PUT", "/api/messages/{id}/rating"): "takes a number",
     ("POST", "/api/comparisons/{id}/vote"): "takes a comment for the operator, which no model reads",
     ("POST", "/api/comparisons/{id}/continue"): "takes no text",
+    ("POST", "/api/judgements/review"): "an operator's own",
+    ("PUT", "/api/me/training"): "takes no text",
     ("POST", "/api/templates/{id}/restore"): "takes no text",
     ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
     ("POST", "/api/conversations/take-over"): "takes no text",
@@ -344,6 +358,7 @@ CALLS = {
     ("turns/service.py", "write_batch"): "what the gate released",
     ("turns/titles/making.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
+    ("api/judgements.py", "judge"): "a better answer",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
     ("api/templates/prompt_templates.py", "create_template"): "a new template",
     ("api/templates/prompt_templates.py", "change_template"): "a changed template",
@@ -389,7 +404,7 @@ chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
-judgements judgement judgement_counts own_judgement thumbs usable trains
+judgements judgement judgement_counts own_judgement thumbs usable
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
 comparison pair_votes voted_comparisons
@@ -413,7 +428,8 @@ def world(make_site: MakeSite, tmp_path: Path) -> Callable[..., Any]:
         backend = EchoBackend(script=script)
         options.setdefault("gates", moderation(told, *stages, profile=profile))
         async with make_site(backend, **options) as site:
-            who = site.guest(moderation_profile=guest, shares=True)[0] if guest else site.visitor()
+            asked: dict[str, Any] = {"asks": ["thumbs", "better_answer"], "shares": True}
+            who = site.guest(moderation_profile=guest, **asked)[0] if guest else site.visitor()
             at = World(site, site.client(who), backend, tmp_path / "chat.db", told)
             yield at
 

@@ -154,7 +154,8 @@ TURN = {
 TERMS = {
     "models": ["Echo"], "blind": True, "template": None, "title": "Test", "opening": "Hi",
     "instructions": "*Hi*", "language": "en", "people": 10, "conversations": 5, "messages": 20,
-    "replies_at_once": 2, "asks": ["thumbs"], "consent": "I agree.", "inspect": False,
+    "replies_at_once": 2, "asks": ["thumbs"], "reasons": ["too long"], "consent": "I agree.",
+    "training": True, "inspect": False,
     "system_prompt": False, "retention_days": 30, "tokens": 1000,
     "questions": [{"id": "q1", "text": "How?", "kind": "choice", "choices": ["a", "b"]}],
 }  # fmt: skip
@@ -178,6 +179,11 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("POST", "/api/comparisons/{id}/continue"): [{"side": "left"}],
     ("POST", "/api/messages/{id}/edit"): [{"text": "Better"}],
     ("PUT", "/api/messages/{id}/rating"): [{"value": 1}],
+    ("PUT", "/api/messages/{id}/judgement"): [
+        {"rating": -1, "reasons": ["other"], "comment": "So", "better": "Better", "seq": 1}
+    ],
+    ("POST", "/api/judgements/review"): [{"ids": ["$reply"], "state": "edited", "better": "Better"}],
+    ("PUT", "/api/me/training"): [{"trains": True}],
     ("POST", "/api/moderation/try"): [
         {"stage": "input", "text": "Hi", "rules": "[[rules]]"},
         {"stage": "output", "last": 5},

@@ -220,7 +220,7 @@ def test_only_what_may_train_is_exported(store: Store, local: Talk, talk: Talk) 
     assert consents[read.owner] == Consent(1, "It is read.", False)
     assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner}
     store.set_trains(member.owner, True)
-    assert store.trains(member.owner) is True
+    assert store.person(member.owner).trains
     assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner, member.owner}
     store.set_trains(member.owner, False)
     assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner}

@@ -227,7 +227,6 @@ OF_PEOPLE = {
     "person",
     "rename_person",
     "set_trains",
-    "trains",
     "set_password",
     "renew_hash",
     "start_session",

@@ -1,4 +1,4 @@
-"""Single messages: inspect, choose a version, correct, rate, delete and restore."""
+"""Single messages: inspect, choose a version, correct, delete and restore."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from webchat.api.conversations import shown
 from webchat.api.errors import ApiError
 from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
-from webchat.api.wire.messages import EditBody, Message, MessageDetails, Provenance, RatingBody, Thread
+from webchat.api.wire.messages import EditBody, Message, MessageDetails, Provenance, Thread
 from webchat.moderation import Context
 from webchat.store import NotFound
-from webchat.store.judgement_records import JudgementChange
 from webchat.store.records import Conversation, Owner
 
 
@@ -91,10 +90,3 @@ class Messages:
     async def restore(self, owner: Caller, id: PathId) -> Thread:
         """Restore messages from the trash."""
         return await self._changed(owner, await self._store.call(self._store.restore_messages, owner.id, id))
-
-    async def rate(self, owner: Caller, id: PathId, body: RatingBody) -> Message:
-        """Rate a reply: 1, -1, or 0 for none."""
-        await self._store.call(self._store.judge, owner.id, id, JudgementChange(rating=body.value))
-        message = await self._store.call(self._store.message, owner.id, id)
-        self._services.turns.changed(owner.id, message.conversation_id)
-        return Message.of(message, owner)

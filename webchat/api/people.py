@@ -9,7 +9,7 @@ from webchat.api.errors import ApiError, not_found
 from webchat.api.reading import Caller, PathId, SignedIn
 from webchat.api.redeem import with_cookies
 from webchat.api.services import Services
-from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody
+from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody, TrainingBody
 from webchat.auth.admitting import name_of
 from webchat.auth.forwarding import one_person
 from webchat.auth.passwords import Passwords, PasswordWrong, account_of
@@ -67,6 +67,10 @@ class People:
         """Change the caller's password; their other sessions end. 403 if the current one is wrong."""
         network, exempt = self._network(request, own.id)
         await self._passwords().change(owner.id, body.current, body.new, own.id, network, exempt=exempt)
+
+    async def allow_training(self, owner: Caller, own: SignedIn, body: TrainingBody) -> None:
+        """Whether the caller's judgements may train models; operators' always may."""
+        await self._store.call(self._store.set_trains, owner.id, body.trains)
 
     async def rename(self, owner: Caller, own: SignedIn, body: NameBody) -> Person:
         """Change the name the caller is shown by. 404 for people whom a provider names, 422 if nothing in the

@@ -20,6 +20,7 @@ from webchat.api.exporting.exports import Exports
 from webchat.api.guests import Guests
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
+from webchat.api.judgements import Judgements
 from webchat.api.links import Links
 from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
@@ -77,6 +78,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("POST", "/api/sign-out", People.sign_out, status=204),
             Row("PATCH", "/api/me", People.rename),
             Row("PUT", "/api/me/password", People.change_password, status=204),
+            Row("PUT", "/api/me/training", People.allow_training, status=204),
             Row("GET", "/api/me/sessions", People.sessions),
             Row("DELETE", "/api/me/sessions", People.end_others, status=204),
             Row("DELETE", "/api/me/sessions/{id}", People.end_session, status=204),
@@ -143,7 +145,17 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("POST", "/api/messages/{id}/restore", Messages.restore),
             Row("POST", "/api/messages/{id}/activate", Messages.activate),
             Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG),
-            Row("PUT", "/api/messages/{id}/rating", Messages.rate),
+        ),
+    ),
+    (
+        Judgements,
+        (
+            Row("GET", "/api/messages/{id}/judgement", Judgements.look),
+            Row("PUT", "/api/messages/{id}/judgement", Judgements.put, body=LONG, work="save"),
+            Row("DELETE", "/api/messages/{id}/judgement", Judgements.withdraw, status=204),
+            Row("PUT", "/api/messages/{id}/rating", Judgements.rate),
+            Row("GET", "/api/judgements", Judgements.list, work="list"),
+            Row("POST", "/api/judgements/review", Judgements.review, body=LONG, work="save"),
         ),
     ),
     (

@@ -19,7 +19,8 @@ LIMITS = ("people", "conversations", "messages", "tokens", "replies_at_once", "r
 EACH = ("conversations_each", "messages_each", "tokens_each")
 FIELDS = (
     "name", "expires", "models", "blind", "template", "language", *LIMITS, *EACH,
-    "title", "instructions", "opening", "asks", "questions", "consent", "inspect", "system_prompt",
+    "title", "instructions", "opening", "asks", "reasons", "questions", "consent", "training",
+    "inspect", "system_prompt",
     "moderation_profile", "shares",
 )  # fmt: skip
 """In the order of the form's values."""
@@ -60,6 +61,7 @@ def create_form(label: Labels) -> list[Any]:
     instructions = gr.Textbox(lines=3, max_lines=10, max_length=TEXT_CHARS, **hinted("instructions"))
     opening = gr.Textbox(lines=1, max_lines=6, max_length=TEXT_CHARS, **hinted("opening"))
     consent = gr.Textbox(lines=1, max_lines=6, max_length=2000, **hinted("consent"))
+    training = gr.Checkbox(**hinted("training"))
     with gr.Row():
         inspect = gr.Checkbox(True, **named("inspect"))
         system_prompt = gr.Checkbox(True, **named("system_prompt"))
@@ -68,10 +70,11 @@ def create_form(label: Labels) -> list[Any]:
     profile = gr.Dropdown(choices=[], allow_custom_value=True, **hinted("moderation_profile"))
     gr.Markdown(label("console.link.asked"), elem_classes=["wc-heading"])
     asks = gr.CheckboxGroup(choices=[], **named("asks"))
+    reasons = gr.Textbox(lines=1, max_lines=8, max_length=2100, **hinted("reasons"))
     questions = gr.Textbox(lines=2, max_lines=8, max_length=_MOST_QUESTIONS_CHARS, **hinted("questions"))
     return [
         name, expires, models, blind, template, language, *limits,
-        title, instructions, opening, asks, questions, consent, inspect, system_prompt,
+        title, instructions, opening, asks, reasons, questions, consent, training, inspect, system_prompt,
         profile, shares,
     ]  # fmt: skip
 
@@ -116,8 +119,10 @@ def values_of(link: Link | None) -> list[Any]:
         terms.instructions,
         terms.opening,
         list(terms.asks),
+        "\n".join(terms.reasons),
         "\n".join(map(_line_of, terms.questions)),
         terms.consent,
+        terms.training,
         terms.inspect,
         terms.system_prompt,
         terms.moderation_profile,
@@ -135,6 +140,7 @@ def read_form(values: Sequence[object], old: LinkTerms = NO_TERMS) -> tuple[str,
     given["questions"] = _questions(str(given["questions"] or ""), old.questions)
     for one in (*LIMITS, *EACH):
         given[one] = given[one] or None
+    given["reasons"] = [one for line in str(given["reasons"] or "").splitlines() if (one := line.strip())]
     for one in ("models", "asks"):
         given[one] = given[one] or []
     for one in ("title", "instructions", "opening", "consent", "language", "moderation_profile"):

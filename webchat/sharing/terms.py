@@ -69,10 +69,14 @@ class TermsContent(Strict):
     messages_each: Count | None = None
     tokens_each: Count | None = None
     asks: Annotated[list[Feedback], Field(max_length=4)] = Field(default_factory=_thumbs)
+    reasons: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=20)] = (
+        Field(default_factory=list)
+    )
     questions: Annotated[list[QuestionContent], Field(max_length=MOST_QUESTIONS)] = Field(
         default_factory=list
     )
     consent: Annotated[str, Field(max_length=2000)] = ""
+    training: bool = False
     inspect: bool = True
     system_prompt: bool = True
     retention_days: Annotated[int, Field(ge=1, le=3650)] | None = None
@@ -82,6 +86,8 @@ class TermsContent(Strict):
     def onto(self, terms: LinkTerms) -> LinkTerms:
         """The terms with what was given in place of the old. Raises `BadTerms`."""
         given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        if "reasons" in given:
+            given["reasons"] = tuple(filter(None, map(str.strip, given["reasons"])))
         for name in ("models", "asks"):
             if name in given:
                 given[name] = tuple(given[name])
@@ -106,6 +112,10 @@ def check_terms(terms: LinkTerms) -> None:
         raise BadTerms("blind", "name the models whose names are hidden")
     if len(set(terms.asks)) != len(terms.asks):
         raise BadTerms("asks", "something is asked twice")
+    if len(set(terms.reasons)) != len(terms.reasons):
+        raise BadTerms("reasons", "a reason is named twice")
+    if terms.training and not terms.consent:
+        raise BadTerms("training", "write the consent sentence that says so")
     ids = [question.id for question in terms.questions]
     for number, question in enumerate(terms.questions, 1):
         where, choices = f"questions.{number}", question.choices

@@ -20,7 +20,8 @@ SESSION_AGE = timedelta(days=180)
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who signs in. issuer and subject: who vouches for them, and under which name. operates: is an
-    operator. seen_at: when a session of theirs was last used."""
+    operator. seen_at: when a session of theirs was last used.
+    trains: whether they let their judgements train models."""
 
     owner_id: str
     issuer: str
@@ -31,6 +32,7 @@ class Person:
     created_at: datetime
     seen_at: datetime | None
     disabled_at: datetime | None
+    trains: bool = False
 
     @property
     def proxied(self) -> bool:

@@ -91,7 +91,7 @@ export class Server {
 
   #add(conversation, parent_id, message) {
     const id = `m${this.#next++}`;
-    const made = { id, conversation_id: conversation.id, parent_id, reasoning: "", seq: 0, rating: 0, ...message };
+    const made = { id, conversation_id: conversation.id, parent_id, reasoning: "", seq: 0, rating: 0, judged: false, ...message };
     this.messages.set(id, made);
     conversation.leaf = id;
     return made;

@@ -45,7 +45,8 @@ class Left(Answer):
 class GuestLink(Answer):
     """The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever
     is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the
-    question's id. blind: models are "Model A", "Model B"."""
+    question's id. reasons: offered with a rating; empty for the usual ones. blind: models are "Model A",
+    "Model B"."""
 
     name: str
     instructions: str
@@ -54,6 +55,7 @@ class GuestLink(Answer):
     questions: tuple[Question, ...]
     answers: dict[str, str | int]
     asks: tuple[Feedback, ...]
+    reasons: tuple[str, ...]
     consent: Consent | None
     limits: Left
     left: Left
@@ -79,6 +81,7 @@ class GuestLink(Answer):
                 question.id: answers[question.id] for question in terms.questions if question.id in answers
             },
             asks=terms.asks,
+            reasons=terms.reasons,
             consent=consent,
             limits=Left.of(left.limits),
             left=Left.of(left),
@@ -109,9 +112,11 @@ class LinkTerms(Answer):
     messages_each: int | None
     tokens_each: int | None
     asks: tuple[Feedback, ...]
+    reasons: tuple[str, ...]
     questions: tuple[Question, ...]
     consent: str
     consent_version: int
+    training: bool
     inspect: bool
     system_prompt: bool
     retention_days: int | None

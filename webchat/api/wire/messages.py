@@ -19,7 +19,6 @@ from webchat.api.wire.conversations import (
 from webchat.api.wire.hidden import base_name, hidden_prompts, without
 from webchat.auth.failures import audience, failure_for
 from webchat.store import NamedMedia, records
-from webchat.store.judgement_records import Rating
 from webchat.turns.comparing.blind import blinded
 
 
@@ -82,6 +81,7 @@ class Message(Answer):
     continues: str | None
     reasoning_seconds: float | None
     rating: int
+    judged: bool
     seq: int
     siblings: tuple[str, ...]
     prompt_tokens: int | None
@@ -207,5 +207,8 @@ class EditBody(Body):
     text: str
 
 
+GivenRating = Annotated[int, Field(ge=-1, le=1)]
+
+
 class RatingBody(Body):
-    value: Rating
+    value: GivenRating

@@ -53,12 +53,13 @@ class Share(Answer):
 
 class Person(Answer):
     """Somebody who signs in. password: whether they do so with a password kept here; proxy: whether the proxy
-    in front does it for them."""
+    in front does it for them. trains: whether they let their judgements train models."""
 
     name: str
     email: str | None
     password: bool
     proxy: bool
+    trains: bool
 
     @classmethod
     def read(cls, person: people_records.Person) -> Self:
@@ -67,6 +68,7 @@ class Person(Answer):
             email=person.email,
             password=person.issuer == PASSWORD_ISSUER,
             proxy=person.proxied,
+            trains=person.trains,
         )
 
 
@@ -151,6 +153,10 @@ class RedeemBody(Body):
 class SignInBody(Body):
     name: Annotated[str, Field(max_length=200)]
     password: Annotated[str, Field(max_length=1000)]
+
+
+class TrainingBody(Body):
+    trains: bool
 
 
 class PasswordBody(Body):

@@ -112,11 +112,6 @@ class JudgingVerbs(Database):
         if not connection.execute(those.values(trains=trains)).rowcount:
             raise NotFound("person")
 
-    @reads
-    def trains(self, connection: Connection, owner: str) -> bool | None:
-        """The same; `None` for somebody who does not sign in."""
-        return connection.scalar(select(PersonRow.trains).where(PersonRow.owner_id == owner))
-
 
 def _said(kept: Row[Any] | None, change: JudgementChange) -> dict[str, Any]:
     """All that a person says now, as it is stored."""

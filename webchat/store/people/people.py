@@ -243,6 +243,7 @@ def _query() -> Select[*tuple[Any, ...]]:
         OwnerRow.created_at,
         PersonRow.seen_at,
         PersonRow.disabled_at,
+        PersonRow.trains,
     ).join(OwnerRow, OwnerRow.id == PersonRow.owner_id)
 
 
@@ -257,6 +258,7 @@ def _load(row: Any) -> Person:
         row.created_at,
         row.seen_at,
         row.disabled_at,
+        row.trains,
     )
 
 

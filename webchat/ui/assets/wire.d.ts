@@ -266,7 +266,7 @@ export interface Gone {
   message_id: string;
 }
 
-/** The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the question's id. blind: models are "Model A", "Model B". */
+/** The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the question's id. reasons: offered with a rating; empty for the usual ones. blind: models are "Model A", "Model B". */
 export interface GuestLink {
   name: string;
   instructions: string;
@@ -275,6 +275,7 @@ export interface GuestLink {
   questions: Array<Question>;
   answers: Record<string, string | number>;
   asks: Array<"thumbs" | "tags" | "better_answer" | "compare">;
+  reasons: Array<string>;
   consent: Consent | null;
   limits: Left;
   left: Left;
@@ -334,6 +335,33 @@ export interface Inspection {
 }
 
 export type JsonValue = unknown;
+
+/** What the caller said of a reply. reasons: keys, or the link's own words. seq: how many pieces of the reply had been shown when they last said something; `null` once it had ended. better: the answer they would have given. trains: whether their link's consent sentence covered training. */
+export interface Judgement {
+  rating: -1 | 0 | 1;
+  reasons: Array<string>;
+  comment: string;
+  better: string;
+  seq: number | null;
+  at: string | null;
+  changed_at: string | null;
+  trains: boolean;
+}
+
+/** Missing fields stay unchanged; another rating takes back the reasons of the one before. seq: how many pieces of a running reply were shown. */
+export interface JudgementBody {
+  rating?: number | null;
+  reasons?: Array<string> | null;
+  comment?: string | null;
+  better?: string | null;
+  seq?: number | null;
+}
+
+/** next: cursor of the next page, `null` at the end. */
+export interface JudgementPage {
+  items: Array<ReviewedJudgement>;
+  next: string | null;
+}
 
 /** Limits, or what is left of them; `null` where there is none. */
 export interface Left {
@@ -398,9 +426,11 @@ export interface LinkTerms {
   messages_each: number | null;
   tokens_each: number | null;
   asks: Array<"thumbs" | "tags" | "better_answer" | "compare">;
+  reasons: Array<string>;
   questions: Array<Question>;
   consent: string;
   consent_version: number;
+  training: boolean;
   inspect: boolean;
   system_prompt: boolean;
   retention_days: number | null;
@@ -515,6 +545,7 @@ export interface Message {
   continues: string | null;
   reasoning_seconds: number | null;
   rating: number;
+  judged: boolean;
   seq: number;
   siblings: Array<string>;
   prompt_tokens: number | null;
@@ -674,12 +705,13 @@ export interface PasswordBody {
   new: string;
 }
 
-/** Somebody who signs in. password: whether they do so with a password kept here; proxy: whether the proxy in front does it for them. */
+/** Somebody who signs in. password: whether they do so with a password kept here; proxy: whether the proxy in front does it for them. trains: whether they let their judgements train models. */
 export interface Person {
   name: string;
   email: string | null;
   password: boolean;
   proxy: boolean;
+  trains: boolean;
 }
 
 /** values: the values of its variables. */
@@ -743,7 +775,7 @@ export interface Queue {
 }
 
 export interface RatingBody {
-  value: -1 | 0 | 1;
+  value: number;
 }
 
 export interface RedeemBody {
@@ -768,6 +800,41 @@ export interface RenderedTemplate {
 /** name: of a model; without it, all endpoints are asked for their models again. */
 export interface RetryBody {
   name?: string | null;
+}
+
+/** better: an answer in place of the person's, for one judgement that is `edited`. */
+export interface ReviewBody {
+  ids: Array<string>;
+  state: "new" | "accepted" | "rejected" | "edited";
+  better?: string;
+}
+
+/** How many of the judgements there still are. */
+export interface Reviewed {
+  reviewed: number;
+}
+
+/** A judgement as operators see it. person: a name, or what tells the people of a link apart. asked, reply: how the message and the reply begin; empty where operators may not read them. trains: whether it may be exported once it is accepted. review_better: an operator's answer in place of the person's. */
+export interface ReviewedJudgement {
+  id: string;
+  conversation_id: string;
+  message_id: string;
+  person_id: string;
+  person: string;
+  link_id: string | null;
+  link: string;
+  model: string;
+  template: string;
+  at: string;
+  rating: -1 | 0 | 1;
+  reasons: Array<string>;
+  comment: string;
+  better: string;
+  asked: string;
+  reply: string;
+  trains: boolean;
+  review: "new" | "accepted" | "rejected" | "edited";
+  review_better: string;
 }
 
 /** Only chosen values; a missing field means the model's default. */
@@ -1043,8 +1110,10 @@ export interface TermsContent {
   messages_each?: number | null;
   tokens_each?: number | null;
   asks?: Array<"thumbs" | "tags" | "better_answer" | "compare">;
+  reasons?: Array<string>;
   questions?: Array<QuestionContent>;
   consent?: string;
+  training?: boolean;
   inspect?: boolean;
   system_prompt?: boolean;
   retention_days?: number | null;
@@ -1063,6 +1132,10 @@ export interface Thread {
 export interface Tokens {
   ids: Array<number>;
   pieces: Array<string>;
+}
+
+export interface TrainingBody {
+  trains: boolean;
 }
 
 /** ends_at: when it is deleted permanently. The other fields are explained at `webchat.store.records.TrashItem`. */
@@ -1171,6 +1244,7 @@ export interface Wait {
 export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/conversations/take-over`] ? Moved :
   [M, P] extends ["GET", `api/moderation/decisions`] ? DecisionPage :
+  [M, P] extends ["POST", `api/judgements/review`] ? Reviewed :
   [M, P] extends ["GET", `api/moderation/counts`] ? DecisionCounts :
   [M, P] extends ["POST", `api/templates/render`] ? RenderedTemplate :
   [M, P] extends ["POST", `api/templates/import`] ? Template :
@@ -1179,6 +1253,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["DELETE", `api/conversations`] ? DeletedConversations :
   [M, P] extends ["POST", `api/models/retry`] ? ModelList :
   [M, P] extends ["GET", `api/me/sessions`] ? SessionList :
+  [M, P] extends ["GET", `api/judgements`] ? JudgementPage :
   [M, P] extends ["GET", `api/moderation`] ? Moderation :
   [M, P] extends ["GET", `api/templates`] ? TemplateList :
   [M, P] extends ["POST", `api/templates`] ? Template :
@@ -1203,6 +1278,8 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/conversations/${string}/export`] ? Archive :
   [M, P] extends ["POST", `api/comparisons/${string}/continue`] ? Thread :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? Template :
+  [M, P] extends ["GET", `api/messages/${string}/judgement`] ? Judgement :
+  [M, P] extends ["PUT", `api/messages/${string}/judgement`] ? Judgement :
   [M, P] extends ["GET", `api/templates/${string}/versions`] ? TemplateVersionList :
   [M, P] extends ["POST", `api/messages/${string}/activate`] ? Thread :
   [M, P] extends ["POST", `api/templates/${string}/restore`] ? Template :
@@ -1232,6 +1309,7 @@ export type Answer<M extends string, P extends string> =
 /** The JSON that is sent with a request. */
 export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/conversations/take-over`] ? TakeOverBody :
+  [M, P] extends ["POST", `api/judgements/review`] ? ReviewBody :
   [M, P] extends ["POST", `api/templates/render`] ? RenderBody :
   [M, P] extends ["POST", `api/templates/import`] ? ImportBody :
   [M, P] extends ["POST", `api/handover/redeem`] ? HandoverBody :
@@ -1239,6 +1317,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/models/retry`] ? RetryBody :
   [M, P] extends ["POST", `sign-in/password`] ? SignInBody :
   [M, P] extends ["PUT", `api/me/password`] ? PasswordBody :
+  [M, P] extends ["PUT", `api/me/training`] ? TrainingBody :
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
   [M, P] extends ["POST", `api/consent`] ? ConsentBody :
   [M, P] extends ["POST", `api/answers`] ? AnswersBody :
@@ -1251,6 +1330,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? PreviewBody :
   [M, P] extends ["POST", `api/comparisons/${string}/continue`] ? GoOnBody :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? DuplicateBody :
+  [M, P] extends ["PUT", `api/messages/${string}/judgement`] ? JudgementBody :
   [M, P] extends ["POST", `api/comparisons/${string}/vote`] ? VoteBody :
   [M, P] extends ["PUT", `api/messages/${string}/rating`] ? RatingBody :
   [M, P] extends ["POST", `api/links/${string}/duplicate`] ? DuplicateLinkBody :

@@ -9,7 +9,7 @@ import { icon } from "./icons.js";
 
 // What the server will say of a message, as far as it is not known yet.
 const BLANK = {
-  author_id: null, reasoning: "", finished_at: null, finish_reason: null, failure: null, continues: null, reasoning_seconds: null, rating: 0, seq: 0,
+  author_id: null, reasoning: "", finished_at: null, finish_reason: null, failure: null, continues: null, reasoning_seconds: null, rating: 0, judged: false, seq: 0,
   siblings: [], prompt_tokens: null, completion_tokens: null, first_sent: null, masked: 0, template: null, compared: null,
 };
 
