@@ -164,10 +164,10 @@ async def test_a_refused_rating_takes_no_newer_one_back(chat: Chat) -> None:
     await chat.state("complete")
     up, down = (chat.reply.locator(f'[data-act="rate-{way}"]') for way in ("up", "down"))
     await chat.reply.hover()
-    async with held(chat.page, "**/rating", "PUT", status=500) as refusal:
+    async with held(chat.page, "**/judgement", "PUT", status=500) as refusal:
         await up.click()
         await refusal.asked.wait()
-        async with chat.page.expect_response("**/rating"):
+        async with chat.page.expect_response("**/judgement"):
             await down.click()
         await expect(down).to_have_attribute("aria-pressed", "true")
         await refusal.let()

@@ -4,7 +4,7 @@
 //
 //   localStorage webchat.draft.<owner>.<tab>.<place>   {at, value}; at: ms since epoch of the last change
 //
-// Places: "new", the id of a conversation (value: {text, template?, sent?}), "settings:<either>", "edit:<message>",
+// Places: "new", the id of a conversation (value: {text, template?, sent?}), "settings:<either>", "edit:<message>", "better:<message>",
 // "template:<id|new>", "variables:<template>". An owner of "" is one the server has not named yet.
 
 import { identity } from "./identity.js";

@@ -122,7 +122,7 @@ export class MessageView {
     this.#slot("head");
     if (!user) this.#slot("reasoning");
     this.element.append(this.#body);
-    for (const name of ["waiting", "note", "actions"]) this.#slot(name);
+    for (const name of ["waiting", "note", "actions", "below"]) this.#slot(name);
     this.update(record);
   }
 
@@ -199,6 +199,12 @@ export class MessageView {
     this.#part("editor", element ? Math.random() : "", () => element);
     this.#body.before(this.#parts.editor.element);
     this.element.classList.toggle("wc-editing", Boolean(element));
+  }
+
+  /** Put an element below the buttons, in place of the one there; `null` takes it away. */
+  /** @param {HTMLElement | null} element */
+  showBelow(element) {
+    this.#part("below", element ?? "", () => element);
   }
 
   /** The words alone, for a screen reader. */

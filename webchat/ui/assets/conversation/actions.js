@@ -6,6 +6,8 @@ import { copyText, showCopied } from "../copying.js";
 import { toggleMenu } from "../dom.js";
 import { drafts } from "../drafts.js";
 import { errorLine, language } from "../i18n.js";
+import { asked } from "../judging/asked.js";
+import { look, rate, write as writeBetter } from "../judging/judging.js";
 import { outbox } from "../outbox.js";
 import { settings } from "../settings.js";
 import { storage } from "../storage.js";
@@ -85,6 +87,8 @@ function more(transcript, view, button) {
   const offered = [
     goesOn &&  { label: t("transcript.continue"), icon: "continue", onclick: () => continueReply(transcript, view) },
     hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
+    replied && view.record.text && asked(connection.link).better && { label: t("judge.better"), icon: "pencil", onclick: () => writeBetter(view) },
+    replied && view.record.judged && { label: t("judge.open"), icon: "chat", onclick: () => look(view) },
     looks && hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
     looks && replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
   ];
@@ -218,26 +222,6 @@ function version(step) {
   };
 }
 
-/** @param {-1 | 1} value @returns {Action} */
-function rate(value) {
-  return (transcript, view) => {
-    const before = view.record;
-    /** @type {-1 | 0 | 1} */
-    const rating = before.rating === value ? 0 : value;
-    view.update({ ...before, rating });
-    attempt(transcript, async () => {
-      try {
-        await transcript.ctx.api.put(`api/messages/${before.id}/rating`, { value: rating });
-        if (view.record.rating !== rating) return; // rated anew meanwhile
-        transcript.messages = transcript.messages.map((message) => (message.id === before.id ? { ...message, rating } : message));
-      } catch (error) {
-        if (view.record.rating === rating) view.update({ ...view.record, rating: before.rating });
-        throw error;
-      }
-    });
-  };
-}
-
 /** @param {Transcript} transcript @param {MessageView} view @param {HTMLElement} button */
 function info(transcript, view, button) {
   attempt(transcript, async () => {
@@ -289,6 +273,6 @@ export const actions = {
   info,
   "older-version": version(-1),
   "newer-version": version(1),
-  "rate-up": rate(1),
-  "rate-down": rate(-1),
+  "rate-up": (_transcript, view) => rate(view, 1),
+  "rate-down": (_transcript, view) => rate(view, -1),
 };

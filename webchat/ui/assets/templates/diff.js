@@ -1,15 +1,33 @@
-// What changed between two texts, by lines.
+// What changed between two texts, by lines or by words.
 
 /** @typedef {[mark: "same" | "gone" | "new", line: string]} Row */
 
+const WORDS = /\s+|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{M}\p{N}_]+?(?=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}])|[\p{L}\p{M}\p{N}_]+|[^]/gu;
 const MOST = 1_000_000; // pairs of lines that are compared; of texts that differ in more, all of the rest counts as changed
 
 // Rows of [mark, line]: "same", "gone" (only in `before`) or "new" (only in `after`), by the longest common subsequence
 // of what differs between the lines that both begin and end with.
 /** @param {string} before @param {string} after @returns {Row[]} */
 export function lineDiff(before, after) {
-  const a = before === "" ? [] : before.split("\n");
-  const b = after === "" ? [] : after.split("\n");
+  return diff(before === "" ? [] : before.split("\n"), after === "" ? [] : after.split("\n"));
+}
+
+// The same by words, neighbours of one mark put together; each side of it is the whole text. A character of a script without
+// spaces counts as a word.
+/** @param {string} before @param {string} after @returns {Row[]} */
+export function wordDiff(before, after) {
+  /** @type {Row[]} */
+  const joined = [];
+  for (const [mark, word] of diff(before.match(WORDS) ?? [], after.match(WORDS) ?? [])) {
+    const last = joined.at(-1);
+    if (last?.[0] === mark) last[1] += word;
+    else joined.push([mark, word]);
+  }
+  return joined;
+}
+
+/** @param {string[]} a @param {string[]} b @returns {Row[]} */
+function diff(a, b) {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
   let tail = 0;

@@ -1,0 +1,90 @@
+"""People say what they think of a reply below it, and write the answer they would have given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.async_api import Locator, expect
+
+from tests.app_process import AppProcess
+from tests.e2e.chat import PHONE, Chat, NewVisitor, words
+from tests.e2e.conftest import running
+from tests.e2e.test_tester import arrive, lab, made
+from webchat.sentences import locale
+
+__all__ = ["lab", "running"]
+
+EN, ZH = locale("en"), locale("zh-CN")
+
+
+def thumb(chat: Chat, way: str) -> Locator:
+    return chat.reply.locator(f'[data-act="rate-{way}"]')
+
+
+def panel(chat: Chat) -> Locator:
+    return chat.reply.locator(".wc-judge")
+
+
+async def saved(chat: Chat, text: dict[str, str] = EN) -> None:
+    await expect(panel(chat).get_by_role("status")).to_have_text(text["judge.saved"])
+
+
+async def test_a_bad_reply_gets_reasons_and_a_better_answer_that_outlive_a_reload(chat: Chat) -> None:
+    await chat.ask("words=6 judged")
+    await chat.state("complete")
+    await chat.reply.hover()
+    await thumb(chat, "down").click()
+    bad = panel(chat).get_by_role("button", name=EN["judge.reason.style_bad"])
+    await bad.click()
+    await expect(bad).to_have_attribute("aria-pressed", "true")
+    await saved(chat)
+    await panel(chat).get_by_role("button", name=EN["judge.better"]).click()
+    box = chat.reply.locator(".wc-editor textarea")
+    await expect(box).to_be_focused()
+    assert (await box.input_value()).strip() == words(6)
+    await box.fill("w0 w1 better w3 w4 w5")
+    await box.press("Control+Enter")
+    diff = panel(chat).locator(".wc-judge-diff")
+    await expect(diff.locator("del")).to_have_text("w2")
+    await expect(diff.locator("ins")).to_have_text("better")
+    assert await chat.text() == words(6)
+    await chat.page.reload()
+    await chat.ready()
+    await chat.reply.hover()
+    await expect(thumb(chat, "down")).to_have_attribute("aria-pressed", "true")
+    await chat.reply.locator('[data-act="more"]').click()
+    await chat.page.get_by_role("menuitem", name=EN["judge.open"]).click()
+    await expect(diff.locator("ins")).to_have_text("better")
+    await panel(chat).get_by_role("button", name=EN["judge.better_undo"]).click()
+    await expect(diff).to_have_count(0)
+    await chat.page.get_by_role("button", name=EN["judge.undo"]).click()
+    await expect(diff.locator("ins")).to_have_text("better")
+    await panel(chat).press("Escape")
+    await expect(panel(chat)).to_have_count(0)
+    await expect(thumb(chat, "down")).to_be_focused()
+
+
+async def test_a_tester_with_a_phone_is_asked_what_the_link_names(
+    lab: AppProcess, visitor: NewVisitor
+) -> None:
+    terms: dict[str, Any] = {
+        "asks": ("thumbs", "tags"),
+        "reasons": ("太长", "<b>rude</b>"),
+        "language": "zh-CN",
+    }
+    _, url = made(lab, "Judges", **terms)
+    chat = await arrive(visitor, lab, url, **PHONE)
+    await chat.ask("words=3 judged")
+    await chat.state("complete")
+    await thumb(chat, "down").tap()
+    await expect(panel(chat).locator(".wc-chip")).to_have_text(["太长", "<b>rude</b>"])
+    await expect(panel(chat).get_by_role("button", name=ZH["judge.better"])).to_have_count(0)
+    await panel(chat).get_by_role("button", name="太长").tap()
+    await panel(chat).locator("textarea").fill("两句话就够了。")
+    await panel(chat).locator("textarea").blur()
+    await saved(chat, ZH)
+    inside = await panel(chat).evaluate("(panel) => panel.getBoundingClientRect().right <= innerWidth")
+    assert inside
+    await thumb(chat, "down").tap()
+    await expect(panel(chat)).to_have_count(0)
+    await expect(thumb(chat, "down")).to_have_attribute("aria-pressed", "false")

@@ -1,0 +1,107 @@
+// Judging a reply: its thumbs, the panel below it, and the answer that a person would have given.
+
+import { api } from "../api.js";
+import { editor } from "../conversation/editor.js";
+import { drafts } from "../drafts.js";
+import { errorLine, t } from "../i18n.js";
+import { toast } from "../toast.js";
+import { panel } from "./panel.js";
+
+/** @import { Judgement, JudgementBody } from "../types.js" */
+/** @import { MessageView } from "../message.js" */
+
+/** @param {string} id */
+const addressOf = (id) => `api/messages/${id}/judgement`;
+/** @param {string} id */
+const draftOf = (id) => `better:${id}`;
+
+// How often each reply was rated, so that a late answer takes no newer one back.
+/** @type {WeakMap<MessageView, number>} */
+const rounds = new WeakMap();
+
+/** Press a thumb; pressed again, it takes the rating and its reasons back. A better answer stays. */
+/** @param {MessageView} view @param {-1 | 1} value */
+export async function rate(view, value) {
+  const before = view.record.rating;
+  const rating = before === value ? 0 : value;
+  const round = (rounds.get(view) ?? 0) + 1;
+  rounds.set(view, round);
+  view.update({ ...view.record, rating });
+  if (!rating) view.showBelow(null);
+  /** @type {JudgementBody} */
+  const body = rating ? { rating } : { rating, reasons: [], comment: "" };
+  try {
+    const judgement = await api.put(addressOf(view.record.id), body);
+    if (rounds.get(view) === round) show(view, judgement);
+  } catch (error) {
+    if (rounds.get(view) === round) view.update({ ...view.record, rating: before });
+    complain(error);
+  }
+}
+
+/** Show again what was said of a reply. */
+/** @param {MessageView} view */
+export async function look(view) {
+  try {
+    show(view, await api.get(addressOf(view.record.id)));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** Write a better answer, in the place of the reply. */
+/** @param {MessageView} view @param {string} [before] the one that was written already */
+export async function write(view, before) {
+  const { id, text } = view.record;
+  try {
+    before ??= (await api.get(addressOf(id))).better;
+  } catch (error) {
+    return complain(error);
+  }
+  const begun = drafts.get(draftOf(id))?.text ?? (before || text);
+  const close = () => {
+    drafts.put(draftOf(id), null);
+    view.replaceBody(null);
+    view.element.querySelector('[data-act="more"]')?.focus({ preventScroll: true });
+  };
+  /** @param {string} better */
+  const onSave = async (better) => {
+    if (better === text && !before) return close();
+    if (await keep(view, better === text ? "" : better)) close();
+  };
+  /** @param {string} words */
+  const onInput = (words) => drafts.put(draftOf(id), { text: words });
+  view.replaceBody(editor({ text: begun, save: t("judge.better_save"), hint: t("judge.better_hint"), onInput, onSave, onCancel: close, t }));
+}
+
+/** @param {MessageView} view @param {string} better */
+async function keep(view, better) {
+  try {
+    show(view, await api.put(addressOf(view.record.id), { better }));
+    return true;
+  } catch (error) {
+    complain(error);
+    return false;
+  }
+}
+
+/** @param {MessageView} view @param {Judgement} judgement */
+function show(view, judgement) {
+  const { rating, better } = judgement;
+  view.update({ ...view.record, rating, judged: judgement.at !== null });
+  const close = () => {
+    view.showBelow(null);
+    view.element.querySelector(`[data-act="${rating < 0 ? "rate-down" : rating > 0 ? "rate-up" : "more"}"]`)?.focus({ preventScroll: true });
+  };
+  const remove = async () => {
+    if (!(await keep(view, ""))) return;
+    toast(t("judge.better_removed"), { action: { label: t("judge.undo"), onclick: () => keep(view, better) } });
+  };
+  view.showBelow(panel(view, judgement, { write: () => write(view, better), remove, close }));
+}
+
+/** @param {any} error */
+function complain(error) {
+  if (!error.code) throw error;
+  toast(errorLine(error), { kind: "error" });
+}

@@ -1,0 +1,93 @@
+// Below a reply: why it was rated, a comment, and a better answer. What is said is saved at once.
+
+import { api } from "../api.js";
+import { connection } from "../connection.js";
+import { h } from "../dom.js";
+import { icon } from "../conversation/icons.js";
+import { errorLine, t } from "../i18n.js";
+import { style } from "../style.js";
+import { asked, isKey, reasonsFor } from "./asked.js";
+import { compared } from "./better.js";
+import { Saving } from "./saving.js";
+
+/** @import { Judgement } from "../types.js" */
+/** @import { MessageView } from "../message.js" */
+
+const PAUSE = 800; // ms after the last key
+const MOST = "4000"; // characters of a comment
+
+let count = 0;
+
+/** @typedef {{ write(): void, remove(): void, close(): void }} Deeds */
+
+/** The panel of one reply; null where there is nothing to ask or to show. */
+/** @param {MessageView} view @param {Judgement} judgement @param {Deeds} deeds */
+export function panel(view, judgement, { write, remove, close }) {
+  const { link } = connection;
+  const asks = asked(link);
+  const { rating } = judgement;
+  const reasons = reasonsFor(rating, link);
+  const offers = rating < 0 && asks.better && !judgement.better;
+  if (!judgement.better && !(rating && (reasons.length || asks.comment || offers))) return null;
+  style("judging");
+  const state = h("span", { class: "wc-judge-state wc-muted", role: "status" });
+  const saving = new Saving(
+    (body) => api.put(`api/messages/${view.record.id}/judgement`, body),
+    (how, error) => {
+      state.textContent = how === "failed" ? `${t("judge.not_saved")} ${errorLine(error)}` : t(`judge.${how}`);
+      state.classList.toggle("wc-danger", how === "failed");
+    },
+  );
+  const title = h("span", { class: "wc-judge-title", id: `wc-judge-${++count}` }, rating ? t(rating > 0 ? "judge.why_good" : "judge.why_bad") : t("judge.title"));
+  const closing = h("button", { type: "button", class: "wc-action", "aria-label": t("judge.close"), title: t("judge.close"), onclick: close }, icon("close"));
+  const element = h(
+    "section",
+    { class: "wc-judge", "aria-labelledby": title.id },
+    h("div", { class: "wc-judge-head" }, title, state, closing),
+    reasons.length > 0 && chips(reasons, judgement.reasons, saving, title.id),
+    rating !== 0 && asks.comment && comment(judgement.comment, saving),
+    judgement.better ? compared(view.record.text, judgement.better, { edit: write, remove }) : offers && h("button", { type: "button", class: "wc-button wc-judge-better", onclick: write }, icon("edit"), t("judge.better")),
+  );
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.isComposing) return;
+    event.preventDefault();
+    event.stopPropagation();
+    close();
+  });
+  return element;
+}
+
+/** @param {readonly string[]} reasons @param {readonly string[]} given @param {Saving} saving @param {string} labelled */
+function chips(reasons, given, saving, labelled) {
+  const chosen = new Set(given);
+  /** @param {string} reason */
+  const chip = (reason) => {
+    const button = h("button", { type: "button", class: "wc-chip", dir: "auto", "aria-pressed": String(chosen.has(reason)), onclick: toggle }, isKey(reason) ? t(`judge.reason.${reason}`) : reason);
+    function toggle() {
+      if (!chosen.delete(reason)) chosen.add(reason);
+      button.setAttribute("aria-pressed", String(chosen.has(reason)));
+      saving.save({ reasons: reasons.filter((one) => chosen.has(one)) });
+    }
+    return button;
+  };
+  return h("div", { class: "wc-judge-chips", role: "group", "aria-labelledby": labelled }, reasons.map(chip));
+}
+
+/** @param {string} text @param {Saving} saving */
+function comment(text, saving) {
+  let saved = text;
+  let timer = 0;
+  const flush = () => {
+    clearTimeout(timer);
+    if (box.value === saved) return;
+    saved = box.value;
+    saving.save({ comment: saved });
+  };
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(flush, PAUSE);
+  };
+  const box = h("textarea", { class: "wc-input wc-judge-comment", rows: "1", maxlength: MOST, dir: "auto", "aria-label": t("judge.comment"), placeholder: t("judge.comment"), oninput: later, onchange: flush });
+  box.value = text;
+  return box;
+}
