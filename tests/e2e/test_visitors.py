@@ -9,18 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Error, Response, expect
 
 from tests.app_process import ROOT, AppProcess
 from tests.e2e.chat import Chat, NewVisitor, first, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
+from tests.store.talk import Talk
 from webchat.sentences import locale
 from webchat.sharing import new_link
 from webchat.sharing.links import hash_of, make_token
@@ -212,3 +213,41 @@ async def test_a_link_pasted_at_a_strange_address_goes_to_this_server(
     await Chat(page, guarded.url).ready()
     assert asked
     assert all(url.startswith((guarded.url, "data:", "blob:")) for url in asked)
+
+
+async def test_a_stranger_on_an_open_server_sees_nothing_of_others(
+    endpoint: ScriptedEndpoint, tmp_path: Path, visitor: NewVisitor
+) -> None:
+    """Neither chats of other visitors and members nor their names, by no address of theirs either."""
+    async with running(tmp_path, endpoint, WEBCHAT_SIGN_IN="open") as app:
+        with store_of(app) as store:
+            member = store.add_person("https://id.example", "1", "Zora", "zora@example.org").owner_id
+            others = [
+                Talk(store, owner).say("a secret heron", "flies").conversation.id
+                for owner in (member, store.create_owner("visitor", "Zora").id)
+            ]
+        page = await (await visitor()).new_page()
+        heard = list[str]()
+
+        async def hear(answer: Response) -> None:
+            if "/api/" in answer.url and not answer.url.endswith("/api/events"):
+                with suppress(Error):  # a stream that was left
+                    heard.append(await answer.text())
+
+        chat = await Chat(page, app.url).open()
+        page.on("response", hear)
+        for id in others:
+            await chat.open(f"?c={id}")
+            await expect(page.locator("#wc-sidebar")).to_be_visible()
+            await expect(page.locator("article")).to_have_count(0)
+            assert (await page.request.get(f"{app.url}/api/conversations/{id}")).status == 404
+        await page.get_by_role("button", name="Settings and help").click()
+        await page.get_by_role("menuitem", name="Preferences").click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        said = " ".join([await page.locator("body").inner_text(), *heard])
+        listed = await (await page.request.get(f"{app.url}/api/conversations")).json()
+        assert listed["items"] == []
+        assert "heron" not in said
+        assert "zora" not in said.lower()
+        for path in ("/operator/", "/api/people", "/api/operators"):
+            assert (await page.request.get(f"{app.url}{path}")).status == 404
