@@ -1,6 +1,9 @@
 """Many people at once through the page's own routes, beside a bare `gr.ChatInterface`; SQLite, journal on.
 
-    python -m tests.benchmarks.crowd [--people 200] [--words 200] [--rate 20] [--no-baseline]
+    python -m tests.benchmarks.crowd [--people 200] [--words 200] [--rate 20] [--no-baseline] [--link]
+
+With `--link` the same people come once more, by one tester link with every limit, and their figures are
+printed as ratios to those of the first run.
 
 The driver, the endpoint and the server share the cores, as they would on a small machine.
 """
@@ -11,6 +14,7 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -29,26 +33,58 @@ from tests.benchmarks.measure import (
 )
 from tests.benchmarks.watched import holds
 from tests.load import Followed, converse, crowd, newcomers, summary
+from webchat.auth.cookies import Cookies
+from webchat.data_folder import SECRET
+from webchat.store import Store
+from webchat.store.link_records import LinkTerms
 
 ARRIVE_SECONDS = 1.0
 """All have asked by then."""
 
 
-async def of_webchat(url: str, load: Load) -> None:
+async def of_webchat(url: str, load: Load, *, linked: bool = False) -> dict[str, float]:
+    """linked: they came by one link. Returns the summary of what they saw."""
+    env = {**FREELY, "WEBCHAT_MAX_TURNS_PER_LINK": "1000"}
     with (
         tempfile.TemporaryDirectory() as folder,
-        AppProcess(Path(folder), "--endpoint", url, "--access", "open", env=FREELY, module=WATCHED) as app,
+        AppProcess(Path(folder), "--endpoint", url, "--access", "open", env=env, module=WATCHED) as app,
     ):
-        cookies = await newcomers(app.port, load.people)
+        cookies = _guests(app, load.people) if linked else await newcomers(app.port, load.people)
         await converse(app.port, "words=5", cookie=cookies[0])
         used = cpu_seconds(app.pid)
         seen = await crowd(app.port, load.people, load.ask, arrive=ARRIVE_SECONDS, cookies=cookies)
         whole = " ".join(f"w{number}" for number in range(load.words))
         right = sum(one.text.split() == whole.split() for one in seen)
-        _print("webchat", seen, cpu_seconds(app.pid) - used, memory_mib(app.pid), load)
+        _print(
+            "by one link" if linked else "webchat",
+            seen,
+            cpu_seconds(app.pid) - used,
+            memory_mib(app.pid),
+            load,
+        )
         print(f"{'':12} {right} of {load.people} replies are the endpoint's, word for word")
         app.stop()
         print(f"{'':12} {holds(app.log)}")
+        return summary(seen)
+
+
+def _guests(app: AppProcess, people: int) -> list[str]:
+    """Cookies of people of one link that limits everything, far beyond what they use."""
+    terms = LinkTerms(
+        people=people,
+        conversations=10**6,
+        messages=10**6,
+        tokens=10**9,
+        replies_at_once=1000,
+        conversations_each=1000,
+        messages_each=1000,
+        tokens_each=10**6,
+    )
+    cookies = Cookies((app.data_dir / SECRET).read_text().strip())
+    with closing(Store.open(f"sqlite:///{app.data_dir / 'webchat.db'}", serve=False)) as store:
+        link = store.create_link("crowd", "hash", None, terms)
+        guests = [store.create_owner("guest", "Tess", link.id).id for _ in range(people)]
+    return [cookies.header(guest, secure=False).partition(";")[0] for guest in guests]
 
 
 async def of_bare_gradio(url: str, load: Load) -> None:
@@ -79,13 +115,25 @@ def _print(name: str, seen: Sequence[Followed], cpu: float, memory: float, load:
     )
 
 
-async def run(load: Load, baseline: bool) -> None:
+async def run(load: Load, baseline: bool, link: bool) -> None:
     print(calibration())
     print(
         f"{load.people} people within {ARRIVE_SECONDS:g} s, {load.words} tokens at {load.rate:g} tokens/s\n"
     )
     with endpoint() as url:
-        await of_webchat(url, load)
+        plain = await of_webchat(url, load)
+        if link:
+            linked = await of_webchat(url, load, linked=True)
+            ratios = ", ".join(
+                f"{name} x{linked[key] / max(plain[key], 1e-9):.2f}"
+                for name, key in (
+                    ("first token median", "ttft_median"),
+                    ("p95", "ttft_p95"),
+                    ("gap p50", "gap_p50"),
+                    ("p95", "gap_p95"),
+                )
+            )
+            print(f"{'':12} by one link to without: {ratios}", flush=True)
         if baseline:
             await of_bare_gradio(url, load)
 
@@ -96,8 +144,9 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=200)
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--baseline", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--link", action="store_true")
     options = parser.parse_args()
-    asyncio.run(run(Load(options.people, options.words, options.rate), options.baseline))
+    asyncio.run(run(Load(options.people, options.words, options.rate), options.baseline, options.link))
 
 
 if __name__ == "__main__":
