@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from webchat.commands import CommandError, opened, printable
-from webchat.settings import Loaded
+from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from webchat.feedback.datasets import Chosen, Exported, ExportOptions
@@ -63,12 +63,16 @@ def add_export_command(add: AddCommand, option: Callable[..., None]) -> None:
 
 
 def _export(loaded: Loaded, options: argparse.Namespace) -> None:
-    folder, wanted, chosen = Path(options.folder).expanduser().absolute(), _wanted(options), _chosen(options)
+    folder, wanted = Path(options.folder).expanduser().absolute(), _wanted(options)
+    _tell(written(loaded.settings, folder, wanted, _chosen(options)), options)
+
+
+def written(settings: Settings, folder: Path, wanted: ExportOptions, chosen: Chosen) -> Exported:
+    """Write an export. Raises CommandError."""
     from webchat.feedback.datasets import write_dataset
 
-    with opened(loaded.settings) as store, _clear_errors():
-        found = write_dataset(folder, chosen.of(_records(store)), wanted)
-    _tell(found, options)
+    with opened(settings) as store, _clear_errors():
+        return write_dataset(folder, chosen.of(_records(store)), wanted)
 
 
 def _records(store: Store) -> Iterator[Judgement | Comparison]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from backends.memory import free_memory
 from webchat.commands import CommandError, known_errors
+from webchat.export_command import written
 from webchat.settings import Loaded, Settings
 from webchat.settings.models import DEMO_NAME
 
@@ -38,7 +39,8 @@ def add_finetune_command(add: Callable[..., argparse.ArgumentParser], option: Ca
     about = "Train an adapter for --model, or for the embedded model, on an export. Needs the extra train."
     made = add("finetune", about, _finetune)
     option(made, "--method", choices=("sft", "dpo", "kto"), default="sft", help="the trainer of trl (sft)")
-    option(made, "--from", dest="dataset", metavar="DIR", required=True, help="a folder of webchat export")
+    about = "a folder of webchat export (all that may be exported now)"
+    option(made, "--from", dest="dataset", metavar="DIR", help=about)
     option(made, "--name", metavar="NAME", help="the adapter's name (method and time)")
     for name, (kind, about) in _FLAGS.items():
         option(made, f"--{name.replace('_', '-')}", dest=name, type=kind, metavar="N", help=about)
@@ -55,6 +57,8 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
     try:
         with known_errors():
             plan = _plan(settings, options, name)
+            if options.dataset is None and not (options.resume and plan.dataset.is_dir()):
+                _export(settings, plan.dataset)
             found = check(plan)
             print(f"{found.rows} rows to train on, {found.held_out} held out{_memory(found.memory)}.")
             print(plan.shown)
@@ -84,16 +88,28 @@ def _plan(settings: Settings, options: argparse.Namespace, name: str) -> Plan:
     from webchat.feedback.finetuning import LEARNING_RATES, Plan
 
     given = {flag: value for flag in _FLAGS if (value := getattr(options, flag)) is not None}
+    folder = (settings.data_dir / "finetune" / name).absolute()
     plan = Plan(
         method=options.method,
         model=_model(settings),
-        dataset=Path(options.dataset).expanduser().resolve(),
-        folder=settings.data_dir / "finetune" / name,
+        dataset=Path(options.dataset).expanduser().resolve() if options.dataset else folder / "dataset",
+        folder=folder,
         learning_rate=LEARNING_RATES[options.method],
         use_cpu=free_memory("cuda") is None,
         more=tuple(options.more),
     )
     return replace(plan, **given)
+
+
+def _export(settings: Settings, folder: Path) -> None:
+    """Write all that may be exported, split by conversation where a split by person holds nothing out."""
+    from webchat.feedback.datasets import Chosen, ExportOptions
+
+    found = written(settings, folder, ExportOptions(), Chosen())
+    if found.people == 1 or "no_test" in found.notes:
+        found = written(settings, folder, ExportOptions(by="conversation"), Chosen())
+        print("Too few people for a split by person: train and test share people, but no conversation.")
+    print(f"Exported {found.records} judgements and comparisons to {folder}.")
 
 
 def _model(settings: Settings) -> Path:

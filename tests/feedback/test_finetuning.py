@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.store.talk import Talk
 from webchat.cli import run as webchat
 from webchat.feedback.finetuning import (
     Cancelled,
@@ -29,6 +31,8 @@ from webchat.feedback.finetuning import (
 from webchat.feedback.finetuning.progress import point_of, progress
 from webchat.models import Models, Shared, configured
 from webchat.settings import Settings, model_specs
+from webchat.store import Store
+from webchat.store.judgement_records import JudgementChange
 
 ANSWER = "The capital of Zubrowka is Lutz."
 QUESTIONS = (
@@ -243,6 +247,32 @@ def test_a_dry_run_prints_the_command_and_trains_nothing(
     assert "--warmup_steps 7\n" in said
     assert not (tmp_path / "data" / "finetune").exists()
     assert webchat([*given, "--name", "../up"]) == 2
+
+
+def test_without_an_export_all_that_was_accepted_is_exported(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    with closing(Store.open(f"sqlite:///{tmp_path / 'data' / 'webchat.db'}")) as store:
+        owner = store.local_owner().id
+        for at in range(60):
+            talk = Talk(store, owner)
+            asked = (
+                f"What is {at} times {at + 7} in the numbers of Zubrowka, counted from the {at * 31}th day?"
+            )
+            judged = store.judge(
+                owner, talk.say(asked, f"It is {at * at}.").reply.id, JudgementChange(rating=1)
+            )
+            assert judged is not None
+            store.review_judgements(owner, [judged.id], "accepted")
+    given = ["finetune", "--model", str(plan.model), "--name", "own", "--dry-run"]
+    assert webchat(given) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "share people, but no conversation" in said
+    assert "Exported 60 judgements" in said
+    assert "rows to train on" in said
+    assert (tmp_path / "data" / "finetune" / "own" / "dataset" / "sft" / "test.jsonl").is_file()
 
 
 @pytest.mark.slow
