@@ -35,6 +35,8 @@ export async function openAccount() {
       section("profile", person.password ? nameForm(person) : fact(t("account.name"), person.name), person.email && fact(t("account.email"), person.email)),
       person.password && section("password", passwordForm(() => devices?.load())),
     ],
+    // Operators' always may; nobody asks them.
+    person && connection.me.owner?.kind === "member" && section("training", ...training(person)),
     section("appearance", appearance()),
     devices && section("devices", devices.element),
     shares && section("shares", shares.element),
@@ -91,6 +93,28 @@ function nameForm(person) {
 /** @param {string} label @param {string} value */
 function fact(label, value) {
   return h("div", { class: "wc-field" }, h("span", { class: "wc-account-label" }, label), h("span", { class: "wc-account-value", dir: "auto" }, value));
+}
+
+// Whether what they say of replies may train models: saved at once, or back where it was.
+/** @param {Person} person */
+function training(person) {
+  const box = h("input", { type: "checkbox", checked: person.trains, onchange: save });
+  const label = h("label", { class: "wc-account-check" }, box, h("span", {}, t("account.training_allow")));
+  const problem = h("p", { class: "wc-field-hint", role: "status" });
+
+  async function save() {
+    const trains = box.checked;
+    try {
+      await api.put("api/me/training", { trains });
+      Object.assign(connection.me, { person: { ...connection.me.person, trains } });
+      problem.textContent = "";
+    } catch (error) {
+      box.checked = !trains;
+      problem.textContent = errorLine(error);
+    }
+  }
+
+  return [label, h("p", { class: "wc-field-hint" }, t("account.training_hint")), problem];
 }
 
 function appearance() {

@@ -46,7 +46,7 @@ export function panel(view, judgement, { write, remove, close }) {
     h("div", { class: "wc-judge-head" }, title, state, closing),
     reasons.length > 0 && chips(reasons, judgement.reasons, saving, title.id),
     rating !== 0 && asks.comment && comment(judgement.comment, saving),
-    judgement.better ? compared(view.record.text, judgement.better, { edit: write, remove }) : offers && h("button", { type: "button", class: "wc-button wc-judge-better", onclick: write }, icon("edit"), t("judge.better")),
+    judgement.better ? compared(view.record.text.trim(), judgement.better.trim(), { edit: write, remove }) : offers && h("button", { type: "button", class: "wc-button wc-judge-better", onclick: write }, icon("edit"), t("judge.better")),
   );
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.isComposing) return;
