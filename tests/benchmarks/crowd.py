@@ -49,7 +49,7 @@ async def of_webchat(url: str, load: Load, *, linked: bool = False) -> dict[str,
         tempfile.TemporaryDirectory() as folder,
         AppProcess(Path(folder), "--endpoint", url, "--access", "open", env=env, module=WATCHED) as app,
     ):
-        cookies = _guests(app, load.people) if linked else await newcomers(app.port, load.people)
+        cookies = await _guests(app, load.people) if linked else await newcomers(app.port, load.people)
         await converse(app.port, "words=5", cookie=cookies[0])
         used = cpu_seconds(app.pid)
         seen = await crowd(app.port, load.people, load.ask, arrive=ARRIVE_SECONDS, cookies=cookies)
@@ -68,8 +68,9 @@ async def of_webchat(url: str, load: Load, *, linked: bool = False) -> dict[str,
         return summary(seen)
 
 
-def _guests(app: AppProcess, people: int) -> list[str]:
-    """Cookies of people of one link that limits everything, far beyond what they use."""
+async def _guests(app: AppProcess, people: int) -> list[str]:
+    """Cookies of people of one link that limits everything, far beyond what they use. Like newcomers, each
+    has opened the page."""
     terms = LinkTerms(
         people=people,
         conversations=10**6,
@@ -84,7 +85,11 @@ def _guests(app: AppProcess, people: int) -> list[str]:
     with closing(Store.open(f"sqlite:///{app.data_dir / 'webchat.db'}", serve=False)) as store:
         link = store.create_link("crowd", "hash", None, terms)
         guests = [store.create_owner("guest", "Tess", link.id).id for _ in range(people)]
-    return [cookies.header(guest, secure=False).partition(";")[0] for guest in guests]
+    made = [cookies.header(guest, secure=False).partition(";")[0] for guest in guests]
+    async with httpx.AsyncClient(base_url=app.url, timeout=60) as client:
+        for cookie in made:
+            (await client.get("/api/me", headers={"cookie": cookie})).raise_for_status()
+    return made
 
 
 async def of_bare_gradio(url: str, load: Load) -> None:
