@@ -407,7 +407,7 @@ list_conversations list_links list_templates list_trash media message newest_tex
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
-comparison pair_votes voted_comparisons
+comparison pair_votes votes
 branch list_shares share shared_messages shared_media
 """
 READS = frozenset(_READS.split())

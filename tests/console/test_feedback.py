@@ -134,12 +134,14 @@ async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
 async def test_results_say_how_many_people_stand_behind_them(make_site: MakeSite) -> None:
     async with make_site() as site:
         feedback, who = Feedback(site.services), caller(site)
-        table = await feedback.results(who)
+        table, compared, notes = await feedback.results(who)
         assert not table.visible
+        assert not compared.visible
+        assert notes.value == "Nobody has voted on a comparison yet."
         for at in range(6):
             talk = of_a_link(site, LinkTerms(title=str(at)))
             judged(talk, GOOD if at else BAD)
-        table = await feedback.results(who)
+        table, *_ = await feedback.results(who)
         (row,) = table.value["data"]
         assert (row[0], row[2:]) == ("model a", [5, 1, 6])
         assert row[1].startswith("83 % (")

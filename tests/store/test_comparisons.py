@@ -134,11 +134,10 @@ async def test_votes_from_many_tabs_at_once_are_one(talk: Talk) -> None:
         *(talk.store.call(talk.store.vote_on, talk.owner, id, one) for one in wishes)
     )
     assert len(set(votes)) == 1
-    page = talk.store.voted_comparisons()
-    assert [one.id for one in page.items] == [id]
-    judged = [side.judged for side in (page.items[0].left, page.items[0].right)]
+    assert [one.id for one in talk.store.votes()] == [id]
+    (one,) = talk.store.usable_comparisons()
+    judged = [side.judged for side in (one.left, one.right)]
     assert [one and one.reply for one in judged] == ["A heron stands still.", "A heron waits."]
-    assert page.next is None
 
 
 def test_who_goes_on_without_a_vote_gives_none_later(talk: Talk) -> None:
@@ -148,7 +147,7 @@ def test_who_goes_on_without_a_vote_gives_none_later(talk: Talk) -> None:
     late = talk.store.vote_on(talk.owner, id, Vote("left"))
     assert late.preferred is None
     assert late.closed_at is not None
-    assert talk.store.voted_comparisons().items == ()
+    assert talk.store.votes() == []
     assert talk.store.go_on_with(talk.owner, id, "left").active_leaf_id == left
 
 
@@ -178,7 +177,7 @@ def test_a_purge_takes_it_with_its_messages(talk: Talk) -> None:
     talk.store.vote_on(talk.owner, id, Vote("left"))
     talk.store.delete_conversation(talk.owner, talk.store.message(talk.owner, left).conversation_id)
     talk.store.purge(datetime.now(UTC) + timedelta(days=1))
-    assert talk.store.voted_comparisons().items == ()
+    assert talk.store.votes() == []
 
 
 def test_after_a_restart_both_sides_are_there_with_their_text(talk: Talk) -> None:
@@ -220,7 +219,4 @@ def test_votes_are_counted_by_pair_whichever_side_a_model_was_on(store: Store) -
     store.go_on_with(guest.id, skipped, "left")
     _begin(talk, key="open", link_id=link)
     assert store.pair_votes(link) == [PairVotes(("small", "tall"), (1, 2), 1, 1)]
-    assert store.voted_comparisons(limit=3).next is not None
-    page = store.voted_comparisons(limit=3)
-    rest = store.voted_comparisons(cursor=page.next, limit=3)
-    assert [one.link for one in (*page.items, *rest.items)] == ["testers"] * 4
+    assert [one.link for one in store.votes()] == ["testers"] * 4

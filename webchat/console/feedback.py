@@ -14,7 +14,7 @@ from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
-from webchat.feedback.results import Interval, thumbs
+from webchat.feedback.results import Interval, results, thumbs
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import (
     Judgement,
@@ -30,7 +30,8 @@ LONGEST_BETTER = 100_000
 _EXCERPT = 120
 
 COLUMNS = ("when", "model", "rating", "reasons", "asked", "reply", "person", "link", "state", "id")
-RESULT_COLUMNS = ("model", "share", "good", "bad", "people")
+THUMB_COLUMNS = ("model", "share", "good", "bad", "people")
+VOTE_COLUMNS = ("model", "rate", "score", "wins", "losses", "ties", "people")
 STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 _RATINGS: dict[str, Rating] = {"good": 1, "bad": -1, "none_rated": 0}
 
@@ -74,24 +75,48 @@ class Feedback:
             limit=MOST_SHOWN,
         )
         rows = [self._row(caller, one) for one in page.items]
-        headers = [caller.t(f"console.feedback.{name}") for name in COLUMNS]
         note = caller.t("console.feedback.none_found" if any(wanted) else "console.feedback.none")
         ids = [one.judgement.id for one in page.items]
         return [
-            gr.Dataframe(rows, headers=headers, visible=bool(rows)),
+            self._table(caller, COLUMNS, rows),
             gr.Markdown(note, visible=not rows),
             ids,
             gr.Row(visible=bool(rows)),
             *shown(place, page.next),
         ]
 
-    async def results(self, caller: Caller) -> Any:
-        """How often the replies of each model were found good, and how sure that is."""
-        found = await asyncio.to_thread(thumbs, await self._store.call(self._store.thumbs))
-        rows = [
-            [one.model, _share(one.share, one.share_interval), one.good, one.bad, one.people] for one in found
+    async def results(self, caller: Caller) -> list[Any]:
+        """What people think of each model, and how sure that is: by thumbs, and by comparisons."""
+        given, votes = await self._store.call(self._store.thumbs), await self._store.call(self._store.votes)
+        liked = await asyncio.to_thread(thumbs, given)
+        preferred = await asyncio.to_thread(results, votes)
+        thumb_rows = [
+            [one.model, _share(one.share, one.share_interval), one.good, one.bad, one.people] for one in liked
         ]
-        headers = [caller.t(f"console.feedback.{name}") for name in RESULT_COLUMNS]
+        vote_rows = [
+            [
+                one.model,
+                _share(one.rate, one.rate_interval),
+                _score(one.score, one.score_interval),
+                one.wins,
+                one.losses,
+                one.ties,
+                one.people,
+            ]
+            for one in preferred.models
+        ]
+        notes = [
+            caller.t(f"console.feedback.note.{note.key}", models=", ".join(map(plain, note.models)))
+            for note in preferred.notes
+        ]
+        return [
+            self._table(caller, THUMB_COLUMNS, thumb_rows),
+            self._table(caller, VOTE_COLUMNS, vote_rows),
+            gr.Markdown("\n\n".join(notes), visible=bool(notes)),
+        ]
+
+    def _table(self, caller: Caller, columns: Sequence[str], rows: list[list[Any]]) -> Any:
+        headers = [caller.t(f"console.feedback.{name}") for name in columns]
         return gr.Dataframe(rows, headers=headers, visible=bool(rows))
 
     async def chosen(self, caller: Caller, row: Sequence[object]) -> str:
@@ -255,7 +280,10 @@ def create_feedback(page: gr.Blocks, services: Services, label: Labels) -> None:
     with gr.Accordion(
         label("console.feedback.results"), open=False, elem_id="wc-feedback-results"
     ) as expanded:
-        results = gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False)
+        liked, preferred = (
+            gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False) for _ in range(2)
+        )
+        notes = gr.Markdown(visible=False)
         gr.Markdown(label("console.feedback.results_are"))
 
     outputs = [table, note, ids, all_shown, *pager.parts]
@@ -274,7 +302,7 @@ def create_feedback(page: gr.Blocks, services: Services, label: Labels) -> None:
         done.success(show, **shows)
     for button, method in ((accept_all, feedback.accept_all), (reject_all, feedback.reject_all)):
         button.click(handler("operator", method), ids, None, **QUIET).success(show, **shows)
-    expanded.expand(handler("operator", feedback.results), None, results, **QUIET)
+    expanded.expand(handler("operator", feedback.results), None, [liked, preferred, notes], **QUIET)
 
 
 def filter_of(
@@ -292,6 +320,12 @@ def filter_of(
 def _share(share: float, spread: Interval | None) -> str:
     told = f"{100 * share:.0f} %"
     return told if spread is None else f"{told} ({100 * spread.low:.0f}-{100 * spread.high:.0f})"
+
+
+def _score(score: float | None, spread: Interval | None) -> str:
+    if score is None:
+        return ""
+    return f"{score:.0f}" if spread is None else f"{score:.0f} ({spread.low:.0f}-{spread.high:.0f})"
 
 
 def _place(value: object) -> Place:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, dump_settings, load_settings, new_id, now
 from webchat.store.database.tables import (
     ComparisonRow,
@@ -18,14 +17,14 @@ from webchat.store.database.tables import (
     OwnerRow,
     PersonRow,
     TurnRow,
-    UtcDateTime,
 )
-from webchat.store.database.transactions import reads, writes
+from webchat.store.database.transactions import heavy, reads, writes
+from webchat.store.database.until import Until
 from webchat.store.errors import ComparisonRunning, NotFound
 from webchat.store.judgement_records import Comparison, Consent, PairVotes, Preferred, Review, Side, Vote
 from webchat.store.judgements.judging import judged_by
 from webchat.store.judgements.snapshots import judged_of
-from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn, Page
+from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn
 from webchat.store.verbs.compared import close_comparison
 from webchat.store.verbs.tree import messages_by_id, newest_leaf, own_conversation, own_message
 from webchat.store.verbs.turns import TurnVerbs
@@ -158,22 +157,12 @@ class ComparisonVerbs(TurnVerbs):
             pairs[first, second] = _with(pair, row.left_model, row.preferred, row.votes)
         return list(pairs.values())
 
-    @reads
-    def voted_comparisons(
-        self, connection: Connection, *, cursor: str | None = None, limit: int = 100
-    ) -> Page[Comparison]:
-        """All comparisons with a vote, of any owners, the oldest first, with what was judged. Raises
-        BadCursor."""
-        query = _RECORDS.where(ComparisonRow.voted_at.is_not(None))
-        if cursor is not None:
-            _, at, id = read_place(cursor)
-            here = tuple_(literal(at, UtcDateTime), literal(id))
-            query = query.where(tuple_(ComparisonRow.at, ComparisonRow.id) > here)
-        query = query.order_by(ComparisonRow.at, ComparisonRow.id).limit(limit + 1)
-        rows = connection.execute(query).all()
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = None if last is None else place(last.at, last.id)
-        return Page(tuple(_judged(connection, _comparison(row)) for row in rows[:limit]), more)
+    @heavy
+    def votes(self, connection: Connection, _until: Until) -> list[Comparison]:
+        """All votes that were not rejected, of any owners, the oldest first, without what was judged."""
+        voted = _RECORDS.where(ComparisonRow.voted_at.is_not(None))
+        rows = connection.execute(voted.order_by(ComparisonRow.at, ComparisonRow.id))
+        return [one for row in rows if (one := _comparison(row)).review.state != "rejected"]
 
     def usable_comparisons(self) -> Iterator[Comparison]:
         """The votes that may be exported, with what was judged, the oldest first: of people who agreed and
