@@ -58,7 +58,7 @@ class Cast:
         made: dict[str, Callable[[], httpx.AsyncClient]] = {
             "nobody": lambda: site.client(None),
             "visitor": lambda: site.client(site.visitor(name)),
-            "guest": lambda: site.client(site.guest(name)[0]),
+            "guest": lambda: site.client(site.guest(name, shares=name != "intruder")[0]),
             "operator": lambda: site.client(site.operating()),
             "local": lambda: local_client(site),
             "member": lambda: self.session(name)[1],
