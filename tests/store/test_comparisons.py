@@ -135,7 +135,13 @@ async def test_votes_from_many_tabs_at_once_are_one(talk: Talk) -> None:
     )
     assert len(set(votes)) == 1
     assert [one.id for one in talk.store.votes()] == [id]
-    (one,) = talk.store.usable_comparisons()
+
+
+def test_a_vote_that_may_be_exported_has_what_was_judged(store: Store) -> None:
+    talk = Talk(store, store.local_owner().id)
+    id, *_ = _ended(talk)
+    store.vote_on(talk.owner, id, Vote("right"))
+    (one,) = store.usable_comparisons()
     judged = [side.judged for side in (one.left, one.right)]
     assert [one and one.reply for one in judged] == ["A heron stands still.", "A heron waits."]
 
