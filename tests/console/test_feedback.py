@@ -80,12 +80,13 @@ async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> 
         feedback, who = Feedback(site.services), caller(site)
         talk = of_a_link(site, CONSENT)
         evil = "<img src=x onerror=alert(1)>"
-        id = judged(talk, JudgementChange(-1, ("tone",), comment=evil), evil, "a reply")
+        id = judged(talk, JudgementChange(-1, ("unsafe", "too <b>loud</b>"), comment=evil), evil, "a reply")
         assert await feedback.chosen(who, ["now", id]) == id
         card, about, messages, said, better = await feedback.read(who, id)
         assert card.visible
         assert "model a" in about
         assert words(messages) == ["&lt;img src=x onerror=alert(1)&gt;", "a reply"]
+        assert "Unsafe, too" in said.value
         assert "<img" not in said.value.replace("\\<", "")
         assert better == "a reply"
 

@@ -195,7 +195,7 @@ class Feedback:
 
     def _reason(self, caller: Caller, reason: str) -> str:
         """A stored key in the caller's language; a link's own reason is words already."""
-        said = caller.known(f"judging.reason.{reason}")
+        said = caller.known(f"judge.reason.{reason}")
         return reason if said is None else said
 
     def _about(self, caller: Caller, one: Judgement) -> str:
