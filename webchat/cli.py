@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from webchat import __version__
-from webchat.commands import CommandError, known_errors, local_time, opened, printable
-from webchat.export_command import add_export_command
-from webchat.finetune_command import add_finetune_command
+from webchat.commands.export import add_export_command
+from webchat.commands.finetune import add_finetune_command
+from webchat.commands.link import add_link_commands
+from webchat.commands.operator import add_operator_commands
+from webchat.commands.terminal import CommandError, known_errors
+from webchat.commands.user import add_user_commands
 from webchat.launching import prepare, start
-from webchat.link_commands import add_link_commands
 from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
 from webchat.settings.load import KNOWN
-from webchat.user_commands import add_user_commands
 
 if TYPE_CHECKING:
     from backends.base import LoadProgress
@@ -117,25 +118,7 @@ def command_parser() -> _Parser:
     add_user_commands(commands, add, option)
     add_export_command(add, option)
     add_finetune_command(add, option)
-    about = "List and revoke operators; move chats to them and back."
-    operator = commands.add_parser("operator", help=about, allow_abbrev=False)
-    operators = operator.add_subparsers(title="commands", metavar="command", required=True)
-    about = "List the operators: who opened the operator's link, and people who sign in."
-    add("list", about, _operator_list, operators.add_parser)
-    revoke = add(
-        "revoke", "Make an operator a visitor or member, at once.", _operator_revoke, operators.add_parser
-    )
-    revoke.add_argument("operator", metavar="id", help="the operator's id, or all")
-    move = add(
-        "move-chats",
-        "Move the chats made on this machine without a link to an operator, or back.",
-        _operator_move_chats,
-        operators.add_parser,
-    )
-    move.add_argument("operator", metavar="id", help="the operator's id")
-    option(
-        move, "--back", action="store_true", help="move them from the operator back to starts without a link"
-    )
+    add_operator_commands(commands, add, option)
     parser.known = known
     return parser
 
@@ -193,59 +176,6 @@ def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
             run(loaded.settings, vars(options))
         except BadPlan as error:
             raise CommandError(f"{error}.") from None
-
-
-def _operator_list(loaded: Loaded, _options: argparse.Namespace) -> None:
-    with opened(loaded.settings) as store:
-        operators = store.operators()
-        chats = store.count_chats("operator")
-        without_link = sum(store.count_chats("local").values())
-    for operator in operators:
-        has = _chats(chats.get(operator.id, 0))
-        print(f"{operator.id}  {printable(operator.name)}  since {local_time(operator.created_at)}  {has}")
-    if not operators:
-        print(
-            "Nobody has opened the operator's link yet; the server prints it when it starts.", file=sys.stderr
-        )
-    if without_link:
-        print(
-            f"{_chats(without_link)} made without a link. To move them to an operator: webchat operator"
-            " move-chats ID",
-            file=sys.stderr,
-        )
-
-
-def _operator_move_chats(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.store import NotFound
-
-    wanted, back = options.operator, options.back
-    with opened(loaded.settings) as store:
-        local = store.local_owner().id
-        try:
-            moved = store.move_chats(local, wanted) if back else store.move_chats(wanted, local)
-        except NotFound:
-            raise _no_operator(wanted) from None
-    print(f"{_chats(moved)} moved.")
-
-
-def _no_operator(wanted: str) -> CommandError:
-    return CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
-
-
-def _chats(count: int) -> str:
-    return f"{count} chat{'' if count == 1 else 's'}"
-
-
-def _operator_revoke(loaded: Loaded, options: argparse.Namespace) -> None:
-    wanted = options.operator
-    with opened(loaded.settings) as store:
-        count = store.revoke_operators(None if wanted == "all" else wanted)
-    if not count and wanted != "all":
-        raise _no_operator(wanted)
-    print(
-        f"{count} operator{'' if count == 1 else 's'} revoked. They cannot sign in with the same link again."
-        " The server prints a new one at its next start."
-    )
 
 
 def _setup(loaded: Loaded, _options: argparse.Namespace) -> None:

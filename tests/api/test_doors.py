@@ -366,7 +366,7 @@ CALLS = {
     ("api/people.py", "rename_person"): "a person's own name, which no model reads",
     ("api/guests.py", "keep_answers"): "answers for the operator, which no model reads",
     ("sharing/links.py", "change_link"): "an operator's own",
-    ("link_commands.py", "change_link"): "an operator's own",
+    ("commands/link.py", "change_link"): "an operator's own",
     ("api/links.py", "change_link"): "an operator's own",
     ("auth/providers.py", "enter_person"): "a name from a provider, which no model reads",
     ("auth/proxy/proxied.py", "enter_person"): "a name from a proxy, which no model reads",
@@ -374,7 +374,7 @@ CALLS = {
     ("console/testers.py", "note_tester_chat"): "an operator's own note, which no model reads",
     ("sharing/shares.py", "create_share"): "what came in by another row, or its placeholders",
     ("api/shares.py", "copy_share"): "a share that somebody continues",
-    ("user_commands.py", "add_person"): "a name from the command line, which no model reads",
+    ("commands/user.py", "add_person"): "a name from the command line, which no model reads",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }

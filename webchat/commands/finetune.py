@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.memory import free_memory
-from webchat.commands import CommandError, known_errors
-from webchat.export_command import written
+from webchat.commands.export import written
+from webchat.commands.terminal import CommandError, known_errors
 from webchat.settings import Loaded, Settings
 from webchat.settings.models import DEMO_NAME
 

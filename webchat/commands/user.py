@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from getpass import getpass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from webchat.commands import CommandError, local_time, opened, printable
+from webchat.commands.terminal import CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:

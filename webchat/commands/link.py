@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from webchat.commands import CommandError, local_time, opened, printable
+from webchat.commands.terminal import CommandError, local_time, opened, printable
+from webchat.commands.user import AddCommand
 from webchat.settings import Loaded, Settings
-from webchat.user_commands import AddCommand
 
 if TYPE_CHECKING:
     from webchat.sharing import NewLink, TermsContent

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from webchat.commands import CommandError, opened, printable
+from webchat.commands.terminal import CommandError, opened, printable
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
