@@ -373,7 +373,7 @@ CALLS = {
     ("auth/accounts.py", "add_person"): "a person's name, which no model reads",
     ("console/testers.py", "note_tester_chat"): "an operator's own note, which no model reads",
     ("sharing/shares.py", "create_share"): "what came in by another row, or its placeholders",
-    ("api/shares.py", "copy_share"): "a share that somebody continues",
+    ("api/sharing/shares.py", "copy_share"): "a share that somebody continues",
     ("commands/user.py", "add_person"): "a name from the command line, which no model reads",
     ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",

@@ -29,8 +29,8 @@ from webchat.api.people import People
 from webchat.api.providers import ProviderRoutes
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
-from webchat.api.share_pages import SharePages
-from webchat.api.shares import ShareRoutes
+from webchat.api.sharing.share_pages import SharePages
+from webchat.api.sharing.shares import ShareRoutes
 from webchat.api.templates.model_templates import ChatTemplates
 from webchat.api.templates.prompt_templates import Templates
 from webchat.api.trash import Trash

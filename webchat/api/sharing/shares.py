@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from webchat.api.reading import Caller, Cursor, PathId, QueryId
 from webchat.api.services import Services
-from webchat.api.share_pages import network_of
+from webchat.api.sharing.share_pages import network_of
 from webchat.api.wire.conversations import Conversation
 from webchat.api.wire.shares import ShareBody, ShareChange, ShareCopyBody, SharedChat, SharedChats
 from webchat.moderation import Context

@@ -1,0 +1,1 @@
+"""Read-only shares: their owners' routes, and the pages for everybody who has an address."""
