@@ -50,6 +50,47 @@ async def test_a_bad_reply_gets_reasons_and_a_better_answer(chat: Chat) -> None:
     assert await chat.text() == words(6)
 
 
+async def test_what_was_said_of_a_reply_is_there_again_and_can_be_changed(chat: Chat) -> None:
+    page = chat.page
+    await chat.ask("words=6 judged again")
+    await chat.state("complete")
+    [_, reply] = await chat.thread()
+    address = f"{chat.url}/api/messages/{reply['id']}/judgement"
+    said = {
+        "rating": -1,
+        "reasons": ["style_bad"],
+        "comment": "Too short.",
+        "better": "w0 w1 better w3 w4 w5",
+    }
+    assert (await page.request.put(address, data=said, headers={"origin": chat.url})).ok
+    await page.reload()
+    await chat.ready()
+    await chat.reply.hover()
+    more = chat.reply.locator('[data-act="more"]')
+    await more.click()
+    await page.get_by_role("menuitem", name=EN["judge.open"]).click()
+    await expect(panel(chat)).to_be_focused()
+    chip = panel(chat).get_by_role("button", name=EN["judge.reason.style_bad"])
+    await expect(chip).to_have_attribute("aria-pressed", "true")
+    await expect(panel(chat).locator("textarea")).to_have_value("Too short.")
+    better = panel(chat).locator(".wc-judge-diff ins")
+    await expect(better).to_have_text("better")
+
+    await panel(chat).locator("textarea").fill("Far too short.")
+    await panel(chat).get_by_role("button", name=EN["judge.better_undo"]).click()
+    await expect(better).to_have_count(0)
+    await expect(panel(chat)).to_be_focused()
+    await expect(panel(chat).locator("textarea")).to_have_value("Far too short.")
+    await page.get_by_role("button", name=EN["judge.undo"]).click()
+    await expect(better).to_have_text("better")
+    await expect(panel(chat)).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(panel(chat)).to_have_count(0)
+    await expect(more).to_be_focused()
+    kept = await (await page.request.get(address)).json()
+    assert {name: kept[name] for name in said} == said | {"comment": "Far too short."}
+
+
 async def test_a_tester_with_a_phone_is_asked_what_the_link_names(
     lab: AppProcess, visitor: NewVisitor
 ) -> None:

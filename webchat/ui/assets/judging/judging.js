@@ -5,7 +5,7 @@ import { editor } from "../conversation/editor.js";
 import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
 import { toast } from "../toast.js";
-import { panel } from "./panel.js";
+import { panel, savings } from "./panel.js";
 
 /** @import { Judgement, JudgementBody } from "../types.js" */
 /** @import { MessageView } from "../message.js" */
@@ -27,12 +27,12 @@ export async function rate(view, value) {
   const round = (rounds.get(view) ?? 0) + 1;
   rounds.set(view, round);
   view.update({ ...view.record, rating });
-  if (!rating) view.showBelow(null);
+  if (!rating) place(view, null);
   /** @type {JudgementBody} */
   const body = rating ? { rating } : { rating, reasons: [], comment: "" };
   try {
     const judgement = await api.put(addressOf(view.record.id), body);
-    if (rounds.get(view) === round) show(view, judgement);
+    if (rounds.get(view) === round) show(view, judgement, { from: value < 0 ? "rate-down" : "rate-up" });
   } catch (error) {
     if (rounds.get(view) === round) view.update({ ...view.record, rating: before });
     complain(error);
@@ -43,15 +43,15 @@ export async function rate(view, value) {
 /** @param {MessageView} view */
 export async function look(view) {
   try {
-    show(view, await api.get(addressOf(view.record.id)));
+    show(view, await api.get(addressOf(view.record.id)), { focus: true });
   } catch (error) {
     complain(error);
   }
 }
 
 /** Write a better answer, in the place of the reply. */
-/** @param {MessageView} view @param {string} [before] the one that was written already */
-export async function write(view, before) {
+/** @param {MessageView} view @param {string} [before] the one that was written already @param {string} [from] as for `show` */
+export async function write(view, before, from) {
   const { id, text } = view.record;
   try {
     before ??= (await api.get(addressOf(id))).better;
@@ -62,22 +62,23 @@ export async function write(view, before) {
   const close = () => {
     drafts.put(draftOf(id), null);
     view.replaceBody(null);
-    view.element.querySelector('[data-act="more"]')?.focus({ preventScroll: true });
+    focus(view, from);
   };
   /** @param {string} better */
   const onSave = async (better) => {
     if (better === text && !before) return close();
-    if (await keep(view, better === text ? "" : better)) close();
+    if (await keep(view, better === text ? "" : better, from)) close();
   };
   /** @param {string} words */
   const onInput = (words) => drafts.put(draftOf(id), { text: words });
   view.replaceBody(editor({ text: begun, save: t("judge.better_save"), hint: t("judge.better_hint"), onInput, onSave, onCancel: close, t }));
 }
 
-/** @param {MessageView} view @param {string} better */
-async function keep(view, better) {
+/** @param {MessageView} view @param {string} better @param {string} [from] */
+async function keep(view, better, from) {
+  await savings.get(view)?.settled(); // or the answer would be without it
   try {
-    show(view, await api.put(addressOf(view.record.id), { better }));
+    show(view, await api.put(addressOf(view.record.id), { better }), { from, focus: true });
     return true;
   } catch (error) {
     complain(error);
@@ -85,19 +86,39 @@ async function keep(view, better) {
   }
 }
 
-/** @param {MessageView} view @param {Judgement} judgement */
-function show(view, judgement) {
+/** from: the button that the panel was opened with. focus: move it into the panel. */
+/** @param {MessageView} view @param {Judgement} judgement @param {{ from?: string, focus?: boolean }} how */
+function show(view, judgement, { from, focus: moves }) {
   const { rating, better } = judgement;
   view.update({ ...view.record, rating, judged: judgement.at !== null });
   const close = () => {
-    view.showBelow(null);
-    view.element.querySelector(`[data-act="${rating < 0 ? "rate-down" : rating > 0 ? "rate-up" : "more"}"]`)?.focus({ preventScroll: true });
+    view.element.querySelector(`[data-act="${from ?? "more"}"]`)?.focus({ preventScroll: true }); // first: what was typed is saved
+    place(view, null);
   };
   const remove = async () => {
-    if (!(await keep(view, ""))) return;
-    toast(t("judge.better_removed"), { action: { label: t("judge.undo"), onclick: () => keep(view, better) } });
+    if (!(await keep(view, "", from))) return;
+    toast(t("judge.better_removed"), { action: { label: t("judge.undo"), onclick: () => keep(view, better, from) } });
   };
-  view.showBelow(panel(view, judgement, { write: () => write(view, better), remove, close }));
+  place(view, panel(view, judgement, { write: () => write(view, better, from), remove, close }), close);
+  if (moves) focus(view, from);
+}
+
+// Escape closes the panel from the buttons of its reply, too.
+/** @param {MessageView} view @param {HTMLElement | null} element @param {() => void} [close] */
+function place(view, element, close) {
+  view.showBelow(element);
+  view.element.onkeydown = element && ((event) => {
+    if (event.key !== "Escape" || event.isComposing) return;
+    event.preventDefault();
+    event.stopPropagation();
+    close?.();
+  });
+}
+
+/** @param {MessageView} view @param {string} [from] */
+function focus(view, from = "more") {
+  const { element } = view;
+  (element.querySelector(".wc-judge") ?? element.querySelector(`[data-act="${from}"]`))?.focus({ preventScroll: true });
 }
 
 /** @param {any} error */

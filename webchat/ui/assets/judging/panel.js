@@ -6,6 +6,7 @@ import { h } from "../dom.js";
 import { icon } from "../conversation/icons.js";
 import { errorLine, t } from "../i18n.js";
 import { style } from "../style.js";
+import { toast } from "../toast.js";
 import { asked, isKey, reasonsFor } from "./asked.js";
 import { compared } from "./better.js";
 import { Saving } from "./saving.js";
@@ -17,6 +18,10 @@ const PAUSE = 800; // ms after the last key
 const MOST = "4000"; // characters of a comment
 
 let count = 0;
+
+/** What the panel of a reply is saving.
+ *  @type {WeakMap<MessageView, Saving>} */
+export const savings = new WeakMap();
 
 /** @typedef {{ write(): void, remove(): void, close(): void }} Deeds */
 
@@ -34,27 +39,23 @@ export function panel(view, judgement, { write, remove, close }) {
   const saving = new Saving(
     (body) => api.put(`api/messages/${view.record.id}/judgement`, body),
     (how, error) => {
-      state.textContent = how === "failed" ? `${t("judge.not_saved")} ${errorLine(error)}` : t(`judge.${how}`);
-      state.classList.toggle("wc-danger", how === "failed");
+      const failed = how === "failed";
+      state.textContent = failed ? `${t("judge.not_saved")} ${errorLine(error)}` : t(`judge.${how}`);
+      state.classList.toggle("wc-danger", failed);
+      if (failed && !state.isConnected) toast(state.textContent, { kind: "error" });
     },
   );
+  savings.set(view, saving);
   const title = h("span", { class: "wc-judge-title", id: `wc-judge-${++count}` }, rating ? t(rating > 0 ? "judge.why_good" : "judge.why_bad") : t("judge.title"));
   const closing = h("button", { type: "button", class: "wc-action", "aria-label": t("judge.close"), title: t("judge.close"), onclick: close }, icon("close"));
-  const element = h(
+  return h(
     "section",
-    { class: "wc-judge", "aria-labelledby": title.id },
+    { class: "wc-judge", tabindex: "-1", "aria-labelledby": title.id },
     h("div", { class: "wc-judge-head" }, title, state, closing),
     reasons.length > 0 && chips(reasons, judgement.reasons, saving, title.id),
     rating !== 0 && asks.comment && comment(judgement.comment, saving),
     judgement.better ? compared(view.record.text.trim(), judgement.better.trim(), { edit: write, remove }) : offers && h("button", { type: "button", class: "wc-button wc-judge-better", onclick: write }, icon("edit"), t("judge.better")),
   );
-  element.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.isComposing) return;
-    event.preventDefault();
-    event.stopPropagation();
-    close();
-  });
-  return element;
 }
 
 /** @param {readonly string[]} reasons @param {readonly string[]} given @param {Saving} saving @param {string} labelled */

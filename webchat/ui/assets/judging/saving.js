@@ -8,6 +8,7 @@ export class Saving {
   /** @type {JudgementBody} */
   #wanted = {};
   #busy = false;
+  #all = Promise.resolve();
 
   /** told: how it stands, and after a failure why. */
   /** @param {(body: JudgementBody) => Promise<Judgement>} send @param {(state: "saving" | "saved" | "failed", error?: any) => void} told */
@@ -17,10 +18,18 @@ export class Saving {
   }
 
   /** Resolves when all that was wanted is saved, or one of it was refused. */
-  /** @param {JudgementBody} change */
-  async save(change) {
+  settled() {
+    return this.#all;
+  }
+
+  /** @param {JudgementBody} change @returns {Promise<void>} as `settled` */
+  save(change) {
     this.#wanted = { ...this.#wanted, ...change };
-    if (this.#busy) return;
+    if (!this.#busy) this.#all = this.#sendAll();
+    return this.#all;
+  }
+
+  async #sendAll() {
     this.#busy = true;
     this.#told("saving");
     try {
