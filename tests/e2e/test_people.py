@@ -129,6 +129,9 @@ async def test_a_device_that_was_signed_out_says_so_and_goes_on_after_signing_in
     await chat.box.fill("and then")
     sheet = await account(desk, EN)
     devices = sheet.locator(".wc-account-device")
+    async with desk.expect_response("**/api/me/training") as saved:
+        await sheet.get_by_label(EN["account.training_allow"]).check()
+    assert (await saved.value).ok
     await expect(devices).to_have_count(2)
     await expect(sheet.locator("[aria-current=true]")).to_contain_text(EN["account.this_device"])
     await sheet.locator(".wc-account-device:not([aria-current]) button").click()

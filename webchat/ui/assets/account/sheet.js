@@ -98,23 +98,33 @@ function fact(label, value) {
 // Whether what they say of replies may train models: saved at once, or back where it was.
 /** @param {Person} person */
 function training(person) {
-  const box = h("input", { type: "checkbox", checked: person.trains, onchange: save });
+  let saved = person.trains;
+  let busy = false;
+  const hint = h("p", { class: "wc-field-hint", id: "wc-account-training-hint" }, t("account.training_hint"));
+  const box = h("input", { type: "checkbox", checked: saved, "aria-describedby": hint.id, onchange: save });
   const label = h("label", { class: "wc-account-check" }, box, h("span", {}, t("account.training_allow")));
-  const problem = h("p", { class: "wc-field-hint", role: "status" });
+  const problem = h("p", { class: "wc-field-hint wc-danger", role: "status" });
 
   async function save() {
-    const trains = box.checked;
+    if (busy) return;
+    busy = true;
+    problem.textContent = "";
     try {
-      await api.put("api/me/training", { trains });
-      Object.assign(connection.me, { person: { ...connection.me.person, trains } });
-      problem.textContent = "";
+      while (box.checked !== saved) {
+        const trains = box.checked;
+        await api.put("api/me/training", { trains });
+        saved = trains;
+      }
+      Object.assign(connection.me, { person: { ...connection.me.person, trains: saved } });
     } catch (error) {
-      box.checked = !trains;
+      box.checked = saved;
       problem.textContent = errorLine(error);
+    } finally {
+      busy = false;
     }
   }
 
-  return [label, h("p", { class: "wc-field-hint" }, t("account.training_hint")), problem];
+  return [label, hint, problem];
 }
 
 function appearance() {
