@@ -10,6 +10,7 @@ from tests.app_process import AppProcess
 from tests.e2e.chat import PHONE, Chat, NewVisitor, words
 from tests.e2e.conftest import running
 from tests.e2e.test_tester import arrive, lab, made
+from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
 
 __all__ = ["lab", "running"]
@@ -48,6 +49,33 @@ async def test_a_bad_reply_gets_reasons_and_a_better_answer(chat: Chat) -> None:
     await expect(diff.locator("del")).to_have_text("w2")
     await expect(diff.locator("ins")).to_have_text("better")
     assert await chat.text() == words(6)
+
+
+async def test_a_reply_that_is_still_written_can_be_judged(chat: Chat, endpoint: ScriptedEndpoint) -> None:
+    page = chat.page
+    endpoint.go_on.clear()
+    try:
+        await chat.ask("words=12 hold=6 rate=0 judged early")
+        await chat.shows("w5")
+        acts = chat.reply.locator(".wc-actions [data-act]")
+        await expect(acts).to_have_count(2)
+        words_shown = await chat.reply.locator(".wc-body p").element_handle()
+        async with page.expect_request("**/judgement") as asked:
+            await thumb(chat, "down").click()
+        written = (await chat.thread())[-1]["seq"]
+        assert (await asked.value).post_data_json == {"rating": -1, "seq": written}
+        await expect(panel(chat).get_by_role("button", name=EN["judge.better"])).to_be_hidden()
+        await panel(chat).locator("textarea").fill("It begins badly.")
+        assert words_shown is not None
+        assert await words_shown.evaluate("(words) => words.isConnected")
+    finally:
+        endpoint.go_on.set()
+    await chat.state("complete")
+    await expect(panel(chat).locator("textarea")).to_be_focused()
+    await saved(chat)
+    await expect(panel(chat).get_by_role("button", name=EN["judge.better"])).to_be_visible()
+    await expect(thumb(chat, "down")).to_have_attribute("aria-pressed", "true")
+    assert await chat.text() == words(12)
 
 
 async def test_what_was_said_of_a_reply_is_there_again_and_can_be_changed(chat: Chat) -> None:

@@ -57,23 +57,29 @@ export function userActions(record, t) {
   );
 }
 
+/** While it is written, a reply can be judged; the rest is for the whole of it. */
 /** @param {ShownMessage} record @param {Translate} t */
 export function replyActions(record, t) {
-  /** @param {number} value */
-  const pressed = (value) => ({ "aria-pressed": String(record.rating === value) });
   const rated = Boolean(record.text);
+  if (isRunning(record)) return rated && h("div", { class: "wc-actions" }, thumbs(record, t));
   return h(
     "div",
     { class: "wc-actions" },
     versions(record, t),
     rated && action("copy", "copy", t("transcript.copy")),
-    rated && action("rate-up", "up", t("transcript.good"), pressed(1)),
-    rated && action("rate-down", "down", t("transcript.bad"), pressed(-1)),
+    rated && thumbs(record, t),
     action("regenerate", "retry", t("transcript.regenerate"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
     rated && action("edit", "edit", t("transcript.edit_reply")),
     action("info", "info", t("transcript.info"), { "aria-haspopup": "dialog" }),
     action("more", "more", t("transcript.more"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
   );
+}
+
+/** @param {ShownMessage} record @param {Translate} t */
+function thumbs({ rating }, t) {
+  /** @param {number} value */
+  const pressed = (value) => ({ "aria-pressed": String(rating === value) });
+  return [action("rate-up", "up", t("transcript.good"), pressed(1)), action("rate-down", "down", t("transcript.bad"), pressed(-1))];
 }
 
 /** Above the user's words: the template they were made with. */
@@ -253,9 +259,9 @@ export class MessageView {
     this.element.setAttribute("aria-busy", String(this.running));
     if (user) this.#drawUser();
     else this.#drawReply();
-    const idle = !this.running && !record.pending && !record.compared;
-    const about = [record.id, record.siblings, record.rating, Boolean(record.text)];
-    this.#part("actions", idle ? JSON.stringify(about) : "", () => idle && (user ? userActions : replyActions)(record, t));
+    const kept = !record.pending && !record.compared;
+    const about = [record.id, record.siblings, record.rating, Boolean(record.text), this.running];
+    this.#part("actions", kept ? JSON.stringify(about) : "", () => kept && (user ? userActions : replyActions)(record, t));
   }
 
   #drawReply() {

@@ -5,7 +5,7 @@ import { editor } from "../conversation/editor.js";
 import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
 import { toast } from "../toast.js";
-import { panel, savings } from "./panel.js";
+import { panel, savings, send } from "./panel.js";
 
 /** @import { Judgement, JudgementBody } from "../types.js" */
 /** @import { MessageView } from "../message.js" */
@@ -31,7 +31,7 @@ export async function rate(view, value) {
   /** @type {JudgementBody} */
   const body = rating ? { rating } : { rating, reasons: [], comment: "" };
   try {
-    const judgement = await api.put(addressOf(view.record.id), body);
+    const judgement = await send(view, body);
     if (rounds.get(view) === round) show(view, judgement, { from: value < 0 ? "rate-down" : "rate-up" });
   } catch (error) {
     if (rounds.get(view) === round) view.update({ ...view.record, rating: before });
@@ -78,7 +78,7 @@ export async function write(view, before, from) {
 async function keep(view, better, from) {
   await savings.get(view)?.settled(); // or the answer would be without it
   try {
-    show(view, await api.put(addressOf(view.record.id), { better }), { from, focus: true });
+    show(view, await send(view, { better }), { from, focus: true });
     return true;
   } catch (error) {
     complain(error);

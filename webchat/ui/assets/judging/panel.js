@@ -11,7 +11,7 @@ import { asked, isKey, reasonsFor } from "./asked.js";
 import { compared } from "./better.js";
 import { Saving } from "./saving.js";
 
-/** @import { Judgement } from "../types.js" */
+/** @import { Judgement, JudgementBody } from "../types.js" */
 /** @import { MessageView } from "../message.js" */
 
 const PAUSE = 800; // ms after the last key
@@ -37,7 +37,7 @@ export function panel(view, judgement, { write, remove, close }) {
   style("judging");
   const state = h("span", { class: "wc-judge-state wc-muted", role: "status" });
   const saving = new Saving(
-    (body) => api.put(`api/messages/${view.record.id}/judgement`, body),
+    (body) => send(view, body),
     (how, error) => {
       const failed = how === "failed";
       state.textContent = failed ? `${t("judge.not_saved")} ${errorLine(error)}` : t(`judge.${how}`);
@@ -56,6 +56,12 @@ export function panel(view, judgement, { write, remove, close }) {
     rating !== 0 && asks.comment && comment(judgement.comment, saving),
     judgement.better ? compared(view.record.text.trim(), judgement.better.trim(), { edit: write, remove }) : offers && h("button", { type: "button", class: "wc-button wc-judge-better", onclick: write }, icon("edit"), t("judge.better")),
   );
+}
+
+/** Save what is said of a reply; of one that is still written, with how much of it was shown. */
+/** @param {MessageView} view @param {JudgementBody} body @returns {Promise<Judgement>} */
+export function send({ record, running }, body) {
+  return api.put(`api/messages/${record.id}/judgement`, running ? { ...body, seq: record.seq } : body);
 }
 
 /** @param {readonly string[]} reasons @param {readonly string[]} given @param {Saving} saving @param {string} labelled */
