@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import stat
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -367,6 +369,47 @@ def test_a_failed_export_leaves_the_earlier_one(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         written(tmp_path, broken())
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+def test_an_export_through_a_link_replaces_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "export").symlink_to(tmp_path / "disk/data", target_is_directory=True)
+    written(tmp_path, planted())
+    written(tmp_path, planted()[:1])
+    assert (tmp_path / "export").is_symlink()
+    assert len(lines(tmp_path, "sft")) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "export"}
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["data"]
+
+
+def test_an_export_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    written(tmp_path, planted())
+    assert stat.S_IMODE((tmp_path / "export").stat().st_mode) == 0o700
+
+
+def test_one_export_to_a_folder_runs_at_a_time(tmp_path: Path) -> None:
+    def meanwhile() -> Iterable[Record]:
+        yield planted()[0]
+        with pytest.raises(ExportError, match="is running"):
+            written(tmp_path, planted())
+        yield planted()[1]
+
+    assert written(tmp_path, meanwhile()).records == 2
+
+
+def test_an_earlier_export_that_stays_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = shutil.rmtree
+
+    def refused(path: Path, **options: Any) -> None:
+        if path.name == ".export.old" and path.exists():
+            raise PermissionError(13, "Permission denied")
+        remove(path, **options)
+
+    written(tmp_path, planted())
+    monkeypatch.setattr("webchat.feedback.datasets.writing.shutil.rmtree", refused)
+    with pytest.raises(ExportError, match=r"could not be removed .*\.export\.old"):
+        written(tmp_path, planted()[:1])
+    assert len(lines(tmp_path, "sft")) == 1
 
 
 def test_a_lone_surrogate_and_a_nul_are_no_trouble(tmp_path: Path) -> None:

@@ -41,13 +41,19 @@ def write_dataset(folder: Path, source: Iterable[Record], options: ExportOptions
     source: judgements and comparisons, read once. What it may hold that must not be exported is left out and
     counted. Takes long and blocks: call it in a thread. Memory grows by a few bytes for each record.
 
-    Raises ExportError, ExtraMissing, OSError.
+    Only this user can read it. Raises ExportError, ExtraMissing, OSError.
     """
-    earlier = _earlier(folder)
+    place = folder.resolve()  # what a link leads to is replaced, or the old data would stay there
+    earlier = _earlier(place)
     options = replace(options, salt=options.salt or earlier.get("salt") or secrets.token_hex(8))
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of an export that was killed
-    part.mkdir(parents=True, mode=0o700)
+    part = place.with_name(f".{place.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.mkdir(mode=0o700)
+    except FileExistsError:
+        raise ExportError(
+            f"Another export to {folder} is running; wait for it, or delete {part} if it was killed."
+        ) from None
     try:
         with ExitStack() as stack:
             scratch = Scratch(part / "scratch.sqlite", options.salt)
@@ -56,7 +62,7 @@ def write_dataset(folder: Path, source: Iterable[Record], options: ExportOptions
             export = _Export(part, scratch, options)
             export.read(source)
             written = export.write(earlier)
-        _replace(folder, part)
+        _replace(place, part)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -78,12 +84,24 @@ def _earlier(folder: Path) -> Mapping[str, Any]:
 
 def _replace(folder: Path, part: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(old)
     with suppress(FileNotFoundError):
         folder.rename(old)
-    part.rename(folder)
-    folder.chmod(0o755)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        part.rename(folder)
+    except OSError:
+        with suppress(FileNotFoundError):
+            old.rename(folder)
+        raise
+    try:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(old)
+    except OSError as error:
+        raise ExportError(
+            f"The export is complete, but the earlier one could not be removed ({error.strerror});"
+            f" delete {old}."
+        ) from None
 
 
 class _Export:
