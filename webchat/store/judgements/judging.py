@@ -21,6 +21,7 @@ from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import ConsentNeeded, NotFound
 from webchat.store.judgement_records import Consent, Judgement, JudgementChange
 from webchat.store.judgements.rows import dump_answers, judgements_query, load_judgement
+from webchat.store.verbs.compared import check_uncompared
 from webchat.store.verbs.owners import read_owner
 from webchat.store.verbs.tree import own_message
 
@@ -37,11 +38,13 @@ class JudgingVerbs(Database):
         self, connection: Connection, owner: str, message_id: str, change: JudgementChange
     ) -> Judgement | None:
         """Keep what a person says of a reply; `None` once they have said nothing, or taken it all back.
-        A judgement that changes has to be reviewed again. Raises NotFound, and ConsentNeeded as for their
-        turns."""
+        A judgement that changes has to be reviewed again. Raises NotFound, ConsentNeeded as for their turns,
+        and ComparisonOpen: what is kept of a reply would tell how much of it is written, and by which
+        model."""
         message = own_message(connection, owner, message_id, lock=True)
         if message.role == "user":
             raise NotFound("reply")
+        check_uncompared(connection, message_id)
         mine = (JudgementRow.message_id == message_id, JudgementRow.owner_id == owner)
         kept = connection.execute(select(*JudgementRow.__table__.columns).where(*mine)).first()
         said = _said(kept, change)
