@@ -11,7 +11,7 @@ import pytest
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
 from webchat.store.errors import ComparisonOpen, ComparisonRunning, LinkMessagesUsed
-from webchat.store.judgement_records import PairVotes, Vote
+from webchat.store.judgement_records import JudgementChange, PairVotes, Vote
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import BegunTurn, ConversationSettings, NewSide, NewTurn, Owner
 
@@ -144,6 +144,39 @@ def test_a_vote_that_may_be_exported_has_what_was_judged(store: Store) -> None:
     (one,) = store.usable_comparisons()
     judged = [side.judged for side in (one.left, one.right)]
     assert [one and one.reply for one in judged] == ["A heron stands still.", "A heron waits."]
+
+
+def test_votes_are_exported_in_slices_of_so_many_characters(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.store.judgements.comparisons.SLICE_CHARS", 50)
+    talk = Talk(store, store.local_owner().id)
+    for key in "abc":
+        id, *_ = _ended(talk, key=key)
+        store.vote_on(talk.owner, id, Vote("left"))
+    after: str | None = ""
+    sizes = []
+    while after is not None:
+        after, found = store._usable_slice_of_votes(after)
+        sizes.append(len(found))
+    assert sizes == [2, 1]
+    assert len(list(store.usable_comparisons())) == 3
+
+
+def test_nobody_judges_a_side_before_the_vote(talk: Talk) -> None:
+    """A judgement keeps how much of a reply was written, and by which model."""
+    begun = _begin(talk)
+    assert begun.sides is not None
+    for side in begun.sides:
+        with pytest.raises(ComparisonOpen):
+            talk.store.judge(talk.owner, side.reply.id, JudgementChange(rating=1))
+        assert talk.store.own_judgement(talk.owner, side.reply.id) is None
+        talk.finish(side.reply.id, "A heron.")
+        with pytest.raises(ComparisonOpen):
+            talk.store.judge(talk.owner, side.reply.id, JudgementChange(rating=1))
+    assert begun.reply.compared is not None
+    talk.store.vote_on(talk.owner, begun.reply.compared.id, Vote("left"))
+    assert talk.store.judge(talk.owner, begun.reply.id, JudgementChange(rating=1)) is not None
 
 
 def test_who_goes_on_without_a_vote_gives_none_later(talk: Talk) -> None:

@@ -148,7 +148,12 @@ def test_what_was_judged_is_all_that_the_model_read(store: Store, local: Talk) -
             {"path": last.reply.id, "count": 2},
         ),
         model="tall",
-        details={"left_out": 2, "masked_count": 3, "persona": use.named},
+        details={
+            "left_out": 3,
+            "first_sent": refused.reply.parent_id,
+            "masked_count": 3,
+            "persona": use.named,
+        },
     )
     store.write_batch(
         [JournalEntry(last.reply.id, 1, "text", "THREE")],
@@ -304,6 +309,26 @@ async def test_people_judge_while_an_export_reads(store: Store, local: Talk) -> 
     assert read == [one.id for one in before]
     assert all(await judged)
     assert rows(store) == 110
+
+
+def test_what_was_not_sent_is_counted_from_the_first_message_that_was(store: Store, local: Talk) -> None:
+    """`left_out` also counts an opening that was not sent, and replies that no model reads."""
+    begun = local.say("u1", "a1")
+    refused = local.begin("u2", conversation=begun.conversation.id, parent=begun.reply.id)
+    store.write_batch([], [FinishedTurn(refused.reply.id, "blocked")])
+    third = local.say("u3", "a3", after=refused.reply)
+    last = local.begin("u4", conversation=begun.conversation.id, parent=third.reply.id)
+    provenance = Provenance(
+        prompt=({"path": last.reply.parent_id, "count": 3},),
+        details={"left_out": 5, "first_sent": third.reply.parent_id},
+    )
+    store.write_batch(
+        [JournalEntry(last.reply.id, 1, "text", "a4")],
+        [FinishedTurn(last.reply.id, "complete", provenance=provenance)],
+    )
+    judged = store.judgement(local.owner, given(store, local, last.reply.id, BAD).id).judged
+    assert judged is not None
+    assert [message.text for message in judged.prompt[judged.cut :]] == ["u3", "a3", "u4"]
 
 
 def test_an_export_reads_in_slices(store: Store, local: Talk, monkeypatch: pytest.MonkeyPatch) -> None:

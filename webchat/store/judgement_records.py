@@ -35,9 +35,9 @@ class Judged:
 
     prompt: the system prompt if there was one, and the path from the first message to the one answered.
     model: as it was named. provenance: revision, adapter, template, sampling, seed, backend and token counts,
-    as far as they were known; flat. cut: how many of the first messages the model was not sent. masked: in
-    how many places personal data was kept from the model. continues: whether it writes on from a reply that
-    had ended. whole: whether it had ended by itself.
+    as far as they were known; flat. cut: how many of the first messages of that path the model was not
+    sent. masked: in how many places personal data was kept from the model. continues: whether it writes on
+    from a reply that had ended. whole: whether it had ended by itself.
     """
 
     message_id: str

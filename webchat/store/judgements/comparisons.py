@@ -23,7 +23,7 @@ from webchat.store.database.until import Until
 from webchat.store.errors import ComparisonRunning, NotFound
 from webchat.store.judgement_records import Comparison, Consent, PairVotes, Preferred, Review, Side, Vote
 from webchat.store.judgements.judging import judged_by
-from webchat.store.judgements.snapshots import judged_of
+from webchat.store.judgements.snapshots import judged_together
 from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn
 from webchat.store.verbs.compared import close_comparison
 from webchat.store.verbs.tree import messages_by_id, newest_leaf, own_conversation, own_message
@@ -178,12 +178,24 @@ class ComparisonVerbs(TurnVerbs):
     ) -> tuple[str | None, list[Comparison]]:
         """The last id that was looked at, `None` at the end, and what may be exported of those."""
         rows = connection.execute(_USABLE.where(ComparisonRow.id > after).limit(SLICE_ROWS)).all()
-        found = [_judged(connection, _comparison(row)) for row in rows if _trains(row)]
-        usable = [one for one in found if one.left.judged and one.right.judged]
+        usable: list[Comparison] = []
+        chars = 0
+        for row in rows:
+            if not _trains(row):
+                continue
+            one = _judged(connection, _comparison(row))
+            if one.left.judged is None or one.right.judged is None:
+                continue
+            usable.append(one)
+            chars += sum(len(message.text) for message in one.left.judged.prompt)
+            chars += len(one.left.judged.reply) + len(one.right.judged.reply)
+            if chars > SLICE_CHARS:
+                return row.id, usable
         return rows[-1].id if len(rows) == SLICE_ROWS else None, usable
 
 
 SLICE_ROWS = 50
+SLICE_CHARS = 2_000_000
 
 _RECORDS: Any = select(*ComparisonRow.__table__.columns, LinkRow.name.label("link")).outerjoin(
     LinkRow, LinkRow.id == ComparisonRow.link_id
@@ -283,10 +295,8 @@ def _with(pair: PairVotes, left: str, preferred: str | None, votes: int) -> Pair
 
 def _judged(connection: Connection, found: Comparison) -> Comparison:
     """With both replies as they were judged."""
-    left, right = (
-        replace(one, judged=judged_of(connection, one.message_id)) for one in (found.left, found.right)
-    )
-    return replace(found, left=left, right=right)
+    left, right = judged_together(connection, found.left.message_id, found.right.message_id)
+    return replace(found, left=replace(found.left, judged=left), right=replace(found.right, judged=right))
 
 
 def _comparison(row: Row[Any]) -> Comparison:

@@ -45,20 +45,40 @@ _DELETED = (
 def judged_of(connection: Connection, message_id: str) -> Judged | None:
     """A reply of a model as it was and stays, with what it answered; `None` while it runs, if it was refused
     or said nothing, and if it or what it answered is deleted."""
-    row = connection.execute(_REPLY, {"message": message_id}).first()
-    if row is None or row.state not in ENDED_WITH_TEXT or not row.text.strip():
-        return None
-    path = [] if row.parent_id is None else path_to(connection, row.parent_id, PATH_CHARS)
-    if _any_deleted(connection, [message.id for message in path]):
-        return None
+    return judged_together(connection, message_id)[0]
+
+
+def judged_together(connection: Connection, *message_ids: str) -> list[Judged | None]:
+    """The same for several replies. What those to one message answered is read once."""
+    paths: dict[str | None, Sequence[PathMessage] | None] = {None: ()}
+    found: list[Judged | None] = []
+    for message_id in message_ids:
+        row = connection.execute(_REPLY, {"message": message_id}).first()
+        if row is None or row.state not in ENDED_WITH_TEXT or not row.text.strip():
+            found.append(None)
+            continue
+        if row.parent_id not in paths:
+            paths[row.parent_id] = _answered(connection, row.parent_id)
+        path = paths[row.parent_id]
+        found.append(None if path is None else _judged(row, path))
+    return found
+
+
+def _answered(connection: Connection, message_id: str) -> Sequence[PathMessage] | None:
+    """The path to a message; `None` if any of it is deleted."""
+    path = path_to(connection, message_id, PATH_CHARS)
+    return None if _any_deleted(connection, [message.id for message in path]) else path
+
+
+def _judged(row: Row[Any], path: Sequence[PathMessage]) -> Judged:
     provenance = load_provenance(row)
     return Judged(
-        message_id,
+        row.id,
         prompt=(*_before(provenance), *_read_by_models(path)),
         reply=row.text,
         model=row.model or "",
         provenance=_flat(provenance),
-        cut=int(provenance.details.get("left_out") or 0),
+        cut=len(_read_by_models(path[: _first_sent(provenance, path)])),
         masked=int(provenance.details.get("masked_count") or 0),
         continues=row.continues is not None,
         whole=_is_whole(row),
@@ -72,6 +92,13 @@ def _any_deleted(connection: Connection, ids: Sequence[str]) -> bool:
 
 def _is_whole(row: Row[Any]) -> bool:
     return bool(row.state == "complete" and row.finish_reason != "length")
+
+
+def _first_sent(provenance: Provenance, path: Sequence[PathMessage]) -> int:
+    """Where in a path begins what the model was sent. `left_out` does not tell: it counts an opening, and
+    what is before a path that was too long to be read."""
+    first = provenance.details.get("first_sent")
+    return next((place for place, message in enumerate(path) if message.id == first), 0)
 
 
 def _before(provenance: Provenance) -> list[JudgedMessage]:
