@@ -51,7 +51,9 @@ async def test_a_name_and_a_password_open_the_chat_as_that_person(make_site: Mak
         client = await signed_in(site)
         me = (await client.get("/api/me")).json()
         assert me["owner"] == {"id": owner, "kind": "member", "name": "Ada"}
-        assert me["person"] == {"name": "Ada", "email": None, "password": True, "proxy": False}
+        assert me["person"] == {
+            "name": "Ada", "email": None, "password": True, "proxy": False, "trains": False
+        }  # fmt: skip
         assert not me["operates"]
         again = await signed_in(site)
         assert (await again.get("/api/me")).json()["owner"]["id"] == owner

@@ -81,6 +81,7 @@ async def test_a_page_opened_with_the_header_is_the_persons(make_site: MakeSite)
         assert (me["owner"]["kind"], me["owner"]["name"]) == ("member", "ada@example.org")
         assert me["person"] == {
             "name": "ada@example.org", "email": "ada@example.org", "password": False, "proxy": True,
+            "trains": False,
         }  # fmt: skip
         again = await opened(site, ADA)
         assert (await again.get("/api/me", headers=ADA)).json()["owner"]["id"] == me["owner"]["id"]

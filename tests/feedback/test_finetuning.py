@@ -16,6 +16,7 @@ import pytest
 from tests.store.talk import Talk
 from webchat.cli import run as webchat
 from webchat.feedback.finetuning import (
+    AlreadyRunning,
     Cancelled,
     CannotTrain,
     Failed,
@@ -29,8 +30,9 @@ from webchat.feedback.finetuning import (
     run,
 )
 from webchat.feedback.finetuning.progress import point_of, progress
+from webchat.feedback.finetuning.running import last_checkpoint
 from webchat.models import Models, Shared, configured
-from webchat.settings import Settings, model_specs
+from webchat.settings import ModelSettings, Settings, model_specs
 from webchat.store import Store
 from webchat.store.judgement_records import JudgementChange
 
@@ -122,12 +124,42 @@ def test_the_time_left_follows_what_was_trained_since_it_was_resumed() -> None:
 
 
 def script(plan: Plan, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """The trainer is this program instead."""
+    """The trainer is this program instead. It prints as the real one does, without flushing."""
 
     def command(self: Plan, *, resume: Path | None = None) -> list[str]:
-        return [sys.executable, "-u", "-c", code]
+        return [sys.executable, "-c", code]
 
     monkeypatch.setattr(Plan, "command", command)
+
+
+def test_a_new_training_takes_nothing_from_an_earlier_one(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint(plan, 50, best=50, losses=[0.1])
+    script(plan, monkeypatch, "print({'loss': 1, 'epoch': 1})")
+    assert [told.point for told in run(plan, resume=True)] == [Point(1.0, 1.0)]
+    assert last_checkpoint(plan.checkpoints) is not None
+    list(run(plan))
+    assert last_checkpoint(plan.checkpoints) is None
+
+
+def test_a_folder_is_trained_in_once_at_a_time(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(plan, monkeypatch, "print({'loss': 1, 'epoch': 1}); import time; time.sleep(600)")
+    going = run(plan)
+    next(going)
+    with pytest.raises(AlreadyRunning, match="another --name"):
+        next(run(plan))
+    going.close()  # type: ignore[attr-defined]
+    next(again := run(plan))
+    again.close()  # type: ignore[attr-defined]
+
+
+def test_progress_is_told_while_it_trains(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    script(plan, monkeypatch, "print({'loss': 1, 'epoch': 1}); import time; time.sleep(600)")
+    going = run(plan)
+    assert next(going).point == Point(1.0, 1.0)
+    going.close()  # type: ignore[attr-defined]
 
 
 def test_a_trainer_that_fails_is_told_with_its_last_words(
@@ -195,6 +227,7 @@ def test_the_checkpoint_with_the_lowest_held_out_loss_is_kept_with_its_card(
     assert (card["held_out"], card["epoch"], card["rows"]) == (0.5, 1.0, 50)
     assert card["losses"] == [[1.0, 0.5, True], [2.0, 0.7, True]]
     assert len(card["dataset"]) == len(card["base"]) == len(card["template"]) == 64
+    assert not plan.folder.exists(), "it has a copy of what people wrote"
     with pytest.raises(CannotTrain, match="already"):
         kept(plan, "lutz", tmp_path / "adapters", rows=50, held_out_rows=10)
 
@@ -209,8 +242,15 @@ def test_a_trained_adapter_is_in_the_picker_beside_its_base(plan: Plan, tmp_path
     first = names(settings)
     kept(plan, "lutz", settings.adapters_dir, rows=50, held_out_rows=10)
     assert names(settings) == [*first, "model", "model + lutz"]
-    given = settings.model_copy(update={"model": str(plan.model)})
-    assert names(given) == ["model", "model + lutz"]
+    (tmp_path / "link").symlink_to(plan.model)
+    given = settings.model_copy(update={"model": str(tmp_path / "link")})
+    assert names(given) == ["link", "link + lutz"]
+    taken = [
+        ModelSettings(name=name, endpoint="http://127.0.0.1:9/v1", model="m")
+        for name in ("model", "model (transformers)")
+    ]
+    many = settings.model_copy(update={"models": tuple(taken)})
+    assert names(many)[-2:] == ["model (transformers 2)", "model (transformers 2) + lutz"]
     (plan.model / "config.json").unlink()
     (plan.model / "chat_template.jinja").unlink()
     (plan.model / "model.safetensors").unlink()

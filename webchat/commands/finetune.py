@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -51,11 +53,21 @@ def add_finetune_command(add: Callable[..., argparse.ArgumentParser], option: Ca
 
 def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.feedback.extras import ExtraMissing
-    from webchat.feedback.finetuning import Cancelled, CannotTrain, Failed, check, kept, run
+    from webchat.feedback.finetuning import (
+        AlreadyRunning,
+        Cancelled,
+        CannotTrain,
+        Failed,
+        check,
+        check_free,
+        kept,
+        run,
+    )
 
     settings, name = loaded.settings, _name(options)
     try:
-        with known_errors():
+        with known_errors(), _interrupted():
+            check_free(settings.adapters_dir, name)
             plan = _plan(settings, options, name)
             if options.dataset is None and not (options.resume and plan.dataset.is_dir()):
                 _export(settings, plan.dataset)
@@ -68,13 +80,25 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
             for progress in run(plan, resume=options.resume):
                 print(_line(progress, plan), flush=True)
             folder = kept(plan, name, settings.adapters_dir, rows=found.rows, held_out_rows=found.held_out)
-    except (CannotTrain, ExtraMissing, Failed, Cancelled) as error:
+    except (AlreadyRunning, CannotTrain, ExtraMissing, Failed, Cancelled) as error:
         raise CommandError(str(error)) from None
     except KeyboardInterrupt:
         raise CommandError(
             f"Stopped. Continue from the last checkpoint with --name {name} --resume."
         ) from None
     print(f"The adapter {name} is in the picker. It lies in {folder}.")
+
+
+@contextmanager
+def _interrupted() -> Iterator[None]:
+    """Any end from outside is like Ctrl-C: the trainer ends with us."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.signal(one, signal.default_int_handler) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
 
 
 def _name(options: argparse.Namespace) -> str:

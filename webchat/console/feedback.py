@@ -9,12 +9,14 @@ from typing import Any, TypeGuard, get_args
 
 import gradio as gr
 
+from backends.installation import add_extra
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
-from webchat.feedback.results import Interval, results, thumbs
+from webchat.feedback.extras import ExtraMissing
+from webchat.feedback.results import Interval, Results, results, thumbs
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import (
     Judgement,
@@ -89,7 +91,13 @@ class Feedback:
         """What people think of each model, and how sure that is: by thumbs, and by comparisons."""
         given, votes = await self._store.call(self._store.thumbs), await self._store.call(self._store.votes)
         liked = await asyncio.to_thread(thumbs, given)
-        preferred = await asyncio.to_thread(results, votes)
+        try:
+            preferred, missing = await asyncio.to_thread(results, votes), ""
+        except ExtraMissing:
+            preferred, missing = (
+                Results(0, 0),
+                caller.t("console.feedback.missing", cure=add_extra("feedback")),
+            )
         thumb_rows = [
             [one.model, _share(one.share, one.share_interval), one.good, one.bad, one.people] for one in liked
         ]
@@ -109,10 +117,11 @@ class Feedback:
             caller.t(f"console.feedback.note.{note.key}", models=", ".join(map(plain, note.models)))
             for note in preferred.notes
         ]
+        told = "\n\n".join(filter(None, (missing, *notes)))
         return [
             self._table(caller, THUMB_COLUMNS, thumb_rows),
             self._table(caller, VOTE_COLUMNS, vote_rows),
-            gr.Markdown("\n\n".join(notes), visible=bool(notes)),
+            gr.Markdown(told, visible=bool(told)),
         ]
 
     def _table(self, caller: Caller, columns: Sequence[str], rows: list[list[Any]]) -> Any:

@@ -236,7 +236,12 @@ class Models:
     async def _add_new(self) -> None:
         if self._renewed is None:
             return
-        for spec in await asyncio.to_thread(self._renewed):
+        try:
+            specs = await asyncio.to_thread(self._renewed)
+        except Exception:
+            log.exception("the list of models could not be renewed")
+            return
+        for spec in specs:
             if spec.name not in self._entries:
                 self._specs.append(spec)
                 self._entries[spec.name] = Entry(spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +120,29 @@ def _with_trained(specs: Sequence[ModelSettings], settings: Settings) -> list[Mo
             found.setdefault(base, []).append(str(file.parent))
     made = list(specs)
     for base, adapters in found.items():
-        at = next((at for at, spec in enumerate(made) if spec.kind == "local" and spec.model == base), None)
+        mine = (at for at, spec in enumerate(made) if spec.kind == "local" and _same(spec.model, base))
+        at = next(mine, None)
         if at is not None:
             made[at] = made[at].model_copy(update={"adapters": (*made[at].adapters, *adapters)})
             continue
-        name, engine = name_of(base, ""), _engine(settings) | {"adapters": tuple(adapters)}
-        if any(spec.name == name for spec in made):
-            name = f"{name} (transformers)"
+        engine = _engine(settings) | {"adapters": tuple(adapters)}
+        name = _unlike(name_of(base, ""), {spec.name for spec in made})
         made.append(ModelSettings(name=name, kind="local", model=base, **engine))
     return made
+
+
+def _same(model: str | None, base: str) -> bool:
+    """Whether both name one model: a hub id, or a folder however it is written."""
+    if model == base:
+        return True
+    same_place = model is not None and Path(model).expanduser().resolve() == Path(base).resolve()
+    return same_place and Path(base).is_dir()
+
+
+def _unlike(name: str, taken: set[str]) -> str:
+    """A name that is not taken: that of a folder may be, or that of the embedded model."""
+    numbers = (f"{name} (transformers {number})" for number in count(2))
+    return next(one for one in chain([name, f"{name} (transformers)"], numbers) if one not in taken)
 
 
 def _adapter_names(adapters: Sequence[str]) -> list[str]:

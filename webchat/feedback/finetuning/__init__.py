@@ -4,15 +4,16 @@
 `adapters` keeps what came of it beside a card.
 """
 
-from webchat.feedback.finetuning.adapters import Card, card_of, kept
+from webchat.feedback.finetuning.adapters import Card, card_of, check_free, kept
 from webchat.feedback.finetuning.checks import CannotTrain, Found, check
 from webchat.feedback.finetuning.plan import LEARNING_RATES, METHODS, Method, Plan
 from webchat.feedback.finetuning.progress import Point, Progress
-from webchat.feedback.finetuning.running import Cancelled, Failed, cancel, run
+from webchat.feedback.finetuning.running import AlreadyRunning, Cancelled, Failed, cancel, run
 
 __all__ = [
     "LEARNING_RATES",
     "METHODS",
+    "AlreadyRunning",
     "Cancelled",
     "CannotTrain",
     "Card",
@@ -25,6 +26,7 @@ __all__ = [
     "cancel",
     "card_of",
     "check",
+    "check_free",
     "kept",
     "run",
 ]

@@ -42,11 +42,11 @@ class Card:
 def kept(plan: Plan, name: str, folder: Path, *, rows: int, held_out_rows: int) -> Path:
     """Keep the best checkpoint of a plan as the adapter `name` among those in `folder`; returns its own.
 
-    It appears whole or not at all. Raises CannotTrain if the name is taken or nothing was trained.
+    It appears whole or not at all. All else of the run is deleted with its folder. Raises CannotTrain if the
+    name is taken or nothing was trained.
     """
     target = folder / name
-    if target.exists():
-        raise CannotTrain(f"There is an adapter {name} already. Choose another --name.")
+    check_free(folder, name)
     best, last = best_checkpoint(plan.checkpoints), last_checkpoint(plan.checkpoints)
     if best is None or last is None:
         raise CannotTrain(f"Nothing was trained in {plan.folder}. See its {plan.folder / 'log.txt'}.")
@@ -74,7 +74,15 @@ def kept(plan: Plan, name: str, folder: Path, *, rows: int, held_out_rows: int) 
         shutil.copyfile(best / file, making / file)
     (making / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
     making.rename(target)
+    # The rest is a copy of what people wrote, which they may withdraw.
+    shutil.rmtree(plan.folder)
     return target
+
+
+def check_free(folder: Path, name: str) -> None:
+    """Raises CannotTrain if there is an adapter of that name."""
+    if (folder / name).exists():
+        raise CannotTrain(f"There is an adapter {name} already. Choose another --name.")
 
 
 def card_of(adapter: Path) -> dict[str, Any]:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from webchat.feedback.finetuning.plan import Plan
 from webchat.feedback.finetuning.progress import Point, Progress, point_in, point_of, progress
 
 LOG = "log.txt"
+CACHE = "cache"
+"""What `datasets` made of the export."""
+
 _CANCEL = "cancel"
 _LOOK_SECONDS = 0.5
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _END_SECONDS = 20.0
 _TOLD_LINES = 12
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -26,6 +36,10 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 class Failed(Exception):
     """`trl` ended with an error. The message ends with the last lines it printed."""
+
+
+class AlreadyRunning(Exception):
+    """Another process trains in the same folder."""
 
 
 class Cancelled(Exception):
@@ -38,12 +52,35 @@ def cancel(folder: Path) -> None:
 
 
 def run(plan: Plan, *, resume: bool = False) -> Iterator[Progress]:
-    """Train, and tell how it goes. resume: from the last checkpoint in the plan's folder, if there is one.
+    """Train, and tell how it goes. resume: from the last checkpoint in the plan's folder, if there is one;
+    else what an earlier run left there is deleted.
 
-    The process ends with this iterator, however it ends. Raises Failed, Cancelled.
+    The process ends with this iterator, however it ends. Raises Failed, Cancelled, AlreadyRunning.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
+    with _only_one(plan.folder):
+        yield from _run(plan, resume=resume)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunning(
+            f"A training is running in {folder}. Wait for it, or choose another --name."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(plan: Plan, *, resume: bool) -> Iterator[Progress]:
     (plan.folder / _CANCEL).unlink(missing_ok=True)
+    if not resume:
+        shutil.rmtree(plan.checkpoints, ignore_errors=True)
     last = last_checkpoint(plan.checkpoints) if resume else None
     points = [] if last is None else points_of(last)
     begun = points[-1].epoch if points else 0.0
@@ -96,6 +133,14 @@ def _number(path: Path) -> str:
     return found[1] if found else "-1"
 
 
+def _ends_with_parent() -> Callable[[], None] | None:
+    """What the trainer does before it starts, to be ended when we are killed. Only Linux knows how."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class _Patience:
     """Whether the held-out loss has not fallen for too long. epochs: 0 for however long."""
 
@@ -123,7 +168,11 @@ class _Process:
         self._newest: list[str] = []
         self._began = time.monotonic()
         self._log = (plan.folder / LOG).open("a" if append else "w", encoding="utf-8")
-        offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(plan.folder / "cache")}
+        given = {
+            "HF_HUB_OFFLINE": "1",
+            "HF_DATASETS_CACHE": str(plan.folder / CACHE),
+            "PYTHONUNBUFFERED": "1",  # or progress would come when it is over
+        }
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -131,8 +180,9 @@ class _Process:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, **offline},
+            env={**os.environ, **given},
             start_new_session=True,  # so that all it starts can be ended together
+            preexec_fn=_ends_with_parent(),
         )
         self._reading = threading.Thread(target=self._read, name="read the trainer", daemon=True)
         self._reading.start()
