@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choiceOf, KEYS, marked, sideAt, voteOf } from "../../webchat/ui/assets/compare/vote.js";
+import { choiceOf, comparesOn, KEYS, marked, sideAt, voteOf } from "../../webchat/ui/assets/compare/vote.js";
 
 const NONE = { left: null, right: null };
 
@@ -14,6 +14,15 @@ test("each key that is shown stands for its choice", () => {
 test("no other key votes, and none that is pressed with another", () => {
   for (const key of ["c", "Enter", " ", "ArrowLeft", "AB"]) assert.equal(choiceOf({ key }), null);
   for (const held of ["ctrlKey", "metaKey", "altKey", "isComposing"]) assert.equal(choiceOf({ key: "a", [held]: true }), null);
+});
+
+test("a tester compares while two replies are left", () => {
+  const link = (/** @type {Partial<{ messages: number, tokens: number }>} */ left) => ({ asks: ["compare"], left: { messages: null, tokens: null, ...left } });
+  assert.equal(comparesOn(link({})), true);
+  assert.equal(comparesOn(link({ messages: 2, tokens: 2 })), true);
+  assert.equal(comparesOn(link({ messages: 1 })), false);
+  assert.equal(comparesOn(link({ tokens: 1 })), false);
+  assert.equal(comparesOn({ ...link({}), asks: ["thumbs"] }), false);
 });
 
 test("both good and both bad are ties that say more, whatever was marked", () => {

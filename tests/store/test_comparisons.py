@@ -10,7 +10,15 @@ import pytest
 
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
-from webchat.store.errors import ComparisonOpen, ComparisonRunning, LinkMessagesUsed
+from webchat.store.errors import (
+    ComparisonOpen,
+    ComparisonRunning,
+    LinkLimit,
+    LinkMessagesUsed,
+    LinkTokensUsed,
+    YourMessagesUsed,
+    YourTokensUsed,
+)
 from webchat.store.judgement_records import JudgementChange, PairVotes, Vote
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import BegunTurn, ConversationSettings, NewSide, NewTurn, Owner
@@ -177,6 +185,37 @@ def test_nobody_judges_a_side_before_the_vote(talk: Talk) -> None:
     assert begun.reply.compared is not None
     talk.store.vote_on(talk.owner, begun.reply.compared.id, Vote("left"))
     assert talk.store.judge(talk.owner, begun.reply.id, JudgementChange(rating=1)) is not None
+
+
+def _tester(store: Store, terms: LinkTerms) -> tuple[Talk, str]:
+    link = store.create_link("link", "hash", None, terms).id
+    return Talk(store, store.create_owner("guest", "Tess", link).id), link
+
+
+@pytest.mark.parametrize("terms", [LinkTerms(tokens=4097), LinkTerms(tokens_each=4097)])
+def test_both_sides_get_equal_parts_of_the_tokens_that_are_left(store: Store, terms: LinkTerms) -> None:
+    talk, link = _tester(store, terms)
+    begun = _begin(talk, link_id=link)
+    assert begun.sides is not None
+    assert [side.tokens for side in begun.sides] == [2048, 2048]
+
+
+@pytest.mark.parametrize(
+    ("terms", "error"),
+    [
+        (LinkTerms(tokens=1), LinkTokensUsed),
+        (LinkTerms(tokens_each=1), YourTokensUsed),
+        (LinkTerms(messages=1), LinkMessagesUsed),
+        (LinkTerms(messages_each=1), YourMessagesUsed),
+    ],
+)
+def test_a_limit_that_no_comparison_fits_into_is_used(
+    store: Store, terms: LinkTerms, error: type[LinkLimit]
+) -> None:
+    talk, link = _tester(store, terms)
+    with pytest.raises(error):
+        _begin(talk, link_id=link)
+    assert store.link_left(link, talk.owner).messages in (None, 1)
 
 
 def test_who_goes_on_without_a_vote_gives_none_later(talk: Talk) -> None:

@@ -84,7 +84,7 @@ class TurnRoutes:
     async def _against(self, reader: Owner, body: TurnBody) -> Against:
         """The other side of a comparison. Raises `ApiError` for guests whose link has none."""
         if reader.kind == "guest":
-            if "compare" not in reader.terms.asks:
+            if not reader.terms.compares:
                 raise ApiError(
                     403,
                     "compare_not_offered",

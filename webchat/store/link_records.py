@@ -92,6 +92,11 @@ class LinkTerms:
         return name if not self.blind or name in self.shown_models else None
 
     @property
+    def compares(self) -> bool:
+        """Whether people are asked to compare two replies, and may have both written at once."""
+        return "compare" in self.asks and self.replies_at_once != 1
+
+    @property
     def shows_inspect(self) -> bool:
         """Both tell which model it is."""
         return self.inspect and not self.blind

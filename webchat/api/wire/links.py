@@ -80,7 +80,7 @@ class GuestLink(Answer):
             answers={
                 question.id: answers[question.id] for question in terms.questions if question.id in answers
             },
-            asks=terms.asks,
+            asks=tuple(one for one in terms.asks if one != "compare" or terms.compares),
             reasons=terms.reasons,
             consent=consent,
             limits=Left.of(left.limits),

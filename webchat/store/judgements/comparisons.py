@@ -40,17 +40,18 @@ class ComparisonVerbs(TurnVerbs):
         """Store the user's message and two empty replies, and show the left one. new: as for `begin_turn`,
         with the settings of the conversation; its model and tokens are those of the sides.
 
-        Both count for the link, or neither: raises what `begin_turn` raises, and NotFound for a message that
-        answers nothing.
+        Both count for the link, or neither, and if its tokens are short, both get as many: raises what
+        `begin_turn` raises, and NotFound for a message that answers nothing.
         """
         id = new_id()
         first = self._begin(
-            connection, owner, replace(new, model=left.label, tokens=left.tokens, comparison=id)
+            connection, owner, replace(new, model=left.label, tokens=left.tokens, comparison=id), replies=2
         )
         if not first.created:
             return _begun(connection, first)
         if first.reply.parent_id is None:
             raise NotFound("message")
+        short = first.tokens is not None and first.tokens < left.tokens
         second = self._begin(
             connection,
             owner,
@@ -63,7 +64,7 @@ class ComparisonVerbs(TurnVerbs):
                 settings=None,
                 client_key=_key_of_right(new.client_key),
                 model=right.label,
-                tokens=right.tokens,
+                tokens=min(right.tokens, first.tokens or 0) if short else right.tokens,
                 comparison=id,
             ),
         )

@@ -215,9 +215,12 @@ def admit_person(connection: Connection, link_id: str) -> None:
     )
 
 
-def count_turn(connection: Connection, owner: str, link_id: str, tokens: int, *, opens: bool) -> int | None:
+def count_turn(
+    connection: Connection, owner: str, link_id: str, tokens: int, *, opens: bool, replies: int = 1
+) -> int | None:
     """Count a reply, and the conversation it opens. Returns the tokens reserved for it, at most `tokens`;
-    `None` if the link has no limit of tokens. Raises LinkEnded, LinkLimit, ConsentNeeded."""
+    `None` if the link has no limit of tokens. replies: how many are begun together with it; there has to be
+    room for all of them, and each gets at most an equal part. Raises LinkEnded, LinkLimit, ConsentNeeded."""
     link = _link(connection, LinkRow.id == link_id, lock=True)
     terms = link.terms
     if end := link.end(now()):
@@ -228,9 +231,9 @@ def count_turn(connection: Connection, owner: str, link_id: str, tokens: int, *,
     if opens:
         _check(link.conversations, terms.conversations, LinkConversationsUsed)
         _check(used.conversations, terms.conversations_each, YourConversationsUsed)
-    _check(link.messages, terms.messages, LinkMessagesUsed)
-    _check(used.messages, terms.messages_each, YourMessagesUsed)
-    reserved = _reserved(connection, owner, link, used, tokens)
+    _check(link.messages + replies - 1, terms.messages, LinkMessagesUsed)
+    _check(used.messages + replies - 1, terms.messages_each, YourMessagesUsed)
+    reserved = _reserved(connection, owner, link, used, tokens, replies)
     moment, opened = now(), int(opens)
     connection.execute(_COUNT, {"link": link_id, "opened": opened, "moment": moment})
     connection.execute(_COUNT_PERSON, {"owner": owner, "opened": opened})
@@ -242,20 +245,23 @@ def _check(used: int, limit: int | None, error: type[LinkLimit]) -> None:
         raise error(limit)
 
 
-def _reserved(connection: Connection, owner: str, link: Link, used: LinkUse, tokens: int) -> int | None:
-    """The tokens to reserve for a reply. Raises LinkLimit."""
+def _reserved(
+    connection: Connection, owner: str, link: Link, used: LinkUse, tokens: int, replies: int
+) -> int | None:
+    """The tokens to reserve for one of so many replies. Raises LinkLimit."""
     terms = link.terms
     reserved = None
     if terms.replies_at_once is not None or terms.tokens is not None:
-        replies, held = running(connection, link.id)
-        _check(replies, terms.replies_at_once, LinkBusy)
+        runs, held = running(connection, link.id)
+        _check(runs + replies - 1, terms.replies_at_once, LinkBusy)
         if terms.tokens is not None:
-            reserved = min(tokens, terms.tokens - link.tokens - held)
+            reserved = min(tokens, (terms.tokens - link.tokens - held) // replies)
             if reserved < 1:
                 raise LinkTokensReserved(terms.tokens) if held else LinkTokensUsed(terms.tokens)
     if terms.tokens_each is not None:
         _, held = running(connection, link.id, owner)
-        reserved = min(tokens if reserved is None else reserved, terms.tokens_each - used.tokens - held)
+        rest = (terms.tokens_each - used.tokens - held) // replies
+        reserved = min(tokens if reserved is None else reserved, rest)
         if reserved < 1:
             raise YourTokensReserved(terms.tokens_each) if held else YourTokensUsed(terms.tokens_each)
     return reserved

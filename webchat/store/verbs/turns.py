@@ -160,7 +160,8 @@ class TurnVerbs(Database):
         """
         return self._begin(connection, owner, new)
 
-    def _begin(self, connection: Connection, owner: str, new: NewTurn) -> BegunTurn:
+    def _begin(self, connection: Connection, owner: str, new: NewTurn, *, replies: int = 1) -> BegunTurn:
+        """replies: how many are begun together; see `count_turn`."""
         if not 1 <= len(new.client_key) <= 64:
             raise ValueError("a client key must have 1 to 64 characters")
         conversation_id, opened = new.conversation_id, False
@@ -200,7 +201,7 @@ class TurnVerbs(Database):
         tokens = None
         if reply.created:
             if new.link_id is not None:
-                tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=opened)
+                tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=opened, replies=replies)
             conversation = _open_turn(connection, conversation_id, reply.id, new, tokens)
         else:
             conversation = own_conversation(connection, owner, conversation_id)

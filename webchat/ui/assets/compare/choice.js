@@ -6,6 +6,7 @@ import { connection } from "../connection.js";
 import { iconButton, toggleMenu } from "../dom.js";
 import { t } from "../i18n.js";
 import { settings } from "../settings.js";
+import { comparesOn } from "./vote.js";
 
 /** @import { MenuItem } from "../dom.js" */
 /** @import { Against } from "../types.js" */
@@ -40,7 +41,7 @@ export function mountComparing(beside, changed) {
 }
 
 function offered() {
-  return settings.models.length > 1 && (connection.link === null || connection.link.asks.includes("compare"));
+  return settings.models.length > 1 && (connection.link === null || comparesOn(connection.link));
 }
 
 const others = () => settings.models.filter(({ key, unlisted }) => key !== settings.model && !unlisted);

@@ -11,6 +11,10 @@ export const KEYS = /** @type {const} */ ({ left: "A", tie: "=", right: "B", goo
 /** @type {Record<string, Choice>} */
 const CHOICES = { a: "left", b: "right", "=": "tie", "+": "good", "-": "bad", "−": "bad" };
 
+/** Whether a link asks for comparisons, and enough of its limits is left for two replies. */
+/** @param {{ asks: readonly string[], left: { messages: number | null, tokens: number | null } }} link */
+export const comparesOn = ({ asks, left }) => asks.includes("compare") && (left.messages ?? 2) >= 2 && (left.tokens ?? 2) >= 2;
+
 /** The choice that a key stands for; null for any other key, and for one pressed with another. */
 /** @param {{ key: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, isComposing?: boolean }} event @returns {Choice | null} */
 export function choiceOf({ key, ctrlKey, metaKey, altKey, isComposing }) {
