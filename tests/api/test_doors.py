@@ -34,6 +34,7 @@ from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import PROFILE_MISSING, Stage
 from webchat.store import Store
+from webchat.store.records import ConversationSettings, FinishedTurn, NewSide, NewTurn
 from webchat.store.share_records import NewShare, SharedMessage
 from webchat.turns.titles.making import INSTRUCTION
 
@@ -165,6 +166,17 @@ async def comment(at: World, text: str) -> None:
     await at.call("PUT", f"/api/messages/{begun['reply']['id']}/judgement", {"comment": text})
 
 
+async def comment_on_vote(at: World, text: str) -> None:
+    store, owner = at.site.store, (await at.client.get("/api/me")).json()["owner"]["id"]
+    side = NewSide("tall", "tall", ConversationSettings())
+    begun = store.begin_comparison(owner, NewTurn(None, None, "Hello", "key", ""), side, side)
+    assert begun.sides is not None
+    assert begun.reply.compared is not None
+    store.write_batch([], [FinishedTurn(one.reply.id, "complete") for one in begun.sides])
+    vote = {"preferred": "left", "comment": text}
+    await at.call("POST", f"/api/comparisons/{begun.reply.compared.id}/vote", vote)
+
+
 async def title_by_hand(at: World, text: str) -> None:
     begun = await at.calm()
     await at.call("PATCH", f"/api/conversations/{begun['conversation']['id']}", {"title": text})
@@ -281,6 +293,7 @@ ROWS = (
     Row("a reply edited by hand", (("POST", "/api/messages/{id}/edit"),), "input", edit_reply),
     Row("a better answer", (("PUT", "/api/messages/{id}/judgement"),), "input", judgement),
     Row("a comment on a reply", (("PUT", "/api/messages/{id}/judgement"),), "input", comment),
+    Row("a comment on a vote", (("POST", "/api/comparisons/{id}/vote"),), "input", comment_on_vote),
     Row("a title by hand", (("PATCH", "/api/conversations/{id}"),), "input", title_by_hand),
     Row("a system prompt", (("PATCH", "/api/conversations/{id}"),), "input", system_prompt),
     Row("the system prompt of a new conversation", TURNS, "input", first_system_prompt),
@@ -312,7 +325,6 @@ NOT_DOORS = {
         "/api/messages/{id}/stop",
     ): "takes no text; what was held passes the gate (tests/turns/test_gate.py)",
     ("PUT", "/api/messages/{id}/rating"): "takes a number",
-    ("POST", "/api/comparisons/{id}/vote"): "takes a comment for the operator, which no model reads",
     ("POST", "/api/comparisons/{id}/continue"): "takes no text",
     ("POST", "/api/judgements/review"): "an operator's own",
     ("PUT", "/api/me/training"): "takes no text",
@@ -352,7 +364,7 @@ CALLS = {
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("turns/asking.py", "begin_turn"): "a message",
     ("turns/asking.py", "begin_comparison"): "a message",
-    ("api/comparisons.py", "vote_on"): "a comment for the operator, which no model reads",
+    ("api/comparisons.py", "vote_on"): "a comment on a vote",
     ("turns/inspecting/inspector.py", "keep_inspections"): "what `prepare` let through to a model",
     ("turns/pipeline.py", "keep_media"): "data, shown only where the gate releases its name",
     ("turns/service.py", "write_batch"): "what the gate released",

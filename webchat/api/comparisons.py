@@ -7,6 +7,7 @@ from webchat.api.reading import Caller, PathId
 from webchat.api.services import Services
 from webchat.api.wire.comparisons import Comparison, GoOnBody, VoteBody
 from webchat.api.wire.messages import Thread
+from webchat.moderation import Context
 from webchat.store import judgement_records as records
 from webchat.store.records import Owner
 
@@ -24,7 +25,18 @@ class Comparisons:
     async def vote(self, caller: Caller, id: PathId, body: VoteBody) -> Comparison:
         """Vote, and see which model wrote which. The first vote counts: a later one gets what was stored. 409
         while one of the replies is being written."""
-        vote = records.Vote(body.preferred, body.left_good, body.right_good, body.comment.strip())
+        comment = body.comment.strip()
+        if comment:
+            found = await self._store.call(self._store.comparison, caller.id, id)
+            context = Context(
+                "input",
+                caller.id,
+                conversation_id=found.conversation_id,
+                counts=False,
+                profile=caller.terms.moderation_profile,
+            )
+            comment = await self._services.review.text(context, comment)
+        vote = records.Vote(body.preferred, body.left_good, body.right_good, comment)
         voted = await self._store.call(self._store.vote_on, caller.id, id, vote)
         self._services.turns.changed(caller.id, voted.conversation_id)
         return await self._shown(caller, voted)
