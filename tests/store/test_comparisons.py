@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -133,6 +134,23 @@ def test_votes_are_exported_of_those_who_agreed_as_long_as_they_are_there(talk: 
     ]
     store.delete_conversations(sure.owner)
     assert [one.id for one in store.usable_comparisons()] == [ids[own.owner]]
+
+
+def test_votes_on_chats_of_before_the_consent_are_not_exported(store: Store) -> None:
+    guest, link = _guest(store)
+    talk = Talk(store, guest.id)
+    before, *_ = _ended(talk)
+    store.change_link(link, terms=lambda old: replace(old, consent="May train models.", training=True))
+    store.consent(guest.id, 1)
+    after, *_ = _ended(talk, key="after")
+    for id in (before, after):
+        store.vote_on(guest.id, id, Vote("left"))
+    assert [one.id for one in store.usable_comparisons()] == [after]
+    member = store.add_person("password", "mia", "Mia").owner_id
+    store.move_chats(member, guest.id, [guest.id])
+    assert list(store.usable_comparisons()) == []
+    store.set_trains(member, True)
+    assert [one.id for one in store.usable_comparisons()] == [before, after]
 
 
 async def test_votes_from_many_tabs_at_once_are_one(talk: Talk) -> None:

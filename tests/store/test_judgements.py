@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from webchat.store.records import FinishedTurn, JournalEntry, Provenance, Templa
 
 GOOD, BAD = JudgementChange(rating=1), JudgementChange(rating=-1)
 STYLE = Question("style", "How is the style?", "scale")
+WHY = Question("why", "Why?")
 
 
 @pytest.fixture
@@ -250,6 +252,74 @@ def test_a_sentence_that_has_changed_is_accepted_first(store: Store) -> None:
         store.judge(talk.owner, reply, GOOD)
     store.consent(talk.owner, 2)
     assert given(store, talk, reply, GOOD).consent == Consent(2, "It trains.", True)
+
+
+def asked_later(store: Store, talk: Talk, consent: str, training: bool = True) -> None:
+    """The link of a person gets another sentence, and they accept it."""
+    link_id = store.owner(talk.owner).link_id
+    assert link_id
+    link = store.change_link(link_id, terms=lambda old: replace(old, consent=consent, training=training))
+    store.consent(talk.owner, link.terms.consent_version)
+
+
+def test_words_of_before_the_consent_are_neither_exported_nor_shown(store: Store, local: Talk) -> None:
+    """Also if what was accepted before the chat did not cover training."""
+    unasked, read = of_a_link(store, "1"), of_a_link(store, "2", consent="It is read.")
+    old = [one.say("private", "words").reply.id for one in (unasked, read)]
+    for one in (unasked, read):
+        asked_later(store, one, "It trains.")
+    whole = JudgementChange(
+        1, comment="private", better="private", answers=(Answer(STYLE, 2), Answer(WHY, "so"))
+    )
+    late = [given(store, one, reply, whole) for one, reply in zip((unasked, read), old, strict=True)]
+    new = given(store, unasked, unasked.say("hello", "hi").reply.id, GOOD)
+    accept(store, local, *late, new)
+    assert [one.id for one in store.usable()] == [new.id]
+    listed = {one.judgement.id: one for one in store.judgements(local.owner).items}
+    assert [listed[one.id].trains for one in (*late, new)] == [False, False, True]
+    assert [listed[one.id].asked for one in (*late, new)] == ["", "private", "hello"]
+    for found in (listed[late[0].id].judgement, store.judgement(local.owner, late[0].id)):
+        assert (found.rating, found.comment, found.better, found.judged) == (1, "", "", None)
+        assert found.answers == (Answer(STYLE, 2),)
+    shown = store.judgement(local.owner, late[1].id)
+    assert (shown.comment, shown.better, shown.answers) == ("private", "private", whole.answers)
+
+
+def test_operators_read_what_they_may_read_of_the_chat_elsewhere(store: Store, local: Talk) -> None:
+    """The sentence as it is now, not any old one."""
+    talk = of_a_link(store, "1", consent="It is read.")
+    id = given(store, talk, talk.say("hello", "hi").reply.id, replace(BAD, comment="so")).id
+    link_id = store.owner(talk.owner).link_id
+    assert link_id
+
+    def shown() -> tuple[str, str]:
+        (one,) = store.judgements(local.owner).items
+        return one.reply, one.judgement.comment
+
+    for version, consent in ((1, "It is read."), (2, "Everybody reads it."), (2, "")):
+        store.change_link(link_id, terms=partial(replace, consent=consent))
+        chats = len(store.list_tester_chats(local.owner, link_id).items)
+        assert shown() == (("hi", "so") if chats else ("", "")), version
+        assert (store.judgement(local.owner, id).judged is not None) == bool(chats)
+    assert not chats
+    asked_later(store, talk, "Everybody reads it.", training=False)
+    assert shown() == ("hi", "so")
+
+
+def test_a_member_decides_alone_about_what_they_took_along(store: Store, local: Talk) -> None:
+    """Also about what they said as a guest, under a sentence that covered it."""
+    guest = of_a_link(store, "1", consent="It trains.", training=True)
+    reply = guest.say("hello", "hi").reply.id
+    judgement = given(store, guest, reply, replace(GOOD, comment="so"))
+    accept(store, local, judgement)
+    assert [one.id for one in store.usable()] == [judgement.id]
+    member = store.add_person("password", "mia", "Mia").owner_id
+    assert store.move_chats(member, guest.owner, [guest.owner]) == 1
+    for agreed in (False, True, False):
+        store.set_trains(member, agreed)
+        (listed,) = store.judgements(local.owner).items
+        assert (listed.trains, bool(listed.reply), bool(listed.judgement.comment)) == (agreed,) * 3
+        assert len(list(store.usable())) == agreed
 
 
 def test_a_removed_person_takes_their_judgements_along(store: Store, local: Talk) -> None:

@@ -143,8 +143,9 @@ class ListedJudgement:
     """A judgement in the operators' list, without its snapshot.
 
     model, template: of the reply, as they were named. person: a name, or what tells the people of a link
-    apart. asked, reply: how the message and the reply begin; empty where operators may not read them.
-    trains: whether it may be exported once it is accepted.
+    apart. asked, reply: how the message and the reply begin. Where operators may not read, these, the
+    comment, the better answers and answers in words are left out. trains: whether it may be exported once it
+    is accepted.
     """
 
     judgement: Judgement

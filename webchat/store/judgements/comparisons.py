@@ -23,6 +23,7 @@ from webchat.store.database.until import Until
 from webchat.store.errors import ComparisonRunning, NotFound
 from webchat.store.judgement_records import Comparison, Consent, PairVotes, Preferred, Review, Side, Vote
 from webchat.store.judgements.judging import judged_by
+from webchat.store.judgements.rows import trains
 from webchat.store.judgements.snapshots import judged_together
 from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn
 from webchat.store.verbs.compared import close_comparison
@@ -182,8 +183,6 @@ class ComparisonVerbs(TurnVerbs):
         usable: list[Comparison] = []
         chars = 0
         for row in rows:
-            if not _trains(row):
-                continue
             one = _judged(connection, _comparison(row))
             if one.left.judged is None or one.right.judged is None:
                 continue
@@ -206,17 +205,9 @@ _USABLE: Any = (
     _RECORDS.join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
     .join(OwnerRow, OwnerRow.id == ComparisonRow.owner_id)
     .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
-    .add_columns(OwnerRow.kind, PersonRow.trains)
-    .where(ComparisonRow.voted_at.is_not(None), ConversationRow.deleted_at.is_(None))
+    .where(ComparisonRow.voted_at.is_not(None), ConversationRow.deleted_at.is_(None), trains(ComparisonRow))
     .order_by(ComparisonRow.id)
 )
-
-
-def _trains(row: Row[Any]) -> bool:
-    """As for judgements."""
-    if row.kind in ("local", "operator"):
-        return True
-    return bool(row.trains if row.kind == "member" else row.consent and row.consent["covers"])
 
 
 def _key_of_right(client_key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,6 @@ from sqlalchemy import (
     Select,
     and_,
     case,
-    exists,
     func,
     literal,
     or_,
@@ -25,8 +25,6 @@ from sqlalchemy.orm import aliased
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, now
 from webchat.store.database.tables import (
-    ConsentRow,
-    ConversationRow,
     JudgementReasonRow,
     JudgementRow,
     MessageRow,
@@ -47,7 +45,7 @@ from webchat.store.judgement_records import (
 from webchat.store.judgements.rows import is_live, judgements_query, load_judgement, trains
 from webchat.store.judgements.snapshots import ENDED_WITH_TEXT, judged_of
 from webchat.store.records import Page
-from webchat.store.testers.verbs import TesterVerbs
+from webchat.store.testers.verbs import TesterVerbs, agreed
 
 MOST_REVIEWED = 500
 """Judgements reviewed at once."""
@@ -100,7 +98,8 @@ class ReviewVerbs(TesterVerbs):
 
     @long
     def judgement(self, operator: str, id: str) -> Judgement:
-        """One with its snapshot, unless operators may not read that. Raises NotFound."""
+        """One with its snapshot; without it and all other words where operators may not read. Raises
+        NotFound."""
         self._check_operator(operator)
         found = self._judgement(id)
         if found.link_id is not None:
@@ -112,7 +111,7 @@ class ReviewVerbs(TesterVerbs):
         row = connection.execute(_listed().where(JudgementRow.id == id, is_live())).first()
         if row is None:
             raise NotFound("judgement")
-        return load_judgement(row, judged_of(connection, row.message_id) if row.readable else None)
+        return _without_words(row, load_judgement(row, judged_of(connection, row.message_id)))
 
     @writes
     def review_judgements(
@@ -219,17 +218,16 @@ class ReviewVerbs(TesterVerbs):
 
 
 def _listed() -> Select[Any]:
-    accepted = exists().where(
-        ConsentRow.owner_id == JudgementRow.owner_id, ConsentRow.at <= ConversationRow.created_at
-    )
-    agreed = and_(JudgementRow.consent.is_not(None), accepted)
+    """With what operators may read: what trains, and of testers' chats those they read elsewhere, judged
+    under a sentence."""
+    tested = and_(OwnerRow.kind == "guest", JudgementRow.consent.is_not(None), agreed())
     return (
         judgements_query()
         .add_columns(
             OwnerRow.kind,
             OwnerRow.name,
             trains().label("trains"),
-            or_(trains(), agreed).label("readable"),
+            or_(trains(), tested).label("readable"),
             func.substr(MessageRow.text, 1, EXCERPT_CHARS).label("reply"),
             func.substr(_ASKED.text, 1, EXCERPT_CHARS).label("asked"),
         )
@@ -259,9 +257,18 @@ def _wanted(query: Select[Any], wanted: JudgementFilter) -> Select[Any]:
     return query
 
 
+def _without_words(row: Row[Any], found: Judgement) -> Judgement:
+    """What was rated and chosen is all that operators are shown where they may not read."""
+    if row.readable:
+        return found
+    answers = tuple(one for one in found.answers if one.question.kind != "text")
+    review = replace(found.review, better="")
+    return replace(found, comment="", better="", answers=answers, review=review, judged=None)
+
+
 def _as_listed(row: Row[Any]) -> ListedJudgement:
     return ListedJudgement(
-        load_judgement(row),
+        _without_words(row, load_judgement(row)),
         model=row.model,
         template=row.template,
         person=row.owner_id[-4:] if row.kind == "guest" else row.name,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, or_, select
+from sqlalchemy import Row, Select, and_, exists, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webchat.store.database.codec import clean, load_question
 from webchat.store.database.tables import (
+    ComparisonRow,
+    ConsentRow,
     ConversationRow,
     JudgementRow,
     LinkRow,
@@ -41,13 +43,19 @@ def is_live() -> ColumnElement[bool]:
     return and_(MessageRow.deleted_at.is_(None), ConversationRow.deleted_at.is_(None))
 
 
-def trains() -> ColumnElement[bool]:
+def trains(of: type[JudgementRow] | type[ComparisonRow] = JudgementRow) -> ColumnElement[bool]:
     """Whether its owner agreed that it trains models: operators always do, members in their own page, testers
-    by the sentence they accepted. Nobody else was asked."""
+    by the sentence they accepted before they began the chat. Nobody else was asked."""
+    before = exists().where(
+        ConsentRow.owner_id == of.owner_id,
+        ConsentRow.version == of.consent["version"].as_integer(),
+        ConsentRow.at <= ConversationRow.created_at,
+    )
+    covers = JudgementRow.covers if of is JudgementRow else of.consent["covers"].as_boolean()
     return or_(
         OwnerRow.kind.in_(("local", "operator")),
-        JudgementRow.covers,
         and_(OwnerRow.kind == "member", PersonRow.trains),
+        and_(OwnerRow.kind == "guest", covers, before),
     )
 
 

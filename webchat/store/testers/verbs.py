@@ -216,8 +216,9 @@ def _accepted() -> ColumnElement[bool]:
     )
 
 
-def _agreed() -> ColumnElement[bool]:
-    """Whether a conversation began after its owner had agreed that it is read."""
+def agreed() -> ColumnElement[bool]:
+    """Whether a conversation began after its owner had agreed that it is read: in a query with the
+    conversation, its owner and their link."""
     before = exists().where(ConsentRow.owner_id == OwnerRow.id, ConsentRow.at <= ConversationRow.created_at)
     return and_(_accepted(), before)
 
@@ -229,7 +230,7 @@ def _chats() -> Select[Any]:
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
         .join(LinkRow, LinkRow.id == OwnerRow.link_id)
         .outerjoin(TesterNoteRow, TesterNoteRow.conversation_id == ConversationRow.id)
-        .where(OwnerRow.kind == "guest", ConversationRow.deleted_at.is_(None), _agreed())
+        .where(OwnerRow.kind == "guest", ConversationRow.deleted_at.is_(None), agreed())
     )
 
 
