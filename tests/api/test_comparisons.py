@@ -246,7 +246,7 @@ async def test_a_link_pairs_its_models_and_its_blinding_holds_after_the_vote(two
             "Model B",
         }
         assert TALL not in voted.text
-        (pair,) = site.store.pair_votes(link.id)
+        (pair,) = site.store.pair_votes(link.id, [TALL, SMALL])
         assert (pair.models, pair.ties) == ((SMALL, TALL), 1)
         plain, _ = site.guest("plain", models=[TALL, SMALL])
         body = {"kind": "send", "client_key": "key", "text": "Hi", "against": {}}

@@ -314,5 +314,6 @@ def test_votes_are_counted_by_pair_whichever_side_a_model_was_on(store: Store) -
     skipped, *_ = _ended(talk, key="skipped", link_id=link)
     store.go_on_with(guest.id, skipped, "left")
     _begin(talk, key="open", link_id=link)
-    assert store.pair_votes(link) == [PairVotes(("small", "tall"), (1, 2), 1, 1)]
+    assert store.pair_votes(link, ["small", "tall", "other"]) == [PairVotes(("small", "tall"), (1, 2), 1, 1)]
+    assert store.pair_votes(link, ["small", "other"]) == []
     assert [one.link for one in store.votes()] == ["testers"] * 4

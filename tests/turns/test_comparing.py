@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from webchat.store.records import BegunTurn, Compared, Conversation, Conversatio
 from webchat.turns import Against, Delta, Done, Party, TooManyTurns
 from webchat.turns.comparing.blind import blinded
 from webchat.turns.comparing.pacing import Pair
-from webchat.turns.comparing.pairing import doubt, next_pair
+from webchat.turns.comparing.pairing import candidates, doubt, next_pair
 from webchat.turns.turn import RunningTurn
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,6 +131,19 @@ def test_the_pair_that_was_voted_on_least_is_next_and_ties_are_drawn() -> None:
     votes = [PairVotes(("a", "b"), (1, 1)), PairVotes(("a", "c"), (0, 1))]
     assert next_pair(models, votes, _first) == ("b", "c")
     assert next_pair(models, [*votes, PairVotes(("b", "c"), open=3)], _first) == ("a", "c")
+
+
+def test_a_pair_is_looked_for_among_so_many_models_however_many_there_are() -> None:
+    models = [f"m{number}" for number in range(400)]
+    asked: list[int] = []
+
+    def choose(pairs: list[tuple[str, str]]) -> tuple[str, str]:
+        asked.append(len(pairs))
+        return pairs[0]
+
+    next_pair(candidates(models, Random(1).sample), (), choose)
+    assert asked == [50 * 49 // 2]
+    assert set(candidates(models[:3], Random(1).sample)) == set(models[:3])
 
 
 def test_a_close_race_is_less_certain_than_a_clear_one() -> None:

@@ -34,7 +34,7 @@ from webchat.store.records import (
     NewTurn,
 )
 from webchat.turns.ask import Against, Ask
-from webchat.turns.comparing.pairing import next_pair
+from webchat.turns.comparing.pairing import candidates, next_pair
 from webchat.turns.errors import (
     BadAsk,
     KeyTaken,
@@ -248,10 +248,11 @@ class Asking:
         shown = {offered.named(info.name): info.name for info in offered.infos() if not info.missing}
         if len(shown) < 2:
             raise NothingToCompare
+        models = candidates(list(shown), self._random.sample)
         votes = []
         if party.link is not None:
-            votes = await self._store.call(self._store.pair_votes, party.link)
-        first, second = next_pair(list(shown), votes, self._random.choice)
+            votes = await self._store.call(self._store.pair_votes, party.link, models)
+        first, second = next_pair(models, votes, self._random.choice)
         return replace(ask, model=shown[first], against=Against(shown[second]))
 
     async def _sides(

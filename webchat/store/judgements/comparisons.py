@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -141,13 +141,16 @@ class ComparisonVerbs(TurnVerbs):
         return own_conversation(connection, owner, row.conversation_id)
 
     @reads
-    def pair_votes(self, connection: Connection, link_id: str) -> list[PairVotes]:
-        """How often the people of a link voted for which of two models. Those who skipped do not count."""
+    def pair_votes(self, connection: Connection, link_id: str, models: Collection[str]) -> list[PairVotes]:
+        """How often the people of a link voted for which of two of these models. Those who skipped do not
+        count."""
         columns = (ComparisonRow.left_model, ComparisonRow.right_model, ComparisonRow.preferred)
         rows = connection.execute(
             select(*columns, func.count().label("votes"))
             .where(
                 ComparisonRow.link_id == link_id,
+                ComparisonRow.left_model.in_(models),
+                ComparisonRow.right_model.in_(models),
                 or_(ComparisonRow.preferred.is_not(None), ComparisonRow.closed_at.is_(None)),
             )
             .group_by(*columns)

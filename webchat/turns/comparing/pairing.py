@@ -10,6 +10,14 @@ from webchat.store.judgement_records import PairVotes
 
 Pair = tuple[str, str]
 
+MOST_MODELS = 50
+"""Of more, all pairs would hold up the event loop."""
+
+
+def candidates(models: Sequence[str], sample: Callable[[Sequence[str], int], list[str]]) -> list[str]:
+    """The models among which a pair is looked for: all, or `MOST_MODELS` that `sample` draws."""
+    return sample(models, min(len(models), MOST_MODELS))
+
 
 def next_pair(
     models: Sequence[str], votes: Iterable[PairVotes], choose: Callable[[list[Pair]], Pair]
