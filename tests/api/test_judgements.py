@@ -72,6 +72,28 @@ async def test_a_tester_says_what_the_link_asks_and_nothing_else(
         assert answers[name].json()["error"]["params"] == {"field": name}
 
 
+async def test_questions_about_each_reply_are_answered_there_alone(site: Site) -> None:
+    questions: list[dict[str, Any]] = [
+        {"id": "once", "text": "How was it?"},
+        {"id": "how", "text": "How good?", "kind": "scale", "per_reply": True},
+        {"id": "why", "text": "Why?", "per_reply": True},
+    ]
+    owner, _ = site.guest(questions=questions, asks=[])
+    client = site.client(owner)
+    path = f"{await replied(site, client)}/judgement"
+    for wrong in ({"once": "Fine"}, {"how": 6}, {"why": 1}, {"no": "x"}):
+        assert (await client.put(path, json={"answers": wrong})).status_code == 422, wrong
+    assert (await client.post("/api/answers", json={"answers": {"how": 3}})).status_code == 422
+    assert (await client.put(path, json={"answers": {"how": 4, "why": "So."}})).status_code == 200
+    assert (await client.put(path, json={"answers": {"why": None}})).json()["answers"] == {"how": 4}
+    link = (await client.get("/api/link")).json()
+    assert [one["per_reply"] for one in link["questions"]] == [False, True, True]
+    assert link["answers"] == {}
+    other = site.client(site.visitor())
+    told = await other.put(f"{await replied(site, other)}/judgement", json={"answers": {"how": 4}})
+    assert told.json()["error"]["code"] == "bad_answer"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -175,6 +175,7 @@ async def test_a_link_is_made_changed_copied_paused_and_revoked(make_site: MakeS
         values = form(
             name="Support", expires="2w", messages=20, consent="We read.", models=["echo"],
             questions="Why?\nHow good? | 1-5 | bad | good\nColour? | red | blue",
+            reply_questions="Kind? | 1-5",
         )  # fmt: skip
         url, picture, choice, *_ = await links.save(who, "", *values)
         link = site.store.list_links()[0]
@@ -186,18 +187,21 @@ async def test_a_link_is_made_changed_copied_paused_and_revoked(make_site: MakeS
             Question("q1", "Why?"),
             Question("q2", "How good?", "scale", ("bad", "good")),
             Question("q3", "Colour?", "choice", ("red", "blue")),
+            Question("q4", "Kind?", "scale", per_reply=True),
         )
 
         editing, *rest = await links.change(who, link.id)
         assert editing == link.id
         filled = dict(zip(FIELDS, rest[3:], strict=True))
         assert filled["questions"] == "Why?\nHow good? | 1-5 | bad | good\nColour? | red | blue"
+        assert filled["reply_questions"] == "Kind? | 1-5"
         filled |= {"name": "Helpdesk", "questions": "Colour? | red | blue\nNew?", "messages": 0}
         await links.save(who, link.id, *filled.values())
         changed = site.store.link(link.id)
         assert (changed.name, changed.terms.messages) == ("Helpdesk", None)
         assert changed.expires_at == link.expires_at
-        assert [(one.id, one.text) for one in changed.terms.questions] == [("q3", "Colour?"), ("q4", "New?")]
+        kept = [(one.id, one.text) for one in changed.terms.questions]
+        assert kept == [("q3", "Colour?"), ("q5", "New?"), ("q4", "Kind?")]
 
         await links.pause(who, link.id)
         assert site.store.link(link.id).paused_at

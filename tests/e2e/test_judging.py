@@ -12,6 +12,7 @@ from tests.e2e.conftest import running
 from tests.e2e.test_tester import arrive, lab, made
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
+from webchat.store.link_records import Question
 
 __all__ = ["lab", "running"]
 
@@ -126,6 +127,7 @@ async def test_a_tester_with_a_phone_is_asked_what_the_link_names(
         "asks": ("thumbs", "tags"),
         "reasons": ("太长", "<b>rude</b>"),
         "language": "zh-CN",
+        "questions": (Question("kind", "有多礼貌？", "scale", per_reply=True),),
     }
     _, url = made(lab, "Judges", **terms)
     chat = await arrive(visitor, lab, url, **PHONE)
@@ -138,8 +140,16 @@ async def test_a_tester_with_a_phone_is_asked_what_the_link_names(
     await panel(chat).locator("textarea").fill("两句话就够了。")
     await panel(chat).locator("textarea").blur()
     await saved(chat, ZH)
+    asked = panel(chat).get_by_role("group", name="有多礼貌？")
+    async with chat.page.expect_response("**/judgement") as answered:
+        await asked.get_by_text("4", exact=True).tap()
+    assert (await (await answered.value).json())["answers"] == {"kind": 4}
     inside = await panel(chat).evaluate("(panel) => panel.getBoundingClientRect().right <= innerWidth")
     assert inside
     await thumb(chat, "down").tap()
     await expect(panel(chat)).to_have_count(0)
     await expect(thumb(chat, "down")).to_have_attribute("aria-pressed", "false")
+    await expect(chat.page.locator(".wc-tester-questions")).to_be_hidden()
+    await chat.reply.locator('[data-act="more"]').tap()
+    await chat.page.get_by_role("menuitem", name=ZH["judge.open"]).tap()
+    await expect(asked.get_by_role("radio", name="4")).to_be_checked()

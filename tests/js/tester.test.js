@@ -67,4 +67,5 @@ test("questions without an answer are counted", () => {
   const questions = [{ id: "a" }, { id: "b" }, { id: "c" }];
   assert.equal(unanswered(link({ questions })), 3);
   assert.equal(unanswered(link({ questions, answers: { a: "yes", b: 1 } })), 1);
+  assert.equal(unanswered(link({ questions: [...questions, { id: "d", per_reply: true }] })), 3); // asked elsewhere
 });

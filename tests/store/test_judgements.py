@@ -81,6 +81,16 @@ def test_all_that_was_said_is_kept_and_what_is_left_out_stays(store: Store, talk
     assert (store.message(talk.owner, reply).rating, store.message(talk.owner, reply).judged) == (1, True)
 
 
+def test_an_answer_takes_the_place_of_the_one_to_the_same_question(store: Store, talk: Talk) -> None:
+    reply = talk.say("hello", "hi").reply.id
+    why = Question("why", "Why?", per_reply=True)
+    for said in ((Answer(STYLE, 2), Answer(why, "So.")), (Answer(STYLE, 4),)):
+        given(store, talk, reply, JudgementChange(answers=said))
+    assert given(store, talk, reply, GOOD).answers == (Answer(STYLE, 4), Answer(why, "So."))
+    taken_back = JudgementChange(answers=(Answer(why, ""),))
+    assert given(store, talk, reply, taken_back).answers == (Answer(STYLE, 4),)
+
+
 def test_what_is_taken_back_is_gone(store: Store, talk: Talk) -> None:
     reply = talk.say("hello", "hi").reply.id
     given(store, talk, reply, JudgementChange(rating=-1, reasons=("other",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, cast
@@ -20,8 +21,9 @@ from webchat.api.wire.judgements import (
 )
 from webchat.api.wire.messages import Message, RatingBody
 from webchat.moderation import Context
+from webchat.sharing.answers import checked_answers
 from webchat.sharing.judging import check_asked
-from webchat.store.judgement_records import JudgementChange, JudgementFilter, Rating, ReviewState
+from webchat.store.judgement_records import Answer, JudgementChange, JudgementFilter, Rating, ReviewState
 from webchat.store.records import Owner
 
 
@@ -41,8 +43,9 @@ class Judgements:
             cast("Rating | None", body.rating),
             None if body.reasons is None else tuple(body.reasons),
             body.comment,
-            better=body.better,
-            seq=body.seq,
+            None if body.answers is None else _answers(owner, body.answers),
+            body.better,
+            body.seq,
         )
         return await self._judged(owner, id, change)
 
@@ -62,7 +65,15 @@ class Judgements:
             comment = await self._services.review.text(context, comment)
         if better:
             better = await self._services.review.text(context, better)
-        change = replace(change, comment=comment, better=better)
+        answers = change.answers and tuple(
+            [
+                replace(one, value=await self._services.review.text(context, str(one.value)))
+                if one.question.kind == "text" and one.value
+                else one
+                for one in change.answers
+            ]
+        )
+        change = replace(change, comment=comment, better=better, answers=answers)
         judged = await self._store.call(self._store.judge, owner.id, id, change)
         self._services.turns.changed(owner.id, message.conversation_id)
         return Judgement.read(judged)
@@ -116,6 +127,12 @@ class Judgements:
             self._store.review_judgements, operator.id, body.ids, body.state, body.better
         )
         return Reviewed(reviewed=count)
+
+
+def _answers(owner: Owner, given: Mapping[str, str | int | None]) -> tuple[Answer, ...]:
+    """Raises `BadAnswer`."""
+    checked = checked_answers(owner.terms, given, per_reply=True)
+    return tuple(Answer(question, "" if value is None else value) for question, value in checked.values())
 
 
 def _moment(name: str, text: str) -> datetime | None:

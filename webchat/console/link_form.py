@@ -19,9 +19,8 @@ LIMITS = ("people", "conversations", "messages", "tokens", "replies_at_once", "r
 EACH = ("conversations_each", "messages_each", "tokens_each")
 FIELDS = (
     "name", "expires", "models", "blind", "template", "language", *LIMITS, *EACH,
-    "title", "instructions", "opening", "asks", "reasons", "questions", "consent", "training",
-    "inspect", "system_prompt",
-    "moderation_profile", "shares",
+    "title", "instructions", "opening", "asks", "reasons", "questions", "reply_questions",
+    "consent", "training", "inspect", "system_prompt", "moderation_profile", "shares",
 )  # fmt: skip
 """In the order of the form's values."""
 
@@ -72,10 +71,13 @@ def create_form(label: Labels) -> list[Any]:
     asks = gr.CheckboxGroup(choices=[], **named("asks"))
     reasons = gr.Textbox(lines=1, max_lines=8, max_length=2100, **hinted("reasons"))
     questions = gr.Textbox(lines=2, max_lines=8, max_length=_MOST_QUESTIONS_CHARS, **hinted("questions"))
+    reply_questions = gr.Textbox(
+        lines=1, max_lines=8, max_length=_MOST_QUESTIONS_CHARS, **hinted("reply_questions")
+    )
     return [
         name, expires, models, blind, template, language, *limits,
-        title, instructions, opening, asks, reasons, questions, consent, training, inspect, system_prompt,
-        profile, shares,
+        title, instructions, opening, asks, reasons, questions, reply_questions, consent, training, inspect,
+        system_prompt, profile, shares,
     ]  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def values_of(link: Link | None) -> list[Any]:
         terms.opening,
         list(terms.asks),
         "\n".join(terms.reasons),
-        "\n".join(map(_line_of, terms.questions)),
+        *(_lines_of(terms.questions, per_reply=per_reply) for per_reply in (False, True)),
         terms.consent,
         terms.training,
         terms.inspect,
@@ -137,7 +139,9 @@ def read_form(values: Sequence[object], old: LinkTerms = NO_TERMS) -> tuple[str,
     given = dict(zip(FIELDS, values, strict=True))
     name, expires = str(given.pop("name") or ""), str(given.pop("expires") or "").strip()
     given["template"] = given["template"] or None
-    given["questions"] = _questions(str(given["questions"] or ""), old.questions)
+    given["questions"] = _questions(
+        str(given["questions"] or ""), str(given.pop("reply_questions") or ""), old.questions
+    )
     for one in (*LIMITS, *EACH):
         given[one] = given[one] or None
     given["reasons"] = [one for line in str(given["reasons"] or "").splitlines() if (one := line.strip())]
@@ -148,24 +152,31 @@ def read_form(values: Sequence[object], old: LinkTerms = NO_TERMS) -> tuple[str,
     return name, expires, read_terms(given)
 
 
+def _lines_of(questions: Sequence[Question], *, per_reply: bool) -> str:
+    return "\n".join(_line_of(one) for one in questions if one.per_reply == per_reply)
+
+
 def _line_of(question: Question) -> str:
     if question.kind == "scale":
         return " | ".join((question.text, _SCALE, *question.choices))
     return " | ".join((question.text, *question.choices))
 
 
-def _questions(text: str, old: Sequence[Question]) -> list[dict[str, Any]]:
+def _questions(once: str, per_reply: str, old: Sequence[Question]) -> list[dict[str, Any]]:
     """One on each line: words alone, choices, or a scale. A question whose words stay keeps its id, and with
     it the answers given to it."""
     known = {question.text: question.id for question in old}
     taken = set(known.values())
     fresh = (name for number in range(1, 100) if (name := f"q{number}") not in taken)
     read = []
-    for line in filter(None, map(str.strip, text.splitlines())):
+    lines = [(line, each) for text, each in ((once, False), (per_reply, True)) for line in text.splitlines()]
+    for line, each in lines:
+        if not line.strip():
+            continue
         words, *choices = (part.strip() for part in line.split("|"))
         kind = "choice" if choices else "text"
         if choices and choices[0].replace("–", "-") == _SCALE:
             kind, choices = "scale", choices[1:]
         id = known.pop(words, None) or next(fresh)
-        read.append({"id": id, "text": words, "kind": kind, "choices": choices})
+        read.append({"id": id, "text": words, "kind": kind, "choices": choices, "per_reply": each})
     return read

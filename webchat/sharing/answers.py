@@ -23,10 +23,11 @@ class BadAnswer(ExplainedError):
 
 
 def checked_answers(
-    terms: LinkTerms, given: Mapping[str, str | int | None]
+    terms: LinkTerms, given: Mapping[str, str | int | None], *, per_reply: bool = False
 ) -> dict[str, tuple[Question, str | int | None]]:
-    """The answers with the questions they belong to. Raises `BadAnswer`."""
-    asked = {question.id: question for question in terms.questions}
+    """The answers with the questions they belong to, which are asked once or about each reply. Raises
+    `BadAnswer`."""
+    asked = {question.id: question for question in terms.questions if question.per_reply == per_reply}
     found: dict[str, tuple[Question, str | int | None]] = {}
     for id, value in given.items():
         question = asked.get(id)

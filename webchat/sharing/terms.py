@@ -47,6 +47,7 @@ class QuestionContent(Strict):
     choices: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=20)] = (
         Field(default_factory=list)
     )
+    per_reply: bool = False
 
 
 class TermsContent(Strict):
@@ -96,7 +97,9 @@ class TermsContent(Strict):
                 given[name] = given[name].strip()
         if "questions" in given:
             given["questions"] = tuple(
-                Question(one.id or f"q{number}", one.text.strip(), one.kind, tuple(one.choices))
+                Question(
+                    one.id or f"q{number}", one.text.strip(), one.kind, tuple(one.choices), one.per_reply
+                )
                 for number, one in enumerate(self.questions, 1)
             )
         changed = replace(terms, **given)

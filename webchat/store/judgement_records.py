@@ -110,8 +110,8 @@ class Judgement:
 class JudgementChange:
     """What a person says of a reply now; `None` leaves what they said before. Empty values take it back.
 
-    seq: how many pieces of a running reply they had been shown, if known. Another rating takes back the
-    reasons of the one before.
+    answers: to these questions; those to others stay. seq: how many pieces of a running reply they had been
+    shown, if known. Another rating takes back the reasons of the one before.
     """
 
     rating: Rating | None = None

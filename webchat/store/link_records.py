@@ -16,12 +16,13 @@ LinkEnd = Literal["", "link_revoked", "link_expired", "link_paused"]
 @dataclass(frozen=True, slots=True)
 class Question:
     """A link's own question. choices: of a `choice`; the two ends of a `scale` from 1 to 5, if they have
-    names."""
+    names. per_reply: asked about each reply, not once of each tester."""
 
     id: str
     text: str
     kind: QuestionKind = "text"
     choices: tuple[str, ...] = ()
+    per_reply: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body, Id, Time
+from webchat.api.wire.links import GivenAnswers
 from webchat.api.wire.messages import GivenRating
 from webchat.store import judgement_records
 from webchat.store.judgement_records import ListedJudgement, Rating, ReviewState
@@ -20,11 +21,13 @@ Reason = Annotated[str, Field(min_length=1, max_length=100)]
 class Judgement(Answer):
     """What the caller said of a reply. reasons: keys, or the link's own words. seq: how many pieces of the
     reply had been shown when they last said something; `null` once it had ended. better: the answer they
-    would have given. trains: whether their link's consent sentence covered training."""
+    would have given. answers: to the link's questions about each reply, by the question's id. trains:
+    whether their link's consent sentence covered training."""
 
     rating: Rating
     reasons: tuple[str, ...]
     comment: str
+    answers: dict[str, str | int]
     better: str
     seq: int | None
     at: Time | None
@@ -36,12 +39,21 @@ class Judgement(Answer):
         """Empty for somebody who said nothing."""
         if found is None:
             return cls(
-                rating=0, reasons=(), comment="", better="", seq=None, at=None, changed_at=None, trains=False
+                rating=0,
+                reasons=(),
+                comment="",
+                answers={},
+                better="",
+                seq=None,
+                at=None,
+                changed_at=None,
+                trains=False,
             )
         return cls(
             rating=found.rating,
             reasons=found.reasons,
             comment=found.comment,
+            answers={one.question.id: one.value for one in found.answers},
             better=found.better,
             seq=found.seq,
             at=found.at,
@@ -51,12 +63,13 @@ class Judgement(Answer):
 
 
 class JudgementBody(Body):
-    """Missing fields stay unchanged; another rating takes back the reasons of the one before. seq: how many
-    pieces of a running reply were shown."""
+    """Missing fields stay unchanged; another rating takes back the reasons of the one before. answers: as in
+    `AnswersBody`. seq: how many pieces of a running reply were shown."""
 
     rating: GivenRating | None = None
     reasons: Annotated[list[Reason], Field(max_length=20)] | None = None
     comment: Annotated[str, Field(max_length=COMMENT_CHARS)] | None = None
+    answers: GivenAnswers | None = None
     better: Annotated[str, Field(max_length=BETTER_CHARS)] | None = None
     seq: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
 

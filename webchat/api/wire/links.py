@@ -18,12 +18,14 @@ Lifetime = Annotated[str, Field(max_length=40)]
 
 
 class Question(Answer):
-    """choices: of a `choice`; the named ends of a `scale` from 1 to 5."""
+    """choices: of a `choice`; the named ends of a `scale` from 1 to 5. per_reply: asked about each reply, not
+    once."""
 
     id: str
     text: str
     kind: QuestionKind
     choices: tuple[str, ...]
+    per_reply: bool
 
 
 class Consent(Answer):
@@ -44,9 +46,9 @@ class Left(Answer):
 
 class GuestLink(Answer):
     """The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever
-    is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the
-    question's id. reasons: offered with a rating; empty for the usual ones. blind: models are "Model A",
-    "Model B"."""
+    is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs to the
+    questions asked once, by the question's id. reasons: offered with a rating; empty for the usual ones.
+    blind: models are "Model A", "Model B"."""
 
     name: str
     instructions: str
@@ -78,7 +80,9 @@ class GuestLink(Answer):
             language=terms.language,
             questions=tuple(Question.of(question) for question in terms.questions),
             answers={
-                question.id: answers[question.id] for question in terms.questions if question.id in answers
+                question.id: answers[question.id]
+                for question in terms.questions
+                if question.id in answers and not question.per_reply
             },
             asks=tuple(one for one in terms.asks if one != "compare" or terms.compares),
             reasons=terms.reasons,
@@ -244,17 +248,20 @@ class ConsentBody(Body):
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
+GivenAnswers = Annotated[
+    dict[
+        Annotated[str, Field(max_length=20)],
+        Annotated[str, Field(max_length=4000)] | Annotated[int, Field(ge=1, le=5)] | None,
+    ],
+    Field(max_length=5),
+]
+
+
 class AnswersBody(Body):
     """answers: by the question's id; a number from 1 to 5 for a scale, one of the choices, or words; `null`
     takes an answer back."""
 
-    answers: Annotated[
-        dict[
-            Annotated[str, Field(max_length=20)],
-            Annotated[str, Field(max_length=4000)] | Annotated[int, Field(ge=1, le=5)] | None,
-        ],
-        Field(max_length=5),
-    ]
+    answers: GivenAnswers
 
 
 class HandoverBody(Body):

@@ -187,7 +187,8 @@ def load_terms(stored: Mapping[str, Any] | None) -> LinkTerms:
 
 
 def load_question(stored: Mapping[str, Any]) -> Question:
-    return Question(stored["id"], stored["text"], stored["kind"], tuple(stored.get("choices") or ()))
+    choices = tuple(stored.get("choices") or ())
+    return Question(stored["id"], stored["text"], stored["kind"], choices, stored.get("per_reply", False))
 
 
 def load_conversation(row: Row[Any]) -> Conversation:

@@ -128,7 +128,8 @@ def _said(kept: Row[Any] | None, change: JudgementChange) -> dict[str, Any]:
     if change.comment is not None:
         said["comment"] = clean(change.comment).strip()
     if change.answers is not None:
-        said["answers"] = dump_answers(change.answers)
+        answers = {one["question"]["id"]: one for one in (*said["answers"], *dump_answers(change.answers))}
+        said["answers"] = [one for one in answers.values() if one["value"] != ""]
     if change.better is not None:
         said["better"] = clean(change.better) if change.better.strip() else ""
     return said

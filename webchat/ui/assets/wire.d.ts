@@ -266,7 +266,7 @@ export interface Gone {
   message_id: string;
 }
 
-/** The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs, by the question's id. reasons: offered with a rating; empty for the usual ones. blind: models are "Model A", "Model B". */
+/** The link of a guest. left: to the caller, of the limits of the whole link and of each person whatever is less; limits: those that it is left of. name: its title for them, may be empty. answers: theirs to the questions asked once, by the question's id. reasons: offered with a rating; empty for the usual ones. blind: models are "Model A", "Model B". */
 export interface GuestLink {
   name: string;
   instructions: string;
@@ -336,11 +336,12 @@ export interface Inspection {
 
 export type JsonValue = unknown;
 
-/** What the caller said of a reply. reasons: keys, or the link's own words. seq: how many pieces of the reply had been shown when they last said something; `null` once it had ended. better: the answer they would have given. trains: whether their link's consent sentence covered training. */
+/** What the caller said of a reply. reasons: keys, or the link's own words. seq: how many pieces of the reply had been shown when they last said something; `null` once it had ended. better: the answer they would have given. answers: to the link's questions about each reply, by the question's id. trains: whether their link's consent sentence covered training. */
 export interface Judgement {
   rating: -1 | 0 | 1;
   reasons: Array<string>;
   comment: string;
+  answers: Record<string, string | number>;
   better: string;
   seq: number | null;
   at: string | null;
@@ -348,11 +349,12 @@ export interface Judgement {
   trains: boolean;
 }
 
-/** Missing fields stay unchanged; another rating takes back the reasons of the one before. seq: how many pieces of a running reply were shown. */
+/** Missing fields stay unchanged; another rating takes back the reasons of the one before. answers: as in `AnswersBody`. seq: how many pieces of a running reply were shown. */
 export interface JudgementBody {
   rating?: number | null;
   reasons?: Array<string> | null;
   comment?: string | null;
+  answers?: Record<string, string | number | null> | null;
   better?: string | null;
   seq?: number | null;
 }
@@ -752,12 +754,13 @@ export interface Provenance {
   details: Record<string, JsonValue>;
 }
 
-/** choices: of a `choice`; the named ends of a `scale` from 1 to 5. */
+/** choices: of a `choice`; the named ends of a `scale` from 1 to 5. per_reply: asked about each reply, not once. */
 export interface Question {
   id: string;
   text: string;
   kind: "choice" | "scale" | "text";
   choices: Array<string>;
+  per_reply: boolean;
 }
 
 /** id: kept for answers; without one, the question gets its number. */
@@ -766,6 +769,7 @@ export interface QuestionContent {
   text: string;
   kind?: "choice" | "scale" | "text";
   choices?: Array<string>;
+  per_reply?: boolean;
 }
 
 /** place: starts at 1. */

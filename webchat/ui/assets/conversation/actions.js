@@ -6,7 +6,7 @@ import { copyText, showCopied } from "../copying.js";
 import { toggleMenu } from "../dom.js";
 import { drafts } from "../drafts.js";
 import { errorLine, language } from "../i18n.js";
-import { asked } from "../judging/asked.js";
+import { asked, questionsFor } from "../judging/asked.js";
 import { look, rate, write as writeBetter } from "../judging/judging.js";
 import { outbox } from "../outbox.js";
 import { settings } from "../settings.js";
@@ -88,7 +88,7 @@ function more(transcript, view, button) {
     goesOn &&  { label: t("transcript.continue"), icon: "continue", onclick: () => continueReply(transcript, view) },
     hidden(view, "edit") && { label: t("transcript.edit_reply"), icon: "pencil", onclick: () => edit(transcript, view) },
     replied && view.record.text && asked(connection.link).better && { label: t("judge.better"), icon: "pencil", onclick: () => writeBetter(view) },
-    replied && view.record.judged && { label: t("judge.open"), icon: "chat", onclick: () => look(view) },
+    replied && (view.record.judged || (view.record.text && questionsFor(connection.link).length > 0)) && { label: t("judge.open"), icon: "chat", onclick: () => look(view) },
     looks && hidden(view, "info") && { label: t("transcript.info"), icon: "info", onclick: () => info(transcript, view, button) },
     looks && replied && { label: t("inspect.open"), icon: "inspect", onclick: () => inspect(transcript, view) },
   ];

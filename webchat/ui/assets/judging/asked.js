@@ -11,6 +11,10 @@ export function asked(link) {
   return { thumbs: asks("thumbs"), reasons: asks("tags"), comment: asks("thumbs") || asks("tags"), better: asks("better_answer") };
 }
 
+/** The link's own questions about each reply. */
+/** @param {Pick<GuestLink, "questions"> | null} link */
+export const questionsFor = (link) => link?.questions.filter(({ per_reply }) => per_reply) ?? [];
+
 /** The reasons to offer with a rating: keys with a label of the page's, or the link's own words. */
 /** @param {number} rating @param {Pick<GuestLink, "asks" | "reasons"> | null} link */
 export function reasonsFor(rating, link) {

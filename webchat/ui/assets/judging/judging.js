@@ -32,7 +32,9 @@ export async function rate(view, value) {
   const body = rating ? { rating } : { rating, reasons: [], comment: "" };
   try {
     const judgement = await send(view, body);
-    if (rounds.get(view) === round) show(view, judgement, { from: value < 0 ? "rate-down" : "rate-up" });
+    if (rounds.get(view) !== round) return;
+    if (rating) show(view, judgement, { from: value < 0 ? "rate-down" : "rate-up" });
+    else view.update({ ...view.record, judged: judgement.at !== null });
   } catch (error) {
     if (rounds.get(view) === round) view.update({ ...view.record, rating: before });
     complain(error);

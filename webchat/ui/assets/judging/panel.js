@@ -7,14 +7,14 @@ import { icon } from "../conversation/icons.js";
 import { errorLine, t } from "../i18n.js";
 import { style } from "../style.js";
 import { toast } from "../toast.js";
-import { asked, isKey, reasonsFor } from "./asked.js";
+import { answerOf, control, typed } from "../tester/control.js";
+import { asked, isKey, questionsFor, reasonsFor } from "./asked.js";
 import { compared } from "./better.js";
 import { Saving } from "./saving.js";
 
-/** @import { Judgement, JudgementBody } from "../types.js" */
+/** @import { Judgement, JudgementBody, Question } from "../types.js" */
 /** @import { MessageView } from "../message.js" */
 
-const PAUSE = 800; // ms after the last key
 const MOST = "4000"; // characters of a comment
 
 let count = 0;
@@ -33,7 +33,8 @@ export function panel(view, judgement, { write, remove, close }) {
   const { rating } = judgement;
   const reasons = reasonsFor(rating, link);
   const offers = rating < 0 && asks.better && !judgement.better;
-  if (!judgement.better && !(rating && (reasons.length || asks.comment || offers))) return null;
+  const own = questionsFor(link);
+  if (!judgement.better && !own.length && !(rating && (reasons.length || asks.comment || offers))) return null;
   style("judging");
   const state = h("span", { class: "wc-judge-state wc-muted", role: "status" });
   const saving = new Saving(
@@ -54,6 +55,7 @@ export function panel(view, judgement, { write, remove, close }) {
     h("div", { class: "wc-judge-head" }, title, state, closing),
     reasons.length > 0 && chips(reasons, judgement.reasons, saving, title.id),
     rating !== 0 && asks.comment && comment(judgement.comment, saving),
+    questions(own, judgement.answers, saving),
     judgement.better ? compared(view.record.text.trim(), judgement.better.trim(), { edit: write, remove }) : offers && h("button", { type: "button", class: "wc-button wc-judge-better", onclick: write }, icon("edit"), t("judge.better")),
   );
 }
@@ -82,19 +84,17 @@ function chips(reasons, given, saving, labelled) {
 
 /** @param {string} text @param {Saving} saving */
 function comment(text, saving) {
-  let saved = text;
-  let timer = 0;
-  const flush = () => {
-    clearTimeout(timer);
-    if (box.value === saved) return;
-    saved = box.value;
-    saving.save({ comment: saved });
-  };
-  const later = () => {
-    clearTimeout(timer);
-    timer = setTimeout(flush, PAUSE);
-  };
-  const box = h("textarea", { class: "wc-input wc-judge-comment", rows: "1", maxlength: MOST, dir: "auto", "aria-label": t("judge.comment"), placeholder: t("judge.comment"), oninput: later, onchange: flush });
-  box.value = text;
-  return box;
+  const attributes = { class: "wc-input wc-judge-comment", rows: "1", maxlength: MOST, "aria-label": t("judge.comment"), placeholder: t("judge.comment") };
+  return typed(attributes, text, (words) => saving.save({ comment: words }));
+}
+
+/** @param {Question[]} asked @param {Judgement["answers"]} given @param {Saving} saving */
+function questions(asked, given, saving) {
+  /** @type {NonNullable<JudgementBody["answers"]>} */
+  let answers = {}; // all that were given here: what is still to be saved is not lost to the next
+  return asked.map((question) => {
+    /** @param {string} value */
+    const want = (value) => saving.save({ answers: (answers = { ...answers, [question.id]: answerOf(question, value) }) });
+    return h("fieldset", { class: "wc-question" }, h("legend", { dir: "auto" }, question.text), control(question, String(given[question.id] ?? ""), want));
+  });
 }

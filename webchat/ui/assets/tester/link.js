@@ -47,6 +47,10 @@ export function facts({ left }) {
 /** @param {GuestLink | null} link */
 export const mayPrompt = (link) => link?.system_prompt ?? true;
 
-// How many of the link's own questions have no answer yet.
+// The link's own questions that are asked once, not about each reply.
+/** @param {Pick<GuestLink, "questions">} link */
+export const askedOnce = ({ questions }) => questions.filter(({ per_reply }) => !per_reply);
+
+// How many of those have no answer yet.
 /** @param {GuestLink} link */
-export const unanswered = ({ questions, answers }) => questions.filter(({ id }) => !(id in answers)).length;
+export const unanswered = (link) => askedOnce(link).filter(({ id }) => !(id in link.answers)).length;

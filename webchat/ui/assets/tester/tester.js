@@ -7,7 +7,7 @@ import { connection } from "../connection.js";
 import { h, the } from "../dom.js";
 import { errorLine, t } from "../i18n.js";
 import { toast } from "../toast.js";
-import { consents, mayPrompt, unanswered, usedUp } from "./link.js";
+import { askedOnce, consents, mayPrompt, unanswered, usedUp } from "./link.js";
 
 /** @import { Child } from "../dom.js" */
 /** @import { Failure, GuestLink } from "../types.js" */
@@ -56,7 +56,7 @@ function draw() {
   root.classList.toggle("wc-not-inspected", !link.inspect);
   root.classList.toggle("wc-not-rated", !link.asks.includes("thumbs"));
   const open = unanswered(link);
-  questions.hidden = !link.questions.length || !consents(link);
+  questions.hidden = !askedOnce(link).length || !consents(link);
   questions.textContent = open ? t(open === 1 ? "tester.open_one" : "tester.open", { count: open }) : t("tester.answers");
   const state = JSON.stringify([link.consent, declined, usedUp(link), open]);
   if (state === drawn) return;
@@ -77,7 +77,7 @@ function questionsLabel(open) {
 function cardOf(link) {
   const { consent } = link;
   if (consent && !consents(link)) return declined === consent.version ? declinedCard() : consentCard(consent);
-  if (usedUp(link)) return said(t("tester.used_up_title"), t("tester.used_up_hint"), link.questions.length > 0 && button(questionsLabel(unanswered(link)), showQuestions, "wc-primary"));
+  if (usedUp(link)) return said(t("tester.used_up_title"), t("tester.used_up_hint"), askedOnce(link).length > 0 && button(questionsLabel(unanswered(link)), showQuestions, "wc-primary"));
   return [];
 }
 
