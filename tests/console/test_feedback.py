@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 import pytest
+from starlette.requests import Request
 
 from tests.api.conftest import MakeSite, Site
 from tests.console.test_handlers import caller
 from tests.store.talk import Talk
 from webchat.console.feedback import MOST_SHOWN, Feedback, filter_of
+from webchat.console.page import create_console
 from webchat.console.paging import FIRST
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import JudgementChange, JudgementFilter, Review
@@ -73,6 +76,27 @@ async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> 
         assert [value for _, value in models.choices] == ["", "model a"]
         assert [name for name, _ in links.choices] == ["All", "Beta"]
         assert [len(ratings.choices), len(states.choices)] == [4, 5]
+
+
+async def test_who_opens_another_tab_looks_at_nothing(make_site: MakeSite) -> None:
+    """Each look at testers' judgements is logged, so none is made that nobody asked for."""
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        judged(of_a_link(site, CONSENT), GOOD)
+        blocks, _ = create_console(site.services)
+        loads = {
+            one.fn.__name__
+            for one in blocks.fns.values()
+            if one.fn and "load" in {event for _, event in one.targets}
+            if any(str(part.elem_id).startswith("wc-feedback") for part in one.outputs)
+        }
+        assert loads == {"opened", "opened_choices"}
+        for tab in ("", "people", "feedback"):
+            scope = {"type": "http", "headers": [], "query_string": f"tab={tab}".encode()}
+            there = replace(who, request=Request(scope))
+            found = await feedback.opened(there, "", "", "", "")
+            assert isinstance(found, list) == isinstance(await feedback.opened_choices(there), list)
+            assert isinstance(found, list) == (tab == "feedback") == bool(site.store.looks().items)
 
 
 async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> None:

@@ -60,6 +60,15 @@ class Feedback:
         """The first page."""
         return await self._page(caller, FIRST, wanted)
 
+    async def opened(self, caller: Caller, *wanted: object) -> list[Any] | dict[str, Any]:
+        """The first page, if the console was opened at this tab. Each look is logged: nobody looks who opens
+        another one."""
+        return await self.show(caller, *wanted) if _is_opened(caller) else gr.skip()
+
+    async def opened_choices(self, caller: Caller) -> list[Any] | dict[str, Any]:
+        """The choices, if the console was opened at this tab."""
+        return await self.choices(caller) if _is_opened(caller) else gr.skip()
+
     async def older(self, caller: Caller, place: object, *wanted: object) -> list[Any]:
         """The following page."""
         return await self._page(caller, _place(place).older(), wanted)
@@ -236,7 +245,7 @@ class Feedback:
         return [*said, {"role": "assistant", "content": escape(one.judged.reply, quote=False)}]
 
 
-def create_feedback(page: gr.Blocks, services: Services, label: Labels) -> None:
+def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     feedback = Feedback(services)
     with gr.Row(elem_classes=["wc-bar"]):
@@ -298,8 +307,10 @@ def create_feedback(page: gr.Blocks, services: Services, label: Labels) -> None:
     outputs = [table, note, ids, all_shown, *pager.parts]
     shows: Any = {"inputs": filters, "outputs": outputs, **QUIET}
     show = handler("operator", feedback.show)
-    gr.on([page.load, refresh.click], handler("operator", feedback.choices), None, filters, **QUIET)
-    gr.on([page.load, refresh.click, *(one.input for one in filters)], show, **shows)
+    page.load(handler("operator", feedback.opened_choices), None, filters, **QUIET)
+    page.load(handler("operator", feedback.opened), **shows)
+    gr.on([tab.select, refresh.click], handler("operator", feedback.choices), None, filters, **QUIET)
+    gr.on([tab.select, refresh.click, *(one.input for one in filters)], show, **shows)
     for button, turn in ((pager.older, feedback.older), (pager.newer, feedback.newer)):
         button.click(handler("operator", turn), [pager.place, *filters], outputs, **QUIET)
     table.select(selecting("operator", feedback.chosen), None, chosen, **QUIET)
@@ -324,6 +335,10 @@ def filter_of(
         rating=_RATINGS.get(rating) if isinstance(rating, str) else None,
         review=next((one for one in STATES if one == state), None),
     )
+
+
+def _is_opened(caller: Caller) -> bool:
+    return caller.request.query_params.get("tab") == "feedback"
 
 
 def _share(share: float, spread: Interval | None) -> str:

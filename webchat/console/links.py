@@ -247,7 +247,7 @@ def _of(used: int, limit: int | None) -> str:
     return str(used) if limit is None else f"{used} / {limit}"
 
 
-def create_links(page: gr.Blocks, services: Services, label: Labels) -> None:
+def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     links = Links(services)
     if services.access == "local":

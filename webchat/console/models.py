@@ -91,7 +91,7 @@ class ModelTab:
         return [info.name, status, memory, context, caller.t(f"console.models.{place}"), info.source]
 
 
-def create_models(page: gr.Blocks, services: Services, label: Labels) -> None:
+def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     tab = ModelTab(services)
     table = gr.Dataframe(

@@ -20,7 +20,7 @@ from webchat.ui.gradio_page import built
 
 PATH = "/operator"
 
-TABS: dict[str, Callable[[gr.Blocks, Services, Labels], None]] = {
+TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], None]] = {
     "people": create_people,
     "links": create_links,
     "testers": create_testers,
@@ -48,8 +48,8 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                 gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
             with gr.Tabs(elem_id="wc-console-tabs") as tabs:
                 for name, create in TABS.items():
-                    with gr.Tab(label(f"console.{name}"), id=name):
-                        create(page, services, label)
+                    with gr.Tab(label(f"console.{name}"), id=name) as tab:
+                        create(page, tab, services, label)
             page.load(handler("operator", wanted), None, tabs, **QUIET)
         return page
 

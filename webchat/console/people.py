@@ -206,7 +206,7 @@ class Button:
 BUTTONS = tuple(map(Button, ("promote", "demote", "sign_out", "reset", "disable", "enable", "remove")))
 
 
-def create_people(page: gr.Blocks, services: Services, label: Labels) -> None:
+def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     people = People(services)
     with gr.Row(elem_classes=["wc-bar"]):

@@ -216,7 +216,7 @@ class Testers:
         ]
 
 
-def create_testers(page: gr.Blocks, services: Services, label: Labels) -> None:
+def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     testers = Testers(services)
     with gr.Row(elem_classes=["wc-bar"]):

@@ -47,7 +47,7 @@ async def offer(caller: Caller) -> list[Any]:
     ]
 
 
-def create_moderation(page: gr.Blocks, services: Services, label: Labels) -> None:
+def create_moderation(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     with gr.Tabs(elem_id="wc-moderation") as tabs:
         with gr.Tab(label("moderation.tab.rules"), id="rules"):
