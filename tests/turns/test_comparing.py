@@ -9,7 +9,7 @@ from itertools import combinations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.echo import EchoBackend
@@ -151,6 +151,7 @@ def test_a_close_race_is_less_certain_than_a_clear_one() -> None:
     assert doubt(PairVotes(("a", "b"), ties=20)) == doubt(PairVotes(("a", "b"), (10, 10)))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 5), st.data())
 def test_every_pair_gets_its_votes(count: int, data: st.DataObject) -> None:
     """Whoever wins, no pair is forgotten."""

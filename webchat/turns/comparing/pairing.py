@@ -30,7 +30,8 @@ def next_pair(
     pairs = list(combinations(dict.fromkeys(models), 2))
     if not pairs:
         raise ValueError("a comparison needs two models")
-    doubts = {pair: doubt(known.get(frozenset(pair), PairVotes(pair))) for pair in pairs}
+    unknown = doubt(PairVotes(pairs[0]))
+    doubts = {pair: doubt(known[key]) if (key := frozenset(pair)) in known else unknown for pair in pairs}
     most = max(doubts.values())
     return choose([pair for pair in pairs if doubts[pair] == most])
 
