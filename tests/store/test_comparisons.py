@@ -22,7 +22,15 @@ from webchat.store.errors import (
 )
 from webchat.store.judgement_records import JudgementChange, PairVotes, Vote
 from webchat.store.link_records import LinkTerms
-from webchat.store.records import BegunTurn, ConversationSettings, NewSide, NewTurn, Owner
+from webchat.store.records import (
+    BegunTurn,
+    ConversationSettings,
+    FinishedTurn,
+    JournalEntry,
+    NewSide,
+    NewTurn,
+    Owner,
+)
 
 LEFT = NewSide("tall", "tall", ConversationSettings(model="tall"))
 RIGHT = NewSide("small", "small", ConversationSettings(model="small", system_prompt="Be brief."))
@@ -216,6 +224,29 @@ def test_both_sides_get_equal_parts_of_the_tokens_that_are_left(store: Store, te
     begun = _begin(talk, link_id=link)
     assert begun.sides is not None
     assert [side.tokens for side in begun.sides] == [2048, 2048]
+
+
+@pytest.mark.parametrize("words", ["A heron stands still.", ""])
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_is_left_of_a_link_changes_for_both_sides_at_once(store: Store, first: int, words: str) -> None:
+    terms = LinkTerms(tokens=5_000, tokens_each=5_000, messages=10, messages_each=10)
+    talk, link = _tester(store, terms)
+    other = store.create_owner("guest", "Tim", link).id
+    begun = _begin(talk, link_id=link)
+    assert begun.sides is not None
+
+    def left() -> list[tuple[int | None, int | None]]:
+        found = [store.link_left(link, owner) for owner in (talk.owner, other)]
+        return [(one.tokens, one.messages) for one in found]
+
+    before = left()
+    ids = [side.reply.id for side in begun.sides]
+    said = [JournalEntry(ids[first], 1, "text", words)] if words else []
+    store.write_batch(said, [FinishedTurn(ids[first], "complete" if words else "failed")])
+    assert left() == before
+    talk.finish(ids[1 - first], "A heron waits.")
+    used = -(-len(words) // 3) + 5
+    assert left() == [(5_000 - used, 8 + (not words))] * 2
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -47,6 +47,9 @@ from webchat.store.errors import (
 )
 from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkLimits, LinkTerms, LinkUse, ListedLink
 from webchat.store.records import LONGEST_REPLY, Page
+from webchat.store.verbs.settling import Taken, settled_early
+
+Counted = TypeVar("Counted", Link, LinkUse)
 
 
 class LinkVerbs(Database):
@@ -174,8 +177,18 @@ class LinkVerbs(Database):
 
     @reads
     def link_left(self, connection: Connection, link_id: str, owner: str) -> LinkLeft:
-        """What is left of a link's limits to one of its people. Raises NotFound."""
-        return left_of(_link(connection, LinkRow.id == link_id), _use(connection, owner))
+        """What is left of a link's limits to one of its people. It changes for both sides of a comparison at
+        once. Raises NotFound."""
+        link, used = _link(connection, LinkRow.id == link_id), _use(connection, owner)
+        for whose, taken in settled_early(connection, link_id):
+            link = _without(link, taken)
+            used = _without(used, taken) if whose == owner else used
+        return left_of(link, used)
+
+
+def _without(count: Counted, taken: Taken) -> Counted:
+    """A count before the reply was settled."""
+    return replace(count, tokens=count.tokens - taken.tokens, messages=count.messages + 1 - taken.messages)
 
 
 def left_of(link: Link, person: LinkUse) -> LinkLeft:
@@ -267,16 +280,6 @@ def _reserved(
     return reserved
 
 
-def settle_turn(
-    connection: Connection, link_id: str, conversation_id: str, tokens: int, *, given_back: bool
-) -> None:
-    """Count the tokens of a reply that has ended, for its link and for whose it is. given_back: nothing came
-    of it, so it does not count as a message."""
-    counts = {"used": tokens, "back": int(given_back)}
-    connection.execute(_SETTLE, {"link": link_id, **counts})
-    connection.execute(_SETTLE_PERSON, {"conversation": conversation_id, **counts})
-
-
 def _use(connection: Connection, owner: str) -> LinkUse:
     """Read after the link is locked, it is what all that were counted before have left."""
     return LinkUse(*connection.execute(_USE, {"owner": owner}).one())
@@ -299,16 +302,6 @@ _COUNT_PERSON = (
     .where(OwnerRow.id == bindparam("owner"))
     .values(messages=OwnerRow.messages + 1, conversations=OwnerRow.conversations + bindparam("opened"))
 )
-_SETTLE_PERSON = (
-    update(OwnerRow)
-    .where(
-        OwnerRow.id
-        == select(ConversationRow.owner_id)
-        .where(ConversationRow.id == bindparam("conversation"))
-        .scalar_subquery()
-    )
-    .values(tokens=OwnerRow.tokens + bindparam("used"), messages=OwnerRow.messages - bindparam("back"))
-)
 _COUNT = (
     update(LinkRow)
     .where(LinkRow.id == bindparam("link"))
@@ -317,11 +310,6 @@ _COUNT = (
         conversations=LinkRow.conversations + bindparam("opened"),
         last_used_at=bindparam("moment"),
     )
-)
-_SETTLE = (
-    update(LinkRow)
-    .where(LinkRow.id == bindparam("link"))
-    .values(tokens=LinkRow.tokens + bindparam("used"), messages=LinkRow.messages - bindparam("back"))
 )
 
 

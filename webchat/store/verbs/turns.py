@@ -37,8 +37,9 @@ from webchat.store.records import (
 )
 from webchat.store.search.index import add_entry, add_reply
 from webchat.store.verbs.compared import check_uncompared
-from webchat.store.verbs.links import count_turn, settle_turn
+from webchat.store.verbs.links import count_turn
 from webchat.store.verbs.media import drop_unnamed
+from webchat.store.verbs.settling import settle_turn
 from webchat.store.verbs.tree import (
     check_versions,
     chunks,
@@ -454,20 +455,7 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
         if counted.compared_in is None:
             add_reply(connection, turn.message_id, text)
         if counted.link_id is not None:
-            _settle(connection, turn, counted, "".join(piece.text for piece in said))
-
-
-def _settle(connection: Connection, turn: FinishedTurn, counted: Row[Any], written: str) -> None:
-    """Count for its link what a reply took, as its model reported it, else by what was written: about three
-    bytes are a token in every language. Never more than was reserved: there the reply was ended, whatever
-    its endpoint goes on to charge."""
-    tokens = counted.completion_tokens
-    if tokens is None:
-        tokens = -(-len(written.encode()) // 3)
-    if counted.reserved is not None:
-        tokens = min(tokens, counted.reserved)
-    nothing = turn.state in ("failed", "interrupted") and not written
-    settle_turn(connection, counted.link_id, counted.conversation_id, tokens, given_back=nothing)
+            settle_turn(connection, turn.state, counted, "".join(piece.text for piece in said))
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> Row[Any] | None:
