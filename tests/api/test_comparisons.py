@@ -257,6 +257,27 @@ async def test_a_link_pairs_its_models_and_its_blinding_holds_after_the_vote(two
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "nothing_to_compare")
 
 
+async def test_a_link_without_room_for_two_replies_asks_for_no_comparison(two: Models) -> None:
+    async with two(rate=None) as site:
+        guest, _ = site.guest(models=[TALL, SMALL], asks=["thumbs", "compare"], replies_at_once=1)
+        client = site.client(guest)
+        assert (await client.get("/api/link")).json()["asks"] == ["thumbs"]
+        body = {"kind": "send", "client_key": "key", "text": "Hi", "against": {}}
+        answer = await client.post("/api/turns", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "compare_not_offered")
+
+
+async def test_a_side_is_judged_after_the_vote(two: Models) -> None:
+    async with two(rate=None) as site:
+        client = site.client(site.visitor())
+        begun = await site.send(client, "Which?", against={"model": SMALL})
+        for path, body in (("judgement", {"rating": 1}), ("rating", {"value": 1})):
+            answer = await client.put(f"/api/messages/{begun['reply']['id']}/{path}", json=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "comparison_open")
+        for side in ("reply", "beside"):
+            await site.ended(client, begun[side]["id"])
+
+
 async def test_the_same_key_again_is_the_same_comparison(two: Models) -> None:
     async with two(rate=None) as site:
         client = site.client(site.visitor())
