@@ -311,7 +311,9 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/api/judgements/review"): texts(
         "POST",
         "/api/judgements/review",
-        lambda text: {"ids": ["x"], "state": "edited", "better": text},
+        lambda text: {
+            "shown": [{"id": "x", "changed_at": "2026-01-01T00:00:00Z"}], "state": "edited", "better": text
+        },
         100_000,
     ),
     ("PUT", "/api/me/training"): (),

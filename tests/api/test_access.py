@@ -22,6 +22,8 @@ from webchat.settings.fields import OWN_PATHS
 from webchat.store.records import ConversationSettings, FinishedTurn, NewSide, NewTurn
 from webchat.store.share_records import NewShare, SharedMessage
 
+SHOWN = {"id": "x", "changed_at": "2026-01-01T00:00:00Z"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -170,7 +172,13 @@ ROWS = [
     Row("DELETE", T, 204),
     Row("POST", T + "/restore", 200, body={}),
     Row("GET", "/api/judgements", 404, operates=200),
-    Row("POST", "/api/judgements/review", 404, operates=200, body={"ids": ["x"], "state": "accepted"}),
+    Row(
+        "POST",
+        "/api/judgements/review",
+        404,
+        operates=200,
+        body={"shown": [SHOWN], "state": "accepted"},
+    ),
     Row("GET", "/api/links", 404, operates=200),
     Row("POST", "/api/links", 404, body={"name": "testers"}, operates=201),
     Row("GET", "/api/links/{id}", 404, operates=404),

@@ -130,12 +130,17 @@ async def test_operators_review_what_testers_said(site: Site) -> None:
     assert await listed("rating=1") == await listed("since=2100-01-01T00:00:00Z") == []
     for query in ("since=yesterday", "before=2026-01-01", "rating=5", "review=maybe"):
         assert (await operator.get(f"/api/judgements?{query}")).status_code == 400
-    body = {"ids": [found["id"], "gone"], "state": "accepted"}
-    assert (await operator.post("/api/judgements/review", json=body)).json() == {"reviewed": 1}
+    shown = [{"id": id, "changed_at": found["changed_at"]} for id in (found["id"], "gone")]
+    body = {"shown": shown, "state": "accepted"}
+    review = "/api/judgements/review"
+    assert (await operator.post(review, json=body)).json() == {"reviewed": 1, "changed": 0}
     assert [one["review"] for one in await listed("review=accepted")] == ["accepted"]
     assert [one.id for one in site.store.usable()] == [found["id"]]
     answer = await operator.post("/api/judgements/review", json={**body, "state": "edited"})
     assert answer.status_code == 400
+    await tester.put(path, json={"rating": -1, "comment": "Changed"})
+    assert (await operator.post(review, json=body)).json() == {"reviewed": 0, "changed": 1}
+    assert [one["review"] for one in await listed()] == ["new"]
     assert [look.action for look in site.store.looks().items] == ["judged"]
 
 

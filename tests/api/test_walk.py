@@ -182,7 +182,13 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ("PUT", "/api/messages/{id}/judgement"): [
         {"rating": -1, "reasons": ["other"], "comment": "So", "better": "Better", "seq": 1}
     ],
-    ("POST", "/api/judgements/review"): [{"ids": ["$reply"], "state": "edited", "better": "Better"}],
+    ("POST", "/api/judgements/review"): [
+        {
+            "shown": [{"id": "$reply", "changed_at": "2026-01-01T00:00:00Z"}],
+            "state": "edited",
+            "better": "Better",
+        }
+    ],
     ("PUT", "/api/me/training"): [{"trains": True}],
     ("POST", "/api/moderation/try"): [
         {"stage": "input", "text": "Hi", "rules": "[[rules]]"},

@@ -65,7 +65,7 @@ async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> 
         first = await feedback.show(who, "", "", "", "")
         assert ids(first) == [bad, *reversed(good[1:])]
         assert first[0].value["data"][0][1:6] == ["model a", "Bad", "", "why?", "because"]
-        assert first[2] == ids(first)
+        assert list(first[2]) == ids(first)
         older = await feedback.older(who, first[4], "", "", "", "")
         assert ids(older) == good[:1]
         assert ids(await feedback.newer(who, older[4], "", "", "", "")) == ids(first)
@@ -106,7 +106,7 @@ async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> 
         evil = "<img src=x onerror=alert(1)>"
         id = judged(talk, JudgementChange(-1, ("unsafe", "too <b>loud</b>"), comment=evil), evil, "a reply")
         assert await feedback.chosen(who, ["now", id]) == id
-        card, about, messages, said, better = await feedback.read(who, id)
+        card, about, messages, said, better, seen = await feedback.read(who, id)
         assert card.visible
         assert "model a" in about
         assert words(messages) == ["&lt;img src=x onerror=alert(1)&gt;", "a reply"]
@@ -117,28 +117,32 @@ async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> 
         def state() -> Review:
             return site.store.judgement(who.owner.id, id).review
 
-        await feedback.accept(who, id)
+        await feedback.accept(who, seen)
         assert (state().state, state().by) == ("accepted", who.owner.id)
-        await feedback.edit(who, id, "a better reply")
+        await feedback.edit(who, seen, "a better reply")
         assert (state().state, state().better) == ("edited", "a better reply")
-        assert (await feedback.read(who, id))[-1] == "a better reply"
-        await feedback.renew(who, id)
-        await feedback.reject(who, id)
+        assert (await feedback.read(who, id))[-2] == "a better reply"
+        await feedback.renew(who, seen)
+        await feedback.reject(who, seen)
         assert (state().state, state().better) == ("rejected", "")
         assert told == ["Accepted: 1.", "Accepted with your answer.", "To be reviewed again.", "Rejected: 1."]
-        for wrong in (None, "", "x" * 65, 5, "unknown"):
+        for wrong in (None, "", [id], 5, {"unknown": seen[id]}):
             with pytest.raises(NotFound):
                 await feedback.accept(who, wrong)
 
 
-async def test_a_page_is_decided_at_once_and_nothing_else_is(make_site: MakeSite) -> None:
+async def test_a_page_is_decided_at_once_and_nothing_else_is(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
         feedback, who = Feedback(site.services), caller(site)
         talk = of_a_link(site, CONSENT)
         mine = [judged(talk, GOOD) for _ in range(3)]
-        await feedback.accept_all(who, mine[:2])
+        seen = (await feedback.show(who, "", "", "", ""))[2]
+        await feedback.accept_all(who, {id: seen[id] for id in mine[:2]})
         assert ids(await feedback.show(who, "", "", "", "accepted")) == [mine[1], mine[0]]
-        await feedback.reject_all(who, [mine[2], 7, None])
+        reply = site.store.judgement(who.owner.id, mine[1]).message_id
+        site.store.judge(talk.owner, reply, BAD)
+        await feedback.reject_all(who, {id: seen[id] for id in mine[1:]})
+        assert told[-2:] == ["Rejected: 1.", "Changed meanwhile, and left as they are: 1. Open them again."]
         assert ids(await feedback.show(who, "", "", "", "rejected")) == [mine[2]]
         with pytest.raises(NotFound):
             await feedback.accept_all(who, "all")
@@ -150,7 +154,7 @@ async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
         id = judged(of_a_link(site, LinkTerms()), GOOD, "private", "words")
         shown = await feedback.show(who, "", "", "", "")
         assert shown[0].value["data"][0][4:6] == ["", ""]
-        _, _, messages, _, better = await feedback.read(who, id)
+        _, _, messages, _, better, _ = await feedback.read(who, id)
         assert "private" not in str(messages.value)
         assert "consent sentence" in words(messages)[0]
         assert better == ""

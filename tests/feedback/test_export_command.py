@@ -40,7 +40,7 @@ def judge(talk: Talk, asked: str, reply: str, change: JudgementChange, *, accept
     made = talk.store.judge(talk.owner, said.reply.id, change)
     assert made is not None
     if accept:
-        talk.store.review_judgements(talk.store.local_owner().id, [made.id], "accepted")
+        talk.store.review_judgements(talk.store.local_owner().id, {made.id: made.changed_at}, "accepted")
 
 
 def rows(folder: str, config: str) -> list[dict[str, object]]:

@@ -305,7 +305,7 @@ def test_without_an_export_all_that_was_accepted_is_exported(
                 owner, talk.say(asked, f"It is {at * at}.").reply.id, JudgementChange(rating=1)
             )
             assert judged is not None
-            store.review_judgements(owner, [judged.id], "accepted")
+            store.review_judgements(owner, {judged.id: judged.changed_at}, "accepted")
     given = ["finetune", "--model", str(plan.model), "--name", "own", "--dry-run"]
     assert webchat(given) == 0, capsys.readouterr().err
     said = capsys.readouterr().out

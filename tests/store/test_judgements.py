@@ -29,6 +29,7 @@ from webchat.store.judgement_records import (
     JudgementChange,
     JudgementFilter,
     Rating,
+    Reviewed,
     Thumb,
 )
 from webchat.store.link_records import LinkTerms, Question
@@ -60,7 +61,7 @@ def given(store: Store, talk: Talk, message_id: str, change: JudgementChange) ->
 
 
 def accept(store: Store, local: Talk, *judgements: Judgement) -> None:
-    store.review_judgements(local.owner, [one.id for one in judgements], "accepted")
+    store.review_judgements(local.owner, {one.id: one.changed_at for one in judgements}, "accepted")
 
 
 def rows(store: Store, table: Any = JudgementRow) -> int:
@@ -194,20 +195,35 @@ def test_a_change_has_to_be_reviewed_again_and_the_same_again_changes_nothing(
 ) -> None:
     reply = local.say("hello", "hi").reply.id
     judgement = given(store, local, reply, BAD)
-    assert store.review_judgements(local.owner, [judgement.id, "nothing"], "accepted") == 1
+    seen = {judgement.id: judgement.changed_at}
+    done = store.review_judgements(local.owner, {**seen, "nothing": judgement.changed_at}, "accepted")
+    assert done == Reviewed(1, 0)
     same = given(store, local, reply, BAD)
     assert (same.review.state, same.changed_at) == ("accepted", judgement.changed_at)
-    assert given(store, local, reply, JudgementChange(comment="so")).review.state == "new"
+    changed = given(store, local, reply, JudgementChange(comment="so"))
+    assert changed.review.state == "new"
     assert list(store.usable()) == []
-    store.review_judgements(local.owner, [judgement.id], "edited", "Hello!")
+    store.review_judgements(local.owner, {changed.id: changed.changed_at}, "edited", "Hello!")
     assert [one.review.better for one in store.usable()] == ["Hello!"]
     for ids, state, better in (
-        ([judgement.id], "edited", " "),
-        ([judgement.id], "accepted", "x"),
-        (["a", "b"], "edited", "x"),
+        (seen, "edited", " "),
+        (seen, "accepted", "x"),
+        ({**seen, "b": judgement.changed_at}, "edited", "x"),
     ):
         with pytest.raises(ValueError, match="better answer"):
             store.review_judgements(local.owner, ids, state, better)  # type: ignore[arg-type]
+
+
+def test_what_changed_after_it_was_shown_is_not_accepted(store: Store, local: Talk) -> None:
+    """Alone or with a whole page: it stays to be reviewed."""
+    replies = [local.say("hello", "hi").reply.id for _ in range(2)]
+    harmless, other = (given(store, local, one, JudgementChange(better="harmless")) for one in replies)
+    seen = {one.judgement.id: one.judgement.changed_at for one in store.judgements(local.owner).items}
+    given(store, local, replies[0], JudgementChange(better="POISON"))
+    assert store.review_judgements(local.owner, seen, "accepted") == Reviewed(1, 1)
+    assert store.review_judgements(local.owner, {harmless.id: seen[harmless.id]}, "edited", "x").changed == 1
+    assert [(one.id, one.better) for one in store.usable()] == [(other.id, "harmless")]
+    assert store.judgement(local.owner, harmless.id).review.state == "new"
 
 
 def test_only_operators_review(store: Store, talk: Talk) -> None:
@@ -215,7 +231,7 @@ def test_only_operators_review(store: Store, talk: Talk) -> None:
     for ask in (
         lambda: store.judgements(talk.owner),
         lambda: store.judgement(talk.owner, judgement.id),
-        lambda: store.review_judgements(talk.owner, [judgement.id], "accepted"),
+        lambda: store.review_judgements(talk.owner, {judgement.id: judgement.changed_at}, "accepted"),
     ):
         with pytest.raises(NotFound):
             ask()
@@ -504,7 +520,7 @@ def test_thumbs_are_all_ratings_that_were_not_rejected(store: Store, local: Talk
         given(store, talk, talk.say("q", "a").reply.id, change)
         for change in (GOOD, BAD, JudgementChange(comment="hm"), GOOD)
     )
-    store.review_judgements(local.owner, [wrong.id], "rejected")
+    store.review_judgements(local.owner, {wrong.id: wrong.changed_at}, "rejected")
     told = sorted(store.thumbs(), key=lambda one: one.rating)
     assert told == [Thumb(local.owner, "a", -1), Thumb(local.owner, "a", 1)]
 

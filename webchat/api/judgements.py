@@ -121,12 +121,13 @@ class Judgements:
 
     async def review(self, operator: Operator, body: ReviewBody) -> Reviewed:
         """Say which judgements are accepted for exports. `edited` takes a better answer, for one of them."""
-        if (body.state == "edited") != bool(body.better.strip()) or (body.better and len(body.ids) > 1):
+        if (body.state == "edited") != bool(body.better.strip()) or (body.better and len(body.shown) > 1):
             raise bad_query("better")
-        count = await self._store.call(
-            self._store.review_judgements, operator.id, body.ids, body.state, body.better
+        shown = {one.id: one.changed_at for one in body.shown}
+        done = await self._store.call(
+            self._store.review_judgements, operator.id, shown, body.state, body.better
         )
-        return Reviewed(reviewed=count)
+        return Reviewed(reviewed=done.reviewed, changed=done.changed)
 
 
 def _answers(owner: Owner, given: Mapping[str, str | int | None]) -> tuple[Answer, ...]:

@@ -87,11 +87,11 @@ class Feedback:
         )
         rows = [self._row(caller, one) for one in page.items]
         note = caller.t("console.feedback.none_found" if any(wanted) else "console.feedback.none")
-        ids = [one.judgement.id for one in page.items]
+        seen = {one.judgement.id: one.judgement.changed_at for one in page.items}
         return [
             self._table(caller, COLUMNS, rows),
             gr.Markdown(note, visible=not rows),
-            ids,
+            seen,
             gr.Row(visible=bool(rows)),
             *shown(place, page.next),
         ]
@@ -147,7 +147,7 @@ class Feedback:
     async def read(self, caller: Caller, id: object) -> list[Any]:
         """The judgement that was chosen, with what was judged."""
         if not _is_id(id):
-            return [gr.Column(visible=False), "", gr.Chatbot([]), "", ""]
+            return [gr.Column(visible=False), "", gr.Chatbot([]), "", "", {}]
         one: Judgement = await self._store.call(self._store.judgement, caller.owner.id, id)
         return [
             gr.Column(visible=True),
@@ -155,39 +155,44 @@ class Feedback:
             gr.Chatbot(self._messages(caller, one)),
             gr.Markdown(self._said(caller, one)),
             one.review.better or one.better or ("" if one.judged is None else one.judged.reply),
+            {one.id: one.changed_at},
         ]
 
-    async def accept(self, caller: Caller, id: object) -> None:
+    async def accept(self, caller: Caller, seen: object) -> None:
         """Accept the judgement that was chosen."""
-        await self._review(caller, [id], "accepted")
+        await self._review(caller, seen, "accepted")
 
-    async def reject(self, caller: Caller, id: object) -> None:
+    async def reject(self, caller: Caller, seen: object) -> None:
         """Reject it."""
-        await self._review(caller, [id], "rejected")
+        await self._review(caller, seen, "rejected")
 
-    async def renew(self, caller: Caller, id: object) -> None:
+    async def renew(self, caller: Caller, seen: object) -> None:
         """Take back what was decided."""
-        await self._review(caller, [id], "new")
+        await self._review(caller, seen, "new")
 
-    async def edit(self, caller: Caller, id: object, better: object) -> None:
+    async def edit(self, caller: Caller, seen: object, better: object) -> None:
         """Accept it with this as the better answer."""
         text = better[:LONGEST_BETTER].strip() if isinstance(better, str) else ""
-        await self._review(caller, [id], "edited" if text else "accepted", text)
+        await self._review(caller, seen, "edited" if text else "accepted", text)
 
-    async def accept_all(self, caller: Caller, ids: object) -> None:
+    async def accept_all(self, caller: Caller, seen: object) -> None:
         """Accept those on the page that is shown."""
-        await self._review(caller, ids, "accepted")
+        await self._review(caller, seen, "accepted")
 
-    async def reject_all(self, caller: Caller, ids: object) -> None:
+    async def reject_all(self, caller: Caller, seen: object) -> None:
         """Reject those on the page that is shown."""
-        await self._review(caller, ids, "rejected")
+        await self._review(caller, seen, "rejected")
 
-    async def _review(self, caller: Caller, ids: object, state: ReviewState, better: str = "") -> None:
-        wanted = [id for id in ids if _is_id(id)][:MOST_SHOWN] if isinstance(ids, list) else []
-        count = await self._store.call(self._store.review_judgements, caller.owner.id, wanted, state, better)
-        if not count:
+    async def _review(self, caller: Caller, seen: object, state: ReviewState, better: str = "") -> None:
+        """seen: the ids of what is shown, each with when that was last changed."""
+        shown = seen if isinstance(seen, dict) else {}
+        done = await self._store.call(self._store.review_judgements, caller.owner.id, shown, state, better)
+        if not done.reviewed and not done.changed:
             raise NotFound("judgement")
-        tell(caller, f"console.feedback.told.{state}", count=count)
+        if done.reviewed:
+            tell(caller, f"console.feedback.told.{state}", count=done.reviewed)
+        if done.changed:
+            tell(caller, "console.feedback.told.changed", count=done.changed)
 
     def _row(self, caller: Caller, one: ListedJudgement) -> list[str]:
         judgement = one.judgement
@@ -261,7 +266,7 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-feedback-table"
     )
     pager = Pager(label, "feedback")
-    ids, chosen = gr.State([]), gr.State(None)
+    seen, chosen, seen_one = gr.State({}), gr.State(None), gr.State({})
     with gr.Row(elem_classes=["wc-buttons"], visible=False) as all_shown:
         accept_all, reject_all = (
             gr.Button(label(f"console.feedback.{name}"), min_width=0, elem_id=f"wc-feedback-{name}")
@@ -304,7 +309,7 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
         notes = gr.Markdown(visible=False)
         gr.Markdown(label("console.feedback.results_are"))
 
-    outputs = [table, note, ids, all_shown, *pager.parts]
+    outputs = [table, note, seen, all_shown, *pager.parts]
     shows: Any = {"inputs": filters, "outputs": outputs, **QUIET}
     show = handler("operator", feedback.show)
     page.load(handler("operator", feedback.opened_choices), None, filters, **QUIET)
@@ -313,15 +318,17 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     gr.on([tab.select, refresh.click, *(one.input for one in filters)], show, **shows)
     for button, turn in ((pager.older, feedback.older), (pager.newer, feedback.newer)):
         button.click(handler("operator", turn), [pager.place, *filters], outputs, **QUIET)
-    table.select(selecting("operator", feedback.chosen), None, chosen, **QUIET)
-    read: Any = {"inputs": chosen, "outputs": [card, about, messages, said, better], **QUIET}
-    chosen.change(handler("operator", feedback.read), **read)
+    read: Any = {"inputs": chosen, "outputs": [card, about, messages, said, better, seen_one], **QUIET}
+    # Also the same one again, which may have changed.
+    table.select(selecting("operator", feedback.chosen), None, chosen, **QUIET).success(
+        handler("operator", feedback.read), **read
+    )
     for name, button in decide.items():
-        given = [chosen, better] if name == "edit" else [chosen]
+        given = [seen_one, better] if name == "edit" else [seen_one]
         done = button.click(handler("operator", getattr(feedback, name)), given, None, **QUIET)
         done.success(show, **shows)
     for button, method in ((accept_all, feedback.accept_all), (reject_all, feedback.reject_all)):
-        button.click(handler("operator", method), ids, None, **QUIET).success(show, **shows)
+        button.click(handler("operator", method), seen, None, **QUIET).success(show, **shows)
     expanded.expand(handler("operator", feedback.results), None, [liked, preferred, notes], **QUIET)
 
 

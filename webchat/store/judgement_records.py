@@ -72,6 +72,14 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """How many judgements were reviewed, and how many had changed since the operator saw them."""
+
+    reviewed: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What was answered to a question of the link about this reply; a number for a scale."""
 

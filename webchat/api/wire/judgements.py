@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from webchat.api.wire.base import Answer, Body, Id, Time
 from webchat.api.wire.links import GivenAnswers
@@ -89,6 +89,7 @@ class ReviewedJudgement(Answer):
     model: str
     template: str
     at: Time
+    changed_at: Time
     rating: Rating
     reasons: tuple[str, ...]
     comment: str
@@ -113,6 +114,7 @@ class ReviewedJudgement(Answer):
             model=listed.model,
             template=listed.template,
             at=one.at,
+            changed_at=one.changed_at,
             rating=one.rating,
             reasons=one.reasons,
             comment=one.comment,
@@ -132,15 +134,24 @@ class JudgementPage(Answer):
     next: str | None
 
 
-class ReviewBody(Body):
-    """better: an answer in place of the person's, for one judgement that is `edited`."""
+class ShownJudgement(Body):
+    """changed_at: as it was when the operator saw it."""
 
-    ids: Annotated[list[Id], Field(min_length=1, max_length=500)]
+    id: Id
+    changed_at: AwareDatetime
+
+
+class ReviewBody(Body):
+    """shown: what was changed since stays as it is. better: an answer in place of the person's, for one
+    judgement that is `edited`."""
+
+    shown: Annotated[list[ShownJudgement], Field(min_length=1, max_length=500)]
     state: ReviewState
     better: Annotated[str, Field(max_length=BETTER_CHARS)] = ""
 
 
 class Reviewed(Answer):
-    """How many of the judgements there still are."""
+    """How many of the judgements were reviewed, and how many had changed since they were shown."""
 
     reviewed: int
+    changed: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -39,6 +39,7 @@ from webchat.store.judgement_records import (
     JudgementCount,
     JudgementFilter,
     ListedJudgement,
+    Reviewed,
     ReviewState,
     Thumb,
 )
@@ -118,30 +119,34 @@ class ReviewVerbs(TesterVerbs):
         self,
         connection: Connection,
         operator: str,
-        ids: Sequence[str],
+        shown: Mapping[str, datetime],
         state: ReviewState,
         better: str = "",
-    ) -> int:
+    ) -> Reviewed:
         """Say what is made of judgements, at most `MOST_REVIEWED`; of one, `edited` with a better answer.
-        Returns how many there still are. Raises ValueError for an answer without `edited` and the other
-        way round, or for several."""
-        ids = list(dict.fromkeys(ids))
-        if len(ids) > MOST_REVIEWED:
+        shown: their ids, each with its `changed_at` when the operator saw it; what was changed since stays as
+        it is. Raises ValueError for an answer without `edited` and the other way round, or for several."""
+        if len(shown) > MOST_REVIEWED:
             raise ValueError(f"at most {MOST_REVIEWED} judgements can be reviewed at once")
-        if (state == "edited") != bool(better.strip()) or (better.strip() and len(ids) > 1):
+        if (state == "edited") != bool(better.strip()) or (better.strip() and len(shown) > 1):
             raise ValueError("a better answer belongs to one judgement that is edited")
         self._must_operate(connection, operator)
+        columns = (JudgementRow.id, JudgementRow.changed_at)
+        locked = select(*columns).where(JudgementRow.id.in_(shown)).order_by(JudgementRow.id)
+        there = connection.execute(locked.with_for_update()).all()
+        same = [id for id, changed_at in there if changed_at == shown[id]]
         fresh = state == "new"
-        return connection.execute(
+        connection.execute(
             update(JudgementRow)
-            .where(JudgementRow.id.in_(ids))
+            .where(JudgementRow.id.in_(same))
             .values(
                 review=state,
                 reviewed_by=None if fresh else operator,
                 reviewed_at=None if fresh else now(),
                 review_better=clean(better) if better.strip() else "",
             )
-        ).rowcount
+        )
+        return Reviewed(len(same), len(there) - len(same))
 
     @heavy
     def judgement_counts(self, connection: Connection, _until: Until) -> list[JudgementCount]:

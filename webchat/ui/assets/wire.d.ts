@@ -806,16 +806,17 @@ export interface RetryBody {
   name?: string | null;
 }
 
-/** better: an answer in place of the person's, for one judgement that is `edited`. */
+/** shown: what was changed since stays as it is. better: an answer in place of the person's, for one judgement that is `edited`. */
 export interface ReviewBody {
-  ids: Array<string>;
+  shown: Array<ShownJudgement>;
   state: "new" | "accepted" | "rejected" | "edited";
   better?: string;
 }
 
-/** How many of the judgements there still are. */
+/** How many of the judgements were reviewed, and how many had changed since they were shown. */
 export interface Reviewed {
   reviewed: number;
+  changed: number;
 }
 
 /** A judgement as operators see it. person: a name, or what tells the people of a link apart. asked, reply: how the message and the reply begin; empty where operators may not read them. trains: whether it may be exported once it is accepted. review_better: an operator's answer in place of the person's. */
@@ -830,6 +831,7 @@ export interface ReviewedJudgement {
   model: string;
   template: string;
   at: string;
+  changed_at: string;
   rating: -1 | 0 | 1;
   reasons: Array<string>;
   comment: string;
@@ -968,6 +970,12 @@ export interface SharedChat {
 export interface SharedChats {
   items: Array<SharedChat>;
   next: string | null;
+}
+
+/** changed_at: as it was when the operator saw it. */
+export interface ShownJudgement {
+  id: string;
+  changed_at: string;
 }
 
 /** good: what was thought of it by itself. */
