@@ -34,7 +34,6 @@ run: $(INSTALLED_RUN)
 js: $(INSTALLED_TEST)
 	$(NODE) node --test --test-force-exit tests/js/*.test.js
 
-quick: WORKERS = 2
 quick: js $(INSTALLED_TEST)
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 

@@ -30,7 +30,9 @@ async def test_a_list_is_read_page_by_page_without_a_gap(site: Site) -> None:
 
 async def test_what_is_changed_stays_changed(site: Site) -> None:
     client = site.client(site.visitor())
-    id = (await site.send(client))["conversation"]["id"]
+    begun = await site.send(client)
+    await site.ended(client, begun["reply"]["id"])
+    id = begun["conversation"]["id"]
     settings = {
         "model": "echo",
         "system_prompt": "Be brief.",

@@ -239,7 +239,7 @@ async def test_a_template_of_ones_own_dialect_is_no_matter_of_the_engine(demo_gg
     try:
         assert (await first(backend, Message("user", "Hello"))).rendered == "  Hello  <think>"
         completion = await collect(
-            backend.stream(Request((Message("user", "Hello"),), Sampling(max_tokens=4)))
+            backend.stream(Request((Message("user", "Hello"),), Sampling(max_tokens=4, temperature=0)))
         )
         assert completion.reasoning
         assert not completion.text
