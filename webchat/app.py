@@ -118,15 +118,7 @@ def build_app(
         specs = renewed()
     secret = _secret(settings)
     store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
-    budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
-    models = Models(
-        specs,
-        create,
-        servers=_servers(store, specs),
-        default=settings.default_model,
-        memory_budget=budget,
-        renewed=renewed,
-    )
+    models = _models(settings, store, specs, create, renewed)
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)
     masked = _masking(settings, gates, store)
@@ -239,6 +231,25 @@ def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
     """The ids of all servers, stable across restarts."""
     return KnownServers(
         (row.id, row.identity) for row in store.model_servers({spec.identity for spec in specs})
+    )
+
+
+def _models(
+    settings: Settings,
+    store: Store,
+    specs: Sequence[ModelSpec],
+    create: Callable[[ModelSpec], Backend],
+    renewed: Callable[[], Sequence[ModelSpec]] | None,
+) -> Models:
+    """All models. renewed: their specs as they are later."""
+    budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
+    return Models(
+        specs,
+        create,
+        servers=_servers(store, specs),
+        default=settings.default_model,
+        memory_budget=budget,
+        renewed=renewed,
     )
 
 

@@ -250,6 +250,54 @@ class Feedback:
         return [*said, {"role": "assistant", "content": escape(one.judged.reply, quote=False)}]
 
 
+class Card:
+    """The judgement that was chosen. parts: what `Feedback.read` gives values to. buttons: by method."""
+
+    def __init__(self, label: Labels) -> None:
+        with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-feedback-one") as card:
+            about, said = gr.Markdown(), gr.Markdown()
+            messages = gr.Chatbot(
+                show_label=False,
+                buttons=[],
+                height=420,
+                feedback_options=None,
+                # As text: Gradio would put it into the page as HTML, see `console.testers`.
+                render_markdown=False,
+                latex_delimiters=[],
+                allow_file_downloads=False,
+            )
+            self.better = gr.Textbox(
+                label=label("console.feedback.better_is"),
+                lines=4,
+                max_length=LONGEST_BETTER,
+                elem_id="wc-feedback-better",
+            )
+            with gr.Row(elem_classes=["wc-buttons"]):
+                self.buttons = {
+                    name: gr.Button(
+                        label(f"console.feedback.do.{name}"),
+                        variant="primary" if name == "accept" else "secondary",
+                        min_width=0,
+                        elem_id=f"wc-feedback-{name}",
+                    )
+                    for name in ("accept", "reject", "edit", "renew")
+                }
+        self.parts = [card, about, messages, said, self.better]
+
+
+def _create_results(label: Labels) -> tuple[gr.Accordion, list[Any]]:
+    """What opens the results, and what `Feedback.results` gives values to."""
+    with gr.Accordion(
+        label("console.feedback.results"), open=False, elem_id="wc-feedback-results"
+    ) as expanded:
+        liked, preferred = (
+            gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False) for _ in range(2)
+        )
+        notes = gr.Markdown(visible=False)
+        gr.Markdown(label("console.feedback.results_are"))
+    return expanded, [liked, preferred, notes]
+
+
 def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     feedback = Feedback(services)
@@ -272,42 +320,8 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
             gr.Button(label(f"console.feedback.{name}"), min_width=0, elem_id=f"wc-feedback-{name}")
             for name in ("accept_all", "reject_all")
         )
-    with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-feedback-one") as card:
-        about, said = gr.Markdown(), gr.Markdown()
-        messages = gr.Chatbot(
-            show_label=False,
-            buttons=[],
-            height=420,
-            feedback_options=None,
-            # As text: Gradio would put it into the page as HTML, see `console.testers`.
-            render_markdown=False,
-            latex_delimiters=[],
-            allow_file_downloads=False,
-        )
-        better = gr.Textbox(
-            label=label("console.feedback.better_is"),
-            lines=4,
-            max_length=LONGEST_BETTER,
-            elem_id="wc-feedback-better",
-        )
-        with gr.Row(elem_classes=["wc-buttons"]):
-            decide = {
-                name: gr.Button(
-                    label(f"console.feedback.do.{name}"),
-                    variant="primary" if name == "accept" else "secondary",
-                    min_width=0,
-                    elem_id=f"wc-feedback-{name}",
-                )
-                for name in ("accept", "reject", "edit", "renew")
-            }
-    with gr.Accordion(
-        label("console.feedback.results"), open=False, elem_id="wc-feedback-results"
-    ) as expanded:
-        liked, preferred = (
-            gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False) for _ in range(2)
-        )
-        notes = gr.Markdown(visible=False)
-        gr.Markdown(label("console.feedback.results_are"))
+    one = Card(label)
+    expanded, results = _create_results(label)
 
     outputs = [table, note, seen, all_shown, *pager.parts]
     shows: Any = {"inputs": filters, "outputs": outputs, **QUIET}
@@ -318,18 +332,18 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     gr.on([tab.select, refresh.click, *(one.input for one in filters)], show, **shows)
     for button, turn in ((pager.older, feedback.older), (pager.newer, feedback.newer)):
         button.click(handler("operator", turn), [pager.place, *filters], outputs, **QUIET)
-    read: Any = {"inputs": chosen, "outputs": [card, about, messages, said, better, seen_one], **QUIET}
+    read: Any = {"inputs": chosen, "outputs": [*one.parts, seen_one], **QUIET}
     # Also the same one again, which may have changed.
     table.select(selecting("operator", feedback.chosen), None, chosen, **QUIET).success(
         handler("operator", feedback.read), **read
     )
-    for name, button in decide.items():
-        given = [seen_one, better] if name == "edit" else [seen_one]
+    for name, button in one.buttons.items():
+        given = [seen_one, one.better] if name == "edit" else [seen_one]
         done = button.click(handler("operator", getattr(feedback, name)), given, None, **QUIET)
         done.success(show, **shows)
     for button, method in ((accept_all, feedback.accept_all), (reject_all, feedback.reject_all)):
         button.click(handler("operator", method), seen, None, **QUIET).success(show, **shows)
-    expanded.expand(handler("operator", feedback.results), None, [liked, preferred, notes], **QUIET)
+    expanded.expand(handler("operator", feedback.results), None, results, **QUIET)
 
 
 def filter_of(
