@@ -23,6 +23,11 @@ OwnerKind = Literal["local", "operator", "member", "visitor", "guest"]
 operate. `member`: every other person who signs in. `visitor`: used the start link, or an open server.
 `guest`: used a tester link."""
 
+ConversationKind = Literal["chat", "call", "replay"]
+"""`chat`: what a person sees as theirs. `call`: stored for a program that calls the API. `replay`: another
+model's reply to what is in a chat. Only chats are listed, searched, exported, counted and moved, have titles
+made, and are told of to the pages of their owner."""
+
 LONGEST_REPLY = 4096
 """Tokens that are reserved for a reply of a link with a token limit, if nothing else limits its length."""
 
@@ -123,6 +128,7 @@ class Conversation(ListedConversation):
     """One conversation as its owner sees it."""
 
     settings: ConversationSettings
+    kind: ConversationKind = field(default="chat", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +327,7 @@ class NewTurn:
     turn. asked: a digest of what was asked with it, to tell a repeated ask from another one.
     link_id: the link it counts for. tokens: the longest reply, which is reserved if that link has a limit.
     comparison: the open one that the reply is a side of.
+    kind: of a new conversation.
     """
 
     conversation_id: str | None
@@ -335,6 +342,7 @@ class NewTurn:
     link_id: str | None = None
     tokens: int = LONGEST_REPLY
     comparison: str | None = None
+    kind: ConversationKind = "chat"
 
 
 @dataclass(frozen=True, slots=True)

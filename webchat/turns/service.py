@@ -282,7 +282,8 @@ class Turns:
             if self._ending:
                 turn.end("interrupted")
             self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
-            self._tell(turn.owner, News("begun", turn.conversation_id, turn.id))
+            if turn.in_chat:
+                self._tell(turn.owner, News("begun", turn.conversation_id, turn.id))
 
     def _compared(self, pair: Pair) -> None:
         """Both sides have ended, for whoever follows."""
@@ -302,11 +303,11 @@ class Turns:
             # A turn whose end is owed stays, so that followers get its end from here until the store has it.
             if not self._journal.owes(turn.id) and turn.id not in self._pairs:
                 self._turns.pop(turn.id, None)
-            if turn.message is not None and not compared:
+            if turn.message is not None and not compared and turn.in_chat:
                 self._tell(turn.owner, News("ended", turn.conversation_id, turn.id, turn.message.state))
         busy = any(t.model == turn.model and t.message is None for t in self._turns.values())
         # A title of a side's model could tell which one it is.
-        titles = None if compared else self._titles
+        titles = None if compared or not turn.in_chat else self._titles
         if titles is not None and turn.message is not None and self._accepting and not busy:
             titles.consider(turn, turn.message)
 

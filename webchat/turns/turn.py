@@ -38,6 +38,7 @@ class RunningTurn:
         self.begun = begun
         self.id = begun.reply.id
         self.conversation_id = begun.conversation.id
+        self.in_chat = begun.conversation.kind == "chat"
         self.model = model
         self.continues = continues
         self.entries: list[Delta] = []

@@ -205,4 +205,5 @@ def load_conversation(row: Row[Any]) -> Conversation:
         active_leaf_id=row.active_leaf_id,
         settings=load_settings(row.settings),
         running=bool(row.running),
+        kind=row.kind,
     )

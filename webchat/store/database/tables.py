@@ -193,7 +193,7 @@ class HandoverRow(Base):
 
 class ConversationRow(Base):
     """Conversations. `active_leaf_id` has no foreign key: messages point here already, and a circle of keys
-    makes every create and purge a puzzle; the verbs keep it true."""
+    makes every create and purge a puzzle; the verbs keep it true. kind: see `ConversationKind`."""
 
     __tablename__ = "conversations"
     __table_args__ = (
@@ -201,6 +201,7 @@ class ConversationRow(Base):
         Index(
             "ix_conversations_listing",
             "owner_id",
+            "kind",
             "archived",
             "pinned",
             "updated_at",
@@ -226,6 +227,7 @@ class ConversationRow(Base):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    kind: Mapped[str] = mapped_column(String(8), server_default="chat")
     client_key: Mapped[str | None] = mapped_column(String(64))
     title: Mapped[str] = mapped_column(Text)
     title_by: Mapped[str] = mapped_column(String(8))

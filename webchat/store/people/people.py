@@ -121,7 +121,11 @@ class PeopleVerbs(Database):
     @reads
     def count_person_chats(self, connection: Connection, owner_id: str) -> int:
         """How many chats a person has, without those in the trash."""
-        theirs = (ConversationRow.owner_id == owner_id, ConversationRow.deleted_at.is_(None))
+        theirs = (
+            ConversationRow.owner_id == owner_id,
+            ConversationRow.kind == "chat",
+            ConversationRow.deleted_at.is_(None),
+        )
         return connection.scalar(select(func.count()).select_from(ConversationRow).where(*theirs)) or 0
 
     @reads

@@ -120,7 +120,7 @@ def add_entry(
 
 
 def add_reply(connection: Connection, message_id: str, content: str) -> None:
-    """Add a finished reply to the index; one that was added when it began gets its words."""
+    """Add a finished reply of a chat to the index; one that was added when it began gets its words."""
     entry = connection.execute(_add_reply(connection.dialect.name), {"message": message_id}).first()
     if entry is not None:
         _put(connection, entry.number, words_for(entry.owner_id, content))
@@ -135,7 +135,7 @@ def _add_reply(kind: str) -> Any:
     reply = (
         select(ConversationRow.owner_id, ConversationRow.id, MessageRow.id)
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
-        .where(MessageRow.id == bindparam("message"))
+        .where(MessageRow.id == bindparam("message"), ConversationRow.kind == "chat")
     )
     into = {"sqlite": sqlite, "postgresql": postgresql}[kind].insert(SearchEntryRow)
     added = into.from_select(columns, reply).on_conflict_do_nothing()

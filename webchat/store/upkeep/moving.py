@@ -91,7 +91,8 @@ class MovingVerbs(Database):
 
     @reads
     def _chats_of(self, connection: Connection, owner: str) -> list[str]:
-        query = select(ConversationRow.id).where(ConversationRow.owner_id == owner, ~_WRITING)
+        theirs = (ConversationRow.owner_id == owner, ConversationRow.kind == "chat")
+        query = select(ConversationRow.id).where(*theirs, ~_WRITING)
         return list(connection.scalars(query.limit(_CONVERSATIONS)))
 
     @reads
@@ -197,7 +198,7 @@ def _count(connection: Connection, *whose: ColumnElement[bool]) -> dict[str, int
     rows = connection.execute(
         select(ConversationRow.owner_id, func.count().label("chats"))
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
-        .where(*whose, ConversationRow.deleted_at.is_(None))
+        .where(*whose, ConversationRow.kind == "chat", ConversationRow.deleted_at.is_(None))
         .group_by(ConversationRow.owner_id)
     )
     return {row.owner_id: row.chats for row in rows}

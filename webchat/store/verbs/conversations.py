@@ -38,6 +38,7 @@ class ConversationVerbs(Database):
         key = (ConversationRow.pinned, ConversationRow.updated_at, ConversationRow.id)
         query = listed_query().where(
             ConversationRow.owner_id == owner,
+            ConversationRow.kind == "chat",
             ConversationRow.deleted_at.is_(None),
             ConversationRow.archived == literal(archived),
         )

@@ -40,11 +40,15 @@ class ExportVerbs(Database):
 
     @reads
     def conversation_ids(self, connection: Connection, owner: str) -> list[str]:
-        """Ids of all conversations of this owner, archived ones too, oldest first."""
+        """Ids of all chats of this owner, archived ones too, oldest first."""
         return list(
             connection.scalars(
                 select(ConversationRow.id)
-                .where(ConversationRow.owner_id == owner, ConversationRow.deleted_at.is_(None))
+                .where(
+                    ConversationRow.owner_id == owner,
+                    ConversationRow.kind == "chat",
+                    ConversationRow.deleted_at.is_(None),
+                )
                 .order_by(ConversationRow.created_at, ConversationRow.id)
             )
         )

@@ -93,10 +93,10 @@ class TrashVerbs(Database):
 
     @long
     def delete_conversations(self, owner: str, *, for_good: bool = False) -> Deletion:
-        """Move all of this owner's conversations, archived ones too, to the trash or, `for_good`, permanently
-        delete them and everything in the trash. One that begins meanwhile stays."""
+        """Move all of this owner's chats, archived ones too, to the trash or, `for_good`, permanently delete
+        all their conversations of any kind and everything in the trash. One that begins meanwhile stays."""
         before, count, running = now(), 0, False
-        while ids := self._living(owner, before):
+        while ids := self._living(owner, before, for_good):
             gone, runs = self.in_turn(self._delete, owner, ids, for_good)
             count, running = count + gone, running or runs
         if for_good:
@@ -104,9 +104,11 @@ class TrashVerbs(Database):
         return Deletion(count, running)
 
     @reads
-    def _living(self, connection: Connection, owner: str, before: datetime) -> list[str]:
+    def _living(self, connection: Connection, owner: str, before: datetime, any_kind: bool) -> list[str]:
         living = (ConversationRow.deleted_at.is_(None), ConversationRow.created_at <= before)
         query = select(ConversationRow.id).where(ConversationRow.owner_id == owner, *living)
+        if not any_kind:
+            query = query.where(ConversationRow.kind == "chat")
         return list(connection.scalars(query.limit(MARKED_ROWS)))
 
     @writes
@@ -153,7 +155,7 @@ def _conversations(owner: str, beyond: datetime) -> _Half:
         null().label("role"),
         literal("").label("excerpt"),
         literal(0).label("count"),
-    ).where(row.owner_id == owner, row.deleted_at > beyond)
+    ).where(row.owner_id == owner, row.kind == "chat", row.deleted_at > beyond)
     return query, row.deleted_at, row.id
 
 

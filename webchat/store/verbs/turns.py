@@ -168,8 +168,9 @@ class TurnVerbs(Database):
         conversation_id, opened = new.conversation_id, False
         if conversation_id is None:
             conversation_id, opened = self._open_conversation(connection, owner, new)
+        kind = new.kind
         if not opened:
-            own_conversation(connection, owner, conversation_id, lock=True)
+            kind = own_conversation(connection, owner, conversation_id, lock=True).kind
         if new.parent_id is not None:
             _own_message_of(connection, owner, conversation_id, new.parent_id)
         check_uncompared(connection, new.parent_id, new.continues)
@@ -186,7 +187,7 @@ class TurnVerbs(Database):
                 author_id=owner,
                 template=dump_use(new.template),
             )
-            if user.created:
+            if user.created and kind == "chat":
                 add_entry(connection, owner, conversation_id, user.id, clean(new.user_text))
         beginning = _beginning(connection, owner, conversation_id, new.continues)
         reply = self._add_message(
@@ -234,6 +235,7 @@ class TurnVerbs(Database):
         values = {
             "id": new_id(),
             "owner_id": owner,
+            "kind": new.kind,
             "client_key": new.client_key,
             "title": title,
             "title_by": "auto",
@@ -248,7 +250,8 @@ class TurnVerbs(Database):
         except IntegrityError as error:
             raise NotFound("owner") from error  # there is nothing else it refers to
         if made:
-            add_entry(connection, owner, str(values["id"]), None, title)
+            if new.kind == "chat":
+                add_entry(connection, owner, str(values["id"]), None, title)
             return str(values["id"]), True
         known = select(ConversationRow.id).where(
             ConversationRow.owner_id == owner, ConversationRow.client_key == new.client_key
