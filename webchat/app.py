@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
-from webchat.api import PageEntry, Services, body_limit, routes
+from webchat.api import PageEntry, Services, body_limit, key_scope, routes
 from webchat.api.templates.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
@@ -189,6 +189,7 @@ def build_app(
         identities=identities,
         settings=at_the_door,
         body_limit=partial(_body_limit, most=settings.max_body_bytes),
+        key_scope=key_scope,
     )
     return App(door, settings, store, models, turns, start_link, operator_link, lifespan)
 
@@ -386,6 +387,8 @@ async def _purge(store: Store, settings: Settings) -> None:
             if gone:
                 log.info("permanently deleted %d conversations and messages from the trash", gone)
             while await store.call(store.trim_sessions):
+                pass
+            while await store.call(store.trim_keys):
                 pass
             while await store.call(store.trim_decisions, now - timedelta(days=settings.decisions_days)):
                 pass

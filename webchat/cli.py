@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from webchat import __version__
 from webchat.commands.export import add_export_command
 from webchat.commands.finetune import add_finetune_command
+from webchat.commands.key import add_key_commands
 from webchat.commands.link import add_link_commands
 from webchat.commands.operator import add_operator_commands
 from webchat.commands.terminal import CommandError, known_errors
@@ -115,6 +116,7 @@ def command_parser() -> _Parser:
         help="first clear the record of features that endpoints rejected",
     )
     add_link_commands(commands, add, option)
+    add_key_commands(commands, add, option)
     add_user_commands(commands, add, option)
     add_export_command(add, option)
     add_finetune_command(add, option)

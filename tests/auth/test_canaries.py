@@ -21,9 +21,11 @@ from tests.auth.oidc_provider import Misbehaving
 from tests.auth.oidc_provider import running as provider_running
 from tests.store.talk import Talk
 from webchat.api.routes import TABLE
+from webchat.auth.api_keys import new_key
 from webchat.auth.passwords import hash_password
 from webchat.sharing import new_link
 from webchat.store import Store
+from webchat.store.key_records import KeyTerms
 
 CLIENT_SECRET = "canary-client-secret-7e1f"
 PASSWORD = "canary password 9c40"
@@ -106,6 +108,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             bob = store.add_person("password", "bob", "Bob", password_hash=hashed).owner_id
             chat = Talk(store, bob).say("hello", "there").conversation.id
             token = new_link(store, "class", "7d", datetime.now(UTC)).token
+            key = new_key(store, bob, "script", "7d", datetime.now(UTC), KeyTerms()).token
             store.close()
             made = [httpx.Client(base_url=app.url, timeout=60, trust_env=False) for _ in range(3)]
             operator, (member, tester, nobody) = signed_in(app, provider), made
@@ -123,11 +126,21 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
                 "session of the operator": session_of(operator),
                 "session of the member": session_of(member),
                 "link token": token,
+                "API key": key,
                 "password": PASSWORD,
                 "password hash": hashed,
                 "cookie secret": (folder / "cookie-secret").read_text().strip(),
             }
-            people = {"operator": operator, "member": member, "tester": tester, "nobody": nobody}
+            program = httpx.Client(base_url=app.url, timeout=60, trust_env=False, headers={"x-api-key": key})
+            for headers in ({}, {"authorization": f"Bearer {key}"}, {"authorization": f"Bearer {key}x"}):
+                program.get("/api/me", headers=headers)
+            people = {
+                "operator": operator,
+                "member": member,
+                "tester": tester,
+                "program": program,
+                "nobody": nobody,
+            }
             yield House(app, people, secrets)
             for browser in people.values():
                 browser.close()
@@ -144,7 +157,7 @@ def addresses() -> list[str]:
     return [*PAGES, *(path for path in once if path not in ("/api/events", "/sign-in/start/oidc"))]
 
 
-@pytest.mark.parametrize("who", ["operator", "member", "tester", "nobody"])
+@pytest.mark.parametrize("who", ["operator", "member", "tester", "program", "nobody"])
 def test_no_answer_has_a_secret(house: House, who: str) -> None:
     browser = house.people[who]
     leaks = []

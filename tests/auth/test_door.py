@@ -179,12 +179,14 @@ async def test_the_gates_policy_allows_its_script_and_style_and_nothing_else(sto
     assert not re.search(r'\son\w+="|style="|https?://(?!www\.w3)(?!…)', answer.text)
 
 
-@pytest.mark.parametrize("path", ["/api/me", "/api/x", "/v1/models"])
-async def test_a_stranger_gets_json_where_programs_ask(store: Store, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "code"), [("/api/me", "no_owner"), ("/api/x", "no_owner"), ("/v1/models", "key_needed")]
+)
+async def test_a_stranger_gets_json_where_programs_ask(store: Store, path: str, code: str) -> None:
     async with client(make_door(store)) as stranger:
         answer = await stranger.get(path, headers={"accept": "text/html"})
         assert answer.status_code == 401
-        assert answer.json()["error"]["code"] == "no_owner"
+        assert answer.json()["error"]["code"] == code
 
 
 async def test_an_open_server_stores_an_owner_with_the_first_thing_they_store(store: Store) -> None:

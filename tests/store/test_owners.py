@@ -239,6 +239,19 @@ OF_PEOPLE = {
 }
 # Of a reply with a picture, in `test_media.py`.
 OF_MEDIA = {"media"}
+# Of API keys, and of whoever has one, in tests/api/test_keys.py.
+OF_KEYS = {
+    "create_key",
+    "keys",
+    "revoke_key",
+    "key_holder",
+    "touch_key",
+    "living_keys",
+    # operators'
+    "listed_keys",
+    # housekeeping
+    "trim_keys",
+}
 # Of a share that there is, in `test_shares.py`.
 OF_SHARES = {"list_shares", "change_share", "end_share"}
 NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
@@ -246,7 +259,7 @@ NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index
 
 def test_every_verb_is_asked() -> None:
     verbs = {name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))}
-    listed = NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_MEDIA | OF_SHARES
+    listed = NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_KEYS | OF_MEDIA | OF_SHARES
     assert verbs - NOT_VERBS == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | listed
 
 

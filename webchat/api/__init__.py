@@ -4,7 +4,7 @@ A route is a row of the table in `routes`, a method with a typed signature (`end
 body and answer (`wire`).
 """
 
-from webchat.api.routes import body_limit, routes
+from webchat.api.routes import body_limit, key_scope, routes
 from webchat.api.services import PageEntry, Services
 
-__all__ = ["PageEntry", "Services", "body_limit", "routes"]
+__all__ = ["PageEntry", "Services", "body_limit", "key_scope", "routes"]

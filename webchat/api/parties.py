@@ -22,9 +22,10 @@ class Parties:
 
     def of(self, request: Request, owner: Owner) -> Party:
         """For whom a place counts: operators and the person of a loopback start for themselves alone."""
+        key = None if owner.key is None else owner.key.id
         if owner.operates:
-            return Party(owner.id)
-        return Party(owner.id, owner.link_id, self._identities.network(request.scope))
+            return Party(owner.id, key=key)
+        return Party(owner.id, owner.link_id, self._identities.network(request.scope), key)
 
     async def sender(self, request: Request, owner: Owner) -> Party:
         """The same, with what their link lets them use."""

@@ -41,6 +41,7 @@ from webchat.api.wire.people import Health as HealthState
 from webchat.api.wire.turns import BegunTurn, Events
 from webchat.api.work import LEAVING, Work, in_its_place, places
 from webchat.auth import SMALL_BODY
+from webchat.store.key_records import KeyScope
 
 LONG = None
 """The body limit of routes that take long texts: the limit in the settings."""
@@ -50,7 +51,9 @@ LONG = None
 class Row:
     """A route. endpoint: a method of the class it is listed under; its signature declares its input and
     answer. body: maximum bytes of a request's body. work: its kind of work; `None` is never queued. status:
-    of its answer. answers, media: of an endpoint that builds the answer itself."""
+    of its answer. answers, media: of an endpoint that builds the answer itself. key: the scope that an API
+    key needs for it; `None` is not open to keys, which is the rule for whatever manages people, sessions,
+    passwords, links, moderation or keys."""
 
     method: str
     path: str
@@ -60,14 +63,15 @@ class Row:
     status: int = 200
     answers: type[Answer] | None = None
     media: str | None = "application/json"
+    key: KeyScope | None = None
 
 
 TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         About,
         (
-            Row("GET", "/api/me", About.me),
-            Row("GET", "/api/models", About.models, work=None),
+            Row("GET", "/api/me", About.me, key="read"),
+            Row("GET", "/api/models", About.models, work=None, key="read"),
             Row("POST", "/api/models/retry", About.retry, work=None),
         ),
     ),
@@ -94,27 +98,27 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         Conversations,
         (
-            Row("GET", "/api/conversations", Conversations.list),
+            Row("GET", "/api/conversations", Conversations.list, key="read"),
             Row("DELETE", "/api/conversations", Conversations.delete_all),
-            Row("GET", "/api/search", Conversations.search, work="search"),
+            Row("GET", "/api/search", Conversations.search, work="search", key="read"),
             Row("POST", "/api/conversations/take-over", Conversations.take_over),
-            Row("GET", "/api/conversations/{id}", Conversations.open),
-            Row("PATCH", "/api/conversations/{id}", Conversations.change, body=LONG),
-            Row("DELETE", "/api/conversations/{id}", Conversations.delete, status=204),
-            Row("POST", "/api/conversations/{id}/restore", Conversations.restore),
+            Row("GET", "/api/conversations/{id}", Conversations.open, key="read"),
+            Row("PATCH", "/api/conversations/{id}", Conversations.change, body=LONG, key="write"),
+            Row("DELETE", "/api/conversations/{id}", Conversations.delete, status=204, key="write"),
+            Row("POST", "/api/conversations/{id}/restore", Conversations.restore, key="write"),
         ),
     ),
     (
         Exports,
         (
-            Row("GET", "/api/conversations/{id}/export", Exports.one, answers=Archive),
-            Row("GET", "/api/export", Exports.all, answers=Archive),
+            Row("GET", "/api/conversations/{id}/export", Exports.one, answers=Archive, key="read"),
+            Row("GET", "/api/export", Exports.all, answers=Archive, key="read"),
         ),
     ),
     (
         Trash,
         (
-            Row("GET", "/api/trash", Trash.list),
+            Row("GET", "/api/trash", Trash.list, key="read"),
             Row("DELETE", "/api/trash", Trash.empty, status=204),
             Row("DELETE", "/api/trash/conversations/{id}", Trash.end_conversation, status=204),
             Row("DELETE", "/api/trash/messages/{id}", Trash.end_messages, status=204),
@@ -124,36 +128,59 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
         TurnRoutes,
         (
             Row(
-                "POST", "/api/turns", TurnRoutes.start, body=LONG, work="send", status=201, answers=BegunTurn
+                "POST",
+                "/api/turns",
+                TurnRoutes.start,
+                body=LONG,
+                work="send",
+                status=201,
+                answers=BegunTurn,
+                key="write",
             ),
-            Row("GET", "/api/events", TurnRoutes.all_events, answers=Events, media="text/event-stream"),
-            Row("POST", "/api/messages/{id}/stop", TurnRoutes.stop, work=None, status=202, media=None),
+            Row(
+                "GET",
+                "/api/events",
+                TurnRoutes.all_events,
+                answers=Events,
+                media="text/event-stream",
+                key="read",
+            ),
+            Row(
+                "POST",
+                "/api/messages/{id}/stop",
+                TurnRoutes.stop,
+                work=None,
+                status=202,
+                media=None,
+                key="write",
+            ),
             Row(
                 "GET",
                 "/api/messages/{id}/events",
                 TurnRoutes.events,
                 answers=Events,
                 media="text/event-stream",
+                key="read",
             ),
         ),
     ),
     (
         Messages,
         (
-            Row("GET", "/api/messages/{id}", Messages.look),
-            Row("DELETE", "/api/messages/{id}", Messages.delete),
-            Row("POST", "/api/messages/{id}/restore", Messages.restore),
-            Row("POST", "/api/messages/{id}/activate", Messages.activate),
-            Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG),
+            Row("GET", "/api/messages/{id}", Messages.look, key="read"),
+            Row("DELETE", "/api/messages/{id}", Messages.delete, key="write"),
+            Row("POST", "/api/messages/{id}/restore", Messages.restore, key="write"),
+            Row("POST", "/api/messages/{id}/activate", Messages.activate, key="write"),
+            Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG, key="write"),
         ),
     ),
     (
         Judgements,
         (
-            Row("GET", "/api/messages/{id}/judgement", Judgements.look),
-            Row("PUT", "/api/messages/{id}/judgement", Judgements.put, body=LONG, work="save"),
-            Row("DELETE", "/api/messages/{id}/judgement", Judgements.withdraw, status=204),
-            Row("PUT", "/api/messages/{id}/rating", Judgements.rate),
+            Row("GET", "/api/messages/{id}/judgement", Judgements.look, key="read"),
+            Row("PUT", "/api/messages/{id}/judgement", Judgements.put, body=LONG, work="save", key="write"),
+            Row("DELETE", "/api/messages/{id}/judgement", Judgements.withdraw, status=204, key="write"),
+            Row("PUT", "/api/messages/{id}/rating", Judgements.rate, key="write"),
             Row("GET", "/api/judgements", Judgements.list, work="list"),
             Row("POST", "/api/judgements/review", Judgements.review, body=LONG, work="save"),
         ),
@@ -161,14 +188,22 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         Comparisons,
         (
-            Row("GET", "/api/comparisons/{id}", Comparisons.look),
-            Row("POST", "/api/comparisons/{id}/vote", Comparisons.vote, body=LONG, work="save"),
-            Row("POST", "/api/comparisons/{id}/continue", Comparisons.go_on),
+            Row("GET", "/api/comparisons/{id}", Comparisons.look, key="read"),
+            Row("POST", "/api/comparisons/{id}/vote", Comparisons.vote, body=LONG, work="save", key="write"),
+            Row("POST", "/api/comparisons/{id}/continue", Comparisons.go_on, key="write"),
         ),
     ),
     (
         MediaRoutes,
-        (Row("GET", "/api/messages/{id}/media/{name}", MediaRoutes.get, media="application/octet-stream"),),
+        (
+            Row(
+                "GET",
+                "/api/messages/{id}/media/{name}",
+                MediaRoutes.get,
+                media="application/octet-stream",
+                key="read",
+            ),
+        ),
     ),
     (
         ShareRoutes,
@@ -190,7 +225,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     ),
     (
         Inspect,
-        (Row("GET", "/api/messages/{id}/inspect", Inspect.look, work="list"),),
+        (Row("GET", "/api/messages/{id}/inspect", Inspect.look, work="list", key="read"),),
     ),
     (
         ModerationRoutes,
@@ -205,18 +240,33 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
     (
         Templates,
         (
-            Row("GET", "/api/templates", Templates.list, work="list"),
-            Row("POST", "/api/templates", Templates.create, body=LONG, work="save", status=201),
-            Row("POST", "/api/templates/render", Templates.render, body=LONG, work="render"),
-            Row("POST", "/api/templates/import", Templates.import_file, body=LONG, work="save", status=201),
-            Row("GET", "/api/templates/{id}", Templates.get),
-            Row("PUT", "/api/templates/{id}", Templates.change, body=LONG, work="save"),
-            Row("DELETE", "/api/templates/{id}", Templates.delete, status=204),
-            Row("POST", "/api/templates/{id}/restore", Templates.restore),
-            Row("GET", "/api/templates/{id}/versions", Templates.versions),
-            Row("GET", "/api/templates/{id}/versions/{number:int}", Templates.version),
-            Row("POST", "/api/templates/{id}/duplicate", Templates.duplicate, work="save", status=201),
-            Row("GET", "/api/templates/{id}/export", Templates.export, media="application/yaml"),
+            Row("GET", "/api/templates", Templates.list, work="list", key="read"),
+            Row("POST", "/api/templates", Templates.create, body=LONG, work="save", status=201, key="write"),
+            Row("POST", "/api/templates/render", Templates.render, body=LONG, work="render", key="read"),
+            Row(
+                "POST",
+                "/api/templates/import",
+                Templates.import_file,
+                body=LONG,
+                work="save",
+                status=201,
+                key="write",
+            ),
+            Row("GET", "/api/templates/{id}", Templates.get, key="read"),
+            Row("PUT", "/api/templates/{id}", Templates.change, body=LONG, work="save", key="write"),
+            Row("DELETE", "/api/templates/{id}", Templates.delete, status=204, key="write"),
+            Row("POST", "/api/templates/{id}/restore", Templates.restore, key="write"),
+            Row("GET", "/api/templates/{id}/versions", Templates.versions, key="read"),
+            Row("GET", "/api/templates/{id}/versions/{number:int}", Templates.version, key="read"),
+            Row(
+                "POST",
+                "/api/templates/{id}/duplicate",
+                Templates.duplicate,
+                work="save",
+                status=201,
+                key="write",
+            ),
+            Row("GET", "/api/templates/{id}/export", Templates.export, media="application/yaml", key="read"),
         ),
     ),
     (
@@ -300,6 +350,19 @@ def body_limit(method: str, path: str, most: int) -> int:
 @cache
 def _long() -> list[tuple[str, re.Pattern[str]]]:
     return [(row.method, compile_path(row.path)[0]) for _, rows in TABLE for row in rows if row.body is LONG]
+
+
+def key_scope(method: str, path: str) -> KeyScope | None:
+    """What an API key needs for a request. Paths outside the table, including Gradio's, are open to none."""
+    if path.startswith("/v1/"):
+        return "chat"
+    return next((scope for known, where, scope in _keyed() if known == method and where.match(path)), None)
+
+
+@cache
+def _keyed() -> list[tuple[str, re.Pattern[str], KeyScope | None]]:
+    """Every route in order: of several that match, the first one answers."""
+    return [(row.method, compile_path(row.path)[0], row.key) for _, rows in TABLE for row in rows]
 
 
 _EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

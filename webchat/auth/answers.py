@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -67,9 +68,15 @@ def error_answer(
     return Response(
         error_body(code, message, cure, params, audience),
         status,
-        {"cache-control": "no-store", **(headers or {})},
+        {"cache-control": "no-store", **_after(params), **(headers or {})},
         media_type="application/json",
     )
+
+
+def _after(params: Params | None) -> dict[str, str]:
+    """When to try again, for programs that wait by themselves."""
+    seconds = (params or {}).get("retry_after")
+    return {"retry-after": str(ceil(seconds))} if isinstance(seconds, int | float) else {}
 
 
 def unknown_error_answer(error: Exception) -> Response:
@@ -109,6 +116,10 @@ _NO_OWNER: Mapping[Refusal, tuple[str, str, str]] = {
     ),
     "signed_out": ("signed_out", "You are signed out.", "Sign in again."),
     "disabled": ("person_disabled", "This account is disabled.", "Contact the administrator."),
+    "key_needed": ("key_needed", "An API key is needed.", "Send it as Authorization: Bearer wk_…"),
+    "key_unknown": ("key_unknown", "The API key is not valid.", "Check the key, or create a new one."),
+    "key_revoked": ("key_revoked", "This API key was revoked.", "Create a new one."),
+    "key_expired": ("key_expired", "This API key has expired.", "Create a new one."),
     "two_owners": (
         "two_owners",
         "Another page tried to sign you in as someone else and was blocked.",
@@ -133,7 +144,8 @@ def no_owner(refusal: Refusal = "", ways: Ways | None = None) -> Response:
     if failure := FAILED.get(refusal):
         return error_answer(failure.status, failure.code, failure.message, failure.cure)
     unknown = _NEEDS_SIGN_IN if ways is not None and ways.people else _NEEDS_LINK
-    return error_answer(401, *_NO_OWNER.get(refusal, unknown))
+    headers = {"www-authenticate": "Bearer"} if refusal.startswith("key_") else None
+    return error_answer(401, *_NO_OWNER.get(refusal, unknown), headers=headers)
 
 
 def too_large(most: int) -> Response:

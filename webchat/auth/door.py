@@ -34,6 +34,7 @@ from webchat.auth.origin import SAFE_METHODS, host_name, is_loopback, may_be_tls
 from webchat.auth.owners import Admission, Refusal, Revoked
 from webchat.auth.settings import DoorSettings
 from webchat.store.errors import StoreUnavailable
+from webchat.store.key_records import KeyScope
 from webchat.store.records import Owner
 from webchat.turns.errors import failure_of
 
@@ -52,13 +53,19 @@ _PROXY_SIGNS_IN = (
     "The proxy in front of this server signs you in.",
     "To be somebody else, sign out there first.",
 )
-_JSON_BELOW = ("/api/", "/v1/")
+_FOR_PROGRAMS = "/v1/"
+_JSON_BELOW = ("/api/", _FOR_PROGRAMS)
+
+
+def no_keys(method: str, path: str) -> None:
+    """No API key opens anything."""
 
 
 class Door:
     """ASGI middleware around the whole application. Lifespan events pass through unchanged.
 
-    identities: decides who may enter. body_limit: maximum bytes of a body, by method and path.
+    identities: decides who may enter. body_limit: maximum bytes of a body, by method and path. key_scope:
+    what an API key needs there, `None` where none may go.
     """
 
     def __init__(
@@ -68,9 +75,11 @@ class Door:
         identities: Identities,
         settings: DoorSettings,
         body_limit: Callable[[str, str], int] = small,
+        key_scope: Callable[[str, str], KeyScope | None] = no_keys,
     ) -> None:
         self._app = app
         self._body_limit = body_limit
+        self._key_scope = key_scope
         self._settings = settings
         self._gate = Gate()
         self._hardening = Hardening(settings.frame_ancestors)
@@ -78,6 +87,7 @@ class Door:
         self._hosts = frozenset(host.lower() for host in settings.extra_hosts)
         self._identities = identities
         self._owners = identities.owners
+        self._keys = identities.keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -90,32 +100,23 @@ class Door:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         heard = hear(scope)
+        if scope["path"] in _HEALTH:
+            heard.keys = frozenset()
         trusted = heard.origin if heard.origin and heard.origin.lower() in self._trusted else None
         tls_only = self._by_tls(scope) and may_be_tls_only(heard.host)
         answering = Answering(send, self._hardening, trusted, tls_only=tls_only)
         try:
             _check_room(scope)
+            self._check_host(scope, heard)
             self._check_origin(scope["method"], scope, heard)
             self._check_length(scope, heard)
             sign_in = self._identities.sign_in(scope, heard)
-            shared = scope["path"].startswith(_SHARED)
+            shared = scope["path"].startswith(_SHARED) and not heard.keys
             answering.shared = shared
             admission = Admission() if shared else await self._identities.admission(scope, heard, sign_in)
             await self._check_admitted(scope, heard, sign_in, admission, answering)
-            owner = admission.owner
-            if owner is not None:
-                self._renew(sign_in, admission, owner, heard, answering)
-                if not admission.stored and _may_store(scope):
-                    await self._keep(scope, owner)
-            scope, receive = await self._passed(
-                _signed_in(scope, sign_in, admission, answering.nonce), receive, heard
-            )
-            # Signing in replaces a session: the end of the old one does not cut it.
-            if owner is None or scope["path"].startswith(_OPEN_BELOW):
-                await self._app(scope, receive, answering.send)
-            else:
-                async with self._owners.watching(admission):
-                    await self._app(scope, receive, answering.send)
+            with self._keys.using(admission, self._key_scope(scope["method"], scope["path"])):
+                await self._answer(scope, receive, heard, sign_in, admission, answering)
         except Refused as refused:
             await refused.answer(scope, receive, answering.send)
         except Revoked as revoked:
@@ -130,10 +131,38 @@ class Door:
                 raise
             await unknown_error_answer(error)(scope, receive, answering.send)
 
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        heard: Heard,
+        sign_in: SignIn,
+        admission: Admission,
+        answering: Answering,
+    ) -> None:
+        """Pass the request of somebody who was let in to the application."""
+        owner = admission.owner
+        if owner is not None:
+            self._renew(sign_in, admission, owner, heard, answering)
+            if not admission.stored and _may_store(scope):
+                await self._keep(scope, owner)
+        scope, receive = await self._passed(
+            _signed_in(scope, sign_in, admission, answering.nonce), receive, heard
+        )
+        # Signing in replaces a session: the end of the old one does not cut it.
+        if owner is None or scope["path"].startswith(_OPEN_BELOW):
+            await self._app(scope, receive, answering.send)
+        else:
+            async with self._owners.watching(admission):
+                await self._app(scope, receive, answering.send)
+
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         heard = hear(scope)
         try:
+            self._check_host(scope, heard)
             self._check_origin("WEBSOCKET", scope, heard)
+            if heard.keys:  # there is none that a key opens
+                raise Refused(no_owner("key_unknown"))
             sign_in = self._identities.sign_in(scope, heard)
             admission = await self._identities.admission(scope, heard, sign_in)
         except Refused:
@@ -149,7 +178,7 @@ class Door:
         except Revoked:
             await send({"type": "websocket.close", "code": 1008})
 
-    def _check_origin(self, method: str, scope: Scope, heard: Heard) -> None:
+    def _check_host(self, scope: Scope, heard: Heard) -> None:
         # The client too: where the app is served by another server, only that one knows on which address.
         if self._settings.access == "local" and (
             is_elsewhere(scope) or not (is_loopback(heard.host) or host_name(heard.host) in self._hosts)
@@ -162,6 +191,11 @@ class Door:
                     "Open it at http://localhost with its port, or start it with --host to serve others.",
                 )
             )
+
+    def _check_origin(self, method: str, scope: Scope, heard: Heard) -> None:
+        # A key is nothing that a browser sends by itself, and beside one no cookie counts.
+        if heard.keys:
+            return
         # Another site's page can read nothing here, but it could have answers made, and time them. The proxy
         # names the person with whatever it asks for, also where the browser would send no cookie.
         named = bool(scope.get("state", {}).get("vouch")) and heard.fetch_dest != "document"
@@ -226,6 +260,10 @@ class Door:
         path: str = scope["path"]
         refusal = admission.refusal
         wants_page = scope["method"] in ("GET", "HEAD") and "text/html" in heard.accept
+        if heard.keys:
+            if admission.owner is None:
+                raise Refused(no_owner(refusal))
+            return
         if refusal == "two_owners" and path not in _HEALTH:
             answering.cookies += sign_in.clear
         elif admission.vouched and path not in _HEALTH and (path in _OPEN or path.startswith(_OPEN_BELOW)):
@@ -243,6 +281,11 @@ class Door:
             people = await self._identities.choice(sign_in) if offers else ()
             status = FAILED[refusal].status if refusal in FAILED else 401
             raise Refused(self._gate_page(status, refusal, people, path, answering))
+        if refusal in ("", "no_cookie", "unknown") and path.startswith(_JSON_BELOW):
+            if heard.bearer:
+                refusal = "key_unknown"
+            elif path.startswith(_FOR_PROGRAMS):
+                refusal = "key_needed"
         raise Refused(no_owner(refusal, self._settings.ways))
 
     def _gate_page(
@@ -300,6 +343,7 @@ def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) 
     state = {
         "owner": admission.owner,
         "session": admission.session,
+        "key": admission.key,
         "vouched": admission.vouched,
         "sign_in": sign_in,
         "nonce": nonce,

@@ -19,12 +19,12 @@ from webchat.sentences import locale
 from webchat.store.records import Failure, Owner
 
 PUBLIC = frozenset((
-    "blocked", "comparison_open", "comparison_running", "consent_changed", "consent_needed", "link_busy",
-    "link_conversations", "link_ended", "link_expired", "link_full",
+    "blocked", "comparison_open", "comparison_running", "consent_changed", "consent_needed", "key_tokens",
+    "link_busy", "link_conversations", "link_ended", "link_expired", "link_full",
     "link_conversations_each", "link_messages_each", "link_tokens_each", "link_tokens_each_reserved",
     "link_messages", "link_paused", "link_prompt", "link_revoked", "link_tokens",
     "link_tokens_reserved", "not_found", "share_too_long", "side_failed", "template_changed",
-    "too_many_shares", "too_many_versions",
+    "too_many_keys", "too_many_shares", "too_many_versions",
 ))  # fmt: skip
 """Codes of failures whose own text is for everyone."""
 

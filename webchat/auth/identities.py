@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from starlette.types import Scope
 
+from webchat.auth.api_keys import Keys
 from webchat.auth.cookies import Cookies, SignIn
 from webchat.auth.devices import Devices
 from webchat.auth.forwarding import is_unnamed_proxy, is_within, one_person
@@ -37,6 +38,7 @@ class Identities:
         proxied: Proxied | None = None,
     ) -> None:
         self.owners = Owners(store, link_ended=link_ended)
+        self.keys = Keys(self.owners)
         self._settings = settings
         self._proxied = proxied
         self._told = False
@@ -45,8 +47,8 @@ class Identities:
         self._cookies = Cookies(settings.secret, embedded=settings.embedded, root_path=settings.root_path)
 
     def sign_in(self, scope: Scope, heard: Heard) -> SignIn:
-        """What the request's cookies say; empty on a loopback start."""
-        if self._settings.access == "local":
+        """What the request's cookies say; empty on a loopback start, and of nobody's concern beside a key."""
+        if self._settings.access == "local" or heard.keys:
             return SignIn()
         by_https = (
             self._settings.secure_cookies
@@ -81,8 +83,13 @@ class Identities:
         return scope if self._proxied is None else self._proxied.taken(scope)
 
     async def admission(self, scope: Scope, heard: Heard, sign_in: SignIn) -> Admission:
-        """The request's owner, or why it is admitted as nobody. On an open server, anyone who opens the page
-        without an owner gets a new one, with `new` set."""
+        """The request's owner, by its API key or its cookies, or why it is admitted as nobody. On an open
+        server, anyone who opens the page without an owner gets a new one, with `new` set. Raises `Refused`
+        after too many wrong keys."""
+        if heard.keys:
+            # Of two different ones, neither is trusted.
+            key = next(iter(heard.keys)) if len(heard.keys) == 1 else ""
+            return await self.keys.admission(key, self.network(scope))
         if self._settings.access == "local":
             return Admission(await self.owners.local())
         if sign_in.conflict:

@@ -13,6 +13,9 @@ from webchat.auth.answers import error_answer, too_large
 SMALL_BODY = 4096
 """Maximum bytes of a body on routes without long texts, which is nearly all."""
 
+KEY_PREFIX = "wk_"
+"""What every API key begins with."""
+
 MOST_ADDRESS = 8192
 """Maximum bytes of path and query; the longest of ours names 64 replies."""
 
@@ -40,6 +43,10 @@ class Heard:
     accept: str = ""
     length: str | None = None
     chunked: bool = False
+    keys: frozenset[str] = frozenset()
+    """API keys of ours that it carries."""
+    bearer: bool = False
+    """Whether it carries a key of any kind."""
     preflight: bool = False
 
 
@@ -62,9 +69,22 @@ def hear(scope: Scope) -> Heard:
                 heard.length = value.decode("latin-1")
             case b"transfer-encoding":
                 heard.chunked = True
+            case b"authorization" | b"x-api-key":
+                _hear_key(heard, name, value.decode("latin-1").strip())
             case b"access-control-request-method":
                 heard.preflight = method == "OPTIONS"
     return heard
+
+
+def _hear_key(heard: Heard, name: bytes, value: str) -> None:
+    """`Authorization: Bearer wk_…` or `x-api-key: wk_…`; anything else is not for us."""
+    if name == b"authorization":
+        scheme, _, value = value.partition(" ")
+        if scheme.lower() != "bearer":
+            return
+    heard.bearer = True
+    if (key := value.strip()).startswith(KEY_PREFIX):
+        heard.keys |= {key}
 
 
 async def read_body(receive: Receive, most: int) -> bytes:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from webchat.auth.sessions import TOUCH_AFTER, SessionStore, is_token
 from webchat.sharing.links import hash_of
-from webchat.store.errors import NotFound, PersonDisabled
+from webchat.store.errors import KeyEnded, NotFound, PersonDisabled
+from webchat.store.key_records import ApiKey
 from webchat.store.link_records import Link
 from webchat.store.people_records import Session
 from webchat.store.records import Owner
@@ -38,6 +40,10 @@ Refusal = Literal[
     "not_allowed",
     "sign_in_invalid",
     "sign_in_unreachable",
+    "key_needed",
+    "key_unknown",
+    "key_revoked",
+    "key_expired",
 ]
 
 
@@ -54,12 +60,19 @@ class OwnerStore(SessionStore, Protocol):
 
     def link(self, link_id: str) -> Link: ...
 
+    def key_holder(self, prefix: str, token_hash: str) -> tuple[ApiKey, Owner]: ...
+
+    def living_keys(self, ids: Sequence[str]) -> list[str]: ...
+
+    def touch_key(self, key_id: str) -> None: ...
+
     @property
     def link_changes(self) -> int: ...
 
 
 class Revoked(Exception):
-    """The guest's link, or the person's session, ended while the response was still being sent."""
+    """The guest's link, the person's session or their API key ended while the response was still being
+    sent."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
@@ -70,7 +83,8 @@ class Revoked(Exception):
 class Admission:
     """The owner a cookie names, or why it admits nobody. stored: whether the owner is in the store. new: the
     browser does not have the owner's cookie yet. session: of somebody who signed in; bearer: its token, if
-    the browser does not have it yet. vouched: a proxy has named the person with this request."""
+    the browser does not have it yet. key: they came with. vouched: a proxy has named the person with this
+    request."""
 
     owner: Owner | None = None
     refusal: Refusal = ""
@@ -79,6 +93,7 @@ class Admission:
     session: Session | None = None
     bearer: str | None = field(default=None, repr=False)
     vouched: bool = False
+    key: ApiKey | None = None
 
 
 @dataclass(slots=True)
@@ -106,9 +121,11 @@ class Owners:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._local: Owner | None = None
         self._watched: dict[str, set[asyncio.Task[Any]]] = {}
-        """The open requests, by the id of the link or session that admits them."""
+        """The open requests, by the id of the link, session or API key that admits them."""
         self._sessions: set[str] = set()
         """Those of the ids that are sessions'."""
+        self._keys: dict[str, ApiKey] = {}
+        """Those that are keys', with the keys."""
         self._touching: dict[str, asyncio.Task[None]] = {}
         self._cut: dict[asyncio.Task[Any], Refusal] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -127,11 +144,18 @@ class Owners:
 
     async def admitted(self, bearer: str) -> Admission:
         """The owner a cookie names, by their id or the token of their session, or why nobody is admitted."""
+        return await self._cached(bearer, partial(self._look_up, bearer))
+
+    async def admitted_by_key(self, token: str, prefix: str) -> Admission:
+        """Whose API key it is, or why nobody is admitted. prefix: its public part."""
+        return await self._cached(token, partial(self._of_key, prefix, hash_of(token)))
+
+    async def _cached(self, bearer: str, look_up: Callable[[], Awaitable[Admission]]) -> Admission:
         kept = self._kept.get(bearer)
         now, changes = time.monotonic(), self._store.link_changes
         if kept is not None and now < kept.until and kept.link_changes == changes:
             return kept.admission
-        admission = await self._look_up(bearer)
+        admission = await look_up()
         self._kept[bearer] = _Kept(admission, now + KEPT_SECONDS, changes)
         self._kept.move_to_end(bearer)
         while len(self._kept) > _MOST_KEPT:
@@ -170,18 +194,35 @@ class Owners:
         except NotFound:
             return Admission(refusal="signed_out")
         session, owner = found
-        if datetime.now(UTC) - session.used_at > TOUCH_AFTER and session.id not in self._touching:
-            touching = asyncio.create_task(self._touch(session.id))
-            self._touching[session.id] = touching
+        self._note_use(session.id, session.used_at, self._store.touch_session)
         return Admission(owner, session=session)
 
-    async def _touch(self, session_id: str) -> None:
+    async def _of_key(self, prefix: str, token_hash: str) -> Admission:
+        try:
+            found: tuple[ApiKey, Owner] = await self._store.call(self._store.key_holder, prefix, token_hash)
+        except KeyEnded as error:
+            return Admission(refusal=error.end)
+        except PersonDisabled:
+            return Admission(refusal="disabled")
+        except NotFound:
+            return Admission(refusal="key_unknown")
+        key, owner = found
+        self._note_use(key.id, key.last_used_at, self._store.touch_key)
+        return Admission(replace(owner, key=key), key=key)
+
+    def _note_use(self, id: str, noted: datetime | None, touch: Callable[[str], None]) -> None:
+        """Store the use of a session or key, unless that was done lately."""
+        recent = noted is not None and datetime.now(UTC) - noted <= TOUCH_AFTER
+        if not recent and id not in self._touching:
+            self._touching[id] = asyncio.create_task(self._touch(id, touch))
+
+    async def _touch(self, id: str, touch: Callable[[str], None]) -> None:
         """Beside the request: whoever only reads does not wait for the writer, nor fail with it."""
         try:
             with suppress(Exception):
-                await self._store.call(self._store.touch_session, session_id)
+                await self._store.call(touch, id)
         finally:
-            del self._touching[session_id]
+            del self._touching[id]
 
     async def _refusal(self, link_id: str) -> Refusal:
         try:
@@ -202,16 +243,23 @@ class Owners:
         """Ends the open requests, but not the caller's, of a session that has just been ended."""
         self._end(session_id, "signed_out", spared=asyncio.current_task())
 
+    def forget_key(self, key_id: str) -> None:
+        """The same for an API key that has just been revoked."""
+        self._end(key_id, "key_revoked")
+
     @asynccontextmanager
     async def watching(self, admission: Admission) -> AsyncIterator[None]:
-        """Run a request; raises `Revoked` from the block soon after its owner's link or session has ended."""
+        """Run a request; raises `Revoked` from the block soon after its owner's link, session or API
+        key has ended."""
         owner, task, key = admission.owner, asyncio.current_task(), _key(admission)
         if owner is None or key is None or task is None:
             yield
             return
         mates = self._watched.setdefault(key, set())
         mates.add(task)
-        if admission.session is not None:
+        if admission.key is not None:
+            self._keys[key] = admission.key
+        elif admission.session is not None:
             self._sessions.add(key)
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch())
@@ -231,10 +279,11 @@ class Owners:
             if not mates:
                 self._watched.pop(key, None)
                 self._sessions.discard(key)
+                self._keys.pop(key, None)
 
     async def _watch(self) -> None:
-        """One check per link and round, and one of all sessions, however many requests are open or replies
-        run. Stops when there have been none for a while."""
+        """One check per link and round, and one each of all sessions and all keys, however many requests are
+        open or replies run. Stops when there have been none for a while."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             with suppress(Exception):  # a store that is out of reach for a moment must not end the watch
@@ -247,7 +296,7 @@ class Owners:
         for guest in await self._store.call(self._store.guests_with_replies):
             replying[guest.link_id].add(guest.id)
             self._last_seen = time.monotonic()
-        for link_id in {*(self._watched.keys() - self._sessions), *replying}:
+        for link_id in {*(self._watched.keys() - self._sessions - self._keys.keys()), *replying}:
             if refusal := await self._refusal(link_id):
                 self._end(link_id, refusal)
                 self._report_ended(replying[link_id], refusal)
@@ -256,6 +305,10 @@ class Owners:
             living = await self._store.call(self._store.living_sessions, sessions)
             for session_id in set(sessions).difference(living):
                 self._end(session_id, "signed_out")
+        if keys := dict(self._keys):
+            working = await self._store.call(self._store.living_keys, sorted(keys))
+            for key_id in keys.keys() - set(working):
+                self._end(key_id, keys[key_id].end(datetime.now(UTC)) or "key_revoked")
 
     def reread(self, owner_id: str) -> None:
         """Ask the store anew for somebody whose name or role has just changed."""
@@ -279,7 +332,9 @@ class Owners:
 
 
 def _key(admission: Admission) -> str | None:
-    """The id of what admits the owner and may end: their session, or their link."""
+    """The id of what admits the owner and may end: their API key, their session, or their link."""
+    if admission.key is not None:
+        return admission.key.id
     if admission.session is not None:
         return admission.session.id
     return None if admission.owner is None else admission.owner.link_id

@@ -91,13 +91,13 @@ def _list(loaded: Loaded, _options: argparse.Namespace) -> None:
 
 def _disable(loaded: Loaded, options: argparse.Namespace) -> None:
     with opened(loaded.settings) as store:
-        person = store.set_disabled(_found(store, options.user).owner_id, True)
+        person = store.set_disabled(find_person(store, options.user).owner_id, True)
     print(f"{_named(person)} is disabled and signed out everywhere.")
 
 
 def _enable(loaded: Loaded, options: argparse.Namespace) -> None:
     with opened(loaded.settings) as store:
-        person = store.set_disabled(_found(store, options.user).owner_id, False)
+        person = store.set_disabled(find_person(store, options.user).owner_id, False)
     print(f"{_named(person)} can sign in again.")
 
 
@@ -106,7 +106,7 @@ def _reset(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store.people_records import PASSWORD_ISSUER
 
     with opened(loaded.settings) as store:
-        person = _found(store, options.user)
+        person = find_person(store, options.user)
         if person.issuer != PASSWORD_ISSUER:
             raise CommandError(f"{_named(person)} does not sign in with a password of this server.")
         store.set_password(person.owner_id, hash_password(_new_password(person.subject)))
@@ -116,7 +116,7 @@ def _reset(loaded: Loaded, options: argparse.Namespace) -> None:
 def _operator(loaded: Loaded, options: argparse.Namespace) -> None:
     operates = options.state == "on"
     with opened(loaded.settings) as store:
-        person = store.set_operates(_found(store, options.user).owner_id, operates)
+        person = store.set_operates(find_person(store, options.user).owner_id, operates)
     print(f"{_named(person)} is {'now an operator' if operates else 'no longer an operator'}.")
 
 
@@ -124,7 +124,7 @@ def _remove(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.store.verbs.trash import PURGE_DISCARDED
 
     with opened(loaded.settings) as store:
-        person = _found(store, options.user)
+        person = find_person(store, options.user)
         what = f"{_named(person)}: account, chats and personal prompt templates"
         if not options.yes and not _agreed(f"Delete {what} for good? [y/N] "):
             raise CommandError("nothing was deleted; --yes deletes without asking.")
@@ -144,7 +144,7 @@ def _agreed(question: str) -> bool:
         return False
 
 
-def _found(store: Store, wanted: str) -> Person:
+def find_person(store: Store, wanted: str) -> Person:
     """The person with this id or user name; of another issuer, with this subject or email, if it is one."""
     from webchat.auth.passwords import UserNameInvalid, user_name
     from webchat.store.people_records import PASSWORD_ISSUER

@@ -20,6 +20,9 @@
     │   └── LinkBusy              replies at once
     ├── ConsentNeeded      the link's consent sentence was not accepted yet
     ├── ConsentChanged     another version of it was accepted than the current one
+    ├── KeyEnded           the API key was revoked or has expired
+    ├── KeyTokensUsed      the models have written as much for it today as they may
+    ├── TooManyKeys        one person has as many keys as they may
     ├── ShareTooLong       more than one share can have
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
@@ -31,8 +34,10 @@ None of them ever holds a password or stored text.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 
 from backends.errors import ExplainedError
+from webchat.store.key_records import KeyEnd
 from webchat.store.link_records import LinkEnd
 
 
@@ -235,6 +240,46 @@ class ConsentChanged(StoreError):
     status = 409
     message = "The conditions of this link have changed."
     cure = "Reload the page to read them."
+
+
+class KeyEnded(StoreError):
+    """The API key opens nothing any more. code: one of `KeyEnd`."""
+
+    def __init__(self, end: KeyEnd) -> None:
+        super().__init__(*_KEY_ENDS[end])
+        self.code = self.end = end
+
+
+_KEY_ENDS: Mapping[KeyEnd, tuple[str, str]] = {
+    "key_revoked": ("This API key was revoked.", "Create a new one."),
+    "key_expired": ("This API key has expired.", "Create a new one."),
+}
+
+
+class KeyTokensUsed(StoreError):
+    """The models have written as many tokens for the API key today as they may. seconds: until the next
+    day."""
+
+    code = "key_tokens"
+    status = 429
+    cure = "Nothing was stored. Send it again after midnight UTC, or use another key."
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        super().__init__(
+            f"This API key allows {limit} tokens a day, and all of them are used.",
+            params={"limit": limit, "retry_after": ceil(seconds)},
+        )
+
+
+class TooManyKeys(StoreError):
+    """Somebody has as many API keys as one person can have."""
+
+    code = "too_many_keys"
+    status = 409
+    cure = "Revoke keys that are no longer needed."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"One person can have {limit} API keys at most.", params={"limit": limit})
 
 
 class ShareTooLong(StoreError):

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from backends.types import Role, Sampling, as_reasoning
+from webchat.store.key_records import ApiKey
 from webchat.store.link_records import NO_TERMS, Link, LinkTerms
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ JournalKind = Literal["text", "reasoning", "tool", "moved"]
 class Owner:
     """The owner of conversations. name: of a guest, the title of the link, or none. `link_id` is the link
     they used, whose validity admits them; `None` for an operator whose link no longer creates operators.
-    link: that link, where one owner was asked for."""
+    link: that link, where one owner was asked for. key: the API key they asked with."""
 
     id: str
     kind: OwnerKind
@@ -47,6 +48,7 @@ class Owner:
     link_id: str | None
     created_at: datetime
     link: Link | None = field(default=None, repr=False, compare=False)
+    key: ApiKey | None = field(default=None, repr=False, compare=False)
 
     @property
     def operates(self) -> bool:
@@ -55,9 +57,9 @@ class Owner:
 
     @property
     def terms(self) -> LinkTerms:
-        """What they may use: the terms of the link that made them a guest."""
+        """What they may use: the terms of the link that made them a guest, or the models of their key."""
         if self.kind != "guest":
-            return NO_TERMS
+            return NO_TERMS if self.key is None else LinkTerms(models=self.key.terms.models)
         if self.link is None:
             raise ValueError("the link of this guest was not read")
         return self.link.terms
@@ -326,7 +328,7 @@ class NewTurn:
     client_key: chosen by the page, 1 to 64 characters; the same key under the same parent begins no second
     turn. asked: a digest of what was asked with it, to tell a repeated ask from another one.
     link_id: the link it counts for. tokens: the longest reply, which is reserved if that link has a limit.
-    comparison: the open one that the reply is a side of.
+    key_id: the API key it counts for. comparison: the open one that the reply is a side of.
     kind: of a new conversation.
     """
 
@@ -341,6 +343,7 @@ class NewTurn:
     asked: str | None = None
     link_id: str | None = None
     tokens: int = LONGEST_REPLY
+    key_id: str | None = None
     comparison: str | None = None
     kind: ConversationKind = "chat"
 

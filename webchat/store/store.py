@@ -17,6 +17,7 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.judgements.comparisons import ComparisonVerbs
 from webchat.store.judgements.judging import JudgingVerbs
 from webchat.store.judgements.reviewing import ReviewVerbs
+from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
 from webchat.store.search.verbs import SearchVerbs
@@ -49,6 +50,7 @@ class Store(
     RemovalVerbs,
     PeopleVerbs,
     SessionVerbs,
+    KeyVerbs,
     MovingVerbs,
     ConversationVerbs,
     MessageVerbs,

@@ -313,6 +313,7 @@ class Asking:
             template=ask.template,
             asked=ask.digest,
             link_id=party.link,
+            key_id=party.key,
             tokens=self._longest(model, settings or kept),
         )
         return new, continues, model

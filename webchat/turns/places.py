@@ -18,12 +18,14 @@ Group = Literal["owner", "link", "network", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Whom a turn or a stream counts for. link, network: `None` if not counted. terms: of the link they came
-    by. prompt: the only system prompt they may use, if there is one."""
+    """Whom a turn or a stream counts for. link, network: `None` if not counted. key: id of the API key they
+    came with. terms: of the link they came by, or of that key. prompt: the only system prompt they may use,
+    if there is one."""
 
     owner: str
     link: str | None = None
     network: str | None = None
+    key: str | None = None
     terms: LinkTerms = field(default=NO_TERMS, repr=False, compare=False)
     prompt: LinkPrompt | None = field(default=None, repr=False, compare=False)
 

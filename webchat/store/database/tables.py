@@ -146,6 +146,30 @@ class SessionRow(Base):
     ended_at: Mapped[datetime | None]
 
 
+class ApiKeyRow(Base):
+    """Keys for programs; of the secret only a hash. tokens: what models wrote for it on `day`."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    prefix: Mapped[str] = mapped_column(String(32), unique=True)
+    token_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[Any]]
+    models: Mapped[list[Any]]
+    stored: Mapped[bool]
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    tokens_per_day: Mapped[int | None] = mapped_column(BigInteger)
+    at_once: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    day: Mapped[str] = mapped_column(String(10), server_default="")
+    tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
 class LoginRow(Base):
     """Sign-ins under way at a provider: what must be known when the browser comes back."""
 
@@ -289,8 +313,8 @@ class MessageRow(Base):
 
 class TurnRow(Base):
     """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL.
-    link_id: the link it was counted for; reserved: tokens, while it runs. compared_in: the comparison that it
-    is a side of, while that is open."""
+    link_id: the link it was counted for; reserved: tokens, while it runs. key_id: the API key it was asked
+    with. compared_in: the comparison that it is a side of, while that is open."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -345,6 +369,7 @@ class TurnRow(Base):
     details: Mapped[dict[str, Any] | None]
     link_id: Mapped[str | None] = mapped_column(Id)
     reserved: Mapped[int | None]
+    key_id: Mapped[str | None] = mapped_column(Id)
     compared_in: Mapped[str | None] = mapped_column(Id)
 
 

@@ -33,6 +33,7 @@ from sqlalchemy.orm import aliased
 from webchat.store.database.dialect import Debt
 from webchat.store.database.tables import (
     AnswerRow,
+    ApiKeyRow,
     ChatTemplateRow,
     ComparisonRow,
     ConsentRow,
@@ -377,6 +378,7 @@ def _is_empty() -> ColumnElement[bool]:
     """Whether an owner owns and wrote nothing, and is no person who signs in."""
     marks = (
         PersonRow.owner_id,
+        ApiKeyRow.owner_id,
         ConversationRow.owner_id,
         MessageRow.author_id,
         JudgementRow.owner_id,

@@ -16,6 +16,7 @@ from webchat.store.database.tables import (
     SessionRow,
 )
 from webchat.store.database.transactions import long, reads, writes
+from webchat.store.people.keys import forget_keys
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.records import Deletion
 from webchat.store.upkeep.purge import PurgeVerbs
@@ -61,6 +62,7 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
 
     @writes
     def _forget_person(self, connection: Connection, owner: str) -> None:
+        forget_keys(connection, owner)
         connection.execute(delete(SessionRow).where(SessionRow.owner_id == owner))
         connection.execute(delete(PersonRow).where(PersonRow.owner_id == owner))
         # Nobody's any more, until a purge finds it empty: no cookie ever named the id of a person.

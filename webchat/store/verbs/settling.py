@@ -21,8 +21,8 @@ class Taken:
 
 def settle_turn(connection: Connection, state: str, turn: Row[Any], written: str) -> None:
     """Count a turn of a link that has ended."""
-    taken = _taken(state, turn, written)
-    counts = {"used": taken.tokens, "back": 1 - taken.messages}
+    count = taken(state, turn, written)
+    counts = {"used": count.tokens, "back": 1 - count.messages}
     connection.execute(_SETTLE, {"link": turn.link_id, **counts})
     connection.execute(_SETTLE_PERSON, {"conversation": turn.conversation_id, **counts})
 
@@ -31,10 +31,10 @@ def settled_early(connection: Connection, link_id: str) -> list[tuple[str, Taken
     """What replies took that are still compared with running ones, and whose they are. It is counted, but
     whoever saw the count change would know which side ended first, and how much it had."""
     rows: Any = connection.execute(_BESIDE_RUNNING, {"link": link_id})
-    return [(row.owner_id, _taken(row.state, row, row.text + row.reasoning + row.tool_text)) for row in rows]
+    return [(row.owner_id, taken(row.state, row, row.text + row.reasoning + row.tool_text)) for row in rows]
 
 
-def _taken(state: str, turn: Row[Any], written: str) -> Taken:
+def taken(state: str, turn: Row[Any], written: str) -> Taken:
     """What a reply took, as its model reported it, else by what was written: about three bytes are a token in
     every language. Never more than was reserved: there the reply was ended, whatever its endpoint goes on to
     charge."""

@@ -25,6 +25,7 @@ from webchat.store.database.codec import (
 from webchat.store.database.tables import ConversationRow, JournalRow, JudgementRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
+from webchat.store.people.keys import check_tokens, count_tokens
 from webchat.store.records import (
     BegunTurn,
     Conversation,
@@ -39,7 +40,7 @@ from webchat.store.search.index import add_entry, add_reply
 from webchat.store.verbs.compared import check_uncompared
 from webchat.store.verbs.links import count_turn
 from webchat.store.verbs.media import drop_unnamed
-from webchat.store.verbs.settling import settle_turn
+from webchat.store.verbs.settling import settle_turn, taken
 from webchat.store.verbs.tree import (
     check_versions,
     chunks,
@@ -92,6 +93,7 @@ _CLOSE = (
         TurnRow.completion_tokens,
         TurnRow.model,
         TurnRow.template,
+        TurnRow.key_id,
         TurnRow.compared_in,
     )
 )
@@ -157,7 +159,7 @@ class TurnVerbs(Database):
 
         Whoever comes second with the same client key, even at the same moment, gets the first one's messages
         and `created=False`. Raises NotFound, TooManyVersions, ComparisonOpen, LinkEnded, LinkLimit,
-        ConsentNeeded, and ValueError for a client key that is not 1 to 64 characters.
+        ConsentNeeded, KeyTokensUsed, and ValueError for a client key that is not 1 to 64 characters.
         """
         return self._begin(connection, owner, new)
 
@@ -204,6 +206,8 @@ class TurnVerbs(Database):
         if reply.created:
             if new.link_id is not None:
                 tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=opened, replies=replies)
+            if new.key_id is not None:
+                check_tokens(connection, new.key_id)
             conversation = _open_turn(connection, conversation_id, reply.id, new, tokens)
         else:
             conversation = own_conversation(connection, owner, conversation_id)
@@ -410,6 +414,7 @@ def _open_turn(
         "model": new.model,
         "link_id": new.link_id,
         "reserved": reserved,
+        "key_id": new.key_id,
         "compared_in": new.comparison,
     }
     connection.execute(_OPEN_TURN, turn)
@@ -457,8 +462,11 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
         # comparison is open: a search would tell which side has ended.
         if counted.compared_in is None:
             add_reply(connection, turn.message_id, text)
+        written = "".join(piece.text for piece in said)
         if counted.link_id is not None:
-            settle_turn(connection, turn.state, counted, "".join(piece.text for piece in said))
+            settle_turn(connection, turn.state, counted, written)
+        if counted.key_id is not None:
+            count_tokens(connection, counted.key_id, taken(turn.state, counted, written).tokens)
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> Row[Any] | None:
