@@ -317,6 +317,7 @@ def test_without_an_export_all_that_was_accepted_is_exported(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for it
 def test_a_killed_training_is_resumed_to_an_adapter_that_answers(demo_folder: Path, tmp_path: Path) -> None:
     """The real trainer on the demo model: a made-up fact, killed after an epoch, resumed, asked for."""
     env = {**os.environ, "WEBCHAT_DATA_DIR": str(tmp_path / "data")}

@@ -1,16 +1,19 @@
-"""`webchat finetune`: trains an adapter on an export, and puts it into the picker."""
+"""`webchat finetune`: trains an adapter on an export or a model on text, and puts it into the picker."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.memory import free_memory
 from webchat.commands.export import written
@@ -23,10 +26,13 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FLAGS = {
-    "learning_rate": (float, "the step of the optimiser (sft 2e-4; dpo and kto 5e-5)"),
+    "learning_rate": (
+        float,
+        "the step of the optimiser (sft 2e-4; dpo, kto and lm 5e-5; fresh weights 1e-3)",
+    ),
     "num_train_epochs": (float, "how often it goes through all rows (3)"),
     "per_device_train_batch_size": (int, "rows at once (4)"),
-    "max_length": (int, "tokens of a row that are read (1024)"),
+    "max_length": (int, "tokens of a row that are read (1024, or what the model reads)"),
     "lora_r": (int, "the adapter's rank (16)"),
     "lora_alpha": (int, "the adapter's scale (32)"),
     "lora_dropout": (float, "share of the adapter's inputs that is dropped while training (0)"),
@@ -38,12 +44,22 @@ _FLAGS = {
 
 def add_finetune_command(add: Callable[..., argparse.ArgumentParser], option: Callable[..., None]) -> None:
     """add: a command; option: adds a flag to one of them."""
-    about = "Train an adapter for --model, or for the embedded model, on an export. Needs the extra train."
+    about = (
+        "Train an adapter for --model, or for the embedded model, on an export; or a model on plain text."
+        " Needs the extra train."
+    )
     made = add("finetune", about, _finetune)
-    option(made, "--method", choices=("sft", "dpo", "kto"), default="sft", help="the trainer of trl (sft)")
-    about = "a folder of webchat export (all that may be exported now)"
-    option(made, "--from", dest="dataset", metavar="DIR", help=about)
-    option(made, "--name", metavar="NAME", help="the adapter's name (method and time)")
+    methods = ("sft", "dpo", "kto", "lm")
+    option(made, "--method", choices=methods, help="the trainer of trl; lm: plain text (sft)")
+    about = (
+        "a folder of webchat export (all that may be exported now); for lm a text file, or a folder of them"
+    )
+    option(made, "--from", dest="dataset", metavar="PATH", help=about)
+    about = "for lm: a config.json of transformers, for a model with fresh weights and a tokenizer of its own"
+    option(made, "--config", metavar="FILE", help=about)
+    about = "train all weights, not an adapter: what comes of it is a model of its own (lm always does)"
+    option(made, "--all-weights", action="store_true", help=about)
+    option(made, "--name", metavar="NAME", help="the name in the picker (method and time)")
     for name, (kind, about) in _FLAGS.items():
         option(made, f"--{name.replace('_', '-')}", dest=name, type=kind, metavar="N", help=about)
     option(made, "--resume", action="store_true", help="go on from the last checkpoint of this name")
@@ -62,31 +78,33 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
         check_free,
         kept,
         run,
+        store_plan,
     )
 
     settings, name = loaded.settings, _name(options)
     try:
         with known_errors(), _interrupted():
-            check_free(settings.adapters_dir, name)
-            plan = _plan(settings, options, name)
-            if options.dataset is None and not (options.resume and plan.dataset.is_dir()):
-                _export(settings, plan.dataset)
+            plan = _planned(settings, options, name)
+            into = settings.trained_dir if plan.makes_model else settings.adapters_dir
+            check_free(into, name)
             found = check(plan)
-            print(f"{found.rows} rows to train on, {found.held_out} held out{_memory(found.memory)}.")
+            unit = "characters" if plan.method == "lm" else "rows"
+            print(f"{found.rows:,} {unit} to train on, {found.held_out:,} held out{_memory(found.memory)}.")
             print(plan.shown)
             print(f"On several GPUs: {plan.on_several_gpus}")
             if options.dry_run:
                 return
+            store_plan(plan)
             for progress in run(plan, resume=options.resume):
                 print(_line(progress, plan), flush=True)
-            folder = kept(plan, name, settings.adapters_dir, rows=found.rows, held_out_rows=found.held_out)
+            folder = kept(plan, name, into, rows=found.rows, held_out_rows=found.held_out)
     except (AlreadyRunning, CannotTrain, ExtraMissing, Failed, Cancelled) as error:
         raise CommandError(str(error)) from None
     except KeyboardInterrupt:
         raise CommandError(
             f"Stopped. Continue from the last checkpoint with --name {name} --resume."
         ) from None
-    print(f"The adapter {name} is in the picker. It lies in {folder}.")
+    print(f"The {'model' if plan.makes_model else 'adapter'} {name} is in the picker. It is in {folder}.")
 
 
 @contextmanager
@@ -102,27 +120,95 @@ def _interrupted() -> Iterator[None]:
 
 
 def _name(options: argparse.Namespace) -> str:
-    name = options.name or f"{options.method}-{datetime.now():%Y%m%d-%H%M}"
+    name = options.name or f"{options.method or 'sft'}-{datetime.now():%Y%m%d-%H%M}"
     if not _NAME.fullmatch(name):
-        raise CommandError(f"{name} is no name for an adapter: use letters, digits, dots and dashes.")
+        raise CommandError(f"{name} is no name: use letters, digits, dots and dashes.")
     return name
 
 
-def _plan(settings: Settings, options: argparse.Namespace, name: str) -> Plan:
-    from webchat.feedback.finetuning import LEARNING_RATES, Plan
+def _planned(settings: Settings, options: argparse.Namespace, name: str) -> Plan:
+    """What will run: as it was begun if it is resumed, but for flags that are given again."""
+    from webchat.feedback.finetuning import stored_plan
 
-    given = {flag: value for flag in _FLAGS if (value := getattr(options, flag)) is not None}
-    folder = (settings.data_dir / "finetune" / name).absolute()
+    given: dict[str, Any] = {flag: value for flag in _FLAGS if (value := getattr(options, flag)) is not None}
+    folder = (settings.finetune_dir / name).absolute()
+    begun = stored_plan(folder) if options.resume else None
+    if begun is not None and options.method in (None, begun.method) and begun.dataset.is_dir():
+        return replace(begun, **given, more=tuple(options.more) or begun.more)
+    if options.method == "lm":
+        return _text_plan(settings, options, folder, given)
+    return _rows_plan(settings, options, folder, given)
+
+
+def _rows_plan(settings: Settings, options: argparse.Namespace, folder: Path, given: dict[str, Any]) -> Plan:
+    """On an export."""
+    from webchat.feedback.finetuning import ADAPTER_LEARNING_RATES, LEARNING_RATES, Method, Plan
+
+    if options.config is not None:
+        raise CommandError("--config is for --method lm: an untrained model cannot chat.")
+    method: Method = options.method or "sft"
+    rates = LEARNING_RATES if options.all_weights else ADAPTER_LEARNING_RATES
     plan = Plan(
-        method=options.method,
+        method=method,
         model=_model(settings),
         dataset=Path(options.dataset).expanduser().resolve() if options.dataset else folder / "dataset",
         folder=folder,
-        learning_rate=LEARNING_RATES[options.method],
+        learning_rate=rates[method],
+        all_weights=options.all_weights,
         use_cpu=free_memory("cuda") is None,
         more=tuple(options.more),
     )
-    return replace(plan, **given)
+    if options.dataset is None and not (options.resume and plan.dataset.is_dir()):
+        _export(settings, plan.dataset)
+    return _fitted(plan, given)
+
+
+def _text_plan(settings: Settings, options: argparse.Namespace, folder: Path, given: dict[str, Any]) -> Plan:
+    """On plain text, from a model or from a configuration."""
+    from backends.local.loading.chat_format import PLAIN_CHAT
+    from backends.local.loading.fresh import write_fresh
+    from webchat.feedback.extras import check_extra
+    from webchat.feedback.finetuning import FRESH_LEARNING_RATE, LEARNING_RATES, Plan, texts_of, write_texts
+
+    if options.dataset is None:
+        raise CommandError("--method lm needs --from, a text file or a folder of text files.")
+    dataset, fresh = folder / "dataset", folder / "model"
+    write_texts(Path(options.dataset).expanduser().resolve(), dataset)
+    if options.config is not None:
+        check_extra("transformers", "train", "Training")
+        config = _read_config(Path(options.config).expanduser())
+        print("Training a tokenizer on the text ...", flush=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+        write_fresh(config, texts_of(dataset, "train"), fresh, chat_template=PLAIN_CHAT)
+    plan = Plan(
+        method="lm",
+        model=_model(settings) if options.config is None else fresh,
+        dataset=dataset,
+        folder=folder,
+        learning_rate=LEARNING_RATES["lm"] if options.config is None else FRESH_LEARNING_RATE,
+        use_cpu=free_memory("cuda") is None,
+        more=tuple(options.more),
+    )
+    return _fitted(plan, given)
+
+
+def _fitted(plan: Plan, given: dict[str, Any]) -> Plan:
+    """With the flags that were given; where no length was, rows are cut to what the model reads."""
+    from webchat.feedback.finetuning import window_of
+
+    window = window_of(plan.model) or plan.max_length
+    fitting: dict[str, Any] = {"max_length": min(window, plan.max_length), **given}
+    return replace(plan, **fitting)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise CommandError(f"{path} is no JSON: it has to be a config.json of transformers.") from None
+    if not isinstance(said, dict) or not isinstance(said.get("model_type"), str):
+        raise CommandError(f'{path} names no "model_type", such as "gpt2" or "llama".')
+    return said
 
 
 def _export(settings: Settings, folder: Path) -> None:
@@ -160,6 +246,8 @@ def _line(progress: Progress, plan: Plan) -> str:
     point = progress.point
     told = f"epoch {point.epoch:.2f} of {plan.num_train_epochs:g}"
     told += f", {'held-out loss' if point.held_out else 'loss'} {point.loss:.4f}"
+    if point.held_out and plan.method == "lm":
+        told += f" (perplexity {math.exp(point.loss):.1f})"
     return told if progress.left is None else f"{told}, about {_duration(progress.left)} left"
 
 

@@ -374,6 +374,16 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         return self.data_dir / "adapters"
 
     @property
+    def trained_dir(self) -> Path:
+        """The folder of whole models that it trained."""
+        return self.data_dir / "models"
+
+    @property
+    def finetune_dir(self) -> Path:
+        """The folder of trainings that are not over, each with its data and checkpoints."""
+        return self.data_dir / "finetune"
+
+    @property
     def base_url(self) -> str:
         """The address to print and to build links from, without a trailing slash."""
         if self.public_url:

@@ -33,7 +33,7 @@ def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -
 
     The shortcut settings (`model`, `endpoint`, ...) define one model ahead of the list `models`. If nothing
     is configured, it is the embedded demo model, provided the `llamacpp` extra is installed. Last come the
-    adapters that were trained here. Raises BadSettings if there is no model.
+    models and adapters that were trained here. Raises BadSettings if there is no model.
     """
     bases = [*_shortcut(settings), *settings.models]
     if not bases and has("xllamacpp"):
@@ -112,13 +112,18 @@ def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
 
 
 def _with_trained(specs: Sequence[ModelSettings], settings: Settings) -> list[ModelSettings]:
-    """Adapters that `webchat finetune` made, each with its base model, as long as that is there."""
+    """Models that `webchat finetune` made, and its adapters, each with its base model as long as that is
+    there."""
+    made = list(specs)
+    for file in sorted(settings.trained_dir.glob("[!.]*/config.json")):
+        name = _unlike(file.parent.name, {spec.name for spec in made})
+        if not any(_same(spec.model, str(file.parent)) for spec in made):
+            made.append(ModelSettings(name=name, kind="local", model=str(file.parent), **_engine(settings)))
     found: dict[str, list[str]] = {}
     for file in sorted(settings.adapters_dir.glob("[!.]*/adapter_config.json")):
         base = _base_of(str(file.parent))
         if base and (Path(base).is_dir() or not Path(base).is_absolute()):
             found.setdefault(base, []).append(str(file.parent))
-    made = list(specs)
     for base, adapters in found.items():
         mine = (at for at, spec in enumerate(made) if spec.kind == "local" and _same(spec.model, base))
         at = next(mine, None)

@@ -21,6 +21,9 @@ _PLAIN = (
 )
 _PLAIN_STOP = ("\nUser:", "\nAssistant:")
 
+PLAIN_CHAT = _PLAIN.replace("}}\n{% else %}", "}}{{ eos_token }}\n{% else %}")
+"""The same as a chat template for models that are yet to be taught to chat: a reply ends with a token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Template:

@@ -1,16 +1,31 @@
-"""Training an adapter on an export, by `trl` in a process of its own, and its way into the picker.
+"""Training adapters on exports, and models on plain text, by `trl` in a process of its own; and the way of
+both into the picker.
 
-`plan` says what will run, `checks` why it cannot, `running` runs it and tells how it goes by `progress`,
-`adapters` keeps what came of it beside a card.
+`plan` says what will run, `texts` makes a data set of plain text, `checks` says why it cannot run, `running`
+runs it and tells how it goes by `progress`, `runs` lists what runs or stopped, `keeping` keeps what came of
+it beside a card and its `curves`.
 """
 
-from webchat.feedback.finetuning.adapters import Card, card_of, check_free, kept
-from webchat.feedback.finetuning.checks import CannotTrain, Found, check
-from webchat.feedback.finetuning.plan import LEARNING_RATES, METHODS, Method, Plan
+from webchat.feedback.finetuning.checks import Found, check, window_of
+from webchat.feedback.finetuning.curves import Words, curves
+from webchat.feedback.finetuning.errors import CannotTrain
+from webchat.feedback.finetuning.keeping import Card, card_of, check_free, kept
+from webchat.feedback.finetuning.plan import (
+    ADAPTER_LEARNING_RATES,
+    FRESH_LEARNING_RATE,
+    LEARNING_RATES,
+    METHODS,
+    Method,
+    Plan,
+)
 from webchat.feedback.finetuning.progress import Point, Progress
 from webchat.feedback.finetuning.running import AlreadyRunning, Cancelled, Failed, cancel, run
+from webchat.feedback.finetuning.runs import Run, is_running, runs, store_plan, stored_plan
+from webchat.feedback.finetuning.texts import texts_of, write_texts
 
 __all__ = [
+    "ADAPTER_LEARNING_RATES",
+    "FRESH_LEARNING_RATE",
     "LEARNING_RATES",
     "METHODS",
     "AlreadyRunning",
@@ -23,10 +38,20 @@ __all__ = [
     "Plan",
     "Point",
     "Progress",
+    "Run",
+    "Words",
     "cancel",
     "card_of",
     "check",
     "check_free",
+    "curves",
+    "is_running",
     "kept",
     "run",
+    "runs",
+    "store_plan",
+    "stored_plan",
+    "texts_of",
+    "window_of",
+    "write_texts",
 ]

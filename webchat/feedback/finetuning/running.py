@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from webchat.feedback.finetuning.plan import Plan
 from webchat.feedback.finetuning.progress import Point, Progress, point_in, point_of, progress
 
+LOCK = "lock"
 LOG = "log.txt"
 CACHE = "cache"
 """What `datasets` made of the export."""
@@ -64,7 +65,7 @@ def run(plan: Plan, *, resume: bool = False) -> Iterator[Progress]:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "lock", blocking=False)
+    lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
     except Timeout:
