@@ -397,6 +397,16 @@ def test_one_export_to_a_folder_runs_at_a_time(tmp_path: Path) -> None:
     assert written(tmp_path, meanwhile()).records == 2
 
 
+def test_what_a_killed_export_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".export.part/sft").mkdir(parents=True)
+    for name in ("sft/train.jsonl", "scratch.sqlite", "lock"):
+        (tmp_path / ".export.part" / name).write_text("half of it")
+    assert written(tmp_path, planted()[:2]).records == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    assert not [path for path in tmp_path.rglob("*") if path.name in ("lock", "scratch.sqlite")]
+    assert "half of it" not in (tmp_path / "export/sft/train.jsonl").read_text()
+
+
 def test_an_earlier_export_that_stays_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remove = shutil.rmtree
 

@@ -49,6 +49,7 @@ def _attention(loaded: Loaded, options: argparse.Namespace) -> None:
 
 def draw(attention: Attention, file: Path) -> None:
     """One map for each head; a row is a token that is read, a column a token that is looked at."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     layers, heads, length, _ = attention.weights.shape
@@ -66,7 +67,8 @@ def draw(attention: Attention, file: Path) -> None:
             axes.tick_params(length=0)
     figure.supxlabel("looks at", fontsize=8)
     figure.supylabel("while reading", fontsize=8)
-    figure.savefig(file, dpi=140)
+    with rc_context({"svg.fonttype": "none"}):  # letters as letters, not as outlines
+        figure.savefig(file, dpi=140)
 
 
 def _label(token: str) -> str:

@@ -193,11 +193,12 @@ def _text_plan(settings: Settings, options: argparse.Namespace, folder: Path, gi
 
 
 def _fitted(plan: Plan, given: dict[str, Any]) -> Plan:
-    """With the flags that were given; where no length was, rows are cut to what the model reads."""
-    from webchat.feedback.finetuning import window_of
+    """With what suits the model, and the flags that were given."""
+    from webchat.feedback.finetuning import is_small, window_of
 
     window = window_of(plan.model) or plan.max_length
-    fitting: dict[str, Any] = {"max_length": min(window, plan.max_length), **given}
+    length = min(window, plan.max_length)
+    fitting = {"max_length": length, "gradient_checkpointing": not is_small(plan.model), **given}
     return replace(plan, **fitting)
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from webchat.feedback.datasets.card import Facts, card
 from webchat.feedback.datasets.counting import Counts, about_tokens
 from webchat.feedback.datasets.files import Files
@@ -47,15 +49,17 @@ def write_dataset(folder: Path, source: Iterable[Record], options: ExportOptions
     earlier = _earlier(place)
     options = replace(options, salt=options.salt or earlier.get("salt") or secrets.token_hex(8))
     part = place.with_name(f".{place.name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
+    part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(part / "lock", blocking=False)
     try:
-        part.mkdir(mode=0o700)
-    except FileExistsError:
-        raise ExportError(
-            f"Another export to {folder} is running; wait for it, or delete {part} if it was killed."
-        ) from None
+        lock.acquire()
+    except Timeout:
+        raise ExportError(f"Another export to {folder} is running; wait for it.") from None
     try:
+        _clear(part)
         with ExitStack() as stack:
+            stack.callback((part / "lock").unlink, missing_ok=True)
+            stack.callback(lock.release)
             scratch = Scratch(part / "scratch.sqlite", options.salt)
             stack.callback((part / "scratch.sqlite").unlink)
             stack.callback(scratch.close)
@@ -64,9 +68,19 @@ def write_dataset(folder: Path, source: Iterable[Record], options: ExportOptions
             written = export.write(earlier)
         _replace(place, part)
     except BaseException:
+        lock.release()
         shutil.rmtree(part, ignore_errors=True)
         raise
     return replace(written, folder=folder)
+
+
+def _clear(part: Path) -> None:
+    """Delete what an export that was killed left behind."""
+    for path in part.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
 
 
 def _earlier(folder: Path) -> Mapping[str, Any]:

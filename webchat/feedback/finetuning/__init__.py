@@ -6,7 +6,7 @@ runs it and tells how it goes by `progress`, `runs` lists what runs or stopped, 
 it beside a card and its `curves`.
 """
 
-from webchat.feedback.finetuning.checks import Found, check, window_of
+from webchat.feedback.finetuning.checks import Found, check, is_small, window_of
 from webchat.feedback.finetuning.curves import Words, curves
 from webchat.feedback.finetuning.errors import CannotTrain
 from webchat.feedback.finetuning.keeping import Card, card_of, check_free, kept
@@ -46,6 +46,7 @@ __all__ = [
     "check_free",
     "curves",
     "is_running",
+    "is_small",
     "kept",
     "run",
     "runs",

@@ -20,6 +20,8 @@ FEWEST_ROWS = 40
 FEWEST_CHARACTERS = 20_000
 """Of plain text to train on: a few pages teach no language."""
 
+_SMALL_BYTES = 200_000_000
+
 _LAYER_BYTES = 34
 """Bytes of activations for one value of one layer and token in half precision (Korthikanti et al. 2022,
 "Reducing Activation Recomputation in Large Transformer Models", equation 2, without attention's part, which
@@ -124,6 +126,12 @@ def window_of(model: Path) -> int | None:
         return _window(json.loads((model / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
+
+
+def is_small(model: Path) -> bool:
+    """Whether computing activations twice, which is for models that hardly fit into the memory, only costs
+    time."""
+    return sum(file.stat().st_size for file in model.glob("*.safetensors")) < _SMALL_BYTES
 
 
 def _window(config: dict[str, Any]) -> int | None:

@@ -47,6 +47,7 @@ class Plan:
     weight_decay: float = 0.0
     early_stopping_patience: int = 0
     seed: int = 0
+    gradient_checkpointing: bool = True
     use_cpu: bool = False
     more: tuple[str, ...] = ()
 
@@ -79,6 +80,7 @@ class Plan:
             "max_length": self.max_length,
             "weight_decay": self.weight_decay,
             "seed": self.seed,
+            "gradient_checkpointing": self.gradient_checkpointing,
             "eval_strategy": "epoch",
             "save_strategy": "epoch",
             "save_total_limit": 2,
@@ -91,8 +93,6 @@ class Plan:
         }
         if self.use_cpu:  # half precision is trl's default, and slow or absent on processors
             given |= {"use_cpu": True, "bf16": False}
-        if self.is_fresh:  # computing activations twice is for models that hardly fit into the memory
-            given["gradient_checkpointing"] = False
         words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
         return ["sft" if self.method == "lm" else self.method, *words, *self.more]
 
