@@ -254,12 +254,26 @@ OF_KEYS = {
 }
 # Of a share that there is, in `test_shares.py`.
 OF_SHARES = {"list_shares", "change_share", "end_share"}
+# Of an import, in `tests/imports`.
+OF_IMPORTS = {
+    "import_conversation",
+    "import_known",
+    "origin",
+    "begin_file_import",
+    "file_import",
+    "list_file_imports",
+    "change_file_import",
+    "forget_file_import",
+    # what the server does for all owners
+    "unfinished_file_imports",
+    "trim_file_imports",
+}
 NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
 
 
 def test_every_verb_is_asked() -> None:
     verbs = {name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))}
-    listed = NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_KEYS | OF_MEDIA | OF_SHARES
+    listed = NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_KEYS | OF_MEDIA | OF_SHARES | OF_IMPORTS
     assert verbs - NOT_VERBS == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | listed
 
 

@@ -14,6 +14,8 @@ from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.transactions import HEAVY_READERS, READERS
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
+from webchat.store.imports.jobs import ImportJobVerbs
+from webchat.store.imports.writing import ImportVerbs
 from webchat.store.judgements.comparisons import ComparisonVerbs
 from webchat.store.judgements.judging import JudgingVerbs
 from webchat.store.judgements.reviewing import ReviewVerbs
@@ -64,6 +66,8 @@ class Store(
     ReviewVerbs,
     TesterVerbs,
     ExportVerbs,
+    ImportVerbs,
+    ImportJobVerbs,
     PurgeVerbs,
     DecisionVerbs,
     InspectionVerbs,

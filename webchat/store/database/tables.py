@@ -716,3 +716,55 @@ class LookRow(Base):
     link_id: Mapped[str] = mapped_column(Id)
     conversation_id: Mapped[str | None] = mapped_column(Id)
     searched: Mapped[str | None] = mapped_column(Text)
+
+
+class ImportRow(Base):
+    """Files that are imported, or were lately: how far each is, and what was found in it. size, received:
+    bytes. done: entries of the file that are dealt with; entries: how many it has, once that is known.
+    counts: what was found and done; problems: the first of them. first_id: the first conversation it
+    brought."""
+
+    __tablename__ = "imports"
+    __table_args__ = (Index("ix_imports_owner_id", "owner_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"))
+    name: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    received: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))
+    on_bad: Mapped[str] = mapped_column(String(8))
+    done: Mapped[int]
+    entries: Mapped[int | None]
+    counts: Mapped[dict[str, Any]]
+    problems: Mapped[list[Any]]
+    first_id: Mapped[str | None] = mapped_column(Id)
+    failure: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ImportSourceRow(Base):
+    """What was imported, by the product's own ids; a row outlives its conversation, so that what was deleted
+    is not imported again. details: what the file said of a conversation that has no place of its own."""
+
+    __tablename__ = "import_sources"
+
+    owner_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    product: Mapped[str] = mapped_column(String(24), primary_key=True)
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(Id, index=True)
+    at: Mapped[datetime]
+    details: Mapped[dict[str, Any] | None]
+
+
+class ImportMessageRow(Base):
+    """The messages of imported conversations, by the product's own ids; a row outlives its message, not its
+    conversation."""
+
+    __tablename__ = "import_messages"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    conversation_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    message_id: Mapped[str] = mapped_column(Id)

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, func, or_, select, update
+from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import load_link, load_owner
 from webchat.store.database.tables import (
     ComparisonRow,
     ConversationRow,
+    ImportSourceRow,
     JudgementRow,
     LinkRow,
     MessageRow,
@@ -145,6 +147,7 @@ class MovingVerbs(Database):
         connection.execute(update(ComparisonRow).where(*compared).values(owner_id=owner))
         shared = (ShareRow.conversation_id.in_(chats), ShareRow.owner_id == giver)
         connection.execute(update(ShareRow).where(*shared).values(owner_id=owner))
+        _hand_sources(connection, chats, owner, giver)
         # The key of the request that began it was the giver's: nobody asks with it again.
         return connection.execute(
             update(ConversationRow)
@@ -157,6 +160,17 @@ class MovingVerbs(Database):
         connection.execute(
             update(PromptTemplateRow).where(PromptTemplateRow.owner_id == giver).values(owner_id=owner)
         )
+
+
+def _hand_sources(connection: Connection, chats: Sequence[str], owner: str, giver: str) -> None:
+    """Where chats were imported from; of what both imported, the owner's own counts from now on."""
+    theirs = (ImportSourceRow.conversation_id.in_(chats), ImportSourceRow.owner_id == giver)
+    own = aliased(ImportSourceRow)
+    twice = exists().where(
+        own.owner_id == owner, own.product == ImportSourceRow.product, own.source == ImportSourceRow.source
+    )
+    connection.execute(update(ImportSourceRow).where(*theirs, ~twice).values(owner_id=owner))
+    connection.execute(delete(ImportSourceRow).where(*theirs))
 
 
 _WRITING = exists().where(TurnRow.conversation_id == ConversationRow.id, TurnRow.finished_at.is_(None))

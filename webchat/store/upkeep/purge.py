@@ -40,6 +40,9 @@ from webchat.store.database.tables import (
     ConversationRow,
     DecisionRow,
     HandoverRow,
+    ImportMessageRow,
+    ImportRow,
+    ImportSourceRow,
     InspectionRow,
     JournalRow,
     JudgementRow,
@@ -125,6 +128,9 @@ class PurgeVerbs(ShareRemoval):
             yield partial(self._forget_content, numbers)
         for placeholders in slices_of(self._placeholders(conversations)):
             yield partial(self._take_placeholders, placeholders)
+        while sources := self._import_messages(conversations):
+            for some in slices_of(sources):
+                yield partial(self._take_import_messages, some)
         while shares := self._shares_of(conversations):
             yield from self._shares(shares)
 
@@ -215,6 +221,14 @@ class PurgeVerbs(ShareRemoval):
         return [((conversation, name), size) for conversation, name, size in rows]
 
     @reads
+    def _import_messages(self, connection: Connection, conversations: Sequence[str]) -> list[tuple[Any, int]]:
+        key = (ImportMessageRow.conversation_id, ImportMessageRow.source)
+        rows = connection.execute(
+            select(*key).where(ImportMessageRow.conversation_id.in_(conversations)).limit(_PLANNED)
+        )
+        return [((conversation, source), 0) for conversation, source in rows]
+
+    @reads
     def _templates(self, connection: Connection, before: datetime) -> list[str]:
         query = select(PromptTemplateRow.id).where(PromptTemplateRow.deleted_at < before)
         return list(connection.scalars(query.limit(SLICE_ROWS)))
@@ -238,6 +252,13 @@ class PurgeVerbs(ShareRemoval):
         for conversation, name in keys:
             of_one = PlaceholderRow.conversation_id == conversation
             connection.execute(delete(PlaceholderRow).where(of_one, PlaceholderRow.placeholder == name))
+        return 0
+
+    @writes
+    def _take_import_messages(self, connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+        for conversation, source in keys:
+            of_one = ImportMessageRow.conversation_id == conversation
+            connection.execute(delete(ImportMessageRow).where(of_one, ImportMessageRow.source == source))
         return 0
 
     @writes
@@ -271,6 +292,10 @@ class PurgeVerbs(ShareRemoval):
         self.dialect.owe(connection, Debt.WORDS)
         _take_entries(connection, SearchEntryRow.conversation_id.in_(ids))
         connection.execute(delete(TesterNoteRow).where(TesterNoteRow.conversation_id.in_(ids)))
+        # That they were imported is remembered, so that they are not imported again; nothing that was in
+        # them.
+        sources = update(ImportSourceRow).where(ImportSourceRow.conversation_id.in_(ids))
+        connection.execute(sources.values(details=None))
         return connection.execute(delete(ConversationRow).where(ConversationRow.id.in_(ids))).rowcount
 
     @writes
@@ -305,7 +330,11 @@ class PurgeVerbs(ShareRemoval):
         those = select(OwnerRow.id).where(OwnerRow.id.in_(ids), _passing(before))
         # Locked, then asked once more: one of them may just be writing a first message.
         locked = list(connection.scalars(those.with_for_update()))
-        return connection.execute(delete(OwnerRow).where(OwnerRow.id.in_(locked), _is_empty())).rowcount
+        gone = connection.scalars(
+            delete(OwnerRow).where(OwnerRow.id.in_(locked), _is_empty()).returning(OwnerRow.id)
+        ).all()
+        connection.execute(delete(ImportSourceRow).where(ImportSourceRow.owner_id.in_(gone)))
+        return len(gone)
 
     def _scrub(self) -> None:
         """Finish what is owed on the files: first the words in the index, then the log."""
@@ -391,5 +420,6 @@ def _is_empty() -> ColumnElement[bool]:
         ConsentRow.owner_id,
         AnswerRow.owner_id,
         HandoverRow.owner_id,
+        ImportRow.owner_id,
     )
     return and_(*(~exists(select(literal(1)).where(mark == OwnerRow.id)) for mark in marks))

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, delete, select, update
 from webchat.store.database.tables import (
     DISCARDED,
     DecisionRow,
+    ImportRow,
+    ImportSourceRow,
     OwnerRow,
     PersonRow,
     PromptTemplateRow,
@@ -64,6 +66,8 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
     def _forget_person(self, connection: Connection, owner: str) -> None:
         forget_keys(connection, owner)
         connection.execute(delete(SessionRow).where(SessionRow.owner_id == owner))
+        for imports in (ImportRow, ImportSourceRow):
+            connection.execute(delete(imports).where(imports.owner_id == owner))
         connection.execute(delete(PersonRow).where(PersonRow.owner_id == owner))
         # Nobody's any more, until a purge finds it empty: no cookie ever named the id of a person.
         connection.execute(update(OwnerRow).where(OwnerRow.id == owner).values(kind="visitor", name=""))
