@@ -194,6 +194,23 @@ def build_app(
     return App(door, settings, store, models, turns, start_link, operator_link, lifespan)
 
 
+@asynccontextmanager
+async def reviewing(settings: Settings, store: Store) -> AsyncIterator[Review]:
+    """The review of texts by the settings' rules, for a command that stores what people wrote. Raises
+    `BadSettings`."""
+    models = _models(settings, store, configured(settings, Shared()), create_backend, None)
+    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
+    gates = _gates(settings, recorder, models)
+    recorder.open()
+    try:
+        yield Review(gates, models)
+    finally:
+        if isinstance(gates, Moderation):
+            await gates.aclose()
+        await recorder.aclose()
+        await models.aclose()
+
+
 def _secret(settings: Settings) -> str:
     """Signs cookies. Raises `OSError`."""
     if settings.cookie_secret is not None:

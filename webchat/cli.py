@@ -15,6 +15,7 @@ from webchat import __version__
 from webchat.commands.attention import add_attention_command
 from webchat.commands.export import add_export_command
 from webchat.commands.finetune import add_finetune_command
+from webchat.commands.imports import add_import_command
 from webchat.commands.key import add_key_commands
 from webchat.commands.link import add_link_commands
 from webchat.commands.operator import add_operator_commands
@@ -120,6 +121,7 @@ def command_parser() -> _Parser:
     add_key_commands(commands, add, option)
     add_user_commands(commands, add, option)
     add_export_command(add, option)
+    add_import_command(add, option)
     add_finetune_command(add, option)
     add_attention_command(add, option)
     add_operator_commands(commands, add, option)

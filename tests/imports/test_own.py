@@ -1,0 +1,91 @@
+"""An import of our own export equals the original, after ids and owners are normalised."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from backends.echo import EchoBackend
+from tests.api.conftest import MakeSite, make_site
+from tests.api.test_exports import _grown
+from tests.imports.into import Into, importer
+from webchat.imports import Found
+from webchat.store import Store
+
+__all__ = ["make_site"]
+
+
+def normalised(document: dict[str, Any]) -> Any:
+    """Conversations with ids numbered in the order they are met, and one owner."""
+    text = json.dumps(document["conversations"])
+    names: dict[str, str] = {}
+    for whole in document["conversations"]:
+        names[whole["id"]] = f"id{len(names)}"
+        for message in whole["messages"]:
+            names[message["id"]] = f"id{len(names)}"
+            if message["author_id"]:
+                names[message["author_id"]] = "owner"
+    for id, name in names.items():
+        text = text.replace(id, name)
+    return json.loads(text)
+
+
+async def test_the_round_trip_is_lossless(make_site: MakeSite, tmp_path: Path) -> None:
+    async with make_site(EchoBackend(reasoning="Let me see.")) as site:
+        owner = site.operating()
+        client = site.client(owner)
+        ids = [await _grown(site, client) for _ in range(2)]
+        await client.patch(f"/api/conversations/{ids[0]}", json={"title": "Renamed", "pinned": True})
+        await client.patch(f"/api/conversations/{ids[1]}", json={"archived": True})
+        original = (await client.get("/api/export")).json()
+    path = tmp_path / "ours.json"
+    path.write_text(json.dumps(original), encoding="utf-8")
+    (tmp_path / "chat.db").unlink()
+    async with make_site(EchoBackend()) as other:
+        reader = other.operating()
+        found = await _bring(other.store, reader.id, path)
+        assert (found.counts["new"], found.problems) == (2, [])
+        back = (await other.client(reader).get("/api/export")).json()
+    assert normalised(back) == normalised(original)
+    assert len(back["conversations"][0]["messages"]) == 7
+
+
+async def test_importing_into_the_same_account_adds_only_what_is_gone(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    async with make_site(EchoBackend()) as site:
+        owner = site.visitor()
+        client = site.client(owner)
+        for _ in range(2):
+            await _grown(site, client)
+        original = (await client.get("/api/export")).json()
+        path = tmp_path / "ours.json"
+        path.write_text(json.dumps(original), encoding="utf-8")
+        found = await _bring(site.store, owner.id, path)
+        assert (found.counts["unchanged"], found.counts["added"]) == (2, 0)
+        stranger = site.visitor()
+        found = await _bring(site.store, stranger.id, path)
+        assert found.counts["new"] == 2
+        assert (await client.get("/api/export")).json()["conversations"] == original["conversations"]
+
+
+async def _bring(store: Store, owner: str, path: Path) -> Found:
+    return await importer(store).bring(path, owner)
+
+
+def test_nothing_runs_in_a_file_and_nobody_elses_name_is_believed(into: Into) -> None:
+    message = {
+        "id": "m", "conversation_id": "c", "parent_id": None, "role": "assistant", "author_id": "somebody",
+        "text": "Half", "state": "streaming", "created_at": "2026-01-01T00:00:00Z", "rating": 7, "seq": 2**40,
+    }  # fmt: skip
+    entry = {
+        "id": "c", "title": "T", "title_by": "model", "active_leaf_id": "m", "provenance": {"m": {}},
+        "messages": [message], "settings": {"sampling": {"temperature": 0.3}},
+    }  # fmt: skip
+    path = into.folder / "x.json"
+    path.write_text(json.dumps({"schema": "webchat/1", "conversations": [entry]}), encoding="utf-8")
+    into.bring(path)
+    (found,) = into.one().messages
+    assert (found.state, found.author_id, found.rating, found.seq) == ("interrupted", into.owner, 0, 0)
+    assert into.one().conversation.settings.sampling.temperature == 0.3

@@ -1,0 +1,171 @@
+"""Moderates what was found in a file and stores it, one conversation after another; or only counts it.
+
+Reading runs in a thread and each conversation is stored in small slices, so that others notice nothing. What
+is cut off is begun again from its start: what was stored already is known by its source, and adds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from webchat.imports.archives import opened
+from webchat.imports.recognising import Located, Problem, found_in
+from webchat.moderation import Context
+from webchat.store import Store
+from webchat.store.import_records import ImportedConversation, ImportedMessage
+from webchat.turns import Review
+from webchat.turns.errors import MessageBlocked
+
+WITHHELD = "[Withheld by the moderation rules]"
+"""In the place of a text that the rules block."""
+
+MOST_PROBLEMS = 100
+"""Of a file, by their sentences; the others are counted."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found in a file so far, and done with it.
+
+    counts: `entries`, `bad` (entries that cannot be imported), `conversations`, `messages`, `branches`
+    (messages beside others), `reasoning`, `attachments`, `blocked`; what became of conversations: `new`,
+    `extended`, `unchanged`, `deleted`; `added`, the messages added; and of each product its conversations.
+    read, size: bytes.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    first_id: str | None = None
+    read: int = 0
+    size: int = 0
+
+    def note(self, problem: Problem) -> None:
+        self.counts["bad" if problem.lost else "notes"] += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+    def count(self, conversation: ImportedConversation) -> None:
+        messages = conversation.messages
+        self.counts["conversations"] += 1
+        self.counts[f"product.{conversation.product}"] += 1
+        self.counts["messages"] += len(messages)
+        self.counts["branches"] += len(messages) - len({(one.parent, one.role) for one in messages})
+        self.counts["reasoning"] += sum(bool(one.reasoning) for one in messages)
+        self.counts["attachments"] += sum(one.text.count("📎 ") for one in messages)
+
+
+Tell = Callable[[Found], Awaitable[None]]
+
+
+async def _nobody(_found: Found) -> None:
+    pass
+
+
+class Importer:
+    """Imports files for one owner at a time. profile: of moderation, beside everybody's."""
+
+    def __init__(self, store: Store, review: Review) -> None:
+        self._store = store
+        self._review = review
+
+    async def check(self, path: Path, owner: str, tell: Tell = _nobody) -> Found:
+        """What an import would find and add; nothing is stored. Raises Unreadable, OSError."""
+
+        async def look(found: Found, one: ImportedConversation) -> None:
+            known = await self._store.call(self._store.import_known, owner, one)
+            found.counts[known.outcome] += 1
+
+        return await self._each(path, look, tell, 0)
+
+    async def bring(
+        self, path: Path, owner: str, tell: Tell = _nobody, *, profile: str = "", skip: int = 0
+    ) -> Found:
+        """Import what can be read of a file. tell: is told after each entry. skip: entries that an earlier
+        call dealt with. Raises Unreadable, OSError, NotFound for an unknown owner."""
+        context = Context("stored", owner, counts=False, profile=profile)
+
+        async def keep(found: Found, one: ImportedConversation) -> None:
+            moderated, blocked = await self._moderated(context, one)
+            found.counts["blocked"] += blocked
+            done = await self._store.call(self._store.import_conversation, owner, moderated)
+            found.counts[done.outcome] += 1
+            found.counts["added"] += done.messages
+            if found.first_id is None and done.outcome != "deleted":
+                found.first_id = done.conversation_id
+
+        try:
+            return await self._each(path, keep, tell, skip)
+        finally:
+            self._store.index_soon()
+
+    async def _each(
+        self,
+        path: Path,
+        work: Callable[[Found, ImportedConversation], Awaitable[None]],
+        tell: Tell,
+        skip: int,
+    ) -> Found:
+        found = Found()
+        with opened(path) as source:
+            items = found_in(source)
+            while (item := await asyncio.to_thread(next, items, None)) is not None:
+                found.counts["entries"] += 1
+                found.read, found.size = source.progress.read, source.progress.size
+                if found.counts["entries"] > skip:
+                    await self._deal(found, item, work)
+                await tell(found)
+        return found
+
+    async def _deal(
+        self,
+        found: Found,
+        item: Located | Problem,
+        work: Callable[[Found, ImportedConversation], Awaitable[None]],
+    ) -> None:
+        if isinstance(item, Problem):
+            found.note(item)
+            return
+        found.count(item.conversation)
+        for message in item.conversation.problems:
+            found.note(Problem(item.place, message, lost=False))
+        await work(found, item.conversation)
+
+    async def _moderated(
+        self, context: Context, one: ImportedConversation
+    ) -> tuple[ImportedConversation, int]:
+        """The conversation as it may be stored, and in how many places the rules blocked a text."""
+        blocked = 0
+
+        async def text(said: str) -> str:
+            nonlocal blocked
+            if not said:
+                return said
+            try:
+                return await self._review.text(context, said)
+            except MessageBlocked:
+                blocked += 1
+                return WITHHELD
+
+        async def message(said: ImportedMessage) -> ImportedMessage:
+            return replace(said, text=await text(said.text), reasoning=await text(said.reasoning))
+
+        settings = one.settings
+        if settings.system_prompt:
+            prompt = await text(settings.system_prompt)
+            if prompt != settings.system_prompt:
+                settings = replace(
+                    settings, system_prompt=None if prompt == WITHHELD else prompt, persona=None
+                )
+        return (
+            replace(
+                one,
+                title=await text(one.title),
+                settings=settings,
+                messages=tuple([await message(said) for said in one.messages]),
+            ),
+            blocked,
+        )

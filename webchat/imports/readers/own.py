@@ -1,0 +1,107 @@
+"""webchat's own export, whole: `Archive` of the API. Ids become others; everything else is as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from webchat.imports.archives import Files
+from webchat.imports.trees import BadEntry
+from webchat.imports.values import Object, mapping, moment, named, number, objects, sequence, text
+from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportedTurn
+from webchat.store.records import ConversationSettings, Failure, Provenance, TemplateUse, TurnState
+
+_SETTINGS = TypeAdapter(ConversationSettings)
+_FAILURE = TypeAdapter(Failure)
+_PROVENANCE = TypeAdapter(Provenance)
+_USE = TypeAdapter(TemplateUse)
+_STATES: dict[str, TurnState] = {
+    "complete": "complete",
+    "stopped": "stopped",
+    "blocked": "blocked",
+    "failed": "failed",
+}
+"""Any other becomes `interrupted`: nothing runs in a file."""
+
+_ROLES = ("system", "user", "assistant", "tool")
+
+
+def read(entry: Object, _files: Files) -> ImportedConversation | None:
+    if not {"messages", "title_by", "active_leaf_id", "provenance"} <= set(entry):
+        return None
+    origins = mapping(entry.get("provenance"))
+    messages = objects(entry.get("messages"))
+    problems = []
+    if media := len(objects(entry.get("media"))):
+        problems.append(f"{media} pictures or sounds are not in the file.")
+    by = text(entry.get("title_by"))
+    return ImportedConversation(
+        product=OURS,
+        source=named(entry.get("id")),
+        title=text(entry.get("title")),
+        title_by="auto" if by == "auto" else "model" if by == "model" else "user",
+        messages=tuple(_message(one, origins) for one in messages),
+        created_at=moment(entry.get("created_at")),
+        updated_at=moment(entry.get("updated_at")),
+        leaf=named(entry.get("active_leaf_id")) or None,
+        pinned=entry.get("pinned") is True,
+        archived=entry.get("archived") is True,
+        settings=_checked(_SETTINGS, _settings(mapping(entry.get("settings"))), "settings"),
+        problems=tuple(problems),
+    )
+
+
+def _message(found: Object, origins: Object) -> ImportedMessage:
+    role, id = text(found.get("role")), named(found.get("id"))
+    if role not in _ROLES:
+        raise BadEntry(f'a message has the role "{role[:20]}"')
+    rating = found.get("rating")
+    use = found.get("template")
+    return ImportedMessage(
+        id=id,
+        parent=named(found.get("parent_id")) or None,
+        role=role,  # type: ignore[arg-type]
+        text=text(found.get("text")),
+        at=moment(found.get("created_at")),
+        reasoning=text(found.get("reasoning")),
+        model=text(found.get("model")) or None,
+        by_person=found.get("author_id") is not None,
+        continues=named(found.get("continues")) or None,
+        seq=int(number(found.get("seq")) or 0) if (number(found.get("seq")) or 0) < 2**31 else 0,
+        template=None if use is None else _checked(_USE, use, "template"),
+        rating=rating if rating in (-1, 1) and role == "assistant" else 0,
+        turn=_turn(found, origins.get(id)) if role == "assistant" else None,
+    )
+
+
+def _turn(found: Object, origin: Any) -> ImportedTurn | None:
+    """`None` for what no model wrote: a correction."""
+    state = text(found.get("state"))
+    if origin is None and state == "complete" and found.get("finish_reason") is None:
+        return None
+    failure = found.get("failure")
+    return ImportedTurn(
+        state=_STATES.get(state, "interrupted"),
+        finished_at=moment(found.get("finished_at")),
+        finish_reason=text(found.get("finish_reason"))[:32] or None,
+        failure=None if failure is None else _checked(_FAILURE, _without(failure, "audience"), "failure"),
+        reasoning_seconds=number(found.get("reasoning_seconds")),
+        provenance=Provenance() if origin is None else _checked(_PROVENANCE, origin, "provenance"),
+    )
+
+
+def _settings(found: Object) -> dict[str, Any]:
+    sampling = mapping(found.get("sampling"))
+    return {**found, "sampling": {**sampling, "stop": tuple(sequence(sampling.get("stop")))}}
+
+
+def _without(found: object, key: str) -> object:
+    return {name: one for name, one in found.items() if name != key} if isinstance(found, dict) else found
+
+
+def _checked(kind: TypeAdapter[Any], found: object, what: str) -> Any:
+    try:
+        return kind.validate_python(found)
+    except ValidationError:
+        raise BadEntry(f"its {what} cannot be read") from None
