@@ -3,28 +3,69 @@ knows it by its content. Names of files mean nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 
 from webchat.imports.archives import Document, Files, Opened, opened
 from webchat.imports.entries import Entry, entries
-from webchat.imports.readers import chatgpt, own
+from webchat.imports.readers import (
+    aistudio,
+    chatgpt,
+    chatui,
+    claude,
+    gemini,
+    grok,
+    librechat,
+    openai_messages,
+    openwebui,
+    own,
+    sharegpt,
+    sillytavern,
+    textgen,
+)
 from webchat.imports.trees import BadEntry, put_right
-from webchat.imports.values import Object
-from webchat.store.import_records import ImportedConversation
+from webchat.imports.values import Object, mapping, text
+from webchat.store.import_records import OURS, ImportedConversation
 
 Read = Callable[[Object, Files], ImportedConversation | None]
 
-READERS: tuple[Read, ...] = (own.read, chatgpt.read)
+READERS: tuple[Read, ...] = (
+    own.read,
+    chatgpt.read,
+    claude.read,
+    openwebui.read,
+    librechat.read,
+    grok.read,
+    aistudio.read,
+    textgen.read,
+    chatui.read,
+    sharegpt.read,
+    openai_messages.read,
+)
 """In the order they are asked: those that want more of an entry first."""
 
 PRODUCTS = {
-    "chatgpt": "ChatGPT",
-    "webchat": "webchat",
+    chatgpt.PRODUCT: "ChatGPT",
+    claude.PRODUCT: "Claude",
+    gemini.PRODUCT: "Gemini",
+    grok.PRODUCT: "Grok",
+    aistudio.PRODUCT: "AI Studio",
+    openwebui.PRODUCT: "Open WebUI",
+    librechat.PRODUCT: "LibreChat",
+    chatui.PRODUCT: "chat-ui",
+    textgen.PRODUCT: "text-generation-webui",
+    sillytavern.PRODUCT: "SillyTavern",
+    sharegpt.PRODUCT: "ShareGPT",
+    openai_messages.PRODUCT: "OpenAI or TRL",
+    OURS: "webchat",
 }
 """Names of the products whose files are known."""
+
+MOST_GROUPED = 500_000
+"""Lines or rows of a file that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +96,100 @@ def conversations_of(path: Path) -> Iterator[Located | Problem]:
 def found_in(source: Opened) -> Iterator[Located | Problem]:
     """Of an opened file."""
     for document in source.documents:
-        known = False
-        for entry in entries(document.stream):
-            found = _read(entry, document, source.files)
-            # In a zip much is beside the conversations: a file that begins as something else is not looked
-            # at.
-            if isinstance(found, Problem) and document.name and not known and not entry.problem:
-                break
-            known = True
-            yield found
+        found = entries(document.stream)
+        first = next(found, None)
+        if first is None:
+            continue
+        every = chain((first,), found)
+        if sillytavern.is_header(first.value):
+            yield from _told(document, every)
+        elif gemini.is_row(first.value):
+            yield from _activity(document, every)
+        else:
+            yield from _each(document, every, source.files)
 
 
-def _read(entry: Entry, document: Document, files: Files) -> Located | Problem:
-    place = f"{document.name}, entry {entry.number}" if document.name else f"entry {entry.number}"
+def _each(document: Document, every: Iterable[Entry], files: Files) -> Iterator[Located | Problem]:
+    """A conversation per entry."""
+    known = False
+    for entry in every:
+        place = _place(document, entry.number)
+        found = _read(entry, place, files)
+        # In a zip much is beside the conversations: a file that begins as something else is not looked at.
+        if found is None and document.name and not known:
+            return
+        known = True
+        yield found or Problem(place, _explained(entry.value))
+
+
+def _read(entry: Entry, place: str, files: Files) -> Located | Problem | None:
+    """`None` for an entry that no reader knows."""
     if entry.problem:
         return Problem(place, _sentence(entry.problem))
     try:
         found = _recognised(entry.value, files)
-        if found is None:
-            return Problem(place, "It is not a conversation of a known product.")
-        return Located(place, put_right(found, datetime.now(UTC)))
     except BadEntry as bad:
         return Problem(place, _sentence(str(bad)))
+    return None if found is None else _put_right(place, found)
 
 
 def _recognised(value: object, files: Files) -> ImportedConversation | None:
     if not isinstance(value, dict):
         return None
     return next((found for read in READERS if (found := read(value, files)) is not None), None)
+
+
+def _put_right(place: str, found: ImportedConversation) -> Located | Problem:
+    try:
+        return Located(place, put_right(found, datetime.now(UTC)))
+    except BadEntry as bad:
+        return Problem(place, _sentence(str(bad)))
+
+
+def _told(document: Document, every: Iterator[Entry]) -> Iterator[Located | Problem]:
+    """One conversation, a message per line."""
+    header = mapping(next(every).value)
+    lines: list[Object] = []
+    for entry in islice(every, MOST_GROUPED):
+        if isinstance(entry.value, dict):
+            lines.append(entry.value)
+        else:
+            yield Problem(_place(document, entry.number), _sentence(entry.problem or "it is no message"))
+    yield _put_right(_place(document, 1), sillytavern.read(header, lines))
+
+
+def _activity(document: Document, every: Iterator[Entry]) -> Iterator[Located | Problem]:
+    """Conversations from rows that are prompts."""
+    rows: list[Object] = []
+    for entry in islice(every, MOST_GROUPED):
+        if gemini.is_row(entry.value):
+            rows.append(entry.value)
+        else:
+            yield Problem(_place(document, entry.number), _sentence(entry.problem or "it is no prompt"))
+    for number, found in enumerate(gemini.read(rows), 1):
+        yield _put_right(_place(document, number), found)
+
+
+def _place(document: Document, number: int) -> str:
+    return f"{document.name}, entry {number}" if document.name else f"entry {number}"
+
+
+def _explained(value: object) -> str:
+    """What an unknown entry is, if that can be told."""
+    if _links(value):
+        return "It only has links to the export. Open them to download it, then import what you get."
+    return "It is not a conversation of a known product."
+
+
+def _links(value: object) -> bool:
+    """Whether a product delivers its export as links."""
+    held = [value, *mapping(value).values()]
+    held += [one for some in held if isinstance(some, list) for one in some[:5]]
+    return any(
+        text(one).startswith("https://") and any(word in key.lower() for word in ("url", "link", "download"))
+        for some in held
+        for key, one in mapping(some).items()
+    )
 
 
 def _sentence(words: str) -> str:

@@ -57,6 +57,8 @@ def number(value: object) -> float | None:
 def moment(value: object) -> datetime | None:
     """A time, from seconds, milliseconds, micro- or nanoseconds since 1970, or one of the texts that products
     write; in UTC where it names no zone. `None` for anything else, and for times that no chat can have."""
+    while isinstance(value, dict):  # as MongoDB writes it
+        value = value.get("$date", value.get("$numberLong"))
     seconds = number(value)
     if seconds is None and isinstance(value, str):
         seconds = _seconds(value)

@@ -7,6 +7,7 @@ shown folded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,6 +16,8 @@ from typing import Any
 from webchat.imports.values import attached, joined
 from webchat.store.import_records import ImportedMessage, ImportedTurn
 from webchat.store.records import Provenance, TurnState
+
+_THINKING = re.compile(r"\s*<(think|thinking)>(.*?)</\1>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Part:
     finish_reason: str | None = None
     seconds: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
 
 def messages_of(parts: Sequence[Part]) -> tuple[ImportedMessage, ...]:
@@ -46,10 +50,10 @@ def messages_of(parts: Sequence[Part]) -> tuple[ImportedMessage, ...]:
     follows = {
         part.id: part.parent
         for part in parts
-        if not part.by_person
+        if not (part.by_person or part.alone)
         and part.parent in known
         and part.parent is not None
-        and not known[part.parent].by_person
+        and not (known[part.parent].by_person or known[part.parent].alone)
         and len(below[part.parent]) == 1
         and part.parent != part.id
     }
@@ -128,3 +132,27 @@ def chained(parts: Iterable[Part]) -> Iterator[Part]:
     for part in parts:
         yield replace(part, parent=before)
         before = part.id
+
+
+def rooted(parts: Sequence[Part]) -> list[Part]:
+    """With roots that have no parent: many products name one that is nowhere."""
+    known = {part.id for part in parts}
+    return [part if part.parent in known else replace(part, parent=None) for part in parts]
+
+
+def with_ratings(
+    messages: Sequence[ImportedMessage], ratings: Mapping[str, float | None]
+) -> tuple[ImportedMessage, ...]:
+    """Replies with thumbs, from numbers whose sign tells. ratings: by the messages' ids."""
+    return tuple(
+        replace(message, rating=1 if value > 0 else -1)
+        if message.role == "assistant" and (value := ratings.get(message.id))
+        else message
+        for message in messages
+    )
+
+
+def thinking(said: str) -> tuple[str, str]:
+    """Reasoning that a text begins with, between tags, and the rest."""
+    found = _THINKING.match(said)
+    return (found.group(2).strip("\n"), said[found.end() :].lstrip()) if found else ("", said)
