@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from backends.inputs import Input
 from backends.types import (
     Event,
     Finished,
@@ -45,7 +46,8 @@ class Capabilities:
     fields it honours. prefill: supports `Request.continue_final`. slots: concurrent replies, `None` for any
     number (an endpoint). Callers that queue requests beyond that can show people their position; otherwise a
     request waits inside the backend. engine: backends with the same engine share its slots (adapters of one
-    base model); `None`: an engine of its own.
+    base model); `None`: an engine of its own. inputs: values it takes beside the conversation. examples:
+    messages to begin with.
     """
 
     system_role: bool = True
@@ -59,6 +61,8 @@ class Capabilities:
     sampling: frozenset[str] = frozenset({"temperature", "top_p", "max_tokens", "stop"})
     slots: int | None = None
     engine: str | None = None
+    inputs: tuple[Input, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ ProgressCallback = Callable[[LoadProgress], None]
 
 
 class Backend(Protocol):
-    """A model that generates replies. `kind` names the family (`echo`, `openai`, `llamacpp`, `local`)."""
+    """A model that generates replies. `kind` names the family: `openai`, `function`, `local`, ..."""
 
     @property
     def kind(self) -> str: ...

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, nullcontext
@@ -27,6 +26,7 @@ from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallbac
 from backends.errors import BackendError, ContextTooLong, Unavailable
 from backends.markers.holdback import StopCutter
 from backends.types import Event, Finished, ReasoningDelta, Request, Sent, TextDelta, Usage
+from backends.words import tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,6 @@ class Delay:
 
 Step = str | Event | Delay | BackendError
 Script = Sequence[Step] | Callable[[Request], Iterable[Step]]
-
-# A token is a word with the space before it, or one CJK character: near enough to what models do.
-_CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
-_TOKEN = re.compile(rf"\s*(?:[{_CJK}]|[^\s{_CJK}]+)|\s+")
-
-
-def tokens(text: str) -> list[str]:
-    """The pieces `text` is streamed in; joined they equal the text, with `?` for lone surrogates."""
-    return _TOKEN.findall(text.encode("utf-8", "replace").decode())
 
 
 class EchoBackend:

@@ -14,7 +14,10 @@
     ├── ModelNotFound        no model of that name or at that place
     ├── ModelUnsupported     found, but not a chat model, refused on purpose, or needs a package
     ├── OutOfMemory          the model or this request does not fit
-    └── BadResponse          the endpoint violated the protocol            (retryable)
+    ├── BadResponse          the endpoint violated the protocol            (retryable)
+    └── FunctionFailed       a Python function raised an exception         (retryable)
+        ├── FunctionAnswer   returned something that is no reply
+        └── FunctionRewrote  changed text that was shown already
 
 The trees of other packages grow from `ExplainedError` too.
 """
@@ -182,3 +185,25 @@ class BadResponse(BackendError):
 
     code = "bad_response"
     retryable = True
+
+
+class FunctionFailed(BackendError):
+    """The Python function that answers raised an exception; the log has it with its file and line."""
+
+    code = "function_failed"
+    status = 502
+    retryable = True
+
+
+class FunctionAnswer(FunctionFailed):
+    """The function returned or yielded something that is no reply."""
+
+    code = "function_answer"
+    retryable = False
+
+
+class FunctionRewrote(FunctionFailed):
+    """The function yielded a text that does not begin with the text that was shown already."""
+
+    code = "function_rewrote"
+    retryable = False

@@ -6,11 +6,13 @@ options that its kind lists here. Imports no engine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backends.base import ProgressCallback
+from backends.inputs import Input
 
 if TYPE_CHECKING:
     from backends.llamacpp.servers import Servers
@@ -156,3 +158,23 @@ class LocalOptions(EngineOptions):
             batching=True,
             engines=None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionOptions(BackendOptions):
+    """A Python function, see `backends.function`.
+
+    function: it, or `module:function`. name: what provenance, errors and the log call it, by default its own.
+    rewrites: it yields drafts that replace each other, so the reply is shown when it ends. slots: calls at
+    once, by default 1, or 32 of an async function. inputs: values it takes after message and history.
+    examples: messages to begin with. multimodal: its message is a dict with `text` and `files`.
+    """
+
+    function: str | Callable[..., Any] = field(repr=False)
+    _: KW_ONLY
+    name: str = ""
+    rewrites: bool = False
+    slots: int | None = None
+    inputs: tuple[Input, ...] = ()
+    examples: tuple[str, ...] = ()
+    multimodal: bool = False

@@ -25,6 +25,7 @@ GROUP = "webchat.backends"
 BUILT_IN = {
     "demo": "backends.demo:DemoBackend",
     "echo": "backends.echo:EchoBackend",
+    "function": "backends.function:FunctionBackend",
     "llamacpp": "backends.llamacpp:LlamaCppBackend",
     "local": "backends.local:LocalBackend",
     "openai": "backends.openai_compat:OpenAICompatBackend",

@@ -72,6 +72,36 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
+InputValue = str | int | float | bool | None | tuple[str, ...]
+"""A value of an input that a model takes beside the conversation, see `backends.inputs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a person connects from, as far as the server knows."""
+
+    host: str
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for a reply: what a function receives as `request`, with the names of `gr.Request`.
+
+    headers: in lower case, without cookies and keys. session_hash: the same for all requests of one person.
+    username: `None` for people without an account. All are empty where nobody is known to ask, as in a
+    replay.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    client: Client | None = None
+    query_params: Mapping[str, str] = field(default_factory=dict)
+    username: str | None = None
+    session_hash: str | None = None
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    path_params: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call of a model.
@@ -82,6 +112,8 @@ class Request:
     logprobs: tell of each token of the reply how likely it was, and so many alternatives (0 to 20); `None`
     does not. Only sent where the capabilities say `logprobs`.
     trace: tell what the model is sent, as `Sent`, before it answers.
+    inputs: values of the inputs that the capabilities name; a missing one has its default. caller: who asks;
+    only a function is told.
     """
 
     messages: tuple[Message, ...]
@@ -89,6 +121,8 @@ class Request:
     continue_final: bool = False
     logprobs: int | None = None
     trace: bool = False
+    inputs: Mapping[str, InputValue] = field(default_factory=dict)
+    caller: Caller | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +132,8 @@ class Sent:
     messages: as given, with a line of text for each image. rendered: the text that a model in this process
     reads. token_ids: its tokens. pieces: what each token adds to `rendered`, whose concatenation they form: a
     token that ends inside a character adds nothing, and the one that completes it adds the character. body:
-    the JSON posted to an endpoint, and url its address; neither contains a key. template: the source of the
+    the JSON posted to an endpoint, and url its address; neither contains a key. Of a function, its arguments;
+    it has no address. template: the source of the
     chat template, if known. spans: start and end of each message's words in `rendered`, `None` for a message
     that is not in it; empty if unknown.
     """

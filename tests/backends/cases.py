@@ -12,12 +12,14 @@ import pytest
 
 from backends.base import Backend
 from backends.echo import EchoBackend
-from backends.errors import BackendError, ModelNotFound, Unavailable
+from backends.errors import BackendError, FunctionFailed, ModelNotFound, Unavailable
+from backends.function import FunctionBackend
 from backends.llamacpp import LlamaCppBackend
 from backends.local import LocalBackend
 from backends.openai_compat import OpenAICompatBackend
-from backends.options import EndpointOptions, LlamaCppOptions, LocalOptions
+from backends.options import EndpointOptions, FunctionOptions, LlamaCppOptions, LocalOptions
 from tests import transformers_server
+from tests.backends import functions
 from tests.llama_server import LlamaServer
 
 
@@ -147,4 +149,39 @@ SERVED = BackendCase(
     marks=(pytest.mark.slow, pytest.mark.timeout(600)),
 )
 
-CASES = [ECHO, OPENAI, LLAMACPP, LOCAL, ONE_BY_ONE, SERVED]
+
+async def _function_live(backend: Backend) -> int:
+    assert isinstance(backend, FunctionBackend)
+    return backend.live
+
+
+def _broken_function(_: pytest.FixtureRequest) -> tuple[Backend, type[BackendError]]:
+    def broken(message: str, history: object) -> str:
+        raise ValueError(message)
+
+    return FunctionBackend(FunctionOptions(broken)), FunctionFailed
+
+
+def _function(function: Callable[..., object]) -> BackendCase:
+    return BackendCase(
+        name=f"function-{function.__name__}",
+        make=lambda _: FunctionBackend(FunctionOptions(function, slots=8)),
+        live=_function_live,
+        broken=_broken_function,
+        long=" ".join(f"word{n}" for n in range(300)),
+        tells_window=False,
+    )
+
+
+FUNCTIONS = [
+    _function(kind)
+    for kind in (
+        functions.at_once,
+        functions.awaited,
+        functions.cumulative,
+        functions.events,
+        functions.stubborn,
+    )
+]
+
+CASES = [ECHO, *FUNCTIONS, OPENAI, LLAMACPP, LOCAL, ONE_BY_ONE, SERVED]

@@ -132,7 +132,7 @@ async def test_what_the_model_is_sent_is_told_first_where_asked(
     if sent.rendered is None:
         assert sent.body is not None
         assert [message["role"] for message in sent.body["messages"]] == [m.role for m in messages]
-        assert sent.url is not None
+        assert sent.url is not None or backend.kind == "function", "a function has no address"
         return
     usage = next(event for event in events if isinstance(event, Usage))
     assert len(sent.token_ids) == len(sent.pieces) == usage.prompt_tokens

@@ -8,9 +8,10 @@ from contextlib import aclosing
 import pytest
 
 from backends.base import LoadProgress, collect
-from backends.echo import Delay, EchoBackend, Step, tokens
+from backends.echo import Delay, EchoBackend, Step
 from backends.errors import RateLimited, Unavailable
 from backends.types import Finished, Message, ReasoningDelta, Request, Sampling, TextDelta, Usage
+from backends.words import tokens
 
 
 def ask(text: str = "one two three", sampling: Sampling | None = None) -> Request:
