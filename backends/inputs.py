@@ -78,5 +78,12 @@ class Input:
         return what + low + ("" if self.maximum is None else f" to {self.maximum:g}")
 
 
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A value that is passed in the place of an input that no form can show."""
+
+    value: object
+
+
 def _same(value: InputValue, choice: str | int | float) -> bool:
     return value == choice and isinstance(value, bool) == isinstance(choice, bool)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backends.base import ProgressCallback
-from backends.inputs import Input
+from backends.inputs import Fixed, Input
 
 if TYPE_CHECKING:
     from backends.llamacpp.servers import Servers
@@ -175,6 +175,6 @@ class FunctionOptions(BackendOptions):
     name: str = ""
     rewrites: bool = False
     slots: int | None = None
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[Input | Fixed, ...] = ()
     examples: tuple[str, ...] = ()
     multimodal: bool = False

@@ -32,6 +32,7 @@ from webchat.auth.passwords import Passwords
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
+from webchat.functions import with_functions
 from webchat.models import (
     KnownServers,
     Models,
@@ -116,6 +117,7 @@ def build_app(
     elif specs is None:
         renewed = partial(configured, settings, Shared())
         specs = renewed()
+        create = with_functions(specs, create)
     secret = _secret(settings)
     store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     models = _models(settings, store, specs, create, renewed)

@@ -19,6 +19,7 @@ from backends.installation import add_extra
 from backends.memory import free_memory
 from webchat import __version__
 from webchat.database_url import without_password
+from webchat.functions import configured_functions
 from webchat.models import ModelSpec, configured, create_backend
 from webchat.models.budget import Budget
 from webchat.models.learned import FILE, LearnedFile
@@ -83,7 +84,11 @@ def _models(settings: Settings) -> Iterator[str]:
         None if settings.memory_budget is None else int(settings.memory_budget * 1e9), free_memory
     )
     for model, spec in zip(models, specs, strict=True):
-        source = "embedded" if model.demo else f"{model.endpoint or ''} {model.model or ''}".strip()
+        source = (
+            "embedded"
+            if model.demo
+            else f"{model.endpoint or model.function or ''} {model.model or ''}".strip()
+        )
         if model.adapter is not None:
             source += f" with {model.adapter}"
         fits, said = _memory(spec, budget)
@@ -141,11 +146,15 @@ def forget(settings: Settings) -> str:
 def _memory(spec: ModelSpec, budget: Budget) -> tuple[bool, str]:
     """Whether a model alone fits into memory, and a remark about it."""
     try:
-        footprint = create_backend(spec).footprint()
+        backend = configured_functions([spec]).get(spec.name) or create_backend(spec)
+        footprint = backend.footprint()
     except BackendError as error:
         return False, f"; {error}"
     if footprint is None:
-        return True, "" if spec.kind == "openai" else "; its memory needs are known once it is downloaded"
+        return True, "" if spec.kind in (
+            "openai",
+            "function",
+        ) else "; its memory needs are known once it is downloaded"
     needed, limit = total([footprint]), asyncio.run(budget.of(place_of(footprint)))
     if limit is not None and needed > limit:
         return False, f"; {refusal(spec.name, (), footprint, limit)}"

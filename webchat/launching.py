@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from webchat import __version__
@@ -23,31 +24,46 @@ if TYPE_CHECKING:
 Models: TypeAlias = "Backend | Mapping[str, Backend] | None"
 """One model made in Python, or several by name."""
 
-_MODELS = ("model", "endpoint", "models")
+Function: TypeAlias = Callable[..., Any]
+"""A function that answers, see `backends.function`, or a `gr.ChatInterface`, which can be called too."""
+
+_MODELS = ("model", "endpoint", "function", "models")
 
 
 def create(
-    settings: Settings | None = None, *, pages: Sequence[Page] = (), backend: Models = None, **values: Any
+    what: Function | Settings | None = None,
+    *,
+    pages: Sequence[Page] = (),
+    backend: Models = None,
+    additional_inputs: object = (),
+    examples: Iterable[Any] = (),
+    **values: Any,
 ) -> App:
     """The app, for a server of your own or for mounting in another app. Opens the database.
 
-    values: settings by name; they win over the environment, `.env` and `webchat.toml`. settings: all of them
-    instead; then nothing else is read. pages: see `webchat.pages`. backend: models made in Python, in place
-    of those in the settings.
+    what: a function that answers, or a `gr.ChatInterface`; or all settings, and then nothing else is read.
+    values: settings by name; they win over the environment, `.env` and `webchat.toml`. pages: see
+    `webchat.pages`. backend: models made in Python, in place of those in the settings. additional_inputs,
+    examples: of the function, as `gr.ChatInterface` takes them.
 
     One process may serve it, since replies run in it. Another app that mounts it must use its `root_path` and
     its `lifespan`. Its `start_link` and `operator_link` are the links that the command line prints. Raises
     `BadSettings`, `StoreError`, `BackendError` or `OSError`, each with a sentence.
     """
-    settings = _settings(settings, values, backend)
-    prepare(settings, own_models=backend is not None)
+    settings, models = _prepared(what, values, backend, _Beside(additional_inputs, examples))
     from webchat.app import build_app
 
-    return build_app(settings, pages=pages, backends=_named(backend))
+    return build_app(settings, pages=pages, backends=models)
 
 
 def launch(
-    settings: Settings | None = None, *, pages: Sequence[Page] = (), backend: Models = None, **values: Any
+    what: Function | Settings | None = None,
+    *,
+    pages: Sequence[Page] = (),
+    backend: Models = None,
+    additional_inputs: object = (),
+    examples: Iterable[Any] = (),
+    **values: Any,
 ) -> None:
     """Serve until a signal, like the command `webchat`. Takes and raises what `create` does."""
     if _in_event_loop():
@@ -55,9 +71,7 @@ def launch(
             "webchat.launch runs an event loop of its own and can't be called inside another, as in a"
             " notebook or an async function. Call it in a script, or serve what webchat.create returns."
         )
-    settings = _settings(settings, values, backend)
-    prepare(settings, own_models=backend is not None)
-    start(settings, pages, backend)
+    start(*_prepared(what, values, backend, _Beside(additional_inputs, examples)), pages)
 
 
 def prepare(settings: Settings, *, own_models: bool = False) -> None:
@@ -70,21 +84,58 @@ def prepare(settings: Settings, *, own_models: bool = False) -> None:
     skip_gradio_stubs()
 
 
-def start(settings: Settings, pages: Sequence[Page] = (), backend: Models = None) -> None:
+def start(
+    settings: Settings, models: Mapping[str, Backend] | None = None, pages: Sequence[Page] = ()
+) -> None:
     """Serve until a signal what has been prepared."""
     if sys.stderr.isatty():  # what follows takes seconds; a log needs only the line that it is ready
         print(f"Starting webchat {__version__} ...", file=sys.stderr, flush=True)
     from webchat.server import serve
 
-    serve(settings, pages=pages, backends=_named(backend))
+    serve(settings, pages=pages, backends=models)
 
 
-def _settings(settings: Settings | None, values: Mapping[str, Any], backend: Models) -> Settings:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What belongs to a function."""
+
+    additional_inputs: object
+    examples: Iterable[Any]
+
+
+def _prepared(
+    what: Function | Settings | None, values: Mapping[str, Any], backend: Models, beside: _Beside
+) -> tuple[Settings, Mapping[str, Backend] | None]:
+    """The settings, and the models made in Python."""
+    function = None if what is None or isinstance(what, Settings) else what
+    if function is None and (beside.additional_inputs or beside.examples):
+        raise BadSettings("additional_inputs and examples belong to a function: give it first.")
+    if function is not None and backend is not None:
+        raise BadSettings("Give either a function or backend: each replaces the models in the settings.")
+    own = "backend" if backend is not None else "a function" if function is not None else ""
+    settings = _settings(what if isinstance(what, Settings) else None, values, own)
+    prepare(settings, own_models=bool(own))
+    if function is None:
+        return settings, _named(backend)
+    from webchat.functions import given
+
+    inputs = beside.additional_inputs
+    return settings, given(
+        function,
+        inputs=inputs if isinstance(inputs, list | tuple) else [inputs],
+        examples=beside.examples,
+        rewrites=settings.rewrites,
+        slots=settings.slots,
+    )
+
+
+def _settings(settings: Settings | None, values: Mapping[str, Any], own: str) -> Settings:
+    """own: the models made in Python, in words, if there are any."""
     if settings is not None and values:
         raise TypeError(f"give either settings or values by name, not both: {', '.join(sorted(values))}")
     named: Iterable[str] = values if settings is None else settings.model_fields_set
-    if backend is not None and (both := next((name for name in _MODELS if name in named), "")):
-        raise BadSettings(f"Give either backend or {both}: a backend replaces the models in the settings.")
+    if own and (both := next((name for name in _MODELS if name in named), "")):
+        raise BadSettings(f"Give either {own} or {both}: {own} replaces the models in the settings.")
     return load_settings(arguments=values).settings if settings is None else settings
 
 

@@ -16,6 +16,7 @@ from backends.function.answers import Answer
 from backends.function.convention import Convention, name_of
 from backends.function.importing import import_function
 from backends.function.running import Running, in_loop, in_thread
+from backends.inputs import Input
 from backends.markers.holdback import StopCutter
 from backends.options import FunctionOptions
 from backends.types import Event, Finished, ReasoningDelta, Request, Sampling, Sent, TextDelta
@@ -40,8 +41,8 @@ PIECE_CHARS = 64
 class FunctionBackend:
     """See `backends.function`. Honours `max_tokens` (in words, since a function has no tokenizer) and `stop`.
 
-    `live` is how many calls hold a slot now. Raises `ModelNotFound` and `ModelUnsupported` for a function
-    that can't be imported or called.
+    `live` is how many calls hold a slot now, `stuck` how many that were stopped still run. Raises
+    `ModelNotFound` and `ModelUnsupported` for a function that can't be imported or called.
     """
 
     kind = "function"
@@ -57,19 +58,20 @@ class FunctionBackend:
         self._convention = Convention.of(function, options.inputs, multimodal=options.multimodal)
         self.model = options.name or (found if isinstance(found, str) else name_of(function))
         self._rewrites = options.rewrites
-        self._inputs = {one.name for one in options.inputs}
+        inputs = tuple(one for one in options.inputs if isinstance(one, Input))
+        self._inputs = {one.name for one in inputs}
         slots = options.slots or (ASYNC_SLOTS if self._convention.is_async else SYNC_SLOTS)
         self._slots = asyncio.Semaphore(slots)
         self.capabilities = Capabilities(
             sampling=frozenset({"max_tokens", "stop"}),
             slots=slots,
-            inputs=options.inputs,
+            inputs=inputs,
             examples=options.examples,
         )
         self.live = 0
         self._loop: LoopThread | None = None
         self._running: set[Running] = set()
-        self._stuck = 0
+        self.stuck = 0
         self._closed = False
 
     async def start(self, progress: ProgressCallback | None = None) -> None:
@@ -138,9 +140,9 @@ class FunctionBackend:
         yield answer.finished or Finished("stop", model=self.model)
 
     def _start(self, request: Request) -> Running:
-        if self._stuck >= MOST_STUCK:
+        if self.stuck >= MOST_STUCK:
             raise Unavailable(
-                f"{self._stuck} stopped calls of the function {self.model} are still running.",
+                f"{self.stuck} stopped calls of the function {self.model} are still running.",
                 cure="Wait until they end, or restart the server.",
                 params={"model": self.model},
             )
@@ -153,12 +155,12 @@ class FunctionBackend:
 
     def _left(self, running: Running) -> None:
         """A call did not end when it was told to."""
-        self._stuck += 1
+        self.stuck += 1
         running.line.when_ended(self._came_back)
         _log.warning("%s was stopped and still runs after %g s", self.model, PATIENCE)
 
     def _came_back(self) -> None:
-        self._stuck -= 1
+        self.stuck -= 1
 
     def _sent(self, request: Request) -> Sent:
         body: dict[str, object] = {

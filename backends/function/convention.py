@@ -10,18 +10,13 @@ from functools import partial
 from typing import Any, Literal
 
 from backends.errors import ModelUnsupported
-from backends.inputs import Input
+from backends.inputs import Fixed, Input
 from backends.types import Caller, InputValue, Message, Request, TextPart
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fixed:
-    value: object
-
-
-_Slot = Literal["message", "history", "caller"] | Input | _Fixed
+_Slot = Literal["message", "history", "caller"] | Input | Fixed
 """What one of the arguments is filled with."""
 
 
@@ -37,7 +32,7 @@ class Convention:
 
     @classmethod
     def of(
-        cls, function: Callable[..., Any], inputs: Sequence[Input] = (), *, multimodal: bool = False
+        cls, function: Callable[..., Any], inputs: Sequence[Input | Fixed] = (), *, multimodal: bool = False
     ) -> Convention:
         """Raises `ModelUnsupported` for a function that can't be called that way."""
         return cls(function, tuple(_slots(function, list(inputs))), multimodal)
@@ -72,10 +67,10 @@ def name_of(function: object) -> str:
     """What messages and the log call a function."""
     if isinstance(function, partial):
         return name_of(function.func)
-    return str(getattr(function, "__qualname__", type(function).__qualname__)).replace("<locals>.", "")
+    return str(getattr(function, "__qualname__", type(function).__qualname__)).rpartition("<locals>.")[2]
 
 
-def _slots(function: Callable[..., Any], inputs: list[Input]) -> list[_Slot]:
+def _slots(function: Callable[..., Any], inputs: list[Input | Fixed]) -> list[_Slot]:
     ordinary: list[_Slot] = ["message", "history", *inputs]
     try:
         signature = inspect.signature(function)
@@ -133,9 +128,9 @@ def _special(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> _Slot | 
     if Caller in kinds or "Request" in names or (hint is None and parameter.name == "request"):
         return "caller"
     if names & {"OAuthProfile", "OAuthToken"}:
-        return _Fixed(None)  # nobody signs in to Hugging Face here
+        return Fixed(None)  # nobody signs in to Hugging Face here
     if _gradios(type(parameter.default)):
-        return _Fixed(parameter.default)  # gr.Progress()
+        return Fixed(parameter.default)  # gr.Progress()
     return None
 
 
@@ -145,7 +140,7 @@ def _gradios(kind: object) -> bool:
 
 def _filled(slot: _Slot, words: Mapping[str, object], inputs: Mapping[str, InputValue]) -> object:
     match slot:
-        case _Fixed(value=value):
+        case Fixed(value=value):
             return value
         case Input(name=name, default=default):
             value = inputs.get(name, default)

@@ -88,5 +88,6 @@ def test_the_readme_s_commands_run(command: str, tmp_path: Path, demo_gguf: Path
     (tmp_path / "model.gguf").symlink_to(demo_gguf)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/step-4000").symlink_to(demo_folder)
+    (tmp_path / "app.py").write_text("def respond(message, history):\n    return message\n", encoding="utf-8")
     data = {"WEBCHAT_DATA_DIR": str(tmp_path / "data"), "WEBCHAT_CACHE_DIR": str(MODELS.parent)}
     run(command, tmp_path, {**environment(ROOT), **data}, preloaded=True)

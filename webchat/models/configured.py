@@ -15,7 +15,13 @@ from backends.llamacpp import Servers
 from backends.local import Engines
 from backends.markers.marks import marks_of
 from backends.openai_compat import Address, Timeouts
-from backends.options import BackendOptions, EndpointOptions, LlamaCppOptions, LocalOptions
+from backends.options import (
+    BackendOptions,
+    EndpointOptions,
+    FunctionOptions,
+    LlamaCppOptions,
+    LocalOptions,
+)
 from webchat.models.identity import HERE
 from webchat.models.learned import FILE, LearnedFile
 from webchat.models.specs import ModelSpec
@@ -45,6 +51,7 @@ def made_elsewhere(
             kind=backend.kind,
             system_prompt=settings.system_prompt,
             sampling=settings.sampling(),
+            titles=backend.kind != "function",  # nobody's function expects to be asked for one
             pinned=True,
         )
         for name, backend in backends.items()
@@ -65,7 +72,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
     spec = ModelSpec(
         name=model.name,
         kind=model.kind,
-        source=model.endpoint or model.model or "",
+        source=model.endpoint or model.function or model.model or "",
         system_prompt=model.system_prompt,
         sampling=model.sampling(),
         server=HERE + " ".join(filter(None, (model.kind, model.model or model.name, model.adapter))),
@@ -116,6 +123,9 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
                 engines=shared.engines,
             )
             return replace(spec, options=local)
+        case "function":
+            function = _options(FunctionOptions, model, name="")
+            return replace(spec, titles=False, pinned=True, options=function)
         case _:
             return replace(spec, options={"model": model.model} if model.model else {})
 

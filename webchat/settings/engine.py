@@ -96,7 +96,7 @@ class EngineFields(BaseModel):
     slots: Annotated[int, Field(ge=1, le=256)] | None = setting(
         None,
         "Replies a model in this process writes at once; others wait in the queue (default: a GGUF 2, a"
-        " transformers model 8 on a CPU and 32 on a GPU).",
+        " transformers model 8 on a CPU and 32 on a GPU, a function 1, an async function 32).",
         "a whole number from 1 to 256",
     )
     cache_tokens: Annotated[int, Field(ge=1024)] | None = setting(
@@ -139,6 +139,12 @@ class EngineFields(BaseModel):
         "Seconds an endpoint may be silent between two tokens (default: 120). Ten times as long while"
         " it sends keep-alive comments or empty chunks.",
         "a number above 0, up to 86400",
+    )
+
+    rewrites: bool = setting(
+        False,
+        "Hold a function's reply until the function ends, because what it yields replaces what it yielded"
+        " before (default: its replies stream, and each yield must extend the last).",
     )
 
     reasoning_marks: Words = setting(

@@ -14,7 +14,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, FilePath, SecretStr, field_validator, model_validator
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
-from webchat.settings.model import Endpoint, ModelSettings, check_engine, http_url, kind_of, origin_of
+from webchat.settings.model import (
+    Endpoint,
+    Function,
+    ModelSettings,
+    check_engine,
+    http_url,
+    kind_of,
+    origin_of,
+)
 from webchat.settings.networks import Network, network
 from webchat.settings.people import PeopleFields, with_access
 from webchat.settings.proxied import ProxiedFields
@@ -115,6 +123,11 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         None,
         "Base URL of an OpenAI-compatible server.",
         "an http(s) URL without a password in it, or host:port on this network",
+    )
+    function: Function = setting(
+        None,
+        "A Python function that answers, imported from the current folder; see deploy/function.md.",
+        "module:function, such as app:respond",
     )
     api_key: SecretStr | None = setting(None, "The endpoint's key.", "a string", flag=False)
     models: tuple[ModelSettings, ...] = setting(
@@ -298,8 +311,12 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
             )
         if self.share and self.public_url:
             raise ValueError("share makes a public address of its own: leave out public_url, or share")
-        shortcut = self.model or self.endpoint
-        check_engine(self, kind_of(self.model or "", self.endpoint or "") if shortcut else "")
+        if self.function and (self.model or self.endpoint):
+            other = "model" if self.model else "endpoint"
+            raise ValueError(f"function and {other} are mutually exclusive: choose one")
+        shortcut = self.model or self.endpoint or self.function
+        kind = kind_of(self.model or "", self.endpoint or "", self.function or "") if shortcut else ""
+        check_engine(self, kind)
         names = [spec.name for spec in self.models]
         for name in names:
             if names.count(name) > 1:

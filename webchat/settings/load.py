@@ -116,6 +116,7 @@ def load_settings(
             values[name], origins[name] = value, layer.origins[name]
     if "access" in values and origins.get("sign_in") == ON_A_SPACE:
         del values["sign_in"]
+    _prefer_function(values, origins, layers)
     _prefer_local_model(values, origins, layers)
     try:
         settings = Settings(**values)
@@ -231,6 +232,20 @@ def _machine_layer(environ: Mapping[str, str]) -> Layer:
         values.update(SPACE)
         origins.update(dict.fromkeys(SPACE, ON_A_SPACE))
     return Layer(values, origins)
+
+
+def _prefer_function(values: dict[str, Any], origins: dict[str, str], layers: Iterable[Layer]) -> None:
+    """Of a function and another model from different sources, the stronger source's counts, so that
+    `--function` works even if OPENAI_BASE_URL is set for other programs."""
+    named = ("function", "model", "endpoint")
+    for layer in layers:
+        if any(layer.values.get(name) for name in named):
+            function = bool(layer.values.get("function"))
+            for name in named:
+                if name not in layer.values and function != (name == "function"):
+                    values.pop(name, None)
+                    origins.pop(name, None)
+            return
 
 
 def _prefer_local_model(values: dict[str, Any], origins: dict[str, str], layers: Iterable[Layer]) -> None:

@@ -41,6 +41,18 @@ def endpoint_url(value: str | None) -> str | None:
 Endpoint = Annotated[str | None, AfterValidator(endpoint_url)]
 
 
+def function_name(value: str | None) -> str | None:
+    """Raises `ValueError` unless it is `module:function`."""
+    if not value:
+        return None
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", value) or ".py:" in value:
+        raise ValueError("not a function's name")
+    return value
+
+
+Function = Annotated[str | None, AfterValidator(function_name)]
+
+
 def origin_of(value: str) -> str:
     """The URL, if it is an origin. Raises `ValueError`."""
     url = http_url(value)
@@ -52,8 +64,8 @@ def origin_of(value: str) -> str:
 class ModelSettings(SamplingFields, EngineFields):
     """One model in the picker: its source and its defaults. Frozen.
 
-    kind: the backend; by default `openai` for an endpoint, `llamacpp` for a `.gguf` file and `local` for
-    anything else. The embedded demo model has `demo` set and no path yet.
+    kind: the backend; by default `openai` for an endpoint, `function` for a function, `llamacpp` for a
+    `.gguf` file and `local` for anything else. The embedded demo model has `demo` set and no path yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
@@ -61,8 +73,8 @@ class ModelSettings(SamplingFields, EngineFields):
     name: str = setting("", "Name in the picker (default: the model's own).", "up to 200 characters")
     kind: str = setting(
         "",
-        "The backend: openai, llamacpp, local, or an installed plugin's name. A plugin's model accepts"
-        " only `model`, `system_prompt`, `pinned` and sampling defaults.",
+        "The backend: openai, function, llamacpp, local, or an installed plugin's name. A plugin's model"
+        " accepts only `model`, `system_prompt`, `pinned` and sampling defaults.",
         "a backend's name",
     )
     endpoint: Endpoint = setting(
@@ -74,6 +86,11 @@ class ModelSettings(SamplingFields, EngineFields):
         None,
         "Hub id, folder or .gguf file; with an endpoint, the model's id there (default: all it lists).",
         "a string",
+    )
+    function: Function = setting(
+        None,
+        "A Python function that answers, imported from the current folder.",
+        "module:function, such as app:respond",
     )
     api_key: SecretStr | None = setting(None, "The endpoint's key.", "a string", flag=False)
     api_key_env: str | None = setting(
@@ -103,11 +120,13 @@ class ModelSettings(SamplingFields, EngineFields):
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
-        model, endpoint = filled.get("model"), filled.get("endpoint")
+        model, endpoint, function = (
+            str(filled.get(name) or "") for name in ("model", "endpoint", "function")
+        )
         if not filled.get("kind"):
-            filled["kind"] = kind_of(str(model or ""), str(endpoint or ""))
+            filled["kind"] = kind_of(model, endpoint, function)
         if not filled.get("name"):
-            filled["name"] = name_of(str(model or ""), str(endpoint or "")) or filled["kind"]
+            filled["name"] = name_of(model, endpoint) or function.rpartition(":")[2] or filled["kind"]
         return filled
 
     @model_validator(mode="after")
@@ -116,6 +135,8 @@ class ModelSettings(SamplingFields, EngineFields):
             raise ValueError("name is longer than 200 characters")
         if self.kind == "openai" and self.endpoint is None:
             raise ValueError("endpoint is missing: kind openai needs one")
+        if self.kind == "function" and (self.function is None or self.model or self.endpoint):
+            raise ValueError("kind function needs function, and neither model nor endpoint")
         if self.kind in ("local", "llamacpp") and not (self.model or self.demo):
             raise ValueError("model or endpoint is missing: say which model this is")
         if self.kind not in BUILT_IN and (passed_over := sorted(self.model_fields_set - FOR_PLUGINS)):
@@ -127,7 +148,7 @@ class ModelSettings(SamplingFields, EngineFields):
         return self
 
 
-BUILT_IN = ("openai", "llamacpp", "local")
+BUILT_IN = ("openai", "function", "llamacpp", "local")
 FOR_PLUGINS = frozenset({"name", "kind", "model", "system_prompt", "pinned", *SamplingFields.model_fields})
 """Settings that a plugin's model may have: its backend receives `model`; webchat itself applies the
 others."""
@@ -142,14 +163,19 @@ def check_engine(engine: EngineFields, kind: str) -> None:
         raise ValueError(f"{asked[0]} and {asked[1]} are mutually exclusive: choose one")
     if asked and kind == "llamacpp":
         raise ValueError(f"{asked[0]} is for transformers models: a GGUF file has a fixed quantization")
-    if engine.adapters and kind == "openai":
+    if engine.adapters and kind in ("openai", "function"):
         raise ValueError("adapters are for a model in this process: an endpoint lists its own as models")
+    if engine.rewrites and kind not in ("function", ""):
+        raise ValueError("rewrites is for a function: models only add to their replies")
 
 
-def kind_of(model: str, endpoint: str) -> str:
-    """The backend of a model: `openai` for an endpoint, `llamacpp` for a .gguf file, else `local`."""
+def kind_of(model: str, endpoint: str, function: str = "") -> str:
+    """The backend of a model: `openai` for an endpoint, `function` for a function, `llamacpp` for a .gguf
+    file, else `local`."""
     if endpoint:
         return "openai"
+    if function:
+        return "function"
     return "llamacpp" if model.lower().endswith(".gguf") else "local"
 
 

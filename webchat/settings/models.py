@@ -85,6 +85,8 @@ def _from_hub(spec: ModelSettings) -> bool:
 
 
 def _shortcut(settings: Settings) -> list[ModelSettings]:
+    if settings.function:
+        return [ModelSettings(function=settings.function, **_engine(settings))]
     if not settings.model and not settings.endpoint:
         return []
     key = settings.api_key if settings.endpoint else None
