@@ -316,6 +316,14 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
         },
         100_000,
     ),
+    ("GET", "/api/queues"): (),
+    ("POST", "/api/queues"): (),
+    ("DELETE", "/api/queues/{id}"): (),
+    ("POST", "/api/queues/{id}/next"): (),
+    ("GET", "/api/reviews"): (),
+    ("PUT", "/api/reviews/{id}"): texts(
+        "PUT", "/api/reviews/NOTHING", lambda text: {"verdict": "edit", "better": text}, 100_000
+    ),
     ("PUT", "/api/me/training"): (),
     ("POST", "/api/messages/{id}/stop"): (),
     ("GET", "/api/messages/{id}/events"): (

@@ -29,8 +29,8 @@ SHOWN = {"id": "x", "changed_at": "2026-01-01T00:00:00Z"}
 class Row:
     """A route as its owner calls it. guest: the status for one, where others get another. own: the status for
     whoever the ids belong to. foreign: for anybody else who is let in; the same as `own` where the route
-    speaks of nothing of theirs. operates: for the operator and the local owner where it is theirs alone,
-    whoever the ids belong to."""
+    speaks of nothing of theirs. member: for members and operators, where it is theirs alone. operates: for
+    the operator and the local owner where it is theirs alone, whoever the ids belong to."""
 
     method: str
     path: str
@@ -41,6 +41,7 @@ class Row:
     person: int | None = None
     foreign_person: int | None = None
     guest: int | None = None
+    member: int | None = None
     body: Any = None
     query: dict[str, str] = field(default_factory=dict)
     url: str = ""
@@ -48,7 +49,9 @@ class Row:
     def theirs(self, kind: str) -> int | None:
         """The status for a kind of caller where it is theirs alone. chief: an operator who signed in."""
         if kind in ("operator", "chief", "local"):
-            return self.operates
+            return self.operates or self.member
+        if kind == "member":
+            return self.member
         return self.guest if kind in ("guest", "mate") else None
 
     @property
@@ -179,6 +182,13 @@ ROWS = [
         operates=200,
         body={"shown": [SHOWN], "state": "accepted"},
     ),
+    Row("GET", "/api/queues", 404, operates=200),
+    Row("POST", "/api/queues", 404, operates=201, body={"name": "First"}),
+    Row("DELETE", "/api/queues/{id}", 404, operates=404),
+    # Of members, too (test_queues.py).
+    Row("GET", "/api/reviews", 404, member=200),
+    Row("POST", "/api/queues/{id}/next", 404, member=404, body={}),
+    Row("PUT", "/api/reviews/{id}", 404, member=404, body={"verdict": "skip"}),
     Row("GET", "/api/links", 404, operates=200),
     Row("POST", "/api/links", 404, body={"name": "testers"}, operates=201),
     Row("GET", "/api/links/{id}", 404, operates=404),

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from backends.echo import EchoBackend, Step
 from backends.types import Request
 from tests.api.conftest import MakeSite, Site
+from tests.api.test_queues import agreeing
 from tests.clean_environment import ROOT
 from webchat.api import routes
 from webchat.moderation import Decision, Moderation, OpenGates
@@ -34,6 +35,7 @@ from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 from webchat.moderation.verdicts import PROFILE_MISSING, Stage
 from webchat.store import Store
+from webchat.store.queue_records import NewQueue
 from webchat.store.records import ConversationSettings, FinishedTurn, NewSide, NewTurn
 from webchat.store.share_records import NewShare, SharedMessage
 from webchat.turns.titles.making import INSTRUCTION
@@ -177,6 +179,14 @@ async def comment_on_vote(at: World, text: str) -> None:
     await at.call("POST", f"/api/comparisons/{begun.reply.compared.id}/vote", vote)
 
 
+async def review_of_anothers_reply(at: World, text: str) -> None:
+    agreeing(at.site, "Hello")
+    queue = at.site.store.make_queue(at.site.operating().id, NewQueue("First"))
+    at.client = at.site.client(at.site.operating())
+    task = (await at.client.post(f"/api/queues/{queue.id}/next", json={})).json()["task"]
+    await at.call("PUT", f"/api/reviews/{task['id']}", {"verdict": "edit", "better": text})
+
+
 async def title_by_hand(at: World, text: str) -> None:
     begun = await at.calm()
     await at.call("PATCH", f"/api/conversations/{begun['conversation']['id']}", {"title": text})
@@ -294,6 +304,7 @@ ROWS = (
     Row("a better answer", (("PUT", "/api/messages/{id}/judgement"),), "input", judgement),
     Row("a comment on a reply", (("PUT", "/api/messages/{id}/judgement"),), "input", comment),
     Row("a comment on a vote", (("POST", "/api/comparisons/{id}/vote"),), "input", comment_on_vote),
+    Row("a reviewer's better answer", (("PUT", "/api/reviews/{id}"),), "input", review_of_anothers_reply),
     Row("a title by hand", (("PATCH", "/api/conversations/{id}"),), "input", title_by_hand),
     Row("a system prompt", (("PATCH", "/api/conversations/{id}"),), "input", system_prompt),
     Row("the system prompt of a new conversation", TURNS, "input", first_system_prompt),
@@ -327,6 +338,8 @@ NOT_DOORS = {
     ("PUT", "/api/messages/{id}/rating"): "takes a number",
     ("POST", "/api/comparisons/{id}/continue"): "takes no text",
     ("POST", "/api/judgements/review"): "an operator's own",
+    ("POST", "/api/queues"): "an operator's own",
+    ("POST", "/api/queues/{id}/next"): "takes no text",
     ("PUT", "/api/me/training"): "takes no text",
     ("POST", "/api/templates/{id}/restore"): "takes no text",
     ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
@@ -371,6 +384,8 @@ CALLS = {
     ("turns/titles/making.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
     ("api/judgements.py", "judge"): "a better answer",
+    ("api/queues.py", "make_queue"): "an operator's own",
+    ("api/queues.py", "give_review"): "a reviewer's better answer",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
     ("api/templates/prompt_templates.py", "create_template"): "a new template",
     ("api/templates/prompt_templates.py", "change_template"): "a changed template",
@@ -402,7 +417,7 @@ change_share end_share add_views
 activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
-withdraw_judgement set_trains review_judgements
+withdraw_judgement set_trains review_judgements close_queue next_review
 open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
 keep_owner
@@ -416,6 +431,7 @@ chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
+queues queue_verdicts assigned
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
@@ -484,8 +500,8 @@ async def test_what_is_flagged_is_told_of_at_every_door(world: Any, row: Row) ->
         assert row.stage in {one.context.stage for one in at.told if one.finding.rule == "talk"}
 
 
-# A tester has no share to continue, and whoever may send nothing has no reply to edit.
-OF_GUESTS = [row for row in ROWS if row.enter is not copied_share]
+# A tester has no share to continue and reviews nothing, and whoever may send nothing has no reply to edit.
+OF_GUESTS = [row for row in ROWS if row.enter not in (copied_share, review_of_anothers_reply)]
 AT_FIRST = [send, first_system_prompt, new_template, imported_template]
 
 

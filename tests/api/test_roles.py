@@ -13,7 +13,7 @@ import pytest
 
 from tests.api.conftest import MakeSite, Site
 from tests.api.test_access import CANARY_WORDS, NOBODYS, ROWS, Row, _call, _ids, local_client
-from webchat.api.reading import Caller, Guest, Operator, SignedIn
+from webchat.api.reading import Caller, Guest, Member, Operator, SignedIn
 from webchat.api.routes import TABLE
 from webchat.auth import Need, Ways, permits, role_of
 from webchat.auth.passwords import hash_password
@@ -24,7 +24,13 @@ PEOPLE = ("member", "chief")
 CHECKS = ("/sign-in/password", "/t/redeem", "/api/handover/redeem")
 """Tell everybody alike that what was sent opens nothing."""
 
-NEEDS: dict[object, Need] = {Operator: "operator", Guest: "tester", SignedIn: "person", Caller: "owner"}
+NEEDS: dict[object, Need] = {
+    Operator: "operator",
+    Guest: "tester",
+    Member: "member",
+    SignedIn: "person",
+    Caller: "owner",
+}
 DECLARED = {
     (row.method, row.path): next(
         (
@@ -110,6 +116,7 @@ def test_every_route_declares_what_its_row_says() -> None:
             continue
         needed = DECLARED[row.key]
         assert (needed == "operator") == (row.operates is not None), row.key
+        assert (needed == "member") == (row.member is not None), row.key
         assert (needed == "person") == (row.person is not None and not last_out(row)), row.key
         refused = row.guest == 403  # an owner's, but not a guest's
         assert (needed == "tester") == (row.guest is not None and not refused), row.key
@@ -132,6 +139,7 @@ def test_roles_have_what_they_need_and_nothing_more(site: Site, hashed: str) -> 
         "anyone": {*everybody},
         "owner": {*everybody} - {"reader"},
         "tester": {"tester"},
+        "member": {"member", "operator"},
         "person": {"member", "operator"},
         "operator": {"operator"},
     }

@@ -189,6 +189,16 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
             "better": "Better",
         }
     ],
+    ("POST", "/api/queues"): [
+        {
+            "name": "First",
+            "kind": "replies",
+            "wanted": {"model": "Echo", "since": "2026-01-01T00:00:00Z", "judged": "bad"},
+            "reviews": 2,
+            "reviewers": [],
+        }
+    ],
+    ("PUT", "/api/reviews/{id}"): [{"verdict": "edit", "better": "Better", "comment": "So"}],
     ("PUT", "/api/me/training"): [{"trains": True}],
     ("POST", "/api/moderation/try"): [
         {"stage": "input", "text": "Hi", "rules": "[[rules]]"},
@@ -234,6 +244,7 @@ NO_BODY = {
     ("POST", "/api/messages/{id}/activate"),
     ("POST", "/api/messages/{id}/restore"),
     ("POST", "/api/messages/{id}/stop"),
+    ("POST", "/api/queues/{id}/next"),
     ("POST", "/api/templates/{id}/restore"),
 }
 OTHERS = (

@@ -47,6 +47,7 @@ def judgement(
     return Judgement(
         id=more.pop("id", f"judgement-{number}"),
         owner_id=person,
+        author_id=more.pop("author", person),
         conversation_id=conversation or f"chat-{person}-{number}",
         message_id=of.message_id if of else "running",
         at=at,
@@ -71,6 +72,7 @@ def comparison(
     return Comparison(
         id=more.pop("id", f"comparison-{number}"),
         owner_id=person,
+        author_id=more.pop("author", person),
         conversation_id=more.pop("conversation", f"chat-{person}-{number}"),
         asked_id=more.pop("asked", f"asked-{number}"),
         at=at,

@@ -188,6 +188,14 @@ NOT_OF_AN_OWNER = {
     "judgement",
     "review_judgements",
     "judgement_counts",
+    # of operators and of reviewers, in test_queues.py
+    "make_queue",
+    "queues",
+    "close_queue",
+    "queue_verdicts",
+    "assigned",
+    "next_review",
+    "give_review",
     "thumbs",
     "usable",
     "ratings_by_link",  # counts, in tests/test_pages.py

@@ -35,7 +35,8 @@ class About:
         services = self._services
         earlier = await services.identities.admitted(request.state.sign_in.earlier)
         movable: Sequence[records.MovableChats] = ()
-        if permits("member", owner):
+        signs_in = permits("member", owner)
+        if signs_in:
             held = [one.id for one in earlier]
             movable = await self._store.call(self._store.movable_chats, owner.id, held)
         return Me.of(
@@ -57,6 +58,7 @@ class About:
                 "share": Share(access=services.access),
                 "link": await guest_link(self._store, owner),
                 "shares": services.shares.allowed(owner),
+                "reviews": len(await self._store.call(self._store.assigned, owner.id)) if signs_in else 0,
             }
         )
 

@@ -53,6 +53,14 @@ def operator_of(request: Request) -> Owner:
     return owner
 
 
+def member_of(request: Request) -> Owner:
+    """The same for members, and operators."""
+    owner = owner_of(request)
+    if not permits("member", owner):
+        raise not_found()
+    return owner
+
+
 def guest_of(request: Request) -> Owner:
     """The same for guests of a tester link."""
     owner = owner_of(request)
@@ -83,6 +91,7 @@ def bad_query(name: str) -> ApiError:
 
 Caller = Annotated[Owner, Depends(owner_of)]
 Operator = Annotated[Owner, Depends(operator_of)]
+Member = Annotated[Owner, Depends(member_of)]
 Guest = Annotated[Owner, Depends(guest_of)]
 SignedIn = Annotated[Session, Depends(session_of)]
 Language = Annotated[Literal["en", "zh-CN"], Depends(language_of)]

@@ -27,6 +27,7 @@ from webchat.api.messages import Messages
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.people import People
 from webchat.api.providers import ProviderRoutes
+from webchat.api.queues import Queues
 from webchat.api.redeem import Redeem
 from webchat.api.services import Services
 from webchat.api.sharing.share_pages import SharePages
@@ -191,6 +192,17 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/comparisons/{id}", Comparisons.look, key="read"),
             Row("POST", "/api/comparisons/{id}/vote", Comparisons.vote, body=LONG, work="save", key="write"),
             Row("POST", "/api/comparisons/{id}/continue", Comparisons.go_on, key="write"),
+        ),
+    ),
+    (
+        Queues,
+        (
+            Row("GET", "/api/queues", Queues.list, work="list"),
+            Row("POST", "/api/queues", Queues.make, work="save", status=201),
+            Row("DELETE", "/api/queues/{id}", Queues.close, status=204),
+            Row("GET", "/api/reviews", Queues.assigned),
+            Row("POST", "/api/queues/{id}/next", Queues.next),
+            Row("PUT", "/api/reviews/{id}", Queues.review, body=LONG, work="save"),
         ),
     ),
     (

@@ -10,6 +10,7 @@
     ├── TooManyVersions    a message has as many versions as it may
     ├── ComparisonOpen     what is asked for waits for the vote on two replies
     ├── ComparisonRunning  one of its two replies is still being written
+    ├── ReviewTaken        somebody else reviews the item since a reservation ended
     ├── LinkEnded          the link was revoked, has expired or is paused
     ├── LinkLimit          a limit of the link is reached
     │   ├── LinkFull              people
@@ -137,6 +138,15 @@ class ComparisonRunning(StoreError):
     status = 409
     message = "One of the two replies is still being written."
     cure = "Wait until both have finished, or stop them."
+
+
+class ReviewTaken(StoreError):
+    """A review that came after its reservation, when somebody else had the place."""
+
+    code = "review_taken"
+    status = 409
+    message = "Your reservation of this item expired, and somebody else is reviewing it."
+    cure = "Nothing was stored. Continue with the next item."
 
 
 class LinkEnded(StoreError):

@@ -91,12 +91,14 @@ class Answer:
 class Judgement:
     """What one person thinks of one reply. There is one for each pair of them.
 
+    author_id: the owner of the chat, who is another person if a reviewer judged it.
     seq: how many pieces of the reply had been shown; `None` once it had ended. reasons: keys. better: the
     answer they would have given; empty for none. judged: `None` while the reply runs. link: its name.
     """
 
     id: str
     owner_id: str
+    author_id: str
     conversation_id: str
     message_id: str
     link_id: str | None
@@ -201,12 +203,13 @@ class Side:
 class Comparison:
     """Two replies to one message, and which of them a person preferred; `None` until they voted.
 
-    "Both are bad" is a tie of two sides that are not good. closed_at: when they voted, or went on without a
-    vote; until then nobody may learn from it which model wrote what.
+    "Both are bad" is a tie of two sides that are not good. author_id: as in `Judgement`. closed_at:
+    when they voted, or went on without a vote; until then nobody may learn from it which model wrote what.
     """
 
     id: str
     owner_id: str
+    author_id: str
     conversation_id: str
     asked_id: str
     link_id: str | None

@@ -18,7 +18,7 @@ from webchat.store.imports.jobs import ImportJobVerbs
 from webchat.store.imports.writing import ImportVerbs
 from webchat.store.judgements.comparisons import ComparisonVerbs
 from webchat.store.judgements.judging import JudgingVerbs
-from webchat.store.judgements.reviewing import ReviewVerbs
+from webchat.store.judgements.queue_reviews import QueueReviewVerbs
 from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
@@ -63,7 +63,7 @@ class Store(
     RatingVerbs,
     GuestVerbs,
     JudgingVerbs,
-    ReviewVerbs,
+    QueueReviewVerbs,
     TesterVerbs,
     ExportVerbs,
     ImportVerbs,

@@ -111,7 +111,7 @@ class PageEntry(Answer):
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
     anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares:
-    which read-only shares the caller may make."""
+    which read-only shares the caller may make. reviews: how many open queues the caller reviews."""
 
     owner: Owner
     person: Person | None
@@ -129,6 +129,7 @@ class Me(Answer):
     link: GuestLink | None
     pages: tuple[PageEntry, ...]
     shares: Literal["off", "masked", "on"]
+    reviews: int
 
 
 class Moved(Answer):

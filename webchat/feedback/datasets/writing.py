@@ -144,7 +144,8 @@ class _Export:
         if options.mask is not None:
             counts.hidden += texts != cleaned(one, reasoning=options.reasoning, mask=None)
         words = dict.fromkeys(text for side in sides(one) for text in own_words(side.prompt, suggested()))
-        node = self._groups.add(one.owner_id, one.conversation_id, words)
+        # Of the chat's person: what they wrote must not be on both sides of the split, whoever reviewed it.
+        node = self._groups.add(one.author_id, one.conversation_id, words)
         counts.add(one, texts)
         if isinstance(one, Judgement) and one.rating:
             self._scratch.rate(one.owner_id, one.message_id, one.rating)
@@ -152,7 +153,7 @@ class _Export:
         rows = Rows(
             one,
             texts,
-            about(one, hashed("person", one.owner_id), hashed("conversation", one.conversation_id)),
+            about(one, hashed("person", one.author_id), hashed("conversation", one.conversation_id)),
         )
         for row in rows.all():
             # Pairs of versions are made of rows for KTO.

@@ -475,6 +475,58 @@ class ComparisonRow(Base):
     review: Mapped[dict[str, Any] | None]
 
 
+class QueueRow(Base):
+    """Replies or comparisons that reviewers judge. wanted: the filter its items were found by. reviews: how
+    many each item gets. reviewers: ids of owners; empty for everybody who signs in."""
+
+    __tablename__ = "queues"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16))
+    wanted: Mapped[dict[str, Any]]
+    reviews: Mapped[int]
+    reviewers: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class QueueItemRow(Base):
+    """What is reviewed: a reply, or a comparison. given: its reviews, without skips."""
+
+    __tablename__ = "queue_items"
+    __table_args__ = (Index("ix_queue_items_queue_id", "queue_id", "given", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    queue_id: Mapped[str] = mapped_column(Id, ForeignKey("queues.id"))
+    message_id: Mapped[str | None] = mapped_column(
+        Id, ForeignKey("messages.id", ondelete="CASCADE"), index=True
+    )
+    comparison_id: Mapped[str | None] = mapped_column(
+        Id, ForeignKey("comparisons.id", ondelete="CASCADE"), index=True
+    )
+    given: Mapped[int]
+
+
+class ReviewRow(Base):
+    """A reviewer's place at an item: reserved until a time, while `verdict` is empty. What they said besides
+    is a judgement or a comparison of theirs."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        Index("ix_reviews_reviewer_id", "reviewer_id", "queue_id", "verdict"),
+        Index("ix_reviews_queue_id", "queue_id", "verdict"),
+    )
+
+    item_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("queue_items.id", ondelete="CASCADE"), primary_key=True
+    )
+    reviewer_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(Id, ForeignKey("queues.id"))
+    until: Mapped[datetime]
+    verdict: Mapped[str] = mapped_column(String(8))
+
+
 class SearchEntryRow(Base):
     """What the search index knows: one row per message, and one per conversation for its title (`message_id`
     NULL). Numbers grow with time, so newest first is number order; a reply gets its own once it is whole. The

@@ -200,13 +200,18 @@ class ComparisonVerbs(TurnVerbs):
 SLICE_ROWS = 50
 SLICE_CHARS = 2_000_000
 
-_RECORDS: Any = select(*ComparisonRow.__table__.columns, LinkRow.name.label("link")).outerjoin(
-    LinkRow, LinkRow.id == ComparisonRow.link_id
+_RECORDS: Any = (
+    select(
+        *ComparisonRow.__table__.columns,
+        ConversationRow.owner_id.label("author_id"),
+        LinkRow.name.label("link"),
+    )
+    .join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
+    .outerjoin(LinkRow, LinkRow.id == ComparisonRow.link_id)
 )
 
 _USABLE: Any = (
-    _RECORDS.join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
-    .join(OwnerRow, OwnerRow.id == ComparisonRow.owner_id)
+    _RECORDS.join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
     .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
     .where(ComparisonRow.voted_at.is_not(None), ConversationRow.deleted_at.is_(None), trains(ComparisonRow))
     .order_by(ComparisonRow.id)
@@ -298,6 +303,7 @@ def _comparison(row: Row[Any]) -> Comparison:
     return Comparison(
         id=row.id,
         owner_id=row.owner_id,
+        author_id=row.author_id,
         conversation_id=row.conversation_id,
         asked_id=row.asked_id,
         link_id=row.link_id,

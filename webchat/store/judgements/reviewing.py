@@ -59,6 +59,7 @@ SLICE_CHARS = 2_000_000
 MOST_COUNTS = 20_000
 
 _ASKED = aliased(MessageRow)
+_JUDGE = aliased(OwnerRow)
 
 
 class ReviewVerbs(TesterVerbs):
@@ -229,13 +230,14 @@ def _listed() -> Select[Any]:
     return (
         judgements_query()
         .add_columns(
-            OwnerRow.kind,
-            OwnerRow.name,
+            _JUDGE.kind,
+            _JUDGE.name,
             trains().label("trains"),
             or_(trains(), tested).label("readable"),
             func.substr(MessageRow.text, 1, EXCERPT_CHARS).label("reply"),
             func.substr(_ASKED.text, 1, EXCERPT_CHARS).label("asked"),
         )
+        .join(_JUDGE, _JUDGE.id == JudgementRow.owner_id)
         .outerjoin(_ASKED, _ASKED.id == MessageRow.parent_id)
     )
 

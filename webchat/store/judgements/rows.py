@@ -23,16 +23,17 @@ from webchat.store.judgement_records import Answer, Consent, Judged, Judgement, 
 
 
 def judgements_query() -> Select[Any]:
-    """Judgements with their conversation, their link's name, and what their owner is."""
+    """Judgements with their conversation, their link's name, and who the owner of the conversation is."""
     return (
         select(
             *JudgementRow.__table__.columns,
             MessageRow.conversation_id,
+            ConversationRow.owner_id.label("author_id"),
             LinkRow.name.label("link"),
         )
         .join(MessageRow, MessageRow.id == JudgementRow.message_id)
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
-        .join(OwnerRow, OwnerRow.id == JudgementRow.owner_id)
+        .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
         .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
         .outerjoin(LinkRow, LinkRow.id == JudgementRow.link_id)
     )
@@ -44,10 +45,11 @@ def is_live() -> ColumnElement[bool]:
 
 
 def trains(of: type[JudgementRow] | type[ComparisonRow] = JudgementRow) -> ColumnElement[bool]:
-    """Whether its owner agreed that it trains models: operators always do, members in their own page, testers
-    by the sentence they accepted before they began the chat. Nobody else was asked."""
+    """Whether the person of the chat agreed that it trains models: operators always do, members in their own
+    page, testers by the sentence they accepted before they began the chat. Nobody else was asked. What
+    reviewers say of others' chats is said for that."""
     before = exists().where(
-        ConsentRow.owner_id == of.owner_id,
+        ConsentRow.owner_id == ConversationRow.owner_id,
         ConsentRow.version == of.consent["version"].as_integer(),
         ConsentRow.at <= ConversationRow.created_at,
     )
@@ -63,6 +65,7 @@ def load_judgement(row: Row[Any], judged: Judged | None = None) -> Judgement:
     return Judgement(
         id=row.id,
         owner_id=row.owner_id,
+        author_id=row.author_id,
         conversation_id=row.conversation_id,
         message_id=row.message_id,
         link_id=row.link_id,

@@ -18,6 +18,7 @@ from webchat.store.database.tables import (
     SessionRow,
 )
 from webchat.store.database.transactions import long, reads, writes
+from webchat.store.judgements.queue_reviews import remove_reviews
 from webchat.store.people.keys import forget_keys
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.records import Deletion
@@ -32,9 +33,9 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
     @long
     def remove_person(self, owner: str, *, spare_last: bool = False) -> Deletion:
         """Sign a person out for good and permanently delete what is theirs: conversations, personal prompt
-        templates, what the log of decisions has of their texts, and last the account. Templates they shared
-        stay, without their name. Raises NotFound, and with `spare_last` LastOperator where nobody would be
-        left who operates.
+        templates, judgements and votes, what the log of decisions has of their texts, and last the account.
+        Templates they shared stay, without their name. Raises NotFound, and with `spare_last` LastOperator
+        where nobody would be left who operates.
 
         What is cut off midway goes on when it is asked for again; the next purge frees the space.
         """
@@ -45,10 +46,16 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
         logged = slices_of(self._decisions(DecisionRow.owner_id == owner))
         for _ in self.slices(partial(self._forget_content, numbers) for numbers in logged):
             pass
+        while self.in_turn(self._forget_reviews, owner):
+            pass
         last = self.delete_conversations(owner, for_good=True)  # begun by a request that was under way
         if not self.closing:
             self.in_turn(self._forget_person, owner)
         return Deletion(deletion.conversations + last.conversations, deletion.running or last.running)
+
+    @writes
+    def _forget_reviews(self, connection: Connection, owner: str) -> int:
+        return remove_reviews(connection, owner, SLICE_ROWS)
 
     @reads
     def _personal_templates(self, connection: Connection, owner: str) -> Sequence[str]:

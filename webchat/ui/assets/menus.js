@@ -7,6 +7,7 @@ import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
 import { download } from "./download.js";
 import { errorLine, language, t } from "./i18n.js";
+import { reviewItems } from "./reviewing/menu.js";
 import { settings } from "./settings.js";
 import { mayPrompt } from "./tester/link.js";
 import { testerItems } from "./tester/menu.js";
@@ -40,6 +41,7 @@ export function mainMenu() {
     ...earlier(),
     ...pages(),
     "-",
+    ...reviewItems(),
     ...only(mayPrompt(connection.link), { label: t("templates.menu"), icon: "template", onclick: showTemplates }),
     ...only(connection.me.operates && info?.in_process, { label: t("chattemplate.menu"), icon: "braces", onclick: () => goto(`operator/?tab=models&model=${encodeURIComponent(info?.name ?? "")}`) }),
     ...only(connection.me.operates, { label: t("console.menu"), icon: "sliders", onclick: () => goto("operator/") }),

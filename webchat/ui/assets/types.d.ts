@@ -10,6 +10,9 @@ export type Failure = Pick<wire.Failure, "code"> & Partial<Omit<wire.Failure, "p
 export type Words = Record<string, string | number | null | undefined>;
 export type Translate = (key: string, params?: Words) => string;
 
+/** What a reviewer makes of an item. */
+export type Verdict = wire.NewReviewBody["verdict"];
+
 /** A message as it is drawn: perhaps not known to the server yet, or without its reply. */
 export type ShownMessage = Omit<wire.Message, "state" | "failure"> & { state: wire.Message["state"] | "unsent"; failure: Failure | null; pending?: Entry; unanswered?: boolean };
 

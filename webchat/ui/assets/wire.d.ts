@@ -35,6 +35,20 @@ export interface ArchivedConversation {
   media: Array<Media>;
 }
 
+/** An open queue as one of its reviewers sees it. mine: the reviews they gave. given, total: of everybody together. */
+export interface AssignedQueue {
+  id: string;
+  name: string;
+  kind: "replies" | "comparisons";
+  mine: number;
+  given: number;
+  total: number;
+}
+
+export interface AssignedQueues {
+  queues: Array<AssignedQueue>;
+}
+
 /** Sent during silence. */
 export interface Beat {}
 
@@ -255,6 +269,11 @@ export interface GivenAnswer {
 export interface GivenAnswerPage {
   items: Array<GivenAnswer>;
   next: string | null;
+}
+
+/** others: what the others made of the item so far; left and right as the caller saw them. */
+export interface GivenReview {
+  others: Array<"accept" | "reject" | "edit" | "left" | "right" | "tie">;
 }
 
 export interface GoOnBody {
@@ -500,7 +519,7 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. reviews: how many open queues the caller reviews. */
 export interface Me {
   owner: Owner;
   person: Person | null;
@@ -518,6 +537,7 @@ export interface Me {
   link: GuestLink | null;
   pages: Array<PageEntry>;
   shares: "off" | "masked" | "on";
+  reviews: number;
 }
 
 /** A picture or sound of a reply. address: its URL while it is stored. */
@@ -676,10 +696,23 @@ export interface NewLinkBody {
   terms?: TermsContent;
 }
 
+/** verdict: of a reply `accept`, `reject` or `edit`, which has a `better` answer; of a comparison `left`, `right` or `tie`; of both `skip`, which counts for nothing. */
+export interface NewReviewBody {
+  verdict: "accept" | "reject" | "edit" | "left" | "right" | "tie" | "skip";
+  better?: string;
+  comment?: string;
+}
+
 export interface NewTemplateBody {
   content: TemplateContent;
   scope?: "personal" | "shared";
   note?: string;
+}
+
+/** task: `null` once nothing is left for the caller, or the rest is reserved for others. */
+export interface NextReview {
+  task: ReviewTask | null;
+  queue: AssignedQueue;
 }
 
 export interface Owner {
@@ -772,10 +805,37 @@ export interface QuestionContent {
   per_reply?: boolean;
 }
 
-/** place: starts at 1. */
-export interface Queue {
-  place: number;
-  eta_seconds: number | null;
+/** reviews: how many each item gets. reviewers: ids of people; empty for everybody who signs in. */
+export interface QueueBody {
+  name: string;
+  kind?: "replies" | "comparisons";
+  wanted?: QueueWanted;
+  reviews?: number;
+  reviewers?: Array<string>;
+}
+
+/** As in `QueueWanted`. */
+export interface QueueFound {
+  model: string | null;
+  link_id: string | null;
+  since: string | null;
+  before: string | null;
+  judged: "any" | "good" | "bad" | "unjudged";
+}
+
+/** next: cursor of the next page, `null` at the end. */
+export interface QueuePage {
+  items: Array<webchat__api__wire__queues__Queue>;
+  next: string | null;
+}
+
+/** Which replies or comparisons; `null` for all. judged: what the people of the chats made of it; of comparisons, `any` or `unjudged`. since, before: by when they were made. */
+export interface QueueWanted {
+  model?: string | null;
+  link_id?: string | null;
+  since?: string | null;
+  before?: string | null;
+  judged?: "any" | "good" | "bad" | "unjudged";
 }
 
 export interface RatingBody {
@@ -813,6 +873,15 @@ export interface ReviewBody {
   better?: string;
 }
 
+/** What is to be judged, without what tells the model or what others think of it. id: of the item. prompt: what was written before. replies: one, or the left and the right one. until: it is reserved that long. */
+export interface ReviewTask {
+  id: string;
+  kind: "replies" | "comparisons";
+  prompt: Array<ReviewedMessage>;
+  replies: Array<string>;
+  until: string;
+}
+
 /** How many of the judgements were reviewed, and how many had changed since they were shown. */
 export interface Reviewed {
   reviewed: number;
@@ -841,6 +910,11 @@ export interface ReviewedJudgement {
   trains: boolean;
   review: "new" | "accepted" | "rejected" | "edited";
   review_better: string;
+}
+
+export interface ReviewedMessage {
+  role: string;
+  text: string;
 }
 
 /** Only chosen values; a missing field means the model's default. */
@@ -994,7 +1068,7 @@ export interface Status {
   message_id: string;
   state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
   loading: Loading | null;
-  queue: Queue | null;
+  queue: webchat__api__wire__turns__Queue | null;
   wait: Wait | null;
 }
 
@@ -1252,6 +1326,26 @@ export interface Wait {
   attempt: number;
 }
 
+/** items: replies or comparisons in it. given: reviews of them; with `items` times `reviews` all is done. closed_at: since when nobody is asked any more. */
+export interface webchat__api__wire__queues__Queue {
+  id: string;
+  name: string;
+  kind: "replies" | "comparisons";
+  wanted: QueueFound;
+  reviews: number;
+  reviewers: Array<string>;
+  created_at: string;
+  closed_at: string | null;
+  items: number;
+  given: number;
+}
+
+/** place: starts at 1. */
+export interface webchat__api__wire__turns__Queue {
+  place: number;
+  eta_seconds: number | null;
+}
+
 /** The JSON that a request is answered with. */
 export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/conversations/take-over`] ? Moved :
@@ -1270,9 +1364,12 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/templates`] ? TemplateList :
   [M, P] extends ["POST", `api/templates`] ? Template :
   [M, P] extends ["POST", `api/handover`] ? Handover :
+  [M, P] extends ["GET", `api/reviews`] ? AssignedQueues :
   [M, P] extends ["GET", `api/models`] ? ModelList :
   [M, P] extends ["GET", `api/search`] ? SearchPage :
   [M, P] extends ["GET", `api/export`] ? Archive :
+  [M, P] extends ["GET", `api/queues`] ? QueuePage :
+  [M, P] extends ["POST", `api/queues`] ? webchat__api__wire__queues__Queue :
   [M, P] extends ["GET", `api/shares`] ? SharedChats :
   [M, P] extends ["POST", `api/shares`] ? SharedChat :
   [M, P] extends ["GET", `api/trash`] ? TrashPage :
@@ -1308,11 +1405,13 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/links/${string}/answers`] ? GivenAnswerPage :
   [M, P] extends ["POST", `api/links/${string}/revoke`] ? Link :
   [M, P] extends ["GET", `api/comparisons/${string}`] ? Comparison :
+  [M, P] extends ["POST", `api/queues/${string}/next`] ? NextReview :
   [M, P] extends ["POST", `api/shares/${string}/copy`] ? Conversation :
   [M, P] extends ["GET", `api/templates/${string}`] ? Template :
   [M, P] extends ["PUT", `api/templates/${string}`] ? Template :
   [M, P] extends ["GET", `api/messages/${string}`] ? MessageDetails :
   [M, P] extends ["DELETE", `api/messages/${string}`] ? Thread :
+  [M, P] extends ["PUT", `api/reviews/${string}`] ? GivenReview :
   [M, P] extends ["PATCH", `api/shares/${string}`] ? SharedChat :
   [M, P] extends ["GET", `api/links/${string}`] ? Link :
   [M, P] extends ["PATCH", `api/links/${string}`] ? Link :
@@ -1333,6 +1432,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
   [M, P] extends ["POST", `api/consent`] ? ConsentBody :
   [M, P] extends ["POST", `api/answers`] ? AnswersBody :
+  [M, P] extends ["POST", `api/queues`] ? QueueBody :
   [M, P] extends ["POST", `api/shares`] ? ShareBody :
   [M, P] extends ["POST", `api/turns`] ? TurnBody :
   [M, P] extends ["POST", `api/links`] ? NewLinkBody :
@@ -1351,6 +1451,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? EditBody :
   [M, P] extends ["POST", `api/shares/${string}/copy`] ? ShareCopyBody :
   [M, P] extends ["PUT", `api/templates/${string}`] ? TemplateBody :
+  [M, P] extends ["PUT", `api/reviews/${string}`] ? NewReviewBody :
   [M, P] extends ["PATCH", `api/shares/${string}`] ? ShareChange :
   [M, P] extends ["PATCH", `api/links/${string}`] ? LinkBody :
   any;
