@@ -54,6 +54,7 @@ class Capabilities:
     speaks_first: bool = True
     images: bool = False
     tools: bool = False
+    response_format: bool = False
     logprobs: bool = False
     seed: bool = False
     prefill: bool = False

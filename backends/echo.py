@@ -47,6 +47,7 @@ class EchoBackend:
     shuffle: the reply's words in an order drawn from the seed, so that a regenerated reply differs.
     load_seconds: how long `start` takes, with progress. start_errors: raised by `start`, one per call.
     slots: replies at once, the others wait; `None` for any number. memory: what it says to take, in bytes.
+    options: whether to say that it supports tools, response formats and logprobs, which a script plays.
     Raises `ContextTooLong` when `context_length` is set and the prompt has more tokens.
     """
 
@@ -65,12 +66,16 @@ class EchoBackend:
         context_length: int | None = None,
         slots: int | None = None,
         memory: int | None = None,
+        options: bool = False,
     ) -> None:
         self.model = model
         self.capabilities = Capabilities(
             seed=True,
             prefill=True,
             images=True,
+            tools=options,
+            response_format=options,
+            logprobs=options,
             context_length=context_length,
             sampling=frozenset({"max_tokens", "seed", "stop"}),
             slots=slots,

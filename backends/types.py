@@ -34,11 +34,26 @@ Part = TextPart | ImagePart
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A complete tool call of a model. arguments: JSON, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation. `content` is text, or parts in reading order."""
+    """One message of a conversation. `content` is text, or parts in reading order.
+
+    tool_calls: what the assistant called, after its text. tool_call_id: of the call that a message of the
+    role `tool` answers.
+    """
 
     role: Role
     content: str | tuple[Part, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
     @property
     def text(self) -> str:
@@ -103,6 +118,51 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call. parameters: the JSON schema of its arguments. strict: whether the
+    arguments have to follow it."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The one tool that the model has to call."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """What the whole answer has to be: JSON that follows a schema, or with `None` any JSON object."""
+
+    schema: Mapping[str, Any] | None = None
+    name: str = "answer"
+    description: str = ""
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What programs may ask of a model beside sampling; each only of backends whose capabilities say so.
+
+    tool_choice: `None` is `auto`. parallel_tool_calls: whether one reply may call several tools; `None`
+    leaves that to the model.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One call of a model.
 
@@ -123,6 +183,7 @@ class Request:
     trace: bool = False
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
     caller: Caller | None = field(default=None, repr=False)
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)

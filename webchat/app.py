@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backends.base import Backend
 from backends.errors import BackendError, ModelNotFound
 from webchat import __version__
-from webchat.api import PageEntry, Services, body_limit, key_scope, routes
+from webchat.api import Edge, PageEntry, Services, body_limit, key_scope, routes
 from webchat.api.templates.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
@@ -193,7 +193,8 @@ def build_app(
         body_limit=partial(_body_limit, most=settings.max_body_bytes),
         key_scope=key_scope,
     )
-    return App(door, settings, store, models, turns, start_link, operator_link, lifespan)
+    edge = Edge(door, settings.root_path)
+    return App(edge, settings, store, models, turns, start_link, operator_link, lifespan)
 
 
 @asynccontextmanager

@@ -232,6 +232,7 @@ class LlamaCppBackend:
             speaks_first=speaks_first,
             seed=True,
             prefill=True,
+            response_format=True,
             logprobs=True,
             context_length=context_length,
             sampling=frozenset({*SAMPLING, "seed", "stop"}),

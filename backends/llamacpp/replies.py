@@ -131,6 +131,8 @@ def payload(
         body["lora"] = [{"id": number, "scale": scale} for number, scale in enumerate(scales)]
     if request.logprobs is not None:
         body["logprobs"] = max(1, request.logprobs)  # none would be none of the token itself
+    if (wanted := request.options.response_format) is not None:
+        body["json_schema"] = {"type": "object"} if wanted.schema is None else dict(wanted.schema)
     if sampling.stop:
         body["stop"] = [whole(stop) for stop in sampling.stop]
     return body

@@ -71,6 +71,7 @@ class OpenAICompatBackend:
         self._offered = Capabilities(
             images=bool(options.images),
             tools=True,
+            response_format=True,
             logprobs=True,
             prefill=bool(options.prefill),
             context_length=options.context_length,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from backends.types import ImagePart, Message, Request
+from backends.types import ImagePart, Message, NamedTool, Options, Request, Tool
 
 SAMPLING_FIELDS = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed", "stop"}
@@ -44,10 +44,54 @@ def payload(request: Request, model: str, *, server: str) -> dict[str, Any]:
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": _content(message)} for message in request.messages],
+        "messages": [_message(message) for message in request.messages],
         "stream": True,
     }
+    fields |= _options(request.options)
     return body | {key: value for key, value in fields.items() if value is not None}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": message.role, "content": _content(message)}
+    if message.tool_calls:
+        said["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        said["tool_call_id"] = message.tool_call_id
+    return said
+
+
+def _options(options: Options) -> dict[str, Any]:
+    choice: Any = options.tool_choice
+    if isinstance(choice, NamedTool):
+        choice = {"type": "function", "function": {"name": choice.name}}
+    return {
+        "tools": [_tool(tool) for tool in options.tools] or None,
+        "tool_choice": choice,
+        "parallel_tool_calls": options.parallel_tool_calls,
+        "response_format": _response_format(options),
+    }
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {
+        "type": "function",
+        "function": function if tool.strict is None else {**function, "strict": tool.strict},
+    }
+
+
+def _response_format(options: Options) -> dict[str, Any] | None:
+    wanted = options.response_format
+    if wanted is None:
+        return None
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    described = {"name": wanted.name, "description": wanted.description, "strict": wanted.strict}
+    said = {key: value for key, value in described.items() if value not in (None, "")}
+    return {"type": "json_schema", "json_schema": {**said, "schema": dict(wanted.schema)}}
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:

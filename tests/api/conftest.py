@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from backends.base import Backend
 from backends.echo import EchoBackend
-from webchat.api import Services, body_limit, key_scope, routes
+from webchat.api import Edge, Services, body_limit, key_scope, routes
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
 from webchat.auth import passwords as passwords_room
 from webchat.auth.passwords import Passwords
@@ -191,14 +191,14 @@ def make_site(tmp_path: Path) -> MakeSite:
             redeemer=Redeemer(store, start=start, operator=operator),
             moderators=moderators,
         )
-        wrapped = Door(
+        door_ = Door(
             Starlette(routes=routes(services)),
             identities=identities,
             settings=settings,
             body_limit=partial(body_limit, most=MOST_BODY),
             key_scope=key_scope,
         )
-        site = Site(services, wrapped, start, operator, store, turns, models)
+        site = Site(services, Edge(door_), start, operator, store, turns, models)
         try:
             yield site
         finally:

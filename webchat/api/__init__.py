@@ -6,5 +6,6 @@ body and answer (`wire`).
 
 from webchat.api.routes import body_limit, key_scope, routes
 from webchat.api.services import PageEntry, Services
+from webchat.api.v1.edge import Edge
 
-__all__ = ["PageEntry", "Services", "body_limit", "key_scope", "routes"]
+__all__ = ["Edge", "PageEntry", "Services", "body_limit", "key_scope", "routes"]

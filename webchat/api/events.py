@@ -25,8 +25,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -110,20 +111,33 @@ async def many_replies(
             yield bytes(piece)
 
 
+class Chunks(Protocol):
+    """The pieces of a stream, with what they hold until `aclose`."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class EventStream:
     """ASGI application that sends `chunks`, a beat after some silence, and ends after the last chunk or when
-    the reader disconnects. close: called at the end in any case."""
+    the reader disconnects. close: called at the end in any case. headers: beside those of every stream."""
 
     def __init__(
         self,
-        chunks: AsyncGenerator[bytes],
+        chunks: Chunks,
         close: Callable[[], None] | None = None,
         *,
         beat_seconds: float = BEAT_SECONDS,
+        beat: bytes = BEAT,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._chunks = chunks
         self._close = close
         self._beat_seconds = beat_seconds
+        self._beat = beat
+        named = (headers or {}).items()
+        self._headers = _HEADERS + [(name.encode("ascii"), value.encode("ascii")) for name, value in named]
         self._pumping: asyncio.Task[None] | None = None
         self.ended = False
         """Whether `end` was called."""
@@ -137,7 +151,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with aclosing(self._chunks):
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                await send({"type": "http.response.start", "status": 200, "headers": self._headers})
                 if scope["method"] == "HEAD":
                     await send({"type": "http.response.body", "body": b""})
                 else:
@@ -157,7 +171,7 @@ class EventStream:
                     {pump, gone}, timeout=self._beat_seconds, return_when=asyncio.FIRST_COMPLETED
                 )
                 if not pump.done() and not gone.done():
-                    await send({"type": "http.response.body", "body": BEAT, "more_body": True})
+                    await send({"type": "http.response.body", "body": self._beat, "more_body": True})
         finally:
             pump.cancel()
             gone.cancel()

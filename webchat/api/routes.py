@@ -36,6 +36,7 @@ from webchat.api.templates.model_templates import ChatTemplates
 from webchat.api.templates.prompt_templates import Templates
 from webchat.api.trash import Trash
 from webchat.api.turns import TurnRoutes
+from webchat.api.v1.routes import TAKING, v1_routes
 from webchat.api.wire.base import Answer
 from webchat.api.wire.messages import Archive
 from webchat.api.wire.people import Health as HealthState
@@ -346,6 +347,7 @@ def routes(services: Services) -> list[BaseRoute]:
             if row.work is not None:
                 handler = in_its_place(handler, slots[row.work], leaves=row.work in LEAVING)
             made.append(Route(row.path, answering(handler), methods=[row.method]))
+    made += v1_routes(services)
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
     made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))
     return made
@@ -355,6 +357,8 @@ def body_limit(method: str, path: str, most: int) -> int:
     """Maximum bytes of a request's body, checked before any of it is read. Paths outside the table, including
     Gradio's, get the small limit, except for pages of other packages. most: the limit in the settings."""
     if method == "POST" and path.startswith("/pages/"):
+        return most
+    if method == "POST" and path in TAKING:
         return most
     return most if any(method == known and where.match(path) for known, where in _long()) else SMALL_BODY
 

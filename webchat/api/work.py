@@ -53,13 +53,13 @@ def in_its_place(endpoint: Endpoint, slots: Slots, *, leaves: bool) -> Endpoint:
 
     async def handler(request: Request) -> ASGIApp:
         await request.body()  # nobody has a place while it comes; behind it comes only that the client goes
-        return await (_while_asked(request, placed(request)) if leaves else placed(request))
+        return await (while_asked(request, placed(request)) if leaves else placed(request))
 
     return handler
 
 
-async def _while_asked(request: Request, work: Coroutine[None, None, ASGIApp]) -> ASGIApp:
-    """Raises `ClientDisconnect`."""
+async def while_asked(request: Request, work: Coroutine[None, None, ASGIApp]) -> ASGIApp:
+    """The answer, unless the client leaves before. Raises `ClientDisconnect`."""
     doing = asyncio.create_task(work)
     leaving = asyncio.create_task(_gone(request))
     try:

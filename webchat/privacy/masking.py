@@ -154,12 +154,14 @@ def mask_texts(texts: Sequence[str], finder: Finder) -> Sequence[str]:
 
 
 def _texts(request: Request) -> Iterator[str]:
-    """Every text of a request, in order."""
+    """Every text of a request, in order; of tools what the program says of them."""
     for message in request.messages:
         if isinstance(message.content, str):
             yield message.content
         else:
             yield from (part.text for part in message.content if isinstance(part, TextPart))
+        yield from (call.arguments for call in message.tool_calls)
+    yield from (tool.description for tool in request.options.tools)
 
 
 def _with_texts(request: Request, texts: Sequence[str]) -> Request:
@@ -174,8 +176,10 @@ def _with_texts(request: Request, texts: Sequence[str]) -> Request:
             content = tuple(
                 TextPart(next(coming)) if isinstance(part, TextPart) else part for part in message.content
             )
-        messages.append(replace(message, content=content))
-    return replace(request, messages=tuple(messages))
+        calls = tuple(replace(call, arguments=next(coming)) for call in message.tool_calls)
+        messages.append(replace(message, content=content, tool_calls=calls))
+    tools = tuple(replace(tool, description=next(coming)) for tool in request.options.tools)
+    return replace(request, messages=tuple(messages), options=replace(request.options, tools=tools))
 
 
 def _hidden(

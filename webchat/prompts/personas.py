@@ -47,14 +47,21 @@ class Personas:
         if template_id is None:
             return None, None
         try:
-            found = await self._library.find(owner, template_id)
-            values = {one.name: one.default for one in found.content.variables if one.default is not None}
-            text = await render_text(self._sandbox, found.content, "system", values, owner)
+            return await self.by_default(owner, template_id)
         except (NotFound, TemplateError) as error:
             log.warning(
                 "template %s of a link can't be used, so its people get no replies: %s", template_id, error
             )
             raise PromptOfLinkGone from None
+
+    async def by_default(
+        self, owner: str, template_id: str, version: int | None = None
+    ) -> tuple[str | None, TemplateUse | None]:
+        """The system prompt of a template, with its variables as they are by default; none if it has none.
+        Raises `NotFound`, `TemplateError` for one that cannot do without values, `Crowded`."""
+        found = await self._library.find(owner, template_id, version)
+        values = {one.name: one.default for one in found.content.variables if one.default is not None}
+        text = await render_text(self._sandbox, found.content, "system", values, owner)
         if not text.strip():
             return None, None
         return text, TemplateUse(found.id, found.version, found.content.name, values)

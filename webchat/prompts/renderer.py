@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Protocol
 
 from backends.base import Capabilities
-from backends.types import Message, Request, Role, Sampling, opened_with
+from backends.types import Message, Options, Request, Role, Sampling, opened_with
 from webchat.prompts.fitting import first_kept
 from webchat.store.records import ConversationSettings, PathMessage
 
@@ -28,7 +28,7 @@ class Scene:
     model's side said before all of them; may be empty. continues: the reply
     to continue. start: index in the path of the first message that may be sent; room: maximum characters,
     `None` for no limit; see `fitting`. system_prompt, sampling: the model's defaults; the conversation's
-    `settings` override them.
+    `settings` override them. options, logprobs: as a program asked.
     """
 
     path: Sequence[PathMessage]
@@ -40,6 +40,8 @@ class Scene:
     start: int = 0
     room: int | None = None
     opening: str = ""
+    options: Options = field(default_factory=Options)
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,13 @@ class PlainRenderer:
         without = tuple(
             f.name for f in fields(Sampling) if getattr(chosen, f.name) != getattr(sampling, f.name)
         )
-        request = Request(tuple(message for message, _ in fitted), sampling, continue_final)
+        request = Request(
+            tuple(message for message, _ in fitted),
+            sampling,
+            continue_final,
+            logprobs=scene.logprobs,
+            options=scene.options,
+        )
         first_sent = path[0].id if left_out and path else None
         ids = tuple(id for _, id in fitted)
         persona = scene.settings.persona
@@ -173,9 +181,9 @@ def _kept(scene: Scene, system: int) -> tuple[str, Sequence[PathMessage], int]:
 def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:
     """Stored messages as a model reads them: without empty or blocked replies."""
     return [
-        (Message(m.role, m.text), m.id)
+        (Message(m.role, m.text, m.tool_calls, m.tool_call_id), m.id)
         for m in path
-        if m.role != "assistant" or (m.text.strip() and m.state != "blocked")
+        if m.role != "assistant" or m.tool_calls or (m.text.strip() and m.state != "blocked")
     ]
 
 
@@ -183,12 +191,20 @@ def _fit(messages: Iterable[_Sourced], capabilities: Capabilities) -> list[_Sour
     """Merge adjacent messages of one role (templates expect alternation), and move the system prompt if there
     is no role for it."""
     fitted: list[_Sourced] = []
-    for role, neighbours in groupby(messages, lambda sourced: _role(sourced[0], capabilities)):
+    for (role, tools), neighbours in groupby(messages, lambda sourced: _kind(sourced[0], capabilities)):
         some = list(neighbours)
+        if tools:
+            fitted += some
+            continue
         # All at once: one by one, a thousand unanswered questions would be copied a thousand times.
         text = some[0][0].content if len(some) == 1 else "\n\n".join(message.text for message, _ in some)
         fitted.append((Message(role, text), next((id for _, id in reversed(some) if id), None)))
     return fitted
+
+
+def _kind(message: Message, capabilities: Capabilities) -> tuple[Role, bool]:
+    """Its role, and whether it calls tools or answers a call: such messages are never merged."""
+    return _role(message, capabilities), bool(message.tool_calls or message.role == "tool")
 
 
 def _role(message: Message, capabilities: Capabilities) -> Role:

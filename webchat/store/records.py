@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from backends.types import Role, Sampling, as_reasoning
+from backends.types import Role, Sampling, ToolCall, as_reasoning
 from webchat.store.key_records import ApiKey
 from webchat.store.link_records import NO_TERMS, Link, LinkTerms
 
@@ -221,7 +221,7 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class PathMessage:
     """The parts of a message that prompts need: role, text, and how a reply ended. before: for the first of a
-    path, how many older ones were not read."""
+    path, how many older ones were not read. tool_calls, tool_call_id: as in `backends.types.Message`."""
 
     id: str
     role: Role
@@ -229,6 +229,8 @@ class PathMessage:
     state: TurnState
     template: TemplateUse | None = None
     before: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
     @classmethod
     def of(cls, message: Message) -> PathMessage:
@@ -374,7 +376,8 @@ class BegunSide:
 class BegunTurn:
     """`created` is false when the client key was seen before: the same messages, nothing written. asked: the
     digest of what was asked then, where that is known. tokens: the most the reply may have, if its link
-    limits them. sides: left and right, if it is a comparison that is still open; `reply` is the left one."""
+    limits them. sides: left and right, if it is a comparison that is still open; `reply` is the left one.
+    path: the messages that the reply answers, if they were stored with it."""
 
     conversation: Conversation
     user: Message | None
@@ -383,6 +386,7 @@ class BegunTurn:
     asked: str | None = None
     tokens: int | None = None
     sides: tuple[BegunSide, BegunSide] | None = None
+    path: tuple[PathMessage, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from webchat.store.upkeep.indexing import IndexingVerbs
 from webchat.store.upkeep.moving import MovingVerbs
 from webchat.store.upkeep.purge import PurgeVerbs
 from webchat.store.upkeep.removal import RemovalVerbs
+from webchat.store.verbs.calls import CallVerbs
 from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
 from webchat.store.verbs.export import ExportVerbs
@@ -57,6 +58,7 @@ class Store(
     ConversationVerbs,
     MessageVerbs,
     ComparisonVerbs,
+    CallVerbs,
     SearchVerbs,
     IndexingVerbs,
     LinkVerbs,

@@ -4,7 +4,7 @@ Read `service` first, then `asking`, from an ask to a begun turn, and `pipeline`
 rooms are beside the turns: `titles`, and `inspecting`, which keeps what models were sent.
 """
 
-from webchat.turns.ask import Against, Ask, AskKind
+from webchat.turns.ask import Against, Ask, AskKind, Called
 from webchat.turns.errors import (
     BadAsk,
     EmptyMessage,
@@ -31,6 +31,7 @@ __all__ = [
     "Ask",
     "AskKind",
     "BadAsk",
+    "Called",
     "Delta",
     "Done",
     "EmptyMessage",

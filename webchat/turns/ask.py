@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from backends.types import Message, Options
 from webchat.store.records import ConversationSettings, TemplateUse
 from webchat.turns.errors import BadAsk, EmptyMessage, MessageTooLong
 
-AskKind = Literal["send", "regenerate", "edit", "continue"]
+AskKind = Literal["send", "regenerate", "edit", "continue", "call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,20 @@ class Against:
     model: str | None = None
     settings: ConversationSettings | None = None
     paired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a program asks for in one request: a reply to the whole conversation it brings along.
+
+    path: messages without images, at least one. options, logprobs: as in `backends.types.Request`. stored:
+    whether the conversation is kept; otherwise nothing is left of it once the reply has ended.
+    """
+
+    path: tuple[Message, ...]
+    options: Options = field(default_factory=Options)
+    logprobs: int | None = None
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,7 @@ class Ask:
         transaction. `None` leaves them as they are.
     template: what the text was made from, though a person may have changed it since.
     against: what answers beside it, for a comparison.
+    called: for `call`, which makes a conversation of its own.
     """
 
     kind: AskKind
@@ -51,6 +67,7 @@ class Ask:
     settings: ConversationSettings | None = None
     template: TemplateUse | None = None
     against: Against | None = None
+    called: Called | None = None
 
     @property
     def digest(self) -> str:
@@ -65,6 +82,9 @@ class Ask:
             raise BadAsk(f"There is no request kind {str(self.kind)[:40]!r}.")
         if not 1 <= len(self.client_key) <= 64:
             raise BadAsk("The client key must have 1 to 64 characters.")
+        if self.kind == "call" or self.called is not None:
+            self._check_call(message_chars)
+            return
         if self.kind in ("send", "edit"):
             if not (self.text or "").strip():
                 raise EmptyMessage
@@ -83,3 +103,13 @@ class Ask:
                 raise BadAsk("A new conversation has no message to answer.")
         elif self.message_id is None:
             raise BadAsk(f"A {self.kind} request needs message_id.")
+
+    def _check_call(self, message_chars: int) -> None:
+        others = (self.conversation_id, self.parent_id, self.message_id, self.text, self.template)
+        if self.kind != "call" or self.called is None or self.against or any(others):
+            raise BadAsk("A call brings a conversation along, and nothing else does.")
+        if not self.called.path:
+            raise EmptyMessage
+        longest = max(len(message.text) for message in self.called.path)
+        if longest > message_chars:
+            raise MessageTooLong(longest, message_chars)

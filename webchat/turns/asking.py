@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 from random import SystemRandom
 
+from backends.types import Message as Given
 from backends.types import Sampling
 from webchat.models import Models
 from webchat.moderation import Context
@@ -33,7 +34,7 @@ from webchat.store.records import (
     NewSide,
     NewTurn,
 )
-from webchat.turns.ask import Against, Ask
+from webchat.turns.ask import Against, Ask, Called
 from webchat.turns.comparing.pairing import candidates, next_pair
 from webchat.turns.errors import (
     BadAsk,
@@ -157,21 +158,39 @@ class Asking:
             if ask.against is not None and ask.against.paired:
                 ask = await self._paired(party, ask)
             new, continues, model = await self._resolve(party, written, ask)
-            sides = None
-            if ask.against is not None:
+            if ask.called is not None:
+                begun, continues = await self._stored_call(party, written, ask.called, new)
+            elif ask.against is not None:
                 sides = await self._sides(party, written, ask.against, new, model)
-            begun = await self._stored(party, new, sides)
+                begun = await self._stored(party, new, self._store.begin_comparison, *sides)
+            else:
+                begun = await self._stored(party, new, self._store.begin_turn)
         except BaseException:
             written.give_back()
             raise
-        return await self._run(party, ask.client_key, begun, continues, model)
+        return await self._run(party, ask.client_key, begun, continues, model, ask.called)
 
-    async def _stored(self, party: Party, new: NewTurn, sides: Sides | None = None) -> BegunTurn:
-        """Begin a turn; if asked again, the store finds it by its key. Raises `StoreError`."""
-        if sides is None:
-            begin = partial(self._store.call, self._store.begin_turn, party.owner, new)
-        else:
-            begin = partial(self._store.call, self._store.begin_comparison, party.owner, new, *sides)
+    async def _stored_call(
+        self, party: Party, written: Context, called: Called, new: NewTurn
+    ) -> tuple[BegunTurn, Message | None]:
+        """Review and store what a program brought along: a person may have written any of it. Returns what
+        was begun, and the message to continue. Raises `MessageBlocked`, `StoreError`."""
+        path: list[Given] = []
+        for number, message in enumerate(called.path, 1):
+            context = written if number == len(called.path) else replace(written, counts=False)
+            path.append(replace(message, content=await self._review.text(context, message.text)))
+        begin = partial(self._store.begin_call, stored=called.stored)
+        begun = await self._stored(party, new, begin, path)
+        reply = begun.reply
+        if reply.continues is None:
+            return begun, None
+        return begun, replace(reply, id=reply.continues, continues=None, state="complete")
+
+    async def _stored(
+        self, party: Party, new: NewTurn, begins: Callable[..., BegunTurn], *more: object
+    ) -> BegunTurn:
+        """Begin a turn by a verb; if asked again, the store finds it by its key. Raises `StoreError`."""
+        begin = partial(self._store.call, begins, party.owner, new, *more)
         for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
             try:
                 return await begin()
@@ -211,6 +230,7 @@ class Asking:
         begun: BegunTurn,
         continues: Message | None = None,
         model: str | None = None,
+        called: Called | None = None,
     ) -> BegunTurn:
         """Run a begun turn, unless it is running or has run; also one whose beginning the store did not
         confirm. model: its name; `None`: that of the reply."""
@@ -222,7 +242,7 @@ class Asking:
         if reply.state == "queued" and not reply.seq and reply.id not in self._turns:
             begun = replace(begun, created=True)
             model = model or Offered(self._models, party.terms).named(reply.model or "")
-            self._began(RunningTurn(party, client_key, begun, model, continues))
+            self._began(RunningTurn(party, client_key, begun, model, continues, called))
         return begun
 
     def _run_sides(

@@ -27,6 +27,8 @@ class Paths:
 
     async def to(self, owner: str, begun: BegunTurn) -> Sequence[PathMessage]:
         """The messages a reply answers, root first. Raises `StoreError`."""
+        if begun.path is not None:
+            return begun.path
         if begun.user is None:
             return await self._load(owner, begun.reply.parent_id)
         return [*await self._load(owner, begun.user.parent_id), PathMessage.of(begun.user)]

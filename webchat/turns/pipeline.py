@@ -127,7 +127,7 @@ class Pipeline:
         if run.kept is not None:
             await asyncio.wait({run.kept}, timeout=KEPT_SECONDS)
         message = await self._end(turn, run, state, failure)
-        if message.text and run.path:
+        if message.text and run.path and turn.called is None:
             self._paths.keep(run.path, message)
         turn.done(message)
         self._learn(turn, run, message)
@@ -147,7 +147,8 @@ class Pipeline:
             except ContextTooLong as error:
                 room = self._fitting.refused(_key(turn), run.rendered.request, error)
                 shorter = shorten(run.rendered, room, partial(self._render, turn, run, backend))
-                if not self._cuts or run.first is not None or shorter.left_out <= run.rendered.left_out:
+                kept = shorter.left_out <= run.rendered.left_out
+                if kept or run.first is not None or not self._may_cut(turn):
                     raise
                 run.rendered = shorter
         raise ContextTooLong(
@@ -168,7 +169,8 @@ class Pipeline:
             run.sent = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
-            stream = cast(AsyncGenerator[Event, None], backend.stream(replace(request, trace=self._inspect)))
+            asked = replace(request, trace=self._inspects(turn))
+            stream = cast(AsyncGenerator[Event, None], backend.stream(asked))
             bounded = stream if tokens is None else within(stream, tokens, told=told)
             async with aclosing(stream), aclosing(bounded) as events:
                 await _pump(
@@ -184,7 +186,7 @@ class Pipeline:
 
     async def _fitted(self, turn: RunningTurn, run: Run, backend: Backend) -> Rendered:
         """The request, with as much of the conversation as the context window holds."""
-        if not self._cuts:
+        if not self._may_cut(turn):
             if run.path and run.path[0].before:
                 raise ContextTooLong(
                     "The conversation is too long to be sent in full.", cure="Start a new conversation."
@@ -216,9 +218,11 @@ class Pipeline:
                 system_prompt=spec.system_prompt,
                 sampling=spec.sampling,
                 continues=None if turn.continues is None else PathMessage.of(turn.continues),
-                start=self._fitting.start(_key(turn), run.path, window) if self._cuts else 0,
+                start=self._fitting.start(_key(turn), run.path, window) if self._may_cut(turn) else 0,
                 room=room,
                 opening=turn.party.terms.opening,
+                options=turn.options,
+                logprobs=turn.logprobs,
             )
         )
         run.provenance = Provenance(
@@ -229,7 +233,7 @@ class Pipeline:
             sampling=rendered.request.sampling,
             seed=rendered.request.sampling.seed,
             prompt=rendered.prompt,
-            details={**changes(rendered), **made_with(settings, run.path), **self._recording()},
+            details={**changes(rendered), **made_with(settings, run.path), **self._recording(turn)},
         )
         run.ids = rendered.ids
         return rendered
@@ -240,20 +244,27 @@ class Pipeline:
             "prompt",
             turn.owner,
             turn.model,
-            turn.conversation_id,
+            None if turn.fleeting else turn.conversation_id,
             turn.id,
             remote,
             so_far="" if turn.continues is None else turn.continues.text,
             profile=turn.party.terms.moderation_profile,
         )
 
-    def _recording(self) -> dict[str, str]:
+    def _may_cut(self, turn: RunningTurn) -> bool:
+        """Programs are told of a conversation that is too long."""
+        return self._cuts and turn.called is None
+
+    def _inspects(self, turn: RunningTurn) -> bool:
+        return self._inspect and not turn.fleeting
+
+    def _recording(self, turn: RunningTurn) -> dict[str, str]:
         """Noted if what the model was sent is not recorded, so that nobody looks for it."""
-        return {} if self._inspect else {"inspect": "off"}
+        return {} if self._inspects(turn) else {"inspect": "off"}
 
     def _sent(self, turn: RunningTurn, run: Run, sent: Sent) -> None:
         """Record what the model is sent, from now on."""
-        if self._inspect:
+        if self._inspects(turn):
             run.kept = self._inspector.keep(turn.id, sent, run.ids, provenance_of(run), run.kept)
 
     async def _keep(self, turn: RunningTurn, media: Media) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+from backends.errors import BackendError
 from webchat.models import Models
 from webchat.moderation import GateFactory
 from webchat.prompts import Renderer
@@ -20,7 +22,7 @@ from webchat.store.records import (
 from webchat.turns.ask import Ask
 from webchat.turns.asking import Asking
 from webchat.turns.comparing.pacing import Pair
-from webchat.turns.errors import NotAccepting
+from webchat.turns.errors import NotAccepting, TurnError
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.gates.review import Review
@@ -111,6 +113,7 @@ class Turns:
         Returns the ids of those replies. Raises `StoreError`.
         """
         orphans = await self._store.call(self._store.interrupt_orphans)
+        await self._store.call(self._store.discard_calls)
         if orphans:
             log.info("%d replies were interrupted when the server last stopped", len(orphans))
         self._journal.open()
@@ -164,6 +167,35 @@ class Turns:
             raise NotAccepting
         ask.check(self._message_chars)
         return await self._asking.start(owner if isinstance(owner, Party) else Party(owner), ask)
+
+    @asynccontextmanager
+    async def call(self, party: Party, ask: Ask) -> AsyncIterator[BegunTurn]:
+        """A program's call, to be followed within the block. Leaving the block, or being cancelled, stops the
+        reply; of a call that is not to be kept, nothing is left afterwards. Raises what `start` raises."""
+        starting = asyncio.create_task(self.start(party, ask), name="begin call")
+        try:
+            yield await asyncio.shield(starting)
+        finally:
+            self._keep(asyncio.create_task(self._call_over(starting), name="end call"))
+
+    async def _call_over(self, starting: asyncio.Task[BegunTurn]) -> None:
+        """Nobody waits for a call any more."""
+        try:
+            begun = await starting
+        except (TurnError, StoreError, BackendError):
+            return  # told to whoever asked; nothing was begun
+        turn = self._turns.get(begun.reply.id)
+        if turn is not None and turn.message is None:
+            turn.end("stopped")
+            async for _ in self.follow(turn.owner, turn.id, len(turn.entries)):
+                pass
+        if not self._journal.owes(begun.reply.id):
+            self._turns.pop(begun.reply.id, None)
+        if turn is not None and turn.fleeting:
+            try:
+                await self._store.call(self._store.erase_call, turn.owner, turn.conversation_id)
+            except StoreError as error:
+                log.warning("a call's messages will be deleted at the next start: %s", error)
 
     async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncGenerator[TurnEvent]:
         """The events of a reply after `after_seq`; only `Done` for one that has ended.
@@ -269,8 +301,9 @@ class Turns:
                 turn.end(by)
 
     def running(self, owner: str) -> tuple[str, ...]:
-        """Ids of the owner's running replies."""
-        return tuple(t.id for t in self._turns.values() if t.owner == owner and t.face.message is None)
+        """Ids of the owner's running replies, as far as the owner can see them."""
+        mine = (turn for turn in self._turns.values() if turn.owner == owner and not turn.fleeting)
+        return tuple(turn.id for turn in mine if turn.face.message is None)
 
     def _began(self, *turns: RunningTurn) -> None:
         """Run a turn, or the two sides of a comparison."""
@@ -282,7 +315,7 @@ class Turns:
             if self._ending:
                 turn.end("interrupted")
             self._keep(asyncio.create_task(self._run(turn), name=f"turn {turn.id}"))
-            if turn.in_chat:
+            if turn.in_chat and not turn.fleeting:
                 self._tell(turn.owner, News("begun", turn.conversation_id, turn.id))
 
     def _compared(self, pair: Pair) -> None:
@@ -301,13 +334,14 @@ class Turns:
         finally:
             compared = turn.face is not turn
             # A turn whose end is owed stays, so that followers get its end from here until the store has it.
-            if not self._journal.owes(turn.id) and turn.id not in self._pairs:
+            # And a call, until whoever asked has its end.
+            if not self._journal.owes(turn.id) and turn.id not in self._pairs and turn.called is None:
                 self._turns.pop(turn.id, None)
-            if turn.message is not None and not compared and turn.in_chat:
+            if turn.message is not None and not compared and turn.in_chat and not turn.fleeting:
                 self._tell(turn.owner, News("ended", turn.conversation_id, turn.id, turn.message.state))
         busy = any(t.model == turn.model and t.message is None for t in self._turns.values())
         # A title of a side's model could tell which one it is.
-        titles = None if compared or not turn.in_chat else self._titles
+        titles = None if compared or turn.called is not None or not turn.in_chat else self._titles
         if titles is not None and turn.message is not None and self._accepting and not busy:
             titles.consider(turn, turn.message)
 

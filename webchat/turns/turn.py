@@ -9,8 +9,9 @@ from typing import Literal
 
 from backends.base import LoadProgress
 from backends.errors import Loading, RateLimited
-from backends.types import Retrying
+from backends.types import Options, Retrying
 from webchat.store.records import BegunTurn, Message
+from webchat.turns.ask import Called
 from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Readable, Reader
 from webchat.turns.places import Party
@@ -30,7 +31,13 @@ class RunningTurn:
     """
 
     def __init__(
-        self, party: Party, client_key: str, begun: BegunTurn, model: str, continues: Message | None
+        self,
+        party: Party,
+        client_key: str,
+        begun: BegunTurn,
+        model: str,
+        continues: Message | None,
+        called: Called | None = None,
     ) -> None:
         self.party = party
         self.owner = party.owner
@@ -41,6 +48,7 @@ class RunningTurn:
         self.in_chat = begun.conversation.kind == "chat"
         self.model = model
         self.continues = continues
+        self.called = called
         self.entries: list[Delta] = []
         self.status = Status("queued")
         self.message: Message | None = None
@@ -52,6 +60,19 @@ class RunningTurn:
         self.face: Readable = self
         """What its owner follows in its place."""
         self._watched: Callable[[], None] | None = None
+
+    @property
+    def options(self) -> Options:
+        return Options() if self.called is None else self.called.options
+
+    @property
+    def logprobs(self) -> int | None:
+        return None if self.called is None else self.called.logprobs
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether nothing of it is kept."""
+        return self.called is not None and not self.called.stored
 
     def shown_by(self, face: Readable, changed: Callable[[], None]) -> None:
         """Let followers read `face`, and call `changed` when this turn has something new."""

@@ -141,6 +141,8 @@ def _merged(messages: Iterable[Body], *, folded: bool, turns: bool) -> list[dict
         if (
             kept
             and kept[-1]["role"] == role != "tool"
+            and "tool_calls" not in kept[-1]
+            and "tool_calls" not in message
             and (turns or (role == "user" and (is_system or was_system)))
         ):
             kept[-1] = {**kept[-1], "content": _joined(kept[-1]["content"], message["content"])}

@@ -49,6 +49,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 DISCARDED = datetime(1970, 1, 1, tzinfo=UTC)
 """`deleted_at` of data discarded by its owner: nobody can restore it, and the next purge deletes it."""
 
+FLEETING = datetime(1970, 1, 2, tzinfo=UTC)
+"""`deleted_at` of a program's conversation that nobody is to keep, from its beginning: it is there only while
+its reply is written."""
+
 Id = String(36)
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is the row id of SQLite

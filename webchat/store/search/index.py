@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.tables import FLEETING, ConversationRow, MessageRow, SearchEntryRow
 from webchat.store.search.words import Term, index_words, query_words
 
 LONG_CHARS = 5_000
@@ -135,7 +135,11 @@ def _add_reply(kind: str) -> Any:
     reply = (
         select(ConversationRow.owner_id, ConversationRow.id, MessageRow.id)
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
-        .where(MessageRow.id == bindparam("message"), ConversationRow.kind == "chat")
+        .where(
+            MessageRow.id == bindparam("message"),
+            ConversationRow.kind == "chat",
+            ConversationRow.deleted_at.is_distinct_from(FLEETING),
+        )
     )
     into = {"sqlite": sqlite, "postgresql": postgresql}[kind].insert(SearchEntryRow)
     added = into.from_select(columns, reply).on_conflict_do_nothing()

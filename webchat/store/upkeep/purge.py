@@ -32,6 +32,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.database.dialect import Debt
 from webchat.store.database.tables import (
+    FLEETING,
     AnswerRow,
     ApiKeyRow,
     ChatTemplateRow,
@@ -170,7 +171,8 @@ class PurgeVerbs(ShareRemoval):
 
     @reads
     def _conversations(self, connection: Connection, before: datetime) -> list[str]:
-        query = select(ConversationRow.id).where(ConversationRow.deleted_at < before)
+        deleted = (ConversationRow.deleted_at < before, ConversationRow.deleted_at != FLEETING)
+        query = select(ConversationRow.id).where(*deleted)
         return list(connection.scalars(query.limit(_CONVERSATIONS)))
 
     @reads

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import now
-from webchat.store.database.tables import DISCARDED, ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables import DISCARDED, FLEETING, ConversationRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.records import Deletion, Page, TrashItem
 from webchat.store.verbs.tree import MARKED_ROWS, chunks, descendants, own_conversation, own_message
@@ -32,7 +32,7 @@ class TrashVerbs(Database):
         """What this owner can restore, last deleted first: whole conversations, and messages deleted from
         conversations that remain. Raises BadCursor."""
         after = None if cursor is None else read_place(cursor)[1:]
-        beyond = max(DISCARDED, self.purged_before)
+        beyond = max(FLEETING, self.purged_before)
         # Each half is read no further than the page, so that the page costs the same in a full trash.
         rows = [
             row

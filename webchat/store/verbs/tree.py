@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from webchat.store.database.codec import load_conversation, load_failure, load_use
 from webchat.store.database.tables import (
     DISCARDED,
+    FLEETING,
     ConversationRow,
     JournalRow,
     JudgementRow,
@@ -29,6 +30,7 @@ MARKED_ROWS = 200
 """Rows that one slice of a verb marks as deleted, or as alive again."""
 
 _NO_LIMIT = 2**31 - 1
+_GONE = (DISCARDED, FLEETING)
 
 MOST_VERSIONS = 1000
 """Messages in one place of the tree: each is shown with the ids of all."""
@@ -150,7 +152,7 @@ def own_conversation(
     lock: no other transaction changes its tree until this one ends (SQLite has one writer anyway).
     """
     row = connection.execute(_CONVERSATION[lock], {"conversation": conversation_id, "owner": owner}).first()
-    if row is None or (row.deleted_at is not None) != deleted or row.deleted_at == DISCARDED:
+    if row is None or (row.deleted_at is not None) != deleted or row.deleted_at in _GONE:
         raise NotFound("conversation")
     return load_conversation(row)
 
@@ -160,7 +162,7 @@ def own_message(
 ) -> Row[Any]:
     """The row of a message in a living conversation of this owner. Raises NotFound."""
     row = connection.execute(_MESSAGE[lock], {"message": message_id, "owner": owner}).first()
-    if row is None or (row.deleted_at is not None) != deleted or row.deleted_at == DISCARDED:
+    if row is None or (row.deleted_at is not None) != deleted or row.deleted_at in _GONE:
         raise NotFound("message")
     return row
 

@@ -208,7 +208,7 @@ class TurnVerbs(Database):
                 tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=opened, replies=replies)
             if new.key_id is not None:
                 check_tokens(connection, new.key_id)
-            conversation = _open_turn(connection, conversation_id, reply.id, new, tokens)
+            conversation = open_turn(connection, conversation_id, reply.id, new, tokens)
         else:
             conversation = own_conversation(connection, owner, conversation_id)
         *before, last = _as_stored(connection, [reply] if user is None else [user, reply])
@@ -399,7 +399,7 @@ def _beginning(
     return {"text": old.text, "reasoning": old.reasoning, "continues": continues}
 
 
-def _open_turn(
+def open_turn(
     connection: Connection, conversation_id: str, reply_id: str, new: NewTurn, reserved: int | None
 ) -> Conversation:
     """The conversation, which shows the reply from now on."""

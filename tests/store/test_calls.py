@@ -1,0 +1,113 @@
+"""Calls of programs: one that is not to be kept is nowhere to be seen while it runs, and gone afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from backends.types import Message, ToolCall
+from tests.store.talk import Talk, exported, later
+from webchat.store import NotFound, Store
+from webchat.store.database.tables import Base
+from webchat.store.records import BegunTurn, ConversationSettings, NewTurn
+from webchat.store.verbs.trash import PURGE_DISCARDED
+
+CALLS = (ToolCall("a", "look", "{}"),)
+PATH = (
+    Message("user", "the zebra question"),
+    Message("assistant", "", CALLS),
+    Message("tool", "the zebra answer", tool_call_id="a"),
+)
+
+
+def call(talk: Talk, *, stored: bool = False, key: str = "call", path: Any = PATH) -> BegunTurn:
+    new = NewTurn(None, None, None, key, "echo", ConversationSettings(model="echo"))
+    return talk.store.begin_call(talk.owner, new, path, stored=stored)
+
+
+def rows(store: Store) -> dict[str, int]:
+    """Rows of what people write, by table, without empty ones."""
+    with store.transaction(write=False) as connection:
+        counts = {
+            name: connection.scalar(select(func.count()).select_from(table))
+            for name, table in Base.metadata.tables.items()
+            if name not in ("owners", "alembic_version")
+        }
+    return {name: count for name, count in counts.items() if count}
+
+
+def test_a_call_that_is_not_kept_is_nowhere_to_be_seen(store: Store, talk: Talk) -> None:
+    begun = call(talk)
+    assert [(one.text, one.tool_call_id) for one in begun.path or ()] == [
+        ("the zebra question", None),
+        ("", None),
+        ("the zebra answer", "a"),
+    ]
+    finished = talk.finish(begun.reply.id, "zebra", " reply")
+    assert (finished.text, finished.state) == ("zebra reply", "complete")
+    assert store.list_conversations(talk.owner).items == ()
+    assert store.list_trash(talk.owner).items == ()
+    assert talk.found("zebra") == []
+    assert exported(store, talk.owner) == []
+    for verb in (store.conversation, store.restore_conversation, store.delete_conversation, store.thread):
+        with pytest.raises(NotFound):
+            verb(talk.owner, begun.conversation.id)
+    for message in (begun.reply.id, *(one.id for one in begun.path or ())):
+        with pytest.raises(NotFound):
+            store.message(talk.owner, message)
+
+
+def test_erasing_a_call_leaves_nothing_of_it(store: Store, talk: Talk, stranger: Talk) -> None:
+    begun = call(talk)
+    talk.finish(begun.reply.id, "zebra")
+    with pytest.raises(NotFound):
+        store.erase_call(stranger.owner, begun.conversation.id)
+    store.erase_call(talk.owner, begun.conversation.id)
+    assert rows(store) == {}
+    kept = talk.say("Hello", "Hi").conversation.id
+    with pytest.raises(NotFound):
+        store.erase_call(talk.owner, kept)
+
+
+def test_a_purge_takes_what_a_killed_server_left_and_nothing_that_runs(store: Store, talk: Talk) -> None:
+    call(talk)
+    store.purge(later())
+    assert rows(store)["messages"] == 4
+    store.interrupt_orphans()
+    store.discard_calls()
+    store.purge(PURGE_DISCARDED)
+    assert rows(store) == {}
+
+
+def test_a_stored_call_is_a_conversation_like_any_other(store: Store, talk: Talk) -> None:
+    begun = call(talk, stored=True)
+    talk.finish(begun.reply.id, "A horse in stripes.")
+    (listed,) = store.list_conversations(talk.owner).items
+    assert (listed.id, listed.title) == (begun.conversation.id, "the zebra question")
+    assert talk.shown(listed.id) == ["the zebra question", "", "the zebra answer", "A horse in stripes."]
+    assert talk.found("zebra answer") == talk.found("stripes") == [listed.id]
+    again = talk.say("And then?", "Then.", begun.reply)
+    assert [one.id for one in store.path(talk.owner, again.reply.id)][-2:] == [again.user.id, again.reply.id]
+    store.discard_calls()
+    assert store.conversation(talk.owner, listed.id).deleted_at is None
+
+
+def test_the_same_call_again_begins_nothing(store: Store, talk: Talk) -> None:
+    first = call(talk)
+    again = call(talk)
+    assert (first.created, again.created) == (True, False)
+    assert again.reply.id == first.reply.id
+    assert rows(store)["messages"] == 4
+
+
+def test_a_last_message_of_the_assistant_is_continued(store: Store, talk: Talk) -> None:
+    begun = call(talk, path=(Message("user", "Say on"), Message("assistant", "Well, ")))
+    assert (begun.reply.text, [one.text for one in begun.path or ()]) == ("Well, ", ["Say on"])
+    assert talk.finish(begun.reply.id, "well").text == "Well, well"
+
+
+def test_nobody_unknown_calls(store: Store) -> None:
+    with pytest.raises(NotFound):
+        call(Talk(store, "nobody"))

@@ -1,0 +1,129 @@
+"""The routes under `/v1`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, compile_path
+from starlette.types import ASGIApp
+
+from webchat.api.errors import ApiError, answering
+from webchat.api.reading import owner_of
+from webchat.api.services import Services
+from webchat.api.v1 import chat
+from webchat.api.v1.call import Call
+from webchat.api.v1.names import ListedName, Names
+from webchat.api.v1.reading import parsed
+from webchat.api.v1.replies import Reply
+from webchat.api.v1.runner import Runner
+from webchat.api.v1.streaming import Writer, streamed, whole
+
+LOOK_SECONDS = 0.5
+"""How long the list of models waits for endpoints to refresh theirs."""
+
+TAKING = frozenset({"/v1/chat/completions"})
+"""Paths whose bodies may be long."""
+
+Handler = Callable[[Request], Awaitable[ASGIApp]]
+
+
+class V1:
+    def __init__(self, services: Services) -> None:
+        self._models = services.models
+        self._names = Names(services)
+        self._runner = Runner(services)
+
+    async def chat(self, request: Request) -> ASGIApp:
+        """Answer a conversation."""
+        owner_of(request)
+        call = chat.call_of(parsed(await request.body()))
+        return await self._reply(request, call, chat.answer, lambda reply: chat.ChatWriter(reply, call))
+
+    async def models(self, request: Request) -> ASGIApp:
+        """Everything that a call may name as its model."""
+        owner = owner_of(request)
+        await self._models.look(LOOK_SECONDS)
+        found = [_listed(one) for one in await self._names.listed(owner)]
+        return _json({"object": "list", "data": found})
+
+    async def model(self, request: Request) -> ASGIApp:
+        """One of them."""
+        owner = owner_of(request)
+        wanted = request.path_params["id"]
+        for one in await self._names.listed(owner):
+            if one.id == wanted:
+                return _json(_listed(one))
+        raise ApiError(404, "model_not_found", f"There is no model named {wanted[:200]!r}.")
+
+    async def embeddings(self, request: Request) -> ASGIApp:
+        """Models here write text, and embed nothing."""
+        owner_of(request)
+        raise ApiError(
+            404,
+            "unsupported_endpoint",
+            "This server has no embeddings: it answers conversations.",
+            "Ask the server that runs an embedding model.",
+        )
+
+    async def _reply(
+        self,
+        request: Request,
+        call: Call,
+        answer: Callable[[Reply], dict[str, object]],
+        writer: Callable[[Reply], Writer],
+    ) -> ASGIApp:
+        run = self._runner.run(request, owner_of(request), call)
+        return await (streamed(run, writer) if call.streams else whole(request, run, answer))
+
+
+def v1_routes(services: Services) -> list[BaseRoute]:
+    """For `webchat.api.routes`. Errors get their form in `edge`."""
+    handlers = V1(services)
+    rows: tuple[tuple[str, str, Handler], ...] = (
+        ("POST", "/v1/chat/completions", handlers.chat),
+        ("POST", "/v1/embeddings", handlers.embeddings),
+        ("GET", "/v1/models", handlers.models),
+        ("GET", "/v1/models/{id:path}", handlers.model),
+    )
+    made: list[BaseRoute] = [
+        Route(path, answering(handler), methods=[method]) for method, path, handler in rows
+    ]
+    known = [compile_path(path)[0] for _, path, _ in rows]
+    # Whatever else is asked for under these paths is answered here, and never reaches Gradio.
+    nothing = answering(partial(_nothing, known))
+    made += [Route(path, nothing, methods=_EVERY_METHOD) for path in ("/v1", "/v1/{rest:path}")]
+    return made
+
+
+_EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+async def _nothing(known: Sequence[re.Pattern[str]], request: Request) -> ASGIApp:
+    path = request.url.path[:200]
+    if any(one.match(path) for one in known):
+        raise ApiError(405, "method_not_allowed", f"{path} does not take {request.method}.")
+    raise ApiError(
+        404,
+        "unknown_url",
+        f"Unknown request URL: {request.method} {path}.",
+        "The base URL for clients ends in /v1.",
+    )
+
+
+def _listed(one: ListedName) -> dict[str, object]:
+    listed: dict[str, object] = {
+        "id": one.id,
+        "object": "model",
+        "created": one.created,
+        "owned_by": one.owned_by,
+    }
+    return listed if one.context_length is None else {**listed, "context_length": one.context_length}
+
+
+def _json(answer: dict[str, object]) -> Response:
+    return Response(orjson.dumps(answer), 200, {"cache-control": "no-store"}, media_type="application/json")
