@@ -89,7 +89,10 @@ def test_a_stored_call_is_a_conversation_like_any_other(store: Store, talk: Talk
     assert talk.shown(listed.id) == ["the zebra question", "", "the zebra answer", "A horse in stripes."]
     assert talk.found("zebra answer") == talk.found("stripes") == [listed.id]
     again = talk.say("And then?", "Then.", begun.reply)
-    assert [one.id for one in store.path(talk.owner, again.reply.id)][-2:] == [again.user.id, again.reply.id]
+    assert [one.id for one in store.path(talk.owner, again.reply.id)][-3:-1] == [
+        begun.reply.id,
+        again.reply.parent_id,
+    ]
     store.discard_calls()
     assert store.conversation(talk.owner, listed.id).deleted_at is None
 

@@ -150,7 +150,7 @@ async def test_reasoning_comes_apart(make_site: MakeSite) -> None:
 
 
 async def test_leaving_stops_the_model(make_site: MakeSite, tmp_path: Path) -> None:
-    backend = EchoBackend(script=["Hello", *[Delay(0.05), " more"] * 1000])
+    backend = EchoBackend(script=["Hello", *(Delay(0.05), " more") * 1000])
     async with make_site(backend) as site:
         client = site.client(site.visitor())
         for asked in (body(), body(stream=True)):
@@ -250,7 +250,7 @@ async def test_tools_go_to_the_model_and_its_calls_come_back(make_site: MakeSite
 
 async def test_what_a_model_cannot_do_is_refused_by_name(client: httpx.AsyncClient) -> None:
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
-    for field, fields in {
+    refusals: dict[str, dict[str, Any]] = {
         "tools": {"tools": TOOLS},
         "response_format": {"response_format": schema},
         "logprobs": {"logprobs": True},
@@ -259,7 +259,8 @@ async def test_what_a_model_cannot_do_is_refused_by_name(client: httpx.AsyncClie
         "messages[0].content[0].type": {
             "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]
         },
-    }.items():
+    }
+    for field, fields in refusals.items():
         answer = await client.post(CHAT, json=body(**fields))
         assert answer.status_code == 400, answer.text
         error = answer.json()["error"]

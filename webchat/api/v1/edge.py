@@ -23,11 +23,12 @@ _CODES = {
     "unknown_model": "model_not_found",
     "blocked": "content_filter",
     "message_blocked": "content_filter",
+    "key_needed": "invalid_api_key",
+    "key_unknown": "invalid_api_key",
+    "key_revoked": "invalid_api_key",
+    "key_expired": "invalid_api_key",
 }
 """Where the APIs have a word of their own."""
-
-_NO_KEY = frozenset({"no_owner", "no_cookie"})
-_NEEDS_KEY = "Send an API key of this server as Authorization: Bearer wk_... or x-api-key."
 
 
 def envelope(status: int, error: dict[str, Any], *, anthropic: bool) -> dict[str, Any]:
@@ -36,8 +37,6 @@ def envelope(status: int, error: dict[str, Any], *, anthropic: bool) -> dict[str
     # What is said to people in the page: nothing of a call is saved.
     cure = str(error.get("cure", ""))
     said = " ".join(filter(None, [str(error.get("message", "")), "" if "saved" in cure else cure]))
-    if code in _NO_KEY:
-        code, said = "invalid_api_key", _NEEDS_KEY
     if anthropic:
         kind = _TYPES_OF_ANTHROPIC.get(status, "api_error" if status >= 500 else "invalid_request_error")
         return {"type": "error", "error": {"type": kind, "message": said}}
