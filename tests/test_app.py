@@ -18,7 +18,8 @@ from backends.local import Engines
 from backends.markers.marks import Marks
 from backends.openai_compat import Timeouts
 from backends.registry import factory
-from webchat.app import _give_templates, _purge, build_app
+from webchat.app import _purge, build_app
+from webchat.engine import _give_templates
 from webchat.models import Models, ModelSpec
 from webchat.models.configured import Shared, spec_of
 from webchat.models.learned import LearnedFile

@@ -11,53 +11,43 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backends.base import Backend
-from backends.errors import BackendError, ModelNotFound
+from backends.errors import BackendError
 from webchat import __version__
 from webchat.api import Edge, PageEntry, Services, body_limit, key_scope, routes
-from webchat.api.templates.model_templates import given
 from webchat.api.wire import moderation as wire
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
-from webchat.functions import with_functions
+from webchat.engine import Engine, build_engine
+from webchat.feedback.replay import Replayer
 from webchat.models import (
-    KnownServers,
     Models,
     ModelSpec,
-    Shared,
-    configured,
     create_backend,
-    made_elsewhere,
 )
-from webchat.moderation import GateFactory, Moderation, OpenGates
-from webchat.moderation.recording import Recorder
-from webchat.moderation.rules import BadRules, Tools, load_profiles, load_rules
+from webchat.moderation import Moderation
 from webchat.pages import Page
 from webchat.pages.mounting import mount_pages
 from webchat.pages.page import installed
-from webchat.privacy import KINDS, Encrypted, Keep, Masking, Unkept
-from webchat.prompts import PlainRenderer
-from webchat.settings import BadSettings, Settings, variable
+from webchat.privacy import KINDS
+from webchat.settings import Settings
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.sharing.shares import Shares
 from webchat.sign_in import door_settings, own_address, providers, proxied
 from webchat.store import Store
 from webchat.turns import Review, Turns
-from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
-from webchat.turns.gates.masked import MaskedGates
 from webchat.ui import PageSettings, create_page, mount
 
 log = logging.getLogger(__name__)
@@ -111,20 +101,9 @@ def build_app(
     packages. specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
-    renewed = None
-    if backends is not None:
-        specs, create = made_elsewhere(settings, backends)
-    elif specs is None:
-        renewed = partial(configured, settings, Shared())
-        specs = renewed()
-        create = with_functions(specs, create)
     secret = _secret(settings)
-    store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
-    models = _models(settings, store, specs, create, renewed)
-    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
-    gates = _gates(settings, recorder, models)
-    masked = _masking(settings, gates, store)
-    turns = _turns(settings, store, models, masked)
+    engine = build_engine(settings, backends=backends, specs=specs, create=create)
+    store, models, turns, gates = engine.store, engine.models, engine.turns, engine.gates
     start_link, operator_link = _printed_links(settings)
     at_the_door = door_settings(settings, secret)
     by_proxy = proxied(settings, store)
@@ -134,7 +113,7 @@ def build_app(
     services = Services(
         store=store,
         turns=turns,
-        review=Review(masked, models),
+        review=Review(engine.masked, models),
         models=models,
         identities=identities,
         sessions=Sessions(store, identities),
@@ -166,13 +145,13 @@ def build_app(
         masking=wire.Masking(when=settings.masking, keep=settings.masking_keep, kinds=KINDS),
         keeps_content=settings.decisions_content,
         decisions_days=settings.decisions_days,
-        dropped_decisions=lambda: recorder.dropped,
+        dropped_decisions=lambda: engine.recorder.dropped,
         trash_days=settings.trash_days,
         pages=menu,
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
-    lifespan = _lifespan(services, gates, recorder, settings, mounted)
+    lifespan = _lifespan(services, engine, settings, mounted)
     parent = FastAPI(
         lifespan=lifespan,
         docs_url=None,
@@ -197,46 +176,11 @@ def build_app(
     return App(edge, settings, store, models, turns, start_link, operator_link, lifespan)
 
 
-@asynccontextmanager
-async def reviewing(settings: Settings, store: Store) -> AsyncIterator[Review]:
-    """The review of texts by the settings' rules, for a command that stores what people wrote. Raises
-    `BadSettings`."""
-    models = _models(settings, store, configured(settings, Shared()), create_backend, None)
-    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
-    gates = _gates(settings, recorder, models)
-    recorder.open()
-    try:
-        yield Review(gates, models)
-    finally:
-        if isinstance(gates, Moderation):
-            await gates.aclose()
-        await recorder.aclose()
-        await models.aclose()
-
-
 def _secret(settings: Settings) -> str:
     """Signs cookies. Raises `OSError`."""
     if settings.cookie_secret is not None:
         return settings.cookie_secret.get_secret_value()
     return load_or_make_secret(settings.data_dir / SECRET)
-
-
-def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory) -> Turns:
-    return Turns(
-        store,
-        models,
-        renderer=PlainRenderer(),
-        gates=gates,
-        turns_per_owner=settings.max_turns_per_owner,
-        turns_per_link=settings.max_turns_per_link,
-        turns_per_network=settings.max_turns_per_network,
-        most_turns=settings.max_turns,
-        message_chars=settings.max_message_chars,
-        titles=settings.titles,
-        cuts=settings.context_overflow == "cut",
-        inspect=settings.inspect,
-        compare_wait=settings.compare_wait,
-    )
 
 
 def _printed_links(settings: Settings) -> tuple[StartLink | None, OperatorLink | None]:
@@ -246,49 +190,6 @@ def _printed_links(settings: Settings) -> tuple[StartLink | None, OperatorLink |
     printed = settings.door == "link" and (by_links or "link" in settings.sign_in)
     operates = settings.door != "local" and by_links
     return StartLink() if printed else None, OperatorLink() if operates else None
-
-
-def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
-    """The ids of all servers, stable across restarts."""
-    return KnownServers(
-        (row.id, row.identity) for row in store.model_servers({spec.identity for spec in specs})
-    )
-
-
-def _models(
-    settings: Settings,
-    store: Store,
-    specs: Sequence[ModelSpec],
-    create: Callable[[ModelSpec], Backend],
-    renewed: Callable[[], Sequence[ModelSpec]] | None,
-) -> Models:
-    """All models. renewed: their specs as they are later."""
-    budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
-    return Models(
-        specs,
-        create,
-        servers=_servers(store, specs),
-        default=settings.default_model,
-        memory_budget=budget,
-        renewed=renewed,
-    )
-
-
-def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
-    """The checks on text going in and out. record: receives each decision. models: for guard models. Raises
-    `BadSettings` for invalid rules."""
-    if settings.moderation is None:
-        return OpenGates()
-    try:
-        asks = AskModels(models, settings.masking)
-        tools = Tools(key=variable, ask=asks, hide=hiding(settings.masking))
-        rules = load_rules(settings.moderation, tools)
-        profiles = load_profiles(settings.moderation, tools)
-    except BadRules as error:
-        raise BadSettings(f"moderation = {error}.") from None
-    if wrong := check_guards([*rules, *chain.from_iterable(profiles.values())], models):
-        raise BadSettings(f"moderation = {settings.moderation}: {wrong}.")
-    return Moderation(rules, record, profiles=profiles, keeps_content=settings.decisions_content)
 
 
 def _tell_missing_profiles(store: Store, profiles: Collection[str]) -> None:
@@ -304,73 +205,49 @@ def _tell_missing_profiles(store: Store, profiles: Collection[str]) -> None:
             )
 
 
-def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactory:
-    """The same checks, with personal data masked for remote models. Raises `OSError`."""
-    if settings.masking == "off":
-        return gates
-    keep: Keep = Unkept()
-    if settings.masking_keep == "encrypted":
-        try:
-            keep = Encrypted(
-                lambda owner, id: store.call(store.placeholders, owner, id),
-                lambda owner, id, values, anew: store.call(store.keep_placeholders, owner, id, values, anew),
-                load_or_make_secret(settings.data_dir / "masking-secret"),
-            )
-        except ValueError as error:
-            log.warning("%s. Until then, placeholder values are kept in memory only.", error)
-    return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
-
-
 def _body_limit(method: str, path: str, most: int) -> int:
     return min(EVENT_BODY, most) if is_event(method, path) else body_limit(method, path, most)
 
 
 def _lifespan(
-    services: Services,
-    gates: GateFactory,
-    recorder: Recorder,
-    settings: Settings,
-    mounted: Sequence[MountedBlocks],
+    services: Services, engine: Engine, settings: Settings, mounted: Sequence[MountedBlocks]
 ) -> Lifespan:
-    store, models, turns = services.store, services.models, services.turns
+    store, models = services.store, services.models
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        await _give_templates(store, models)
-        await store.call(_tell_missing_profiles, store, services.profiles)
-        await turns.open()
-        recorder.open()
-        moderation = gates if isinstance(gates, Moderation) else None
-        guards = () if moderation is None else tuple(asked_models(moderation.every))
-        tasks = [
-            asyncio.create_task(_warm(models, guards)),
-            asyncio.create_task(models.discover()),
-            asyncio.create_task(_purge(store, settings)),
-        ]
-        try:
-            async with AsyncExitStack() as pages:
-                for one in mounted:
-                    await pages.enter_async_context(one.running())
-                yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await turns.aclose()
-            if moderation is not None:
-                await moderation.aclose()
-            await recorder.aclose()
-            await models.aclose()
-            await services.sandbox.aclose()
-            await services.shares.aclose()
-            if services.passwords is not None:
-                services.passwords.close()
-            if services.providers is not None:
-                await services.providers.aclose()
-            await services.identities.aclose()
-            store.close()
+        async with engine.running():
+            await store.call(_tell_missing_profiles, store, services.profiles)
+            replayer = Replayer(store, services.turns)
+            tasks = [
+                asyncio.create_task(_warm(models, engine.guards)),
+                asyncio.create_task(models.discover()),
+                asyncio.create_task(_purge(store, settings)),
+                asyncio.create_task(replayer.serve()),
+            ]
+            try:
+                async with AsyncExitStack() as pages:
+                    for one in mounted:
+                        await pages.enter_async_context(one.running())
+                    yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await _close(services)
 
     return lifespan
+
+
+async def _close(services: Services) -> None:
+    """What only the routes use."""
+    await services.sandbox.aclose()
+    await services.shares.aclose()
+    if services.passwords is not None:
+        services.passwords.close()
+    if services.providers is not None:
+        await services.providers.aclose()
+    await services.identities.aclose()
 
 
 async def _warm(models: Models, guards: Sequence[str]) -> None:
@@ -386,13 +263,6 @@ async def _warm(models: Models, guards: Sequence[str]) -> None:
                 log.info("model %s loaded", name)
         except BackendError as error:
             log.warning("%s", error)
-
-
-async def _give_templates(store: Store, models: Models) -> None:
-    """Apply the chat templates that the operator saved."""
-    for version in await store.call(store.chat_templates):
-        with suppress(ModelNotFound):  # of another start, with other models
-            models.use_template(version.model, given(version))
 
 
 async def _purge(store: Store, settings: Settings) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from webchat import __version__
@@ -19,6 +19,7 @@ from webchat.commands.imports import add_import_command
 from webchat.commands.key import add_key_commands
 from webchat.commands.link import add_link_commands
 from webchat.commands.operator import add_operator_commands
+from webchat.commands.replay import add_replay_command
 from webchat.commands.terminal import CommandError, known_errors
 from webchat.commands.user import add_user_commands
 from webchat.launching import prepare, start
@@ -91,8 +92,11 @@ def command_parser() -> _Parser:
         about: str,
         command: Command,
         into: Callable[..., argparse.ArgumentParser] = commands.add_parser,
+        own: Collection[str] = (),
     ) -> argparse.ArgumentParser:
-        made = into(name, help=about, description=about, parents=[flags], allow_abbrev=False)
+        """own: settings whose flags mean something of its own to this command."""
+        of_settings = _flags(own)[0] if own else flags
+        made = into(name, help=about, description=about, parents=[of_settings], allow_abbrev=False)
         made.set_defaults(command=command)
         return made
 
@@ -124,13 +128,15 @@ def command_parser() -> _Parser:
     add_import_command(add, option)
     add_finetune_command(add, option)
     add_attention_command(add, option)
+    add_replay_command(add, option)
     add_operator_commands(commands, add, option)
     parser.known = known
     return parser
 
 
-def _flags() -> tuple[argparse.ArgumentParser, set[str]]:
-    """A flag for each setting that has one; their values are validated with all other sources, not here."""
+def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, set[str]]:
+    """A flag for each setting that has one, but these; their values are validated with all other sources, not
+    here."""
     from webchat.settings.load import flag_of
     from webchat.settings.table import field_order
 
@@ -138,7 +144,7 @@ def _flags() -> tuple[argparse.ArgumentParser, set[str]]:
     group = flags.add_argument_group("settings (see `webchat settings` and deploy/settings.md)")
     for name in field_order():
         info, flag = Settings.model_fields[name], flag_of(name)
-        if not flag:
+        if not flag or name in but:
             continue
         about = (info.description or "").replace("%", "%%")
         if info.annotation is bool:

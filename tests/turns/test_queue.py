@@ -33,6 +33,7 @@ class Person:
     entered: float = -1.0
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
+    background: bool = False
 
     def __post_init__(self) -> None:
         self.task = asyncio.create_task(self._go())
@@ -54,7 +55,8 @@ class Person:
         self.told.append((asyncio.get_running_loop().time(), place, wait))
 
     async def _go(self) -> None:
-        async with self.queue.slot("engine", self.slots, self.name, self._told):
+        enter = self.queue.background if self.background else self.queue.slot
+        async with enter("engine", self.slots, self.name, self._told):
             self.entered = asyncio.get_running_loop().time()
             self.inside.set()
             if self.length is None:
@@ -422,3 +424,46 @@ async def test_engines_that_came_and_went_are_forgotten_and_those_in_use_are_not
                 pass
         assert len(queue._lanes) <= KEPT_LANES + 1
         assert queue._lanes["used"].running
+
+
+@virtual_time
+async def test_replies_in_the_background_begin_only_while_no_person_waits() -> None:
+    queue = Queue()
+    first = Person(queue, "a")
+    behind = [Person(queue, "replay", background=True) for _ in range(2)]
+    await asyncio.sleep(SOON)
+    second = Person(queue, "b")
+    await asyncio.sleep(SOON)
+    assert (second.place, [one.told for one in behind]) == (1, [[], []])
+    assert await served([*behind, first, second]) == ["a", "b", "replay", "replay"]
+    assert queue.idle()
+
+
+@virtual_time
+async def test_a_slot_stays_for_people_where_there_are_several() -> None:
+    queue = Queue()
+    behind = [Person(queue, "replay", slots=3, background=True) for _ in range(4)]
+    await asyncio.sleep(SOON)
+    assert is_inside(behind) == [True, True, False, False]
+    person = Person(queue, "a", slots=3)
+    await asyncio.sleep(SOON)
+    assert person.inside.is_set()
+    await behind[2].give_up()
+    await served([person, behind[0], behind[1], behind[3]])
+    assert queue.idle()
+
+
+@virtual_time
+async def test_titles_yield_to_replies_in_the_background() -> None:
+    queue = Queue()
+    yields: list[bool] = []
+    async with queue.spare("engine", 1, lambda: yields.append(True)) as free:
+        assert free
+        behind = Person(queue, "replay", background=True)
+        await asyncio.sleep(SOON)
+        assert (yields, behind.inside.is_set()) == ([True], False)
+        async with queue.spare("engine", 2, lambda: None) as more:
+            assert not more
+    await asyncio.sleep(SOON)
+    assert is_inside([behind]) == [True]
+    await behind.end()

@@ -116,20 +116,20 @@ def _folds(text: str | None) -> int:
 def _chosen(options: argparse.Namespace) -> Chosen:
     from webchat.feedback.datasets import Chosen
 
-    until = _day("--until", options.until)
+    until = day_of("--until", options.until)
     return Chosen(
         model=options.of_model or "",
         link=options.link or "",
         template=options.template or "",
-        since=_day("--since", options.since),
+        since=day_of("--since", options.since),
         before=until and until + timedelta(days=1),
         rating=_RATINGS.get(options.rating),
         reasons=frozenset(options.reason or ()),
     )
 
 
-def _day(flag: str, text: str | None) -> datetime | None:
-    """Its first moment here."""
+def day_of(flag: str, text: str | None) -> datetime | None:
+    """The first moment of a day here. Raises CommandError."""
     if text is None:
         return None
     try:

@@ -63,7 +63,7 @@ def _owner(store: Store, user: str | None) -> str:
 
 
 async def _one(loaded: Loaded, store: Store, owner: str, path: Path, options: argparse.Namespace) -> None:
-    from webchat.app import reviewing
+    from webchat.engine import reviewing
     from webchat.imports import Importer, Unreadable
 
     line = _Line(path.name)

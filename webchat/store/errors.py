@@ -11,6 +11,8 @@
     ├── ComparisonOpen     what is asked for waits for the vote on two replies
     ├── ComparisonRunning  one of its two replies is still being written
     ├── ReviewTaken        somebody else reviews the item since a reservation ended
+    ├── ReplayNameTaken    another replay set, or another run of one, has this name
+    ├── NothingToReplay    no reply that may be used was chosen
     ├── LinkEnded          the link was revoked, has expired or is paused
     ├── LinkLimit          a limit of the link is reached
     │   ├── LinkFull              people
@@ -147,6 +149,26 @@ class ReviewTaken(StoreError):
     status = 409
     message = "Your reservation of this item expired, and somebody else is reviewing it."
     cure = "Nothing was stored. Continue with the next item."
+
+
+class ReplayNameTaken(StoreError):
+    """A name of a replay set, or of a run in one, is somebody else's."""
+
+    code = "replay_name_taken"
+    status = 409
+    cure = "Choose another name."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'The name "{name}" is taken.', params={"name": name})
+
+
+class NothingToReplay(StoreError):
+    """A choice of replies found none that may be used."""
+
+    code = "nothing_to_replay"
+    status = 409
+    message = "There are no replies like that which may be used."
+    cure = "Choose others. Testers' chats count if their link's consent sentence covers training."
 
 
 class LinkEnded(StoreError):

@@ -22,6 +22,7 @@ from webchat.store.judgements.queue_reviews import QueueReviewVerbs
 from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
+from webchat.store.replays.results import ReplayResultVerbs
 from webchat.store.search.verbs import SearchVerbs
 from webchat.store.shares.copies import ShareCopyVerbs
 from webchat.store.shares.verbs import ShareVerbs
@@ -66,6 +67,7 @@ class Store(
     GuestVerbs,
     JudgingVerbs,
     QueueReviewVerbs,
+    ReplayResultVerbs,
     TesterVerbs,
     ExportVerbs,
     ImportVerbs,

@@ -165,7 +165,9 @@ class Pipeline:
         takes = backend.capabilities
         tokens, told = turn.begun.tokens, "max_tokens" in takes.sampling
         request = prepared.request if tokens is None or not told else limited(prepared.request, tokens)
-        async with self._queue.slot(takes.engine or turn.model, takes.slots, turn.owner, turn.in_line):
+        engine, queue = takes.engine or turn.model, self._queue
+        waits = queue.background if turn.party.background else queue.slot
+        async with waits(engine, takes.slots, turn.owner, turn.in_line):
             run.sent = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.

@@ -20,7 +20,8 @@ Group = Literal["owner", "link", "network", "all"]
 class Party:
     """Whom a turn or a stream counts for. link, network: `None` if not counted. key: id of the API key they
     came with. terms: of the link they came by, or of that key. prompt: the only system prompt they may use,
-    if there is one."""
+    if there is one. background: nobody waits for the reply: it counts for nobody, and models write it when
+    no person wants them."""
 
     owner: str
     link: str | None = None
@@ -28,6 +29,7 @@ class Party:
     key: str | None = None
     terms: LinkTerms = field(default=NO_TERMS, repr=False, compare=False)
     prompt: LinkPrompt | None = field(default=None, repr=False, compare=False)
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class Most:
 
     def reached(self, party: Party, taken: Iterable[Party]) -> tuple[Group, int] | None:
         """The first limit that one more of this party would exceed, and its value."""
-        others = list(taken)
+        if party.background:
+            return None
+        others = [one for one in taken if not one.background]
         link = party.link and sum(one.link == party.link for one in others)
         network = party.network and sum(one.network == party.network for one in others)
         counts: tuple[tuple[Group, int | None, int | str | None], ...] = (

@@ -1,8 +1,10 @@
 """Who is next when a model is at capacity: fair between people, with a known position for everyone.
 
 One lane per engine. Whoever has the fewest running replies is next, so a person with ten tabs waits like a
-person with one; ties are broken by rotation (see `rotation`). Deferrable work, such as titles, takes a slot
-only while nobody wants it. A lane is touched when a reply begins and when it ends, never per token.
+person with one; ties are broken by rotation (see `rotation`). Replies in the background begin only while no
+person waits, and leave one slot free if there are several: so a person waits for one of them at most, and
+only where there is a single slot. Deferrable work, such as titles, takes a slot only while nobody wants it,
+and gives it back. A lane is touched when a reply begins and when it ends, never per token.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from webchat.turns.rotation import Rotation
@@ -44,6 +47,7 @@ class Ticket:
     report: Report
     granted: asyncio.Future[None]
     number: int
+    background: bool = False
     began: float | None = None
     place: int = 0
     wait: float | None = None
@@ -59,6 +63,8 @@ class Lane:
     _ended: int = 0
     rotation: Rotation[Ticket] = field(default_factory=Rotation)
     running: dict[Ticket, None] = field(default_factory=dict)
+    behind: deque[Ticket] = field(default_factory=deque)
+    """Those in the background that wait."""
     guests: list[Callable[[], None]] = field(default_factory=list)
     _told_at: float = float("-inf")
     _telling: asyncio.TimerHandle | None = None
@@ -71,20 +77,26 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether no slot is taken and nobody waits."""
-        return not (self.rotation or self.running or self.guests)
+        return not (self.rotation or self.behind or self.running or self.guests)
 
     def join(self, ticket: Ticket) -> None:
         """Join the queue; a free slot is granted at once."""
-        self.rotation.join(ticket.owner, ticket)
+        if ticket.background:
+            self.behind.append(ticket)
+        else:
+            self.rotation.join(ticket.owner, ticket)
         self.move()
 
     def leave(self, ticket: Ticket, *, wrote: bool) -> None:
         """Release a slot, or leave the queue. Only a reply that `wrote` counts for the average."""
-        if ticket.began is None:
+        if ticket.began is None and ticket.background:
+            self.behind.remove(ticket)
+        elif ticket.began is None:
             self.rotation.leave(ticket.owner, ticket)
         else:
             del self.running[ticket]
-            self.rotation.ended(ticket.owner)
+            if not ticket.background:
+                self.rotation.ended(ticket.owner)
             if wrote:
                 self._learn(asyncio.get_running_loop().time() - ticket.began)
         self.move()
@@ -93,15 +105,24 @@ class Lane:
         """Admit whoever there is room for; if there is none, ask deferrable work to yield. Notifies those who
         wait."""
         while self.rotation and self.free > 0:
-            ticket = self.rotation.next()
-            ticket.began = asyncio.get_running_loop().time()
-            self.running[ticket] = None
-            if not ticket.granted.done():
-                ticket.granted.set_result(None)
-        if self.rotation:
+            self._admit(self.rotation.next())
+        while self.behind and self._has_room_behind():
+            self._admit(self.behind.popleft())
+        if self.rotation or self.behind:
             for give_way in self.guests:
                 give_way()
         self._tell_within(PACE_SECONDS)
+
+    def _admit(self, ticket: Ticket) -> None:
+        ticket.began = asyncio.get_running_loop().time()
+        self.running[ticket] = None
+        if not ticket.granted.done():
+            ticket.granted.set_result(None)
+
+    def _has_room_behind(self) -> bool:
+        """Whether a reply in the background may begin. One slot, if there are several, stays for people."""
+        background = sum(ticket.background for ticket in self.running)
+        return self.free > 0 and not self.rotation and background < max(1, self.slots - 1)
 
     def ahead(self) -> Iterable[tuple[Ticket, float | None]]:
         """All who wait, in the order they will be admitted if every reply takes the average time, and the
@@ -112,7 +133,8 @@ class Lane:
         ends: list[tuple[float, int, str | None]] = [(0.0, next(numbers), None) for _ in self.guests]
         for ticket in self.running:
             ran = now - (ticket.began or 0.0)
-            ends.append((max(LEFT * max(average, ran), average - ran), next(numbers), ticket.owner))
+            owner = None if ticket.background else ticket.owner
+            ends.append((max(LEFT * max(average, ran), average - ran), next(numbers), owner))
         heapq.heapify(ends)
         while order:
             at = 0.0
@@ -171,19 +193,32 @@ class Queue:
         self._lanes: dict[str, Lane] = {}
         self._numbers = itertools.count(1)
 
-    @asynccontextmanager
-    async def slot(self, engine: str, slots: int | None, owner: str, report: Report) -> AsyncIterator[None]:
+    def slot(
+        self, engine: str, slots: int | None, owner: str, report: Report
+    ) -> AbstractAsyncContextManager[None]:
         """A slot of an engine that has `slots` of them, `None` for any number, for the duration of the block.
 
         Waits for it; `report` is called with the position in the queue. Leaving, even while waiting, admits
         the next one.
         """
+        return self._held(engine, slots, owner, report, background=False)
+
+    def background(
+        self, engine: str, slots: int | None, owner: str, report: Report
+    ) -> AbstractAsyncContextManager[None]:
+        """The same for a reply that nobody waits for, behind all people. It is not told its position."""
+        return self._held(engine, slots, owner, report, background=True)
+
+    @asynccontextmanager
+    async def _held(
+        self, engine: str, slots: int | None, owner: str, report: Report, *, background: bool
+    ) -> AsyncIterator[None]:
         if slots is None:
             yield
             return
         lane = self._lane(engine, slots)
         granted = asyncio.get_running_loop().create_future()
-        ticket = Ticket(owner, report, granted, next(self._numbers))
+        ticket = Ticket(owner, report, granted, next(self._numbers), background)
         lane.join(ticket)
         wrote = False
         try:
@@ -205,7 +240,7 @@ class Queue:
             yield True
             return
         lane = self._lane(engine, slots)
-        if lane.rotation or lane.free <= 0:
+        if lane.rotation or lane.behind or lane.free <= 0:
             yield False
             return
         lane.guests.append(give_way)

@@ -7,15 +7,19 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, not_, or_, select, update
 
 from webchat.store.database.codec import clean, dump_settings, load_settings, new_id, now
 from webchat.store.database.tables import (
     ComparisonRow,
     ConversationRow,
     LinkRow,
+    MessageRow,
     OwnerRow,
     PersonRow,
+    ReplayItemRow,
+    ReplayReplyRow,
+    ReplayRunRow,
     TurnRow,
 )
 from webchat.store.database.transactions import heavy, reads, writes
@@ -23,7 +27,7 @@ from webchat.store.database.until import Until
 from webchat.store.errors import ComparisonRunning, NotFound
 from webchat.store.judgement_records import Comparison, Consent, PairVotes, Preferred, Review, Side, Vote
 from webchat.store.judgements.judging import judged_by
-from webchat.store.judgements.rows import trains
+from webchat.store.judgements.rows import is_live, may_replay, replayed_from, trains
 from webchat.store.judgements.snapshots import judged_together
 from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn
 from webchat.store.verbs.compared import close_comparison
@@ -210,10 +214,33 @@ _RECORDS: Any = (
     .outerjoin(LinkRow, LinkRow.id == ComparisonRow.link_id)
 )
 
+_WITHDRAWN: Any = (
+    replayed_from(
+        select(ReplayReplyRow.run_id)
+        .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
+        .join(
+            ReplayItemRow,
+            and_(ReplayItemRow.set_id == ReplayRunRow.set_id, ReplayItemRow.number == ReplayReplyRow.number),
+        )
+        .join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
+    )
+    .where(
+        ReplayReplyRow.conversation_id == ComparisonRow.conversation_id, not_(and_(is_live(), may_replay()))
+    )
+    .correlate(ComparisonRow)
+    .exists()
+)
+"""Whether what a replay answers is somebody's who has deleted it, or does not agree any more."""
+
 _USABLE: Any = (
     _RECORDS.join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
     .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
-    .where(ComparisonRow.voted_at.is_not(None), ConversationRow.deleted_at.is_(None), trains(ComparisonRow))
+    .where(
+        ComparisonRow.voted_at.is_not(None),
+        ConversationRow.deleted_at.is_(None),
+        trains(ComparisonRow),
+        or_(ConversationRow.kind != "replay", ~_WITHDRAWN),
+    )
     .order_by(ComparisonRow.id)
 )
 

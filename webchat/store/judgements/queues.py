@@ -35,6 +35,7 @@ from webchat.store.database.transactions import heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound
 from webchat.store.judgements.reviewing import ReviewVerbs
+from webchat.store.judgements.rows import must_operate
 from webchat.store.judgements.snapshots import ENDED_WITH_TEXT
 from webchat.store.queue_records import ItemVerdict, NewQueue, Queue, QueueFilter, Verdict
 from webchat.store.records import Page
@@ -112,7 +113,7 @@ class QueueVerbs(ReviewVerbs):
         self, connection: Connection, operator: str, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Queue]:
         """The newest first. Raises BadCursor; NotFound for somebody who does not operate."""
-        self._must_operate(connection, operator)
+        must_operate(connection, operator)
         query = _queues().order_by(QueueRow.id.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(QueueRow.id < read_id(cursor))
@@ -122,7 +123,7 @@ class QueueVerbs(ReviewVerbs):
     @writes
     def close_queue(self, connection: Connection, operator: str, id: str) -> None:
         """Ask nobody any more; what was reviewed stays. Raises NotFound."""
-        self._must_operate(connection, operator)
+        must_operate(connection, operator)
         those = update(QueueRow).where(QueueRow.id == id)
         if not connection.execute(those.values(closed_at=func.coalesce(QueueRow.closed_at, now()))).rowcount:
             raise NotFound("queue")
@@ -132,7 +133,7 @@ class QueueVerbs(ReviewVerbs):
         self, connection: Connection, _until: Until, operator: str, id: str
     ) -> list[ItemVerdict]:
         """All verdicts in a queue but skips. Raises NotFound for somebody who does not operate."""
-        self._must_operate(connection, operator)
+        must_operate(connection, operator)
         given = (ReviewRow.queue_id == id, ReviewRow.verdict.not_in(("", "skip")))
         columns = (ReviewRow.reviewer_id, ReviewRow.item_id, ReviewRow.verdict)
         rows = connection.execute(select(*columns).where(*given))

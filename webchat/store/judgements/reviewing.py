@@ -43,7 +43,7 @@ from webchat.store.judgement_records import (
     ReviewState,
     Thumb,
 )
-from webchat.store.judgements.rows import is_live, judgements_query, load_judgement, trains
+from webchat.store.judgements.rows import is_live, judgements_query, load_judgement, must_operate, trains
 from webchat.store.judgements.snapshots import ENDED_WITH_TEXT, judged_of
 from webchat.store.records import Page
 from webchat.store.testers.verbs import TesterVerbs, agreed
@@ -131,7 +131,7 @@ class ReviewVerbs(TesterVerbs):
             raise ValueError(f"at most {MOST_REVIEWED} judgements can be reviewed at once")
         if (state == "edited") != bool(better.strip()) or (better.strip() and len(shown) > 1):
             raise ValueError("a better answer belongs to one judgement that is edited")
-        self._must_operate(connection, operator)
+        must_operate(connection, operator)
         columns = (JudgementRow.id, JudgementRow.changed_at)
         locked = select(*columns).where(JudgementRow.id.in_(shown)).order_by(JudgementRow.id)
         there = connection.execute(locked.with_for_update()).all()
@@ -215,12 +215,7 @@ class ReviewVerbs(TesterVerbs):
 
     @reads
     def _check_operator(self, connection: Connection, operator: str) -> None:
-        self._must_operate(connection, operator)
-
-    def _must_operate(self, connection: Connection, operator: str) -> None:
-        kind = connection.scalar(select(OwnerRow.kind).where(OwnerRow.id == operator))
-        if kind not in ("operator", "local"):
-            raise NotFound("operator")
+        must_operate(connection, operator)
 
 
 def _listed() -> Select[Any]:

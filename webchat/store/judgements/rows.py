@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, exists, or_, select
+from sqlalchemy import Connection, Row, Select, and_, exists, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webchat.store.database.codec import clean, load_question
@@ -19,7 +19,9 @@ from webchat.store.database.tables import (
     OwnerRow,
     PersonRow,
 )
+from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Answer, Consent, Judged, Judgement, Review
+from webchat.store.testers.verbs import agreed
 
 
 def judgements_query() -> Select[Any]:
@@ -39,6 +41,13 @@ def judgements_query() -> Select[Any]:
     )
 
 
+def must_operate(connection: Connection, operator: str) -> None:
+    """Raises NotFound for somebody who does not operate."""
+    kind = connection.scalar(select(OwnerRow.kind).where(OwnerRow.id == operator))
+    if kind not in ("operator", "local"):
+        raise NotFound("operator")
+
+
 def is_live() -> ColumnElement[bool]:
     """Whether what was judged is not in the trash."""
     return and_(MessageRow.deleted_at.is_(None), ConversationRow.deleted_at.is_(None))
@@ -53,11 +62,35 @@ def trains(of: type[JudgementRow] | type[ComparisonRow] = JudgementRow) -> Colum
         ConsentRow.version == of.consent["version"].as_integer(),
         ConsentRow.at <= ConversationRow.created_at,
     )
+    before = before.correlate(of, ConversationRow)  # also where this is asked inside another subquery
     covers = JudgementRow.covers if of is JudgementRow else of.consent["covers"].as_boolean()
     return or_(
         OwnerRow.kind.in_(("local", "operator")),
         and_(OwnerRow.kind == "member", PersonRow.trains),
         and_(OwnerRow.kind == "guest", covers, before),
+    )
+
+
+def may_replay() -> ColumnElement[bool]:
+    """Whether operators may have what a reply answered answered again: in a query with the reply, its
+    conversation, its owner, and what they are and came by, `replayed_from`. The same people agreed to it as
+    to training, testers either before they began the chat or before they judged the reply in it."""
+    covered = and_(agreed(), LinkRow.terms["training"].as_boolean())
+    judged = exists().where(JudgementRow.message_id == MessageRow.id, trains())
+    return or_(
+        OwnerRow.kind.in_(("local", "operator")),
+        and_(OwnerRow.kind == "member", PersonRow.trains),
+        and_(OwnerRow.kind == "guest", or_(covered, judged)),
+    )
+
+
+def replayed_from(query: Any) -> Any:
+    """A `Select` of messages with what `may_replay` looks at."""
+    return (
+        query.join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
+        .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
+        .outerjoin(LinkRow, LinkRow.id == OwnerRow.link_id)
     )
 
 

@@ -55,6 +55,10 @@ from webchat.store.database.tables import (
     PlaceholderRow,
     PromptTemplateRow,
     PromptTemplateVersionRow,
+    ReplayItemRow,
+    ReplayReplyRow,
+    ReplayRunRow,
+    ReplaySetRow,
     ReviewRow,
     SearchEntryRow,
     ShareRow,
@@ -62,6 +66,7 @@ from webchat.store.database.tables import (
     TurnRow,
 )
 from webchat.store.database.transactions import chore, reads, writes
+from webchat.store.replays.sets import discard_copies
 from webchat.store.search.index import merge_parts, remove_words, take_part
 from webchat.store.upkeep.share_removal import ShareRemoval
 from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
@@ -113,6 +118,8 @@ class PurgeVerbs(ShareRemoval):
             yield partial(self._mark_strays, strays)
         while shares := self._ended_shares(before):
             yield from self._shares(shares)
+        while copies := self._replayed(before):
+            yield partial(self._discard_replayed, copies)
         while conversations := self._conversations(before):
             inside = MessageRow.conversation_id.in_(conversations)
             yield from self._contents(conversations)
@@ -167,6 +174,28 @@ class PurgeVerbs(ShareRemoval):
         parent = aliased(MessageRow)
         when = select(parent.deleted_at).where(parent.id == MessageRow.under_id).scalar_subquery()
         connection.execute(update(MessageRow).where(MessageRow.id.in_(ids)).values(deleted_at=when))
+        return 0
+
+    @reads
+    def _replayed(self, connection: Connection, before: datetime) -> list[str]:
+        """Conversations that what is deleted was copied to for replays."""
+        source = aliased(ConversationRow)
+        of_item = and_(
+            ReplayItemRow.set_id == ReplayRunRow.set_id, ReplayItemRow.number == ReplayReplyRow.number
+        )
+        query = (
+            select(ReplayReplyRow.conversation_id)
+            .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
+            .join(ReplayItemRow, of_item)
+            .join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
+            .join(source, source.id == MessageRow.conversation_id)
+            .where(or_(MessageRow.deleted_at < before, source.deleted_at < before))
+        )
+        return list(connection.scalars(query.limit(SLICE_ROWS)))
+
+    @writes
+    def _discard_replayed(self, connection: Connection, ids: Sequence[str]) -> int:
+        discard_copies(connection, ids)
         return 0
 
     @reads
@@ -283,6 +312,9 @@ class PurgeVerbs(ShareRemoval):
         _take_entries(connection, SearchEntryRow.message_id.in_(ids))
         voted = or_(*(one.in_(ids) for one in _COMPARED))
         connection.execute(delete(ComparisonRow).where(voted))
+        replayed = or_(ReplayReplyRow.asked_id.in_(ids), ReplayReplyRow.reply_id.in_(ids))
+        connection.execute(delete(ReplayReplyRow).where(replayed))
+        connection.execute(delete(ReplayItemRow).where(ReplayItemRow.message_id.in_(ids)))
         for table in (JournalRow, JudgementRow, InspectionRow, MediaRow, TurnRow):
             connection.execute(delete(table).where(table.message_id.in_(ids)))
         # What hangs under them goes as well, in another slice; `under_id` still says where it hung.
@@ -420,6 +452,8 @@ def _is_empty() -> ColumnElement[bool]:
         ShareRow.owner_id,
         PromptTemplateRow.owner_id,
         PromptTemplateVersionRow.author_id,
+        ReplaySetRow.owner_id,
+        ReplayRunRow.owner_id,
         ChatTemplateRow.author_id,
         ConsentRow.owner_id,
         AnswerRow.owner_id,

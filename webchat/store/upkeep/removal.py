@@ -15,6 +15,7 @@ from webchat.store.database.tables import (
     OwnerRow,
     PersonRow,
     PromptTemplateRow,
+    ReplayRunRow,
     SessionRow,
 )
 from webchat.store.database.transactions import long, reads, writes
@@ -76,5 +77,7 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
         for imports in (ImportRow, ImportSourceRow):
             connection.execute(delete(imports).where(imports.owner_id == owner))
         connection.execute(delete(PersonRow).where(PersonRow.owner_id == owner))
+        running = (ReplayRunRow.owner_id == owner, ReplayRunRow.state == "open")
+        connection.execute(update(ReplayRunRow).where(*running).values(state="cancelled"))
         # Nobody's any more, until a purge finds it empty: no cookie ever named the id of a person.
         connection.execute(update(OwnerRow).where(OwnerRow.id == owner).values(kind="visitor", name=""))

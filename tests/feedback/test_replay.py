@@ -1,0 +1,275 @@
+"""Runs: done by turns in the background, once each, whatever ends meanwhile; and what is made of replies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.base import Backend
+from backends.echo import EchoBackend
+from backends.errors import Unavailable
+from backends.types import Sampling
+from tests.store.talk import Talk
+from webchat.feedback.replay import BadExport, Replayer, held_out, items, summaries, word_diff
+from webchat.feedback.replay.intervals import wilson
+from webchat.feedback.replay.refusals import refuses
+from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW
+from webchat.feedback.replay.variants import default_name, settings_for
+from webchat.models import Models, ModelSpec
+from webchat.moderation import OpenGates
+from webchat.prompts import PlainRenderer
+from webchat.store import Store
+from webchat.store.records import ConversationSettings, NewTurn, TemplateUse
+from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
+from webchat.turns import Turns
+
+ITEMS = 9
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Any:
+    store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+    yield Talk(store, store.local_owner().id)
+    store.close()
+
+
+@asynccontextmanager
+async def turning(store: Store, backend: Backend) -> AsyncIterator[Turns]:
+    models = Models([ModelSpec(name="new", kind="echo")], lambda _: backend)
+    turns = Turns(store, models, renderer=PlainRenderer(), gates=OpenGates(), titles=True)
+    await turns.open()
+    try:
+        yield turns
+    finally:
+        await turns.aclose()
+        await models.aclose()
+
+
+def a_run(operator: Talk, variant: ReplayVariant | None = None, count: int = ITEMS) -> ReplayRun:
+    """A run over chats of two turns each, of which the last is answered again."""
+    for number in range(count):
+        first = operator.say(f"first {number}", "answered")
+        operator.say(f"question {number}", f"old answer {number}", after=first.reply)
+    made = operator.store.make_replay_set(operator.owner, "all", ReplayChoice())
+    return operator.store.start_replay(operator.owner, made.id, "new", variant or ReplayVariant("new"))
+
+
+async def test_every_item_is_answered_from_the_same_conversation_and_nothing_else_shows(
+    operator: Talk,
+) -> None:
+    settings = ConversationSettings(system_prompt="Be brief.", sampling=Sampling(seed=7, temperature=0.5))
+    run = a_run(operator, ReplayVariant("new", settings))
+    store = operator.store
+    before = store.list_conversations(operator.owner, limit=100).items
+    backend = _Counting()
+    async with turning(store, backend) as turns:
+        news = turns.watch(operator.owner, {})
+        await Replayer(store, turns).do(run)
+        assert await _batch(news) == []
+    ended = store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
+    for item in items(store, operator.owner, run.set_id, [run.id]):
+        (reply,) = item.replies
+        number = item.number - 1
+        assert (item.asked, item.stored.text) == (f"question {number}", f"old answer {number}")
+        assert (reply.state, reply.model, reply.seed) == ("complete", "new", 7)
+        assert ["Be brief.", f"first {number}", "answered", f"question {number}"] in backend.sent
+    assert len(backend.sent) == ITEMS
+    assert store.list_conversations(operator.owner, limit=100).items == before
+
+
+async def _batch(follower: Any) -> list[Any]:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            return list(await follower.batch())
+    return []
+
+
+class _Counting(EchoBackend):
+    """Counts what is asked, and may fail."""
+
+    def __init__(self, fails: int = 0) -> None:
+        super().__init__()
+        self.asked = 0
+        self.at_once = self.most_at_once = 0
+        self.fails = fails
+        self.sent: list[list[str]] = []
+
+    async def stream(self, request: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+        self.asked += 1
+        self.sent.append([message.text for message in request.messages])
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.asked <= self.fails:
+                raise Unavailable("gone")
+            async for event in super().stream(request):
+                await asyncio.sleep(0)
+                yield event
+        finally:
+            self.at_once -= 1
+
+
+async def test_a_run_goes_on_where_the_end_of_its_server_left_it(operator: Talk) -> None:
+    run = a_run(operator)
+    store, backend = operator.store, _Counting()
+    async with turning(store, backend) as turns:
+        doing = asyncio.create_task(Replayer(store, turns).do(run))
+        while store.replay_run(operator.owner, run.id).done < 3:  # noqa: ASYNC110  the store has no events
+            await asyncio.sleep(0.01)
+        doing.cancel()
+        with suppress(asyncio.CancelledError):
+            await doing
+    done = store.replay_run(operator.owner, run.id)
+    assert 3 <= done.done < ITEMS
+    assert done.state == "open"
+    again = _Counting()
+    async with turning(store, again) as turns:
+        await Replayer(store, turns).do_open()
+        await Replayer(store, turns).do_open()
+    assert store.replay_run(operator.owner, run.id).done == ITEMS
+    assert again.asked == ITEMS - done.done
+    assert max(backend.most_at_once, again.most_at_once) <= AT_ONCE
+
+
+async def test_a_run_whose_model_is_gone_ends_early_and_does_only_what_failed_again(operator: Talk) -> None:
+    run = a_run(operator, count=FAILED_IN_A_ROW + AT_ONCE + 4)
+    store, backend = operator.store, _Counting(fails=10_000)
+    async with turning(store, backend) as turns:
+        await Replayer(store, turns).do_open()
+        ended = store.replay_run(operator.owner, run.id)
+        assert (ended.state, ended.done) == ("cancelled", 0)
+        assert FAILED_IN_A_ROW <= ended.failed < ended.items
+        backend.fails = 0
+        store.retry_replay(operator.owner, run.id)
+        await Replayer(store, turns).do_open()
+    ended = store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.done, ended.failed) == ("done", ended.items, 0)
+
+
+async def test_what_cannot_be_begun_fails_with_its_reason(operator: Talk) -> None:
+    run = a_run(operator, ReplayVariant("unknown"), count=1)
+    async with turning(operator.store, EchoBackend()) as turns:
+        await Replayer(operator.store, turns).do(run)
+    (item,) = operator.store.replay_items(operator.owner, run.set_id, [run.id])
+    assert item.replies[0].failure is not None
+    assert (item.replies[0].state, item.replies[0].failure.code) == ("failed", "unknown_model")
+
+
+async def test_people_begin_turns_however_many_replays_run(operator: Talk) -> None:
+    run = a_run(operator)
+    store = operator.store
+    models = Models([ModelSpec(name="new", kind="echo")], lambda _: EchoBackend())
+    gates, renderer = OpenGates(), PlainRenderer()
+    turns = Turns(store, models, renderer=renderer, gates=gates, turns_per_owner=1, most_turns=1)
+    await turns.open()
+    try:
+        await Replayer(store, turns).do(run)
+    finally:
+        await turns.aclose()
+        await models.aclose()
+    assert store.replay_run(operator.owner, run.id).done == ITEMS
+
+
+def test_a_variant_changes_what_it_sets_and_nothing_else() -> None:
+    persona = TemplateUse("t", 1, "Pirate")
+    before = ConversationSettings("Model A", "Old prompt", Sampling(temperature=0.9, top_k=5), persona)
+    plain = settings_for(ReplayVariant("new"), before)
+    assert plain == replace(before, model="new")
+    changed = ReplayVariant("new", ConversationSettings(system_prompt="", sampling=Sampling(temperature=0.0)))
+    assert settings_for(changed, before) == ConversationSettings(
+        "new", "", Sampling(temperature=0.0, top_k=5), None
+    )
+    assert default_name(ReplayVariant("key"), "new") == "new"
+    assert default_name(changed, "new") == "new · temperature 0.0"
+
+
+def test_a_summary_counts_whole_replies(operator: Talk) -> None:
+    run = a_run(operator, count=3)
+    store = operator.store
+    for number, text in ((1, "I'm sorry, but I can't help with that."), (2, "old answer 1")):
+        opened = store.open_replay(run.id, number)
+        assert opened is not None
+        begun = store.begin_turn(
+            operator.owner, NewTurn(opened.conversation_id, opened.asked_id, None, f"k{number}", "new")
+        )
+        store.begun_replay(run.id, number, 1, begun.reply.id)
+        operator.finish(begun.reply.id, text)
+    stored, again = summaries(store, operator.owner, run.set_id, [run.id])
+    assert (stored.items, stored.done, stored.same) == (3, 3, 3)
+    assert (again.items, again.done, again.failed, again.same, again.refusals) == (3, 2, 0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can't help with that.",
+        "I\u2019m sorry, but I can\u2019t share it.",
+        "Sorry, I can't do it",
+        "很抱歉，我无法回答这个问题。",
+        "对不起，我不能这样做。",
+    ],
+)
+def test_refusals_are_recognised_in_both_languages(text: str) -> None:
+    assert refuses(text)
+
+
+@pytest.mark.parametrize("text", ["", "Paris.", "长城是古代工程。", "x" * 500 + " I can't help with that."])
+def test_other_replies_are_not(text: str) -> None:
+    assert not refuses(text)
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_the_pieces_of_a_difference_make_up_both_texts(old: str, new: str) -> None:
+    pieces = word_diff(old, new)
+    assert "".join(piece.text for piece in pieces if piece.kind != "new") == old
+    assert "".join(piece.text for piece in pieces if piece.kind != "old") == new
+
+
+def test_words_are_compared_and_chinese_by_character() -> None:
+    def told(old: str, new: str) -> list[tuple[str, str]]:
+        return [(piece.kind, piece.text) for piece in word_diff(old, new)]
+
+    assert told("a long inlet", "a short inlet") == [
+        ("same", "a "), ("old", "long"), ("new", "short"), ("same", " inlet"),
+    ]  # fmt: skip
+    assert told("长城很长", "长城很高") == [("same", "长城很"), ("old", "长"), ("new", "高")]
+    assert told("GPT模型", "GPT机型")[0] == ("same", "GPT")
+
+
+def test_long_texts_are_compared_by_lines() -> None:
+    old = "\n".join(f"line {number} of it" for number in range(1000))
+    pieces = word_diff(old, old.replace("line 500 of", "line 500 in"))
+    assert [piece.text for piece in pieces if piece.kind == "new"] == ["line 500 in it\n"]
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    # Values of R: prop.test(8, 10, correct = FALSE) and prop.test(0, 20, correct = FALSE).
+    eight, none = wilson(8, 10), wilson(0, 20)
+    assert eight is not None
+    assert none is not None
+    assert (eight.low, eight.high) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    assert (none.low, none.high) == pytest.approx((0.0, 0.1611252), abs=1e-6)
+    assert wilson(0, 0) is None
+
+
+def test_the_held_out_rows_of_an_export_are_named_once(tmp_path: Path) -> None:
+    for config in ("sft", "kto"):
+        (tmp_path / config).mkdir()
+        lines = [json.dumps({"webchat": {"judgement": id}}) for id in ("a", "b")]
+        (tmp_path / config / "test.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert held_out(tmp_path) == ("a", "b")
+    (tmp_path / "sft" / "test.jsonl").write_text('{"prompt": []}\n', encoding="utf-8")
+    with pytest.raises(BadExport):
+        held_out(tmp_path)
+    with pytest.raises(BadExport):
+        held_out(tmp_path / "none")

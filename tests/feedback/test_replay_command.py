@@ -1,0 +1,105 @@
+"""`webchat replay`: alone on a database, and beside the server that has it open."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from backends.echo import EchoBackend
+from tests.store.talk import Talk
+from webchat.cli import run
+from webchat.feedback.replay import Replayer
+from webchat.models import Models, ModelSpec
+from webchat.moderation import OpenGates
+from webchat.prompts import PlainRenderer
+from webchat.store import Store
+from webchat.store.judgement_records import JudgementChange
+from webchat.turns import Turns
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database with three chats, of which one was judged badly, and a model named `echo`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    Path("webchat.toml").write_text('[[models]]\nname = "echo"\nkind = "echo"\n', encoding="utf-8")
+    url = f"sqlite:///{tmp_path / 'data' / 'webchat.db'}"
+    store = Store.open(url)
+    me = Talk(store, store.local_owner().id, "old")
+    for question in ("a", "b", "c"):
+        reply = me.say(question, f"old {question}").reply
+        store.judge(me.owner, reply.id, JudgementChange(rating=-1 if question == "b" else 1))
+    store.close()
+    return url
+
+
+def test_a_set_is_chosen_and_done_by_the_command_alone(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", "--set", "bad", "--rating", "bad", "--model", "echo", "--seed", "7"]) == 0
+    told = capsys.readouterr().out
+    assert 'Set "bad": 1 reply.' in told
+    assert "echo · seed 7: 1 done, 0 failed" in told
+    assert run(["replay"]) == 0
+    assert "echo · seed 7: 1 done, 0 failed, done" in capsys.readouterr().out
+    assert run(["replay", "--set", "bad", "--delete"]) == 0
+    assert run(["replay", "--set", "bad"]) == 2
+    assert 'no set "bad"' in capsys.readouterr().err
+
+
+def test_a_running_server_does_what_the_command_asks_for(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with _serving(url):
+        assert run(["replay", "--set", "all", "--model", "echo"]) == 0
+    told = capsys.readouterr()
+    assert "The server that runs on this database does the replay." in told.err
+    assert "echo: 3 done, 0 failed" in told.out
+
+
+def test_what_makes_no_sense_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags, why in (
+        (["--model", "unknown"], 'no model "unknown" in the picker; there is echo'),
+        (["--model", "echo", "--temperature", "9"], "--temperature:"),
+        (["--model", "echo", "--template", "none"], 'no prompt template "none"'),
+        (["--link", "nobody"], 'no link has the name "nobody"'),
+        (["--of-model", "unknown"], "no replies"),
+        (["--from", "nowhere"], "no held-out rows"),
+    ):
+        assert run(["replay", "--set", "new", *flags]) == 2
+        assert why in capsys.readouterr().err
+        run(["replay", "--set", "new", "--delete"])
+        capsys.readouterr()
+
+
+class _serving:
+    """A server's part in it: the store that is open, turns, and what does the runs."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._ready, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        store = Store.open(self._url)
+        models = Models([ModelSpec(name="echo", kind="echo")], lambda _: EchoBackend())
+        turns = Turns(store, models, renderer=PlainRenderer(), gates=OpenGates(), titles=False)
+        await turns.open()
+        serving = asyncio.create_task(Replayer(store, turns).serve())
+        self._ready.set()
+        await asyncio.to_thread(self._end.wait)
+        serving.cancel()
+        await asyncio.wait([serving])
+        await turns.aclose()
+        await models.aclose()
+        store.close()

@@ -1,0 +1,243 @@
+"""Replays: what is chosen, what is to be done, and what vanishes with the people it is of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.store.talk import Talk
+from webchat.store import NotFound, Store
+from webchat.store.errors import NothingToReplay, ReplayNameTaken
+from webchat.store.judgement_records import JudgementChange, Vote
+from webchat.store.records import ConversationSettings, FinishedTurn, Message, NewTurn
+from webchat.store.replay_records import OpenedReplay, ReplayChoice, ReplayRun, ReplaySet, ReplayVariant
+from webchat.store.replays.results import STORED
+from webchat.store.replays.rows import MOST_ATTEMPTS
+
+LAST = ReplayChoice()
+PLAIN = ReplayVariant("other")
+
+
+@pytest.fixture
+def operator(store: Store) -> Talk:
+    """Who operates, with chats of their own."""
+    return Talk(store, store.local_owner().id)
+
+
+def test_a_set_has_the_last_reply_of_each_chat_or_every_one_that_is_shown(
+    store: Store, operator: Talk
+) -> None:
+    first = operator.say("a", "A")
+    second = operator.say("b", "B", after=first.reply)
+    operator.say("c", "C", after=first.reply)  # shown in place of the second
+    other = operator.say("d", "D")
+    made = store.make_replay_set(operator.owner, "last", LAST)
+    assert _texts(store, operator, made) == ["C", "D"]
+    every = store.make_replay_set(operator.owner, "every", ReplayChoice(every_reply=True))
+    assert _texts(store, operator, every) == ["A", "C", "D"]
+    assert second.reply.id != other.reply.id
+    with pytest.raises(ReplayNameTaken):
+        store.make_replay_set(operator.owner, "last", LAST)
+    with pytest.raises(NothingToReplay):
+        store.make_replay_set(operator.owner, "none", ReplayChoice(model="unknown"))
+
+
+def test_a_set_has_what_was_judged_badly_once_for_each_message(store: Store, operator: Talk) -> None:
+    turn = operator.say("a", "bad")
+    again = store.begin_turn(
+        operator.owner,
+        NewTurn(turn.conversation.id, turn.user.id if turn.user else None, None, "again", "echo"),
+    )
+    operator.finish(again.reply.id, "bad again")
+    good = operator.say("b", "good")
+    for message, rating in ((turn.reply, -1), (again.reply, -1), (good.reply, 1)):
+        store.judge(operator.owner, message.id, JudgementChange(rating=rating))  # type: ignore[arg-type]
+    made = store.make_replay_set(operator.owner, "bad", ReplayChoice(rating=-1))
+    assert _texts(store, operator, made) == ["bad again"]
+
+
+def test_only_what_its_people_agreed_to_is_chosen_and_what_they_take_back_vanishes(
+    store: Store, operator: Talk, talk: Talk
+) -> None:
+    talk.say("a visitor's", "nobody asked them")
+    member = Talk(store, _member(store))
+    member.say("a member's", "they agreed")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    assert _texts(store, operator, made) == ["they agreed"]
+    run = _run(store, operator, made)
+    store.set_trains(member.owner, False)
+    assert store.replay_set(operator.owner, "all").items == 0
+    assert store.replays_to_do(run.id, (), 10) == []
+    assert store.open_replay(run.id, 1) is None
+
+
+def test_who_does_not_operate_reaches_nothing(store: Store, operator: Talk, talk: Talk) -> None:
+    operator.say("a", "A")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    for asked in (
+        lambda: store.make_replay_set(talk.owner, "mine", LAST),
+        lambda: store.replay_sets(talk.owner),
+        lambda: store.replay_set(talk.owner, "all"),
+        lambda: store.start_replay(talk.owner, made.id, "other", PLAIN),
+        lambda: store.replay_runs(talk.owner, made.id),
+        lambda: store.replay_run(talk.owner, run.id),
+        lambda: store.cancel_replay(talk.owner, run.id),
+        lambda: store.retry_replay(talk.owner, run.id),
+        lambda: store.replay_items(talk.owner, made.id, [run.id]),
+        lambda: store.replay_path(talk.owner, made.id, 1),
+        lambda: store.replay_votes(talk.owner, made.id),
+        lambda: store.vote_on_replay(talk.owner, made.id, 1, STORED, run.id, Vote("tie")),
+        lambda: store.delete_replay_set(talk.owner, made.id),
+    ):
+        with pytest.raises(NotFound):
+            asked()
+
+
+def test_an_item_is_copied_once_and_answered_in_its_own_conversation(store: Store, operator: Talk) -> None:
+    first = operator.say("a", "A")
+    operator.say("b", "B", after=first.reply)
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    assert opened == store.open_replay(run.id, 1)
+    reply = _answer(store, operator, run, opened, "another B")
+    assert operator.shown(opened.conversation_id) == ["a", "A", "b", "another B"]
+    assert store.conversation(operator.owner, opened.conversation_id).kind == "replay"
+    assert len(store.conversation_ids(operator.owner)) == 1
+    (item,) = store.replay_items(operator.owner, made.id, [run.id])
+    assert (item.asked, item.stored.text, item.replies[0].text) == ("b", "B", "another B")
+    assert item.replies[0].message_id == reply.id
+    assert store.replays_to_do(run.id, (), 10) == []
+    assert (store.end_replay(run.id).state, store.replay_run(operator.owner, run.id).done) == ("done", 1)
+
+
+def test_what_the_end_of_a_server_interrupted_is_done_again_but_not_forever(
+    store: Store, operator: Talk
+) -> None:
+    operator.say("a", "A")
+    run = _run(store, operator, store.make_replay_set(operator.owner, "all", LAST))
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        assert store.replays_to_do(run.id, (), 10) == [1]
+        opened = store.open_replay(run.id, 1)
+        assert opened is not None
+        assert opened.attempt == attempt
+        begun = _begin(store, operator, run, opened)
+        assert store.interrupt_orphans() == [begun]
+    assert store.replays_to_do(run.id, (), 10) == []
+    assert store.replay_run(operator.owner, run.id).failed == 1
+    assert store.retry_replay(operator.owner, run.id).failed == 0
+    assert store.replays_to_do(run.id, (), 10) == [1]
+
+
+def test_a_run_that_is_started_again_goes_on_and_one_of_another_variant_needs_another_name(
+    store: Store, operator: Talk
+) -> None:
+    operator.say("a", "A")
+    operator.say("b", "B")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    _answer(store, operator, run, opened, "again")
+    store.cancel_replay(operator.owner, run.id)
+    assert store.replays_to_do(run.id, (), 10) == [] == store.open_replays()
+    assert store.open_replay(run.id, 2) is None
+    again = _run(store, operator, made)
+    assert (again.id, again.state, again.done, again.items) == (run.id, "open", 1, 2)
+    assert store.replays_to_do(run.id, (), 10) == [2]
+    assert [one.id for one in store.open_replays()] == [run.id]
+    with pytest.raises(ReplayNameTaken):
+        store.start_replay(
+            operator.owner, made.id, run.name, ReplayVariant("x", ConversationSettings(system_prompt="y"))
+        )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_purged_reply_takes_its_replays_and_the_votes_on_them(
+    store: Store, operator: Talk, whole: bool
+) -> None:
+    gone, kept = operator.say("a", "A"), operator.say("b", "B")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    copies = []
+    for number in (1, 2):
+        opened = store.open_replay(run.id, number)
+        assert opened is not None
+        _answer(store, operator, run, opened, "again")
+        store.vote_on_replay(operator.owner, made.id, number, STORED, run.id, Vote("right"))
+        copies.append(opened.conversation_id)
+    if whole:
+        store.delete_conversation(operator.owner, gone.conversation.id)
+    else:
+        store.delete_messages(operator.owner, gone.user.id if gone.user else "")
+    assert [item.number for item in store.replay_items(operator.owner, made.id, [run.id])] == [2]
+    assert len(list(store.usable_comparisons())) == 1
+    store.purge(datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(NotFound):
+        store.conversation(operator.owner, copies[0])
+    assert store.conversation(operator.owner, copies[1]).id == copies[1]
+    assert [vote.right.model for vote in store.votes()] == ["other"]
+    assert store.replay_run(operator.owner, run.id).items == 1
+    store.delete_replay_set(operator.owner, made.id)
+    store.purge(datetime.now(UTC) + timedelta(days=1))
+    assert (store.replay_sets(operator.owner), store.votes()) == ([], [])
+    assert operator.shown(kept.conversation.id) == ["b", "B"]
+
+
+def test_a_vote_counts_once_and_like_any_other(store: Store, operator: Talk) -> None:
+    operator.say("a", "A")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    with pytest.raises(NotFound):
+        store.vote_on_replay(operator.owner, made.id, 1, STORED, run.id, Vote("left"))  # nothing to vote on
+    _answer(store, operator, run, opened, "again")
+    store.vote_on_replay(operator.owner, made.id, 1, STORED, run.id, Vote("left"))
+    store.vote_on_replay(operator.owner, made.id, 1, run.id, STORED, Vote("left", True, False, "better"))
+    (vote,) = store.votes()
+    assert (vote.left.model, vote.right.model, vote.preferred) == ("other", "echo", "left")
+    assert store.replay_votes(operator.owner, made.id) == {(1, STORED, run.id): 1}
+    (usable,) = store.usable_comparisons()
+    assert usable.left.judged is not None
+    assert usable.right.judged is not None
+    assert (usable.left.judged.reply, usable.right.judged.reply) == ("again", "A")
+    assert usable.left.judged.prompt == usable.right.judged.prompt
+
+
+def _texts(store: Store, operator: Talk, made: ReplaySet) -> list[str]:
+    return [item.stored.text for item in store.replay_items(operator.owner, made.id, [])]
+
+
+def _run(store: Store, operator: Talk, made: ReplaySet) -> ReplayRun:
+    return store.start_replay(operator.owner, made.id, "other", PLAIN)
+
+
+def _begin(store: Store, operator: Talk, run: ReplayRun, opened: OpenedReplay) -> str:
+    key = f"{opened.conversation_id}:{opened.attempt}"
+    begun = store.begin_turn(
+        operator.owner, NewTurn(opened.conversation_id, opened.asked_id, None, key, "other")
+    )
+    store.begun_replay(run.id, 1, opened.attempt, begun.reply.id)
+    return begun.reply.id
+
+
+def _answer(store: Store, operator: Talk, run: ReplayRun, opened: OpenedReplay, text: str) -> Message:
+    key = f"{opened.conversation_id}:{opened.attempt}"
+    begun = store.begin_turn(
+        operator.owner, NewTurn(opened.conversation_id, opened.asked_id, None, key, "other")
+    )
+    number = store.replays_to_do(run.id, (), 1)[0]
+    store.begun_replay(run.id, number, opened.attempt, begun.reply.id)
+    reply = operator.finish(begun.reply.id, text)
+    assert store.write_batch((), [FinishedTurn(reply.id, "complete", "stop")])[0].text == text
+    return reply
+
+
+def _member(store: Store) -> str:
+    person = store.add_person("test", "ada", name="Ada")
+    store.set_trains(person.owner_id, True)
+    return person.owner_id

@@ -1,0 +1,200 @@
+"""What makes replies, without any page or route: the store, the models, the checks and the turns.
+
+`webchat.app` puts the pages and routes around it; a command that makes replies itself uses it alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from backends.base import Backend
+from backends.errors import ModelNotFound
+from webchat.api.templates.model_templates import given
+from webchat.auth import load_or_make_secret
+from webchat.functions import with_functions
+from webchat.models import (
+    KnownServers,
+    Models,
+    ModelSpec,
+    Shared,
+    configured,
+    create_backend,
+    made_elsewhere,
+)
+from webchat.moderation import GateFactory, Moderation, OpenGates
+from webchat.moderation.recording import Recorder
+from webchat.moderation.rules import BadRules, Tools, load_profiles, load_rules
+from webchat.privacy import Encrypted, Keep, Masking, Unkept
+from webchat.prompts import PlainRenderer
+from webchat.settings import BadSettings, Settings, variable
+from webchat.store import Store
+from webchat.turns import Review, Turns
+from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
+from webchat.turns.gates.masked import MaskedGates
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """gates: the checks on text going in and out; masked: the same, with personal data masked for models."""
+
+    settings: Settings
+    store: Store
+    models: Models
+    recorder: Recorder
+    gates: GateFactory
+    masked: GateFactory
+    turns: Turns
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Models that moderators ask."""
+        return tuple(asked_models(self.gates.every)) if isinstance(self.gates, Moderation) else ()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Accepts turns inside the block; at its end, closes everything, the store last."""
+        await _give_templates(self.store, self.models)
+        await self.turns.open()
+        self.recorder.open()
+        try:
+            yield
+        finally:
+            await self.turns.aclose()
+            if isinstance(self.gates, Moderation):
+                await self.gates.aclose()
+            await self.recorder.aclose()
+            await self.models.aclose()
+            self.store.close()
+
+
+def build_engine(
+    settings: Settings,
+    *,
+    backends: Mapping[str, Backend] | None = None,
+    specs: Sequence[ModelSpec] | None = None,
+    create: Callable[[ModelSpec], Backend] = create_backend,
+) -> Engine:
+    """Opens the database, as its one server, migrating it, and starts nothing else. Takes and raises what
+    `webchat.app.build_app` does."""
+    renewed = None
+    if backends is not None:
+        specs, create = made_elsewhere(settings, backends)
+    elif specs is None:
+        renewed = partial(configured, settings, Shared())
+        specs = renewed()
+        create = with_functions(specs, create)
+    store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
+    models = _models(settings, store, specs, create, renewed)
+    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
+    gates = _gates(settings, recorder, models)
+    masked = _masking(settings, gates, store)
+    return Engine(settings, store, models, recorder, gates, masked, _turns(settings, store, models, masked))
+
+
+@asynccontextmanager
+async def reviewing(settings: Settings, store: Store) -> AsyncIterator[Review]:
+    """The review of texts by the settings' rules, for a command that stores what people wrote. Raises
+    `BadSettings`."""
+    models = _models(settings, store, configured(settings, Shared()), create_backend, None)
+    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
+    gates = _gates(settings, recorder, models)
+    recorder.open()
+    try:
+        yield Review(gates, models)
+    finally:
+        if isinstance(gates, Moderation):
+            await gates.aclose()
+        await recorder.aclose()
+        await models.aclose()
+
+
+def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory) -> Turns:
+    return Turns(
+        store,
+        models,
+        renderer=PlainRenderer(),
+        gates=gates,
+        turns_per_owner=settings.max_turns_per_owner,
+        turns_per_link=settings.max_turns_per_link,
+        turns_per_network=settings.max_turns_per_network,
+        most_turns=settings.max_turns,
+        message_chars=settings.max_message_chars,
+        titles=settings.titles,
+        cuts=settings.context_overflow == "cut",
+        inspect=settings.inspect,
+        compare_wait=settings.compare_wait,
+    )
+
+
+def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:
+    """The ids of all servers, stable across restarts."""
+    return KnownServers(
+        (row.id, row.identity) for row in store.model_servers({spec.identity for spec in specs})
+    )
+
+
+def _models(
+    settings: Settings,
+    store: Store,
+    specs: Sequence[ModelSpec],
+    create: Callable[[ModelSpec], Backend],
+    renewed: Callable[[], Sequence[ModelSpec]] | None,
+) -> Models:
+    """All models. renewed: their specs as they are later."""
+    budget = None if settings.memory_budget is None else int(settings.memory_budget * 1e9)
+    return Models(
+        specs,
+        create,
+        servers=_servers(store, specs),
+        default=settings.default_model,
+        memory_budget=budget,
+        renewed=renewed,
+    )
+
+
+def _gates(settings: Settings, record: Recorder, models: Models) -> GateFactory:
+    """The checks on text going in and out. record: receives each decision. models: for guard models. Raises
+    `BadSettings` for invalid rules."""
+    if settings.moderation is None:
+        return OpenGates()
+    try:
+        asks = AskModels(models, settings.masking)
+        tools = Tools(key=variable, ask=asks, hide=hiding(settings.masking))
+        rules = load_rules(settings.moderation, tools)
+        profiles = load_profiles(settings.moderation, tools)
+    except BadRules as error:
+        raise BadSettings(f"moderation = {error}.") from None
+    if wrong := check_guards([*rules, *chain.from_iterable(profiles.values())], models):
+        raise BadSettings(f"moderation = {settings.moderation}: {wrong}.")
+    return Moderation(rules, record, profiles=profiles, keeps_content=settings.decisions_content)
+
+
+def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactory:
+    """The same checks, with personal data masked for remote models. Raises `OSError`."""
+    if settings.masking == "off":
+        return gates
+    keep: Keep = Unkept()
+    if settings.masking_keep == "encrypted":
+        try:
+            keep = Encrypted(
+                lambda owner, id: store.call(store.placeholders, owner, id),
+                lambda owner, id, values, anew: store.call(store.keep_placeholders, owner, id, values, anew),
+                load_or_make_secret(settings.data_dir / "masking-secret"),
+            )
+        except ValueError as error:
+            log.warning("%s. Until then, placeholder values are kept in memory only.", error)
+    return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
+
+
+async def _give_templates(store: Store, models: Models) -> None:
+    """Apply the chat templates that the operator saved."""
+    for version in await store.call(store.chat_templates):
+        with suppress(ModelNotFound):  # of another start, with other models
+            models.use_template(version.model, given(version))

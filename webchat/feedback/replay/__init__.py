@@ -1,0 +1,24 @@
+"""Replay: stored conversations answered again by other models, or with other settings.
+
+A *set* is a list of stored replies, a *run* has what they answered answered again by one variant (`running`),
+and `comparing` puts the replies side by side. The store has all of it, so that a run goes on after any end of
+the process.
+"""
+
+from webchat.feedback.replay.choosing import BadExport, held_out
+from webchat.feedback.replay.comparing import Summary, items, summaries
+from webchat.feedback.replay.diff import Piece, word_diff
+from webchat.feedback.replay.running import Replayer
+from webchat.feedback.replay.variants import default_name
+
+__all__ = [
+    "BadExport",
+    "Piece",
+    "Replayer",
+    "Summary",
+    "default_name",
+    "held_out",
+    "items",
+    "summaries",
+    "word_diff",
+]

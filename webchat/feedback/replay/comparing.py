@@ -1,0 +1,117 @@
+"""What the replies of a set have in common and how they differ, variant by variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+
+from webchat.feedback.replay.intervals import wilson
+from webchat.feedback.replay.refusals import refuses
+from webchat.feedback.results import Interval
+from webchat.store import Store
+from webchat.store.replay_records import ReplayItem, ReplayReply
+
+PAGE = 50
+"""Items read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How one variant answered a set, or how it was answered before. Means and medians are over whole
+    replies, and `None` where there are none or nothing is known.
+
+    items: what may be used. done, failed: of those. same: replies that equal the stored one. refusals: by a
+    heuristic. chars: mean length. tokens: mean of completions. first_token_seconds, seconds: medians; without
+    the time in the queue.
+    """
+
+    items: int
+    done: int
+    failed: int
+    same: int
+    refusals: int
+    refusal_interval: Interval | None
+    chars: float | None
+    tokens: float | None
+    first_token_seconds: float | None
+    seconds: float | None
+
+
+def summaries(store: Store, operator: str, set_id: str, runs: Sequence[str]) -> list[Summary]:
+    """Of the stored replies, then of each run. Reads all of them: call it in a thread."""
+    counts = [_Count() for _ in range(1 + len(runs))]
+    for item in items(store, operator, set_id, runs):
+        for count, reply in zip(counts, (item.stored, *item.replies), strict=True):
+            count.add(reply, item.stored)
+    return [count.summary() for count in counts]
+
+
+def items(store: Store, operator: str, set_id: str, runs: Sequence[str]) -> Iterator[ReplayItem]:
+    """All items of a set, read page by page in the calling thread."""
+    after = 0
+    while page := store.replay_items(operator, set_id, runs, after=after, limit=PAGE):
+        yield from page
+        after = page[-1].number
+
+
+def is_failed(reply: ReplayReply) -> bool:
+    """Whether a reply failed, was blocked or was cut off, for good."""
+    return reply.state in ("failed", "blocked", "stopped")
+
+
+def is_whole(reply: ReplayReply) -> bool:
+    """Whether a reply ended by itself; of a stored one, also whether somebody stopped it."""
+    return reply.state == "complete"
+
+
+def seconds_of(reply: ReplayReply) -> tuple[float | None, float | None]:
+    """To the first token, and to the end, from when its model was asked."""
+    waited = reply.queued_seconds or 0.0
+    times = (reply.first_token_seconds, reply.total_seconds)
+    first, total = (None if time is None else max(0.0, time - waited) for time in times)
+    return first, total
+
+
+@dataclass(slots=True)
+class _Count:
+    items: int = 0
+    done: int = 0
+    failed: int = 0
+    same: int = 0
+    refusals: int = 0
+    chars: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, reply: ReplayReply, stored: ReplayReply) -> None:
+        self.items += 1
+        self.failed += is_failed(reply)
+        if not is_whole(reply):
+            return
+        self.done += 1
+        self.same += reply.text.strip() == stored.text.strip()
+        self.refusals += refuses(reply.text)
+        self.chars.append(len(reply.text))
+        if reply.completion_tokens is not None:
+            self.tokens.append(reply.completion_tokens)
+        first, total = seconds_of(reply)
+        if first is not None:
+            self.first.append(first)
+        if total is not None:
+            self.seconds.append(total)
+
+    def summary(self) -> Summary:
+        return Summary(
+            items=self.items,
+            done=self.done,
+            failed=self.failed,
+            same=self.same,
+            refusals=self.refusals,
+            refusal_interval=wilson(self.refusals, self.done),
+            chars=fmean(self.chars) if self.chars else None,
+            tokens=fmean(self.tokens) if self.tokens else None,
+            first_token_seconds=median(self.first) if self.first else None,
+            seconds=median(self.seconds) if self.seconds else None,
+        )

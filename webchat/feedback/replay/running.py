@@ -1,0 +1,137 @@
+"""Doing the open runs of the store, in the background and behind people's own turns.
+
+Each item becomes a turn like any other: the same prompt rendering and fitting, the same checks, the same
+journal. What is done is read from the stored replies, so nothing is done twice: after the end of the process,
+whoever serves the database next goes on with the items that have no whole reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from backends.errors import BackendError, ExplainedError
+from webchat.feedback.replay.variants import settings_for
+from webchat.store import Store, StoreError
+from webchat.store.records import Failure, Message
+from webchat.store.replay_records import OpenedReplay, ReplayRun
+from webchat.turns import Ask, Done, NotAccepting, Party, TurnError, Turns
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Items of a run that are done at a time. Engines with fewer slots have the others wait in the queue."""
+
+LOOK_SECONDS = 2.0
+"""Between two looks for runs: commands open some in another process."""
+
+FAILED_IN_A_ROW = 5
+"""Replies that fail one after the other before their run is cancelled: its model is not to be had."""
+
+
+class Replayer:
+    """Does all open runs, one after the other, the oldest first. For the process that serves the database."""
+
+    def __init__(self, store: Store, turns: Turns) -> None:
+        self._store = store
+        self._turns = turns
+
+    async def serve(self) -> None:
+        """Does what is opened, until cancelled."""
+        while True:
+            try:
+                await self.do_open()
+            except NotAccepting:
+                return
+            except StoreError as error:
+                log.error("a replay waits, as the database does not answer: %s", error)
+            except Exception:
+                log.exception("a replay stopped; will retry")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def do_open(self) -> None:
+        """Does what is open now. Raises StoreError, and NotAccepting where the server ends."""
+        for run in await self._store.call(self._store.open_replays):
+            await self.do(run)
+
+    async def do(self, run: ReplayRun) -> None:
+        """Does one run to its end, or until it is cancelled."""
+        if await _Pass(self._store, self._turns, run).do():
+            ended = await self._store.call(self._store.end_replay, run.id)
+            log.info("replay %s: %d done, %d failed", run.name, ended.done, ended.failed)
+
+
+class _Pass:
+    """One pass over the items of a run; each is tried once."""
+
+    def __init__(self, store: Store, turns: Turns, run: ReplayRun) -> None:
+        self._store = store
+        self._turns = turns
+        self._run = run
+        self._tried: list[int] = []
+        self._failed_in_a_row = 0
+
+    async def do(self) -> bool:
+        """Whether nothing is left to do."""
+        async with asyncio.TaskGroup() as group:
+            room = asyncio.Semaphore(AT_ONCE)
+            while True:
+                await room.acquire()
+                numbers = await self._store.call(self._store.replays_to_do, self._run.id, self._tried, 1)
+                if not numbers:
+                    break
+                self._tried += numbers
+                group.create_task(self._item(numbers[0], room))
+        return not await self._store.call(self._store.replays_to_do, self._run.id, (), 1)
+
+    async def _item(self, number: int, room: asyncio.Semaphore) -> None:
+        try:
+            opened = await self._store.call(self._store.open_replay, self._run.id, number)
+            if opened is not None:
+                await self._answered(number, opened)
+        finally:
+            room.release()
+
+    async def _answered(self, number: int, opened: OpenedReplay) -> None:
+        ask = Ask(
+            "regenerate",
+            # The same for an attempt of which it is not known whether its turn was begun.
+            f"{opened.conversation_id}:{opened.attempt}",
+            conversation_id=opened.conversation_id,
+            message_id=opened.asked_id,
+            model=self._run.variant.model,
+            settings=settings_for(self._run.variant, opened.settings),
+        )
+        party = Party(self._run.owner_id, terms=opened.terms, background=True)
+        try:
+            begun = await self._turns.start(party, ask)
+        except NotAccepting:
+            raise
+        except (TurnError, BackendError) as error:
+            await self._store.call(self._store.failed_replay, self._run.id, number, _as_failure(error))
+            await self._count("failed")
+            return
+        remember = self._store.begun_replay
+        await self._store.call(remember, self._run.id, number, opened.attempt, begun.reply.id)
+        reply = await self._ended(begun.reply.id)
+        await self._count(reply.state)
+
+    async def _ended(self, reply_id: str) -> Message:
+        reply = None
+        async for event in self._turns.follow(self._run.owner_id, reply_id):
+            if isinstance(event, Done):
+                reply = event.message
+        if reply is None:
+            raise NotAccepting
+        return reply
+
+    async def _count(self, state: str) -> None:
+        self._failed_in_a_row = self._failed_in_a_row + 1 if state == "failed" else 0
+        if self._failed_in_a_row == FAILED_IN_A_ROW:
+            run = self._run
+            await self._store.call(self._store.cancel_replay, run.owner_id, run.id)
+            log.warning("replay %s was cancelled: %d replies in a row failed", run.name, FAILED_IN_A_ROW)
+
+
+def _as_failure(error: ExplainedError) -> Failure:
+    return Failure(error.code, str(error), error.cure, dict(error.params))

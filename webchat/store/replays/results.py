@@ -1,0 +1,246 @@
+"""Verbs on what replays gave: replies side by side, and votes between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, insert, literal, null, select
+from sqlalchemy.orm import aliased
+
+from webchat.store.database.codec import clean, load_failure, new_id, now
+from webchat.store.database.tables import (
+    ComparisonRow,
+    ConversationRow,
+    MessageRow,
+    ReplayItemRow,
+    ReplayReplyRow,
+    ReplayRunRow,
+    TurnRow,
+)
+from webchat.store.database.transactions import reads, writes
+from webchat.store.errors import NotFound
+from webchat.store.judgement_records import Vote
+from webchat.store.judgements.rows import must_operate
+from webchat.store.records import PathMessage, TurnState
+from webchat.store.replay_records import ReplayItem, ReplayReply
+from webchat.store.replays.rows import items_query, load_reply, replies_query
+from webchat.store.replays.runs import ReplayRunVerbs
+from webchat.store.verbs.messages import PATH_CHARS
+from webchat.store.verbs.tree import path_to
+
+STORED = ""
+"""Names the stored reply where a run is named: by its id."""
+
+_ASKED = aliased(MessageRow)
+_ENDED: tuple[TurnState, ...] = ("complete",)
+
+
+class ReplayResultVerbs(ReplayRunVerbs):
+    """Reading results, and voting on them."""
+
+    @reads
+    def replay_items(
+        self,
+        connection: Connection,
+        operator: str,
+        set_id: str,
+        runs: Sequence[str],
+        *,
+        after: int = 0,
+        limit: int = 50,
+    ) -> list[ReplayItem]:
+        """The items behind the number `after`, each with the stored reply and those of these runs. Raises
+        NotFound for somebody who does not operate."""
+        must_operate(connection, operator)
+        rows = connection.execute(
+            items_query()
+            .add_columns(
+                ReplayItemRow.message_id, MessageRow.conversation_id, MessageRow.parent_id, _ASKED.text
+            )
+            .join(_ASKED, _ASKED.id == MessageRow.parent_id)
+            .where(ReplayItemRow.set_id == set_id, ReplayItemRow.number > after)
+            .order_by(ReplayItemRow.number)
+            .limit(limit)
+        ).all()
+        given = _given(connection, runs, [row.number for row in rows])
+        stored = _replies(connection, [row.message_id for row in rows])
+        again = _replies(connection, [one.reply_id for one in given.values() if one.reply_id])
+        return [
+            ReplayItem(
+                number=row.number,
+                conversation_id=row.conversation_id,
+                asked=row.text,
+                stored=stored[row.message_id],
+                replies=tuple(_reply(given.get((run, row.number)), again) for run in runs),
+            )
+            for row in rows
+        ]
+
+    @reads
+    def replay_path(
+        self, connection: Connection, operator: str, set_id: str, number: int
+    ) -> list[PathMessage]:
+        """The messages before an item's reply, the first first. Raises NotFound."""
+        must_operate(connection, operator)
+        found = items_query().with_only_columns(MessageRow.parent_id)
+        parent_id = connection.scalar(
+            found.where(ReplayItemRow.set_id == set_id, ReplayItemRow.number == number)
+        )
+        if parent_id is None:
+            raise NotFound("replay_item")
+        return path_to(connection, parent_id, PATH_CHARS)
+
+    @writes
+    def vote_on_replay(
+        self,
+        connection: Connection,
+        operator: str,
+        set_id: str,
+        number: int,
+        left: str,
+        right: str,
+        vote: Vote,
+    ) -> str:
+        """Store what an operator prefers for an item: of two runs, by their ids, or of one and the stored
+        reply (`STORED`). It counts like a vote in a chat; another vote of theirs on the same two replaces
+        it. Returns its id. Raises NotFound, also for replies that did not end by themselves."""
+        must_operate(connection, operator)
+        sides = [_side(connection, set_id, number, run) for run in (left, right)]
+        replayed = next((side for side in sides if side.asked_id is not None), None)
+        if replayed is None or sides[0].reply_id == sides[1].reply_id:
+            raise NotFound("replay_item")
+        ids = [side.reply_id for side in sides]
+        connection.execute(
+            delete(ComparisonRow).where(
+                ComparisonRow.owner_id == operator,
+                ComparisonRow.left_id.in_(ids),
+                ComparisonRow.right_id.in_(ids),
+            )
+        )
+        id, moment = new_id(), now()
+        connection.execute(
+            insert(ComparisonRow).values(
+                id=id,
+                owner_id=operator,
+                conversation_id=replayed.conversation_id,
+                asked_id=replayed.asked_id,
+                left_id=ids[0],
+                right_id=ids[1],
+                left_model=sides[0].name,
+                right_model=sides[1].name,
+                left_settings=sides[0].settings,
+                right_settings=sides[1].settings,
+                at=moment,
+                preferred=vote.preferred,
+                left_good=vote.left_good,
+                right_good=vote.right_good,
+                comment=clean(vote.comment),
+                voted_at=moment,
+                closed_at=moment,
+            )
+        )
+        return id
+
+    @reads
+    def replay_votes(
+        self, connection: Connection, operator: str, set_id: str
+    ) -> dict[tuple[int, str, str], int]:
+        """How often the items of a set were voted on: by number and the two run ids, in order; `STORED` is
+        the first."""
+        must_operate(connection, operator)
+        replies = _named_replies(set_id)
+        first, second = replies.subquery("first"), replies.subquery("second")
+        rows = connection.execute(
+            select(first.c.number, first.c.run_id, second.c.run_id, func.count())
+            .select_from(ComparisonRow)
+            .join(first, first.c.reply_id == ComparisonRow.left_id)
+            .join(second, second.c.reply_id == ComparisonRow.right_id)
+            .where(first.c.number == second.c.number)
+            .group_by(first.c.number, first.c.run_id, second.c.run_id)
+        )
+        found: dict[tuple[int, str, str], int] = {}
+        for number, one, other, count in rows:
+            key = (number, *sorted((one, other)))
+            found[key] = found.get(key, 0) + count
+        return found
+
+
+def _named_replies(set_id: str) -> Any:
+    """(number, run_id, reply_id) of all replies of a set."""
+    again = (
+        select(ReplayReplyRow.number, ReplayReplyRow.run_id, ReplayReplyRow.reply_id)
+        .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
+        .where(ReplayRunRow.set_id == set_id, ReplayReplyRow.reply_id.is_not(None))
+    )
+    stored = select(ReplayItemRow.number, literal(STORED).label("run_id"), ReplayItemRow.message_id).where(
+        ReplayItemRow.set_id == set_id
+    )
+    return again.union_all(stored)
+
+
+def _given(
+    connection: Connection, runs: Sequence[str], numbers: Sequence[int]
+) -> dict[tuple[str, int], Row[Any]]:
+    """What became of these items in these runs."""
+    rows = connection.execute(
+        select(*ReplayReplyRow.__table__.columns).where(
+            ReplayReplyRow.run_id.in_(runs), ReplayReplyRow.number.in_(numbers)
+        )
+    )
+    return {(row.run_id, row.number): row for row in rows}
+
+
+def _replies(connection: Connection, ids: Sequence[str]) -> dict[str, ReplayReply]:
+    rows = connection.execute(replies_query().where(MessageRow.id.in_(ids)))
+    return {row.id: load_reply(row) for row in rows}
+
+
+def _reply(given: Row[Any] | None, again: dict[str, ReplayReply]) -> ReplayReply:
+    if given is None:
+        return ReplayReply(None, None)
+    if given.reply_id is None:
+        failure = load_failure(given.failure)
+        return ReplayReply(None, None if failure is None else "failed", failure=failure)
+    return again[given.reply_id]
+
+
+def _side(connection: Connection, set_id: str, number: int, run: str) -> Row[Any]:
+    """(reply_id, asked_id, conversation_id, name, settings) of a side; asked_id: `None` for the stored
+    reply. Raises NotFound."""
+    of_item = (ReplayItemRow.set_id == set_id, ReplayItemRow.number == number)
+    if run == STORED:
+        query = (
+            items_query()
+            .with_only_columns(
+                MessageRow.id.label("reply_id"),
+                null().label("asked_id"),
+                MessageRow.conversation_id,
+                func.coalesce(TurnRow.model, MessageRow.model, "").label("name"),
+                ConversationRow.settings,
+            )
+            .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
+            .where(*of_item)
+        )
+    else:
+        copy, reply_turn = aliased(ConversationRow), aliased(TurnRow)
+        of_run = and_(ReplayReplyRow.number == ReplayItemRow.number, ReplayReplyRow.run_id == run)
+        query = (
+            items_query()
+            .with_only_columns(
+                ReplayReplyRow.reply_id,
+                ReplayReplyRow.asked_id,
+                ReplayReplyRow.conversation_id,
+                ReplayRunRow.name,
+                copy.settings,
+            )
+            .join(ReplayReplyRow, of_run)
+            .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
+            .join(copy, copy.id == ReplayReplyRow.conversation_id)
+            .join(reply_turn, reply_turn.message_id == ReplayReplyRow.reply_id)
+            .where(*of_item, ReplayRunRow.set_id == set_id, reply_turn.state.in_(_ENDED))
+        )
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound("replay_item")
+    return row

@@ -1,0 +1,159 @@
+"""Queries of replays, and their rows as records.
+
+Of a set counts what may still be used: what its people have deleted, or agree to no more, is left out of
+every query from that moment on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+
+from webchat.store.database.codec import dump_settings, load_failure, load_settings
+from webchat.store.database.tables import (
+    MessageRow,
+    ReplayItemRow,
+    ReplayReplyRow,
+    ReplayRunRow,
+    ReplaySetRow,
+    TurnRow,
+)
+from webchat.store.judgements.rows import is_live, may_replay, replayed_from
+from webchat.store.replay_records import ReplayReply, ReplayRun, ReplaySet, ReplayVariant
+
+MOST_ATTEMPTS = 5
+"""Ends of the server during a reply after which it counts as failed: it may be what ends the server."""
+
+
+def items_query() -> Select[Any]:
+    """The numbers of what may be used of sets."""
+    query = select(ReplayItemRow.number).join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
+    usable: Select[Any] = replayed_from(query).where(is_live(), may_replay())
+    return usable
+
+
+def with_replies(query: Select[Any]) -> Select[Any]:
+    """Such a query with what became of each item in each run of its set."""
+    return (
+        query.join(ReplayRunRow, ReplayRunRow.set_id == ReplayItemRow.set_id)
+        .outerjoin(
+            ReplayReplyRow,
+            and_(ReplayReplyRow.run_id == ReplayRunRow.id, ReplayReplyRow.number == ReplayItemRow.number),
+        )
+        .outerjoin(TurnRow, TurnRow.message_id == ReplayReplyRow.reply_id)
+    )
+
+
+def is_done() -> ColumnElement[bool]:
+    return cast(ColumnElement[bool], func.coalesce(TurnRow.state == "complete", False))
+
+
+def is_failed() -> ColumnElement[bool]:
+    """Interrupted ones are begun again."""
+    gave_up = and_(ReplayReplyRow.attempts >= MOST_ATTEMPTS, TurnRow.state == "interrupted")
+    ended = or_(TurnRow.state.in_(("failed", "blocked", "stopped")), gave_up)
+    return or_(ReplayReplyRow.failure.is_not(None), func.coalesce(ended, False))
+
+
+def runs_query() -> Select[Any]:
+    """Runs with how many items each has, and how many are done and failed."""
+
+    def count(those: ColumnElement[bool]) -> Any:
+        return func.coalesce(func.sum(case((those, 1), else_=0)), 0)
+
+    counts = (
+        with_replies(items_query())
+        .with_only_columns(
+            ReplayRunRow.id.label("run_id"),
+            func.count().label("usable"),
+            count(is_done()).label("done"),
+            count(is_failed()).label("failed"),
+        )
+        .group_by(ReplayRunRow.id)
+        .subquery()
+    )
+    return select(
+        *ReplayRunRow.__table__.columns,
+        func.coalesce(counts.c.usable, 0).label("items"),
+        func.coalesce(counts.c.done, 0).label("done"),
+        func.coalesce(counts.c.failed, 0).label("failed"),
+    ).outerjoin(counts, counts.c.run_id == ReplayRunRow.id)
+
+
+def sets_query() -> Select[Any]:
+    """Sets with how many items each has."""
+    counts = (
+        items_query()
+        .with_only_columns(ReplayItemRow.set_id.label("set_id"), func.count().label("usable"))
+        .group_by(ReplayItemRow.set_id)
+        .subquery()
+    )
+    return select(
+        *ReplaySetRow.__table__.columns, func.coalesce(counts.c.usable, 0).label("items")
+    ).outerjoin(counts, counts.c.set_id == ReplaySetRow.id)
+
+
+def load_set(row: Row[Any]) -> ReplaySet:
+    return ReplaySet(row.id, row.owner_id, row.name, row.chosen, row.assertions, row.created_at, row.items)
+
+
+def load_run(row: Row[Any]) -> ReplayRun:
+    return ReplayRun(
+        id=row.id,
+        set_id=row.set_id,
+        owner_id=row.owner_id,
+        name=row.name,
+        variant=load_variant(row.variant),
+        state=row.state,
+        created_at=row.created_at,
+        items=row.items,
+        done=row.done,
+        failed=row.failed,
+    )
+
+
+def dump_variant(variant: ReplayVariant) -> dict[str, Any]:
+    return {"model": variant.model, "settings": dump_settings(variant.settings)}
+
+
+def load_variant(stored: Mapping[str, Any]) -> ReplayVariant:
+    return ReplayVariant(stored["model"], load_settings(stored["settings"]))
+
+
+def load_reply(row: Row[Any]) -> ReplayReply:
+    """A row of `replies_query`."""
+    return ReplayReply(
+        message_id=row.id,
+        state=row.state or "complete",
+        text=row.text,
+        model=row.made_by or row.model or "",
+        failure=load_failure(row.failure),
+        finish_reason=row.finish_reason,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        first_token_seconds=row.first_token_seconds,
+        total_seconds=row.total_seconds,
+        queued_seconds=row.queued_seconds,
+        seed=row.seed,
+    )
+
+
+def replies_query() -> Select[Any]:
+    """Replies with how their turns went."""
+    return select(
+        MessageRow.id,
+        MessageRow.text,
+        MessageRow.model,
+        TurnRow.model.label("made_by"),
+        TurnRow.state,
+        TurnRow.failure,
+        TurnRow.finish_reason,
+        TurnRow.prompt_tokens,
+        TurnRow.completion_tokens,
+        TurnRow.first_token_seconds,
+        TurnRow.total_seconds,
+        TurnRow.queued_seconds,
+        TurnRow.seed,
+    ).outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)

@@ -1,0 +1,308 @@
+"""Verbs on runs: which items are to be done, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, insert, select, update
+
+from webchat.store.database.codec import (
+    clean,
+    dump_failure,
+    dump_settings,
+    load_settings,
+    load_terms,
+    new_id,
+    now,
+)
+from webchat.store.database.tables import (
+    DISCARDED,
+    ConversationRow,
+    LinkRow,
+    MessageRow,
+    ReplayItemRow,
+    ReplayReplyRow,
+    ReplayRunRow,
+)
+from webchat.store.database.transactions import long, reads, writes
+from webchat.store.errors import NotFound, ReplayNameTaken
+from webchat.store.judgements.rows import must_operate
+from webchat.store.link_records import LinkTerms
+from webchat.store.records import ConversationSettings, Failure, PathMessage
+from webchat.store.replay_records import OpenedReplay, ReplayRun, ReplayVariant
+from webchat.store.replays.rows import (
+    dump_variant,
+    is_done,
+    is_failed,
+    items_query,
+    load_run,
+    load_variant,
+    runs_query,
+    with_replies,
+)
+from webchat.store.replays.sets import SLICE_ROWS, ReplaySetVerbs, read_set
+from webchat.store.verbs.messages import PATH_CHARS
+from webchat.store.verbs.tree import path_to
+
+SLICE_CHARS = 200_000
+
+
+class ReplayRunVerbs(ReplaySetVerbs):
+    """Running sets."""
+
+    @writes
+    def start_replay(
+        self, connection: Connection, operator: str, set_id: str, name: str, variant: ReplayVariant
+    ) -> ReplayRun:
+        """A run of this name, open from now on: a new one, or that of the same variant, which goes on where
+        it ended. Raises NotFound, and ReplayNameTaken for one of another variant."""
+        must_operate(connection, operator)
+        read_set(connection, set_id)
+        values = {
+            "id": new_id(),
+            "set_id": set_id,
+            "owner_id": operator,
+            "name": clean(name),
+            "variant": dump_variant(variant),
+            "state": "open",
+            "created_at": now(),
+        }
+        if not self.dialect.insert_once(connection, ReplayRunRow, values):
+            same = (ReplayRunRow.set_id == set_id, ReplayRunRow.name == values["name"])
+            row = connection.execute(select(ReplayRunRow.id, ReplayRunRow.variant).where(*same)).one()
+            if load_variant(row.variant) != variant:
+                raise ReplayNameTaken(name)
+            connection.execute(update(ReplayRunRow).where(*same).values(state="open"))
+            return _run(connection, row.id)
+        return _run(connection, str(values["id"]))
+
+    @reads
+    def replay_runs(self, connection: Connection, operator: str, set_id: str) -> list[ReplayRun]:
+        """The oldest first. Raises NotFound for somebody who does not operate."""
+        must_operate(connection, operator)
+        of_set = runs_query().where(ReplayRunRow.set_id == set_id)
+        rows = connection.execute(of_set.order_by(ReplayRunRow.created_at, ReplayRunRow.id))
+        return [load_run(row) for row in rows]
+
+    @reads
+    def replay_run(self, connection: Connection, operator: str, run_id: str) -> ReplayRun:
+        """Raises NotFound."""
+        must_operate(connection, operator)
+        return _run(connection, run_id)
+
+    @writes
+    def cancel_replay(self, connection: Connection, operator: str, run_id: str) -> ReplayRun:
+        """Begin no more of its items; what is done stays, and the run can be started again. Raises
+        NotFound."""
+        must_operate(connection, operator)
+        still_open = (ReplayRunRow.id == run_id, ReplayRunRow.state == "open")
+        connection.execute(update(ReplayRunRow).where(*still_open).values(state="cancelled"))
+        return _run(connection, run_id)
+
+    @long
+    def retry_replay(self, operator: str, run_id: str) -> ReplayRun:
+        """Open a run again to do what failed once more. Raises NotFound."""
+        while failed := self._failed(operator, run_id):
+            self.in_turn(self._discard_copies, failed)
+        return self.in_turn(self._reopen, run_id)
+
+    @reads
+    def _failed(self, connection: Connection, operator: str, run_id: str) -> list[str]:
+        must_operate(connection, operator)
+        query = with_replies(items_query()).with_only_columns(ReplayReplyRow.conversation_id)
+        return list(connection.scalars(query.where(ReplayRunRow.id == run_id, is_failed()).limit(SLICE_ROWS)))
+
+    @writes
+    def _reopen(self, connection: Connection, run_id: str) -> ReplayRun:
+        connection.execute(update(ReplayRunRow).where(ReplayRunRow.id == run_id).values(state="open"))
+        return _run(connection, run_id)
+
+    @reads
+    def open_replays(self, connection: Connection) -> list[ReplayRun]:
+        """The runs with work left, of any operators, the oldest first."""
+        some = select(ReplayRunRow.id).where(ReplayRunRow.state == "open").limit(1)
+        if connection.scalar(some) is None:
+            return []
+        rows = connection.execute(
+            runs_query()
+            .where(ReplayRunRow.state == "open")
+            .order_by(ReplayRunRow.created_at, ReplayRunRow.id)
+        )
+        return [load_run(row) for row in rows]
+
+    @reads
+    def replays_to_do(self, connection: Connection, run_id: str, but: Sequence[int], limit: int) -> list[int]:
+        """Numbers of items of an open run that are to be begun, or begun again, in order. but: those that
+        are being done."""
+        query = with_replies(items_query()).where(
+            ReplayRunRow.id == run_id,
+            ReplayRunRow.state == "open",
+            ~is_done(),
+            ~is_failed(),
+            ReplayItemRow.number.not_in(but),
+        )
+        return list(connection.scalars(query.order_by(ReplayItemRow.number).limit(limit)))
+
+    @writes
+    def end_replay(self, connection: Connection, run_id: str) -> ReplayRun:
+        """Close a run of which nothing is left to do, unless it was cancelled."""
+        still_open = (ReplayRunRow.id == run_id, ReplayRunRow.state == "open")
+        connection.execute(update(ReplayRunRow).where(*still_open).values(state="done"))
+        return _run(connection, run_id)
+
+    @long
+    def open_replay(self, run_id: str, number: int) -> OpenedReplay | None:
+        """An item's conversation for a run: the path up to what is to be answered, copied once. `None` where
+        it may not be used any more, or the run was cancelled."""
+        found = self._source(run_id, number)
+        if found is None:
+            return None
+        owner, settings, terms, path = found
+        conversation_id = self._copied(run_id, number)
+        if conversation_id is None:
+            conversation_id = self.in_turn(self._add_copied_chat, owner)
+            above: str | None = None
+            for some in _slices(path):
+                above = self.in_turn(self._add_copied_messages, owner, conversation_id, above, some)
+            if above is None:
+                return None
+            self.in_turn(self._show_copied, run_id, number, conversation_id, above)
+        asked_id, attempt = self._attempt(run_id, number)
+        return OpenedReplay(conversation_id, asked_id, settings, terms, attempt)
+
+    @reads
+    def _source(
+        self, connection: Connection, run_id: str, number: int
+    ) -> tuple[str, ConversationSettings, LinkTerms, list[PathMessage]] | None:
+        """The owner of the run, and of what is replayed the settings, the terms, and the path to what was
+        answered."""
+        row = connection.execute(
+            with_replies(items_query())
+            .with_only_columns(
+                ReplayRunRow.owner_id, MessageRow.parent_id, ConversationRow.settings, LinkRow.terms
+            )
+            .where(ReplayRunRow.id == run_id, ReplayRunRow.state == "open", ReplayItemRow.number == number)
+        ).first()
+        if row is None or row.parent_id is None:
+            return None
+        terms = LinkTerms() if row.terms is None else load_terms(row.terms)
+        # What limits or hides does not hold for the operator.
+        shaping = LinkTerms(opening=terms.opening, moderation_profile=terms.moderation_profile)
+        path = path_to(connection, row.parent_id, PATH_CHARS)
+        return row.owner_id, load_settings(row.settings), shaping, path
+
+    @reads
+    def _copied(self, connection: Connection, run_id: str, number: int) -> str | None:
+        of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
+        id: str | None = connection.scalar(select(ReplayReplyRow.conversation_id).where(*of_item))
+        return id
+
+    @writes
+    def _add_copied_chat(self, connection: Connection, owner: str) -> str:
+        """Discarded until it is whole, so that what is cut off midway goes with the next purge."""
+        id, moment = new_id(), now()
+        connection.execute(
+            insert(ConversationRow).values(
+                id=id,
+                owner_id=owner,
+                kind="replay",
+                title="",
+                title_by="auto",
+                pinned=False,
+                archived=False,
+                created_at=moment,
+                updated_at=moment,
+                deleted_at=DISCARDED,
+                settings=dump_settings(ConversationSettings()),
+            )
+        )
+        return id
+
+    @writes
+    def _add_copied_messages(
+        self,
+        connection: Connection,
+        owner: str,
+        conversation_id: str,
+        above: str | None,
+        messages: Sequence[PathMessage],
+    ) -> str | None:
+        """Returns the id of the last one."""
+        for message in messages:
+            id = new_id()
+            connection.execute(
+                insert(MessageRow).values(
+                    id=id,
+                    conversation_id=conversation_id,
+                    parent_id=above,
+                    under_id=above or conversation_id,
+                    role=message.role,
+                    author_id=owner if message.role == "user" else None,
+                    text=message.text,
+                    created_at=now(),
+                )
+            )
+            above = id
+        return above
+
+    @writes
+    def _show_copied(
+        self, connection: Connection, run_id: str, number: int, conversation_id: str, asked_id: str
+    ) -> None:
+        values = {
+            "run_id": run_id,
+            "number": number,
+            "conversation_id": conversation_id,
+            "asked_id": asked_id,
+            "attempts": 0,
+        }
+        if self.dialect.insert_once(connection, ReplayReplyRow, values):
+            those = update(ConversationRow).where(ConversationRow.id == conversation_id)
+            connection.execute(those.values(deleted_at=None, active_leaf_id=asked_id))
+
+    @reads
+    def _attempt(self, connection: Connection, run_id: str, number: int) -> tuple[str, int]:
+        """What is answered, and the number of this attempt: the same while none was begun."""
+        of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
+        columns = (ReplayReplyRow.asked_id, ReplayReplyRow.attempts)
+        row = connection.execute(select(*columns).where(*of_item)).one()
+        return row.asked_id, row.attempts + 1
+
+    @writes
+    def begun_replay(
+        self, connection: Connection, run_id: str, number: int, attempt: int, reply_id: str
+    ) -> None:
+        """Remember the reply of an attempt."""
+        of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
+        connection.execute(
+            update(ReplayReplyRow).where(*of_item).values(reply_id=reply_id, attempts=attempt, failure=None)
+        )
+
+    @writes
+    def failed_replay(self, connection: Connection, run_id: str, number: int, failure: Failure) -> None:
+        """Remember why no reply could be begun."""
+        of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
+        connection.execute(update(ReplayReplyRow).where(*of_item).values(failure=dump_failure(failure)))
+
+
+def _slices(path: Sequence[PathMessage]) -> Iterator[list[PathMessage]]:
+    """What models are sent of a path, in groups that each hold the writer for a moment only."""
+    group: list[PathMessage] = []
+    chars = 0
+    for message in path:
+        if message.role == "assistant" and (not message.text.strip() or message.state == "blocked"):
+            continue
+        if group and (len(group) == SLICE_ROWS or chars + len(message.text) > SLICE_CHARS):
+            yield group
+            group, chars = [], 0
+        group.append(message)
+        chars += len(message.text)
+    if group:
+        yield group
+
+
+def _run(connection: Connection, run_id: str) -> ReplayRun:
+    row = connection.execute(runs_query().where(ReplayRunRow.id == run_id)).first()
+    if row is None:
+        raise NotFound("replay_run")
+    return load_run(row)
