@@ -25,6 +25,9 @@ INSTALLED_BROWSER := $(VENV)/.installed-browser
 INSTALLED_NODE := node_modules/.package-lock.json
 NODE := PATH="$(abspath $(BIN)):$$PATH"
 
+# Tests start hundreds of processes; each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run js quick test coverage test-slow check lint types format bench reference constraints locked clean
 
 run: $(INSTALLED_RUN)
