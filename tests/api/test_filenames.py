@@ -49,14 +49,14 @@ def test_a_name_keeps_letters_with_their_marks_and_nothing_that_is_forbidden(tit
     assert file_name(title) == name
 
 
-@pytest.mark.parametrize("before", range(30))
 @pytest.mark.parametrize("repeated", ["कि", "क्षि", "กำ", "e\u0323\u0302", "가", "एक्‍ष"])
-def test_a_long_name_is_cut_between_what_is_seen_as_characters(before: int, repeated: str) -> None:
+def test_a_long_name_is_cut_between_what_is_seen_as_characters(repeated: str) -> None:
     repeated = unicodedata.normalize("NFC", repeated)
-    name = file_name("x" * before + repeated * 60).removeprefix("webchat-" + "x" * before)
-    whole, rest = divmod(len(name), len(repeated))
-    assert name == repeated * whole + repeated[:rest]
-    assert rest == 0 or (repeated, rest) == ("एक्‍ष", 1)
+    for before in range(30):
+        name = file_name("x" * before + repeated * 60).removeprefix("webchat-" + "x" * before)
+        whole, rest = divmod(len(name), len(repeated))
+        assert name == repeated * whole + repeated[:rest]
+        assert rest == 0 or (repeated, rest) == ("एक्‍ष", 1)
 
 
 @given(st.text(max_size=300), st.sampled_from([".md", ".json", ".yaml", ".csv"]))
