@@ -11,17 +11,20 @@ from typing import Literal
 import orjson
 
 from backends.base import LoadProgress
+from backends.types import TokenLogprob
 from webchat.store.records import JournalKind, Message, TurnState
 
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of the reply, already committed. `seq` counts from 1 within the message, without gaps."""
+    """A piece of the reply, already committed. `seq` counts from 1 within the message, without gaps.
+    logprobs: where a program asked for them, of the tokens whose text ends in this piece."""
 
     message_id: str
     seq: int
     kind: JournalKind
     text: str
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False, compare=False)
 
     @cached_property
     def sse(self) -> bytes:

@@ -18,6 +18,7 @@ from backends.errors import ContextTooLong
 from backends.types import (
     Event,
     Finished,
+    Logprobs,
     Media,
     ReasoningDelta,
     Request,
@@ -341,6 +342,9 @@ async def _pump(
                 _show(channel, await gate.feed(event))
             case Media():
                 await keep(event)
+            case Logprobs():
+                if turn.spelled is not None:
+                    turn.spelled.add(event.tokens)
             case Usage():
                 run.usage = event
             case Sent():

@@ -15,6 +15,7 @@ from webchat.turns.ask import Called
 from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Readable, Reader
 from webchat.turns.places import Party
+from webchat.turns.spelled import Spelled
 
 _WHY_AGAIN: Mapping[str, WaitReason] = {RateLimited.code: "rate_limited", Loading.code: "endpoint_loading"}
 
@@ -49,6 +50,7 @@ class RunningTurn:
         self.model = model
         self.continues = continues
         self.called = called
+        self.spelled = None if called is None or called.logprobs is None else Spelled()
         self.entries: list[Delta] = []
         self.status = Status("queued")
         self.message: Message | None = None
@@ -80,7 +82,7 @@ class RunningTurn:
 
     def publish(self, entries: Sequence[Delta]) -> None:
         """Show committed entries."""
-        self.entries.extend(entries)
+        self.entries.extend(entries if self.spelled is None else map(self.spelled.with_logprobs, entries))
         self._changed()
 
     def loading(self, progress: LoadProgress, eta_seconds: float | None) -> None:

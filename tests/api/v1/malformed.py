@@ -70,8 +70,95 @@ CHAT: dict[str, tuple[Any, ...]] = {
     "guided_json": ({}, "{}"),
 }
 
-GOOD: dict[str, dict[str, Any]] = {"/v1/chat/completions": {"model": "echo", "messages": MESSAGES}}
-FIELDS: dict[str, dict[str, tuple[Any, ...]]] = {"/v1/chat/completions": CHAT}
+RESPONSES: dict[str, tuple[Any, ...]] = {
+    "model": CHAT["model"],
+    "input": (
+        1,
+        True,
+        {},
+        [],
+        [1],
+        [{}],
+        [{"role": "robot", "content": "x"}],
+        [{"role": "user", "content": 1}],
+        [{"role": "user", "content": [{"type": "input_image", "image_url": "data:,"}]}],
+        [{"type": "function_call", "name": "f"}],
+        [{"type": "function_call", "call_id": "a"}],
+        [{"type": "function_call_output", "output": "x"}],
+        [{"type": "computer_call"}],
+        [{"role": "system", "content": "x"}],
+    ),
+    "instructions": WRONG["text"],
+    "max_output_tokens": WRONG["count"],
+    "temperature": CHAT["temperature"],
+    "top_p": CHAT["top_p"],
+    "stream": WRONG["flag"],
+    "tools": (
+        *WRONG["list"],
+        [{}],
+        [{"type": ""}],
+        [{"type": "function"}],
+        [{"type": "function", "name": 1}],
+    ),
+    "tool_choice": (1, True, [], {}, "f", "required", {"type": "function", "name": "g"}),
+    "parallel_tool_calls": WRONG["flag"],
+    "text": (
+        *WRONG["object"],
+        {"format": {}},
+        {"format": {"type": "xml"}},
+        {"format": {"type": "json_schema"}},
+    ),
+    "previous_response_id": ("resp_1", 1, {}),
+    "conversation": ("conv_1", {"id": "conv_1"}),
+    "background": (True, "true"),
+    "prompt": ({"id": "pmpt_1"},),
+}
+ANTHROPIC: dict[str, tuple[Any, ...]] = {
+    "model": CHAT["model"],
+    "max_tokens": WRONG["count"],
+    "messages": (
+        *WRONG["list"],
+        [],
+        [{"role": "user"}],
+        [{"role": "user", "content": None}],
+        [{"role": "robot", "content": "x"}],
+        [{"role": "user", "content": [{"text": "x"}]}],
+        [{"role": "user", "content": [{"type": "image", "source": {}}]}],
+        [{"role": "user", "content": [{"type": "tool_result", "content": "x"}]}],
+        [{"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}],
+        [{"role": "assistant", "content": [{"type": "tool_use", "id": "a"}]}],
+        [{"role": "assistant", "content": [{"type": "tool_use", "name": "f"}]}],
+        [{"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": "{}"}]}],
+    ),
+    "system": (1, True, {}, [1], [{"type": "image"}]),
+    "stop_sequences": (1, "x", {}, [1], ["x"] * 17),
+    "temperature": (*WRONG["number"], 1.5),
+    "top_p": CHAT["top_p"],
+    "top_k": CHAT["top_k"],
+    "stream": WRONG["flag"],
+    "tools": (*WRONG["list"], [{}], [{"name": ""}], [{"name": "f", "input_schema": []}]),
+    "tool_choice": (1, True, [], {}, "auto", {"type": "f"}, {"type": "tool", "name": "g"}, {"type": "any"}),
+    "output_config": (1, "x", {"format": {}}, {"format": {"type": "json_schema"}}),
+    "mcp_servers": ([{"url": "x"}], {}),
+    "container": ("x",),
+}
+MODERATIONS: dict[str, tuple[Any, ...]] = {
+    "model": WRONG["text"],
+    "input": (1, True, {}, [], [1], [[]], ["x"] * 33, [{"type": "image_url"}]),
+}
+
+GOOD: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "echo", "messages": MESSAGES},
+    "/v1/responses": {"model": "echo", "input": "Hello"},
+    "/v1/messages": {"model": "echo", "max_tokens": 10, "messages": MESSAGES},
+    "/v1/moderations": {"input": "Hello"},
+}
+FIELDS = {
+    "/v1/chat/completions": CHAT,
+    "/v1/responses": RESPONSES,
+    "/v1/messages": ANTHROPIC,
+    "/v1/moderations": MODERATIONS,
+}
 
 
 def _malformed() -> Iterator[tuple[str, str, dict[str, Any]]]:

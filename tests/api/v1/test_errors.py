@@ -73,7 +73,7 @@ async def test_an_unknown_model_is_not_found(site: Site) -> None:
 
 
 async def test_every_malformed_body_is_refused_by_the_name_of_its_field(make_site: MakeSite) -> None:
-    assert len(MALFORMED) >= 160
+    assert len(MALFORMED) >= 300
     async with make_site() as site:
         client = site.client(site.visitor())
         for path, field, body in MALFORMED:

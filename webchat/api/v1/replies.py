@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from backends.errors import BackendError, ExplainedError
-from backends.types import ToolCall
+from backends.types import TokenLogprob, ToolCall
 from webchat.api.errors import ApiError
 from webchat.store.errors import StoreError
 from webchat.store.records import Failure, Message
@@ -36,13 +36,14 @@ class CallPiece:
 
 @dataclass(slots=True)
 class Reply:
-    """id, model, created: of the answer; model as it was asked for. prefix: what it goes on from. called: the
-    tool calls so far, by the model's own numbers."""
+    """id, model, created: of the answer; model as it was asked for. prefix: what it goes on from.
+    alternatives: how many a logprob names. called: the tool calls so far, by the model's own numbers."""
 
     id: str
     model: str
     created: int
     prefix: str = ""
+    alternatives: int = 0
     called: dict[int, ToolCall] = field(default_factory=dict)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
     message: Message | None = None
@@ -59,6 +60,18 @@ class Reply:
         self.called[piece["index"]] = call
         index = list(self.called).index(piece["index"])
         return CallPiece(index, call, piece["arguments"], begins=known is None)
+
+    def add_logprobs(self, tokens: Sequence[TokenLogprob]) -> list[dict[str, Any]]:
+        """Fold more of them; returns them as OpenAI says them."""
+        told = [
+            {
+                **_token(one.token, one.logprob),
+                "top_logprobs": [_token(*other) for other in one.alternatives[: self.alternatives]],
+            }
+            for one in tokens
+        ]
+        self.logprobs += told
+        return told
 
     @property
     def calls(self) -> list[ToolCall]:
@@ -102,6 +115,11 @@ class Reply:
     def _ended(self) -> Message:
         assert self.message is not None, "only a reply that has ended is asked for these"
         return self.message
+
+
+def _token(token: str, logprob: float) -> dict[str, Any]:
+    # Zero has a logarithm, but JSON has no word for it.
+    return {"token": token, "logprob": max(logprob, -9999.0), "bytes": list(token.encode("utf-8", "replace"))}
 
 
 def _status(failure: Failure) -> int:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from webchat.api.errors import ApiError, answering
 from webchat.api.reading import owner_of
 from webchat.api.services import Services
-from webchat.api.v1 import chat
+from webchat.api.v1 import chat, messages, moderations, responses
 from webchat.api.v1.call import Call
 from webchat.api.v1.names import ListedName, Names
 from webchat.api.v1.reading import parsed
@@ -26,7 +26,7 @@ from webchat.api.v1.streaming import Writer, streamed, whole
 LOOK_SECONDS = 0.5
 """How long the list of models waits for endpoints to refresh theirs."""
 
-TAKING = frozenset({"/v1/chat/completions"})
+TAKING = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/moderations"})
 """Paths whose bodies may be long."""
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
@@ -34,6 +34,7 @@ Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 class V1:
     def __init__(self, services: Services) -> None:
+        self._services = services
         self._models = services.models
         self._names = Names(services)
         self._runner = Runner(services)
@@ -43,6 +44,28 @@ class V1:
         owner_of(request)
         call = chat.call_of(parsed(await request.body()))
         return await self._reply(request, call, chat.answer, lambda reply: chat.ChatWriter(reply, call))
+
+    async def responses(self, request: Request) -> ASGIApp:
+        """The same in the form of OpenAI's responses."""
+        owner_of(request)
+        body = parsed(await request.body())
+        call = responses.call_of(body)
+        echoed = responses.Echoed(body, call)
+        return await self._reply(
+            request, call, echoed.ended, lambda reply: responses.ResponsesWriter(reply, echoed)
+        )
+
+    async def messages(self, request: Request) -> ASGIApp:
+        """The same in Anthropic's form."""
+        owner_of(request)
+        call = messages.call_of(parsed(await request.body()))
+        return await self._reply(request, call, messages.answer, messages.MessagesWriter)
+
+    async def moderations(self, request: Request) -> ASGIApp:
+        """What this server's rules say of texts."""
+        owner = owner_of(request)
+        texts = moderations.texts_of(parsed(await request.body()), self._services.message_chars)
+        return _json(await moderations.judged(self._services, owner, texts))
 
     async def models(self, request: Request) -> ASGIApp:
         """Everything that a call may name as its model."""
@@ -70,6 +93,16 @@ class V1:
             "Ask the server that runs an embedding model.",
         )
 
+    async def completions(self, request: Request) -> ASGIApp:
+        """No backend takes a prompt as it is: all are given conversations."""
+        owner_of(request)
+        raise ApiError(
+            404,
+            "unsupported_endpoint",
+            "This server does not complete bare prompts: it answers conversations.",
+            "Use /v1/chat/completions, or give the prompt to the server that runs the model.",
+        )
+
     async def _reply(
         self,
         request: Request,
@@ -86,7 +119,11 @@ def v1_routes(services: Services) -> list[BaseRoute]:
     handlers = V1(services)
     rows: tuple[tuple[str, str, Handler], ...] = (
         ("POST", "/v1/chat/completions", handlers.chat),
+        ("POST", "/v1/completions", handlers.completions),
         ("POST", "/v1/embeddings", handlers.embeddings),
+        ("POST", "/v1/messages", handlers.messages),
+        ("POST", "/v1/moderations", handlers.moderations),
+        ("POST", "/v1/responses", handlers.responses),
         ("GET", "/v1/models", handlers.models),
         ("GET", "/v1/models/{id:path}", handlers.model),
     )

@@ -60,6 +60,7 @@ class Runner:
                 model=call.model or begun.reply.model or "",
                 created=int(begun.reply.created_at.timestamp()),
                 prefix=begun.reply.text,
+                alternatives=call.logprobs or 0,
             )
             yield Running(reply, self._turns.follow(owner.id, begun.reply.id), ignored)
 

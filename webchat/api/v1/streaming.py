@@ -18,7 +18,7 @@ from webchat.api.v1.reading import header_of
 from webchat.api.v1.replies import CallPiece, Reply
 from webchat.api.v1.runner import Running
 from webchat.api.work import while_asked
-from webchat.turns import Delta, Done, TurnEvent
+from webchat.turns import Delta, Done, Status, TurnEvent
 
 FIRST_SECONDS = 10.0
 """How long a stream waits for its first words before it begins without them: until then a failure has a
@@ -56,6 +56,8 @@ async def whole(request: Request, run: Run, answer: Callable[[Reply], dict[str, 
             async for event in events:
                 if isinstance(event, Delta) and event.kind == "tool":
                     running.reply.add_calls(event.text)
+                elif isinstance(event, Delta):
+                    running.reply.add_logprobs(event.logprobs)
                 elif isinstance(event, Done):
                     running.reply.message = event.message
         if (failure := running.reply.failure) is not None:
@@ -84,32 +86,31 @@ async def _pieces(run: Run, make: Callable[[Reply], Writer], ignored: list[str])
         writer = make(reply)
         async for event in _paced(events):
             if event is None:
-                yield writer.begin() if not begun else WAITING
+                yield WAITING if begun else writer.begin()
                 begun = True
                 continue
-            piece = _written(reply, writer, event)
-            if isinstance(event, Done) and (failure := reply.failure) is not None:
-                if not begun:
+            if isinstance(event, Status):
+                continue
+            if isinstance(event, Done):
+                reply.message = event.message
+                if not begun and (failure := reply.failure) is not None:
                     raise failure
-                piece = writer.failed(failure)
-            if piece and not begun:
-                piece, begun = writer.begin() + piece, True
-            if piece:
+            head, begun = b"" if begun else writer.begin(), True
+            if piece := head + _written(reply, writer, event):
                 yield piece
 
 
-def _written(reply: Reply, writer: Writer, event: TurnEvent) -> bytes:
+def _written(reply: Reply, writer: Writer, event: Delta | Done) -> bytes:
     """What an event adds to a stream."""
     match event:
-        case Delta(kind="text", text=text):
-            return writer.text(text)
+        case Delta(kind="text", text=text, logprobs=tokens):
+            return writer.text(text) + (writer.logprobs(reply.add_logprobs(tokens)) if tokens else b"")
         case Delta(kind="reasoning", text=text):
             return writer.reasoning(text)
         case Delta(kind="tool"):
             return b"".join(writer.call(piece) for piece in reply.add_calls(event.text))
-        case Done(message=message):
-            reply.message = message
-            return b"" if reply.failure else writer.end()
+        case Done():
+            return writer.end() if reply.failure is None else writer.failed(reply.failure)
         case _:
             return b""
 
