@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from tests.typescript import declarations, type_of
-from webchat.api.reading import Operator, SignedIn
+from webchat.api.reading import Member, Operator, SignedIn
 from webchat.api.routes import TABLE, Row
 from webchat.api.wire.base import Answer
 from webchat.auth.answers import ErrorAnswer
@@ -49,7 +49,8 @@ def wire_types() -> str:
 
 
 def routes() -> Iterator[list[str]]:
-    """For each route: its method and path, what it takes, its answer, its own failures, what it does."""
+    """For each route: its method and path, what it takes, its answer, its own failures, the scope an API key
+    needs, what it does."""
     for row in _rows():
         path = row.path.replace(":path}", "}").replace(":int}", "}")
         about = openapi()["paths"][path][row.method.lower()]
@@ -58,10 +59,15 @@ def routes() -> Iterator[list[str]]:
         takes += [f"`?{'&'.join(queries)}`"] if queries else []
         does = " ".join(about.get("description", "").split())
         hints = get_type_hints(row.endpoint, include_extras=True).values()
-        for hint, only in ((Operator, "Operators only."), (SignedIn, "Only for people who signed in.")):
+        for hint, only in (
+            (Operator, "Operators only."),
+            (Member, "Members and operators only."),
+            (SignedIn, "Only for people who signed in."),
+        ):
             does = f"{only} {does}".strip() if hint in hints else does
         fails = ", ".join(map(str, _failures(row, about)))
-        yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), fails, does]
+        key = "" if row.key is None else f"`{row.key}`"
+        yield [f"`{row.method} {path}`", " ".join(takes), _answer(about["responses"]), fails, key, does]
 
 
 def _failures(row: Row, about: dict[str, Any]) -> list[int]:
@@ -70,7 +76,7 @@ def _failures(row: Row, about: dict[str, Any]) -> list[int]:
     places = {one["in"] for one in about.get("parameters", ())}
     found = {
         400: "query" in places,
-        404: "path" in places or Operator in hints or SignedIn in hints,
+        404: "path" in places or not {Operator, Member, SignedIn}.isdisjoint(hints),
         415: "requestBody" in about,
         422: "requestBody" in about,
         429: row.work is not None,

@@ -105,7 +105,8 @@ def errors() -> str:
 def api_routes() -> str:
     """Every route of the HTTP API."""
     return table(
-        "Route | Takes | Answers | Fails with | What it does", ([*map(_escape, row)] for row in routes())
+        "Route | Takes | Answers | Fails with | Key | What it does",
+        ([*map(_escape, row)] for row in routes()),
     )
 
 

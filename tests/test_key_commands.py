@@ -55,7 +55,7 @@ def test_a_key_has_what_its_flags_say(store: Store, capsys: pytest.CaptureFixtur
     flags = ("--scopes", "chat, read", "--models", "a,b", "--expires", "7d", "--no-stored", "--at-once", "2",
              "--requests-per-minute", "60", "--tokens-per-day", "1000")  # fmt: skip
     said(capsys, "new", "ci", *flags)
-    (key,) = store.keys(store.local_owner().id)
+    (key,) = store.own_keys(store.local_owner().id)
     assert key.terms == KeyTerms(frozenset({"chat", "read"}), ("a", "b"), False, 60, 1000, 2)
     assert key.expires_at is not None
     listed, _ = said(capsys, "list")
@@ -67,7 +67,7 @@ def test_a_key_is_revoked_by_what_one_has_of_it(
     store: Store, capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     token = said(capsys, "new", "ci")[0].strip()
-    (key,) = store.keys(store.local_owner().id)
+    (key,) = store.own_keys(store.local_owner().id)
     wanted = {"id": key.id, "prefix": key.prefix, "token": token}[by]
     assert said(capsys, "revoke", wanted)[0] == f"The key ci ({key.prefix}) is revoked.\n"
     with pytest.raises(KeyEnded):

@@ -325,6 +325,9 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
         "PUT", "/api/reviews/NOTHING", lambda text: {"verdict": "edit", "better": text}, 100_000
     ),
     ("PUT", "/api/me/training"): (),
+    ("GET", "/api/me/keys"): (),
+    ("POST", "/api/me/keys"): (),
+    ("DELETE", "/api/me/keys/{id}"): (),
     ("POST", "/api/messages/{id}/stop"): (),
     ("GET", "/api/messages/{id}/events"): (
         reads(f"{M}/events?from=0", "a long message", 8, lambda w, n: talked(w, 2, n * 50_000)),

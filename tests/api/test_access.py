@@ -206,6 +206,9 @@ ROWS = [
     Row("POST", "/api/handover", 404, guest=201),
     Row("POST", "/api/handover/redeem", 404, body={"code": "23456-23456"}, stranger=404),
     # Of somebody who signed in; whoever came otherwise finds nothing (as whom: test_roles.py).
+    Row("GET", "/api/me/keys", 404, member=200),
+    Row("POST", "/api/me/keys", 404, member=201, body={"name": "ci"}),
+    Row("DELETE", "/api/me/keys/{id}", 404, member=404),
     Row("PATCH", "/api/me", 404, body={"name": "Ada"}, person=200),
     Row("PUT", "/api/me/password", 404, body={"current": "x", "new": "quite another one"}, person=403),
     Row("PUT", "/api/me/training", 404, body={"trains": True}, person=204),

@@ -342,6 +342,7 @@ NOT_DOORS = {
     ("POST", "/api/queues"): "an operator's own",
     ("POST", "/api/queues/{id}/next"): "takes no text",
     ("PUT", "/api/me/training"): "takes no text",
+    ("POST", "/api/me/keys"): "takes the name of a key, which no model and nobody else reads",
     ("POST", "/api/templates/{id}/restore"): "takes no text",
     ("POST", "/api/moderation/try"): "an operator's, and keeps nothing",
     ("POST", "/api/conversations/take-over"): "takes no text",
@@ -421,6 +422,7 @@ CALLS = {
 _NO_TEXT = """
 set_operates set_password set_disabled renew_hash start_session touch_session end_session end_sessions
 keep_login take_login trim_sessions
+create_key touch_key revoke_key trim_keys
 keep_owner move_chats
 consent add_handover take_handover trim_handovers expire_chats
 consent add_handover take_handover trim_handovers
@@ -438,6 +440,7 @@ NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
 listed_links listed_link link_left link_changes consented answers link_answers handover
 list_tester_chats search_tester_chats read_tester_chat looks log_look
+own_keys listed_keys key_holder living_keys
 people person find_person search_people count_person_chats password_of session sessions living_sessions
 chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids

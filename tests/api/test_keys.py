@@ -249,7 +249,7 @@ async def test_tokens_of_a_day_are_counted_and_end_with_it(
     asked = client(site, mine.token)
     begun = await site.send(asked)
     await site.ended(asked, begun["reply"]["id"])
-    (kept,) = site.store.keys(mine.owner.id)
+    (kept,) = site.store.own_keys(mine.owner.id)
     assert kept.tokens > 0
     body = {"kind": "send", "client_key": "next", "text": "Hi"}
     answer = await asked.post("/api/turns", json=body)
@@ -283,7 +283,7 @@ async def test_wrong_keys_are_delayed_and_right_ones_are_not(
 async def test_the_last_use_is_noted(site: Site) -> None:
     mine = held(site)
     await client(site, mine.token).get("/api/me")
-    while site.store.keys(mine.owner.id)[0].last_used_at is None:  # noqa: ASYNC110  it is stored beside
+    while site.store.own_keys(mine.owner.id)[0].last_used_at is None:  # noqa: ASYNC110  it is stored beside
         await asyncio.sleep(0.01)
 
 
@@ -318,3 +318,48 @@ def test_keys_that_ended_long_ago_are_deleted(site: Site, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("scope", SCOPES)
 def test_every_scope_opens_something(scope: KeyScope) -> None:
     assert scope == "chat" or any(row.key == scope for _, rows in TABLE for row in rows)
+
+
+async def test_people_make_list_and_revoke_their_keys(make_site: MakeSite) -> None:
+    async with make_site(ways=WAYS) as site:
+        _, page = site.session(site.person("ada", hash_password("a long enough one")))
+        terms = {"scopes": ["read"], "stored": False, "at_once": 2}
+        answer = await page.post(
+            "/api/me/keys", json={"name": " My\nscript ", "expires": "7d", "terms": terms}
+        )
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        assert (made["key"]["name"], made["key"]["scopes"], made["key"]["at_once"]) == (
+            "My script",
+            ["read"],
+            2,
+        )
+        asked = client(site, made["token"])
+        assert (await asked.get("/api/me")).status_code == 200
+        listed = (await page.get("/api/me/keys")).json()["keys"]
+        assert [one["id"] for one in listed] == [made["key"]["id"]]
+        assert made["token"] not in str(listed)
+        _, other = site.session(site.person("eve", hash_password("a long enough one")))
+        assert (await other.get("/api/me/keys")).json()["keys"] == []
+        path = f"/api/me/keys/{made['key']['id']}"
+        assert (await other.delete(path)).status_code == 404
+        assert (await page.delete(path)).status_code == 204
+        assert code(await asked.get("/api/me")) == (401, "key_revoked")
+        assert (await page.get("/api/me/keys")).json()["keys"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": ""},
+        {"name": " \n "},
+        {"name": "ci", "expires": "soon"},
+        {"name": "ci", "terms": {"scopes": []}},
+        {"name": "ci", "terms": {"scopes": ["people"]}},
+        {"name": "ci", "terms": {"at_once": 0}},
+    ],
+)
+async def test_a_key_that_cannot_be_is_refused(site: Site, body: dict[str, Any]) -> None:
+    operator = site.operating()
+    assert (await site.client(operator).post("/api/me/keys", json=body)).status_code == 422
+    assert site.store.own_keys(operator.id) == []

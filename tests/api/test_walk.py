@@ -200,6 +200,10 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
     ],
     ("PUT", "/api/reviews/{id}"): [{"verdict": "edit", "better": "Better", "comment": "So"}],
     ("PUT", "/api/me/training"): [{"trains": True}],
+    ("POST", "/api/me/keys"): [
+        {"name": "ci", "expires": "7d", "terms": {"scopes": ["read"], "models": ["Echo"], "stored": False,
+         "requests_per_minute": 60, "tokens_per_day": 1000, "at_once": 2}},
+    ],
     ("POST", "/api/moderation/try"): [
         {"stage": "input", "text": "Hi", "rules": "[[rules]]"},
         {"stage": "output", "last": 5},

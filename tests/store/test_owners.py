@@ -272,7 +272,7 @@ OF_MEDIA = {"media"}
 # Of API keys, and of whoever has one, in tests/api/test_keys.py.
 OF_KEYS = {
     "create_key",
-    "keys",
+    "own_keys",
     "revoke_key",
     "key_holder",
     "touch_key",

@@ -21,6 +21,7 @@ from webchat.api.guests import Guests
 from webchat.api.health import Health
 from webchat.api.inspect import Inspect
 from webchat.api.judgements import Judgements
+from webchat.api.keys import KeyRoutes
 from webchat.api.links import Links
 from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
@@ -88,6 +89,14 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/me/sessions", People.sessions),
             Row("DELETE", "/api/me/sessions", People.end_others, status=204),
             Row("DELETE", "/api/me/sessions/{id}", People.end_session, status=204),
+        ),
+    ),
+    (
+        KeyRoutes,
+        (
+            Row("GET", "/api/me/keys", KeyRoutes.list),
+            Row("POST", "/api/me/keys", KeyRoutes.create, body=LONG, work="save", status=201),
+            Row("DELETE", "/api/me/keys/{id}", KeyRoutes.revoke, status=204),
         ),
     ),
     (

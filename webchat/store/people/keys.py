@@ -87,7 +87,7 @@ class KeyVerbs(Database):
         return key
 
     @reads
-    def keys(self, connection: Connection, owner: str) -> list[ApiKey]:
+    def own_keys(self, connection: Connection, owner: str) -> list[ApiKey]:
         """A person's keys that have not been revoked, the newest first."""
         own = _KEYS.where(ApiKeyRow.owner_id == owner, ApiKeyRow.revoked_at.is_(None))
         return [_load(row) for row in connection.execute(own.order_by(ApiKeyRow.id.desc()))]

@@ -11,6 +11,27 @@ export interface AnswersBody {
   answers: Record<string, string | number | null>;
 }
 
+/** A key of the caller. prefix: its beginning, to recognize it by. models: empty for all. stored: whether what is asked through `/v1` is kept as conversations. expired: it opens nothing any more. */
+export interface ApiKey {
+  id: string;
+  name: string;
+  prefix: string;
+  scopes: Array<"chat" | "read" | "write">;
+  models: Array<string>;
+  stored: boolean;
+  requests_per_minute: number | null;
+  tokens_per_day: number | null;
+  at_once: number | null;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  expired: boolean;
+}
+
+export interface ApiKeyList {
+  keys: Array<ApiKey>;
+}
+
 /** Whole conversations as a file. Later schemas remain able to read this one. */
 export interface Archive {
   schema: "webchat/1";
@@ -384,6 +405,16 @@ export interface JudgementPage {
   next: string | null;
 }
 
+/** What is left out is unrestricted. The fields are explained at `webchat.store.key_records.KeyTerms`. */
+export interface KeyContent {
+  scopes?: Array<"chat" | "read" | "write">;
+  models?: Array<string>;
+  stored?: boolean;
+  requests_per_minute?: number | null;
+  tokens_per_day?: number | null;
+  at_once?: number | null;
+}
+
 /** Limits, or what is left of them; `null` where there is none. */
 export interface Left {
   conversations: number | null;
@@ -687,6 +718,19 @@ export interface Moved {
 
 export interface NameBody {
   name: string;
+}
+
+/** token: the key itself, which is never shown again. */
+export interface NewApiKey {
+  key: ApiKey;
+  token: string;
+}
+
+/** expires: `12h`, `7d`, `2w`, a date such as `2027-01-31`, or `never`. */
+export interface NewApiKeyBody {
+  name: string;
+  expires?: string;
+  terms?: KeyContent;
 }
 
 /** expires: `12h`, `7d`, `2w`, a date such as `2027-01-31`, or `never`. */
@@ -1364,6 +1408,8 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/templates`] ? TemplateList :
   [M, P] extends ["POST", `api/templates`] ? Template :
   [M, P] extends ["POST", `api/handover`] ? Handover :
+  [M, P] extends ["GET", `api/me/keys`] ? ApiKeyList :
+  [M, P] extends ["POST", `api/me/keys`] ? NewApiKey :
   [M, P] extends ["GET", `api/reviews`] ? AssignedQueues :
   [M, P] extends ["GET", `api/models`] ? ModelList :
   [M, P] extends ["GET", `api/search`] ? SearchPage :
@@ -1430,6 +1476,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["PUT", `api/me/password`] ? PasswordBody :
   [M, P] extends ["PUT", `api/me/training`] ? TrainingBody :
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
+  [M, P] extends ["POST", `api/me/keys`] ? NewApiKeyBody :
   [M, P] extends ["POST", `api/consent`] ? ConsentBody :
   [M, P] extends ["POST", `api/answers`] ? AnswersBody :
   [M, P] extends ["POST", `api/queues`] ? QueueBody :

@@ -13,6 +13,7 @@ import { style } from "../style.js";
 import { toast } from "../toast.js";
 import { yourChats } from "./chats.js";
 import { Devices } from "./devices.js";
+import { Keys } from "./keys.js";
 import { passwordForm } from "./password.js";
 
 /** @import { Child } from "../dom.js" */
@@ -26,6 +27,8 @@ export async function openAccount() {
   await Promise.all([style("account"), style("shares")]);
   const { person } = connection.me;
   const devices = person && new Devices();
+  // Not of testers and visitors: the server refuses theirs.
+  const keys = ["member", "operator", "local"].includes(connection.me.owner?.kind ?? "") && new Keys();
   const shares = connection.me.shares !== "off" && new ShareList(null);
   const body = h(
     "div",
@@ -39,6 +42,7 @@ export async function openAccount() {
     person && connection.me.owner?.kind === "member" && section("training", ...training(person)),
     section("appearance", appearance()),
     devices && section("devices", devices.element),
+    keys && section("keys", keys.element),
     shares && section("shares", shares.element),
     section("chats", ...yourChats(() => sheet.close())),
   );
@@ -46,6 +50,7 @@ export async function openAccount() {
   const off = bus.on("out", () => sheet.dialog.close());
   const sheet = openSheet("account", { title: t(person ? "account.title" : "account.preferences"), body, onClose: () => (off(), (open = false)) });
   devices?.load();
+  if (keys) keys.load();
   if (shares) shares.load();
 }
 
