@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
@@ -274,3 +275,24 @@ async def test_a_tester_who_signs_in_takes_their_chats_along_if_they_want(
     await page.goto(f"{house.url}/?c={place}")
     await chat.whole(words(3))
     await expect(page.locator(".wc-movechats-card")).to_have_count(0)
+
+
+async def test_a_key_made_in_the_page_works_until_it_is_revoked_there(
+    house: AppProcess, visitor: NewVisitor, hashed: str
+) -> None:
+    add(house, "keyed", hashed)
+    page = await (await visitor()).new_page()
+    await sign_in(page, house, "keyed")
+    sheet = await account(page, EN)
+    keys = sheet.get_by_role("region", name=EN["account.keys"])
+    await keys.get_by_role("button", name=EN["keys.create"]).click()
+    await keys.get_by_label(EN["keys.name"]).fill("script")
+    await keys.get_by_role("button", name=EN["keys.create"]).click()
+    token = await keys.get_by_label(EN["keys.token"]).input_value()
+    async with httpx.AsyncClient(base_url=house.url, headers={"x-api-key": token}) as program:
+        assert (await program.get("/api/me")).json()["owner"]["name"] == "Keyed"
+        for name in (EN["keys.revoke"], EN["keys.revoke_sure"]):
+            await keys.locator("li").get_by_text(name, exact=True).click()
+        await expect(keys.locator("li")).to_have_count(0)
+        assert (await program.get("/api/me")).json()["error"]["code"] == "key_revoked"
+    await expect(keys.get_by_label(EN["keys.token"])).to_have_count(0)

@@ -88,7 +88,7 @@ export class Keys {
     const box = h("input", { type: "text", readonly: true, value: token, class: "wc-account-token", "aria-label": t("keys.token"), onfocus: (event) => event.currentTarget.select() });
     const copy = h("button", { type: "button", class: "wc-button wc-primary", onclick: async () => (await copyText(token)) && showCopied(copy, t("transcript.copied")) }, t("keys.copy"));
     const done = h("button", { type: "button", class: "wc-button", onclick: () => (this.#new.replaceChildren(), this.#drawFoot().focus()) }, t("keys.done"));
-    this.#new.replaceChildren(h("div", { class: "wc-account-made" }, h("p", {}, t("keys.made", { name: key.name })), h("div", { class: "wc-account-line" }, box, copy), h("div", { class: "wc-account-buttons" }, done)));
+    this.#new.replaceChildren(h("div", { class: "wc-account-made" }, h("p", {}, t("keys.made", { name: key.name })), h("div", { class: "wc-field" }, h("div", { class: "wc-account-line" }, box, copy)), h("div", { class: "wc-account-buttons" }, done)));
     this.#rows.prepend(this.#row(key));
     this.#drawFoot();
     copy.focus();
