@@ -1,6 +1,6 @@
 """A real llama.cpp server in a process of its own: the remote endpoint of the tests.
 
-Run alone: `python -m tests.llama_server MODEL.gguf`, see `tests.child_server`.
+Run alone: `python -m tests.llama_server MODEL.gguf [PORT]`, see `tests.child_server`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def llama_server(demo_gguf: Path) -> Iterator[LlamaServer]:
         yield LlamaServer(address)
 
 
-def _serve(model: str) -> None:
+def _serve(model: str, port: int = 0) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.model_alias = {LlamaServer("").model}
     params.hostnames = ["127.0.0.1"]
-    params.port = 0
+    params.port = port
     params.n_parallel = SLOTS
     params.n_ctx = CONTEXT_PER_SLOT * SLOTS
     params.kv_unified = False
@@ -68,4 +68,4 @@ def _serve(model: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], *map(int, sys.argv[2:]))

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from backends import registry
+from backends.providers import providers
 from tests.clean_environment import ROOT
 from tests.openapi import openapi_json, routes, wire_types
 from tests.statuses import statuses
@@ -116,6 +117,13 @@ FILES: Mapping[str, Callable[[], str]] = {
 }
 """What is generated as a whole."""
 
+
+def known_providers() -> str:
+    """Every name that `--endpoint` takes."""
+    rows = ((f"`{one.name}`", one.title, one.url, one.key and f"`{one.key}`") for one in providers().values())
+    return table("Name | Provider | Base URL | Key", rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "models": models,
@@ -123,6 +131,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "entry-points": entry_points,
     "rule-kinds": rule_kinds,
     "errors": errors,
+    "providers": known_providers,
     "api-routes": api_routes,
 }
 

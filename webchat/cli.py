@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from webchat import __version__
 from webchat.commands.attention import add_attention_command
+from webchat.commands.discover import discover
 from webchat.commands.export import add_export_command
 from webchat.commands.finetune import add_finetune_command
 from webchat.commands.imports import add_import_command
@@ -84,6 +85,12 @@ def command_parser() -> _Parser:
     def option(of: argparse.ArgumentParser, flag: str, **how: Any) -> None:
         known.update(of.add_argument(flag, **how).option_strings)
 
+    option(
+        parser,
+        "--discover",
+        action="store_true",
+        help="find model servers on this machine (loopback only), print how to use each, and exit",
+    )
     option(parser, "--version", action="version", version=f"webchat {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="command")
 
@@ -156,7 +163,10 @@ def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, set[str]
     return flags, known
 
 
-def _serve(loaded: Loaded, _options: argparse.Namespace) -> None:
+def _serve(loaded: Loaded, options: argparse.Namespace) -> None:
+    if options.discover:
+        print(discover())
+        return
     for note in loaded.notes:
         print(f"webchat: {note}", file=sys.stderr)
     prepare(loaded.settings)  # before `known_errors` imports anything heavy

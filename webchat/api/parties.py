@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import replace
 
 from starlette.requests import Request
 
+from backends.types import Caller, Client
 from webchat.api.services import Services
 from webchat.prompts.personas import Personas
 from webchat.store.records import Owner
@@ -29,8 +32,24 @@ class Parties:
 
     async def sender(self, request: Request, owner: Owner) -> Party:
         """The same, with what their link lets them use."""
-        party, terms = self.of(request, owner), owner.terms
+        party, terms = replace(self.of(request, owner), caller=caller_of(request, owner)), owner.terms
         if terms.own_prompts:
             return replace(party, terms=terms)
         text, persona = await self._personas.only(owner.id, terms.template)
         return replace(party, terms=terms, prompt=LinkPrompt(text, persona))
+
+
+SECRET_HEADERS = re.compile(r"cookie|authorization|token|secret|api-?key|password|assertion", re.IGNORECASE)
+"""Names of headers that hold what lets their sender in; a function has no use for them."""
+
+
+def caller_of(request: Request, owner: Owner) -> Caller:
+    """Who asks, as a function is told. People without an account have no name."""
+    client = request.client
+    return Caller(
+        headers={name: value for name, value in request.headers.items() if not SECRET_HEADERS.search(name)},
+        client=None if client is None else Client(client.host, client.port),
+        query_params=dict(request.query_params),
+        username=owner.name if owner.kind in ("member", "operator") and owner.name else None,
+        session_hash=hashlib.sha256(f"function {owner.id}".encode()).hexdigest()[:16],
+    )

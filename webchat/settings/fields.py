@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, FilePath, SecretStr, field_validator, mo
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
 from webchat.settings.model import (
+    ENDPOINTS,
     Endpoint,
     Function,
     ModelSettings,
@@ -121,8 +122,9 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     )
     endpoint: Endpoint = setting(
         None,
-        "Base URL of an OpenAI-compatible server.",
-        "an http(s) URL without a password in it, or host:port on this network",
+        "Base URL of an OpenAI-compatible server, or a provider's name; `webchat --discover` finds those"
+        " on this machine.",
+        ENDPOINTS,
     )
     function: Function = setting(
         None,

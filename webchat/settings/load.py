@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 
 from backends._proxies import unquoted
 from backends._text_file import NotText, read_text
+from backends.providers import Provider, nearest, provider_named
 from webchat.settings.fields import Settings
 from webchat.settings.model import ModelSettings
 from webchat.settings.people import ACCESS
@@ -132,7 +133,9 @@ def load_settings(
         origin = origins["sign_in"] = origins.pop("access")
         now = ", ".join(settings.sign_in) or "none"
         notes = (f"access = {values['access']} ({origin}) is now said by sign_in = {now}.",)
-    return Loaded(_with_keys(settings, {**env_file, **environ}), origins, notes)
+    variables = {**env_file, **environ}
+    settings = _with_provider_key(settings, values, origins, variables)
+    return Loaded(_with_keys(settings, values, variables), origins, notes)
 
 
 def variable(name: str) -> str | None:
@@ -261,10 +264,39 @@ def _prefer_local_model(values: dict[str, Any], origins: dict[str, str], layers:
             return
 
 
-def _with_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Fill in the keys that `api_key_env` refers to."""
+def _with_provider_key(
+    settings: Settings, values: Mapping[str, Any], origins: dict[str, str], environ: Mapping[str, str]
+) -> Settings:
+    """The key of an endpoint given by its provider's name, from the provider's own variable: one that is
+    meant for another program's endpoint is not sent to it. Raises BadSettings."""
+    provider = provider_named(str(values.get("endpoint") or ""))
+    if provider is None or not origins.get("api_key", "OPENAI_API_KEY").endswith("OPENAI_API_KEY"):
+        return settings
+    key = _provider_key(provider, "endpoint", environ)
+    origins.pop("api_key", None)
+    if key is not None:
+        origins["api_key"] = provider.key
+    return settings.model_copy(update={"api_key": key})
+
+
+def _provider_key(provider: Provider, name: str, environ: Mapping[str, str]) -> SecretStr | None:
+    if not provider.key:
+        return None
+    if not (key := unquoted(environ.get(provider.key, ""))):
+        raise BadSettings(f'{name} = "{provider.name}" needs a key: set {provider.key} to it.')
+    return SecretStr(key)
+
+
+def _with_keys(settings: Settings, values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Fill in the keys that `api_key_env` and the names of providers refer to."""
     specs = []
+    tables = values.get("models", ())
     for index, spec in enumerate(settings.models):
+        given = tables[index] if isinstance(tables[index], Mapping) else {}
+        provider = provider_named(str(given.get("endpoint") or ""))
+        if provider is not None and spec.api_key is None and not spec.api_key_env:
+            its_key = _provider_key(provider, f"models[{index}].endpoint", environ)
+            spec = spec.model_copy(update={"api_key": its_key})
         if spec.api_key_env and spec.api_key is None:
             key = unquoted(environ.get(spec.api_key_env, ""))
             if not key:
@@ -385,7 +417,9 @@ def _wrong(name: str, info: FieldInfo, value: Any, origin: str) -> str:
         shown = "(not shown, it may hold keys)"
     else:
         shown = _shown(value)
-    return f"{name} = {shown} ({origin}) is not valid; allowed: {allowed(info)}."
+    close = nearest(value) if name.endswith("endpoint") and isinstance(value, str) else None
+    hint = f" Did you mean {close}?" if close else ""
+    return f"{name} = {shown} ({origin}) is not valid; allowed: {allowed(info)}.{hint}"
 
 
 def _shown(value: Any) -> str:

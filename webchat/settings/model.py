@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr, mod
 
 from backends.errors import BadRequest
 from backends.openai_compat import Address, Feature
+from backends.providers import provider_at, provider_named
 from webchat.settings.engine import EngineFields, SamplingFields, listed, setting
 
 
@@ -27,9 +28,12 @@ def http_url(value: str) -> str:
 
 
 def endpoint_url(value: str | None) -> str | None:
-    """An endpoint's address; one on this machine or network needs no `http://`. Raises `ValueError`."""
+    """An endpoint's address, also by a provider's name; one on this machine or network needs no `http://`.
+    Raises `ValueError`."""
     if not value:
         return None
+    if (provider := provider_named(value)) is not None:
+        return provider.url
     try:
         scheme = Address.parse(value).scheme
     except BadRequest as error:
@@ -37,6 +41,11 @@ def endpoint_url(value: str | None) -> str | None:
     value = value.strip()
     return http_url(value if "://" in value else f"{scheme}://{value.removeprefix('//')}")
 
+
+ENDPOINTS = (
+    "an http(s) URL without a password in it, host:port on this network, or a provider's name such as"
+    " ollama or openrouter"
+)
 
 Endpoint = Annotated[str | None, AfterValidator(endpoint_url)]
 
@@ -79,8 +88,8 @@ class ModelSettings(SamplingFields, EngineFields):
     )
     endpoint: Endpoint = setting(
         None,
-        "Base URL of an OpenAI-compatible server.",
-        "an http(s) URL without a password in it, or host:port on this network",
+        "Base URL of an OpenAI-compatible server, or a provider's name.",
+        ENDPOINTS,
     )
     model: str | None = setting(
         None,
@@ -125,6 +134,9 @@ class ModelSettings(SamplingFields, EngineFields):
         )
         if not filled.get("kind"):
             filled["kind"] = kind_of(model, endpoint, function)
+        provider = provider_named(endpoint) or provider_at(endpoint)
+        if provider is not None and provider.leave_out:
+            filled.setdefault("leave_out", provider.leave_out)
         if not filled.get("name"):
             filled["name"] = name_of(model, endpoint) or function.rpartition(":")[2] or filled["kind"]
         return filled

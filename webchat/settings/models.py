@@ -43,8 +43,8 @@ def model_specs(settings: Settings, *, has: Callable[[str], bool] = installed) -
     specs = [made for spec in bases for made in _with_adapters(spec)]
     if not specs:
         raise BadSettings(
-            "No model is configured: give --endpoint URL or --model FILE_OR_ID, or add the embedded one"
-            f" with: {add_extra('llamacpp')}"
+            "No model is configured: give --endpoint URL or --model FILE_OR_ID, look for servers on this"
+            f" machine with webchat --discover, or add the embedded one with: {add_extra('llamacpp')}"
         )
     specs = [_with_defaults(spec, settings) for spec in specs]
     names = [spec.name for spec in specs]

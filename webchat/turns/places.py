@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from backends.types import Caller
 from webchat.store.link_records import NO_TERMS, LinkTerms
 from webchat.store.records import TemplateUse
 
@@ -21,7 +22,7 @@ class Party:
     """Whom a turn or a stream counts for. link, network: `None` if not counted. key: id of the API key they
     came with. terms: of the link they came by, or of that key. prompt: the only system prompt they may use,
     if there is one. background: nobody waits for the reply: it counts for nobody, and models write it when
-    no person wants them."""
+    no person wants them. caller: who asks, for a function."""
 
     owner: str
     link: str | None = None
@@ -30,6 +31,7 @@ class Party:
     terms: LinkTerms = field(default=NO_TERMS, repr=False, compare=False)
     prompt: LinkPrompt | None = field(default=None, repr=False, compare=False)
     background: bool = False
+    caller: Caller | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
