@@ -63,7 +63,7 @@ def follow(page: Path, folder: Path) -> None:
     into a folder beside. Raises `AssertionError` with what a command said."""
     installed = folder / ".installed"
     pip = {"INDEX": "1", "DEPS": "1", "BUILD_ISOLATION": "0"}  # the last means: no isolation
-    shell = environment(folder, installed) | {f"PIP_NO_{name}": value for name, value in pip.items()}
+    shell = environment(folder, installed, ROOT) | {f"PIP_NO_{name}": value for name, value in pip.items()}
     for block in blocks(page):
         path = folder / block.file
         if block.language == "sh":

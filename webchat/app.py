@@ -31,6 +31,7 @@ from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event,
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
 from webchat.engine import Engine, build_engine
+from webchat.feedback.jobs import Commands, JudgementExports, Trainings
 from webchat.feedback.replay import Replayer
 from webchat.models import (
     Models,
@@ -109,6 +110,7 @@ def build_app(
     by_proxy = proxied(settings, store)
     identities = Identities(store, at_the_door, link_ended=turns.link_ended, proxied=by_proxy)
     menu: list[PageEntry] = []
+    commands = Commands(settings)
     ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     services = Services(
         store=store,
@@ -148,6 +150,8 @@ def build_app(
         dropped_decisions=lambda: engine.recorder.dropped,
         trash_days=settings.trash_days,
         pages=menu,
+        judgement_exports=JudgementExports(commands, settings.data_dir / "exports"),
+        trainings=Trainings(commands, settings),
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
@@ -240,9 +244,13 @@ def _lifespan(
 
 
 async def _close(services: Services) -> None:
-    """What only the routes use."""
+    """What only the routes and the console use."""
     await services.sandbox.aclose()
     await services.shares.aclose()
+    if services.judgement_exports is not None:
+        await services.judgement_exports.aclose()
+    if services.trainings is not None:
+        await services.trainings.aclose()
     if services.passwords is not None:
         services.passwords.close()
     if services.providers is not None:

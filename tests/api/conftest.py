@@ -28,6 +28,7 @@ from webchat.auth import passwords as passwords_room
 from webchat.auth.passwords import Passwords
 from webchat.auth.proxy import Proxied
 from webchat.auth.sessions import make_token
+from webchat.feedback.jobs import JudgementExports
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
@@ -148,6 +149,7 @@ def make_site(tmp_path: Path) -> MakeSite:
         message_chars: int = 2000,
         proxied: Callable[[Store], Proxied] | None = None,
         shares: Mode = "on",
+        judgement_exports: JudgementExports | None = None,
         **door: Any,
     ) -> AsyncIterator[Site]:
         store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
@@ -190,6 +192,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             message_chars=message_chars,
             redeemer=Redeemer(store, start=start, operator=operator),
             moderators=moderators,
+            judgement_exports=judgement_exports,
         )
         door_ = Door(
             Starlette(routes=routes(services)),

@@ -308,6 +308,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ),
     ("DELETE", "/api/messages/{id}/judgement"): (),
     ("GET", "/api/judgements"): (),
+    ("GET", "/api/judgements/exports/{id}"): (),
     ("POST", "/api/judgements/review"): texts(
         "POST",
         "/api/judgements/review",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, cast
 
 from fastapi import Query
+from starlette.responses import Response, StreamingResponse
 
+from webchat.api.errors import not_found
+from webchat.api.filenames import disposition
 from webchat.api.reading import Caller, Cursor, Operator, PathId, QueryId, QueryText, bad_query
 from webchat.api.services import Services
 from webchat.api.wire.judgements import (
@@ -118,6 +121,16 @@ class Judgements:
         )
         page = await self._store.call(self._store.judgements, operator.id, wanted, cursor=cursor, limit=limit)
         return JudgementPage(items=tuple(map(ReviewedJudgement.read, page.items)), next=page.next)
+
+    async def take(self, operator: Operator, id: PathId) -> Response:
+        """The file of an export that was begun in the console, once: it is deleted when it was received."""
+        exports = self._services.judgement_exports
+        if exports is None:
+            raise not_found()
+        size, pieces = exports.take(operator.id, id)
+        name = disposition(f"judgements {datetime.now(UTC):%Y-%m-%d}", ".zip")
+        headers = {"content-disposition": name, "content-length": str(size), "cache-control": "no-store"}
+        return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
     async def review(self, operator: Operator, body: ReviewBody) -> Reviewed:
         """Say which judgements are accepted for exports. `edited` takes a better answer, for one of them."""

@@ -194,6 +194,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("PUT", "/api/messages/{id}/rating", Judgements.rate, key="write"),
             Row("GET", "/api/judgements", Judgements.list, work="list"),
             Row("POST", "/api/judgements/review", Judgements.review, body=LONG, work="save"),
+            Row("GET", "/api/judgements/exports/{id}", Judgements.take, media="application/zip"),
         ),
     ),
     (

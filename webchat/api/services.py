@@ -13,6 +13,7 @@ from webchat.api.wire.moderation import Masking
 from webchat.auth import Identities, Sessions, Ways
 from webchat.auth.passwords import Passwords
 from webchat.auth.providers import Providers
+from webchat.feedback.jobs import JudgementExports, Trainings
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.moderation.trying_apart import RulesApart
@@ -48,7 +49,8 @@ class Services:
     profiles: those of tester links that name one, by name; rules_file: where both come from; rules_apart:
     tries others. masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days:
     of the log of decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted
-    can be restored. pages: of other packages, in the menu.
+    can be restored. pages: of other packages, in the menu. judgement_exports, trainings: what operators begin
+    in the console; `None` where there is none.
     """
 
     store: Store
@@ -84,6 +86,8 @@ class Services:
     starters: bool = True
     trash_days: int = 30
     pages: Sequence[PageEntry] = ()
+    judgement_exports: JudgementExports | None = None
+    trainings: Trainings | None = None
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from webchat.store import Store
     from webchat.store.judgement_records import Comparison, Judgement
 
+_TOLD_EVERY = 1_000
 _RATINGS = {"good": 1, "bad": -1}
 _NOTES = {
     "no_rows": "No row could be made: nothing was accepted in the review, or all of it was left out.",
@@ -72,7 +73,15 @@ def written(settings: Settings, folder: Path, wanted: ExportOptions, chosen: Cho
     from webchat.feedback.datasets import write_dataset
 
     with opened(settings) as store, _clear_errors():
-        return write_dataset(folder, chosen.of(_records(store)), wanted)
+        return write_dataset(folder, chosen.of(_told(_records(store))), wanted)
+
+
+def _told(records: Iterable[Judgement | Comparison]) -> Iterator[Judgement | Comparison]:
+    """Says now and then how many were read: many take minutes."""
+    for count, one in enumerate(records, 1):
+        if count % _TOLD_EVERY == 0:
+            print(f"{count:,} read", file=sys.stderr, flush=True)
+        yield one
 
 
 def _records(store: Store) -> Iterator[Judgement | Comparison]:

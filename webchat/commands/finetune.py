@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from webchat.settings.models import DEMO_NAME
 if TYPE_CHECKING:
     from webchat.feedback.finetuning import Plan, Progress
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FLAGS = {
     "learning_rate": (
         float,
@@ -120,8 +118,10 @@ def _interrupted() -> Iterator[None]:
 
 
 def _name(options: argparse.Namespace) -> str:
+    from webchat.feedback.finetuning import NAME
+
     name = options.name or f"{options.method or 'sft'}-{datetime.now():%Y%m%d-%H%M}"
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise CommandError(f"{name} is no name: use letters, digits, dots and dashes.")
     return name
 

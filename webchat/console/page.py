@@ -16,6 +16,7 @@ from webchat.console.models import create_models
 from webchat.console.moderation import create_moderation
 from webchat.console.people import create_people
 from webchat.console.testers import create_testers
+from webchat.console.training import create_training
 from webchat.ui.gradio_page import built
 
 PATH = "/operator"
@@ -25,6 +26,7 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], None]] = {
     "links": create_links,
     "testers": create_testers,
     "feedback": create_feedback,
+    "training": create_training,
     "models": create_models,
     "moderation": create_moderation,
 }

@@ -15,6 +15,7 @@ from webchat.feedback.finetuning.plan import (
     FRESH_LEARNING_RATE,
     LEARNING_RATES,
     METHODS,
+    NAME,
     Method,
     Plan,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "FRESH_LEARNING_RATE",
     "LEARNING_RATES",
     "METHODS",
+    "NAME",
     "AlreadyRunning",
     "Cancelled",
     "CannotTrain",

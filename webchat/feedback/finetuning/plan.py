@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Of an adapter or a model: that of its folder."""
 
 Method = Literal["lm", "sft", "dpo", "kto"]
 METHODS: tuple[Method, ...] = ("lm", "sft", "dpo", "kto")

@@ -28,6 +28,7 @@ CACHE = "cache"
 """What `datasets` made of the export."""
 
 _CANCEL = "cancel"
+_LEFT = "left"
 _LOOK_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _END_SECONDS = 20.0
@@ -91,11 +92,27 @@ def _run(plan: Plan, *, resume: bool) -> Iterator[Progress]:
             point = point_of(line)
             if point is None:
                 continue
-            yield progress(point, plan.num_train_epochs, process.seconds, begun)
+            told = progress(point, plan.num_train_epochs, process.seconds, begun)
+            _tell_left(plan.folder, told)
+            yield told
             if waiting.over(point):
                 break
         else:
             process.ended_well()
+
+
+def time_left(folder: Path) -> float | None:
+    """The seconds that the run in a folder needed when it last told a loss; `None` if it told none."""
+    try:
+        return float((folder / _LEFT).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _tell_left(folder: Path, told: Progress) -> None:
+    """For those who look from another process."""
+    if told.left is not None:
+        (folder / _LEFT).write_text(f"{told.left:.0f}")
 
 
 def last_checkpoint(folder: Path) -> Path | None:

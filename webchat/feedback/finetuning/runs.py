@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from webchat.feedback.finetuning.plan import Plan
 from webchat.feedback.finetuning.progress import Point, point_of
-from webchat.feedback.finetuning.running import LOCK, LOG
+from webchat.feedback.finetuning.running import LOCK, LOG, time_left
 
 State = Literal["running", "stopped"]
 _PLAN = "plan.json"
@@ -21,12 +21,13 @@ _MOST_READ = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training that has not become an adapter or a model yet. seconds: since its newest line."""
+    """A training that has not become an adapter or a model yet. left: seconds, as far as it was told."""
 
     name: str
     plan: Plan
     state: State
     points: tuple[Point, ...]
+    left: float | None = None
 
     @property
     def done(self) -> float:
@@ -57,7 +58,8 @@ def runs(folder: Path) -> list[Run]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         plan = stored_plan(path)
         if plan is not None:
-            found.append(Run(path.name, plan, "running" if is_running(path) else "stopped", _points(path)))
+            state: State = "running" if is_running(path) else "stopped"
+            found.append(Run(path.name, plan, state, _points(path), time_left(path)))
     return found
 
 
