@@ -33,6 +33,8 @@ from webchat.data_folder import SECRET, make_data_folder
 from webchat.engine import Engine, build_engine
 from webchat.feedback.jobs import Commands, JudgementExports, Trainings
 from webchat.feedback.replay import Replayer
+from webchat.imports import Importer
+from webchat.imports.background import Imports
 from webchat.models import (
     Models,
     ModelSpec,
@@ -111,11 +113,12 @@ def build_app(
     identities = Identities(store, at_the_door, link_ended=turns.link_ended, proxied=by_proxy)
     menu: list[PageEntry] = []
     commands = Commands(settings)
+    review = Review(engine.masked, models)
     ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     services = Services(
         store=store,
         turns=turns,
-        review=Review(engine.masked, models),
+        review=review,
         models=models,
         identities=identities,
         sessions=Sessions(store, identities),
@@ -152,6 +155,7 @@ def build_app(
         pages=menu,
         judgement_exports=JudgementExports(commands, settings.data_dir / "exports"),
         trainings=Trainings(commands, settings),
+        imports=Imports(store, Importer(store, review), settings.data_dir / "imports", turns.changed),
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
@@ -222,6 +226,8 @@ def _lifespan(
     async def lifespan(_: Any) -> AsyncIterator[None]:
         async with engine.running():
             await store.call(_tell_missing_profiles, store, services.profiles)
+            if services.imports is not None:
+                await services.imports.open()
             replayer = Replayer(store, services.turns)
             tasks = [
                 asyncio.create_task(_warm(models, engine.guards)),
@@ -245,6 +251,8 @@ def _lifespan(
 
 async def _close(services: Services) -> None:
     """What only the routes and the console use."""
+    if services.imports is not None:
+        await services.imports.aclose()
     await services.sandbox.aclose()
     await services.shares.aclose()
     if services.judgement_exports is not None:

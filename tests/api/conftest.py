@@ -29,6 +29,8 @@ from webchat.auth.passwords import Passwords
 from webchat.auth.proxy import Proxied
 from webchat.auth.sessions import make_token
 from webchat.feedback.jobs import JudgementExports
+from webchat.imports import Importer
+from webchat.imports.background import Imports
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
@@ -176,10 +178,13 @@ def make_site(tmp_path: Path) -> MakeSite:
         settings = DoorSettings(**{"access": "link", "secret": SECRET, **door})
         by_proxy = None if proxied is None else proxied(store)
         identities = Identities(store, settings, link_ended=turns.link_ended, proxied=by_proxy)
+        review = Review(gates, models)
+        imports = Imports(store, Importer(store, review), tmp_path / "imports", turns.changed)
         services = Services(
             store=store,
             turns=turns,
-            review=Review(gates, models),
+            review=review,
+            imports=imports,
             models=models,
             identities=identities,
             sessions=Sessions(store, identities),
@@ -206,6 +211,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             yield site
         finally:
             await site.aclose()
+            await imports.aclose()
             await services.shares.aclose()
             await services.sandbox.aclose()
             await turns.aclose()

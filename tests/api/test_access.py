@@ -134,6 +134,13 @@ ROWS = [
     Row("DELETE", "/api/trash/conversations/{id}", 204),
     Row("DELETE", "/api/trash", 204, 204),
     Row("DELETE", "/api/conversations", 200, 200),
+    Row("GET", C + "/origin", 404),  # it was not imported
+    Row("GET", "/api/imports", 200, 200),
+    Row("POST", "/api/imports", 201, 201, guest=403, body={"name": "x.zip", "size": 5}),
+    Row("GET", "/api/imports/{id}", 200),
+    Row("PUT", "/api/imports/{id}/data", 415, guest=403, body={}),
+    Row("POST", "/api/imports/{id}/start", 200, guest=403, body={}),
+    Row("DELETE", "/api/imports/{id}", 204),
     # The operator's own: whoever else is let in finds nothing there.
     Row("POST", "/api/conversations/take-over", 404, body={"giver": "{giver}"}),
     Row("GET", "/api/moderation", 404, operates=200),
@@ -261,9 +268,11 @@ async def _call(site: Site, client: Any, row: Row, ids: dict[str, str]) -> Any:
         if row.path.startswith(COMPARED)
         else "share"
         if row.path.startswith("/api/shares/")
+        else "import"
+        if row.path.startswith("/api/imports/")
         else "id"
     )
-    url = (row.url or row.path).replace("{number:int}", "1").replace("{id}", ids[of])
+    url = (row.url or row.path).replace("{number:int}", "1").replace("{id}", ids.get(of, NOBODYS))
     body = row.body
     if isinstance(body, dict):
         body = {k: v.format(**ids) if isinstance(v, str) else v for k, v in body.items()}
@@ -287,6 +296,9 @@ async def _ids(site: Site, client: Any) -> dict[str, str]:
         "comparison": comparison(site, begun["conversation"]["id"], begun["reply"]["id"]),
         "giver": site.visitor("Eve").id,
         "session": NOBODYS,
+        "import": site.store.begin_file_import(
+            _owner_of(site, begun["conversation"]["id"]), f"File {CANARY_WORDS}", 9
+        ).id,
     }
 
 

@@ -329,6 +329,9 @@ ROWS = (
 )
 
 NOT_DOORS = {
+    ("POST", "/api/imports"): "takes the name of a file, which no model and nobody else reads",
+    ("PUT", "/api/imports/{id}/data"): "a file, moderated as it is stored (tests/imports/test_moderated.py)",
+    ("POST", "/api/imports/{id}/start"): "takes no text",
     ("POST", "/api/conversations/{id}/restore"): "takes no text",
     ("POST", "/api/messages/{id}/restore"): "takes no text",
     ("POST", "/api/messages/{id}/activate"): "takes no text",
@@ -386,6 +389,9 @@ CALLS = {
     ("api/v1/responses.py", "stream"): "a field of a body",
     ("api/v1/messages.py", "stream"): "a field of a body",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
+    ("imports/importing.py", "import_conversation"): "moderated before (tests/imports/test_moderated.py)",
+    ("imports/background.py", "begin_file_import"): "the name of a file, which no model reads",
+    ("imports/background.py", "change_file_import"): "numbers, and places in a file",
     ("turns/asking.py", "begin_turn"): "a message",
     ("turns/asking.py", "begin_comparison"): "a message",
     ("turns/asking.py", "begin_call"): "a call: tests/api/v1/test_chat.py",
@@ -434,7 +440,7 @@ discard_all discard_conversation discard_messages in_turn interrupt_orphans loca
 withdraw_judgement set_trains review_judgements close_queue next_review
 open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
-keep_owner
+keep_owner forget_file_import trim_file_imports
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
@@ -452,6 +458,7 @@ provenance ratings_by_link search template template_version template_versions th
 guests_with_replies pack_inspection
 comparison pair_votes votes
 branch list_shares share shared_messages shared_media
+import_known origin file_import list_file_imports unfinished_file_imports
 """
 READS = frozenset(_READS.split())
 

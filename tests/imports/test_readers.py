@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from tests.imports import samples
 from tests.imports.into import Into
 from tests.imports.samples import lines, written, zipped
-from webchat.imports import PRODUCTS, Unreadable, conversations_of
+from webchat.imports import PRODUCTS, SENTENCES, Unreadable, conversations_of
 from webchat.imports.recognising import Located
 from webchat.store.records import Message
 
@@ -176,8 +178,8 @@ def test_every_product_has_a_name_and_a_sample() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no export"),
-        (b"hello", "no export"),
+        (b"", "no export that"),
+        (b"hello", "no export that"),
         (b"<html>", "web page"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"PK\x03\x04broken", "damaged"),
@@ -196,3 +198,17 @@ def test_what_is_no_export_is_refused_in_words(tmp_path: Path, content: bytes, w
 def test_a_list_of_links_is_explained(into: Into, value: Any) -> None:
     found = into.check(written(into.folder / "x.json", value))
     assert "only has links" in found.problems[0].message
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_note_has_its_sentence_in_the_page(language: str) -> None:
+    table = json.loads(Path(f"webchat/ui/locales/{language}/imports.json").read_text(encoding="utf-8"))
+    said = {
+        key.removeprefix("import.problem."): words
+        for key, words in table.items()
+        if key.startswith("import.problem.")
+    }
+    assert said.keys() == SENTENCES.keys()
+    places = {code: set(re.findall(r"{\w+}", words)) for code, words in SENTENCES.items()}
+    assert {code: set(re.findall(r"{\w+}", words)) for code, words in said.items()} == places
+    assert language != "en" or said == SENTENCES

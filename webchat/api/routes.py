@@ -19,6 +19,7 @@ from webchat.api.errors import answering, not_found
 from webchat.api.exporting.exports import Exports
 from webchat.api.guests import Guests
 from webchat.api.health import Health
+from webchat.api.imports import ImportRoutes
 from webchat.api.inspect import Inspect
 from webchat.api.judgements import Judgements
 from webchat.api.keys import KeyRoutes
@@ -124,6 +125,18 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
         (
             Row("GET", "/api/conversations/{id}/export", Exports.one, answers=Archive, key="read"),
             Row("GET", "/api/export", Exports.all, answers=Archive, key="read"),
+        ),
+    ),
+    (
+        ImportRoutes,
+        (
+            Row("GET", "/api/imports", ImportRoutes.list),
+            Row("POST", "/api/imports", ImportRoutes.begin, status=201),
+            Row("GET", "/api/imports/{id}", ImportRoutes.look),
+            Row("PUT", "/api/imports/{id}/data", ImportRoutes.add, body=LONG, work="save"),
+            Row("POST", "/api/imports/{id}/start", ImportRoutes.start),
+            Row("DELETE", "/api/imports/{id}", ImportRoutes.forget, status=204),
+            Row("GET", "/api/conversations/{id}/origin", ImportRoutes.origin),
         ),
     ),
     (

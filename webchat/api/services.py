@@ -14,6 +14,7 @@ from webchat.auth import Identities, Sessions, Ways
 from webchat.auth.passwords import Passwords
 from webchat.auth.providers import Providers
 from webchat.feedback.jobs import JudgementExports, Trainings
+from webchat.imports.background import Imports
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.moderation.trying_apart import RulesApart
@@ -50,7 +51,8 @@ class Services:
     tries others. masking: what is masked on the way to a model elsewhere. keeps_content, decisions_days:
     of the log of decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted
     can be restored. pages: of other packages, in the menu. judgement_exports, trainings: what operators begin
-    in the console; `None` where there is none.
+    in the console; `None` where there is none. imports: `None` where
+    nothing is imported.
     """
 
     store: Store
@@ -88,6 +90,7 @@ class Services:
     pages: Sequence[PageEntry] = ()
     judgement_exports: JudgementExports | None = None
     trainings: Trainings | None = None
+    imports: Imports | None = None
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

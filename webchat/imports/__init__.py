@@ -7,8 +7,17 @@ in memory, `recognising` asks each reader of `readers` whether an entry is its o
 read, and `importing` moderates and stores it.
 """
 
-from webchat.imports.archives import Unreadable
 from webchat.imports.importing import Found, Importer
+from webchat.imports.notes import SENTENCES, Unreadable, sentence
 from webchat.imports.recognising import PRODUCTS, Problem, conversations_of
 
-__all__ = ["PRODUCTS", "Found", "Importer", "Problem", "Unreadable", "conversations_of"]
+__all__ = [
+    "PRODUCTS",
+    "SENTENCES",
+    "Found",
+    "Importer",
+    "Problem",
+    "Unreadable",
+    "conversations_of",
+    "sentence",
+]

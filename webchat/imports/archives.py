@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from webchat.imports.entries import entries
+from webchat.imports.notes import Unreadable
 
 MOST_MEMBERS = 100_000
 MOST_READ = 20 << 30
@@ -39,15 +40,11 @@ _BROKEN = (
 _NAMES_BYTES = 16 << 20
 _JSON_BEGINS = (b"[", b"{")
 _EXPLAINED = {
-    b"\x1f\x8b": "It is packed with gzip. Unpack it first, then import what is in it.",
-    b"Rar!": "It is a RAR archive. Unpack it first, then import what is in it.",
-    b"7z": "It is a 7z archive. Unpack it first, then import what is in it.",
-    b"<": "It is a web page. Import the JSON of the same export, or the whole zip.",
+    b"\x1f\x8b": "gzip",
+    b"Rar!": "other_archive",
+    b"7z": "other_archive",
+    b"<": "web_page",
 }
-
-
-class Unreadable(Exception):
-    """A file that cannot be imported at all. The message is a sentence for the person who imports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +94,13 @@ class _Counted(io.RawIOBase):
         try:
             chunk = self._stream.read(len(buffer))
         except _BROKEN as error:
-            raise Unreadable(f"The zip is damaged: {error}.") from error
+            raise Unreadable("zip_damaged") from error
         self._read += len(chunk)
         self._progress.read += len(chunk)
         if self._packed and self._read > max(RATIO_FROM, MOST_RATIO * self._packed):
-            raise Unreadable("The zip unpacks to far more than it holds, as no export does.")
+            raise Unreadable("zip_bomb")
         if self._progress.read > MOST_READ:
-            raise Unreadable(f"It is larger than {MOST_READ >> 30} GB unpacked.")
+            raise Unreadable("too_much", gb=MOST_READ >> 30)
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -127,7 +124,7 @@ def opened(path: Path) -> Iterator[Opened]:
             try:
                 archive = zipfile.ZipFile(file)
             except _BROKEN as error:
-                raise Unreadable(f"The zip is damaged: {error}.") from error
+                raise Unreadable("zip_damaged") from error
             with archive:
                 yield _zipped(archive)
             return
@@ -135,7 +132,7 @@ def opened(path: Path) -> Iterator[Opened]:
             if begins.lstrip().startswith(begin):
                 raise Unreadable(why)
         if not is_json(begins):
-            raise Unreadable("It is no zip and no JSON, so it is no export that can be imported.")
+            raise Unreadable("no_export")
         progress = Progress(size=path.stat().st_size)
         plain = Document("", _stream(file, progress))
         yield Opened(iter((plain,)), Files(), progress)
@@ -148,9 +145,9 @@ def is_json(begins: bytes) -> bool:
 def _zipped(archive: zipfile.ZipFile) -> Opened:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MOST_MEMBERS:
-        raise Unreadable(f"The zip has more than {MOST_MEMBERS} files.")
+        raise Unreadable("too_many_files", count=MOST_MEMBERS)
     if any(member.flag_bits & 1 for member in members):
-        raise Unreadable("The zip is locked with a password. Unpack it first, then import what is in it.")
+        raise Unreadable("zip_locked")
     read = [member for member in members if _is_json_member(archive, member)]
     progress = Progress(size=sum(member.file_size for member in read))
     files = Files(_names(archive, read), {member.filename: member.file_size for member in members})
@@ -170,7 +167,7 @@ def _is_json_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
         with archive.open(member) as stream:
             return is_json(stream.read(64))
     except _BROKEN as error:
-        raise Unreadable(f"The zip is damaged: {error}.") from error
+        raise Unreadable("zip_damaged") from error
 
 
 def _names(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> dict[str, str]:

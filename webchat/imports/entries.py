@@ -17,6 +17,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from webchat.imports.notes import Noted
+from webchat.store.import_records import Note
+
 CHUNK = 1 << 18
 MOST_BYTES = 64 << 20
 """Of an entry."""
@@ -42,15 +45,15 @@ _OPENING = (LIST, OBJECT)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a file: its number from 1, and its value or, in one sentence, why it cannot be read."""
+    """An entry of a file: its number from 1, and its value or why it cannot be read."""
 
     number: int
     value: Any = None
-    problem: str = ""
+    problem: Note | None = None
 
 
-class _Broken(Exception):
-    """The rest of the file cannot be read. The message is a sentence."""
+class _Broken(Noted):
+    """The rest of the file cannot be read."""
 
 
 class _Input:
@@ -78,28 +81,27 @@ class _Input:
             if not self.more():
                 return -1
 
-    def value(self) -> tuple[bytes, str]:
+    def value(self) -> tuple[bytes, Note | None]:
         """The next value's bytes, or why it is passed over. Raises _Broken where it does not end."""
         first = self.next()
         if first == QUOTE:
-            return self.matching(_STRING), ""
+            return self.matching(_STRING), None
         if first in (LIST, OBJECT):
             return self._nested()
-        return self.matching(_SCALAR), ""
+        return self.matching(_SCALAR), None
 
-    def line(self) -> tuple[bytes, str]:
+    def line(self) -> tuple[bytes, Note | None]:
         """The rest of the line; a mistake in it does not reach the next."""
         start = self.at
         while (end := self.data.find(b"\n", start)) < 0:
             start = len(self.data) - self.at
             if start > MOST_BYTES:
-                raise _Broken(f"a line is longer than {MOST_BYTES >> 20} MB")
+                raise _Broken("text_too_long", mb=MOST_BYTES >> 20)
             if not self.more():
                 end = len(self.data)
                 break
         raw, self.at = self.data[self.at : end], end
-        why = "it has too many parts" if raw.count(b"[") + raw.count(b"{") > MOST_PARTS else ""
-        return raw, why
+        return raw, _why(1, raw.count(b"[") + raw.count(b"{"), len(raw))
 
     def matching(self, form: re.Pattern[bytes]) -> bytes:
         while True:
@@ -109,14 +111,14 @@ class _Input:
             if len(self.data) - self.at > MOST_BYTES or not self.more():
                 if found:
                     break
-                raise _Broken("it breaks off, or is not JSON")
+                raise _Broken("rest_not_json")
         self.at = found.end()
         return found.group()
 
-    def _nested(self) -> tuple[bytes, str]:
+    def _nested(self) -> tuple[bytes, Note | None]:
         depth = parts = 0
         scanned = self.at
-        why = ""
+        why: Note | None = None
         while True:
             data = self.data
             for found in _INSIDE.finditer(data, scanned):
@@ -142,19 +144,19 @@ class _Input:
             if why:
                 self.at = scanned
             if len(data) - scanned > MOST_BYTES:
-                raise _Broken(f"a text in it is longer than {MOST_BYTES >> 20} MB")
+                raise _Broken("text_too_long", mb=MOST_BYTES >> 20)
             scanned -= self.at
             if not self.more():
-                raise _Broken("it breaks off")
+                raise _Broken("breaks_off")
 
 
-def _why(depth: int, parts: int, size: int) -> str:
-    """Why an entry is passed over; nothing if it is not."""
+def _why(depth: int, parts: int, size: int) -> Note | None:
+    """Why an entry is passed over; `None` if it is not."""
     if depth > MOST_DEPTH:
-        return "it is nested too deeply"
+        return Note("too_deep")
     if parts > MOST_PARTS:
-        return "it has too many parts"
-    return f"it is larger than {MOST_BYTES >> 20} MB" if size > MOST_BYTES else ""
+        return Note("too_many_parts")
+    return Note("too_large", {"mb": MOST_BYTES >> 20}) if size > MOST_BYTES else None
 
 
 def entries(stream: BinaryIO) -> Iterator[Entry]:
@@ -170,14 +172,14 @@ def entries(stream: BinaryIO) -> Iterator[Entry]:
             number += 1
             yield Entry(number, problem=why) if why else _parsed(number, raw)
     except _Broken as broken:
-        yield Entry(number + 1, problem=f"The rest of the file cannot be read: {broken}.")
+        yield Entry(number + 1, problem=broken.note)
 
 
 def _parsed(number: int, raw: bytes) -> Entry:
     try:
         return Entry(number, load(raw))
     except (ValueError, RecursionError, MemoryError):
-        return Entry(number, problem="it is not valid JSON")
+        return Entry(number, problem=Note("not_json"))
 
 
 def load(raw: bytes) -> Any:
@@ -188,7 +190,7 @@ def load(raw: bytes) -> Any:
         return json.loads(raw.decode("utf-8", "replace"), parse_constant=lambda _name: None)
 
 
-def _values(source: _Input) -> Iterator[tuple[bytes, str]]:
+def _values(source: _Input) -> Iterator[tuple[bytes, Note | None]]:
     first = source.next()
     if first == LIST:
         source.at += 1
@@ -197,16 +199,16 @@ def _values(source: _Input) -> Iterator[tuple[bytes, str]]:
         yield from _objects(source)
 
 
-def _elements(source: _Input) -> Iterator[tuple[bytes, str]]:
+def _elements(source: _Input) -> Iterator[tuple[bytes, Note | None]]:
     """Of the list that was entered."""
     while (first := source.next()) != END:
         if first == -1:
-            raise _Broken("it breaks off")
+            raise _Broken("breaks_off")
         yield source.value()
     source.at += 1
 
 
-def _objects(source: _Input) -> Iterator[tuple[bytes, str]]:
+def _objects(source: _Input) -> Iterator[tuple[bytes, Note | None]]:
     """Of a file that begins with an object: the entries of a large one, or each value of a small one or of
     lines."""
     while len(source.data) < MOST_WHOLE and source.more():
@@ -217,9 +219,9 @@ def _objects(source: _Input) -> Iterator[tuple[bytes, str]]:
         return
     expanded = _conversations_in(first)
     if expanded is not None:
-        yield from ((json.dumps(one).encode(), "") for one in expanded)
+        yield from ((json.dumps(one).encode(), None) for one in expanded)
     else:
-        yield first, ""
+        yield first, None
     one_per_line = b"\n" not in first
     while (following := source.next()) != -1:
         if following in (END, OBJECT_END):
@@ -254,15 +256,15 @@ def _conversations_in(raw: bytes) -> list[Any] | None:
     return None if isinstance(said, dict) and any(key in said for key in _SAID_BY) else held
 
 
-def _inside(source: _Input) -> Iterator[tuple[bytes, str]]:
+def _inside(source: _Input) -> Iterator[tuple[bytes, Note | None]]:
     """Of a large object: the elements of its lists of conversations."""
     source.at += 1
     while (first := source.next()) != OBJECT_END:
         if first != QUOTE:
-            raise _Broken("it breaks off, or is not JSON")
+            raise _Broken("rest_not_json")
         key = source.matching(_STRING)
         if source.next() != ord(":"):
-            raise _Broken("it is not JSON")
+            raise _Broken("rest_not_json")
         source.at += 1
         if key == b'"conversations"' and source.next() == LIST:
             source.at += 1

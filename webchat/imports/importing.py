@@ -66,7 +66,7 @@ async def _nobody(_found: Found) -> None:
 
 
 class Importer:
-    """Imports files for one owner at a time. profile: of moderation, beside everybody's."""
+    """Imports files."""
 
     def __init__(self, store: Store, review: Review) -> None:
         self._store = store
@@ -79,14 +79,19 @@ class Importer:
             known = await self._store.call(self._store.import_known, owner, one)
             found.counts[known.outcome] += 1
 
-        return await self._each(path, look, tell, 0)
+        return await self._each(path, look, tell, Found())
 
     async def bring(
-        self, path: Path, owner: str, tell: Tell = _nobody, *, profile: str = "", skip: int = 0
+        self,
+        path: Path,
+        owner: str,
+        tell: Tell = _nobody,
+        *,
+        before: Found | None = None,
     ) -> Found:
-        """Import what can be read of a file. tell: is told after each entry. skip: entries that an earlier
-        call dealt with. Raises Unreadable, OSError, NotFound for an unknown owner."""
-        context = Context("stored", owner, counts=False, profile=profile)
+        """Import what can be read of a file. tell: is told after each entry. before: what an earlier call had
+        found when it was cut off. Raises Unreadable, OSError, NotFound for an unknown owner."""
+        context = Context("stored", owner, counts=False)
 
         async def keep(found: Found, one: ImportedConversation) -> None:
             moderated, blocked = await self._moderated(context, one)
@@ -98,7 +103,7 @@ class Importer:
                 found.first_id = done.conversation_id
 
         try:
-            return await self._each(path, keep, tell, skip)
+            return await self._each(path, keep, tell, before or Found())
         finally:
             self._store.index_soon()
 
@@ -107,17 +112,19 @@ class Importer:
         path: Path,
         work: Callable[[Found, ImportedConversation], Awaitable[None]],
         tell: Tell,
-        skip: int,
+        found: Found,
     ) -> Found:
-        found = Found()
+        """found: what is known already, of the first entries."""
+        skip, seen = found.counts["entries"], 0
         with opened(path) as source:
             items = found_in(source)
             while (item := await asyncio.to_thread(next, items, None)) is not None:
-                found.counts["entries"] += 1
+                seen += 1
                 found.read, found.size = source.progress.read, source.progress.size
-                if found.counts["entries"] > skip:
+                if seen > skip:
                     await self._deal(found, item, work)
-                await tell(found)
+                    found.counts["entries"] = seen
+                    await tell(found)
         return found
 
     async def _deal(
@@ -130,8 +137,8 @@ class Importer:
             found.note(item)
             return
         found.count(item.conversation)
-        for message in item.conversation.problems:
-            found.note(Problem(item.place, message, lost=False))
+        for note in item.conversation.problems:
+            found.note(Problem(item.place, note, lost=False))
         await work(found, item.conversation)
 
     async def _moderated(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from webchat.imports.archives import Document, Files, Opened, opened
 from webchat.imports.entries import Entry, entries
+from webchat.imports.notes import BadEntry, sentence
 from webchat.imports.readers import (
     aistudio,
     chatgpt,
@@ -26,9 +27,9 @@ from webchat.imports.readers import (
     sillytavern,
     textgen,
 )
-from webchat.imports.trees import BadEntry, put_right
+from webchat.imports.trees import put_right
 from webchat.imports.values import Object, mapping, text
-from webchat.store.import_records import OURS, ImportedConversation
+from webchat.store.import_records import OURS, ImportedConversation, Note
 
 Read = Callable[[Object, Files], ImportedConversation | None]
 
@@ -70,12 +71,16 @@ MOST_GROUPED = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that was not imported, or not as it was. place: the file and the entry; message: a sentence.
-    lost: the entry is not imported."""
+    """Something that was not imported, or not as it was. place: the file and the entry. lost: the entry is
+    not imported."""
 
     place: str
-    message: str
+    note: Note
     lost: bool = True
+
+    @property
+    def message(self) -> str:
+        return sentence(self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +130,11 @@ def _each(document: Document, every: Iterable[Entry], files: Files) -> Iterator[
 def _read(entry: Entry, place: str, files: Files) -> Located | Problem | None:
     """`None` for an entry that no reader knows."""
     if entry.problem:
-        return Problem(place, _sentence(entry.problem))
+        return Problem(place, entry.problem)
     try:
         found = _recognised(entry.value, files)
     except BadEntry as bad:
-        return Problem(place, _sentence(str(bad)))
+        return Problem(place, bad.note)
     return None if found is None else _put_right(place, found)
 
 
@@ -143,7 +148,7 @@ def _put_right(place: str, found: ImportedConversation) -> Located | Problem:
     try:
         return Located(place, put_right(found, datetime.now(UTC)))
     except BadEntry as bad:
-        return Problem(place, _sentence(str(bad)))
+        return Problem(place, bad.note)
 
 
 def _told(document: Document, every: Iterator[Entry]) -> Iterator[Located | Problem]:
@@ -154,7 +159,7 @@ def _told(document: Document, every: Iterator[Entry]) -> Iterator[Located | Prob
         if isinstance(entry.value, dict):
             lines.append(entry.value)
         else:
-            yield Problem(_place(document, entry.number), _sentence(entry.problem or "it is no message"))
+            yield Problem(_place(document, entry.number), entry.problem or Note("unknown"))
     yield _put_right(_place(document, 1), sillytavern.read(header, lines))
 
 
@@ -165,7 +170,7 @@ def _activity(document: Document, every: Iterator[Entry]) -> Iterator[Located | 
         if gemini.is_row(entry.value):
             rows.append(entry.value)
         else:
-            yield Problem(_place(document, entry.number), _sentence(entry.problem or "it is no prompt"))
+            yield Problem(_place(document, entry.number), entry.problem or Note("unknown"))
     for number, found in enumerate(gemini.read(rows), 1):
         yield _put_right(_place(document, number), found)
 
@@ -174,11 +179,9 @@ def _place(document: Document, number: int) -> str:
     return f"{document.name}, entry {number}" if document.name else f"entry {number}"
 
 
-def _explained(value: object) -> str:
+def _explained(value: object) -> Note:
     """What an unknown entry is, if that can be told."""
-    if _links(value):
-        return "It only has links to the export. Open them to download it, then import what you get."
-    return "It is not a conversation of a known product."
+    return Note("links" if _links(value) else "unknown")
 
 
 def _links(value: object) -> bool:
@@ -190,7 +193,3 @@ def _links(value: object) -> bool:
         for some in held
         for key, one in mapping(some).items()
     )
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")

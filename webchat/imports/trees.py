@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from webchat.store.import_records import ImportedConversation, ImportedMessage
+from webchat.imports.notes import BadEntry
+from webchat.store.import_records import ImportedConversation, ImportedMessage, Note
 
 MOST_CHARS = 1_000_000
 """Of a text; what is longer is cut."""
@@ -23,19 +24,15 @@ DETAILS_CHARS = 20_000
 MOST_PROBLEMS = 20
 
 
-class BadEntry(Exception):
-    """An entry that cannot be imported. The message says why, in one sentence without its full stop."""
-
-
 def put_right(found: ImportedConversation, now: datetime) -> ImportedConversation:
     """The conversation as it can be stored. now: the latest time anything can be of. Raises BadEntry for one
     without messages."""
     problems = list(found.problems)
     messages = _unique(found.messages[:MOST_MESSAGES], problems)
     if len(found.messages) > MOST_MESSAGES:
-        problems.append(f"Only its first {MOST_MESSAGES} messages are imported.")
+        problems.append(Note("first_messages", {"count": MOST_MESSAGES}))
     if not messages:
-        raise BadEntry("it has no messages")
+        raise BadEntry("no_messages")
     ordered = _in_order(messages, problems)
     created = _not_after(found.created_at, now)
     timed = _timed(ordered, created, now)
@@ -51,18 +48,22 @@ def put_right(found: ImportedConversation, now: datetime) -> ImportedConversatio
         updated_at=updated,
         leaf=found.leaf if found.leaf in known else None,
         details=_small(found.details),
-        problems=tuple(problems[:MOST_PROBLEMS]),
+        problems=tuple(_differing(problems)[:MOST_PROBLEMS]),
     )
 
 
-def _unique(messages: Sequence[ImportedMessage], problems: list[str]) -> list[ImportedMessage]:
+def _differing(problems: Sequence[Note]) -> list[Note]:
+    return [note for at, note in enumerate(problems) if note not in problems[:at]]
+
+
+def _unique(messages: Sequence[ImportedMessage], problems: list[Note]) -> list[ImportedMessage]:
     """With ids that differ: of several messages with one id, the later ones get others."""
     seen: set[str] = set()
     unique: list[ImportedMessage] = []
     for number, message in enumerate(messages):
         id = message.id or f"#{number}"
         if id in seen:
-            problems.append("Several messages have the same id.")
+            problems.append(Note("same_ids"))
             id = f"{id}#{number}"
         while id in seen:
             id += "'"
@@ -71,7 +72,7 @@ def _unique(messages: Sequence[ImportedMessage], problems: list[str]) -> list[Im
     return unique
 
 
-def _in_order(messages: Sequence[ImportedMessage], problems: list[str]) -> list[ImportedMessage]:
+def _in_order(messages: Sequence[ImportedMessage], problems: list[Note]) -> list[ImportedMessage]:
     """Parents before children, otherwise in the order of the file. A message whose parent is missing is a
     root; of a circle, one is."""
     by_id = {message.id: message for message in messages}
@@ -79,7 +80,7 @@ def _in_order(messages: Sequence[ImportedMessage], problems: list[str]) -> list[
     for message in messages:
         parent = message.parent if message.parent in by_id and message.parent != message.id else None
         if message.parent is not None and parent is None:
-            problems.append("A message names a parent that is not there.")
+            problems.append(Note("lost_parents"))
         below.setdefault(parent, []).append(message.id)
     ordered: list[ImportedMessage] = []
     placed: set[str] = set()
@@ -99,7 +100,7 @@ def _in_order(messages: Sequence[ImportedMessage], problems: list[str]) -> list[
         place(root, None)
     for message in messages:
         if message.id not in placed:
-            problems.append("Messages are each other's parents.")
+            problems.append(Note("circles"))
             place(message.id, None)
     return ordered
 
@@ -122,10 +123,10 @@ def _not_after(at: datetime | None, now: datetime) -> datetime | None:
     return None if at is None else min(at, now).astimezone(UTC)
 
 
-def _cut(message: ImportedMessage, problems: list[str]) -> ImportedMessage:
+def _cut(message: ImportedMessage, problems: list[Note]) -> ImportedMessage:
     if len(message.text) <= MOST_CHARS and len(message.reasoning) <= MOST_CHARS:
         return message
-    problems.append(f"A text is cut after {MOST_CHARS} characters.")
+    problems.append(Note("text_cut", {"count": MOST_CHARS}))
     return replace(message, text=message.text[:MOST_CHARS], reasoning=message.reasoning[:MOST_CHARS])
 
 

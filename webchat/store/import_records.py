@@ -28,6 +28,15 @@ OnBad = Literal["skip", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something the person who imports should know: the code of a sentence (`webchat.imports.notes`) and what
+    is filled in."""
+
+    code: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedTurn:
     """How a model's reply went, as far as the file says. details of the provenance: everything without a
     place of its own."""
@@ -65,7 +74,7 @@ class ImportedMessage:
 class ImportedConversation:
     """A conversation of a file. source: its id there, or a digest of what identifies it. messages: a tree.
     leaf: id of the last message shown; `None` for the newest. details: everything without a place of its own,
-    as JSON. problems: what could not be kept as it was, one sentence each, for the person who imports."""
+    as JSON. problems: what could not be kept as it was."""
 
     product: str
     source: str
@@ -79,7 +88,7 @@ class ImportedConversation:
     archived: bool = False
     settings: ConversationSettings = field(default_factory=ConversationSettings)
     details: Mapping[str, Any] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from webchat.imports.archives import Files
+from webchat.imports.archives import Files, printable
 from webchat.imports.readers.runs import Part, messages_of, start_of
 from webchat.imports.values import (
     Object,
@@ -24,7 +24,7 @@ from webchat.imports.values import (
     sequence,
     text,
 )
-from webchat.store.import_records import ImportedConversation
+from webchat.store.import_records import ImportedConversation, Note
 
 PRODUCT = "chatgpt"
 
@@ -55,7 +55,7 @@ def read(entry: Object, files: Files) -> ImportedConversation | None:
     details: dict[str, Any] = chosen(entry, *_DETAILS)
     if project := named(entry.get("gizmo_id")):
         details["folder"] = project
-    problems: list[str] = []
+    problems: list[Note] = []
     kept: dict[str, Part] = {}
     for id, node in nodes.items():
         message = mapping(node.get("message"))
@@ -79,7 +79,7 @@ def read(entry: Object, files: Files) -> ImportedConversation | None:
         pinned=entry.get("is_starred") is True,
         archived=entry.get("is_archived") is True,
         details=details,
-        problems=tuple(dict.fromkeys(problems)),
+        problems=tuple(problems),
     )
 
 
@@ -121,7 +121,7 @@ def _hides(message: Object, details: dict[str, Any]) -> bool:
 
 
 def _part(
-    id: str, parent: str | None, message: Object, default: str | None, files: Files, problems: list[str]
+    id: str, parent: str | None, message: Object, default: str | None, files: Files, problems: list[Note]
 ) -> Part | None:
     metadata, author = mapping(message.get("metadata")), mapping(message.get("author"))
     by_person = author.get("role") == "user"
@@ -150,7 +150,7 @@ def _part(
     )
 
 
-def _said(message: Object, files: Files, attached: list[str], problems: list[str]) -> tuple[str, str]:
+def _said(message: Object, files: Files, attached: list[str], problems: list[Note]) -> tuple[str, str]:
     """What is shown of a node, and what only folded. attached: takes the names of pictures."""
     content, author = mapping(message.get("content")), mapping(message.get("author"))
     kind, recipient = text(content.get("content_type")), text(message.get("recipient"))
@@ -172,7 +172,7 @@ def _said(message: Object, files: Files, attached: list[str], problems: list[str
             output = text(content.get("text")) or text(content.get("result"))
             return "", joined(text(content.get("title")), fenced(output)) if output.strip() else ""
     found = joined(text(content.get("text")), "\n".join(_parts(content, files, attached)))
-    problems.append(f'Content of the kind "{kind[:40]}" is kept as text only.')
+    problems.append(Note("content_kind", {"kind": printable(kind)[:40]}))
     return found, ""
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from webchat.imports.archives import Files
-from webchat.imports.trees import BadEntry
+from webchat.imports.archives import Files, printable
+from webchat.imports.notes import BadEntry
 from webchat.imports.values import Object, mapping, moment, named, number, objects, sequence, text
-from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportedTurn
+from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportedTurn, Note
 from webchat.store.records import ConversationSettings, Failure, Provenance, TemplateUse, TurnState
 
 _SETTINGS = TypeAdapter(ConversationSettings)
@@ -34,7 +34,7 @@ def read(entry: Object, _files: Files) -> ImportedConversation | None:
     messages = objects(entry.get("messages"))
     problems = []
     if media := len(objects(entry.get("media"))):
-        problems.append(f"{media} pictures or sounds are not in the file.")
+        problems.append(Note("media_missing", {"count": media}))
     by = text(entry.get("title_by"))
     return ImportedConversation(
         product=OURS,
@@ -55,7 +55,7 @@ def read(entry: Object, _files: Files) -> ImportedConversation | None:
 def _message(found: Object, origins: Object) -> ImportedMessage:
     role, id = text(found.get("role")), named(found.get("id"))
     if role not in _ROLES:
-        raise BadEntry(f'a message has the role "{role[:20]}"')
+        raise BadEntry("bad_role", role=printable(role)[:20])
     rating = found.get("rating")
     use = found.get("template")
     return ImportedMessage(
@@ -104,4 +104,4 @@ def _checked(kind: TypeAdapter[Any], found: object, what: str) -> Any:
     try:
         return kind.validate_python(found)
     except ValidationError:
-        raise BadEntry(f"its {what} cannot be read") from None
+        raise BadEntry("unreadable", part=what) from None

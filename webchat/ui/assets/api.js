@@ -48,8 +48,8 @@ async function request(method, path, { params, body, signal, seconds = method ==
       signal: signal && AbortSignal.any ? AbortSignal.any([signal, deadline]) : (signal ?? deadline),
       credentials: "same-origin",
       cache: "no-store",
-      headers: body === undefined ? { accept: "application/json" } : { "content-type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body, wellFormed),
+      headers: body === undefined ? { accept: "application/json" } : { "content-type": body instanceof Blob ? "application/octet-stream" : "application/json" },
+      body: body === undefined || body instanceof Blob ? body : JSON.stringify(body, wellFormed),
     });
     answer = response.status === 204 ? null : await response.text();
   } catch (error) {
@@ -97,6 +97,9 @@ export const api = {
   put: (path, body = /** @type {any} */ ({}), options = {}) => request("PUT", path, { ...options, body }),
   /** @template {string} P @param {P} path @param {Body<"PATCH", P>} [body] @param {Options} [options] @returns {Promise<Answer<"PATCH", P>>} */
   patch: (path, body = /** @type {any} */ ({}), options = {}) => request("PATCH", path, { ...options, body }),
+  // A piece of a file.
+  /** @template {string} P @param {P} path @param {Blob} piece @param {Options} options @returns {Promise<Answer<"PUT", P>>} */
+  bytes: (path, piece, options) => request("PUT", path, { ...options, body: piece }),
   /** @template {string} P @param {P} path @param {Options} [options] @returns {Promise<Answer<"DELETE", P>>} */
   delete: (path, options = {}) => request("DELETE", path, options),
 };

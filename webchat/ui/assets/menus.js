@@ -7,6 +7,7 @@ import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
 import { download } from "./download.js";
 import { errorLine, language, t } from "./i18n.js";
+import { importAllowed } from "./importing/allowed.js";
 import { reviewItems } from "./reviewing/menu.js";
 import { settings } from "./settings.js";
 import { mayPrompt } from "./tester/link.js";
@@ -16,8 +17,9 @@ import { toast } from "./toast.js";
 /** @import { IconName, MenuItem } from "./dom.js" */
 /** @import { EarlierOwner } from "./types.js" */
 
-/** @returns {MenuItem[]} */
-export function mainMenu() {
+// actions: what the shell does.
+/** @param {{ importFile(): void }} actions @returns {MenuItem[]} */
+export function mainMenu(actions) {
   const config = window.webchatConfig;
   const { info } = settings;
   /** @param {[string, IconName]} theme @returns {MenuItem} */
@@ -38,6 +40,7 @@ export function mainMenu() {
     ...Object.entries(LANGUAGES).map(spoken),
     { heading: t("export.menu") },
     ...exportAll(),
+    ...only(importAllowed(), { label: t("import.menu"), icon: "enter", onclick: () => actions.importFile() }),
     ...earlier(),
     ...pages(),
     "-",

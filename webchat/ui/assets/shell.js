@@ -9,6 +9,7 @@ import { closeMenu, command, h, iconButton, the, toggleMenu } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { drawer, mountDrawer } from "./drawer.js";
 import { mountFiles } from "./files.js";
+import { mountDropping } from "./importing/dropping.js";
 import { present, setMain } from "./gradio.js";
 import { errorLine, language, t } from "./i18n.js";
 import { identity } from "./identity.js";
@@ -65,11 +66,12 @@ function start() {
     open: (id) => go(id),
     newChat: () => go(null),
     search,
-    menu: (button) => toggleMenu(button, mainMenu(), { above: true }),
+    menu: (button) => toggleMenu(button, mainMenu({ importFile }), { above: true }),
     trash,
     exportItems,
     close: () => toggleSidebar(false),
   });
+  mountDropping(element("sidebar"), importFile);
   mountTopbar(element("topbar-start"), element("topbar-end"));
   mountComposer(element("composer"), ctx);
   mountDrawer(element("drawer"));
@@ -342,6 +344,14 @@ async function trash() {
   const { openTrash } = await import("./trash.js");
   if (phone.matches) toggleSidebar(false, { keep: false });
   openTrash({ open: go, refresh: () => ctx.transcript?.refresh() });
+}
+
+// file: one that was dropped.
+/** @param {File} [file] */
+async function importFile(file) {
+  const { openImport } = await import("./importing/sheet.js");
+  if (phone.matches) toggleSidebar(false, { keep: false });
+  openImport(go, file);
 }
 
 // keep: remember it for the next visit; on a phone the list is always closed at first.

@@ -355,9 +355,16 @@ function rowActions(id) {
     "-",
     ...shareItems(id),
     ...actions.exportItems(id),
+    { label: t("info.menu"), icon: "info", onclick: () => showInfo(item) },
     "-",
     { label: t("sidebar.delete"), icon: "trash", danger: true, onclick: () => remove(id) },
   ];
+}
+
+/** @param {ListedConversation} item */
+async function showInfo(item) {
+  const { openInfo } = await import("./importing/info.js");
+  openInfo(item);
 }
 
 // The conversation goes at once, and comes back if the server does not let it go.

@@ -350,9 +350,40 @@ export interface Hello {
   running: Array<string>;
 }
 
+/** size, received: bytes of the file. done: entries dealt with; entries: how many there are, once that is known. counts: what was found, and what was done. problems: the first of them. first_id: the first conversation it brought. failure: the code of what went wrong. */
+export interface Import {
+  id: string;
+  name: string;
+  size: number;
+  received: number;
+  state: "uploading" | "checking" | "checked" | "importing" | "done" | "cancelled" | "failed";
+  on_bad: "skip" | "refuse";
+  done: number;
+  entries: number | null;
+  counts: Record<string, number>;
+  problems: Array<ImportProblem>;
+  first_id: string | null;
+  failure: string | null;
+  created_at: string;
+}
+
 /** text: the content of the file. */
 export interface ImportBody {
   text: string;
+}
+
+/** products: names of the products, by their keys in `counts`. */
+export interface ImportList {
+  items: Array<Import>;
+  products: Record<string, string>;
+}
+
+/** place: the file in the zip and the entry. code: of a sentence, translated with `params`. lost: the entry is not imported. */
+export interface ImportProblem {
+  place: string;
+  code: string;
+  params: Record<string, string | number>;
+  lost: boolean;
 }
 
 /** kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the posted JSON `body`. why: the reason why nothing is known. curl, python: code that repeats the request. */
@@ -733,6 +764,12 @@ export interface NewApiKeyBody {
   terms?: KeyContent;
 }
 
+/** size: of the file, in bytes. */
+export interface NewImportBody {
+  name: string;
+  size: number;
+}
+
 /** expires: `12h`, `7d`, `2w`, a date such as `2027-01-31`, or `never`. */
 export interface NewLinkBody {
   name: string;
@@ -757,6 +794,14 @@ export interface NewTemplateBody {
 export interface NextReview {
   task: ReviewTask | null;
   queue: AssignedQueue;
+}
+
+/** Where a conversation was imported from. details: what the file said of it beside its messages. */
+export interface Origin {
+  product: string;
+  name: string;
+  at: string;
+  details: Record<string, JsonValue>;
 }
 
 export interface Owner {
@@ -1107,6 +1152,10 @@ export interface SignInBody {
   password: string;
 }
 
+export interface StartImportBody {
+  on_bad?: "skip" | "refuse";
+}
+
 /** The state of a reply. wait: `null` once text arrives. */
 export interface Status {
   message_id: string;
@@ -1410,6 +1459,8 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/handover`] ? Handover :
   [M, P] extends ["GET", `api/me/keys`] ? ApiKeyList :
   [M, P] extends ["POST", `api/me/keys`] ? NewApiKey :
+  [M, P] extends ["GET", `api/imports`] ? ImportList :
+  [M, P] extends ["POST", `api/imports`] ? Import :
   [M, P] extends ["GET", `api/reviews`] ? AssignedQueues :
   [M, P] extends ["GET", `api/models`] ? ModelList :
   [M, P] extends ["GET", `api/search`] ? SearchPage :
@@ -1431,6 +1482,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/chat-templates/${string}/preview`] ? ChatTemplatePreview :
   [M, P] extends ["POST", `api/conversations/${string}/restore`] ? Conversation :
   [M, P] extends ["GET", `api/conversations/${string}/export`] ? Archive :
+  [M, P] extends ["GET", `api/conversations/${string}/origin`] ? Origin :
   [M, P] extends ["POST", `api/comparisons/${string}/continue`] ? Thread :
   [M, P] extends ["POST", `api/templates/${string}/duplicate`] ? Template :
   [M, P] extends ["GET", `api/messages/${string}/judgement`] ? Judgement :
@@ -1447,8 +1499,10 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplate :
   [M, P] extends ["GET", `api/conversations/${string}`] ? Thread :
   [M, P] extends ["PATCH", `api/conversations/${string}`] ? Conversation :
+  [M, P] extends ["POST", `api/imports/${string}/start`] ? Import :
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? Thread :
   [M, P] extends ["GET", `api/links/${string}/answers`] ? GivenAnswerPage :
+  [M, P] extends ["PUT", `api/imports/${string}/data`] ? Import :
   [M, P] extends ["POST", `api/links/${string}/revoke`] ? Link :
   [M, P] extends ["GET", `api/comparisons/${string}`] ? Comparison :
   [M, P] extends ["POST", `api/queues/${string}/next`] ? NextReview :
@@ -1457,6 +1511,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["PUT", `api/templates/${string}`] ? Template :
   [M, P] extends ["GET", `api/messages/${string}`] ? MessageDetails :
   [M, P] extends ["DELETE", `api/messages/${string}`] ? Thread :
+  [M, P] extends ["GET", `api/imports/${string}`] ? Import :
   [M, P] extends ["PUT", `api/reviews/${string}`] ? GivenReview :
   [M, P] extends ["PATCH", `api/shares/${string}`] ? SharedChat :
   [M, P] extends ["GET", `api/links/${string}`] ? Link :
@@ -1477,6 +1532,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["PUT", `api/me/training`] ? TrainingBody :
   [M, P] extends ["POST", `api/templates`] ? NewTemplateBody :
   [M, P] extends ["POST", `api/me/keys`] ? NewApiKeyBody :
+  [M, P] extends ["POST", `api/imports`] ? NewImportBody :
   [M, P] extends ["POST", `api/consent`] ? ConsentBody :
   [M, P] extends ["POST", `api/answers`] ? AnswersBody :
   [M, P] extends ["POST", `api/queues`] ? QueueBody :
@@ -1495,6 +1551,7 @@ export type Body<M extends string, P extends string> =
   [M, P] extends ["POST", `api/links/${string}/duplicate`] ? DuplicateLinkBody :
   [M, P] extends ["PUT", `api/chat-templates/${string}`] ? ChatTemplateBody :
   [M, P] extends ["PATCH", `api/conversations/${string}`] ? ConversationBody :
+  [M, P] extends ["POST", `api/imports/${string}/start`] ? StartImportBody :
   [M, P] extends ["POST", `api/messages/${string}/edit`] ? EditBody :
   [M, P] extends ["POST", `api/shares/${string}/copy`] ? ShareCopyBody :
   [M, P] extends ["PUT", `api/templates/${string}`] ? TemplateBody :

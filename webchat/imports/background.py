@@ -1,0 +1,260 @@
+"""Imports that people begin in the page: a file comes in pieces, is looked through, and imported when its
+owner says so.
+
+All of it happens behind other work, and each step is in the database: a lost connection goes on with the next
+piece, and a restarted server with the next entry. The file is the server's alone and goes when it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from backends.errors import ExplainedError
+from webchat.imports.importing import Found, Importer
+from webchat.imports.notes import Noted
+from webchat.imports.recognising import Problem
+from webchat.slots import Slots
+from webchat.store import NotFound, Store
+from webchat.store.import_records import ImportJob, Note, OnBad
+from webchat.store.records import Owner
+
+MOST_BYTES = 8 << 30
+"""Of a file."""
+
+MOST_OF_VISITORS = 256 << 20
+"""Of a file of somebody who did not sign in."""
+
+MOST_UNFINISHED = 2
+"""Files per person that are on the server."""
+
+SPARE = 2 << 30
+"""Bytes that stay free on the disk."""
+
+KEPT = timedelta(days=2)
+"""How long the server waits for the next piece of a file, or for its owner's word."""
+
+TRIM_EVERY = timedelta(hours=3)
+
+PLACES = 2
+"""Files that are worked on at once, one per person."""
+
+TELL_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class ImportRefused(ExplainedError):
+    """An import that cannot begin or go on."""
+
+    def __init__(self, status: int, code: str, message: str, cure: str, params: dict[str, Any] | None = None):
+        super().__init__(message, cure, params)
+        self.status = status
+        self.code = code
+
+
+class Imports:
+    """Lives on one event loop. folder: of the files. changed: called with an owner whose conversations
+    changed."""
+
+    def __init__(
+        self, store: Store, importer: Importer, folder: Path, changed: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._importer = importer
+        self._folder = folder
+        self._changed = changed
+        self._slots = Slots(PLACES)
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._trimming: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Go on with what was cut off."""
+        self._trimming = asyncio.create_task(self._trim())
+        for job in await self._store.call(self._store.unfinished_file_imports):
+            self._work_on(job)
+
+    async def aclose(self) -> None:
+        """Stop; the next start goes on."""
+        tasks = [*self._working.values(), *([self._trimming] if self._trimming else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _trim(self) -> None:
+        """Forget what nobody came back to, and files that belong to nothing."""
+        while True:
+            try:
+                await self._store.call(self._store.trim_file_imports, datetime.now(UTC) - KEPT)
+                await asyncio.to_thread(self._remove_strays)
+            except Exception:
+                _log.exception("forgetting idle imports failed; will retry")
+            await asyncio.sleep(TRIM_EVERY.total_seconds())
+
+    def _remove_strays(self) -> None:
+        for path in self._folder.glob("*.part"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > 2 * KEPT.total_seconds():
+                    path.unlink()
+
+    async def begin(self, owner: Owner, name: str, size: int) -> ImportJob:
+        """An import whose file comes in pieces. Raises ImportRefused."""
+        most = MOST_OF_VISITORS if owner.kind in ("visitor", "guest") else MOST_BYTES
+        if size > most:
+            raise ImportRefused(
+                413,
+                "import_too_large",
+                f"The file is larger than {most >> 20} MB.",
+                "Ask the operator to import it with webchat import.",
+                {"mb": most >> 20},
+            )
+        jobs = await self._store.call(self._store.list_file_imports, owner.id)
+        if (
+            sum(job.state in ("uploading", "checking", "checked", "importing") for job in jobs)
+            >= MOST_UNFINISHED
+        ):
+            raise ImportRefused(
+                409,
+                "imports_unfinished",
+                "Earlier imports of yours are not finished.",
+                "Finish or cancel one of them first.",
+            )
+        free = await asyncio.to_thread(self._free)
+        if free - size < SPARE:
+            raise ImportRefused(
+                507, "import_no_room", "The server has no room for this file.", "Contact the administrator."
+            )
+        return await self._store.call(self._store.begin_file_import, owner.id, name, size)
+
+    def _free(self) -> int:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return shutil.disk_usage(self._folder).free
+
+    async def add(self, owner: Owner, id: str, at: int, piece: bytes) -> ImportJob:
+        """Add a piece of the file; with the last one, look through it. at: where it begins; another place
+        than the end of what is there changes nothing, and the answer says where to go on. Raises NotFound."""
+        job = await self._store.call(self._store.file_import, owner.id, id)
+        if job.state != "uploading" or at != job.received or not piece:
+            return job
+        if at + len(piece) > job.size:
+            raise ImportRefused(
+                400, "import_longer", "The file has changed since it was chosen.", "Choose it again."
+            )
+        await asyncio.to_thread(self._write, id, at, piece)
+        received = at + len(piece)
+        values: dict[str, Any] = {"received": received}
+        if received == job.size:
+            values["state"] = "checking"
+        job = await self._store.call(self._store.change_file_import, owner.id, id, values, ("uploading",))
+        if job.state == "checking":
+            self._work_on(job)
+        return job
+
+    def _write(self, id: str, at: int, piece: bytes) -> None:
+        path = self._path(id)
+        path.touch(mode=0o600)
+        with path.open("r+b") as file:
+            file.seek(at)
+            file.write(piece)
+
+    async def start(self, owner: Owner, id: str, on_bad: OnBad) -> ImportJob:
+        """Import a file that was looked through. on_bad: what entries that cannot be read mean; with
+        `refuse`, nothing is imported if there are any. Raises NotFound."""
+        job = await self._store.call(self._store.file_import, owner.id, id)
+        if job.state != "checked":
+            return job
+        refuses = on_bad == "refuse" and bool(job.counts.get("bad"))
+        values: dict[str, Any] = {"on_bad": on_bad, "state": "cancelled"}
+        if not refuses:
+            entries = job.counts.get("entries", 0)
+            values |= {"state": "importing", "done": 0, "entries": entries, "counts": {}, "problems": []}
+        job = await self._store.call(self._store.change_file_import, owner.id, id, values, ("checked",))
+        if refuses:
+            await asyncio.to_thread(self._path(id).unlink, missing_ok=True)
+        else:
+            self._work_on(job)
+        return job
+
+    async def forget(self, owner: Owner, id: str) -> None:
+        """Stop an import and forget it; what it brought stays. Raises NotFound."""
+        await self._store.call(self._store.forget_file_import, owner.id, id)
+        if (task := self._working.get(id)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._path(id).unlink, missing_ok=True)
+
+    def _path(self, id: str) -> Path:
+        return self._folder / f"{id}.part"
+
+    def _work_on(self, job: ImportJob) -> None:
+        task = asyncio.create_task(self._work(job))
+        self._working[job.id] = task
+        task.add_done_callback(lambda _: self._working.pop(job.id, None))
+
+    async def _work(self, job: ImportJob) -> None:
+        values: dict[str, Any]
+        path = self._path(job.id)
+        try:
+            async with self._slots.place(job.owner_id):
+                if job.state == "checking":
+                    found = await self._importer.check(path, job.owner_id, self._telling(job))
+                    values = {"state": "checked"}
+                else:
+                    found = await self._importer.bring(
+                        path, job.owner_id, self._telling(job), before=_before(job)
+                    )
+                    values = {"state": "done"}
+                values |= _values(found)
+        except Noted as noted:
+            values = {"state": "failed", "failure": noted.note.code, "problems": [_dumped("", noted.note)]}
+        except NotFound:
+            return
+        except Exception:
+            _log.exception("an import failed")
+            values = {"state": "failed", "failure": "unexpected"}
+        with suppress(NotFound):
+            await self._store.call(self._store.change_file_import, job.owner_id, job.id, values, (job.state,))
+        if values["state"] != "checked":
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        self._changed(job.owner_id)
+
+    def _telling(self, job: ImportJob) -> Callable[[Found], Any]:
+        last = time.monotonic()
+
+        async def tell(found: Found) -> None:
+            nonlocal last
+            if time.monotonic() - last >= TELL_SECONDS:
+                last = time.monotonic()
+                await self._store.call(
+                    self._store.change_file_import, job.owner_id, job.id, _values(found), (job.state,)
+                )
+
+        return tell
+
+
+def _before(job: ImportJob) -> Found:
+    """What an import had found when it was cut off."""
+    problems = [Problem(one["place"], Note(one["code"], one["params"]), one["lost"]) for one in job.problems]
+    return Found(Counter(job.counts), problems, job.first_id)
+
+
+def _values(found: Found) -> dict[str, Any]:
+    return {
+        "done": found.counts["entries"],
+        "counts": {**found.counts, "read": found.read, "size": found.size},
+        "problems": [_dumped(one.place, one.note, lost=one.lost) for one in found.problems],
+        "first_id": found.first_id,
+    }
+
+
+def _dumped(place: str, note: Note, *, lost: bool = True) -> dict[str, Any]:
+    return {"place": place, **asdict(note), "lost": lost}

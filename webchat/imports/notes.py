@@ -1,0 +1,57 @@
+"""What is told to the person who imports: sentences by their codes. The page has them in its languages."""
+
+from __future__ import annotations
+
+from webchat.store.import_records import Note
+
+SENTENCES = {
+    "bad_role": "A message has the unknown role “{role}”.",
+    "breaks_off": "The rest of the file cannot be read: it breaks off here.",
+    "circles": "Some messages were each other's parents and became a branch of their own.",
+    "content_kind": "Content of the kind “{kind}” is kept as text only.",
+    "first_messages": "Only the first {count} messages are imported.",
+    "gzip": "The file is packed with gzip. Unpack it first, then import what is in it.",
+    "links": "The file only has links to the export. Download what they lead to, then import that.",
+    "lost_parents": "Some messages follow ones that are missing, and became branches of their own.",
+    "media_missing": "Pictures and sounds that are not in the file: {count}.",
+    "no_export": "The file is neither a zip nor JSON, so it is no export that can be imported.",
+    "no_messages": "It has no messages.",
+    "not_json": "It is not valid JSON.",
+    "other_archive": "The archive is no zip. Unpack it first, then import what is in it.",
+    "rest_not_json": "The rest of the file cannot be read: it is not JSON.",
+    "same_ids": "Some messages had the same id and got others.",
+    "text_cut": "A text was cut after {count} characters.",
+    "text_too_long": "The rest of the file cannot be read: a text in it is longer than {mb} MB.",
+    "too_deep": "It is nested too deeply.",
+    "too_large": "It is larger than {mb} MB.",
+    "too_many_files": "The zip has more than {count} files.",
+    "too_many_parts": "It has too many parts.",
+    "too_much": "The file is larger than {gb} GB unpacked.",
+    "unknown": "It is not a conversation of a known product.",
+    "unreadable": "Its {part} cannot be read.",
+    "web_page": "The file is a web page. Import the JSON of the same export, or the whole zip.",
+    "zip_bomb": "The zip unpacks to far more than any export does.",
+    "zip_damaged": "The zip is damaged.",
+    "zip_locked": "The zip is locked with a password. Unpack it first, then import what is in it.",
+}
+
+
+def sentence(note: Note) -> str:
+    """In English."""
+    return SENTENCES[note.code].format(**note.params)
+
+
+class Noted(Exception):
+    """An error with a note for the person who imports."""
+
+    def __init__(self, code: str, **params: str | int) -> None:
+        self.note = Note(code, params)
+        super().__init__(sentence(self.note))
+
+
+class BadEntry(Noted):
+    """An entry that cannot be imported."""
+
+
+class Unreadable(Noted):
+    """A file that cannot be imported at all."""
