@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.conftest import Site
 from tests.imports.samples import chatgpt, zipped
-from webchat.imports.background import Imports
+from webchat.imports.background import MOST_UNFINISHED, Imports
 
 BYTES = {"content-type": "application/octet-stream"}
 
@@ -118,10 +118,10 @@ async def test_limits_hold_before_anything_is_sent(site: Site) -> None:
     client = site.client(site.visitor())
     large = await client.post("/api/imports", json={"name": "x", "size": 300 << 20})
     assert (large.status_code, large.json()["error"]["code"]) == (413, "import_too_large")
-    for _ in range(2):
+    for _ in range(MOST_UNFINISHED):
         assert (await client.post("/api/imports", json={"name": "x", "size": 9})).status_code == 201
-    third = await client.post("/api/imports", json={"name": "x", "size": 9})
-    assert (third.status_code, third.json()["error"]["code"]) == (409, "imports_unfinished")
+    another = await client.post("/api/imports", json={"name": "x", "size": 9})
+    assert (another.status_code, another.json()["error"]["code"]) == (409, "imports_unfinished")
     guest = site.client(site.guest()[0])
     refused = await guest.post("/api/imports", json={"name": "x", "size": 9})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "import_not_allowed")

@@ -33,7 +33,7 @@ def test_a_conversation_arrives_with_its_branches_times_models_and_reasoning(int
     assert (answer.reasoning_seconds, answer.finish_reason) == (3, "stop")
     assert again.text == "Draw it."
     assert drawn.text == "**tower**\n\n```svg\n<svg/>\n```\n\nDone."
-    assert (drawn.model, drawn.state) == ("gpt-5", "interrupted")
+    assert (drawn.model, drawn.state) == ("gpt-5", "stopped")
     other = next(message for message in whole.messages if message.id not in {one.id for one in into.shown()})
     assert (other.text, other.parent_id) == ("On the cliff.", asked.id)
     assert into.store.origin(into.owner, whole.conversation.id).details == {

@@ -34,7 +34,7 @@ MOST_BYTES = 8 << 30
 MOST_OF_VISITORS = 256 << 20
 """Of a file of somebody who did not sign in."""
 
-MOST_UNFINISHED = 2
+MOST_UNFINISHED = 5
 """Files per person that are on the server."""
 
 SPARE = 2 << 30

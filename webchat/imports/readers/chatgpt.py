@@ -143,7 +143,7 @@ def _part(
         at=moment(message.get("create_time")),
         model=None if by_person else text(metadata.get("model_slug")) or default,
         files=tuple(dict.fromkeys(attached)),
-        state="interrupted" if interrupted and not by_person else "complete",
+        state="stopped" if interrupted and not by_person else "complete",
         finish_reason=_FINISHED.get(how),
         seconds=seconds,
         details=chosen(metadata, "search_result_groups", "content_references", "aggregate_result"),

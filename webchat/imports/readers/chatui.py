@@ -66,7 +66,7 @@ def _part(id: str, parent: str | None, message: Object, model: str | None) -> Pa
         at=moment(message.get("createdAt")),
         model=None if by_person else model,
         files=tuple(names),
-        state="interrupted" if message.get("interrupted") is True and not by_person else "complete",
+        state="stopped" if message.get("interrupted") is True and not by_person else "complete",
         details=chosen(message, "updates", "webSearch") if not by_person else {},
         alone=True,
     )

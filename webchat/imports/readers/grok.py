@@ -51,7 +51,7 @@ def _part(id: str, parent: str | None, response: Object) -> Part:
         at=moment(response.get("create_time")),
         model=None if by_person else named(response.get("model")) or None,
         files=tuple(files),
-        state="interrupted" if response.get("partial") is True and not by_person else "complete",
+        state="stopped" if response.get("partial") is True and not by_person else "complete",
         details=chosen(response, "web_search_results", "xpost_ids", "error") if not by_person else {},
         alone=True,
     )

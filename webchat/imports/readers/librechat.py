@@ -76,9 +76,7 @@ def _part(id: str, parent: str | None, message: Object, default: str | None) -> 
         if by_person
         else named(message.get("model")) or default or text(message.get("sender")) or None,
         files=tuple(text(file.get("filename")) for file in objects(message.get("files"))),
-        state="interrupted"
-        if (failed or message.get("unfinished") is True) and not by_person
-        else "complete",
+        state="stopped" if (failed or message.get("unfinished") is True) and not by_person else "complete",
         details=chosen(message, "endpoint", "iconURL", "tokenCount"),
         alone=True,
     )

@@ -79,7 +79,7 @@ def _part(id: str, message: Object) -> Part:
         at=moment(message.get("timestamp")),
         model=None if by_person else named(message.get("model")) or named(message.get("modelName")) or None,
         files=tuple(_name(file) for file in objects(message.get("files"))),
-        state="interrupted" if not by_person and message.get("done") is False else "complete",
+        state="stopped" if not by_person and message.get("done") is False else "complete",
         seconds=seconds,
         details=chosen(message, "usage", "info", "sources", "error"),
         alone=True,
