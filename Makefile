@@ -47,7 +47,9 @@ test: check
 coverage: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 	$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
-check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) lint types
+# Two at a time: most of these tools use one core.
+check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) $(INSTALLED_NODE)
+	@$(MAKE) --no-print-directory --jobs=2 lint types
 
 lint: $(INSTALLED_TEST) $(INSTALLED_NODE)
 	$(BIN)/ruff check .
