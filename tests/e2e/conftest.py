@@ -6,7 +6,7 @@ Where no browser can be had the tests are skipped with the reason, and fail when
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Error, async_playwright, expect
 
-from tests.app_process import AppProcess
+from tests.app_process import AppProcess, free_port
 from tests.browser import LAUNCH, PATIENCE, no_browser
 from tests.e2e.chat import Chat, NewVisitor, Server
 from tests.e2e.kept_tab import KeptTab, new_context
@@ -56,22 +56,27 @@ async def running(
     data_dir: Path, endpoint: ScriptedEndpoint, *flags: str, **env: str
 ) -> AsyncIterator[AppProcess]:
     """The app on the scripted endpoint, until the block ends."""
-    app = AppProcess(
-        data_dir,
-        *("--endpoint", endpoint.url, "--model", "scripted", "--no-titles"),
-        *flags,
-        env=env,
-        preloaded=True,
-    )
-    async with app:
+    async with AppProcess(data_dir, *on(endpoint), *flags, env=env, preloaded=True) as app:
         yield app
+
+
+def on(endpoint: ScriptedEndpoint) -> Sequence[str]:
+    """The flags of an app that has no other model."""
+    return "--endpoint", endpoint.url, "--model", "scripted", "--no-titles"
+
+
+@pytest.fixture(scope="session")
+def kept_port() -> int:
+    """Of the apps that one module after the other has: what a browser loaded of one it has of the next."""
+    return free_port()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(
-    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
+    endpoint: ScriptedEndpoint, kept_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[AppProcess]:
-    async with running(tmp_path_factory.mktemp("app"), endpoint) as app:
+    data = tmp_path_factory.mktemp("app")
+    async with AppProcess(data, *on(endpoint), port=kept_port, preloaded=True) as app:
         yield app
 
 
@@ -89,7 +94,7 @@ async def visitor(browser: Browser) -> AsyncIterator[NewVisitor]:
         await context.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def tab(browser: Browser) -> AsyncIterator[KeptTab]:
     kept = KeptTab(browser)
     yield kept
