@@ -162,7 +162,7 @@ async def test_a_stop_string_ends_the_reply_and_is_not_in_it(case: BackendCase, 
     assert cut.text == whole[: whole.index(stop)]
 
 
-@pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**63 - 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(2**32 - 1, marks=pytest.mark.slow), 2**63 - 1])
 async def test_the_same_seed_repeats(case: BackendCase, backend: Backend, seed: int) -> None:
     if not backend.capabilities.seed:
         pytest.skip("makes no promise about seeds")

@@ -130,7 +130,7 @@ async def test_the_loop_goes_on_while_it_works(engine: LlamaCppBackend) -> None:
             beats += 1
 
     heart = asyncio.create_task(beat())
-    async with aclosing(engine.stream(ask("word " * 1200, max_tokens=16))) as stream:
+    async with aclosing(engine.stream(ask("word " * 600, max_tokens=16))) as stream:
         async for event in stream:
             if isinstance(event, TextDelta):
                 break
@@ -271,7 +271,7 @@ async def test_an_adapter_of_another_kind_of_model_is_refused_in_words(
 
 async def test_a_switched_conversation_comes_back_warm(engine: LlamaCppBackend) -> None:
     long = {
-        name: f"{name} stands on a rock in the sea. " * 60
+        name: f"{name} stands on a rock in the sea. " * 30
         for name in ("The lighthouse", "A castle", "An inn")
     }
     first = {name: await collect(engine.stream(ask(text, max_tokens=4))) for name, text in long.items()}

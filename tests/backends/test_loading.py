@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +101,22 @@ def test_what_is_loaded_says_its_size(tiny: Path) -> None:
 
 
 @HALF
-def test_on_a_cpu_weights_are_float16_and_say_what_float32_says(demo_folder: Path) -> None:
+@pytest.mark.parametrize(
+    "questions",
+    [
+        ["What is the capital of France?"],
+        pytest.param(["Write a haiku about rain.", "What is 17 plus 25?"], marks=pytest.mark.slow),
+    ],
+    ids=["one", "more"],
+)
+def test_on_a_cpu_weights_are_float16_and_say_what_float32_says(
+    demo_folder: Path, questions: Sequence[str]
+) -> None:
     packed, plain = loaded(demo_folder), loaded(demo_folder, dtype="float32")
     if packed.placement.quantization != "fp16":
         pytest.skip("this CPU does better with something else")
     assert "float16" in packed.placement.reason
-    for question in ("What is the capital of France?", "Write a haiku about rain.", "What is 17 plus 25?"):
+    for question in questions:
         text = render(plain.renderer, plain.tokenizer, plain.template, [Message("user", question)])
         ids = plain.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
         said = [

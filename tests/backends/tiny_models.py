@@ -35,7 +35,7 @@ _MERGES = 1000
 
 
 def make_folder(demo_folder: Path, folder: Path, **changes: Any) -> None:
-    """A model of transformers in `folder`, with the demo's tokenizer and random weights.
+    """A model of transformers in `folder`, with the demo's first tokens and random weights.
 
     changes: to its configuration.
     """
@@ -44,12 +44,23 @@ def make_folder(demo_folder: Path, folder: Path, **changes: Any) -> None:
     for file in demo_folder.iterdir():
         if file.name != "model.safetensors":
             shutil.copy(file, folder / file.name)
+    tokens = _cut_tokenizer(folder / "tokenizer.json")
     config = json.loads((folder / "config.json").read_text())
-    config |= _SMALL | changes
+    config |= _SMALL | {"vocab_size": tokens} | changes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**config))
     made.save_pretrained(folder)
+
+
+def _cut_tokenizer(file: Path) -> int:
+    """Leave only the first tokens, of which tiny models load in a tenth of the time; returns how many."""
+    told = json.loads(file.read_text("utf-8"))
+    model, tokens = told["model"], _SPECIAL_AND_BYTES + _MERGES
+    model["vocab"] = {token: number for token, number in model["vocab"].items() if number < tokens}
+    model["merges"] = [pair for pair in model["merges"] if "".join(pair) in model["vocab"]]
+    file.write_text(json.dumps(told), "utf-8")
+    return tokens
 
 
 def make_adapter(base: Path, folder: Path, *, seed: int = 0, strength: float = 5.0, **options: Any) -> None:
