@@ -19,7 +19,7 @@ from backends.echo import EchoBackend
 from backends.errors import Unavailable
 from backends.types import Sampling
 from tests.store.talk import Talk
-from webchat.feedback.replay import BadExport, Replayer, held_out, items, summaries, word_diff
+from webchat.feedback.replay import BadExport, Replayer, held_out, items, report, summaries, word_diff
 from webchat.feedback.replay.intervals import wilson
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW
@@ -27,6 +27,7 @@ from webchat.feedback.replay.variants import default_name, settings_for
 from webchat.models import Models, ModelSpec
 from webchat.moderation import OpenGates
 from webchat.prompts import PlainRenderer
+from webchat.sentences import Language
 from webchat.store import Store
 from webchat.store.records import ConversationSettings, NewTurn, TemplateUse
 from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
@@ -273,3 +274,29 @@ def test_the_held_out_rows_of_an_export_are_named_once(tmp_path: Path) -> None:
         held_out(tmp_path)
     with pytest.raises(BadExport):
         held_out(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("language", "heading"), [("en", "As stored"), ("zh-CN", "已存储的回复")])
+def test_a_report_is_one_file_in_which_nothing_comes_alive(
+    operator: Talk, language: Language, heading: str
+) -> None:
+    evil = "<script>alert(1)</script> ![x](https://example.org/x.png) <img src=x onerror=alert(2)>"
+    operator.say(evil, evil)
+    store = operator.store
+    made = store.make_replay_set(operator.owner, "<i>all</i>", ReplayChoice())
+    run = store.start_replay(operator.owner, made.id, "<u>new</u>", ReplayVariant("new"))
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    begun = store.begin_turn(
+        operator.owner, NewTurn(opened.conversation_id, opened.asked_id, None, "key", "new")
+    )
+    store.begun_replay(run.id, 1, 1, begun.reply.id)
+    operator.finish(begun.reply.id, f"{evil} and more")
+    runs = store.replay_runs(operator.owner, made.id)
+    page = "".join(report(store, operator.owner, made, runs, language))
+    assert heading in page
+    assert "default-src 'none'" in page
+    for tag in ("<script", "<i>", "<u>", "onerror=alert(2)>", "<link", "@import", "url("):
+        assert tag not in page.replace("&lt;img src=x onerror=alert(2)&gt;", "")
+    assert 'src="http' not in page
+    assert "<ins> and more</ins>" in page

@@ -70,6 +70,8 @@ def add_replay_command(add: Callable[..., argparse.ArgumentParser], option: Call
         about = f"{name} in place of each chat's"
         option(made, f"--{name.replace('_', '-')}", dest=f"set_{name}", type=kind, metavar="N", help=about)
     option(made, "--retry", action="store_true", help="do what failed once more")
+    about = "write the results as one HTML file, in the language of --language"
+    option(made, "--report", metavar="FILE", help=about)
     option(made, "--cancel", action="store_true", help="end the runs of the set; what is done stays")
     option(made, "--delete", action="store_true", help="delete the set with its runs and their replies")
 
@@ -94,6 +96,8 @@ def _replay(loaded: Loaded, options: argparse.Namespace) -> None:
         _do(settings, operator, chosen)
     with opened(settings) as store:
         _tell(store, operator, chosen)
+        if options.report is not None:
+            _report(settings, store, operator, chosen, Path(options.report).expanduser())
 
 
 def _set(store: Store, operator: str, options: argparse.Namespace) -> ReplaySet:
@@ -302,6 +306,22 @@ def _tell(store: Store, operator: str, chosen: ReplaySet) -> None:
     if any(run.failed for run in runs):
         print(f"To do what failed once more: webchat replay --set {chosen.name} --retry", file=sys.stderr)
     print("Refusals are guessed from phrases at the beginning of replies.", file=sys.stderr)
+
+
+def _report(settings: Settings, store: Store, operator: str, chosen: ReplaySet, path: Path) -> None:
+    """Write what the runs gave as a page of its own, for this user only."""
+    from webchat.feedback.replay import report
+    from webchat.private_files import make_private
+    from webchat.sentences import LANGUAGES
+
+    language = next((one for one in LANGUAGES if one == settings.language), LANGUAGES[0])
+    runs = store.replay_runs(operator, chosen.id)
+    with known_errors():
+        make_private(path)
+        with path.open("w", encoding="utf-8") as file:
+            for piece in report(store, operator, chosen, runs, language):
+                file.write(piece)
+    print(f"Report: {printable(str(path))}")
 
 
 def _cancel(store: Store, operator: str, chosen: ReplaySet) -> None:

@@ -15,6 +15,7 @@ from webchat.console.links import create_links
 from webchat.console.models import create_models
 from webchat.console.moderation import create_moderation
 from webchat.console.people import create_people
+from webchat.console.replay import create_replay
 from webchat.console.testers import create_testers
 from webchat.console.training import create_training
 from webchat.ui.gradio_page import built
@@ -27,6 +28,7 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], None]] = {
     "testers": create_testers,
     "feedback": create_feedback,
     "training": create_training,
+    "replay": create_replay,
     "models": create_models,
     "moderation": create_moderation,
 }

@@ -6,8 +6,9 @@ the process.
 """
 
 from webchat.feedback.replay.choosing import BadExport, held_out
-from webchat.feedback.replay.comparing import Summary, items, summaries
+from webchat.feedback.replay.comparing import Summary, is_whole, items, summaries
 from webchat.feedback.replay.diff import Piece, word_diff
+from webchat.feedback.replay.report import facts_of, report, summary_cells
 from webchat.feedback.replay.running import Replayer
 from webchat.feedback.replay.variants import default_name
 
@@ -17,8 +18,12 @@ __all__ = [
     "Replayer",
     "Summary",
     "default_name",
+    "facts_of",
     "held_out",
+    "is_whole",
     "items",
+    "report",
     "summaries",
+    "summary_cells",
     "word_diff",
 ]

@@ -30,12 +30,18 @@ def word_diff(old: str, new: str) -> tuple[Piece, ...]:
     if len(before) * len(after) > MOST_WORK:
         before, after = _LINES.findall(old), _LINES.findall(new)
     pieces: list[Piece] = []
-    for kind, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind == "equal":
-            pieces.append(Piece("same", "".join(before[a:b])))
-            continue
-        if a < b:
-            pieces.append(Piece("old", "".join(before[a:b])))
-        if c < d:
-            pieces.append(Piece("new", "".join(after[c:d])))
-    return tuple(pieces)
+    removed = added = ""
+    for _, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        gone, come = "".join(before[a:b]), "".join(after[c:d])
+        # Blanks between two words that both changed are no reason to read on word by word.
+        if gone == come and not (gone.isspace() and (removed or added)):
+            pieces += [*_changed(removed, added), Piece("same", gone)]
+            removed = added = ""
+        else:
+            removed, added = removed + gone, added + come
+    return (*pieces, *_changed(removed, added))
+
+
+def _changed(removed: str, added: str) -> list[Piece]:
+    found = (Piece("old", removed), Piece("new", added))
+    return [piece for piece in found if piece.text]

@@ -1,0 +1,119 @@
+"""The tab of replays: sets, runs, both sides of a pair, and votes that do not tell which is which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from tests.api.conftest import MakeSite, Site
+from tests.console.test_handlers import caller
+from tests.store.talk import Talk
+from webchat.console.replay import ReplayTab
+from webchat.console.replay_votes import Pair, ReplayVotes
+from webchat.feedback.replay import Replayer
+from webchat.store.errors import NotFound
+from webchat.store.replays.results import STORED
+
+EVIL = "<script>alert(1)</script>\n\n<img src=x onerror=alert(2)> **bold**"
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What notices said."""
+    said: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda text, **_: said.append(text))
+    return said
+
+
+async def a_set(site: Site, tab: ReplayTab, count: int = 2) -> str:
+    talk = Talk(site.store, caller(site).owner.id, "old")
+    for number in range(count):
+        talk.say(f"<b>question {number}</b>", EVIL)
+    made = await tab.create(caller(site), " mine ", "", "", False)
+    return str(made.value)
+
+
+async def a_run(site: Site, tab: ReplayTab, set_id: str, **values: str) -> str:
+    model = site.services.models.infos()[0].name
+    given = {"template": "", "temperature": "", "seed": "", "name": "", **values}
+    await tab.start(caller(site), set_id, model, *given.values())
+    await Replayer(site.store, site.services.turns).do_open()
+    return str(site.store.replay_runs(caller(site).owner.id, set_id)[-1].id)
+
+
+async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, told: list[str]) -> None:
+    async with make_site() as site:
+        tab, who = ReplayTab(site.services), caller(site)
+        assert not (await tab.show(who, None))[0].visible
+        set_id = await a_set(site, tab)
+        run = await a_run(site, tab, set_id, seed="7", name="seeded")
+        assert told == ["Set created: 2 replies.", "Started. It goes on if you leave this page."]
+        table, note, runs, left, right, timer, results = await tab.show(who, set_id)
+        assert [row[0] for row in table.value["data"]] == ["As stored", "seeded"]
+        assert (table.value["data"][1][1], table.value["data"][1][-1]) == ("2/2", "done")
+        assert (note.value, timer.active, results.visible) == ("2 replies", False, True)
+        assert ([value for _, value in runs.choices], left.value, right.value) == ([run], STORED, run)
+        compared, *_ = await tab.compare(who, set_id, STORED, run)
+        assert "<script" not in compared.value
+        assert "<img" not in compared.value
+        assert "\n" not in compared.value
+        assert "&lt;b&gt;question 0&lt;/b&gt;" in compared.value
+        assert "<del>" in compared.value
+        assert "<ins>" in compared.value
+        await tab.delete(who, set_id)
+        assert site.store.replay_sets(who.owner.id) == []
+
+
+async def test_a_vote_is_blind_and_asked_for_once(make_site: MakeSite, told: list[str]) -> None:
+    async with make_site() as site:
+        tab, votes, who = ReplayTab(site.services), ReplayVotes(site.services), caller(site)
+        set_id = await a_set(site, tab)
+        run = await a_run(site, tab, set_id, name="secret name")
+        sides = set()
+        for number in (1, 2):
+            pair, shown, row = await votes.next(who, set_id, STORED, run)
+            assert (pair.number, row.visible) == (number, True)
+            assert "secret name" not in shown.value
+            assert "<script" not in shown.value
+            sides |= {pair.left, pair.right}
+            await votes.vote(who, "both_bad", pair)
+            assert "secret name" in told[-1]
+        assert sides == {STORED, run}
+        pair, shown, row = await votes.next(who, set_id, run, STORED)
+        assert (pair, row.visible) == (None, False)
+        assert {vote.preferred for vote in site.store.votes()} == {"tie"}
+        assert {one.good for vote in site.store.votes() for one in (vote.left, vote.right)} == {False}
+
+
+async def test_what_is_no_choice_is_refused(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        tab, votes, who = ReplayTab(site.services), ReplayVotes(site.services), caller(site)
+        set_id = await a_set(site, tab)
+        model = site.services.models.infos()[0].name
+        for values in (
+            (set_id, "", "", "", "", ""),
+            (set_id, model, "", "warm", "", ""),
+            (set_id, model, "", "9", "", ""),
+            (set_id, model, "", "", "-1", ""),
+        ):
+            with pytest.raises(gr.Error):
+                await tab.start(who, *values)
+        with pytest.raises(gr.Error):
+            await tab.create(who, " ", "", "", False)
+        missing: list[Any] = [
+            tab.start(who, set_id, "unknown", "", "", "", ""),
+            tab.start(who, "none", model, "", "", "", ""),
+            tab.start(who, None, model, "", "", "", ""),
+            tab.cancel(who, ["x"]),
+            tab.retry(who, "none"),
+            tab.delete(who, 7),
+            tab.show(who, "none"),
+            votes.next(who, set_id, STORED, STORED),
+            votes.vote(who, "equal", None),
+            votes.vote(who, "equal", Pair(set_id, 1, STORED, "none")),
+        ]
+        for asked in missing:
+            with pytest.raises(NotFound):
+                await asked

@@ -1,0 +1,142 @@
+"""The results of a set as one HTML file to show others: without scripts, and with nothing of elsewhere.
+
+Replies are rendered as shares render them, so that nothing in one comes alive; a policy in the file forbids
+whatever would. In pieces, since a set may be long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+
+from webchat.feedback.replay.comparing import Summary, is_failed, is_whole, items, seconds_of, summaries
+from webchat.feedback.replay.diff import word_diff
+from webchat.feedback.replay.marked import marked
+from webchat.feedback.replay.refusals import refuses
+from webchat.sentences import Language, locale
+from webchat.store import Store
+from webchat.store.replay_records import ReplayItem, ReplayReply, ReplayRun, ReplaySet
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
+COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
+
+
+def report(
+    store: Store, operator: str, of: ReplaySet, runs: Sequence[ReplayRun], language: Language
+) -> Iterator[str]:
+    """The file, piece by piece. Reads the store in the calling thread."""
+    from webchat.sharing.markdown.parser import render  # takes a while to import
+
+    words = locale(language)
+    names = [words["replay.stored"], *(run.name for run in runs)]
+    ids = [run.id for run in runs]
+    yield _beginning(of, language, words)
+    yield _summary_table(names, summaries(store, operator, of.id, ids), words)
+    yield f"<h2>{escape(words['replay.report.items'])}</h2>\n"
+    for item in items(store, operator, of.id, ids):
+        texts = [
+            render(reply.text, words, None, f"r{item.number}-{at}-")
+            for at, reply in enumerate((item.stored, *item.replies))
+        ]
+        yield _item(item, names, texts, words)
+    yield "</main></body></html>\n"
+
+
+def _beginning(of: ReplaySet, language: Language, words: Mapping[str, str]) -> str:
+    style = files("webchat.feedback.replay").joinpath("report.css").read_text(encoding="utf-8")
+    title = escape(words["replay.report.title"].format(name=of.name))
+    made = words["replay.report.about"].format(count=of.items, when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    return (
+        f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer"><meta name="robots" content="noindex">\n'
+        f"<title>{title}</title>\n<style>\n{style}</style></head>\n"
+        f'<body><header><h1 dir="auto">{title}</h1><p class="about">{escape(made)}</p></header><main>\n'
+    )
+
+
+def _summary_table(names: Sequence[str], found: Sequence[Summary], words: Mapping[str, str]) -> str:
+    heads = "".join(f'<th scope="col">{escape(words[f"replay.column.{name}"])}</th>' for name in COLUMNS)
+    rows = "".join(
+        f'<tr><th scope="row" dir="auto">{escape(name)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in summary_cells(one))
+        + "</tr>\n"
+        for name, one in zip(names, found, strict=True)
+    )
+    return (
+        f'<div class="scroll"><table class="summary"><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>{rows}</tbody></table></div>\n"
+        f'<p class="note">{escape(words["replay.columns_are"])}</p>\n'
+    )
+
+
+def summary_cells(one: Summary) -> list[str]:
+    """The cells of `COLUMNS` but the first, as text."""
+    refusals = str(one.refusals)
+    if one.refusal_interval is not None:
+        low, high = one.refusal_interval.low, one.refusal_interval.high
+        refusals = f"{one.refusals} ({low:.0%}-{high:.0%})"
+    return [
+        f"{one.done}/{one.items}",
+        str(one.failed),
+        str(one.same),
+        refusals,
+        "" if one.chars is None else f"{one.chars:.0f}",
+        "" if one.tokens is None else f"{one.tokens:.0f}",
+        "" if one.first_token_seconds is None else f"{one.first_token_seconds:.2f}",
+        "" if one.seconds is None else f"{one.seconds:.2f}",
+    ]
+
+
+def _item(item: ReplayItem, names: Sequence[str], texts: Sequence[str], words: Mapping[str, str]) -> str:
+    replies = "".join(
+        _reply(name, reply, text, None if at == 0 else item.stored, words)
+        for at, (name, reply, text) in enumerate(zip(names, (item.stored, *item.replies), texts, strict=True))
+    )
+    return (
+        f'<section class="item" id="i{item.number}"><h3>{item.number}</h3>\n'
+        f'<div class="asked" dir="auto">{escape(item.asked)}</div>\n'
+        f'<div class="replies">{replies}</div></section>\n'
+    )
+
+
+def _reply(
+    name: str, reply: ReplayReply, text: str, stored: ReplayReply | None, words: Mapping[str, str]
+) -> str:
+    """stored: what it is compared with."""
+    facts = f'<p class="facts">{facts_of(reply, words)}</p>'
+    diff = ""
+    if stored is not None and is_whole(reply) and reply.text.strip() != stored.text.strip():
+        pieces = marked(word_diff(stored.text, reply.text))
+        diff = (
+            f"<details><summary>{escape(words['replay.diff'])}</summary>"
+            f'<div class="diff" dir="auto">{pieces}</div></details>'
+        )
+    return (
+        f'<article class="reply"><h3 dir="auto">{escape(name)}</h3>{facts}'
+        f'<div class="text" dir="auto">{text}</div>{diff}</article>'
+    )
+
+
+def facts_of(reply: ReplayReply, words: Mapping[str, str]) -> str:
+    """Length, tokens, time, and what became of a reply, as HTML."""
+    if reply.state is None:
+        return escape(words["replay.open"])
+    if is_failed(reply):
+        why = "" if reply.failure is None else reply.failure.message
+        return escape(": ".join(filter(None, (words["replay.failed"], why))))
+    facts = [words["replay.chars"].format(count=len(reply.text))]
+    if reply.completion_tokens is not None:
+        facts.append(words["replay.tokens"].format(count=reply.completion_tokens))
+    _, seconds = seconds_of(reply)
+    if seconds is not None:
+        facts.append(words["replay.seconds"].format(count=f"{seconds:.1f}"))
+    if reply.seed is not None:
+        facts.append(words["replay.seed"].format(seed=reply.seed))
+    told = [escape(fact) for fact in facts]
+    if refuses(reply.text):
+        told.append(f'<span class="flag">{escape(words["replay.refusal"])}</span>')
+    return " · ".join(told)
