@@ -33,7 +33,7 @@ async def request_json(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         payload = b"" if body is None else json.dumps(body).encode()
-        writer.write(_head(port, method, path, cookie, len(payload)) + payload)
+        writer.write(head_of(port, method, path, cookie, len(payload)) + payload)
         head = await reader.readuntil(b"\r\n\r\n")
         content = await reader.read()
         return int(head.split(b" ", 2)[1]), json.loads(content) if content else None
@@ -47,7 +47,7 @@ async def newcomers(port: int, people: int) -> list[str]:
     async def one() -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            head = _head(port, "GET", "/", "", 0)
+            head = head_of(port, "GET", "/", "", 0)
             writer.write(head.replace(b"\r\n\r\n", b"\r\nAccept: text/html\r\n\r\n"))
             answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             given = [
@@ -94,7 +94,7 @@ async def _follow(
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
     try:
-        writer.write(_head(port, "GET", f"/api/events?reply={message_id}:0", cookie, 0))
+        writer.write(head_of(port, "GET", f"/api/events?reply={message_id}:0", cookie, 0))
         last = 0.0
         event = ""
         while line := await reader.readline():
@@ -121,7 +121,8 @@ async def _follow(
         writer.close()
 
 
-def _head(port: int, method: str, path: str, cookie: str, length: int) -> bytes:
+def head_of(port: int, method: str, path: str, cookie: str, length: int) -> bytes:
+    """The head of a request, as a page of the server sends it."""
     lines = [
         f"{method} {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",

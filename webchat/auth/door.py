@@ -336,7 +336,7 @@ def _may_store(scope: Scope) -> bool:
     """Whether the request may be the first to store something for its owner. Reading stores nothing: a
     crawler costs no row."""
     path: str = scope["path"]
-    return scope["method"] not in SAFE_METHODS and path.startswith(("/api/", "/pages/"))
+    return scope["method"] not in SAFE_METHODS and path.startswith(("/api/", "/pages/", "/v1/"))
 
 
 def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) -> Scope:
