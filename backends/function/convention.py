@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -144,7 +145,10 @@ def _filled(slot: _Slot, words: Mapping[str, object], inputs: Mapping[str, Input
             return value
         case Input(name=name, default=default):
             value = inputs.get(name, default)
-            return list(value) if isinstance(value, tuple) else value
+            with suppress(ValueError):  # chosen for another function: this one has its own default
+                value = slot.checked(value)
+                return list(value) if isinstance(value, tuple) else value
+            return list(default) if isinstance(default, tuple) else default
         case _:
             return words[slot]
 

@@ -95,7 +95,9 @@ class Conversations:
         settings = None
         if body.settings is not None:
             asked = await self._personas.settings(owner, body.settings.record(), body.settings.said(), id)
-            settings = await self._review.settings(written, self._allowed(caller, asked, before.settings))
+            asked = self._allowed(caller, asked, before.settings)
+            asked = await self._review.inputs(written, asked, before.settings)
+            settings = await self._review.settings(written, asked)
         changed = await self._store.call(
             self._store.update_conversation,
             owner,
@@ -121,7 +123,7 @@ class Conversations:
         if asked.model is not None and not Offered(self._models, terms).offers(asked.model):
             asked = replace(asked, model=before.model)
         if not terms.system_prompt:
-            asked = replace(asked, sampling=Sampling())
+            asked = replace(asked, sampling=Sampling(), inputs={})
         if terms.own_prompts:
             return asked
         return replace(asked, system_prompt=before.system_prompt, persona=before.persona)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from backends.types import Role, Sampling, ToolCall, as_reasoning
+from backends.types import InputValue, Role, Sampling, ToolCall, as_reasoning
 from webchat.store.key_records import ApiKey
 from webchat.store.link_records import NO_TERMS, Link, LinkTerms
 
@@ -100,12 +100,14 @@ class TemplateUse:
 class ConversationSettings:
     """The settings of a conversation; `None` means the model's own default. model: a `ModelKey` of
     `webchat.models` as text, or a bare name as older versions stored it. persona: the template that the
-    system prompt equals, word for word."""
+    system prompt equals, word for word. inputs: values of the inputs that a function takes beside the
+    conversation, see `backends.inputs`; a missing one has its default."""
 
     model: str | None = None
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     persona: TemplateUse | None = None
+    inputs: Mapping[str, InputValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

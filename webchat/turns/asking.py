@@ -359,7 +359,8 @@ class Asking:
         kept = asked.model if asked.model and offered.offers(asked.model) else model
         asked = replace(asked, model=offered.key(kept))
         if not party.terms.system_prompt:
-            asked = replace(asked, sampling=Sampling())
+            asked = replace(asked, sampling=Sampling(), inputs={})
+        asked = await self._review.inputs(replace(written, counts=False), asked, before)
         if party.prompt is not None:
             asked = replace(asked, system_prompt=party.prompt.text, persona=party.prompt.persona)
         if before is not None and asked == before:

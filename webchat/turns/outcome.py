@@ -88,9 +88,10 @@ def changes(rendered: Rendered) -> dict[str, Any]:
 
 
 def made_with(settings: ConversationSettings, path: Sequence[PathMessage]) -> dict[str, Any]:
-    """The templates the system prompt and the question are from."""
+    """The templates the system prompt and the question are from, and the inputs of a function."""
     made = {"persona": settings.persona, "user_template": path[-1].template if path else None}
-    return {name: use.named for name, use in made.items() if use is not None}
+    inputs = {"inputs": dict(settings.inputs)} if settings.inputs else {}
+    return {name: use.named for name, use in made.items() if use is not None} | inputs
 
 
 def provenance_of(run: Run) -> Provenance:

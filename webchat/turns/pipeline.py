@@ -172,7 +172,8 @@ class Pipeline:
             run.sent = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
-            asked = replace(request, trace=self._inspects(turn), caller=turn.party.caller)
+            inputs = turn.begun.conversation.settings.inputs
+            asked = replace(request, trace=self._inspects(turn), caller=turn.party.caller, inputs=inputs)
             stream = cast(AsyncGenerator[Event, None], backend.stream(asked))
             bounded = stream if tokens is None else within(stream, tokens, told=told)
             async with aclosing(stream), aclosing(bounded) as events:

@@ -49,4 +49,4 @@ class Answer(BaseModel):
 
 def absent(value: object) -> bool:
     """Whether an optional field is left out."""
-    return value is None or value == ()
+    return value is None or value == () or value == {}

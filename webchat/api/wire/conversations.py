@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
+from backends.inputs import TEXT_CHARS
+from backends.types import InputValue
 from webchat.api.wire.base import Answer, Body, Id, ModelName, Scalar, Time, absent
 from webchat.prompts.content import MOST_VARIABLES, VALUE_CHARS, SamplingContent
 from webchat.prompts.personas import Said
@@ -47,6 +49,7 @@ class Settings(Answer):
     system_prompt: str | None
     sampling: Sampling
     persona: Persona | None
+    inputs: dict[str, InputValue] = Field(default_factory=dict, exclude_if=absent)
 
 
 class KeptConversation(Answer):
@@ -72,7 +75,7 @@ def settings_for(
     """Settings as the reader's link shows them."""
     terms = reader.terms
     if not terms.system_prompt:
-        settings = replace(settings, system_prompt=None, persona=None)
+        settings = replace(settings, system_prompt=None, persona=None, inputs={})
     return replace(settings, model=terms.shows_model(settings.model))
 
 
@@ -134,15 +137,29 @@ class TemplateUseBody(Body):
         return records.TemplateUse(self.id, self.version, self.name, self.values)
 
 
+MOST_INPUTS = 100
+MOST_CHOICES = 200
+
+InputName = Annotated[str, Field(max_length=100)]
+InputText = Annotated[str, Field(max_length=TEXT_CHARS)]
+InputBody = bool | int | float | InputText | Annotated[tuple[InputText, ...], Field(max_length=MOST_CHOICES)]
+
+
 class SettingsBody(Body):
     model: ModelName | None = None
     system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
     sampling: SamplingContent = SamplingContent()
     persona: TemplateUseBody | None = None
+    inputs: Annotated[dict[InputName, InputBody | None], Field(max_length=MOST_INPUTS)] = Field(
+        default_factory=dict
+    )
 
     def record(self) -> records.ConversationSettings:
         """Without the persona: whether it made the system prompt is not known yet, see `prompts.personas`."""
-        return records.ConversationSettings(self.model, self.system_prompt, self.sampling.record())
+        inputs = {name: value for name, value in self.inputs.items() if value is not None}
+        return records.ConversationSettings(
+            self.model, self.system_prompt, self.sampling.record(), inputs=inputs
+        )
 
     def said(self) -> Said:
         """The persona the page names."""

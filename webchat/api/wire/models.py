@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-from webchat.api.wire.base import Answer, Body, ModelName
+from pydantic import Field
+
+from backends.inputs import InputKind
+from backends.types import InputValue
+from webchat.api.wire.base import Answer, Body, ModelName, absent
 from webchat.api.wire.conversations import Sampling
 from webchat.api.wire.messages import Failure
 from webchat.api.wire.turns import Loading
@@ -17,8 +21,26 @@ from webchat.turns.offered import Offered
 _SAMPLING = tuple(Sampling.model_fields)
 
 
+class Input(Answer):
+    """An input that a function takes beside the conversation; see `backends.inputs.Input`."""
+
+    name: str
+    label: str
+    kind: InputKind
+    default: InputValue
+    about: str
+    choices: tuple[tuple[str, str | int | float], ...]
+    minimum: float | None
+    maximum: float | None
+    step: float | None
+    integer: bool
+    lines: int
+    max_chars: int
+
+
 class Model(Answer):
-    """takes: the sampling parameters it supports. The other fields are explained at
+    """takes: the sampling parameters it supports. inputs: what a function takes beside the conversation,
+    where the caller may choose it. examples: messages to begin with. The other fields are explained at
     `webchat.models.ModelInfo`."""
 
     key: str
@@ -38,6 +60,8 @@ class Model(Answer):
     remote: bool
     unlisted: bool
     missing: bool
+    inputs: tuple[Input, ...] = Field(default=(), exclude_if=absent)
+    examples: tuple[str, ...] = Field(default=(), exclude_if=absent)
 
     @classmethod
     def read_by(cls, reader: Owner, info: ModelInfo) -> Self:
@@ -60,6 +84,10 @@ class Model(Answer):
             remote=info.remote,
             unlisted=info.unlisted,
             missing=info.missing,
+            inputs=()
+            if able is None or not reader.terms.system_prompt
+            else tuple(Input.of(one) for one in able.inputs),
+            examples=() if able is None else able.examples,
         )
 
 

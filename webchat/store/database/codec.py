@@ -89,7 +89,9 @@ def load_use(stored: Mapping[str, Any] | None) -> TemplateUse | None:
 
 
 def dump_settings(settings: ConversationSettings) -> dict[str, Any]:
+    inputs = {"inputs": dict(settings.inputs)} if settings.inputs else {}
     return {
+        **inputs,
         "model": settings.model,
         "system_prompt": settings.system_prompt,
         "sampling": dump_sampling(settings.sampling),
@@ -103,6 +105,10 @@ def load_settings(stored: Mapping[str, Any]) -> ConversationSettings:
         stored.get("system_prompt"),
         load_sampling(stored.get("sampling")),
         load_use(stored.get("persona")),
+        {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in (stored.get("inputs") or {}).items()
+        },
     )
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backends.types import InputValue
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, GateFactory
 from webchat.moderation.verdicts import PROFILE_MISSING
 from webchat.store.database.codec import clean
 from webchat.store.records import ConversationSettings
-from webchat.turns.errors import MessageBlocked, ProfileMissing
+from webchat.turns.errors import BadAsk, MessageBlocked, ProfileMissing
 
 
 class Review:
-    """The only path for messages, titles, templates and settings. Both methods raise `MessageBlocked`, and
+    """The only path for messages, titles, templates and settings. All methods raise `MessageBlocked`, and
     `ProfileMissing`."""
 
     def __init__(self, gates: GateFactory, models: Models) -> None:
@@ -30,6 +31,30 @@ class Review:
             if verdict == PROFILE_MISSING:
                 raise ProfileMissing from None
             raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
+
+    async def inputs(
+        self, context: Context, settings: ConversationSettings, before: ConversationSettings | None
+    ) -> ConversationSettings:
+        """The settings with the values that their model takes beside the conversation, without those that are
+        its defaults. before: whose texts were reviewed. Raises `BadAsk` for a value that it doesn't take."""
+        if not settings.inputs:
+            return settings
+        name = self._models.info(settings.model or self._models.default).name
+        able = self._models.capabilities(name)
+        taken: dict[str, InputValue] = {}
+        for one in () if able is None else able.inputs:
+            if one.name not in settings.inputs:
+                continue
+            try:
+                value = one.checked(settings.inputs[one.name])
+            except ValueError as error:
+                raise BadAsk(f"{one.label} is not valid; allowed: {error}.") from None
+            known = before is not None and before.inputs.get(one.name) == value
+            if one.kind == "text" and isinstance(value, str) and not known:
+                value = await self.text(context, value)
+            if value != one.default:
+                taken[one.name] = value
+        return replace(settings, inputs=taken)
 
     async def settings(self, context: Context, settings: ConversationSettings) -> ConversationSettings:
         """Settings as they may be stored. Of a system prompt that a template made, this person wrote what the

@@ -4,6 +4,7 @@ import { bus } from "./bus.js";
 import { h, iconButton, the } from "./dom.js";
 import { write } from "./gradio.js";
 import { t } from "./i18n.js";
+import { flushInputs, mountInputs } from "./inputs.js";
 import { settings } from "./settings.js";
 import { toast } from "./toast.js";
 
@@ -43,6 +44,7 @@ export function mountDrawer(element) {
     h("div", { class: "wc-drawer-head" }, h("h2", {}, t("drawer.title")), state, iconButton("close", t("app.close"), () => drawer.toggle(false))),
     scope,
     persona,
+    mountInputs(),
   );
   panel().setAttribute("role", "complementary");
   panel().setAttribute("aria-label", t("drawer.title"));
@@ -90,6 +92,7 @@ export const drawer = {
   // What is on the screen is in `settings` when this returns; it is being saved. False when a control holds what no model
   // takes.
   flush() {
+    flushInputs();
     clearTimeout(timer);
     timer = undefined;
     const changes = read();
@@ -102,7 +105,7 @@ export const drawer = {
   async reset() {
     clearTimeout(timer);
     timer = undefined;
-    await settings.update({ system_prompt: null, sampling: {}, persona: null });
+    await settings.update({ system_prompt: null, sampling: {}, persona: null, inputs: {} });
     fill();
     toast(t("drawer.reset_done"));
   },

@@ -1,5 +1,5 @@
-// What the conversation on the screen is to be answered with: its model, system prompt and sampling, and the persona
-// (a template, its version and values) whose text the system prompt is.
+// What the conversation on the screen is to be answered with: its model, system prompt and sampling, the persona
+// (a template, its version and values) whose text the system prompt is, and the inputs of a function.
 // An existing conversation is patched; a new one holds its settings here until its first message. Every ask carries them
 // along, so what is shown is what is used. What is not saved yet is kept as a draft.
 
@@ -239,7 +239,8 @@ function announce() {
 // Only what is set: an absent sampling field is the model's own default, an absent persona is none.
 /** @param {Partial<Settings> | null} [stored] @returns {Settings} */
 function clean(stored) {
-  const { model, system_prompt, sampling, persona } = { ...EMPTY, ...stored };
+  const { model, system_prompt, sampling, persona, inputs } = { ...EMPTY, ...stored };
   const set = (/** @type {[string, unknown]} */ [, value]) => value !== null && value !== undefined && !(Array.isArray(value) && !value.length);
-  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona };
+  const chosen = Object.entries(inputs ?? {});
+  return { model, system_prompt, sampling: Object.fromEntries(Object.entries(sampling ?? {}).filter(set).sort()), persona, ...(chosen.length && { inputs: Object.fromEntries(chosen.sort()) }) };
 }

@@ -448,12 +448,12 @@ export class Transcript {
     if (!this.loaded || this.messages.length || this.pending.length) return;
     const { info } = settings;
     const { link } = connection;
-    const key = JSON.stringify([info?.failure ? [info.name, info.failure] : "", link && [link, info?.name]]);
+    const key = JSON.stringify([info?.failure ? [info.name, info.failure] : "", link && [link, info?.name], info?.examples]);
     if (!anew && key === this.#emptyFor) return;
     this.#emptyFor = key;
     const suggest = (/** @type {string} */ text) => this.ctx.bus.emit("suggest", { text });
     if (info?.failure) this.#placeholder(trouble(info, this.t, () => this.#retryModel(info.key)));
-    else this.#placeholder(link && saysSomething(link) ? this.#testerWelcome(link, info) : welcome(this.t, suggest));
+    else this.#placeholder(link && saysSomething(link) ? this.#testerWelcome(link, info) : welcome(this.t, suggest, info?.examples));
   }
 
   /** @param {GuestLink} link @param {Model | null} info */

@@ -386,6 +386,22 @@ export interface ImportProblem {
   lost: boolean;
 }
 
+/** An input that a function takes beside the conversation; see `backends.inputs.Input`. */
+export interface Input {
+  name: string;
+  label: string;
+  kind: "text" | "number" | "slider" | "checkbox" | "choice" | "choices";
+  default: string | number | boolean | Array<string> | null;
+  about: string;
+  choices: Array<[string, string | number]>;
+  minimum: number | null;
+  maximum: number | null;
+  step: number | null;
+  integer: boolean;
+  lines: number;
+  max_chars: number;
+}
+
 /** kind: `local` with the `rendered` text and its `tokens`, `endpoint` with the posted JSON `body`. why: the reason why nothing is known. curl, python: code that repeats the request. */
 export interface Inspection {
   message_id: string;
@@ -646,7 +662,7 @@ export interface MessageDetails {
   provenance: Provenance | null;
 }
 
-/** takes: the sampling parameters it supports. The other fields are explained at `webchat.models.ModelInfo`. */
+/** takes: the sampling parameters it supports. inputs: what a function takes beside the conversation, where the caller may choose it. examples: messages to begin with. The other fields are explained at `webchat.models.ModelInfo`. */
 export interface Model {
   key: string;
   name: string;
@@ -665,6 +681,8 @@ export interface Model {
   remote: boolean;
   unlisted: boolean;
   missing: boolean;
+  inputs?: Array<Input>;
+  examples?: Array<string>;
 }
 
 /** default: the name of one. wanted: what the requested name or key refers to. */
@@ -1073,6 +1091,7 @@ export interface Settings {
   system_prompt: string | null;
   sampling: Sampling;
   persona: Persona | null;
+  inputs?: Record<string, string | number | boolean | Array<string> | null>;
 }
 
 export interface SettingsBody {
@@ -1080,6 +1099,7 @@ export interface SettingsBody {
   system_prompt?: string | null;
   sampling?: SamplingContent;
   persona?: TemplateUseBody | null;
+  inputs?: Record<string, boolean | number | string | Array<string> | null>;
 }
 
 export interface Share {

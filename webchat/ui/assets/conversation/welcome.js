@@ -7,9 +7,11 @@ import { icon } from "./icons.js";
 
 const SUGGESTIONS = /** @type {const} */ ({ explain: "bulb", write: "letter", code: "code", plan: "map" });
 
-/** @param {Translate} t @param {(text: string) => void} onSuggest */
-export function welcome(t, onSuggest) {
-  const cards = Object.entries(SUGGESTIONS).map(([key, glyph]) => {
+// examples: a function's own messages to begin with, in place of ours.
+/** @param {Translate} t @param {(text: string) => void} onSuggest @param {string[]} [examples] */
+export function welcome(t, onSuggest, examples = []) {
+  const own = examples.map((text) => h("li", {}, h("button", { type: "button", class: "wc-suggestion", dir: "auto", onclick: () => onSuggest(text) }, h("span", {}, text))));
+  const cards = own.length ? own : Object.entries(SUGGESTIONS).map(([key, glyph]) => {
     const text = t(`transcript.suggest.${key}.text`);
     return h(
       "li",
