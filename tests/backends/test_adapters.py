@@ -22,7 +22,7 @@ from backends.local import attention  # noqa: E402
 from backends.local.loading import weights  # noqa: E402
 from backends.local.loading.adapters import load_adapter, remove_adapter, using  # noqa: E402
 
-IDS = [[5, 900, 77, 12, 1000], [40, 41, 42], [7, 7, 300, 2000]]
+IDS = [[5, 900, 77, 12, 1000], [40, 41, 42], [7, 7, 300, 1200]]
 PLACES = [slice(0, 5), slice(5, 8), slice(8, 12)]
 
 
