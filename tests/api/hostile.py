@@ -325,6 +325,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
         },
         100_000,
     ),
+    ("GET", "/api/replays/{id}/report"): (),
     ("GET", "/api/queues"): (),
     ("POST", "/api/queues"): (),
     ("DELETE", "/api/queues/{id}"): (),

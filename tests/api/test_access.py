@@ -192,6 +192,7 @@ ROWS = [
         operates=200,
         body={"shown": [SHOWN], "state": "accepted"},
     ),
+    Row("GET", "/api/replays/{id}/report", 404, operates=404),
     Row("GET", "/api/queues", 404, operates=200),
     Row("POST", "/api/queues", 404, operates=201, body={"name": "First"}),
     Row("DELETE", "/api/queues/{id}", 404, operates=404),

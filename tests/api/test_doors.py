@@ -402,6 +402,10 @@ CALLS = {
     ("turns/titles/making.py", "update_conversation"): "a title by the model",
     ("api/conversations.py", "update_conversation"): "a title by hand",
     ("api/judgements.py", "judge"): "a better answer",
+    ("commands/replay.py", "make_replay_set"): "an operator's own",
+    ("console/replay.py", "make_replay_set"): "an operator's own",
+    ("commands/replay.py", "start_replay"): "an operator's own, and moderated with each turn",
+    ("console/replay.py", "start_replay"): "an operator's own, and moderated with each turn",
     ("api/queues.py", "make_queue"): "an operator's own",
     ("api/queues.py", "give_review"): "a reviewer's better answer",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
@@ -420,8 +424,8 @@ CALLS = {
     ("sharing/shares.py", "create_share"): "what came in by another row, or its placeholders",
     ("api/sharing/shares.py", "copy_share"): "a share that somebody continues",
     ("commands/user.py", "add_person"): "a name from the command line, which no model reads",
-    ("app.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
-    ("app.py", "add_decisions"): "what was found, with the text only where the operator wants it",
+    ("engine.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
+    ("engine.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }
 
 # What of the store's verbs writes no text of a person or a model.
@@ -438,6 +442,7 @@ activate call close go_on_with create_link create_owner delete_conversation dele
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
 withdraw_judgement set_trains review_judgements close_queue next_review
+cancel_replay retry_replay delete_replay_set open_replay begun_replay failed_replay end_replay vote_on_replay
 open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
 keep_owner forget_file_import trim_file_imports
@@ -453,6 +458,7 @@ operators owns_anything chat_template_versions chat_templates conversation conve
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
 queues queue_verdicts assigned
+replay_sets replay_set replay_runs replay_run open_replays replays_to_do replay_items replay_path replay_votes
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection

@@ -185,7 +185,8 @@ async def test_no_key_opens_what_its_row_does_not_name(make_site: MakeSite) -> N
 
 
 MANAGES = (
-    "/api/links", "/api/me/", "/api/moderation", "/api/judgements", "/api/chat-templates", "/api/shares",
+    "/api/links", "/api/me/", "/api/moderation", "/api/judgements", "/api/replays",
+    "/api/chat-templates", "/api/shares",
     "/t/", "/sign-in/", "/api/sign-out", "/api/handover", "/api/consent", "/api/conversations/take-over",
 )  # fmt: skip
 

@@ -31,6 +31,7 @@ from webchat.api.people import People
 from webchat.api.providers import ProviderRoutes
 from webchat.api.queues import Queues
 from webchat.api.redeem import Redeem
+from webchat.api.replays import Replays
 from webchat.api.services import Services
 from webchat.api.sharing.share_pages import SharePages
 from webchat.api.sharing.shares import ShareRoutes
@@ -197,6 +198,10 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("POST", "/api/messages/{id}/activate", Messages.activate, key="write"),
             Row("POST", "/api/messages/{id}/edit", Messages.edit, body=LONG, key="write"),
         ),
+    ),
+    (
+        Replays,
+        (Row("GET", "/api/replays/{id}/report", Replays.report, work="list", media="text/html"),),
     ),
     (
         Judgements,

@@ -70,7 +70,8 @@ class ReplayTab:
             note = gr.Markdown(caller.t("console.replay.none"), visible=True)
             none = gr.Dropdown([], value=None)
             hidden = gr.Dataframe(visible=False)
-            return [hidden, note, none, none, none, gr.Timer(active=False), gr.Column(visible=False)]
+            closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
+            return [hidden, note, none, none, none, *closed]
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
         runs = await self._store.call(self._store.replay_runs, operator, of.id)
@@ -91,11 +92,12 @@ class ReplayTab:
             gr.Dropdown(sides, value=runs[-1].id if runs else STORED),
             gr.Timer(active=any(one.state == "open" for one in runs)),
             gr.Column(visible=bool(runs)),
+            gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
         ]
 
     async def tick(self, caller: Caller, set_id: object) -> list[Any]:
         """The runs again, while some are open; what was chosen stays."""
-        table, _, _, _, _, timer, _ = await self.show(caller, set_id)
+        table, _, _, _, _, timer, *_ = await self.show(caller, set_id)
         return [table, timer]
 
     async def create(self, caller: Caller, name: object, link: object, rating: object, every: object) -> Any:
@@ -273,6 +275,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         run = choice("run")
     with gr.Row(elem_classes=["wc-buttons"]):
         cancel, retry, delete = button("cancel"), button("retry"), button("delete")
+        as_file = button("report")
     with gr.Column(visible=False) as results:
         gr.Markdown(label("console.replay.compare"), elem_classes=["wc-heading"])
         with gr.Row(elem_classes=["wc-bar"]):
@@ -282,7 +285,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         create_votes(services, label, chosen, left, right)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
 
-    outputs = [table, note, run, left, right, timer, results]
+    outputs = [table, note, run, left, right, timer, results, as_file]
     choosing = [chosen, link, rating, model, template]
     show = handler("operator", replay.show)
     compare: Any = {"inputs": [chosen, left, right], "outputs": [compared, *pager.parts], **QUIET}
