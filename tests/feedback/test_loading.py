@@ -123,15 +123,22 @@ def records(count):
         more = {"better": f"better {at}" if at % 3 == 0 else "", "id": f"{at}"}
         yield judgement(one, 1 if at % 4 else -1, person=f"p{at // 20}", conversation=chat, **more)
 
-formats = ("trl", "jsonl", "csv", "openai", "sharegpt")
-found = write_dataset(Path(sys.argv[1]), records(int(sys.argv[2])), ExportOptions(formats=formats, salt="s"))
-peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-print(found.records, found.rows["kto"], int(peak[1]) // 1024)
+def peak():
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+def export(name, count):
+    formats = ("trl", "jsonl", "csv", "openai", "sharegpt")
+    return write_dataset(Path(sys.argv[1]) / name, records(count), ExportOptions(formats=formats, salt="s"))
+
+export("first", 100)  # loads every package
+floor = peak()
+found = export("all", int(sys.argv[2]))
+print(found.records, found.rows["kto"], floor, peak() - floor)
 """
 
 
 def peak(folder: Path, count: int) -> int:
-    """MB of a process that exports so many judgements."""
+    """MB that an export of so many judgements takes beyond those of the process before it."""
     done = subprocess.run(
         [sys.executable, "-c", EXPORTING, str(folder), str(count)], capture_output=True, text=True, check=True
     )

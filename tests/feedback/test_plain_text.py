@@ -263,3 +263,42 @@ def test_a_picture_shows_where_each_head_looks(
     for row in found.weights.reshape(-1, 9, 9).transpose(1, 0, 2).tolist()[4]:
         assert sum(row[:5]) == pytest.approx(1.0, abs=1e-4), "a token looks at itself and those before it"
         assert sum(row[5:]) == 0.0
+
+
+NANOCHAT = {
+    "model_type": "nanochat",
+    "vocab_size": 400,
+    "num_hidden_layers": 2,
+    "hidden_size": 32,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+}
+
+
+@pytest.mark.parametrize("config", [GPT, NANOCHAT], ids=["gpt2", "nanochat"])
+async def test_a_checkpoint_opens_with_the_optimiser_s_state_beside_it(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    from backends.base import collect
+    from backends.local import LocalBackend
+    from backends.local.loading.chat_format import PLAIN_CHAT
+    from backends.local.loading.fresh import write_fresh
+    from backends.options import LocalOptions
+    from backends.types import Message, Request, Sampling
+
+    folder = tmp_path / "output/checkpoint-500"
+    write_fresh(config, iter([text(300)]), folder, chat_template=PLAIN_CHAT)
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"):
+        (folder / name).write_bytes(b"a pickle")
+    (folder / "trainer_state.json").write_text("{}")
+    backend = LocalBackend(LocalOptions(source=str(folder)))
+    asked = Request(messages=(Message("user", "Hi"),), sampling=Sampling(max_tokens=4, temperature=0.0))
+    try:
+        reply = await collect(backend.stream(asked))
+    finally:
+        await backend.aclose()
+    assert reply.usage is not None
+    assert 0 < reply.usage.completion_tokens <= 4
