@@ -20,18 +20,19 @@ PIP_CACHE = ROOT / ".cache" / "pip"
 KEPT = ROOT / ".cache" / "environments"
 
 
-def kept_environment(*requirements: str) -> Path:
-    """The interpreter of an environment with the requirements at the versions of constraints.txt, made from
-    nothing. It is kept in the repository's cache, and used again while the same is asked; nobody changes it.
-    Raises RuntimeError with what pip said."""
-    key = "\n".join([sys.version, *requirements, CONSTRAINTS.read_text("utf-8")])
+def kept_environment(*requirements: str, constrained: bool = True) -> Path:
+    """The interpreter of an environment with the requirements, at the versions of constraints.txt where it is
+    `constrained`, made from nothing. It is kept in the repository's cache, and used again while the same is
+    asked; nobody changes it. Raises RuntimeError with what pip said."""
+    constraints = ("--constraint", str(CONSTRAINTS)) if constrained else ()
+    key = "\n".join([sys.version, *requirements, CONSTRAINTS.read_text("utf-8") if constrained else "free"])
     folder = KEPT / hashlib.sha256(key.encode()).hexdigest()[:16]
     python, whole = folder / "bin" / "python", folder / "whole"
     KEPT.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not whole.exists():
             venv.create(folder, clear=True)
-            pip(python, "install", "--no-compile", "--constraint", str(CONSTRAINTS), *requirements)
+            pip(python, "install", "--no-compile", *constraints, *requirements)
             whole.touch()
     return python
 
