@@ -18,7 +18,7 @@ from backends.errors import BackendError, BadRequest, ModelNotFound, ModelUnsupp
 from backends.llamacpp import LlamaCppBackend, Servers
 from backends.llamacpp.servers import SLOTS
 from backends.options import LlamaCppOptions
-from backends.types import Message, Request, Sampling, TextDelta
+from backends.types import Message, Options, Request, ResponseFormat, Sampling, TextDelta
 from tests.backends.tiny_models import make_gguf_adapter
 
 pytest.importorskip("xllamacpp")
@@ -45,6 +45,13 @@ async def test_it_knows_the_capital_of_france(engine: LlamaCppBackend) -> None:
     completion = await collect(engine.stream(ask("What is the capital of France?")))
     assert "Paris" in completion.text
     assert completion.finished.reason == "stop"
+
+
+async def test_a_schema_binds_what_it_writes(engine: LlamaCppBackend) -> None:
+    schema = {"type": "object", "properties": {"city": {"enum": ["Oslo"]}}, "required": ["city"]}
+    asked = replace(ask("Tell me a joke."), options=Options(response_format=ResponseFormat(schema)))
+    reply = await collect(engine.stream(asked))
+    assert "".join(reply.text.split()).startswith('{"city":"Oslo"')
 
 
 async def test_the_next_turn_reads_only_what_is_new(engine: LlamaCppBackend) -> None:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backends.types import Message, Request, TextDelta, TextWasReasoning
+from backends.types import Message, Options, Request, TextDelta, TextWasReasoning, Tool, ToolCall
 from tests.moderation.test_filters import cut
 from tests.privacy.test_personal import CORPUS, Marked
 from webchat.privacy.finding import Personal
+from webchat.privacy.keeping import Unkept
 from webchat.privacy.masking import LONG, Masking
 from webchat.privacy.placeholders import Finder, Placeholders, mask, name_of
 from webchat.privacy.restoring import LONGEST, Piece, ReplyRestorer, Restorer
@@ -412,3 +413,19 @@ def test_text_that_was_reasoning_is_restored_whole_before_it_moves() -> None:
         for part in (said[:moved], said[moved:])
     ]
     assert texts == [f"Call {phone} or [PHO", f"NE_1] no, {phone} ."]
+
+
+async def test_what_programs_say_of_tools_is_masked_too() -> None:
+    calls = (ToolCall("a", "dial", f'{{"number": "{PHONE}"}}'),)
+    path = (
+        Message("user", "Dial"),
+        Message("assistant", "", calls),
+        Message("tool", f"{PHONE} is busy", tool_call_id="a"),
+    )
+    tools = (Tool("dial", f"Dials {PHONE} by default."),)
+    hidden = await Masking(Unkept()).hide("ada", None, Request(path, options=Options(tools)))
+    assert PHONE not in repr(hidden.request)
+    _, calling, result = hidden.request.messages
+    assert calling.tool_calls[0].arguments == '{"number": "[PHONE_1]"}'
+    assert (result.text, result.tool_call_id) == ("[PHONE_1] is busy", "a")
+    assert hidden.request.options.tools[0].description == "Dials [PHONE_1] by default."
