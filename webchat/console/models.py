@@ -12,6 +12,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting
 from webchat.console.chat_templates import create_chat_template, find_model
 from webchat.console.labels import Labels
+from webchat.console.servers import create_servers
 from webchat.console.times import plain
 from webchat.models.specs import ModelInfo
 
@@ -102,6 +103,7 @@ def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
         about = gr.Markdown(visible=False)
         with gr.Row(elem_classes=["wc-buttons"]):
             load = gr.Button(label("console.models.load"), min_width=0, elem_id="wc-models-load")
+    create_servers(services, label)
     create_chat_template(services, label, model)
     gr.Markdown(label("console.models.elsewhere_edited"), elem_classes=["wc-note"])
 

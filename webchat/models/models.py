@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -30,6 +30,7 @@ from webchat.models.specs import (
     ModelInfo,
     ModelSpec,
     create_backend,
+    endpoint_spec,
 )
 from webchat.models.unloading import close, give_memory_back
 
@@ -241,6 +242,18 @@ class Models:
         except Exception:
             log.exception("the list of models could not be renewed")
             return
+        self._add(specs)
+
+    async def add_endpoint(self, url: str) -> None:
+        """Offer an endpoint's models until the next start, as if it were in the settings. One that is here
+        already is only asked again."""
+        spec = endpoint_spec(url)
+        known = next((one for one in self._specs if one.discover and one.identity == spec.identity), None)
+        if known is None:
+            self._add([spec])
+        await self._discovery.ask(known or spec)
+
+    def _add(self, specs: Iterable[ModelSpec]) -> None:
         for spec in specs:
             if spec.name not in self._entries:
                 self._specs.append(spec)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from backends.base import Backend, Capabilities, LoadProgress
 from backends.errors import BackendError
-from backends.openai_compat import RemoteModel
+from backends.openai_compat import Address, RemoteModel
 from backends.options import EndpointOptions, EngineOptions
 from backends.registry import Options, create
 from backends.types import Sampling
@@ -74,6 +74,20 @@ class ModelSpec:
         """The options of an endpoint."""
         assert isinstance(self.options, EndpointOptions)
         return self.options
+
+
+def endpoint_spec(url: str) -> ModelSpec:
+    """All models of an endpoint that needs no key, under the name of its address. Raises `BadRequest`."""
+    address = Address.parse(url)
+    return ModelSpec(
+        name=address.place,
+        kind="openai",
+        source=url,
+        options=EndpointOptions(url),
+        server=address.identity,
+        discover=True,
+        remote=address.remote,
+    )
 
 
 @dataclass(frozen=True, slots=True)
