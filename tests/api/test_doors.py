@@ -390,6 +390,7 @@ CALLS = {
     ("api/v1/messages.py", "stream"): "a field of a body",
     ("bench/measure.py", "stream"): "the operator's own words on the operator's own machine",
     ("imports/importing.py", "import_conversation"): "moderated before (tests/imports/test_moderated.py)",
+    ("imports/recognising.py", "stream"): "the bytes of a file",
     ("imports/background.py", "begin_file_import"): "the name of a file, which no model reads",
     ("imports/background.py", "change_file_import"): "numbers, and places in a file",
     ("turns/asking.py", "begin_turn"): "a message",
@@ -445,7 +446,7 @@ withdraw_judgement set_trains review_judgements close_queue next_review
 cancel_replay retry_replay delete_replay_set open_replay begun_replay failed_replay end_replay vote_on_replay
 open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
-keep_owner forget_file_import trim_file_imports
+keep_owner forget_file_import trim_file_imports index_owed index_soon
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
