@@ -425,6 +425,10 @@ CALLS = {
     ("sharing/shares.py", "create_share"): "what came in by another row, or its placeholders",
     ("api/sharing/shares.py", "copy_share"): "a share that somebody continues",
     ("commands/user.py", "add_person"): "a name from the command line, which no model reads",
+    ("client/sync.py", "stream"): "a program's own request to a server, of httpx",
+    ("client/sync.py", "judge"): "a program's own request to a server",
+    ("client/aio.py", "judge"): "a program's own request to a server",
+    ("client/aio.py", "stream"): "a program's own request to a server, of httpx",
     ("engine.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
     ("engine.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }
