@@ -19,7 +19,17 @@ from backends.echo import EchoBackend
 from backends.errors import Unavailable
 from backends.types import Sampling
 from tests.store.talk import Talk
-from webchat.feedback.replay import BadExport, Replayer, held_out, items, report, summaries, word_diff
+from webchat.feedback.replay import (
+    BadExport,
+    Check,
+    Replayer,
+    dump_checks,
+    held_out,
+    items,
+    report,
+    summaries,
+    word_diff,
+)
 from webchat.feedback.replay.intervals import wilson
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW
@@ -205,7 +215,13 @@ def test_a_summary_counts_whole_replies(operator: Talk) -> None:
         )
         store.begun_replay(run.id, number, 1, begun.reply.id)
         operator.finish(begun.reply.id, text)
-    stored, again = summaries(store, operator.owner, run.set_id, [run.id])
+    of = store.replay_set(operator.owner, run.set_id)
+    stored, again = summaries(store, operator.owner, of, [run.id])
+    assert (stored.passed, again.passed) == (None, None)
+    checks = dump_checks([Check("contains", "OLD"), Check("lacks", "1")])
+    stored, again = summaries(store, operator.owner, replace(of, assertions=checks), [run.id])
+    assert (stored.passed, again.passed) == (2, 0)
+    assert again.passed_interval == wilson(0, 2)
     assert (stored.items, stored.done, stored.same) == (3, 3, 3)
     assert (again.items, again.done, again.failed, again.same, again.refusals) == (3, 2, 0, 1, 1)
 
@@ -300,3 +316,17 @@ def test_a_report_is_one_file_in_which_nothing_comes_alive(
         assert tag not in page.replace("&lt;img src=x onerror=alert(2)&gt;", "")
     assert 'src="http' not in page
     assert "<ins> and more</ins>" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ('{"a": [1]}', True),
+        ('```json\n{"a": 1}\n```', True),
+        ("Sure: {}", False),
+        ("", False),
+        ("[" * 99_999, False),
+    ],
+)
+def test_json_is_recognised_alone_and_as_a_block_of_code(text: str, passes: bool) -> None:
+    assert Check("json").passes(text) is passes

@@ -38,10 +38,13 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_set_is_chosen_and_done_by_the_command_alone(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay", "--set", "bad", "--rating", "bad", "--model", "echo", "--seed", "7"]) == 0
+    flags = ["--rating", "bad", "--expect", "OLD", "--model", "echo", "--seed", "7", "--report", "r.html"]
+    assert run(["replay", "--set", "bad", *flags]) == 0
     told = capsys.readouterr().out
     assert 'Set "bad": 1 reply.' in told
     assert "echo · seed 7: 1 done, 0 failed" in told
+    assert "as stored: 0 refusals, 1 pass the checks" in told
+    assert "echo · seed 7" in Path("r.html").read_text(encoding="utf-8")
     assert run(["replay"]) == 0
     assert "echo · seed 7: 1 done, 0 failed, done" in capsys.readouterr().out
     assert run(["replay", "--set", "bad", "--delete"]) == 0

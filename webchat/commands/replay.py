@@ -37,7 +37,10 @@ _SAMPLING = {
 _OWN = ("model", "system_prompt", *_SAMPLING)
 _RATINGS = {"good": 1, "bad": -1}
 _LOOK_SECONDS = 1.0
-_CHOICES = ("link", "of_model", "rating", "reason", "judged", "since", "until", "every_reply", "held_out")
+_CHOICES = (
+    "link", "of_model", "rating", "reason", "judged", "since", "until", "every_reply", "held_out",
+    "expect", "expect_not", "expect_json",
+)  # fmt: skip
 
 
 def add_replay_command(add: Callable[..., argparse.ArgumentParser], option: Callable[..., None]) -> None:
@@ -56,6 +59,11 @@ def add_replay_command(add: Callable[..., argparse.ArgumentParser], option: Call
     option(made, "--until", metavar="DATE", help="new set: only replies until this day")
     about = "new set: every reply of a chat, not only its last one"
     option(made, "--every-reply", action="store_true", help=about)
+    about = "new set: check that replies have this text; may be repeated"
+    option(made, "--expect", action="append", metavar="TEXT", help=about)
+    about = "new set: check that replies lack this text; may be repeated"
+    option(made, "--expect-not", action="append", metavar="TEXT", help=about)
+    option(made, "--expect-json", action="store_true", help="new set: check that replies are JSON")
     about = "new set: the held-out rows of this folder of webchat export"
     option(made, "--from", dest="held_out", metavar="DIR", help=about)
     about = "a model of the picker that answers; may be repeated"
@@ -110,7 +118,8 @@ def _set(store: Store, operator: str, options: argparse.Namespace) -> ReplaySet:
     except NotFound:
         if not asked and not options.answers:
             raise CommandError(f'there is no set "{options.of_set}"; webchat replay lists all.') from None
-        made = store.make_replay_set(operator, options.of_set, _choice(store, options))
+        choice, checks = _choice(store, options), _checks(options)
+        made = store.make_replay_set(operator, options.of_set, choice, checks)
         print(f'Set "{printable(made.name)}": {made.items} {_replies(made.items)}.')
         return made
     if asked:
@@ -139,6 +148,18 @@ def _choice(store: Store, options: argparse.Namespace) -> ReplayChoice:
         before=until and until + timedelta(days=1),
         every_reply=options.every_reply,
         judgements=judgements,
+    )
+
+
+def _checks(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from webchat.feedback.replay import Check, dump_checks
+
+    return dump_checks(
+        [
+            *(Check("contains", text) for text in options.expect or ()),
+            *(Check("lacks", text) for text in options.expect_not or ()),
+            *([Check("json")] if options.expect_json else ()),
+        ]
     )
 
 
@@ -295,11 +316,15 @@ def _tell(store: Store, operator: str, chosen: ReplaySet) -> None:
             "" if one.tokens is None else f"{one.tokens:.0f} tokens",
             "" if one.seconds is None else f"{one.seconds:.1f} s",
         ]
-        told = (shares, *means, "" if state == "done" else state)
+        passed = ""
+        if one.passed is not None and one.passed_interval is not None:
+            low, high = one.passed_interval.low, one.passed_interval.high
+            passed = f"{one.passed} pass the checks ({low:.0%} to {high:.0%})"
+        told = (shares, passed, *means, "" if state == "done" else state)
         return f"{printable(name)}: {', '.join(filter(None, told))}"
 
     runs = store.replay_runs(operator, chosen.id)
-    stored, *again = summaries(store, operator, chosen.id, [run.id for run in runs])
+    stored, *again = summaries(store, operator, chosen, [run.id for run in runs])
     print(line("as stored", stored))
     for run, one in zip(runs, again, strict=True):
         print(line(run.name, one, run.state))

@@ -15,9 +15,8 @@ from webchat.console.asking import QUIET, Caller, handler, refuse, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.replay_votes import as_block, create_votes
-from webchat.feedback.replay import default_name, facts_of, summaries, summary_cells, word_diff
+from webchat.feedback.replay import columns_of, default_name, facts_of, summaries, summary_cells, word_diff
 from webchat.feedback.replay.marked import marked_new, marked_old
-from webchat.feedback.replay.report import COLUMNS
 from webchat.prompts.personas import Personas
 from webchat.sentences import locale
 from webchat.settings.engine import SamplingFields
@@ -75,8 +74,8 @@ class ReplayTab:
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
         runs = await self._store.call(self._store.replay_runs, operator, of.id)
-        found = await asyncio.to_thread(summaries, self._store, operator, of.id, [one.id for one in runs])
-        headers = [caller.t(f"replay.column.{name}") for name in COLUMNS]
+        found = await asyncio.to_thread(summaries, self._store, operator, of, [one.id for one in runs])
+        headers = [caller.t(f"replay.column.{name}") for name in columns_of(of)]
         names = [caller.t("replay.stored"), *(one.name for one in runs)]
         states = ["", *(caller.t(f"console.replay.state.{one.state}") for one in runs)]
         rows = [

@@ -5,19 +5,23 @@ and `comparing` puts the replies side by side. The store has all of it, so that 
 the process.
 """
 
+from webchat.feedback.replay.checks import Check, dump_checks
 from webchat.feedback.replay.choosing import BadExport, held_out
 from webchat.feedback.replay.comparing import Summary, is_whole, items, summaries
 from webchat.feedback.replay.diff import Piece, word_diff
-from webchat.feedback.replay.report import facts_of, report, summary_cells
+from webchat.feedback.replay.report import columns_of, facts_of, report, summary_cells
 from webchat.feedback.replay.running import Replayer
 from webchat.feedback.replay.variants import default_name
 
 __all__ = [
     "BadExport",
+    "Check",
     "Piece",
     "Replayer",
     "Summary",
+    "columns_of",
     "default_name",
+    "dump_checks",
     "facts_of",
     "held_out",
     "is_whole",

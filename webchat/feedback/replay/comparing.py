@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
+from webchat.feedback.replay.checks import Check, load_checks
 from webchat.feedback.replay.intervals import wilson
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.results import Interval
 from webchat.store import Store
-from webchat.store.replay_records import ReplayItem, ReplayReply
+from webchat.store.replay_records import ReplayItem, ReplayReply, ReplaySet
 
 PAGE = 50
 """Items read at a time."""
@@ -22,8 +23,8 @@ class Summary:
     replies, and `None` where there are none or nothing is known.
 
     items: what may be used. done, failed: of those. same: replies that equal the stored one. refusals: by a
-    heuristic. chars: mean length. tokens: mean of completions. first_token_seconds, seconds: medians; without
-    the time in the queue.
+    heuristic. passed: replies that pass all checks of the set, if it has any. chars: mean length. tokens:
+    mean of completions. first_token_seconds, seconds: medians; without the time in the queue.
     """
 
     items: int
@@ -32,16 +33,18 @@ class Summary:
     same: int
     refusals: int
     refusal_interval: Interval | None
+    passed: int | None
+    passed_interval: Interval | None
     chars: float | None
     tokens: float | None
     first_token_seconds: float | None
     seconds: float | None
 
 
-def summaries(store: Store, operator: str, set_id: str, runs: Sequence[str]) -> list[Summary]:
+def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> list[Summary]:
     """Of the stored replies, then of each run. Reads all of them: call it in a thread."""
-    counts = [_Count() for _ in range(1 + len(runs))]
-    for item in items(store, operator, set_id, runs):
+    counts = [_Count(load_checks(of.assertions)) for _ in range(1 + len(runs))]
+    for item in items(store, operator, of.id, runs):
         for count, reply in zip(counts, (item.stored, *item.replies), strict=True):
             count.add(reply, item.stored)
     return [count.summary() for count in counts]
@@ -75,11 +78,13 @@ def seconds_of(reply: ReplayReply) -> tuple[float | None, float | None]:
 
 @dataclass(slots=True)
 class _Count:
+    checks: tuple[Check, ...] = ()
     items: int = 0
     done: int = 0
     failed: int = 0
     same: int = 0
     refusals: int = 0
+    passed: int = 0
     chars: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
@@ -93,6 +98,7 @@ class _Count:
         self.done += 1
         self.same += reply.text.strip() == stored.text.strip()
         self.refusals += refuses(reply.text)
+        self.passed += all(check.passes(reply.text) for check in self.checks)
         self.chars.append(len(reply.text))
         if reply.completion_tokens is not None:
             self.tokens.append(reply.completion_tokens)
@@ -110,6 +116,8 @@ class _Count:
             same=self.same,
             refusals=self.refusals,
             refusal_interval=wilson(self.refusals, self.done),
+            passed=self.passed if self.checks else None,
+            passed_interval=wilson(self.passed, self.done) if self.checks else None,
             chars=fmean(self.chars) if self.chars else None,
             tokens=fmean(self.tokens) if self.tokens else None,
             first_token_seconds=median(self.first) if self.first else None,

@@ -15,12 +15,18 @@ from webchat.feedback.replay.comparing import Summary, is_failed, is_whole, item
 from webchat.feedback.replay.diff import word_diff
 from webchat.feedback.replay.marked import marked
 from webchat.feedback.replay.refusals import refuses
+from webchat.feedback.results import Interval
 from webchat.sentences import Language, locale
 from webchat.store import Store
 from webchat.store.replay_records import ReplayItem, ReplayReply, ReplayRun, ReplaySet
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
-COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
+_COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
+
+
+def columns_of(of: ReplaySet) -> tuple[str, ...]:
+    """What the table of a set tells of each variant."""
+    return (*_COLUMNS, "passed") if of.assertions else _COLUMNS
 
 
 def report(
@@ -33,7 +39,7 @@ def report(
     names = [words["replay.stored"], *(run.name for run in runs)]
     ids = [run.id for run in runs]
     yield _beginning(of, language, words)
-    yield _summary_table(names, summaries(store, operator, of.id, ids), words)
+    yield _summary_table(names, summaries(store, operator, of, ids), columns_of(of), words)
     yield f"<h2>{escape(words['replay.report.items'])}</h2>\n"
     for item in items(store, operator, of.id, ids):
         texts = [
@@ -58,8 +64,10 @@ def _beginning(of: ReplaySet, language: Language, words: Mapping[str, str]) -> s
     )
 
 
-def _summary_table(names: Sequence[str], found: Sequence[Summary], words: Mapping[str, str]) -> str:
-    heads = "".join(f'<th scope="col">{escape(words[f"replay.column.{name}"])}</th>' for name in COLUMNS)
+def _summary_table(
+    names: Sequence[str], found: Sequence[Summary], columns: Sequence[str], words: Mapping[str, str]
+) -> str:
+    heads = "".join(f'<th scope="col">{escape(words[f"replay.column.{name}"])}</th>' for name in columns)
     rows = "".join(
         f'<tr><th scope="row" dir="auto">{escape(name)}</th>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in summary_cells(one))
@@ -74,21 +82,22 @@ def _summary_table(names: Sequence[str], found: Sequence[Summary], words: Mappin
 
 
 def summary_cells(one: Summary) -> list[str]:
-    """The cells of `COLUMNS` but the first, as text."""
-    refusals = str(one.refusals)
-    if one.refusal_interval is not None:
-        low, high = one.refusal_interval.low, one.refusal_interval.high
-        refusals = f"{one.refusals} ({low:.0%}-{high:.0%})"
-    return [
+    """The cells of `columns_of` but the first, as text."""
+    cells = [
         f"{one.done}/{one.items}",
         str(one.failed),
         str(one.same),
-        refusals,
+        _counted(one.refusals, one.refusal_interval),
         "" if one.chars is None else f"{one.chars:.0f}",
         "" if one.tokens is None else f"{one.tokens:.0f}",
         "" if one.first_token_seconds is None else f"{one.first_token_seconds:.2f}",
         "" if one.seconds is None else f"{one.seconds:.2f}",
     ]
+    return cells if one.passed is None else [*cells, _counted(one.passed, one.passed_interval)]
+
+
+def _counted(count: int, interval: Interval | None) -> str:
+    return str(count) if interval is None else f"{count} ({interval.low:.0%}-{interval.high:.0%})"
 
 
 def _item(item: ReplayItem, names: Sequence[str], texts: Sequence[str], words: Mapping[str, str]) -> str:
