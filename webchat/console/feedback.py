@@ -14,6 +14,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.reviewing import create_queues
 from webchat.console.times import moment, plain
 from webchat.feedback.extras import ExtraMissing
 from webchat.feedback.results import Interval, Results, results, thumbs
@@ -322,6 +323,7 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
         )
     one = Card(label)
     expanded, results = _create_results(label)
+    create_queues(services, label)
 
     outputs = [table, note, seen, all_shown, *pager.parts]
     shows: Any = {"inputs": filters, "outputs": outputs, **QUIET}
