@@ -447,7 +447,7 @@ discard_calls erase_call
 activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
-withdraw_judgement set_trains review_judgements close_queue next_review
+withdraw_judgement set_trains review_judgements review_votes close_queue next_review
 cancel_replay retry_replay delete_replay_set open_replay begun_replay failed_replay end_replay vote_on_replay
 open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
@@ -463,7 +463,7 @@ chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
-queues queue_verdicts assigned
+queues queue_verdicts assigned listed_votes vote judgement_choices count_judgements
 replay_sets replay_set replay_runs replay_run open_replays replays_to_do replay_items replay_path replay_votes
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import gradio as gr
@@ -12,11 +14,14 @@ from starlette.requests import Request
 from tests.api.conftest import MakeSite, Site
 from tests.console.test_handlers import caller
 from tests.store.talk import Talk
+from tests.store.test_comparisons import _ended
 from webchat.console.feedback import MOST_SHOWN, Feedback, filter_of
 from webchat.console.page import create_console
 from webchat.console.paging import FIRST
+from webchat.console.plots import MOST_BARS, MOST_MODELS, plot
+from webchat.console.votes import Votes
 from webchat.store.errors import NotFound
-from webchat.store.judgement_records import JudgementChange, JudgementFilter, Review
+from webchat.store.judgement_records import JudgementChange, JudgementCount, JudgementFilter, Review, Vote
 from webchat.store.link_records import LinkTerms
 
 GOOD, BAD = JudgementChange(rating=1), JudgementChange(rating=-1)
@@ -72,10 +77,16 @@ async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> 
         assert ids(await feedback.show(who, "model a", "", "bad", "new")) == [bad]
         none = await feedback.show(who, "model b", "", "", "")
         assert none[1].value == "No judgements match."
-        models, links, ratings, states = await feedback.choices(who)
+        models, links, ratings, states, _, _, people = await feedback.choices(who)
         assert [value for _, value in models.choices] == ["", "model a"]
         assert [name for name, _ in links.choices] == ["All", "Beta"]
         assert [len(ratings.choices), len(states.choices)] == [4, 5]
+        assert people.choices[1:] == [(talk.owner[-4:], talk.owner)]
+        assert first[-1].value == "Matching judgements: 51"
+        by_day = ("", "", "", "", "", "", talk.owner, "2020-01-01", "2020-01-02")
+        assert (await feedback.show(who, *by_day))[1].visible
+        by_day = ("", "", "", "", "", "", talk.owner, "2020-01-01", "2099-01-02")
+        assert ids(await feedback.show(who, *by_day)) == ids(first)
 
 
 async def test_who_opens_another_tab_looks_at_nothing(make_site: MakeSite) -> None:
@@ -182,3 +193,63 @@ def test_what_a_field_cannot_mean_filters_nothing() -> None:
     )
     assert filter_of() == filter_of(7, "x" * 65, "worst", None) == JudgementFilter()
     assert FIRST.cursor is None
+
+
+async def test_the_chat_that_was_judged_is_one_click_away(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        feedback, who = Feedback(site.services), caller(site)
+        mine, tester = Talk(site.store, who.owner.id), of_a_link(site, CONSENT)
+        unread = of_a_link(site, LinkTerms(title="2"))
+        about = [str((await feedback.read(who, judged(talk, GOOD)))[1]) for talk in (mine, tester, unread)]
+        assert "(../?c=" in about[0]
+        assert "(?tab=testers&chat=" in about[1]
+        assert "](" not in about[2]
+
+
+async def test_a_vote_is_read_and_rejected_in_the_tab(make_site: MakeSite, told: list[str]) -> None:
+    async with make_site() as site:
+        votes, who = Votes(site.services), caller(site)
+        talk = of_a_link(site, CONSENT)
+        id = _ended(talk, link_id=site.store.owner(talk.owner).link_id)[0]
+        site.store.vote_on(talk.owner, id, Vote("tie", False, False, "<b>bad</b>"))
+        table, *_ = await votes.show(who, "")
+        (row,) = table.value["data"]
+        assert row[1:5] == ["Which one?", "tall", "small", "Both bad"]
+        _, card, about, messages = await votes.chosen(who, row)
+        assert card.visible
+        assert "<b>" not in about.value.replace("\\<", "")
+        assert [text.partition("\n")[0] for text in words(messages)] == [
+            "Which one?",
+            "A · tall",
+            "B · small",
+        ]
+        await votes.reject(who, id)
+        assert told == ["Rejected: 1."]
+        assert site.store.votes() == []
+        assert [(await votes.show(who, state))[0].visible for state in ("new", "rejected")] == [False, True]
+        await votes.renew(who, id)
+        with pytest.raises(NotFound):
+            await votes.accept(who, "nothing")
+
+
+async def test_bars_of_a_plot_are_as_high_as_the_counts(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        who, day = caller(site), date(2026, 1, 1)
+        counts = [
+            JudgementCount("<m>", day, good=3, bad=1, better=0, total=4),
+            JudgementCount("<m>", day + timedelta(days=1), good=0, bad=1, better=1, total=2),
+            JudgementCount("n", day + timedelta(days=1), good=1, bad=0, better=0, total=1),
+        ]
+        drawn = plot(who, counts)
+        assert "<m>" not in drawn
+        heights = re.findall(r'class="wc-plot-(\w+)"[^>]*height="([\d.]+)"', drawn)
+        assert heights == [
+            ("good", "54.00"), ("bad", "18.00"), ("bad", "18.00"), ("other", "18.00"), ("good", "18.00"),
+        ]  # fmt: skip
+        long = [replace(counts[0], day=day + timedelta(days=at)) for at in range(900)]
+        assert drawn.count("<figure>") == 2
+        assert 50 <= plot(who, long).count("<g>") <= MOST_BARS
+        many = [replace(counts[0], model=f"m{at}") for at in range(9)]
+        assert plot(who, many).count("<figure>") == MOST_MODELS
+        assert plot(who, []) == ""
+        assert not (await Feedback(site.services).plot(who)).visible

@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,16 @@ from webchat.feedback.datasets import (
     ExportOptions,
     write_dataset,
 )
-from webchat.store.judgement_records import Comparison, Consent, JudgedMessage, Judgement, Rating, Review
+from webchat.store.judgement_records import (
+    Answer,
+    Comparison,
+    Consent,
+    JudgedMessage,
+    Judgement,
+    Rating,
+    Review,
+)
+from webchat.store.link_records import Question
 
 Record = Judgement | Comparison
 SALT = ExportOptions(salt="salt")
@@ -111,13 +121,16 @@ def test_a_planted_set_becomes_exactly_its_rows(tmp_path: Path) -> None:
     assert sorted(
         (row["prompt"][-1]["content"], row["completion"][0]["content"], row["label"]) for row in kto
     ) == [
+        ("Another one?", "No.", False),
+        ("Another one?", "Pear", False),
         ("Say hello in French", "Bonjour", True),
         ("Say hello in German", "Hola", False),
         ("Sing me a song about rain", "Brr", False),
         ("Sing me a song about rain", "La la", True),
     ]
     labels = [row["label"] for row in kto]
-    assert labels in ([True, False] * 2, [False, True] * 2)
+    assert sorted(labels) == [False] * 4 + [True] * 2
+    assert all(not (one and other) for one, other in pairwise(labels))
     assert [row["prompt"] for row in bare(lines(tmp_path, "grpo"))] == [
         sft[0][0],
         sft[1][0],
@@ -212,6 +225,25 @@ def test_what_makes_no_example_makes_no_row(
 def test_a_vote_counts_without_a_review(tmp_path: Path) -> None:
     found = written(tmp_path, [comparison(judged("q", "1"), judged("q", "2"), "right", review=Review())])
     assert found.rows["dpo"] == {"train": 1}
+
+
+def test_what_a_vote_says_of_each_side_is_an_example_by_itself(tmp_path: Path) -> None:
+    told = comparison(judged("q", "1"), judged("q", "2"), "tie", left_good=True, right_good=False)
+    written(tmp_path, [told, comparison(judged("p", "3"), judged("p", "4"), "left")])
+    labels = {row["completion"][0]["content"]: row["label"] for row in lines(tmp_path, "kto")}
+    assert labels == {"1": True, "2": False}
+    assert [row["chosen"][0]["content"] for row in lines(tmp_path, "dpo")] == ["3"]
+
+
+def test_answers_to_a_links_questions_are_in_the_file_of_judgements(tmp_path: Path) -> None:
+    answers = (
+        Answer(Question("how", "How good?", "scale"), 4),
+        Answer(Question("why", "Why?"), "Call +49 30 901820"),
+    )
+    options = replace(SALT, formats=("jsonl", "csv"), mask=lambda texts: [one[:4] for one in texts])
+    written(tmp_path, [judgement(judged("q", "r"), answers=answers)], options)
+    (row,) = (tmp_path / "export/judgements.jsonl").read_text().splitlines()
+    assert json.loads(json.loads(row)["answers"]) == {"How good?": 4, "Why?": "Call"}
 
 
 def test_a_reply_is_in_the_sft_file_once(tmp_path: Path) -> None:

@@ -254,6 +254,8 @@ def test_only_what_may_train_is_exported(store: Store, local: Talk, talk: Talk) 
     assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner}
     store.set_trains(member.owner, True)
     assert store.person(member.owner).trains
+    assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner}, "nobody has read it"
+    accept(store, local, judgements[member.owner])
     assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner, member.owner}
     store.set_trains(member.owner, False)
     assert {one.owner_id for one in store.usable()} == {local.owner, covered.owner}
@@ -547,3 +549,17 @@ def test_ratings_of_before_come_along_and_go_back(url: str) -> None:
         assert [store.message(talk.owner, id).rating for id in (good, bad)] == [1, -1]
         (count,) = store.judgement_counts()
         assert (count.model, count.good, count.bad) == ("echo", 1, 1)
+
+
+def test_what_operators_may_not_read_is_not_accepted_unread(store: Store, local: Talk) -> None:
+    member = Talk(store, store.add_person("here", "ada", "Ada").owner_id)
+    unread = given(store, member, member.say("private", "hi").reply.id, replace(GOOD, comment="mine"))
+    seen = {unread.id: unread.changed_at}
+    assert store.review_judgements(local.owner, seen, "accepted") == Reviewed(0, 0, 1)
+    assert store.review_judgements(local.owner, seen, "edited", "x") == Reviewed(0, 0, 1)
+    store.set_trains(member.owner, True)
+    assert list(store.usable()) == []
+    assert store.review_judgements(local.owner, seen, "accepted") == Reviewed(1, 0)
+    assert [one.comment for one in store.usable()] == ["mine"]
+    store.set_trains(member.owner, False)
+    assert store.review_judgements(local.owner, seen, "rejected") == Reviewed(1, 0)

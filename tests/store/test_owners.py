@@ -192,6 +192,12 @@ NOT_OF_AN_OWNER = {
     "judgement_counts",
     # of operators and of reviewers, in test_queues.py
     "make_queue",
+    # of operators, in test_votes.py
+    "listed_votes",
+    "vote",
+    "review_votes",
+    "judgement_choices",
+    "count_judgements",
     "queues",
     "close_queue",
     "queue_verdicts",

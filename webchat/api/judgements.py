@@ -140,7 +140,7 @@ class Judgements:
         done = await self._store.call(
             self._store.review_judgements, operator.id, shown, body.state, body.better
         )
-        return Reviewed(reviewed=done.reviewed, changed=done.changed)
+        return Reviewed(reviewed=done.reviewed, changed=done.changed, unread=done.unread)
 
 
 def _answers(owner: Owner, given: Mapping[str, str | int | None]) -> tuple[Answer, ...]:

@@ -14,12 +14,15 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
-from webchat.console.reviewing import create_queues
+from webchat.console.plots import plot
+from webchat.console.reviewing import after, create_queues, day_of
 from webchat.console.times import moment, plain
+from webchat.console.votes import create_votes
 from webchat.feedback.extras import ExtraMissing
 from webchat.feedback.results import Interval, Results, results, thumbs
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import (
+    MOST_COUNTED,
     Judgement,
     JudgementFilter,
     ListedJudgement,
@@ -35,6 +38,9 @@ _EXCERPT = 120
 COLUMNS = ("when", "model", "rating", "reasons", "asked", "reply", "person", "link", "state", "id")
 THUMB_COLUMNS = ("model", "share", "good", "bad", "people")
 VOTE_COLUMNS = ("model", "rate", "score", "wins", "losses", "ties", "people")
+CHOICES = ("model", "link", "rating", "state", "template", "reason", "person")
+"""What is filtered by, besides days."""
+
 STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 _RATINGS: dict[str, Rating] = {"good": 1, "bad": -1, "none_rated": 0}
 
@@ -46,15 +52,19 @@ class Feedback:
         self._store = services.store
 
     async def choices(self, caller: Caller) -> list[Any]:
-        """What can be filtered by: models, links, ratings, states."""
+        """What can be filtered by, in the order of `CHOICES`."""
         counts = await self._store.call(self._store.judgement_counts)
         links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
         every = (caller.t("console.feedback.all"), "")
+        found = await self._store.call(self._store.judgement_choices)
         return [
             gr.Dropdown([every, *((name, name) for name in sorted({one.model for one in counts} - {""}))]),
             gr.Dropdown([every, *((one.link.name, one.link.id) for one in links.items)]),
             gr.Dropdown([every, *((caller.t(f"console.feedback.{name}"), name) for name in _RATINGS)]),
             gr.Dropdown([every, *((caller.t(f"console.feedback.state.{name}"), name) for name in STATES)]),
+            gr.Dropdown([every, *((name, name) for name in found.templates)]),
+            gr.Dropdown([every, *((self._reason(caller, name), name) for name in found.reasons)]),
+            gr.Dropdown([every, *((name, id) for id, name in found.people)]),
         ]
 
     async def show(self, caller: Caller, *wanted: object) -> list[Any]:
@@ -79,10 +89,12 @@ class Feedback:
         return await self._page(caller, _place(place).newer(), wanted)
 
     async def _page(self, caller: Caller, place: Place, wanted: Sequence[object]) -> list[Any]:
+        asked = filter_of(*wanted)
+        count = await self._store.call(self._store.count_judgements, asked)
         page = await self._store.call(
             self._store.judgements,
             caller.owner.id,
-            filter_of(*wanted),
+            asked,
             cursor=place.cursor,
             limit=MOST_SHOWN,
         )
@@ -95,7 +107,17 @@ class Feedback:
             seen,
             gr.Row(visible=bool(rows)),
             *shown(place, page.next),
+            gr.Markdown(self._counted(caller, count), visible=bool(rows)),
         ]
+
+    def _counted(self, caller: Caller, count: int) -> str:
+        key = "console.feedback.count_more" if count >= MOST_COUNTED else "console.feedback.count"
+        return caller.t(key, count=f"{count:,}")
+
+    async def plot(self, caller: Caller) -> Any:
+        """Judgements over time, by model."""
+        drawn = plot(caller, await self._store.call(self._store.judgement_counts))
+        return gr.Markdown(drawn, visible=bool(drawn))
 
     async def results(self, caller: Caller) -> list[Any]:
         """What people think of each model, and how sure that is: by thumbs, and by comparisons."""
@@ -188,12 +210,14 @@ class Feedback:
         """seen: the ids of what is shown, each with when that was last changed."""
         shown = seen if isinstance(seen, dict) else {}
         done = await self._store.call(self._store.review_judgements, caller.owner.id, shown, state, better)
-        if not done.reviewed and not done.changed:
+        if not (done.reviewed or done.changed or done.unread):
             raise NotFound("judgement")
         if done.reviewed:
             tell(caller, f"console.feedback.told.{state}", count=done.reviewed)
         if done.changed:
             tell(caller, "console.feedback.told.changed", count=done.changed)
+        if done.unread:
+            tell(caller, "console.feedback.told.unread", count=done.unread)
 
     def _row(self, caller: Caller, one: ListedJudgement) -> list[str]:
         judgement = one.judgement
@@ -230,7 +254,9 @@ class Feedback:
             moment(caller, one.at),
             caller.t(f"console.feedback.state.{one.review.state}"),
         )
-        return " · ".join(plain(part) for part in parts if part)
+        about = " · ".join(plain(part) for part in parts if part)
+        where = _chat_of(caller, one)
+        return f"{about} · [{caller.t('console.feedback.open_chat')}]({where})" if where else about
 
     def _said(self, caller: Caller, one: Judgement) -> str:
         reasons = ", ".join(self._reason(caller, reason) for reason in one.reasons)
@@ -286,31 +312,43 @@ class Card:
         self.parts = [card, about, messages, said, self.better]
 
 
-def _create_results(label: Labels) -> tuple[gr.Accordion, list[Any]]:
-    """What opens the results, and what `Feedback.results` gives values to."""
+def _create_results(label: Labels) -> tuple[gr.Accordion, Any, list[Any]]:
+    """What opens the results, and what `Feedback.plot` and `Feedback.results` give values to."""
     with gr.Accordion(
         label("console.feedback.results"), open=False, elem_id="wc-feedback-results"
     ) as expanded:
+        # HTML of our own, in which all names are escaped. `gr.HTML` needs `unsafe-eval`, see `console.plots`.
+        drawn = gr.Markdown(
+            visible=False, sanitize_html=False, latex_delimiters=[], elem_id="wc-feedback-plot"
+        )
         liked, preferred = (
             gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False) for _ in range(2)
         )
         notes = gr.Markdown(visible=False)
         gr.Markdown(label("console.feedback.results_are"))
-    return expanded, [liked, preferred, notes]
+    return expanded, drawn, [liked, preferred, notes]
+
+
+def _create_filters(label: Labels) -> tuple[list[Any], list[Any], Any]:
+    """The fields above the table: what `Feedback.choices` gives choices to, two days, and the button."""
+
+    def named(name: str) -> Any:
+        return {"label": label(f"console.feedback.{name}"), "elem_id": f"wc-feedback-{name}"}
+
+    with gr.Row(elem_classes=["wc-bar"]):
+        first = [gr.Dropdown([("", "")], value="", **named(name)) for name in CHOICES[:4]]
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-feedback-refresh")
+    with gr.Row(elem_classes=["wc-bar"]):
+        rest = [gr.Dropdown([("", "")], value="", **named(name)) for name in CHOICES[4:]]
+        days = [gr.DateTime(include_time=False, type="string", **named(name)) for name in ("since", "until")]
+    return [*first, *rest], days, refresh
 
 
 def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     feedback = Feedback(services)
-    with gr.Row(elem_classes=["wc-bar"]):
-        filters: list[Any] = [
-            gr.Dropdown(
-                [("", "")], value="", label=label(f"console.feedback.{name}"), elem_id=f"wc-feedback-{name}"
-            )
-            for name in ("model", "link", "rating", "state")
-        ]
-        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-feedback-refresh")
-    note = gr.Markdown(visible=False)
+    filters, days, refresh = _create_filters(label)
+    note, counted = gr.Markdown(visible=False), gr.Markdown(visible=False, elem_id="wc-feedback-count")
     table = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-feedback-table"
     )
@@ -322,18 +360,24 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
             for name in ("accept_all", "reject_all")
         )
     one = Card(label)
-    expanded, results = _create_results(label)
+    expanded, drawn, results = _create_results(label)
+    create_votes(services, label)
     create_queues(services, label)
 
-    outputs = [table, note, seen, all_shown, *pager.parts]
-    shows: Any = {"inputs": filters, "outputs": outputs, **QUIET}
+    outputs = [table, note, seen, all_shown, *pager.parts, counted]
+    wanted = [*filters, *days]
+    shows: Any = {"inputs": wanted, "outputs": outputs, **QUIET}
     show = handler("operator", feedback.show)
     page.load(handler("operator", feedback.opened_choices), None, filters, **QUIET)
     page.load(handler("operator", feedback.opened), **shows)
     gr.on([tab.select, refresh.click], handler("operator", feedback.choices), None, filters, **QUIET)
-    gr.on([tab.select, refresh.click, *(one.input for one in filters)], show, **shows)
+    gr.on(
+        [tab.select, refresh.click, *(one.input for one in filters), *(one.change for one in days)],
+        show,
+        **shows,
+    )
     for button, turn in ((pager.older, feedback.older), (pager.newer, feedback.newer)):
-        button.click(handler("operator", turn), [pager.place, *filters], outputs, **QUIET)
+        button.click(handler("operator", turn), [pager.place, *wanted], outputs, **QUIET)
     read: Any = {"inputs": chosen, "outputs": [*one.parts, seen_one], **QUIET}
     # Also the same one again, which may have changed.
     table.select(selecting("operator", feedback.chosen), None, chosen, **QUIET).success(
@@ -345,19 +389,40 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
         done.success(show, **shows)
     for button, method in ((accept_all, feedback.accept_all), (reject_all, feedback.reject_all)):
         button.click(handler("operator", method), seen, None, **QUIET).success(show, **shows)
+    expanded.expand(handler("operator", feedback.plot), None, drawn, **QUIET)
     expanded.expand(handler("operator", feedback.results), None, results, **QUIET)
 
 
 def filter_of(
-    model: object = "", link: object = "", rating: object = "", state: object = ""
+    model: object = "",
+    link: object = "",
+    rating: object = "",
+    state: object = "",
+    template: object = "",
+    reason: object = "",
+    person: object = "",
+    since: object = "",
+    until: object = "",
 ) -> JudgementFilter:
-    """What the fields above the table ask for; what they cannot mean is left out."""
+    """What the fields above the table ask for; what they cannot mean is left out. until: the last day."""
     return JudgementFilter(
         model=model if isinstance(model, str) and model else None,
         link_id=link if _is_id(link) else None,
         rating=_RATINGS.get(rating) if isinstance(rating, str) else None,
         review=next((one for one in STATES if one == state), None),
+        template=template if isinstance(template, str) and template else None,
+        reason=reason if isinstance(reason, str) and reason else None,
+        person=person if _is_id(person) else None,
+        since=day_of(since),
+        before=after(day_of(until)),
     )
+
+
+def _chat_of(caller: Caller, one: Judgement) -> str:
+    """Where the chat can be read: one's own in the chat, a tester's in its tab; empty if it can't."""
+    if one.author_id == caller.owner.id:
+        return f"../?c={one.conversation_id}"
+    return f"?tab=testers&chat={one.conversation_id}" if one.judged and one.link_id else ""
 
 
 def _is_opened(caller: Caller) -> bool:

@@ -15,6 +15,9 @@ Rating = Literal[-1, 0, 1]
 
 Preferred = Literal["left", "right", "tie"]
 
+MOST_COUNTED = 10_000
+"""Judgements that match a filter are counted up to this."""
+
 ReviewState = Literal["new", "accepted", "rejected", "edited"]
 """What operators made of a judgement: `edited` is accepted with a better answer of theirs."""
 
@@ -73,10 +76,12 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """How many judgements were reviewed, and how many had changed since the operator saw them."""
+    """How many judgements were reviewed, how many had changed since the operator saw them, and how many were
+    not accepted because operators may not read their words."""
 
     reviewed: int
     changed: int
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,25 @@ class Comparison:
 
     def side(self, which: Literal["left", "right"]) -> Side:
         return self.left if which == "left" else self.right
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVote:
+    """A vote in the operators' list; the fields are those of `ListedJudgement`."""
+
+    vote: Comparison
+    person: str
+    asked: str
+    trains: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementChoices:
+    """By what judgements can be filtered, the newest of each. people: id and name."""
+
+    templates: tuple[str, ...]
+    reasons: tuple[str, ...]
+    people: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from webchat.store.imports.writing import ImportVerbs
 from webchat.store.judgements.comparisons import ComparisonVerbs
 from webchat.store.judgements.judging import JudgingVerbs
 from webchat.store.judgements.queue_reviews import QueueReviewVerbs
+from webchat.store.judgements.vote_reviews import VoteReviewVerbs
 from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
@@ -68,6 +69,7 @@ class Store(
     JudgingVerbs,
     QueueReviewVerbs,
     ReplayResultVerbs,
+    VoteReviewVerbs,
     TesterVerbs,
     ExportVerbs,
     ImportVerbs,

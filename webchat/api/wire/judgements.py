@@ -74,6 +74,13 @@ class JudgementBody(Body):
     seq: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
 
 
+class GivenAnswer(Answer):
+    """What was answered to a question of the link about the reply; a number for a scale."""
+
+    question: str
+    value: str | int
+
+
 class ReviewedJudgement(Answer):
     """A judgement as operators see it. person: a name, or what tells the people of a link apart. asked,
     reply: how the message and the reply begin; empty where operators may not read them. trains: whether
@@ -93,6 +100,7 @@ class ReviewedJudgement(Answer):
     rating: Rating
     reasons: tuple[str, ...]
     comment: str
+    answers: tuple[GivenAnswer, ...]
     better: str
     asked: str
     reply: str
@@ -118,6 +126,7 @@ class ReviewedJudgement(Answer):
             rating=one.rating,
             reasons=one.reasons,
             comment=one.comment,
+            answers=tuple(GivenAnswer(question=it.question.text, value=it.value) for it in one.answers),
             better=one.better,
             asked=listed.asked,
             reply=listed.reply,
@@ -151,7 +160,9 @@ class ReviewBody(Body):
 
 
 class Reviewed(Answer):
-    """How many of the judgements were reviewed, and how many had changed since they were shown."""
+    """How many of the judgements were reviewed, how many had changed since they were shown, and how many were
+    not accepted because operators may not read their words."""
 
     reviewed: int
     changed: int
+    unread: int

@@ -61,12 +61,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What may be in rows of a judgement, cleaned."""
+    """What may be in rows of a judgement, cleaned. answers: to the link's questions about the reply, by the
+    question's text, as JSON; empty for none."""
 
     prompt: tuple[Turn, ...]
     replies: tuple[str, ...]
     better: str
     comment: str
+    answers: str = ""
 
     @property
     def tools(self) -> bool:
@@ -107,13 +109,21 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
             _REASONING.sub("", text, count=1) if role == "assistant" and _REASONING.match(text) else text
             for role, text in zip(roles, texts, strict=True)
         ]
-    texts += [better, one.comment]
+    answers = one.answers if isinstance(one, Judgement) else ()
+    texts += [better, one.comment, *(str(answer.value) for answer in answers)]
     if mask is not None:
         texts = list(mask(texts))
     prompt = tuple(
         {"role": message.role, "content": text} for message, text in zip(path, texts, strict=False)
     )
-    return Texts(prompt, tuple(texts[len(path) : -2]), texts[-2], texts[-1])
+    end = len(path) + len(judged)
+    values = [
+        answer.value if isinstance(answer.value, int) else text
+        for answer, text in zip(answers, texts[end + 2 :], strict=True)
+    ]
+    said = {answer.question.text: value for answer, value in zip(answers, values, strict=True)}
+    told = json.dumps(said, ensure_ascii=False) if said else ""
+    return Texts(prompt, tuple(texts[len(path) : end]), texts[end], texts[end + 1], told)
 
 
 def sides(one: Judgement | Comparison) -> tuple[Judged, ...]:
@@ -173,13 +183,7 @@ class Rows:
         if not usable:
             self.left_out.append("empty" if not reply.strip() else "unfinished")
             return
-        yield self._row(
-            "kto",
-            {"prompt": self._prompt, "completion": [_said(reply)], "label": one.rating > 0},
-            label=one.rating > 0,
-            prompt=self._seen,
-            versions=f"{one.owner_id} {one.conversation_id} {self._seen}",
-        )
+        yield self._labelled(reply, one.rating > 0, f"{one.owner_id} {one.conversation_id} {self._seen}")
 
     def _of_comparison(self, one: Comparison) -> Iterator[Row]:
         better = self._texts.better
@@ -188,6 +192,9 @@ class Rows:
             for at, reply in enumerate(self._texts.replies):
                 if self._usable(at) and reply.strip() != better.strip():
                     yield from self._pair(better, reply, "better")
+        for at, side in enumerate((one.left, one.right)):
+            if side.good is not None and self._usable(at):
+                yield self._labelled(self._texts.replies[at], side.good)
         if one.preferred in (None, "tie"):
             bad = one.left.good is False and one.right.good is False
             self.left_out.append("no_vote" if one.preferred is None else "both_bad" if bad else "tie")
@@ -208,6 +215,11 @@ class Rows:
 
     def _usable(self, at: int) -> bool:
         return self._sides[at].whole and bool(self._texts.replies[at].strip())
+
+    def _labelled(self, reply: str, good: bool, versions: str = "") -> Row:
+        """What was found good or bad by itself. The two sides of a vote are a pair already."""
+        body = {"prompt": self._prompt, "completion": [_said(reply)], "label": good}
+        return self._row("kto", body, label=good, prompt=self._seen, versions=versions)
 
     def _completion(self, text: str, reply_id: str) -> Iterator[Row]:
         body = {"prompt": self._prompt, "completion": [_said(text)]}
@@ -273,6 +285,7 @@ def _flat(one: Judgement | Comparison, texts: Texts) -> dict[str, Any]:
         "good": _opinion(one.left.good) if isinstance(one, Comparison) else "",
         "other_good": _opinion(one.right.good) if isinstance(one, Comparison) else "",
         "comment": texts.comment,
+        "answers": texts.answers,
     }
 
 

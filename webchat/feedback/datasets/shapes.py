@@ -10,8 +10,8 @@ _FROM = {"user": "human", "assistant": "gpt", "system": "system"}
 
 COLUMNS = (
     "judgement", "source", "split", "person", "conversation", "at", "link", "model", "other_model", "rating",
-    "preferred", "good", "other_good", "reasons", "comment", "question", "reply", "other_reply", "better",
-    "review", "system", "earlier", "provenance",
+    "preferred", "good", "other_good", "reasons", "comment", "answers", "question", "reply", "other_reply",
+    "better", "review", "system", "earlier", "provenance",
 )  # fmt: skip
 """Of the CSV file."""
 

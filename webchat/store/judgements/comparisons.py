@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, not_, or_, select, update
@@ -106,7 +107,7 @@ class ComparisonVerbs(TurnVerbs):
     @reads
     def comparison(self, connection: Connection, owner: str, comparison_id: str) -> Comparison:
         """Raises NotFound, also if one of its sides was deleted."""
-        return _comparison(_own(connection, owner, comparison_id))
+        return load_comparison(_own(connection, owner, comparison_id))
 
     @writes
     def vote_on(self, connection: Connection, owner: str, comparison_id: str, vote: Vote) -> Comparison:
@@ -130,7 +131,7 @@ class ComparisonVerbs(TurnVerbs):
                 )
             )
             _close(connection, row, "right" if vote.preferred == "right" else "left")
-        return _comparison(_own(connection, owner, comparison_id))
+        return load_comparison(_own(connection, owner, comparison_id))
 
     @writes
     def go_on_with(
@@ -171,7 +172,7 @@ class ComparisonVerbs(TurnVerbs):
         """All votes that were not rejected, of any owners, the oldest first, without what was judged."""
         voted = _RECORDS.where(ComparisonRow.voted_at.is_not(None))
         rows = connection.execute(voted.order_by(ComparisonRow.at, ComparisonRow.id))
-        return [one for row in rows if (one := _comparison(row)).review.state != "rejected"]
+        return [one for row in rows if (one := load_comparison(row)).review.state != "rejected"]
 
     def usable_comparisons(self) -> Iterator[Comparison]:
         """The votes that may be exported, with what was judged, the oldest first: of people who agreed and
@@ -190,7 +191,7 @@ class ComparisonVerbs(TurnVerbs):
         usable: list[Comparison] = []
         chars = 0
         for row in rows:
-            one = _judged(connection, _comparison(row))
+            one = with_judged(connection, load_comparison(row))
             if one.left.judged is None or one.right.judged is None:
                 continue
             usable.append(one)
@@ -320,13 +321,18 @@ def _with(pair: PairVotes, left: str, preferred: str | None, votes: int) -> Pair
     return replace(pair, wins=(first + votes, second) if wins_first else (first, second + votes))
 
 
-def _judged(connection: Connection, found: Comparison) -> Comparison:
+def with_judged(connection: Connection, found: Comparison) -> Comparison:
     """With both replies as they were judged."""
     left, right = judged_together(connection, found.left.message_id, found.right.message_id)
     return replace(found, left=replace(found.left, judged=left), right=replace(found.right, judged=right))
 
 
-def _comparison(row: Row[Any]) -> Comparison:
+def records_query() -> Any:
+    """Comparisons with their conversation and their link's name."""
+    return _RECORDS
+
+
+def load_comparison(row: Row[Any]) -> Comparison:
     return Comparison(
         id=row.id,
         owner_id=row.owner_id,
@@ -343,5 +349,10 @@ def _comparison(row: Row[Any]) -> Comparison:
         voted_at=row.voted_at,
         closed_at=row.closed_at,
         consent=None if row.consent is None else Consent(**row.consent),
-        review=Review() if row.review is None else Review(**row.review),
+        review=Review() if row.review is None else _review(row.review),
     )
+
+
+def _review(stored: Mapping[str, Any]) -> Review:
+    at = stored.get("at")
+    return Review(stored["state"], stored.get("by"), datetime.fromisoformat(at) if at else None)

@@ -8,11 +8,13 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
     and_,
     case,
+    exists,
     func,
     literal,
     or_,
@@ -35,7 +37,9 @@ from webchat.store.database.transactions import heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import (
+    MOST_COUNTED,
     Judgement,
+    JudgementChoices,
     JudgementCount,
     JudgementFilter,
     ListedJudgement,
@@ -57,6 +61,7 @@ SLICE_CHARS = 2_000_000
 """Of what is exported, in memory at a time; a single one may be longer."""
 
 MOST_COUNTS = 20_000
+MOST_CHOICES = 200
 
 _ASKED = aliased(MessageRow)
 _JUDGE = aliased(OwnerRow)
@@ -126,7 +131,9 @@ class ReviewVerbs(TesterVerbs):
     ) -> Reviewed:
         """Say what is made of judgements, at most `MOST_REVIEWED`; of one, `edited` with a better answer.
         shown: their ids, each with its `changed_at` when the operator saw it; what was changed since stays as
-        it is. Raises ValueError for an answer without `edited` and the other way round, or for several."""
+        it is. Nothing is accepted whose words operators may not read: they would be exported unread once
+        its person agrees. Raises ValueError for an answer without `edited` and the other way round, or for
+        several."""
         if len(shown) > MOST_REVIEWED:
             raise ValueError(f"at most {MOST_REVIEWED} judgements can be reviewed at once")
         if (state == "edited") != bool(better.strip()) or (better.strip() and len(shown) > 1):
@@ -136,6 +143,11 @@ class ReviewVerbs(TesterVerbs):
         locked = select(*columns).where(JudgementRow.id.in_(shown)).order_by(JudgementRow.id)
         there = connection.execute(locked.with_for_update()).all()
         same = [id for id, changed_at in there if changed_at == shown[id]]
+        changed, unread = len(there) - len(same), 0
+        if state in ("accepted", "edited"):
+            may = judgements_query().with_only_columns(JudgementRow.id)
+            readable = set(connection.scalars(may.where(JudgementRow.id.in_(same), _readable())))
+            same, unread = [id for id in same if id in readable], len(same) - len(readable)
         fresh = state == "new"
         connection.execute(
             update(JudgementRow)
@@ -147,7 +159,7 @@ class ReviewVerbs(TesterVerbs):
                 review_better=clean(better) if better.strip() else "",
             )
         )
-        return Reviewed(len(same), len(there) - len(same))
+        return Reviewed(len(same), changed, unread)
 
     @heavy
     def judgement_counts(self, connection: Connection, _until: Until) -> list[JudgementCount]:
@@ -170,6 +182,30 @@ class ReviewVerbs(TesterVerbs):
             .limit(MOST_COUNTS)
         ).all()
         return [JudgementCount(model, date.fromisoformat(on), *rest) for model, on, *rest in reversed(rows)]
+
+    @heavy
+    def judgement_choices(self, connection: Connection, _until: Until) -> JudgementChoices:
+        """By what judgements can be filtered, at most `MOST_CHOICES` of each."""
+
+        def distinct(column: Any) -> tuple[str, ...]:
+            found = select(column).where(column != "").distinct().order_by(column)
+            return tuple(connection.scalars(found.limit(MOST_CHOICES)))
+
+        judged = exists().where(JudgementRow.owner_id == OwnerRow.id)
+        people = select(OwnerRow.id, OwnerRow.kind, OwnerRow.name).where(judged)
+        rows = connection.execute(people.order_by(OwnerRow.id.desc()).limit(MOST_CHOICES))
+        return JudgementChoices(
+            distinct(JudgementRow.template),
+            distinct(JudgementReasonRow.reason),
+            tuple((row.id, _name(row.id, row.kind, row.name)) for row in rows),
+        )
+
+    @heavy
+    def count_judgements(self, connection: Connection, _until: Until, wanted: JudgementFilter) -> int:
+        """How many there are; counted up to `MOST_COUNTED`."""
+        found = _wanted(judgements_query().with_only_columns(JudgementRow.id), wanted)
+        counted = select(func.count()).select_from(found.limit(MOST_COUNTED).subquery())
+        return connection.scalar(counted) or 0
 
     @heavy
     def thumbs(self, connection: Connection, _until: Until) -> list[Thumb]:
@@ -218,17 +254,20 @@ class ReviewVerbs(TesterVerbs):
         must_operate(connection, operator)
 
 
+def _readable() -> ColumnElement[bool]:
+    """Whether operators may read its words: of what trains, and of testers' chats those they read elsewhere,
+    judged under a sentence."""
+    return or_(trains(), and_(OwnerRow.kind == "guest", JudgementRow.consent.is_not(None), agreed()))
+
+
 def _listed() -> Select[Any]:
-    """With what operators may read: what trains, and of testers' chats those they read elsewhere, judged
-    under a sentence."""
-    tested = and_(OwnerRow.kind == "guest", JudgementRow.consent.is_not(None), agreed())
     return (
         judgements_query()
         .add_columns(
             _JUDGE.kind,
             _JUDGE.name,
             trains().label("trains"),
-            or_(trains(), tested).label("readable"),
+            _readable().label("readable"),
             func.substr(MessageRow.text, 1, EXCERPT_CHARS).label("reply"),
             func.substr(_ASKED.text, 1, EXCERPT_CHARS).label("asked"),
         )
@@ -268,12 +307,17 @@ def _without_words(row: Row[Any], found: Judgement) -> Judgement:
     return replace(found, comment="", better="", answers=answers, review=review, judged=None)
 
 
+def _name(owner_id: str, kind: str, name: str) -> str:
+    """A name, or what tells the people of a link apart."""
+    return owner_id[-4:] if kind == "guest" else name
+
+
 def _as_listed(row: Row[Any]) -> ListedJudgement:
     return ListedJudgement(
         _without_words(row, load_judgement(row)),
         model=row.model,
         template=row.template,
-        person=row.owner_id[-4:] if row.kind == "guest" else row.name,
+        person=_name(row.owner_id, row.kind, row.name),
         asked=(row.asked or "") if row.readable else "",
         reply=row.reply if row.readable else "",
         trains=bool(row.trains),

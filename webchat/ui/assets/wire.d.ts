@@ -279,16 +279,8 @@ export interface Failure {
   audience?: "operator" | null;
 }
 
-/** One guest's answer. question: as it was asked. */
-export interface GivenAnswer {
-  person: string;
-  question: Question;
-  value: string | number;
-  at: string;
-}
-
 export interface GivenAnswerPage {
-  items: Array<GivenAnswer>;
+  items: Array<webchat__api__wire__links__GivenAnswer>;
   next: string | null;
 }
 
@@ -989,10 +981,11 @@ export interface ReviewTask {
   until: string;
 }
 
-/** How many of the judgements were reviewed, and how many had changed since they were shown. */
+/** How many of the judgements were reviewed, how many had changed since they were shown, and how many were not accepted because operators may not read their words. */
 export interface Reviewed {
   reviewed: number;
   changed: number;
+  unread: number;
 }
 
 /** A judgement as operators see it. person: a name, or what tells the people of a link apart. asked, reply: how the message and the reply begin; empty where operators may not read them. trains: whether it may be exported once it is accepted. review_better: an operator's answer in place of the person's. */
@@ -1011,6 +1004,7 @@ export interface ReviewedJudgement {
   rating: -1 | 0 | 1;
   reasons: Array<string>;
   comment: string;
+  answers: Array<webchat__api__wire__judgements__GivenAnswer>;
   better: string;
   asked: string;
   reply: string;
@@ -1437,6 +1431,20 @@ export interface Wait {
   since_ms: number;
   retry_in_ms: number | null;
   attempt: number;
+}
+
+/** What was answered to a question of the link about the reply; a number for a scale. */
+export interface webchat__api__wire__judgements__GivenAnswer {
+  question: string;
+  value: string | number;
+}
+
+/** One guest's answer. question: as it was asked. */
+export interface webchat__api__wire__links__GivenAnswer {
+  person: string;
+  question: Question;
+  value: string | number;
+  at: string;
 }
 
 /** items: replies or comparisons in it. given: reviews of them; with `items` times `reviews` all is done. closed_at: since when nobody is asked any more. */
