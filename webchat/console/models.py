@@ -87,7 +87,7 @@ class ModelTab:
             status = caller.t("console.models.loading_for", status=status, seconds=round(info.eta_seconds))
         able = info.capabilities
         context = "" if able is None or able.context_length is None else f"{able.context_length:,}"
-        place = "here" if info.in_process else "elsewhere"
+        place = "here" if info.in_process or info.kind == "function" else "elsewhere"
         memory = "" if info.memory is None else f"{info.memory / 1e9:.1f} GB"
         return [info.name, status, memory, context, caller.t(f"console.models.{place}"), info.source]
 
