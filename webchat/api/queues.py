@@ -10,9 +10,9 @@ from webchat.api.wire.queues import (
     GivenReview,
     NewReviewBody,
     NextReview,
-    Queue,
     QueueBody,
     QueuePage,
+    ReviewQueue,
     ReviewTask,
 )
 from webchat.moderation import Context
@@ -28,11 +28,11 @@ class Queues:
     async def list(self, operator: Operator, cursor: Cursor = None) -> QueuePage:
         """Queues, the newest first."""
         page = await self._store.call(self._store.queues, operator.id, cursor=cursor)
-        return QueuePage(items=tuple(map(Queue.of, page.items)), next=page.next)
+        return QueuePage(items=tuple(map(ReviewQueue.of, page.items)), next=page.next)
 
-    async def make(self, operator: Operator, body: QueueBody) -> Queue:
+    async def make(self, operator: Operator, body: QueueBody) -> ReviewQueue:
         """Make a queue of what matches now, at most the newest 5,000."""
-        return Queue.of(await self._store.call(self._store.make_queue, operator.id, body.read()))
+        return ReviewQueue.of(await self._store.call(self._store.make_queue, operator.id, body.read()))
 
     async def close(self, operator: Operator, id: PathId) -> None:
         """Ask nobody any more. What was reviewed stays."""

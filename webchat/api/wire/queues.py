@@ -53,7 +53,7 @@ class QueueFound(Answer):
     judged: QueueJudged
 
 
-class Queue(Answer):
+class ReviewQueue(Answer):
     """items: replies or comparisons in it. given: reviews of them; with `items` times `reviews` all is done.
     closed_at: since when nobody is asked any more."""
 
@@ -72,7 +72,7 @@ class Queue(Answer):
 class QueuePage(Answer):
     """next: cursor of the next page, `null` at the end."""
 
-    items: tuple[Queue, ...]
+    items: tuple[ReviewQueue, ...]
     next: str | None
 
 

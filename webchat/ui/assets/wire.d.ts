@@ -904,6 +904,12 @@ export interface QuestionContent {
   per_reply?: boolean;
 }
 
+/** place: starts at 1. */
+export interface Queue {
+  place: number;
+  eta_seconds: number | null;
+}
+
 /** reviews: how many each item gets. reviewers: ids of people; empty for everybody who signs in. */
 export interface QueueBody {
   name: string;
@@ -924,7 +930,7 @@ export interface QueueFound {
 
 /** next: cursor of the next page, `null` at the end. */
 export interface QueuePage {
-  items: Array<webchat__api__wire__queues__Queue>;
+  items: Array<ReviewQueue>;
   next: string | null;
 }
 
@@ -970,6 +976,20 @@ export interface ReviewBody {
   shown: Array<ShownJudgement>;
   state: "new" | "accepted" | "rejected" | "edited";
   better?: string;
+}
+
+/** items: replies or comparisons in it. given: reviews of them; with `items` times `reviews` all is done. closed_at: since when nobody is asked any more. */
+export interface ReviewQueue {
+  id: string;
+  name: string;
+  kind: "replies" | "comparisons";
+  wanted: QueueFound;
+  reviews: number;
+  reviewers: Array<string>;
+  created_at: string;
+  closed_at: string | null;
+  items: number;
+  given: number;
 }
 
 /** What is to be judged, without what tells the model or what others think of it. id: of the item. prompt: what was written before. replies: one, or the left and the right one. until: it is reserved that long. */
@@ -1175,7 +1195,7 @@ export interface Status {
   message_id: string;
   state: "queued" | "streaming" | "complete" | "stopped" | "blocked" | "failed" | "interrupted";
   loading: Loading | null;
-  queue: webchat__api__wire__turns__Queue | null;
+  queue: Queue | null;
   wait: Wait | null;
 }
 
@@ -1447,26 +1467,6 @@ export interface webchat__api__wire__links__GivenAnswer {
   at: string;
 }
 
-/** items: replies or comparisons in it. given: reviews of them; with `items` times `reviews` all is done. closed_at: since when nobody is asked any more. */
-export interface webchat__api__wire__queues__Queue {
-  id: string;
-  name: string;
-  kind: "replies" | "comparisons";
-  wanted: QueueFound;
-  reviews: number;
-  reviewers: Array<string>;
-  created_at: string;
-  closed_at: string | null;
-  items: number;
-  given: number;
-}
-
-/** place: starts at 1. */
-export interface webchat__api__wire__turns__Queue {
-  place: number;
-  eta_seconds: number | null;
-}
-
 /** The JSON that a request is answered with. */
 export type Answer<M extends string, P extends string> =
   [M, P] extends ["POST", `api/conversations/take-over`] ? Moved :
@@ -1494,7 +1494,7 @@ export type Answer<M extends string, P extends string> =
   [M, P] extends ["GET", `api/search`] ? SearchPage :
   [M, P] extends ["GET", `api/export`] ? Archive :
   [M, P] extends ["GET", `api/queues`] ? QueuePage :
-  [M, P] extends ["POST", `api/queues`] ? webchat__api__wire__queues__Queue :
+  [M, P] extends ["POST", `api/queues`] ? ReviewQueue :
   [M, P] extends ["GET", `api/shares`] ? SharedChats :
   [M, P] extends ["POST", `api/shares`] ? SharedChat :
   [M, P] extends ["GET", `api/trash`] ? TrashPage :
