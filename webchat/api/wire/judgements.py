@@ -74,7 +74,7 @@ class JudgementBody(Body):
     seq: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
 
 
-class GivenAnswer(Answer):
+class ReviewedAnswer(Answer):
     """What was answered to a question of the link about the reply; a number for a scale."""
 
     question: str
@@ -100,7 +100,7 @@ class ReviewedJudgement(Answer):
     rating: Rating
     reasons: tuple[str, ...]
     comment: str
-    answers: tuple[GivenAnswer, ...]
+    answers: tuple[ReviewedAnswer, ...]
     better: str
     asked: str
     reply: str
@@ -126,7 +126,7 @@ class ReviewedJudgement(Answer):
             rating=one.rating,
             reasons=one.reasons,
             comment=one.comment,
-            answers=tuple(GivenAnswer(question=it.question.text, value=it.value) for it in one.answers),
+            answers=tuple(ReviewedAnswer(question=it.question.text, value=it.value) for it in one.answers),
             better=one.better,
             asked=listed.asked,
             reply=listed.reply,

@@ -279,8 +279,16 @@ export interface Failure {
   audience?: "operator" | null;
 }
 
+/** One guest's answer. question: as it was asked. */
+export interface GivenAnswer {
+  person: string;
+  question: Question;
+  value: string | number;
+  at: string;
+}
+
 export interface GivenAnswerPage {
-  items: Array<webchat__api__wire__links__GivenAnswer>;
+  items: Array<GivenAnswer>;
   next: string | null;
 }
 
@@ -1008,6 +1016,12 @@ export interface Reviewed {
   unread: number;
 }
 
+/** What was answered to a question of the link about the reply; a number for a scale. */
+export interface ReviewedAnswer {
+  question: string;
+  value: string | number;
+}
+
 /** A judgement as operators see it. person: a name, or what tells the people of a link apart. asked, reply: how the message and the reply begin; empty where operators may not read them. trains: whether it may be exported once it is accepted. review_better: an operator's answer in place of the person's. */
 export interface ReviewedJudgement {
   id: string;
@@ -1024,7 +1038,7 @@ export interface ReviewedJudgement {
   rating: -1 | 0 | 1;
   reasons: Array<string>;
   comment: string;
-  answers: Array<webchat__api__wire__judgements__GivenAnswer>;
+  answers: Array<ReviewedAnswer>;
   better: string;
   asked: string;
   reply: string;
@@ -1451,20 +1465,6 @@ export interface Wait {
   since_ms: number;
   retry_in_ms: number | null;
   attempt: number;
-}
-
-/** What was answered to a question of the link about the reply; a number for a scale. */
-export interface webchat__api__wire__judgements__GivenAnswer {
-  question: string;
-  value: string | number;
-}
-
-/** One guest's answer. question: as it was asked. */
-export interface webchat__api__wire__links__GivenAnswer {
-  person: string;
-  question: Question;
-  value: string | number;
-  at: string;
 }
 
 /** The JSON that a request is answered with. */
