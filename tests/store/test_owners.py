@@ -223,7 +223,6 @@ NOT_OF_AN_OWNER = {
     "begun_replay",
     "failed_replay",
     "replay_items",
-    "replay_path",
     "replay_votes",
     "vote_on_replay",
     "ratings_by_link",  # counts, in tests/test_pages.py

@@ -86,7 +86,6 @@ def test_who_does_not_operate_reaches_nothing(store: Store, operator: Talk, talk
         lambda: store.cancel_replay(talk.owner, run.id),
         lambda: store.retry_replay(talk.owner, run.id),
         lambda: store.replay_items(talk.owner, made.id, [run.id]),
-        lambda: store.replay_path(talk.owner, made.id, 1),
         lambda: store.replay_votes(talk.owner, made.id),
         lambda: store.vote_on_replay(talk.owner, made.id, 1, STORED, run.id, Vote("tie")),
         lambda: store.delete_replay_set(talk.owner, made.id),

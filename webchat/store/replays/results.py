@@ -22,12 +22,10 @@ from webchat.store.database.transactions import reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Vote
 from webchat.store.judgements.rows import must_operate
-from webchat.store.records import PathMessage, TurnState
+from webchat.store.records import TurnState
 from webchat.store.replay_records import ReplayItem, ReplayReply
 from webchat.store.replays.rows import items_query, load_reply, replies_query
 from webchat.store.replays.runs import ReplayRunVerbs
-from webchat.store.verbs.messages import PATH_CHARS
-from webchat.store.verbs.tree import path_to
 
 STORED = ""
 """Names the stored reply where a run is named: by its id."""
@@ -76,20 +74,6 @@ class ReplayResultVerbs(ReplayRunVerbs):
             )
             for row in rows
         ]
-
-    @reads
-    def replay_path(
-        self, connection: Connection, operator: str, set_id: str, number: int
-    ) -> list[PathMessage]:
-        """The messages before an item's reply, the first first. Raises NotFound."""
-        must_operate(connection, operator)
-        found = items_query().with_only_columns(MessageRow.parent_id)
-        parent_id = connection.scalar(
-            found.where(ReplayItemRow.set_id == set_id, ReplayItemRow.number == number)
-        )
-        if parent_id is None:
-            raise NotFound("replay_item")
-        return path_to(connection, parent_id, PATH_CHARS)
 
     @writes
     def vote_on_replay(
