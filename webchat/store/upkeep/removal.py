@@ -19,7 +19,7 @@ from webchat.store.database.tables import (
     SessionRow,
 )
 from webchat.store.database.transactions import long, reads, writes
-from webchat.store.judgements.queue_reviews import remove_reviews
+from webchat.store.judgements.stored_reviews import remove_reviews
 from webchat.store.people.keys import forget_keys
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.records import Deletion
