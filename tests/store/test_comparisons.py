@@ -183,7 +183,7 @@ def test_a_vote_that_may_be_exported_has_what_was_judged(store: Store) -> None:
 def test_votes_are_exported_in_slices_of_so_many_characters(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webchat.store.judgements.comparisons.SLICE_CHARS", 50)
+    monkeypatch.setattr("webchat.store.judgements.votes.SLICE_CHARS", 50)
     talk = Talk(store, store.local_owner().id)
     for key in "abc":
         id, *_ = _ended(talk, key=key)

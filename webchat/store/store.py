@@ -20,6 +20,7 @@ from webchat.store.judgements.comparisons import ComparisonVerbs
 from webchat.store.judgements.judging import JudgingVerbs
 from webchat.store.judgements.queue_reviews import QueueReviewVerbs
 from webchat.store.judgements.vote_reviews import VoteReviewVerbs
+from webchat.store.judgements.votes import VoteVerbs
 from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
@@ -69,6 +70,7 @@ class Store(
     JudgingVerbs,
     QueueReviewVerbs,
     ReplayResultVerbs,
+    VoteVerbs,
     VoteReviewVerbs,
     TesterVerbs,
     ExportVerbs,

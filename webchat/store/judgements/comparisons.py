@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, not_, or_, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from webchat.store.database.codec import clean, dump_settings, load_settings, new_id, now
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    LinkRow,
-    MessageRow,
-    OwnerRow,
-    PersonRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    TurnRow,
-)
-from webchat.store.database.transactions import heavy, reads, writes
-from webchat.store.database.until import Until
+from webchat.store.database.tables import ComparisonRow, ConversationRow, TurnRow
+from webchat.store.database.transactions import reads, writes
 from webchat.store.errors import ComparisonRunning, NotFound
-from webchat.store.judgement_records import Comparison, Consent, PairVotes, Preferred, Review, Side, Vote
+from webchat.store.judgement_records import Comparison, Preferred, Vote
+from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison
 from webchat.store.judgements.judging import judged_by
-from webchat.store.judgements.rows import is_live, may_replay, replayed_from, trains
-from webchat.store.judgements.snapshots import judged_together
 from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn
 from webchat.store.verbs.compared import close_comparison
 from webchat.store.verbs.tree import messages_by_id, newest_leaf, own_conversation, own_message
@@ -145,106 +130,6 @@ class ComparisonVerbs(TurnVerbs):
         _close(connection, row, side)
         return own_conversation(connection, owner, row.conversation_id)
 
-    @reads
-    def pair_votes(self, connection: Connection, link_id: str, models: Collection[str]) -> list[PairVotes]:
-        """How often the people of a link voted for which of two of these models. Those who skipped do not
-        count."""
-        columns = (ComparisonRow.left_model, ComparisonRow.right_model, ComparisonRow.preferred)
-        rows = connection.execute(
-            select(*columns, func.count().label("votes"))
-            .where(
-                ComparisonRow.link_id == link_id,
-                ComparisonRow.left_model.in_(models),
-                ComparisonRow.right_model.in_(models),
-                or_(ComparisonRow.preferred.is_not(None), ComparisonRow.closed_at.is_(None)),
-            )
-            .group_by(*columns)
-        )
-        pairs: dict[tuple[str, str], PairVotes] = {}
-        for row in rows:
-            first, second = sorted((row.left_model, row.right_model))
-            pair = pairs.get((first, second), PairVotes((first, second)))
-            pairs[first, second] = _with(pair, row.left_model, row.preferred, row.votes)
-        return list(pairs.values())
-
-    @heavy
-    def votes(self, connection: Connection, _until: Until) -> list[Comparison]:
-        """All votes that were not rejected, of any owners, the oldest first, without what was judged."""
-        voted = _RECORDS.where(ComparisonRow.voted_at.is_not(None))
-        rows = connection.execute(voted.order_by(ComparisonRow.at, ComparisonRow.id))
-        return [one for row in rows if (one := load_comparison(row)).review.state != "rejected"]
-
-    def usable_comparisons(self) -> Iterator[Comparison]:
-        """The votes that may be exported, with what was judged, the oldest first: of people who agreed and
-        were not removed, and not rejected. Reads in slices, in the calling thread."""
-        after: str | None = ""
-        while after is not None:
-            after, found = self._usable_slice_of_votes(after)
-            yield from found
-
-    @reads
-    def _usable_slice_of_votes(
-        self, connection: Connection, after: str
-    ) -> tuple[str | None, list[Comparison]]:
-        """The last id that was looked at, `None` at the end, and what may be exported of those."""
-        rows = connection.execute(_USABLE.where(ComparisonRow.id > after).limit(SLICE_ROWS)).all()
-        usable: list[Comparison] = []
-        chars = 0
-        for row in rows:
-            one = with_judged(connection, load_comparison(row))
-            if one.left.judged is None or one.right.judged is None:
-                continue
-            usable.append(one)
-            chars += sum(len(message.text) for message in one.left.judged.prompt)
-            chars += len(one.left.judged.reply) + len(one.right.judged.reply)
-            if chars > SLICE_CHARS:
-                return row.id, usable
-        return rows[-1].id if len(rows) == SLICE_ROWS else None, usable
-
-
-SLICE_ROWS = 50
-SLICE_CHARS = 2_000_000
-
-_RECORDS: Any = (
-    select(
-        *ComparisonRow.__table__.columns,
-        ConversationRow.owner_id.label("author_id"),
-        LinkRow.name.label("link"),
-    )
-    .join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
-    .outerjoin(LinkRow, LinkRow.id == ComparisonRow.link_id)
-)
-
-_WITHDRAWN: Any = (
-    replayed_from(
-        select(ReplayReplyRow.run_id)
-        .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
-        .join(
-            ReplayItemRow,
-            and_(ReplayItemRow.set_id == ReplayRunRow.set_id, ReplayItemRow.number == ReplayReplyRow.number),
-        )
-        .join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
-    )
-    .where(
-        ReplayReplyRow.conversation_id == ComparisonRow.conversation_id, not_(and_(is_live(), may_replay()))
-    )
-    .correlate(ComparisonRow)
-    .exists()
-)
-"""Whether what a replay answers is somebody's who has deleted it, or does not agree any more."""
-
-_USABLE: Any = (
-    _RECORDS.join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
-    .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
-    .where(
-        ComparisonRow.voted_at.is_not(None),
-        ConversationRow.deleted_at.is_(None),
-        trains(ComparisonRow),
-        or_(ConversationRow.kind != "replay", ~_WITHDRAWN),
-    )
-    .order_by(ComparisonRow.id)
-)
-
 
 def _key_of_right(client_key: str) -> str:
     """Another key that only the first one leads to."""
@@ -260,7 +145,7 @@ def _begun(connection: Connection, turn: BegunTurn) -> BegunTurn:
     reply = _again(connection, turn.reply.id)
     if reply.compared is None:
         return turn
-    row = connection.execute(_RECORDS.where(ComparisonRow.id == reply.compared.id)).one()
+    row = connection.execute(COMPARISONS.where(ComparisonRow.id == reply.compared.id)).one()
     ids = (row.left_id, row.right_id)
     reserved = dict(
         connection.execute(
@@ -278,7 +163,7 @@ def _begun(connection: Connection, turn: BegunTurn) -> BegunTurn:
 
 def _own(connection: Connection, owner: str, comparison_id: str, *, lock: bool = False) -> Row[Any]:
     """The row of an owner's comparison whose sides are both there. Raises NotFound."""
-    found = _RECORDS.where(ComparisonRow.id == comparison_id, ComparisonRow.owner_id == owner)
+    found = COMPARISONS.where(ComparisonRow.id == comparison_id, ComparisonRow.owner_id == owner)
     if lock:
         found = found.with_for_update(of=ComparisonRow)
     row = connection.execute(found).first()
@@ -309,50 +194,3 @@ def _close(connection: Connection, row: Row[Any], side: Preferred) -> None:
             settings=row.right_settings if right else row.left_settings,
         )
     )
-
-
-def _with(pair: PairVotes, left: str, preferred: str | None, votes: int) -> PairVotes:
-    if preferred is None:
-        return replace(pair, open=pair.open + votes)
-    if preferred == "tie":
-        return replace(pair, ties=pair.ties + votes)
-    first, second = pair.wins
-    wins_first = (left == pair.models[0]) == (preferred == "left")
-    return replace(pair, wins=(first + votes, second) if wins_first else (first, second + votes))
-
-
-def with_judged(connection: Connection, found: Comparison) -> Comparison:
-    """With both replies as they were judged."""
-    left, right = judged_together(connection, found.left.message_id, found.right.message_id)
-    return replace(found, left=replace(found.left, judged=left), right=replace(found.right, judged=right))
-
-
-def records_query() -> Any:
-    """Comparisons with their conversation and their link's name."""
-    return _RECORDS
-
-
-def load_comparison(row: Row[Any]) -> Comparison:
-    return Comparison(
-        id=row.id,
-        owner_id=row.owner_id,
-        author_id=row.author_id,
-        conversation_id=row.conversation_id,
-        asked_id=row.asked_id,
-        link_id=row.link_id,
-        link=row.link or "",
-        at=row.at,
-        left=Side(row.left_id, row.left_model, row.left_good),
-        right=Side(row.right_id, row.right_model, row.right_good),
-        preferred=row.preferred,
-        comment=row.comment,
-        voted_at=row.voted_at,
-        closed_at=row.closed_at,
-        consent=None if row.consent is None else Consent(**row.consent),
-        review=Review() if row.review is None else _review(row.review),
-    )
-
-
-def _review(stored: Mapping[str, Any]) -> Review:
-    at = stored.get("at")
-    return Review(stored["state"], stored.get("by"), datetime.fromisoformat(at) if at else None)

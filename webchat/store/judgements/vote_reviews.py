@@ -15,7 +15,7 @@ from webchat.store.database.tables import ComparisonRow, ConversationRow, Messag
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Comparison, ListedVote, Review, ReviewState
-from webchat.store.judgements.comparisons import load_comparison, records_query, with_judged
+from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison, with_judged
 from webchat.store.judgements.reviewing import EXCERPT_CHARS, MOST_REVIEWED, ReviewVerbs
 from webchat.store.judgements.rows import must_operate, trains
 from webchat.store.records import Page
@@ -97,8 +97,7 @@ class VoteReviewVerbs(ReviewVerbs):
 def _votes() -> Any:
     tested = and_(OwnerRow.kind == "guest", ComparisonRow.consent.is_not(None), agreed())
     return (
-        records_query()
-        .add_columns(
+        COMPARISONS.add_columns(
             _JUDGE.kind,
             _JUDGE.name,
             trains(ComparisonRow).label("trains"),
