@@ -408,7 +408,7 @@ CALLS = {
     ("commands/replay.py", "start_replay"): "an operator's own, and moderated with each turn",
     ("console/replay.py", "start_replay"): "an operator's own, and moderated with each turn",
     ("api/queues.py", "make_queue"): "an operator's own",
-    ("console/reviewing.py", "make_queue"): "an operator's own",
+    ("console/feedback/reviewing.py", "make_queue"): "an operator's own",
     ("api/queues.py", "give_review"): "a reviewer's better answer",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
     ("api/templates/prompt_templates.py", "create_template"): "a new template",

@@ -15,11 +15,14 @@ from tests.api.conftest import MakeSite, Site
 from tests.console.test_handlers import caller
 from tests.store.talk import Talk
 from tests.store.test_comparisons import _ended
-from webchat.console.feedback import MOST_SHOWN, Feedback, filter_of
+from webchat.console.feedback.filters import Choices, filter_of
+from webchat.console.feedback.judgement import OneJudgement
+from webchat.console.feedback.plot import MOST_BARS, MOST_MODELS, plot
+from webchat.console.feedback.results import ModelResults
+from webchat.console.feedback.table import MOST_SHOWN, Judgements
+from webchat.console.feedback.votes import Votes
 from webchat.console.page import create_console
 from webchat.console.paging import FIRST
-from webchat.console.plots import MOST_BARS, MOST_MODELS, plot
-from webchat.console.votes import Votes
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import JudgementChange, JudgementCount, JudgementFilter, Review, Vote
 from webchat.store.link_records import LinkTerms
@@ -60,39 +63,41 @@ def ids(shown: list[Any]) -> list[str]:
 
 async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> None:
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
-        empty = await feedback.show(who, "", "", "", "")
+        who = caller(site)
+        judgements, choices = Judgements(site.services), Choices(site.services)
+        empty = await judgements.show(who, "", "", "", "")
         assert not empty[0].visible
         assert empty[1].value == "Nobody has judged a reply yet."
         talk = of_a_link(site, CONSENT)
         good = [judged(talk, GOOD) for _ in range(MOST_SHOWN)]
         bad = judged(talk, BAD, "why?", "because")
-        first = await feedback.show(who, "", "", "", "")
+        first = await judgements.show(who, "", "", "", "")
         assert ids(first) == [bad, *reversed(good[1:])]
         assert first[0].value["data"][0][1:6] == ["model a", "Bad", "", "why?", "because"]
         assert list(first[2]) == ids(first)
-        older = await feedback.older(who, first[4], "", "", "", "")
+        older = await judgements.older(who, first[4], "", "", "", "")
         assert ids(older) == good[:1]
-        assert ids(await feedback.newer(who, older[4], "", "", "", "")) == ids(first)
-        assert ids(await feedback.show(who, "model a", "", "bad", "new")) == [bad]
-        none = await feedback.show(who, "model b", "", "", "")
+        assert ids(await judgements.newer(who, older[4], "", "", "", "")) == ids(first)
+        assert ids(await judgements.show(who, "model a", "", "bad", "new")) == [bad]
+        none = await judgements.show(who, "model b", "", "", "")
         assert none[1].value == "No judgements match."
-        models, links, ratings, states, _, _, people = await feedback.choices(who)
+        models, links, ratings, states, _, _, people = await choices.choices(who)
         assert [value for _, value in models.choices] == ["", "model a"]
         assert [name for name, _ in links.choices] == ["All", "Beta"]
         assert [len(ratings.choices), len(states.choices)] == [4, 5]
         assert people.choices[1:] == [(talk.owner[-4:], talk.owner)]
         assert first[-1].value == "Matching judgements: 51"
         by_day = ("", "", "", "", "", "", talk.owner, "2020-01-01", "2020-01-02")
-        assert (await feedback.show(who, *by_day))[1].visible
+        assert (await judgements.show(who, *by_day))[1].visible
         by_day = ("", "", "", "", "", "", talk.owner, "2020-01-01", "2099-01-02")
-        assert ids(await feedback.show(who, *by_day)) == ids(first)
+        assert ids(await judgements.show(who, *by_day)) == ids(first)
 
 
 async def test_who_opens_another_tab_looks_at_nothing(make_site: MakeSite) -> None:
     """Each look at testers' judgements is logged, so none is made that nobody asked for."""
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
+        who = caller(site)
+        judgements, choices = Judgements(site.services), Choices(site.services)
         judged(of_a_link(site, CONSENT), GOOD)
         blocks, _ = create_console(site.services)
         loads = {
@@ -105,19 +110,20 @@ async def test_who_opens_another_tab_looks_at_nothing(make_site: MakeSite) -> No
         for tab in ("", "people", "feedback"):
             scope = {"type": "http", "headers": [], "query_string": f"tab={tab}".encode()}
             there = replace(who, request=Request(scope))
-            found = await feedback.opened(there, "", "", "", "")
-            assert isinstance(found, list) == isinstance(await feedback.opened_choices(there), list)
+            found = await judgements.opened(there, "", "", "", "")
+            assert isinstance(found, list) == isinstance(await choices.opened_choices(there), list)
             assert isinstance(found, list) == (tab == "feedback") == bool(site.store.looks().items)
 
 
 async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
+        who = caller(site)
+        judgements, judging = Judgements(site.services), OneJudgement(site.services)
         talk = of_a_link(site, CONSENT)
         evil = "<img src=x onerror=alert(1)>"
         id = judged(talk, JudgementChange(-1, ("unsafe", "too <b>loud</b>"), comment=evil), evil, "a reply")
-        assert await feedback.chosen(who, ["now", id]) == id
-        card, about, messages, said, better, seen = await feedback.read(who, id)
+        assert await judgements.chosen(who, ["now", id]) == id
+        card, about, messages, said, better, seen = await judging.read(who, id)
         assert card.visible
         assert "model a" in about
         assert words(messages) == ["&lt;img src=x onerror=alert(1)&gt;", "a reply"]
@@ -128,44 +134,45 @@ async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> 
         def state() -> Review:
             return site.store.judgement(who.owner.id, id).review
 
-        await feedback.accept(who, seen)
+        await judging.accept(who, seen)
         assert (state().state, state().by) == ("accepted", who.owner.id)
-        await feedback.edit(who, seen, "a better reply")
+        await judging.edit(who, seen, "a better reply")
         assert (state().state, state().better) == ("edited", "a better reply")
-        assert (await feedback.read(who, id))[-2] == "a better reply"
-        await feedback.renew(who, seen)
-        await feedback.reject(who, seen)
+        assert (await judging.read(who, id))[-2] == "a better reply"
+        await judging.renew(who, seen)
+        await judging.reject(who, seen)
         assert (state().state, state().better) == ("rejected", "")
         assert told == ["Accepted: 1.", "Accepted with your answer.", "To be reviewed again.", "Rejected: 1."]
         for wrong in (None, "", [id], 5, {"unknown": seen[id]}):
             with pytest.raises(NotFound):
-                await feedback.accept(who, wrong)
+                await judging.accept(who, wrong)
 
 
 async def test_a_page_is_decided_at_once_and_nothing_else_is(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
+        judgements, who = Judgements(site.services), caller(site)
         talk = of_a_link(site, CONSENT)
         mine = [judged(talk, GOOD) for _ in range(3)]
-        seen = (await feedback.show(who, "", "", "", ""))[2]
-        await feedback.accept_all(who, {id: seen[id] for id in mine[:2]})
-        assert ids(await feedback.show(who, "", "", "", "accepted")) == [mine[1], mine[0]]
+        seen = (await judgements.show(who, "", "", "", ""))[2]
+        await judgements.accept_all(who, {id: seen[id] for id in mine[:2]})
+        assert ids(await judgements.show(who, "", "", "", "accepted")) == [mine[1], mine[0]]
         reply = site.store.judgement(who.owner.id, mine[1]).message_id
         site.store.judge(talk.owner, reply, BAD)
-        await feedback.reject_all(who, {id: seen[id] for id in mine[1:]})
+        await judgements.reject_all(who, {id: seen[id] for id in mine[1:]})
         assert told[-2:] == ["Rejected: 1.", "Changed meanwhile, and left as they are: 1. Open them again."]
-        assert ids(await feedback.show(who, "", "", "", "rejected")) == [mine[2]]
+        assert ids(await judgements.show(who, "", "", "", "rejected")) == [mine[2]]
         with pytest.raises(NotFound):
-            await feedback.accept_all(who, "all")
+            await judgements.accept_all(who, "all")
 
 
 async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
+        who = caller(site)
+        judgements, judging = Judgements(site.services), OneJudgement(site.services)
         id = judged(of_a_link(site, LinkTerms()), GOOD, "private", "words")
-        shown = await feedback.show(who, "", "", "", "")
+        shown = await judgements.show(who, "", "", "", "")
         assert shown[0].value["data"][0][4:6] == ["", ""]
-        _, _, messages, _, better, _ = await feedback.read(who, id)
+        _, _, messages, _, better, _ = await judging.read(who, id)
         assert "private" not in str(messages.value)
         assert "consent sentence" in words(messages)[0]
         assert better == ""
@@ -173,15 +180,15 @@ async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
 
 async def test_results_say_how_many_people_stand_behind_them(make_site: MakeSite) -> None:
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
-        table, compared, notes = await feedback.results(who)
+        results, who = ModelResults(site.services), caller(site)
+        table, compared, notes = await results.results(who)
         assert not table.visible
         assert not compared.visible
         assert notes.value == "Nobody has voted on a comparison yet."
         for at in range(6):
             talk = of_a_link(site, LinkTerms(title=str(at)))
             judged(talk, GOOD if at else BAD)
-        table, *_ = await feedback.results(who)
+        table, *_ = await results.results(who)
         (row,) = table.value["data"]
         assert (row[0], row[2:]) == ("model a", [5, 1, 6])
         assert row[1].startswith("83 % (")
@@ -197,10 +204,10 @@ def test_what_a_field_cannot_mean_filters_nothing() -> None:
 
 async def test_the_chat_that_was_judged_is_one_click_away(make_site: MakeSite) -> None:
     async with make_site() as site:
-        feedback, who = Feedback(site.services), caller(site)
+        judging, who = OneJudgement(site.services), caller(site)
         mine, tester = Talk(site.store, who.owner.id), of_a_link(site, CONSENT)
         unread = of_a_link(site, LinkTerms(title="2"))
-        about = [str((await feedback.read(who, judged(talk, GOOD)))[1]) for talk in (mine, tester, unread)]
+        about = [str((await judging.read(who, judged(talk, GOOD)))[1]) for talk in (mine, tester, unread)]
         assert "(../?c=" in about[0]
         assert "(?tab=testers&chat=" in about[1]
         assert "](" not in about[2]
@@ -252,4 +259,4 @@ async def test_bars_of_a_plot_are_as_high_as_the_counts(make_site: MakeSite) -> 
         many = [replace(counts[0], model=f"m{at}") for at in range(9)]
         assert plot(who, many).count("<figure>") == MOST_MODELS
         assert plot(who, []) == ""
-        assert not (await Feedback(site.services).plot(who)).visible
+        assert not (await ModelResults(site.services).plot(who)).visible

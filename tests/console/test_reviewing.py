@@ -11,7 +11,7 @@ from tests.api.conftest import MakeSite
 from tests.api.test_queues import agreeing
 from tests.console.test_feedback import told  # noqa: F401  used by all
 from tests.console.test_handlers import caller
-from webchat.console.reviewing import Queues, queue_of
+from webchat.console.feedback.reviewing import Queues, queue_of
 from webchat.store.queue_records import NewReview
 
 

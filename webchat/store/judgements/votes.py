@@ -25,9 +25,7 @@ from webchat.store.judgements.comparison_rows import COMPARISONS, load_compariso
 from webchat.store.judgements.rows import is_live, may_replay, replayed_from, trains
 
 SLICE_ROWS = 50
-
 SLICE_CHARS = 2_000_000
-
 _WITHDRAWN: Any = (
     replayed_from(
         select(ReplayReplyRow.run_id)
