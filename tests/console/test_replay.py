@@ -10,8 +10,9 @@ import pytest
 from tests.api.conftest import MakeSite, Site
 from tests.console.test_handlers import caller
 from tests.store.talk import Talk
-from webchat.console.replay import ReplayTab
-from webchat.console.replay_votes import Pair, ReplayVotes
+from webchat.console.replay.sets import Sets
+from webchat.console.replay.side_by_side import SideBySide
+from webchat.console.replay.votes import Pair, ReplayVotes
 from webchat.feedback.replay import Replayer
 from webchat.store.errors import NotFound
 from webchat.store.replays.results import STORED
@@ -27,7 +28,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
-async def a_set(site: Site, tab: ReplayTab, count: int = 2) -> str:
+async def a_set(site: Site, tab: Sets, count: int = 2) -> str:
     talk = Talk(site.store, caller(site).owner.id, "old")
     for number in range(count):
         talk.say(f"<b>question {number}</b>", EVIL)
@@ -35,7 +36,7 @@ async def a_set(site: Site, tab: ReplayTab, count: int = 2) -> str:
     return str(made.value)
 
 
-async def a_run(site: Site, tab: ReplayTab, set_id: str, **values: str) -> str:
+async def a_run(site: Site, tab: Sets, set_id: str, **values: str) -> str:
     model = site.services.models.infos()[0].name
     given = {"template": "", "temperature": "", "seed": "", "name": "", **values}
     await tab.start(caller(site), set_id, model, *given.values())
@@ -45,7 +46,7 @@ async def a_run(site: Site, tab: ReplayTab, set_id: str, **values: str) -> str:
 
 async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
-        tab, who = ReplayTab(site.services), caller(site)
+        tab, who = Sets(site.services), caller(site)
         assert not (await tab.show(who, None))[0].visible
         set_id = await a_set(site, tab)
         run = await a_run(site, tab, set_id, seed="7", name="seeded")
@@ -61,7 +62,7 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         assert file.headers["content-disposition"].startswith("attachment")
         assert "<script" not in file.text
         assert "seeded" in file.text
-        compared, *_ = await tab.compare(who, set_id, STORED, run)
+        compared, *_ = await SideBySide(site.services).compare(who, set_id, STORED, run)
         assert "<script" not in compared.value
         assert "<img" not in compared.value
         assert "\n" not in compared.value
@@ -74,7 +75,7 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
 
 async def test_a_vote_is_blind_and_asked_for_once(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
-        tab, votes, who = ReplayTab(site.services), ReplayVotes(site.services), caller(site)
+        tab, votes, who = Sets(site.services), ReplayVotes(site.services), caller(site)
         set_id = await a_set(site, tab)
         run = await a_run(site, tab, set_id, name="secret name")
         sides = set()
@@ -95,7 +96,7 @@ async def test_a_vote_is_blind_and_asked_for_once(make_site: MakeSite, told: lis
 
 async def test_what_is_no_choice_is_refused(make_site: MakeSite) -> None:
     async with make_site() as site:
-        tab, votes, who = ReplayTab(site.services), ReplayVotes(site.services), caller(site)
+        tab, votes, who = Sets(site.services), ReplayVotes(site.services), caller(site)
         set_id = await a_set(site, tab)
         model = site.services.models.infos()[0].name
         for values in (

@@ -1,0 +1,178 @@
+"""Sets of stored replies, and runs of other variants over them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeGuard
+
+import gradio as gr
+from pydantic import ValidationError
+
+from webchat.api import Services
+from webchat.console.asking import Caller, refuse, tell
+from webchat.feedback.replay import columns_of, default_name, summaries, summary_cells
+from webchat.prompts.personas import Personas
+from webchat.settings.engine import SamplingFields
+from webchat.store.errors import NotFound
+from webchat.store.records import ConversationSettings
+from webchat.store.replay_records import ReplayChoice, ReplayVariant
+from webchat.store.replays.results import STORED
+
+MOST_LINKS = 100
+_NAME_CHARS = 100
+_RATINGS = {"good": 1, "bad": -1}
+
+
+class Sets:
+    """The handlers. Each returns new values of components, in the order in which it is bound to them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.store
+        self._personas = Personas(services.store, services.sandbox)
+
+    async def choices(self, caller: Caller, chosen: object) -> list[Any]:
+        """The sets, and what new sets and runs are made of."""
+        operator = caller.owner.id
+        sets = await self._store.call(self._store.replay_sets, operator)
+        links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
+        templates = await self._store.call(self._store.list_templates, operator)
+        models = [info.name for info in self._services.models.infos() if not info.missing]
+        every = (caller.t("console.replay.all"), "")
+        known = [one.id for one in sets]
+        value = chosen if chosen in known else (known[0] if known else None)
+        return [
+            gr.Dropdown([(one.name, one.id) for one in sets], value=value),
+            gr.Dropdown([every, *((one.link.name, one.link.id) for one in links.items)]),
+            gr.Dropdown([every, *((caller.t(f"console.replay.{name}"), name) for name in _RATINGS)]),
+            gr.Dropdown(models),
+            gr.Dropdown(
+                [
+                    (caller.t("console.replay.keep_prompt"), ""),
+                    *((one.name, one.id) for one in templates if one.has_system),
+                ],
+            ),
+        ]
+
+    async def show(self, caller: Caller, set_id: object) -> list[Any]:
+        """The runs of a set, which of them can be chosen, and whether to look again."""
+        if not is_id(set_id):
+            note = gr.Markdown(caller.t("console.replay.none"), visible=True)
+            none = gr.Dropdown([], value=None)
+            hidden = gr.Dataframe(visible=False)
+            closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
+            return [hidden, note, none, none, none, *closed]
+        operator = caller.owner.id
+        of = await self._store.call(self._store.replay_set, operator, set_id)
+        runs = await self._store.call(self._store.replay_runs, operator, of.id)
+        found = await asyncio.to_thread(summaries, self._store, operator, of, [one.id for one in runs])
+        headers = [caller.t(f"replay.column.{name}") for name in columns_of(of)]
+        names = [caller.t("replay.stored"), *(one.name for one in runs)]
+        states = ["", *(caller.t(f"console.replay.state.{one.state}") for one in runs)]
+        rows = [
+            [name, *summary_cells(one), state] for name, one, state in zip(names, found, states, strict=True)
+        ]
+        key = "console.replay.has" if runs else "console.replay.no_runs"
+        sides = [(caller.t("replay.stored"), STORED), *((one.name, one.id) for one in runs)]
+        return [
+            gr.Dataframe(rows, headers=[*headers, caller.t("console.replay.column_state")], visible=True),
+            gr.Markdown(caller.t(key, count=of.items), visible=True),
+            gr.Dropdown([(one.name, one.id) for one in runs], value=runs[-1].id if runs else None),
+            gr.Dropdown(sides, value=STORED),
+            gr.Dropdown(sides, value=runs[-1].id if runs else STORED),
+            gr.Timer(active=any(one.state == "open" for one in runs)),
+            gr.Column(visible=bool(runs)),
+            gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
+        ]
+
+    async def tick(self, caller: Caller, set_id: object) -> list[Any]:
+        """The runs again, while some are open; what was chosen stays."""
+        table, _, _, _, _, timer, *_ = await self.show(caller, set_id)
+        return [table, timer]
+
+    async def create(self, caller: Caller, name: object, link: object, rating: object, every: object) -> Any:
+        """Make a set; it is chosen from then on."""
+        text = name.strip()[:_NAME_CHARS] if isinstance(name, str) else ""
+        if not text:
+            raise refuse(caller, "console.replay.needs_name")
+        choice = ReplayChoice(
+            link_id=link if is_id(link) else None,
+            rating=_RATINGS.get(rating) if isinstance(rating, str) else None,
+            every_reply=every is True,
+        )
+        make = self._store.make_replay_set
+        made = await self._store.call(make, caller.owner.id, text, choice)
+        tell(caller, "console.replay.created", count=made.items)
+        return gr.Dropdown([(made.name, made.id)], value=made.id)
+
+    async def start(
+        self,
+        caller: Caller,
+        set_id: object,
+        model: object,
+        template: object,
+        temperature: object,
+        seed: object,
+        name: object,
+    ) -> None:
+        """Open a run. The server does it, whoever leaves."""
+        if not isinstance(model, str) or not model:
+            raise refuse(caller, "console.replay.needs_model")
+        chosen = self._services.models.info(model)
+        if chosen.missing:
+            raise NotFound("model")
+        values = {
+            "temperature": _number(caller, "temperature", temperature),
+            "seed": _number(caller, "seed", seed),
+        }
+        try:
+            sampling = SamplingFields(**values).sampling()  # type: ignore[arg-type]
+        except ValidationError as error:
+            what = caller.t(f"console.replay.{error.errors()[0]['loc'][0]}")
+            raise refuse(caller, "console.replay.bad_number", what=what) from None
+        prompt, persona = None, None
+        if is_id(template):
+            prompt, persona = await self._personas.only(caller.owner.id, template)
+        settings = ConversationSettings(chosen.key or model, prompt, sampling, persona)
+        variant = ReplayVariant(chosen.key or model, settings)
+        text = name.strip()[:_NAME_CHARS] if isinstance(name, str) else ""
+        called = text or default_name(variant, model)
+        start = self._store.start_replay
+        await self._store.call(start, caller.owner.id, checked(set_id), called, variant)
+        tell(caller, "console.replay.started")
+
+    async def cancel(self, caller: Caller, run_id: object) -> None:
+        """Begin no more of a run."""
+        await self._store.call(self._store.cancel_replay, caller.owner.id, checked(run_id))
+        tell(caller, "console.replay.cancelled")
+
+    async def retry(self, caller: Caller, run_id: object) -> None:
+        """Do what failed of a run once more."""
+        await self._store.call(self._store.retry_replay, caller.owner.id, checked(run_id))
+        tell(caller, "console.replay.retried")
+
+    async def delete(self, caller: Caller, set_id: object) -> None:
+        """Delete a set with its runs."""
+        await self._store.call(self._store.delete_replay_set, caller.owner.id, checked(set_id))
+        tell(caller, "console.replay.deleted")
+
+
+def _number(caller: Caller, name: str, value: object) -> float | int | None:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text:
+        return None
+    try:
+        return int(text) if name == "seed" else float(text)
+    except ValueError:
+        raise refuse(caller, "console.replay.bad_number", what=caller.t(f"console.replay.{name}")) from None
+
+
+def is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 64
+
+
+def checked(id: object) -> str:
+    """Raises NotFound for what is no id."""
+    if not is_id(id):
+        raise NotFound("replay_set")
+    return id
