@@ -5,9 +5,10 @@ Every verb of `Store` is one transaction, takes the owner, returns frozen record
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from
 asynchronous code they are run as `await store.call(store.verb, ...)`.
 
-Read `verbs` first, then `database`, which they work on; `people` and `templates` hold the verbs on those.
-`search` finds conversations by their words, `upkeep` does what takes long; each imports only what is below
-it.
+Read `verbs` first, then `database`, which they work on. `people`, `templates`, `testers`, `shares`,
+`imports`, `judgements` and `replays` hold the verbs on those; `search` finds conversations by their words,
+`upkeep` does what takes long. Each imports only what is below it; `*_records` are what verbs
+return.
 """
 
 from __future__ import annotations
