@@ -277,6 +277,8 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("GET", "/api/conversations/{id}/export"): (
         reads(f"{C}/export", "json", 80, talked),
         reads(f"{C}/export?format=markdown", "markdown", 80, talked),
+        reads(f"{C}/export?format=html", "html", 80, talked),
+        reads(f"{C}/export?format=openai", "openai", 80, talked),
     ),
     ("GET", "/api/export"): (reads("/api/export", "json", 80, talked),),
     # How large files go is measured in tests/imports.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import Any
 
@@ -14,7 +15,7 @@ from backends.errors import RateLimited
 from tests.api.archives import read_archive
 from tests.api.conftest import MakeSite, Site
 from tests.store.talk import exported
-from webchat.api.exporting.exports import MOST_OPEN
+from webchat.api.exporting.exports import MOST_OPEN, MOST_SELECTED
 from webchat.api.filenames import disposition
 from webchat.api.wire.messages import Archive
 from webchat.slots import MOST_WAITING
@@ -82,6 +83,105 @@ async def test_markdown_is_the_branch_that_is_shown(site: Site) -> None:
     assert "## 用户" in chinese.text
 
 
+LINES: dict[str, tuple[str, str, str]] = {
+    "openai": ("messages", "role", "content"),
+    "sharegpt": ("conversations", "from", "value"),
+}
+
+
+@pytest.mark.parametrize("form", LINES)
+async def test_a_trainer_reads_the_branch_that_is_shown_as_one_line(site: Site, form: str) -> None:
+    client = site.client(site.visitor())
+    ids = [await _grown(site, client) for _ in range(2)]
+    answer = await client.get("/api/export", params={"format": form})
+    assert answer.headers["content-type"] == "application/jsonl"
+    said, role, text = LINES[form]
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(lines) == 2
+    for id, line in zip(ids, lines, strict=True):
+        shown = (await client.get(f"/api/conversations/{id}")).json()["messages"]
+        assert [one[text] for one in line[said]] == ["Sei knapp.", *(one["text"] for one in shown)]
+        assert line.get("id", id) == id
+    assert {one[role] for one in lines[0][said]} == (
+        {"system", "user", "assistant"} if form == "openai" else {"system", "human", "gpt"}
+    )
+    one = await client.get(f"/api/conversations/{ids[1]}/export", params={"format": form})
+    assert json.loads(one.text) == lines[1]
+
+
+@pytest.mark.parametrize("form", LINES)
+async def test_a_chat_without_a_reply_in_words_still_has_its_question(make_site: MakeSite, form: str) -> None:
+    async with make_site(EchoBackend(script=[RateLimited("Too many.", cure="Wait.")])) as site:
+        client = site.client(site.visitor())
+        await site.ended(client, (await site.send(client, "Anybody?"))["reply"]["id"])
+        (line,) = (await client.get("/api/export", params={"format": form})).text.splitlines()
+        said, _, text = LINES[form]
+        assert [one[text] for one in json.loads(line)[said]] == ["Anybody?"]
+
+
+HOSTILE = """<script>alert(1)</script> <img src=x onerror=y> ![x](https://example.org/x.png)
+
+$$\\frac{1}{2}$$
+
+| a |
+|---|
+| b |
+"""
+
+
+async def test_a_page_runs_nothing_and_loads_nothing(make_site: MakeSite) -> None:
+    async with make_site(EchoBackend(reasoning="Let *me* see.")) as site:
+        client = site.client(site.visitor())
+        settings = {"system_prompt": "</style><b>Brief"}
+        begun = await site.send(client, HOSTILE, settings=settings)
+        await site.ended(client, begun["reply"]["id"])
+        answer = await client.get("/api/export", params={"format": "html"})
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-disposition"].startswith("attachment; ")
+        page = answer.text
+        for shown in (
+            "<mfrac>",
+            "me</em>",
+            "<td",
+            "&lt;img src=x onerror=y&gt;",
+            "&lt;b&gt;Brief",
+            "--wc-bg:",
+        ):
+            assert shown in page
+        for never in ("<script", 'src="', "<img", '<link rel="stylesheet', "@import", "url("):
+            assert never not in page
+        chinese = await client.get("/api/export", params={"format": "html", "language": "zh-CN"})
+        assert '<html lang="zh-CN"' in chinese.text
+        assert "系统提示词" in chinese.text
+
+
+@pytest.mark.parametrize("form", ["json", "markdown", "html", *LINES])
+async def test_a_selection_has_the_named_chats_in_their_order(site: Site, form: str) -> None:
+    client = site.client(site.visitor())
+    ids = []
+    for word in ("first", "second", "third"):
+        begun = await site.send(client, f"the {word} one")
+        await site.ended(client, begun["reply"]["id"])
+        ids.append(begun["conversation"]["id"])
+    chosen = {"format": form, "id": [ids[2], ids[0], ids[2]]}
+    text = (await client.get("/api/export", params=chosen)).text
+    assert "the second one" not in text
+    assert 0 < text.index("the third one") < text.index("the first one")
+    stranger = site.client(site.visitor())
+    for wrong in ([ids[0]], ["none"]):
+        assert (await stranger.get("/api/export", params={"format": form, "id": wrong})).status_code == 404
+    await client.delete(f"/api/conversations/{ids[0]}")
+    assert (await client.get("/api/export", params=chosen)).status_code == 404
+
+
+async def test_a_selection_has_a_limit(site: Site) -> None:
+    client = site.client(site.visitor())
+    for count, status in ((MOST_SELECTED, 404), (MOST_SELECTED + 1, 400)):
+        params = {"id": [f"c{at}" for at in range(count)]}
+        assert (await client.get("/api/export", params=params)).status_code == status
+    assert (await client.get("/api/export", params={"id": "../x"})).status_code == 400
+
+
 async def test_too_many_downloads_are_refused_before_they_begin(site: Site) -> None:
     client = site.client(site.visitor())
     for _ in range(2):
@@ -98,7 +198,9 @@ async def test_too_many_downloads_are_refused_before_they_begin(site: Site) -> N
 async def test_an_empty_export_is_still_a_file(site: Site) -> None:
     client = site.client(site.visitor())
     assert (await client.get("/api/export")).json()["conversations"] == []
-    assert (await client.get("/api/export", params={"format": "markdown"})).text == ""
+    for form in ("markdown", *LINES):
+        assert (await client.get("/api/export", params={"format": form})).text == ""
+    assert (await client.get("/api/export", params={"format": "html"})).text.endswith("</html>\n")
     assert (await client.get("/api/export", params={"format": "exe"})).status_code == 400
 
 

@@ -52,6 +52,8 @@ async def everything(site: Site, client: httpx.AsyncClient, begun: dict[str, Any
         f"/api/conversations/{conversation}",
         f"/api/conversations/{conversation}/export",
         f"/api/conversations/{conversation}/export?format=markdown",
+        f"/api/conversations/{conversation}/export?format=html",
+        f"/api/conversations/{conversation}/export?format=openai",
         "/api/export",
         f"/api/messages/{reply}",
         f"/api/messages/{reply}/inspect",

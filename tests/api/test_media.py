@@ -19,6 +19,7 @@ from webchat.moderation.rules import read_rules
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+GONE = "![picture](data:image/png;size=900;id=aaaaaaaaaaaaaaaa,)"
 WAV = b"RIFF\x20\0\0\0WAVEfmt " + bytes(range(100))
 
 
@@ -154,3 +155,20 @@ async def test_exports_name_it(make_site: MakeSite) -> None:
         assert "data:" not in told
         told = (await client.get(where, params={"format": "markdown", "language": "zh-CN"})).text
         assert "*[图片：png，1 kB]*" in told
+        for form in ("openai", "sharegpt"):
+            assert "*[Picture: png, 1 kB]*" in (await client.get(where, params={"format": form})).text
+
+
+async def test_a_page_has_it_inside_or_names_it(make_site: MakeSite) -> None:
+    sound = says(audio={"data": b64encode(WAV).decode(), "transcript": "Good morning"})
+    async with drawn(make_site, image("image/png", PNG), sound) as (_, client, reply, _):
+        where = f"/api/conversations/{reply['conversation_id']}/export"
+        page = (await client.get(where, params={"format": "html"})).text
+        for media_type, data in (("image/png", PNG), ("audio/wav", WAV)):
+            assert f'src="data:{media_type};base64,{b64encode(data).decode()}"' in page
+        assert not re.search(r'(src|href)="(?!data:)', page)
+        again = await client.post(f"/api/messages/{reply['id']}/edit", json={"text": GONE})
+        assert again.status_code == 200
+        page = (await client.get(where, params={"format": "html"})).text
+        assert '(png, 1 kB)"' in page
+        assert "src=" not in page

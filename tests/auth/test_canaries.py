@@ -34,7 +34,7 @@ PAGES = (
     "/", "/config", "/gradio_api/info", "/theme.css", "/t", "/sign-in", "/sign-in?error=sign_in_invalid",
     "/operator", "/operator/", "/operator/config", "/operator/gradio_api/info", "/pages", "/metrics", "/docs",
     "/openapi.json", "/nothing/here", "/api/nothing", "/api/export?format=json",
-    "/api/export?format=markdown",
+    "/api/export?format=markdown", "/api/export?format=html", "/api/export?format=openai",
     "/sign-in/callback?state=wrong&code=wrong", "/sign-in/start/nothing", "/api/events?wait=0",
 )  # fmt: skip
 """Beside every route of the table that is read."""

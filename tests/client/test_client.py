@@ -61,6 +61,9 @@ def walk(url: str) -> None:
         assert chat.render(template.id, {"who": "Ada"}).user == "Hi Ada"
         assert chat.export(first.conversation_id).conversations[0].title == "Words"
         assert b"Words" in b"".join(chat.export_file(first.conversation_id, "markdown"))
+        assert b"Words" in b"".join(chat.export_file([first.conversation_id], "sharegpt"))
+        with pytest.raises(ValueError, match="no conversations"):
+            chat.export([])
         assert first.conversation_id in {one.id for one in chat.all_conversations()}
         chat.delete(first.conversation_id)
         with pytest.raises(Refused) as refused:

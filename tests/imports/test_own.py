@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from backends.echo import EchoBackend
+from backends.types import Role
 from tests.api.conftest import MakeSite, make_site
 from tests.api.test_exports import _grown
 from tests.imports.into import Into, importer
@@ -68,6 +71,34 @@ async def test_importing_into_the_same_account_adds_only_what_is_gone(
         found = await _bring(site.store, stranger.id, path)
         assert found.counts["new"] == 2
         assert (await client.get("/api/export")).json()["conversations"] == original["conversations"]
+
+
+@pytest.mark.parametrize("form", ["openai", "sharegpt"])
+async def test_what_trainers_read_comes_back_with_its_texts(
+    make_site: MakeSite, tmp_path: Path, form: str
+) -> None:
+    async with make_site(EchoBackend(reasoning="Let me see.")) as site:
+        owner = site.visitor()
+        client = site.client(owner)
+        await _grown(site, client)
+        begun = await site.send(client, '  leading spaces,\n\n\tand "quotes" \u2028 \\n.')
+        await site.ended(client, begun["reply"]["id"])
+        path = tmp_path / "lines.jsonl"
+        path.write_bytes((await client.get("/api/export", params={"format": form})).content)
+        reader = site.visitor()
+        found = await _bring(site.store, reader.id, path)
+        assert (found.counts["new"], found.problems) == (2, [])
+        assert _shown(site.store, reader.id) == _shown(site.store, owner.id)
+
+
+def _shown(store: Store, owner: str) -> list[tuple[str | None, list[tuple[Role, str]]]]:
+    """The system prompt, roles and texts of each conversation's active branch."""
+    found = []
+    for id in store.conversation_ids(owner):
+        prompt = store.conversation(owner, id).settings.system_prompt
+        thread = store.thread(owner, id, limit=1000).items
+        found.append((prompt, [(message.role, message.text) for message in thread]))
+    return sorted(found, key=str)
 
 
 async def _bring(store: Store, owner: str, path: Path) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -199,15 +199,15 @@ class AsyncClient:
     async def render(self, template_id: str, values: Mapping[str, JsonValue]) -> RenderedTemplate:
         return await self._call(calls.render(template_id, values))
 
-    async def export(self, conversation_id: str | None = None) -> Archive:
-        """A conversation with all its branches, or all of them."""
-        return await self._call(calls.export(conversation_id, "json"))
+    async def export(self, conversations: str | Sequence[str] | None = None) -> Archive:
+        """One conversation with all its branches, up to 100 that are named, or all."""
+        return await self._call(calls.export(conversations, "json"))
 
     async def export_file(
-        self, conversation_id: str | None = None, format: Format = "json"
+        self, conversations: str | Sequence[str] | None = None, format: Format = "json"
     ) -> AsyncIterator[bytes]:
         """The pieces of the same as a file, whatever its size."""
-        call = calls.export(conversation_id, format)
+        call = calls.export(conversations, format)
         async with self._stream(call.path, call.params) as answer:
             async for piece in answer.aiter_bytes():
                 yield piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote
@@ -28,7 +28,7 @@ from webchat.api.wire.turns import BegunTurn, TurnBody
 from webchat.client.errors import refusal
 
 A = TypeVar("A", bound=Answer | None)
-Format = Literal["json", "markdown"]
+Format = Literal["json", "markdown", "html", "openai", "sharegpt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Call(Generic[A]):
     method: str
     path: str
     answer: type[Answer] | None
-    params: Mapping[str, str | int] = field(default_factory=dict)
+    params: Mapping[str, str | int | Sequence[str]] = field(default_factory=dict)
     body: BaseModel | None = None
 
     @property
@@ -153,9 +153,16 @@ def render(id: str, values: Mapping[str, JsonValue]) -> Call[RenderedTemplate]:
     )
 
 
-def export(conversation: str | None, format: Format) -> Call[Archive]:
-    path = "/api/export" if conversation is None else f"{_conversation(conversation)}/export"
-    return Call("GET", path, Archive, {"format": format})
+def export(conversations: str | Sequence[str] | None, format: Format) -> Call[Archive]:
+    """conversations: one, several (up to 100) or all."""
+    if isinstance(conversations, str):
+        return Call("GET", f"{_conversation(conversations)}/export", Archive, {"format": format})
+    if conversations is None:
+        return Call("GET", "/api/export", Archive, {"format": format})
+    # Without ids the route would answer with everything.
+    if not conversations:
+        raise ValueError("no conversations to export")
+    return Call("GET", "/api/export", Archive, {"format": format, "id": [*conversations]})
 
 
 def _conversation(id: str) -> str:

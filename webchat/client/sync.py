@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -193,13 +193,15 @@ class Client:
     def render(self, template_id: str, values: Mapping[str, JsonValue]) -> RenderedTemplate:
         return self._call(calls.render(template_id, values))
 
-    def export(self, conversation_id: str | None = None) -> Archive:
-        """A conversation with all its branches, or all of them."""
-        return self._call(calls.export(conversation_id, "json"))
+    def export(self, conversations: str | Sequence[str] | None = None) -> Archive:
+        """One conversation with all its branches, up to 100 that are named, or all."""
+        return self._call(calls.export(conversations, "json"))
 
-    def export_file(self, conversation_id: str | None = None, format: Format = "json") -> Iterator[bytes]:
+    def export_file(
+        self, conversations: str | Sequence[str] | None = None, format: Format = "json"
+    ) -> Iterator[bytes]:
         """The pieces of the same as a file, whatever its size."""
-        call = calls.export(conversation_id, format)
+        call = calls.export(conversations, format)
         with self._stream(call.path, call.params) as answer:
             yield from answer.iter_bytes()
 

@@ -46,7 +46,7 @@ def beginning(frame: Frame, share: Share, first: SharedMessage | None) -> str:
     if share.masked:
         about.append(words["share.masked"])
     lines = "".join(f"<p>{escape(line)}</p>" for line in about)
-    return _page(
+    return page(
         frame,
         title if share.preview else words["share.title"],
         _preview(title, first) if share.preview else "",
@@ -115,7 +115,7 @@ def locked(frame: Frame, problem: str = "") -> str:
     words = frame.words
     told = f'<p class="wc-share-problem" role="alert">{escape(problem)}</p>' if problem else ""
     label, ask = escape(words["share.password"]), escape(words["share.open"])
-    return _page(
+    return page(
         frame,
         words["share.title"],
         # Without a referrer a browser names no origin either, and a form that names none is refused.
@@ -131,7 +131,7 @@ def missing(frame: Frame, *, ended: bool) -> str:
     """ended: said only to who has the right address."""
     words = frame.words
     key = "ended" if ended else "none"
-    return _page(
+    return page(
         frame,
         words["share.title"],
         "",
@@ -140,7 +140,8 @@ def missing(frame: Frame, *, ended: bool) -> str:
     )
 
 
-def _page(frame: Frame, title: str, head: str, body: str) -> str:
+def page(frame: Frame, title: str, head: str, body: str) -> str:
+    """A page up to the end of `body`. title: text; head, body: HTML."""
     sheets = "".join(
         f'<link rel="stylesheet" href="{frame.assets}styles/{name}.css">\n' for name in STYLES if frame.assets
     )

@@ -1,11 +1,11 @@
-"""Downloads: one conversation or all, as JSON or Markdown, streamed as they are read."""
+"""Downloads: one conversation, some or all, in several formats, streamed as they are read."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,22 +15,34 @@ from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from webchat import sentences
 from webchat.api.exporting.archive import SCHEMA, conversation_archive
+from webchat.api.exporting.lines import openai_line, sharegpt_line
 from webchat.api.exporting.markdown import conversation_markdown
+from webchat.api.exporting.page import Page
 from webchat.api.filenames import disposition
 from webchat.api.reading import Caller, Language, PathId
 from webchat.api.services import Services
-from webchat.api.wire.base import time_text
+from webchat.api.wire.base import Id, time_text
 from webchat.api.work import PLACES
 from webchat.slots import Crowded, Slots
 from webchat.store import ExportedConversation, NotFound
 from webchat.store.records import Owner
 from webchat.turns.comparing.blind import blinded
 
-ExportFormat = Annotated[Literal["json", "markdown"], Query(alias="format")]
+Form = Literal["json", "markdown", "html", "openai", "sharegpt"]
+ExportFormat = Annotated[Form, Query(alias="format")]
+MOST_SELECTED = 100
+Selection = Annotated[list[Id], Query(default_factory=list, alias="id", max_length=MOST_SELECTED)]
 
-_SUFFIX = {"json": ".json", "markdown": ".md"}
-_MEDIA_TYPE = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
+_KINDS: dict[Form, tuple[str, str]] = {
+    "json": (".json", "application/json"),
+    "markdown": (".md", "text/markdown; charset=utf-8"),
+    "html": (".html", "text/html; charset=utf-8"),
+    "openai": (".jsonl", "application/jsonl"),
+    "sharegpt": (".jsonl", "application/jsonl"),
+}
+"""Suffix and media type."""
 MOST_OPEN = 4
 """Downloads per person. Each holds a whole conversation in memory until its client has received it; and since
 they are fewer than may wait for a slot, none is cut off halfway."""
@@ -58,7 +70,7 @@ class Exports:
     async def one(
         self, owner: Caller, id: PathId, language: Language, form: ExportFormat = "json"
     ) -> ASGIApp:
-        """A conversation as a file: `json` has every branch, `markdown` the active one."""
+        """A conversation as a file: `json` has every branch, the other formats the active one."""
         with self._one_more(owner.id) as leaving:
             # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
             first = await self._read(owner.id, id)
@@ -67,10 +79,17 @@ class Exports:
                 self._answer(first.conversation.title, form, language, owner, whole), leaving.pop_all()
             )
 
-    async def all(self, owner: Caller, language: Language, form: ExportFormat = "json") -> ASGIApp:
-        """All conversations in one file."""
+    async def all(
+        self, owner: Caller, language: Language, selected: Selection, form: ExportFormat = "json"
+    ) -> ASGIApp:
+        """All conversations in one file, or those that `id` names (up to 100, repeated), in that order. 404
+        if one of them is not there."""
         with self._one_more(owner.id) as leaving:
             ids = await self._store.call(self._store.conversation_ids, owner.id)
+            if selected:
+                if not set(selected) <= set(ids):
+                    raise NotFound("conversation")
+                ids = list(dict.fromkeys(selected))
             name = f"conversations {datetime.now(UTC):%Y-%m-%d}"
             whole = self._whole(owner.id, ids, None)
             return _Download(self._answer(name, form, language, owner, whole), leaving.pop_all())
@@ -98,20 +117,37 @@ class Exports:
     def _answer(
         self,
         name: str,
-        form: str,
-        language: str,
+        form: Form,
+        language: sentences.Language,
         reader: Owner,
         conversations: AsyncIterator[ExportedConversation],
     ) -> Response:
-        if form == "json":
-            pieces = _json_pieces(conversations, self._version, reader)
-        else:
-            pieces = _markdown_pieces(conversations, language, reader)
+        suffix, media_type = _KINDS[form]
         return StreamingResponse(
-            pieces,
-            media_type=_MEDIA_TYPE[form],
-            headers={"content-disposition": disposition(name, _SUFFIX[form]), "cache-control": "no-store"},
+            self._pieces(name, form, language, reader, conversations),
+            media_type=media_type,
+            headers={"content-disposition": disposition(name, suffix), "cache-control": "no-store"},
         )
+
+    def _pieces(
+        self,
+        name: str,
+        form: Form,
+        language: sentences.Language,
+        reader: Owner,
+        conversations: AsyncIterator[ExportedConversation],
+    ) -> AsyncIterator[bytes]:
+        match form:
+            case "json":
+                return _json_pieces(conversations, self._version, reader)
+            case "markdown":
+                return _markdown_pieces(conversations, language, reader)
+            case "html":
+                return Page(self._store, self._slots, language, reader).pieces(name, conversations)
+            case "openai":
+                return _lines(conversations, lambda one: openai_line(one, language, reader))
+            case "sharegpt":
+                return _lines(conversations, lambda one: sharegpt_line(one, language, reader))
 
     async def _whole(
         self, owner: str, ids: Sequence[str], first: ExportedConversation | None
@@ -161,3 +197,13 @@ async def _markdown_pieces(
         text = await asyncio.to_thread(conversation_markdown, exported, language, reader)
         yield (separator + text).encode("utf-8", "replace")
         separator = "\n---\n\n"
+
+
+async def _lines(
+    conversations: AsyncIterator[ExportedConversation],
+    line: Callable[[ExportedConversation], Iterator[str]],
+) -> AsyncIterator[bytes]:
+    async for exported in conversations:
+        for piece in line(exported):
+            yield piece.encode("utf-8", "replace")
+            await asyncio.sleep(0)

@@ -51,10 +51,14 @@ _MEDIA = re.compile(
 )
 
 
-def _named(found: re.Match[str], words: dict[str, str]) -> str:
-    """Media of a reply, which a text file cannot contain."""
-    kind, form, size = found.groups()
-    return f"*[{words[kind].format(format=form, size=max(1, round(int(size) / 1000)))}]*"
+def with_media_named(text: str, language: str) -> str:
+    """A reply whose pictures and sounds, which a text file cannot contain, are named."""
+
+    def named(found: re.Match[str]) -> str:
+        kind, form, size = found.groups()
+        return f"*[{WORDS[language][kind].format(format=form, size=max(1, round(int(size) / 1000)))}]*"
+
+    return _MEDIA.sub(named, text)
 
 
 def shown_branch(exported: ExportedConversation) -> list[Message]:
@@ -90,6 +94,6 @@ def _message(message: Message, language: str, reader: Owner) -> Iterator[str]:
         inside = message.reasoning.strip()
         yield f"<details>\n<summary>{words['reasoning']}</summary>\n\n{inside}\n\n</details>"
     if message.text.strip():
-        yield _MEDIA.sub(lambda found: _named(found, words), message.text.strip())
+        yield with_media_named(message.text.strip(), language)
     if message.failure is not None:
         yield f"> {failure_for(message.failure, reader, language).message}"

@@ -2,6 +2,14 @@
 
 import { url } from "./api.js";
 import { h } from "./dom.js";
+import { t } from "./i18n.js";
+
+// Of chats: those to read, the one that loses nothing, those that trainers read.
+export const FORMATS = ["markdown", "html", "json", "openai", "sharegpt"];
+
+// The label of a download.
+/** @param {string} key @param {string} format */
+export const inFormat = (key, format) => t(key, { format: t(`export.format.${format}`) });
 
 // The server names the file; the browser writes it without holding it.
 /** @param {string} path @param {string} format */

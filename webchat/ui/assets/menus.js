@@ -5,7 +5,7 @@ import { api } from "./api.js";
 import { LANGUAGES, setLanguage, THEMES } from "./appearance.js";
 import { connection } from "./connection.js";
 import { h, iconButton, isMac, showDialog } from "./dom.js";
-import { download } from "./download.js";
+import { download, FORMATS, inFormat } from "./download.js";
 import { errorLine, language, t } from "./i18n.js";
 import { importAllowed } from "./importing/allowed.js";
 import { reviewItems } from "./reviewing/menu.js";
@@ -100,21 +100,15 @@ async function become(id) {
 
 /** @param {string | null} id @param {boolean} [all] @returns {MenuItem[]} */
 export function exportItems(id, all = false) {
-  const one = (/** @type {string} */ format) => () => download(`api/conversations/${id}/export`, format);
-  /** @type {MenuItem[]} */
-  const items = id === null ? [] : [
-    { label: t("export.chat_markdown"), icon: "download", onclick: one("markdown") },
-    { label: t("export.chat_json"), icon: "download", onclick: one("json") },
-  ];
+  const items = id === null ? [] : downloads(`api/conversations/${id}/export`, "export.chat");
   return all ? [...items, ...only(items.length > 0, "-"), ...exportAll()] : items;
 }
 
-/** @returns {MenuItem[]} */
-function exportAll() {
-  return [
-    { label: t("export.all_markdown"), icon: "download", onclick: () => download("api/export", "markdown") },
-    { label: t("export.all_json"), icon: "download", onclick: () => download("api/export", "json") },
-  ];
+const exportAll = () => downloads("api/export", "export.all");
+
+/** @param {string} path @param {string} key of the label @returns {MenuItem[]} */
+function downloads(path, key) {
+  return FORMATS.map((format) => ({ label: inFormat(key, format), icon: "download", onclick: () => download(path, format) }));
 }
 
 export async function showTemplates() {

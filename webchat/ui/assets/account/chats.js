@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { ask } from "../ask.js";
 import { bus } from "../bus.js";
 import { h, icon } from "../dom.js";
-import { download } from "../download.js";
+import { download, FORMATS, inFormat } from "../download.js";
 import { drafts } from "../drafts.js";
 import { errorLine, t } from "../i18n.js";
 import { tell } from "../sidebar/deeds.js";
@@ -13,8 +13,8 @@ import { toast } from "../toast.js";
 // onDeleted: called when the chats are gone.
 /** @param {() => void} onDeleted */
 export function yourChats(onDeleted) {
-  /** @param {string} format @param {string} label */
-  const asFile = (format, label) => h("button", { type: "button", class: "wc-button", onclick: () => download("api/export", format) }, icon("download"), label);
+  /** @param {string} format */
+  const asFile = (format) => h("button", { type: "button", class: "wc-button", onclick: () => download("api/export", format) }, icon("download"), inFormat("export.all", format));
   const trash = h("button", { type: "button", class: "wc-button wc-danger", onclick: () => remove(false) }, t("account.delete_all"));
   const end = h("button", { type: "button", class: "wc-button wc-danger", onclick: () => remove(true) }, t("account.end_all"));
 
@@ -37,7 +37,7 @@ export function yourChats(onDeleted) {
   }
 
   return [
-    h("div", { class: "wc-account-buttons" }, asFile("markdown", t("export.all_markdown")), asFile("json", t("export.all_json"))),
+    h("div", { class: "wc-account-buttons" }, FORMATS.map(asFile)),
     h("div", { class: "wc-account-buttons wc-account-ending" }, trash, end),
   ];
 }
