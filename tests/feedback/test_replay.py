@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from webchat.feedback.replay import (
     summaries,
     word_diff,
 )
+from webchat.feedback.replay import diff
 from webchat.feedback.replay.intervals import wilson
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW
@@ -252,6 +254,35 @@ def test_the_pieces_of_a_difference_make_up_both_texts(old: str, new: str) -> No
     assert "".join(piece.text for piece in pieces if piece.kind != "old") == new
 
 
+HOSTILE = {
+    "one word in a loop": (" a" * 999, " b a" * 499),
+    "one word on each line": ("a\n" * 999, "b\na\n" * 499),
+    "blank lines": ("\n \n" * 9_999, "\n\n \n" * 9_999),
+    "two characters": ("长城" * 9_999, "城长很" * 9_999),
+    "no end in common": ("x " + "a " * 9_999 + "y", "z " + "a " * 9_998 + "w"),
+}
+
+
+@pytest.mark.parametrize("texts", HOSTILE.values(), ids=HOSTILE)
+def test_words_that_repeat_are_not_compared_each_with_each(
+    texts: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = 0
+
+    class Matcher(SequenceMatcher[str]):
+        def find_longest_match(self, *range: Any) -> Any:
+            nonlocal pairs
+            first, last, *_ = range
+            pairs += sum(len(self.b2j.get(word, ())) for word in self.a[first:last])
+            return super().find_longest_match(*range)
+
+    monkeypatch.setattr(diff, "SequenceMatcher", Matcher)
+    pieces = word_diff(*texts)
+    assert pairs < 1_000_000
+    assert "".join(piece.text for piece in pieces if piece.kind != "new") == texts[0]
+    assert "".join(piece.text for piece in pieces if piece.kind != "old") == texts[1]
+
+
 def test_words_are_compared_and_chinese_by_character() -> None:
     def told(old: str, new: str) -> list[tuple[str, str]]:
         return [(piece.kind, piece.text) for piece in word_diff(old, new)]
@@ -265,8 +296,9 @@ def test_words_are_compared_and_chinese_by_character() -> None:
 
 def test_long_texts_are_compared_by_lines() -> None:
     old = "\n".join(f"line {number} of it" for number in range(1000))
-    pieces = word_diff(old, old.replace("line 500 of", "line 500 in"))
-    assert [piece.text for piece in pieces if piece.kind == "new"] == ["line 500 in it\n"]
+    new = old.replace("line 100 of", "line 100 in").replace("line 900 of", "line 900 in")
+    changed = [piece.text for piece in word_diff(old, new) if piece.kind == "new"]
+    assert changed == ["in it\n", "line 900 in"]
 
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
