@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -24,14 +24,15 @@ from webchat.feedback.replay import (
     BadExport,
     Check,
     Replayer,
+    diff,
     dump_checks,
     held_out,
     items,
     report,
+    running,
     summaries,
     word_diff,
 )
-from webchat.feedback.replay import diff
 from webchat.feedback.replay.intervals import wilson
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW
@@ -40,10 +41,11 @@ from webchat.models import Models, ModelSpec
 from webchat.moderation import OpenGates
 from webchat.prompts import PlainRenderer
 from webchat.sentences import Language
-from webchat.store import Store
-from webchat.store.records import ConversationSettings, NewTurn, TemplateUse
+from webchat.store import NotFound, Store
+from webchat.store.errors import StoreUnavailable
+from webchat.store.records import BegunTurn, ConversationSettings, NewTurn, TemplateUse
 from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
-from webchat.turns import Turns
+from webchat.turns import Ask, Party, Turns
 
 ITEMS = 9
 
@@ -193,6 +195,60 @@ async def test_people_begin_turns_however_many_replays_run(operator: Talk) -> No
     assert store.replay_run(operator.owner, run.id).done == ITEMS
 
 
+async def test_an_item_that_fails_ends_no_other_and_none_is_done_twice(
+    operator: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(operator)
+    store, backend = operator.store, _Counting()
+    begun, broken = store.begun_replay, [ValueError("a bug")]
+
+    def once(run_id: str, number: int, attempt: int, reply_id: str) -> None:
+        begun(run_id, number, attempt, reply_id)
+        if number == 2 and broken:
+            raise broken.pop()
+
+    monkeypatch.setattr(store, "begun_replay", once)
+    fourth = store.open_replay(run.id, 4)
+    assert fourth is not None
+    async with turning(store, backend) as turns:
+        start = turns.start
+
+        async def refusing(party: Party, ask: Ask) -> BegunTurn:
+            if ask.message_id == fourth.asked_id:
+                raise NotFound("chat")
+            return await start(party, ask)
+
+        monkeypatch.setattr(turns, "start", refusing)
+        with pytest.raises(ValueError, match="a bug"):
+            await Replayer(store, turns).do(run)
+        await Replayer(store, turns).do(run)
+    ended = store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.done, ended.failed) == ("done", ITEMS - 1, 1)
+    assert backend.asked == ITEMS - 1
+
+
+async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_database_is_waited_for(
+    operator: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = a_run(operator)
+    store = operator.store
+    opening = store.open_replay
+
+    def gone(run_id: str, number: int) -> None:
+        monkeypatch.setattr(store, "open_replay", opening)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(store, "open_replay", gone)
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
+    async with turning(store, EchoBackend()) as turns:
+        pass
+    await Replayer(store, turns).serve()
+    assert "the database does not answer" in caplog.text
+    assert "Traceback" not in caplog.text
+    ended = store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.done, ended.failed) == ("open", 0, 0)
+
+
 def test_a_variant_changes_what_it_sets_and_nothing_else() -> None:
     persona = TemplateUse("t", 1, "Pirate")
     before = ConversationSettings("Model A", "Old prompt", Sampling(temperature=0.9, top_k=5), persona)
@@ -272,8 +328,8 @@ def test_words_that_repeat_are_not_compared_each_with_each(
     class Matcher(SequenceMatcher[str]):
         def find_longest_match(self, *range: Any) -> Any:
             nonlocal pairs
-            first, last, *_ = range
-            pairs += sum(len(self.b2j.get(word, ())) for word in self.a[first:last])
+            matcher, (first, last, *_) = cast(Any, self), range
+            pairs += sum(len(matcher.b2j.get(word, ())) for word in matcher.a[first:last])
             return super().find_longest_match(*range)
 
     monkeypatch.setattr(diff, "SequenceMatcher", Matcher)

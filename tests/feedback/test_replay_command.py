@@ -16,8 +16,9 @@ from webchat.models import Models, ModelSpec
 from webchat.moderation import OpenGates
 from webchat.prompts import PlainRenderer
 from webchat.store import Store
+from webchat.store.errors import StoreUnavailable
 from webchat.store.judgement_records import JudgementChange
-from webchat.turns import Turns
+from webchat.turns import NotAccepting, Turns
 
 
 @pytest.fixture
@@ -75,6 +76,20 @@ def test_what_makes_no_sense_is_refused(url: str, capsys: pytest.CaptureFixture[
         assert why in capsys.readouterr().err
         run(["replay", "--set", "new", "--delete"])
         capsys.readouterr()
+
+
+@pytest.mark.parametrize("error", [NotAccepting(), StoreUnavailable("The disk is full.")], ids=repr)
+def test_a_replay_that_cannot_go_on_says_so_in_a_sentence(
+    url: str, error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Turns, "start", refused)
+    assert run(["replay", "--set", "all", "--model", "echo"]) == 2
+    told = capsys.readouterr().err
+    assert ("Stopped: the same command goes on" in told) or (str(error) in told)
+    assert "Traceback" not in told
 
 
 class _serving:

@@ -131,6 +131,19 @@ def test_what_the_end_of_a_server_interrupted_is_done_again_but_not_forever(
     assert store.replays_to_do(run.id, (), 10) == [1]
 
 
+def test_an_item_whose_reply_is_still_written_is_the_same_attempt(store: Store, operator: Talk) -> None:
+    operator.say("a", "A")
+    run = _run(store, operator, store.make_replay_set(operator.owner, "all", LAST))
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    begun = _begin(store, operator, run, opened)
+    assert store.open_replay(run.id, 1) == opened
+    assert store.interrupt_orphans() == [begun]
+    again = store.open_replay(run.id, 1)
+    assert again is not None
+    assert again.attempt == opened.attempt + 1
+
+
 def test_a_run_that_is_started_again_goes_on_and_one_of_another_variant_needs_another_name(
     store: Store, operator: Talk
 ) -> None:

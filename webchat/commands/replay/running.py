@@ -26,6 +26,7 @@ def do_runs(settings: Settings, operator: str, chosen: ReplaySet) -> None:
     from webchat.engine import build_engine
     from webchat.launching import prepare
     from webchat.store import DatabaseBusy
+    from webchat.turns import NotAccepting
 
     prepare(settings)
     with known_errors():
@@ -38,8 +39,9 @@ def do_runs(settings: Settings, operator: str, chosen: ReplaySet) -> None:
             print("The server that runs on this database does the replay.", file=sys.stderr)
             _follow(settings, operator, chosen)
         else:
-            asyncio.run(_alone(engine, operator, chosen))
-    except KeyboardInterrupt:
+            with known_errors():
+                asyncio.run(_alone(engine, operator, chosen))
+    except (KeyboardInterrupt, NotAccepting):
         goes_on = f"it goes on; webchat replay --set {chosen.name} --cancel ends it"
         stopped = "the same command goes on from there"
         raise CommandError(f"Stopped: {stopped if engine else goes_on}.") from None

@@ -12,7 +12,8 @@ import logging
 
 from backends.errors import BackendError, ExplainedError
 from webchat.feedback.replay.variants import settings_for
-from webchat.store import Store, StoreError
+from webchat.store import NotFound, Store, StoreError
+from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Failure, Message
 from webchat.store.replay_records import OpenedReplay, ReplayRun
 from webchat.turns import Ask, Done, NotAccepting, Party, TurnError, Turns
@@ -50,12 +51,13 @@ class Replayer:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def do_open(self) -> None:
-        """Does what is open now. Raises StoreError, and NotAccepting where the server ends."""
+        """Does what is open now. Raises what `do` does."""
         for run in await self._store.call(self._store.open_replays):
             await self.do(run)
 
     async def do(self, run: ReplayRun) -> None:
-        """Does one run to its end, or until it is cancelled."""
+        """Does one run to its end, or until it is cancelled. Raises NotAccepting where the server ends, and
+        StoreUnavailable."""
         if await _Pass(self._store, self._turns, run).do():
             ended = await self._store.call(self._store.end_replay, run.id)
             log.info("replay %s: %d done, %d failed", run.name, ended.done, ended.failed)
@@ -72,7 +74,15 @@ class _Pass:
         self._failed_in_a_row = 0
 
     async def do(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether nothing is left to do. Raises NotAccepting and StoreUnavailable."""
+        try:
+            await self._all()
+        except ExceptionGroup as errors:
+            ending = errors.subgroup(NotAccepting) or errors
+            raise ending.exceptions[0] from errors
+        return not await self._store.call(self._store.replays_to_do, self._run.id, (), 1)
+
+    async def _all(self) -> None:
         async with asyncio.TaskGroup() as group:
             room = asyncio.Semaphore(AT_ONCE)
             while True:
@@ -82,7 +92,6 @@ class _Pass:
                     break
                 self._tried += numbers
                 group.create_task(self._item(numbers[0], room))
-        return not await self._store.call(self._store.replays_to_do, self._run.id, (), 1)
 
     async def _item(self, number: int, room: asyncio.Semaphore) -> None:
         try:
@@ -105,15 +114,18 @@ class _Pass:
         party = Party(self._run.owner_id, terms=opened.terms, background=True)
         try:
             begun = await self._turns.start(party, ask)
-        except NotAccepting:
+        except (NotAccepting, StoreUnavailable):
             raise
-        except (TurnError, BackendError) as error:
+        except (TurnError, BackendError, StoreError) as error:
             await self._store.call(self._store.failed_replay, self._run.id, number, _as_failure(error))
             await self._count("failed")
             return
         remember = self._store.begun_replay
         await self._store.call(remember, self._run.id, number, opened.attempt, begun.reply.id)
-        reply = await self._ended(begun.reply.id)
+        try:
+            reply = await self._ended(begun.reply.id)
+        except NotFound:  # its set was deleted
+            return
         await self._count(reply.state)
 
     async def _ended(self, reply_id: str) -> Message:

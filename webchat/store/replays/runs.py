@@ -23,12 +23,13 @@ from webchat.store.database.tables import (
     ReplayItemRow,
     ReplayReplyRow,
     ReplayRunRow,
+    TurnRow,
 )
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound, ReplayNameTaken
 from webchat.store.judgements.rows import must_operate
 from webchat.store.link_records import LinkTerms
-from webchat.store.records import ConversationSettings, Failure, PathMessage
+from webchat.store.records import RUNNING, ConversationSettings, Failure, PathMessage
 from webchat.store.replay_records import OpenedReplay, ReplayRun, ReplayVariant
 from webchat.store.replays.rows import (
     dump_variant,
@@ -262,11 +263,13 @@ class ReplayRunVerbs(ReplaySetVerbs):
 
     @reads
     def _attempt(self, connection: Connection, run_id: str, number: int) -> tuple[str, int]:
-        """What is answered, and the number of this attempt: the same while none was begun."""
+        """What is answered, and the number of this attempt: the same while none was begun, and until the
+        reply of one has ended."""
         of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
-        columns = (ReplayReplyRow.asked_id, ReplayReplyRow.attempts)
-        row = connection.execute(select(*columns).where(*of_item)).one()
-        return row.asked_id, row.attempts + 1
+        turn = TurnRow.message_id == ReplayReplyRow.reply_id
+        query = select(ReplayReplyRow.asked_id, ReplayReplyRow.attempts, TurnRow.state)
+        row = connection.execute(query.outerjoin(TurnRow, turn).where(*of_item)).one()
+        return row.asked_id, row.attempts if row.state in RUNNING else row.attempts + 1
 
     @writes
     def begun_replay(
