@@ -142,7 +142,12 @@ async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> 
         await judging.renew(who, seen)
         await judging.reject(who, seen)
         assert (state().state, state().better) == ("rejected", "")
-        assert told == ["Accepted: 1.", "Accepted with your answer.", "To be reviewed again.", "Rejected: 1."]
+        assert told == [
+            "Accepted: 1.",
+            "Accepted with your answer.",
+            "Marked for another review.",
+            "Rejected: 1.",
+        ]
         for wrong in (None, "", [id], 5, {"unknown": seen[id]}):
             with pytest.raises(NotFound):
                 await judging.accept(who, wrong)
@@ -159,7 +164,7 @@ async def test_a_page_is_decided_at_once_and_nothing_else_is(make_site: MakeSite
         reply = site.store.judgement(who.owner.id, mine[1]).message_id
         site.store.judge(talk.owner, reply, BAD)
         await judgements.reject_all(who, {id: seen[id] for id in mine[1:]})
-        assert told[-2:] == ["Rejected: 1.", "Changed meanwhile, and left as they are: 1. Open them again."]
+        assert told[-2:] == ["Rejected: 1.", "Changed in the meantime and left as is: 1. Open them again."]
         assert ids(await judgements.show(who, "", "", "", "rejected")) == [mine[2]]
         with pytest.raises(NotFound):
             await judgements.accept_all(who, "all")

@@ -44,15 +44,13 @@ def shown(place: Place, next: str | None) -> list[Any]:
 class Pager:
     """The two buttons below a table. parts: what `shown` gives values to."""
 
-    def __init__(self, label: Labels, prefix: str) -> None:
+    def __init__(
+        self, label: Labels, prefix: str, newer: str = "console.newer", older: str = "console.older"
+    ) -> None:
         self.place = gr.State(FIRST)
         with gr.Row(elem_classes=["wc-buttons"]):
-            self.newer = gr.Button(
-                label("console.newer"), visible=False, min_width=0, elem_id=f"wc-{prefix}-newer"
-            )
-            self.older = gr.Button(
-                label("console.older"), visible=False, min_width=0, elem_id=f"wc-{prefix}-older"
-            )
+            self.newer = gr.Button(label(newer), visible=False, min_width=0, elem_id=f"wc-{prefix}-newer")
+            self.older = gr.Button(label(older), visible=False, min_width=0, elem_id=f"wc-{prefix}-older")
 
     @property
     def parts(self) -> list[Any]:

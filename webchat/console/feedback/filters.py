@@ -57,10 +57,10 @@ def create_filters(label: Labels) -> tuple[list[Any], list[Any], Any]:
 
     with gr.Row(elem_classes=["wc-bar"]):
         first = [gr.Dropdown([("", "")], value="", **named(name)) for name in CHOICES[:4]]
-        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-feedback-refresh")
     with gr.Row(elem_classes=["wc-bar"]):
         rest = [gr.Dropdown([("", "")], value="", **named(name)) for name in CHOICES[4:]]
         days = [gr.DateTime(include_time=False, type="string", **named(name)) for name in ("since", "until")]
+        refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-feedback-refresh")
     return [*first, *rest], days, refresh
 
 

@@ -65,7 +65,8 @@ class Card:
             messages = gr.Chatbot(
                 show_label=False,
                 buttons=[],
-                height=420,
+                height=None,
+                max_height=420,
                 feedback_options=None,
                 # As text: Gradio would put it into the page as HTML, see `console.testers`.
                 render_markdown=False,

@@ -174,7 +174,8 @@ def create_queues(services: Services, label: Labels) -> None:
         chosen = gr.State(None)
         with gr.Column(elem_classes=["wc-card"], visible=False) as card:
             about = gr.Markdown()
-            close = gr.Button(label("console.reviewing.close"), min_width=0, elem_id="wc-queues-close")
+            with gr.Row(elem_classes=["wc-buttons"]):
+                close = gr.Button(label("console.reviewing.close"), min_width=0, elem_id="wc-queues-close")
         with gr.Row(elem_classes=["wc-bar"]):
             name = gr.Textbox(
                 label=label("console.reviewing.name"), max_length=LONGEST_NAME, elem_id="wc-queues-name"

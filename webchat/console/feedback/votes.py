@@ -153,7 +153,8 @@ def create_votes(services: Services, label: Labels) -> None:
             messages = gr.Chatbot(
                 show_label=False,
                 buttons=[],
-                height=420,
+                height=None,
+                max_height=420,
                 feedback_options=None,
                 # As text: Gradio would put it into the page as HTML, see `console.testers`.
                 render_markdown=False,

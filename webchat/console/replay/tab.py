@@ -24,8 +24,9 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     def text(name: str) -> gr.Textbox:
         return gr.Textbox(label=label(f"console.replay.{name}"), max_length=100, elem_id=f"wc-replay-{name}")
 
-    def choice(name: str) -> gr.Dropdown:
-        return gr.Dropdown([], label=label(f"console.replay.{name}"), elem_id=f"wc-replay-{name}")
+    def choice(name: str, first: str | None = None) -> gr.Dropdown:
+        choices = [] if first is None else [(label(first), "")]
+        return gr.Dropdown(choices, label=label(f"console.replay.{name}"), elem_id=f"wc-replay-{name}")
 
     def button(name: str, variant: Any = "secondary") -> gr.Button:
         return gr.Button(
@@ -44,28 +45,29 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     with gr.Accordion(label("console.replay.new"), open=False, elem_id="wc-replay-new"):
         name = text("name")
         with gr.Row(elem_classes=["wc-bar"]):
-            link, rating = choice("link"), choice("rating")
+            link, rating = (choice(one, "console.replay.all") for one in ("link", "rating"))
         every = gr.Checkbox(label=label("console.replay.every"), elem_id="wc-replay-every")
         with gr.Row(elem_classes=["wc-buttons"]):
             create = button("create", "primary")
     with gr.Accordion(label("console.replay.start_run"), open=False, elem_id="wc-replay-start_run"):
         with gr.Row(elem_classes=["wc-bar"]):
-            model, template = choice("model"), choice("template")
+            model, template = choice("model"), choice("template", "console.replay.keep_prompt")
         with gr.Row(elem_classes=["wc-bar"]):
             temperature, seed, run_name = text("temperature"), text("seed"), text("run_name")
         with gr.Row(elem_classes=["wc-buttons"]):
             start = button("start", "primary")
-    with gr.Row(elem_classes=["wc-bar"]):
-        run = choice("run")
     with gr.Row(elem_classes=["wc-buttons"]):
-        cancel, retry, delete = button("cancel"), button("retry"), button("delete")
-        as_file = button("report")
+        delete = button("delete")
     with gr.Column(visible=False) as results:
+        with gr.Row(elem_classes=["wc-bar"]):
+            run = choice("run")
+        with gr.Row(elem_classes=["wc-buttons"]):
+            cancel, retry, as_file = button("cancel"), button("retry"), button("report")
         gr.Markdown(label("console.replay.compare"), elem_classes=["wc-heading"])
         with gr.Row(elem_classes=["wc-bar"]):
             left, right = choice("left"), choice("right")
         compared = gr.Markdown(latex_delimiters=[], elem_id="wc-replay-compared")
-        pager = Pager(label, "replay")
+        pager = Pager(label, "replay", "console.replay.previous", "console.replay.following")
         create_votes(services, label, chosen, left, right)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
 
