@@ -3,6 +3,7 @@
 import { api } from "../api.js";
 import { sideAt } from "../compare/vote.js";
 import { connection } from "../connection.js";
+import { copyText, showCopied } from "../copying.js";
 import { h } from "../dom.js";
 import { errorLine, listed, t } from "../i18n.js";
 import { markdownView } from "../markdown.js";
@@ -197,9 +198,18 @@ const keys = (when) => h("p", { class: "wc-review-keys" }, h("span", {}, t(`revi
 
 /** @param {string} text */
 function drawn(text) {
-  const box = h("div", { class: "wc-md" });
+  const box = h("div", { class: "wc-md", onclick: onCode });
   markdownView(box, { t }).set(text);
   return box;
+}
+
+// The buttons above a piece of code.
+/** @param {MouseEvent} event */
+async function onCode({ target, currentTarget }) {
+  const button = target instanceof Element ? target.closest("[data-act]") : null;
+  if (!(button instanceof HTMLElement)) return;
+  if (button.dataset.act === "wrap") /** @type {HTMLElement} */ (currentTarget).classList.toggle("wc-wrap");
+  else if (button.dataset.act === "copy-code" && (await copyText(button.closest(".wc-code")?.querySelector("code")?.textContent.replace(/\n$/, "") ?? ""))) showCopied(button, t("transcript.copied"));
 }
 
 /** @param {AssignedQueue} queue */
