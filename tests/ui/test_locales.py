@@ -29,7 +29,10 @@ PREFIXES = sorted({key.partition(".")[0] for key in locale("en")})
 NAMED = re.compile(rf"""(["'`])((?:{"|".join(PREFIXES)})\.[\w.]+)\1""")
 """A key in quotes, also where it is chosen first and asked for elsewhere."""
 
-SAME_IN_CHINESE = {"sampling.top_p", "sampling.top_k", "sampling.min_p"}
+SAME_IN_CHINESE = {
+    *("sampling.top_p", "sampling.top_k", "sampling.min_p"),
+    *(f"console.export.format.{name}" for name in ("csv", "jsonl", "parquet", "sharegpt")),
+}
 
 CODES_OF_THE_DOOR = {
     "internal", "internal_error", "no_owner", "no_cookie", "too_large", "host_not_allowed", "cross_origin",
