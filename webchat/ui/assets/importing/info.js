@@ -39,7 +39,7 @@ function draw(conversation, origin) {
   if (origin) facts.push([t("info.imported"), t("info.imported_from", { name: origin.name, when: at(origin.at) })]);
   const details = origin && Object.keys(origin.details).length > 0 && h("details", { open: true }, h("summary", {}, t("info.details")), h("pre", { tabindex: "0" }, JSON.stringify(origin.details, null, 2)));
   const dialog = showDialog(
-    "wc-info",
+    "wc-chat-info",
     t("info.title"),
     h("div", { class: "wc-dialog-head" }, h("h2", { dir: "auto" }, conversation.title || t("app.untitled")), iconButton("close", t("app.close"), () => dialog.close())),
     h("dl", {}, facts.map(([name, words]) => h("div", {}, h("dt", {}, name), h("dd", {}, words)))),
