@@ -32,6 +32,7 @@ NAMED = re.compile(rf"""(["'`])((?:{"|".join(PREFIXES)})\.[\w.]+)\1""")
 SAME_IN_CHINESE = {
     *("sampling.top_p", "sampling.top_k", "sampling.min_p"),
     *(f"console.export.format.{name}" for name in ("csv", "jsonl", "parquet", "sharegpt")),
+    *(f"export.format.{name}" for name in ("html", "json", "markdown", "openai", "sharegpt")),
 }
 
 CODES_OF_THE_DOOR = {
