@@ -199,6 +199,9 @@ BODIES: dict[tuple[str, str], Sequence[Any]] = {
         }
     ],
     ("PUT", "/api/reviews/{id}"): [{"verdict": "edit", "better": "Better", "comment": "So"}],
+    ("POST", "/api/imports"): [{"name": "export.zip", "size": 5}],
+    ("PUT", "/api/imports/{id}/data"): [{}],  # its bytes: tests/api/test_imports.py
+    ("POST", "/api/imports/{id}/start"): [{"on_bad": "skip"}],
     ("PUT", "/api/me/training"): [{"trains": True}],
     ("POST", "/api/me/keys"): [
         {"name": "ci", "expires": "7d", "terms": {"scopes": ["read"], "models": ["Echo"], "stored": False,
