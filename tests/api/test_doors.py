@@ -463,7 +463,7 @@ chat_template count_chats guests_with_replies movable_chats
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
-queues queue_verdicts assigned listed_votes vote judgement_choices count_judgements
+queues queue_verdicts assigned assigned_queue has_reviews listed_votes vote judgement_choices count_judgements
 replay_sets replay_set replay_runs replay_run open_replays replays_to_do replay_items replay_votes
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key

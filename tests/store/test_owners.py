@@ -202,6 +202,8 @@ NOT_OF_AN_OWNER = {
     "close_queue",
     "queue_verdicts",
     "assigned",
+    "assigned_queue",
+    "has_reviews",
     "next_review",
     "give_review",
     "thumbs",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import current_thread
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from tests.store.talk import Talk, later
 from tests.store.test_comparisons import _ended
@@ -17,6 +18,8 @@ from webchat.store import NotFound, Store
 from webchat.store.database.tables import ReviewRow
 from webchat.store.errors import ReviewTaken
 from webchat.store.judgement_records import Vote
+from webchat.store.judgements import queue_reviews, reviewed_items
+from webchat.store.judgements.snapshots import judged_together
 from webchat.store.link_records import LinkTerms
 from webchat.store.queue_records import NewQueue, NewReview, Queue, QueueFilter, ReviewTask
 
@@ -252,3 +255,110 @@ def test_what_terms_do_not_say_is_not_agreed(store: Store, operator: str) -> Non
     store.consent(talk.owner, 1)
     talk.say("hello", "hi")
     assert queue(store, operator).items == 0
+
+
+def test_a_deleted_message_ends_nobodys_queue(store: Store, operator: str, tester: Talk) -> None:
+    talks = [tester.say(f"question {number}", f"answer {number}") for number in range(23)]
+    made, ada, bob = queue(store, operator), member(store, "ada"), member(store, "bob")
+    held = given(store, ada, made)
+    for talk in talks[1:]:
+        store.delete_messages(tester.owner, talk.reply.id)
+    assert held.replies == ("answer 22",)
+    with pytest.raises(NotFound):
+        store.give_review(ada, held.item_id, ACCEPT)
+    assert given(store, ada, made).replies == ("answer 0",)
+    store.restore_messages(tester.owner, talks[22].reply.id)
+    assert given(store, bob, made).item_id == held.item_id, "it was released"
+
+
+def test_a_comparison_with_a_deleted_side_is_nobodys_task(store: Store, operator: str, tester: Talk) -> None:
+    ended = [_ended(tester, key=f"key {number}") for number in range(3)]
+    for id, *_ in ended:
+        store.vote_on(tester.owner, id, Vote("right"))
+    made, ada = queue(store, operator, kind="comparisons"), member(store, "ada")
+    assert made.items == 3
+    (_, _, right), (other, *_), _ = ended
+    store.delete_messages(tester.owner, right)
+    store.delete_messages(tester.owner, store.comparison(tester.owner, other).asked_id)
+    store.give_review(ada, given(store, ada, made).item_id, NewReview("tie"))
+    assert store.next_review(ada, made.id) is None
+    assert queue(store, operator, kind="comparisons").items == 1
+
+
+def test_what_a_reviewer_holds_and_cannot_be_shown_gives_way(
+    store: Store, operator: str, tester: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below a deleted message the rest follows in slices."""
+    tester.say("first", "hi")
+    tester.say("second", "hi")
+    made, ada = queue(store, operator), member(store, "ada")
+    held = given(store, ada, made).item_id
+    known = reviewed_items.shown
+    monkeypatch.setattr(queue_reviews, "shown", lambda *of: None if of[1].id == held else known(*of))
+    assert given(store, ada, made).item_id != held
+    monkeypatch.undo()
+    assert given(store, member(store, "bob"), made).item_id == held, "it was released"
+
+
+def test_who_reviews_a_testers_replies_is_logged_once(store: Store, operator: str, tester: Talk) -> None:
+    tester.say("first", "hi")
+    tester.say("second", "hi")
+    made, ada = queue(store, operator), member(store, "ada")
+    while task := store.next_review(ada, made.id):
+        store.give_review(ada, task.item_id, ACCEPT)
+    (look,) = store.looks().items
+    link = store.owner(tester.owner).link_id
+    assert (look.operator, look.action, look.link_id) == ("ada", "reviewed", link)
+    with pytest.raises(NotFound):
+        store.log_look(ada, "judged", str(link))
+
+
+def test_no_words_are_read_in_the_writer(
+    store: Store, operator: str, tester: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tester.say("hello", "hi")
+    made, ada, threads = queue(store, operator), member(store, "ada"), []
+
+    def read(*of: Any) -> Any:
+        threads.append(current_thread().name)
+        return judged_together(*of)
+
+    monkeypatch.setattr(reviewed_items, "judged_together", read)
+    item = given(store, ada, made).item_id
+    assert threads == [current_thread().name]
+    store.give_review(ada, item, ACCEPT)
+    assert len(threads) == 1
+
+
+def test_a_queue_has_something_for_a_reviewer_until_they_are_done(
+    store: Store, operator: str, tester: Talk
+) -> None:
+    tester.say("hello", "hi")
+    gone = tester.say("gone", "hi")
+    made = queue(store, operator, reviews=2)
+    ada, bob, eve = (member(store, name) for name in ("ada", "bob", "eve"))
+    assert store.has_reviews(ada)
+    assert not store.has_reviews(tester.owner)
+    store.delete_messages(tester.owner, gone.reply.id)
+    item = given(store, ada, made).item_id
+    assert store.has_reviews(ada)
+    store.give_review(ada, item, ACCEPT)
+    assert [store.has_reviews(one) for one in (ada, bob)] == [False, True]
+    store.give_review(bob, given(store, bob, made).item_id, ACCEPT)
+    assert not store.has_reviews(eve)
+    assert store.assigned_queue(eve, made.id).given == 2
+
+
+def test_a_review_reads_what_was_given_once_the_queue_is_its_own(
+    store: Store, operator: str, tester: Talk
+) -> None:
+    """Another server may keep a review until the queue is locked."""
+    tester.say("hello", "hi")
+    made, ada = queue(store, operator), member(store, "ada")
+    item, asked = given(store, ada, made).item_id, []
+    with store.transaction(write=True) as connection:
+        event.listen(connection.engine, "before_execute", lambda _c, clause, *_: asked.append(str(clause)))
+    store.give_review(ada, item, ACCEPT)
+    locks = next(at for at, text in enumerate(asked) if "FOR UPDATE" in text)
+    reads = next(at for at, text in enumerate(asked) if "queue_items.given" in text)
+    assert locks < reads

@@ -58,7 +58,7 @@ class About:
                 "share": Share(access=services.access),
                 "link": await guest_link(self._store, owner),
                 "shares": services.shares.allowed(owner),
-                "reviews": len(await self._store.call(self._store.assigned, owner.id)) if signs_in else 0,
+                "reviews": signs_in and await self._store.call(self._store.has_reviews, owner.id),
             }
         )
 

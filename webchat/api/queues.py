@@ -16,7 +16,6 @@ from webchat.api.wire.queues import (
     ReviewTask,
 )
 from webchat.moderation import Context
-from webchat.store.errors import NotFound
 from webchat.store.queue_records import NewReview
 
 
@@ -46,10 +45,7 @@ class Queues:
     async def next(self, member: Member, id: PathId) -> NextReview:
         """Reserve the next item of a queue for 20 minutes, or the one the caller has."""
         task = await self._store.call(self._store.next_review, member.id, id)
-        found = await self._store.call(self._store.assigned, member.id)
-        queue = next((one for one in found if one.id == id), None)
-        if queue is None:
-            raise NotFound("queue")
+        queue = await self._store.call(self._store.assigned_queue, member.id, id)
         return NextReview(task=None if task is None else ReviewTask.read(task), queue=AssignedQueue.of(queue))
 
     async def review(self, member: Member, id: PathId, body: NewReviewBody) -> GivenReview:

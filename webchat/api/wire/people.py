@@ -111,7 +111,8 @@ class PageEntry(Answer):
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
     anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares:
-    which read-only shares the caller may make. reviews: how many open queues the caller reviews."""
+    which read-only shares the caller may make. reviews: whether a queue has
+    something for the caller to review."""
 
     owner: Owner
     person: Person | None
@@ -129,7 +130,7 @@ class Me(Answer):
     link: GuestLink | None
     pages: tuple[PageEntry, ...]
     shares: Literal["off", "masked", "on"]
-    reviews: int
+    reviews: bool
 
 
 class Moved(Answer):

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, func, select, update
 
 from webchat.store.database.tables import QueueItemRow, QueueRow, ReviewRow
-from webchat.store.database.transactions import reads, writes
+from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound, ReviewTaken
-from webchat.store.judgement_records import Judged
 from webchat.store.judgements.queues import QueueVerbs
 from webchat.store.judgements.reviewed_items import (
     OPEN,
     RESERVED,
     as_shown,
-    candidates,
     count_reserved,
     database_time,
-    given_to,
+    find_given,
+    find_item,
+    has_something,
+    release,
+    release_gone,
     reserve,
     shown,
     signs_in,
 )
 from webchat.store.judgements.stored_reviews import keep_judgement, keep_vote
-from webchat.store.queue_records import VERDICTS, Assigned, NewReview, ReviewTask, Verdict
+from webchat.store.queue_records import VERDICTS, Assigned, NewReview, QueueKind, ReviewTask, Verdict
 
 
 class QueueReviewVerbs(QueueVerbs):
@@ -34,26 +36,65 @@ class QueueReviewVerbs(QueueVerbs):
     @reads
     def assigned(self, connection: Connection, reviewer: str) -> list[Assigned]:
         """The open queues of a reviewer, the oldest first; none of somebody who does not sign in."""
-        if not signs_in(connection, reviewer):
-            return []
-        rows = connection.execute(
-            select(*QueueRow.__table__.columns).where(QueueRow.closed_at.is_(None)).order_by(QueueRow.id)
-        )
-        return [_assigned(connection, row, reviewer) for row in rows if _is_theirs(row, reviewer)]
+        return [_assigned(connection, row, reviewer) for row in _own_queues(connection, reviewer)]
+
+    @reads
+    def assigned_queue(self, connection: Connection, reviewer: str, queue_id: str) -> Assigned:
+        """One of them. Raises NotFound."""
+        return _assigned(connection, _own_queue(connection, reviewer, queue_id), reviewer)
+
+    @reads
+    def has_reviews(self, connection: Connection, reviewer: str) -> bool:
+        """Whether an open queue has something for a reviewer."""
+        return any(has_something(connection, row, reviewer) for row in _own_queues(connection, reviewer))
+
+    @long
+    def next_review(self, reviewer: str, queue_id: str) -> ReviewTask | None:
+        """Reserve the next item for a reviewer, or the one they have anew; `None` once nothing is left for
+        them, or the rest is reserved for others. A tester's is logged like an operator's look at their chats.
+        Raises NotFound for a queue that is closed or not theirs."""
+        passed: list[str] = []
+        while item_id := self.in_turn(self._reserve, reviewer, queue_id, passed):
+            found = self._task(reviewer, item_id)
+            if found is not None:
+                task, link_id = found
+                if link_id is not None:
+                    self._log_look(reviewer, "reviewed", link_id)
+                return task
+            # Some of what it answers is in the trash, or it all is since a moment ago.
+            self.in_turn(self._release, reviewer, item_id)
+            passed.append(item_id)
+        return None
 
     @writes
-    def next_review(self, connection: Connection, reviewer: str, queue_id: str) -> ReviewTask | None:
-        """Reserve the next item for a reviewer, or the one they have anew; `None` once nothing is left for
-        them, or the rest is reserved for others. Raises NotFound for a queue that is closed or not theirs."""
+    def _reserve(
+        self, connection: Connection, reviewer: str, queue_id: str, passed: Sequence[str]
+    ) -> str | None:
         queue = _own_queue(connection, reviewer, queue_id, lock=True)
+        release_gone(connection, queue, reviewer)
         moment = database_time(connection)
-        for item in candidates(connection, queue, reviewer, moment):
-            judged = shown(connection, item, reviewer)
-            if judged is not None:
-                until = moment + RESERVED
-                reserve(connection, item, reviewer, until)
-                return _task(queue.kind, item, judged, until)
-        return None
+        item_id = find_item(connection, queue, reviewer, moment, passed)
+        if item_id is not None:
+            reserve(connection, queue, item_id, reviewer, moment + RESERVED)
+        return item_id
+
+    @reads
+    def _task(
+        self, connection: Connection, reviewer: str, item_id: str
+    ) -> tuple[ReviewTask, str | None] | None:
+        """What a reviewer is shown of an item, and the tester's link; `None` if it can't be shown."""
+        item = find_given(connection, reviewer, item_id)
+        judged = None if item is None else shown(connection, item, reviewer)
+        if item is None or judged is None:
+            return None
+        prompt = tuple(message for message in judged[0].prompt if message.role != "system")
+        replies = tuple(one.reply for one in judged)
+        kind: QueueKind = "replies" if item.message_id else "comparisons"
+        return ReviewTask(item.id, item.queue_id, kind, prompt, replies, item.until), item.link_id
+
+    @writes
+    def _release(self, connection: Connection, reviewer: str, item_id: str) -> None:
+        release(connection, reviewer, item_id)
 
     @writes
     def give_review(
@@ -65,10 +106,14 @@ class QueueReviewVerbs(QueueVerbs):
 
         Raises NotFound for an item that was not given to them or was deleted, ReviewTaken, and ValueError for
         a verdict that does not fit the item."""
-        item = given_to(connection, reviewer, item_id)
+        # Reviews of a queue are kept one after another: what was given is read once it is locked.
+        its_queue = select(QueueItemRow.queue_id).where(QueueItemRow.id == item_id).scalar_subquery()
         queue = connection.execute(
-            select(*QueueRow.__table__.columns).where(QueueRow.id == item.queue_id).with_for_update()
-        ).one()
+            select(*QueueRow.__table__.columns).where(QueueRow.id == its_queue).with_for_update()
+        ).first()
+        item = find_given(connection, reviewer, item_id)
+        if queue is None or item is None or not signs_in(connection, reviewer):
+            raise NotFound("review")
         if review.verdict not in VERDICTS[queue.kind] or (review.verdict == "edit") != bool(
             review.better.strip()
         ):
@@ -91,8 +136,6 @@ class QueueReviewVerbs(QueueVerbs):
         taken = item.given + count_reserved(connection, item, reviewer, moment)
         if item.until <= moment and taken >= queue.reviews:
             raise ReviewTaken
-        if shown(connection, item, reviewer) is None:
-            raise NotFound("reply")
         if queue.kind == "replies":
             keep_judgement(connection, reviewer, item.message_id, review)
         else:
@@ -104,6 +147,14 @@ class QueueReviewVerbs(QueueVerbs):
 
 def _is_theirs(queue: Row[Any], reviewer: str) -> bool:
     return not queue.reviewers or reviewer in queue.reviewers
+
+
+def _own_queues(connection: Connection, reviewer: str) -> list[Row[Any]]:
+    """The open ones."""
+    if not signs_in(connection, reviewer):
+        return []
+    query = select(*QueueRow.__table__.columns).where(QueueRow.closed_at.is_(None)).order_by(QueueRow.id)
+    return [row for row in connection.execute(query) if _is_theirs(row, reviewer)]
 
 
 def _own_queue(connection: Connection, reviewer: str, queue_id: str, *, lock: bool = False) -> Row[Any]:
@@ -126,8 +177,3 @@ def _assigned(connection: Connection, queue: Row[Any], reviewer: str) -> Assigne
     return Assigned(
         queue.id, queue.name, queue.kind, connection.scalar(done) or 0, given, count * queue.reviews
     )
-
-
-def _task(kind: Any, item: Row[Any], judged: list[Judged], until: datetime) -> ReviewTask:
-    prompt = tuple(message for message in judged[0].prompt if message.role != "system")
-    return ReviewTask(item.id, item.queue_id, kind, prompt, tuple(one.reply for one in judged), until)

@@ -140,6 +140,12 @@ class QueueVerbs(ReviewVerbs):
         return [ItemVerdict(reviewer, item, cast("Verdict", verdict)) for reviewer, item, verdict in rows]
 
 
+def not_deleted(*ids: Any) -> ColumnElement[bool]:
+    """Whether none of these messages is in the trash."""
+    gone = aliased(MessageRow)
+    return ~exists().where(gone.id.in_(ids), gone.deleted_at.is_not(None))
+
+
 def shown_to_reviewers(judged: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether this is a person's chat, and they agreed: in a query with the conversation, its owner, person
     and link. judged: whether they judged this themselves."""
@@ -217,6 +223,7 @@ def _comparisons(wanted: QueueFilter) -> Select[Any]:
             ComparisonRow.closed_at.is_not(None),
             _LEFT.state.in_(ENDED_WITH_TEXT),
             _RIGHT.state.in_(ENDED_WITH_TEXT),
+            not_deleted(ComparisonRow.left_id, ComparisonRow.right_id, ComparisonRow.asked_id),
             shown_to_reviewers(ComparisonRow.voted_at.is_not(None)),
         )
         .order_by(ComparisonRow.id.desc())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.tables import (
@@ -19,9 +20,14 @@ from webchat.store.database.tables import (
     ReviewRow,
     UtcDateTime,
 )
-from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Judged
-from webchat.store.judgements.queues import REVIEWERS, judged_themselves, shown_to_reviewers, with_owner
+from webchat.store.judgements.queues import (
+    REVIEWERS,
+    judged_themselves,
+    not_deleted,
+    shown_to_reviewers,
+    with_owner,
+)
 from webchat.store.judgements.snapshots import judged_together
 from webchat.store.queue_records import Verdict
 
@@ -30,9 +36,6 @@ RESERVED = timedelta(minutes=20)
 
 OPEN = ""
 """The verdict of a review that is not given yet."""
-
-_TRIES = 20
-"""Items looked at for one that can be shown: others were deleted in part since the queue was made."""
 
 _OTHER = aliased(ReviewRow)
 
@@ -47,41 +50,72 @@ def database_time(connection: Connection) -> datetime:
     return moment
 
 
-def candidates(connection: Connection, queue: Row[Any], reviewer: str, moment: datetime) -> list[Row[Any]]:
-    """Items a reviewer may be given: first the one they have, then the oldest that lack reviews."""
-    mine = (ReviewRow.item_id == QueueItemRow.id, ReviewRow.reviewer_id == reviewer)
-    held = exists().where(*mine, ReviewRow.verdict == OPEN)
-    query = _items().where(QueueItemRow.queue_id == queue.id).order_by(QueueItemRow.id).limit(_TRIES)
-    if theirs := connection.execute(query.where(held, _has_room(queue, reviewer, moment))).all():
-        return list(theirs)
-    free = (
-        QueueItemRow.given < queue.reviews,
-        ~exists().where(*mine),
-        ConversationRow.owner_id != reviewer,
-        ~_judged_by(queue.kind, reviewer),
-        _has_room(queue, reviewer, moment),
+def find_item(
+    connection: Connection, queue: Row[Any], reviewer: str, moment: datetime, passed: Sequence[str]
+) -> str | None:
+    """The id of the item a reviewer is given: the one they have, or else the oldest that lacks reviews.
+    passed: ids of items that can't be shown."""
+    theirs = exists().where(*_of(reviewer), ReviewRow.verdict == OPEN)
+    query = (
+        _items()
+        .with_only_columns(QueueItemRow.id)
+        .where(
+            QueueItemRow.queue_id == queue.id,
+            QueueItemRow.id.not_in(passed),
+            _has_room(queue, reviewer, moment),
+        )
+        .order_by(QueueItemRow.id)
+        .limit(1)
     )
-    return list(connection.execute(query.where(*free)).all())
+    held: str | None = connection.scalar(query.where(theirs))
+    free = (*_wants(queue, reviewer), ~exists().where(*_of(reviewer)))
+    return held or connection.scalar(query.where(*free))
 
 
-def given_to(connection: Connection, reviewer: str, item_id: str) -> Row[Any]:
-    """An item and its reservation. Raises NotFound."""
-    mine = (ReviewRow.item_id == QueueItemRow.id) & (ReviewRow.reviewer_id == reviewer)
-    query = _items().add_columns(ReviewRow.until).join(ReviewRow, mine)
+def has_something(connection: Connection, queue: Row[Any], reviewer: str) -> bool:
+    """Whether a queue has an item for a reviewer, which others may have reserved."""
+    done = exists().where(*_of(reviewer), ReviewRow.verdict != OPEN)
+    query = _items().with_only_columns(QueueItemRow.id).where(QueueItemRow.queue_id == queue.id, ~done)
+    return connection.scalar(query.where(*_wants(queue, reviewer)).limit(1)) is not None
+
+
+def find_given(connection: Connection, reviewer: str, item_id: str) -> Row[Any] | None:
+    """An item that was given to a reviewer, with its reservation; `None` if it was not, or can't be shown."""
+    query = _items().add_columns(ReviewRow.until).join(ReviewRow, and_(*_of(reviewer)))
     row: Row[Any] | None = connection.execute(query.where(QueueItemRow.id == item_id)).first()
-    if row is None or not signs_in(connection, reviewer):
-        raise NotFound("review")
     return row
 
 
-def reserve(connection: Connection, item: Row[Any], reviewer: str, until: datetime) -> None:
-    mine = (ReviewRow.item_id == item.id, ReviewRow.reviewer_id == reviewer)
+def reserve(connection: Connection, queue: Row[Any], item_id: str, reviewer: str, until: datetime) -> None:
+    mine = (ReviewRow.item_id == item_id, ReviewRow.reviewer_id == reviewer)
     if not connection.execute(update(ReviewRow).where(*mine).values(until=until)).rowcount:
         connection.execute(
             insert(ReviewRow).values(
-                item_id=item.id, reviewer_id=reviewer, queue_id=item.queue_id, until=until, verdict=OPEN
+                item_id=item_id, reviewer_id=reviewer, queue_id=queue.id, until=until, verdict=OPEN
             )
         )
+
+
+def release(connection: Connection, reviewer: str, item_id: str) -> None:
+    """End a reservation that brought no review."""
+    mine = (ReviewRow.item_id == item_id, ReviewRow.reviewer_id == reviewer)
+    connection.execute(delete(ReviewRow).where(*mine, ReviewRow.verdict == OPEN))
+
+
+def release_gone(connection: Connection, queue: Row[Any], reviewer: str) -> None:
+    """End the reservations of what was deleted, or whose person agrees no more."""
+    mine = (
+        ReviewRow.reviewer_id == reviewer,
+        ReviewRow.queue_id == queue.id,
+        ReviewRow.verdict == OPEN,
+    )
+    held = list(connection.scalars(select(ReviewRow.item_id).where(*mine)))
+    there = set(
+        connection.scalars(_items().with_only_columns(QueueItemRow.id).where(QueueItemRow.id.in_(held)))
+    )
+    for item_id in held:
+        if item_id not in there:
+            release(connection, reviewer, item_id)
 
 
 def count_reserved(connection: Connection, item: Row[Any], reviewer: str, moment: datetime) -> int:
@@ -119,15 +153,33 @@ def _items() -> Any:
     return with_owner(
         select(
             *QueueItemRow.__table__.columns,
-            ConversationRow.owner_id.label("author_id"),
-            ConversationRow.id.label("conversation_id"),
+            OwnerRow.link_id,
             ComparisonRow.left_id,
             ComparisonRow.right_id,
         )
         .outerjoin(MessageRow, MessageRow.id == QueueItemRow.message_id)
         .outerjoin(ComparisonRow, ComparisonRow.id == QueueItemRow.comparison_id)
         .join(ConversationRow, ConversationRow.id == chat)
-    ).where(shown_to_reviewers(or_(ComparisonRow.voted_at.is_not(None), judged_themselves())))
+    ).where(
+        shown_to_reviewers(or_(ComparisonRow.voted_at.is_not(None), judged_themselves())),
+        not_deleted(
+            QueueItemRow.message_id, ComparisonRow.left_id, ComparisonRow.right_id, ComparisonRow.asked_id
+        ),
+    )
+
+
+def _of(reviewer: str) -> tuple[ColumnElement[bool], ...]:
+    """A reviewer's review of an item, in a query with the item."""
+    return (ReviewRow.item_id == QueueItemRow.id, ReviewRow.reviewer_id == reviewer)
+
+
+def _wants(queue: Row[Any], reviewer: str) -> tuple[ColumnElement[bool], ...]:
+    """Whether an item lacks reviews, and this reviewer may give one."""
+    return (
+        QueueItemRow.given < queue.reviews,
+        ConversationRow.owner_id != reviewer,
+        ~_judged_by(queue.kind, reviewer),
+    )
 
 
 def _has_room(queue: Row[Any], reviewer: str, moment: datetime) -> ColumnElement[bool]:

@@ -198,7 +198,7 @@ class TesterVerbs(Database):
 
     @reads
     def _is_logged(self, connection: Connection, entry: dict[str, Any]) -> bool:
-        _operator(connection, entry["operator_id"])
+        _who(connection, entry)
         return _logged(connection, entry)
 
     @writes
@@ -263,10 +263,12 @@ def _one(connection: Connection, conversation_id: str) -> tuple[TesterChat, str]
     return _chat(row), row.owner_id
 
 
-def _operator(connection: Connection, operator: str) -> str:
-    """Their name. Raises NotFound for somebody who does not operate."""
-    who = connection.execute(select(OwnerRow.name, OwnerRow.kind).where(OwnerRow.id == operator)).first()
-    if who is None or who.kind not in ("operator", "local"):
+def _who(connection: Connection, entry: dict[str, Any]) -> str:
+    """The name of who looks. Raises NotFound for somebody who does not operate, nor reviews."""
+    query = select(OwnerRow.name, OwnerRow.kind).where(OwnerRow.id == entry["operator_id"])
+    who = connection.execute(query).first()
+    reviews = entry["action"] == "reviewed"
+    if who is None or who.kind not in ("operator", "local", *(("member",) if reviews else ())):
         raise NotFound("operator")
     return str(who.name)
 
@@ -296,6 +298,6 @@ def _logged(connection: Connection, entry: dict[str, Any]) -> bool:
 
 def _log(connection: Connection, entry: dict[str, Any]) -> None:
     """Raises NotFound for somebody who does not operate."""
-    name = _operator(connection, entry["operator_id"])
+    name = _who(connection, entry)
     if not _logged(connection, entry):
         connection.execute(insert(LookRow).values(at=now(), operator=name, **entry))

@@ -597,7 +597,7 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. reviews: how many open queues the caller reviews. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. reviews: whether a queue has something for the caller to review. */
 export interface Me {
   owner: Owner;
   person: Person | null;
@@ -615,7 +615,7 @@ export interface Me {
   link: GuestLink | null;
   pages: Array<PageEntry>;
   shares: "off" | "masked" | "on";
-  reviews: number;
+  reviews: boolean;
 }
 
 /** A picture or sound of a reply. address: its URL while it is stored. */

@@ -54,7 +54,7 @@ class Reviews {
   async #queues() {
     const found = await this.#ask(() => api.get("api/reviews"));
     if (!found) return;
-    connection.me = { ...connection.me, reviews: found.queues.length };
+    connection.me = { ...connection.me, reviews: found.queues.some(({ given, total }) => given < total) };
     this.#task = this.#queue = null;
     if (found.queues.length === 1 && found.queues[0].given < found.queues[0].total) return this.#next(found.queues[0].id);
     this.#foot.replaceChildren();
@@ -165,8 +165,11 @@ class Reviews {
     } catch (error) {
       if (!error.code) throw error;
       this.#say(errorLine(error), true);
-      if (error.code === "review_taken" && this.#queue && !this.#better) queueMicrotask(() => this.#queue && this.#next(this.#queue.id));
-      else if (!this.#task) this.#body.replaceChildren(h("p", { class: "wc-review-empty", role: "alert" }, errorLine(error)), h("button", { type: "button", class: "wc-button", onclick: () => this.#queues() }, t("app.retry")));
+      const gone = error.code === "review_taken" || error.code === "not_found";
+      if (gone && this.#queue && this.#task && !this.#better) {
+        this.#task = null;
+        queueMicrotask(() => this.#queue && this.#next(this.#queue.id));
+      } else if (!this.#task) this.#body.replaceChildren(h("p", { class: "wc-review-empty", role: "alert" }, errorLine(error)), h("button", { type: "button", class: "wc-button", onclick: () => this.#queues() }, t("app.retry")));
       return null;
     } finally {
       this.#busy = false;
