@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from tests.store.talk import Talk
+from tests.store.test_comparisons import _ended
 from webchat.store import NotFound, Store
 from webchat.store.errors import NothingToReplay, ReplayNameTaken
 from webchat.store.judgement_records import JudgementChange, Vote
@@ -62,7 +65,8 @@ def test_only_what_its_people_agreed_to_is_chosen_and_what_they_take_back_vanish
 ) -> None:
     talk.say("a visitor's", "nobody asked them")
     member = Talk(store, _member(store))
-    member.say("a member's", "they agreed")
+    judged = member.say("a member's", "they agreed")
+    store.judge(member.owner, judged.reply.id, JudgementChange(rating=1))
     made = store.make_replay_set(operator.owner, "all", LAST)
     assert _texts(store, operator, made) == ["they agreed"]
     run = _run(store, operator, made)
@@ -70,6 +74,80 @@ def test_only_what_its_people_agreed_to_is_chosen_and_what_they_take_back_vanish
     assert store.replay_set(operator.owner, "all").items == 0
     assert store.replays_to_do(run.id, (), 10) == []
     assert store.open_replay(run.id, 1) is None
+
+
+def test_members_and_other_operators_show_only_the_replies_they_judged_or_voted_on(
+    store: Store, operator: Talk
+) -> None:
+    operator.say("one's own", "mine")
+    colleague = Talk(store, store.add_person("test", "eve", name="Eve", operates=True).owner_id)
+    for talk in (Talk(store, _member(store)), colleague):
+        talk.say("never judged", "secret")
+        seen = talk.say("judged", "shown")
+        store.judge(talk.owner, seen.reply.id, JudgementChange(rating=1))
+        comparison, _, _ = _ended(talk)
+        store.vote_on(talk.owner, comparison, Vote("left"))
+    made = store.make_replay_set(operator.owner, "all", ReplayChoice(every_reply=True))
+    voted = "A heron stands still."
+    assert sorted(_texts(store, operator, made)) == [voted, voted, "mine", "shown", "shown"]
+    assert store.replay_set(colleague.owner, "all").items == 4
+    assert "mine" not in _texts(store, colleague, made)
+    theirs = store.make_replay_set(colleague.owner, "theirs", LAST)
+    assert "secret" in _texts(store, colleague, theirs)
+    assert "secret" not in _texts(store, operator, theirs)
+    run = _run(store, operator, theirs)
+    assert run.items == store.replay_set(operator.owner, "theirs").items == theirs.items - 1
+    assert len(store.replays_to_do(run.id, (), 10)) == run.items
+
+
+@pytest.mark.parametrize("withdraws", ["agrees no more", "deletes the chat"])
+def test_a_vote_on_what_its_person_withdrew_shows_no_words_and_its_copy_is_purged(
+    store: Store, operator: Talk, withdraws: str
+) -> None:
+    member = Talk(store, _member(store))
+    turn = member.say("a member's words", "A")
+    store.judge(member.owner, turn.reply.id, JudgementChange(rating=-1))
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    _answer(store, operator, run, opened, "again")
+    vote = store.vote_on_replay(operator.owner, made.id, 1, STORED, run.id, Vote("right"))
+    assert [one.asked for one in store.listed_votes(operator.owner).items] == ["a member's words"]
+    if withdraws == "agrees no more":
+        store.set_trains(member.owner, False)
+    else:
+        store.delete_conversation(member.owner, turn.conversation.id)
+    assert store.listed_votes(operator.owner).items == ()
+    with pytest.raises(NotFound):
+        store.vote(operator.owner, vote)
+    assert list(store.usable_comparisons()) == []
+    store.purge(datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(NotFound):
+        store.conversation(operator.owner, opened.conversation_id)
+
+
+def test_nobody_waits_to_write_while_replays_are_counted(store: Store, operator: Talk) -> None:
+    counts: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "GROUP BY" in statement:
+            counts.append(statement)
+
+    operator.say("a", "A")
+    writer = store._engines[True]
+    event.listen(writer, "before_cursor_execute", note)
+    try:
+        made = store.make_replay_set(operator.owner, "all", LAST)
+        run = _run(store, operator, made)
+        assert (made.items, run.items) == (1, 1)
+        assert store.cancel_replay(operator.owner, run.id).items == 1
+        assert store.retry_replay(operator.owner, run.id).state == "open"
+        assert store.end_replay(run.id).state == "done"
+        store.delete_replay_set(operator.owner, made.id)
+    finally:
+        event.remove(writer, "before_cursor_execute", note)
+    assert counts == []
 
 
 def test_who_does_not_operate_reaches_nothing(store: Store, operator: Talk, talk: Talk) -> None:

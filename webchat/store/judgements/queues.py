@@ -35,7 +35,7 @@ from webchat.store.database.transactions import heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound
 from webchat.store.judgements.reviewing import ReviewVerbs
-from webchat.store.judgements.rows import must_operate
+from webchat.store.judgements.rows import judged_themselves, must_operate
 from webchat.store.judgements.snapshots import ENDED_WITH_TEXT
 from webchat.store.queue_records import ItemVerdict, NewQueue, Queue, QueueFilter, Verdict
 from webchat.store.records import Page
@@ -174,12 +174,6 @@ def with_owner(query: Select[Any]) -> Select[Any]:
         .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
         .outerjoin(LinkRow, LinkRow.id == OwnerRow.link_id)
     )
-
-
-def judged_themselves(rating: int | None = None) -> ColumnElement[bool]:
-    """Whether the person of a chat judged a reply, in a query with both."""
-    theirs = (JudgementRow.message_id == MessageRow.id, JudgementRow.owner_id == ConversationRow.owner_id)
-    return exists().where(*theirs, *(() if rating is None else (JudgementRow.rating == rating,)))
 
 
 def _replies(wanted: QueueFilter) -> Select[Any]:

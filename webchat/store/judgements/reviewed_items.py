@@ -21,13 +21,8 @@ from webchat.store.database.tables import (
     UtcDateTime,
 )
 from webchat.store.judgement_records import Judged
-from webchat.store.judgements.queues import (
-    REVIEWERS,
-    judged_themselves,
-    not_deleted,
-    shown_to_reviewers,
-    with_owner,
-)
+from webchat.store.judgements.queues import REVIEWERS, not_deleted, shown_to_reviewers, with_owner
+from webchat.store.judgements.rows import judged_themselves
 from webchat.store.judgements.snapshots import judged_together
 from webchat.store.queue_records import Verdict
 

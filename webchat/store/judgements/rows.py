@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Select, and_, exists, or_, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from webchat.store.database.codec import clean, load_question
@@ -22,6 +23,8 @@ from webchat.store.database.tables import (
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Answer, Consent, Judged, Judgement, Review
 from webchat.store.testers.verbs import agreed
+
+_OWN_VOTE = aliased(ComparisonRow)
 
 
 def judgements_query() -> Select[Any]:
@@ -71,17 +74,38 @@ def trains(of: type[JudgementRow] | type[ComparisonRow] = JudgementRow) -> Colum
     )
 
 
-def may_replay() -> ColumnElement[bool]:
-    """Whether operators may have what a reply answered answered again: in a query with the reply, its
-    conversation, its owner, and what they are and came by, `replayed_from`. The same people agreed to it as
-    to training, testers either before they began the chat or before they judged the reply in it."""
+def judged_themselves(rating: int | None = None) -> ColumnElement[bool]:
+    """Whether the person of a chat judged a reply, in a query with both."""
+    theirs = (JudgementRow.message_id == MessageRow.id, JudgementRow.owner_id == ConversationRow.owner_id)
+    return exists().where(*theirs, *(() if rating is None else (JudgementRow.rating == rating,)))
+
+
+def _voted_themselves() -> ColumnElement[bool]:
+    """Whether the person of a chat voted on a reply, in a query with both."""
+    return exists().where(
+        or_(_OWN_VOTE.left_id == MessageRow.id, _OWN_VOTE.right_id == MessageRow.id),
+        _OWN_VOTE.owner_id == ConversationRow.owner_id,
+        _OWN_VOTE.voted_at.is_not(None),
+    )
+
+
+def may_replay(viewer: str | ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether an operator may have the message before a reply answered again, and read both: in a query with
+    the reply, its conversation, its owner, and what they are and came by, `replayed_from`. Never NULL.
+
+    viewer: the operator's id. Their own chats are theirs to use. Members, if they agreed to training, and
+    other operators show only the replies that they judged or voted on themselves. Testers agreed to it with
+    training, either before they began the chat or before they judged the reply in it."""
+    operates = OwnerRow.kind.in_(("local", "operator"))
+    chosen = or_(judged_themselves(), _voted_themselves())
     covered = and_(agreed(), LinkRow.terms["training"].as_boolean())
     judged = exists().where(JudgementRow.message_id == MessageRow.id, trains())
-    return or_(
-        OwnerRow.kind.in_(("local", "operator")),
-        and_(OwnerRow.kind == "member", PersonRow.trains),
+    agrees = or_(
+        and_(operates, or_(OwnerRow.id == viewer, chosen)),
+        and_(OwnerRow.kind == "member", PersonRow.trains, chosen),
         and_(OwnerRow.kind == "guest", or_(covered, judged)),
     )
+    return cast("ColumnElement[bool]", func.coalesce(agrees, False))
 
 
 def replayed_from(query: Any) -> Any:

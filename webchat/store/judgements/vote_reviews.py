@@ -18,6 +18,7 @@ from webchat.store.judgement_records import Comparison, ListedVote, Review, Revi
 from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison, with_judged
 from webchat.store.judgements.reviewing import EXCERPT_CHARS, MOST_REVIEWED, ReviewVerbs
 from webchat.store.judgements.rows import must_operate, trains
+from webchat.store.judgements.votes import WITHDRAWN
 from webchat.store.records import Page
 from webchat.store.testers.verbs import agreed
 
@@ -112,6 +113,7 @@ def _votes() -> Any:
             ComparisonRow.voted_at.is_not(None),
             ConversationRow.deleted_at.is_(None),
             _ASKED.deleted_at.is_(None),
+            or_(ConversationRow.kind != "replay", ~WITHDRAWN),
         )
     )
 

@@ -26,7 +26,7 @@ from webchat.store.judgements.rows import is_live, may_replay, replayed_from, tr
 
 SLICE_ROWS = 50
 SLICE_CHARS = 2_000_000
-_WITHDRAWN: Any = (
+WITHDRAWN: Any = (
     replayed_from(
         select(ReplayReplyRow.run_id)
         .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
@@ -37,12 +37,13 @@ _WITHDRAWN: Any = (
         .join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
     )
     .where(
-        ReplayReplyRow.conversation_id == ComparisonRow.conversation_id, not_(and_(is_live(), may_replay()))
+        ReplayReplyRow.conversation_id == ComparisonRow.conversation_id,
+        not_(and_(is_live(), may_replay(ComparisonRow.owner_id))),
     )
     .correlate(ComparisonRow)
     .exists()
 )
-"""Whether what a replay answers is somebody's who has deleted it, or does not agree any more."""
+"""Whether a vote is on a replay of what its person has deleted, or does not show any more."""
 
 _USABLE: Any = (
     COMPARISONS.join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
@@ -51,7 +52,7 @@ _USABLE: Any = (
         ComparisonRow.voted_at.is_not(None),
         ConversationRow.deleted_at.is_(None),
         trains(ComparisonRow),
-        or_(ConversationRow.kind != "replay", ~_WITHDRAWN),
+        or_(ConversationRow.kind != "replay", ~WITHDRAWN),
     )
     .order_by(ComparisonRow.id)
 )

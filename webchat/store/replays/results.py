@@ -52,7 +52,7 @@ class ReplayResultVerbs(ReplayRunVerbs):
         NotFound for somebody who does not operate."""
         must_operate(connection, operator)
         rows = connection.execute(
-            items_query()
+            items_query(operator)
             .add_columns(
                 ReplayItemRow.message_id, MessageRow.conversation_id, MessageRow.parent_id, _ASKED.text
             )
@@ -90,7 +90,7 @@ class ReplayResultVerbs(ReplayRunVerbs):
         reply (`STORED`). It counts like a vote in a chat; another vote of theirs on the same two replaces
         it. Returns its id. Raises NotFound, also for replies that did not end by themselves."""
         must_operate(connection, operator)
-        sides = [_side(connection, set_id, number, run) for run in (left, right)]
+        sides = [_side(connection, operator, set_id, number, run) for run in (left, right)]
         replayed = next((side for side in sides if side.asked_id is not None), None)
         if replayed is None or sides[0].reply_id == sides[1].reply_id:
             raise NotFound("replay_item")
@@ -189,13 +189,13 @@ def _reply(given: Row[Any] | None, again: dict[str, ReplayReply]) -> ReplayReply
     return again[given.reply_id]
 
 
-def _side(connection: Connection, set_id: str, number: int, run: str) -> Row[Any]:
+def _side(connection: Connection, operator: str, set_id: str, number: int, run: str) -> Row[Any]:
     """(reply_id, asked_id, conversation_id, name, settings) of a side; asked_id: `None` for the stored
     reply. Raises NotFound."""
     of_item = (ReplayItemRow.set_id == set_id, ReplayItemRow.number == number)
     if run == STORED:
         query = (
-            items_query()
+            items_query(operator)
             .with_only_columns(
                 MessageRow.id.label("reply_id"),
                 null().label("asked_id"),
@@ -210,7 +210,7 @@ def _side(connection: Connection, set_id: str, number: int, run: str) -> Row[Any
         copy, reply_turn = aliased(ConversationRow), aliased(TurnRow)
         of_run = and_(ReplayReplyRow.number == ReplayItemRow.number, ReplayReplyRow.run_id == run)
         query = (
-            items_query()
+            items_query(operator)
             .with_only_columns(
                 ReplayReplyRow.reply_id,
                 ReplayReplyRow.asked_id,

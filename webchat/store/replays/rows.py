@@ -6,10 +6,11 @@ every query from that moment on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from webchat.store.database.codec import dump_settings, load_failure, load_settings
 from webchat.store.database.tables import (
@@ -27,10 +28,10 @@ MOST_ATTEMPTS = 5
 """Ends of the server during a reply after which it counts as failed: it may be what ends the server."""
 
 
-def items_query() -> Select[Any]:
-    """The numbers of what may be used of sets."""
+def items_query(viewer: str | InstrumentedAttribute[str]) -> Select[Any]:
+    """The numbers of what an operator may use of sets."""
     query = select(ReplayItemRow.number).join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
-    usable: Select[Any] = replayed_from(query).where(is_live(), may_replay())
+    usable: Select[Any] = replayed_from(query).where(is_live(), may_replay(viewer))
     return usable
 
 
@@ -57,42 +58,48 @@ def is_failed() -> ColumnElement[bool]:
     return or_(ReplayReplyRow.failure.is_not(None), func.coalesce(ended, False))
 
 
-def runs_query() -> Select[Any]:
-    """Runs with how many items each has, and how many are done and failed."""
+def runs_query(*wanted: ColumnElement[bool]) -> Select[Any]:
+    """Runs with how many items each has that their operators may use, and how many are done and failed.
+    wanted: conditions on runs; only the replies of those are counted."""
 
     def count(those: ColumnElement[bool]) -> Any:
         return func.coalesce(func.sum(case((those, 1), else_=0)), 0)
 
     counts = (
-        with_replies(items_query())
+        with_replies(items_query(ReplayRunRow.owner_id))
         .with_only_columns(
             ReplayRunRow.id.label("run_id"),
             func.count().label("usable"),
             count(is_done()).label("done"),
             count(is_failed()).label("failed"),
         )
+        .where(*wanted)
         .group_by(ReplayRunRow.id)
         .subquery()
     )
-    return select(
+    counted = select(
         *ReplayRunRow.__table__.columns,
         func.coalesce(counts.c.usable, 0).label("items"),
         func.coalesce(counts.c.done, 0).label("done"),
         func.coalesce(counts.c.failed, 0).label("failed"),
     ).outerjoin(counts, counts.c.run_id == ReplayRunRow.id)
+    return counted.where(*wanted)
 
 
-def sets_query() -> Select[Any]:
-    """Sets with how many items each has."""
+def sets_query(viewer: str, ids: Select[tuple[str]] | Sequence[str]) -> Select[Any]:
+    """These sets, with how many items of each an operator may use."""
     counts = (
-        items_query()
+        items_query(viewer)
         .with_only_columns(ReplayItemRow.set_id.label("set_id"), func.count().label("usable"))
+        .where(ReplayItemRow.set_id.in_(ids))
         .group_by(ReplayItemRow.set_id)
         .subquery()
     )
-    return select(
-        *ReplaySetRow.__table__.columns, func.coalesce(counts.c.usable, 0).label("items")
-    ).outerjoin(counts, counts.c.set_id == ReplaySetRow.id)
+    usable = func.coalesce(counts.c.usable, 0).label("items")
+    counted = select(*ReplaySetRow.__table__.columns, usable).outerjoin(
+        counts, counts.c.set_id == ReplaySetRow.id
+    )
+    return counted.where(ReplaySetRow.id.in_(ids))
 
 
 def load_set(row: Row[Any]) -> ReplaySet:

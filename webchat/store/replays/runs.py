@@ -30,7 +30,7 @@ from webchat.store.errors import NotFound, ReplayNameTaken
 from webchat.store.judgements.rows import must_operate
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import RUNNING, ConversationSettings, Failure, PathMessage
-from webchat.store.replay_records import OpenedReplay, ReplayRun, ReplayVariant
+from webchat.store.replay_records import OpenedReplay, ReplayRun, ReplayState, ReplayVariant
 from webchat.store.replays.rows import (
     dump_variant,
     is_done,
@@ -41,7 +41,7 @@ from webchat.store.replays.rows import (
     runs_query,
     with_replies,
 )
-from webchat.store.replays.sets import SLICE_ROWS, ReplaySetVerbs, read_set
+from webchat.store.replays.sets import SLICE_ROWS, ReplaySetVerbs, must_exist
 from webchat.store.verbs.messages import PATH_CHARS
 from webchat.store.verbs.tree import path_to
 
@@ -51,16 +51,22 @@ SLICE_CHARS = 200_000
 class ReplayRunVerbs(ReplaySetVerbs):
     """Running sets."""
 
-    @writes
-    def start_replay(
-        self, connection: Connection, operator: str, set_id: str, name: str, variant: ReplayVariant
-    ) -> ReplayRun:
+    @long
+    def start_replay(self, operator: str, set_id: str, name: str, variant: ReplayVariant) -> ReplayRun:
         """A run of this name, open from now on: a new one, or that of the same variant, which goes on where
         it ended. Raises NotFound, and ReplayNameTaken for one of another variant."""
+        return self.replay_run(operator, self.in_turn(self._start_replay, operator, set_id, name, variant))
+
+    @writes
+    def _start_replay(
+        self, connection: Connection, operator: str, set_id: str, name: str, variant: ReplayVariant
+    ) -> str:
+        """Returns the id of the run. What it has done is counted only where nobody waits to write."""
         must_operate(connection, operator)
-        read_set(connection, set_id)
+        must_exist(connection, set_id)
+        id = new_id()
         values = {
-            "id": new_id(),
+            "id": id,
             "set_id": set_id,
             "owner_id": operator,
             "name": clean(name),
@@ -74,14 +80,14 @@ class ReplayRunVerbs(ReplaySetVerbs):
             if load_variant(row.variant) != variant:
                 raise ReplayNameTaken(name)
             connection.execute(update(ReplayRunRow).where(*same).values(state="open"))
-            return _run(connection, row.id)
-        return _run(connection, str(values["id"]))
+            return str(row.id)
+        return id
 
     @reads
     def replay_runs(self, connection: Connection, operator: str, set_id: str) -> list[ReplayRun]:
         """The oldest first. Raises NotFound for somebody who does not operate."""
         must_operate(connection, operator)
-        of_set = runs_query().where(ReplayRunRow.set_id == set_id)
+        of_set = runs_query(ReplayRunRow.set_id == set_id)
         rows = connection.execute(of_set.order_by(ReplayRunRow.created_at, ReplayRunRow.id))
         return [load_run(row) for row in rows]
 
@@ -91,32 +97,38 @@ class ReplayRunVerbs(ReplaySetVerbs):
         must_operate(connection, operator)
         return _run(connection, run_id)
 
-    @writes
-    def cancel_replay(self, connection: Connection, operator: str, run_id: str) -> ReplayRun:
+    @long
+    def cancel_replay(self, operator: str, run_id: str) -> ReplayRun:
         """Begin no more of its items; what is done stays, and the run can be started again. Raises
         NotFound."""
+        self.in_turn(self._cancel_replay, operator, run_id)
+        return self.replay_run(operator, run_id)
+
+    @writes
+    def _cancel_replay(self, connection: Connection, operator: str, run_id: str) -> None:
         must_operate(connection, operator)
-        still_open = (ReplayRunRow.id == run_id, ReplayRunRow.state == "open")
-        connection.execute(update(ReplayRunRow).where(*still_open).values(state="cancelled"))
-        return _run(connection, run_id)
+        _close(connection, run_id, "cancelled")
 
     @long
     def retry_replay(self, operator: str, run_id: str) -> ReplayRun:
         """Open a run again to do what failed once more. Raises NotFound."""
         while failed := self._failed(operator, run_id):
             self.in_turn(self._discard_copies, failed)
-        return self.in_turn(self._reopen, run_id)
+        self.in_turn(self._reopen, run_id)
+        return self.replay_run(operator, run_id)
 
     @reads
     def _failed(self, connection: Connection, operator: str, run_id: str) -> list[str]:
         must_operate(connection, operator)
-        query = with_replies(items_query()).with_only_columns(ReplayReplyRow.conversation_id)
-        return list(connection.scalars(query.where(ReplayRunRow.id == run_id, is_failed()).limit(SLICE_ROWS)))
+        failed = with_replies(items_query(ReplayRunRow.owner_id)).where(
+            ReplayRunRow.id == run_id, is_failed()
+        )
+        copies = failed.with_only_columns(ReplayReplyRow.conversation_id)
+        return list(connection.scalars(copies.limit(SLICE_ROWS)))
 
     @writes
-    def _reopen(self, connection: Connection, run_id: str) -> ReplayRun:
+    def _reopen(self, connection: Connection, run_id: str) -> None:
         connection.execute(update(ReplayRunRow).where(ReplayRunRow.id == run_id).values(state="open"))
-        return _run(connection, run_id)
 
     @reads
     def open_replays(self, connection: Connection) -> list[ReplayRun]:
@@ -125,9 +137,7 @@ class ReplayRunVerbs(ReplaySetVerbs):
         if connection.scalar(some) is None:
             return []
         rows = connection.execute(
-            runs_query()
-            .where(ReplayRunRow.state == "open")
-            .order_by(ReplayRunRow.created_at, ReplayRunRow.id)
+            runs_query(ReplayRunRow.state == "open").order_by(ReplayRunRow.created_at, ReplayRunRow.id)
         )
         return [load_run(row) for row in rows]
 
@@ -135,7 +145,7 @@ class ReplayRunVerbs(ReplaySetVerbs):
     def replays_to_do(self, connection: Connection, run_id: str, but: Sequence[int], limit: int) -> list[int]:
         """Numbers of items of an open run that are to be begun, or begun again, in order. but: those that
         are being done."""
-        query = with_replies(items_query()).where(
+        query = with_replies(items_query(ReplayRunRow.owner_id)).where(
             ReplayRunRow.id == run_id,
             ReplayRunRow.state == "open",
             ~is_done(),
@@ -144,11 +154,18 @@ class ReplayRunVerbs(ReplaySetVerbs):
         )
         return list(connection.scalars(query.order_by(ReplayItemRow.number).limit(limit)))
 
+    @long
+    def end_replay(self, run_id: str) -> ReplayRun:
+        """Close a run of which nothing is left to do, unless it was cancelled. Raises NotFound."""
+        self.in_turn(self._end_replay, run_id)
+        return self._run(run_id)
+
     @writes
-    def end_replay(self, connection: Connection, run_id: str) -> ReplayRun:
-        """Close a run of which nothing is left to do, unless it was cancelled."""
-        still_open = (ReplayRunRow.id == run_id, ReplayRunRow.state == "open")
-        connection.execute(update(ReplayRunRow).where(*still_open).values(state="done"))
+    def _end_replay(self, connection: Connection, run_id: str) -> None:
+        _close(connection, run_id, "done")
+
+    @reads
+    def _run(self, connection: Connection, run_id: str) -> ReplayRun:
         return _run(connection, run_id)
 
     @long
@@ -178,7 +195,7 @@ class ReplayRunVerbs(ReplaySetVerbs):
         """The owner of the run, and of what is replayed the settings, the terms, and the path to what was
         answered."""
         row = connection.execute(
-            with_replies(items_query())
+            with_replies(items_query(ReplayRunRow.owner_id))
             .with_only_columns(
                 ReplayRunRow.owner_id, MessageRow.parent_id, ConversationRow.settings, LinkRow.terms
             )
@@ -304,8 +321,13 @@ def _slices(path: Sequence[PathMessage]) -> Iterator[list[PathMessage]]:
         yield group
 
 
+def _close(connection: Connection, run_id: str, state: ReplayState) -> None:
+    still_open = (ReplayRunRow.id == run_id, ReplayRunRow.state == "open")
+    connection.execute(update(ReplayRunRow).where(*still_open).values(state=state))
+
+
 def _run(connection: Connection, run_id: str) -> ReplayRun:
-    row = connection.execute(runs_query().where(ReplayRunRow.id == run_id)).first()
+    row = connection.execute(runs_query(ReplayRunRow.id == run_id)).first()
     if row is None:
         raise NotFound("replay_run")
     return load_run(row)

@@ -59,7 +59,9 @@ class ReplaySetVerbs(Database):
         found = self._chosen(operator, choice)
         if not found:
             raise NothingToReplay
-        return self.in_turn(self._add_replay_set, operator, name, choice, assertions, found)
+        return self.replay_set(
+            operator, self.in_turn(self._add_replay_set, operator, name, choice, assertions, found)
+        )
 
     @heavy
     def _chosen(
@@ -67,7 +69,7 @@ class ReplaySetVerbs(Database):
     ) -> list[str]:
         must_operate(connection, operator)
         asked: dict[str, str] = {}
-        for query in _wanted(choice):
+        for query in _wanted(operator, choice):
             rows = connection.execute(query.order_by(MessageRow.id.desc()).limit(2 * MOST_ITEMS))
             for id, parent_id in rows:
                 asked[parent_id] = max(id, asked.get(parent_id, ""))
@@ -83,9 +85,10 @@ class ReplaySetVerbs(Database):
         choice: ReplayChoice,
         assertions: Sequence[Mapping[str, Any]],
         messages: Sequence[str],
-    ) -> ReplaySet:
+    ) -> str:
+        id = new_id()
         values = {
-            "id": new_id(),
+            "id": id,
             "owner_id": operator,
             "name": clean(name),
             "chosen": _as_json(choice),
@@ -100,20 +103,22 @@ class ReplaySetVerbs(Database):
             )
         )
         rows = [
-            {"set_id": values["id"], "number": number, "message_id": id}
-            for number, id in enumerate((id for id in messages if id in living), start=1)
+            {"set_id": id, "number": number, "message_id": message}
+            for number, message in enumerate((one for one in messages if one in living), start=1)
         ]
         if not rows:
             raise NothingToReplay
         connection.execute(insert(ReplayItemRow), rows)
-        return read_set(connection, str(values["id"]))
+        return id
 
     @reads
     def replay_sets(self, connection: Connection, operator: str) -> list[ReplaySet]:
         """The newest first. Raises NotFound for somebody who does not operate."""
         must_operate(connection, operator)
-        newest = sets_query().order_by(ReplaySetRow.created_at.desc(), ReplaySetRow.id.desc())
-        return [load_set(row) for row in connection.execute(newest.limit(MOST_SETS))]
+        newest = (ReplaySetRow.created_at.desc(), ReplaySetRow.id.desc())
+        ids = list(connection.scalars(select(ReplaySetRow.id).order_by(*newest).limit(MOST_SETS)))
+        rows = connection.execute(sets_query(operator, ids).order_by(*newest))
+        return [load_set(row) for row in rows]
 
     @reads
     def replay_set(self, connection: Connection, operator: str, name_or_id: str) -> ReplaySet:
@@ -125,7 +130,7 @@ class ReplaySetVerbs(Database):
         id = connection.scalar(found.limit(1))
         if id is None:
             raise NotFound("replay_set")
-        return read_set(connection, id)
+        return load_set(connection.execute(sets_query(operator, [id])).one())
 
     @long
     def delete_replay_set(self, operator: str, set_id: str) -> None:
@@ -139,7 +144,7 @@ class ReplaySetVerbs(Database):
     @writes
     def _close_set(self, connection: Connection, operator: str, set_id: str) -> None:
         must_operate(connection, operator)
-        read_set(connection, set_id)
+        must_exist(connection, set_id)
         of_set = update(ReplayRunRow).where(ReplayRunRow.set_id == set_id, ReplayRunRow.state == "open")
         connection.execute(of_set.values(state="cancelled"))
 
@@ -170,12 +175,10 @@ def discard_copies(connection: Connection, conversation_ids: Sequence[str]) -> N
     )
 
 
-def read_set(connection: Connection, set_id: str) -> ReplaySet:
-    """Raises NotFound."""
-    row = connection.execute(sets_query().where(ReplaySetRow.id == set_id)).first()
-    if row is None:
+def must_exist(connection: Connection, set_id: str) -> None:
+    """Raises NotFound for the id of no set."""
+    if connection.scalar(select(ReplaySetRow.id).where(ReplaySetRow.id == set_id)) is None:
         raise NotFound("replay_set")
-    return load_set(row)
 
 
 def _as_json(choice: ReplayChoice) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def _as_json(choice: ReplayChoice) -> dict[str, Any]:
     }
 
 
-def _wanted(choice: ReplayChoice) -> Iterator[Select[Any]]:
+def _wanted(operator: str, choice: ReplayChoice) -> Iterator[Select[Any]]:
     """Queries of (reply, message it answers) that find the choice together."""
     query = (
         replayed_from(select(MessageRow.id).add_columns(MessageRow.parent_id))
@@ -201,7 +204,7 @@ def _wanted(choice: ReplayChoice) -> Iterator[Select[Any]]:
             _ASKED.role == "user",
             or_(TurnRow.message_id.is_(None), TurnRow.state.in_(ENDED_WITH_TEXT)),
             is_live(),
-            may_replay(),
+            may_replay(operator),
         )
     )
     if choice.link_id is not None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    not_,
     or_,
     select,
     update,
@@ -66,6 +67,7 @@ from webchat.store.database.tables import (
     TurnRow,
 )
 from webchat.store.database.transactions import chore, reads, writes
+from webchat.store.judgements.rows import may_replay, replayed_from
 from webchat.store.replays.sets import discard_copies
 from webchat.store.search.index import merge_parts, remove_words, take_part
 from webchat.store.upkeep.share_removal import ShareRemoval
@@ -178,18 +180,21 @@ class PurgeVerbs(ShareRemoval):
 
     @reads
     def _replayed(self, connection: Connection, before: datetime) -> list[str]:
-        """Conversations that what is deleted was copied to for replays."""
-        source = aliased(ConversationRow)
+        """Conversations that what is deleted, or not shown any more, was copied to for replays."""
         of_item = and_(
             ReplayItemRow.set_id == ReplayRunRow.set_id, ReplayItemRow.number == ReplayReplyRow.number
         )
-        query = (
+        query = replayed_from(
             select(ReplayReplyRow.conversation_id)
             .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
             .join(ReplayItemRow, of_item)
             .join(MessageRow, MessageRow.id == ReplayItemRow.message_id)
-            .join(source, source.id == MessageRow.conversation_id)
-            .where(or_(MessageRow.deleted_at < before, source.deleted_at < before))
+        ).where(
+            or_(
+                MessageRow.deleted_at < before,
+                ConversationRow.deleted_at < before,
+                not_(may_replay(ReplayRunRow.owner_id)),
+            )
         )
         return list(connection.scalars(query.limit(SLICE_ROWS)))
 
