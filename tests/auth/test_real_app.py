@@ -88,11 +88,11 @@ async def real(
 
 
 def paths(app: App) -> Iterator[str]:
-    yield from _below(_routes(app.asgi), "")
+    yield from _below(routes_within(app.asgi), "")
     yield from ("/monitoring/summary", "/gradio_api/mcp/sse", "/nothing/here", "//", "/gradio_api//upload")
 
 
-def _routes(app: Any) -> Iterable[BaseRoute]:
+def routes_within(app: Any) -> Iterable[BaseRoute]:
     """Of the first app with routes below what is wrapped around it."""
     while app is not None and not hasattr(app, "routes"):
         app = getattr(app, "app", None) or getattr(app, "_app", None)
@@ -106,7 +106,7 @@ def _below(routes: Iterable[BaseRoute], prefix: str) -> Iterator[str]:
             yield re.sub(r"\{[^}]*\}", "x", prefix + route.path)
         elif isinstance(route, Mount):
             yield prefix + route.path + "/x"
-            yield from _below(_routes(route.app), prefix + route.path)
+            yield from _below(routes_within(route.app), prefix + route.path)
         elif nested := getattr(getattr(route, "original_router", None), "routes", None):
             inner_prefix = getattr(getattr(route, "include_context", None), "prefix", "")
             yield from _below(nested, prefix + inner_prefix)

@@ -11,7 +11,7 @@ import gradio as gr
 import httpx
 import pytest
 
-from tests.auth.test_real_app import Real, real
+from tests.auth.test_real_app import Real, real, routes_within
 from webchat.auth import Cookies
 from webchat.auth.sessions import make_token
 from webchat.console.queue import MOST_OF_ONE
@@ -34,9 +34,9 @@ CLOSED_ABOVE = ("config", "monitoring", "manifest.json", "svelte/x.js", "login",
 
 
 def blocks_of(site: Real) -> gr.Blocks:
-    parent: Any = site.app.asgi
-    routes = [route for route in parent._app.router.routes if getattr(route, "path", "") == "/operator"]
-    blocks: gr.Blocks = routes[-1].app._app._blocks
+    routes = [route for route in routes_within(site.app.asgi) if getattr(route, "path", "") == "/operator"]
+    mounted: Any = routes[-1]
+    blocks: gr.Blocks = mounted.app._app._blocks
     return blocks
 
 
