@@ -115,6 +115,23 @@ def failing(kind: type[BackendError]) -> EchoBackend:
     return EchoBackend(script=["Half a ", error])
 
 
+async def calls_of(site: Site, owner: Owner) -> str:
+    """Everything programs are told of failed replies, whichever API they speak, whole and streamed."""
+    client, wire = site.client(owner), []
+    hello = [{"role": "user", "content": "Hi"}]
+    for path, body in (
+        ("/v1/chat/completions", {"messages": hello}),
+        ("/v1/messages", {"model": "echo", "max_tokens": 9, "messages": hello}),
+        ("/v1/responses", {"input": "Hi"}),
+    ):
+        for stream in (False, True):
+            answer = await client.post(path, json={**body, "stream": stream})
+            assert (answer.status_code == 200) is stream, answer.text
+            assert "error" in answer.text
+            wire.append(answer.text)
+    return "\n".join(wire)
+
+
 async def wire_of(site: Site, owner: Owner) -> tuple[str, str]:
     """Everything a person's page and files say of one failed reply, and what is stored of it."""
     client = site.client(owner)
@@ -157,8 +174,10 @@ async def test_guests_read_nothing_of_the_operators_by_any_route(
             wire, stored = await wire_of(site, owner)
             assert not leaked(wire)
             assert HOST in stored
+            assert not leaked(await calls_of(site, owner))
         wire, _ = await wire_of(site, site.operating())
         assert all(canary in wire for canary in CANARIES)
+        assert HOST in await calls_of(site, site.operating())
         assert '"audience":"operator"' in wire.replace(" ", "")
 
 

@@ -11,8 +11,9 @@ import orjson
 from backends.errors import BackendError, ExplainedError
 from backends.types import TokenLogprob, ToolCall
 from webchat.api.errors import ApiError
+from webchat.auth.failures import failure_for
 from webchat.store.errors import StoreError
-from webchat.store.records import Failure, Message
+from webchat.store.records import Failure, Message, Owner
 
 _OTHERS = {"blocked": 400, "link_ended": 403, "link_paused": 403, "store_unavailable": 503}
 
@@ -36,12 +37,14 @@ class CallPiece:
 
 @dataclass(slots=True)
 class Reply:
-    """id, model, created: of the answer; model as it was asked for. prefix: what it goes on from.
-    alternatives: how many a logprob names. called: the tool calls so far, by the model's own numbers."""
+    """id, model, created: of the answer; model as it was asked for. reader: the caller, who may not see
+    everything about a failure. prefix: what it goes on from. alternatives: how many a logprob names. called:
+    the tool calls so far, by the model's own numbers."""
 
     id: str
     model: str
     created: int
+    reader: Owner | None = None
     prefix: str = ""
     alternatives: int = 0
     called: dict[int, ToolCall] = field(default_factory=dict)
@@ -99,8 +102,8 @@ class Reply:
 
     @property
     def failure(self) -> ApiError | None:
-        """Why there is no whole reply. What was refused after some of it was shown is a reply that ended for
-        that reason."""
+        """Why there is no whole reply, as its reader may know it. What was refused after some of it was shown
+        is a reply that ended for that reason."""
         message = self._ended
         if message.state == "complete":
             return None
@@ -109,7 +112,8 @@ class Reply:
         failure = message.failure
         if failure is None:
             return ApiError(503, "interrupted", "The reply was interrupted.", "Try again.")
-        return ApiError(_status(failure), failure.code, failure.message, failure.cure, failure.params)
+        shown = failure_for(failure, self.reader)
+        return ApiError(_status(failure), shown.code, shown.message, shown.cure, shown.params)
 
     @property
     def _ended(self) -> Message:

@@ -59,6 +59,7 @@ class Runner:
                 id=begun.reply.id.replace("-", ""),
                 model=call.model or begun.reply.model or "",
                 created=int(begun.reply.created_at.timestamp()),
+                reader=owner,
                 prefix=begun.reply.text,
                 alternatives=call.logprobs or 0,
             )
